@@ -174,13 +174,25 @@ def words(alert, language):
         ({"id": "Midtrans mengembalikan sampai", "en": "Midtrans refunds until"}[language], str(order.get("refund_until") or "")[:10]),
         ({"id": "sejak", "en": "since"}[language], since),
     ) if value]
-    machine = {"id": "Pesan harian", "en": "The day"}[language] if day else named(alert.get("device"), order.get("machine"))
+    machine = {"id": "Pesan harian", "en": "The day"}[language] if day else named(alert.get("device"), alert.get("machine"))
     return {
         "machine": test + machine,
         "what": what,
-        "to_do": str(to_do).replace("ORDER", number or "ORDER"),
+        "to_do": str(to_do).replace("ORDER", number or "ORDER") + customers(alert.get("customer"), language),
         "details": ", ".join(details),
     }
+
+
+def customers(customer, language):
+    """What the customer can do. In English the backend says it itself."""
+    if not customer:
+        return ""
+    if language == "en":
+        return f"; {customer.get('message')}"
+    page, contact = customer.get("page"), customer.get("contact")
+    can = [f"melihat pesanannya di {page}"] if page else []
+    can.append(f"bertanya ke {contact}" if contact else "bertanya ke kontak yang tertera di mesin")
+    return f" Pelanggan dapat {', dan '.join(can)}."
 
 
 def daily(day):
@@ -188,9 +200,10 @@ def daily(day):
     def sold(part):
         return f"{part['orders']}, {rupiah(part['amount'])}"
 
-    names = {of["device"]: named(of["device"], of["machine"]) for of in day["machines"]}
-    machines = "; ".join(f"{names[of['device']]} {sold(of)}" for of in day["machines"][:10])
-    faults = "; ".join(f"{names.get(device, device)}: {' '.join(faults)}" for device, faults in list(day["out_of_order"].items())[:10])
+    names = day["names"]
+    machines = "; ".join(f"{named(of['device'], names.get(of['device']))} {sold(of)}" for of in day["machines"][:10])
+    out = list(day["out_of_order"].items())[:10]
+    faults = "; ".join(f"{named(device, names.get(device))}: {' '.join(faults)}" for device, faults in out)
     return " ".join(filter(None, [
         f"Terjual dalam 24 jam: {sold(day['sold'])}" + (f" ({machines})." if len(day["machines"]) > 1 else "."),
         f"Harus dikembalikan ke pelanggan: {sold(day['owed'])}." if day["owed"]["orders"] else "Tidak ada uang yang harus dikembalikan.",

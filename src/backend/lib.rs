@@ -158,7 +158,7 @@ async fn serve(config: Config, source: &Source, ring: Ring, path: &Path) -> Resu
     let tell = |tellers| {
         tokio::spawn({
             let read_day = daily::reader(Arc::clone(&books), Arc::clone(&machines), Arc::clone(&place));
-            alerts::run(Arc::clone(&around), Arc::clone(&books), place, read_day, tellers)
+            alerts::run(Arc::clone(&around), Arc::clone(&books), Arc::clone(&machines), place, read_day, tellers)
         })
     };
     let teller = config.tellers.clone().map(tell);

@@ -204,12 +204,12 @@ events! {
     /// A paid order was not delivered.
     /// The screen told the customer so, and the money must go back.
     /// Refund the order at the backend, or hand the goods over and record that there.
-    RefundDue { request: Option<RequestId>, order: OrderId, device: Option<DeviceId>, item: ItemId, amount: Rupiah, why: Text } = "ff05b4bb66264f489b54dfcba1992692", Err, Own, "order {order}: refund {amount} for {item} ({why})";
+    RefundDue { request: Option<RequestId>, order: OrderId, device: Option<DeviceId>, item: ItemId, goods: Text, amount: Rupiah, why: Text } = "ff05b4bb66264f489b54dfcba1992692", Err, Own, "order {order}: refund due of {amount} for {goods}, {why}";
 
     /// Nobody knows whether a paid order was delivered.
     /// The power went, or the hardware failed, while the line was driven. It is never driven again for this order.
     /// Look at the machine or ask the customer, then settle it at the backend: refund, or delivered.
-    OutcomeUncertain { request: Option<RequestId>, order: OrderId, device: Option<DeviceId>, item: ItemId, amount: Rupiah, detail: Text } = "269c0524140947ffb1cb4bc8750f032e", Err, Own, "order {order}: nobody knows whether {item} came out ({detail})";
+    OutcomeUncertain { request: Option<RequestId>, order: OrderId, device: Option<DeviceId>, item: ItemId, goods: Text, amount: Rupiah, detail: Text } = "269c0524140947ffb1cb4bc8750f032e", Err, Own, "order {order}: nobody knows whether {goods} came out ({detail})";
 
     /// Two different outcomes were told for one order.
     /// The outcome that the relay has signed stands; if none is signed, the first one stands. While the order is listed for this (conflict), no refund runs by itself.
@@ -314,12 +314,12 @@ events! {
     /// A charge was made at the gateway.
     /// The customer can pay it until it is cancelled or expires.
     /// Nothing is to be done.
-    ChargeMade { request: RequestId, order: OrderId, device: DeviceId, item: ItemId, amount: Rupiah } = "278ab9923a2a4ae385fe990ea7108bec", Info, Own, "order {order}: {device} asks {amount} for {item}";
+    ChargeMade { request: RequestId, order: OrderId, device: DeviceId, item: ItemId, goods: Text, amount: Rupiah } = "278ab9923a2a4ae385fe990ea7108bec", Info, Own, "order {order}: {amount} is asked for {goods}";
 
     /// The gateway refused a charge.
     /// The order failed before anybody could pay.
     /// Correct what the gateway names: mostly the Server Key, the payment type or the account.
-    ChargeRefused { request: RequestId, order: OrderId, device: DeviceId, item: ItemId, amount: Rupiah, why: Text } = "ae7d2488212c4a3893522dd82473cc52", Warning, Own, "order {order}: no charge of {amount} for {item}: {why}";
+    ChargeRefused { request: RequestId, order: OrderId, device: DeviceId, item: ItemId, goods: Text, amount: Rupiah, why: Text } = "ae7d2488212c4a3893522dd82473cc52", Warning, Own, "order {order}: no charge of {amount} for {goods}: {why}";
 
     /// Charges fail one after the other, for one reason.
     /// Nothing can be sold: each request fails before anybody can pay. It is told once until a charge is made again.
@@ -339,7 +339,7 @@ events! {
     /// A receipt was signed.
     /// The gateway itself said that this order is settled, and everything matched the charge.
     /// Nothing is to be done.
-    ReceiptSigned { request: RequestId, order: OrderId, device: DeviceId, item: ItemId, amount: Rupiah } = "2c93dcc0a2c7436ea0de40d26ef907cd", Info, Own, "order {order}: receipt signed, {amount} for {item} at {device}";
+    ReceiptSigned { request: RequestId, order: OrderId, device: DeviceId, item: ItemId, goods: Text, amount: Rupiah } = "2c93dcc0a2c7436ea0de40d26ef907cd", Info, Own, "order {order}: receipt signed, {amount} for {goods}";
 
     /// A QR pays another merchant than the QRs before it.
     /// The QR is shown, and the item is sold all the same. But somebody else may get the money.
@@ -354,12 +354,12 @@ events! {
     /// A person must look at a paid order.
     /// The machine never told an outcome, nobody confirms whether it is paid, the gateway refused a refund or took the money back, its time for a refund comes to an end, or news came after the order was settled.
     /// Look at it: qris-backend orders --attention, and qris-backend orders ORDER for its history.
-    OrderListed { request: RequestId, order: OrderId, device: DeviceId, item: ItemId, amount: Rupiah, why: Text } = "628bd735891d40559af0647be1f8c2ec", Warning, Own, "order {order}: a person must look at it: {why}";
+    OrderListed { request: RequestId, order: OrderId, device: DeviceId, item: ItemId, goods: Text, amount: Rupiah, why: Text } = "628bd735891d40559af0647be1f8c2ec", Warning, Own, "order {order}: {goods} for {amount}: a person must look at it: {why}";
 
     /// A customer's money went back.
     /// The gateway says that it is refunded, or a person settled it by hand.
     /// Nothing is to be done.
-    OrderRefunded { request: RequestId, order: OrderId, device: DeviceId, item: ItemId, amount: Rupiah, why: Text } = "072b4066fe8946dc85dc0212d00065f3", Notice, Own, "order {order}: {amount} for {item} went back ({why})";
+    OrderRefunded { request: RequestId, order: OrderId, device: DeviceId, item: ItemId, goods: Text, amount: Rupiah, why: Text } = "072b4066fe8946dc85dc0212d00065f3", Notice, Own, "order {order}: {amount} for {goods} went back ({why})";
 
     /// A notification was refused.
     /// It was malformed, or its signature was wrong. Nothing was changed.
@@ -379,7 +379,7 @@ events! {
     /// The books had lost an order, and have it again.
     /// It was rebuilt from the gateway's answer and from the metadata of its charge. What a machine told about it before is not known.
     /// Check whether the machine takes it: qris-backend orders ORDER. If not, it is listed after 15 minutes for a person to decide.
-    OrderRebuilt { request: RequestId, order: OrderId, device: DeviceId, item: ItemId, amount: Rupiah } = "f0a836b4665840c28e010c10f0665fb5", Warning, Own, "order {order}: {item} for {amount} was lost from the books, and was rebuilt from the gateway";
+    OrderRebuilt { request: RequestId, order: OrderId, device: DeviceId, item: ItemId, goods: Text, amount: Rupiah } = "f0a836b4665840c28e010c10f0665fb5", Warning, Own, "order {order}: {goods} for {amount} was lost from the books, and was rebuilt from the gateway";
 
     /// The gateway cannot be asked.
     /// New requests are refused for now. The backend asks again by itself about orders that are open.
@@ -449,12 +449,12 @@ events! {
     /// Two computers are one device: its card was copied, or set back to an older image.
     /// Both have its token, its password and the key of its relay. What one of them sells, the other one does not know.
     /// Find the second one and switch it off. If it may be in foreign hands: qris-backend device revoke DEVICE, then device invite.
-    MachineTwice { device: DeviceId, addresses: Text } = "6ef7360566264ced94f583bda9429229", Err, Own, "two computers are device {device}, at {addresses}";
+    MachineTwice { device: DeviceId, machine: Text, addresses: Text } = "6ef7360566264ced94f583bda9429229", Err, Own, "two computers are the machine {machine}, at {addresses}";
 
     /// A device is thrown out of the broker, again and again.
     /// It says so itself. Another computer has its client id at the broker, and so its token.
     /// Find the other computer and switch it off. If it may be in foreign hands: qris-backend device revoke DEVICE, then device invite.
-    MachineTakenOver { device: DeviceId } = "48676fc223f14042b58c70431f33820d", Err, Strangers, "device {device} is taken over: another computer throws it out of the broker, again and again";
+    MachineTakenOver { device: DeviceId, machine: Text } = "48676fc223f14042b58c70431f33820d", Err, Strangers, "the machine {machine} is taken over: another computer throws it out of the broker, again and again";
 
     /// A device's tokens were revoked.
     /// It is no longer let in.
@@ -494,12 +494,12 @@ events! {
     /// A machine is not there.
     /// It asks the backend for nothing, and sends no report to the broker, or the broker says that it is gone.
     /// Look at its power and its network.
-    MachineOffline { device: DeviceId, seconds: i64 } = "9f0422e1471749abb7ecb80ca8c9038b", Err, Own, "device {device} has not been there for {seconds} s";
+    MachineOffline { device: DeviceId, machine: Text, seconds: i64 } = "9f0422e1471749abb7ecb80ca8c9038b", Err, Own, "the machine {machine} has not been there for {seconds} s";
 
     /// A machine is there again.
     /// It was missing, and now asks the backend or reports again.
     /// Nothing is to be done.
-    MachineBack { device: DeviceId } = "16cb5f2c48e9493ea328066fcb841383", Notice, Own, "device {device} is there again";
+    MachineBack { device: DeviceId, machine: Text } = "16cb5f2c48e9493ea328066fcb841383", Notice, Own, "the machine {machine} is there again";
 
     /// Events came too fast to be written.
     /// Strangers can cause some kinds, such as refused requests. At most 60 lines a minute are written of these, all together.
@@ -540,10 +540,11 @@ mod tests {
             order: OrderId::new("o-1").expect("an id"),
             device: None,
             item: ItemId::new("A1").expect("an id"),
+            goods: "Teh botol (A1) at Lobi (vm-001)".into(),
             amount: Rupiah::new(5000).expect("in range"),
             why: "late".into(),
         };
-        assert_eq!(event.to_string(), "order o-1: refund Rp5.000 for A1 (late)");
+        assert_eq!(event.to_string(), "order o-1: refund due of Rp5.000 for Teh botol (A1) at Lobi (vm-001), late");
         assert_eq!(event.priority(), Priority::Err);
         let some = |text: &str| Some(text.to_owned());
         let wanted = Fields { request_id: some("r-1"), order_id: some("o-1"), item: some("A1"), amount: some("5000"), ..Fields::default() };

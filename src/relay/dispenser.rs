@@ -534,7 +534,8 @@ impl Dispenser {
                 Event::DeliveryFailed { request, order, item, amount, line, detail }
             }
             (Cause::Order { order, request }, Outcome::Uncertain) => {
-                Event::OutcomeUncertain { request: Some(request), order, device: Some(self.me.clone()), item, amount, detail }
+                let goods = item.to_string().into();
+                Event::OutcomeUncertain { request: Some(request), order, device: Some(self.me.clone()), item, goods, amount, detail }
             }
         });
     }
@@ -562,7 +563,8 @@ impl Dispenser {
             self.journal(match cause {
                 Cause::Test(_) => Event::TestEnded { item, line, state: Outcome::Uncertain.as_str().into(), detail },
                 Cause::Order { order, request } => {
-                    Event::OutcomeUncertain { request: Some(request), order, device: Some(self.me.clone()), item, amount, detail }
+                    let goods = item.to_string().into();
+                    Event::OutcomeUncertain { request: Some(request), order, device: Some(self.me.clone()), item, goods, amount, detail }
                 }
             });
             if let Some(event) = line_blocked {

@@ -89,8 +89,12 @@ fn tell(example: &str, settings: &Path, alert: &Value) -> Output {
 /// An alert as `docs/using/merchant.md` shows it.
 fn alert(kind: &str) -> Value {
     json!({
-        "alert_id": "pw8q/refund_due/1", "kind": kind, "since": "2026-11-20T19:37:35+07:00", "device": "vm-001",
-        "message": "Teh botol 350 ml (A2) for Rp7.000 was paid and not delivered: the customer is owed the money",
+        "alert_id": "pw8q/refund_due/1", "kind": kind, "since": "2026-11-20T19:37:35+07:00", "device": "vm-001", "machine": "Lobi",
+        "message": "Teh botol 350 ml (A2) for Rp7.000 at Lobi (vm-001) was paid and not delivered: the customer is owed the money",
+        "customer": {
+            "message": "the customer can follow the order at https://pay.example/pay/pw8q, and ask at 0812-3456-7890",
+            "page": "https://pay.example/pay/pw8q", "contact": "0812-3456-7890"
+        },
         "to_do": "give the money back (`refund ORDER`, or in the gateway's dashboard), or hand the goods over (`given ORDER --by NAME`)",
         "order": { "order_id": "pw8q", "machine": "Lobi", "item": "A2", "description": "Teh botol 350 ml", "amount": 7000, "transaction_id": "d4bc7e14", "reason": "late", "refund_until": "2027-01-04T19:37:35+07:00" }, "tries": 0, "sandbox": true
     })
@@ -116,20 +120,25 @@ fn telegram_is_told_in_either_language() {
     assert_eq!(
         told("", &alert("refund_due")),
         "UJI COBA – BUKAN UANG ASLI: Lobi (vm-001)\nTeh botol 350 ml, Rp7.000. Sudah dibayar, tetapi barang tidak keluar. Uang harus dikembalikan.\n\
-        Kembalikan uangnya (`refund pw8q`, atau di dashboard Midtrans), atau serahkan barangnya (`given pw8q --by NAMA`).\n\
+        Kembalikan uangnya (`refund pw8q`, atau di dashboard Midtrans), atau serahkan barangnya (`given pw8q --by NAMA`). \
+        Pelanggan dapat melihat pesanannya di https://pay.example/pay/pw8q, dan bertanya ke 0812-3456-7890.\n\
         pesanan pw8q, transaksi d4bc7e14, alasan late, Midtrans mengembalikan sampai 2027-01-04, sejak 2026-11-20 19:37:35+07:00"
     );
     assert_eq!(
         told("language = en", &alert("refund_due")),
-        "TEST – NO REAL MONEY: Lobi (vm-001)\nTeh botol 350 ml (A2) for Rp7.000 was paid and not delivered: the customer is owed the money\n\
-        give the money back (`refund pw8q`, or in the gateway's dashboard), or hand the goods over (`given pw8q --by NAME`)\n\
+        "TEST – NO REAL MONEY: Lobi (vm-001)\nTeh botol 350 ml (A2) for Rp7.000 at Lobi (vm-001) was paid and not delivered: the customer is owed the money\n\
+        give the money back (`refund pw8q`, or in the gateway's dashboard), or hand the goods over (`given pw8q --by NAME`); \
+        the customer can follow the order at https://pay.example/pay/pw8q, and ask at 0812-3456-7890\n\
         order pw8q, transaction d4bc7e14, reason late, Midtrans refunds until 2027-01-04, since 2026-11-20 19:37:35+07:00"
     );
     // A kind of a later release is told in the backend's words. Of a machine there is no order.
     assert!(told("", &alert("of_a_later_release")).contains("was paid and not delivered"));
     let mut offline = alert("offline");
-    (offline["order"], offline["sandbox"]) = (Value::Null, json!(false));
-    assert_eq!(told("", &offline), "vm-001\nMesin tidak terhubung.\nPeriksa listrik dan jaringannya.\nsejak 2026-11-20 19:37:35+07:00");
+    (offline["order"], offline["customer"], offline["sandbox"]) = (Value::Null, Value::Null, json!(false));
+    assert_eq!(
+        told("", &offline),
+        "Lobi (vm-001)\nMesin tidak terhubung.\nPeriksa listrik dan jaringannya.\nsejak 2026-11-20 19:37:35+07:00"
+    );
     // The day's message is about all machines.
     let mut day = alert("daily");
     (day["device"], day["order"], day["message"], day["to_do"]) = (Value::Null, Value::Null, json!("sold in 24 hours: …"), json!("look"));
@@ -139,19 +148,20 @@ fn telegram_is_told_in_either_language() {
             { "device": "vm-002", "machine": null, "orders": 1, "amount": 12_000 },
             { "device": "vm-001", "machine": "Lobi", "orders": 1, "amount": 5000 }
         ],
-        "out_of_order": { "vm-001": ["screen"], "vm-003": ["offline"] }
+        "out_of_order": { "vm-001": ["screen"], "vm-003": ["offline"] },
+        "names": { "vm-001": "Lobi", "vm-003": "Parkir" }
     });
     assert_eq!(
         told("", &day),
         "UJI COBA – BUKAN UANG ASLI: Pesan harian\nTerjual dalam 24 jam: 2, Rp17.000 (vm-002 1, Rp12.000; Lobi (vm-001) 1, Rp5.000). \
-        Harus dikembalikan ke pelanggan: 1, Rp5.000. Pesanan lain yang perlu dilihat: 1. Bermasalah: Lobi (vm-001): screen; vm-003: offline.\n\
+        Harus dikembalikan ke pelanggan: 1, Rp5.000. Pesanan lain yang perlu dilihat: 1. Bermasalah: Lobi (vm-001): screen; Parkir (vm-003): offline.\n\
         Uang yang harus dikembalikan: `orders --refund-due`. Setiap mesin: `report`.\nsejak 2026-11-20 19:37:35+07:00"
     );
     assert!(told("language = en", &day).starts_with("TEST – NO REAL MONEY: The day\nsold in 24 hours: …\nlook\n"));
     // What is over is not taken for news, and no words ask for a refund that is done.
     let mut over = alert("over");
     (over["over"], over["until"], over["message"]) = (json!("refund_due"), json!("2026-11-20T19:40:00+07:00"), json!("over: …"));
-    over["to_do"] = json!("nothing is to be done");
+    (over["to_do"], over["customer"]) = (json!("nothing is to be done"), Value::Null);
     let said = told("", &over);
     assert!(
         said.contains("\nTeh botol 350 ml, Rp7.000. SELESAI, tidak perlu dilihat lagi. Tadinya: ")
@@ -160,7 +170,7 @@ fn telegram_is_told_in_either_language() {
     );
     assert!(told("language = en", &over).contains("\nover: …\nnothing is to be done\n"));
     let mut damaged = alert("refund_due");
-    damaged["order"] = json!({ "order_id": "pw8q" });
+    (damaged["order"], damaged["customer"]) = (json!({ "order_id": "pw8q" }), Value::Null);
     assert!(told("", &damaged).contains("\nData sebuah pesanan rusak"));
 }
 

@@ -4,6 +4,7 @@
 
 use crate::alert_examples::{Service, ServiceRequest};
 use crate::rig::certificates::Certificates;
+use crate::rig::midtrans::Via;
 use crate::rig::postgres::Postgres;
 use crate::rig::process::Process;
 use crate::rig::shop::{DEVICE, Options, Program, Shop, https_front};
@@ -89,6 +90,32 @@ fn whatever_a_person_must_look_at_is_told_once() {
         .filter(|line| !["PATH=", "LANG=", "PWD=", "OLDPWD=", "SHLVL=", "_="].iter().any(|known| line.starts_with(known)))
         .collect();
     assert!(strange.is_empty(), "{strange:?}");
+}
+
+/// Who is told can answer the customer who calls. The address has no key: it goes to services of others.
+#[test]
+fn an_alert_says_where_what_and_what_the_customer_can_do() {
+    let alerted = Alerted::open(TELL, "[customer]\ncontact = \"0812-3456-7890\"\n");
+    let shop = &alerted.shop;
+    let mut body = shop.order_body("r-1");
+    body["machine"] = json!("Lobby");
+    let order_id = shop.post_order(&body).json()["order_id"].as_str().expect("an id").to_owned();
+    shop.midtrans.pay(&order_id, Via::Gopay);
+    shop.wait_order(&order_id, "its receipt", |order| order["receipt"].as_str().map(|_| ()));
+    let outcome = json!({ "outcome": "failed", "reason": "failed", "proof": shop.proof(&order_id, "failed") });
+    assert_eq!(shop.post_to(&order_id, "outcome", &outcome).status, 200);
+    let told = &alerted.wait_sent(1)[0];
+    let sold = "Bottled tea (A1) for Rp5.000 at Lobby (vm-001)";
+    assert_eq!(told["message"], json!(format!("{sold} was paid and not delivered: the customer is owed the money")));
+    let page = format!("{}/pay/{order_id}", shop.backend_url);
+    let can = format!("the customer can follow the order at {page}, and ask at 0812-3456-7890");
+    assert_eq!(told["customer"], json!({ "message": can, "page": page, "contact": "0812-3456-7890" }));
+    assert_eq!((&told["machine"], &told["order"]["reason"]), (&json!("Lobby"), &json!("failed")));
+    shop.backend.as_ref().expect("it runs").wait_line("refund due of Rp5.000 for Bottled tea (A1) at Lobby (vm-001), failed");
+    // It is settled: nobody must do anything any more.
+    succeed(shop.program_command(Program::Backend).args(["given", &order_id, "--by", "Sari"]));
+    let over = &alerted.wait_sent(2)[1];
+    assert_eq!((&over["over"], &over["customer"]), (&json!("refund_due"), &Value::Null));
 }
 
 #[test]
@@ -229,10 +256,10 @@ fn a_machine_that_is_not_there_is_told_of() {
     let told = alerted.wait_sent(1);
     assert_eq!((&told[0]["kind"], &told[0]["device"], &told[0]["order"]), (&json!("offline"), &json!(DEVICE), &Value::Null));
     let backend = shop.backend.as_ref().expect("it runs");
-    backend.wait_line("device vm-001 has not been there for 10 s");
+    backend.wait_line("the machine vm-001 has not been there for 10 s");
     // It asks: it is back, and that is known.
     assert_eq!(shop.backend_get("/v1/orders?state=open").status, 200);
-    backend.wait_line("device vm-001 is there again");
+    backend.wait_line("the machine vm-001 is there again");
     let over = &alerted.wait_sent(2)[1];
     assert_eq!((&over["kind"], &over["over"], &over["alert_id"]), (&json!("over"), &json!("offline"), &told[0]["alert_id"]));
     assert!(over["message"].as_str().is_some_and(|text| text.starts_with("over: ")) && over["until"].is_string(), "{over}");

@@ -20,7 +20,10 @@ fn telemetry() -> Value {
 }
 
 fn online() -> Value {
-    json!({ "state": "online", "version": "9.8.7", "report_every_s": 1, "faults": [{ "code": "screen", "detail": "", "since": null }] })
+    json!({
+        "state": "online", "name": "Lobby", "version": "9.8.7", "report_every_s": 1,
+        "faults": [{ "code": "screen", "detail": "", "since": null }]
+    })
 }
 
 /// A shop without a machine, whose backend hears at the broker: what was sent before is no sign of life to it.
@@ -64,7 +67,7 @@ fn a_machines_release_and_faults_stand_in_the_list() {
         list.lines().find(|line| line.contains("9.8.7")).map(str::to_owned)
     });
     let cells: Vec<_> = line.split_whitespace().collect();
-    assert_eq!((cells[0], cells[1], cells[4], cells[5]), (DEVICE, "there", "9.8.7", "screen"), "{line}");
+    assert_eq!((cells[0], cells[1], cells[2], cells[5], cells[6]), ("Lobby", "(vm-001)", "there", "9.8.7", "screen"), "{line}");
 }
 
 #[test]
@@ -79,7 +82,8 @@ fn bad_words_under_a_machines_name_change_nothing() {
         old["at"] = json!("2024-01-01T00:00:00Z");
         old.to_string()
     };
-    let bad = ["", "{}", "[[", "\u{0}", &large, r#"{"state":"there"}"#, r#"{"state":"online","version":7}"#];
+    let bad =
+        ["", "{}", "[[", "\u{0}", &large, r#"{"state":"there"}"#, r#"{"state":"online","version":7}"#, r#"{"state":"online","name":7}"#];
     for payload in bad {
         ["status", "telemetry"].iter().for_each(|tail| to(DEVICE, tail, payload.as_bytes()));
     }
@@ -87,7 +91,7 @@ fn bad_words_under_a_machines_name_change_nothing() {
     to("vm-009", "status", online().to_string().as_bytes());
     to("vm-009", "telemetry", telemetry().to_string().as_bytes());
     to(DEVICE, "telemetry", old.as_bytes());
-    to(DEVICE, "status", br#"{"state":"online","version":"1\u001b[2J<b>"}"#);
+    to(DEVICE, "status", br#"{"state":"online","name":"\u001b[2J\u202ex","version":"1\u001b[2J<b>"}"#);
     // What the backend may not hear is no matter of it.
     ["payment/update", "vend/request", "cmd/reboot/request"].iter().for_each(|tail| to(DEVICE, tail, b"{"));
     wait_for("the backend to have read it all", || (unread(&shop) == bad.len() as u64 * 2).then_some(()));
@@ -95,7 +99,7 @@ fn bad_words_under_a_machines_name_change_nothing() {
     // It sells, and the machine is there by its calls. What it said of itself means nothing on a terminal.
     shop.reported("dispensed");
     let machine = wait_for("the machine in the list", || listed(&shop).pop().filter(|machine| machine["there"] == json!(true)));
-    assert_eq!((listed(&shop).len(), &machine["version"]), (1, &json!("1??2J?b?")));
+    assert_eq!((listed(&shop).len(), &machine["version"], &machine["machine"]), (1, &json!("1??2J?b?"), &json!("?[2J?x")));
     assert_eq!(unread(&shop), bad.len() as u64 * 2);
 }
 
@@ -111,11 +115,12 @@ fn a_retained_online_of_a_dead_machine_is_no_sign_of_life_at_either_of_two_backe
     let (second, url) = two_backends::second(&alerted.shop);
     let shop = &alerted.shop;
     let told = alerted.wait_sent(1);
-    assert_eq!((&told[0]["kind"], &told[0]["device"]), (&json!("offline"), &json!(DEVICE)));
+    assert_eq!((&told[0]["kind"], &told[0]["device"], &told[0]["machine"]), (&json!("offline"), &json!(DEVICE), &json!("Lobby")));
+    assert!(told[0]["message"].as_str().is_some_and(|text| text.starts_with("the machine Lobby (vm-001) is not there")), "{told:?}");
     // Both have noticed, and people were told once.
     [shop.backend.as_ref().expect("it runs"), &second]
         .iter()
-        .for_each(|it| drop(it.wait_line("device vm-001 has not been there for 10 s")));
+        .for_each(|it| drop(it.wait_line("the machine Lobby (vm-001) has not been there for 10 s")));
     // The word alone does not end it, nor does what cannot be read.
     let unread_before = unread(shop);
     says(&machine, "status", json!({ "state": "online", "report_every_s": 1 }).to_string().as_bytes());

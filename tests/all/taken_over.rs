@@ -79,7 +79,7 @@ fn of_two_with_one_token_a_person_is_told_and_of_the_end_too() {
     shop.qrisd.as_ref().expect("it runs").wait_line("taken over: another computer throws this machine out of the broker");
     let told = alerted.wait_sent(1);
     assert_eq!((&told[0]["kind"], &told[0]["device"]), (&json!("taken_over"), &json!(DEVICE)));
-    shop.backend.as_ref().expect("it runs").wait_line("device vm-001 is taken over");
+    shop.backend.as_ref().expect("it runs").wait_line("the machine Lobby (vm-001) is taken over");
     wait_for("the fault in the list of machines", || {
         stdout(&shop.merchant(&["device", "list"])).lines().any(|line| line.contains("taken_over")).then_some(())
     });

@@ -19,6 +19,7 @@ use clap::Subcommand;
 use qris_core::order::ids::DeviceId;
 use qris_core::order::proof::RelayKey;
 use qris_core::order::time::{Span, Wall};
+use qris_core::text::named;
 use qris_core::wire::invitation::{Claim, Code, Invitation, LETTERS_MAX};
 use qris_core::wire::status::FaultCode;
 use qris_host::events::Event as Journal;
@@ -203,7 +204,7 @@ pub async fn run(config: &Config, command: Devices) -> Result<(), Failure> {
                 let facts = noted.as_ref().and_then(|noted| noted.facts.as_ref());
                 let faults = facts.map(|facts| facts.faults.iter().map(FaultCode::as_str).collect::<Vec<_>>().join(" "));
                 let cells = [
-                    device.id.to_string(),
+                    named(facts.and_then(|facts| facts.name.as_deref()), device.id.as_str()),
                     is.to_owned(),
                     time(noted.as_ref().map(|noted| noted.since)),
                     facts.map_or_else(none, |facts| facts.version.to_string()),
@@ -457,6 +458,7 @@ fn as_json(device: &Device, noted: Option<&Noted>, code_until: Option<Wall>) -> 
         "code_until": at(&code_until),
         "there": noted.map(|noted| noted.is_there),
         "since": noted.map(|noted| noted.since.to_rfc3339_wib()),
+        "machine": facts.and_then(|facts| facts.name.as_deref()),
         "version": facts.map(|facts| &facts.version),
         "faults": facts.map(|facts| &facts.faults),
     })

@@ -8,11 +8,12 @@ use crate::config::Config;
 use crate::money::report::{self, By, Sum, Sums};
 use crate::sale::books::{BooksError, archived_between};
 use crate::store::Tx;
-use crate::telling::wording::{End, named};
+use crate::telling::wording::End;
 use clap::Args;
 use qris_core::order::ids::DeviceId;
 use qris_core::order::money::total;
 use qris_core::order::time::{Span, Wall};
+use qris_core::text::named;
 use qris_host::Failure;
 use serde_json::{Value, json};
 

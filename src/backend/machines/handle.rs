@@ -11,8 +11,9 @@ use crate::store::{Store, Tx, WatchedStore};
 use qris_core::order::ids::DeviceId;
 use qris_core::order::proof::RelayKey;
 use qris_core::order::time::{Now, Span, Wall};
+use qris_core::text;
 use qris_host::clock;
-use qris_host::events::Event as Journal;
+use qris_host::events::{Event as Journal, Text};
 use qris_host::surroundings::Surroundings;
 use std::sync::Arc;
 use std::time::Duration;
@@ -123,6 +124,20 @@ impl Machines {
         Ok(())
     }
 
+    /// What a machine called itself last, if it told that. It is for people, and may be missing when the database is.
+    pub async fn name(&self, device: &DeviceId) -> Option<Box<str>> {
+        if let Some(name) = self.presence.name(device) {
+            return Some(name);
+        }
+        let of = device.clone();
+        self.read(move |tx| reported::name(tx, &of)).await.ok().flatten()
+    }
+
+    /// A machine as people know it, for the journal.
+    async fn named(&self, device: &DeviceId) -> Text {
+        text::named(self.name(device).await.as_deref(), device.as_str()).into()
+    }
+
     /// Whether the broker brings what machines say, from now on.
     pub fn hears(&self, hears: bool) {
         self.presence.hears(hears, self.moment());
@@ -140,7 +155,7 @@ impl Machines {
             return;
         }
         if taken_over {
-            self.around.emit(&Journal::MachineTakenOver { device: device.clone() });
+            self.around.emit(&Journal::MachineTakenOver { device: device.clone(), machine: self.named(device).await });
         }
         self.books.ring(Bell::Alerts);
     }
@@ -151,7 +166,8 @@ impl Machines {
         // What cannot be written now is new at the next call, too. The books tell of a full disk.
         let Ok(Some(both)) = self.write(move |tx| twins::note(tx, &of, &sight, now)).await else { return };
         let addresses: Box<str> = both.join(" and ").into();
-        self.around.emit(&Journal::MachineTwice { device: device.clone(), addresses: String::from(&*addresses).into() });
+        let machine = self.named(device).await;
+        self.around.emit(&Journal::MachineTwice { device: device.clone(), machine, addresses: String::from(&*addresses).into() });
         let wanted = device.clone();
         // The journal has heard of the machine already, and hears of an error too.
         let _ = self.books.write(move |tx, _, now| books::machine_twice(tx, &wanted, &addresses, now)).await;
@@ -182,7 +198,10 @@ impl Machines {
             match write.await {
                 Ok(()) => {
                     let seconds = self.presence.missing_after().0 / 1000;
-                    missing.into_iter().for_each(|device| self.around.emit(&Journal::MachineOffline { device, seconds }));
+                    for device in missing {
+                        let machine = self.named(&device).await;
+                        self.around.emit(&Journal::MachineOffline { device, machine, seconds });
+                    }
                     self.books.ring(Bell::Alerts);
                 }
                 Err(_) => self.presence.failed(&missing, &[]),
@@ -211,7 +230,8 @@ impl Machines {
             }
             let wanted = device.clone();
             if matches!(self.books.write(move |tx, _, now| books::machine_back(tx, &wanted, now)).await, Ok(true)) {
-                self.around.emit(&Journal::MachineBack { device });
+                let machine = self.named(&device).await;
+                self.around.emit(&Journal::MachineBack { device, machine });
                 self.books.ring(Bell::Alerts);
             }
         }

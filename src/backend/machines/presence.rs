@@ -152,6 +152,12 @@ impl Presence {
         self.lock().machines.get(device).and_then(|known| matches!(known.is, Is::There(_)).then_some(known.fresh_at.wall))
     }
 
+    /// What it called itself last, as far as this process has heard it.
+    #[must_use]
+    pub fn name(&self, device: &DeviceId) -> Option<Box<str>> {
+        self.lock().machines.get(device)?.facts.as_ref()?.name.clone()
+    }
+
     /// Looks which machines are missing now, and what should be written down. Each is named once.
     #[must_use]
     pub fn check(&self, now: Now) -> News {
@@ -292,7 +298,7 @@ mod tests {
     }
 
     fn facts(version: &str) -> Facts {
-        Facts { version: version.into(), faults: [FaultCode::Relay].into() }
+        Facts { name: None, version: version.into(), faults: [FaultCode::Relay].into() }
     }
 
     /// It reports every 100 s.

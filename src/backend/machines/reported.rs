@@ -6,6 +6,8 @@ use crate::sale::books::BooksError;
 use crate::store::{Row, StoreError, Tx};
 use qris_core::order::ids::DeviceId;
 use qris_core::order::time::{Span, Wall};
+use qris_core::text;
+use qris_core::wire::orders::MACHINE_NAME_MAX;
 use qris_core::wire::status::{FaultCode, Presence, Status};
 use qris_core::wire::strict::PAYLOAD_MAX;
 use qris_core::wire::telemetry::{EVERY_MAX_S, EVERY_S, TELEMETRY_MAX, Telemetry};
@@ -20,6 +22,8 @@ const FAULTS_MAX: usize = 16;
 /// What a machine is, by its own word.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Facts {
+    /// What people call it, if it tells that.
+    pub name: Option<Box<str>>,
     /// The release of `qrisd`; empty if it does not tell.
     pub version: Box<str>,
     /// Its faults.
@@ -73,13 +77,17 @@ pub fn read(topic: &str, payload: &[u8], is_stored: bool) -> Result<Option<(Devi
 
 fn read_status(payload: &[u8]) -> Result<Report, Unreadable> {
     let payload = Some(payload).filter(|payload| payload.len() <= PAYLOAD_MAX).ok_or(Unreadable)?;
-    let Status { state, version, faults, report_every_s, .. } = serde_json::from_slice(payload).map_err(|_| Unreadable)?;
+    let Status { state, name, version, faults, report_every_s, .. } = serde_json::from_slice(payload).map_err(|_| Unreadable)?;
     match state {
         Presence::Offline => Ok(Report::Offline),
         Presence::Online => {
             let every = report_every_s.unwrap_or(EVERY_S).min(EVERY_MAX_S);
             let codes = faults.iter().flatten().map(|fault| fault.code).take(FAULTS_MAX);
-            let facts = Facts { version: version.as_deref().map(plain).unwrap_or_default(), faults: codes.collect() };
+            let facts = Facts {
+                name: name.as_deref().and_then(short),
+                version: version.as_deref().map(plain).unwrap_or_default(),
+                faults: codes.collect(),
+            };
             Ok(Report::Online { every: (every > 0).then(|| Span::secs(every.into())), facts })
         }
     }
@@ -98,6 +106,12 @@ fn plain(version: &str) -> Box<str> {
     version.chars().take(VERSION_MAX).map(|c| if known(c) { c } else { '?' }).collect::<String>().into()
 }
 
+/// A name for people: cut, and without what steers the place where it is read.
+fn short(name: &str) -> Option<Box<str>> {
+    let name = text::plain(&name.chars().take(MACHINE_NAME_MAX).collect::<String>(), '?');
+    Some(name.trim().into()).filter(|name: &Box<str>| !name.is_empty())
+}
+
 /// What stands in the database of a machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Noted {
@@ -114,15 +128,25 @@ pub struct Noted {
 /// # Errors
 /// The database's.
 pub fn note(tx: &mut dyn Tx, device: &DeviceId, Noted { is_there, since, facts }: &Noted) -> Result<(), StoreError> {
-    let sql = "INSERT INTO presence (device, is_there, since_ms, version, faults) VALUES ($1, $2, $3, $4, $5)
+    let sql = "INSERT INTO presence (device, is_there, since_ms, name, version, faults) VALUES ($1, $2, $3, $4, $5, $6)
         ON CONFLICT (device) DO UPDATE SET
         since_ms = CASE WHEN presence.is_there = excluded.is_there THEN presence.since_ms ELSE excluded.since_ms END,
-        is_there = excluded.is_there, version = coalesce(excluded.version, presence.version),
+        is_there = excluded.is_there, name = coalesce(excluded.name, presence.name), version = coalesce(excluded.version, presence.version),
         faults = coalesce(excluded.faults, presence.faults)";
     let words = |facts: &Facts| facts.faults.iter().map(FaultCode::as_str).collect::<Vec<_>>().join(" ");
     let (version, faults) = (facts.as_ref().map(|facts| &*facts.version), facts.as_ref().map(words));
-    tx.rows(sql, &[device.as_str().into(), i64::from(*is_there).into(), (*since).into(), version.into(), faults.into()])?;
+    let name = facts.as_ref().and_then(|facts| facts.name.as_deref());
+    tx.rows(sql, &[device.as_str().into(), i64::from(*is_there).into(), (*since).into(), name.into(), version.into(), faults.into()])?;
     Ok(())
+}
+
+/// What a machine called itself last.
+///
+/// # Errors
+/// The database's.
+pub fn name(tx: &mut dyn Tx, device: &DeviceId) -> Result<Option<Box<str>>, BooksError> {
+    let rows = tx.rows("SELECT name FROM presence WHERE device = $1", &[device.as_str().into()])?;
+    Ok(rows.first().map(|row| row.maybe_text("name")).transpose()?.flatten().and_then(short))
 }
 
 /// What is written down of all machines. A row that cannot be read is left out: it is only news.
@@ -130,13 +154,14 @@ pub fn note(tx: &mut dyn Tx, device: &DeviceId, Noted { is_there, since, facts }
 /// # Errors
 /// The database's.
 pub fn noted(tx: &mut dyn Tx) -> Result<HashMap<Box<str>, Noted>, BooksError> {
-    let rows = tx.rows("SELECT device, is_there, since_ms, version, faults FROM presence", &[])?;
+    let rows = tx.rows("SELECT device, is_there, since_ms, name, version, faults FROM presence", &[])?;
     let read = |row: &Row| {
         let (is_there, since) = (row.int("is_there").ok()? != 0, Wall(row.int("since_ms").ok()?));
         let facts = match (row.maybe_text("version").ok()?, row.maybe_text("faults").ok()?) {
             (Some(version), Some(faults)) => {
                 let codes = faults.split_ascii_whitespace().filter_map(|word| FaultCode::from_word(word).ok());
-                Some(Facts { version: plain(version), faults: codes.collect() })
+                let name = row.maybe_text("name").ok()?.and_then(short);
+                Some(Facts { name, version: plain(version), faults: codes.collect() })
             }
             (_, _) => None,
         };
@@ -169,10 +194,11 @@ mod tests {
 
     #[test]
     fn little_is_kept_of_a_status_and_nothing_that_could_mean_something_on_a_terminal() {
-        let is = |every_s: u32, version: &str, faults: &[FaultCode]| {
+        let named = |name: Option<&str>, every_s: u32, version: &str, faults: &[FaultCode]| {
             let every = (every_s > 0).then(|| Span::secs(every_s.into()));
-            Ok(Some(Report::Online { every, facts: Facts { version: version.into(), faults: faults.into() } }))
+            Ok(Some(Report::Online { every, facts: Facts { name: name.map(Into::into), version: version.into(), faults: faults.into() } }))
         };
+        let is = |every_s: u32, version: &str, faults: &[FaultCode]| named(None, every_s, version, faults);
         let fault = |code: &str| json!({ "code": code, "detail": "<b>\u{1b}[2J", "since": null });
         let other = FaultCode::Other(Word::new("of_later").expect("a word"));
         assert_eq!(online(&json!({})), is(900, "", &[]));
@@ -185,6 +211,11 @@ mod tests {
         assert_eq!(online(&json!({ "version": "1\u{1b}[2J\n<b>é" })), is(900, "1??2J??b??", &[]));
         assert_eq!(online(&json!({ "version": "1".repeat(500) })), is(900, &"1".repeat(VERSION_MAX), &[]));
         assert_eq!(online(&json!({ "faults": vec![fault("relay"); 60] })), is(900, "", &[FaultCode::Relay; FAULTS_MAX]));
+        assert_eq!(online(&json!({ "name": "Lobi \u{1b}[2J\u{202e}x" })), named(Some("Lobi ?[2J?x"), 900, "", &[]));
+        assert_eq!(online(&json!({ "name": "é".repeat(5000) })), Err(Unreadable), "a status has a limit");
+        assert_eq!(online(&json!({ "name": "é".repeat(500) })), named(Some(&"é".repeat(MACHINE_NAME_MAX)), 900, "", &[]));
+        assert_eq!(online(&json!({ "name": " \n" })), named(Some("?"), 900, "", &[]));
+        assert_eq!(online(&json!({ "name": " " })), is(900, "", &[]));
         assert_eq!(of("status", r#"{"state":"offline"}"#, true), Ok(Some(Report::Offline)));
     }
 
@@ -229,7 +260,9 @@ mod tests {
         let directory = tempfile::tempdir().expect("a directory");
         let machines = open_both(&directory.path().join("orders.db"), true, true).expect("opens").machines;
         let device = DeviceId::new("vm-001").expect("an id");
-        let facts = |version: &str| Some(Facts { version: version.into(), faults: [FaultCode::Relay, FaultCode::Screen].into() });
+        let facts = |version: &str| {
+            Some(Facts { name: Some("Lobi".into()), version: version.into(), faults: [FaultCode::Relay, FaultCode::Screen].into() })
+        };
         let put = |is_there, since, facts| {
             let what = Noted { is_there, since: Wall(since), facts };
             read_on(&machines, |tx| note(tx, &device, &what)).expect("written");
@@ -238,6 +271,7 @@ mod tests {
         assert_eq!(put(true, 5, None), Noted { is_there: true, since: Wall(5), facts: None });
         assert_eq!(put(true, 9, facts("1")), Noted { is_there: true, since: Wall(5), facts: facts("1") }, "it was there before");
         assert_eq!(put(false, 20, None), Noted { is_there: false, since: Wall(20), facts: facts("1") });
+        assert_eq!(read_on(&machines, |tx| name(tx, &device)).expect("read").as_deref(), Some("Lobi"));
         assert_eq!(put(true, 30, facts("2")), Noted { is_there: true, since: Wall(30), facts: facts("2") });
     }
 }

@@ -8,9 +8,10 @@ use crate::sale::books::{self, BooksError};
 use crate::sale::handle::Books;
 use crate::sale::view::Place;
 use crate::telling::daily::{DAY, DayTold, ReadDay};
-use crate::telling::wording::{self, End};
+use crate::telling::wording::End;
 use qris_core::order::money::total;
 use qris_core::order::time::{Wall, Zone};
+use qris_core::text;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -58,9 +59,13 @@ impl Day {
             .await?;
         let mut out_of_order: BTreeMap<String, Vec<String>> =
             silent.into_iter().map(|(device, _)| (device.to_string(), vec!["offline".into()])).collect();
+        let mut names = report.names.clone();
         // Without them the rest of the message is good.
         if let Ok((let_in, noted)) = machines.read(|tx| Ok((devices::let_in(tx)?, reported::noted(tx)?))).await {
             for (device, noted) in noted.iter().filter(|(device, _)| let_in.iter().any(|known| known.as_str() == &***device)) {
+                if let Some(name) = noted.facts.as_ref().and_then(|facts| facts.name.clone()) {
+                    names.entry(device.to_string()).or_insert(name);
+                }
                 let faults: Vec<_> =
                     noted.facts.iter().flat_map(|facts| facts.faults.iter().map(|fault| fault.as_str().to_owned())).collect();
                 if !faults.is_empty() {
@@ -68,16 +73,23 @@ impl Day {
                 }
             }
         }
-        Ok(Self::of(&report, owed, attention, out_of_order, until))
+        Ok(Self::of(&report, names, owed, attention, out_of_order, until))
     }
 
-    fn of(report: &SalesReport, owed: (u64, u64), attention: u64, out_of_order: BTreeMap<String, Vec<String>>, until: Wall) -> Self {
+    fn of(
+        report: &SalesReport,
+        names: BTreeMap<String, Box<str>>,
+        owed: (u64, u64),
+        attention: u64,
+        out_of_order: BTreeMap<String, Vec<String>>,
+        until: Wall,
+    ) -> Self {
         let sold = |sums: &report::Sums| sums.of(End::Delivered).and(sums.of(End::Given));
         let machines = report.groups.iter().map(|(device, sums)| (device.clone(), sold(sums)));
         let mut machines: Vec<_> = machines.filter(|(_, sold)| sold.orders > 0).collect();
         machines.sort_by_key(|(_, sold)| std::cmp::Reverse(sold.amount));
         let owed = Sum { orders: owed.0, amount: owed.1 };
-        Self { until, sold: sold(&report.total), machines, names: report.names.clone(), owed, attention, out_of_order }
+        Self { until, sold: sold(&report.total), machines, names, owed, attention, out_of_order }
     }
 
     /// In one sentence, for a message on a phone.
@@ -108,7 +120,7 @@ impl Day {
     }
 
     fn name(&self, device: &str) -> String {
-        wording::named(self.names.get(device).map(|name| &**name), device)
+        text::named(self.names.get(device).map(|name| &**name), device)
     }
 
     /// For programs.
@@ -123,6 +135,7 @@ impl Day {
             "owed": sum(self.owed),
             "attention": self.attention,
             "out_of_order": self.out_of_order,
+            "names": self.names,
         })
     }
 }
@@ -153,13 +166,15 @@ mod tests {
         add("b", "vm-001", Some("Lobi"), 5000, Delivery::Failed);
         add("c", "vm-002", None, 12_000, Delivery::Dispensed);
         let out = BTreeMap::from([("vm-001".to_owned(), vec!["screen".to_owned()]), ("vm-003".to_owned(), vec!["offline".to_owned()])]);
-        let day = Day::of(&report, (1, 5000), 1, out, T0);
+        let mut names = report.names.clone();
+        names.insert("vm-003".into(), "Parkir".into());
+        let day = Day::of(&report, names, (1, 5000), 1, out, T0);
         assert_eq!(
             day.in_words(),
             "sold in 24 hours: 2 for Rp17.000 (vm-002 1 for Rp12.000, Lobi (vm-001) 1 for Rp5.000); owed to customers: 1 for Rp5.000; \
-             other orders that a person must look at: 1; out of order: Lobi (vm-001): screen, vm-003: offline"
+             other orders that a person must look at: 1; out of order: Lobi (vm-001): screen, Parkir (vm-003): offline"
         );
-        let quiet = Day::of(&SalesReport::default(), (0, 0), 0, BTreeMap::new(), T0);
+        let quiet = Day::of(&SalesReport::default(), BTreeMap::new(), (0, 0), 0, BTreeMap::new(), T0);
         assert_eq!(quiet.in_words(), "sold in 24 hours: 0 for Rp0; nothing is owed to customers");
     }
 }

@@ -331,7 +331,8 @@ impl Work {
             Forgotten::Rebuilt(done) => {
                 let stored = done.now.clone();
                 let Sale { device, purchase: Purchase { request_id, item, amount, .. }, .. } = stored.order.sale.clone();
-                self.around.emit(&Journal::OrderRebuilt { request: request_id, order: id.clone(), device, item, amount });
+                let goods = journal::sold(&stored.order);
+                self.around.emit(&Journal::OrderRebuilt { request: request_id, order: id.clone(), device, item, goods, amount });
                 if merchant::next_deadline(&stored.order).is_some() {
                     self.books.ring(Bell::Due);
                 }

@@ -12,13 +12,15 @@ pub use section::Section;
 
 use super::daily::{Daily, DayTold, ReadDay};
 use crate::command;
+use crate::machines::handle::Machines;
 use crate::sale::books::{self, Alert, Subject, Ways};
 use crate::sale::handle::{Bell, Books};
 use crate::sale::view::Place;
 use crate::settings::SETTINGS;
 use crate::telling::wording;
-use qris_core::order::merchant::Attention;
-use qris_core::order::time::{Span, Wall, Zone};
+use qris_core::order::merchant::{Attention, Order};
+use qris_core::order::time::{Span, Wall};
+use qris_core::text::named;
 use qris_host::config::settings::{Whole, number};
 use qris_host::events::Event as Journal;
 use qris_host::surroundings::Surroundings;
@@ -94,7 +96,14 @@ impl Tellers {
 }
 
 /// Tells every alert, for ever.
-pub async fn run(around: Arc<dyn Surroundings>, books: Arc<Books>, place: Arc<Place>, read_day: ReadDay, tellers: Tellers) {
+pub async fn run(
+    around: Arc<dyn Surroundings>,
+    books: Arc<Books>,
+    machines: Arc<Machines>,
+    place: Arc<Place>,
+    read_day: ReadDay,
+    tellers: Tellers,
+) {
     let mut day = None;
     loop {
         // Both ends of the wait lead to a look.
@@ -105,12 +114,12 @@ pub async fn run(around: Arc<dyn Surroundings>, books: Arc<Books>, place: Arc<Pl
                 day = Some(last);
             }
         }
-        tell_all(&*around, &books, &place, &read_day, &tellers).await;
+        tell_all(&*around, &books, &machines, &place, &read_day, &tellers).await;
     }
 }
 
 /// Tells the alerts that are due now, one after the other.
-async fn tell_all(around: &dyn Surroundings, books: &Books, place: &Place, read_day: &ReadDay, tellers: &Tellers) {
+async fn tell_all(around: &dyn Surroundings, books: &Books, machines: &Machines, place: &Place, read_day: &ReadDay, tellers: &Tellers) {
     let now = books.now();
     let due = books.read(move |tx| books::due_alerts(tx, now)).await;
     // The journal was told of an error. The next look comes.
@@ -136,7 +145,12 @@ async fn tell_all(around: &dyn Surroundings, books: &Books, place: &Place, read_
             | Subject::Twice(_)
             | Subject::TakenOver => None,
         };
-        let body = object(&alert, day.as_ref(), place.sandbox, place.zone).to_string();
+        let name = match (&alert.about, &alert.device) {
+            (Subject::Order(stored, _), _) => stored.order.sale.purchase.machine.clone(),
+            (_, Some(device)) => machines.name(device).await,
+            (_, None) => None,
+        };
+        let body = object(&alert, name.as_deref(), day.as_ref(), place).to_string();
         let (took, failed) = tellers.tell(&alert, &body, books.now()).await;
         let (tried, left) = (alert.clone(), !failed.is_empty());
         let kept = books.write(move |tx, _, now| books::alert_tried(tx, &tried, took, left, now)).await;
@@ -167,16 +181,15 @@ fn note(around: &dyn Surroundings, alert: &Alert, failed: &[String]) {
 
 /// The object that is told. At the end of an alert its `kind` is another one, so that a program that does not know of ends
 /// says `told`, and not the words of an alert that begins.
-fn object(alert: &Alert, day: Option<&DayTold>, sandbox: bool, zone: Zone) -> Value {
-    let (subject, device) = (alert.subject(), &alert.device);
+fn object(alert: &Alert, name: Option<&str>, day: Option<&DayTold>, place: &Place) -> Value {
+    let (subject, device, zone) = (alert.subject(), &alert.device, place.zone);
+    let machine = device.as_ref().map_or_else(String::new, |device| named(name, device.as_str()));
+    let mut customer = None;
     let (told, to_do, order) = match &alert.about {
         Subject::Order(stored, kind) => {
             let order = &stored.order;
-            (
-                in_words(*kind, &wording::goods(order), &order.sale.purchase.amount.to_string()),
-                wording::to_do(*kind),
-                wording::summary(order, zone),
-            )
+            customer = may_be_owed(*kind).then(|| customers(order, place));
+            (in_words(*kind, order), wording::to_do(*kind), wording::summary(order, zone))
         }
         Subject::Damaged(id, _) => {
             let told = "an order that a person must look at cannot be read: its row in the database is damaged".into();
@@ -184,21 +197,23 @@ fn object(alert: &Alert, day: Option<&DayTold>, sandbox: bool, zone: Zone) -> Va
             (told, to_do, json!({ "order_id": id }))
         }
         Subject::Offline => {
-            let told = "the machine is not there: it sends no reports, and it asks for nothing".into();
+            let told = format!("the machine {machine} is not there: it sends no reports, and it asks for nothing");
             (told, "look at its power and its network", Value::Null)
         }
         Subject::TakenOver => {
-            let told = "the machine is thrown out of the broker again and again: another computer has its client id, and so its token";
+            let told = format!(
+                "the machine {machine} is thrown out of the broker again and again: another computer has its client id, and so its token"
+            );
             let to_do = "find the other computer, and switch it off; if it may be in foreign hands: device revoke, then a new code";
-            (told.into(), to_do, Value::Null)
+            (told, to_do, Value::Null)
         }
         Subject::Merchant(merchant) => {
-            let told = format!("a QR on this machine pays another merchant than earlier QRs did: {merchant}");
+            let told = format!("a QR on the machine {machine} pays another merchant than earlier QRs did: {merchant}");
             let to_do = "compare it with the number (NMID) of your QRIS; if it is not yours, switch the machines off, and ask the gateway";
             (told, to_do, Value::Null)
         }
         Subject::Twice(both) => {
-            let told = format!("two computers are one machine: {both}. Its card was copied, or set back to an older image");
+            let told = format!("two computers are the machine {machine}: {both}. Its card was copied, or set back to an older image");
             let to_do = "find the second one, and switch it off; if it may be in foreign hands: device revoke, then a new code";
             (told, to_do, Value::Null)
         }
@@ -210,8 +225,8 @@ fn object(alert: &Alert, day: Option<&DayTold>, sandbox: bool, zone: Zone) -> Va
     };
     let (kind, told, to_do) = match (&alert.until, &alert.about) {
         (None, _) => (alert.kind(), told, to_do),
-        (Some(_), Subject::Offline) => (OVER, "over: the machine is there again".into(), NOTHING_TO_DO),
-        (Some(_), Subject::TakenOver) => (OVER, "over: the machine keeps its place at the broker".into(), NOTHING_TO_DO),
+        (Some(_), Subject::Offline) => (OVER, format!("over: the machine {machine} is there again"), NOTHING_TO_DO),
+        (Some(_), Subject::TakenOver) => (OVER, format!("over: the machine {machine} keeps its place at the broker"), NOTHING_TO_DO),
         (Some(_), Subject::Order(..) | Subject::Damaged(..) | Subject::Merchant(_) | Subject::Twice(_) | Subject::Daily(_)) => {
             (OVER, format!("over: nobody must look at this any more ({told})"), NOTHING_TO_DO)
         }
@@ -223,17 +238,49 @@ fn object(alert: &Alert, day: Option<&DayTold>, sandbox: bool, zone: Zone) -> Va
         "since": alert.since.to_rfc3339_in(zone),
         "until": alert.until.map(|until| until.to_rfc3339_in(zone)),
         "device": device,
+        "machine": name,
         "message": told,
         "to_do": to_do,
         "order": order,
+        "customer": customer.filter(|_| alert.until.is_none()),
         "day": day.map(|(_, object)| object),
         "tries": alert.tries,
-        "sandbox": sandbox,
+        "sandbox": place.sandbox,
     })
 }
 
+/// What somebody can do who paid, and may have nothing for it. The address of the page has no key: this goes to services of others, and
+/// whoever has the key sees a payment code.
+fn customers(order: &Order, place: &Place) -> Value {
+    let page = place.public_url.as_ref().map(|url| format!("{url}/pay/{}", order.id));
+    let contact = place.contact.as_deref();
+    let follow = page.as_ref().map(|page| format!("follow the order at {page}, and "));
+    let ask = contact.map_or_else(|| "whom the machine names".into(), |contact| format!("at {contact}"));
+    let told = format!("the customer can {}ask {ask}", follow.unwrap_or_default());
+    json!({ "message": told, "page": page, "contact": contact })
+}
+
+/// Whether the customer may have paid, and have nothing for it.
+const fn may_be_owed(kind: Attention) -> bool {
+    match kind {
+        Attention::RefundDue
+        | Attention::NoProof
+        | Attention::RefundFailed
+        | Attention::Uncertain
+        | Attention::Unreported
+        | Attention::Mismatch
+        | Attention::Conflict
+        | Attention::Suspect
+        | Attention::Unconfirmed
+        | Attention::RefundSoon
+        | Attention::RefundLastDay
+        | Attention::OnlyByHand => true,
+        Attention::PartialRefund | Attention::Chargeback | Attention::Reversed | Attention::LateFact => false,
+    }
+}
+
 /// One sentence for a message on a phone.
-fn in_words(kind: Attention, goods: &str, amount: &str) -> String {
+fn in_words(kind: Attention, order: &Order) -> String {
     let what = match kind {
         Attention::RefundDue => "was paid and not delivered: the customer is owed the money",
         Attention::NoProof => "was paid, and reported as not delivered without the relay's proof: a person must decide the refund",
@@ -252,5 +299,6 @@ fn in_words(kind: Attention, goods: &str, amount: &str) -> String {
         Attention::Reversed => "was taken back by the shop's counter after its receipt",
         Attention::LateFact => "gave its customer goods and money, the money twice, or a refund that the bank refused",
     };
-    format!("{goods} for {amount} {what}")
+    let (goods, amount, place) = (wording::goods(order), order.sale.purchase.amount, wording::place(order));
+    format!("{goods} for {amount} at {place} {what}")
 }

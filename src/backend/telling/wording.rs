@@ -5,6 +5,7 @@ use qris_core::order::merchant::{Asker, AtBank, Attention, Order, Proof, RefundE
 use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::Delivery;
 use qris_core::order::time::{Span, Wall, Zone};
+use qris_core::text::named;
 use serde_json::{Value, json};
 
 /// The end of the money of a paid order. Each order has one.
@@ -230,12 +231,6 @@ pub fn goods(order: &Order) -> String {
 #[must_use]
 pub fn place(order: &Order) -> String {
     named(order.sale.purchase.machine.as_deref(), order.sale.device.as_str())
-}
-
-/// A name that somebody gave, and the id of it.
-#[must_use]
-pub fn named(name: Option<&str>, id: &str) -> String {
-    name.filter(|name| *name != id).map_or_else(|| id.into(), |name| format!("{name} ({id})"))
 }
 
 /// The gateway's name of an order's transaction, once it is known.

@@ -230,10 +230,11 @@ impl Outbox {
             {
                 let why = event.reason.as_ref().map_or_else(String::new, Reason::to_string).into();
                 let (request, item) = (Some(request.request_id.clone()), request.item.clone());
+                let goods = text(item.as_str());
                 self.journal(if event.reason == Some(Reason::Uncertain) {
-                    Journal::OutcomeUncertain { request, order, device: None, item, amount, detail: why }
+                    Journal::OutcomeUncertain { request, order, device: None, item, goods, amount, detail: why }
                 } else {
-                    Journal::RefundDue { request, order, device: None, item, amount, why }
+                    Journal::RefundDue { request, order, device: None, item, goods, amount, why }
                 });
             }
             self.push(Effect::OrderChanged(event));

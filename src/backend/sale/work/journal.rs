@@ -10,7 +10,14 @@ use qris_core::order::merchant::{
 use qris_core::order::outcome::Delivery;
 use qris_core::order::reason::Reason;
 use qris_core::order::request::Purchase;
-use qris_host::events::Event as Journal;
+use qris_core::text::named;
+use qris_host::events::{Event as Journal, Text};
+
+/// What was sold, and where, as people know both.
+pub(super) fn sold(order: &Order) -> Text {
+    let Sale { device, purchase: Purchase { item, description, machine, .. }, .. } = &order.sale;
+    format!("{} at {}", named(description.as_deref(), item.as_str()), named(machine.as_deref(), device.as_str())).into()
+}
 
 impl Work {
     /// Tells the journal the new state of an order.
@@ -24,23 +31,23 @@ impl Work {
             return;
         }
         let Sale { device, purchase: Purchase { request_id, item, amount, .. }, .. } = order.sale.clone();
-        let (id, request) = (order.id.clone(), request_id.clone());
+        let (id, request, goods) = (order.id.clone(), request_id.clone(), sold(order));
         match &order.state {
             State::Charging(_) => {}
             // It has one word with an order that can be paid. Only its receipt is told.
             State::Held(_) => {}
             State::Pending(_) => {
                 self.counters.charges.inc();
-                self.around.emit(&Journal::ChargeMade { request, order: id, device, item, amount });
+                self.around.emit(&Journal::ChargeMade { request, order: id, device, item, goods, amount });
             }
             State::Cancelling(Cancelling { why: Ending::GrossAmount, charge, .. }) => {
                 let asked = charge.as_ref().map_or_else(|| "another sum".into(), |charge| charge.gross_amount.to_string());
                 let why = format!("the gateway asks {asked} for {amount}").into();
-                self.around.emit(&Journal::ChargeRefused { request, order: id, device, item, amount, why });
+                self.around.emit(&Journal::ChargeRefused { request, order: id, device, item, goods, amount, why });
             }
             State::Cancelling(Cancelling { why: Ending::Unreadable(why), .. })
             | State::Closed(Closed { why: Some(Ending::NotMade { why, .. }), .. }) => {
-                self.around.emit(&Journal::ChargeRefused { request, order: id, device, item, amount, why: why.to_string().into() });
+                self.around.emit(&Journal::ChargeRefused { request, order: id, device, item, goods, amount, why: why.to_string().into() });
             }
             State::Cancelling(_) => {}
             State::Closed(Closed { how, why, .. }) => {
@@ -52,7 +59,7 @@ impl Work {
             }
             State::Settled(_) => {
                 self.counters.receipts.inc();
-                self.around.emit(&Journal::ReceiptSigned { request, order: id, device, item, amount });
+                self.around.emit(&Journal::ReceiptSigned { request, order: id, device, item, goods, amount });
             }
             State::Withheld(Withheld { by, why, .. }) => {
                 self.counters.withheld.inc();
@@ -67,7 +74,15 @@ impl Work {
                     }),
                     NoReceipt::PaidTwice | NoReceipt::Ended(_) => {
                         let why = if *why == NoReceipt::PaidTwice { "paid_twice" } else { "a person had ended it" };
-                        self.around.emit(&Journal::RefundDue { request: Some(request), order: id, device, item, amount, why: why.into() });
+                        self.around.emit(&Journal::RefundDue {
+                            request: Some(request),
+                            order: id,
+                            device,
+                            item,
+                            goods,
+                            amount,
+                            why: why.into(),
+                        });
                     }
                 }
             }
@@ -77,7 +92,7 @@ impl Work {
                     Some(Repayment::Requested { .. } | Repayment::Refused { .. } | Repayment::Done { .. } | Repayment::Given { .. })
                     | None => "through the gateway",
                 };
-                self.around.emit(&Journal::OrderRefunded { request, order: id, device, item, amount, why: why.into() });
+                self.around.emit(&Journal::OrderRefunded { request, order: id, device, item, goods, amount, why: why.into() });
             }
         }
     }
@@ -127,7 +142,8 @@ impl Work {
                 Attention::LateFact => "news came after the order was settled".into(),
             };
             let Sale { device, purchase: Purchase { request_id: request, item, amount, .. }, .. } = order.sale.clone();
-            self.around.emit(&Journal::OrderListed { request, order: order.id.clone(), device, item, amount, why: why.into() });
+            let goods = sold(order);
+            self.around.emit(&Journal::OrderListed { request, order: order.id.clone(), device, item, goods, amount, why: why.into() });
         }
     }
 
@@ -141,17 +157,17 @@ impl Work {
     pub fn outcome(&self, order: &Order, told: &DeliveryReport) {
         let Sale { device, purchase: Purchase { request_id, item, amount, .. }, .. } = order.sale.clone();
         self.counters.outcome(told, amount);
-        let (request, order, device) = (Some(request_id), order.id.clone(), Some(device));
+        let (request, order, device, goods) = (Some(request_id), order.id.clone(), Some(device), sold(order));
         match told.outcome {
             Delivery::Dispensed => {}
             Delivery::Failed | Delivery::Undelivered => {
                 self.counters.refunds_due.inc();
                 let why = told.reason.as_ref().map_or(told.outcome.as_str(), Reason::as_str).to_owned().into();
-                self.around.emit(&Journal::RefundDue { request, order, device, item, amount, why });
+                self.around.emit(&Journal::RefundDue { request, order, device, item, goods, amount, why });
             }
             Delivery::Uncertain | Delivery::Other(_) => {
                 let detail = told.detail.as_deref().unwrap_or("").to_owned().into();
-                self.around.emit(&Journal::OutcomeUncertain { request, order, device, item, amount, detail });
+                self.around.emit(&Journal::OutcomeUncertain { request, order, device, item, goods, amount, detail });
             }
         }
     }

@@ -35,6 +35,7 @@ CREATE TABLE presence (
     device TEXT PRIMARY KEY,
     is_there INTEGER NOT NULL,
     since_ms INTEGER NOT NULL,                -- since when it is there, or is not
+    name TEXT,                                -- what people call it
     version TEXT,                             -- the release of its program
     faults TEXT                               -- the codes, with blanks between them
 ) STRICT;
