@@ -11,10 +11,11 @@ use crate::settings::{DESCRIPTORS_BESIDE, SETTINGS};
 use crate::store::MACHINES_FILE;
 use crate::store::postgres::Server;
 use crate::telling::alerts::{self, OFFLINE_AFTER, Tellers};
+use qris_core::contact::telephone;
 use qris_core::order::time::{Span, Zone};
 use qris_core::text::steers;
 use qris_host::config::settings::{is_on, number};
-use qris_host::config::{Checker, Faults, MqttSection, MqttSettings, Source, http_url};
+use qris_host::config::{Checker, Faults, MqttSection, MqttSettings, Source, web_url};
 use qris_host::descriptors;
 use qris_host::mqtt::LinkSettings;
 use qris_host::secret::Secret;
@@ -78,6 +79,7 @@ struct Orders {
 struct Http {
     listen: Option<String>,
     public_url: Option<String>,
+    allow_plaintext: Option<bool>,
     orders_per_minute: Option<i64>,
     connections: Option<i64>,
     proxies: Option<Vec<String>>,
@@ -225,7 +227,12 @@ impl Config {
     /// Remarks that keep no program from running, but that somebody should see to.
     #[must_use]
     pub fn remark(&self) -> Option<&'static str> {
-        self.contact.is_none().then_some("customer.contact: is missing: customers need somebody whom they can call about their money")
+        match self.contact.as_deref() {
+            None => Some("customer.contact: is missing: customers need somebody whom they can call about their money"),
+            Some(contact) => {
+                telephone(contact).is_none().then_some("customer.contact: has no telephone number in it: customers get no button to call")
+            }
+        }
     }
 
     /// Makes sure that this process may have enough descriptors for its connections and the rest.
@@ -258,7 +265,7 @@ fn check(written: WrittenConfig, checker: &mut Checker<'_>) -> Option<Config> {
             None
         }
     });
-    let public_url = http.public_url.and_then(|url| checker.take(http_url(&url), "http.public_url"));
+    let public_url = http.public_url.and_then(|url| checker.take(web_url(&url, http.allow_plaintext == Some(true)), "http.public_url"));
     let orders_per_minute = checker.whole(http.orders_per_minute, number(SETTINGS, "http.orders_per_minute"));
     let connections = checker.whole(http.connections, number(SETTINGS, "http.connections"));
     let proxies = match http.proxies {
@@ -459,6 +466,12 @@ signing_key_file = "/etc/signing"
             assert_eq!(config(listen).address(), address);
         }
         assert_eq!(Config::from_source(&Source::from_text("b", GOOD)).expect("good").address(), "https://pay.example");
+    }
+
+    #[test]
+    fn a_public_address_in_plain_text_is_a_decision() {
+        let text = GOOD.replace("\"https://pay.example/\"", "\"http://192.0.2.2:81\"\nallow_plaintext = true");
+        assert_eq!(Config::from_source(&Source::from_text("b", text)).expect("good").address(), "http://192.0.2.2:81");
     }
 
     #[test]

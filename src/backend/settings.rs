@@ -17,8 +17,14 @@ pub const SETTINGS: &[Setting] = &[
         "URL",
         "–",
         "\
-        where machines, customers and Midtrans reach it; `http://` on loopback only. Without it only machines on this computer reach \
-        it, Midtrans is asked about each order, and customers have no page",
+        where machines, customers and Midtrans reach it; `http://` on loopback only, or with `allow_plaintext`. Without it only \
+        machines on this computer reach it, Midtrans is asked about each order, and customers have no page",
+    ),
+    flag(
+        "http.allow_plaintext",
+        false,
+        "\
+        with it `public_url` may be `http://` everywhere. Then everybody on the way can read and change what is sent: only for trials",
     ),
     whole("http.orders_per_minute", 0..=10_000, "", 10, "of one machine; 0: no limit"),
     whole(

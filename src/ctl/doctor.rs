@@ -93,9 +93,11 @@ impl Doctor {
     }
 }
 
-/// A finding if customers have nobody to call.
+/// A finding if customers have nobody to call, or no number.
 pub(super) fn contact(device: &DeviceConfig) -> Option<Finding> {
-    device.remark().map(|_| Finding::warn("contact", texts().contact, texts().contact_do))
+    let is_there = !device.machine.appearance.contact.is_empty();
+    let said = if is_there { texts().contact_numberless } else { texts().contact };
+    device.remark().map(|_| Finding::warn("contact", said, texts().contact_do))
 }
 
 /// Both configurations, as far as they are good, checked by the services' own code.

@@ -82,6 +82,7 @@ texts! {
     pulled_do: "pakai GPIO {0} untuk jalur itu; atau pasang 10 kΩ dari pin ke {1}, atau tulis gpio={2}=ip,{3} di config.txt", "take GPIO {0} for it; or put 10 kΩ from the pin to {1}, or gpio={2}=ip,{3} into config.txt";
     stays_output: "{0}: pin tetap menjadi keluaran, dan diam", "{0}: the pin stays an output, at rest";
     contact: "`screen.contact` belum diisi: pelanggan perlu orang yang bisa dihubungi tentang uang mereka", "`screen.contact` is missing: customers need somebody whom they can call about their money";
+    contact_numberless: "di `screen.contact` tidak ada nomor telepon: pelanggan tidak bisa menelepon tentang uang mereka", "`screen.contact` has no telephone number in it: customers cannot call about their money";
     contact_do: "sudo qrisctl setup --contact TEKS", "sudo qrisctl setup --contact TEXT";
     idle_pins: "Diam sejak listrik menyala: GPIO {0} jika aktif pada level rendah (:low), {1} jika aktif pada level tinggi.", "At rest from power-on: GPIO {0} where the low level drives (:low), {1} where the high level does.";
 }

@@ -129,7 +129,7 @@ enum Command {
     Watch(watch::Watch),
     /// Show the last status of machines
     Status(status::Status),
-    /// Change the settings of machines from afar
+    /// Look after machines from afar: list and watch them, change settings and prices, give commands
     #[command(subcommand)]
     Fleet(fleet::Fleet),
     /// On the machine: let it sell nothing while it is looked after

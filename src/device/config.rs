@@ -9,6 +9,7 @@ pub mod settings;
 use super::words::{OrderSettings, Settings};
 use items::{WrittenItem, check_items};
 use orders::WrittenOrders;
+use qris_core::contact::telephone;
 use qris_core::order::ids::DeviceId;
 use qris_core::order::request::{Price, PriceList};
 use qris_core::order::time::{BootId, Span};
@@ -110,8 +111,14 @@ impl Config {
     /// Remarks that keep no program from running, but that somebody should see to.
     #[must_use]
     pub fn remark(&self) -> Option<&'static str> {
-        let is_seen = self.machine.screen_required && self.machine.appearance.contact.is_empty();
-        is_seen.then_some("screen.contact: is missing: customers need somebody whom they can call about their money")
+        let contact = &self.machine.appearance.contact;
+        if !self.machine.screen_required || telephone(contact).is_some() {
+            None
+        } else if contact.is_empty() {
+            Some("screen.contact: is missing: customers need somebody whom they can call about their money")
+        } else {
+            Some("screen.contact: has no telephone number in it: customers cannot call about their money")
+        }
     }
 
     /// The machine's own files of certificates: its own, and the private CAs of broker and backend.

@@ -13,7 +13,7 @@ pub mod settings;
 mod words;
 
 #[cfg(feature = "http")]
-pub use address::{AddressError, MqttError, MqttSection, MqttSettings, http_url, is_far, is_here};
+pub use address::{AddressError, MqttError, MqttSection, MqttSettings, http_url, is_far, is_here, web_url};
 pub use bus_address::{BusAddress, BusAddressError};
 pub use places::Places;
 

@@ -231,10 +231,10 @@ events! {
     /// Look at qris-relayd: systemctl status qris-relayd.
     RelayGone { why: Text } = "242dfe1e1cde4d6bbdf28c3069a698ef", Err, Own, "the relay service does not answer: {why}";
 
-    /// The relay service answers again.
+    /// The relay service answers.
     /// What waited for it goes on by itself.
     /// Nothing is to be done.
-    RelayBack {} = "1a8296b7b28c4e22b08ab61b31b8db55", Notice, Own, "the relay service answers again";
+    RelayBack {} = "1a8296b7b28c4e22b08ab61b31b8db55", Notice, Own, "the relay service answers";
 
     /// The screen cannot be drawn.
     /// A machine that needs its screen sells nothing, and an order on the screen is cancelled.
@@ -264,7 +264,7 @@ events! {
     /// A line is about to be driven.
     /// The ledger has it, so it happens at most once.
     /// Nothing is to be done.
-    PulseBegins { request: RequestId, order: OrderId, item: ItemId, amount: Rupiah, line: Text } = "e43b045619c64616876a051bfd69ce29", Info, Own, "order {order}: driving {line} for {item}";
+    PulseBegins { request: RequestId, order: OrderId, item: ItemId, amount: Rupiah, line: Text } = "e43b045619c64616876a051bfd69ce29", Info, Own, "order {order}: driving line {line} for item {item}";
 
     /// A line was driven and is inactive again.
     /// The ledger has the outcome.

@@ -359,7 +359,7 @@ fn word(metadata: &tracing::Metadata<'_>) -> (&'static str, &'static str) {
 #[derive(Default)]
 struct Parts {
     message: String,
-    pairs: String,
+    pairs: Vec<(String, String)>,
 }
 
 impl Visit for Parts {
@@ -368,7 +368,7 @@ impl Visit for Parts {
             "message" => self.message.push_str(value),
             "MESSAGE_ID" => {}
             "DEVICE_ID" if DEVICE.get().is_some_and(|device| device == value) => {}
-            name => self.pairs.push_str(&format!(" {}={value}", name.to_ascii_lowercase())),
+            name => self.pairs.push((name.to_ascii_lowercase(), value.to_owned())),
         }
     }
 
@@ -383,7 +383,11 @@ impl Parts {
         let time = &time[11..19];
         // One event is one line. No text from outside may steer a terminal.
         let clean = |text: &str| text::plain(text, ' ');
-        let (message, pairs) = (clean(&self.message), clean(&self.pairs));
+        let message = clean(&self.message);
+        // A program that reads the lines finds each field. A person has read most of them.
+        let is_said = |value: &str| colours && self.message.contains(value);
+        let pairs = self.pairs.iter().filter(|(_, value)| !is_said(value)).map(|(name, value)| format!(" {name}={value}"));
+        let pairs = clean(&pairs.collect::<String>());
         let gap = if pairs.is_empty() { "" } else { " " };
         if colours {
             format!("\x1b[2m{time}\x1b[0m \x1b[{colour}m{word:7}\x1b[0m {message}\x1b[2m{gap}{pairs}\x1b[0m\n")
@@ -444,9 +448,11 @@ mod tests {
 
     #[test]
     fn a_line_is_one_line() {
-        let parts = Parts { message: "order o-1:\nrefund \x1b[31m".into(), pairs: " order_id=o-1".into() };
+        let parts = Parts { message: "order o-1:\nrefund \x1b[31m".into(), pairs: vec![("order_id".into(), "o-1".into())] };
         let at = Wall::from_rfc3339("2026-11-20T08:30:05Z").expect("a time");
         assert_eq!(parts.line(at, ("error", "31"), false), "08:30:05 error   order o-1: refund  [31m  order_id=o-1\n");
-        assert!(parts.line(at, ("error", "31"), true).starts_with("\x1b[2m08:30:05\x1b[0m \x1b[31merror"));
+        // On a terminal nothing stands twice.
+        let line = parts.line(at, ("error", "31"), true);
+        assert!(line.starts_with("\x1b[2m08:30:05\x1b[0m \x1b[31merror") && !line.contains("order_id"), "{line}");
     }
 }

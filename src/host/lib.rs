@@ -30,6 +30,8 @@ pub mod memory;
 #[cfg(feature = "mqtt")]
 pub mod mqtt;
 pub mod owner;
+#[cfg(feature = "commands")]
+pub mod qr;
 pub mod random;
 pub mod rooted;
 pub mod secret;

@@ -44,7 +44,7 @@ fn a_healthy_backend_has_nothing_bad() {
     let shop = healthy();
     let (status, lines) = examine(&shop);
     assert_eq!(status, 0, "{lines:#?}");
-    for check in "config|server key|signing key|broker's|receipts|disk|database|machines|midtrans|clock|broker|serve".split('|') {
+    for check in "config|server key|signing key|mqtt password|receipts|disk|database|machines|midtrans|clock|broker|serve".split('|') {
         assert_eq!(about(&lines, check)["level"], "ok", "{:?}", about(&lines, check));
     }
     // From loopback only, which does for a simulator; nobody is told, and nobody can be called.
@@ -55,6 +55,11 @@ fn a_healthy_backend_has_nothing_bad() {
     let output = shop.merchant(&["doctor"]);
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(text.lines().any(|line| line.starts_with("OK    midtrans")) && text.contains("WARN  alerts"), "{text}");
+    // Nobody can call what is no number.
+    shop.edit(Program::Backend, |text| text.replace("[store]", "[customer]\ncontact = \"08-what?\"\n[store]"));
+    let lines = examine(&shop).1;
+    let contact = about(&lines, "contact");
+    assert!(contact["level"] == "warn" && contact["said"].as_str().is_some_and(|said| said.contains("no telephone number")), "{contact}");
 }
 
 #[test]

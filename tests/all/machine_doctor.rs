@@ -223,7 +223,7 @@ fn each_ill_of_a_machine_is_named_with_what_to_do() {
     );
     let taken_for_plain = format!("{handed_over} mv etc/credstore/qrisd.backend-token etc/credstore.encrypted/");
     let no_ca = format!("{whole}; rm etc/qrisd/ca.pem");
-    let table: [(&str, &str, i32, &str, &str, &str); 26] = [
+    let table: [(&str, &str, i32, &str, &str, &str); 27] = [
         (&taken_for_encrypted, &kept, 1, "secrets", "is not encrypted, but", "sudo qrisctl setup"),
         (&taken_for_plain, &kept, 2, "secrets", "is encrypted, but", "sudo qrisctl setup"),
         ("chmod 666 etc/qrisd/keys.json", whole, 1, "files", "users other than root can change it", "chmod 644"),
@@ -262,6 +262,7 @@ fn each_ill_of_a_machine_is_named_with_what_to_do() {
         ("sed -i 's/\\[\"A1\"\\]/[\"A9\"]/' etc/qrisd/relay.toml", whole, 2, "config", "no line has the item A1", "correct it"),
         ("mv etc/qrisd/relay.toml kept.toml", whole, 2, "config", "relay.toml: cannot be read", "qrisctl setup"),
         ("sed -i '/^contact/d' etc/qrisd/qrisd.toml", whole, 0, "contact", "customers need somebody", "--contact"),
+        ("sed -i 's/^contact.*/contact = \"08-what\"/' etc/qrisd/qrisd.toml", whole, 0, "contact", "no telephone number", "--contact"),
         (
             "openssl req -x509 -newkey ed25519 -nodes -days 10 -subj /CN=ca -keyout key -out etc/qrisd/ca.pem 2>made; \
              sed -i 's,http://,https://,; s,^.backend.$,&\\nca_file = \"/etc/qrisd/ca.pem\",' etc/qrisd/qrisd.toml",

@@ -119,6 +119,7 @@ fn one_command_makes_a_server_and_a_broker_where_a_machine_says_its_own_only() {
     ] {
         assert!(stderr(&dry).contains(words), "{words}:\n{}", stderr(&dry));
     }
+    assert!(!stderr(&dry).contains("telephone number"), "{}", stderr(&dry));
     let done = well(&mut server.script());
     assert!(!output_text(&dry).contains(SERVER_KEY) && !output_text(&done).contains(SERVER_KEY), "the key is shown");
     assert!(stderr(&done).contains("qris-backend device add vm-007 --bundle"), "{}", stderr(&done));
@@ -246,17 +247,18 @@ fn a_person_is_asked_for_what_only_a_person_knows() {
     asked_for_the_key(&terminal, "Server Key (is not shown)", 2);
     assert!(terminal.shown().contains("which is for web pages"), "{}", terminal.shown());
     terminal.answer("Server Key (is not shown): ", "SB-Mid-server-wrong\n");
+    terminal.answer("Go on all the same? [no]: ", "\n");
+    asked_for_the_key(&terminal, "Server Key (is not shown)", 3);
+    assert!(!terminal.shown().contains("there is none yet)"), "Midtrans is asked before the other questions");
+    terminal.answer("Server Key (is not shown): ", &format!("{SERVER_KEY}\n"));
     terminal.answer("there is none yet) [none]: ", "pay.example\n");
     terminal.answer("not \"pay.example\"", "\n");
     terminal.answer("about their money (or none) [none]: ", "0812-1\n");
     terminal.answer("with TLS)? [yes]: ", "no\n");
-    terminal.answer("first machine (or none) [vm-001]: ", "fleet\n");
-    terminal.answer("fleet is another user", "none\n");
-    terminal.answer("Go on all the same? [no]: ", "\n");
     let empty = server.tree();
     assert!(!empty.keys().any(|path| path.ends_with("backend.toml")), "it wrote before the end");
-    asked_for_the_key(&terminal, "Server Key (is not shown)", 3);
-    terminal.answer("Server Key (is not shown): ", &format!("{SERVER_KEY}\n"));
+    terminal.answer("first machine (or none) [vm-001]: ", "fleet\n");
+    terminal.answer("fleet is another user", "none\n");
     terminal.answer("Write these files? [yes]: ", "\n");
     assert!(terminal.end().success(), "{}", terminal.shown());
     assert_eq!(std::fs::read_to_string(&out).expect("made"), "");
@@ -313,6 +315,10 @@ fn a_person_whose_locale_is_indonesian_is_asked_in_indonesian() {
         asked_for_the_key(&terminal, question, times + 1);
         terminal.answer(told, key);
     }
+    // Midtrans is asked at once, before the other questions.
+    terminal.answer("Tetap lanjutkan? [tidak]: ", "t\n");
+    asked_for_the_key(&terminal, question, 3);
+    terminal.answer(question, &format!("{SERVER_KEY}\n"));
     for (question, typed) in [
         ("Alamat publik, https://… (atau none jika belum ada) [none]: ", "pay.example\n"),
         ("  harus https://HOST[:PORT][/PATH] atau http://HOST[:PORT][/PATH], bukan \"pay.example\"", "http://pay.example\n"),
@@ -326,12 +332,9 @@ fn a_person_whose_locale_is_indonesian_is_asked_in_indonesian() {
         ("Nama mesin pertama (atau none) [vm-001]: ", "fleet\n"),
         ("  fleet adalah pengguna lain di broker", "a b\n"),
         ("  harus 1–64 karakter dari A-Za-z0-9_-", "\n"),
-        ("Tetap lanjutkan? [tidak]: ", "t\n"),
     ] {
         terminal.answer(question, typed);
     }
-    asked_for_the_key(&terminal, question, 3);
-    terminal.answer(question, &format!("{SERVER_KEY}\n"));
     terminal.answer("Tulis berkas ini? [ya]: ", "y\n");
     assert!(terminal.end().success(), "{}", terminal.shown());
     let shown = terminal.shown();
@@ -359,6 +362,34 @@ fn a_person_whose_locale_is_indonesian_is_asked_in_indonesian() {
     }
     let script = well(server.init().env("LC_ALL", "id_ID.UTF-8").args(["--yes", "--dry-run"]));
     assert!(stderr(&script).contains("as it is  the Server Key") && !stderr(&script).contains("tetap"), "{}", stderr(&script));
+}
+
+/// Before the package is there it can be seen what would be written, to whom it would belong, and that a contact is none.
+#[test]
+fn a_dry_run_needs_no_user_of_the_package() {
+    let server = Server::new();
+    for file in ["etc/passwd", "etc/group"] {
+        let text = std::fs::read_to_string(server.file(file)).expect("there");
+        let others: String = text.lines().filter(|line| !line.starts_with("qris-backend:")).map(|line| format!("{line}\n")).collect();
+        std::fs::write(server.file(file), others).expect("written");
+    }
+    let empty = server.tree();
+    let init = |more: &[&str]| {
+        let mut init = server.init();
+        init.args(["--yes", "--midtrans", &server.midtrans.url, "--contact", "08-what?<>", "--server-key-file"]);
+        output(init.arg(server.key()).args(more))
+    };
+    let dry = init(&["--dry-run"]);
+    assert_eq!(dry.status.code(), Some(0), "{}", output_text(&dry));
+    for words in
+        ["there is no user qris-backend", "root:qris-backend 0640  /etc/qris-backend/backend.toml", "has no telephone number in it"]
+    {
+        assert!(stderr(&dry).contains(words), "{words}:\n{}", stderr(&dry));
+    }
+    let real = init(&[]);
+    assert_eq!(real.status.code(), Some(2), "{}", output_text(&real));
+    assert!(stderr(&real).contains("there is no user qris-backend"), "{}", stderr(&real));
+    assert_eq!(server.tree(), empty, "nothing is written");
 }
 
 #[test]

@@ -54,12 +54,12 @@ fn a_person_is_asked_for_what_nobody_said_and_again_for_what_is_wrong() {
     assert!(silent.status.code() == Some(1) && stderr(&silent).contains("there are no more answers"), "{}", stderr(&silent));
     assert_eq!(site.tree(), empty);
 
-    // A text that was pasted in two lines, and a broker that is not there: told, asked again, and taken.
+    // A wrong word is told at once. A text that was pasted in two lines, and a broker that is not there: told, asked again, and taken.
     let (first, second) = text.split_at(100);
     let closed = format!("mqtt://127.0.0.1:{}", free_port());
     let url = format!("mqtt://127.0.0.1:{}", site.shop.broker.port);
     let again = ["yes", &url, "", "", "no", "yes"];
-    let done = converse_well(&site, &[&[first, second][..], &good[1..10], &again].concat(), &["--broker", &closed]);
+    let done = converse_well(&site, &[&["a wrong word", first, second][..], &good[1..10], &again].concat(), &["--broker", &closed]);
     assert!(stdout(&done).contains("BAD   broker") && stdout(&done).contains("OK    broker"), "{}", stdout(&done));
     let written = std::fs::read_to_string(site.file("etc/qrisd/qrisd.toml")).expect("written");
     for words in ["language = \"both\"", "contact = \"0812-1\"", "required = false", url.as_str()] {
@@ -186,7 +186,7 @@ fn a_person_whose_locale_is_indonesian_is_asked_in_indonesian() {
     let sim = format!("A1=sim:{}/relay.log:50ms\n", site.shop.path().display());
     let mut terminal = Terminal::start(&here);
     for (question, typed) in [
-        ("Enter: tidak ada): ", "/run/vm-001\n\n"),
+        ("Enter: tidak ada): ", "/run/vm-001\n"),
         ("  ini bukan teks pendaftaran dan bukan kode", format!("{text}\n").as_str()),
         ("Nama mesin bagi pelanggan [vm-001]: ", "茶\n"),
         ("  layar tidak punya '茶': tulis dengan huruf Latin", "Lobi\n"),

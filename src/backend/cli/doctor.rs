@@ -76,7 +76,7 @@ fn root(config: &Config) -> Option<Finding> {
 fn keys(config: &Config) -> Vec<Finding> {
     let mut findings =
         vec![secret(config.gateway.secret().title, config.gateway.secret().path), secret("signing key", &config.signing_key_file)];
-    findings.extend(config.mqtt_password_file.iter().map(|path| secret("broker's", path)));
+    findings.extend(config.mqtt_password_file.iter().map(|path| secret("mqtt password", path)));
     let webhook_secret = config.tellers.as_ref().and_then(|tellers| tellers.webhook_secret_file.as_ref());
     findings.extend(webhook_secret.map(|path| secret("webhook's", path)));
     findings.push(match Ring::read(&config.signing_key_file) {

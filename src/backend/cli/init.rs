@@ -16,6 +16,7 @@ use answers::{Answers, Dialogue, Place, Said};
 use clap::Args;
 use compose::Composed;
 use present::{BACKEND_TOML, Present, USER};
+use qris_core::contact::telephone;
 use qris_host::finding;
 use qris_host::setup::ask;
 use qris_host::setup::conversation::Conversation;
@@ -99,14 +100,32 @@ impl Init {
             return Err(Failure::usage(texts().as_root));
         }
         let staging = Staging::new()?;
+        if site.user(USER).is_none() {
+            // What would be written can be seen before the package is there.
+            if !self.dry_run {
+                return Err(Failure::usage(present::no_user()));
+            }
+            remark(&present::no_user());
+        }
         let present = Present::read(&site)?;
         let mut answers = self.answers(&present)?;
         let mut dialogue = asks.then(|| Dialogue::new(&site, &present)).transpose()?;
+        let mut asks_midtrans = !self.offline;
         if let Some(dialogue) = &mut dialogue {
+            dialogue.key(&mut answers)?;
+            // A wrong key is told before the other questions.
+            if answers.server_key.is_some() {
+                self.settle(&site, &staging, &present, &mut answers, asks_midtrans, Some(&mut *dialogue)).await?;
+                asks_midtrans = false;
+            }
             dialogue.gather(&mut answers)?;
         }
-        let composed = self.settle(&site, &staging, &present, &mut answers, dialogue.as_mut()).await?;
+        let composed = self.settle(&site, &staging, &present, &mut answers, asks_midtrans, dialogue.as_mut()).await?;
         self.tell(&site, &composed);
+        // Before anything is written: it may be a slip.
+        if let Some(contact) = answers.contact.as_ref().and_then(Said::value).filter(|said| telephone(said).is_none()) {
+            remark(&fill(texts().no_number, &[contact]));
+        }
         let starts = site.runs() && !self.no_start;
         if self.dry_run {
             tell_steps(&steps(&composed, composed.changes(&site)), &answers, starts);
@@ -172,6 +191,7 @@ impl Init {
         staging: &Staging,
         present: &Present,
         answers: &mut Answers,
+        asks_midtrans: bool,
         mut dialogue: Option<&mut Dialogue<'_>>,
     ) -> Result<Composed, Failure> {
         loop {
@@ -185,7 +205,7 @@ impl Init {
                 return Err(Failure::failed(fill(texts().listen_taken, &[&config.listen, &why])));
             }
             // A key that was there has proved itself, or the doctor tells.
-            if self.offline || answers.server_key.is_none() {
+            if !asks_midtrans || answers.server_key.is_none() {
                 return Ok(composed);
             }
             let findings = network::gateway(&config, &composed.source).await;

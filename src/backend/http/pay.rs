@@ -44,11 +44,15 @@ struct Window {
     pace: Arc<Pace>,
 }
 
-/// `/pay/{order_id}` and `/pay/{order_id}/finish`, and `/`, to which the code on the label of a machine leads a phone.
+/// `/pay/{order_id}` and `/pay/{order_id}/finish`, and `/` for whom types the address alone.
 pub fn router(handles: &Handles) -> Router {
     let Handles { books, place, pace, .. } = handles.clone();
     let window = Arc::new(Window { books, place, pace });
-    Router::new().route("/", get(door)).route("/pay/{order_id}", get(page)).route("/pay/{order_id}/finish", get(finish)).with_state(window)
+    Router::new()
+        .route("/pay/{order_id}", get(page))
+        .route("/pay/{order_id}/finish", get(finish))
+        .route("/", get(nothing))
+        .with_state(window)
 }
 
 /// `GET /pay/{order_id}`
@@ -67,16 +71,11 @@ async fn finish(State(window): State<Arc<Window>>, visitor: Visitor, id: Named, 
     answer(&window, &visitor, &id, &query, Some(finish)).await
 }
 
-/// `GET /`: what somebody reads who came here with the label of a machine, or by mistake.
-async fn door(Visitor { headers, .. }: Visitor, RawQuery(query): RawQuery) -> Response {
-    let words = chosen(&headers, &Query(query.unwrap_or_default()));
-    shown(StatusCode::OK, draw::apology(words.door, words.door_hint, words, None), &policy("'none'"), words)
-}
-
-/// The language of a visitor.
-fn chosen(headers: &HeaderMap, query: &Query) -> &'static Words {
-    let accept = headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()).unwrap_or("");
-    words::choose(query.value("lang"), accept)
+/// `GET /`
+async fn nothing(State(window): State<Arc<Window>>, visitor: Visitor, RawQuery(query): RawQuery) -> Response {
+    let words = visitor.words(&Query(query.unwrap_or_default()));
+    let html = draw::without_order(words.no_order, words.no_order_hint, &window.place, words, None);
+    shown(StatusCode::OK, html, &policy("'none'"), words)
 }
 
 /// Who asks for a page.
@@ -104,19 +103,27 @@ impl Query {
     }
 }
 
-async fn answer(window: &Window, Visitor { headers, address }: &Visitor, id: &Named, query: &Query, finish: Option<Finish>) -> Response {
-    let words = chosen(headers, query);
-    let Ok(id) = OrderId::new(id.as_str()) else { return not_found(words) };
+impl Visitor {
+    /// In the language that the visitor reads.
+    fn words(&self, query: &Query) -> &'static Words {
+        let accept = self.headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()).unwrap_or("");
+        words::choose(query.value("lang"), accept)
+    }
+}
+
+async fn answer(window: &Window, visitor: &Visitor, id: &Named, query: &Query, finish: Option<Finish>) -> Response {
+    let (Visitor { headers, address }, words) = (visitor, visitor.words(query));
+    let Ok(id) = OrderId::new(id.as_str()) else { return not_found(&window.place, words) };
     if !window.pace.take(&id, *address, clock::now().boot) {
-        return not_now(StatusCode::TOO_MANY_REQUESTS, words);
+        return not_now(StatusCode::TOO_MANY_REQUESTS, &window.place, words);
     }
     match window.books.read(move |tx| books::load(tx, &id)).await {
         Ok(Some(stored)) => {
             window.pace.is_there(&stored.order.id);
             draw(&stored, window, headers, query, words, finish)
         }
-        Ok(None) => not_found(words),
-        Err(_) => not_now(StatusCode::SERVICE_UNAVAILABLE, words),
+        Ok(None) => not_found(&window.place, words),
+        Err(_) => not_now(StatusCode::SERVICE_UNAVAILABLE, &window.place, words),
     }
 }
 
@@ -224,12 +231,13 @@ fn policy(pictures: &str) -> String {
     )
 }
 
-fn not_found(words: &Words) -> Response {
-    shown(StatusCode::NOT_FOUND, draw::apology(words.not_found, words.not_found_hint, words, None), &policy("'none'"), words)
+fn not_found(place: &Place, words: &Words) -> Response {
+    let html = draw::without_order(words.not_found, words.not_found_hint, place, words, None);
+    shown(StatusCode::NOT_FOUND, html, &policy("'none'"), words)
 }
 
-fn not_now(status: StatusCode, words: &Words) -> Response {
-    let html = draw::apology(words.not_now, words.not_now_hint, words, Some(AGAIN_S));
+fn not_now(status: StatusCode, place: &Place, words: &Words) -> Response {
+    let html = draw::without_order(words.not_now, words.not_now_hint, place, words, Some(AGAIN_S));
     let mut response = shown(status, html, &policy("'none'"), words);
     response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(AGAIN_S));
     response

@@ -14,7 +14,7 @@ use super::text::{fill, texts};
 use crate::site::Site;
 use crate::{hardware, print};
 use qris_core::order::ids::DeviceId;
-use qris_core::wire::enrolment::Enrolment;
+use qris_core::wire::enrolment::{self, Enrolment};
 use qris_core::wire::invitation::{Invitation, InvitationError};
 use qris_host::Failure;
 use qris_host::config::{MqttError, MqttSection, http_url};
@@ -155,7 +155,8 @@ impl<'a> Dialogue<'a> {
             Err(InvitationError::Code(_)) => Err(texts().code_form.into()),
             Err(InvitationError::Other) => Enrolment::from_text(text).map(Told::Enrolment).map_err(|why| answers::no_enrolment(&why)),
         };
-        while let Some(told) = self.asker.pasted(texts().paste, read)? {
+        let begins = |line: &str| [enrolment::BEGINS, "http"].iter().any(|known| line.trim_start().starts_with(known));
+        while let Some(told) = self.asker.pasted(texts().paste, begins, read)? {
             let named = match &told {
                 Told::Enrolment(enrolment) => &enrolment.device,
                 Told::Invitation(invitation) => &invitation.claim.device,

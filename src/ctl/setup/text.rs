@@ -39,13 +39,13 @@ texts! {
     language_known: "id, en atau both", "id, en or both";
     contact: "Nomor yang dihubungi pelanggan tentang uang", "The number that customers call about money";
     contact_none: "Nomor yang dihubungi pelanggan tentang uang (Enter: tidak ada)", "The number that customers call about money (Enter: nobody)";
-    panel: "Panel: auto, none (tidak ada), atau sebuah perangkat", "The panel: auto, none, or a device";
+    panel: "Panel: auto, none (tidak ada), sebuah perangkat, atau virtual:/path untuk mencoba", "The panel: auto, none, a device, or virtual:/path to try";
     as_it_is: "tetap", "as it is";
     again: "Jawab lagi bagian itu?", "Answer that again?";
     items: "Barang yang dijual, satu per baris: ID:HARGA:NAMA, misalnya A1:5000:Teh botol 350 ml. -ID menghapusnya. Enter mengakhiri.", "The items that it sells, one a line: ID:PRICE:NAME, such as A1:5000:Teh botol 350 ml. -ID takes one away. Enter ends.";
     item: "  Barang", "  Item";
     one_needed: "  Paling sedikit satu.", "  At least one is needed.";
-    lines: "Jalur GPIO yang mengeluarkan setiap barang, satu per baris: BARANG=CHIP:OFFSET, misalnya A1,A2=/dev/gpiochip0:17.", "The GPIO line that hands out each item, one a line: ITEMS=CHIP:OFFSET, such as A1,A2=/dev/gpiochip0:17.";
+    lines: "Jalur GPIO yang mengeluarkan setiap barang, satu per baris: BARANG=CHIP:OFFSET, misalnya A1,A2=/dev/gpiochip0:17, atau BARANG=sim:/path untuk mencoba tanpa chip.", "The GPIO line that hands out each item, one a line: ITEMS=CHIP:OFFSET, such as A1,A2=/dev/gpiochip0:17, or ITEMS=sim:/path to try without a chip.";
     lines_more: "Tambahkan :low jika jalur aktif pada level rendah, :300ms jika lamanya bukan 500, :button=26 untuk tombol. -BARANG menghapusnya. Enter mengakhiri.", "Add :low where the low level drives, :300ms for another length than 500, :button=26 for a button. -ITEM takes one away. Enter ends.";
     lines_stay: "  Jalur di `relay.toml` tetap, kecuali Anda menyebut jalur di sini: maka semuanya diganti.", "  The lines in `relay.toml` stay, unless you name lines here: then all of them are replaced.";
     sold: "  Dijual: {0}", "  Sold: {0}";

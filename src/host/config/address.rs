@@ -175,11 +175,19 @@ impl MqttSection {
 /// # Errors
 /// [`AddressError::Http`] for another form, [`AddressError::PlainHttp`] for plaintext to another computer.
 pub fn http_url(text: &str) -> Result<String, AddressError> {
+    web_url(text, false)
+}
+
+/// The same. With `allow_plaintext` `http://` is allowed everywhere: everybody on the way can read and change what is sent.
+///
+/// # Errors
+/// As for [`http_url`].
+pub fn web_url(text: &str, allow_plaintext: bool) -> Result<String, AddressError> {
     let wrong = || AddressError::Http(text.into());
     let url = strict(text).ok_or_else(wrong)?;
     match url.scheme() {
         "https" => {}
-        "http" if is_loopback(host(&url)) => {}
+        "http" if allow_plaintext || is_loopback(host(&url)) => {}
         "http" => return Err(AddressError::PlainHttp),
         _ => return Err(wrong()),
     }

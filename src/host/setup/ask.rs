@@ -130,7 +130,12 @@ impl<R: BufRead> Asker<R> {
     ///
     /// # Errors
     /// Nobody answers, or a signal came.
-    pub fn pasted<T>(&mut self, question: &str, check: impl Fn(&str) -> Result<T, String>) -> Result<Option<T>, Failure> {
+    pub fn pasted<T>(
+        &mut self,
+        question: &str,
+        begins: impl Fn(&str) -> bool,
+        check: impl Fn(&str) -> Result<T, String>,
+    ) -> Result<Option<T>, Failure> {
         let mut whole = String::new();
         let hidden = Hidden::wholly();
         loop {
@@ -139,6 +144,8 @@ impl<R: BufRead> Asker<R> {
                 say("")?;
                 return Ok(None);
             }
+            // A wrong word need not wait for the end of a text.
+            let is_wrong = whole.is_empty() && !begins(&typed);
             whole.push_str(&typed);
             match check(&whole) {
                 Ok(value) => {
@@ -146,7 +153,7 @@ impl<R: BufRead> Asker<R> {
                     say("")?;
                     return Ok(Some(value));
                 }
-                Err(why) if typed.is_empty() || whole.len() as u64 > ANSWER_MAX => {
+                Err(why) if is_wrong || typed.is_empty() || whole.len() as u64 > ANSWER_MAX => {
                     say(&format!("  {}", plain(&why)))?;
                     whole.clear();
                 }
@@ -259,9 +266,12 @@ mod tests {
     #[test]
     fn what_was_pasted_may_come_in_lines() {
         let whole = |text: &str| if text == "abcdef" { Ok(()) } else { Err("damaged".to_owned()) };
-        assert_eq!(Asker::new(&b"abc\n def \n"[..]).pasted("t", whole).expect("pasted"), Some(()));
+        let begins = |line: &str| line.starts_with("ab");
+        assert_eq!(Asker::new(&b"abc\n def \n"[..]).pasted("t", begins, whole).expect("pasted"), Some(()));
         // An empty line ends a bad text, and the question is asked again.
-        assert_eq!(Asker::new(&b"abx\n\nabcdef\n"[..]).pasted("t", whole).expect("pasted"), Some(()));
-        assert_eq!(Asker::new(&b"\n"[..]).pasted("t", whole).expect("nothing"), None);
+        assert_eq!(Asker::new(&b"abx\n\nabcdef\n"[..]).pasted("t", begins, whole).expect("pasted"), Some(()));
+        // What begins like nothing is wrong at once.
+        assert_eq!(Asker::new(&b"hello\nabcdef\n"[..]).pasted("t", begins, whole).expect("pasted"), Some(()));
+        assert_eq!(Asker::new(&b"\n"[..]).pasted("t", begins, whole).expect("nothing"), None);
     }
 }

@@ -4,16 +4,13 @@ use crate::config::Config;
 use crate::keys::Ring;
 use crate::machines::invitations::{BrokerTerms, Terms};
 use clap::Args;
-use qrcode::render::unicode::Dense1x2;
-use qrcode::{EcLevel, QrCode};
 use qris_core::order::ids::DeviceId;
 use qris_core::order::keys::{KeySet, jwk_set};
 use qris_core::order::merchant::Rules;
 use qris_core::wire::enrolment::Enrolment;
-use qris_host::Failure;
 use qris_host::config::{MqttSection, http_url, is_here};
 use qris_host::speech::fill;
-use qris_host::texts;
+use qris_host::{Failure, qr, texts};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
@@ -254,42 +251,18 @@ fn read(from: std::io::Result<impl std::io::Read>, path: &Path) -> Result<String
     if text.len() as u64 > FILE_MAX { Err(Failure::usage(fill(texts().large, &[&path.display()]))) } else { Ok(text) }
 }
 
-/// A text as a QR code of half blocks, black on white with any colours of the terminal.
+/// A text as a QR code for the terminal.
 pub fn draw(text: &str) -> Result<String, Failure> {
-    let code = QrCode::with_error_correction_level(text, EcLevel::L).map_err(|_| {
+    qr::draw(text).ok_or_else(|| {
         Failure::usage(
             "the text is too long for a QR code: leave the certificates out (a public CA needs none), or use the text without --qr",
         )
-    })?;
-    let rows = code.render::<Dense1x2>().build();
-    // Black (30) on bright white (107).
-    Ok(rows.lines().map(|row| format!("\u{1b}[30;107m{row}\u{1b}[0m\n")).collect())
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_code_is_drawn_that_reads_back() {
-        let drawn = draw("qris-enrol1.AbC.x").expect("drawn");
-        // It is read as a camera would: four pixels a module, two rows a line.
-        let rows: Vec<Vec<char>> =
-            drawn.lines().map(|line| line.trim_start_matches("\u{1b}[30;107m").trim_end_matches("\u{1b}[0m").chars().collect()).collect();
-        let (width, height) = (rows[0].len() * 4, rows.len() * 8);
-        let mut image = rqrr::PreparedImage::prepare_from_greyscale(width, height, |x, y| {
-            let (upper, lower) = match rows[y / 8][x / 4] {
-                '█' => (0, 0),
-                '▀' => (0, 255),
-                '▄' => (255, 0),
-                _ => (255, 255),
-            };
-            if y % 8 < 4 { upper } else { lower }
-        });
-        let grids = image.detect_grids();
-        assert_eq!(grids[0].decode().expect("decoded").1, "qris-enrol1.AbC.x");
-        assert!(draw(&"x".repeat(5000)).is_err());
-    }
 
     #[test]
     fn what_only_this_computer_reaches_is_remarked() {

@@ -76,14 +76,19 @@ impl<'a> Dialogue<'a> {
         Ok(Self { asker: Asker::new(BufReader::new(input)), site, present })
     }
 
-    /// Asks for what is neither said nor there.
-    pub(super) fn gather(&mut self, answers: &mut Answers) -> Result<(), Failure> {
-        let Present { has_public_url, has_contact, has_broker, has_server_key, .. } = *self.present;
+    /// Asks for the Server Key, if it is neither said nor there.
+    pub(super) fn key(&mut self, answers: &mut Answers) -> Result<(), Failure> {
         say(texts().welcome)?;
-        if !has_server_key && answers.server_key.is_none() {
+        if !self.present.has_server_key && answers.server_key.is_none() {
             say(texts().server_key_place)?;
             self.server_key(answers)?;
         }
+        Ok(())
+    }
+
+    /// Asks for everything else that is neither said nor there.
+    pub(super) fn gather(&mut self, answers: &mut Answers) -> Result<(), Failure> {
+        let Present { has_public_url, has_contact, has_broker, .. } = *self.present;
         if !has_public_url && answers.public_url.is_none() {
             say(texts().public_url_use)?;
             answers.public_url = Some(self.asker.line(texts().public_url, Some(NONE), public_url)?);

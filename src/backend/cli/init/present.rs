@@ -25,9 +25,6 @@ pub(super) struct Present {
 impl Present {
     /// Reads what is there.
     pub(super) fn read(site: &Site) -> Result<Self, Failure> {
-        if site.user(USER).is_none() {
-            return Err(Failure::usage(no_user()));
-        }
         let path = site.at(BACKEND_TOML);
         let text = match std::fs::read_to_string(&path) {
             Ok(text) => text,

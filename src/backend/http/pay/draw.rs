@@ -4,6 +4,8 @@
 mod contact;
 
 use super::words::Words;
+use crate::sale::view::Place;
+use qris_core::contact::telephone;
 use qris_core::order::ids::OrderId;
 use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::Delivery;
@@ -215,10 +217,11 @@ pub(super) fn page(sheet: &Sheet<'_>, words: &'static Words) -> String {
             }
             if let Some(url) = sheet.qr_url {
                 add(format_args!(
-                    "<img alt=\"{}\" width=400 height=400 src=\"{}\"><p class=n>{}</p>",
+                    "<img alt=\"{0}\" width=400 height=400 src=\"{1}\"><p class=n>{2}</p><a class=a href=\"{1}\" download>{3}</a>",
                     words.qr_alt,
                     escape(url),
-                    words.qr_hint
+                    words.qr_hint,
+                    words.qr_save
                 ));
                 if let Some(payee) = order.qr_payload.as_deref().and_then(qris::payee) {
                     add(format_args!("<p class=n>{}: {}</p>", words.paid_to, escape(&payee)));
@@ -255,8 +258,14 @@ pub(super) fn page(sheet: &Sheet<'_>, words: &'static Words) -> String {
         | Stage::ByHand
         | Stage::Given => {}
     }
-    facts(&mut add, sheet, &look, words);
-    reach(&mut add, sheet, &look, words);
+    // Who must ask finds that first; the receipt has a button, too.
+    if look.calls && sheet.paid.is_some() {
+        reach(&mut add, sheet, &look, words);
+        facts(&mut add, sheet, &look, words);
+    } else {
+        facts(&mut add, sheet, &look, words);
+        reach(&mut add, sheet, &look, words);
+    }
     add(format_args!("</main>"));
     let other = words.other();
     add(format_args!(
@@ -328,7 +337,12 @@ fn reach(add: &mut impl FnMut(std::fmt::Arguments<'_>), sheet: &Sheet<'_>, look:
     }
     // One button stands out.
     let class = if chat.is_some() { "a" } else { class };
-    match contact::telephone(contact) {
+    calling(add, contact, class, words);
+}
+
+/// The contact, as a button if a phone can call it.
+fn calling(add: &mut impl FnMut(std::fmt::Arguments<'_>), contact: &str, class: &str, words: &Words) {
+    match telephone(contact) {
         Some(number) => add(format_args!("<a class=\"{class}\" href=\"tel:{number}\">{} {}</a>", words.call, escape(contact))),
         None => add(format_args!("<p>{} <b>{}</b></p>", words.call, escape(contact))),
     }
@@ -339,12 +353,19 @@ fn moment(at: Wall, zone: Zone) -> String {
     format!("{} {}", at.to_local(zone).get(..16).unwrap_or_default(), zone.as_str())
 }
 
-/// A page without an order. It may come again by itself.
-pub(super) fn apology(title: &str, hint: &str, words: &Words, again_s: Option<u32>) -> String {
+/// A page without an order: whose it is, what it has to say, and whom to ask. It may come again by itself.
+pub(super) fn without_order(title: &str, hint: &str, place: &Place, words: &Words, again_s: Option<u32>) -> String {
     let again = again_s.map(|seconds| format!("<meta http-equiv=refresh content={seconds}>")).unwrap_or_default();
     let mut html = head(words, title, &again, "");
-    write!(html, "<main><p class=b>{title}</p><p>{hint}</p></main>").expect("a string takes all");
-    html.push_str("</body></html>");
+    html.push_str("<main>");
+    if let Some(merchant) = &place.merchant {
+        write!(html, "<p class=m>{}</p>", escape(merchant)).expect("a string takes all");
+    }
+    write!(html, "<p class=\"s grey\">{title}</p><p>{hint}</p>").expect("a string takes all");
+    if let Some(contact) = &place.contact {
+        calling(&mut |text| html.write_fmt(text).expect("a string takes all"), contact, "a", words);
+    }
+    html.push_str("</main></body></html>");
     html
 }
 

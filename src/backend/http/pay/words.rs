@@ -23,6 +23,7 @@ words! {
     qr_alt: "Kode QRIS untuk pembayaran ini", "QRIS code for this payment";
     paid_to: "Dibayar ke", "Paid to";
     qr_hint: "Atau pindai dengan aplikasi QRIS apa pun", "Or scan with any QRIS app";
+    qr_save: "Simpan gambarnya, lalu buka di aplikasi pembayaran", "Save the picture, and open it in your payment app";
     fee: "termasuk biaya", "incl. fee";
     preparing: "Menyiapkan pembayaran…", "Preparing the payment…";
     waiting: "Menunggu pembayaran", "Waiting for your payment";
@@ -67,9 +68,9 @@ words! {
     back: "Kembali ke pembayaran", "Back to the payment";
     not_found: "Pesanan tidak ditemukan", "We do not know this order";
     not_found_hint: "Periksa alamatnya, atau pindai lagi kode di mesin.", "Check the address, or scan the machine's code again.";
-    door: "Alamat ini untuk mesin", "This address is for machines";
-    door_hint: "Kode pada label mesin diketik di mesin itu, untuk `qrisctl setup`. Untuk melihat pesanan, pindai kode yang ditampilkan mesin.", "The \
-        code on the label of a machine is typed in on that machine, for `qrisctl setup`. To see an order, scan the code that the machine showed.";
+    no_order: "Di sini Anda melihat pesanan Anda", "Here you see your order";
+    no_order_hint: "Pindai kode di layar mesin. Kode pada label mesin diketik di mesin itu, untuk `qrisctl setup`.", "Scan the code on the \
+        machine's screen. The code on the label of a machine is typed in on that machine, for `qrisctl setup`.";
     not_now: "Sebentar…", "One moment…";
     not_now_hint: "Halaman ini belum dapat ditampilkan, dan akan dimuat ulang sendiri.", "This page cannot be shown now. It tries again by itself.";
     other_language: "English", "Bahasa Indonesia";

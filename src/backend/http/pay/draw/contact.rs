@@ -1,16 +1,10 @@
 //! How a phone reaches the merchant's contact.
 
+use qris_core::contact::numbers;
 use std::fmt::Write as _;
 
-/// The fewest and the most digits of a telephone number with its country.
-const DIGITS: std::ops::RangeInclusive<usize> = 5..=15;
 /// The digits of an Indonesian mobile number after its 0: `812 3456 7890`.
 const MOBILE_DIGITS: std::ops::RangeInclusive<usize> = 9..=12;
-
-/// The number that a phone can call, if there is one among the words: `0812-3456-7890 (WhatsApp)`.
-pub(super) fn telephone(contact: &str) -> Option<String> {
-    numbers(contact).next()
-}
 
 /// The address that opens a chat in WhatsApp, with this text in it, if one of the numbers is an Indonesian mobile number.
 pub(super) fn whatsapp(contact: &str, text: &str) -> Option<String> {
@@ -21,15 +15,6 @@ pub(super) fn whatsapp(contact: &str, text: &str) -> Option<String> {
         (home.starts_with('8') && !home.starts_with("80") && MOBILE_DIGITS.contains(&home.len())).then(|| format!("62{home}"))
     })?;
     Some(format!("https://wa.me/{number}?text={}", percent(text)))
-}
-
-/// The numbers among the words, with nothing but digits and a `+` before them.
-fn numbers(contact: &str) -> impl Iterator<Item = String> {
-    contact.split(|c: char| !(c.is_ascii_digit() || " +-.()".contains(c))).filter_map(|part| {
-        let digits: String = part.chars().filter(char::is_ascii_digit).collect();
-        let plus = if part.trim_start_matches([' ', '(', '-', '.', ')']).starts_with('+') { "+" } else { "" };
-        DIGITS.contains(&digits.len()).then(|| format!("{plus}{digits}"))
-    })
 }
 
 /// Everything is escaped but what stands for itself in every part of an address.
@@ -49,22 +34,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_number_is_called_and_an_indonesian_mobile_number_has_a_chat() {
-        for (contact, call, chat) in [
-            ("0812-3456-7890", Some("081234567890"), Some("6281234567890")),
-            ("0812-3456-7890 (WhatsApp)", Some("081234567890"), Some("6281234567890")),
-            ("WA: +62 812 3456 7890", Some("+6281234567890"), Some("6281234567890")),
-            ("62 (812) 3456.789", Some("628123456789"), Some("628123456789")),
-            ("021-555-0100 / 0857 1234 5678", Some("0215550100"), Some("6285712345678")),
-            ("0800-1-000-000", Some("08001000000"), None),
-            ("021-555-0100", Some("0215550100"), None),
-            ("+65 8123 4567", Some("+6581234567"), None),
-            ("0812-345", Some("0812345"), None),
-            ("ask@shop.example", None, None),
-            ("12", None, None),
-            ("1234567890123456", None, None),
+    fn an_indonesian_mobile_number_has_a_chat() {
+        for (contact, chat) in [
+            ("0812-3456-7890 (WhatsApp)", Some("6281234567890")),
+            ("WA: +62 812 3456 7890", Some("6281234567890")),
+            ("62 (812) 3456.789", Some("628123456789")),
+            ("021-555-0100 / 0857 1234 5678", Some("6285712345678")),
+            ("0800-1-000-000", None),
+            ("021-555-0100", None),
+            ("+65 8123 4567", None),
+            ("0812-345", None),
+            ("ask@shop.example", None),
         ] {
-            assert_eq!(telephone(contact).as_deref(), call, "{contact}");
             let wanted = chat.map(|number| format!("https://wa.me/{number}?text=a%20%26%20%C3%A9"));
             assert_eq!(whatsapp(contact, "a & é"), wanted, "{contact}");
         }
