@@ -9,6 +9,7 @@ use qris_core::wire::topics::Topic;
 use qris_core::wire::vend::{EventState, VendEvent, read_request};
 use qris_host::Failure;
 use qris_host::mqtt::{Outbound, Retained};
+use qris_host::qr;
 use serde_json::{Map, Value};
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
@@ -47,6 +48,9 @@ pub(super) struct Vend {
     /// A name for this request, which was never used before; the default is a random one
     #[arg(long, value_name = "ID")]
     request_id: Option<String>,
+    /// Show the address of the customer's page, also as a QR for a phone's camera, and wait as --wait does
+    #[arg(long)]
+    qr: bool,
     #[command(flatten)]
     following: Following,
 }
@@ -114,7 +118,8 @@ enum EndError {
 
 impl Vend {
     pub(super) async fn run(self, connection: Connection, json: bool) -> Result<(), Failure> {
-        let Self { device, item, amount, description, payment, timeout_s, request_id, following } = self;
+        let Self { device, item, amount, description, payment, timeout_s, request_id, qr, following } = self;
+        let following = Following { wait: following.wait || qr };
         let request_id = match request_id {
             Some(id) => id,
             None => random_hex()?,
@@ -136,7 +141,7 @@ impl Vend {
             print::line(&if json { serde_json::json!({ "request_id": request_id }).to_string() } else { request_id.clone() })?;
         }
         let end_wait = if request.payment.is_over_the_counter() { STORE_WAIT } else { END_WAIT };
-        let to = Addressed { device, topic: Topic::VendRequest, request_id: request.request_id, end_wait, json };
+        let to = Addressed { device, topic: Topic::VendRequest, request_id: request.request_id, end_wait, json, qr };
         following.publish(connection, to, payload, EventState::Dispensed).await
     }
 }
@@ -146,7 +151,7 @@ impl Cancel {
         let Self { device, request, following } = self;
         let request_id = request.id();
         let payload = serde_json::json!({ "request_id": request_id }).to_string().into_bytes();
-        let to = Addressed { device, topic: Topic::VendCancel, request_id, end_wait: END_WAIT, json };
+        let to = Addressed { device, topic: Topic::VendCancel, request_id, end_wait: END_WAIT, json, qr: false };
         following.publish(connection, to, payload, EventState::Cancelled).await
     }
 }
@@ -158,6 +163,7 @@ struct Addressed {
     request_id: RequestId,
     end_wait: Duration,
     json: bool,
+    qr: bool,
 }
 
 impl Following {
@@ -178,7 +184,7 @@ impl Following {
 
 /// Shows the events of a request until it has ended.
 async fn follow(broker: &mut Broker, to: &Addressed, wanted: EventState) -> Result<(), Failure> {
-    let Addressed { device, request_id, end_wait, json, .. } = to;
+    let Addressed { device, request_id, end_wait, json, qr, .. } = to;
     let start = Instant::now();
     let mut answered = false;
     loop {
@@ -191,6 +197,10 @@ async fn follow(broker: &mut Broker, to: &Addressed, wanted: EventState) -> Resu
         }
         answered = true;
         print::line(&if *json { json_line(&event)? } else { print::event(device.as_str(), &event) })?;
+        // In JSON it is a part of the event.
+        if *qr && !json {
+            show(&event)?;
+        }
         if event.state == wanted {
             return Ok(());
         }
@@ -198,6 +208,23 @@ async fn follow(broker: &mut Broker, to: &Addressed, wanted: EventState) -> Resu
             let reason = event.reason.map(|reason| reason.to_string());
             return Err(Failure::failed(EndError::Otherwise { request_id: request_id.clone(), state: event.state, reason }));
         }
+    }
+}
+
+/// The customer's page, for a phone's camera and for people: it can be paid there.
+fn show(event: &VendEvent) -> Result<(), Failure> {
+    match &event.pay_url {
+        Some(url) => {
+            if let Some(code) = qr::draw(url) {
+                print::line(code.trim_end())?;
+            }
+            print::line(&print::plain(url))
+        }
+        None if event.state == EventState::AwaitingPayment => {
+            print::remark("there is no page for customers: http.public_url of the backend is not set");
+            Ok(())
+        }
+        None => Ok(()),
     }
 }
 

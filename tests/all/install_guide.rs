@@ -10,6 +10,7 @@ use crate::rig::midtrans::SERVER_KEY;
 use crate::rig::process::Process;
 use crate::rig::screen::Screen;
 use crate::rig::{command, output, source_text, succeed, tool, wait_for};
+use qris::order::ids::OrderId;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -120,9 +121,15 @@ fn one_computer_alone_sells_by_its_page() {
     let told = computer.run(&setup);
     assert!(told.contains("none is configured") && told.contains("the services run"), "{told}");
     assert!(computer.run(&block("sell").text).contains("requested"));
-    computer.pays(|screen| wait_for("a QR on the screen", || screen.payload()));
-    let picture = computer.run(&block("pay").text);
-    assert!(picture.contains("/v2/gopay/") && !picture.contains("gopay//"), "{picture}");
+    computer.pays(|screen| {
+        let payload = wait_for("a QR on the screen", || screen.payload());
+        let (list, whole) = block("pay").text.trim_end().split_once('\n').expect("two commands");
+        let list = computer.run(list);
+        let order = list.split_whitespace().find(|word| OrderId::new(word).is_ok() && word.len() == 20);
+        let whole = computer.run(&replaced(whole, &[("ORDER", &order.unwrap_or_else(|| panic!("no order in {list}"))[..5])]));
+        assert!(whole.lines().any(|line| line.trim_start().starts_with("picture ") && line.ends_with("/qr-code")), "{whole}");
+        payload
+    });
     wait_for("the order to be dispensed", || computer.run(&block("sold").text).contains("dispensed").then_some(()));
     let edges = std::fs::read_to_string(computer.at("/var/lib/qris-relay/line.log")).expect("edges");
     assert_eq!(edges.lines().count(), 2, "{edges}");

@@ -15,7 +15,7 @@ use qris::wire::vend::EventState;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
-/// Of `vend/event`; `at` besides, while the clock is trusted.
+/// Of `vend/event`; `at` besides, while the clock is trusted, and in one state the customer's page.
 const EVENT: &str = "amount detail event_id field gross_amount item order_id payment_code reason request_id seq state store stream";
 /// Of `status` while the machine is connected; `at` besides, while the clock is trusted.
 const STATUS: &str = "boot_id busy commands faults report_every_s state stream version";
@@ -59,7 +59,9 @@ fn messages_and_orders_have_the_fields_of_the_contract() {
         match tail {
             "vend/event" => {
                 events += 1;
-                assert_keys("vend/event", &payload, EVENT, &["at"]);
+                assert_keys("vend/event", &payload, EVENT, &["at", "pay_url"]);
+                // Nobody is led to where it cannot be paid any more.
+                assert_eq!(payload["pay_url"].is_string(), payload["state"] == "awaiting_payment", "{payload}");
                 let refused = payload["state"] == "refused";
                 assert_eq!(payload["seq"].is_null(), refused, "{payload}");
                 assert_eq!(payload["reason"], if refused { json!("busy") } else { Value::Null }, "{payload}");

@@ -72,6 +72,14 @@ fn orders_are_listed_filtered_and_shown() {
     let cut = shop.merchant(&["orders", "--status", "settlement", "--limit", "1"]);
     assert!(stderr(&cut).contains("1 older order left out: --limit 0 lists all 2"), "{cut:?}");
 
+    // Midtrans' simulator asks for the picture of what can be paid.
+    let picture = |order: &str| lines(&good(&shop, &["orders", order, "--json"]))[0]["picture"].clone();
+    let url = picture(pending);
+    let url = url.as_str().expect("an address");
+    assert!(url.starts_with("http") && url.ends_with("/qr-code"), "{url}");
+    assert!(good(&shop, &["orders", pending]).contains(&format!("picture      {url}")));
+    assert_eq!(picture(uncertain), Value::Null);
+
     let one = good(&shop, &["orders", uncertain]);
     for part in [
         "Western Indonesia Time, +07:00",
@@ -257,6 +265,7 @@ fn a_report_sums_up_what_became_of_every_rupiah() {
     let csv = good(&shop, &["report", "--csv"]);
     let records: Vec<Vec<&str>> = csv.split_terminator("\r\n").map(|record| record.split(',').collect()).collect();
     assert!(records.len() == 3 && records.iter().all(|record| record.len() == records[0].len()), "{csv}");
+    assert_eq!(good(&shop, &["report", "--csv", "--separator", ";"]), csv.replace(',', ";"));
     assert_eq!((records[0][2], records[1][2], records[2][2]), ("device", DEVICE, "all machines"));
     assert_eq!((records[0][4], records[1][4], records[2][4]), ("paid_amount", "30000", "30000"));
 

@@ -4,6 +4,7 @@ use crate::rig::mosquitto::{Mosquitto, TAP};
 use crate::rig::namespace::Namespace;
 use crate::rig::process::Process;
 use crate::rig::relayd::Relayd;
+use crate::rig::screen::code_in_blocks;
 use crate::rig::tap::Tap;
 use crate::rig::{command, output};
 use rumqttc::v5::mqttbytes::v5::PublishProperties;
@@ -145,6 +146,28 @@ fn a_key_has_its_owners_name_and_is_never_written_over() {
     assert_eq!(json_line(&listed), json!({ "kid": kid, "level": "manage", "name": "Sari W." }));
     let bad = made.stdout.trim().replace("Sari W.", "Sari\\u202e");
     assert!(keys(&["add", &bad, "--keys-file", &keys_file]).stderr.contains("its `name` must be a text"), "nor does one come in a key");
+}
+
+/// Where there is no panel a phone reads the page's address off the terminal.
+#[test]
+fn vend_shows_the_page_that_the_machine_tells() {
+    const PAGE: &str = "https://pay.example/pay/jrybgq6spk8jtmp9zdcw";
+    let fleet = Fleet::start();
+    let from = fleet.tap.count();
+    let asking = Process::start("qrisctl", &mut fleet.command(&["vend", "--device", "vm-001", "--item", "A1", "--qr"]));
+    let topic = "qrisd/v1/vm-001/vend/request";
+    let asked = fleet.tap.wait_from(from, topic, |message| (message.topic == topic).then(|| message.json()));
+    let event = |state: &str| json!({"event_id": state, "stream": "s", "seq": 1, "request_id": asked["request_id"], "state": state});
+    let mut payable = event("awaiting_payment");
+    payable["pay_url"] = PAGE.into();
+    for event in [event("requested"), payable, event("dispensed")] {
+        fleet.tap.publish("qrisd/v1/vm-001/vend/event", &event);
+    }
+    let (status, text) = asking.finish();
+    assert!(status.success(), "{text}");
+    let lines: Vec<_> = text.lines().collect();
+    assert_eq!(code_in_blocks(&lines).as_deref(), Some(PAGE), "{text}");
+    assert!(lines.contains(&PAGE), "{text}");
 }
 
 /// The broker queues 1,000 messages for a client. These are 1,400.

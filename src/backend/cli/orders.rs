@@ -4,7 +4,7 @@ mod csv;
 
 use super::named::named;
 use super::opening::books;
-use super::print::{Column, Out, counted, heading, left, plain, right, row};
+use super::print::{Column, Out, Separator, counted, heading, left, plain, right, row};
 use super::time::{Day, When, day_or_month, when};
 use crate::config::Config;
 use crate::keeping::archive;
@@ -13,7 +13,7 @@ use crate::sale::view;
 use crate::telling::wording;
 use clap::Args;
 use qris_core::order::ids::{DeviceId, OrderId};
-use qris_core::order::merchant::{AtBank, Attention, Order, Repayment};
+use qris_core::order::merchant::{AtBank, Attention, Order, Repayment, State};
 use qris_core::order::money::total;
 use qris_core::order::proof::RelayKey;
 use qris_core::order::time::{Wall, Zone};
@@ -58,6 +58,9 @@ pub struct Orders {
     /// Every payment as CSV (RFC 4180), one record each, the oldest first; the days are those of the payment, as in `report`
     #[arg(long, conflicts_with_all = ["json", "order", "status", "refund_due", "attention", "limit"])]
     csv: bool,
+    /// What stands between two fields of CSV: a spreadsheet with Indonesian settings expects `;`
+    #[arg(long, value_name = "SIGN", requires = "csv", default_value = ",", hide_possible_values = true)]
+    separator: Separator,
     /// One JSON object a line
     #[arg(long)]
     json: bool,
@@ -120,7 +123,7 @@ const NOTE: usize = 7;
 pub async fn run(config: &Config, wanted: Orders) -> Result<(), Failure> {
     match &wanted.order {
         Some(order) => show(config, order, wanted.archive, wanted.json).await,
-        None if wanted.csv => readable(&csv::write(config, wanted.device.clone(), wanted.span(config.zone)).await?),
+        None if wanted.csv => readable(&csv::write(config, wanted.device.clone(), wanted.span(config.zone), wanted.separator).await?),
         None => list(config, wanted).await,
     }
 }
@@ -289,15 +292,34 @@ async fn show(config: &Config, wanted: &Beginning, file: Option<PathBuf>, as_jso
     };
     let mut out = Out::default();
     if as_json {
-        return out.line(&whole(&stored, &attempts, &history, config.zone).to_string());
+        let mut whole = whole(&stored, &attempts, &history, config.zone);
+        whole["picture"] = picture(&stored, config).into();
+        return out.line(&whole.to_string());
     }
     let zone = config.zone;
     out.line(&format!("order {id} (times are {})", zone.words()))?;
-    for (name, value) in facts(&stored, &attempts, zone) {
+    // Midtrans' simulator asks for it.
+    let picture = picture(&stored, config).map(|url| ("picture", url.to_owned()));
+    for (name, value) in facts(&stored, &attempts, zone).into_iter().chain(picture) {
         out.line(&format!("  {name:<12} {}", plain(&value, usize::MAX)))?;
     }
     out.line("history")?;
     history.iter().try_for_each(|past| out.line(&format!("  {}  {}", past.at.to_local(zone), plain(&past.event, usize::MAX))))
+}
+
+/// Where the picture of its QR is, while it can be paid with what is no money.
+fn picture<'a>(stored: &'a Stored, config: &Config) -> Option<&'a str> {
+    match &stored.order.state {
+        State::Pending(_) if config.gateway.is_sandbox() => stored.order.charge()?.qr_url.as_deref(),
+        State::Pending(_)
+        | State::Charging(_)
+        | State::Cancelling(_)
+        | State::Held(_)
+        | State::Closed(_)
+        | State::Settled(_)
+        | State::Withheld(_)
+        | State::Refunded(_) => None,
+    }
 }
 
 /// The place of an archived order, in words.

@@ -132,10 +132,25 @@ pub fn csv_field(text: &str) -> String {
     if text.contains([',', ';', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.into() }
 }
 
+/// What stands between two fields of CSV.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Separator {
+    /// RFC 4180
+    #[value(name = ",")]
+    Comma,
+    /// what a spreadsheet with Indonesian settings expects
+    #[value(name = ";")]
+    Semicolon,
+}
+
 /// A record of CSV, with its line end.
 #[must_use]
-pub fn csv_record(fields: &[String]) -> String {
-    fields.iter().map(|field| csv_field(field)).collect::<Vec<_>>().join(",") + "\r\n"
+pub fn csv_record(fields: &[String], separator: Separator) -> String {
+    let between = match separator {
+        Separator::Comma => ",",
+        Separator::Semicolon => ";",
+    };
+    fields.iter().map(|field| csv_field(field)).collect::<Vec<_>>().join(between) + "\r\n"
 }
 
 #[cfg(test)]
@@ -180,7 +195,8 @@ mod tests {
 
     #[test]
     fn csv_is_that_of_rfc_4180() {
-        let record = csv_record(&["a", "b,c", "say \"yes\"", "two\nlines", ""].map(String::from));
-        assert_eq!(record, "a,\"b,c\",\"say \"\"yes\"\"\",\"two\nlines\",\r\n");
+        let fields = ["a", "b,c;d", "say \"yes\"", "two\nlines", ""].map(String::from);
+        assert_eq!(csv_record(&fields, Separator::Comma), "a,\"b,c;d\",\"say \"\"yes\"\"\",\"two\nlines\",\r\n");
+        assert_eq!(csv_record(&fields, Separator::Semicolon), "a;\"b,c;d\";\"say \"\"yes\"\"\";\"two\nlines\";\r\n");
     }
 }

@@ -2,7 +2,7 @@
 
 use super::opening::books;
 use super::orders::device_id;
-use super::print::{Column, Out, counted, csv_record, csv_text, heading, left, right, row};
+use super::print::{Column, Out, Separator, counted, csv_record, csv_text, heading, left, right, row};
 use super::time::{Days, date_of, days_text};
 use crate::config::Config;
 use crate::money::report::{self, By, Sum, Sums};
@@ -31,6 +31,9 @@ pub struct ReportArguments {
     /// Print CSV (RFC 4180): one record for each line, and one for all; amounts in whole rupiah, empty if not known
     #[arg(long, conflicts_with = "json")]
     csv: bool,
+    /// What stands between two fields of CSV: a spreadsheet with Indonesian settings expects `;`
+    #[arg(long, value_name = "SIGN", requires = "csv", default_value = ",", hide_possible_values = true)]
+    separator: Separator,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -81,7 +84,7 @@ pub async fn run(config: &Config, asked: ReportArguments, now: Wall) -> Result<(
     if asked.json {
         out.line(&as_json(&report, &wanted).to_string())?;
     } else if asked.csv {
-        out.text(&as_csv(&report, &wanted))?;
+        out.text(&as_csv(&report, &wanted, asked.separator))?;
     } else {
         out.text(&as_table(&report, &wanted))?;
     }
@@ -159,7 +162,7 @@ fn rupiah(amount: i64) -> String {
     format!("{}{}", if amount < 0 { "-" } else { "" }, total(amount.unsigned_abs()))
 }
 
-fn as_csv(report: &report::SalesReport, wanted: &report::Wanted) -> String {
+fn as_csv(report: &report::SalesReport, wanted: &report::Wanted, separator: Separator) -> String {
     let mut head = ["from", "to", wanted.by.field(), "paid_orders", "paid_amount", "fees"].map(String::from).to_vec();
     head.extend(End::ALL.iter().flat_map(|end| [format!("{}_orders", end.as_str()), format!("{}_amount", end.as_str())]));
     head.extend(["returned", "gateway_fee", "payout"].map(String::from));
@@ -170,11 +173,11 @@ fn as_csv(report: &report::SalesReport, wanted: &report::Wanted) -> String {
         fields.push(sums.above_prices().to_string());
         fields.extend(End::ALL.iter().flat_map(|end| [sums.of(*end).orders.to_string(), sums.of(*end).amount.to_string()]));
         fields.extend([sums.returned(), sums.fee(), sums.payout()].map(known));
-        csv_record(&fields)
+        csv_record(&fields, separator)
     };
     let groups: String = report.groups.iter().map(|(name, sums)| record(name, sums)).collect();
     // It is the last record. No machine has this name: theirs have no blank.
-    csv_record(&head) + &groups + &record(&format!("all {}", wanted.by.plural()), &report.total)
+    csv_record(&head, separator) + &groups + &record(&format!("all {}", wanted.by.plural()), &report.total)
 }
 
 fn as_json(report: &report::SalesReport, wanted: &report::Wanted) -> Value {

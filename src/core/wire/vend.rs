@@ -105,6 +105,10 @@ pub struct VendEvent {
     pub payment_code: Option<Box<str>>,
     /// Over the counter: `alfamart` or `indomaret`.
     pub store: Option<Box<str>>,
+    /// While it can be paid, and in no other event: the address of the customer's page, if there is one. The text of the QR is in no event: a
+    /// QR that stays somewhere takes money for goods that do not come.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pay_url: Option<Box<str>>,
     /// In a refusal: the wrong field.
     pub field: Option<Box<str>>,
     /// In a refusal or an end: for people.

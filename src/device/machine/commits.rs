@@ -4,7 +4,7 @@ use super::parts::Machine;
 use crate::store::database::Database;
 use crate::store::{Draft, StoreError, Stored};
 use qris_core::order::ids::RequestId;
-use qris_core::order::machine::{self as core, Event, Order};
+use qris_core::order::machine::{self as core, Event, Order, State};
 use qris_core::order::reason::Reason;
 use qris_core::order::request::Refusal;
 use qris_core::order::time::Now;
@@ -129,6 +129,24 @@ impl Machine {
     }
 }
 
+/// Whether a customer may be shown how to pay.
+fn is_payable(state: &State) -> bool {
+    match state {
+        State::AwaitingPayment(_) => true,
+        State::Requested(_)
+        | State::AtCounter(_)
+        | State::AwaitingCollection(_)
+        | State::Cancelling(_)
+        | State::Paid(_)
+        | State::Dispensing(_)
+        | State::Dispensed(_)
+        | State::RefundDue(_)
+        | State::TakenBack(_)
+        | State::Refunded(_)
+        | State::Ended(_) => false,
+    }
+}
+
 /// One event, complete except for its number and name.
 fn draft(((state, reason), order): Step, note: Option<Refusal>, stream: &str, at: Option<Box<str>>) -> Draft {
     let stream: Box<str> = stream.into();
@@ -145,6 +163,7 @@ fn draft(((state, reason), order): Step, note: Option<Refusal>, stream: &str, at
         gross_amount: order.charge.as_ref().and_then(|c| c.gross_amount),
         payment_code: order.code().map(|code| code.as_str().into()),
         store: order.is_over_the_counter().then(|| order.offer.request.payment.as_str().into()),
+        pay_url: order.charge.as_ref().filter(|_| is_payable(&order.state)).and_then(|charge| charge.pay_url.clone()),
         field: note.as_ref().and_then(|n| n.field.clone()),
         detail: note.map(|n| n.detail),
         at,

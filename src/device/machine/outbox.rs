@@ -205,6 +205,7 @@ impl Outbox {
             gross_amount: None,
             payment_code: of.code.map(|code| code.as_str().into()),
             store: None,
+            pay_url: None,
             field: refusal.field.clone(),
             detail: Some(refusal.detail.clone()),
             at: settings.time_of_day(now.wall),

@@ -59,3 +59,24 @@ impl Screen {
         grids.iter().filter_map(|grid| grid.decode().ok()).map(|(_, text)| text).collect()
     }
 }
+
+/// The code that stands on a terminal in half blocks, black on white, once all its rows are there. It is read as a camera would: four
+/// pixels a module, two rows a line.
+pub fn code_in_blocks(lines: &[impl AsRef<str>]) -> Option<String> {
+    let row = |line: &str| Some(line.strip_prefix("\u{1b}[30;107m")?.strip_suffix("\u{1b}[0m")?.chars().collect());
+    let rows: Vec<Vec<char>> = lines.iter().filter_map(|line| row(line.as_ref())).collect();
+    let width = rows.first()?.len();
+    if rows.len() < width.div_ceil(2) {
+        return None;
+    }
+    let mut image = rqrr::PreparedImage::prepare_from_greyscale(width * 4, rows.len() * 8, |x, y| {
+        let (upper, lower) = match rows[y / 8][x / 4] {
+            '█' => (0, 0),
+            '▀' => (0, 255),
+            '▄' => (255, 0),
+            _ => (255, 255),
+        };
+        if y % 8 < 4 { upper } else { lower }
+    });
+    image.detect_grids().first()?.decode().ok().map(|(_, text)| text)
+}

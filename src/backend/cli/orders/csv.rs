@@ -1,7 +1,7 @@
 //! `qris-backend orders --csv`: every payment in a record of CSV, for accounts.
 
 use super::super::opening::books;
-use super::super::print::{Out, csv_record, csv_text};
+use super::super::print::{Out, Separator, csv_record, csv_text};
 use crate::config::Config;
 use crate::money::takings::{self, Fees, Taking};
 use crate::sale::books::{self as ledger, Cursor, archived_between};
@@ -38,14 +38,19 @@ const FIELDS: [&str; 22] = [
 ];
 
 /// Writes the payments of a span. Gives the orders whose rows cannot be read.
-pub async fn write(config: &Config, device: Option<DeviceId>, (from, until): (Wall, Wall)) -> Result<Vec<String>, Failure> {
+pub async fn write(
+    config: &Config,
+    device: Option<DeviceId>,
+    (from, until): (Wall, Wall),
+    separator: Separator,
+) -> Result<Vec<String>, Failure> {
     let store = books(config)?;
     let archived = store.read(move |tx| archived_between(tx, (from, until))).await.map_err(Failure::failed)?;
     if archived > 0 {
         eprintln!("{archived} orders of these days are archived, and not in this list");
     }
     let (mut out, mut behind, mut damaged) = (Out::default(), Cursor::at(from), Vec::new());
-    out.text(&csv_record(&FIELDS.map(String::from)))?;
+    out.text(&csv_record(&FIELDS.map(String::from), separator))?;
     while !out.is_closed() {
         let (device, after) = (device.clone(), behind.clone());
         let page = store.read(move |tx| ledger::settled(tx, device.as_ref(), until, &after)).await.map_err(Failure::failed)?;
@@ -54,7 +59,7 @@ pub async fn write(config: &Config, device: Option<DeviceId>, (from, until): (Wa
         damaged.extend(page.damaged);
         let now = store.now(clock::now().wall);
         let orders = page.orders.into_iter().map(|stored| stored.order.as_of(now));
-        let records = orders.zip(page.times).map(|(order, at)| csv_record(&fields(&order, at, &config.fees, config.zone)));
+        let records = orders.zip(page.times).map(|(order, at)| csv_record(&fields(&order, at, &config.fees, config.zone), separator));
         out.text(&records.collect::<String>())?;
     }
     Ok(damaged)
