@@ -6,7 +6,7 @@ use crate::rig::midtrans::Via;
 use crate::rig::mosquitto::password;
 use crate::rig::shop::{DEVICE, Program, Shop};
 use crate::rig::tap::Tap;
-use crate::rig::{PATIENCE, output, output_text, stderr, stdout, wait_for};
+use crate::rig::{PATIENCE, command, output, output_text, stderr, stdout, tool, wait_for};
 use crate::setup::{Site, succeeded};
 use qris::backend::machines::accounts::passwords;
 use qris::order::keys::{Level, SigningKey};
@@ -91,6 +91,62 @@ fn an_account_that_the_broker_has_forgotten_is_named_by_the_doctor() {
         (lines.iter().filter(|line| line.contains(ended)).count() == 2).then_some(())
     });
     says("OK    accounts ");
+}
+
+/// In one command, with the rights of the example in the access list, which names no such user. Revoking the machine ends it.
+#[test]
+fn a_controller_gets_an_account_that_asks_its_own_machine_only() {
+    let mut shop = Shop::merchants_side();
+    with_plugin(&mut shop);
+    let none = shop.merchant(&["device", "controller", "vm-003"]);
+    assert!(none.status.code() == Some(1) && stderr(&none).contains("there is no machine vm-003"), "{}", output_text(&none));
+    claimed(&shop.http, &invite(&shop, "vm-003"));
+    let made = || {
+        let made = shop.merchant(&["device", "controller", "vm-003"]);
+        assert!(made.status.success(), "{}", output_text(&made));
+        let text = stdout(&made);
+        let value = |name: &str| {
+            let line = text.lines().find_map(|line| line.strip_prefix(&format!("{name}=")).map(str::to_owned));
+            line.unwrap_or_else(|| panic!("no {name} in {text}"))
+        };
+        assert_eq!((value("QRISD_DEVICE"), value("QRISD_PORT")), ("vm-003".into(), shop.broker.port.to_string()));
+        (value("QRISD_USER"), value("QRISD_PASSWORD"))
+    };
+    let lets_in = |user: &str, password: &str| {
+        let mut publish = command(tool("mosquitto_pub"));
+        publish.args(["-V", "mqttv5", "-h", "127.0.0.1", "-p", &shop.broker.port.to_string(), "-t", "x", "-m", "x"]);
+        output(publish.args(["-u", user, "-P", password])).status.success()
+    };
+    let (user, first) = made();
+    // A second time it gets another password, and the first one ends.
+    let (_, second) = made();
+    assert_ne!(first, second);
+    assert!(lets_in(&user, &second) && !lets_in(&user, &first), "the first password is still good");
+    let controller = Tap::connect_with(&shop.broker, &user, &second, &["qrisd/#"]);
+    for (topic, allowed) in [
+        ("qrisd/v1/vm-003/vend/request", true),
+        ("qrisd/v1/vm-003/vend/cancel", true),
+        ("qrisd/v1/vm-003/vend/collect", true),
+        ("qrisd/v1/vm-003/vend/event", false),
+        ("qrisd/v1/vm-003/payment/update", false),
+        ("qrisd/v1/vm-003/cmd/restart/request", false),
+        ("qrisd/v1/vm-001/vend/request", false),
+        ("qrisd/v1/vm-003-controller/status", false),
+    ] {
+        let answer = controller.publish_bytes(topic, b"{}", false);
+        assert_eq!(answer != PubAckReason::NotAuthorized, allowed, "{topic}: {answer:?}");
+    }
+    // It hears its own machine, and no other one.
+    let from = controller.count();
+    for machine in ["vm-001", "vm-003"] {
+        shop.tap.publish(&format!("qrisd/v1/{machine}/vend/event"), &json!({ "of": machine }));
+    }
+    let heard = controller.wait_from(from, "an event", |message| message.topic.ends_with("/vend/event").then(|| message.topic.clone()));
+    assert_eq!(heard, "qrisd/v1/vm-003/vend/event");
+
+    let revoked = shop.merchant(&["device", "revoke", "vm-003"]);
+    assert!(revoked.status.success(), "{}", output_text(&revoked));
+    wait_for("the end of the controller's account", || (!lets_in(&user, &second)).then_some(()));
 }
 
 #[test]

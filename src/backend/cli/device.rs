@@ -22,6 +22,7 @@ use qris_core::order::time::{Span, Wall};
 use qris_core::text::named;
 use qris_core::wire::invitation::{Claim, Code, Invitation, LETTERS_MAX};
 use qris_core::wire::status::FaultCode;
+use qris_host::config::{MqttSection, MqttSettings};
 use qris_host::events::Event as Journal;
 use qris_host::hint::meant;
 use qris_host::journal::emit;
@@ -78,6 +79,13 @@ pub enum Devices {
         qr: bool,
         #[command(flatten)]
         places: Box<bundle::Places>,
+    },
+    /// Make the account of a machine's controller at the broker, or give it a new password. Standard output has it as the lines that
+    /// `samples/` read
+    Controller {
+        /// The machine's name
+        #[arg(value_parser = name)]
+        id: String,
     },
     /// List machines
     List {
@@ -176,6 +184,10 @@ pub async fn run(config: &Config, command: Devices) -> Result<(), Failure> {
                 out.text(&code)?;
             }
             out.line(&invitation)
+        }
+        Devices::Controller { id } => {
+            let device = DeviceId::new(&id).map_err(Failure::usage)?;
+            out.text(&controller(config, &device).await?)
         }
         Devices::List { json } => {
             let (Listed { machines: list, damaged }, mut codes, mut noted) = machines(config, false)?
@@ -300,6 +312,32 @@ async fn add(
     }
     emit(&Journal::DeviceAdded { device });
     Ok(Added { token, remarks, written })
+}
+
+/// Makes the account of a machine's controller, and tells what that must know.
+async fn controller(config: &Config, device: &DeviceId) -> Result<String, Failure> {
+    let (Some(administrator), Some(broker)) = (&config.accounts, &config.mqtt) else {
+        let why = "backend.toml has no [accounts]: make the user NAME-controller at the broker yourself, with a block in its access list";
+        return Err(Failure::usage(why));
+    };
+    let wanted = device.clone();
+    let is_let_in = machines(config, false)?.read(move |tx| devices::is_let_in(tx, &wanted)).await.map_err(Failure::failed)?;
+    if !is_let_in {
+        return Err(Failure::failed(format!("there is no machine {device}{}", alike(config, device).await?)));
+    }
+    // As machines reach it. It was checked with the configuration.
+    let section =
+        config.broker_url.clone().map(|url| MqttSection { url: Some(url), allow_plaintext: Some(true), ..MqttSection::default() });
+    let outside = section.and_then(|section| section.settle().ok());
+    let MqttSettings { host, port, tls, .. } = outside.as_ref().unwrap_or(broker);
+    qris_host::tls::install_provider();
+    let password = drawn();
+    let user = administrator.open_controller(device, &password).await.map_err(Failure::failed)?;
+    if *tls {
+        let ca = broker.ca_file.as_ref().map_or_else(|| "/etc/ssl/certs/ca-certificates.crt".into(), |file| file.display().to_string());
+        eprintln!("the broker wants TLS: add QRISD_CA_FILE= with the place of a copy of {ca}");
+    }
+    Ok(format!("QRISD_DEVICE={device}\nQRISD_HOST={host}\nQRISD_PORT={port}\nQRISD_USER={user}\nQRISD_PASSWORD={password}\n"))
 }
 
 /// Makes a code for a machine. `keep` takes the invitation before it is good.

@@ -27,7 +27,14 @@ pub const EXAMPLES: ExamplesOf = &[
     ("keys new", &[("The first key", "qris-backend keys new"), ("One more, to change over", "qris-backend keys new --rotate")]),
     ("keys public", &[("For keys.json of machines", "qris-backend keys public")]),
     ("keys use", &[("Sign with the key of this name", "qris-backend keys use 2026-11")]),
-    ("device", &[("Let a machine in", "qris-backend device invite vm-001"), ("Which are let in?", "qris-backend device list")]),
+    (
+        "device",
+        &[
+            ("Let a machine in", "qris-backend device invite vm-001"),
+            ("Give its controller an account at the broker", "qris-backend device controller vm-001"),
+            ("Which are let in?", "qris-backend device list"),
+        ],
+    ),
     (
         "device add",
         &[
@@ -44,6 +51,7 @@ pub const EXAMPLES: ExamplesOf = &[
             ("A list of machines, with labels to print", "qris-backend device invite --from machines.csv --into labels"),
         ],
     ),
+    ("device controller", &[("What a sample reads", "qris-backend device controller vm-001")]),
     ("device list", &[("For people", "qris-backend device list"), ("For another program", "qris-backend device list --json")]),
     ("device relay-key", &[("After a look at the machine", "qris-backend device relay-key vm-001 FINGERPRINT --by Sari")]),
     ("device revoke", &[("The machine was stolen", "qris-backend device revoke vm-001")]),

@@ -26,7 +26,18 @@ impl Administrator {
         }
         plugin::tell(&self.0, plugin::opening(device, password)).await?;
         let missing = || AccountError::Refused("it says yes, and has no such account".into());
-        plugin::has(&self.0, device).await?.then_some(()).ok_or_else(missing)
+        plugin::has(&self.0, device.as_str()).await?.then_some(()).ok_or_else(missing)
+    }
+
+    /// Lets the controller of a machine in with this password, and with no other one. Answers with the name of its user.
+    ///
+    /// # Errors
+    /// [`AccountError`]
+    pub async fn open_controller(&self, device: &DeviceId, password: &str) -> Result<String, AccountError> {
+        let user = controller(device);
+        plugin::tell(&self.0, plugin::opening_controller(device, &user, password)).await?;
+        let missing = || AccountError::Refused("it says yes, and has no such account".into());
+        plugin::has(&self.0, &user).await?.then_some(user).ok_or_else(missing)
     }
 
     /// Whether accounts can be made and ended now. Nothing is changed.
@@ -56,7 +67,7 @@ impl Administrator {
     /// # Errors
     /// [`AccountError`]
     pub async fn end(&self, device: &DeviceId) -> Result<(), AccountError> {
-        plugin::tell(&self.0, plugin::ending(device)).await.map(drop)
+        plugin::tell(&self.0, plugin::ending(device, &controller(device))).await.map(drop)
     }
 }
 
@@ -73,6 +84,11 @@ pub struct Told {
 const OTHERS: [&str; 4] = ["backend", "fleet", "qris-accounts", "bridge"];
 /// The user of a machine's controller ends so.
 const CONTROLLER: &str = "-controller";
+
+/// The user of a machine's controller.
+fn controller(device: &DeviceId) -> String {
+    format!("{device}{CONTROLLER}")
+}
 
 /// Whether this is the name of another user of the broker. The access list gives rights by the name: a machine of that name would have
 /// those of the other user.

@@ -88,14 +88,40 @@ pub(super) fn opening(device: &DeviceId, password: &str) -> Vec<Step> {
     ]
 }
 
+/// The account of a machine's controller. The access list names no such user, so a role has the rights: those of the example there.
+pub(super) fn opening_controller(device: &DeviceId, user: &str, password: &str) -> Vec<Step> {
+    let right = |kind: &str, topic: &str, allow: bool| json!({ "acltype": kind, "topic": topic, "allow": allow });
+    let of = |tail: &str| format!("qrisd/v1/{device}/{tail}");
+    let may = |kind, topics: &[&str]| topics.iter().map(|tail| right(kind, &of(tail), true)).collect::<Vec<_>>();
+    let mut rights = may("publishClientSend", &["vend/request", "vend/cancel", "vend/collect"]);
+    rights.push(right("publishClientSend", "qrisctl/marker", true));
+    rights.extend(may("publishClientReceive", &["vend/event", "status"]));
+    // It is no machine itself, and the list lets every user be the machine of its name.
+    let own = format!("qrisd/v1/{user}/#");
+    rights.extend(["publishClientSend", "publishClientReceive"].map(|kind| right(kind, &own, false)));
+    let roles = json!([{ "rolename": user }]);
+    let forgiven = |command| Step { command, may_be_refused: true };
+    let step = |command| Step { command, may_be_refused: false };
+    vec![
+        leave_rights_to_the_list(),
+        forgiven(json!({ "command": "createRole", "rolename": user })),
+        step(json!({ "command": "modifyRole", "rolename": user, "acls": rights })),
+        forgiven(json!({ "command": "createClient", "username": user, "password": password })),
+        step(json!({ "command": "setClientPassword", "username": user, "password": password })),
+        step(json!({ "command": "modifyClient", "username": user, "roles": roles })),
+        step(json!({ "command": "enableClient", "username": user })),
+    ]
+}
+
 /// The end of an account: nobody gets in by this name, and who is in is thrown out. Of a name that the plugin does not know, other
-/// files would decide. So it is made first, without a password.
-pub(super) fn ending(device: &DeviceId) -> Vec<Step> {
+/// files would decide. So it is made first, without a password. The machine's controller goes with it, if there is one.
+pub(super) fn ending(device: &DeviceId, controller: &str) -> Vec<Step> {
     let name = device.as_str();
     vec![
         leave_rights_to_the_list(),
         Step { command: json!({ "command": "createClient", "username": name }), may_be_refused: true },
         Step { command: json!({ "command": "disableClient", "username": name }), may_be_refused: false },
+        Step { command: json!({ "command": "disableClient", "username": controller }), may_be_refused: true },
     ]
 }
 
@@ -124,10 +150,10 @@ pub(super) fn checking() -> Step {
 }
 
 /// Whether it has the account and lets it in. It is asked after it said yes to all commands.
-pub(super) async fn has(broker: &MqttSettings, device: &DeviceId) -> Result<bool, AccountError> {
-    let look = Step { command: json!({ "command": "getClient", "username": device.as_str() }), may_be_refused: true };
+pub(super) async fn has(broker: &MqttSettings, user: &str) -> Result<bool, AccountError> {
+    let look = Step { command: json!({ "command": "getClient", "username": user }), may_be_refused: true };
     let client = &tell(broker, vec![look]).await?[0]["client"];
-    Ok(client["username"] == device.as_str() && client["disabled"] != true)
+    Ok(client["username"] == user && client["disabled"] != true)
 }
 
 /// The names of all accounts that it lets in.
@@ -239,10 +265,17 @@ mod tests {
             let answers = json!({ "responses": (0..steps.len()).map(answer).collect::<Vec<_>>() });
             heard(answers.to_string().as_bytes(), "m-0", steps).expect("ours").is_ok()
         };
-        for steps in [opening(&device, "a password"), ending(&device)] {
-            let passed: Vec<_> = (0..=steps.len()).filter(|refused| refused_at(&steps, *refused)).collect();
-            let made = steps.iter().position(|step| step.command["command"] == "createClient").expect("a client is made");
-            assert_eq!(passed, [made, steps.len()]);
+        let controllers = "vm-001-controller";
+        for (steps, forgiven) in [
+            (opening(&device, "a password"), &["createClient"][..]),
+            (opening_controller(&device, controllers, "a password"), &["createRole", "createClient"]),
+            // A machine may have no controller.
+            (ending(&device, controllers), &["createClient", "disableClient"]),
+        ] {
+            let passed: Vec<_> = (0..steps.len()).filter(|refused| refused_at(&steps, *refused)).collect();
+            let passed: Vec<_> = passed.into_iter().map(|at| &steps[at].command["command"]).collect();
+            assert_eq!(passed, forgiven);
+            assert!(refused_at(&steps, steps.len()), "nothing is refused");
         }
     }
 }
