@@ -9,6 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use serde_json::{Value, json};
 use std::process::Output;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 fn open(orders_per_minute: u32) -> (Shop, String) {
@@ -243,6 +244,41 @@ fn a_backend_that_breaks_the_contract_is_found_out() {
             });
         }
     });
+}
+
+/// It always answers the same, whatever is asked.
+fn stubborn(method: &str, path: &str, reply: &mut Reply) {
+    if method == "POST" && path == "/v1/orders" {
+        reply.status = 200;
+        reply.json_mut(|order| {
+            (order["request_id"], order["order_id"]) = (json!("conform-x"), json!("wpc4wpcpx18f3s54vxwr"));
+            Some(())
+        });
+    }
+}
+
+/// The first answer asks for a later try.
+fn hesitant(method: &str, path: &str, reply: &mut Reply) {
+    static HESITATED: AtomicBool = AtomicBool::new(false);
+    if method == "POST" && path == "/v1/orders" {
+        // Our backend has made the order by then.
+        let hesitates = !HESITATED.swap(true, Ordering::Relaxed);
+        (reply.status, reply.retry_after) = if hesitates { (503, "1".into()) } else { (201, String::new()) };
+    }
+}
+
+#[test]
+fn a_check_that_a_constant_answer_passes_is_none_and_a_wait_is_told() {
+    let (shop, _) = open(0);
+    let only = |alter: Break, check: &str| {
+        let proxy = Proxy::start(&shop.backend_url, alter);
+        run(conform(&shop, &proxy.url, &["--only", check]))
+    };
+    let ended = only(stubborn, "posts of one request at the same time");
+    assert!(differences(&ended).iter().any(|line| line.contains("make one order: expected request_id")), "{:?}", differences(&ended));
+    let ended = only(hesitant, "an unknown field is ignored");
+    let text = String::from_utf8_lossy(&ended.stdout);
+    assert!(text.contains("waits 1 s, as Retry-After says\nok: an unknown field is ignored"), "{text}");
 }
 
 /// How a backend reads Midtrans: by the letter of the documents. It knows no other name or word, and no other picture.

@@ -271,7 +271,7 @@ impl Tester {
             let answer = self.post(body).await?;
             match (answer.status, answer.retry_after) {
                 (429 | 503, Some(seconds)) if Instant::now() + Duration::from_secs(seconds) < end => {
-                    tokio::time::sleep(Duration::from_secs(seconds)).await;
+                    wait_as_told(seconds).await;
                 }
                 _ => return Ok(answer),
             }
@@ -300,7 +300,7 @@ impl Tester {
             let answer = self.ask.call(CANCEL, id).token(&self.token).send().await?;
             match (answer.status, answer.retry_after) {
                 (503, Some(seconds)) if Instant::now() + Duration::from_secs(seconds) < end => {
-                    tokio::time::sleep(Duration::from_secs(seconds)).await;
+                    wait_as_told(seconds).await;
                 }
                 _ => return Ok(answer),
             }
@@ -334,6 +334,12 @@ impl Tester {
             }
         }
     }
+}
+
+/// Waits before the next try, and says so: it may take minutes in all.
+async fn wait_as_told(seconds: u64) {
+    println!("waits {seconds} s, as Retry-After says");
+    tokio::time::sleep(Duration::from_secs(seconds)).await;
 }
 
 /// The text of a field, or a difference.

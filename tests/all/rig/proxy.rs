@@ -13,6 +13,8 @@ use tokio::net::TcpListener;
 pub struct Reply {
     pub status: u16,
     pub content_type: String,
+    /// Empty where there is none.
+    pub retry_after: String,
     pub body: Vec<u8>,
 }
 
@@ -63,11 +65,11 @@ async fn pass(request: Request, backend: String, alter: Alter) -> Response {
     let answer = client.request(head.method.clone(), url).headers(headers).body(body).send().await.expect("an answer");
     let text = |name| answer.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
     let (status, content_type, retry_after) = (answer.status().as_u16(), text(CONTENT_TYPE), text(RETRY_AFTER));
-    let mut reply = Reply { status, content_type, body: answer.bytes().await.expect("a body").to_vec() };
+    let mut reply = Reply { status, content_type, retry_after, body: answer.bytes().await.expect("a body").to_vec() };
     alter(head.method.as_str(), head.uri.path(), &mut reply);
     let mut response = Response::builder().status(reply.status).header(CONTENT_TYPE, reply.content_type);
-    if !retry_after.is_empty() {
-        response = response.header(RETRY_AFTER, retry_after);
+    if !reply.retry_after.is_empty() {
+        response = response.header(RETRY_AFTER, reply.retry_after);
     }
     response.body(Body::from(reply.body)).expect("an answer")
 }
