@@ -1,6 +1,7 @@
 //! The sentences of the timeline, each in both languages. What programs write, their codes and their states' names at Midtrans stay
 //! as they are.
 
+use qris_core::order::reason::Reason;
 use qris_core::wire::vend::EventState;
 
 /// A sentence in both languages.
@@ -49,6 +50,7 @@ sentences! {
     paid_before_the_cancel(amount): "has typed the PIN for {amount} before the cancel", "sudah memasukkan PIN untuk {amount} sebelum batal";
     paid(): "paid", "terbayar";
     wrong_pin(): "types a wrong PIN", "salah memasukkan PIN";
+    payment_refused(why): "the payment was refused: {why}", "pembayaran ditolak: {why}";
     nothing_paid(): "nothing was paid", "tidak ada yang terbayar";
     walks_away(): "walks away", "pergi";
     // Power, networks, programs.
@@ -98,6 +100,18 @@ sentences! {
     failed(): "failed", "gagal";
     refund_due(): "refund due", "harus dikembalikan";
     refunded(): "refunded", "sudah dikembalikan";
+    uncertain(): "uncertain", "belum pasti";
+}
+
+/// The name of an order's state, and the code of its reason.
+#[must_use]
+pub fn state_and_reason(is: EventState, reason: Option<Reason>) -> Bilingual {
+    match (is, reason) {
+        // The books have a word of their own for it.
+        (EventState::RefundDue, Some(Reason::Uncertain)) => uncertain(),
+        (is, Some(reason)) => state(is).and(" ", format_args!("({reason})")),
+        (is, None) => state(is),
+    }
 }
 
 /// The name of an order's state.

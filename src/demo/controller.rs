@@ -119,10 +119,7 @@ pub fn tell(watched: &Watched, request_id: &str, order_id: &str, state: &str, re
     if let Some(order_id) = &order_id {
         watched.keep(order_id, state, reason);
     }
-    let mut text = captions::state(state);
-    if let Some(reason) = reason {
-        text = text.and(" ", format_args!("({reason})"));
-    }
+    let text = captions::state_and_reason(state, reason);
     watched.chronicle.note(Who::Machine, text, EntryKind::Order { request_id, order_id, state, reason });
 }
 

@@ -61,6 +61,8 @@ pub struct Options {
     pub cancel_wait_s: u32,
     /// Midtrans' sandbox, if the money is there. Else there is a simulated Midtrans.
     pub sandbox: Option<Sandbox>,
+    /// The page's address, without a slash at the end. Customers find the backend and its simulated Midtrans behind it, too.
+    pub page: Option<String>,
 }
 
 /// Where the files are.
@@ -120,11 +122,14 @@ impl Files<'_> {
                 (format!("http://127.0.0.1:{}", near.midtrans), SERVER_KEY, notices)
             }
         };
+        // The sandbox must not be told an address that it cannot reach.
+        let page = options.page.as_deref().filter(|_| options.sandbox.is_none());
+        let public_url = page.map_or_else(String::new, |page| format!("public_url = \"{page}\"\nallow_plaintext = true\n"));
         let merchant = MerchantFiles {
             root: &merchant,
             port: ports.backend,
-            public: options.sandbox.is_none(),
-            http: "orders_per_minute = 60\n",
+            public: options.sandbox.is_none() && page.is_none(),
+            http: &(public_url + "orders_per_minute = 60\n"),
             midtrans: &midtrans,
             server_key,
             more: &format!("{notices}[customer]\ncontact = \"{CONTACT}\""),
@@ -168,13 +173,15 @@ mod tests {
     /// By the programs' own readers: a key that all need, and no shop has, is missed here.
     #[test]
     fn the_programs_take_what_is_written() {
-        let simulated = Options { keep: false, grace_s: 5, cancel_wait_s: 3, sandbox: None };
+        let simulated = Options { keep: false, grace_s: 5, cancel_wait_s: 3, sandbox: None, page: None };
+        let open = Options { page: Some("http://192.0.2.2:81".into()), ..simulated.clone() };
         let sandbox = Sandbox { url: sandbox::URL.parse().expect("an address"), key: Secret::new("SB-Mid-server-x") };
         let cases = [
-            (simulated.clone(), "http://127.0.0.1:6", Some("http://127.0.0.1:7/midtrans/notifications"), 120),
-            (Options { sandbox: Some(sandbox), ..simulated }, sandbox::URL, None, 600),
+            (simulated, "http://127.0.0.1:6", Some("http://127.0.0.1:7/midtrans/notifications"), Some("http://127.0.0.1:3"), 120),
+            (open.clone(), "http://127.0.0.1:6", Some("http://127.0.0.1:7/midtrans/notifications"), Some("http://192.0.2.2:81"), 120),
+            (Options { sandbox: Some(sandbox), ..open }, sandbox::URL, None, None, 600),
         ];
-        for (options, midtrans, notices, timeout_s) in cases {
+        for (options, midtrans, notices, customers, timeout_s) in cases {
             let parent = tempfile::tempdir().expect("a directory");
             let root = parent.path().join("a \"b\"");
             fs::create_dir(&root).expect("made");
@@ -187,7 +194,7 @@ mod tests {
             };
             assert_eq!(shop::enrol::<SetUpError>(&root.join("machine"), run).expect("written"), "token");
             let (backend, source) = qris_backend::config::Config::read(&files.backend()).expect("it is taken");
-            assert_eq!(backend.gateway.notification_url(), notices);
+            assert_eq!((backend.gateway.notification_url(), backend.public_url.as_deref()), (notices, customers));
             assert!(source.text().contains(midtrans), "{}", source.text());
             let relay = qris_relay::config::Config::load(&files.machine("relay.toml")).expect("it is taken");
             assert_eq!(relay.lines.len(), PRODUCTS.len());

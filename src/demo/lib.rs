@@ -11,6 +11,7 @@ pub mod chronicle;
 pub mod conform;
 mod controller;
 pub mod directory;
+mod door;
 mod examples;
 pub mod foreign;
 mod language;
@@ -29,6 +30,7 @@ mod site;
 mod tap;
 mod watch;
 
+use door::Door;
 use layout::Options;
 use qris_host::commands::with_examples;
 use qris_host::secret::Secret;
@@ -74,7 +76,7 @@ struct Arguments {
 
 /// How long the page's machine waits for a late settlement and for a cancel. A real customer gets two minutes (the
 /// default), but a visitor would not wait so long to see a refund come due: after a cancel the machine only asks once more.
-const PAGE: Options = Options { keep: false, grace_s: 0, cancel_wait_s: 5, sandbox: None };
+const PAGE: Options = Options { keep: false, grace_s: 0, cancel_wait_s: 5, sandbox: None, page: None };
 
 /// When the script fails, this many of the last entries are told.
 const TOLD_AFTER_FAILURE: usize = 60;
@@ -135,7 +137,12 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
     runtime.block_on(async {
         let terminated = service::terminated();
         tokio::pin!(terminated);
-        let options = if arguments.script { script::options(arguments.keep) } else { Options { keep: arguments.keep, sandbox, ..PAGE } };
+        // The page's address stands in the files of the shop: customers' pages are passed on there.
+        let door = if arguments.script { None } else { Some(Door::open(arguments.listen).await.map_err(Failure::failed)?) };
+        let options = match &door {
+            None => script::options(arguments.keep),
+            Some(door) => Options { keep: arguments.keep, sandbox, page: Some(door.url()), ..PAGE },
+        };
         let site = tokio::select! {
             site = Site::start(options) => site.map_err(Failure::failed)?,
             _ = &mut terminated => return Ok(()),
@@ -145,7 +152,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
         }
         let site = Arc::new(site);
         let result = tokio::select! {
-            result = work(&site, arguments) => result,
+            result = work(&site, arguments, door) => result,
             signal = &mut terminated => interrupted(arguments.script, signal),
         };
         site.stop().await;
@@ -153,20 +160,20 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
     })
 }
 
-async fn work(site: &Arc<Site>, arguments: &Arguments) -> Result<(), Failure> {
-    if arguments.script {
+async fn work(site: &Arc<Site>, arguments: &Arguments, door: Option<Door>) -> Result<(), Failure> {
+    let Some(door) = door else {
         let result = script::run(site).await;
         if result.is_err() {
             tell_last(site);
         }
         return result.map_err(Failure::failed);
-    }
+    };
     if arguments.controller {
         let file = site.directory().join(controller::ENVIRONMENT);
         let environment = std::fs::read_to_string(&file).map_err(Failure::failed)?;
         print!("# a controller finds the machine with these lines, which stand in {}\n{environment}", file.display());
     }
-    page::serve(Arc::clone(site), arguments.listen).await.map_err(Failure::failed)
+    page::serve(Arc::clone(site), door).await.map_err(Failure::failed)
 }
 
 /// The events before a script's failure, for the person who looks for the cause.

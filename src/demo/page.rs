@@ -4,47 +4,42 @@
 use super::books::{Audit, audit};
 use super::captions;
 use super::chronicle::{Entry, EntryKind, Network, Who};
+use super::door::Door;
 use super::language::Language;
 use super::layout::{PRODUCTS, Product};
 use super::midtrans::{MidtransError, Via};
 use super::phone::Bill;
-use super::site::{Site, SiteError};
+use super::site::{CustomersRequest, Server, Site, SiteError};
 use super::watch::View;
 use axum::Router;
-use axum::extract::{Json, Path, State};
+use axum::body::{Body, to_bytes};
+use axum::extract::{Json, Path, Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use futures_util::stream::{Stream, unfold};
 use qris_core::order::ids::{OrderId, RequestId};
+use qris_host::http::read_limited;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::convert::Infallible;
-use std::io;
-use std::net::SocketAddr;
+use std::io::{self, Write as _};
 use std::sync::Arc;
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 /// Serves the page for ever. First it prints its address on standard output.
 ///
 /// # Errors
-/// When the address cannot be listened on.
-pub async fn serve(site: Arc<Site>, listen: SocketAddr) -> Result<(), PageError> {
-    let failed = |source| PageError { listen, source };
-    let listener = TcpListener::bind(listen).await.map_err(failed)?;
-    println!("open http://{}/ in a browser; Ctrl-C ends it all", listener.local_addr().map_err(failed)?);
-    axum::serve(listener, router(site)).await.map_err(failed)
+/// When the system does not let it.
+pub async fn serve(site: Arc<Site>, door: Door) -> io::Result<()> {
+    // Nobody needs to read it: a closed standard output ends nothing.
+    let _ = write!(io::stdout(), "{}", door.words());
+    axum::serve(door.listener, router(site)).await
 }
 
-/// The page cannot be served.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot serve the page on {listen}")]
-pub struct PageError {
-    listen: SocketAddr,
-    source: io::Error,
-}
+/// A customer's page or picture is not larger, in bytes.
+const PASSED_MAX: usize = 1024 * 1024;
 
 fn router(site: Arc<Site>) -> Router {
     let mut router = Router::new();
@@ -66,6 +61,9 @@ fn router(site: Arc<Site>) -> Router {
         .route("/power", post(power))
         .route("/network", post(network))
         .route("/language", post(language))
+        .route("/pay/{*path}", get(of_backend))
+        .route("/v2/{kind}/{name}/qr-code", get(of_midtrans))
+        .route("/gopay/{*path}", get(of_midtrans).post(of_midtrans))
         .with_state(site)
 }
 
@@ -127,8 +125,11 @@ impl From<SiteError> for PageRefusal {
 
 impl From<MidtransError> for PageRefusal {
     fn from(error: MidtransError) -> Self {
-        let status = if matches!(error, MidtransError::Refused(_)) { StatusCode::CONFLICT } else { StatusCode::BAD_GATEWAY };
-        Self(status, error.to_string())
+        match error {
+            // The code of the reason: the page says the rest.
+            MidtransError::Refused(why) => Self(StatusCode::CONFLICT, why),
+            error => Self(StatusCode::BAD_GATEWAY, error.to_string()),
+        }
     }
 }
 
@@ -154,6 +155,42 @@ async fn picture(State(site): State<Arc<Site>>, Path(order_id): Path<String>) ->
 
 async fn books(State(site): State<Arc<Site>>) -> Result<Json<Audit>, PageRefusal> {
     Ok(Json(audit(&site, false).await?))
+}
+
+async fn of_backend(State(site): State<Arc<Site>>, request: Request) -> Result<Response, PageRefusal> {
+    passed_on(&site, Server::Backend, request).await
+}
+
+async fn of_midtrans(State(site): State<Arc<Site>>, request: Request) -> Result<Response, PageRefusal> {
+    passed_on(&site, Server::Midtrans, request).await
+}
+
+/// The headers that mean something to those servers, and those of their answers that concern one connection only.
+const ASKED: [header::HeaderName; 3] = [header::ACCEPT_LANGUAGE, header::CONTENT_TYPE, header::IF_NONE_MATCH];
+const OF_CONNECTION: [header::HeaderName; 3] = [header::CONNECTION, header::CONTENT_LENGTH, header::TRANSFER_ENCODING];
+
+/// A customer's phone reaches only the page: what backend and Midtrans have for it goes through here. In a page of theirs Midtrans' address
+/// becomes the one at which the phone asks.
+async fn passed_on(site: &Site, server: Server, request: Request) -> Result<Response, PageRefusal> {
+    let away = |error: &dyn std::error::Error| PageRefusal(StatusCode::BAD_GATEWAY, error.to_string());
+    let (parts, body) = request.into_parts();
+    let path = parts.uri.path_and_query().cloned().ok_or_else(|| PageRefusal(StatusCode::NOT_FOUND, "no such page".into()))?;
+    let host = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let (midtrans, here) = (site.root_of(Server::Midtrans), format!("http://{host}"));
+    let headers = ASKED.into_iter().filter_map(|name| Some((name.clone(), parts.headers.get(name)?.clone()))).collect();
+    let body = to_bytes(body, PASSED_MAX).await.map_err(|error| away(&error))?;
+    let asked = CustomersRequest { method: parts.method, path, headers, body };
+    let answer = site.pass_on(server, asked).await.map_err(|error| away(&error))?;
+    let (status, mut headers) = (answer.status(), answer.headers().clone());
+    OF_CONNECTION.iter().for_each(|name| drop(headers.remove(name)));
+    let policy = headers.get(header::CONTENT_SECURITY_POLICY).and_then(|policy| policy.to_str().ok());
+    if let Some(Ok(policy)) = policy.map(|policy| policy.replace(&midtrans, &here).parse()) {
+        headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+    }
+    let is_page = headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
+    let body = read_limited(answer, PASSED_MAX).await.map_err(|error| away(&error))?;
+    let body = if is_page { String::from_utf8_lossy(&body).replace(&midtrans, &here).into() } else { Body::from(body) };
+    Ok((status, headers, body).into_response())
 }
 
 #[derive(Deserialize)]
@@ -217,10 +254,17 @@ async fn pay(State(site): State<Arc<Site>>, Json(payment): Json<Payment>) -> Res
     let result = if payment.under_way { midtrans.pay_under_way(&bill, payment.via).await } else { midtrans.pay(&bill, payment.via).await };
     let text = match &result {
         Ok(()) => captions::paid(),
-        Err(error) => error.into(),
+        Err(error) => in_both_languages(error),
     };
     chronicle.arrow(Who::Midtrans, Who::Customer, text, EntryKind::Payment { paid: result.is_ok() });
     Ok(result.map(|()| StatusCode::NO_CONTENT)?)
+}
+
+fn in_both_languages(error: &MidtransError) -> captions::Bilingual {
+    match error {
+        MidtransError::Refused(why) => captions::payment_refused(why),
+        error => error.into(),
+    }
 }
 
 async fn fail(State(site): State<Arc<Site>>, Json(photo): Json<Photo>) -> Result<StatusCode, PageRefusal> {
@@ -229,7 +273,7 @@ async fn fail(State(site): State<Arc<Site>>, Json(photo): Json<Photo>) -> Result
     let result = site.simulated()?.fail(&photo.into()).await;
     let text = match &result {
         Ok(()) => captions::nothing_paid(),
-        Err(error) => error.into(),
+        Err(error) => in_both_languages(error),
     };
     chronicle.arrow(Who::Midtrans, Who::Customer, text, EntryKind::Payment { paid: false });
     Ok(result.map(|()| StatusCode::NO_CONTENT)?)

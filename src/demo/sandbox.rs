@@ -54,14 +54,13 @@ pub fn examine(config: &Path) -> Result<(), SandboxError> {
     }
 }
 
-/// The address of an order's QR as a picture. Midtrans' simulator asks for it (docs: *Testing Payment on Sandbox*). `None`: there is
-/// no charge.
+/// The address of an order's QR as a picture. Midtrans' simulator asks for it (docs: *Testing Payment on Sandbox*). `None`: it cannot be
+/// paid now.
 ///
 /// # Errors
 /// [`SandboxError::Books`]
-pub fn picture(config: &Path, url: &Url, order_id: &OrderId) -> Result<Option<String>, SandboxError> {
+pub fn picture(config: &Path, order_id: &OrderId) -> Result<Option<String>, SandboxError> {
     let order = process::backend(config, &["orders", order_id.as_str(), "--json"])?;
     let order: Value = serde_json::from_slice(&order).unwrap_or_default();
-    let transaction = order["transaction_id"].as_str();
-    Ok(transaction.map(|id| format!("{}/v2/gopay/{id}/qr-code", url.as_str().trim_end_matches('/'))))
+    Ok(order["picture"].as_str().map(str::to_owned))
 }

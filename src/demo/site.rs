@@ -16,6 +16,9 @@ use super::process::{self, Process, ProcessError, Program};
 use super::sandbox::{self, SandboxError};
 use super::shop::{self, BACKEND, DEVICE, SetUpError, random_name};
 use super::watch::{self, Watched};
+use axum::body::Bytes;
+use axum::http::uri::PathAndQuery;
+use axum::http::{HeaderMap, Method};
 use qris_core::order::ids::{DeviceId, OrderId, RequestId};
 use qris_core::order::keys::{KeyError, KeyFile, Level};
 use qris_core::order::money::Rupiah;
@@ -101,6 +104,28 @@ pub enum SiteError {
     /// The machine's own controller.
     #[error(transparent)]
     Controller(#[from] ControllerError),
+}
+
+/// A server that has something for customers.
+#[derive(Debug, Clone, Copy)]
+pub enum Server {
+    /// The page of their order.
+    Backend,
+    /// The pictures of its QRs, and the app that its link opens.
+    Midtrans,
+}
+
+/// What a customer's phone asks for.
+#[derive(Debug)]
+pub struct CustomersRequest {
+    /// GET, or POST of the app's form.
+    pub method: Method,
+    /// What is asked for there.
+    pub path: PathAndQuery,
+    /// Those that mean something to the server.
+    pub headers: HeaderMap,
+    /// The form.
+    pub body: Bytes,
 }
 
 /// A running installation. Its parts end in the order of the fields.
@@ -255,8 +280,10 @@ impl Site {
     /// # Errors
     /// When the backend's books cannot be read.
     pub fn picture(&self, order_id: &OrderId) -> Result<Option<String>, SiteError> {
-        let Some(url) = &self.sandbox else { return Ok(None) };
-        Ok(sandbox::picture(&self.files().backend(), url, order_id)?)
+        if self.sandbox.is_none() {
+            return Ok(None);
+        }
+        Ok(sandbox::picture(&self.files().backend(), order_id)?)
     }
 
     /// The relay line's log.
@@ -398,6 +425,25 @@ impl Site {
         }
         let body = read_limited(response, ANSWER_MAX).await.map_err(|error| failed(error.into()))?;
         serde_json::from_slice(&body).map_err(|error| failed(error.into()))
+    }
+
+    /// The root of a server that has something for customers, as its own pages write it.
+    #[must_use]
+    pub fn root_of(&self, server: Server) -> String {
+        let port = match server {
+            Server::Backend => self.ports.backend,
+            Server::Midtrans => self.ports.midtrans,
+        };
+        format!("http://127.0.0.1:{port}")
+    }
+
+    /// What such a server answers to a customer, who reaches only the page.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn pass_on(&self, server: Server, asked: CustomersRequest) -> Result<reqwest::Response, reqwest::Error> {
+        let CustomersRequest { method, path, headers, body } = asked;
+        self.http.request(method, format!("{}{path}", self.root_of(server))).headers(headers).body(body).send().await
     }
 
     /// Ends every program, each with SIGTERM first. The directory goes with the last holder of this value.

@@ -254,20 +254,18 @@ fn towards(state: EventState) -> Option<Who> {
 
 /// An event in words.
 fn in_words(event: &VendEvent) -> Bilingual {
-    let mut text = captions::state(event.state);
-    if let Some(reason) = event.reason {
-        text = text.and(" ", format_args!("({reason})"));
-    }
+    let mut text = captions::state_and_reason(event.state, event.reason);
     if let Some(item) = &event.item {
         text = text.and(": ", item);
     }
     if let Some(amount) = event.gross_amount.or(event.amount) {
         text = text.and(", ", amount);
     }
-    match event.detail.as_ref().or(event.field.as_ref()) {
-        Some(detail) => text.and(" – ", detail),
-        None => text,
+    // The machine says it in English only.
+    if let Some(detail) = event.detail.as_ref().or(event.field.as_ref()) {
+        text.en = format!("{} – {detail}", text.en);
     }
+    text
 }
 
 /// Looks at the panel, and through the phone's camera, for ever.

@@ -3,6 +3,7 @@
 use crate::rig::browser::Browser;
 use crate::rig::http::Http;
 use crate::rig::midtrans::{Midtrans, SERVER_KEY, Via};
+use crate::rig::screen::code_in_blocks;
 use crate::rig::{PATIENCE, Running, wait_for_within};
 use serde_json::{Value, json};
 use std::io::{BufRead as _, BufReader};
@@ -49,6 +50,7 @@ fn a_visitor_buys_a_drink_and_cuts_the_power() {
     page.power(false);
     browser.wait("a dark screen", &format!("return !(() => {{ {LIT} }})()"));
     assert_eq!(browser.count("#keys button:enabled"), 0);
+    page.says("The machine lost its power while Budi had the QR.");
     browser.click("[data-act=pay_qris]");
     page.says("Budi paid, but the machine has no power");
     browser.wait(
@@ -94,7 +96,10 @@ fn a_visitor_buys_a_drink_and_cuts_the_power() {
     // The books, the phone and the words say the same of it: nobody knows.
     page.balanced((dispensed + 1, dispensed, 0, dispensed + 1));
     assert_eq!(browser.run(&seen("#b-uncertain")), "1");
-    assert!(browser.text("#just").contains("The books say uncertain"), "{}", browser.text("#just"));
+    let just = browser.text("#just");
+    assert!(just.contains("The books say uncertain") && just.contains("You see it in the tray; the machine does not"), "{just}");
+    let told = "return [...document.querySelectorAll('#list .text')].some(text => text.textContent.startsWith('uncertain: A2'))";
+    assert_eq!(browser.run(told), true, "the timeline has the word of the books");
     browser.wait("the phone's word", "return document.querySelector('#glass .said')?.textContent.startsWith('Uncertain')");
     page.clean();
 }
@@ -124,6 +129,43 @@ fn books_that_balance_late_are_asked_again() {
     browser.run("window.isOnTime = true");
     page.balanced((1, 1, 0, 1));
     page.clean();
+}
+
+/// To everybody in the room the demo says an address that a phone can open. The customer's page and its QR are behind it, too.
+#[test]
+fn a_phone_in_the_room_opens_the_page_and_the_customers_page() {
+    let temporary = tempfile::tempdir().expect("a directory");
+    let (demo, lines, address) = start_demo(temporary.path(), &["--listen", "0.0.0.0:0"]);
+    assert!(!address.contains("//0.0.0.0:"), "{address}");
+    if !address.contains("//127.") {
+        let mut rows = Vec::new();
+        for row in lines.skip_while(|line| line.starts_with("or http://")) {
+            rows.push(row);
+            if let Some(code) = code_in_blocks(&rows) {
+                assert_eq!(code, address);
+                break;
+            }
+        }
+    }
+
+    let page = Page::open_at(temporary, demo, &address);
+    page.asks("A1");
+    let order = page.orders().1[0]["order_id"].as_str().expect("an order").to_owned();
+    let customers = format!("{address}pay/{order}");
+    page.browser.open(&customers);
+    page.browser.wait("the customer's page", "return /Bottled tea 350 ml/.test(document.body.innerText)");
+    // Whatever picture it shows comes from that address, too.
+    let picture = "const picture = document.querySelector('img'); return !!picture && picture.complete && picture.naturalWidth > 100 && \
+                   new URL(picture.src).origin === location.origin";
+    page.browser.wait("the picture of the QR", picture);
+    page.browser.keep("demo-customer-page.png");
+    // GoPay's link leads to the app's page there, and back.
+    page.browser.click("a[href*='payment-pin']");
+    page.browser.wait("GoPay's page", "return !!document.querySelector('#pay')");
+    page.browser.click("#pay");
+    page.browser
+        .wait("the customer's page again", "return location.pathname.endsWith('/finish') && /Done|Paid/.test(document.body.innerText)");
+    assert_eq!(Http::new().get(&format!("{address}pay/nothing"), None).status, 404);
 }
 
 /// The simulator plays the sandbox: it has no notification address, like a sandbox that cannot reach this computer.
@@ -215,13 +257,20 @@ fn each_network_can_be_cut_while_somebody_pays() {
     );
     assert_eq!(browser.run("return document.querySelector('#cancel').disabled"), true);
 
-    // Without the backend or Midtrans there is no QR. The page knows, and does not let the customer wait for it.
+    // Without the backend or Midtrans there is no QR. The machine tries, and says sorry.
     for network in ["backend", "midtrans"] {
+        page.is_free();
         page.network(network, false);
-        browser.run("document.querySelector('#keys [data-item=A4]').click()");
-        assert!(browser.text("#just").starts_with("No QR can come"), "{network}: {}", browser.text("#just"));
+        let another =
+            "const now = document.querySelector('#screen').toDataURL(); const is = now !== window.before; window.before = now; return is";
+        browser.run(another);
+        browser.click("#keys [data-item=A4]");
+        browser.wait("the words", "return /The machine tries for 15 seconds/.test(document.querySelector('#just').textContent)");
+        browser.wait("the machine at work", another);
+        page.says("No QR came");
+        browser.wait("the machine's sorry", another);
+        browser.keep(&format!("demo-page-sorry-{network}.png"));
         page.network(network, true);
-        browser.wait("the words", "return document.querySelector('#just').textContent.startsWith('The network is back')");
     }
     page.balanced((4, 4, 0, 4));
     page.clean();
@@ -325,9 +374,22 @@ fn the_story_of_a_network_that_is_cut_presses_the_buttons() {
     let page = a_story("t_network", 7, (1, 1, 0, 1), &INDONESIAN);
     let told = page.browser.run("return [...document.querySelectorAll('#list .text')].map(row => row.textContent)");
     let told: Vec<&str> = told.as_array().expect("rows").iter().filter_map(Value::as_str).collect();
-    for words in ["menekan Keripik singkong 120 g, Rp12.000", "memutus jaringan mesin–backend", "barang keluar: A4, Rp12.000"] {
+    for words in ["menekan Keripik singkong 120 g, Rp12.000", "memutus jaringan mesin–backend", "barang keluar"] {
         assert!(told.contains(&words), "{words}: {told:?}");
     }
+    // Over the broker it comes once more, when the machine has redialled.
+    page.speaks("barang keluar: A4, Rp12.000");
+    // A reason stays a code, and what is said in English only is left out.
+    page.asks("A1");
+    page.browser.click("#keys [data-item=A2]");
+    page.browser.wait(
+        "the refusal",
+        "return [...document.querySelectorAll('#list .text')].some(text => text.textContent.startsWith('ditolak (busy)'))",
+    );
+    let english = "return [...document.querySelectorAll('#list li:not(.log) .text')].some(text => text.textContent.includes('is busy'))";
+    assert_eq!(page.browser.run(english), false);
+    page.browser.click("#cancel");
+    page.speaks("dibatalkan (customer)");
     page.browser.run("document.querySelector('#language').click()");
     page.browser.wait(
         "the same timeline in English",
@@ -366,6 +428,14 @@ fn a_story(story: &str, steps: u32, books: (u64, u64, u64, u64), language: &Lang
         page.told(&format!("{} {step} {} {steps}:", language.step, language.of));
     }
     browser.wait(&format!("the end of {story}"), "return document.body.dataset.story === ''");
+    // Headline and books say the same before the story goes on. So they do not wait for a network that it mends later.
+    let agreed = browser.run("return agreed");
+    let agreed: Vec<&str> = agreed.as_array().expect("captions").iter().filter_map(Value::as_str).collect();
+    assert!(agreed.contains(&language.over), "{agreed:?}");
+    if story == "t_network" {
+        let last = format!("{} {steps} {} {steps}:", language.step, language.of);
+        assert!(agreed.iter().any(|caption| caption.starts_with(&last)), "{agreed:?}");
+    }
     assert_eq!(browser.text("#caption"), language.over);
     assert_eq!(browser.run("return window.beyond"), json!([0, 0]), "{story}: pixels beyond the window's right and lower edge");
     page.balanced(books);
@@ -387,14 +457,18 @@ const INDONESIAN: Language = Language { id: "id", step: "Langkah", of: "dari", o
 /// A caption may be there for less time than lies between two looks at it. So may a scrollbar.
 fn keep_captions(browser: &Browser) {
     browser.run(
-        "window.captions = []; window.beyond = [0, 0];
+        "window.captions = []; window.agreed = []; window.beyond = [0, 0];
          const look = () => {
              const {scrollWidth, scrollHeight} = document.documentElement;
              window.beyond = [Math.max(beyond[0], scrollWidth - innerWidth), Math.max(beyond[1], scrollHeight - innerHeight)];
              requestAnimationFrame(look);
          };
          look();
-         new MutationObserver(() => captions.push(document.querySelector('#caption').textContent))
+         new MutationObserver(() => {
+             const caption = document.querySelector('#caption').textContent;
+             captions.push(caption);
+             if (document.querySelector('#verdict').className === 'good') agreed.push(caption);
+         })
              .observe(document.querySelector('#caption'), { childList: true, characterData: true, subtree: true })",
     );
 }
@@ -408,8 +482,13 @@ fn a_story_that_is_stopped_leaves_the_rest_to_the_visitor() {
     keep_captions(browser);
     browser.click("[data-story=t_power]");
     browser.wait("the dark machine", "return document.querySelector('#power').getAttribute('aria-checked') === 'false'");
-    browser.click("#stop");
+    // While it points at the next button. Stop stands where it is always in sight.
+    browser.run(
+        "return new Promise(done => { const look = () => { if (!document.querySelector('.pointed')) return setTimeout(look, 5); \
+         document.querySelector('.bar #stop').click(); done(); }; look(); })",
+    );
     browser.wait("the stop", "return document.querySelector('#caption').textContent === 'Stopped. Go on by yourself.'");
+    assert_eq!(browser.count(".pointed"), 0, "it still points at something");
     browser.run("captions.length = 0");
     browser.click("[data-story=t_sale]");
     browser.wait("the power", "return document.querySelector('#power').getAttribute('aria-checked') === 'true'");
@@ -451,6 +530,12 @@ fn the_page_fits_every_window_and_everything_on_it_can_be_reached() {
             browser.run("scrollTo(0, 0)");
             browser.wait("the machine's own screen", "return document.querySelector('#mini').hidden");
             browser.keep("demo-page-phone.png");
+            // The phone to pay with is far below: the headline leads there.
+            assert_eq!(browser.run(&seen("#to-phone")), "To the phone ↓");
+            browser.run("document.querySelector('#to-phone').click()");
+            let payable = "const box = document.querySelector('[data-act=pay_gopay]').getBoundingClientRect(); \
+                           return box.top >= 0 && box.bottom <= innerHeight";
+            browser.wait("the phone", payable);
             // Further down a small picture of it stays in sight, and leads back to it.
             browser.run("document.querySelector('#links').scrollIntoView()");
             browser.wait("the small picture", MINI_SEEN);
@@ -597,9 +682,13 @@ impl Page {
     }
 
     fn open_with(temporary: tempfile::TempDir, arguments: &[&str]) -> Self {
-        let (demo, address) = start_demo(temporary.path(), arguments);
+        let (demo, _, address) = start_demo(temporary.path(), arguments);
+        Self::open_at(temporary, demo, &address)
+    }
+
+    fn open_at(temporary: tempfile::TempDir, demo: Running, address: &str) -> Self {
         let browser = Browser::start(temporary.path());
-        browser.open(&address);
+        browser.open(address);
         browser.wait("the product buttons", "return document.querySelectorAll('#keys [data-item]:enabled').length === 4");
         browser.wait(
             "a machine that is online",
@@ -608,17 +697,22 @@ impl Page {
         Self { browser, _demo: demo, temporary }
     }
 
-    /// The merchant refunds the only order at Midtrans' dashboard.
-    fn refund(&self) {
+    /// Where the simulated Midtrans is, and its orders.
+    fn orders(&self) -> (String, Value) {
         let site = std::fs::read_dir(self.temporary.path()).expect("there").flatten();
         let toml = site.map(|entry| entry.path().join("merchant/backend.toml")).find(|path| path.exists()).expect("the backend's file");
         let config: toml::Table = std::fs::read_to_string(toml).expect("there").parse().expect("TOML");
         let midtrans = config["midtrans"]["base_url"].as_str().expect("an address");
-        let http = Http::new();
-        let orders: Value = serde_json::from_str(&http.get(&format!("{midtrans}/sim/transactions"), None).text()).expect("JSON");
+        let orders = Http::new().get(&format!("{midtrans}/sim/transactions"), None).json();
+        (midtrans.to_owned(), orders)
+    }
+
+    /// The merchant refunds the only order at Midtrans' dashboard.
+    fn refund(&self) {
+        let (midtrans, orders) = self.orders();
         let order = orders[0]["order_id"].as_str().expect("an order");
         let refund = json!({ "amount": orders[0]["gross_amount"], "refund_key": "r-1", "reason": "late" });
-        let done = http.post(&format!("{midtrans}/sim/refund/{order}"), None, &[], &refund);
+        let done = Http::new().post(&format!("{midtrans}/sim/refund/{order}"), None, &[], &refund);
         assert!(done.status < 300, "{}", done.text());
     }
 
@@ -720,14 +814,15 @@ impl Page {
     }
 }
 
-/// The demo's page with a temporary directory of its own; the address that it tells.
-fn start_demo(temporary: &Path, arguments: &[&str]) -> (Running, String) {
+/// The demo's page with a temporary directory of its own; what it tells further, and the address that it tells first.
+fn start_demo(temporary: &Path, arguments: &[&str]) -> (Running, impl Iterator<Item = String> + use<>, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_qris-demo"));
     command.args(arguments);
     let mut demo = Running(command.env("TMPDIR", temporary).stdout(Stdio::piped()).spawn().expect("the demo starts"));
     let stdout = demo.0.stdout.take().expect("it is a pipe");
-    let line = BufReader::new(stdout).lines().next().and_then(Result::ok).unwrap_or_default();
+    let mut lines = BufReader::new(stdout).lines().map_while(Result::ok);
+    let line = lines.next().unwrap_or_default();
     let address = line.strip_prefix("open ").and_then(|rest| rest.split_whitespace().next());
     let address = address.unwrap_or_else(|| panic!("{line:?}")).to_owned();
-    (demo, address)
+    (demo, lines, address)
 }

@@ -2,7 +2,7 @@
 
 import { $, make, state, rupiah, post, drawing, ended } from "./common.js";
 import { t, onLanguage, called } from "./words.js";
-import { headline, headlineOf } from "./story.js";
+import { headline } from "./story.js";
 
 /** In the tray lie at most so many things; the oldest is taken. */
 const TRAY_MAX = 4;
@@ -19,7 +19,7 @@ export function setUp() {
 
     const key = make("button", { type: "button" }, drawing(product.id, "icon"), make("span", {}, make("b"), make("small", { textContent: rupiah(product.rupiah) })));
     key.dataset.item = product.id;
-    key.onclick = () => press(product);
+    key.onclick = () => ask("/vend", { item: product.id });
     $("keys").append(key);
   }
   const cancel = make("button", { type: "button", id: "cancel", disabled: true });
@@ -39,15 +39,6 @@ export function setUp() {
   // Where the machine's screen has been scrolled away, a small picture of it stays.
   new IntersectionObserver(([seen]) => { $("mini").hidden = seen.isIntersecting; }, { threshold: 0.3 }).observe($("screen"));
   $("mini").onclick = () => $("screen").scrollIntoView({ block: "center" });
-}
-
-/** A press that can bring no QR is not made: the machine would try for 15 seconds before it says so. */
-function press(product) {
-  const { networks } = state.view;
-  const cut = ["backend", "midtrans"].find(network => !networks[network]);
-  // Somebody else's QR is on the screen: the machine says so at once.
-  if (cut && ended(state.order)) headlineOf(() => t("s_no_qr")[cut]);
-  else ask("/vend", { item: product.id });
 }
 
 async function ask(path, body) {

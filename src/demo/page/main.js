@@ -136,6 +136,7 @@ speakAll(/^id\b/.test(navigator.language) ? "id" : "en");
 $("language").onclick = () => speakAll(spoken() === "id" ? "en" : "id");
 onLanguage(() => {
   $("language").textContent = t("language");
+  $("language").title = t("language_hint");
   $("language").lang = spoken() === "id" ? "en" : "id";
   showBooks();
 });

@@ -54,6 +54,7 @@ export function show() {
     mine.request_id = state.order.request_id;
     hear(state.order);
   }
+  $("to-phone").hidden = !photo;
   const here = $("glass").contains(document.activeElement);
   const kept = document.activeElement?.dataset?.act;
   const screen = photo ? billScreen() : receipt ? receiptScreen() : cameraScreen();

@@ -25,12 +25,9 @@ export function setUp() {
 }
 
 /** Shows a sentence that came from elsewhere. */
-export const headline = text => headlineOf(() => text);
-
-/** Shows a sentence that follows the language. */
-export function headlineOf(sentence) {
+export function headline(text) {
   resulted = false;
-  say(sentence);
+  say(() => text);
 }
 
 function say(sentence) {
@@ -59,7 +56,7 @@ function sentenceOf(entry) {
       if (entry.on) return during.power ? () => t("s_power_on") : ready;
       during.power = true;
       during.powerAfterPay ||= during.paid;
-      return () => t("s_power_off");
+      return ofDarkness();
     case "network":
       // How an order ended says more.
       if (entry.up) return resulted ? null : () => t("s_mended");
@@ -69,6 +66,12 @@ function sentenceOf(entry) {
       return () => t("s_cut")[alone ? "machine" : entry.network];
     default: return null;
   }
+}
+
+/** What the power took away. */
+function ofDarkness() {
+  const when = ended(state.order) ? "idle" : state.order.state === "awaiting_payment" && !during.paid ? "waiting" : "working";
+  return () => t("s_power_off")[when];
 }
 
 /** Cancel has nothing to do for what is over, and no power without any. */
@@ -99,7 +102,10 @@ function ofOrder(event) {
     case "requested":
       during = fresh();
       for (const [network, up] of Object.entries(now.networks)) if (!up) during.networks.add(network);
-      return () => t("s_requested", name().toLowerCase());
+      {
+        const cut = ["backend", "midtrans"].find(network => !now.networks[network]);
+        return () => (cut ? t("s_tries")[cut](name().toLowerCase()) : t("s_requested", name().toLowerCase()));
+      }
     case "awaiting_payment": return () => t("s_offered", rupiah(amount), name().toLowerCase());
     case "cancelling": return now.networks.midtrans && now.networks.backend ? () => choice("s_cancelling", reason) : () => t("s_cancelling_cut");
     case "cancelled": return () => t("s_cancelled");

@@ -15,6 +15,8 @@ const act = name => () => document.querySelector(`#glass [data-act="${name}"]`);
 const wire = network => () => document.querySelector(`#links [data-network="${network}"]`);
 const power = () => $("power");
 const orderIs = (...states) => () => states.includes(state.order?.state);
+/** The order has this end, and the books say the same. */
+const closed = end => () => orderIs(end)() && $("verdict").className === "good";
 const name = item => called(state.products.find(product => product.id === item));
 const pause = ms => () => new Promise(done => setTimeout(done, ms));
 
@@ -23,18 +25,18 @@ const whole = () => state.view.power && state.view.online && state.view.connecte
 /** A step says what is done, presses a button, or does what no button does, and waits for what comes of it. */
 const press = item => ({ say: () => t("t_press", name(item)), press: key(item), until: () => act("pay_gopay")() && state.view.bill });
 const stories = {
-  t_sale: () => [press("A1"), { say: () => t("t_pay"), press: act("pay_gopay"), until: orderIs("dispensed") }, { say: () => t("t_dropped") }],
+  t_sale: () => [press("A1"), { say: () => t("t_pay"), press: act("pay_gopay"), until: closed("dispensed") }, { say: () => t("t_dropped") }],
   t_power: () => [
     press("A3"),
     { say: () => t("t_cut_power"), press: power, until: () => !state.view.power },
     { say: () => t("t_pay_photo"), press: act("pay_gopay"), until: act("close") },
     { say: () => t("t_dark") },
-    { say: () => t("t_power_back"), press: power, until: orderIs("dispensed") },
+    { say: () => t("t_power_back"), press: power, until: closed("dispensed") },
   ],
   t_late: () => [
     press("A2"),
     { say: () => t("t_cancel"), press: () => $("cancel"), until: orderIs("cancelled") },
-    { say: () => t("t_under_way"), act: payUnderWay, until: orderIs("refund_due") },
+    { say: () => t("t_under_way"), act: payUnderWay, until: closed("refund_due") },
     { say: () => t("t_owed") },
   ],
   t_network: () => [
@@ -43,8 +45,9 @@ const stories = {
     { say: () => t("t_cut_backend"), press: wire("backend"), until: () => !state.view.networks.backend },
     { say: () => t("t_pay"), press: act("pay_gopay"), until: act("close") },
     { say: () => t("t_nothing") },
-    { say: () => t("t_mend"), press: wire("backend"), until: orderIs("dispensed") },
-    { say: () => t("t_mend"), press: wire("broker"), until: () => state.view.networks.broker && state.view.connected },
+    { say: () => t("t_mend"), press: wire("backend"), until: closed("dispensed") },
+    // The machine redials when its wait is over. Nothing is left to see, so the story does not wait for it.
+    { say: () => t("t_mend_broker"), press: wire("broker"), until: () => state.view.networks.broker },
   ],
 };
 
@@ -59,7 +62,8 @@ export function setUp() {
     nav.append(button);
   }
   const stop = make("button", { type: "button", id: "stop", className: "quiet", hidden: true, onclick: () => { if (running) running.stopped = true; } });
-  nav.append(stop);
+  // It stays in sight with the caption.
+  $("caption").after(stop);
   onLanguage(() => {
     for (const button of nav.querySelectorAll("[data-story]")) button.textContent = t(button.dataset.story);
     stop.textContent = t("t_stop");
@@ -86,6 +90,7 @@ async function tell(story) {
   } catch (error) {
     $("caption").textContent = t(error instanceof Stopped ? "t_stopped" : "t_stuck");
   }
+  unpoint();
   running = null;
   enable(null);
 }
@@ -121,10 +126,12 @@ async function pressed(run, find) {
   await rest(run, POINT_MS);
   // The page may have drawn it anew meanwhile.
   const button = find();
-  document.querySelectorAll(".pointed").forEach(element => element.classList.remove("pointed"));
+  unpoint();
   if (!button) throw new Error("the button has gone");
   button.click();
 }
+
+const unpoint = () => document.querySelectorAll(".pointed").forEach(element => element.classList.remove("pointed"));
 
 async function rest(run, ms) {
   const end = performance.now() + ms;
