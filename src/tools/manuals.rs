@@ -6,7 +6,7 @@ use clap::Command;
 use clap_complete::env::Shells;
 use clap_complete::{Generator as _, Shell, generate_to};
 use clap_mangen::Man;
-use clap_mangen::roff::{Roff, bold, roman};
+use clap_mangen::roff::{Roff, bold, italic, roman};
 use qris_host::config::settings::{MQTT, Setting};
 use qris_host::{Failure, exit, parse};
 use std::ffi::OsString;
@@ -191,6 +191,39 @@ fn pages() -> [Page; 4] {
     ]
 }
 
+/// How a command is called. The crate's own leaves out what an option takes.
+fn synopsis(command: &Command, name: &str) -> Roff {
+    let mut words = vec![bold(command.get_bin_name().unwrap_or(name))];
+    for argument in command.get_arguments().filter(|argument| !argument.is_hide_set()) {
+        let takes = argument.get_action().takes_values();
+        let values = argument
+            .get_value_names()
+            .map_or_else(String::new, |names| names.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "));
+        let (open, close) = if argument.is_required_set() { (" ", "") } else { (" [", "]") };
+        let often = if argument.get_num_args().is_some_and(|count| count.max_values() > 1) { "..." } else { "" };
+        words.push(roman(open));
+        match (argument.get_long(), argument.get_short()) {
+            (Some(long), short) => {
+                words.push(bold(short.map(|short| format!("-{short}|")).unwrap_or_default() + &format!("--{long}")));
+                if takes {
+                    words.extend([roman(" "), italic(values)]);
+                }
+            }
+            (None, Some(short)) => words.push(bold(format!("-{short}"))),
+            (None, None) => words.extend([italic(values), roman(often)]),
+        }
+        words.push(roman(close));
+    }
+    if command.has_subcommands() {
+        words.extend([roman(if command.is_subcommand_required_set() { " " } else { " [" }), italic("COMMAND")]);
+        words.push(roman(if command.is_subcommand_required_set() { "" } else { "]" }));
+    }
+    let mut roff = Roff::new();
+    roff.control("SH", ["SYNOPSIS"]);
+    roff.text(words);
+    roff
+}
+
 /// The page of a command, and a page of each command below it.
 fn write_page(directory: &Path, page: &Page, command: &Command, name: &str) -> io::Result<()> {
     let below = command.get_subcommands().filter(|command| command.get_name() != "help" && !command.is_hide_set());
@@ -201,7 +234,7 @@ fn write_page(directory: &Path, page: &Page, command: &Command, name: &str) -> i
         .source(concat!("qrisd ", env!("CARGO_PKG_VERSION")));
     man.render_title(&mut text)?;
     man.render_name_section(&mut text)?;
-    man.render_synopsis_section(&mut text)?;
+    synopsis(command, name).to_writer(&mut text)?;
     man.render_description_section(&mut text)?;
     man.render_options_section(&mut text)?;
     if command.get_subcommands().next().is_some() {

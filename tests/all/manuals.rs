@@ -41,6 +41,16 @@ fn every_option_of_every_program_has_its_place() {
         }
         assert!(count >= 3, "{help}");
     }
+    // What an option takes stands where the command is summed up.
+    for (page, call) in [
+        ("qrisd.8", "qrisd [--config FILE]"),
+        ("qrisctl-cancel.1", "qrisctl cancel --device ID"),
+        ("qris-backend-refund.8", "qris-backend refund"),
+    ] {
+        let text = read(format!("man/{page}"));
+        let plain = ["\\fB", "\\fI", "\\fR"].iter().fold(text.replace("\\-", "-"), |text, sign| text.replace(sign, ""));
+        assert!(plain.lines().any(|line| line.starts_with(call)), "{page} does not say {call}:\n{plain}");
+    }
     // Each exit status that a command can end with stands in its own page.
     for (page, told) in [
         ("qrisctl-setup.1", &["1\na check is bad", "2\nwrong use", "128 + signal\nwhere a signal (Ctrl\\-C) ended it"][..]),

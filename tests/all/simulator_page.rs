@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 fn every_way_to_pay_has_a_button() {
     let midtrans = Midtrans::start();
     let temporary = tempfile::tempdir().expect("a directory");
-    charge(&midtrans, "o-gopay", &json!({ "payment_type": "gopay" }));
+    charge(&midtrans, "o-gopay", &json!({ "payment_type": "gopay", "custom_field1": "vm-001", "custom_field3": "A1|5000|x" }));
     charge(&midtrans, "o-qris", &json!({ "payment_type": "qris" }));
     charge(&midtrans, "o-wrong", &json!({ "payment_type": "qris" }));
     let counter = charge(&midtrans, "o-counter", &json!({ "payment_type": "cstore", "cstore": { "store": "alfamart" } }));
@@ -18,6 +18,8 @@ fn every_way_to_pay_has_a_button() {
     let browser = Browser::start(temporary.path());
     browser.open(&format!("{}/sim", midtrans.url));
     browser.wait("what can be paid", "return document.querySelectorAll('main section').length === 4");
+    let sold = "return document.querySelector('[data-order=o-gopay]').textContent.includes(' – A1, vm-001')";
+    assert_eq!(browser.run(sold), true, "what is sold, and where");
     for (order_id, label, status) in [
         ("o-gopay", "Pay with GoPay", "settlement"),
         ("o-qris", "Pay with another QRIS app", "settlement"),
