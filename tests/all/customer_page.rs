@@ -305,8 +305,17 @@ fn an_unknown_page_is_friendly_and_a_flood_is_slowed() {
                 assert_eq!((answer.status, answer.content_type.as_str()), (404, "text/html; charset=utf-8"), "{url}");
                 assert!(answer.text().contains(words), "{url}: {}", answer.text());
                 assert_eq!(headers["cache-control"], "no-store");
+                for whose in ["Warung Jaya", "href=\"tel:"] {
+                    assert!(answer.text().contains(whose), "{url}: no {whose}: {}", answer.text());
+                }
             }
         }
+    }
+    // Who types the bare address is told whose it is, too.
+    for (language, words) in [("en", "Here you see your order"), ("id", "Di sini Anda melihat pesanan Anda")] {
+        let (answer, _) = http.get_with(&format!("{}/", shop.backend_url), &[("accept-language", language)]);
+        assert_eq!((answer.status, answer.content_type.as_str()), (200, "text/html; charset=utf-8"));
+        assert!(answer.text().contains(words) && answer.text().contains("Warung Jaya"), "{}", answer.text());
     }
     assert_eq!(shop.midtrans.requests().len(), 0, "Midtrans is not asked for what strangers make up");
     // To this the code on the label of a machine leads a phone.

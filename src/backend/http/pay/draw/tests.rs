@@ -95,6 +95,8 @@ fn each_stage_is_told_in_both_languages() {
             assert!(html.contains(expected), "{what}: no {expected:?} in {html}");
             assert_eq!(html.contains("<a class=\"a p\" href=\"https://gopay.example/pay?id=1&amp;x=2\">"), pays, "{what}: {html}");
             assert_eq!(html.contains("<img "), pays, "{what}");
+            let saves = "<a class=a href=\"https://api.example/qr\" download>";
+            assert_eq!(html.contains(saves), pays, "{what}: {html}");
             assert_eq!(html.contains("data-left=99>1:39<"), pays || what == "over the counter", "{what}: {html}");
             assert!(html.contains("<p class=m>Warung &lt;Jaya&gt;</p>") && html.contains("Lobby &amp; Co"), "{what}: {html}");
             assert!(html.contains("Rp5.000") && html.contains("4x7c1m8k2p9q"), "{what}");
@@ -194,6 +196,16 @@ fn what_was_paid_has_a_receipt_and_a_chat_that_names_it() {
     let chat = "href=\"https://wa.me/6281234567890?text=Hello%2C%20I%20have%20a%20question%20about%20order%204x7c1m8k2p9q%3A%20Teh%20";
     assert!(html.contains(chat) && html.contains("Rp5.000%2C%20Machine%20Lobby%20%26%20Co\""), "{html}");
     assert!(html.contains("data-tag='\"the-tag\"'") && html.len() < 8 * 1024, "{html}");
+    // Who must ask finds that first. Who has the goods keeps the receipt.
+    let asks_first = |html: &str| html.find("wa.me").expect("a chat") < html.find("id=print").expect("a receipt");
+    let outcome = OutcomeReport { outcome: Delivery::Dispensed, reason: None, detail: None, proof: None };
+    let delivered = OrderResource { status: Status::Settlement, refund: None, outcome: Some(outcome), ..order() };
+    let uncertain = OutcomeReport { outcome: Delivery::Uncertain, reason: None, detail: None, proof: None };
+    let uncertain = OrderResource { status: Status::Settlement, refund: None, outcome: Some(uncertain), ..order() };
+    for (what, order, wanted) in [("due", &due, true), ("uncertain", &uncertain, true), ("delivered", &delivered, false)] {
+        let html = page(&Sheet { paid, ..sheet(order) }, &ENGLISH);
+        assert_eq!(asks_first(&html), wanted, "{what}: {html}");
+    }
     let there = page(&Sheet { paid, zone: Zone::Wit, ..sheet(&due) }, &ENGLISH);
     assert!(there.contains("<dd>2026-11-20 18:21 WIT</dd>"), "{there}");
     // Nobody who has not paid gets one, and a page without a merchant's name leaves it out.
