@@ -16,8 +16,10 @@ fn the_broker_in_a_container_has_the_settings_of_the_example() {
         let text = source_text(path);
         text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).map(String::from).collect()
     };
-    let (example, mut contained) = (settings("config/mosquitto.conf"), settings("packaging/container/mosquitto.conf"));
-    // `init` adds the same to the example.
+    let (mut example, mut contained) = (settings("config/mosquitto.conf"), settings("packaging/container/mosquitto.conf"));
+    // `init` adds the same to the example, and takes the limit away, as the plugin wants it.
+    assert_eq!(example.extract_if(.., |line| line.starts_with("memory_limit")).count(), 1);
+    assert!(source_text("packaging/container/compose.yaml").contains("mem_limit: 1g"));
     let plugin: Vec<_> = contained.extract_if(.., |line| line.starts_with("plugin")).collect();
     assert_eq!(plugin, ["plugin /usr/lib/mosquitto_dynamic_security.so", "plugin_opt_config_file /mosquitto/data/accounts.json"]);
     let names = |lines: &[String]| lines.iter().map(|line| line.split(' ').next().unwrap_or_default().to_owned()).collect::<Vec<_>>();
