@@ -554,7 +554,7 @@ fn a_context_is_a_file_at_home_and_names_broker_and_key() {
     told(at_home(&new).env("QRISCTL_PASSPHRASE_FILE", &secret), 0, "\"level\":\"manage\"");
     let kept = std::fs::read_to_string(&key).expect("written");
     assert!(!kept.contains("\"d\"") && kept.contains("sealed_by"), "{kept}");
-    told(at_home(&new).env("QRISCTL_PASSPHRASE_FILE", &secret), 1, "exists");
+    told(at_home(&new).env("QRISCTL_PASSPHRASE_FILE", &secret), 1, "there is a key already");
     std::fs::write(contexts.join("qrisctl.toml"), format!("operator_key = \"{key}\"\n{mqtt}")).expect("written");
     let run = ["fleet", "run", "vitals", "--device", "vm-001", "--wait", "1"];
     told(&mut at_home(&run), 2, "needs its passphrase");

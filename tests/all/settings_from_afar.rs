@@ -113,7 +113,7 @@ fn what_is_wrong_is_named_and_changes_nothing() {
     // A key that is retired changes nothing any more.
     let keys = desk.file("keys.json");
     let listed = succeed(command(env!("CARGO_BIN_EXE_qrisctl")).args(["keys", "list", "--keys-file", &keys]));
-    let kid = listed.trim().strip_prefix("manage  ").expect("one key");
+    let kid = listed.trim().strip_prefix("manage  Sari (").and_then(|rest| rest.strip_suffix(')')).expect("one key");
     let believed: Value = std::fs::read_to_string(&keys).expect("there").parse().expect("JSON");
     let public = believed["keys"].as_array().into_iter().flatten().find(|key| key["kid"] == kid).expect("it is there").to_string();
     for (what, argument, is_believed) in [("retire", kid, false), ("add", public.as_str(), true), ("retire", kid, false)] {
@@ -150,7 +150,7 @@ fn machines_are_listed_and_picked_by_their_labels() {
         true,
     );
     let listed = String::from_utf8(desk.shop.qrisctl(&["fleet", "list"]).stdout).expect("text");
-    let rows = ["Terminal 3 (vm-001)  online   0.1.0    1", "Medan\u{fffd}[2J (vm-009)  offline  ?        own file (version 4)"];
+    let rows = ["Terminal 3 (vm-001)  online   0.1.0    1", "Medan\u{fffd}[2J (vm-009)   offline  ?        own file (version 4)"];
     assert_eq!(listed.lines().skip(1).collect::<Vec<_>>(), rows, "the second one's broker tells no time: {listed}");
     let json = String::from_utf8(desk.shop.qrisctl(&["fleet", "list", "--json", "--label", "jakarta"]).stdout).expect("text");
     let told: Value = serde_json::from_str(json.trim()).expect("one machine");
