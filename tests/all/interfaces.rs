@@ -18,7 +18,7 @@ use std::collections::BTreeSet;
 /// Of `vend/event`; `at` besides, while the clock is trusted, and in one state the customer's page.
 const EVENT: &str = "amount detail event_id field gross_amount item order_id payment_code reason request_id seq state store stream";
 /// Of `status` while the machine is connected; `at` besides, while the clock is trusted.
-const STATUS: &str = "boot_id busy commands faults report_every_s state stream version";
+const STATUS: &str = "boot_id busy commands faults name report_every_s state stream version";
 const FAULT: &str = "code detail since";
 const UPDATE: &str = "order_id receipt rev status";
 const ORDER: &str = "amount collect_within_s deeplink_url device expires_in_s gross_amount item kid order_id outcome over pay_url payment \
@@ -194,7 +194,7 @@ fn every_message_is_as_the_asyncapi_document_says() {
         shop.tap.messages().into_iter().filter(|message| message.topic.ends_with("config/reported")).map(|message| message.json());
     let fields: BTreeSet<String> =
         reports.flat_map(|told| told.as_object().expect("an object").keys().cloned().collect::<Vec<_>>()).collect();
-    assert_eq!(fields.into_iter().collect::<Vec<_>>(), ["kid", "labels", "left_out", "refused", "since", "version", "waiting"]);
+    assert_eq!(fields.into_iter().collect::<Vec<_>>(), ["kid", "labels", "left_out", "name", "refused", "since", "version", "waiting"]);
 }
 
 #[test]

@@ -52,7 +52,7 @@ fn every_sale_is_reported_once_through_kills_and_a_lost_broker() {
     shop.check_books();
     let shown = shop.qrisctl(&["fleet", "show", "--device", DEVICE]);
     let shown = String::from_utf8(shown.stdout).expect("text");
-    for part in [": online, release ", "settings: the machine's own file", "dispensed 4, Rp20.000", "MiB of disk free"] {
+    for part in [": online, release ", "settings: the machine's own file", "dispensed 4, Rp20.000", "B of disk free"] {
         assert!(shown.contains(part), "{part}: {shown}");
     }
 }
