@@ -17,8 +17,11 @@ use qris_core::text::steers;
 use qris_host::config::settings::{is_on, number};
 use qris_host::config::{Checker, Faults, MqttSection, MqttSettings, Source, web_url};
 use qris_host::descriptors;
+use qris_host::hint::either;
 use qris_host::mqtt::LinkSettings;
 use qris_host::secret::Secret;
+use qris_host::speech::fill;
+use qris_host::texts;
 use qris_host::tls::LastTrusted;
 use serde::Deserialize;
 use std::borrow::Cow;
@@ -28,6 +31,22 @@ use std::sync::Arc;
 
 /// The longest issuer: it stands in every receipt.
 const ISSUER_MAX: usize = 100;
+texts! {
+    listen: "harus ADDRESS:PORT, seperti {0}, bukan {1}", "must be ADDRESS:PORT, as in {0}, not {1}";
+    proxies: "harus alamat IP, seperti {0}, bukan {1}", "must be IP addresses, as in {0}, not {1}";
+    descriptors: "perlu {0} file descriptor, {1} di antaranya untuk berkas lain; batasnya {2} (`LimitNOFILE=` di unit, `ulimit -Hn`)", "needs {0} file descriptors, {1} of them for other files; the limit is {2} (`LimitNOFILE=` of the unit, `ulimit -Hn`)";
+    broker_url: "perlu bagian [mqtt]: ini broker itu juga, seperti yang dihubungi mesin", "needs a section [mqtt]: this is that broker, as a machine reaches it";
+    plain: "harus 1 sampai {0} karakter teks biasa", "must be 1 to {0} characters of plain text";
+    issuer: "harus 1 sampai {0} byte teks biasa", "must be 1 to {0} bytes of plain text";
+    zone: "harus {0}, bukan {1}", "must be {0}, not {1}";
+    postgres_only: "hanya untuk PostgreSQL: berkas SQLite tidak punya kata sandi", "is for PostgreSQL only: a file of SQLite has no password";
+    machines_file: "{0} adalah nama basis data mesin: beri pembukuan nama lain", "{0} is the name of the machines' database: give the books another name";
+    store: "harus sqlite:///PATH dengan path absolut, atau postgres://USER@HOST/DATABASE, bukan {0}", "must be sqlite:///PATH with an absolute path, or postgres://USER@HOST/DATABASE, not {0}";
+    accounts: "perlu bagian [mqtt]: akun-akunnya dibuat di broker itu", "needs a section [mqtt]: the accounts are made at that broker";
+    no_telephone: "tidak berisi nomor telepon: pelanggan tidak mendapat tombol untuk menelepon", "has no telephone number in it: customers get no button to call";
+    contact: "belum diisi: pelanggan perlu orang yang bisa dihubungi tentang uang mereka", "is missing: customers need somebody whom they can call about their money";
+}
+
 /// The longest name of the merchant and the longest contact, in characters: they stand on a phone's page.
 pub const CONTACT_MAX: usize = 64;
 /// The key of the file with the signing keys.
@@ -226,13 +245,13 @@ impl Config {
 
     /// Remarks that keep no program from running, but that somebody should see to.
     #[must_use]
-    pub fn remark(&self) -> Option<&'static str> {
-        match self.contact.as_deref() {
-            None => Some("customer.contact: is missing: customers need somebody whom they can call about their money"),
-            Some(contact) => {
-                telephone(contact).is_none().then_some("customer.contact: has no telephone number in it: customers get no button to call")
-            }
-        }
+    pub fn remark(&self) -> Option<String> {
+        let why = match self.contact.as_deref() {
+            None => texts().contact,
+            Some(contact) if telephone(contact).is_none() => texts().no_telephone,
+            Some(_) => return None,
+        };
+        Some(format!("customer.contact: {why}"))
     }
 
     /// Makes sure that this process may have enough descriptors for its connections and the rest.
@@ -250,8 +269,7 @@ impl Config {
         if let Some(most) = checker.take(descriptors::allow(wanted), "http.connections")
             && most < wanted
         {
-            let why = format_args!("needs {wanted} file descriptors, {DESCRIPTORS_BESIDE} of them for other files; the limit is {most}");
-            checker.fault(&(), "http.connections", format_args!("{why} (LimitNOFILE= of the unit, ulimit -Hn)"));
+            checker.fault(&(), "http.connections", fill(texts().descriptors, &[&wanted, &DESCRIPTORS_BESIDE, &most]));
         }
     }
 }
@@ -261,7 +279,7 @@ fn check(written: WrittenConfig, checker: &mut Checker<'_>) -> Option<Config> {
     let listen = checker.required(http.listen, "http.listen").and_then(|text| match text.parse() {
         Ok(listen) => Some(listen),
         Err(_) => {
-            checker.fault(&(), "http.listen", format_args!("must be ADDRESS:PORT, as in \"0.0.0.0:8080\", not {text:?}"));
+            checker.fault(&(), "http.listen", fill(texts().listen, &[&"\"0.0.0.0:8080\"", &format_args!("{text:?}")]));
             None
         }
     });
@@ -273,7 +291,7 @@ fn check(written: WrittenConfig, checker: &mut Checker<'_>) -> Option<Config> {
             let mut address = |text: &String| match text.parse() {
                 Ok(address) => Some(address),
                 Err(_) => {
-                    checker.fault(&(), "http.proxies", format_args!("must be IP addresses, as in [\"10.0.0.5\"], not {text:?}"));
+                    checker.fault(&(), "http.proxies", fill(texts().proxies, &[&"[\"10.0.0.5\"]", &format_args!("{text:?}")]));
                     None
                 }
             };
@@ -297,14 +315,14 @@ fn check(written: WrittenConfig, checker: &mut Checker<'_>) -> Option<Config> {
             checker.fault(&(), "machines.broker_url", why);
         }
         if mqtt.is_none() {
-            checker.fault(&(), "machines.broker_url", "needs a section [mqtt]: this is that broker, as machines reach it");
+            checker.fault(&(), "machines.broker_url", texts().broker_url);
         }
     }
     let accounts = accounts.map(|section| administrator(section, mqtt.as_ref(), checker));
     let mut plain = |text: Option<String>, key| {
         text.map(|text| {
             if self::contact(&text).is_none() {
-                checker.fault(&(), key, format_args!("must be 1 to {CONTACT_MAX} characters of plain text"));
+                checker.fault(&(), key, fill(texts().plain, &[&CONTACT_MAX]));
             }
             Box::from(text.trim())
         })
@@ -314,7 +332,7 @@ fn check(written: WrittenConfig, checker: &mut Checker<'_>) -> Option<Config> {
     let issuer = checker.required(receipts.issuer, "receipts.issuer").and_then(|issuer| {
         let plain = !issuer.is_empty() && issuer.len() <= ISSUER_MAX && !issuer.contains(steers);
         if !plain {
-            checker.fault(&(), "receipts.issuer", format_args!("must be 1 to {ISSUER_MAX} bytes of plain text"));
+            checker.fault(&(), "receipts.issuer", fill(texts().issuer, &[&ISSUER_MAX]));
         }
         plain.then_some(issuer)
     });
@@ -328,7 +346,11 @@ fn check(written: WrittenConfig, checker: &mut Checker<'_>) -> Option<Config> {
     let zone = reports.zone.map_or(Some(Zone::default()), |word| {
         let zone = Zone::from_word(&word);
         if zone.is_none() {
-            checker.fault(&(), "reports.zone", format_args!("must be \"WIB\", \"WITA\" or \"WIT\", not {word:?}"));
+            checker.fault(
+                &(),
+                "reports.zone",
+                fill(texts().zone, &[&either(&["\"WIB\"", "\"WITA\"", "\"WIT\""]), &format_args!("{word:?}")]),
+            );
         }
         zone
     });
@@ -388,18 +410,18 @@ fn place(section: Store, checker: &mut Checker<'_>) -> Option<Place> {
     }
     for (key, given) in [("store.password_file", password_file.is_some()), ("store.ca_file", ca_file.is_some())] {
         if given {
-            checker.fault(&(), key, "is for PostgreSQL only: a file of SQLite has no password");
+            checker.fault(&(), key, texts().postgres_only);
         }
     }
     match url.strip_prefix("sqlite://") {
         Some(path) if path.starts_with('/') && path.ends_with(&format!("/{MACHINES_FILE}")) => {
-            let why = format_args!("{MACHINES_FILE} is the name of the machines' database: give the books another name");
+            let why = fill(texts().machines_file, &[&MACHINES_FILE]);
             checker.fault(&(), "store.url", why);
             None
         }
         Some(path) if path.starts_with('/') && path.len() > 1 => Some(Place::File(PathBuf::from(path))),
         Some(_) | None => {
-            let why = format_args!("must be sqlite:///PATH with an absolute path, or postgres://USER@HOST/DATABASE, not {url:?}");
+            let why = fill(texts().store, &[&format_args!("{url:?}")]);
             checker.fault(&(), "store.url", why);
             None
         }
@@ -411,7 +433,7 @@ fn administrator(section: Accounts, mqtt: Option<&Option<MqttSettings>>, checker
     let Accounts { username, password_file } = section;
     let password = checker.take(Secret::read(&checker.locate(&password_file)), "accounts.password_file");
     let Some(broker) = mqtt else {
-        checker.fault(&(), "accounts", "needs a section [mqtt]: the accounts are made at that broker");
+        checker.fault(&(), "accounts", texts().accounts);
         return None;
     };
     Some(Administrator(MqttSettings { username: Some(username), password: Some(password?), ..broker.clone()? }))

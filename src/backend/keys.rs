@@ -13,7 +13,8 @@ use qris_core::order::ids::KeyId;
 use qris_core::order::keys::{KEYS_MAX, KeyError, SigningKey, jwk_set};
 use qris_host::events::Event as Journal;
 use qris_host::journal::emit;
-use qris_host::{owner, random};
+use qris_host::speech::fill;
+use qris_host::{owner, random, texts};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::fs;
@@ -33,11 +34,17 @@ pub struct Ring {
     in_use: usize,
 }
 
+// A person with a doctor reads it in the language of that person.
+texts! {
+    no_file: "{0} tidak ada: `qris-backend keys new` membuatnya", "{0} does not exist: `qris-backend keys new` makes it";
+    no_keys: "{0}: bukan JWK pribadi, dan bukan kumpulan JWK pribadi dengan `use`", "{0}: is neither a private JWK nor a set of private JWKs with `use`";
+}
+
 /// Why the key file cannot be used. The error never repeats its content.
 #[derive(Debug, thiserror::Error)]
 pub enum RingError {
     /// There is no file.
-    #[error("{} does not exist: `qris-backend keys new` makes it", .0.display())]
+    #[error("{}", fill(texts().no_file, &[&.0.display()]))]
     Missing(PathBuf),
     /// There is a file already.
     #[error("{} exists and is kept: `keys new --rotate` adds a key to it", .0.display())]
@@ -59,7 +66,7 @@ pub enum RingError {
         source: KeyError,
     },
     /// It is neither a JWK nor a set of them.
-    #[error("{}: is neither a private JWK nor a set of private JWKs with `use`", .0.display())]
+    #[error("{}", fill(texts().no_keys, &[&.0.display()]))]
     Form(PathBuf),
     /// No key has this name.
     #[error("there is no key {kid} in {}: see `qris-backend keys public`", path.display())]

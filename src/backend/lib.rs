@@ -34,7 +34,7 @@ use keys::Ring;
 use machines::handle::Machines;
 use machines::{devices, revoked};
 use money::daily;
-use qris_host::config::{Source, remark};
+use qris_host::config::{Source, is_good, remark};
 use qris_host::events::Event as Journal;
 use qris_host::journal::{self, emit};
 use qris_host::service::Signals;
@@ -69,6 +69,7 @@ pub fn main(arguments: impl Iterator<Item = std::ffi::OsString>) -> ExitCode {
         Err(status) => return status,
     };
     journal::start(NAME);
+    arguments.speak();
     let is_service = !arguments.check && matches!(arguments.command, Some(Command::Serve));
     let result = run(arguments).and_then(Leave::carry_out);
     if is_service { qris_host::exit_service(NAME, result) } else { qris_host::exit(NAME, result) }
@@ -80,14 +81,15 @@ pub fn definition() -> clap::Command {
     let command = commands::definition::<BackendArguments>(cli::EXAMPLES);
     // What only looks at the configuration is no order to do something else.
     let beside: Vec<_> = command.get_subcommands().map(|command| command.get_name().to_owned()).filter(|name| name != "serve").collect();
-    commands::without(command, &beside.iter().map(|name| (name.as_str(), &["check"][..])).collect::<Vec<_>>())
+    let useless = beside.iter().map(|name| (name.as_str(), &["check"][..])).chain(cli::ENGLISH.map(|name| (name, &["speak"][..])));
+    commands::without(command, &useless.collect::<Vec<_>>())
 }
 
 fn run(arguments: BackendArguments) -> Result<Leave, Failure> {
     if arguments.check {
         let config = Config::examine(&arguments.config)?;
-        config.remark().into_iter().for_each(|why| remark(&arguments.config, why));
-        println!("{}: good", arguments.config.display());
+        config.remark().into_iter().for_each(|why| remark(&arguments.config, &why));
+        println!("{}", is_good(&arguments.config));
         return Ok(Leave::Stop);
     }
     if let Some(Command::Init(init)) = arguments.command {

@@ -1,10 +1,12 @@
 //! The connection to the broker, as a command needs it: it is made now, or the command fails.
 
+use super::found::texts;
 use super::{print, site};
 use qris_core::wire::vend::VendEvent;
 use qris_host::Failure;
 use qris_host::config::{MqttSection, MqttSettings, Source};
 use qris_host::mqtt::{Inbound, LinkSettings, Mqtt, MqttEvent, Outbound, PublishId, Retained, SESSION_EXPIRY_S, Subscription};
+use qris_host::speech::fill;
 use qris_host::tls::{LastTrusted, install_provider};
 use ring::rand::{SecureRandom, SystemRandom};
 use serde::Deserialize;
@@ -74,19 +76,19 @@ pub(super) enum BrokerError {
         why: String,
     },
     /// No connection.
-    #[error("the broker: {0}")]
+    #[error("{}", fill(texts().the_broker, &[.0]))]
     Down(String),
     /// No connection: its certificate is not good.
-    #[error("the broker: {0}")]
+    #[error("{}", fill(texts().the_broker, &[.0]))]
     Certificate(String),
     /// No connection: it does not take our name or password.
-    #[error("the broker: {0}")]
+    #[error("{}", fill(texts().the_broker, &[.0]))]
     Refused(String),
     /// No connection in time.
-    #[error("the broker did not answer in {} s", CONNECT_WAIT.as_secs())]
+    #[error("{}", fill(texts().broker_silent, &[&CONNECT_WAIT.as_secs()]))]
     Silent,
     /// A subscription was refused.
-    #[error("the broker does not let us subscribe to {filter} ({reason})")]
+    #[error("{}", fill(texts().broker_deaf, &[filter, reason]))]
     Deaf {
         /// The topic filter.
         filter: String,
@@ -94,7 +96,7 @@ pub(super) enum BrokerError {
         reason: &'static str,
     },
     /// A publish was refused.
-    #[error("the broker does not let us publish on {topic} ({reason})")]
+    #[error("{}", fill(texts().broker_refuses_topic, &[topic, reason]))]
     Dumb {
         /// The topic.
         topic: String,
@@ -102,7 +104,7 @@ pub(super) enum BrokerError {
         reason: &'static str,
     },
     /// The connection was lost while a publish was on its way.
-    #[error("the connection was lost: nobody knows whether our message on {0} reached the broker")]
+    #[error("{}", fill(texts().broker_lost, &[.0]))]
     Unknown(String),
 }
 

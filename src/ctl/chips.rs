@@ -150,16 +150,13 @@ pub(super) fn findings(site: &Site, device: &DeviceConfig, relay: &RelayConfig) 
         let panels = beside("/dev", "fb").into_iter().chain(beside("/dev/dri", "card"));
         let open = panels.filter_map(|path| {
             let strangers = strangers(site, &there(&path)?, DEVICE_USER);
-            let said = format!("{} can be opened by {}: they can show a QR of their own", path.display(), strangers.join(", "));
-            (!strangers.is_empty()).then(|| Finding::bad("screen", said, CLOSE))
+            let said = fill(texts().panel_open, &[&path.display(), &strangers.join(", ")]);
+            (!strangers.is_empty()).then(|| Finding::bad("screen", said, texts().close))
         });
         findings.extend(open);
     }
     findings
 }
-
-/// What closes a device.
-const CLOSE: &str = "sudo qrisctl setup; or remove them from that group: gpasswd -d USER GROUP";
 
 /// `user`: the one whose device it is.
 fn judged(site: &Site, path: &Path, metadata: &Metadata, user: Option<&str>) -> Option<Finding> {
@@ -167,31 +164,31 @@ fn judged(site: &Site, path: &Path, metadata: &Metadata, user: Option<&str>) -> 
     let shown = path.display();
     let strangers = strangers(site, metadata, RELAY_USER);
     if !strangers.is_empty() {
-        let said = format!("{shown} can be opened by {}: they can fire a relay without a payment", strangers.join(", "));
-        return Some(Finding::bad(CHECK, said, CLOSE));
+        let said = fill(texts().chip_open, &[&shown, &strangers.join(", ")]);
+        return Some(Finding::bad(CHECK, said, texts().close));
     }
     let relay = site.user(user?)?;
     // The unit may give the service a group, such as Debian's `gpio`.
     if site.may(relay, metadata, 6) {
-        return Some(Finding::ok(CHECK, format!("{shown} is opened by root and {RELAY_USER} alone")));
+        return Some(Finding::ok(CHECK, fill(texts().chip_closed, &[&shown, &RELAY_USER])));
     }
-    Some(Finding::bad(CHECK, format!("{shown} cannot be opened by {RELAY_USER}"), "sudo qrisctl setup; does this system have udev?"))
+    Some(Finding::bad(CHECK, fill(texts().chip_shut, &[&shown, &RELAY_USER]), texts().chip_shut_do))
 }
 
 /// Everybody who may open it, except root and the user whose device it is.
 fn strangers(site: &Site, metadata: &Metadata, user: &str) -> Vec<String> {
     if metadata.mode() & 0o006 != 0 {
-        return vec!["everybody".into()];
+        return vec![texts().everybody.into()];
     }
     let is_stranger = |name: &str| name != "root" && name != user;
     let mut found = Vec::new();
     let owner = site.user_name(metadata.uid());
     if metadata.mode() & 0o600 != 0 && is_stranger(&owner) {
-        found.push(format!("{owner} (its owner)"));
+        found.push(fill(texts().its_owner, &[&owner]));
     }
     if metadata.mode() & 0o060 != 0 {
         let members = site.members(metadata.gid()).into_iter().filter(|name| is_stranger(name));
-        found.extend(members.map(|name| format!("{name} (group {})", site.group_name(metadata.gid()))));
+        found.extend(members.map(|name| fill(texts().its_group, &[&name, &site.group_name(metadata.gid())])));
     }
     found
 }

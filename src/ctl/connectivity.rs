@@ -20,6 +20,7 @@ use qris_host::mqtt::{Outbound, Retained};
 use qris_host::speech::fill;
 use qris_host::tls::{CertificateRefusal, LastTrusted, certificate_refusal, client_config, install_provider};
 use qris_host::trust;
+use qris_host::zone::told;
 use reqwest::header::{AUTHORIZATION, DATE, HeaderValue};
 use std::time::Duration;
 
@@ -35,7 +36,7 @@ pub(super) fn stored(site: &Site, device: &Config) -> LastTrusted {
 
 /// A stored time stands in the way if the clock is right.
 pub(super) fn stands_in_the_way(stored: Wall, clock: Wall) -> Option<Finding> {
-    let said = || fill(texts().clock_stored, &[&stored, &clock]);
+    let said = || fill(texts().clock_stored, &[&told(stored), &told(clock)]);
     trust::stands_in_the_way(stored, clock, RELEASED).then(|| Finding::bad("clock", said(), texts().clock_stored_do))
 }
 
@@ -192,8 +193,8 @@ async fn ask(wanted: &Backend, trusted: &LastTrusted) -> Result<HttpAnswer, Unas
         false => None,
     };
     let client = client(tls.as_deref(), LIMITS).map_err(|why| ours(&why))?;
-    let mut token = HeaderValue::from_str(&format!("Bearer {}", wanted.token.expose()))
-        .map_err(|_| Unasked::Ours("the backend's token holds characters that no header can carry".into()))?;
+    let mut token =
+        HeaderValue::from_str(&format!("Bearer {}", wanted.token.expose())).map_err(|_| Unasked::Ours(texts().token_letters.into()))?;
     token.set_sensitive(true);
     let sent = client.get(format!("{}/v1/orders?state=open", wanted.url)).header(AUTHORIZATION, token).send().await;
     let silent = |error: &(dyn std::error::Error + 'static)| {
@@ -247,7 +248,7 @@ mod tests {
         let ahead = RELEASED + Span::secs(200 * 86_400);
         let found = stands_in_the_way(ahead, clock).expect("it is ahead");
         assert_eq!(found.level, Level::Bad);
-        assert!(found.said.contains("2027-06-08T00:00:00Z") && found.said.contains("2026-11-21T00:00:00Z"), "{}", found.said);
+        assert!(found.said.contains(&told(ahead)) && found.said.contains(&told(clock)), "{}", found.said);
         for (stored, clock) in [(Wall(0), clock), (clock, clock), (ahead, Wall(0))] {
             assert_eq!(stands_in_the_way(stored, clock), None, "{stored}, {clock}");
         }

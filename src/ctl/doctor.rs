@@ -6,6 +6,7 @@ mod files;
 mod hangs;
 mod here;
 mod root;
+mod text;
 
 use super::broker::Connection;
 use super::found::texts;
@@ -17,11 +18,13 @@ use qris_core::wire::orders::{OpenOrders, OrderResource, Status};
 use qris_device::config::Config as DeviceConfig;
 use qris_host::config::{About, Fault, Faults, Source};
 use qris_host::finding::{self, CONFIG, Finding};
+use qris_host::speech::{self, Language, fill};
 use qris_host::trust::certificate_time;
 use qris_host::{Failure, clock};
 use qris_relay::config::Config as RelayConfig;
 use root::{AS_ROOT, needs_root};
 use std::path::{Path, PathBuf};
+use text::texts as words;
 
 /// A paid order is delivered, or ends otherwise, within this time. After it the machine should have told the outcome.
 const UNTOLD: Span = Span::secs(900);
@@ -40,17 +43,23 @@ pub(super) struct Doctor {
     /// Also write what helps the makers of these programs into this new file, to read it and to send it
     #[arg(long, value_name = "FILE")]
     field_report: Option<PathBuf>,
+    /// The language of what a person reads; by default that of your locale (LANG=id_ID.UTF-8), else English
+    #[arg(long, value_name = "LANGUAGE")]
+    speak: Option<Language>,
 }
 
 impl Doctor {
     pub(super) async fn run(self, connection: Connection, json: bool) -> Result<(), Failure> {
-        let site = Site::below(&self.root)
-            .map_err(|why| Failure::usage(format!("--root: {}: {why}; name a directory that is there", self.root.display())))?;
+        // Programs read English.
+        if !json {
+            speech::speak(self.speak);
+        }
+        let site = Site::below(&self.root).map_err(|why| Failure::usage(fill(words().no_root, &[&self.root.display(), &why])))?;
         let qrisd_toml = connection.config.unwrap_or_else(|| QRISD_TOML.into());
         let staging = Staging::new()?;
         let mut findings = Vec::new();
         if !is_root() {
-            findings.push(Finding::warn("doctor", "does not run as root, and cannot see everything", AS_ROOT));
+            findings.push(Finding::warn("doctor", words().not_root, AS_ROOT));
         }
         let (device, relay) = configuration(&site, &staging, &qrisd_toml, &mut findings)?;
         findings.push(files::users(&site));
@@ -124,8 +133,7 @@ fn configuration(
     if let (Ok(qrisd), Ok(relayd), Some(device), Some(relay)) = (&qrisd, &relayd, &device, &relay) {
         // A fault that one of them finds, the other mostly finds too. So only the first tells it.
         match device.check_against(qrisd.path(), relayd).and_then(|()| relay.check_against(relayd.path(), qrisd)) {
-            Ok(()) => findings
-                .push(Finding::ok(CONFIG, format!("{} and {} are good, and fit together", qrisd_toml.display(), relay_toml.display()))),
+            Ok(()) => findings.push(Finding::ok(CONFIG, fill(words().fit, &[&qrisd_toml.display(), &relay_toml.display()]))),
             Err(wrong) => tell(wrong),
         }
     }
@@ -136,9 +144,9 @@ fn configuration(
 fn finding_of(fault: &Fault, is_root: bool) -> Finding {
     match fault.about {
         About::Denied | About::Credential if !is_root => needs_root(CONFIG, fault),
-        About::Missing if fault.key.is_none() => Finding::bad(CONFIG, fault.to_string(), "sudo qrisctl setup makes it"),
-        About::Missing => Finding::bad(CONFIG, fault.to_string(), "sudo qrisctl setup makes it; or correct the path"),
-        About::UnknownKey | About::Denied | About::Credential | About::Value => Finding::bad(CONFIG, fault.to_string(), "correct it"),
+        About::Missing if fault.key.is_none() => Finding::bad(CONFIG, fault.to_string(), words().setup_makes_it),
+        About::Missing => Finding::bad(CONFIG, fault.to_string(), words().setup_or_path),
+        About::UnknownKey | About::Denied | About::Credential | About::Value => Finding::bad(CONFIG, fault.to_string(), words().correct_it),
     }
 }
 
@@ -150,12 +158,12 @@ fn orders(open: &OpenOrders) -> Finding {
     let counter = |order: &&OrderResource| order.payment.is_over_the_counter();
     let untold: Vec<_> =
         open.orders.iter().filter(settled).filter(late).filter(|order| !counter(order)).map(|order| order.order_id.as_str()).collect();
-    let said = format!("{} open at the backend, {} of them paid", open.orders.len(), open.orders.iter().filter(settled).count());
+    let said = fill(words().open, &[&open.orders.len(), &open.orders.iter().filter(settled).count()]);
     if untold.is_empty() {
         return Finding::ok(CHECK, said);
     }
-    let said = format!("{said}; paid more than {} minutes ago, and not reported as delivered: {}", UNTOLD.0 / 60_000, untold.join(", "));
-    Finding::warn(CHECK, said, "journalctl ORDER_ID=… says why; then decide at the backend: refund or given")
+    let said = fill(words().untold, &[&said, &(UNTOLD.0 / 60_000), &untold.join(", ")]);
+    Finding::warn(CHECK, said, words().untold_do)
 }
 
 #[cfg(test)]

@@ -1,10 +1,15 @@
 //! What the checks of a machine say of its surroundings, in one table. `qrisctl setup` says it in the language of its conversation,
-//! `qrisctl doctor` in English.
+//! `qrisctl doctor` in that of its reader.
 
 use qris_host::texts;
 
 texts! {
     test_card: "Gambar tes ada di panel. Periksa:|  bingkainya: dua garis putih tipis sepanjang keempat tepi, tidak ada yang terpotong (jika tidak: ukuran atau posisi dari driver)|  panah dan tulisan di atas: tegak, seperti dilihat pelanggan (jika tidak: `screen.rotate`)|  balok warna: merah, hijau dan biru sesuai tulisannya, putih tanpa warna (jika tidak: urutan kanal panel)|  gradasinya: dari hitam naik merata, tanpa lompatan mundur atau garis (jika tidak: jumlah bit per piksel)|  kodenya: terbaca kamera ponsel dari jarak satu lengan (jika tidak: plastik pelindung, kecerahan, ukuran)", "The test card is on the panel. Look for:|  the frame: two thin white lines run along all four edges, none of them cut off (else: size or offset of the driver)|  the arrow and the words at the top: upright as the customer sees them (else: `screen.rotate`)|  the bars: red, green and blue as named, white without a tint (else: the panel's channel order)|  the ramps: from black in even steps, without a jump back or stripes (else: its bits a pixel)|  the code: a phone's camera reads it at arm's length (else: focus film, brightness, size)";
+    the_broker: "broker: {0}", "the broker: {0}";
+    broker_silent: "broker tidak menjawab dalam {0} detik", "the broker did not answer in {0} s";
+    broker_deaf: "broker tidak mengizinkan berlangganan {0} ({1})", "the broker does not let us subscribe to {0} ({1})";
+    broker_refuses_topic: "broker tidak mengizinkan mengirim ke {0} ({1})", "the broker does not let us publish on {0} ({1})";
+    broker_lost: "sambungannya putus: tidak diketahui apakah pesan kami ke {0} sampai di broker", "the connection was lost: nobody knows whether our message on {0} reached the broker";
     broker_none: "tidak diatur: permintaan datang lewat D-Bus dan tombol", "none is configured: requests come over D-Bus and from buttons";
     broker_with_tls: "{0} dengan TLS", "{0} with TLS";
     broker_good: "{0} menerima {1}, untuk berlangganan dan mengirim sebagai {2}", "{0} lets {1} in, to subscribe and publish as {2}";
@@ -85,4 +90,16 @@ texts! {
     contact_numberless: "di `screen.contact` tidak ada nomor telepon: pelanggan tidak bisa menelepon tentang uang mereka", "`screen.contact` has no telephone number in it: customers cannot call about their money";
     contact_do: "sudo qrisctl setup --contact TEKS", "sudo qrisctl setup --contact TEXT";
     idle_pins: "Diam sejak listrik menyala: GPIO {0} jika aktif pada level rendah (:low), {1} jika aktif pada level tinggi.", "At rest from power-on: GPIO {0} where the low level drives (:low), {1} where the high level does.";
+    panel_open: "{0} bisa dibuka oleh {1}: mereka bisa menampilkan QR mereka sendiri", "{0} can be opened by {1}: they can show a QR of their own";
+    chip_open: "{0} bisa dibuka oleh {1}: mereka bisa mengaktifkan relai tanpa pembayaran", "{0} can be opened by {1}: they can fire a relay without a payment";
+    close: "`sudo qrisctl setup`; atau keluarkan mereka dari grup itu: `gpasswd -d USER GROUP`", "`sudo qrisctl setup`; or remove them from that group: `gpasswd -d USER GROUP`";
+    chip_closed: "{0} hanya dibuka root dan {1}", "{0} is opened by root and {1} alone";
+    chip_shut: "{0} tidak bisa dibuka {1}", "{0} cannot be opened by {1}";
+    chip_shut_do: "`sudo qrisctl setup`; apakah sistem ini punya udev?", "`sudo qrisctl setup`; does this system have udev?";
+    its_owner: "{0} (pemiliknya)", "{0} (its owner)";
+    its_group: "{0} (grup {1})", "{0} (group {1})";
+    others_write: "pengguna selain root bisa mengubahnya", "users other than root can change it";
+    others_read: "siapa saja di komputer ini bisa membacanya", "everybody on this computer can read it";
+    cannot_read: "{0} tidak bisa membacanya", "{0} cannot read it";
+    token_letters: "token backend berisi karakter yang tidak bisa dikirim", "the backend's token holds characters that no header can carry";
 }

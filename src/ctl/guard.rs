@@ -1,9 +1,11 @@
 //! The rights to the files of a machine. The code that looks at a file and the code that mends it both ask here what is wrong
 //! with it.
 
+use super::found::texts;
 use super::site::{CREDENTIALS, DEVICE_USER, ETC, Site, User};
 use super::staging::{SECRETS, credential, credential_files};
 use qris_host::setup::write::Rights;
+use qris_host::speech::fill;
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -113,13 +115,13 @@ pub(super) fn objection(site: &Site, metadata: &Metadata, kind: FileRole, reader
     let is_owner_good =
         metadata.uid() == 0 || (kind == FileRole::Secret && site.user(DEVICE_USER).is_some_and(|user| user.uid == metadata.uid()));
     if !is_owner_good || metadata.mode() & 0o022 != 0 {
-        return Some("users other than root can change it".into());
+        return Some(texts().others_write.into());
     }
     if kind.is_secret() && metadata.mode() & 0o007 != 0 {
-        return Some("everybody on this computer can read it".into());
+        return Some(texts().others_read.into());
     }
     let reader = readers.iter().find(|user| !site.may(user, metadata, 4))?;
-    Some(format!("{} cannot read it", reader.name))
+    Some(fill(texts().cannot_read, &[&reader.name]))
 }
 
 #[cfg(test)]

@@ -34,10 +34,40 @@ const REPORT_EVERY: Whole = number(SETTINGS, "device.report_every_s");
 // What does not fit between items and lines. An answer in the set-up's dialogue can cause it, so that says it in its language; `qrisd`
 // says it in English.
 texts! {
+    no_telephone: "tidak berisi nomor telepon: pelanggan tidak bisa menelepon tentang uang mereka", "has no telephone number in it: customers cannot call about their money";
+    contact: "belum diisi: pelanggan perlu orang yang bisa dihubungi tentang uang mereka", "is missing: customers need somebody whom they can call about their money";
     no_line: "tidak ada jalur untuk barang {0}, yang dijual menurut {1}{2}", "no line has the item {0}, which {1} sells{2}";
     meant: ": apakah maksudnya {0}?", ": did you mean it by {0}?";
     too_much: "lebih besar daripada {0}, harga {1} di {2}", "is more than {0}, the price of {1} in {2}";
     uneven: "tidak membagi habis {0}, harga {1} di {2}", "does not divide {0}, the price of {1} in {2}";
+    other_device: "adalah {0}, tetapi di {1} tertulis {2}: tulis yang sama di keduanya", "is {0}, but {1} says {2}: write the same in both";
+    no_boot: "kernel tidak menyebut nama boot-nya: {0}", "the kernel does not name its boot: {0}";
+    no_effect: "tidak berlaku dengan http://", "has no effect with http://";
+    no_items: "belum ada: tulis paling sedikit satu barang", "is missing: list at least one item";
+    many_items: "berisi lebih dari {0} barang", "has more than {0} items";
+    item_name: "harus 1 sampai {0} karakter yang bisa dicetak; gateway mendapat {1} karakter pertama", "must be 1 to {0} printable characters; the gateway gets the first {1}";
+    twice: "{0} tertulis dua kali", "{0} stands twice";
+    two_names: "harus teks, atau {0} dengan teks dalam setiap bahasa", "must be text, or {0} with text in each language";
+    price: "harus rupiah bulat, atau {0}", "must be whole rupiah, or {0}";
+    unknown_key: "setelan ini tidak dikenal{0}", "unknown key{0}";
+    whole_rupiah: "harus rupiah bulat", "must be whole rupiah";
+    flag: "harus true atau false, bukan {0}", "must be true or false, not {0}";
+    min_above: "adalah {0}, lebih dari max, {1}: tulis yang lebih kecil di sini", "is {0}, more than max, {1}: write the smaller one here";
+    plain_rupiah: "harus rupiah bulat dengan angka saja: tulis {0}, bukan {1}", "must be whole rupiah in plain digits: write {0}, not {1}";
+    not: "{0}, bukan {1}", "{0}, not {1}";
+    amount: "jumlah uang harus 1 sampai {0} rupiah", "an amount must be 1 to {0} rupiah";
+    letter: "layar tidak punya {0}, dan akan menampilkan tanda tanya: tulis dengan huruf Latin", "the screen has no {0}, and would show a question mark: write it in Latin letters";
+    one_line: "harus satu baris, paling banyak {0} karakter", "must be one line of at most {0} characters";
+    words: "harus {0}, bukan {1}", "must be {0}, not {1}";
+    beside_device: "tidak bisa ada bersama device: tulis salah satunya", "cannot stand beside device: write one of the two";
+    colour: "bukan warna yang dikenal{0}", "is not a known colour{0}";
+    rrggbb: "harus #rrggbb, bukan {0}", "must be #rrggbb, not {0}";
+    contrast: "tidak terbaca di atas {0}: kontrasnya {1}, dan di siang hari perlu 4,5", "cannot be read on {0}: the contrast is {1}, and daylight needs 4.5";
+    deliver: "harus paling banyak {0} detik bersama orders.late_settlement_grace_s: pesanan yang belum dilaporkan satu jam setelah pembayarannya boleh dikembalikan dananya", "must be at most {0} s together with orders.late_settlement_grace_s: an order that is not reported an hour after its payment may be refunded";
+    no_line_here: "tidak ada jalur di mesin ini yang mengeluarkan {0}", "no line of this machine hands out {0}";
+    line_refuses: "jalur {0} tidak menerima {1}: yang diterima {2}", "the line {0} does not take {1}: it takes {2}";
+    many_labels: "berisi lebih dari {0} label", "has more than {0} labels";
+    label: "label terdiri dari 1 sampai 32 karakter A-Za-z0-9._-, bukan {0}", "a label has 1 to 32 of A-Za-z0-9._-, not {0}";
 }
 
 /// The settings of `qrisd`.
@@ -110,15 +140,13 @@ impl Config {
 
     /// Remarks that keep no program from running, but that somebody should see to.
     #[must_use]
-    pub fn remark(&self) -> Option<&'static str> {
+    pub fn remark(&self) -> Option<String> {
         let contact = &self.machine.appearance.contact;
         if !self.machine.screen_required || telephone(contact).is_some() {
-            None
-        } else if contact.is_empty() {
-            Some("screen.contact: is missing: customers need somebody whom they can call about their money")
-        } else {
-            Some("screen.contact: has no telephone number in it: customers cannot call about their money")
+            return None;
         }
+        let why = if contact.is_empty() { texts().contact } else { texts().no_telephone };
+        Some(format!("screen.contact: {why}"))
     }
 
     /// The machine's own files of certificates: its own, and the private CAs of broker and backend.
@@ -159,7 +187,7 @@ fn compare(device: &DeviceId, prices: &PriceList, qrisd_toml: &Path, source: &So
         checker.fault(
             &(),
             "device.id",
-            format_args!("is {id:?}, but {} says {:?}: write the same in both", qrisd_toml.display(), device.as_str()),
+            fill(texts().other_device, &[&format_args!("{id:?}"), &qrisd_toml.display(), &format_args!("{:?}", device.as_str())]),
         );
     }
     for (item, price) in prices.items() {
@@ -308,7 +336,7 @@ impl WrittenConfig {
         let boot_id = match clock::boot_id() {
             Ok(boot_id) => boot_id,
             Err(error) => {
-                checker.fault(&(), "device", format_args!("the kernel does not name its boot: {error}"));
+                checker.fault(&(), "device", fill(texts().no_boot, &[&error]));
                 BootId("".into())
             }
         };
@@ -348,7 +376,7 @@ impl WrittenBackend {
         if let (Some(url), Some(_)) = (&url, &ca_file)
             && url.starts_with("http://")
         {
-            checker.fault(&(), "backend.ca_file", "has no effect with http://");
+            checker.fault(&(), "backend.ca_file", texts().no_effect);
         } else if ca_file.is_some() {
             checker.take(tls::client_config(ca_file.as_deref(), None, &LastTrusted::default()), "backend.ca_file");
         }

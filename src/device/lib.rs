@@ -31,13 +31,13 @@ use qris_core::wire::command::{Code, Problem};
 use qris_core::wire::dbus::{RELAY_NAME, RELAY_PATH};
 use qris_host::arguments::Usage;
 use qris_host::bus::{Object, Remote, RemoteEvent};
-use qris_host::config::{BusAddress, remark};
+use qris_host::config::{BusAddress, is_good, remark};
 use qris_host::events::Event;
 use qris_host::journal::{self, emit};
 use qris_host::mqtt::{EVENTS_WAITING_MAX, LinkSettings, Mqtt};
 use qris_host::service::{Request, Signals};
 use qris_host::tls::{LastTrusted, install_provider};
-use qris_host::{self, Failure, Leave, clock, memory, service};
+use qris_host::{self, Failure, Leave, clock, memory, service, speech};
 use qris_screen::Screen;
 use qris_screen::picture::{Picture, Scene};
 use relay::Relay;
@@ -83,6 +83,7 @@ pub fn main(arguments: impl Iterator<Item = std::ffi::OsString>) -> std::process
         Err(status) => return status,
     };
     if arguments.instead.is_some() {
+        speech::speak(None);
         return qris_host::exit(PROGRAM, check(&arguments.config));
     }
     qris_host::exit_service(PROGRAM, run(&arguments.config).and_then(Leave::carry_out))
@@ -91,8 +92,8 @@ pub fn main(arguments: impl Iterator<Item = std::ffi::OsString>) -> std::process
 /// `--check`: all faults of the configuration, and of the files that it must agree with.
 fn check(path: &Path) -> Result<(), Failure> {
     let config = examine(path)?;
-    config.remark().into_iter().for_each(|why| remark(path, why));
-    println!("{}: good", path.display());
+    config.remark().into_iter().for_each(|why| remark(path, &why));
+    println!("{}", is_good(path));
     Ok(())
 }
 

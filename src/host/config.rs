@@ -20,6 +20,8 @@ pub use places::Places;
 use crate::causes;
 use crate::interrupt::Input;
 use crate::secret::{SecretError, located};
+use crate::speech::fill;
+use crate::texts;
 use qris_core::order::keys::KeySet;
 use reader::{Misread, Wrong};
 use serde::de::DeserializeOwned;
@@ -40,6 +42,23 @@ const SIZE_MAX: u64 = 1024 * 1024;
 const KEYS_BYTES_MAX: u64 = 64 * 1024;
 /// The most faults that are told.
 const FAULTS_MAX: usize = 100;
+
+// A person who checks a file reads this in the language of that person. Services say it in English: it goes to the journal.
+texts! {
+    good: "{0}: baik", "{0}: good";
+    made_by_init: "`sudo qris-backend init` membuatnya", "`sudo qris-backend init` makes it";
+    made_by_setup: "`sudo qrisctl setup` membuatnya", "`sudo qrisctl setup` makes it";
+    made_by_hand: "tulis berkasnya", "write it";
+    too_large: "lebih besar dari 1 MiB: sebutkan berkas konfigurasinya", "is larger than 1 MiB: name the configuration";
+    no_text: "bukan teks: harus UTF-8, seperti yang ditulis editor mana pun", "is no text: it must be UTF-8, as any editor writes it";
+    not_there: "tidak bisa dibaca: {0}; {1}, atau sebutkan berkas lain", "cannot be read: {0}; {1}, or name another file";
+    unread: "tidak bisa dibaca: {0}; perbaiki itu, atau sebutkan berkas lain", "cannot be read: {0}; mend that, or name another file";
+    missing: "belum diisi", "is missing";
+    keys_unread: "{0} tidak bisa dibaca: {1}", "{0} cannot be read: {1}";
+    no_receipt_key: "{0} tidak berisi kunci tanda terima: tidak ada barang yang akan bisa keluar", "{0} holds no receipt key: nothing could ever be delivered";
+    range: "harus {0} sampai {1}, bukan {2}", "must be {0} to {1}, not {2}";
+    open_to_all: "{0} punya mode {1}: siapa saja di komputer ini bisa memakainya; chmod o= {0}", "{0} has mode {1}: everybody on this computer may use it; chmod o= {0}";
+}
 
 /// A configuration file in memory.
 #[derive(Debug, Clone)]
@@ -101,9 +120,9 @@ pub struct Faults(Vec<Fault>);
 /// How a configuration that is not there comes to be.
 fn made_by(path: &Path) -> &'static str {
     match path.file_name().and_then(|name| name.to_str()) {
-        Some("backend.toml") => "`sudo qris-backend init` makes it",
-        Some("qrisd.toml" | "relay.toml") => "`sudo qrisctl setup` makes it",
-        Some(_) | None => "write it",
+        Some("backend.toml") => texts().made_by_init,
+        Some("qrisd.toml" | "relay.toml") => texts().made_by_setup,
+        Some(_) | None => texts().made_by_hand,
     }
 }
 
@@ -118,13 +137,13 @@ impl Source {
         let mut text = String::new();
         let read = Input::of(path).and_then(|file| file.take(SIZE_MAX + 1).read_to_string(&mut text));
         if text.len() as u64 > SIZE_MAX {
-            return Err(whole("is larger than 1 MiB: name the configuration".into(), About::Value));
+            return Err(whole(texts().too_large.into(), About::Value));
         }
         read.map_err(|error| {
             let why = match error.kind() {
-                io::ErrorKind::InvalidData => "is no text: it must be UTF-8, as any editor writes it".into(),
-                io::ErrorKind::NotFound => format!("cannot be read: {error}; {}, or name another file", made_by(path)),
-                _ => format!("cannot be read: {error}; mend that, or name another file"),
+                io::ErrorKind::InvalidData => texts().no_text.into(),
+                io::ErrorKind::NotFound => fill(texts().not_there, &[&error, &made_by(path)]),
+                _ => fill(texts().unread, &[&error]),
             };
             whole(why, About::of(&error))
         })?;
@@ -370,7 +389,7 @@ impl<'a> Checker<'a> {
     /// Gives the value of a key that must be there, or notes that it is missing.
     pub fn required<T>(&mut self, value: Option<T>, key: &str) -> Option<T> {
         if value.is_none() {
-            self.fault(&(), key, "is missing");
+            self.fault(&(), key, texts().missing);
         }
         value
     }
@@ -388,10 +407,10 @@ impl<'a> Checker<'a> {
             0..=KEYS_BYTES_MAX => std::fs::read_to_string(&file),
             _ => Err(io::ErrorKind::FileTooLarge.into()),
         });
-        let json = json.map_err(|why| self.note(&(), key, format!("{shown} cannot be read: {why}"), About::of(&why))).ok()?;
+        let json = json.map_err(|why| self.note(&(), key, fill(texts().keys_unread, &[&shown, &why]), About::of(&why))).ok()?;
         let keys = KeySet::from_jwks(&json).map_err(|why| self.fault(&(), key, format_args!("{shown}: {why}"))).ok()?;
         if keys.receipt_kids().is_empty() {
-            self.fault(&(), key, format_args!("{shown} holds no receipt key: nothing could ever be delivered"));
+            self.fault(&(), key, fill(texts().no_receipt_key, &[&shown]));
         }
         Some(keys)
     }
@@ -405,7 +424,7 @@ impl<'a> Checker<'a> {
     pub fn integer(&mut self, value: Option<i64>, default: i64, range: RangeInclusive<i64>, key: &str) -> i64 {
         match value {
             Some(value) if !range.contains(&value) => {
-                self.fault(&(), key, format_args!("must be {} to {}, not {value}", range.start(), range.end()));
+                self.fault(&(), key, fill(texts().range, &[range.start(), range.end(), &value]));
                 default
             }
             Some(value) => value,
@@ -424,7 +443,7 @@ impl<'a> Checker<'a> {
         if let Some((file, mode)) = file.and_then(|file| Some((file.display().to_string(), mode(&file)?)))
             && mode & 0o007 != 0
         {
-            self.fault(&(), key, format_args!("{file} has mode {mode:04o}: everybody on this computer may use it; chmod o= {file}"));
+            self.fault(&(), key, fill(texts().open_to_all, &[&file, &format_args!("{mode:04o}")]));
         }
     }
 
@@ -557,6 +576,12 @@ fn mode(file: &Path) -> Option<u32> {
 pub fn quoted(text: &str) -> String {
     // TOML escapes all that JSON escapes, in the same way. DEL is the one more character that must be escaped.
     serde_json::Value::from(text).to_string().replace('\u{7f}', "\\u007F")
+}
+
+/// The sentence of `--check` about a file without a fault.
+#[must_use]
+pub fn is_good(file: &Path) -> String {
+    fill(texts().good, &[&file.display()])
 }
 
 /// Tells about a thing that stops no program, but that somebody should see to.

@@ -20,6 +20,7 @@ texts! {
     behind: "{0},{1} detik lebih lambat daripada {2}", "{0}.{1} s behind {2}";
     ahead: "{0},{1} detik lebih cepat daripada {2}", "{0}.{1} s ahead of {2}";
     set_the_clock: "atur jamnya: `timedatectl set-ntp true`, dan pastikan server waktu bisa dihubungi", "set the clock: `timedatectl set-ntp true`, and see that a time server can be reached";
+    make_room: "kosongkan tempat", "make room";
     one_bad: "satu hal tidak beres", "one thing is bad";
     many_bad: "{0} hal tidak beres", "{0} things are bad";
 }
@@ -138,7 +139,7 @@ impl Finding {
     pub fn of_room(check: &'static str, free: u64, [warn, bad]: [u64; 2], said: String, to_do: &str) -> Self {
         match free {
             free if free < bad => Self::bad(check, said, to_do),
-            free if free < warn => Self::warn(check, said, "make room"),
+            free if free < warn => Self::warn(check, said, texts().make_room),
             _ => Self::ok(check, said),
         }
     }

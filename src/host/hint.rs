@@ -1,5 +1,18 @@
 //! Hints for a person who wrote something wrongly: the word that was probably meant, and a number as programs read it.
 
+use crate::speech::fill;
+use crate::texts;
+
+texts! {
+    meant: ": apakah maksudnya {0}?", ": did you mean {0}?";
+    expected: ": seharusnya {0}", ": expected {0}";
+    one_of: ": seharusnya salah satu dari {0}", ": expected one of {0}";
+    or: "{0} atau {1}", "{0} or {1}";
+    plain_digits: "harus bilangan bulat dengan angka saja: tulis {0}", "must be a whole number in plain digits: write {0}";
+    too_large: "bilangannya terlalu besar: tulis paling banyak 18 angka", "is too large a number: write at most 18 digits";
+    whole: "harus bilangan bulat: hanya angka", "must be a whole number: only digits";
+}
+
 /// From here on two words are alike, from 0 to 1. The parser of arguments draws the line at the same place.
 const ALIKE: f64 = 0.7;
 
@@ -17,11 +30,20 @@ pub fn meant<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Optio
 #[must_use]
 pub fn instead(wrong: &str, known: &[&str]) -> String {
     match (meant(wrong, known.iter().copied()), known) {
-        (Some(word), _) => format!(": did you mean {word}?"),
+        (Some(word), _) => fill(texts().meant, &[&word]),
         (None, []) => String::new(),
-        (None, [word]) => format!(": expected {word}"),
-        (None, [one, other]) => format!(": expected {one} or {other}"),
-        (None, [first @ .., last]) => format!(": expected one of {} or {last}", first.join(", ")),
+        (None, [_] | [_, _]) => fill(texts().expected, &[&either(known)]),
+        (None, words) => fill(texts().one_of, &[&either(words)]),
+    }
+}
+
+/// Words of which one is meant: `a, b or c`.
+#[must_use]
+pub fn either(words: &[&str]) -> String {
+    match words {
+        [] => String::new(),
+        [word] => (*word).into(),
+        [first @ .., last] => fill(texts().or, &[&first.join(", "), last]),
     }
 }
 
@@ -44,11 +66,9 @@ pub fn plain_number(written: &str) -> Option<String> {
 #[must_use]
 pub fn not_a_number(written: &str) -> String {
     match plain_number(written) {
-        Some(number) if number != written => format!("must be a whole number in plain digits: write {number}"),
-        Some(_) | None if !written.is_empty() && written.bytes().all(|byte| byte.is_ascii_digit()) => {
-            "is too large a number: write at most 18 digits".into()
-        }
-        Some(_) | None => "must be a whole number: only digits".into(),
+        Some(number) if number != written => fill(texts().plain_digits, &[&number]),
+        Some(_) | None if !written.is_empty() && written.bytes().all(|byte| byte.is_ascii_digit()) => texts().too_large.into(),
+        Some(_) | None => texts().whole.into(),
     }
 }
 

@@ -2,15 +2,17 @@
 
 mod written;
 
+use self::written::texts;
 use super::chip::{self, ChipName, Present};
 use super::outlet::Settings;
 use super::pin::{Chip, HardwareError, Pin, check};
 use qris_core::order::ids::{DeviceId, ItemId};
 use qris_core::order::keys::KeySet;
-use qris_core::order::ledger::{Condition, Limits, LineState, prepare};
+use qris_core::order::ledger::{Condition, DRIVE_MAX, LedgerRefusal, Limits, LineState, prepare};
 use qris_core::order::money::Rupiah;
 use qris_host::config::{BusAddress, Faults, Source};
-use qris_host::hint::meant;
+use qris_host::hint::{instead, meant};
+use qris_host::speech::fill;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -159,7 +161,7 @@ impl Config {
             checker.fault(
                 &(),
                 "device.id",
-                format_args!("is {id:?}, but {} says {:?}: write the same in both", relay_toml.display(), self.device.as_str()),
+                fill(texts().other_device, &[&format_args!("{id:?}"), &relay_toml.display(), &format_args!("{:?}", self.device.as_str())]),
             );
         }
         for (i, item) in device.item.into_iter().enumerate() {
@@ -168,15 +170,15 @@ impl Config {
             let price = item.price.and_then(|price| price.as_integer()).and_then(|price| u64::try_from(price).ok());
             match (line, price.and_then(|price| Rupiah::new(price).ok())) {
                 (None, _) => {
-                    let tip = meant(id.as_str(), self.items()).map(|meant| format!(": did you mean {meant}?")).unwrap_or_default();
-                    checker.fault(&(), &format!("item[{i}].id"), format_args!("{} has no line for {id}{tip}", relay_toml.display()));
+                    let tip = meant(id.as_str(), self.items()).map(|meant| instead(meant, &[meant])).unwrap_or_default();
+                    checker.fault(&(), &format!("item[{i}].id"), fill(texts().no_line_for, &[&relay_toml.display(), &id, &tip]));
                 }
                 (Some(line), Some(price)) => {
                     if let Err(why) = prepare(Some(&line.state(price, Condition::Ready)), price) {
                         checker.fault(
                             &(),
                             &format!("item[{i}].price"),
-                            format_args!("the line in {} refuses it: {why}", relay_toml.display()),
+                            fill(texts().line_refuses, &[&relay_toml.display(), &refusal(why)]),
                         );
                     }
                 }
@@ -329,6 +331,21 @@ struct LooseDevice {
 struct LooseItem {
     id: Option<String>,
     price: Option<toml::Value>,
+}
+
+/// Why a line does not take a price.
+fn refusal(why: LedgerRefusal) -> String {
+    match why {
+        LedgerRefusal::TooLittle(least) => fill(texts().too_little, &[&least]),
+        LedgerRefusal::NotMultiple(step) => fill(texts().uneven, &[&step]),
+        LedgerRefusal::TooLong => fill(texts().too_long, &[&DRIVE_MAX.as_secs_up()]),
+        // A line of a configuration is at rest, and has the item.
+        LedgerRefusal::UnknownItem
+        | LedgerRefusal::UnknownTicket
+        | LedgerRefusal::Busy
+        | LedgerRefusal::Blocked
+        | LedgerRefusal::Hardware => why.to_string(),
+    }
 }
 
 #[cfg(test)]

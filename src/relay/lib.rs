@@ -25,11 +25,11 @@ use outlet::Outlet;
 use pin::HardwareError;
 use qris_core::wire::relay::{LineCondition, RelayFault};
 use qris_host::arguments::Usage;
-use qris_host::config::{BusAddress, Faults};
+use qris_host::config::{BusAddress, Faults, is_good};
 use qris_host::events::Event;
 use qris_host::journal::{self, emit};
 use qris_host::service::Signals;
-use qris_host::{self, Failure, Leave, memory, random, service};
+use qris_host::{self, Failure, Leave, memory, random, service, speech};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -70,7 +70,10 @@ pub fn main(arguments: impl Iterator<Item = std::ffi::OsString>) -> std::process
         Err(status) => return status,
     };
     match arguments.instead {
-        Some("check") => qris_host::exit(PROGRAM, check(&arguments.config).map_err(Failure::from)),
+        Some("check") => {
+            speech::speak(None);
+            qris_host::exit(PROGRAM, check(&arguments.config).map_err(Failure::from))
+        }
         Some(_) => qris_host::exit(PROGRAM, make_safe(&arguments.config)),
         None => qris_host::exit_service(PROGRAM, run(&arguments.config).and_then(Leave::carry_out)),
     }
@@ -79,7 +82,7 @@ pub fn main(arguments: impl Iterator<Item = std::ffi::OsString>) -> std::process
 /// `--check`: everything that is wrong with the configuration, and with what it must agree with.
 fn check(path: &Path) -> Result<(), Faults> {
     Config::examine(path, Chips::Opened)?;
-    println!("{}: good", path.display());
+    println!("{}", is_good(path));
     Ok(())
 }
 

@@ -5,9 +5,17 @@ use crate::settings::SETTINGS;
 use qris_core::order::time::Span;
 use qris_host::config::Checker;
 use qris_host::config::settings::number;
+use qris_host::hint::either;
+use qris_host::speech::fill;
+use qris_host::texts;
 use serde::{Deserialize, Serialize};
 use std::io;
 use std::path::{Path, PathBuf};
+
+texts! {
+    sim: "harus sim: dan path absolut", "must be sim: and an absolute path";
+    bias: "harus {0}, bukan {1}", "must be {0}, not {1}";
+}
 
 /// The kernel lists this name as the holder of a line.
 pub const CONSUMER: &str = "qris-relayd";
@@ -178,7 +186,7 @@ pub(crate) fn check_chip(checker: &mut Checker<'_>, chip: Option<String>, offset
     let chip = checker.required(chip, &key)?;
     if let Some(path) = chip.strip_prefix("sim:") {
         if !path.starts_with('/') {
-            checker.fault(&(), &key, "must be sim: and an absolute path");
+            checker.fault(&(), &key, texts().sim);
             return None;
         }
         return Some(Chip::Sim(path.into()));
@@ -197,7 +205,11 @@ fn check_bias(checker: &mut Checker<'_>, bias: Option<&str>, key: &str) -> Optio
         Some("pull_down") => Some(Bias::PullDown),
         Some("disabled") => Some(Bias::Disabled),
         Some(other) => {
-            checker.fault(&(), key, format_args!("must be \"pull_up\", \"pull_down\" or \"disabled\", not {other:?}"));
+            checker.fault(
+                &(),
+                key,
+                fill(texts().bias, &[&either(&["\"pull_up\"", "\"pull_down\"", "\"disabled\""]), &format_args!("{other:?}")]),
+            );
             None
         }
     }

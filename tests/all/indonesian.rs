@@ -126,7 +126,8 @@ fn prose_lines(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// The blocks of code, without the words behind a `#`: these are translated.
+/// The blocks of code, without the words behind a `#`: these are translated. Of a block that shows a command with what it prints only
+/// the command counts: the program speaks the language of its reader, too.
 fn blocks(text: &str) -> Vec<String> {
     let code = |line: &str| {
         let end = if line.starts_with('#') { 0 } else { line.find("  #").unwrap_or(line.len()) };
@@ -140,7 +141,7 @@ fn blocks(text: &str) -> Vec<String> {
             if is_code {
                 found.push(String::new());
             }
-        } else if let Some(block) = found.last_mut().filter(|_| is_code) {
+        } else if let Some(block) = found.last_mut().filter(|block| is_code && (!block.starts_with("$ ") || line.starts_with("$ "))) {
             *block += &format!("{}\n", code(line.trim()));
         }
     }
@@ -170,17 +171,9 @@ fn terms() -> Vec<Term> {
 
 /// Each text in both languages: where it stands, the English one, the Indonesian one.
 fn pairs() -> Vec<(String, String, String)> {
-    let mut found = Vec::new();
-    for (file, begins) in TABLES {
-        let text = source_text(file);
-        let (_, table) = text.split_once(begins).expect("its table");
-        let (table, _) = table.split_once("\n}\n").expect("its end");
-        let texts = quoted(table, &['"']);
-        assert!(texts.len() >= 4 && texts.len().is_multiple_of(2), "{file}: {} texts", texts.len());
-        // Names of commands and files stand in backticks.
-        let words = |text: &String| text.split('`').step_by(2).collect::<Vec<_>>().join("…");
-        found.extend(texts.chunks(2).map(|pair| (format!("{file}: {}", pair[1]), words(&pair[1]), words(&pair[0]))));
-    }
+    // Names of commands and files stand in backticks.
+    let words = |text: &str| text.split('`').step_by(2).collect::<Vec<_>>().join("…");
+    let mut found: Vec<_> = tables().into_iter().map(|(file, [id, en])| (format!("{file}: {en}"), words(&en), words(&id))).collect();
     let demo = source_text("src/demo/page/words.js");
     let language = |begins: &str| {
         let (_, table) = demo.split_once(begins).expect("its table");
@@ -195,24 +188,94 @@ fn pairs() -> Vec<(String, String, String)> {
     found
 }
 
-/// Files with a table of texts, one text a line, Indonesian and English, and how the table begins.
-const TABLES: [(&str, &str); 15] = [
-    ("src/screen/text.rs", "\ntexts! {\n"),
-    ("src/backend/http/pay/words.rs", "\nwords! {\n"),
-    ("src/host/setup/ask.rs", "\ntexts! {\n"),
-    ("src/host/finding.rs", "\ntexts! {\n"),
-    ("src/host/setup/edit.rs", "\ntexts! {\n"),
-    ("src/host/setup/write.rs", "\ntexts! {\n"),
-    ("src/host/secret.rs", "\ntexts! {\n"),
-    ("src/host/config/address.rs", "\ntexts! {\n"),
-    ("src/device/config.rs", "\ntexts! {\n"),
-    ("src/relay/config/written.rs", "\ntexts! {\n"),
-    ("src/ctl/found.rs", "\ntexts! {\n"),
-    ("src/ctl/setup/text.rs", "\ntexts! {\n"),
-    ("src/backend/midtrans/doctor.rs", "\ntexts! {\n"),
-    ("src/backend/cli/init/text.rs", "\ntexts! {\n"),
-    ("src/backend/cli/device/bundle.rs", "\ntexts! {\n"),
+/// Each text of a table of texts, one a line: where it stands, in Indonesian and in English.
+fn tables() -> Vec<(String, [String; 2])> {
+    let mut found = Vec::new();
+    for (path, code) in files(&source("src"), "rs") {
+        let begins = if path.ends_with("http/pay/words.rs") { "\nwords! {\n" } else { "\ntexts! {\n" };
+        let Some((_, table)) = code.split_once(begins) else { continue };
+        let (table, _) = table.split_once("\n}\n").expect("its end");
+        let texts = quoted(table, &['"']);
+        let file = path.strip_prefix(source("")).expect("below the source").display().to_string();
+        assert!(texts.len() >= 2 && texts.len().is_multiple_of(2), "{file}: {} texts", texts.len());
+        found.extend(texts.chunks(2).map(|pair| (file.clone(), [pair[0].clone(), pair[1].clone()])));
+    }
+    assert!(found.len() > 800, "{}", found.len());
+    found
+}
+
+/// Words of English sentences that no Indonesian one has. Names of checks, such as `machine`, are none of them.
+const ENGLISH: [&str; 37] = [
+    "the",
+    "is",
+    "are",
+    "was",
+    "were",
+    "be",
+    "not",
+    "and",
+    "of",
+    "for",
+    "by",
+    "has",
+    "have",
+    "it",
+    "its",
+    "with",
+    "at",
+    "no",
+    "or",
+    "from",
+    "this",
+    "that",
+    "which",
+    "whether",
+    "nobody",
+    "nothing",
+    "cannot",
+    "missing",
+    "must",
+    "refused",
+    "money",
+    "customer",
+    "payment",
+    "correct",
+    "look",
+    "says",
+    "differences",
 ];
+
+/// What is in English in a text that should be in Indonesian: texts of our tables, and words of sentences that stand in none. Names and
+/// what is typed stand in backticks or quotes; `others`: words of others.
+pub fn english_in(text: &str, others: &[&str]) -> Vec<String> {
+    let text = others.iter().fold(text.to_owned(), |text, words| text.replace(words, "…"));
+    let tables = tables();
+    let is_indonesian = |part: &str| tables.iter().any(|(_, [id, _])| id.contains(part));
+    let parts = tables.iter().flat_map(|(_, [_, en])| en.split(['{', '}']));
+    // A shorter part may stand in a name.
+    let parts = parts.map(|part| part.trim_matches(|c: char| !c.is_alphanumeric())).filter(|part| part.contains(' ') && part.len() > 8);
+    let mut found: Vec<String> = parts.filter(|part| text.contains(part) && !is_indonesian(part)).map(str::to_owned).collect();
+    let plain = text.split('`').step_by(2).collect::<Vec<_>>().join(" ");
+    let plain = plain.split('"').step_by(2).collect::<Vec<_>>().join(" ");
+    let words = plain.split(|c: char| !c.is_alphanumeric() && !matches!(c, '-' | '_' | '/' | '.'));
+    found.extend(words.map(|word| word.trim_end_matches('.')).filter(|word| ENGLISH.contains(word)).map(str::to_owned));
+    found
+}
+
+#[test]
+fn english_is_seen_in_an_indonesian_text() {
+    for (text, found) in [
+        ("Rp5.000 untuk teh dikembalikan lewat gateway", 0),
+        ("tidak ada pesanan abc", 0),
+        ("periksa `the table`, dan \"the name\"", 0),
+        ("pulihkan cadangan; No such file or directory", 0),
+        ("restore a backup; look at the disk", 4),
+        ("the goods", 1),
+    ] {
+        let seen = english_in(text, &["No such file or directory"]);
+        assert!(if found == 0 { seen.is_empty() } else { !seen.is_empty() }, "{text}: {seen:?}");
+    }
+}
 
 /// What stands between quotes.
 fn quoted(code: &str, quotes: &[char]) -> Vec<String> {

@@ -1,10 +1,11 @@
 //! A machine set up where it runs, and `qrisctl doctor` on it: each thing that can be wrong, found and told with what to do.
 //! Its system is a namespace with directories of its own; systemd is played by a script.
 
+use crate::indonesian::english_in;
 use crate::rig::namespace::Namespace;
 use crate::rig::process::Process;
 use crate::rig::shop::Program;
-use crate::rig::{command, output, source_text, stderr, succeed};
+use crate::rig::{command, output, output_text, source_text, stderr, succeed};
 use crate::setup::Site;
 use qris::order::keys::{SigningKey, jwk_set};
 use serde_json::Value;
@@ -89,6 +90,16 @@ impl Machine {
     fn doctor(&self, more: &[&str]) -> Output {
         let mut doctor = inside(&self.site.root, env!("CARGO_BIN_EXE_qrisctl"));
         output(self.system.command(doctor.arg("doctor").args(more)).current_dir(self.site.shop.path()))
+    }
+
+    /// A technician with an Indonesian locale reads no English.
+    fn speaks_indonesian(&self, more: &[&str]) {
+        let mut doctor = inside(&self.site.root, env!("CARGO_BIN_EXE_qrisctl"));
+        doctor.env("LC_ALL", "id_ID.UTF-8");
+        let told = output(self.system.command(doctor.arg("doctor").args(more)).current_dir(self.site.shop.path()));
+        let text = output_text(&told);
+        let english = english_in(&text, &["No such file or directory", "Connection refused", "not-found"]);
+        assert!(english.is_empty() && text.contains("OK    "), "{english:?} in {text}");
     }
 
     /// Exit status, and the lines as they are told about each thing.
@@ -303,8 +314,10 @@ fn each_ill_of_a_machine_is_named_with_what_to_do() {
             line["said"].as_str().is_some_and(|text| text.contains(said)) && line["to_do"].as_str().is_some_and(|text| text.contains(to_do))
         };
         assert!(status == exit && found.iter().any(|line| fits(&line)), "{harm}: {status}, {found:#?} of {lines:#?}");
+        machine.speaks_indonesian(if ["broker", "backend"].contains(&check) { &[] } else { &["--offline"] });
         machine.sh(heal);
     }
+    machine.speaks_indonesian(&[]);
     // Without a device systemd has nothing to feed, and that is no fault; with one it feeds it.
     let of_watchdog = |lines: &[Value]| {
         let found = lines.iter().find(|line| line["check"] == "watchdog").expect("told");
@@ -474,7 +487,7 @@ fn a_system_that_does_not_run_is_looked_at_as_far_as_it_goes() {
     };
     let (status, lines) = look();
     assert_eq!(status, Some(2), "nothing is set up: {lines:#?}");
-    assert!(ills(&lines, "config").iter().all(|line| line["to_do"] == "sudo qrisctl setup makes it"), "{lines:#?}");
+    assert!(ills(&lines, "config").iter().all(|line| line["to_do"] == "`sudo qrisctl setup` makes it"), "{lines:#?}");
     let done = output(site.setup().args(["--from", &site.enrolment()]).args(site.goods()));
     assert_eq!(done.status.code(), Some(0));
     let (status, lines) = look();

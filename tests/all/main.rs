@@ -50,6 +50,7 @@ mod mqtt_link;
 mod no_broker;
 mod notifications;
 mod official_clients;
+mod one_language;
 mod over_the_counter;
 mod pooler;
 mod ports;

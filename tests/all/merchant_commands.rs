@@ -35,7 +35,7 @@ fn orders_are_listed_filtered_and_shown() {
 
     let list = good(&shop, &["orders"]);
     let rows: Vec<_> = list.lines().collect();
-    assert!(rows[0].starts_with("BEGAN (+07:00)") && rows.len() == 4, "{list}");
+    assert!(rows[0].starts_with("BEGAN (WIB)") && rows.len() == 4, "{list}");
     assert!(rows.iter().all(|row| row.chars().count() <= 140 && *row == row.trim_end()), "{list}");
     for (row, (order_id, what)) in rows[1..].iter().zip([(&pending, "pending"), (&uncertain, "uncertain"), (&failed, "refund due")]) {
         assert!(row.contains(order_id.as_str()) && row.contains(what) && row.contains("Rp5.000") && row.contains(DEVICE), "{row}");
@@ -82,7 +82,7 @@ fn orders_are_listed_filtered_and_shown() {
 
     let one = good(&shop, &["orders", uncertain]);
     for part in [
-        "Western Indonesia Time, +07:00",
+        "(times are WIB, +07:00)",
         "machine      vm-001",
         "paid         Rp5.000 by gopay at ",
         "outcome      uncertain",
@@ -449,7 +449,7 @@ fn each_breakdown_of_a_report_is_balanced_and_agrees_with_the_payments() {
             assert_eq!(report["total"][end]["amount"], amounts.sum::<u64>(), "{end} by {by}");
         }
         let table = good(&shop, &asked);
-        assert!(table.contains("(days of Eastern Indonesia Time, +09:00)"), "{table}");
+        assert!(table.contains("(days of WIT, +09:00)"), "{table}");
         assert!(table.contains("balanced: Rp15.000 paid = the sum of what became of it"), "{table}");
         assert!(table.lines().all(|line| line.chars().count() <= 120), "{table}");
         let csv = records(&shop, &good(&shop, &[&asked[..], &["--csv"]].concat()));
@@ -466,12 +466,9 @@ fn each_breakdown_of_a_report_is_balanced_and_agrees_with_the_payments() {
     let table = good(&shop, &["report", "--by", "scheme", "--date", &first, "--until", &last]);
     assert!(table.contains("GATEWAY FEE") && table.contains("of 2 orders of Rp10.000 is not known"), "{table}");
     // The list and the page of one order tell the same times.
-    assert!(good(&shop, &["orders"]).starts_with("BEGAN (+09:00)"));
+    assert!(good(&shop, &["orders"]).starts_with("BEGAN (WIT)"));
     let one = good(&shop, &["orders", &by_qris]);
-    assert!(
-        one.contains("(times are Eastern Indonesia Time, +09:00)") && one.contains("by qris (issuer dana, acquirer gopay) at "),
-        "{one}"
-    );
+    assert!(one.contains("(times are WIT, +09:00)") && one.contains("by qris (issuer dana, acquirer gopay) at "), "{one}");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Wrong use of every program: `wrong_use.txt` has a row for each. It ends with the right status, and what is told names the
 //! wrong word and its place, and what to do, in words for the person who did it.
 
+use crate::indonesian::english_in;
 use crate::rig::{command, output, source_text, stderr, succeed, tool};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -106,6 +107,38 @@ fn wrong_use_is_told_in_words_for_people() {
         workers.into_iter().flat_map(|worker| worker.join().expect("a worker does not panic")).collect()
     });
     assert!(wrong.is_empty(), "{} of {} rows:\n\n{}", wrong.len(), rows.len(), wrong.join("\n\n"));
+}
+
+/// What the rule of an id, a key or a server's address says comes from the core and from libraries, and stays English.
+const OTHERS: [&str; 6] = [
+    "No such file or directory",
+    "a device id must be 1–64 of A-Za-z0-9_-",
+    "not a JWK Set as `qris-backend keys public` writes it: line 1, column 1 has something else",
+    "must be postgres://USER@HOST[,HOST…]/DATABASE: the user is missing",
+    "not a private Ed25519 JWK (RFC 8037): not a JWK in JSON with kty, crv, kid, x and d",
+    "Is a directory",
+];
+
+#[test]
+fn a_fault_of_a_file_is_told_in_indonesian() {
+    let table = source_text("tests/all/wrong_use.txt");
+    let rows: Vec<_> =
+        table.lines().filter(|row| ["qrisd.toml: ", "relay.toml: ", "backend.toml: "].iter().any(|file| row.starts_with(file))).collect();
+    let place = Place::make();
+    let here = place.0.path().display().to_string();
+    let mut wrong = Vec::new();
+    for row in &rows {
+        place.restore();
+        let what = row.replace("{}", &here);
+        let what = what.split(" | ").next().unwrap_or_default().trim();
+        let told =
+            stderr(&output(place.command(what).env("LC_ALL", "id_ID.UTF-8").env("HOME", place.0.path()).current_dir(place.0.path())));
+        let english = english_in(&told.replace(&here, ""), &OTHERS);
+        if !english.is_empty() {
+            wrong.push(format!("{what}\n{english:?} in {told}"));
+        }
+    }
+    assert!(wrong.is_empty() && rows.len() > 80, "{} of {} rows:\n\n{}", wrong.len(), rows.len(), wrong.join("\n"));
 }
 
 /// People look for `refund` in qrisctl, and for `setup` in qris-backend.

@@ -5,7 +5,7 @@ mod labels;
 mod list;
 
 use super::opening::machines;
-use super::print::{Column, Out, heading, left, row};
+use super::print::{Column, Out, heading_in, left, row};
 use crate::config::Config;
 use crate::machines::accounts::{self, AccountError, is_anothers};
 use crate::machines::devices::{self, Device, Listed};
@@ -117,11 +117,11 @@ const DAY_S: i64 = 24 * 60 * 60;
 const COLUMNS: [Column; 10] = [
     left("MACHINE", 40),
     left("IS", 7),
-    left("SINCE (+07:00)", 19),
+    left("SINCE ({0})", 19),
     left("RELEASE", 14),
     left("FAULTS", 24),
-    left("ADDED (+07:00)", 19),
-    left("REVOKED (+07:00)", 19),
+    left("ADDED ({0})", 19),
+    left("REVOKED ({0})", 19),
     left("KEY OF ITS RELAY", 24),
     left("SHOWS ANOTHER KEY", 24),
     left("CODE GOOD UNTIL", 19),
@@ -179,7 +179,7 @@ pub async fn run(config: &Config, command: Devices) -> Result<(), Failure> {
             };
             let invitation = invite(config, device, &terms, until, replace, draws).await?;
             remark();
-            eprintln!("good until {} (+07:00), for one machine. On it: sudo qrisctl setup --code", until.to_wib());
+            eprintln!("good until {}, for one machine. On it: sudo qrisctl setup --code", until.to_local_named(config.zone));
             if let Some(code) = code {
                 out.text(&code)?;
             }
@@ -206,9 +206,9 @@ pub async fn run(config: &Config, command: Devices) -> Result<(), Failure> {
                     .try_for_each(|(id, until)| out.line(&json!({ "device": id, "code_until": until.to_rfc3339_wib() }).to_string()))?;
                 return readable(&damaged);
             }
-            out.line(&heading(&COLUMNS))?;
+            out.line(&heading_in(&COLUMNS, config.zone))?;
             let fingerprint = |key: &Option<RelayKey>| key.as_ref().map_or("-".into(), RelayKey::fingerprint);
-            let time = |at: Option<Wall>| at.map_or("-".into(), Wall::to_wib);
+            let time = |at: Option<Wall>| at.map_or("-".into(), |at| at.to_local(config.zone));
             let none = || "-".to_owned();
             for (code, noted, device) in &known {
                 let [relay_key, other_key] = [&device.relay_key, &device.other_key].map(fingerprint);
@@ -221,7 +221,7 @@ pub async fn run(config: &Config, command: Devices) -> Result<(), Failure> {
                     time(noted.as_ref().map(|noted| noted.since)),
                     facts.map_or_else(none, |facts| facts.version.to_string()),
                     faults.filter(|faults| !faults.is_empty()).unwrap_or_else(none),
-                    device.added.to_wib(),
+                    device.added.to_local(config.zone),
                     time(device.revoked),
                     relay_key,
                     other_key,
@@ -230,7 +230,7 @@ pub async fn run(config: &Config, command: Devices) -> Result<(), Failure> {
                 out.line(&row(&COLUMNS, &cells))?;
             }
             for (id, until) in codes {
-                let cells = [id.to_string()].into_iter().chain((2..COLUMNS.len()).map(|_| none())).chain([until.to_wib()]);
+                let cells = [id.to_string()].into_iter().chain((2..COLUMNS.len()).map(|_| none())).chain([until.to_local(config.zone)]);
                 out.line(&row(&COLUMNS, &cells.collect::<Vec<_>>()))?;
             }
             readable(&damaged)

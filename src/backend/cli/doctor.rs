@@ -1,6 +1,7 @@
 //! `qris-backend doctor`: whether everything works that selling needs, each with what to do about it.
 
 pub mod network;
+mod text;
 
 use super::print::Out;
 use crate::config::Config;
@@ -24,13 +25,14 @@ use qris_host::{Failure, clock, disk, tls};
 use std::io::ErrorKind;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
+use text::{fill, texts};
 
 /// How.
 #[derive(Debug, Args)]
 pub struct Doctor {
     /// One JSON object a line
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
     /// Make a charge at the gateway, read all of it, and cancel it: for GoPay and QRIS, or for a counter (alfamart, indomaret). Nobody
     /// pays. Do this before the first customer
     #[arg(long, value_name = "HOW", num_args = 0..=1, require_equals = true, value_parser = way_to_pay)]
@@ -47,19 +49,16 @@ fn way_to_pay(word: &str) -> Result<Payment, String> {
 /// counts as no room.
 const ROOM: [u64; 2] = [1 << 30, 64 << 20];
 
-/// The hint for a file that this user may not read.
-const AS_THE_SERVICE: &str = "run this as the user of the service; if the file is not that user's, give it to the user: chown";
-
 /// Runs the command.
 pub async fn run(config: &Config, source: &Source, wanted: Doctor) -> Result<(), Failure> {
     tls::install_provider();
-    let mut findings = vec![Finding::ok(CONFIG, format!("{} is well formed", source.path().display()))];
+    let mut findings = vec![Finding::ok(CONFIG, fill(texts().well_formed, &[&source.path().display()]))];
     findings.extend(root(config));
     findings.extend(keys(config));
     findings.extend(books(config, wanted.charge.is_some()).await);
     findings.extend(machines(config).await);
     findings.push(alerts(config));
-    findings.extend(config.remark().map(|why| Finding::warn("contact", why, "set it: a telephone number becomes a button")));
+    findings.extend(config.remark().map(|why| Finding::warn("contact", why, texts().contact_do)));
     findings.extend(network::check(config, source, wanted.charge.map(Option::unwrap_or_default)).await);
     let mut out = Out::default();
     finding::end(&findings, wanted.json, |line| out.line(line))
@@ -68,8 +67,7 @@ pub async fn run(config: &Config, source: &Source, wanted: Doctor) -> Result<(),
 /// Root may read every file, also one that the service may not.
 fn root(config: &Config) -> Option<Finding> {
     let owner = config.signing_key_file.parent()?.metadata().ok()?.uid();
-    let said = "root runs this, so it does not see whether the service may read its files";
-    (is_root() && owner != 0).then(|| Finding::warn("user", said, "runuser -u qris-backend -- qris-backend doctor"))
+    (is_root() && owner != 0).then(|| Finding::warn("user", texts().as_root, "runuser -u qris-backend -- qris-backend doctor"))
 }
 
 /// The files that hold secrets, and the content of the signing key's file.
@@ -78,16 +76,16 @@ fn keys(config: &Config) -> Vec<Finding> {
         vec![secret(config.gateway.secret().title, config.gateway.secret().path), secret("signing key", &config.signing_key_file)];
     findings.extend(config.mqtt_password_file.iter().map(|path| secret("mqtt password", path)));
     let webhook_secret = config.tellers.as_ref().and_then(|tellers| tellers.webhook_secret_file.as_ref());
-    findings.extend(webhook_secret.map(|path| secret("webhook's", path)));
+    findings.extend(webhook_secret.map(|path| secret("webhook key", path)));
     findings.push(match Ring::read(&config.signing_key_file) {
         Ok(ring) => {
             let keys = ring.into_keys();
-            Finding::ok("receipts", format!("signed with {}, one of {} keys", keys[0].kid(), keys.len()))
+            Finding::ok("receipts", fill(texts().signed_with, &[keys[0].kid(), &keys.len()]))
         }
         Err(error) => {
             let to_do = match &error {
-                RingError::Io { source, .. } if source.kind() == ErrorKind::PermissionDenied => AS_THE_SERVICE,
-                _ => "make a key with `qris-backend keys new`, or correct receipts.signing_key_file",
+                RingError::Io { source, .. } if source.kind() == ErrorKind::PermissionDenied => texts().as_the_service,
+                _ => texts().make_a_key,
             };
             Finding::bad("receipts", error.to_string(), to_do)
         }
@@ -101,14 +99,14 @@ fn secret(check: &'static str, path: &Path) -> Finding {
     let mode = match std::fs::metadata(path) {
         Ok(metadata) => metadata.permissions().mode() & 0o777,
         // A name without a slash is a credential of the service manager, which guards it.
-        Err(_) if path.components().count() == 1 => return Finding::ok(check, format!("{shown} is a credential of the service")),
-        Err(error) => return Finding::bad(check, format!("{shown}: {error}"), "correct the path, or the rights of its directories"),
+        Err(_) if path.components().count() == 1 => return Finding::ok(check, fill(texts().credential, &[&shown])),
+        Err(error) => return Finding::bad(check, format!("{shown}: {error}"), texts().correct_path),
     };
-    let said = format!("{shown} has mode {mode:04o}");
+    let said = fill(texts().mode, &[&shown, &format_args!("{mode:04o}")]);
     if mode & 0o007 != 0 {
-        Finding::bad(check, format!("{said}: everybody on this computer may use it"), format!("chmod 600 {shown}"))
+        Finding::bad(check, fill(texts().open_to_all, &[&said]), format!("chmod 600 {shown}"))
     } else if mode & 0o020 != 0 {
-        Finding::warn(check, format!("{said}: its group may write it"), format!("chmod g-w {shown}"))
+        Finding::warn(check, fill(texts().open_to_group, &[&said]), format!("chmod g-w {shown}"))
     } else {
         Finding::ok(check, said)
     }
@@ -143,7 +141,7 @@ async fn books(config: &Config, tries: bool) -> Vec<Finding> {
             findings.extend(right_keys(&store, config).await);
             findings.push(writable(&store, file, "INSERT INTO history (order_id, at_ms, event) VALUES ('doctor', 0, '')").await);
         }
-        Err(error) => findings.push(Finding::bad("database", error.to_string(), "`serve` makes one; run this as the user of the service")),
+        Err(error) => findings.push(Finding::bad("database", error.to_string(), texts().serve_makes_one)),
     }
     findings
 }
@@ -159,18 +157,15 @@ fn file_of(config: &Config) -> Option<&Path> {
 /// Whether each connection to a server has a session of its own.
 async fn sessions(server: &Server) -> Finding {
     match server.prove_sessions().await {
-        Ok(()) => Finding::ok("database", "what one connection tells is heard by another one"),
-        Err(error) => Finding::bad("database", error.to_string(), "look at the server, at store.url and at what is between them"),
+        Ok(()) => Finding::ok("database", texts().sessions),
+        Err(error) => Finding::bad("database", error.to_string(), texts().sessions_do),
     }
 }
 
 /// While commits wait for a standby that is away, nothing is written. The error of a writer names only the lock.
 async fn stuck(server: &Server) -> Option<Finding> {
     // If it cannot be asked, the other checks tell.
-    let said = "commits wait for a synchronous standby that does not answer: nothing can be sold";
-    let to_do = "start that standby. If it stays away, take it out of synchronous_standby_names of the server that is written to, and \
-        reload that one";
-    server.waits_for_a_standby().await.ok()?.then(|| Finding::bad("database", said, to_do))
+    server.waits_for_a_standby().await.ok()?.then(|| Finding::bad("database", texts().stuck, texts().stuck_do))
 }
 
 /// What each server of a cluster is. Of a primary of before a fail-over, what it has alone.
@@ -181,22 +176,19 @@ async fn servers(server: &Server) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (at, Looked { name, said }) in looked.iter().enumerate() {
         findings.push(match said {
-            Ok(_) if primary.is_some_and(|(place, _)| place == at) => Finding::ok(CHECK, format!("{name} is the primary")),
-            Ok(Reached { role: Role::Standby, .. }) => Finding::ok(CHECK, format!("{name} is a standby")),
+            Ok(_) if primary.is_some_and(|(place, _)| place == at) => Finding::ok(CHECK, fill(texts().is_primary, &[name])),
+            Ok(Reached { role: Role::Standby, .. }) => Finding::ok(CHECK, fill(texts().is_standby, &[name])),
             Ok(old) if old.role.is_overtaken(server.newest()) => {
                 let what = match primary {
                     Some((_, primary)) => overtaken::alone(old, primary)
                         .await
                         .map_or_else(|why| overtaken::unread(&why.to_string()), |alone| alone.said(usize::MAX)),
-                    None => "there is no other one to compare it with".into(),
+                    None => texts().none_to_compare.into(),
                 };
-                let to_do = "stop it, and run `reconcile --order ORDER` for each order. Then make it a standby (pg_rewind, or a new copy)";
-                Finding::bad(CHECK, format!("{name} is the primary of before a fail-over: {what}"), to_do)
+                Finding::bad(CHECK, fill(texts().overtaken, &[name, &what]), texts().overtaken_do)
             }
-            Ok(Reached { role: Role::Primary { .. }, .. }) => {
-                Finding::bad(CHECK, format!("{name} is read only"), "let it be written to, or promote another one")
-            }
-            Err(why) => Finding::warn(CHECK, format!("{name} does not answer: {why}"), "look at that server, and at the network"),
+            Ok(Reached { role: Role::Primary { .. }, .. }) => Finding::bad(CHECK, fill(texts().read_only, &[name]), texts().read_only_do),
+            Err(why) => Finding::warn(CHECK, fill(texts().no_server, &[name, why]), texts().no_server_do),
         });
     }
     findings
@@ -210,16 +202,14 @@ async fn right_keys(store: &Store, config: &Config) -> Option<Finding> {
     if ours.iter().any(|key| *key.kid() == wanted) {
         return None;
     }
-    let said = format!("the newest order is for the key {wanted}, which is not in {}", config.signing_key_file.display());
-    let to_do =
-        "all servers of one database need the same file of keys: copy it from the other one. Machines take no receipt of another key";
-    Some(Finding::bad("keys", said, to_do))
+    let said = fill(texts().other_key, &[&wanted, &config.signing_key_file.display()]);
+    Some(Finding::bad("keys", said, texts().other_key_do))
 }
 
 /// Each transaction asks for the time of the server, and `serve` goes by it.
 fn clock(store: &Store) -> Finding {
     let own = clock::now().wall;
-    Finding::of_clock(store.now(own), "the database's clock", own, own)
+    Finding::of_clock(store.now(own), texts().its_clock, own, own)
 }
 
 /// What is answered may not be at a standby yet.
@@ -230,8 +220,7 @@ async fn standby(store: &Store, server: &Server) -> Option<Finding> {
     let asked = store.read(|tx| tx.rows("SELECT 1 WHERE current_setting('synchronous_standby_names') = ''", &[]));
     // If it cannot be read, the other checks tell.
     let rows = asked.await.ok()?;
-    let said = "the server waits for no standby: a fail-over may lose the last moments";
-    (!rows.is_empty()).then(|| Finding::warn("database", said, "set synchronous_standby_names of the server"))
+    (!rows.is_empty()).then(|| Finding::warn("database", texts().no_standby, texts().no_standby_do))
 }
 
 /// How many more connections the server takes. Without a free place no command works, and a `serve` that has lost its connections
@@ -245,12 +234,11 @@ async fn places(store: &Store) -> Option<Finding> {
     let asked = store.read(|tx| tx.rows(FREE, &[])?.first().map(|row| row.int("free")).transpose());
     // If it cannot be read, the other checks tell.
     let free = usize::try_from(asked.await.ok()??).unwrap_or(0);
-    let said = format!("the server has {free} free places for connections");
+    let said = fill(texts().places, &[&free]);
     if free >= CONNECTIONS {
         return Some(Finding::ok("database", said));
     }
-    let to_do = format!("a `serve` takes {CONNECTIONS}: set max_connections of the server higher, or end what holds the others");
-    Some(Finding::warn("database", said, to_do))
+    Some(Finding::warn("database", said, fill(texts().places_do, &[&CONNECTIONS])))
 }
 
 /// The machines: the same checks, and which machines are let in.
@@ -267,11 +255,7 @@ async fn machines(config: &Config) -> Vec<Finding> {
             findings.extend(looked.into_iter().filter(|finding| finding.level == Level::Bad));
             findings.push(let_in(&store).await);
         }
-        Err(error) => findings.push(Finding::bad(
-            "machines",
-            error.to_string(),
-            "`device add ID` makes one, and lets a machine in; run this as the user of the service",
-        )),
+        Err(error) => findings.push(Finding::bad("machines", error.to_string(), texts().no_machines_do)),
     }
     findings
 }
@@ -281,30 +265,30 @@ fn room(path: &Path) -> Finding {
     let directory = path.parent().unwrap_or(Path::new("/"));
     match disk::free_bytes(directory) {
         Ok(free) => {
-            let said = format!("{} MB free for {}", free >> 20, path.display());
-            Finding::of_room(CHECK, free, ROOM, said, "make room: nothing is sold when the books cannot be written")
+            let said = fill(texts().room, &[&(free >> 20), &path.display()]);
+            Finding::of_room(CHECK, free, ROOM, said, texts().room_do)
         }
-        Err(error) => Finding::bad(CHECK, format!("{}: {error}", directory.display()), "make the directory, owned by the service's user"),
+        Err(error) => Finding::bad(CHECK, format!("{}: {error}", directory.display()), texts().directory_do),
     }
 }
 
 /// Damaged databases beside this one.
 fn set_aside(path: &Path) -> Option<Finding> {
     let (count, newest) = disk::set_aside(path)?;
-    let said = format!("{count} damaged databases were set aside, the last as {newest}");
-    Some(Finding::warn("database", said, "keep it until the damage is understood, look at the disk, then move it away"))
+    let said = fill(texts().set_aside, &[&count, &newest]);
+    Some(Finding::warn("database", said, texts().set_aside_do))
 }
 
 async fn whole(store: &Store) -> Finding {
     let checked =
         store.read(|tx| tx.rows("PRAGMA quick_check(1)", &[])?.first().map(|row| row.text("quick_check").map(String::from)).transpose());
     let said = match checked.await {
-        Ok(Some(said)) if said == "ok" => return Finding::ok("database", "every page is whole"),
-        Ok(Some(said)) => format!("damaged: {said}"),
-        Ok(None) => "the check said nothing".into(),
+        Ok(Some(said)) if said == "ok" => return Finding::ok("database", texts().whole),
+        Ok(Some(said)) => fill(texts().damaged, &[&said]),
+        Ok(None) => texts().said_nothing.into(),
         Err(error) => error.to_string(),
     };
-    Finding::bad("database", said, "restore a backup; look at the disk")
+    Finding::bad("database", said, texts().whole_do)
 }
 
 /// Books that are older than they were, new where there were some, or not those that `serve` has open.
@@ -312,13 +296,13 @@ async fn behind(store: &Store, path: &Path) -> Option<Finding> {
     let had = Mark::beside(path);
     let has = store.read(|tx| Row::number(&tx.rows(ENTRIES, &[])?)).await;
     let Behind { has, had, .. } = Behind::found(path, has.unwrap_or(had), had)?;
-    let said = format!("they have {has} entries, and had {had} once: an older copy, or a file of them was removed");
-    Some(Finding::bad("database", said, "stop `serve`; put the newest copy in place with `restore`, and look at what it lists"))
+    let said = fill(texts().behind, &[&has, &had]);
+    Some(Finding::bad("database", said, texts().behind_do))
 }
 
 /// Orders whose rows are damaged although their pages are not: SQLite does not see a flipped bit inside a value.
 async fn readable(store: &Store) -> Option<Finding> {
-    let to_do = "look for them in the gateway's dashboard; look at the disk, and restore a backup";
+    let to_do = texts().unreadable_do;
     let (mut damaged, mut behind) = (Vec::new(), Some(String::new()));
     while let Some(from) = behind {
         let read = store.read(move |tx| ledger::damaged(tx, &from)).await;
@@ -330,7 +314,7 @@ async fn readable(store: &Store) -> Option<Finding> {
             }
         }
     }
-    (!damaged.is_empty()).then(|| Finding::bad("database", format!("damaged orders: {}", damaged.join(", ")), to_do))
+    (!damaged.is_empty()).then(|| Finding::bad("database", fill(texts().unreadable, &[&damaged.join(", ")]), to_do))
 }
 
 /// The newest charges failed for one reason: nothing is sold. Or there was none yet, and none is tried.
@@ -340,8 +324,7 @@ async fn charges(store: &Store, tries: bool) -> Option<Finding> {
     // That the books cannot be read, others tell.
     let page = store.read(move |tx| ledger::page(tx, &all, &Cursor::at(all.until))).await.ok()?;
     if page.orders.is_empty() && !tries {
-        let to_do = "run `qris-backend doctor --charge` before the first customer comes: it makes a charge of Rp1.000, and cancels it";
-        return Some(Finding::warn(CHECK, "there was none yet", to_do));
+        return Some(Finding::warn(CHECK, texts().no_charge, texts().no_charge_do));
     }
     let mut failed = Vec::new();
     for end in page.orders.iter().filter_map(|stored| stored.order.charge_end()) {
@@ -351,8 +334,8 @@ async fn charges(store: &Store, tries: bool) -> Option<Finding> {
         }
     }
     let newest = failed.first().filter(|_| failed.len() >= CHARGES_FAIL as usize)?;
-    let said = format!("the last {} charges failed: {}", failed.len(), newest.why);
-    Some(Finding::bad(CHECK, said, "nothing can be sold: correct the Server Key, the account at the gateway, or [midtrans]"))
+    let said = fill(texts().charges_fail, &[&failed.len(), &newest.why]);
+    Some(Finding::bad(CHECK, said, texts().charges_fail_do))
 }
 
 /// Writes, and takes the write back.
@@ -364,35 +347,30 @@ async fn writable(store: &Store, path: Option<&Path>, sql: &'static str) -> Find
     if let Err(error) = tried.await
         && !matches!(error, BooksError::Unknown)
     {
-        return Finding::bad(
-            "database",
-            format!("cannot be written: {error}"),
-            "look at its owner, at its disk, and at the program that uses it",
-        );
+        return Finding::bad("database", fill(texts().not_writable, &[&error]), texts().not_writable_do);
     }
     let owner = |path: &Path| std::fs::metadata(path).map(|metadata| metadata.uid()).ok();
     // The directory of a process in /proc belongs to the user that it runs as.
     if path.is_none_or(|path| owner(path) == owner(Path::new("/proc/self"))) {
-        return Finding::ok("database", "can be written");
+        return Finding::ok("database", texts().writable);
     }
-    let said = "can be written, but belongs to another user than the one who runs this command";
-    Finding::warn("database", said, "run commands as the user of the service")
+    Finding::warn("database", texts().other_owner, texts().other_owner_do)
 }
 
 async fn let_in(store: &Store) -> Finding {
     match store.read(devices::list).await {
-        Err(error) => Finding::bad("machines", error.to_string(), "restore a backup"),
+        Err(error) => Finding::bad("machines", error.to_string(), texts().restore),
         Ok(devices::Listed { damaged, .. }) if !damaged.is_empty() => {
-            let said = format!("damaged entries of machines, which are not let in: {}", damaged.join(", "));
-            Finding::bad("machines", said, "`qris-backend device add ID --replace` gives a machine a new token; look at the disk")
+            let said = fill(texts().damaged_machines, &[&damaged.join(", ")]);
+            Finding::bad("machines", said, texts().damaged_machines_do)
         }
         Ok(devices::Listed { machines: list, .. }) => {
             let revoked = list.iter().filter(|device| device.revoked.is_some()).count();
-            let said = format!("{} are let in, {revoked} are revoked", list.len() - revoked);
+            let said = fill(texts().let_in, &[&(list.len() - revoked), &revoked]);
             if list.len() > revoked {
                 return Finding::ok("machines", said);
             }
-            Finding::warn("machines", said, "`qris-backend device add ID` lets one in")
+            Finding::warn("machines", said, texts().let_in_do)
         }
     }
 }
@@ -401,17 +379,16 @@ async fn let_in(store: &Store) -> Finding {
 fn alerts(config: &Config) -> Finding {
     const CHECK: &str = "alerts";
     let Some(tellers) = &config.tellers else {
-        let to_do = "set alerts.command or alerts.webhook_url, or look at `orders --attention` every day";
-        return Finding::warn(CHECK, "nobody is alerted: there is no [alerts]", to_do);
+        return Finding::warn(CHECK, texts().no_alerts, texts().no_alerts_do);
     };
     let Some(program) = tellers.command.as_ref().map(|command| &command[0]) else {
-        return Finding::ok(CHECK, "each is posted to the webhook");
+        return Finding::ok(CHECK, texts().by_webhook);
     };
     match std::fs::metadata(program) {
-        Err(error) => Finding::bad(CHECK, format!("{program}: {error}"), "correct alerts.command"),
+        Err(error) => Finding::bad(CHECK, format!("{program}: {error}"), texts().correct_command),
         Ok(metadata) if !metadata.is_file() || metadata.permissions().mode() & 0o111 == 0 => {
-            Finding::bad(CHECK, format!("{program} cannot be executed"), format!("chmod +x {program}"))
+            Finding::bad(CHECK, fill(texts().no_program, &[program]), format!("chmod +x {program}"))
         }
-        Ok(_) => Finding::ok(CHECK, format!("{program} is run for each alert")),
+        Ok(_) => Finding::ok(CHECK, fill(texts().by_program, &[program])),
     }
 }

@@ -17,6 +17,7 @@ mod reconcile;
 mod refund;
 mod report;
 mod restore;
+mod text;
 mod time;
 
 pub use examples::EXAMPLES;
@@ -24,6 +25,7 @@ pub use examples::EXAMPLES;
 use super::config::Config;
 use clap::{Parser, Subcommand};
 use qris_host::config::Source;
+use qris_host::speech::{self, Language};
 use qris_host::{Failure, clock};
 use std::path::PathBuf;
 
@@ -37,9 +39,21 @@ pub struct BackendArguments {
     /// Read the configuration, say what is wrong with it, and end
     #[arg(long, global = true, display_order = 901)]
     pub check: bool,
+    /// The language of what a person reads; by default that of your locale (LANG=id_ID.UTF-8), else English
+    #[arg(long, global = true, display_order = 902, value_name = "LANGUAGE")]
+    pub speak: Option<Language>,
     /// What to do
     #[command(subcommand)]
     pub command: Option<Command>,
+}
+
+impl BackendArguments {
+    /// Chooses the language for a person who reads what this prints. Programs read English: objects, CSV and what stands beside them.
+    pub fn speak(&self) {
+        if self.command.as_ref().map_or(self.check, Command::is_for_a_person) {
+            speech::speak(self.speak);
+        }
+    }
 }
 
 /// What to do.
@@ -79,6 +93,31 @@ pub enum Command {
     Archive(archive::Archive),
     /// Check everything that selling needs
     Doctor(doctor::Doctor),
+}
+
+/// The commands that speak English only. `init` chooses by itself, and has `device add` speak as it does.
+pub const ENGLISH: [&str; 7] = ["archive", "backup", "copy", "device", "keys", "restore", "serve"];
+
+impl Command {
+    const fn is_for_a_person(&self) -> bool {
+        match self {
+            Self::Orders(wanted) => wanted.is_for_a_person(),
+            Self::Refund(wanted) => !wanted.json,
+            Self::Given(wanted) => !wanted.json,
+            Self::Seen(wanted) => !wanted.json,
+            Self::Report(wanted) => wanted.is_for_a_person(),
+            Self::Reconcile(wanted) => !wanted.json,
+            Self::Doctor(wanted) => !wanted.json,
+            Self::Serve
+            | Self::Init(_)
+            | Self::Keys(_)
+            | Self::Device(_)
+            | Self::Backup(_)
+            | Self::Restore(_)
+            | Self::Copy(_)
+            | Self::Archive(_) => false,
+        }
+    }
 }
 
 /// Runs a command other than `serve`.

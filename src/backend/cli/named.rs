@@ -1,6 +1,7 @@
 //! The order that a person names on the command line.
 
 use super::opening::books;
+use super::text::{fill, texts};
 use crate::config::Config;
 use crate::keeping::archive;
 use crate::sale::books::{self as ledger, ALIKE_MAX, BEGINNING_MIN, Beginning, BooksError};
@@ -30,15 +31,20 @@ pub(super) async fn named(config: &Config, beginning: &Beginning, file: Option<&
     match (found.pop(), found.is_empty()) {
         (Some(id), true) => Ok(id),
         (Some(_), false) => {
-            let count = if lines.len() == ALIKE_MAX { format!("{ALIKE_MAX} orders or more") } else { format!("{} orders", lines.len()) };
-            let mut told = format!("{count} begin with {beginning}: type more letters");
+            let form = if lines.len() == ALIKE_MAX { texts().alike_or_more } else { texts().alike };
+            let mut told = fill(form, &[&lines.len(), beginning]);
             lines.iter().for_each(|line| write!(told, "\n  {line}").expect("a string takes all"));
             Err(Failure::failed(told))
         }
         (None, _) => {
-            let place = file.map(|file| format!(" in {}", file.display())).unwrap_or_default();
-            let told = if beginning.is_short() { format!("; a beginning has {BEGINNING_MIN} letters or more") } else { String::new() };
-            Err(Failure::failed(format!("there is no order {beginning}{place}{told}")))
+            let mut told = match file {
+                Some(file) => fill(texts().no_order_there, &[beginning, &file.display()]),
+                None => fill(texts().no_order, &[beginning]),
+            };
+            if beginning.is_short() {
+                told += &fill(texts().short_beginning, &[&BEGINNING_MIN]);
+            }
+            Err(Failure::failed(told))
         }
     }
 }
@@ -47,10 +53,10 @@ pub(super) async fn named(config: &Config, beginning: &Beginning, file: Option<&
 fn line(tx: &mut dyn Tx, id: &OrderId, zone: Zone) -> Result<String, BooksError> {
     let order = match ledger::load(tx, id) {
         Ok(Some(stored)) => stored.order,
-        Ok(None) => return Ok(format!("{id}, archived")),
-        Err(error) if error.is_damage() => return Ok(format!("{id}, which cannot be read")),
+        Ok(None) => return Ok(fill(texts().alike_archived, &[id])),
+        Err(error) if error.is_damage() => return Ok(fill(texts().alike_damaged, &[id])),
         Err(error) => return Err(error),
     };
-    let (amount, began) = (order.sale.purchase.amount, order.created_at.to_local(zone));
-    Ok(format!("{id}, {amount}, {} at {}, {began}", wording::goods(&order), wording::place(&order)))
+    let (amount, began) = (order.sale.purchase.amount, order.created_at.to_local_named(zone));
+    Ok(fill(texts().alike_line, &[id, &amount, &wording::goods(&order), &wording::place(&order), &began]))
 }

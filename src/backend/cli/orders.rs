@@ -4,7 +4,8 @@ mod csv;
 
 use super::named::named;
 use super::opening::books;
-use super::print::{Column, Out, Separator, counted, heading, left, plain, right, row};
+use super::print::{Column, Out, Separator, heading_in, left, plain, right, row};
+use super::text::{self, fill, texts};
 use super::time::{Day, When, day_or_month, when};
 use crate::config::Config;
 use crate::keeping::archive;
@@ -93,25 +94,21 @@ fn status(text: &str) -> Result<Status, String> {
 /// Up to so many orders that are left out are counted.
 const LEFT_OUT_MAX: u64 = 10_000;
 
-/// They are 136 wide, and 12 more in a list of what is owed.
-fn columns(zone: Zone, owed: bool) -> Vec<Column> {
-    let began = match zone {
-        Zone::Wib => "BEGAN (+07:00)",
-        Zone::Wita => "BEGAN (+08:00)",
-        Zone::Wit => "BEGAN (+09:00)",
-    };
+/// They are 136 wide, and at least 12 more in a list of what is owed.
+fn columns(owed: bool) -> Vec<Column> {
+    let texts = texts();
     let mut columns = vec![
-        left(began, 16),
-        left("ORDER", 20),
-        left("MACHINE", 18),
-        left("ITEM", 18),
-        right("PRICE", 10),
-        left("STATUS", 10),
-        left("OUTCOME", 11),
-        left("NOTE", 0),
+        left(texts.began_column, 16),
+        left(texts.order_column, 20),
+        left(texts.machine_column, 18),
+        left(texts.item_column, 18),
+        right(texts.price_column, 10),
+        left(texts.status_column, 10),
+        left(texts.outcome_column, 11),
+        left(texts.note_column, 0),
     ];
     if owed {
-        columns.insert(NOTE, left("REFUND BY", 10));
+        columns.insert(NOTE, left(texts.refund_by_column, texts.refund_by_column.chars().count().max(10)));
     }
     columns
 }
@@ -129,6 +126,11 @@ pub async fn run(config: &Config, wanted: Orders) -> Result<(), Failure> {
 }
 
 impl Orders {
+    /// Programs read objects and CSV.
+    pub(super) const fn is_for_a_person(&self) -> bool {
+        !self.json && !self.csv
+    }
+
     /// From when, and until when; the end is not a part of it.
     fn span(&self, zone: Zone) -> (Wall, Wall) {
         match self.date {
@@ -145,7 +147,7 @@ async fn list(config: &Config, asked: Orders) -> Result<(), Failure> {
     let store = books(config)?;
     let ((from, until), zone) = (asked.span(config.zone), config.zone);
     let owed = asked.refund_due || asked.attention.is_some();
-    let columns = columns(zone, owed);
+    let columns = columns(owed);
     let wanted = Wanted { device: asked.device, from, until, refund_due: asked.refund_due, attention: asked.attention.is_some() };
     let fits = |order: &Order| {
         let listed = order.attention();
@@ -157,7 +159,7 @@ async fn list(config: &Config, asked: Orders) -> Result<(), Failure> {
     let limit = if asked.limit == 0 { u64::MAX } else { asked.limit };
     let mut out = Out::default();
     if !asked.json {
-        out.line(&heading(&columns))?;
+        out.line(&heading_in(&columns, zone))?;
     }
     let (mut behind, mut shown, mut fit, mut damaged, mut stopped) = (Cursor::at(until), 0, 0_u64, Vec::new(), false);
     let mut owed_in_all = 0;
@@ -198,18 +200,20 @@ async fn list(config: &Config, asked: Orders) -> Result<(), Failure> {
         fit = found.saturating_sub(damaged.len() as u64);
     }
     if asked.refund_due && !asked.json {
-        out.line(&format!("{}, {}", counted(shown, "order"), total(owed_in_all)))?;
+        out.line(&format!("{}, {}", text::orders(shown), total(owed_in_all)))?;
     }
     let left_out = fit.saturating_sub(shown);
     if out.is_closed() {
         // Nobody reads the list.
     } else if stopped && !by_columns {
         // Whether they fit stands in their bodies, and to read all of those takes long.
-        eprintln!("more orders may be left out: --limit 0 looks at all");
+        eprintln!("{}", texts().perhaps_more);
     } else if left_out > LEFT_OUT_MAX {
-        eprintln!("more than 10,000 older orders left out: --limit 0 lists all");
+        eprintln!("{}", texts().very_many_older);
+    } else if left_out == 1 {
+        eprintln!("{}", fill(texts().one_older, &[&fit]));
     } else if left_out > 0 {
-        eprintln!("{} left out: --limit 0 lists all {fit}", counted(left_out, "older order"));
+        eprintln!("{}", fill(texts().many_older, &[&left_out, &fit]));
     }
     readable(&damaged)
 }
@@ -219,11 +223,7 @@ fn readable(damaged: &[String]) -> Result<(), Failure> {
     if damaged.is_empty() {
         return Ok(());
     }
-    let told = format!("cannot be read, their rows are damaged: {}", damaged.join(", "));
-    Err(Failure::failed(format!(
-        "{} {told}\n  look for them in the gateway's dashboard, look at the disk, and restore a backup",
-        counted(damaged.len() as u64, "order")
-    )))
+    Err(Failure::failed(fill(texts().damaged, &[&text::orders(damaged.len() as u64), &damaged.join(", ")])))
 }
 
 /// An order in one line of the table.
@@ -250,26 +250,27 @@ fn cells(order: &Order, zone: Zone, owed: bool) -> Vec<String> {
 pub fn note(order: &Order) -> String {
     // The first word says already that a refund is due.
     let why: Vec<_> = order.attention().into_iter().filter(|why| *why != Attention::RefundDue).map(Attention::as_str).collect();
+    let due = Some(texts().refund_due);
     let money = match view::refund(order) {
-        Some(Refund::Due) if !why.is_empty() => Some("due"),
-        Some(Refund::ByHand) if !why.is_empty() => Some("by hand"),
+        Some(Refund::Due) if !why.is_empty() => Some(texts().due),
+        Some(Refund::ByHand) if !why.is_empty() => Some(texts().by_hand),
         Some(Refund::Done) if matches!(order.repayment(), Some(Repayment::Done { bank: Some(AtBank::Requested), .. })) => {
-            Some("refund asked")
+            Some(texts().refund_asked)
         }
         refund => refund.map(refund_told),
     };
-    let reason = order.delivery().filter(|_| money == Some("refund due")).and_then(|told| told.reason);
+    let reason = order.delivery().filter(|_| why.is_empty() && money == due).and_then(|told| told.reason);
     let money = money.map(|money| reason.map_or_else(|| money.into(), |reason| format!("{money} ({reason})")));
     money.into_iter().chain(why.into_iter().map(Into::into)).collect::<Vec<String>>().join(", ")
 }
 
 fn refund_told(refund: Refund) -> &'static str {
     match refund {
-        Refund::Due => "refund due",
-        Refund::Done => "refunded",
-        Refund::ByHand => "refunded by hand",
-        Refund::Given => "given",
-        Refund::Other(_) => "settled otherwise",
+        Refund::Due => texts().refund_due,
+        Refund::Done => texts().refunded,
+        Refund::ByHand => texts().refunded_by_hand,
+        Refund::Given => texts().given,
+        Refund::Other(_) => texts().otherwise,
     }
 }
 
@@ -288,7 +289,7 @@ async fn show(config: &Config, wanted: &Beginning, file: Option<PathBuf>, as_jso
         }
     };
     let Some((attempts, history, stored)) = found else {
-        return Err(Failure::failed(gone(config, &id).await?.unwrap_or_else(|| format!("there is no order {id}"))));
+        return Err(Failure::failed(gone(config, &id).await?.unwrap_or_else(|| fill(texts().no_order, &[&id]))));
     };
     let mut out = Out::default();
     if as_json {
@@ -297,13 +298,15 @@ async fn show(config: &Config, wanted: &Beginning, file: Option<PathBuf>, as_jso
         return out.line(&whole.to_string());
     }
     let zone = config.zone;
-    out.line(&format!("order {id} (times are {})", zone.words()))?;
+    out.line(&fill(texts().order_title, &[&id, &zone.words()]))?;
+    let mut facts = facts(&stored, &attempts, zone);
     // Midtrans' simulator asks for it.
-    let picture = picture(&stored, config).map(|url| ("picture", url.to_owned()));
-    for (name, value) in facts(&stored, &attempts, zone).into_iter().chain(picture) {
-        out.line(&format!("  {name:<12} {}", plain(&value, usize::MAX)))?;
+    facts.extend(picture(&stored, config).map(|url| (texts().picture, url.to_owned())));
+    let width = facts.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0).max(12);
+    for (name, value) in facts {
+        out.line(&format!("  {name:<width$} {}", plain(&value, usize::MAX)))?;
     }
-    out.line("history")?;
+    out.line(texts().history)?;
     history.iter().try_for_each(|past| out.line(&format!("  {}  {}", past.at.to_local(zone), plain(&past.event, usize::MAX))))
 }
 
@@ -326,61 +329,60 @@ fn picture<'a>(stored: &'a Stored, config: &Config) -> Option<&'a str> {
 pub async fn gone(config: &Config, id: &OrderId) -> Result<Option<String>, Failure> {
     let wanted = id.clone();
     let archived = books(config)?.read(move |tx| books::archived(tx, &wanted)).await.map_err(Failure::failed)?;
-    Ok(archived.map(|Archived { file, at, .. }| {
-        format!("order {id} was archived at {} in {file}: `orders {id} --archive FILE` shows it", at.to_local(config.zone))
-    }))
+    Ok(archived.map(|Archived { file, at, .. }| fill(texts().archived, &[&id, &at.to_local_named(config.zone), &file])))
 }
 
 /// The facts about an order, a line each.
 fn facts(stored: &Stored, attempts: &[OrderId], zone: Zone) -> Vec<(&'static str, String)> {
+    let texts = texts();
     let order = &stored.order;
     let sale = &order.sale;
     let mut facts = vec![
-        ("machine", wording::place(order)),
-        ("request", sale.purchase.request_id.to_string()),
-        ("ticket", sale.purchase.ticket.to_string()),
-        ("item", wording::goods(order)),
-        ("price", sale.purchase.amount.to_string()),
+        (texts.machine, wording::place(order)),
+        (texts.request, sale.purchase.request_id.to_string()),
+        (texts.ticket, sale.purchase.ticket.to_string()),
+        (texts.item, wording::goods(order)),
+        (texts.price, sale.purchase.amount.to_string()),
     ];
     let others: Vec<_> = attempts.iter().filter(|id| **id != order.id).map(ToString::to_string).collect();
     if !others.is_empty() {
-        facts.push(("attempt", format!("{}; the same request was also charged as {}", order.attempt, others.join(", "))));
+        facts.push((texts.attempt, fill(texts.attempts, &[&order.attempt, &others.join(", ")])));
     }
     let state = books::state_word(&order.state);
-    facts.push(("payment", sale.purchase.payment.as_str().into()));
-    facts.push(("began", order.created_at.to_local(zone)));
+    facts.push((texts.payment, sale.purchase.payment.as_str().into()));
+    facts.push((texts.began, order.created_at.to_local(zone)));
     if let Some(charge) = order.charge() {
-        facts.push(("charged", format!("{} at {}", charge.gross_amount, charge.charged_at.to_local(zone))));
-        facts.push(("expires", charge.expires_at.to_local(zone)));
+        facts.push((texts.charged, fill(texts.amount_at, &[&charge.gross_amount, &charge.charged_at.to_local(zone)])));
+        facts.push((texts.expires, charge.expires_at.to_local(zone)));
     }
-    facts.extend(wording::transaction(order).map(|id| ("transaction", id)));
-    facts.push(("status", format!("{} (in the books: {state})", view::status(order).as_str())));
+    facts.extend(wording::transaction(order).map(|id| (texts.transaction, id)));
+    facts.push((texts.status, fill(texts.in_the_books, &[&view::status(order).as_str(), &state])));
     if let Some(by) = order.settlement() {
-        let paid = by.gross_amount.map_or_else(|| "an amount that is not in whole rupiah".into(), |amount| amount.to_string());
-        let parties = [("issuer", &by.parties.issuer), ("acquirer", &by.parties.acquirer)];
-        let parties = parties.map(|(what, name)| name.as_ref().map(|name| format!("{what} {name}")));
+        let paid = by.gross_amount.map_or_else(|| texts.no_whole_rupiah.into(), |amount| amount.to_string());
+        let parties = [(texts.issuer, &by.parties.issuer), (texts.acquirer, &by.parties.acquirer)];
+        let parties = parties.map(|(what, name)| name.as_ref().map(|name| fill(what, &[name])));
         let parties = parties.into_iter().flatten().collect::<Vec<_>>().join(", ");
         let parties = if parties.is_empty() { parties } else { format!(" ({parties})") };
-        facts.push(("paid", format!("{paid} by {}{parties} at {}", by.payment_type, by.settled_at.to_local(zone))));
+        facts.push((texts.paid, fill(texts.paid_by, &[&paid, &by.payment_type, &parties, &by.settled_at.to_local(zone)])));
     }
     if order.receipt().is_some() {
-        facts.push(("receipt", format!("signed; the machine's key is {}", sale.kid)));
+        facts.push((texts.receipt, fill(texts.receipt_signed, &[&sale.kid])));
     }
-    let key = sale.relay_key.as_ref().map_or_else(|| "none was known when it was made".into(), RelayKey::fingerprint);
-    facts.push(("relay key", key));
+    let key = sale.relay_key.as_ref().map_or_else(|| texts.no_relay_key.into(), RelayKey::fingerprint);
+    facts.push((texts.relay_key, key));
     if let Some(told) = order.delivery() {
         let reason = told.reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
         let detail = told.detail.as_deref().map(|detail| format!(": {detail}")).unwrap_or_default();
-        facts.push(("outcome", format!("{}{reason}{detail}", told.outcome)));
-        facts.push(("proof", books::proof_in_words(&told.proof)));
+        facts.push((texts.outcome, format!("{}{reason}{detail}", told.outcome)));
+        facts.push((texts.proof, wording::proof(&told.proof)));
     }
-    facts.extend(view::refund(order).map(|refund| ("money", refund_told(refund).to_owned())));
-    facts.extend(order.repayment().map(|repayment| ("repayment", wording::repayment(repayment, zone))));
+    facts.extend(view::refund(order).map(|refund| (texts.money, refund_told(refund).to_owned())));
+    facts.extend(order.repayment().map(|repayment| (texts.repayment, wording::repayment(repayment, zone))));
     let by = wording::refund_by(order, zone);
     if !by.is_empty() {
-        facts.push(("refund by", by));
+        facts.push((texts.refund_by, by));
     }
-    facts.extend(order.attention().into_iter().map(|why| ("look at it", format!("{}: {}", why.as_str(), wording::to_do(why)))));
+    facts.extend(order.attention().into_iter().map(|why| (texts.look_at_it, format!("{}: {}", why.as_str(), wording::to_do(why)))));
     facts
 }
 

@@ -1,7 +1,9 @@
 //! The output of the commands: tables of fixed columns, and one JSON object a line. There is no complaint when the
 //! reader has seen enough (`| head`).
 
+use qris_core::order::time::Zone;
 use qris_core::text::{self, steers};
+use qris_host::speech::fill;
 use qris_host::{Failure, terminal};
 use std::fmt::Write as _;
 use std::io::{ErrorKind, Write as _};
@@ -33,6 +35,12 @@ pub const fn right(name: &'static str, width: usize) -> Column {
 #[must_use]
 pub fn heading(columns: &[Column]) -> String {
     row(columns, &columns.iter().map(|column| column.name.to_owned()).collect::<Vec<_>>())
+}
+
+/// The same, with the zone of the times in the place of `{0}`.
+#[must_use]
+pub fn heading_in(columns: &[Column], zone: Zone) -> String {
+    row(columns, &columns.iter().map(|column| fill(column.name, &[&zone.as_str()])).collect::<Vec<_>>())
 }
 
 /// One line of a table, without blanks at its end.

@@ -3,7 +3,8 @@
 
 use super::opening::{books, machines};
 use super::orders::{gone, note};
-use super::print::{Column, Out, counted, heading, left, row};
+use super::print::{Column, Out, heading, left, row};
+use super::text::{self, fill, texts};
 use super::time::{Days, days_text};
 use crate::config::Config;
 use crate::gateway::{Answered, StatusAnswer, TroubleKind, WatchedGateway};
@@ -43,7 +44,7 @@ pub struct Reconcile {
     per_second: u32,
     /// One JSON object a line
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
 }
 
 /// How often a question without an answer is asked.
@@ -56,7 +57,10 @@ const TAKEN_UP_WITHIN: Duration = Duration::from_secs(15);
 const LOOK: Duration = Duration::from_millis(250);
 /// On a terminal, a sign of life comes after this many orders.
 const PROGRESS_EVERY: usize = 50;
-const COLUMNS: [Column; 3] = [left("ORDER", 22), left("MACHINE", 14), left("DIFFERENCE", 0)];
+
+fn columns() -> [Column; 3] {
+    [left(texts().order_column, 22), left(texts().machine_column, 14), left(texts().difference_column, 0)]
+}
 
 /// The results.
 #[derive(Debug, Default)]
@@ -77,7 +81,7 @@ pub async fn run(config: &Config, source: &Source, wanted: Reconcile) -> Result<
     tls::install_provider();
     let ring = Ring::read(&config.signing_key_file).map_err(Failure::failed)?;
     let Handles { books, work, gateway, .. } = handles(config, source, ring, books(config)?, machines(config, true)?)?;
-    let about = if wanted.order.is_empty() { days_text(span, config.zone) } else { "by name".into() };
+    let about = if wanted.order.is_empty() { days_text(span, config.zone) } else { texts().by_name.into() };
     let (ids, damaged) = match wanted.order.is_empty() {
         true => books.read(move |tx| of_days(tx, span)).await.map_err(Failure::failed)?,
         false => (wanted.order, BTreeSet::new()),
@@ -85,9 +89,9 @@ pub async fn run(config: &Config, source: &Source, wanted: Reconcile) -> Result<
     let mut pace = interval(Duration::from_secs(1) / wanted.per_second);
     pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (mut out, mut tally) = (Out::default(), Tally { unreadable: damaged.len() as u64, ..Tally::default() });
-    damaged.iter().for_each(|id| eprintln!("{id}: its row in the database is damaged: look for it in the gateway's dashboard"));
+    damaged.iter().for_each(|id| eprintln!("{}", fill(texts().row_damaged, &[id])));
     if !wanted.json {
-        out.line(&heading(&COLUMNS))?;
+        out.line(&heading(&columns()))?;
     }
     for (number, id) in ids.iter().enumerate() {
         let wanted_id = id.clone();
@@ -110,26 +114,21 @@ pub async fn run(config: &Config, source: &Source, wanted: Reconcile) -> Result<
             out.text(&told(&now, difference, wanted.json))?;
         }
         if number % PROGRESS_EVERY == PROGRESS_EVERY - 1 && std::io::stderr().is_terminal() {
-            eprint!("\r{} of {} orders", number + 1, ids.len());
+            eprint!("\r{}", fill(texts().progress, &[&(number + 1), &ids.len()]));
         }
     }
     let Tally { asked, live, differences, unanswered, foreign, archived, unreadable } = tally;
-    let mut summary = format!("{about}: asked about {}, {}", counted(asked, "order"), counted(differences, "difference"));
-    if live > 0 {
-        summary += &format!("; {live} not ended yet: `serve` asks about them by itself");
-    }
-    if unanswered > 0 {
-        summary += &format!("; {unanswered} could not be asked about: run it again");
-    }
-    if foreign > 0 {
-        summary += &format!("; {foreign} are not orders of ours");
-    }
-    if archived > 0 {
-        summary += &format!("; {archived} are archived, and not asked about");
-    }
-    if unreadable > 0 {
-        summary += &format!("; {unreadable} cannot be read: restore a backup");
-    }
+    let texts = texts();
+    let found = if differences == 1 { texts.one_difference.into() } else { fill(texts.many_differences, &[&differences]) };
+    let mut summary = fill(texts.asked_about, &[&about, &text::orders(asked), &found]);
+    let more = [
+        (live, texts.live),
+        (unanswered, texts.unanswered),
+        (foreign, texts.foreign),
+        (archived, texts.archived_ones),
+        (unreadable, texts.unreadable),
+    ];
+    summary.extend(more.into_iter().filter(|(count, _)| *count > 0).map(|(count, form)| fill(form, &[&count])));
     if differences + unanswered + foreign + unreadable > 0 {
         return Err(Failure::failed(summary));
     }
@@ -177,20 +176,20 @@ async fn rebuilt(work: &Arc<Work>, id: &OrderId, tally: &mut Tally) -> Result<Op
         }
         Found::Unanswered => {
             tally.unanswered += 1;
-            eprintln!("{id} is not in the books, and the gateway cannot be asked now");
+            eprintln!("{}", fill(texts().not_asked_now, &[id]));
             return Ok(None);
         }
         Found::Unclear => {
             tally.unanswered += 1;
-            eprintln!("{id} is not in the books, and the gateway's answer does not tell whose it is: look at it in the dashboard");
+            eprintln!("{}", fill(texts().not_clear, &[id]));
             return Ok(None);
         }
-        Found::Known => "is the gateway's own name of an order that is in the books",
-        Found::NotOurs => "is not in the books, and is not a machine's order: the gateway has no metadata of ours for it",
-        Found::Unknown => "is not in the books, and the gateway does not know it",
+        Found::Known => texts().known_by_that_name,
+        Found::NotOurs => texts().not_ours,
+        Found::Unknown => texts().not_known,
     };
     tally.foreign += 1;
-    eprintln!("{id} {why}");
+    eprintln!("{}", fill(why, &[id]));
     Ok(None)
 }
 
@@ -215,7 +214,7 @@ async fn look(
     // A change during the question is in the books by now.
     let order = load(books, id).await?;
     if answer.as_ref().is_some_and(|report| !order.is_meant_by(report) && !report.is_about(id, [])) {
-        eprintln!("{id}: the gateway answers about another order");
+        eprintln!("{}", fill(texts().answers_about_another, &[id]));
         tally.unanswered += 1;
         return Ok((order, Vec::new()));
     }
@@ -287,9 +286,9 @@ fn told(order: &Order, difference: &Difference, as_json: bool) -> String {
         });
         return format!("{object}\n");
     }
-    let first = row(&COLUMNS, &[order.id.to_string(), device.to_string(), difference.sentence()]);
+    let first = row(&columns(), &[order.id.to_string(), device.to_string(), difference.sentence()]);
     let words = [view::status(order).as_str().into(), note(order)];
     let now = words.iter().filter(|word| !word.is_empty()).cloned().collect::<Vec<_>>().join(", ");
-    let now = if difference.is_news() || *difference == Difference::Rebuilt { format!("; it is now: {now}") } else { String::new() };
+    let now = if difference.is_news() || *difference == Difference::Rebuilt { fill(texts().now_it_is, &[&now]) } else { String::new() };
     format!("{first}\n{:<40}-> {}{now}\n", "", difference.to_do())
 }

@@ -4,6 +4,7 @@
 use super::named::named;
 use super::opening::{books, machines};
 use super::print::Out;
+use super::text::{fill, texts};
 use crate::config::Config;
 use crate::http::Handles;
 use crate::keys::Ring;
@@ -44,7 +45,7 @@ pub struct Refund {
     by: Option<String>,
     /// Print the result as one JSON object
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
 }
 
 /// Who handed what over.
@@ -57,7 +58,7 @@ pub struct Given {
     by: String,
     /// Print the result as one JSON object
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
 }
 
 /// Who has seen what. An order of which nobody knows whether it is paid (`unconfirmed`) ends with it: no receipt is ever signed for it.
@@ -70,7 +71,7 @@ pub struct Seen {
     by: String,
     /// Print the result as one JSON object
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
 }
 
 /// The longest name or note.
@@ -95,7 +96,7 @@ pub async fn refund(config: &Config, source: &Source, wanted: Refund) -> Result<
         let decide =
             move |tx: &mut dyn Tx, policy: &Policy, now: Wall| ledger::refund_by_hand(tx, policy, &wanted, &note, by, no_report, now);
         let order = decided(config, &id, decide).await?;
-        return say(&order, config.zone, json, &format!("{} is noted as refunded by hand", about(&order)));
+        return say(&order, config.zone, json, &fill(texts().noted_by_hand, &[&about(&order)]));
     }
     tls::install_provider();
     let ring = Ring::read(&config.signing_key_file).map_err(Failure::failed)?;
@@ -113,25 +114,16 @@ pub async fn refund(config: &Config, source: &Source, wanted: Refund) -> Result<
             if json {
                 say(&order, config.zone, json, "")?;
             }
-            let mut lines = format!("{} was not refunded: {why}", about(&order));
-            lines += if *unsure {
-                "\n  an earlier call may have made the refund all the same: ask for it once more, and the gateway will tell. If it does not, \
-                 look in its dashboard; if nothing went back, give the money back in another way, then --settled-by-hand NOTE --by NAME"
-            } else {
-                "\n  the money is still due: give it back in another way, then say how with --settled-by-hand NOTE"
-            };
+            let to_do = if *unsure { texts().refund_unsure } else { texts().still_due };
+            let lines = format!("{}\n  {to_do}", fill(texts().not_refunded, &[&about(&order), why]));
             Err(Failure::failed(lines))
         }
         Some(Repayment::Requested { .. }) => {
-            let said = format!(
-                "{}: the gateway has not answered in {} s; `serve` goes on asking, see `orders {id}`",
-                about(&order),
-                WAIT.as_secs()
-            );
+            let said = fill(texts().no_answer, &[&about(&order), &WAIT.as_secs(), &id]);
             Err(Failure::failed(said))
         }
         Some(Repayment::Done { .. } | Repayment::ByHand { .. } | Repayment::Given { .. }) | None => {
-            say(&order, config.zone, json, &format!("{} was refunded through the gateway", about(&order)))
+            say(&order, config.zone, json, &fill(texts().was_refunded, &[&about(&order)]))
         }
     }
 }
@@ -142,7 +134,7 @@ pub async fn given(config: &Config, wanted: Given) -> Result<(), Failure> {
     let id = named(config, &order, None).await?;
     let (name, wanted) = (by.clone(), id.clone());
     let order = decided(config, &id, move |tx, policy, now| ledger::given(tx, policy, &wanted, &name, now)).await?;
-    say(&order, config.zone, json, &format!("{} is noted as handed over by {by}: no refund", about(&order)))
+    say(&order, config.zone, json, &fill(texts().noted_given, &[&about(&order), &by]))
 }
 
 /// Runs `seen`.
@@ -151,8 +143,8 @@ pub async fn seen(config: &Config, wanted: Seen) -> Result<(), Failure> {
     let id = named(config, &order, None).await?;
     let (name, wanted) = (by.clone(), id.clone());
     let order = decided(config, &id, move |tx, policy, now| ledger::seen(tx, policy, &wanted, &name, now)).await?;
-    let ended = if order.ended_by().is_some() { ", and has ended: nothing is handed out for it any more" } else { "" };
-    say(&order, config.zone, json, &format!("{} is noted as seen by {by}{ended}", about(&order)))
+    let said = if order.ended_by().is_some() { texts().noted_seen_ended } else { texts().noted_seen };
+    say(&order, config.zone, json, &fill(said, &[&about(&order), &by]))
 }
 
 /// Writes a decision without a question to the gateway. This needs neither its key nor ours.
@@ -171,40 +163,32 @@ async fn decided(
 async fn taken(store: &Store, id: &OrderId, written: Result<Done, BooksError>) -> Result<Order, Failure> {
     match written {
         Ok(done) => Ok(done.now.order),
-        Err(BooksError::Unknown) => Err(Failure::failed(format!("there is no order {id}"))),
+        Err(BooksError::Unknown) => Err(Failure::failed(fill(texts().no_order, &[id]))),
         Err(BooksError::Refused(why)) => {
             let order = load(store, id).await?;
-            Err(Failure::failed(format!("{}: {why}{}", about(&order), advice(why, id))))
+            Err(Failure::failed(format!("{}: {}\n  {}", about(&order), wording::refused(why), fill(advice(why), &[id]))))
         }
         Err(error) => Err(Failure::failed(error)),
     }
 }
 
-/// What to do instead, on a line of its own.
-fn advice(why: Refused, id: &OrderId) -> String {
-    let advice = match why {
-        Refused::NotReported => format!("once it is listed as unreported, an hour after the settlement: refund {id} --no-report --by NAME"),
-        Refused::NoProof => format!("look at the machine; if the item did not come out: refund {id} --no-proof --by NAME"),
-        Refused::TooEarly => "look at the machine meanwhile: is it on, and does it reach the backend?".into(),
-        Refused::NotByApi | Refused::OnlyByHand => format!("give it back, then: refund {id} --settled-by-hand NOTE"),
-        Refused::RefundUnderWay => format!(
-            "`serve` goes on with it: see `orders {id}`. If nobody tells what became of it, after some minutes: refund {id} \
-             --settled-by-hand NOTE --by NAME"
-        ),
-        Refused::RefundUnsure => format!(
-            "refund {id}; or look in the gateway's dashboard, and if nothing went back: refund {id} --settled-by-hand NOTE --by NAME"
-        ),
-        Refused::NotPaid | Refused::NotEnded => format!("`orders {id}` shows its history; `reconcile` asks the gateway"),
+/// What to do instead.
+fn advice(why: Refused) -> &'static str {
+    match why {
+        Refused::NotReported => texts().do_not_reported,
+        Refused::NoProof => texts().do_no_proof,
+        Refused::TooEarly => texts().do_too_early,
+        Refused::NotByApi | Refused::OnlyByHand => texts().do_by_hand,
+        Refused::RefundUnderWay => texts().do_under_way,
+        Refused::RefundUnsure => texts().do_unsure,
+        Refused::NotPaid | Refused::NotEnded => texts().do_ask,
         Refused::Delivered
         | Refused::RefundedAlready
         | Refused::Given
         | Refused::TakenBack
         | Refused::OutcomeStands
-        | Refused::NothingToSee => {
-            format!("`orders {id}` shows its history")
-        }
-    };
-    format!("\n  {advice}")
+        | Refused::NothingToSee => texts().do_read,
+    }
 }
 
 /// Sees the refund through: asks the gateway, unless `serve` does, and waits for the result.
@@ -230,8 +214,7 @@ async fn load(store: &Store, id: &OrderId) -> Result<Order, Failure> {
 
 /// The amount that the customer paid, and its order.
 fn about(order: &Order) -> String {
-    let paid = wording::paid(order);
-    format!("{paid} for {} at {} (order {})", wording::goods(order), wording::place(order), order.id)
+    fill(texts().about, &[&wording::paid(order), &wording::goods(order), &wording::place(order), &order.id])
 }
 
 fn say(order: &Order, zone: Zone, as_json: bool, words: &str) -> Result<(), Failure> {

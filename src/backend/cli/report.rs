@@ -2,7 +2,8 @@
 
 use super::opening::books;
 use super::orders::device_id;
-use super::print::{Column, Out, Separator, counted, csv_record, csv_text, heading, left, right, row};
+use super::print::{Column, Out, Separator, csv_record, csv_text, heading, left, right, row};
+use super::text::{self, fill, texts};
 use super::time::{Days, date_of, days_text};
 use crate::config::Config;
 use crate::money::report::{self, By, Sum, Sums};
@@ -39,33 +40,50 @@ pub struct ReportArguments {
     json: bool,
 }
 
-/// They are 120 wide, with amounts of up to Rp999.999.999.
-const fn columns(by: By) -> [Column; 9] {
+impl ReportArguments {
+    /// Programs read objects and CSV.
+    pub(super) const fn is_for_a_person(&self) -> bool {
+        !self.json && !self.csv
+    }
+}
+
+/// They are 120 wide in English, with amounts of up to Rp999.999.999.
+fn columns(by: By) -> [Column; 9] {
+    let texts = texts();
+    let amount = |name: &'static str, width: usize| right(name, width.max(name.chars().count()));
     [
         left(title(by), 18),
-        right("PAID", 6),
-        right("AMOUNT", 14),
-        right("ABOVE", 9),
-        right("DELIVERED", 14),
-        right("GIVEN", 10),
-        right("REFUND DUE", 11),
-        right("REFUNDED", 11),
-        right("OPEN", 11),
+        right(texts.paid_column, 6),
+        amount(texts.amount_column, 14),
+        amount(texts.above_column, 9),
+        amount(texts.delivered_column, 14),
+        amount(texts.given_column, 10),
+        amount(texts.refund_due_column, 11),
+        amount(texts.refunded_column, 11),
+        amount(texts.open_column, 11),
     ]
 }
 
 /// What is left, if a fee is known.
-const fn columns_of_payout(by: By) -> [Column; 5] {
-    [left(title(by), 40), right("AMOUNT", 14), right("WENT BACK", 14), right("GATEWAY FEE", 12), right("PAYOUT", 14)]
+fn columns_of_payout(by: By) -> [Column; 5] {
+    let texts = texts();
+    let amount = |name: &'static str, width: usize| right(name, width.max(name.chars().count()));
+    [
+        left(title(by), 40),
+        amount(texts.amount_column, 14),
+        amount(texts.went_back_column, 14),
+        amount(texts.fee_column, 12),
+        amount(texts.payout_column, 14),
+    ]
 }
 
-const fn title(by: By) -> &'static str {
+fn title(by: By) -> &'static str {
     match by {
-        By::Machine => "MACHINE",
-        By::Item => "ITEM",
-        By::Scheme => "SCHEME",
-        By::Day => "DAY",
-        By::Month => "MONTH",
+        By::Machine => texts().machine_column,
+        By::Item => texts().item_column,
+        By::Scheme => texts().scheme_column,
+        By::Day => texts().day_column,
+        By::Month => texts().month_column,
     }
 }
 
@@ -78,7 +96,7 @@ pub async fn run(config: &Config, asked: ReportArguments, now: Wall) -> Result<(
     let made = move |tx: &mut dyn Tx| Ok::<_, BooksError>((report::make(tx, &to_make)?, archived_between(tx, span)?));
     let (report, archived) = store.read(made).await.map_err(Failure::failed)?;
     if archived > 0 {
-        eprintln!("{archived} orders of these days are archived, and not in these sums");
+        eprintln!("{}", fill(texts().report_archived, &[&archived]));
     }
     let mut out = Out::default();
     if asked.json {
@@ -90,39 +108,41 @@ pub async fn run(config: &Config, asked: ReportArguments, now: Wall) -> Result<(
     }
     match report.difference() {
         None => Ok(()),
-        Some(difference) => Err(Failure::failed(format!("the sums do not agree: {difference}"))),
+        Some(difference) => Err(Failure::failed(fill(texts().sums_differ, &[&difference]))),
     }
 }
 
 fn as_table(report: &report::SalesReport, wanted: &report::Wanted) -> String {
     let all = &report.total;
     let total_of = |sum: Sum| format!("{:>7} {:>18}\n", sum.orders, total(sum.amount));
-    let mut text = format!("settled {} (days of {})\n\n", days_text(wanted.span, wanted.zone), wanted.zone.words());
-    text += &format!("{:<44} {:>7} {:>18}\n", "", "ORDERS", "AMOUNT");
-    text += &format!("{:<44} {}", "paid", total_of(all.paid));
+    let texts = texts();
+    let mut text = format!("{}\n\n", fill(texts.report_title, &[&days_text(wanted.span, wanted.zone), &wanted.zone.words()]));
+    text += &format!("{:<44} {:>7} {:>18}\n", "", texts.orders_column, texts.amount_column);
+    text += &format!("{:<44} {}", texts.report_paid, total_of(all.paid));
     for end in End::ALL {
         text += &format!("  {:<42} {}", end.sentence(), total_of(all.of(end)));
     }
     if let Some(until) = report.refund_until {
-        text += &format!("{:<44} {:>26}\n", "the gateway refunds the first of them until", until.to_local(wanted.zone));
+        text += &format!("{:<44} {:>26}\n", texts.refund_until, until.to_local_named(wanted.zone));
     }
     if report.only_by_hand.orders > 0 {
-        text += &format!("{:<44} {}", "only by hand: the gateway's time is over", total_of(report.only_by_hand));
+        text += &format!("{:<44} {}", texts.only_by_hand, total_of(report.only_by_hand));
     }
-    text += &format!("{:<44} {:>26}\n", "paid above the prices", rupiah(all.above_prices()));
+    text += &format!("{:<44} {:>26}\n", texts.above_prices, rupiah(all.above_prices()));
     text += &match report.difference() {
-        None => format!("balanced: {} paid = the sum of what became of it\n", total(all.paid.amount)),
-        Some(difference) => format!("NOT balanced: {difference}\n"),
+        None => fill(texts.balanced, &[&total(all.paid.amount)]),
+        Some(difference) => fill(texts.not_balanced, &[&difference]),
     };
+    text.push('\n');
     if report.groups.is_empty() {
         return text;
     }
     let shown = |name: &String| named(report.names.get(name).map(|of| &**of), name);
-    let lines = || report.groups.iter().map(|(name, sums)| (shown(name), sums)).chain([("total".into(), all)]);
+    let lines = || report.groups.iter().map(|(name, sums)| (shown(name), sums)).chain([(texts.total.into(), all)]);
     let columns = columns(wanted.by);
     text += &format!("\n{}\n", heading(&columns));
     lines().for_each(|(name, sums)| text += &format!("{}\n", row(&columns, &cells(&name, sums))));
-    text += "(refunded: through the gateway or by hand; open: uncertain, unreported, awaited or taken back)\n";
+    text += &format!("{}\n", texts.legend);
     if !wanted.fees.are_known() {
         return text;
     }
@@ -131,8 +151,7 @@ fn as_table(report: &report::SalesReport, wanted: &report::Wanted) -> String {
     lines().for_each(|(name, sums)| text += &format!("{}\n", row(&columns, &cells_of_payout(&name, sums))));
     if all.unknown.orders > 0 {
         let Sum { orders, amount } = all.unknown;
-        text +=
-            &format!("(-: not known, because the fee or the refund of {} of {} is not known)\n", counted(orders, "order"), total(amount));
+        text += &format!("{}\n", fill(texts.unknown_fees, &[&text::orders(orders), &total(amount)]));
     }
     text
 }

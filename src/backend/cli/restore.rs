@@ -51,7 +51,7 @@ pub fn run(config: &Config, wanted: Restore) -> Result<(), Failure> {
     let Some(until) = until else { return Ok(()) };
     out.line(&format!(
         "it knows nothing that came after {}: at least {} are missing",
-        until.to_rfc3339_in(config.zone),
+        until.to_local_named(config.zone),
         if missing == 1 { "1 entry".into() } else { format!("{missing} entries") }
     ))?;
     match &changed {

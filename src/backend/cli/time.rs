@@ -1,5 +1,6 @@
 //! Months, days and times of day as the merchant says them: in his zone of Indonesia.
 
+use super::text::{fill, texts};
 use clap::Args;
 use qris_core::order::time::{Span, Wall, Zone};
 
@@ -135,7 +136,7 @@ impl Days {
         let from = self.date.unwrap_or_else(|| day(&date_of(now, zone)).expect("the day of a time is a day"));
         let until = self.until.unwrap_or(from);
         let span = (from.start(zone), until.end(zone));
-        if span.1 <= span.0 { Err("--until lies before --date: give a later day".into()) } else { Ok(span) }
+        if span.1 <= span.0 { Err(texts().until_first.into()) } else { Ok(span) }
     }
 }
 
@@ -144,7 +145,7 @@ impl Days {
 pub fn days_text((from, until): (Wall, Wall), zone: Zone) -> String {
     let (from, last, behind) = (date_of(from, zone), date_of(until - Span::secs(1), zone), date_of(until, zone));
     let shown = if from.ends_with("-01") && behind.ends_with("-01") { 7 } else { 10 };
-    if from[..shown] == last[..shown] { from[..shown].into() } else { format!("{} to {}", &from[..shown], &last[..shown]) }
+    if from[..shown] == last[..shown] { from[..shown].into() } else { fill(texts().days_to, &[&&from[..shown], &&last[..shown]]) }
 }
 
 #[cfg(test)]

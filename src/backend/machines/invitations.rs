@@ -7,7 +7,7 @@ use crate::sale::books::BooksError;
 use crate::store::{self, StoreError, Tx, Value};
 use qris_core::order::ids::DeviceId;
 use qris_core::order::merchant::Rules;
-use qris_core::order::time::Wall;
+use qris_core::order::time::{Wall, Zone};
 use qris_core::wire::enrolment::{Backend, Broker, Enrolment};
 use qris_core::wire::invitation::{Claim, Code};
 use serde::{Deserialize, Serialize};
@@ -58,10 +58,10 @@ pub enum NotLetIn {
     #[error("this code has a typing error, or was not made for this machine, or another one was made after it")]
     Unknown,
     /// Its machine is enrolled.
-    #[error("this code was used up at {}", .0.to_wib())]
+    #[error("this code was used up at {}", .0.to_local_named(Zone::Wib))]
     Used(Wall),
     /// It is too old.
-    #[error("this code was good until {}", .0.to_wib())]
+    #[error("this code was good until {}", .0.to_local_named(Zone::Wib))]
     Late(Wall),
 }
 

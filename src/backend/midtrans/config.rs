@@ -8,13 +8,29 @@ use qris_host::Failure;
 use qris_host::config::settings::{Whole, is_on, number};
 use qris_host::config::{Checker, Source, http_url};
 use qris_host::finding::Finding;
+use qris_host::hint::either;
 use qris_host::http::{HttpError, Limits, client};
 use qris_host::secret::Secret;
+use qris_host::speech::fill;
+use qris_host::texts;
 use qris_host::tls::{LastTrusted, TlsError, client_config};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+
+texts! {
+    no_page: "`midtrans.charge_as` adalah gopay, dan tanpa `http.public_url` tidak ada halaman dengan tombol GoPay yang memerlukannya. Setiap penjualan menunggu gambar QR-nya", "`midtrans.charge_as` is gopay, and without `http.public_url` there is no page whose GoPay button needs that. Each sale waits for a picture of its QR";
+    no_page_do: "tulis `midtrans.charge_as = {0}`, jika QRIS aktif di akun itu: maka jawaban Midtrans sudah berisi QR-nya", "set `midtrans.charge_as = {0}`, if QRIS is active on the account: then Midtrans' answer has the QR itself";
+    other_host: "bukan alamat Midtrans ({0}, {1}), dan Server Key akan dikirim ke sana; untuk simulator atau proxy tulis `midtrans.allow_other_host = true`", "is not an address of Midtrans ({0}, {1}), and the Server Key would be sent to it; for a simulator or a proxy set `midtrans.allow_other_host = true`";
+    bad_key: "berisi spasi, ganti baris atau karakter lain yang tidak dimiliki kunci mana pun", "holds a space, a line break or another character that no key has";
+    client_key: "adalah client key, untuk halaman web: pakai Server Key di sebelahnya", "is a client key, which is for web pages: use the Server Key beside it";
+    sandbox_key: "adalah kunci sandbox, padahal midtrans.base_url adalah {0}", "is a key of the sandbox, and midtrans.base_url is {0}";
+    words: "harus {0}, bukan {1}", "must be {0}, not {1}";
+    qris_only: "hanya untuk {0}", "is for {0} only";
+    customer: "perlu paling sedikit salah satu dari {0}, masing-masing 1 sampai 255 karakter", "needs at least one of {0}, each of 1 to 255 characters";
+    hosts: "harus daftar nama host dengan huruf kecil, seperti {0}", "must be a list of host names in small letters, as in {0}";
+}
 
 /// Idle connections that are kept.
 const CONNECTIONS: usize = 32;
@@ -101,10 +117,7 @@ impl Section {
         let base_url = base_url.and_then(|url| checker.take(http_url(&url), "midtrans.base_url"));
         let own = |url: &String| [PRODUCTION, SANDBOX].iter().any(|own| own.eq_ignore_ascii_case(url));
         if base_url.as_ref().is_some_and(|url| !own(url)) && self.allow_other_host != Some(true) {
-            let why = format_args!(
-                "is not an address of Midtrans ({PRODUCTION}, {SANDBOX}), and the Server Key would be sent to it; for a \
-                 simulator or a proxy set midtrans.allow_other_host = true"
-            );
+            let why = fill(texts().other_host, &[&PRODUCTION, &SANDBOX]);
             checker.fault(&(), "midtrans.base_url", why);
         }
         let server_key_file = checker.required(self.server_key_file, SERVER_KEY);
@@ -169,10 +182,8 @@ impl Configured for Account {
     }
 
     fn without_a_page(&self) -> Option<Finding> {
-        let said = "midtrans.charge_as is \"gopay\", and without http.public_url there is no page whose GoPay button needs that. Each sale \
-            waits for a picture of its QR";
-        let to_do = "set midtrans.charge_as = \"qris\", if QRIS is active on the account: then Midtrans' answer has the QR itself";
-        (self.charge.charge_as == ChargeAs::Gopay).then(|| Finding::warn("charge_as", said, to_do))
+        let to_do = || fill(texts().no_page_do, &[&"\"qris\""]);
+        (self.charge.charge_as == ChargeAs::Gopay).then(|| Finding::warn("charge_as", texts().no_page, to_do()))
     }
 
     fn secret(&self) -> SecretFile<'_> {
@@ -216,11 +227,11 @@ fn read_server_key(file: &Path, is_sandbox: bool, checker: &mut Checker<'_>) -> 
     let secret = checker.take(Secret::read(&checker.locate(file)), SERVER_KEY)?;
     let key = secret.expose();
     if !key.bytes().all(|byte| byte.is_ascii_graphic()) {
-        checker.fault(&(), SERVER_KEY, "holds a space, a line break or another character that no key has");
+        checker.fault(&(), SERVER_KEY, texts().bad_key);
     } else if key.contains("-client-") {
-        checker.fault(&(), SERVER_KEY, "is a client key, which is for web pages: use the Server Key beside it");
+        checker.fault(&(), SERVER_KEY, texts().client_key);
     } else if key.starts_with("SB-") && !is_sandbox {
-        checker.fault(&(), SERVER_KEY, format_args!("is a key of the sandbox, and midtrans.base_url is {PRODUCTION}"));
+        checker.fault(&(), SERVER_KEY, fill(texts().sandbox_key, &[&PRODUCTION]));
     }
     Some(secret)
 }
@@ -230,7 +241,11 @@ fn charge_options(written: &Section, public_url: Option<&str>, checker: &mut Che
         None | Some("gopay") => ChargeAs::Gopay,
         Some("qris") => ChargeAs::Qris,
         Some(other) => {
-            checker.fault(&(), "midtrans.charge_as", format_args!("must be \"gopay\" or \"qris\", not {other:?}"));
+            checker.fault(
+                &(),
+                "midtrans.charge_as",
+                fill(texts().words, &[&either(&["\"gopay\"", "\"qris\""]), &format_args!("{other:?}")]),
+            );
             ChargeAs::Gopay
         }
     };
@@ -238,12 +253,16 @@ fn charge_options(written: &Section, public_url: Option<&str>, checker: &mut Che
         None | Some("gopay") => Acquirer::Gopay,
         Some("airpay shopee") => Acquirer::AirpayShopee,
         Some(other) => {
-            checker.fault(&(), "midtrans.acquirer", format_args!("must be \"gopay\" or \"airpay shopee\", not {other:?}"));
+            checker.fault(
+                &(),
+                "midtrans.acquirer",
+                fill(texts().words, &[&either(&["\"gopay\"", "\"airpay shopee\""]), &format_args!("{other:?}")]),
+            );
             Acquirer::Gopay
         }
     };
     if written.acquirer.is_some() && charge_as == ChargeAs::Gopay {
-        checker.fault(&(), "midtrans.acquirer", "is for charge_as = \"qris\" only");
+        checker.fault(&(), "midtrans.acquirer", fill(texts().qris_only, &[&"charge_as = \"qris\""]));
     }
     // Below 15 minutes Midtrans' batch is not reliable. The upper limits are the acquirers'.
     let setting = number(SETTINGS, "midtrans.qr_expiry_min");
@@ -267,10 +286,10 @@ fn charge_options(written: &Section, public_url: Option<&str>, checker: &mut Che
         phone: customer.phone.clone(),
     });
     if let Some(Customer { first_name, last_name, email, phone }) = &customer {
-        let texts = [first_name, last_name, email, phone];
+        let written = [first_name, last_name, email, phone];
         let plain = |text: &String| (1..=CUSTOMER_CHARS_MAX).contains(&text.chars().count()) && !text.contains(steers);
-        if texts.iter().all(|text| text.is_none()) || !texts.into_iter().flatten().all(plain) {
-            let why = "needs at least one of first_name, last_name, email and phone, each of 1 to 255 characters";
+        if written.iter().all(|text| text.is_none()) || !written.into_iter().flatten().all(plain) {
+            let why = fill(texts().customer, &[&"first_name, last_name, email, phone"]);
             checker.fault(&(), "midtrans.customer", why);
         }
     }
@@ -282,7 +301,7 @@ fn charge_options(written: &Section, public_url: Option<&str>, checker: &mut Che
         host.split('.').all(|label| !label.is_empty() && label.bytes().all(plain))
     };
     if !picture_hosts.iter().all(is_host) {
-        checker.fault(&(), "midtrans.picture_hosts", "must be a list of host names in small letters, as in [\"midtrans.com\"]");
+        checker.fault(&(), "midtrans.picture_hosts", fill(texts().hosts, &[&"[\"midtrans.com\"]"]));
     }
     let mut days = |written: Option<i64>, setting: Whole| u16::try_from(checker.whole(written, setting)).expect("checked");
     let refund_days = RefundDays {

@@ -8,7 +8,7 @@ use qris_host::speech::fill;
 use qris_host::texts;
 use qris_host::{clock, random};
 
-// `init` says it in the language of its conversation, `doctor` in English.
+// `init` says it in the language of its conversation, `doctor` in that of its reader.
 texts! {
     real: "uangnya sungguhan", "the money is real";
     not_real: "bukan uang sungguhan", "the money is not real";

@@ -2,6 +2,39 @@
 
 use qris_core::order::merchant::{Closed, Closing, Order, Repayment, Said, State, StatusReport, TakenBack};
 use qris_core::order::time::{Span, Wall};
+use qris_host::speech::fill;
+use qris_host::texts;
+
+texts! {
+    missed_settlement: "gateway menyatakan sudah dibayar; pembukuan tidak mengetahuinya", "the gateway says that it is paid; the books do not know it";
+    not_settled: "pembukuan menyatakan sudah dibayar; gateway menyatakan {0}", "the books say that it is paid; the gateway says {0}";
+    suspect: "gateway menyatakan {0}, dan dari situ tidak jelas apakah sudah dibayar", "the gateway says {0}, which does not tell whether it was paid";
+    still_payable: "di pembukuan sudah berakhir; di gateway masih bisa dibayar", "it has ended in the books; at the gateway it can still be paid";
+    unknown_refund: "gateway mengembalikan {0}; pembukuan tidak mengetahuinya", "the gateway gave {0} back; the books do not know it";
+    unknown_partial_refund: "gateway mengembalikan sebagian, {0}; pembukuan tidak mengetahuinya", "the gateway gave a part back, {0}; the books do not know it";
+    refund_not_made: "pembukuan menyatakan sudah dikembalikan lewat gateway; gateway tidak", "the books say that it was refunded through the gateway; the gateway does not";
+    refunded_twice: "gateway mengembalikan uangnya; pembukuan menyatakan sudah dikembalikan secara langsung atau barang diserahkan", "the gateway gave the money back; the books say that it was settled by hand or handed over";
+    unknown_chargeback: "gateway menyatakan {0}; pembukuan tidak mengetahuinya", "the gateway says {0}; the books do not know it";
+    unknown_reversal: "kasir toko menarik kembali pembayarannya; pembukuan tidak mengetahuinya", "the store took the payment back; the books do not know it";
+    amount: "tagihannya {0}; gateway menyatakan {1}", "the charge was {0}; the gateway says {1}";
+    currency: "gateway menyatakan {0}, bukan IDR", "the gateway says {0}, not IDR";
+    transaction: "tagihannya {0}; untuk pesanan ini di gateway ada {1}", "the charge was {0}; the gateway has {1} under this order";
+    unknown_at_gateway: "sudah ditagih; gateway tidak mengenal transaksinya", "it was charged; the gateway knows no such transaction";
+    nobody_asks: "belum berakhir, dan pertanyaan berikutnya tentangnya terlambat {0} menit", "it has not ended, and the next question about it is {0} min late";
+    rebuilt: "tidak ada di pembukuan", "the books did not have it";
+    do_hand_over: "diteruskan ke pembukuan seperti notifikasi", "handed to the books like a notification";
+    do_not_settled: "lihat di dashboard gateway, dan tanyakan kepada gateway: pembayaran yang lunas seharusnya tetap", "look at it in the gateway's dashboard, and ask the gateway: a settlement should stay";
+    do_suspect: "lihat di dashboard gateway: terima atau tolak di sana", "look at it in the gateway's dashboard: accept or deny it there";
+    do_still_payable: "batalkan di dashboard gateway; pembayaran yang terlambat dicatat pembukuan sebagai dana yang harus dikembalikan", "cancel it in the gateway's dashboard; the books take a late payment as refund due";
+    do_refund_not_made: "lihat di dashboard gateway: apakah pelanggan sudah menerima uangnya?", "look at it in the gateway's dashboard: does the customer have the money?";
+    do_refunded_twice: "pelanggan mendapat keduanya: selesaikan dengan pelanggan", "the customer has both: settle it with the customer";
+    do_amount: "cocokkan di dashboard gateway, dan periksa `max_imposed_fee`", "compare it in the gateway's dashboard, and look at `max_imposed_fee`";
+    do_ask: "tanyakan kepada gateway", "ask the gateway";
+    do_transaction: "tanyakan kepada gateway; pembayaran lewat transaksi lain tidak membuka relainya", "ask the gateway; a payment under another transaction does not open the relay";
+    do_unknown_at_gateway: "apakah `base_url` milik environment (sandbox, production) tempat pesanan ditagih?", "does `base_url` belong to the environment (sandbox, production) in which it was charged?";
+    do_nobody_asks: "apakah `serve` berjalan, dan apakah bisa menghubungi gateway?", "does `serve` run, and does it reach the gateway?";
+    do_rebuilt: "disusun kembali dari gateway", "rebuilt from the gateway";
+}
 
 /// A difference between the books and the gateway.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,44 +110,48 @@ impl Difference {
     /// The difference, in words.
     #[must_use]
     pub fn sentence(&self) -> String {
+        let texts = texts();
         match self {
-            Self::MissedSettlement => "the gateway says that it is paid; the books do not know it".into(),
-            Self::NotSettled(word) => format!("the books say that it is paid; the gateway says {word}"),
-            Self::Suspect(word) => format!("the gateway says {word}, which does not tell whether it was paid"),
-            Self::StillPayable => "it has ended in the books; at the gateway it can still be paid".into(),
-            Self::UnknownRefund(amount) => format!("the gateway gave {amount} back; the books do not know it"),
-            Self::UnknownPartialRefund(amount) => format!("the gateway gave a part back, {amount}; the books do not know it"),
-            Self::RefundNotMade => "the books say that it was refunded through the gateway; the gateway does not".into(),
-            Self::RefundedTwice => "the gateway gave the money back; the books say that it was settled by hand or handed over".into(),
-            Self::UnknownChargeback(word) => format!("the gateway says {word}; the books do not know it"),
-            Self::UnknownReversal => "the store took the payment back; the books do not know it".into(),
-            Self::Amount { books, theirs } => format!("the charge was {books}; the gateway says {theirs}"),
-            Self::Currency(currency) => format!("the gateway says {currency}, not IDR"),
-            Self::Transaction { books, theirs } => format!("the charge was {books}; the gateway has {theirs} under this order"),
-            Self::UnknownAtGateway => "it was charged; the gateway knows no such transaction".into(),
-            Self::NobodyAsks(ago) => format!("it has not ended, and the next question about it is {} min late", ago.0 / 60_000),
-            Self::Rebuilt => "the books did not have it".into(),
+            Self::MissedSettlement => texts.missed_settlement.into(),
+            Self::NotSettled(word) => fill(texts.not_settled, &[word]),
+            Self::Suspect(word) => fill(texts.suspect, &[word]),
+            Self::StillPayable => texts.still_payable.into(),
+            Self::UnknownRefund(amount) => fill(texts.unknown_refund, &[amount]),
+            Self::UnknownPartialRefund(amount) => fill(texts.unknown_partial_refund, &[amount]),
+            Self::RefundNotMade => texts.refund_not_made.into(),
+            Self::RefundedTwice => texts.refunded_twice.into(),
+            Self::UnknownChargeback(word) => fill(texts.unknown_chargeback, &[word]),
+            Self::UnknownReversal => texts.unknown_reversal.into(),
+            Self::Amount { books, theirs } => fill(texts.amount, &[books, theirs]),
+            Self::Currency(currency) => fill(texts.currency, &[currency]),
+            Self::Transaction { books, theirs } => fill(texts.transaction, &[books, theirs]),
+            Self::UnknownAtGateway => texts.unknown_at_gateway.into(),
+            Self::NobodyAsks(ago) => fill(texts.nobody_asks, &[&(ago.0 / 60_000)]),
+            Self::Rebuilt => texts.rebuilt.into(),
         }
     }
 
     /// What to do about it.
     #[must_use]
-    pub const fn to_do(&self) -> &'static str {
+    pub fn to_do(&self) -> &'static str {
+        let texts = texts();
         match self {
-            Self::MissedSettlement => "handed to the books like a notification",
-            Self::NotSettled(_) => "look at it in the gateway's dashboard, and ask the gateway: a settlement should stay",
-            Self::Suspect(_) => "look at it in the gateway's dashboard: accept or deny it there",
-            Self::StillPayable => "cancel it in the gateway's dashboard; the books take a late payment as refund due",
-            Self::UnknownRefund(_) | Self::UnknownPartialRefund(_) => "handed to the books like a notification",
-            Self::RefundNotMade => "look at it in the gateway's dashboard: does the customer have the money?",
-            Self::RefundedTwice => "the customer has both: settle it with the customer",
-            Self::UnknownChargeback(_) | Self::UnknownReversal => "handed to the books like a notification",
-            Self::Amount { .. } => "compare it in the gateway's dashboard, and look at max_imposed_fee",
-            Self::Currency(_) => "ask the gateway",
-            Self::Transaction { .. } => "ask the gateway; a payment under another transaction does not open the relay",
-            Self::UnknownAtGateway => "does base_url belong to the environment (sandbox, production) in which it was charged?",
-            Self::NobodyAsks(_) => "does `serve` run, and does it reach the gateway?",
-            Self::Rebuilt => "rebuilt from the gateway",
+            Self::NotSettled(_) => texts.do_not_settled,
+            Self::Suspect(_) => texts.do_suspect,
+            Self::StillPayable => texts.do_still_payable,
+            Self::RefundNotMade => texts.do_refund_not_made,
+            Self::RefundedTwice => texts.do_refunded_twice,
+            Self::MissedSettlement
+            | Self::UnknownRefund(_)
+            | Self::UnknownPartialRefund(_)
+            | Self::UnknownChargeback(_)
+            | Self::UnknownReversal => texts.do_hand_over,
+            Self::Amount { .. } => texts.do_amount,
+            Self::Currency(_) => texts.do_ask,
+            Self::Transaction { .. } => texts.do_transaction,
+            Self::UnknownAtGateway => texts.do_unknown_at_gateway,
+            Self::NobodyAsks(_) => texts.do_nobody_asks,
+            Self::Rebuilt => texts.do_rebuilt,
         }
     }
 

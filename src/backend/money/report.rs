@@ -9,7 +9,16 @@ use clap::ValueEnum;
 use qris_core::order::ids::DeviceId;
 use qris_core::order::merchant::Order;
 use qris_core::order::time::{Wall, Zone};
+use qris_host::speech::fill;
+use qris_host::texts;
 use std::collections::BTreeMap;
+use std::fmt::Display;
+
+texts! {
+    ends_differ: "{0} pesanan dibayar {1}, dan {2} senilai {3} punya hasil akhir", "{0} orders were paid {1}, and {2} of {3} have an end";
+    groups_differ: "{0}: {1} pesanan senilai {2}, dan {3} senilai {4} di baris-barisnya", "{0}: {1} orders of {2}, and {3} of {4} in the groups";
+    counts_differ: "basis data menghitung {0} pesanan senilai {1} rupiah, isi barisnya {2} senilai {3}", "the database counts {0} orders of {1} rupiah, their bodies say {2} of {3}";
+}
 
 /// What the sums of a report are told by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
@@ -230,19 +239,18 @@ impl SalesReport {
     pub fn difference(&self) -> Option<String> {
         let (paid, ends) = (self.total.paid, self.total.of_all_ends());
         if paid != ends {
-            return Some(format!("{} orders were paid {}, and {} of {} have an end", paid.orders, paid.amount, ends.orders, ends.amount));
+            return Some(fill(texts().ends_differ, &[&paid.orders, &paid.amount, &ends.orders, &ends.amount]));
         }
         for end in End::ALL {
             let (all, groups) = (self.total.of(end), self.groups.values().fold(Sum::default(), |sum, group| sum.and(group.of(end))));
             if all != groups {
-                let (word, told) = (end.as_str(), "in the groups");
-                return Some(format!("{word}: {} orders of {}, and {} of {} {told}", all.orders, all.amount, groups.orders, groups.amount));
+                let values: [&dyn Display; 5] = [&end.as_str(), &all.orders, &all.amount, &groups.orders, &groups.amount];
+                return Some(fill(texts().groups_differ, &values));
             }
         }
         let (orders, prices) = self.counted;
-        ((orders, prices) != (paid.orders, self.total.prices)).then(|| {
-            format!("the database counts {orders} orders of {prices} rupiah, their bodies say {} of {}", paid.orders, self.total.prices)
-        })
+        ((orders, prices) != (paid.orders, self.total.prices))
+            .then(|| fill(texts().counts_differ, &[&orders, &prices, &paid.orders, &self.total.prices]))
     }
 }
 

@@ -137,14 +137,10 @@ impl Zone {
         }
     }
 
-    /// For people: `Western Indonesia Time, +07:00`.
+    /// For people: `WIB, +07:00`.
     #[must_use]
-    pub const fn words(self) -> &'static str {
-        match self {
-            Self::Wib => "Western Indonesia Time, +07:00",
-            Self::Wita => "Central Indonesia Time, +08:00",
-            Self::Wit => "Eastern Indonesia Time, +09:00",
-        }
+    pub fn words(self) -> String {
+        format!("{}, {}", self.as_str(), self.offset())
     }
 
     /// How far its clocks are ahead of UTC.
@@ -338,13 +334,14 @@ mod tests {
     #[test]
     fn each_zone_of_indonesia_has_its_own_clock_and_word() {
         let table = [
-            (Zone::Wib, "WIB", "2026-11-20T22:30:00+07:00", "Western Indonesia Time, +07:00"),
-            (Zone::Wita, "WITA", "2026-11-20T23:30:00+08:00", "Central Indonesia Time, +08:00"),
-            (Zone::Wit, "WIT", "2026-11-21T00:30:00+09:00", "Eastern Indonesia Time, +09:00"),
+            (Zone::Wib, "WIB", "2026-11-20T22:30:00+07:00", "WIB, +07:00"),
+            (Zone::Wita, "WITA", "2026-11-20T23:30:00+08:00", "WITA, +08:00"),
+            (Zone::Wit, "WIT", "2026-11-21T00:30:00+09:00", "WIT, +09:00"),
         ];
         let moment = Wall::from_rfc3339("2026-11-20T15:30:00Z").expect("a time");
         for (zone, word, rfc3339, told) in table {
-            assert_eq!((zone.as_str(), Zone::from_word(word), zone.words()), (word, Some(zone), told));
+            assert_eq!((zone.as_str(), Zone::from_word(word), zone.words()), (word, Some(zone), told.to_owned()));
+            assert!(moment.to_local_named(zone).ends_with(&format!(" {word}")));
             assert_eq!(moment.to_rfc3339_in(zone), rfc3339);
             assert_eq!(Wall::from_rfc3339(rfc3339), Ok(moment));
             assert_eq!(Wall::from_local(&moment.to_local(zone), zone), Ok(moment));

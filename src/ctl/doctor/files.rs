@@ -1,6 +1,7 @@
 //! The disk: users, the rights to read and write each file, the policy of the bus, and room for orders.
 
 use super::root::needs_root;
+use super::text::{fill, texts};
 use crate::broker::random_hex;
 use crate::guard::{self, FileRole, Guarded};
 use crate::site::{CONTROL_GROUP, DEVICE_USER, GPIO_GROUP, RELAY_USER, SCREEN_GROUP, SECRETS_DROP_IN, Site, User, is_decrypted, is_root};
@@ -11,6 +12,7 @@ use qris_host::config::BusAddress;
 use qris_host::disk;
 use qris_host::finding::Finding;
 use qris_host::tls::first_end;
+use qris_host::zone::told;
 use qris_relay::config::Config as RelayConfig;
 use std::fs::{self, Metadata, OpenOptions};
 use std::io::ErrorKind;
@@ -34,34 +36,28 @@ pub(super) fn certificates(files: &Certificates, now: Wall) -> Vec<Finding> {
     let all = own.chain(files.authorities.iter().map(|path| (path, false)));
     let ends = all.filter_map(|(path, is_own)| Some((path.display(), is_own, first_end(path)?)));
     ends.map(|(path, is_own, end)| match (is_own, now >= end, now + ENDS_SOON >= end) {
-        (_, false, false) => Finding::ok(CHECK, format!("{path} is good until {end}")),
-        (true, true, _) => Finding::bad(CHECK, format!("{path} ended at {end}: the broker refuses it"), OWN_ENDS),
-        (true, false, true) => Finding::warn(CHECK, format!("{path} ends at {end}: then the broker refuses it"), OWN_ENDS),
+        (_, false, false) => Finding::ok(CHECK, fill(texts().good_until, &[&path, &told(end)])),
+        (true, true, _) => Finding::bad(CHECK, fill(texts().ended, &[&path, &told(end)]), texts().own_ends),
+        (true, false, true) => Finding::warn(CHECK, fill(texts().ends, &[&path, &told(end)]), texts().own_ends),
         // A machine does not look at this day. But whoever made the servers' certificates with it makes them anew then.
         (false, is_over, _) => {
-            let said = format!("{path}: a CA in it {} at {end}", if is_over { "ended" } else { "ends" });
-            Finding::warn(
-                CHECK,
-                said,
-                "add the new CA of the server to this file, then systemctl reload qrisd; take out a CA that no server needs",
-            )
+            let said = fill(if is_over { texts().ca_ended } else { texts().ca_ends }, &[&path, &told(end)]);
+            Finding::warn(CHECK, said, texts().ca_do)
         }
     })
     .collect()
 }
 
-const OWN_ENDS: &str = "get a new one for the same key, put it there, then systemctl reload qrisd";
-
 /// The users and groups that the units name. A service does not start if one is missing.
 pub(super) fn users(site: &Site) -> Finding {
     const CHECK: &str = "users";
-    let users = [DEVICE_USER, RELAY_USER].into_iter().filter(|name| site.user(name).is_none()).map(|name| format!("user {name}"));
+    let users = [DEVICE_USER, RELAY_USER].into_iter().filter(|name| site.user(name).is_none()).map(|name| fill(texts().user, &[&name]));
     let groups = [SCREEN_GROUP, CONSOLE_GROUP, GPIO_GROUP, CONTROL_GROUP].into_iter().filter(|name| site.group(name).is_none());
-    let missing: Vec<_> = users.chain(groups.map(|name| format!("group {name}"))).collect();
+    let missing: Vec<_> = users.chain(groups.map(|name| fill(texts().group, &[&name]))).collect();
     if missing.is_empty() {
-        return Finding::ok(CHECK, format!("{DEVICE_USER}, {RELAY_USER}, and the groups that they need"));
+        return Finding::ok(CHECK, fill(texts().users, &[&DEVICE_USER, &RELAY_USER]));
     }
-    Finding::bad(CHECK, format!("missing: {}", missing.join(", ")), "systemd-sysusers makes them from the files of the package")
+    Finding::bad(CHECK, fill(texts().missing, &[&missing.join(", ")]), texts().sysusers)
 }
 
 /// The rights to read and write the configuration, and the keys and secrets that it names.
@@ -95,7 +91,7 @@ pub(super) fn guarded(site: &Site, qrisd_toml: &Path) -> Vec<Finding> {
     }
     if findings.is_empty() {
         let count = wanted.len() + left.len();
-        findings.push(Finding::ok("files", format!("{count} files are whole, and only the right users can read and write them")));
+        findings.push(Finding::ok("files", fill(texts().whole, &[&count])));
     }
     findings
 }
@@ -109,11 +105,11 @@ fn not_handed_over(site: &Site, name: &str) -> Option<Finding> {
     let [plain, encrypted] = credential_files(name);
     let (is_plain, is_encrypted) = (site.at(&plain).exists(), site.at(&encrypted).exists());
     let said = match (is_decrypted(site, name), is_plain, is_encrypted) {
-        (true, true, false) => format!("{} is not encrypted, but {SECRETS_DROP_IN} says that it is", plain.display()),
-        (false, false, true) => format!("{} is encrypted, but {SECRETS_DROP_IN} does not say so", encrypted.display()),
+        (true, true, false) => fill(texts().plain, &[&plain.display(), &SECRETS_DROP_IN]),
+        (false, false, true) => fill(texts().encrypted, &[&encrypted.display(), &SECRETS_DROP_IN]),
         (true, _, true) | (true, false, false) | (false, true, _) | (false, false, false) => return None,
     };
-    Some(Finding::bad("secrets", said, "sudo qrisctl setup puts that right"))
+    Some(Finding::bad("secrets", said, texts().setup_rights))
 }
 
 /// The fault of a file that is needed, if there is one.
@@ -125,15 +121,11 @@ fn guarded_file(site: &Site, path: &Path, kind: FileRole, readers: &[&User]) -> 
         Err(why) if !is_root() && (kind == FileRole::Credential || why.kind() == ErrorKind::PermissionDenied) => {
             return Some(needs_root(check, shown));
         }
-        Err(why) => return Some(Finding::bad(check, format!("{shown}: {why}"), "sudo qrisctl setup makes it; or correct the path")),
+        Err(why) => return Some(Finding::bad(check, format!("{shown}: {why}"), texts().setup_or_path)),
     };
     let directory = path.parent().and_then(|directory| Some((directory, fs::metadata(site.at(directory)).ok()?)));
     if let Some((directory, metadata)) = directory.filter(|(_, metadata)| is_loose(metadata)) {
-        let said = format!(
-            "{} has mode {:04o}: users other than root can put another {shown} there",
-            directory.display(),
-            metadata.mode() & 0o7777
-        );
+        let said = fill(texts().loose, &[&directory.display(), &format_args!("{:04o}", metadata.mode() & 0o7777), &shown]);
         return Some(Finding::bad(check, said, format!("chown root:root {0}; chmod 755 {0}", directory.display())));
     }
     let why = guard::objection(site, &metadata, kind, readers)?;
@@ -146,7 +138,7 @@ fn left_open(site: &Site, secret: &Guarded) -> Option<Finding> {
     let Guarded { path, kind, .. } = secret;
     let metadata = fs::metadata(site.at(path)).ok()?;
     let why = guard::objection(site, &metadata, *kind, &[])?;
-    let to_do = format!("remove it if nobody needs it any more; or {}", right(path, *kind));
+    let to_do = fill(texts().remove, &[&right(path, *kind)]);
     Some(Finding::bad(check_of(*kind), format!("{}: {why}", rights_of(site, path, &metadata)), to_do))
 }
 
@@ -160,7 +152,7 @@ const fn check_of(kind: FileRole) -> &'static str {
 /// The owner and the rights of a file, for people.
 fn rights_of(site: &Site, path: &Path, metadata: &Metadata) -> String {
     let (user, group) = (site.user_name(metadata.uid()), site.group_name(metadata.gid()));
-    format!("{} is {user}:{group} {:04o}", path.display(), metadata.mode() & 0o7777)
+    fill(texts().rights, &[&path.display(), &format_args!("{user}:{group}"), &format_args!("{:04o}", metadata.mode() & 0o7777)])
 }
 
 /// The command that makes it right.
@@ -185,10 +177,10 @@ pub(super) fn policy(site: &Site, bus: &BusAddress) -> Option<Finding> {
         .filter(|name| !POLICIES.iter().any(|directory| site.at(directory).join(name).exists()))
         .collect();
     if missing.is_empty() {
-        return Some(Finding::ok(CHECK, "the bus has the policies of both services"));
+        return Some(Finding::ok(CHECK, texts().policies));
     }
-    let said = format!("the bus has no {}: no program can own that name or call it", missing.join(" and no "));
-    Some(Finding::bad(CHECK, said, format!("install the package again; the files belong in {}; then systemctl reload dbus", POLICIES[0])))
+    let said = fill(texts().no_policy, &[&missing.join(", ")]);
+    Some(Finding::bad(CHECK, said, fill(texts().no_policy_do, &[&POLICIES[0]])))
 }
 
 /// Can the services keep their state?
@@ -204,28 +196,27 @@ fn database(site: &Site, path: &Path, user: &str) -> Vec<Finding> {
     let shown = directory.display();
     let Ok(metadata) = fs::metadata(site.at(directory)) else {
         // systemd makes it for its service.
-        return vec![Finding::warn(CHECK, format!("{shown} is not there yet"), "the service's start makes it: systemctl start")];
+        return vec![Finding::warn(CHECK, fill(texts().not_yet, &[&shown]), texts().not_yet_do)];
     };
     let mut findings = Vec::new();
     if let Some(user) = site.user(user)
         && !site.may(user, &metadata, 2)
     {
-        let said = format!("{shown} belongs to {}: {} cannot write there", site.user_name(metadata.uid()), user.name);
+        let said = fill(texts().not_theirs, &[&shown, &site.user_name(metadata.uid()), &user.name]);
         findings.push(Finding::bad(CHECK, said, format!("chown -R {0}:{0} {shown}", user.name)));
     }
     for file in databases(&site.at(path)) {
         if let (Some(user), Ok(metadata)) = (site.user(user), fs::metadata(&file))
             && metadata.uid() != user.uid
         {
-            let said =
-                format!("{} belongs to {}: was the program started as another user?", file.display(), site.user_name(metadata.uid()));
-            findings.push(Finding::bad(CHECK, said, format!("stop the services; chown -R {0}:{0} {shown}; start them", user.name)));
+            let said = fill(texts().as_another, &[&file.display(), &site.user_name(metadata.uid())]);
+            findings.push(Finding::bad(CHECK, said, fill(texts().as_another_do, &[&user.name, &shown])));
             break;
         }
     }
     findings.extend(disk::set_aside(&site.at(directory).join(path.file_name().unwrap_or_default())).map(|(count, newest)| {
-        let said = format!("{count} damaged of {} set aside, the last as {newest}", path.display());
-        Finding::warn(CHECK, said, "keep it until the damage is understood, look at the card, then move it away")
+        let said = fill(texts().set_aside, &[&count, &path.display(), &newest]);
+        Finding::warn(CHECK, said, texts().set_aside_do)
     }));
     findings.push(room(site, directory));
     findings
@@ -248,20 +239,19 @@ fn room(site: &Site, directory: &Path) -> Finding {
     let here = site.at(directory);
     let free = match disk::free_bytes(&here) {
         Ok(free) => free,
-        Err(why) => return Finding::bad(CHECK, format!("{shown}: {why}"), "look at the disk"),
+        Err(why) => return Finding::bad(CHECK, format!("{shown}: {why}"), texts().disk_do),
     };
-    let said = format!("{} MB free in {shown}", free >> 20);
+    let said = fill(texts().room, &[&(free >> 20), &shown]);
     if let Ok(name) = random_hex() {
         let file = here.join(format!("doctor-{name}"));
         if let Err(why) = OpenOptions::new().write(true).create_new(true).open(&file).and_then(|file| file.sync_all()) {
             if !is_root() && why.kind() == ErrorKind::PermissionDenied {
-                return needs_root(CHECK, format!("{said}; whether a file can be written there"));
+                return needs_root(CHECK, fill(texts().room_root, &[&said]));
             }
-            let to_do = "look at the disk: is it full, worn, or mounted read-only?";
-            return Finding::bad(CHECK, format!("no file can be written in {shown}: {why}"), to_do);
+            return Finding::bad(CHECK, fill(texts().no_file, &[&shown, &why]), texts().no_file_do);
         }
         // A file that was just made can be removed.
         drop(fs::remove_file(&file));
     }
-    Finding::of_room(CHECK, free, ROOM, said, "make room: nothing is sold when an order cannot be stored")
+    Finding::of_room(CHECK, free, ROOM, said, texts().room_do)
 }

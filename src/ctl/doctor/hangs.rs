@@ -1,6 +1,7 @@
 //! What ends a pulse when no program of ours can? The hardware watchdog, if the kernel hangs; the kernel, if a program dies.
 //! Without them the pulse does not end.
 
+use super::text::{fill, texts};
 use crate::site::Site;
 use qris_host::finding::Finding;
 use qris_host::setup::services;
@@ -33,16 +34,12 @@ pub(super) fn watchdog(site: &Site) -> Option<Finding> {
 fn fed(told: Option<Result<String, String>>) -> Finding {
     const CHECK: &str = "watchdog";
     match told.map(|told| told.map(|text| text.trim().to_owned())) {
-        None => Finding::ok(CHECK, format!("this computer has none ({DEVICE}): a kernel that hangs stays like that until somebody comes")),
-        Some(Err(why)) => Finding::warn(CHECK, why, "is this system whole?"),
-        Some(Ok(time)) if time.is_empty() || time == "0" => Finding::warn(
-            CHECK,
-            "no program feeds the hardware watchdog: a kernel that hangs in a pulse leaves the line driven until somebody comes",
-            "write [Manager] and RuntimeWatchdogSec=15 into /etc/systemd/system.conf.d/60-machine.conf; then systemctl daemon-reexec",
-        ),
+        None => Finding::ok(CHECK, fill(texts().no_watchdog, &[&DEVICE])),
+        Some(Err(why)) => Finding::warn(CHECK, why, texts().is_whole),
+        Some(Ok(time)) if time.is_empty() || time == "0" => Finding::warn(CHECK, texts().unfed, texts().unfed_do),
         // Here the driver's own time counts.
-        Some(Ok(time)) if time == "infinity" => Finding::ok(CHECK, "systemd feeds it"),
-        Some(Ok(time)) => Finding::ok(CHECK, format!("systemd feeds it: a kernel that hangs for {time} is reset")),
+        Some(Ok(time)) if time == "infinity" => Finding::ok(CHECK, texts().fed),
+        Some(Ok(time)) => Finding::ok(CHECK, fill(texts().fed_in, &[&time])),
     }
 }
 
@@ -56,14 +53,7 @@ pub(super) fn lines(site: &Site, lines: &[LineSettings], label: impl Fn(&ChipNam
         let module = KEEPERS.iter().find(|(name, _)| *name == label).map(|(_, module)| *module);
         modules.extend(module.filter(|module| !modules.contains(module)));
     }
-    let warning = |module: &str| {
-        Finding::warn(
-            "gpio",
-            "the kernel may leave an output as it was: when qris-relayd dies in a pulse, the line stays driven until the unit has \
-            set it inactive",
-            format!("write dtparam=strict_gpiod into config.txt, or {module}.{PARAMETER}=n on the kernel's command line; then restart"),
-        )
-    };
+    let warning = |module: &str| Finding::warn("gpio", texts().keeps, fill(texts().keeps_do, &[&format_args!("{module}.{PARAMETER}")]));
     modules.into_iter().filter(|module| !lets_go(site, module)).map(warning).collect()
 }
 

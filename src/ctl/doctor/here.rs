@@ -1,6 +1,7 @@
 //! The running machine: its services, what they tell of themselves, and the holders of the lines.
 
 use super::root::needs_root;
+use super::text::{fill, texts};
 use crate::hardware;
 use crate::machine::{Properties, Service, ServiceError};
 use crate::relay::facts;
@@ -29,12 +30,12 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 /// Does systemd run the services now, and will it at the next boot?
 pub(super) fn services(site: &Site) -> Vec<Finding> {
     if !services::are_there(site) {
-        return vec![Finding::warn("services", "there is no systemd here", "check in another way that qris-relayd and qrisd run")];
+        return vec![Finding::warn("services", texts().no_systemd, texts().no_systemd_do)];
     }
     SERVICES
         .iter()
         .map(|name| match services::unit(name) {
-            Err(why) => Finding::bad("services", why, "is this system whole?"),
+            Err(why) => Finding::bad("services", why, texts().is_whole),
             Ok(unit) => judged(name, &unit, replaced(unit.pid)),
         })
         .collect()
@@ -45,28 +46,28 @@ fn judged(name: &str, unit: &Unit, replaced: bool) -> Finding {
     const CHECK: &str = "services";
     let Unit { active, enabled, loaded, restarts, result, .. } = unit;
     if loaded != "loaded" {
-        return Finding::bad(CHECK, format!("{name} is {loaded}"), "install the package, or systemctl unmask it");
+        return Finding::bad(CHECK, fill(texts().unit, &[&name, loaded]), texts().unit_do);
     }
     match (active.as_str(), result.as_str()) {
         ("active" | "reloading", _) => {}
-        (_, "condition") => return Finding::bad(CHECK, format!("{name} waits for its configuration"), "sudo qrisctl setup"),
+        (_, "condition") => return Finding::bad(CHECK, fill(texts().waits, &[&name]), "sudo qrisctl setup"),
         (state, result) => {
-            let said = format!("{name} is {state} ({result})");
-            return Finding::bad(CHECK, said, format!("journalctl -x -n 30 -u {name}; then systemctl start {name}"));
+            let said = fill(texts().unit_failed, &[&name, &state, &result]);
+            return Finding::bad(CHECK, said, fill(texts().unit_failed_do, &[&name]));
         }
     }
     if enabled != "enabled" {
-        let said = format!("{name} runs, but will not start at the next boot ({enabled})");
+        let said = fill(texts().not_enabled, &[&name, enabled]);
         return Finding::warn(CHECK, said, format!("systemctl enable {name}"));
     }
     if replaced {
-        return Finding::warn(CHECK, format!("{name} runs an older program than the installed one"), format!("systemctl restart {name}"));
+        return Finding::warn(CHECK, fill(texts().older, &[&name]), format!("systemctl restart {name}"));
     }
     if *restarts > 0 {
-        let said = format!("{name} runs, but systemd restarted it {restarts} times");
-        return Finding::warn(CHECK, said, format!("journalctl -x -p warning -u {name} says why"));
+        let said = fill(texts().restarted, &[&name, restarts]);
+        return Finding::warn(CHECK, said, fill(texts().restarted_do, &[&name]));
     }
-    Finding::ok(CHECK, format!("{name} runs, and will start at the next boot"))
+    Finding::ok(CHECK, fill(texts().runs, &[&name]))
 }
 
 /// Is the file that a process runs no longer on the disk?
@@ -82,17 +83,14 @@ pub(super) fn versions() -> Finding {
     let told = ["qrisd", "qris-relayd"].map(|name| (name, version(name)));
     let missing: Vec<_> = told.iter().filter(|(_, version)| version.is_none()).map(|(name, _)| *name).collect();
     if !missing.is_empty() {
-        return Finding::bad(CHECK, format!("not found: {}", missing.join(", ")), "install the package");
+        return Finding::bad(CHECK, fill(texts().not_found, &[&missing.join(", ")]), texts().install);
     }
-    let other: Vec<_> = told.iter().flat_map(|(name, v)| v.iter().filter(|v| *v != ours).map(move |v| format!("{name} is {v}"))).collect();
+    let other: Vec<_> =
+        told.iter().flat_map(|(name, v)| v.iter().filter(|v| *v != ours).map(move |v| fill(texts().unit, &[name, v]))).collect();
     if other.is_empty() {
-        return Finding::ok(CHECK, format!("all of release {ours}"));
+        return Finding::ok(CHECK, fill(texts().one_release, &[&ours]));
     }
-    Finding::bad(
-        CHECK,
-        format!("{}, qrisctl is {ours}", other.join(", ")),
-        "install the same release of all programs, then restart the services",
-    )
+    Finding::bad(CHECK, fill(texts().releases, &[&other.join(", "), &ours]), texts().releases_do)
 }
 
 /// The version that `NAME --version` prints.
@@ -113,8 +111,8 @@ pub(super) fn pins(site: &Site, relay: &RelayConfig) -> Vec<Finding> {
         let path = hardware::device(site, chip)?;
         let chip = match hardware::chip(&path) {
             Ok(chip) => chip,
-            Err(why) if !is_root() => return Some(needs_root("gpio", format!("who holds {name} ({why})"))),
-            Err(why) => return Some(Finding::bad("gpio", why, "is it a GPIO chip? qrisctl setup --find lists them")),
+            Err(why) if !is_root() => return Some(needs_root("gpio", fill(texts().who_holds, &[&name, &why]))),
+            Err(why) => return Some(Finding::bad("gpio", why, texts().is_chip)),
         };
         let line = chip.lines.iter().find(|line| line.offset == offset);
         Some(held(&name, &path, offset, line.map(|line| line.holder.as_deref()), chip.lines.len()))
@@ -127,16 +125,10 @@ fn held(name: &str, path: &Path, offset: u32, line: Option<Option<&str>>, count:
     const CHECK: &str = "gpio";
     let place = format!("{name} ({} {offset})", path.display());
     match line {
-        None => Finding::bad(CHECK, format!("{place} is not there: the chip has {count}"), "correct the offset in relay.toml"),
-        Some(Some(CONSUMER)) => Finding::ok(CHECK, format!("{place} is held by {CONSUMER}")),
-        Some(Some(other)) => Finding::bad(
-            CHECK,
-            format!("{place} is held by {other:?}"),
-            "another program or driver uses it: end that, or choose another line",
-        ),
-        Some(None) => {
-            Finding::bad(CHECK, format!("{place} is held by nobody"), "systemctl status qris-relayd says why it does not hold it")
-        }
+        None => Finding::bad(CHECK, fill(texts().no_line, &[&place, &count]), texts().no_line_do),
+        Some(Some(CONSUMER)) => Finding::ok(CHECK, fill(texts().held_by, &[&place, &CONSUMER])),
+        Some(Some(other)) => Finding::bad(CHECK, fill(texts().held_by, &[&place, &format_args!("{other:?}")]), texts().held_do),
+        Some(None) => Finding::bad(CHECK, fill(texts().held_by_nobody, &[&place]), texts().held_by_nobody_do),
     }
 }
 
@@ -154,51 +146,41 @@ fn judge(relay: &RelayFacts, device: &DeviceId, keys: &[KeyId]) -> Vec<Finding> 
     let mut findings = Vec::new();
     if relay.device.as_ref() != Some(device) {
         let other = relay.device.as_ref().map_or("", DeviceId::as_str);
-        let said = format!("qris-relayd is of machine {other}, qrisd.toml of {device}");
+        let said = fill(texts().other_machine, &[&other, device]);
         findings.push(Finding::bad(CHECK, said, "systemctl reload qris-relayd qrisd"));
     }
     let missing: Vec<_> = keys.iter().filter(|kid| !relay.keys.contains(kid)).map(KeyId::as_str).collect();
     let surplus = relay.keys.iter().filter(|kid| !keys.contains(kid)).count();
     if !missing.is_empty() || surplus > 0 {
-        let said = format!(
-            "qris-relayd has other keys than keys.json (missing: {}; {surplus} more)",
-            if missing.is_empty() { "none".into() } else { missing.join(", ") }
-        );
+        let missing = if missing.is_empty() { texts().none.into() } else { missing.join(", ") };
+        let said = fill(texts().other_keys, &[&missing, &surplus]);
         findings.push(Finding::bad(CHECK, said, "systemctl reload qris-relayd qrisd"));
     }
     for line in relay.lines.iter().filter(|line| line.state == LineCondition::Blocked) {
         let item = line.items.first().map_or("ITEM", |item| item);
-        let said = format!("line {:?} is blocked: it failed, and waits for a person", line.name);
-        let to_do = format!("look for an empty or jammed spiral; then, as root: qrisctl relay clear {item}");
+        let said = fill(texts().blocked, &[&format_args!("{:?}", line.name)]);
+        let to_do = fill(texts().blocked_do, &[&item]);
         findings.push(Finding::bad("lines", said, to_do));
     }
     findings.extend(relay.faults.iter().map(|fault| {
         let (level, said, to_do) = match fault {
-            RelayFault::LedgerReset => {
-                (Level::Warn, "the ledger was lost or damaged, and a new one was begun", "keep the old file, look at the card")
-            }
-            RelayFault::Gpio => (
-                Level::Bad,
-                "the hardware of a line or a button does not work",
-                "journalctl -x -u qris-relayd says which; chip, offset, group gpio, wiring",
-            ),
-            RelayFault::Ledger => {
-                (Level::Bad, "the ledger cannot be written", "make room in its directory, or look whether the disk became read-only")
-            }
+            RelayFault::LedgerReset => (Level::Warn, texts().ledger_reset, texts().ledger_reset_do),
+            RelayFault::Gpio => (Level::Bad, texts().gpio, texts().gpio_do),
+            RelayFault::Ledger => (Level::Bad, texts().ledger, texts().ledger_do),
             RelayFault::Other(other) => {
-                return Finding::bad(CHECK, format!("fault {}", other.as_str()), "journalctl -x -u qris-relayd");
+                return Finding::bad(CHECK, fill(texts().fault, &[&other.as_str()]), "journalctl -x -u qris-relayd");
             }
         };
         Finding { check: CHECK, level, said: said.into(), to_do: Some(to_do.into()) }
     }));
     let tickets = relay.tickets.len();
     if tickets >= TICKETS_WARN {
-        let said = format!("{tickets} tickets are open");
-        findings.push(Finding::warn(CHECK, said, "is qrisd connected to its backend? Then it closes them"));
+        let said = fill(texts().tickets, &[&tickets]);
+        findings.push(Finding::warn(CHECK, said, texts().tickets_do));
     }
     if findings.is_empty() {
         let busy = relay.lines.iter().filter(|line| line.state == LineCondition::Busy).count();
-        let said = format!("lines: {}, driven now: {busy}; open tickets: {tickets}; no fault", relay.lines.len());
+        let said = fill(texts().lines, &[&relay.lines.len(), &busy, &tickets]);
         findings.push(Finding::ok(CHECK, said));
     }
     findings
@@ -217,36 +199,36 @@ pub(super) async fn device(device: &DeviceConfig) -> Vec<Finding> {
 /// The finding about a service that cannot be asked. The policy of the bus lets few users ask.
 fn silent(check: &'static str, why: &(dyn Error + 'static), to_do: &str) -> Finding {
     match why.downcast_ref() {
-        Some(ServiceError::NotAllowed { .. }) if !is_root() => needs_root(check, "what it tells of itself"),
+        Some(ServiceError::NotAllowed { .. }) if !is_root() => needs_root(check, texts().of_itself),
         _ => Finding::bad(check, why.to_string(), to_do),
     }
 }
 
 fn machine(state: String, order: String, faults: Vec<String>, needs_screen: bool) -> Vec<Finding> {
     const CHECK: &str = "machine";
-    let doing = if state.is_empty() { "idle".to_owned() } else { format!("{state}, order {order}") };
+    let doing = if state.is_empty() { texts().idle.to_owned() } else { fill(texts().doing, &[&state, &order]) };
     let mut findings: Vec<_> = faults
         .iter()
         .map(|fault| {
-            let said = format!("qrisd tells the fault {fault}");
+            let said = fill(texts().qrisd_fault, &[fault]);
             let (level, to_do) = match fault.as_str() {
-                "store" => (Level::Bad, "make room, check whether the disk became read-only, or end the second qrisd"),
-                "store_reset" => (Level::Warn, "its database was damaged, and a new one was begun: keep the old file, look at the card"),
-                "newer_database" => (Level::Bad, "install the newer release again"),
+                "store" => (Level::Bad, texts().store_do),
+                "store_reset" => (Level::Warn, texts().store_reset_do),
+                "newer_database" => (Level::Bad, texts().newer_do),
                 "relay" => (Level::Bad, "systemctl status qris-relayd; qrisctl relay lines"),
-                "line_blocked" => (Level::Bad, "look for an empty or jammed spiral; then, as root: qrisctl relay clear ITEM"),
-                "screen" if !needs_screen => (Level::Warn, "screen.required is false: it sells without a panel"),
-                "screen" => (Level::Bad, "panel, cable, [screen]; qrisctl screen test, with qrisd stopped"),
-                "backend" => (Level::Bad, "network, address, token, certificates"),
-                "clock" => (Level::Bad, "timedatectl, the battery of the clock, the certificate"),
-                "config" => (Level::Bad, "the access list of the broker"),
+                "line_blocked" => (Level::Bad, texts().line_blocked_do),
+                "screen" if !needs_screen => (Level::Warn, texts().screen_off_do),
+                "screen" => (Level::Bad, texts().screen_do),
+                "backend" => (Level::Bad, texts().backend_do),
+                "clock" => (Level::Bad, texts().clock_do),
+                "config" => (Level::Bad, texts().config_do),
                 _ => (Level::Bad, "journalctl -x -u qrisd"),
             };
             Finding { check: CHECK, level, said, to_do: Some(to_do.into()) }
         })
         .collect();
     if findings.is_empty() {
-        findings.push(Finding::ok(CHECK, format!("{doing}; no fault")));
+        findings.push(Finding::ok(CHECK, fill(texts().no_fault, &[&doing])));
     }
     findings
 }
@@ -257,11 +239,11 @@ async fn properties(bus: &BusAddress, name: &'static str, path: &'static str) ->
     let service = Service::connect_at(bus, name, path).await.map_err(|failure| failure.reason())?;
     // A socket without a bus has no names: the program that answers there is the service.
     if !matches!(bus, BusAddress::Peer(_)) && !service.is_there().await {
-        return Err(format!("nobody has the name {name} on the bus {bus}").into());
+        return Err(fill(texts().nobody, &[&name, bus]).into());
     }
     match timeout(ANSWER_WITHIN, service.properties()).await {
         Ok(told) => Ok(told?),
-        Err(_) => Err(format!("{name} gives no answer in {} s", ANSWER_WITHIN.as_secs()).into()),
+        Err(_) => Err(fill(texts().no_answer, &[&name, &ANSWER_WITHIN.as_secs()]).into()),
     }
 }
 

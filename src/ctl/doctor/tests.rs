@@ -4,6 +4,7 @@ use base64::engine::general_purpose::STANDARD;
 use qris_core::order::time::Wall;
 use qris_device::config::Certificates;
 use qris_host::finding::Level;
+use qris_host::zone::told;
 use serde_json::{Value, json};
 
 fn order(status: &str, payment: &str, settled_ago_s: Option<u64>, outcome: Option<&str>) -> Value {
@@ -39,9 +40,10 @@ fn a_certificate_that_ends_soon_is_told_in_time() {
     std::fs::write(&file, format!("-----BEGIN CERTIFICATE-----\n{der}\n-----END CERTIFICATE-----\n")).expect("written");
     let own = Certificates { own: Some(file.clone()), authorities: Vec::new() };
     let ca = Certificates { own: None, authorities: vec![file] };
+    let end = told(Wall::from_rfc3339("2027-03-01T12:34:56Z").expect("a time"));
     for (now, files, level, told) in [
-        ("2027-01-30T12:34:55Z", &own, Level::Ok, "is good until 2027-03-01T12:34:56Z"),
-        ("2027-01-30T12:34:56Z", &own, Level::Warn, "ends at 2027-03-01T12:34:56Z: then the broker refuses it"),
+        ("2027-01-30T12:34:55Z", &own, Level::Ok, &*format!("is good until {end}")),
+        ("2027-01-30T12:34:56Z", &own, Level::Warn, &format!("ends at {end}: then the broker refuses it")),
         ("2027-03-01T12:34:56Z", &own, Level::Bad, "ended at"),
         ("2027-01-30T12:34:55Z", &ca, Level::Ok, "is good until"),
         ("2027-01-30T12:34:56Z", &ca, Level::Warn, "a CA in it ends at"),
@@ -60,8 +62,8 @@ fn only_root_judges_a_file_that_is_closed_to_others() {
         (About::Credential, false, Level::Warn, "sudo qrisctl doctor"),
         (About::Denied, true, Level::Bad, "correct it"),
         (About::Credential, true, Level::Bad, "correct it"),
-        (About::Missing, false, Level::Bad, "setup makes it"),
-        (About::Missing, true, Level::Bad, "setup makes it"),
+        (About::Missing, false, Level::Bad, "setup` makes it"),
+        (About::Missing, true, Level::Bad, "setup` makes it"),
         (About::Value, false, Level::Bad, "correct it"),
         (About::UnknownKey, false, Level::Bad, "correct it"),
     ] {

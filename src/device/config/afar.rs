@@ -7,6 +7,7 @@ use super::check_report;
 use super::items::{WrittenItem, charged_names, check_items};
 use super::orders::WrittenOrders;
 use super::screen::{check_colours, check_contact, check_greeting, check_languages, check_machine_name};
+use super::texts;
 use crate::words::Settings;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -14,6 +15,7 @@ use qris_core::order::request::cut;
 use qris_core::wire::relay::RelayLine;
 use qris_core::wire::settings::WrongValue;
 use qris_host::config::{Checker, Fault, Faults, Source};
+use qris_host::speech::fill;
 use qris_screen::Item;
 use qris_screen::logo::Logo;
 use serde::Deserialize;
@@ -169,11 +171,11 @@ fn check_lines(items: &[Item], lines: &[RelayLine], checker: &mut Checker<'_>) {
     let of = |name: &str| lines.iter().find(|line| line.items.iter().any(|item| **item == *name));
     for (i, item) in items.iter().enumerate() {
         let Some(line) = of(item.id.as_str()).or_else(|| of("*")) else {
-            checker.fault(&(), &format!("item[{i}].id"), format_args!("no line of this machine hands out {}", item.id));
+            checker.fault(&(), &format!("item[{i}].id"), fill(texts().no_line_here, &[&item.id]));
             continue;
         };
         if let Some(price) = item.price.filter(|price| line.limits.judge(*price).is_err()) {
-            let why = format_args!("the line {:?} does not take {price}: it takes {}", line.name, line.limits);
+            let why = fill(texts().line_refuses, &[&format_args!("{:?}", line.name), &price, &line.limits]);
             checker.fault(&(), &format!("item[{i}].price"), why);
         }
     }
@@ -181,12 +183,12 @@ fn check_lines(items: &[Item], lines: &[RelayLine], checker: &mut Checker<'_>) {
 
 fn check_labels(labels: &[String], checker: &mut Checker<'_>) -> Vec<Box<str>> {
     if labels.len() > LABELS_MAX {
-        checker.fault(&(), "device.labels", format_args!("has more than {LABELS_MAX} labels"));
+        checker.fault(&(), "device.labels", fill(texts().many_labels, &[&LABELS_MAX]));
     }
     for label in labels {
         let is_word = (1..=32).contains(&label.len()) && label.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
         if !is_word {
-            checker.fault(&(), "device.labels", format_args!("a label has 1 to 32 of A-Za-z0-9._-, not {label:?}"));
+            checker.fault(&(), "device.labels", fill(texts().label, &[&format_args!("{label:?}")]));
         }
     }
     labels.iter().map(|label| label.as_str().into()).collect()

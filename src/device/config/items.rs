@@ -1,12 +1,14 @@
 //! The items that the machine sells: `[[item]]`.
 
 use super::screen::check_letters;
+use super::texts;
 use qris_core::order::ids::ItemId;
-use qris_core::order::money::{AmountError, Rupiah};
+use qris_core::order::money::Rupiah;
 use qris_core::order::request::{DESCRIPTION_MAX, Price, PriceList};
 use qris_core::text::steers;
 use qris_host::config::Checker;
 use qris_host::hint::{instead, meant, plain_number};
+use qris_host::speech::fill;
 use qris_screen::{Item, Language};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -32,10 +34,10 @@ pub type Items = (PriceList, BTreeMap<ItemId, Box<str>>, Vec<Item>);
 /// Checks the items. `language` is that of the names for charges.
 pub fn check_items(items: Vec<WrittenItem>, language: Language, checker: &mut Checker<'_>) -> Items {
     if items.is_empty() {
-        checker.fault(&(), "item", "is missing: list at least one item");
+        checker.fault(&(), "item", texts().no_items);
     }
     if items.len() > ITEMS_MAX {
-        checker.fault(&(), "item", format_args!("has more than {ITEMS_MAX} items"));
+        checker.fault(&(), "item", fill(texts().many_items, &[&ITEMS_MAX]));
     }
     let (mut prices, mut shown) = (BTreeMap::new(), Vec::new());
     for (i, item) in items.into_iter().enumerate() {
@@ -45,11 +47,7 @@ pub fn check_items(items: Vec<WrittenItem>, language: Language, checker: &mut Ch
         let price = checker.required(item.price, &key("price")).and_then(|price| check_price(price, &key("price"), checker));
         let names = item.name.and_then(|name| check_name(name, &key("name"), checker));
         if names.iter().flatten().any(|name| name.is_empty() || name.chars().count() > NAME_MAX || name.contains(steers)) {
-            checker.fault(
-                &(),
-                &key("name"),
-                format_args!("must be 1 to {NAME_MAX} printable characters; the gateway gets the first {DESCRIPTION_MAX}"),
-            );
+            checker.fault(&(), &key("name"), fill(texts().item_name, &[&NAME_MAX, &DESCRIPTION_MAX]));
         }
         names.iter().for_each(|[id, en]| check_letters(&format!("{id}{en}"), &key("name"), checker));
         let (Some(id), Some(price)) = (id, price) else { continue };
@@ -60,7 +58,7 @@ pub fn check_items(items: Vec<WrittenItem>, language: Language, checker: &mut Ch
         };
         shown.push(Item { id: id.clone(), id_name, en_name, price: fixed });
         if prices.insert(id.clone(), price).is_some() {
-            checker.fault(&(), &key("id"), format_args!("{id} stands twice"));
+            checker.fault(&(), &key("id"), fill(texts().twice, &[&id]));
         }
     }
     (PriceList::new(prices), charged_names(&shown, language), shown)
@@ -77,7 +75,7 @@ fn check_name(name: Value, key: &str, checker: &mut Checker<'_>) -> Option<[Box<
         Value::String(name) => return Some([name.as_str().into(), name.into()]),
         Value::Table(names) if names.iter().all(|(name, value)| matches!(name.as_str(), "id" | "en") && value.is_str()) => names,
         _ => {
-            checker.fault(&(), key, "must be text, or { id = …, en = … } with text in each language");
+            checker.fault(&(), key, fill(texts().two_names, &[&"{ id = …, en = … }"]));
             return None;
         }
     };
@@ -87,7 +85,7 @@ fn check_name(name: Value, key: &str, checker: &mut Checker<'_>) -> Option<[Box<
 }
 
 fn check_price(price: Value, key: &str, checker: &mut Checker<'_>) -> Option<Price> {
-    let why = "must be whole rupiah, or { from_request = { min = …, max = … } }";
+    let why = &fill(texts().price, &[&"{ from_request = { min = …, max = … } }"]);
     let mut table = match price {
         Value::Integer(amount) => return rupiah(amount, key, checker).map(Price::Fixed),
         Value::Table(table) => table,
@@ -100,7 +98,10 @@ fn check_price(price: Value, key: &str, checker: &mut Checker<'_>) -> Option<Pri
     let Some(Value::Table(mut bounds)) = table.remove("from_request").filter(|_| table.is_empty()) else {
         let alike = unknown.filter(|unknown| meant(unknown, ["from_request"]).is_some());
         match alike {
-            Some(unknown) => checker.fault(&(), &format!("{key}.{unknown}"), "unknown key: did you mean from_request?"),
+            Some(unknown) => {
+                let tip = instead("from_request", &["from_request"]);
+                checker.fault(&(), &format!("{key}.{unknown}"), fill(texts().unknown_key, &[&tip]));
+            }
             None => checker.fault(&(), key, why),
         }
         return None;
@@ -109,7 +110,7 @@ fn check_price(price: Value, key: &str, checker: &mut Checker<'_>) -> Option<Pri
     let mut bound = |name: &str, checker: &mut Checker<'_>| match checker.required(bounds.remove(name), &at(name))? {
         Value::Integer(amount) => rupiah(amount, &at(name), checker),
         Value::String(_) | Value::Float(_) | Value::Boolean(_) | Value::Datetime(_) | Value::Array(_) | Value::Table(_) => {
-            not_rupiah(&at(name), "must be whole rupiah", checker);
+            not_rupiah(&at(name), texts().whole_rupiah, checker);
             None
         }
     };
@@ -118,16 +119,16 @@ fn check_price(price: Value, key: &str, checker: &mut Checker<'_>) -> Option<Pri
         None => false,
         Some(Value::Boolean(mqtt)) => mqtt,
         Some(_) => {
-            checker.fault(&(), &at("mqtt"), format_args!("must be true or false, not {}", checker.written(&at("mqtt"))));
+            checker.fault(&(), &at("mqtt"), fill(texts().flag, &[&checker.written(&at("mqtt"))]));
             false
         }
     };
     for unknown in bounds.keys() {
-        checker.fault(&(), &at(unknown), format_args!("unknown key{}", instead(unknown, &["min", "max", "mqtt"])));
+        checker.fault(&(), &at(unknown), fill(texts().unknown_key, &[&instead(unknown, &["min", "max", "mqtt"])]));
     }
     let (min, max) = (min?, max?);
     if min > max {
-        checker.fault(&(), &at("min"), format_args!("is {min}, more than max, {max}: write the smaller one here"));
+        checker.fault(&(), &at("min"), fill(texts().min_above, &[&min, &max]));
     }
     Some(Price::FromRequest { min, max, mqtt })
 }
@@ -136,11 +137,15 @@ fn check_price(price: Value, key: &str, checker: &mut Checker<'_>) -> Option<Pri
 fn not_rupiah(key: &str, why: &str, checker: &mut Checker<'_>) {
     let written = checker.written(key);
     match plain_number(written) {
-        Some(number) => checker.fault(&(), key, format_args!("must be whole rupiah in plain digits: write {number}, not {written}")),
-        None => checker.fault(&(), key, format_args!("{why}, not {written}")),
+        Some(number) => checker.fault(&(), key, fill(texts().plain_rupiah, &[&number, &written])),
+        None => checker.fault(&(), key, fill(texts().not, &[&why, &written])),
     }
 }
 
 fn rupiah(amount: i64, key: &str, checker: &mut Checker<'_>) -> Option<Rupiah> {
-    checker.take(u64::try_from(amount).map_err(|_| AmountError::Range).and_then(Rupiah::new), key)
+    let read = u64::try_from(amount).ok().and_then(|amount| Rupiah::new(amount).ok());
+    if read.is_none() {
+        checker.fault(&(), key, fill(texts().amount, &[&Rupiah::MAX]));
+    }
+    read
 }

@@ -1,11 +1,13 @@
 //! The times and limits of orders: `[orders]`.
 
 use super::settings::SETTINGS;
+use super::texts;
 use crate::words::OrderSettings;
 use qris_core::order::machine::Rules;
 use qris_core::order::time::Span;
 use qris_host::config::Checker;
 use qris_host::config::settings::{Whole, number};
+use qris_host::speech::fill;
 use serde::Deserialize;
 
 /// The latest time of a delivery, counted from the end of the longest time on the screen. The backend lets a person
@@ -53,11 +55,7 @@ impl WrittenOrders {
             deliver_within: seconds(checker, self.deliver_within_s, usual.rules.deliver_within, DELIVER_WITHIN),
         };
         if rules.late_grace.0 + rules.deliver_within.0 > DELIVERED_BY_MAX.0 {
-            let most = DELIVERED_BY_MAX.0 / 1000;
-            let why = format_args!(
-                "must be at most {most} s together with orders.late_settlement_grace_s: an order that is not reported an hour \
-                after its payment may be refunded"
-            );
+            let why = fill(texts().deliver, &[&(DELIVERED_BY_MAX.0 / 1000)]);
             checker.fault(&(), DELIVER_WITHIN.key, why);
         }
         let usual = i64::try_from(usual.per_minute).unwrap_or(0);

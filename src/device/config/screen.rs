@@ -1,11 +1,13 @@
 //! The panel and its looks: `[screen]`, and the language of `[device]`.
 
 use super::settings::SETTINGS;
+use super::texts;
 use qris_core::text::steers;
 use qris_core::wire::orders::MACHINE_NAME_MAX;
 use qris_host::config::Checker;
 use qris_host::config::settings::{is_on, number};
-use qris_host::hint::instead;
+use qris_host::hint::{either, instead};
+use qris_host::speech::fill;
 use qris_screen::logo::{FILE_MAX, Logo};
 use qris_screen::theme::{self, Theme};
 use qris_screen::{Item, Language, Languages, PixelFormat, Rotation, Settings, SurfaceSettings, unknown_letter};
@@ -72,7 +74,7 @@ impl Panel {
 /// Notes a text that the screen cannot show as it is written.
 pub fn check_letters(text: &str, key: &str, checker: &mut Checker<'_>) {
     if let Some(letter) = unknown_letter(text).filter(|letter| !steers(*letter)) {
-        checker.fault(&(), key, format_args!("the screen has no {letter:?}, and would show a question mark: write it in Latin letters"));
+        checker.fault(&(), key, fill(texts().letter, &[&format_args!("{letter:?}")]));
     }
 }
 
@@ -81,7 +83,7 @@ fn check_line(text: &str, most: usize, key: &str, checker: &mut Checker<'_>) -> 
     let text = text.trim();
     check_letters(text, key, checker);
     if text.chars().count() > most || text.contains(steers) {
-        checker.fault(&(), key, format_args!("must be one line of at most {most} characters"));
+        checker.fault(&(), key, fill(texts().one_line, &[&most]));
     }
     text.into()
 }
@@ -108,7 +110,11 @@ pub fn check_languages(written: Option<&str>, checker: &mut Checker<'_>) -> Lang
         Some("en") => Languages::Only(Language::En),
         Some("both") => Languages::Both,
         Some(other) => {
-            checker.fault(&(), "device.language", format_args!("must be \"id\", \"en\" or \"both\", not {other:?}"));
+            checker.fault(
+                &(),
+                "device.language",
+                fill(texts().words, &[&either(&["\"id\"", "\"en\"", "\"both\""]), &format_args!("{other:?}")]),
+            );
             Languages::Only(Language::Id)
         }
     }
@@ -119,7 +125,7 @@ impl WrittenScreen {
     pub fn check(self, checker: &mut Checker<'_>) -> Panel {
         let surface = match (self.device, self.file) {
             (Some(_), Some(_)) => {
-                checker.fault(&(), "screen.virtual", "cannot stand beside device: write one of the two");
+                checker.fault(&(), "screen.virtual", texts().beside_device);
                 None
             }
             (device, None) => Some(device.map_or(SurfaceSettings::Any, SurfaceSettings::Device)),
@@ -127,7 +133,7 @@ impl WrittenScreen {
         };
         let degrees = self.rotate.unwrap_or(0);
         let rotate = u32::try_from(degrees).ok().and_then(Rotation::from_degrees).unwrap_or_else(|| {
-            checker.fault(&(), "screen.rotate", format_args!("must be 0, 90, 180 or 270, not {degrees}"));
+            checker.fault(&(), "screen.rotate", fill(texts().words, &[&either(&["0", "90", "180", "270"]), &degrees]));
             Rotation::None
         });
         Panel {
@@ -153,7 +159,11 @@ impl WrittenVirtual {
             None | Some("rgb565") => PixelFormat::Rgb565,
             Some("xrgb8888") => PixelFormat::Xrgb8888,
             Some(other) => {
-                checker.fault(&(), "screen.virtual.format", format_args!("must be \"rgb565\" or \"xrgb8888\", not {other:?}"));
+                checker.fault(
+                    &(),
+                    "screen.virtual.format",
+                    fill(texts().words, &[&either(&["\"rgb565\"", "\"xrgb8888\""]), &format_args!("{other:?}")]),
+                );
                 PixelFormat::Rgb565
             }
         };
@@ -171,16 +181,16 @@ pub fn check_colours(written: BTreeMap<String, String>, checker: &mut Checker<'_
             (Some(place), Some(colour)) => *place = colour,
             (None, _) => {
                 sound = false;
-                checker.fault(&(), &key, format_args!("is not a known colour{}", instead(&name, &theme::KEYS)));
+                checker.fault(&(), &key, fill(texts().colour, &[&instead(&name, &theme::KEYS)]));
             }
             (Some(_), None) => {
                 sound = false;
-                checker.fault(&(), &key, format_args!("must be #rrggbb, not {text:?}"));
+                checker.fault(&(), &key, fill(texts().rrggbb, &[&format_args!("{text:?}")]));
             }
         }
     }
     for ((above, below), contrast) in theme.unreadable().into_iter().filter(|_| sound) {
-        let why = format_args!("cannot be read on {below}: the contrast is {contrast:.1}, and daylight needs 4.5");
+        let why = fill(texts().contrast, &[&below, &format_args!("{contrast:.1}")]);
         checker.fault(&(), &format!("screen.colours.{above}"), why);
     }
     theme

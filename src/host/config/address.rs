@@ -2,6 +2,7 @@
 
 use super::Checker;
 use crate::secret::{Secret, SecretError};
+use crate::speech::fill;
 use crate::texts;
 use reqwest::Url;
 use serde::Deserialize;
@@ -11,6 +12,10 @@ use std::path::PathBuf;
 
 // What can be wrong with the answers about a broker. A set-up says it in the language of its conversation; services say it in English.
 texts! {
+    mqtt: "harus mqtts://HOST[:PORT] atau mqtt://HOST[:PORT], bukan {0}", "must be mqtts://HOST[:PORT] or mqtt://HOST[:PORT], not {0}";
+    http: "harus https://HOST[:PORT][/PATH] atau http://HOST[:PORT][/PATH], bukan {0}", "must be https://HOST[:PORT][/PATH] or http://HOST[:PORT][/PATH], not {0}";
+    plain_mqtt: "mqtt:// hanya untuk loopback: pakai mqtts://, atau tulis allow_plaintext = true (lalu siapa pun di jaringan itu bisa membaca dan mengubah pesannya)", "mqtt:// is for loopback only: use mqtts://, or set allow_plaintext = true (then everybody on the way can read and change the messages)";
+    plain_http: "http:// hanya untuk loopback: pakai https://", "http:// is for loopback only: use https://";
     missing: "belum diisi", "is missing";
     no_username: "perlu username juga", "needs a username beside it";
     half_pair: "cert_file dan key_file harus diisi keduanya", "cert_file and key_file belong together";
@@ -21,19 +26,16 @@ texts! {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AddressError {
     /// Not `mqtt://host:port` or `mqtts://host:port`.
-    #[error("must be mqtts://HOST[:PORT] or mqtt://HOST[:PORT], not {0:?}")]
+    #[error("{}", fill(texts().mqtt, &[&format_args!("{:?}", .0)]))]
     Mqtt(String),
     /// Not `https://…` or `http://…`.
-    #[error("must be https://HOST[:PORT][/PATH] or http://HOST[:PORT][/PATH], not {0:?}")]
+    #[error("{}", fill(texts().http, &[&format_args!("{:?}", .0)]))]
     Http(String),
     /// MQTT without TLS to another computer.
-    #[error(
-        "mqtt:// is for loopback only: use mqtts://, or set allow_plaintext = true (then everybody on the way can read and change \
-        the messages)"
-    )]
+    #[error("{}", texts().plain_mqtt)]
     PlainMqtt,
     /// HTTP without TLS to another computer.
-    #[error("http:// is for loopback only: use https://")]
+    #[error("{}", texts().plain_http)]
     PlainHttp,
 }
 

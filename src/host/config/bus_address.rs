@@ -1,8 +1,14 @@
 //! Where D-Bus is.
 
+use crate::speech::fill;
+use crate::texts;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::PathBuf;
+
+texts! {
+    address: "harus {0}, {1}, alamat D-Bus atau {2}, bukan {3}", "must be {0}, {1}, a D-Bus address or {2}, not {3}";
+}
 
 /// Where a D-Bus interface is found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,7 +26,7 @@ pub enum BusAddress {
 
 /// A text is neither `system` nor `session` nor a D-Bus address nor `peer:/path`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("must be \"system\", \"session\", a D-Bus address or \"peer:/path\", not {0:?}")]
+#[error("{}", fill(texts().address, &[&"\"system\"", &"\"session\"", &"\"peer:/path\"", &format_args!("{:?}", .0)]))]
 pub struct BusAddressError(String);
 
 impl std::str::FromStr for BusAddress {

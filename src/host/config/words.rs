@@ -2,6 +2,36 @@
 
 use super::reader::{Wanted, Wrong};
 use crate::hint::{instead, not_a_number, plain_number};
+use crate::speech::fill;
+use crate::texts;
+
+texts! {
+    unknown_key: "setelan ini tidak dikenal{0}", "unknown key{0}";
+    unknown_word: "bukan kata yang dikenal{0}", "is not a known word{0}";
+    missing: "{0} belum diisi", "{0} is missing";
+    flag_quoted: "harus true atau false tanpa tanda kutip: tulis {0}", "must be true or false without quotes: write {0}";
+    flag: "harus true atau false", "must be true or false";
+    flag_write: "harus true atau false: tulis {0}", "must be true or false: write {0}";
+    not: "{0}, bukan {1}", "{0}, not {1}";
+    text: "harus teks dalam tanda kutip", "must be text in quotes";
+    text_write: "harus teks dalam tanda kutip: tulis {0}", "must be text in quotes: write {0}";
+    sections: "adalah daftar bagian: tulis [[{0}]] di atas masing-masing", "is a list of sections: write [[{0}]] above each of them";
+    list_write: "harus daftar: tulis [{0}]", "must be a list: write [{0}]";
+    list: "harus daftar: [ … ] dengan koma di antaranya", "must be a list: [ … ] with commas between";
+    section: "adalah bagian: tulis [{0}] di baris tersendiri, dan isinya di bawahnya", "is a section: write [{0}] on a line of its own, and its keys below";
+    table: "harus tabel: tulis {0} = {1}", "must be a table: write {0} = {1}";
+    header_twice: "[{0}] tertulis dua kali: sisakan satu; setiap bagian dari sebuah daftar ditulis [[{0}]]", "[{0}] stands twice: keep one of them; each section of a list is written [[{0}]]";
+    header: "bagian ditulis [{0}], dan setiap bagian dari sebuah daftar [[{0}]]", "a section is written [{0}], and each section of a list [[{0}]]";
+    open_list: "daftar atau tabelnya tidak bisa dibaca: tulis {0} atau {1}, dengan koma di antaranya", "its list or table cannot be read: write {0} or {1}, with commas between";
+    no_equals: "baris ini tidak punya =: tulis NAMA = NILAI, [bagian], atau # di depan catatan", "this line has no =: write KEY = VALUE, [section], or # before a remark";
+    twice: "tertulis dua kali: sisakan satu", "stands twice: keep one of them";
+    no_value: "tidak punya nilai: tulis nilainya di belakang =, atau hapus barisnya", "has no value: write one behind the =, or take the line out";
+    leading_zero: "angka tidak diawali 0, dan teks ditulis dalam tanda kutip: tulis {0}", "a number does not begin with 0, and text stands in quotes: write {0}";
+    backslash: "ada {0} di dalam teksnya: tulis {0}{0}, atau pakai tanda kutip tunggal", "text has a {0} in it: write {0}{0} in its place, or take single quotes";
+    open_text: "teksnya tidak berakhir di tempatnya: teks ditulis di antara dua tanda kutip, di satu baris", "its text does not end where it should: it stands between two quotes on one line";
+    number_or_text: "{0}; teks ditulis dalam tanda kutip", "{0}; text stands in quotes";
+    text_unquoted: "teks harus ditulis dalam tanda kutip: tulis {0} = {1}", "text must stand in quotes: write {0} = {1}";
+}
 
 /// A longer value is not repeated.
 const REPEATED_MAX: usize = 40;
@@ -10,27 +40,27 @@ const REPEATED_MAX: usize = 40;
 pub(super) fn misread(wrong: &Wrong, written: &str, key: Option<&str>) -> String {
     let is_section = key.is_some_and(|key| !key.contains(['.', '[']));
     let name = key.and_then(|key| key.rsplit('.').next()).unwrap_or("key");
+    let texts = texts();
     match wrong {
-        Wrong::UnknownKey(key, known) => format!("unknown key{}", instead(key, known)),
-        Wrong::UnknownWord(word, known) => format!("is not a known word{}", instead(word, known)),
-        Wrong::Missing(key) => format!("{key} is missing"),
+        Wrong::UnknownKey(key, known) => fill(texts.unknown_key, &[&instead(key, known)]),
+        Wrong::UnknownWord(word, known) => fill(texts.unknown_word, &[&instead(word, known)]),
+        Wrong::Missing(key) => fill(texts.missing, &[key]),
         Wrong::Other(why) => why.clone(),
         Wrong::Not(Wanted::Number) => not_a_number(written),
         Wrong::Not(Wanted::Bool) => match written.trim_matches(['"', '\'']) {
-            word @ ("true" | "false") => format!("must be true or false without quotes: write {word}"),
-            _ => format!("must be true or false{}", not(written)),
+            word @ ("true" | "false") => fill(texts.flag_quoted, &[&word]),
+            _ if is_short(written) => fill(texts.not, &[&texts.flag, &written]),
+            _ => texts.flag.into(),
         },
         Wrong::Not(Wanted::Text) if !written.starts_with(['[', '{']) && is_short(written) => {
-            format!("must be text in quotes: write \"{written}\"")
+            fill(texts.text_write, &[&format_args!("\"{written}\"")])
         }
-        Wrong::Not(Wanted::Text) => "must be text in quotes".into(),
-        Wrong::Not(Wanted::List) if is_section => format!("is a list of sections: write [[{name}]] above each of them"),
-        Wrong::Not(Wanted::List) if written.starts_with('"') && is_short(written) => format!("must be a list: write [{written}]"),
-        Wrong::Not(Wanted::List) => "must be a list: [ … ] with commas between".into(),
-        Wrong::Not(Wanted::Table) if is_section => {
-            format!("is a section: write [{name}] on a line of its own, and its keys below")
-        }
-        Wrong::Not(Wanted::Table) => format!("must be a table: write {name} = {{ … }}"),
+        Wrong::Not(Wanted::Text) => texts.text.into(),
+        Wrong::Not(Wanted::List) if is_section => fill(texts.sections, &[&name]),
+        Wrong::Not(Wanted::List) if written.starts_with('"') && is_short(written) => fill(texts.list_write, &[&written]),
+        Wrong::Not(Wanted::List) => texts.list.into(),
+        Wrong::Not(Wanted::Table) if is_section => fill(texts.section, &[&name]),
+        Wrong::Not(Wanted::Table) => fill(texts.table, &[&name, &"{ … }"]),
     }
 }
 
@@ -49,6 +79,7 @@ pub(super) fn malformed(text: &str, at: usize) -> Malformed {
     let begin = text[..at].rfind('\n').map_or(0, |end| end + 1);
     let line = text[begin..].lines().next().unwrap_or_default();
     let stripped = line.trim_start();
+    let texts = texts();
     let whole = |key: Option<String>, why: &str| Malformed { key, why: why.into(), lost: None };
     let section = section_at(&text[..begin]);
     if stripped.starts_with('[') && !stripped.contains('=') {
@@ -56,23 +87,23 @@ pub(super) fn malformed(text: &str, at: usize) -> Malformed {
         let is_whole =
             stripped.split('#').next().map(str::trim) == Some(&if is_list { format!("[[{name}]]") } else { format!("[{name}]") });
         let why = if is_whole && headers(&text[..begin]).any(|(_, above)| above == name) {
-            format!("[{name}] stands twice: keep one of them; each section of a list is written [[{name}]]")
+            fill(texts.header_twice, &[&name])
         } else {
-            format!("a section is written [{name}], and each section of a list [[{name}]]")
+            fill(texts.header, &[&name])
         };
         return whole(None, &why);
     }
     if let Some(name) = open_list(&text[..begin], stripped) {
-        let why = "its list or table cannot be read: write [\"A1\", \"A2\"] or { a = 1, b = 2 }, with commas between";
-        return whole(Some(of(&section, name)), why);
+        let why = fill(texts.open_list, &[&"[\"A1\", \"A2\"]", &"{ a = 1, b = 2 }"]);
+        return whole(Some(of(&section, name)), &why);
     }
     let Some((name, value)) = stripped.split_once('=') else {
-        return whole(None, "this line has no =: write KEY = VALUE, [section], or # before a remark");
+        return whole(None, texts.no_equals);
     };
     let name = name.trim();
     let above = text[..begin].lines().rev().take_while(|line| !line.trim_start().starts_with('['));
     let is_twice = above.filter_map(|line| line.split_once('=')).any(|(above, _)| above.trim() == name);
-    let why = if is_twice { "stands twice: keep one of them".into() } else { unreadable(name, value.trim()) };
+    let why = if is_twice { texts.twice.into() } else { unreadable(name, value.trim()) };
     let is_one_line = !["\"\"\"", "'''"].iter().any(|quote| value.contains(quote));
     Malformed { key: Some(of(&section, name)), why, lost: is_one_line.then_some(begin + line.len() - stripped.len()) }
 }
@@ -105,18 +136,19 @@ fn unreadable(name: &str, value: &str) -> String {
     let is_quoted = value.starts_with(['"', '\'']);
     let value = if is_quoted { value } else { value.split('#').next().unwrap_or_default().trim() };
     let is_digits = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
+    let texts = texts();
     match value.to_ascii_lowercase().as_str() {
-        "" => "has no value: write one behind the =, or take the line out".into(),
-        "yes" | "on" | "true" => "must be true or false: write true".into(),
-        "no" | "off" | "false" => "must be true or false: write false".into(),
-        _ if is_digits && value.starts_with('0') => format!("a number does not begin with 0, and text stands in quotes: write \"{value}\""),
+        "" => texts.no_value.into(),
+        "yes" | "on" | "true" => fill(texts.flag_write, &[&"true"]),
+        "no" | "off" | "false" => fill(texts.flag_write, &[&"false"]),
+        _ if is_digits && value.starts_with('0') => fill(texts.leading_zero, &[&format_args!("\"{value}\"")]),
         _ if is_digits || plain_number(value).is_some() => not_a_number(value),
-        _ if is_quoted && value.contains('\\') => "text has a \\ in it: write \\\\ in its place, or take single quotes".into(),
-        _ if is_quoted => "its text does not end where it should: it stands between two quotes on one line".into(),
+        _ if is_quoted && value.contains('\\') => fill(texts.backslash, &[&'\\']),
+        _ if is_quoted => texts.open_text.into(),
         other if other.starts_with(|c: char| c.is_ascii_digit() || "+-.".contains(c)) => {
-            format!("{}; text stands in quotes", not_a_number(value))
+            fill(texts.number_or_text, &[&not_a_number(value)])
         }
-        _ => format!("text must stand in quotes: write {name} = \"…\""),
+        _ => fill(texts.text_unquoted, &[&name, &"\"…\""]),
     }
 }
 
@@ -144,8 +176,4 @@ fn of(section: &str, name: &str) -> String {
 
 fn is_short(written: &str) -> bool {
     !written.contains('\n') && written.chars().count() <= REPEATED_MAX
-}
-
-fn not(written: &str) -> String {
-    if is_short(written) { format!(", not {written}") } else { String::new() }
 }

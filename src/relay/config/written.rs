@@ -28,6 +28,18 @@ texts! {
     item_taken: "{1} sudah ada di line[{0}]", "line[{0}] has {1} already";
     pin_taken: "jalur {1} di {0} sudah dipakai {2}", "{0} line {1} is used by {2} already";
     device_taken: "{0} sudah dipakai line[{1}]", "{0} is used by line[{1}] already";
+    no_line: "belum ada: tulis paling sedikit satu [[line]]", "is missing: write at least one [[line]]";
+    many_lines: "ada {0} baris seperti ini, dan paling banyak {1} yang bisa", "there are {0} lines, and at most {1} are possible";
+    name: "harus 1 sampai {0} byte tanpa karakter kendali", "must be 1 to {0} bytes without control characters";
+    no_item: "harus menyebut paling sedikit satu barang, atau {0}", "must name at least one item, or be {0}";
+    alone: "{0} harus berdiri sendiri: artinya setiap barang yang tidak ada di jalur lain", "{0} must stand alone: it means every item that no other line has";
+    amount: "jumlah uang harus 1 sampai {0} rupiah", "an amount must be 1 to {0} rupiah";
+    other_device: "adalah {0}, tetapi di {1} tertulis {2}: tulis yang sama di keduanya", "is {0}, but {1} says {2}: write the same in both";
+    no_line_for: "{0} tidak punya jalur untuk {1}{2}", "{0} has no line for {1}{2}";
+    line_refuses: "jalur di {0} menolaknya: {1}", "the line in {0} refuses it: {1}";
+    too_little: "paling sedikit {0}", "the line takes at least {0}";
+    uneven: "jumlahnya bukan kelipatan {0}", "the amount is not a multiple of {0}";
+    too_long: "relai aktif lebih dari {0} detik", "the pulses would take longer than {0} s";
 }
 
 /// The whole file. Keys that are missing or out of range are told together with all other faults.
@@ -106,11 +118,11 @@ impl WrittenConfig {
         let keys = checker.keys(&keys_file, "receipts.keys_file");
         let ledger = self.ledger.path.unwrap_or_else(|| super::LEDGER.into());
         if self.line.is_empty() {
-            checker.fault(&(), "line", "is missing: write at least one [[line]]");
+            checker.fault(&(), "line", texts().no_line);
         }
         for (name, count) in [("line", self.line.len()), ("button", self.button.len())] {
             if count > LINES_MAX {
-                checker.fault(&(), name, format_args!("there are {count} lines, and at most {LINES_MAX} are possible"));
+                checker.fault(&(), name, fill(texts().many_lines, &[&count, &LINES_MAX]));
             }
         }
         let lines: Vec<_> = self.line.into_iter().enumerate().map(|(i, line)| line.check(checker, i)).collect();
@@ -135,7 +147,7 @@ impl WrittenLine {
         if let Some(name) = &name
             && (name.is_empty() || name.len() > NAME_MAX || name.contains(steers))
         {
-            checker.fault(&(), &key("name"), format_args!("must be 1 to {NAME_MAX} bytes without control characters"));
+            checker.fault(&(), &key("name"), fill(texts().name, &[&NAME_MAX]));
         }
         let items = checker.required(self.items, &key("items"));
         let items = items.and_then(|items| check_items(&items, checker, &key("items")));
@@ -169,17 +181,21 @@ impl WrittenButton {
 }
 
 fn amount(checker: &mut Checker<'_>, value: i64, key: &str) -> Option<Rupiah> {
-    checker.take(Rupiah::new(u64::try_from(value).unwrap_or(0)), key)
+    let read = Rupiah::new(u64::try_from(value).unwrap_or(0)).ok();
+    if read.is_none() {
+        checker.fault(&(), key, fill(texts().amount, &[&Rupiah::MAX]));
+    }
+    read
 }
 
 fn check_items(items: &[String], checker: &mut Checker<'_>, key: &str) -> Option<Items> {
     if items.is_empty() {
-        checker.fault(&(), key, "must name at least one item, or be [\"*\"]");
+        checker.fault(&(), key, fill(texts().no_item, &[&"[\"*\"]"]));
         return None;
     }
     if items.iter().any(|item| item == "*") {
         if items.len() > 1 {
-            checker.fault(&(), key, "\"*\" must stand alone: it means every item that no other line has");
+            checker.fault(&(), key, fill(texts().alone, &[&"\"*\""]));
         }
         return Some(Items::Any);
     }

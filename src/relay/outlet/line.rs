@@ -20,8 +20,17 @@ use qris_core::order::time::Span;
 use qris_host::clock;
 use qris_host::config::settings::number;
 use qris_host::config::{Checker, OtherKeys};
+use qris_host::speech::fill;
+use qris_host::texts;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
+
+texts! {
+    too_long: "relai aktif dan sensor bersama-sama boleh memakan paling banyak {0} detik", "pulse and sensor together may take at most {0} s";
+    not_with_single: "untuk rupiah_per_pulse, bukan untuk pulse_ms", "belongs to rupiah_per_pulse, not to pulse_ms";
+    no_drive: "belum diisi: tulis, atau tulis rupiah_per_pulse dengan on_ms dan off_ms", "is missing: write it, or rupiah_per_pulse with on_ms and off_ms";
+    two_drives: "tidak bisa ada bersama rupiah_per_pulse", "cannot stand beside rupiah_per_pulse";
+}
 
 pub(super) const KIND: OutletKind = OutletKind { key: KEY, read, make_safe };
 const KEY: &str = "chip";
@@ -177,11 +186,7 @@ fn read(rest: OtherKeys<'_>, checker: &mut Checker<'_>) -> Option<Arc<dyn Settin
     let line = PulsedLine { pin: Pin::of(chip?, active_low.unwrap_or(false)), drive: drive?, sensor: sensor? };
     if line.drive.least().0 + line.sensor.as_ref().map_or(0, |sensor| sensor.within.0) > DRIVE_MAX.0 {
         let name = if line.sensor.is_some() { "sensor" } else { "on_ms" };
-        checker.fault(
-            &(),
-            &format!("{at}.{name}"),
-            format_args!("pulse and sensor together may take at most {} s", DRIVE_MAX.as_secs_up()),
-        );
+        checker.fault(&(), &format!("{at}.{name}"), fill(texts().too_long, &[&DRIVE_MAX.as_secs_up()]));
     }
     Some(Arc::new(line))
 }

@@ -1,5 +1,6 @@
 //! The parts outside of this computer: the gateway, its way back to us, the broker; and `serve` itself.
 
+use super::text::{fill, texts};
 use crate::config::Config;
 use crate::machines::accounts::{self, Told};
 use crate::telling::broker;
@@ -44,7 +45,9 @@ pub async fn check(config: &Config, source: &Source, charge: Option<Payment>) ->
 pub async fn gateway(config: &Config, source: &Source) -> Vec<Finding> {
     match config.gateway.open(source) {
         Ok(gateway) => gateway.examine().await,
-        Err(failure) => vec![Finding::bad(config.gateway.name(), failure.reason(), format!("correct {}", config.gateway.secret().key))],
+        Err(failure) => {
+            vec![Finding::bad(config.gateway.name(), failure.reason(), fill(texts().gateway_do, &[&config.gateway.secret().key]))]
+        }
     }
 }
 
@@ -53,36 +56,32 @@ pub async fn gateway(config: &Config, source: &Source) -> Vec<Finding> {
 async fn notifications(config: &Config) -> Result<Finding, Finding> {
     let bad = |said: String, to_do: &str| Finding::bad("notifications", said, to_do);
     let Some(url) = config.gateway.notification_url() else {
-        let said = "none come: there is no http.public_url. The gateway is asked about each order instead, and customers have no page";
-        return Ok(Finding::ok("notifications", said));
+        return Ok(Finding::ok("notifications", texts().no_notifications));
     };
-    let parsed = Url::parse(url).map_err(|_| bad(format!("{url} is not an address"), "correct http.public_url"))?;
+    let parsed = Url::parse(url).map_err(|_| bad(fill(texts().no_address, &[&url]), texts().public_url_do))?;
     let tls = tls::client_config(None, None, &LastTrusted::default());
-    let tls = tls.map_err(|error| bad(error.to_string(), "install the system's CA certificates"))?;
-    let client = client(Some(tls.as_ref()), LIMITS).map_err(|error| bad(error.to_string(), "this build cannot use HTTP"))?;
+    let tls = tls.map_err(|error| bad(error.to_string(), texts().ca_do))?;
+    let client = client(Some(tls.as_ref()), LIMITS).map_err(|error| bad(error.to_string(), texts().no_http))?;
     let sent = client.post(parsed.clone()).header(CONTENT_TYPE, "application/json").body("{}").send().await;
-    let response = sent.map_err(|error| {
-        let said = format!("{url} cannot be reached from here: {}", causes::last(&error));
-        bad(said, "look at DNS, firewall, web server and certificate; is `serve` running?")
-    })?;
+    let response = sent.map_err(|error| bad(fill(texts().unreached, &[&url, &causes::last(&error)]), texts().unreached_do))?;
     let status = response.status().as_u16();
     let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
     if (300..400).contains(&status) {
-        let to = header(LOCATION).unwrap_or("elsewhere");
-        let said = format!("{url} redirects ({status}) to {to}: the gateway does not follow, the notification is lost");
-        return Err(bad(said, "make the web server answer without a redirect, or configure the final address as notification_url"));
+        let to = header(LOCATION).unwrap_or(texts().elsewhere);
+        let said = fill(texts().redirects, &[&url, &status, &to]);
+        return Err(bad(said, texts().redirects_do));
     }
     let is_problem = header(CONTENT_TYPE).is_some_and(|kind| kind.starts_with("application/problem+json"));
     let body = read_limited(response, ANSWER_BYTES_MAX).await.unwrap_or_default();
     let is_ours = is_problem && serde_json::from_slice::<Problem>(&body).is_ok_and(|problem| problem.status == 400);
     if !(is_ours && status == 400) {
         let to_do = match status {
-            401 | 403 => "a server in front of `serve` asks for a password: notifications carry none; let them pass",
-            404 => "another program answers here: let the web server pass this path on to http.listen",
-            502..=504 => "the web server answers, but `serve` behind it does not",
-            _ => "let the web server pass it on to http.listen unchanged",
+            401 | 403 => texts().do_password,
+            404 => texts().do_404,
+            502..=504 => texts().do_behind,
+            _ => texts().do_unchanged,
         };
-        return Err(bad(format!("{url} answers {status}, which is not the answer of this program"), to_do));
+        return Err(bad(fill(texts().foreign, &[&url, &status]), to_do));
     }
     Ok(judge_address(config, &parsed))
 }
@@ -90,20 +89,20 @@ async fn notifications(config: &Config) -> Result<Finding, Finding> {
 /// The gateway's rules for the addresses that it posts to: public, port 80 or 443.
 fn judge_address(config: &Config, url: &Url) -> Finding {
     const CHECK: &str = "notifications";
-    let said = format!("{url} can be reached, and this program answers");
+    let said = fill(texts().reached, &[url]);
     let host = url.host_str().unwrap_or("").trim_matches(['[', ']']);
     let simulated = Url::parse(config.gateway.address()).is_ok_and(|base| base.host_str().is_some_and(is_private));
     if is_private(host) {
-        let said = format!("{said}; but only from here: {host} is not public");
-        let to_do = "the gateway must reach it: set http.public_url to a public name, with a web server or a tunnel in front";
+        let said = fill(texts().not_public, &[&said, &host]);
+        let to_do = texts().not_public_do;
         return if simulated { Finding::warn(CHECK, said, to_do) } else { Finding::bad(CHECK, said, to_do) };
     }
     match (url.scheme(), url.port_or_known_default()) {
         ("https", Some(443)) => Finding::ok(CHECK, said),
-        (_, Some(port @ (80 | 443))) => Finding::warn(CHECK, format!("{said}, on port {port} without TLS"), "use https on port 443"),
+        (_, Some(port @ (80 | 443))) => Finding::warn(CHECK, fill(texts().no_tls, &[&said, &port]), texts().no_tls_do),
         (_, port) => {
-            let port = port.map_or_else(|| "no port".into(), |port| format!("port {port}"));
-            Finding::bad(CHECK, format!("{said}; but on {port}, where the gateway does not post"), "use port 443")
+            let port = port.map_or_else(|| texts().no_port.into(), |port| fill(texts().port, &[&port]));
+            Finding::bad(CHECK, fill(texts().wrong_port, &[&said, &port]), texts().wrong_port_do)
         }
     }
 }
@@ -123,19 +122,14 @@ fn is_private(host: &str) -> bool {
 async fn broker(config: &Config) -> Finding {
     const CHECK: &str = "broker";
     let Some(wanted) = &config.mqtt else {
-        return Finding::ok(CHECK, "none is configured: machines ask over HTTP");
+        return Finding::ok(CHECK, texts().no_broker);
     };
     let place = format!("{}:{}", wanted.host, wanted.port);
     match connects(wanted).await {
-        Ok(()) => Finding::ok(CHECK, format!("{place} lets us in")),
-        Err(NotIn::Certificates(error)) => Finding::bad(CHECK, error.to_string(), "correct the certificates in [mqtt]"),
-        Err(NotIn::Refused(why)) => {
-            let to_do = "compare mqtt.username and mqtt.password_file with the broker's list of users";
-            Finding::bad(CHECK, format!("{place} refuses our name or password ({why})"), to_do)
-        }
-        Err(NotIn::Away(why)) => {
-            Finding::bad(CHECK, format!("{place}: {why}"), "look at the network, the port, the certificate, and whether the broker runs")
-        }
+        Ok(()) => Finding::ok(CHECK, fill(texts().broker_good, &[&place])),
+        Err(NotIn::Certificates(error)) => Finding::bad(CHECK, error.to_string(), texts().certificates_do),
+        Err(NotIn::Refused(why)) => Finding::bad(CHECK, fill(texts().refused, &[&place, &why]), texts().refused_do),
+        Err(NotIn::Away(why)) => Finding::bad(CHECK, format!("{place}: {why}"), texts().away_do),
     }
 }
 
@@ -179,9 +173,9 @@ pub async fn broker_as_made(config: &Config) -> Result<(), String> {
     let place = format!("{}:{}", wanted.host, wanted.port);
     let nobody = MqttSettings { username: None, password: None, ..wanted.clone() };
     let stranger = MqttSettings { password: Some(Secret::new(random::name())), ..wanted.clone() };
-    for (who, settings) in [("without a name", nobody), ("with a wrong password", stranger)] {
+    for (who, settings) in [(texts().nameless, nobody), (texts().wrong_password, stranger)] {
         if connects(&settings).await.is_ok() {
-            return Err(format!("{place} lets in whoever comes {who}"));
+            return Err(fill(texts().lets_all_in, &[&place, &who]));
         }
     }
     match &config.accounts {
@@ -201,19 +195,18 @@ async fn accounts(config: &Config) -> Vec<Finding> {
     };
     let Told { made, ended } = match administrator.forgotten(told).await {
         Ok(forgotten) => forgotten,
-        Err(why) => return vec![Finding::bad(CHECK, why.to_string(), "correct [accounts]; a code lets no machine in until then")],
+        Err(why) => return vec![Finding::bad(CHECK, why.to_string(), texts().accounts_do)],
     };
-    let bad = |said: &str, devices: &[DeviceId], then: &str| {
+    let bad = |said: &str, devices: &[DeviceId], to_do: &str| {
         let named: Vec<_> = devices.iter().take(TOLD_MAX).map(DeviceId::as_str).collect();
         let more = if devices.len() > TOLD_MAX { ", …" } else { "" };
-        let said = format!("{said} {} machines: {}{more}", devices.len(), named.join(", "));
-        let to_do = format!("see that Mosquitto may write the file of plugin_opt_config_file; then {then}");
+        let said = fill(said, &[&devices.len(), &named.join(", "), &more]);
         (!devices.is_empty()).then(|| Finding::bad(CHECK, said, to_do))
     };
-    let missing = bad("the broker has forgotten the accounts of", &made, "let each in again: device invite ID --replace");
-    let alive = bad("the broker has forgotten the end of", &ended, "end each again: device revoke ID");
+    let missing = bad(texts().accounts_gone, &made, texts().accounts_gone_do);
+    let alive = bad(texts().accounts_alive, &ended, texts().accounts_alive_do);
     let findings: Vec<_> = missing.into_iter().chain(alive).collect();
-    if findings.is_empty() { vec![Finding::ok(CHECK, "the broker's dynamic security plugin listens to us")] } else { findings }
+    if findings.is_empty() { vec![Finding::ok(CHECK, texts().accounts_good)] } else { findings }
 }
 
 /// Whether the alerts' receiver can be reached, with TLS. It is not told anything.
@@ -221,8 +214,8 @@ async fn webhook(config: &Config) -> Option<Finding> {
     const CHECK: &str = "webhook";
     let webhook = config.tellers.as_ref()?.webhook.as_ref()?;
     Some(match webhook.check().await {
-        Ok(()) => Finding::ok(CHECK, format!("{} can be reached", webhook.host())),
-        Err(error) => Finding::bad(CHECK, error.to_string(), "look at alerts.webhook_url, and at the receiver's network and certificate"),
+        Ok(()) => Finding::ok(CHECK, fill(texts().webhook_good, &[&webhook.host()])),
+        Err(error) => Finding::bad(CHECK, error.to_string(), texts().webhook_do),
     })
 }
 
@@ -240,11 +233,9 @@ async fn serve(config: &Config) -> Finding {
         Ok::<_, String>(response.status().as_u16())
     };
     match asked.await {
-        Ok(200) => Finding::ok("serve", format!("answers at {}", config.listen)),
-        Ok(status) => Finding::bad("serve", format!("{url} answers {status}"), "is another program listening there?"),
-        Err(why) => {
-            Finding::bad("serve", format!("does not answer at {}: {why}", config.listen), "start it: `systemctl start qris-backend`")
-        }
+        Ok(200) => Finding::ok("serve", fill(texts().serve_good, &[&config.listen])),
+        Ok(status) => Finding::bad("serve", fill(texts().serve_strange, &[&url, &status]), texts().serve_strange_do),
+        Err(why) => Finding::bad("serve", fill(texts().serve_away, &[&config.listen, &why]), texts().serve_away_do),
     }
 }
 

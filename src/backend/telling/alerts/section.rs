@@ -8,10 +8,19 @@ use qris_core::order::time::Span;
 use qris_host::config::settings::is_on;
 use qris_host::config::{Checker, http_url};
 use qris_host::secret::Secret;
+use qris_host::speech::fill;
+use qris_host::texts;
 use qris_host::tls::{LastTrusted, client_config};
 use reqwest::Url;
 use serde::Deserialize;
 use std::path::PathBuf;
+
+texts! {
+    nobody: "perlu command atau webhook_url: jika tidak, tidak ada yang diberi tahu", "needs command or webhook_url: else nobody is told";
+    needs_url: "perlu alerts.webhook_url", "needs alerts.webhook_url";
+    needs_https: "perlu alamat https:// di alerts.webhook_url", "needs an https:// address in alerts.webhook_url";
+    short: "harus berisi {0} karakter atau lebih", "must hold {0} characters or more";
+}
 
 /// The key of the file with what alerts are signed with.
 const SECRET: &str = "alerts.webhook_secret_file";
@@ -43,14 +52,14 @@ impl Section {
     pub fn check(self, checker: &mut Checker<'_>) -> Option<Tellers> {
         let Self { command, webhook_url, webhook_secret_file, webhook_ca_file, over, offline_after_s, daily } = self;
         if command.is_none() && webhook_url.is_none() {
-            checker.fault(&(), "alerts", "needs command or webhook_url: else nobody is told");
+            checker.fault(&(), "alerts", texts().nobody);
         }
         let command = command.map(|words| command::checked(words, "alerts.command", checker));
         let webhook = match webhook_url {
             Some(url) => Some(webhook(&url, webhook_secret_file.clone(), webhook_ca_file, checker)),
             None => {
                 for (key, _) in [(SECRET, &webhook_secret_file), (CA, &webhook_ca_file)].iter().filter(|(_, given)| given.is_some()) {
-                    checker.fault(&(), key, "needs alerts.webhook_url");
+                    checker.fault(&(), key, texts().needs_url);
                 }
                 None
             }
@@ -91,14 +100,14 @@ fn webhook(url: &str, secret_file: Option<PathBuf>, ca_file: Option<PathBuf>, ch
     };
     if ca_file.is_some() {
         if address.as_ref().is_some_and(|url| url.scheme() != "https") {
-            checker.fault(&(), CA, "needs an https:// address in alerts.webhook_url");
+            checker.fault(&(), CA, texts().needs_https);
         }
         checker.take(client_config(ca_file.as_deref(), None, &LastTrusted::default()), CA);
     }
     let file = checker.required(secret_file, SECRET)?;
     let secret = checker.take(Secret::read(&checker.locate(&file)), SECRET)?;
     if secret.expose().len() < SECRET_MIN {
-        checker.fault(&(), SECRET, format_args!("must hold {SECRET_MIN} characters or more"));
+        checker.fault(&(), SECRET, fill(texts().short, &[&SECRET_MIN]));
     }
     Some(Webhook { url: address?, secret, ca_file })
 }

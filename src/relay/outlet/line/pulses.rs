@@ -1,6 +1,7 @@
 //! How a line is driven: one pulse whatever the amount, or one pulse for each part of the amount, as coin
 //! acceptors give them.
 
+use super::texts;
 use crate::settings::SETTINGS;
 use qris_core::order::ledger::LedgerRefusal;
 use qris_core::order::money::Rupiah;
@@ -88,7 +89,7 @@ impl WrittenPulses {
             (Some(on), None) => {
                 for (name, value) in [("on_ms", self.on_ms), ("off_ms", self.off_ms)] {
                     if value.is_some() {
-                        checker.fault(&(), &key(name), "belongs to rupiah_per_pulse, not to pulse_ms");
+                        checker.fault(&(), &key(name), texts().not_with_single);
                     }
                 }
                 let on = checker.integer(Some(on), 1, number(SETTINGS, "line.pulse_ms").range(), &key("pulse_ms"));
@@ -105,11 +106,11 @@ impl WrittenPulses {
                 rupiah.map(|rupiah| Drive::PerPulse { rupiah, on, off })
             }
             (None, None) => {
-                checker.fault(&(), &key("pulse_ms"), "is missing: write it, or rupiah_per_pulse with on_ms and off_ms");
+                checker.fault(&(), &key("pulse_ms"), texts().no_drive);
                 None
             }
             (Some(_), Some(_)) => {
-                checker.fault(&(), &key("pulse_ms"), "cannot stand beside rupiah_per_pulse");
+                checker.fault(&(), &key("pulse_ms"), texts().two_drives);
                 None
             }
         }
