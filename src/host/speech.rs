@@ -1,4 +1,4 @@
-//! The language of a set-up's conversation, and its table of texts: one text a line, Indonesian and English. `{0}`, `{1}` and so on
+//! The language of a person at a command, and tables of texts: one text a line, Indonesian and English. `{0}`, `{1}` and so on
 //! are the values that `fill` puts in. What the set-up's checks say has such tables, too. What services, other programs and the
 //! operating system say is not translated.
 
