@@ -1,5 +1,5 @@
 //! The language of a person at a command, and tables of texts: one text a line, Indonesian and English. `{0}`, `{1}` and so on
-//! are the values that `fill` puts in. What the set-up's checks say has such tables, too. What services, other programs and the
+//! are the values that `fill` puts in. What services, other programs and the
 //! operating system say is not translated.
 
 use std::fmt::Display;
