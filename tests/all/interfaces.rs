@@ -83,7 +83,7 @@ fn messages_and_orders_have_the_fields_of_the_contract() {
             }
             "telemetry" => assert_eq!(payload["v"], 1, "{payload}"),
             // `settings_from_afar` looks at what it says when there is something to say.
-            "config/reported" => assert_keys("config/reported", &payload, "version", &[]),
+            "config/reported" => assert_keys("config/reported", &payload, "name version", &[]),
             other => panic!("nothing of the contract: {other}"),
         }
     }

@@ -162,7 +162,7 @@ fn the_checks_call_no_broker_good() {
     assert!(told.lines().any(|line| line.starts_with("OK    backend")), "{told}");
     let doctor = stdout(&shop.merchant(&["doctor"]));
     // Midtrans' own page for machines charges so, and it needs no picture.
-    assert!(doctor.contains("set midtrans.charge_as = \"qris\""), "{doctor}");
+    assert!(doctor.contains("set `midtrans.charge_as = \"qris\"`"), "{doctor}");
     for good in ["OK    notifications", "OK    broker"] {
         assert!(doctor.lines().any(|line| line.starts_with(good)), "{good}: {doctor}");
     }

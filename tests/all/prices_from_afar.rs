@@ -157,11 +157,11 @@ fn what_is_no_longer_sold_is_shown_and_asked_for() {
     fleet.sends("fleet config diff {}/prices.toml --all", &["vm-001: the same", "vm-002: the same", "vm-003: the same"]);
     // Another price takes nothing away, so nobody is asked.
     fleet.write(&example().replace("6000", "7000"));
-    fleet.sends(all, &["vm-002: item[A1].price: 6000 -> 7000", "vm-002: version 2 is in force"]);
+    fleet.sends(all, &["vm-002: item[A1].price: 6000 -> 7000", "Lobby (vm-002): version 2 is in force"]);
     // An empty text puts their own files in force again.
     fleet.write("");
     fleet.sends_nothing(all, 1, &["vm-001: item[A2].price: nothing -> 7000", "vm-003: no longer sold: A1 ", "On 1 of 3 machines"]);
-    fleet.sends(&format!("{all} --yes"), &["vm-001: version 3 is in force"]);
+    fleet.sends(&format!("{all} --yes"), &["Lobby (vm-001): the machine's own file is in force (version 3)"]);
     // What waits for a time is replaced only by who means it.
     fleet.write(&items(&[("A1", 6000), ("A2", 7000)]));
     let one = "fleet config set {}/prices.toml --device vm-001";
@@ -187,7 +187,7 @@ fn a_machine_that_is_off_is_not_compared_and_gets_a_text_only_by_yes() {
     fleet.sends_nothing("fleet config get --text --device vm-003", 1, &["vm-003: it is not connected to the broker"]);
     // One price is made of what a machine sells. Of one that is off nobody knows that.
     let told = words(&fleet.run("fleet price A1 6500 --all --yes"));
-    assert!(told.contains("vm-001: version 1 is in force") && told.contains("1 of 3 machines did not take the settings"), "{told}");
+    assert!(told.contains("Lobby (vm-001): version 1 is in force") && told.contains("1 of 3 machines did not take the settings"), "{told}");
     let from = fleet.tap.count();
     let told = words(&fleet.run(&format!("{all} --yes")));
     assert!(told.contains("vm-003 said nothing in 15 s") && told.contains("1 of 3 machines did not take the settings"), "{told}");

@@ -57,7 +57,7 @@ fn a_broker_and_a_backend_that_are_gone_are_told_once() {
     let links = [("the machine's broker", &shop.broker_link), ("the merchant's broker", &merchants), ("the backend", &shop.backend_link)];
     let links = links.map(|(what, link)| (what, link, link.attempts.count()));
     let by_qrisd = begun(qrisd, &[ONLINE, &["awaiting_payment"]].concat());
-    let by_backend = begun(backend, &["connected to the broker", "asks Rp5.000"]);
+    let by_backend = begun(backend, &["connected to the broker", "Rp5.000 is asked for"]);
     links.iter().for_each(|(_, link, ..)| link.set(Cable::Cut));
     for (what, link, from) in &links {
         attempts(what, &link.attempts, *from, EACH);

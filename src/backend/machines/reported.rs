@@ -109,7 +109,8 @@ fn plain(version: &str) -> Box<str> {
 /// A name for people: cut, and without what steers the place where it is read.
 fn short(name: &str) -> Option<Box<str>> {
     let name = text::plain(&name.chars().take(MACHINE_NAME_MAX).collect::<String>(), '?');
-    Some(name.trim().into()).filter(|name: &Box<str>| !name.is_empty())
+    let name = name.trim();
+    (!name.is_empty()).then(|| name.into())
 }
 
 /// What stands in the database of a machine.

@@ -106,7 +106,7 @@ function ofOrder(event) {
         const cut = ["backend", "midtrans"].find(network => !now.networks[network]);
         return () => (cut ? t("s_tries")[cut](name().toLowerCase()) : t("s_requested", name().toLowerCase()));
       }
-    case "awaiting_payment": return () => t("s_offered", rupiah(amount), name().toLowerCase());
+    case "awaiting_payment": return during.power ? () => t("s_offered_again") : () => t("s_offered", rupiah(amount), name().toLowerCase());
     case "cancelling": return now.networks.midtrans && now.networks.backend ? () => choice("s_cancelling", reason) : () => t("s_cancelling_cut");
     case "cancelled": return () => t("s_cancelled");
     case "paid": return () => t("s_paid");
