@@ -16,7 +16,7 @@ ANSWER_BYTES_MAX = 65536
 INDONESIAN = {
     "refund_due": (
         "Sudah dibayar, tetapi barang tidak keluar. Uang harus dikembalikan.",
-        "Kembalikan uangnya (`refund ORDER`, atau di dashboard Midtrans), atau serahkan barangnya (`given ORDER --by NAMA`).",
+        "Kembalikan uangnya (`refund ORDER`, atau di dashboard Midtrans: lalu ini selesai sendiri), atau serahkan barangnya (`given ORDER --by NAMA`).",
     ),
     "no_proof": (
         "Sudah dibayar. Mesin melapor barang tidak keluar, tetapi tanpa bukti dari relainya.",

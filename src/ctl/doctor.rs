@@ -40,7 +40,7 @@ pub(super) struct Doctor {
     /// Connect to nobody
     #[arg(long)]
     offline: bool,
-    /// Also write what helps the makers of these programs into this new file, to read it and to send it
+    /// Also write what helps the makers of these programs into this new file, in English, to read it and to send it
     #[arg(long, value_name = "FILE")]
     field_report: Option<PathBuf>,
     /// The language of what a person reads; by default that of your locale (LANG=id_ID.UTF-8), else English
@@ -50,8 +50,8 @@ pub(super) struct Doctor {
 
 impl Doctor {
     pub(super) async fn run(self, connection: Connection, json: bool) -> Result<(), Failure> {
-        // Programs read English.
-        if !json {
+        // Programs read English, and so does whoever gets a report.
+        if !json && self.field_report.is_none() {
             speech::speak(self.speak);
         }
         let site = Site::below(&self.root).map_err(|why| Failure::usage(fill(words().no_root, &[&self.root.display(), &why])))?;
