@@ -165,7 +165,7 @@ fn what_is_no_longer_sold_is_shown_and_asked_for() {
     // What waits for a time is replaced only by who means it.
     fleet.write(&items(&[("A1", 6000), ("A2", 7000)]));
     let one = "fleet config set {}/prices.toml --device vm-001";
-    fleet.sends(&format!("{one} --at 2099-01-01T00:00:00+07:00"), &["item[A1].price: 5000 -> 6000", "version 4 waits until 2099"]);
+    fleet.sends(&format!("{one} --at 2099-06-01T00:00:00+07:00"), &["item[A1].price: 5000 -> 6000", "version 4 waits until 2099"]);
     fleet.sends_nothing("fleet price A2 8000 --device vm-001", 1, &["vm-001: version 4 waits, and is replaced"]);
     fleet.sends("fleet price A2 8000 --device vm-001 --yes", &["vm-001: item[A2].price: 7000 -> 8000", "version 5 is in force"]);
     assert!(fleet.text(1).contains("price = 5000"), "A1 has the price that was in force");
