@@ -3,6 +3,7 @@
 
 use qris_core::text;
 use qris_host::config::Checker;
+use qris_host::texts;
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::io;
 use std::process::Stdio;
@@ -10,6 +11,10 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::Command;
 use tokio::time::timeout;
+
+texts! {
+    program: "harus daftar yang diawali path absolut sebuah program", "must be a list that begins with the absolute path of a program";
+}
 
 /// The most bytes of its output that are kept.
 const OUTPUT_BYTES_MAX: usize = 1024;
@@ -73,7 +78,7 @@ impl Drop for Group {
 pub(crate) fn checked(command: Vec<String>, key: &str, checker: &mut Checker<'_>) -> Option<Vec<String>> {
     let is_good = command.first().is_some_and(|program| program.starts_with('/'));
     if !is_good {
-        checker.fault(&(), key, "must be a list that begins with the absolute path of a program");
+        checker.fault(&(), key, texts().program);
     }
     is_good.then_some(command)
 }

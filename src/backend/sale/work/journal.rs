@@ -166,7 +166,8 @@ impl Work {
                 self.around.emit(&Journal::RefundDue { request, order, device, item, goods, amount, why });
             }
             Delivery::Uncertain | Delivery::Other(_) => {
-                let detail = told.detail.as_deref().unwrap_or("").to_owned().into();
+                let why = told.reason.as_ref().map_or(told.outcome.as_str(), Reason::as_str);
+                let detail = told.detail.as_deref().filter(|detail| !detail.is_empty()).unwrap_or(why).to_owned().into();
                 self.around.emit(&Journal::OutcomeUncertain { request, order, device, item, goods, amount, detail });
             }
         }

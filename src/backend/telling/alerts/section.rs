@@ -19,6 +19,9 @@ texts! {
     nobody: "perlu command atau webhook_url: jika tidak, tidak ada yang diberi tahu", "needs command or webhook_url: else nobody is told";
     needs_url: "perlu alerts.webhook_url", "needs alerts.webhook_url";
     needs_https: "perlu alamat https:// di alerts.webhook_url", "needs an https:// address in alerts.webhook_url";
+    time_of_day: "harus waktu, seperti \"21:00\"", "must be a time of day, as \"21:00\"";
+    posted_to: "harus https://HOST[:PORT][/PATH] tanpa user, query dan fragment; http:// hanya untuk loopback", "must be \
+        https://HOST[:PORT][/PATH] without user, query and fragment; http:// is for loopback only";
     short: "harus berisi {0} karakter atau lebih", "must hold {0} characters or more";
 }
 
@@ -65,8 +68,12 @@ impl Section {
             }
         };
         let offline_after = Span::secs(checker.whole(offline_after_s, OFFLINE_AFTER));
-        let daily = match daily.map(|text| text.parse()) {
-            Some(daily) => Some(checker.take(daily, "alerts.daily")?),
+        let daily = match daily.map(|text| text.parse().map_err(drop)) {
+            Some(Ok(daily)) => Some(daily),
+            Some(Err(())) => {
+                checker.fault(&(), "alerts.daily", texts().time_of_day);
+                return None;
+            }
             None => None,
         };
         Some(Tellers {
@@ -93,8 +100,7 @@ fn webhook(url: &str, secret_file: Option<PathBuf>, ca_file: Option<PathBuf>, ch
         (Ok(_), Ok(url)) => Some(url),
         // It is not repeated: with a query, it is likely to be a secret.
         (Err(_), _) | (_, Err(_)) => {
-            let why = "must be https://HOST[:PORT][/PATH] without user, query and fragment; http:// is for loopback only";
-            checker.fault(&(), "alerts.webhook_url", why);
+            checker.fault(&(), "alerts.webhook_url", texts().posted_to);
             None
         }
     };
