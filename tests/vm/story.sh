@@ -631,7 +631,7 @@ purged() {
 
 # docs/using/one-pi.md, on the machine that was purged: its blocks as they stand, but for what this machine has not.
 one_pi() {
-  local chip_has="low" pulses_before transaction
+  local chip_has="low" pulses_before of='runuser -u qris-backend -- qris-backend orders --limit 1 --json | grep -o "order_id.:.[^,]*" | cut -c 12-31'
   pulses_before=$(pulses $tray_2 0)
   # The page's line is that of tray 2. The chip of the arm64 has eight lines, so the button is at another; the PC's has no inputs.
   if [ "$short" = no ]; then
@@ -654,9 +654,8 @@ one_pi() {
     awaits "its QR is on the panel" qr
   fi
   payload=$(cat "$work/said")
-  by_page pay
-  transaction=$(sed -n 's|^https://api.sandbox.midtrans.com||p' "$work/page.log")
-  holds "the address that the page wants in Midtrans' simulator" curl -sS --fail -o "$work/picture.png" "$midtrans$transaction"
+  by_page pay "s#ORDER#\$($of)#"
+  holds "the address that the page wants in Midtrans' simulator" curl -sS --fail -o "$work/picture.png" "$(sed -n 's/^ *picture *//p' "$work/page.log")"
   is "what is in its picture" "$payload" "$(zbarimg --quiet --raw --nodbus -Sdisable -Sqrcode.enable "$work/picture.png")"
   is "pulses before it is paid" 0 "$(($(pulses $tray_2 0) - pulses_before))"
   pays

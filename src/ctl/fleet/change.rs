@@ -136,6 +136,8 @@ struct Plan {
     wrong: usize,
     /// Who could not be compared.
     blind: usize,
+    /// Whose lines nobody knows, and whose items change.
+    unchecked: usize,
 }
 
 /// Shows what a text would change.
@@ -207,7 +209,7 @@ pub(super) async fn send(
         broker.publish(message).await.map_err(Failure::failed)?;
     }
     let meant = signed.len() + if wanted.blindly().is_some() { 0 } else { plan.blind };
-    let done = follow(&mut broker, signed.into_iter().map(|(device, (version, _))| (device, version)).collect(), json).await;
+    let done = follow(&mut broker, signed.into_iter().map(|(device, (version, _))| (device, version)).collect(), key.kid(), json).await;
     broker.leave().await;
     match done? {
         done if done == meant => Ok(()),
@@ -287,6 +289,7 @@ impl Plan {
                     lines.push("the same".into());
                 }
                 if !sold.knows_lines {
+                    self.unchecked += usize::from(values.iter().any(|value| value.starts_with("item[")));
                     lines.push("its relay service is away: which prices its lines take is not known".into());
                 }
                 let made_of = wanted.is_made_of_answers().then(|| sold.seen());
@@ -306,15 +309,22 @@ impl Plan {
         if yes {
             return Ok(());
         }
-        let Self { all, blind, takes_away, .. } = self;
+        let Self { all, blind, takes_away, unchecked, .. } = self;
         if *blind > 0 {
             let why = format!("{blind} of {all} machines were not compared: {NOTHING}. --yes goes on all the same; --device names others");
             return Err(Failure::failed(why));
         }
-        if *takes_away == 0 {
+        let mut what = Vec::new();
+        if *takes_away > 0 {
+            what.push(format!("On {takes_away} of {all} machines something goes that is sold now, or that waits."));
+        }
+        if *unchecked > 0 {
+            what.push(format!("On {unchecked} of {all} machines nobody knows whether the lines take these prices."));
+        }
+        if what.is_empty() {
             return Ok(());
         }
-        let what = format!("On {takes_away} of {all} machines something goes that is sold now, or that waits.");
+        let what = what.join(" ");
         if json || !terminal::is_there() {
             return Err(Failure::failed(format!("{what} --yes sends it all the same: {NOTHING}")));
         }
@@ -346,7 +356,7 @@ fn payload(desired: &Desired, key: &SigningKey) -> Result<Vec<u8>, Failure> {
 }
 
 /// Shows what becomes of the settings. Answers with how many machines took them.
-async fn follow(broker: &mut Broker, mut open: BTreeMap<DeviceId, u64>, json: bool) -> Result<usize, Failure> {
+async fn follow(broker: &mut Broker, mut open: BTreeMap<DeviceId, u64>, kid: &KeyId, json: bool) -> Result<usize, Failure> {
     let deadline = Instant::now() + ANSWER_WAIT;
     let (mut done, mut doubtful) = (0, BTreeMap::<DeviceId, (Instant, Reported)>::new());
     while !open.is_empty() {
@@ -372,9 +382,17 @@ async fn follow(broker: &mut Broker, mut open: BTreeMap<DeviceId, u64>, json: bo
         };
         let Some((device, reported)) = read(&message) else { continue };
         let Some(version) = open.get(&device) else { continue };
-        let is_taken = reported.version == *version || reported.waiting.as_ref().is_some_and(|waiting| waiting.version == *version);
+        let waiting = reported.waiting.as_ref().filter(|waiting| waiting.version == *version).map(|waiting| &waiting.kid);
+        let by = if reported.version == *version { reported.kid.as_ref() } else { waiting };
+        let is_there = reported.version == *version || waiting.is_some();
         let refused = reported.refused.as_ref().map(|refused| refused.version);
-        if is_taken || refused == Some(Some(*version)) {
+        // Of two people at once, one is refused: a version of this number may be the other's.
+        let other = by.filter(|by| *by != kid);
+        let is_taken = is_there && other.is_none() && refused != Some(Some(*version));
+        if is_there || refused == Some(Some(*version)) {
+            if let Some(other) = other {
+                print::remark(&format!("{device} took another version {version} first, of the key {other}: yours is refused"));
+            }
             print_report(&device, &reported, json)?;
             done += usize::from(is_taken);
             (_, _) = (open.remove(&device), doubtful.remove(&device));

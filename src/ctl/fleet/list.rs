@@ -106,12 +106,16 @@ fn row(device: &DeviceId, words: &Words) -> [String; 5] {
     let Words { status, settings, .. } = words;
     let version = match settings {
         None => "?".to_owned(),
-        Some(settings) => match (settings.version, &settings.waiting) {
-            (version, Some(next)) => format!("{version}, then {}", next.version),
-            (0, None) => "own file".to_owned(),
-            (version, None) if settings.own_file => format!("own file (version {version})"),
-            (version, None) => version.to_string(),
-        },
+        Some(settings) => {
+            let now = match settings.version {
+                0 => "own file".to_owned(),
+                version if settings.own_file => format!("own file (version {version})"),
+                version => version.to_string(),
+            };
+            let next = settings.waiting.as_ref().map_or_else(String::new, |next| format!(", then {}", next.version));
+            let refused = settings.refused.as_ref().map_or("", |_| ", one refused");
+            format!("{now}{next}{refused}")
+        }
     };
     let faults: Vec<_> = status.iter().flat_map(|status| status.faults.iter().flatten()).map(|fault| fault.code.as_str()).collect();
     [print::machine(words.name(), device), words.state(), print::plain(words.release()), version, print::plain(&faults.join(", "))]

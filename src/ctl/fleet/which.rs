@@ -5,7 +5,7 @@ use qris_core::order::ids::DeviceId;
 use qris_core::wire::settings::Reported;
 use qris_core::wire::topics::Topic;
 use qris_host::Failure;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The machines that are meant.
 #[derive(clap::Args, Debug)]
@@ -49,9 +49,11 @@ impl Which {
             )));
         }
         if let Some(label) = &self.label {
+            let known: BTreeSet<_> = told.values().flat_map(|reported| reported.labels.iter().map(|label| label.to_string())).collect();
             told.retain(|_, reported| reported.labels.iter().any(|known| **known == **label));
             if told.is_empty() {
-                return Err(Failure::failed(format!("no machine has the label {label}: see `qrisctl fleet list`")));
+                let known: Vec<_> = known.into_iter().collect();
+                return Err(Failure::failed(format!("no machine has the label {label}; there are: {}", known.join(", "))));
             }
         }
         Ok(told)

@@ -64,7 +64,7 @@ impl Site {
     /// The path of one of its files, as seen from here.
     pub fn at(&self, path: impl AsRef<Path>) -> PathBuf {
         let path = path.as_ref();
-        if self.runs() { self.root.join(path) } else { within(&self.root, path) }
+        if self.runs() { std::path::absolute(path).unwrap_or_else(|_| path.into()) } else { within(&self.root, path) }
     }
 
     /// One of its files and the copies that a set-up kept of it, if they are there. The names are those on that system.
