@@ -8,7 +8,7 @@ use super::sold::{Sold, Step};
 use super::which::Which;
 use crate::broker::{Broker, Connection, News};
 use crate::print;
-use qris_core::order::ids::{DeviceId, ItemId};
+use qris_core::order::ids::{DeviceId, ItemId, KeyId};
 use qris_core::order::keys::SigningKey;
 use qris_core::order::money::Rupiah;
 use qris_core::order::time::Wall;
