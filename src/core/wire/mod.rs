@@ -9,6 +9,7 @@ pub mod payment;
 pub mod relay;
 pub mod settings;
 pub mod status;
+pub mod stock;
 pub mod strict;
 pub mod telemetry;
 pub mod topics;

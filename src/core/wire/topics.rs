@@ -24,10 +24,12 @@ pub enum Topic {
     ConfigReported,
     /// Device → all, retained: what was sold, and how the machine is.
     Telemetry,
+    /// Device → all, retained: what lies in its slots.
+    Stock,
 }
 
 impl Topic {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::VendRequest,
         Self::VendCancel,
         Self::VendCollect,
@@ -37,6 +39,7 @@ impl Topic {
         Self::ConfigDesired,
         Self::ConfigReported,
         Self::Telemetry,
+        Self::Stock,
     ];
 
     const fn tail(self) -> &'static str {
@@ -50,6 +53,7 @@ impl Topic {
             Self::ConfigDesired => "config/desired",
             Self::ConfigReported => "config/reported",
             Self::Telemetry => "telemetry",
+            Self::Stock => "stock",
         }
     }
 
