@@ -42,6 +42,7 @@ pub(super) const EXAMPLES: ExamplesOf = &[
     ("fleet list", &[("All machines", "qrisctl fleet list"), ("Those with a label", "qrisctl fleet list --label jakarta")]),
     ("fleet watch", &[("All machines", "qrisctl fleet watch --all")]),
     ("fleet show", &[("One machine", "qrisctl fleet show --device vm-001")]),
+    ("fleet stock", &[("What needs somebody, everywhere", "qrisctl fleet stock --to-fill --all")]),
     ("fleet price", &[("Everywhere where A1 is sold", "qrisctl fleet price A1 6000 --all")]),
     ("fleet config", &[("What is in force", "qrisctl fleet config get --all")]),
     (
@@ -85,6 +86,11 @@ pub(super) const EXAMPLES: ExamplesOf = &[
     ("fleet run restart", &[("One machine", "qrisctl fleet run restart --device vm-001")]),
     ("fleet run reboot", &[("One machine", "qrisctl fleet run reboot --device vm-001")]),
     ("fleet run update", &[("One machine", "qrisctl fleet run update https://pay.example/qrisd.raucb --device vm-001")]),
+    ("fleet run stock", &[("The slot of A1 is full now", "qrisctl fleet run stock fill A1 --device vm-001")]),
+    ("fleet run stock fill", &[("It is full now", "qrisctl fleet run stock fill A1 --device vm-001")]),
+    ("fleet run stock count", &[("Four are in it", "qrisctl fleet run stock count A1 4 --device vm-001")]),
+    ("fleet run stock give", &[("A customer got one by hand", "qrisctl fleet run stock give A1 --device vm-001")]),
+    ("fleet run stock set", &[("Six of another drink are in it", "qrisctl fleet run stock set A1 6 --device vm-001")]),
     ("fleet run clear", &[("Once a person has mended the line of A1", "qrisctl fleet run clear A1 --device vm-001")]),
     ("fleet run test-pulse", &[("The line of A1", "qrisctl fleet run test-pulse A1 --device vm-001")]),
     (
@@ -102,6 +108,11 @@ pub(super) const EXAMPLES: ExamplesOf = &[
     ("keys retire", &[("The key of this name", "sudo qrisctl keys retire desk-2026")]),
     ("order", &[("Of this machine", "qrisctl order")]),
     ("relay", &[("Is a line blocked?", "qrisctl relay lines"), ("It is mended", "sudo qrisctl relay clear A1")]),
+    ("stock", &[("What lies in the slots?", "qrisctl stock"), ("The slot of A1 is full now", "sudo qrisctl stock fill A1")]),
+    ("stock fill", &[("It is full now", "sudo qrisctl stock fill A1"), ("Six more are in it", "sudo qrisctl stock fill A1 6")]),
+    ("stock count", &[("Four are in it", "sudo qrisctl stock count A1 4")]),
+    ("stock give", &[("A customer got one by hand", "sudo qrisctl stock give A1")]),
+    ("stock set", &[("Six of another drink are in it", "sudo qrisctl stock set A1 6")]),
     ("relay lines", &[("Of this machine", "qrisctl relay lines")]),
     ("relay clear", &[("Once a person has mended the line of A1", "sudo qrisctl relay clear A1")]),
     (

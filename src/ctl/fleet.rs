@@ -11,6 +11,7 @@ mod retained;
 mod run;
 mod show;
 mod sold;
+mod stock;
 mod what;
 mod which;
 
@@ -27,6 +28,8 @@ pub(super) enum Fleet {
     Watch(list::Watch),
     /// Show what machines last told: faults, settings, what was sold, the computer
     Show(show::Show),
+    /// Show what lies in their slots, as each told last
+    Stock(stock::Stock),
     /// Their settings: prices, names, texts, looks, times
     #[command(subcommand)]
     Config(config::Config),
@@ -42,6 +45,7 @@ impl Fleet {
             Self::List(list) => list.run(connection, json).await,
             Self::Watch(watch) => watch.run(connection, json).await,
             Self::Show(show) => show.run(connection, json).await,
+            Self::Stock(stock) => stock.run(connection, json).await,
             Self::Config(config) => config.run(connection, json).await,
             Self::Price(price) => price.run(connection, json).await,
             Self::Run(run) => run.run(connection, json).await,

@@ -28,6 +28,7 @@ mod setup;
 mod site;
 mod staging;
 mod status;
+mod stock;
 mod vend;
 mod watch;
 
@@ -70,6 +71,7 @@ const USELESS: &[(&str, &[&str])] = &[
     ("keys", OF_BROKER),
     ("order", OF_BROKER),
     ("relay", OF_BROKER),
+    ("stock", OF_BROKER),
     ("screen render", OF_BROKER),
     ("screen states", OF_BROKER),
     ("screen test", OF_BROKER),
@@ -93,6 +95,7 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
             Command::Keys(keys) => keys.run(json),
             Command::Order(order) => order.run(json).await,
             Command::Relay(relay) => relay.run(json).await,
+            Command::Stock(stock) => stock.run(json).await,
             Command::Screen(screen) => screen.run(connection, json).await,
             Command::Setup(setup) => interrupt::run(NAME, setup.run(connection, json)).await,
             Command::ChipLabel { device } => print::line(&hardware::chip(&device).map_err(Failure::failed)?.label),
@@ -141,6 +144,8 @@ enum Command {
     Order(order::CurrentOrder),
     /// On the machine: look at the relay service, or clear a blocked line
     Relay(relay::Relay),
+    /// On the machine: show what lies in its slots, or say what you have put in
+    Stock(stock::Stock),
     /// Look at a machine's screen, try a panel, or draw any state without a machine
     Screen(screen::Screen),
     /// On the machine: set it up to sell

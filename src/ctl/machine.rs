@@ -111,6 +111,14 @@ impl Service {
         answer.map_err(|why| self.error(why))?.body().deserialize().map_err(|why| self.error(why))
     }
 
+    /// Says what a person has done to a slot. Answers with what was in it, if somebody had counted, and what is in it now.
+    pub(super) async fn change_stock(&self, change: &str, item: &str, n: Option<u32>) -> Result<(Option<u32>, u32), ServiceError> {
+        let n = n.map_or(-1, |n| i32::try_from(n).unwrap_or(i32::MAX));
+        let answer = self.connection.call_method(Some(self.name), self.path, Some(self.name), "Stock", &(change, item, n)).await;
+        let (before, after): (i32, i32) = answer.map_err(|why| self.error(why))?.body().deserialize().map_err(|why| self.error(why))?;
+        Ok((u32::try_from(before).ok(), u32::try_from(after).unwrap_or(0)))
+    }
+
     /// Asks for a picture.
     pub(super) async fn picture(&self) -> Result<Vec<u8>, ServiceError> {
         let answer = self.connection.call_method(Some(self.name), self.path, Some(self.name), "Screenshot", &()).await;

@@ -325,7 +325,7 @@ fn settings_like(path: &Path, needed: Needed) -> Result<Settings, Failure> {
     let languages = check_languages(written.device.language.as_deref(), &mut checker);
     // A panel is tried before anybody knows what will be sold.
     let items = match needed {
-        Needed::Items => check_items(written.item, languages.first(), &mut checker).2,
+        Needed::Items => check_items(written.item, languages.first(), &mut checker).shown,
         Needed::Panel => Vec::new(),
     };
     let panel = written.screen.check(&mut checker);

@@ -78,7 +78,8 @@ fn words(message: &Inbound) -> Option<String> {
         | Topic::PaymentUpdate
         | Topic::ConfigDesired
         | Topic::ConfigReported
-        | Topic::Telemetry => return None,
+        | Topic::Telemetry
+        | Topic::Stock => return None,
     };
     Some(told.unwrap_or_else(|_| print::plain(&format!("{} {}", message.topic, String::from_utf8_lossy(&message.payload)))))
 }

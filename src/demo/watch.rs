@@ -160,9 +160,13 @@ fn take(watched: &Watched, message: &Inbound) {
     };
     let text = String::from_utf8_lossy(&message.payload);
     match topic {
-        Topic::VendRequest | Topic::VendCancel | Topic::VendCollect | Topic::ConfigDesired | Topic::ConfigReported | Topic::Telemetry => {
-            chronicle.note(Who::Broker, format!("{}: {text}", message.topic), EntryKind::Log)
-        }
+        Topic::VendRequest
+        | Topic::VendCancel
+        | Topic::VendCollect
+        | Topic::ConfigDesired
+        | Topic::ConfigReported
+        | Topic::Telemetry
+        | Topic::Stock => chronicle.note(Who::Broker, format!("{}: {text}", message.topic), EntryKind::Log),
         Topic::VendEvent => match serde_json::from_slice::<VendEvent>(&message.payload) {
             Ok(event) => {
                 if let Some(order_id) = &event.order_id {

@@ -86,6 +86,7 @@ pub const fn topic(notice: Notice) -> (Topic, bool) {
         Notice::Status => (Topic::Status, true),
         Notice::Settings => (Topic::ConfigReported, true),
         Notice::Telemetry => (Topic::Telemetry, true),
+        Notice::Stock => (Topic::Stock, true),
     }
 }
 

@@ -6,11 +6,11 @@ pub mod orders;
 pub mod screen;
 pub mod settings;
 
-use super::words::{OrderSettings, Settings};
-use items::{WrittenItem, check_items};
+use super::words::{OrderSettings, Settings, SlotSettings};
+use items::{Items, WrittenItem, check_items};
 use orders::WrittenOrders;
 use qris_core::contact::telephone;
-use qris_core::order::ids::DeviceId;
+use qris_core::order::ids::{DeviceId, ItemId};
 use qris_core::order::request::{Price, PriceList};
 use qris_core::order::time::{BootId, Span};
 use qris_host::config::settings::{Whole, number};
@@ -24,6 +24,7 @@ use qris_host::{clock, texts, tls};
 use screen::{WrittenScreen, check_languages, check_machine_name};
 use serde::Deserialize;
 use settings::SETTINGS;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// The key of the file with the receipt keys.
@@ -67,6 +68,11 @@ texts! {
     no_line_here: "tidak ada jalur di mesin ini yang mengeluarkan {0}", "no line of this machine hands out {0}";
     line_refuses: "jalur {0} tidak menerima {1}: yang diterima {2}", "the line {0} does not take {1}: it takes {2}";
     many_labels: "berisi lebih dari {0} label", "has more than {0} labels";
+    capacity: "harus 1 sampai {0}, bukan {1}", "must be 1 to {0}, not {1}";
+    low: "harus 0 sampai di bawah capacity, {0}, bukan {1}", "must be from 0 to below capacity, {0}, not {1}";
+    low_alone: "perlu capacity di sebelahnya: barang tanpa capacity tidak dihitung", "needs capacity beside it: an item without capacity is not counted";
+    counted_pulses: "tidak bisa ada di jalur barang {0}, yang punya capacity di {1}: satu pesanan mengambil satu barang, berapa pun pulsanya", "cannot stand at the line of the item {0}, which has capacity in {1}: an order takes one, whatever its pulses";
+    counted_here: "tidak bisa ada: jalur {0} memberi pulsa menurut jumlah uang, dan satu pesanan mengambil satu barang", "cannot stand: the line {0} has pulses by the amount, and an order takes one item";
     label: "label terdiri dari 1 sampai 32 karakter A-Za-z0-9._-, bukan {0}", "a label has 1 to 32 of A-Za-z0-9._-, not {0}";
 }
 
@@ -175,12 +181,18 @@ impl Config {
     /// # Errors
     /// Everything that does not fit.
     pub fn check_against(&self, qrisd_toml: &Path, relay: &Source) -> Result<(), Faults> {
-        compare(&self.machine.device, &self.machine.prices, qrisd_toml, relay)
+        let Settings { device, prices, slots, .. } = &self.machine;
+        compare(device, (prices, slots), qrisd_toml, relay)
     }
 }
 
 /// Compares the values of a `qrisd.toml` with a `relay.toml`.
-fn compare(device: &DeviceId, prices: &PriceList, qrisd_toml: &Path, source: &Source) -> Result<(), Faults> {
+fn compare(
+    device: &DeviceId,
+    (prices, slots): (&PriceList, &BTreeMap<ItemId, SlotSettings>),
+    qrisd_toml: &Path,
+    source: &Source,
+) -> Result<(), Faults> {
     let relay: LooseRelay = source.parse()?;
     let mut checker = source.checker();
     if let Some(id) = relay.device.id.filter(|id| id != device.as_str()) {
@@ -193,7 +205,11 @@ fn compare(device: &DeviceId, prices: &PriceList, qrisd_toml: &Path, source: &So
     for (item, price) in prices.items() {
         // A line that names the item goes before a line for all other items.
         let of = |name: &str| relay.line.iter().position(|line| line.items.iter().any(|item| item == name));
-        match (of(item.as_str()).or_else(|| of("*")), price) {
+        let line = of(item.as_str()).or_else(|| of("*"));
+        if let Some(line) = line.filter(|line| slots.contains_key(item) && relay.line[*line].rupiah_per_pulse.is_some()) {
+            checker.fault(&(), &format!("line[{line}].rupiah_per_pulse"), fill(texts().counted_pulses, &[item, &qrisd_toml.display()]));
+        }
+        match (line, price) {
             (None, _) => {
                 let items = relay.line.iter().flat_map(|line| line.items.iter().map(String::as_str));
                 let tip = meant(item.as_str(), items).map(|meant| fill(texts().meant, &[&meant])).unwrap_or_default();
@@ -332,7 +348,7 @@ impl WrittenConfig {
             (None, Some(bus)) => Some(bus.clone()),
         };
         let orders = self.orders.check(&OrderSettings::default(), checker);
-        let (prices, names, shown) = check_items(self.item, languages.first(), checker);
+        let Items { prices, names, slots, shown } = check_items(self.item, languages.first(), checker);
         let boot_id = match clock::boot_id() {
             Ok(boot_id) => boot_id,
             Err(error) => {
@@ -352,6 +368,7 @@ impl WrittenConfig {
             broker: mqtt.as_ref().map(|mqtt| format!("{}:{}", mqtt.host, mqtt.port).into()),
             prices,
             names,
+            slots,
             orders,
             keys: keys?,
             screen_required: panel.required,

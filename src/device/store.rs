@@ -8,8 +8,10 @@ pub mod fact;
 mod orders;
 mod outbox;
 pub mod sealed;
+mod stock;
 
 use qris_core::order::machine::Order;
+use qris_core::order::stock::Taken;
 use qris_core::wire::vend::VendEvent;
 use qris_host::sqlite::{self, OpenError};
 use rusqlite::ErrorCode;
@@ -30,6 +32,16 @@ pub struct Stored {
     pub same_boot: bool,
     /// The last event that was published about it.
     pub last_event: Box<str>,
+    /// Where its item is, once it has left its slot.
+    pub taken: Option<Taken>,
+}
+
+impl Stored {
+    /// Whether its item lies in its slot, and is kept for it.
+    #[must_use]
+    pub fn is_promised(&self) -> bool {
+        self.order.is_promised(self.taken.is_some())
+    }
 }
 
 /// Why the database does not work.

@@ -12,9 +12,9 @@ mod system;
 pub use backend::{BackendAnswer, HttpCall, Identity};
 pub use broker::{ANSWER, NEWS, Notice, id_of_report, report_of};
 pub use commands::{Address, Operated, Operation};
-pub use controllers::{Asker, ControllerKind, OPERATOR, RAUC, Reply, Request, SHUTDOWN, Shown, View};
+pub use controllers::{Asker, ControllerKind, Counted, OPERATOR, RAUC, Reply, Request, SHUTDOWN, Shown, View};
 pub use relay::{PREPARE_WAIT, PrepareError, RelayAnswer};
-pub use settings::{OrderSettings, Settings};
+pub use settings::{OrderSettings, Settings, SlotSettings};
 pub use system::{System, SystemAnswer, SystemCall};
 
 use qris_core::order::ids::{CommandId, ItemId, OrderId, RequestId, Ticket};

@@ -186,6 +186,11 @@ events! {
     /// Find the other computer: it has the machine's token. If it may be in foreign hands: qris-backend device revoke DEVICE, then device invite.
     PlaceTaken { broker: Text } = "7dc9c4689e034909a7168731fdd59993", Err, Own, "taken over: another computer throws this machine out of the broker {broker}, again and again";
 
+    /// Somebody filled or counted a slot, or said what was done to it.
+    /// The sums of the slot begin from that. Of an order that is on its way nobody takes part in it.
+    /// Nothing is to be done.
+    StockChanged { item: ItemId, change: Text, before: Option<i64>, after: i64, by: Text } = "9db2fe827252492da531d507b202ae34", Notice, Own, "stock of {item}: {change}, from {before} to {after}, by {by}";
+
     /// A request was refused before anybody could pay.
     /// The reason is one of the reasons of vend/event. Nothing was charged.
     /// If the item should be sold: correct what the reason names.

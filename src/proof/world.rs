@@ -31,6 +31,7 @@ mod relay;
 mod relay_keys;
 mod reports;
 mod screen;
+mod stock;
 mod strike;
 #[cfg(test)]
 mod tests;
@@ -228,6 +229,7 @@ struct World {
     desk: Desk,
     commands: commands::Commands,
     reports: reports::Reports,
+    slots: stock::Slots,
     /// This goes last: those that hold files in it are gone before.
     disks: [Disk; 3],
 }
@@ -293,6 +295,7 @@ impl World {
         let places = ["machine", "clone", "backend"].map(|name| directory.join(name));
         let disk = |at: usize| Disk::at(&places[at]).map_err(|source| NoDirectory::new(directory, source));
         let disks = [disk(0)?, disk(1)?, disk(2)?];
+        let slots = stock::Slots::new(seed, matches!(fate, Fate::Chance));
         let mut world = Self {
             directory: directory.into(),
             places,
@@ -323,6 +326,7 @@ impl World {
             desk: Desk::default(),
             commands: Default::default(),
             reports: Default::default(),
+            slots,
             disks,
         };
         if !has_broker {
@@ -352,6 +356,9 @@ impl World {
         self.plan(late, late + 3_600_000, 600_000, 1_800_000, |_| Event::Commands(None));
         self.plan(90_000, STORM, 100_000, 600_000, |_| Event::Holds);
         self.plan(late, late + 3_600_000, 900_000, 1_800_000, |_| Event::Holds);
+        if self.slots.are_counted() {
+            (1_000..late + 3_600_000).step_by(130_000).for_each(|at| self.at(at, Event::Fills));
+        }
         self.at(STORM, Event::Heals);
     }
 
@@ -417,6 +424,7 @@ impl World {
                 let m = self.below_usize(2);
                 if self.one_in(2) { self.installs_by_itself(m) } else { self.hold(m) }
             }
+            Event::Fills => (0..2).for_each(|m| self.fills(m)),
             Event::Clears => self.wants_it_cleared(),
             Event::Commands(None) => self.wants_something_done(),
             Event::Commands(Some(number)) => self.sends_command(number),

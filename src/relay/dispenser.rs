@@ -419,6 +419,7 @@ impl Dispenser {
             keys: self.keys.receipt_kids(),
             proof_key: self.key().map(ProofKey::from),
             tickets: self.tickets(),
+            driven: self.ledger.driven(),
             faults: self.faults(),
             status: RelayStatus { version: env!("CARGO_PKG_VERSION").into() },
         }

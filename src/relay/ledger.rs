@@ -10,6 +10,7 @@ use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::Outcome;
 use qris_core::order::receipt::Receipt;
 use qris_core::wire::dbus::RelayError;
+use qris_core::wire::relay::Driven;
 use qris_host::events::{Event, Text};
 use qris_host::sqlite;
 use std::collections::BTreeSet;
@@ -162,6 +163,16 @@ impl Ledger {
     /// See [`Database::number`].
     pub fn number(&mut self, ticket: &Ticket) -> Result<Option<u64>, Refusal> {
         self.read(|store| store.number(ticket))
+    }
+
+    /// How often the line of an item was driven, while it is open.
+    pub fn driven(&self) -> Vec<Driven> {
+        match &self.state {
+            State::Open { store, .. } => {
+                store.driven().iter().map(|(item, drives)| Driven { item: item.clone(), drives: *drives }).collect()
+            }
+            State::Shut { .. } => Vec::new(),
+        }
     }
 
     /// The key that it signs with, while it is open.

@@ -5,6 +5,7 @@
 mod blocked;
 mod commands;
 pub mod database;
+mod driven;
 mod pulses;
 mod row;
 mod signer;

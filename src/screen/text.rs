@@ -90,6 +90,7 @@ texts! {
     why_connection: "Layanan pembayaran tidak terhubung", "The payment service cannot be reached";
     why_machine: "Mesin belum bisa melayani", "The machine cannot serve you now";
     why_updating: "Mesin sedang diperbarui", "The machine is being updated";
+    why_sold_out: "Sudah habis", "Sold out";
     why_busy: "Mesin sedang melayani pesanan lain", "The machine is serving another order";
     why_refused: "Pesanan tidak dapat diterima", "The order cannot be taken";
 }
@@ -108,6 +109,7 @@ impl Texts {
         match reason {
             Reason::Backend | Reason::Gateway => self.why_connection,
             Reason::Updating => self.why_updating,
+            Reason::SoldOut => self.why_sold_out,
             Reason::Busy | Reason::RateLimited => self.why_busy,
             Reason::Malformed | Reason::TooLarge | Reason::UnknownItem | Reason::WrongAmount => self.why_refused,
             Reason::ReusedId | Reason::Retained | Reason::GrossAmount => self.why_refused,

@@ -38,7 +38,7 @@ impl Desk {
     }
 
     /// It is done, with this result.
-    fn does(&self, what: &[&str]) -> Value {
+    pub fn does(&self, what: &[&str]) -> Value {
         let output = self.runs(&[what, &["--json"]].concat());
         assert!(output.status.success(), "{output:?}");
         let text = String::from_utf8(output.stdout).expect("text");
@@ -50,7 +50,7 @@ impl Desk {
     }
 
     /// The end of a command that somebody sends by hand. Who hears that it came too soon asks again.
-    fn asks(&self, topic: &str, payload: &[u8], retain: bool) -> Value {
+    pub fn asks(&self, topic: &str, payload: &[u8], retain: bool) -> Value {
         let answers = format!("qrisd/v1/{DEVICE}/cmd/response");
         wait_for("an answer that is an end", || {
             let from = self.shop.tap.count();
@@ -68,7 +68,7 @@ impl Desk {
     }
 
     /// It is not done, and says so with these words.
-    fn does_not(&self, what: &[&str], words: &str) {
+    pub fn does_not(&self, what: &[&str], words: &str) {
         let output = self.runs(what);
         assert_eq!(output.status.code(), Some(1), "{output:?}");
         let told = String::from_utf8_lossy(&output.stdout);

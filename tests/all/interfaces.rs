@@ -227,6 +227,7 @@ fn the_dbus_interfaces_are_those_of_the_contract() {
             "method Hold(s who, u seconds) → (s answer)",
             "method Release(s who) → ()",
             "method Screenshot() → (ay png)",
+            "method Stock(s change, s item, i n) → (i before, i after)",
             "method Vend(s request_id, s item, a{sv} options) → (s state, s reason)",
             "property Amount x read",
             "property Faults as read",
@@ -236,6 +237,8 @@ fn the_dbus_interfaces_are_those_of_the_contract() {
             "property OrderId s read",
             "property RemainingS u read",
             "property RequestId s read",
+            "property Slots s read",
+            "property SoldOut as read",
             "property State s read",
             "signal OrderChanged(s request_id, s order_id, s state, s reason)",
         ]

@@ -19,6 +19,7 @@ mod commands_from_afar;
 mod config_check;
 mod conform;
 mod container;
+mod counted_slots;
 mod customer_page;
 mod demo;
 mod demo_page;

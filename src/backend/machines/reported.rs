@@ -70,7 +70,8 @@ pub fn read(topic: &str, payload: &[u8], is_stored: bool) -> Result<Option<(Devi
         | Topic::VendEvent
         | Topic::PaymentUpdate
         | Topic::ConfigDesired
-        | Topic::ConfigReported => return Err(Unreadable),
+        | Topic::ConfigReported
+        | Topic::Stock => return Err(Unreadable),
     };
     Ok(Some((device, report)))
 }

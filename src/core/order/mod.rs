@@ -16,5 +16,6 @@ pub mod reason;
 pub mod receipt;
 pub mod request;
 pub mod state;
+pub mod stock;
 pub mod time;
 pub mod word;

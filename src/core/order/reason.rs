@@ -27,6 +27,8 @@ words! {
         Relay = "relay",
         /// The item's line is blocked until a person clears it.
         LineBlocked = "line_blocked",
+        /// Nothing of it is left, or nobody has looked since it did not come out.
+        SoldOut = "sold_out",
         /// The panel is gone.
         Screen = "screen",
         /// The backend is gone or refuses.

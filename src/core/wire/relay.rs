@@ -2,9 +2,10 @@
 //! for people below. The relay service fills it in. All others take the whole: the machine, `diag`, `qrisctl`, and the machine's
 //! `status` what is in [`RelayStatus`].
 
-use crate::order::ids::{DeviceId, KeyId, Ticket};
+use crate::order::ids::{DeviceId, ItemId, KeyId, Ticket};
 use crate::order::ledger::Limits;
 use crate::order::proof::RelayKey;
+use crate::order::stock::Drives;
 use crate::order::word::words;
 use serde::{Deserialize, Serialize};
 
@@ -45,6 +46,8 @@ pub struct RelayFacts {
     pub proof_key: Option<ProofKey>,
     /// Its open tickets.
     pub tickets: Vec<Ticket>,
+    /// How often it has driven the line of an item.
+    pub driven: Vec<Driven>,
     /// Its faults.
     pub faults: Vec<RelayFault>,
     /// What is in the machine's `status`, too.
@@ -72,6 +75,16 @@ pub struct RelayLine {
     pub limits: Limits,
 }
 
+/// How often the relay has driven the line of an item, since its ledger began. A pulse of which nobody knows whether it came is one.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Driven {
+    /// The item.
+    pub item: ItemId,
+    /// How often, and for what.
+    #[serde(flatten)]
+    pub drives: Drives,
+}
+
 /// The public key of the relay's proofs, and what people compare of it.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct ProofKey {
@@ -96,7 +109,7 @@ impl RelayFacts {
     /// For people, a line a fact. Whoever prints it makes it plain first: names are those of a configuration.
     #[must_use]
     pub fn in_words(&self) -> Vec<String> {
-        let Self { device, lines, keys, proof_key, tickets, faults, status } = self;
+        let Self { device, lines, keys, proof_key, tickets, driven, faults, status } = self;
         let mut words = vec![format!("machine {}", device.as_ref().map_or("", DeviceId::as_str))];
         words.extend(lines.iter().map(|RelayLine { name, items, state, limits }| {
             format!("line {name:?}: {state} (items {}; it takes {limits})", items.join(", "))
@@ -104,6 +117,9 @@ impl RelayFacts {
         words.push(format!("keys: {}", listed(keys)));
         words.push(format!("key of its proofs: {}", proof_key.as_ref().map_or("none", |key| &key.fingerprint)));
         words.push(format!("open tickets: {}", tickets.len()));
+        words.extend(driven.iter().map(|Driven { item, drives: Drives { orders, tests } }| {
+            format!("{item}: driven {orders} times for orders, {tests} for tests")
+        }));
         if !faults.is_empty() {
             words.push(format!("faults: {}", listed(faults)));
         }
@@ -137,6 +153,7 @@ mod tests {
             "keys": ["k1"],
             "proof_key": null,
             "tickets": [],
+            "driven": [{ "item": "A1", "orders": 7, "tests": 1 }],
             "faults": ["gpio", "of_a_later_release"],
             "version": "0.1.0",
         })
@@ -155,6 +172,7 @@ mod tests {
                 "keys: k1",
                 "key of its proofs: none",
                 "open tickets: 0",
+                "A1: driven 7 times for orders, 1 for tests",
                 "faults: gpio, of_a_later_release",
                 "release 0.1.0",
             ]

@@ -34,6 +34,8 @@ words! {
         Unconfirmed = "unconfirmed",
         /// The settings that are wanted from afar are refused.
         Settings = "settings",
+        /// Nobody has counted what lies in a slot, or there is more than it holds.
+        Stock = "stock",
     }
 }
 
@@ -55,6 +57,7 @@ impl FaultCode {
             | Self::Charges
             | Self::Unconfirmed
             | Self::Settings
+            | Self::Stock
             | Self::Other(_) => None,
         }
     }

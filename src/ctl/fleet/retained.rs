@@ -7,6 +7,7 @@ use qris_core::order::ids::DeviceId;
 use qris_core::order::time::{Span, Wall};
 use qris_core::wire::settings::Reported;
 use qris_core::wire::status::{OFFLINE_KEPT_S, Presence, Status};
+use qris_core::wire::stock::Stock;
 use qris_core::wire::telemetry::Telemetry;
 use qris_core::wire::topics::Topic;
 use qris_host::Failure;
@@ -25,6 +26,8 @@ pub(super) struct Words {
     pub(super) offline_since: Option<Wall>,
     pub(super) settings: Option<Reported>,
     pub(super) telemetry: Option<Telemetry>,
+    /// Heard only by who asks for it.
+    pub(super) stock: Option<Stock>,
 }
 
 /// The last words of machines.
@@ -56,6 +59,7 @@ impl LastWords {
             }
             Topic::ConfigReported => words.settings = Some(serde_json::from_slice(payload).ok()?),
             Topic::Telemetry => words.telemetry = Some(serde_json::from_slice(payload).ok()?),
+            Topic::Stock => words.stock = Some(serde_json::from_slice(payload).ok()?),
             Topic::VendRequest
             | Topic::VendCancel
             | Topic::VendCollect

@@ -26,7 +26,7 @@ impl Show {
         broker.leave().await;
         for (device, words) in told.meant(&self.who)? {
             if json {
-                let Words { status, offline_since, settings, telemetry } = words;
+                let Words { status, offline_since, settings, telemetry, stock: _ } = words;
                 let offline_since = offline_since.map(Wall::to_rfc3339);
                 let told = json!({
                     "device": device, "status": status, "offline_since": offline_since, "settings": settings, "telemetry": telemetry

@@ -1,5 +1,6 @@
 //! What machines can be told to do.
 
+use crate::stock::Done;
 use crate::vend::Cancelled;
 use clap::Subcommand;
 use qris_core::order::ids::ItemId;
@@ -65,6 +66,11 @@ pub(crate) enum What {
         #[arg(value_parser = bundle)]
         bundle: String,
     },
+    /// Say what lies in a slot, or what you have put in (level manage)
+    Stock {
+        #[command(subcommand)]
+        done: Done,
+    },
     /// Take the block from the line of an item (level service)
     Clear {
         /// The item
@@ -105,6 +111,10 @@ impl What {
             Self::Restart => Action::Restart {}.into(),
             Self::Reboot => Action::Reboot {}.into(),
             Self::Update { bundle } => Action::Update { bundle: bundle.into() }.into(),
+            Self::Stock { done } => {
+                let (change, item, n) = done.parts();
+                Action::Stock { change, item, n }.into()
+            }
             Self::Clear { item } => Action::Clear { item }.into(),
             Self::TestPulse { item } => Action::TestPulse { item }.into(),
         })

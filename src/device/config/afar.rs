@@ -4,13 +4,14 @@
 pub mod text;
 
 use super::check_report;
-use super::items::{WrittenItem, charged_names, check_items};
+use super::items::{Items, WrittenItem, charged_names, check_items};
 use super::orders::WrittenOrders;
 use super::screen::{check_colours, check_contact, check_greeting, check_languages, check_machine_name};
 use super::texts;
-use crate::words::Settings;
+use crate::words::{Settings, SlotSettings};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use qris_core::order::ids::ItemId;
 use qris_core::order::request::cut;
 use qris_core::wire::relay::RelayLine;
 use qris_core::wire::settings::WrongValue;
@@ -99,7 +100,7 @@ impl Good {
     pub fn with(self, lines: &[RelayLine]) -> Result<Self, Vec<WrongValue>> {
         let Some(source) = &self.items else { return Ok(self) };
         let mut checker = source.checker();
-        check_lines(&self.settings.appearance.items, lines, &mut checker);
+        check_lines(&self.settings.appearance.items, &self.settings.slots, lines, &mut checker);
         checker.finish().map_err(|faults| told(Faults::iter(&faults)))?;
         Ok(self)
     }
@@ -150,10 +151,11 @@ impl WrittenSettings {
         let language = looks.languages.first();
         if let Some(items) = self.item {
             let count = items.len();
-            (settings.prices, settings.names, looks.items) = check_items(items, language, checker);
+            let Items { prices, names, slots, shown } = check_items(items, language, checker);
+            (settings.prices, settings.names, settings.slots, looks.items) = (prices, names, slots, shown);
             // Else they have other places than in the text, and it is refused in any case.
             if looks.items.len() == count {
-                check_lines(&looks.items, lines, checker);
+                check_lines(&looks.items, &settings.slots, lines, checker);
             }
         } else {
             settings.names = charged_names(&looks.items, language);
@@ -164,7 +166,7 @@ impl WrittenSettings {
 }
 
 /// Each item has a line that takes its price. If a controller says the price, the line judges each request.
-fn check_lines(items: &[Item], lines: &[RelayLine], checker: &mut Checker<'_>) {
+fn check_lines(items: &[Item], slots: &BTreeMap<ItemId, SlotSettings>, lines: &[RelayLine], checker: &mut Checker<'_>) {
     if lines.is_empty() {
         return;
     }
@@ -174,6 +176,9 @@ fn check_lines(items: &[Item], lines: &[RelayLine], checker: &mut Checker<'_>) {
             checker.fault(&(), &format!("item[{i}].id"), fill(texts().no_line_here, &[&item.id]));
             continue;
         };
+        if slots.contains_key(&item.id) && line.limits.step.is_some() {
+            checker.fault(&(), &format!("item[{i}].capacity"), fill(texts().counted_here, &[&format_args!("{:?}", line.name)]));
+        }
         if let Some(price) = item.price.filter(|price| line.limits.judge(*price).is_err()) {
             let why = fill(texts().line_refuses, &[&format_args!("{:?}", line.name), &price, &line.limits]);
             checker.fault(&(), &format!("item[{i}].price"), why);

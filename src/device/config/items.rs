@@ -2,9 +2,11 @@
 
 use super::screen::check_letters;
 use super::texts;
+use crate::words::SlotSettings;
 use qris_core::order::ids::ItemId;
 use qris_core::order::money::Rupiah;
 use qris_core::order::request::{DESCRIPTION_MAX, Price, PriceList};
+use qris_core::order::stock::CAPACITY_MAX;
 use qris_core::text::steers;
 use qris_host::config::Checker;
 use qris_host::hint::{instead, meant, plain_number};
@@ -26,10 +28,21 @@ pub struct WrittenItem {
     id: Option<String>,
     name: Option<Value>,
     price: Option<Value>,
+    capacity: Option<i64>,
+    low: Option<i64>,
 }
 
-/// The prices, the names for charges, and the items for the screen.
-pub type Items = (PriceList, BTreeMap<ItemId, Box<str>>, Vec<Item>);
+/// What the items say, by what needs it.
+pub struct Items {
+    /// The prices.
+    pub prices: PriceList,
+    /// The names for charges.
+    pub names: BTreeMap<ItemId, Box<str>>,
+    /// The slots that are counted.
+    pub slots: BTreeMap<ItemId, SlotSettings>,
+    /// The items for the screen.
+    pub shown: Vec<Item>,
+}
 
 /// Checks the items. `language` is that of the names for charges.
 pub fn check_items(items: Vec<WrittenItem>, language: Language, checker: &mut Checker<'_>) -> Items {
@@ -39,7 +52,7 @@ pub fn check_items(items: Vec<WrittenItem>, language: Language, checker: &mut Ch
     if items.len() > ITEMS_MAX {
         checker.fault(&(), "item", fill(texts().many_items, &[&ITEMS_MAX]));
     }
-    let (mut prices, mut shown) = (BTreeMap::new(), Vec::new());
+    let (mut prices, mut slots, mut shown) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
     for (i, item) in items.into_iter().enumerate() {
         let key = |name: &str| format!("item[{i}].{name}");
         let id = checker.required(item.id, &key("id"));
@@ -50,7 +63,9 @@ pub fn check_items(items: Vec<WrittenItem>, language: Language, checker: &mut Ch
             checker.fault(&(), &key("name"), fill(texts().item_name, &[&NAME_MAX, &DESCRIPTION_MAX]));
         }
         names.iter().for_each(|[id, en]| check_letters(&format!("{id}{en}"), &key("name"), checker));
+        let slot = check_slot(item.capacity, item.low, &key, checker);
         let (Some(id), Some(price)) = (id, price) else { continue };
+        slots.extend(slot.map(|slot| (id.clone(), slot)));
         let [id_name, en_name] = names.unwrap_or_else(|| [id.as_str().into(), id.as_str().into()]);
         let fixed = match price {
             Price::Fixed(amount) => Some(amount),
@@ -61,7 +76,28 @@ pub fn check_items(items: Vec<WrittenItem>, language: Language, checker: &mut Ch
             checker.fault(&(), &key("id"), fill(texts().twice, &[&id]));
         }
     }
-    (PriceList::new(prices), charged_names(&shown, language), shown)
+    Items { prices: PriceList::new(prices), names: charged_names(&shown, language), slots, shown }
+}
+
+/// The slot of an item. Without a capacity it is not counted.
+fn check_slot(capacity: Option<i64>, low: Option<i64>, key: &dyn Fn(&str) -> String, checker: &mut Checker<'_>) -> Option<SlotSettings> {
+    let whole = |n: i64, most: u32| u32::try_from(n).ok().filter(|n| *n <= most);
+    let Some(capacity) = capacity else {
+        if low.is_some() {
+            checker.fault(&(), &key("low"), texts().low_alone);
+        }
+        return None;
+    };
+    let Some(capacity) = whole(capacity, CAPACITY_MAX).filter(|n| *n > 0) else {
+        checker.fault(&(), &key("capacity"), fill(texts().capacity, &[&CAPACITY_MAX, &capacity]));
+        return None;
+    };
+    let low = low.unwrap_or(0);
+    let Some(low) = whole(low, capacity - 1) else {
+        checker.fault(&(), &key("low"), fill(texts().low, &[&capacity, &low]));
+        return None;
+    };
+    Some(SlotSettings { capacity, low })
 }
 
 /// The names of items in charges.

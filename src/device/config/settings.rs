@@ -152,4 +152,14 @@ pub const SETTINGS: &[Setting] = &[
         `vend/request` sets it",
     )
     .afar(),
+    said(
+        "item.capacity",
+        "1–1000",
+        "not counted",
+        "\
+        how many its slot holds. Then the machine [counts what lies in it](operating.md#stock), and sells nothing that it has not. Not with \
+        `rupiah_per_pulse`: an order takes one",
+    )
+    .afar(),
+    said("item.low", "0 to below `capacity`", "0", "with so many or fewer the slot asks to be filled").afar(),
 ];

@@ -109,11 +109,19 @@ fn a_price_that_the_line_does_not_take_is_told() {
         ("items = [\"B1\"]", Some("relay.toml:1: line: no line has the item A1")),
         ("items = [\"A1\"]\n[device]\nid = \"vm-002\"", Some("relay.toml:4: device.id: is \"vm-002\"")),
         ("items = [\"A1\"]\nmin_amount = \"x\"\nrupiah_per_pulse = 0", None),
+        ("# counted\nitems = [\"A1\"]\nmin_amount = 5000", None),
+        (
+            "# counted\nitems = [\"A1\"]\nrupiah_per_pulse = 1000",
+            Some("relay.toml:4: line[0].rupiah_per_pulse: cannot stand at the line of the item A1, which has capacity in q.toml"),
+        ),
     ];
     let device = DeviceId::new("vm-001").expect("an id");
     let prices = PriceList::new([(ItemId::new("A1").expect("an item"), Price::Fixed(Rupiah::new(5000).expect("an amount")))]);
+    let counted = BTreeMap::from([(ItemId::new("A1").expect("an item"), SlotSettings { capacity: 10, low: 2 })]);
     for (line, wanted) in table {
-        let told = compare(&device, &prices, Path::new("q.toml"), &Source::from_text("relay.toml", format!("[[line]]\n{line}\n")));
+        let slots = if line.contains("counted") { counted.clone() } else { BTreeMap::new() };
+        let told =
+            compare(&device, (&prices, &slots), Path::new("q.toml"), &Source::from_text("relay.toml", format!("[[line]]\n{line}\n")));
         let told = told.err().map(|faults| faults.to_string());
         let fits = match (&told, wanted) {
             (None, None) => true,

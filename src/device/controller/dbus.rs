@@ -6,6 +6,7 @@ use qris_core::order::ids::{ItemId, PaymentCode, RequestId};
 use qris_core::order::money::Rupiah;
 use qris_core::order::reason::Reason;
 use qris_core::order::request::{Payment, Refusal, VendRequest, Way};
+use qris_core::order::stock::{Change, NotChanged};
 use qris_core::order::time::Span;
 use qris_core::text::steers;
 use qris_core::wire::dbus::{DEVICE_NAME, DEVICE_PATH};
@@ -156,6 +157,30 @@ impl Device1 {
     #[zbus(property(emits_changed_signal = "false"))]
     async fn holder(&self) -> String {
         lock(&self.view).holder.as_deref().unwrap_or_default().into()
+    }
+
+    /// A person has done this to a slot. `n` below zero: no number. `before` is -1 if nobody had counted.
+    #[zbus(out_args("before", "after"))]
+    async fn stock(&self, change: &str, item: &str, n: i32) -> zbus::fdo::Result<(i32, i32)> {
+        let wrong = |why: String| zbus::fdo::Error::InvalidArgs(why);
+        let change = Change::from_word(change).map_err(|error| wrong(format!("change: {error}")))?;
+        let item = ItemId::new(item).map_err(|error| wrong(format!("item: {error}")))?;
+        let reply = self.ask(Request::Stock(Box::new((change, item, u32::try_from(n).ok())))).await?;
+        let counted = reply.stock.unwrap_or(Err(NotChanged::Store)).map_err(|why| zbus::fdo::Error::Failed(why.to_string()))?;
+        let number = |n: u32| i32::try_from(n).unwrap_or(i32::MAX);
+        Ok((counted.before.map_or(-1, number), number(counted.after)))
+    }
+
+    /// What lies in the slots that are counted, as on the topic `stock`, in JSON.
+    #[zbus(property(emits_changed_signal = "false"))]
+    async fn slots(&self) -> String {
+        serde_json::to_string(&lock(&self.view).stock).expect("slots are plain data")
+    }
+
+    /// The items of which nothing is offered.
+    #[zbus(property(emits_changed_signal = "false"))]
+    async fn sold_out(&self) -> Vec<String> {
+        lock(&self.view).sold_out.iter().map(ToString::to_string).collect()
     }
 
     /// The picture on the panel now, as a PNG.

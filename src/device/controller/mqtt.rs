@@ -57,6 +57,12 @@ pub fn read(topic: Topic, payload: &[u8], retained: bool) -> Option<Request> {
         Topic::VendRequest => Some(read_request(payload).map_or_else(rejected, Request::Vend)),
         Topic::VendCancel => Some(read_cancel(payload).map_or_else(rejected, Request::Cancel)),
         Topic::VendCollect => Some(read_collect(payload).map_or_else(|refusal| Request::Refused(None, refusal), Request::Collect)),
-        Topic::PaymentUpdate | Topic::VendEvent | Topic::Status | Topic::ConfigDesired | Topic::ConfigReported | Topic::Telemetry => None,
+        Topic::PaymentUpdate
+        | Topic::VendEvent
+        | Topic::Status
+        | Topic::ConfigDesired
+        | Topic::ConfigReported
+        | Topic::Telemetry
+        | Topic::Stock => None,
     }
 }

@@ -5,7 +5,7 @@ use super::parts::Machine;
 use crate::store::StoreError;
 use crate::words::{BackendAnswer, CallId, Effect, HttpCall, RelayAnswer};
 use qris_core::order::ids::{PaymentCode, RequestId, Ticket};
-use qris_core::order::machine::{Event, Order, RelayCall, Seen, unfinished};
+use qris_core::order::machine::{Context, Event, Order, RelayCall, Seen, unfinished};
 use qris_core::order::outcome::{DispenseAnswer, Outcome};
 use qris_core::order::receipt::Receipt;
 use qris_core::order::request::{Offer, VendRequest};
@@ -317,7 +317,8 @@ impl Machine {
         }
         let offer = Offer { request: asked, amount: resource.amount, timeout: self.settings.orders.timeout };
         let seen = seen_of(resource.clone());
-        let order = Order::adopted(offer, resource.ticket.clone(), &seen, receipt.clone(), now.boot, &self.context(request));
+        let with = Context { empty: self.is_empty(&resource.item), ..self.context(request) };
+        let order = Order::adopted(offer, resource.ticket.clone(), &seen, receipt.clone(), now.boot, &with);
         if receipt.as_ref().is_some_and(|receipt| !order.fits(receipt)) {
             return Ok(());
         }

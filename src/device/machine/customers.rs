@@ -6,6 +6,7 @@ use super::collection::{Collection, WRONG_CODES, may_be_news, objection, unconfi
 use super::front::{Candidate, Customer};
 use super::outbox::RefusedVend;
 use super::parts::Machine;
+use super::stock::BESIDE;
 use crate::store::{StoreError, Stored};
 use crate::words::{Asker, BackendAnswer, CallId, Effect, HttpCall, PrepareError, RAUC, RelayAnswer, Reply, Request, text};
 use qris_core::order::ids::{PaymentCode, RequestId, Ticket};
@@ -37,6 +38,11 @@ impl Machine {
                     self.outbox.journal(Journal::MachineReleased { by: text(&who), why: "it is done".into() });
                 }
                 self.outbox.reply([asker], Reply::NOTHING);
+            }
+            Request::Stock(change) => {
+                let (what, item, n) = &*change;
+                let counted = self.change_stock((*what, item, *n), BESIDE, None, now);
+                self.outbox.reply([asker], Reply { stock: Some(counted), ..Reply::NOTHING });
             }
             Request::Refused(request, refusal) => self.refuse([asker], RefusedVend { request, ..RefusedVend::default() }, &refusal, now),
         }
@@ -165,6 +171,7 @@ impl Machine {
         if !self.front.may_ask(limit, now.boot) {
             return Err(Refusal::new(Reason::RateLimited, format!("more than {limit} requests within a minute")));
         }
+        self.refuse_sold_out(&request.item)?;
         Ok(offer)
     }
 
@@ -205,7 +212,7 @@ impl Machine {
     /// A candidate is an order now. Some askers may want it cancelled at once.
     fn begun(&mut self, candidate: Candidate, now: Now) {
         let id = candidate.request_id().clone();
-        self.outbox.reply(candidate.askers, Reply { state: Some(EventState::Requested), reason: None });
+        self.outbox.reply(candidate.askers, Reply { state: Some(EventState::Requested), ..Reply::NOTHING });
         for asker in candidate.cancelled {
             match self.cancel_order(&id, now) {
                 Ok(order) => self.outbox.reply([asker], order.map_or(Reply::NOTHING, |(order, _)| Reply::of(&order.order))),
@@ -268,6 +275,10 @@ impl Machine {
             None if self.storage.cannot_sell() => Some(Refusal::new(Reason::Store, "the database cannot be written")),
             None if self.front.is_taken() || is_held => Some(busy()),
             None if self.hold.is_held() => self.hold.refusal(),
+            // The code stays good until the slot is filled.
+            None if self.orders.get(request).is_some_and(|live| self.has_none_for(&live.stored)) => {
+                Some(Refusal::new(Reason::SoldOut, format!("nothing is left of {}", order.offer.request.item)))
+            }
             None => self.links.relay_unfit(&self.settings),
         };
         match refusal {
@@ -335,7 +346,7 @@ impl Machine {
         let id = &collection.request;
         match self.happen(id, vec![Event::Collected], now) {
             Ok(()) if self.orders.is_held_by(id) => {
-                self.outbox.reply(collection.askers, Reply { state: Some(EventState::Paid), reason: None });
+                self.outbox.reply(collection.askers, Reply { state: Some(EventState::Paid), ..Reply::NOTHING });
             }
             // Another customer, who had paid, came in between.
             Ok(()) if self.orders.collectable(id).is_some() => self.refuse_collection(collection, &busy(), now),

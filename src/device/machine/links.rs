@@ -5,11 +5,12 @@ use super::faults::Faults;
 use super::outbox::Outbox;
 use super::slot::RETRY_MAX;
 use crate::words::{BackendAnswer, PREPARE_WAIT, Settings, text};
-use qris_core::order::ids::Ticket;
+use qris_core::order::ids::{ItemId, Ticket};
 use qris_core::order::machine::{Context, Posted};
 use qris_core::order::proof::RelayKey;
 use qris_core::order::reason::Reason;
 use qris_core::order::request::{DESCRIPTION_MAX, Offer, Refusal};
+use qris_core::order::stock::Drives;
 use qris_core::order::time::{Boot, Now};
 use qris_core::wire::dbus::RelayError;
 use qris_core::wire::relay::{RelayFacts, RelayFault, RelayLine, RelayStatus};
@@ -58,6 +59,7 @@ impl Links {
         Context {
             rules: &settings.orders.rules,
             alone: true,
+            empty: false,
             held,
             // The words of another machine's relay about our orders mean nothing.
             relay_owner: self.relay_owner().filter(|_| self.relay_foreign(settings).is_none()),
@@ -71,6 +73,13 @@ impl Links {
     /// The key with which the relay signs its proofs.
     pub(super) fn proof_key(&self) -> Option<&RelayKey> {
         self.relay.proof_key.as_ref().map(|key| &key.x)
+    }
+
+    /// How often the relay has driven its line for an item, and the key of the ledger that counts it.
+    pub(super) fn drives(&self, item: &ItemId, settings: &Settings) -> Option<(&RelayKey, Drives)> {
+        let key = self.proof_key().filter(|_| self.relay_up && self.relay_foreign(settings).is_none())?;
+        let told = self.relay.driven.iter().find(|driven| driven.item == *item);
+        Some((key, told.map_or(Drives { orders: 0, tests: 0 }, |driven| driven.drives)))
     }
 
     /// The number of the relay's last owner.

@@ -16,6 +16,7 @@
 //! | the faults | `faults.rs` |
 //! | the settings that come from afar | `afar.rs` |
 //! | the reports of what was sold | `telemetry.rs` |
+//! | what lies in the slots | `stock.rs` |
 //! | whether another computer takes the machine's place at the broker | `place.rs` |
 //! | why the computer started | `boot.rs` |
 //! | the system that runs, if RAUC has installed it | `system.rs` |
@@ -50,6 +51,7 @@ mod proving;
 mod reconcile;
 mod show;
 mod slot;
+mod stock;
 mod storage;
 mod system;
 mod telemetry;
@@ -80,6 +82,7 @@ use qris_core::wire::relay::RelayFacts;
 use qris_core::wire::status::{FaultCode, Status};
 use qris_host::events::Event as Journal;
 use reconcile::Reconciliation;
+use stock::Stock;
 use storage::Storage;
 use system::Systems;
 use telemetry::Reports;
@@ -98,6 +101,7 @@ impl Machine {
             faults: Faults::new(settings.released),
             outbox: Outbox::default(),
             reconciliation: Reconciliation::default(),
+            stock: Stock::default(),
             afar: Afar::default(),
             commands: Commands::default(),
             reports: Reports::new(now.boot),
@@ -201,6 +205,7 @@ impl Machine {
                 self.reconciliation.deadline(),
                 self.commands.deadline(now),
                 self.reports.deadline(&self.settings, &self.outbox),
+                self.stock.deadline(),
                 self.systems.deadline(now),
             ]
             .into_iter()
@@ -252,6 +257,7 @@ impl Machine {
             self.reconciliation.ask(lookers, self.links.proof_key(), newest_event, taken_over, &mut self.outbox, now.boot);
         }
         self.trust.ask(self.links.dates_are_refused(), &self.storage, &self.own, &mut self.outbox, now);
+        self.catch_up_with_relay(now);
         self.carry_commands(now);
         let (afar, with) = self.afar();
         afar.take_next(with, now);
@@ -287,6 +293,7 @@ impl Machine {
     fn tell(&mut self, now: Now) {
         let missing = self.links.relay_owner().is_none().then_some(Reason::Relay);
         let trouble = self.trouble().map(|refusal| refusal.reason).or(missing);
+        self.tell_stock(now);
         self.front.stage.clear(now.boot);
         let scene = self.front.scene(&self.orders, &self.settings, self.storage.cannot_sell());
         let scene = scene.unwrap_or_else(|| show::idle(trouble, &self.faults, self.outbox.is_lost()));
@@ -295,6 +302,8 @@ impl Machine {
             customer: self.customer().cloned(),
             faults: self.faults.all().map(|fault| fault.code).collect(),
             holder: self.hold.holder().map(Into::into),
+            sold_out: self.all_sold_out(),
+            stock: self.slots(),
         };
         self.front.stage.show(scene, view, self.storage.store_mut(), &mut self.outbox);
         self.outbox.tell_status(self.status(), self.settings.time_of_day(now.wall));
@@ -332,6 +341,7 @@ impl Machine {
         }
         self.take_up_system()?;
         let Some(store) = self.storage.store() else { return Ok(()) };
+        self.stock.take_up(store)?;
         let guesses = store.known(&WRONG_CODES)?.good().unwrap_or_default();
         self.front.guesses = Guesses::restored(guesses, &self.settings.boot_id, now.boot);
         for stored in store.live()? {
@@ -352,6 +362,7 @@ impl Machine {
         if let Some(tickets) = self.links.tickets(&self.settings) {
             self.reconciliation.take_tickets(tickets, is_new);
         }
+        self.compare_stock(true, now);
     }
 
     /// When another computer begins or ceases to take the machine's place at the broker, the backend hears it with the next question.

@@ -58,6 +58,10 @@ impl Orders {
         self.live.iter_mut()
     }
 
+    pub(super) fn stored(&self) -> impl Iterator<Item = &Stored> {
+        self.live.values().map(|live| &live.stored)
+    }
+
     pub(super) fn ids(&self) -> Vec<RequestId> {
         self.live.keys().cloned().collect()
     }

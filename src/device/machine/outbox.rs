@@ -41,6 +41,8 @@ pub(super) struct Outbox {
     status: Option<Status>,
     /// The last word about settings that the broker was given.
     reported: Option<Reported>,
+    /// The number of the last report of the stock that the broker was given.
+    stock: Option<u64>,
     refusals: Refusals,
 }
 
@@ -127,7 +129,7 @@ impl Outbox {
     /// There is a new connection. Nobody knows what became of a message in flight.
     pub(super) fn connected(&mut self) {
         self.broker = Broker::Connected;
-        (self.status, self.reported) = (None, None);
+        (self.status, self.reported, self.stock) = (None, None, None);
         self.queue = Queue { in_flight: None, retry_at: None, status_at: None, ..std::mem::take(&mut self.queue) };
     }
 
@@ -172,6 +174,15 @@ impl Outbox {
         }
         self.publish(Notice::Settings, || serde_json::to_vec(&reported).expect("a report is plain data"));
         self.reported = Some(reported);
+    }
+
+    /// Publishes the report of the stock with this number, unless the broker has it.
+    pub(super) fn tell_stock(&mut self, number: u64, payload: impl FnOnce() -> Vec<u8>) {
+        if !self.is_connected() || self.queue.status_at.is_some() || self.stock == Some(number) {
+            return;
+        }
+        self.publish(Notice::Stock, payload);
+        self.stock = Some(number);
     }
 
     /// From now on the broker does not have the last word about settings.
@@ -264,7 +275,7 @@ impl Outbox {
         if id.0 & NEWS != 0 {
             // A message that is not in the queue is told again by the next status, or not at all.
             if !refused {
-                (self.status, self.reported) = (None, None);
+                (self.status, self.reported, self.stock) = (None, None, None);
                 queue.status_at.get_or_insert(now + LOST_RETRY);
             }
             return false;

@@ -11,6 +11,7 @@ use super::orders::Orders;
 use super::outbox::Outbox;
 use super::place::Place;
 use super::reconcile::Reconciliation;
+use super::stock::Stock;
 use super::storage::Storage;
 use super::system::Systems;
 use super::telemetry::Reports;
@@ -45,6 +46,7 @@ pub struct Machine {
     pub(super) faults: Faults,
     pub(super) outbox: Outbox,
     pub(super) reconciliation: Reconciliation,
+    pub(super) stock: Stock,
     pub(super) trust: Trust,
 }
 
@@ -95,7 +97,9 @@ impl Machine {
     }
 
     pub(super) fn context(&self, of: &RequestId) -> Context<'_> {
-        self.orders.around(of, self.links.context(&self.settings, self.outbox.is_connected(), self.hold.is_held()))
+        let with = self.orders.around(of, self.links.context(&self.settings, self.outbox.is_connected(), self.hold.is_held()));
+        let empty = self.orders.get(of).is_some_and(|live| self.has_none_for(&live.stored));
+        Context { empty, ..with }
     }
 
     /// The orders that wait for the list of open orders.

@@ -15,6 +15,7 @@ mod place;
 mod refusals;
 mod rig;
 mod sales;
+mod stock;
 mod stores;
 mod strangers;
 mod system;

@@ -11,6 +11,7 @@ CREATE TABLE orders (
     receipt    TEXT,
     holds      INTEGER NOT NULL CHECK (holds IN (0, 1)),  -- keeps every other customer waiting
     live       INTEGER NOT NULL CHECK (live IN (0, 1)),   -- something is still to be done or awaited
+    taken      TEXT,                      -- where its item is, once it has left its slot
     boot_id    TEXT NOT NULL,             -- of the deadlines in the body
     last_event TEXT NOT NULL,             -- as it was published
     rev        INTEGER NOT NULL CHECK (rev > 0),
@@ -68,6 +69,12 @@ CREATE INDEX codes_by_code ON codes (code);
 
 CREATE TRIGGER a_forgotten_order_has_no_code AFTER DELETE ON orders
 BEGIN DELETE FROM codes WHERE request_id = old.request_id; END;
+
+-- What lies in a slot: the sums of `core/order/stock.rs`. No row: nobody has counted.
+CREATE TABLE stock (
+    item  TEXT PRIMARY KEY,
+    shelf TEXT NOT NULL                   -- with its checksum
+) STRICT, WITHOUT ROWID;
 
 -- Its seq is the seq of the event, so it must never be used twice: the last row stays, emptied once the broker has it.
 CREATE TABLE outbox (

@@ -3,6 +3,7 @@
 use super::StoreError;
 use super::database::Database;
 use qris_core::order::ids::CommandId;
+use rusqlite::Connection;
 
 impl Database {
     /// Everything that is stored of operators' commands, as it was given to [`Database::keep_command`].
@@ -21,9 +22,7 @@ impl Database {
     /// # Errors
     /// When the file cannot be written.
     pub fn keep_command(&mut self, jti: &CommandId, record: &str) -> Result<(), StoreError> {
-        let sql = "INSERT INTO commands (jti, record) VALUES (?1, ?2) ON CONFLICT (jti) DO UPDATE SET record = excluded.record";
-        self.connection.prepare_cached(sql)?.execute([jti.as_str(), record])?;
-        Ok(())
+        Ok(write(&self.connection, jti, record)?)
     }
 
     /// Forgets a command.
@@ -34,4 +33,10 @@ impl Database {
         self.connection.prepare_cached("DELETE FROM commands WHERE jti = ?1")?.execute([jti.as_str()])?;
         Ok(())
     }
+}
+
+/// Writes what is known of a command.
+pub(super) fn write(connection: &Connection, jti: &CommandId, record: &str) -> rusqlite::Result<()> {
+    let sql = "INSERT INTO commands (jti, record) VALUES (?1, ?2) ON CONFLICT (jti) DO UPDATE SET record = excluded.record";
+    connection.prepare_cached(sql)?.execute([jti.as_str(), record]).map(drop)
 }

@@ -1,8 +1,12 @@
-//! The store: a SQLite database. It is opened and looked at here. `orders.rs`, `outbox.rs`, `fact.rs` and `commands.rs` have its tables.
+//! The store: a SQLite database. It is opened and looked at here. `orders.rs`, `outbox.rs`, `fact.rs`, `stock.rs` and `commands.rs` have its
+//! tables.
 
 use super::StoreError;
 use super::fact::{Fact, Known};
 use super::outbox::Outbox;
+use super::stock;
+use qris_core::order::ids::ItemId;
+use qris_core::order::stock::Shelf;
 use qris_core::order::time::{BootId, Wall};
 use qris_core::wire::telemetry::{Measured, Tally};
 use qris_host::mark::Mark;
@@ -30,7 +34,8 @@ const REPORT: Fact<u64> = Fact::new("report");
 /// All texts outside of the orders.
 const TEXTS: &str = "SELECT payload FROM outbox UNION ALL SELECT name FROM facts UNION ALL SELECT value FROM facts
                      UNION ALL SELECT jti FROM commands UNION ALL SELECT record FROM commands
-                     UNION ALL SELECT request_id FROM codes UNION ALL SELECT code FROM codes";
+                     UNION ALL SELECT request_id FROM codes UNION ALL SELECT code FROM codes
+                     UNION ALL SELECT item FROM stock UNION ALL SELECT shelf FROM stock";
 
 /// The open database. After a call has returned, its writes are kept.
 #[derive(Debug)]
@@ -45,6 +50,8 @@ pub struct Database {
     /// The number of orders, finished or not.
     pub(super) orders: i64,
     pub(super) tally: Tally,
+    /// What lies in the slots that somebody has counted.
+    pub(super) shelves: BTreeMap<ItemId, Shelf>,
     /// This is dropped last: nobody else may have the database before it is closed.
     _lock: Arc<sqlite::Lock>,
 }
@@ -288,8 +295,8 @@ impl Database {
             // There were hardly more reports than events.
             (Known::Damaged, Known::Damaged | Known::Never) => Tally { number: outbox.last(), ..Tally::default() },
         };
-        let boot_id = boot_id.clone();
-        Ok((Self { connection, files, mark, stream, boot_id, outbox, orders, tally, _lock: lock }, behind))
+        let (boot_id, shelves) = (boot_id.clone(), stock::all(&connection)?);
+        Ok((Self { connection, files, mark, stream, boot_id, outbox, orders, tally, shelves, _lock: lock }, behind))
     }
 }
 #[cfg(test)]

@@ -1,9 +1,10 @@
 //! The orders: how a version of one is written, with its events, and how orders are found.
 
 use super::database::{Database, TALLY};
-use super::{Draft, KNOWN_REQUESTS, StoreError, Stored};
+use super::{Draft, KNOWN_REQUESTS, StoreError, Stored, stock};
 use qris_core::order::ids::{OrderId, PaymentCode, RequestId, Ticket};
 use qris_core::order::machine::{Order, unfinished};
+use qris_core::order::stock::{Shelf, Taken};
 use qris_core::order::time::BootId;
 use qris_core::wire::telemetry::Measured;
 use qris_core::wire::vend::VendEvent;
@@ -59,7 +60,7 @@ impl Database {
     }
 
     /// Writes a new version of an order, its events and what was measured, all or nothing. Forgets the events `sent`, which
-    /// the broker has. Answers with the events as they were stored.
+    /// the broker has. With the order its item leaves its slot, or comes back. Answers with the events as they were stored.
     ///
     /// # Errors
     /// Then nothing was changed.
@@ -77,10 +78,14 @@ impl Database {
         let (mut outbox, mut tally) = (self.outbox, self.tally.clone());
         tally.measure(measured);
         let mut events = Vec::new();
-        let (indexed, mut last_event) = match before {
-            None => (None, Box::default()),
-            Some(_) => Indexed::read(&transaction, &order.offer.request.request_id).map(|(indexed, last)| (Some(indexed), last))?,
+        let known = match before {
+            None => None,
+            Some(_) => Some(Known::read(&transaction, &order.offer.request.request_id)?),
         };
+        let mut last_event = known.as_ref().map_or_else(Box::default, |known| known.last_event.clone());
+        let was = known.as_ref().and_then(|known| known.taken);
+        let item = &order.offer.request.item;
+        let (taken, shelf) = moved(self.shelves.get(item), was, order);
         for draft in drafts {
             let seq = outbox.last() + 1;
             let event = draft(seq, &format!("{}.{seq}", self.stream));
@@ -89,8 +94,11 @@ impl Database {
             outbox.append(&transaction, &last_event)?;
             events.push(event);
         }
-        let row = OrderRow::of(order, before.unwrap_or(0) + 1, &self.boot_id, &last_event);
-        row.write(&transaction, indexed.as_ref())?;
+        let row = OrderRow::of(order, taken, before.unwrap_or(0) + 1, &self.boot_id, &last_event);
+        row.write(&transaction, known.as_ref())?;
+        if let Some(shelf) = &shelf {
+            stock::write(&transaction, item, shelf)?;
+        }
         if let Some(code) = order.code() {
             let sql = "INSERT INTO codes (request_id, code) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
             transaction.prepare_cached(sql)?.execute(params![row.request_id, code.as_str()])?;
@@ -102,7 +110,10 @@ impl Database {
         outbox.forget(&transaction, sent)?;
         transaction.commit()?;
         (self.outbox, self.tally, self.orders) = (outbox, tally, orders);
-        let stored = Stored { order: order.clone(), rev: row.rev, same_boot: true, last_event };
+        if let Some(shelf) = shelf {
+            self.shelves.insert(item.clone(), shelf);
+        }
+        let stored = Stored { order: order.clone(), rev: row.rev, same_boot: true, last_event, taken };
         Ok((events, stored))
     }
 
@@ -137,7 +148,8 @@ impl Database {
         }
         let order = row.order().ok_or_else(damaged)?;
         let same_boot = *row.boot_id == *self.boot_id.0;
-        Ok(Stored { order, rev: row.rev, same_boot, last_event: row.last_event.into() })
+        let taken = row.taken.as_deref().and_then(|taken| serde_json::from_str(taken).ok());
+        Ok(Stored { order, rev: row.rev, same_boot, last_event: row.last_event.into(), taken })
     }
 }
 
@@ -152,27 +164,45 @@ struct OrderRow {
     receipt: Option<String>,
     holds: bool,
     live: bool,
+    taken: Option<String>,
     boot_id: String,
     last_event: String,
     rev: i64,
     sum: i64,
 }
 
-/// The columns of a row that have an index, and may change.
-struct Indexed {
+/// What a new version of an order needs of the row before: the columns that have an index and may change, and what it leads on from.
+struct Known {
     order_id: Option<String>,
     holds: bool,
     live: bool,
+    taken: Option<Taken>,
+    last_event: Box<str>,
 }
 
-impl Indexed {
-    /// Those of an order, and its last event.
-    fn read(transaction: &Transaction<'_>, request: &RequestId) -> rusqlite::Result<(Self, Box<str>)> {
-        let mut select = transaction.prepare_cached("SELECT order_id, holds, live, last_event FROM orders WHERE request_id = ?1")?;
-        select.query_row([request.as_str()], |row| {
-            Ok((Self { order_id: row.get("order_id")?, holds: row.get("holds")?, live: row.get("live")? }, row.get("last_event")?))
+impl Known {
+    fn read(transaction: &Transaction<'_>, request: &RequestId) -> rusqlite::Result<Self> {
+        let sql = "SELECT order_id, holds, live, taken, last_event FROM orders WHERE request_id = ?1";
+        transaction.prepare_cached(sql)?.query_row([request.as_str()], |row| {
+            let taken: Option<String> = row.get("taken")?;
+            Ok(Self {
+                order_id: row.get("order_id")?,
+                holds: row.get("holds")?,
+                live: row.get("live")?,
+                taken: taken.and_then(|taken| serde_json::from_str(&taken).ok()),
+                last_event: row.get("last_event")?,
+            })
         })
     }
+}
+
+/// The item of an order and its slot, once the order has changed. The slot is `None` if it stays as it is, or if nobody has counted.
+fn moved(shelf: Option<&Shelf>, was: Option<Taken>, order: &Order) -> (Option<Taken>, Option<Shelf>) {
+    let Some(to) = order.fate() else { return (was, None) };
+    let Some(shelf) = shelf else { return (Taken::uncounted(was, to), None) };
+    let mut next = shelf.clone();
+    let taken = next.moved(was, to);
+    (taken, (next != *shelf).then_some(next))
 }
 
 impl OrderRow {
@@ -187,6 +217,7 @@ impl OrderRow {
             receipt: row.get("receipt")?,
             holds: row.get("holds")?,
             live: row.get("live")?,
+            taken: row.get("taken")?,
             boot_id: row.get("boot_id")?,
             last_event: row.get("last_event")?,
             rev: row.get("rev")?,
@@ -194,7 +225,7 @@ impl OrderRow {
         })
     }
 
-    fn of(order: &Order, rev: i64, boot_id: &BootId, last_event: &str) -> Self {
+    fn of(order: &Order, taken: Option<Taken>, rev: i64, boot_id: &BootId, last_event: &str) -> Self {
         let (state, reason) = order.name();
         let mut body = serde_json::to_value(order).expect("an order is plain data");
         if let Some(receipt) = receipt_in(&mut body) {
@@ -211,6 +242,7 @@ impl OrderRow {
             receipt: order.receipt().map(|r| r.jws().into()),
             holds: order.holds_machine(),
             live: unfinished(order),
+            taken: taken.map(|taken| serde_json::to_string(&taken).expect("plain data")),
             boot_id: boot_id.0.to_string(),
             last_event: last_event.into(),
             rev,
@@ -231,12 +263,13 @@ impl OrderRow {
     /// Writes the row in place of a row whose columns were `before`. SQLite writes an index anew for each column that
     /// a statement sets, changed or not. A transition changes one of these columns at most, so each is set only when it
     /// changes.
-    fn write(&self, transaction: &Transaction<'_>, before: Option<&Indexed>) -> rusqlite::Result<()> {
-        let always: [(&str, &dyn ToSql); 8] = [
+    fn write(&self, transaction: &Transaction<'_>, before: Option<&Known>) -> rusqlite::Result<()> {
+        let always: [(&str, &dyn ToSql); 9] = [
             ("state", &self.state),
             ("reason", &self.reason),
             ("body", &self.body),
             ("receipt", &self.receipt),
+            ("taken", &self.taken),
             ("boot_id", &self.boot_id),
             ("last_event", &self.last_event),
             ("rev", &self.rev),
@@ -280,7 +313,7 @@ impl OrderRow {
     /// Over all other columns.
     fn checksum(&self) -> i64 {
         let ids = (&self.request_id, &self.order_id, &self.ticket);
-        let order = (&self.state, &self.reason, &self.body, &self.receipt);
+        let order = (&self.state, &self.reason, &self.body, &self.receipt, &self.taken);
         i64::from_be_bytes(checksum(&(ids, order, self.holds, self.live, &self.boot_id, &self.last_event, self.rev)))
     }
 }

@@ -20,6 +20,8 @@ pub enum Notice {
     Settings,
     /// What was sold, and how the machine is. The broker keeps the last one for later subscribers.
     Telemetry,
+    /// What lies in the slots. The broker keeps the last one for later subscribers.
+    Stock,
 }
 
 /// The number of the publish of this report.

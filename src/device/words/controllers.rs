@@ -5,9 +5,12 @@ use qris_core::order::machine::Order;
 use qris_core::order::money::Rupiah;
 use qris_core::order::reason::Reason;
 use qris_core::order::request::{Refusal, VendRequest, Way};
+use qris_core::order::stock::{Change, NotChanged};
 use qris_core::order::time::{Boot, Span};
 use qris_core::wire::status::FaultCode;
+use qris_core::wire::stock::Slot;
 use qris_core::wire::vend::EventState;
+use serde::Serialize;
 
 /// Who holds the machine for commands. Nobody else may take this name.
 pub const OPERATOR: &str = "operator";
@@ -49,6 +52,8 @@ pub enum Request {
     Hold(Box<str>, Span),
     /// Sell again.
     Release(Box<str>),
+    /// A person has done something to a slot: what, of which item, and how many.
+    Stock(Box<(Change, ItemId, Option<u32>)>),
     /// The controller itself had to refuse this, mostly since it could not read it. It is answered and told like any refusal.
     Refused(Option<RequestId>, Refusal),
 }
@@ -60,20 +65,31 @@ pub struct Reply {
     pub state: Option<EventState>,
     /// Why.
     pub reason: Option<Reason>,
+    /// What is in the slot that was changed, or why it stays as it is.
+    pub stock: Option<Result<Counted, NotChanged>>,
+}
+
+/// What lies in a slot that somebody has changed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+pub struct Counted {
+    /// Before; `None`: nobody had counted.
+    pub before: Option<u32>,
+    /// After.
+    pub after: u32,
 }
 
 impl Reply {
-    pub(crate) const NOTHING: Self = Self { state: None, reason: None };
+    pub(crate) const NOTHING: Self = Self { state: None, reason: None, stock: None };
     /// RAUC does not get the machine: it could overwrite the last good system while a new one is tried.
     pub const UNPROVEN: Self = Self::refused(Reason::Updating);
 
     pub(crate) fn of(order: &Order) -> Self {
         let (state, reason) = order.name();
-        Self { state: Some(state), reason }
+        Self { state: Some(state), reason, stock: None }
     }
 
     pub(crate) const fn refused(reason: Reason) -> Self {
-        Self { state: Some(EventState::Refused), reason: Some(reason) }
+        Self { state: Some(EventState::Refused), reason: Some(reason), stock: None }
     }
 }
 
@@ -88,6 +104,10 @@ pub struct View {
     pub faults: Vec<FaultCode>,
     /// Who looks after the machine. Nothing is sold meanwhile.
     pub holder: Option<Box<str>>,
+    /// The items of which nothing is offered.
+    pub sold_out: Vec<ItemId>,
+    /// The slots that are counted.
+    pub stock: Vec<Slot>,
 }
 
 impl std::fmt::Display for View {

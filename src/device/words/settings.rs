@@ -21,6 +21,8 @@ pub struct Settings {
     pub prices: PriceList,
     /// The items' names, for the screen and for charges.
     pub names: BTreeMap<ItemId, Box<str>>,
+    /// The slots that are counted.
+    pub slots: BTreeMap<ItemId, SlotSettings>,
     /// The times and limits of orders.
     pub orders: OrderSettings,
     /// The keys whose receipts, and whose settings from afar, are believed.
@@ -63,6 +65,15 @@ impl Settings {
     pub(crate) fn name_of<'a>(&'a self, item: &'a ItemId) -> &'a str {
         self.names.get(item).map_or(item.as_str(), |name| name)
     }
+}
+
+/// A slot that is counted: of `[[item]]`, checked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SlotSettings {
+    /// The most that it holds.
+    pub capacity: u32,
+    /// With so many or fewer it asks to be filled; 0: only when it is empty.
+    pub low: u32,
 }
 
 /// The times and limits of orders: `[orders]`, checked.

@@ -61,6 +61,7 @@ impl World {
         if number == CUSTOMERS {
             return;
         }
+        self.fills_all(m);
         let item = if self.one_in(2) { "A1" } else { "B1" };
         let body = format!(r#"{{"request_id":"{NAME}{number}","item":"{item}"}}"#);
         self.note(|| format!("all is well, and a controller asks: {body}"));

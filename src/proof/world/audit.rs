@@ -248,6 +248,9 @@ impl World {
             }
             Err(error) => return Some(format!("the machine's database cannot be read: {error}")),
         }
+        if let Some(why) = self.audit_stock(&machine) {
+            return Some(why.into());
+        }
         let open = match self.books(|tx, _| books::open_orders(tx, &device())) {
             Ok(open) => open,
             // A row is damaged, and a person who asks for damaged rows is told its name. Each order is looked at below.
@@ -521,10 +524,14 @@ impl World {
         let own = match &stored.order.state {
             Machine::Dispensed(_) => Some(Delivery::Dispensed),
             Machine::RefundDue(RefundDue { why, .. }) => Some(match why {
-                Undelivered::Failed => Delivery::Failed,
+                Undelivered::Failed | Undelivered::NotDriven => Delivery::Failed,
                 // Or a later relay's word for it, as it came.
                 Undelivered::Uncertain => Some(told).filter(|told| matches!(told, Delivery::Other(_))).unwrap_or(Delivery::Uncertain),
-                Undelivered::Late | Undelivered::RelayRefused | Undelivered::Mismatch | Undelivered::NotCollected => Delivery::Undelivered,
+                Undelivered::Late
+                | Undelivered::RelayRefused
+                | Undelivered::Mismatch
+                | Undelivered::NotCollected
+                | Undelivered::SoldOut => Delivery::Undelivered,
             }),
             // It has heard that the money is back.
             Machine::Refunded(_) => Some(told).filter(|told| *told != Delivery::Dispensed),

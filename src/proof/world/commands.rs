@@ -404,7 +404,12 @@ impl Sent {
                 let is_marked = slot.is_some_and(|slot| self.marked.contains(slot));
                 (is_done && !is_marked).then_some("is told as done, and RAUC has not called its system good")
             }
-            Action::TestPulse { .. } | Action::Clear { .. } | Action::Cancel { .. } | Action::Restart {} | Action::Reboot {} => None,
+            Action::TestPulse { .. }
+            | Action::Clear { .. }
+            | Action::Cancel { .. }
+            | Action::Restart {}
+            | Action::Reboot {}
+            | Action::Stock { .. } => None,
         }
     }
 }

@@ -42,6 +42,8 @@ pub enum Event {
     Sets,
     /// Somebody on the board holds a machine.
     Holds,
+    /// Somebody does something to the slots of the machines.
+    Fills,
     /// The operator wants the block taken off a line.
     Clears,
     /// The operator wants something done, or sends a command again.

@@ -6,7 +6,7 @@ use super::counts::Kind;
 use super::events::machine::{Arrival, Call, Caller, ServiceAnswer};
 use super::strike::Who;
 use super::time::{RELEASED, Server, Trust};
-use super::{Event, IN_VAIN, Outage, Play, STORE, World, device, large, small};
+use super::{Event, IN_VAIN, Outage, Play, STORE, World, device, large, small, stock};
 use crate::backend::Ask;
 use crate::middlebox::Foreign;
 use qris_core::order::ids::{CommandId, RequestId, Ticket};
@@ -133,6 +133,7 @@ impl World {
             broker: self.network.has_broker.then(|| "the broker".into()),
             prices: PriceList::new(self.items.iter().map(|(item, price)| (item.clone(), Price::Fixed(*price)))),
             names: BTreeMap::from([(small(), "Tea".into()), (large(), "Cake".into())]),
+            slots: self.slots.settings(),
             orders: OrderSettings { timeout: TIMEOUT, per_minute: 0, ..OrderSettings::default() },
             keys: self.keys.clone(),
             screen_required: true,
@@ -334,6 +335,9 @@ impl World {
         if self.machine_runs(m) {
             self.machines[m].relay_trouble = facts.faults.iter().map(RelayFault::as_str).chain(facts.blocked()).map(Into::into).collect();
         }
+        if self.machine_runs(m) && facts.proof_key.is_some() {
+            self.slots.told(m, &facts.driven);
+        }
         self.input(m, input(facts));
         if self.machines[m].run == run {
             self.note_what_stands(m);
@@ -410,7 +414,10 @@ impl World {
             Effect::Prepare(..) if self.machines[m].held_until.is_some_and(|until| self.now < until) => {
                 self.fail("it sells while somebody looks after it".into());
             }
-            Effect::Prepare(id, item, amount) => self.ask_relay(m, Asked::Prepare(id), Call::Prepare(item, amount), QUICK),
+            Effect::Prepare(id, item, amount) => {
+                self.judge_offer(m, &item);
+                self.ask_relay(m, Asked::Prepare(id), Call::Prepare(item, amount), QUICK);
+            }
             Effect::Relay(id, request, call) => {
                 let limit = if matches!(call, RelayCall::Dispense(_)) { SLOW } else { QUICK };
                 self.note(|| format!("the machine asks the relay: {}", word(&call)));
@@ -450,10 +457,13 @@ impl World {
                 machine.fails = view.faults.iter().any(|fault| matches!(fault, FaultCode::Store | FaultCode::NewerDatabase));
                 machine.failed |= machine.fails && !self.storm;
                 machine.is_held_by_order = view.order.is_some() || view.customer.is_some();
+                self.slots_told(m, &view.stock);
             }
             Effect::Dress(looks) => self.dressed(m, looks.items.first().and_then(|item| item.price)),
             Effect::AnswerCommand(to, answer) => self.command_answered(m, &to.topic, *answer),
-            Effect::OrderChanged(_) | Effect::Reply(..) | Effect::Read(..) | Effect::Operate(..) | Effect::System(_) => {}
+            Effect::Reply(asker, reply) if asker == stock::FILLER => self.filler_hears(reply.stock),
+            Effect::OrderChanged(event) => self.judge_promise(m, &event),
+            Effect::Reply(..) | Effect::Read(..) | Effect::Operate(..) | Effect::System(_) => {}
         }
     }
 

@@ -181,6 +181,7 @@ impl World {
         self.count(Kind::Stores, "the machine loses its database");
         self.stop_machine(m);
         self.losses.note(Loss::Store, self.now);
+        self.slots.forget(m);
         if self.one_in(2) {
             self.remove(m, STORE);
         } else {

@@ -106,6 +106,9 @@ impl World {
     }
 
     pub(super) fn pays(&mut self, payload: &str, force: bool) {
+        if force {
+            self.empties(0);
+        }
         let paid = self.gateway.midtrans.pay(payload, Via::Qris, force, self.wall());
         self.note(|| format!("a customer pays: {}", if paid.is_ok() { "paid" } else { "refused" }));
         let Ok(paid) = paid else { return };
@@ -136,6 +139,7 @@ impl World {
     }
 
     pub(super) fn pays_at_store(&mut self, code: Box<str>, force: bool) {
+        self.empties(0);
         let paid = self.gateway.midtrans.pay(&code, Via::Qris, force, self.wall());
         self.note(|| format!("a customer pays at a store: {}", if paid.is_ok() { "paid" } else { "refused" }));
         let Ok(paid) = paid else { return };

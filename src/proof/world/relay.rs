@@ -8,7 +8,7 @@ use super::strike::{Strike, Who};
 use super::{Event, LEDGER, Play, World, device, price, small};
 use crate::disk::Op;
 use crate::rng::Rng;
-use qris_core::order::ids::{OrderId, Ticket};
+use qris_core::order::ids::{ItemId, OrderId, Ticket};
 use qris_core::order::ledger::Cause;
 use qris_core::order::machine::RelayCall;
 use qris_core::order::outcome::{CloseAnswer, DispenseAnswer, Outcome};
@@ -45,7 +45,7 @@ pub(super) struct SimulatedRelay {
 #[derive(Debug, Clone)]
 enum Begun {
     /// The order of the last `Dispense`.
-    Order(OrderId),
+    Order(OrderId, ItemId),
     /// The test of a command, by its number.
     Test { number: usize, by_stranger: bool },
 }
@@ -54,7 +54,7 @@ impl SimulatedRelay {
     /// The order for which the line is driven now.
     pub(super) fn drives_order(&self) -> Option<&OrderId> {
         match self.begun.as_ref().filter(|_| self.is_driving())? {
-            Begun::Order(order) => Some(order),
+            Begun::Order(order, _) => Some(order),
             Begun::Test { .. } => None,
         }
     }
@@ -153,6 +153,7 @@ impl World {
 
     /// Its memory is not what it wrote last.
     pub(super) fn begin_another_ledger(&mut self, m: usize) {
+        self.slots.begin_another_ledger(m);
         self.ledgers.lives += 1;
         self.relays[m].life = self.ledgers.lives;
     }
@@ -233,11 +234,13 @@ impl World {
             }
             Arrival::Call { call, from } => self.relay_call(m, call, from),
             Arrival::Stranger { receipt } => {
-                if let Some(dispenser) = &mut self.relays[m].dispenser
+                let item = self.keys.verify(&receipt, &device()).map(|receipt| receipt.claims().item.clone());
+                if let (Some(dispenser), Ok(item)) = (&mut self.relays[m].dispenser, item)
                     && let Ok(Dispensed::Begun(Cause::Order { order, .. })) = dispenser.dispense(&receipt)
                 {
                     self.thief.strange.insert(order.clone());
-                    self.relays[m].begun = Some(Begun::Order(order));
+                    self.slots.strange(m, &item);
+                    self.relays[m].begun = Some(Begun::Order(order, item));
                 }
                 self.relay_effects(m);
             }
@@ -379,7 +382,7 @@ impl World {
                         Ok(Dispensed::Known(answer, _)) => RelayAnswer::Dispense(answer),
                         Ok(Dispensed::Begun(cause)) => {
                             let run = relay.run;
-                            relay.begun = Some(Begun::Order(receipt.claims().sub.clone()));
+                            relay.begun = Some(Begun::Order(receipt.claims().sub.clone(), receipt.claims().item.clone()));
                             relay.waits.entry(cause.clone()).or_default().push(from);
                             self.after(20_000, Event::Relay(m, Arrival::Waited { run, cause }));
                             self.relay_effects(m);
@@ -536,13 +539,14 @@ impl World {
     fn pulse(&mut self, m: usize, line: usize) {
         let run = self.relays[m].run;
         self.after(PULSE, Event::Relay(m, Arrival::LineEnds { run, line }));
-        let order = match self.relays[m].begun.clone() {
-            Some(Begun::Order(order)) => order,
+        let (order, item) = match self.relays[m].begun.clone() {
+            Some(Begun::Order(order, item)) => (order, item),
             Some(Begun::Test { number, by_stranger }) => {
                 if self.may(8, Kind::MidPulse) {
                     let soon = self.delay(PULSE, PULSE / 2);
                     self.after(soon, Event::PowerCut(m));
                 }
+                self.item_leaves(m, &small(), true);
                 return self.judge_test(m, number, by_stranger);
             }
             None => return self.fail("the line is driven for nobody".into()),
@@ -556,6 +560,7 @@ impl World {
             self.fail(format!("{order} was driven twice"));
         }
         self.ticket_used(&order);
+        self.item_leaves(m, &item, false);
         self.judge_pulse(m, &order);
     }
 }

@@ -57,6 +57,19 @@ BEGIN SELECT RAISE(ABORT, 'a pulse gets its outcome once, and nothing else of it
 CREATE TRIGGER pulses_driving_stay BEFORE DELETE ON pulses WHEN old.outcome IS NULL
 BEGIN SELECT RAISE(ABORT, 'a pulse without an outcome is never deleted'); END;
 
+-- How often the line was driven for an item: for orders, and for tests. It counts on when old pulses are forgotten.
+CREATE TABLE driven (
+    item   TEXT PRIMARY KEY,
+    orders INTEGER NOT NULL CHECK (orders >= 0),
+    tests  INTEGER NOT NULL CHECK (tests >= 0),
+    sum    TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TRIGGER driven_counts_up BEFORE UPDATE ON driven
+WHEN new.item <> old.item OR new.orders + new.tests <> old.orders + old.tests + 1 OR new.orders < old.orders OR new.tests < old.tests
+BEGIN SELECT RAISE(ABORT, 'a pulse is counted once'); END;
+CREATE TRIGGER driven_is_kept BEFORE DELETE ON driven BEGIN SELECT RAISE(ABORT, 'what was driven was driven'); END;
+
 -- Lines that take no order until a person has looked, each with the item that was driven last.
 CREATE TABLE blocked (
     line TEXT PRIMARY KEY,

@@ -3,16 +3,18 @@
 
 use super::pulses::PulseRow;
 use super::tickets::TicketRow;
-use super::{Begun, Block, INTERRUPTED, INTERRUPTED_BLOCKS, Once, Pulse, StoreError, blocked, commands, signer};
+use super::{Begun, Block, INTERRUPTED, INTERRUPTED_BLOCKS, Once, Pulse, StoreError, blocked, commands, driven, signer};
 use qris_core::order::ids::{CommandId, ItemId, OrderId, Ticket};
 use qris_core::order::keys::SigningKey;
 use qris_core::order::ledger::{Cause, Entry, TicketEntry};
 use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::Outcome;
 use qris_core::order::receipt::Receipt;
+use qris_core::order::stock::Drives;
 use qris_host::mark::Mark;
 use qris_host::sqlite::{self, OpenError, OpenFiles, Schema};
 use rusqlite::{Connection, OptionalExtension as _};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -42,6 +44,8 @@ pub struct Database {
     pulses: i64,
     /// The number of tickets that have left `open`.
     left: i64,
+    /// How often the line of an item was driven.
+    driven: BTreeMap<ItemId, Drives>,
     /// The key that it signs with.
     key: SigningKey,
 }
@@ -94,9 +98,9 @@ impl Database {
             }
             whole => whole?,
         };
-        let (Whole { tickets, pulses, left, open, interrupted, blocked }, key) = whole;
+        let (Whole { tickets, pulses, left, open, interrupted, blocked, driven }, key) = whole;
         let files = OpenFiles::of(path);
-        let store = Self { connection: opened.connection, files, mark, _lock: lock, tickets, pulses, left, key };
+        let store = Self { connection: opened.connection, files, mark, _lock: lock, tickets, pulses, left, driven, key };
         Ok(Found { store, set_aside: opened.set_aside, lost, interrupted, open, blocked })
     }
 
@@ -235,10 +239,18 @@ impl Database {
         };
         let transaction = self.connection.transaction()?;
         row.end(&transaction, outcome, detail)?;
+        let counted = outcome.driven().then(|| driven::count(&transaction, &self.driven, &row)).transpose()?;
         if let Some(why) = why_blocked {
             blocked::block(&transaction, &row.line, why, &row.item)?;
         }
-        Ok(transaction.commit()?)
+        transaction.commit()?;
+        self.driven.extend(counted);
+        Ok(())
+    }
+
+    /// How often the line of an item was driven.
+    pub fn driven(&self) -> &BTreeMap<ItemId, Drives> {
+        &self.driven
     }
 
     /// Unblocks a line, perhaps for a command of an operator.
@@ -343,10 +355,13 @@ impl Database {
                 mark.counted()
             )));
         }
+        whole.driven = driven::all(connection)?;
         let transaction = connection.transaction()?;
         for row in driving {
             let (outcome, detail) = INTERRUPTED;
             row.end(&transaction, outcome, detail)?;
+            let counted = driven::count(&transaction, &whole.driven, &row)?;
+            whole.driven.extend([counted]);
             if blocks(&row.line) {
                 blocked::block(&transaction, &row.line, INTERRUPTED_BLOCKS, &row.item)?;
             }
@@ -381,6 +396,7 @@ struct Whole {
     open: Vec<Ticket>,
     interrupted: Vec<Pulse>,
     blocked: Vec<Block>,
+    driven: BTreeMap<ItemId, Drives>,
 }
 
 #[cfg(test)]

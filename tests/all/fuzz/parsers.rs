@@ -353,6 +353,7 @@ fn settings() {
         broker: Some("".into()),
         prices: qris::order::request::PriceList::new([]),
         names: Default::default(),
+        slots: std::collections::BTreeMap::new(),
         orders: Default::default(),
         keys: keys.clone(),
         screen_required: true,

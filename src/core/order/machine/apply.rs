@@ -99,6 +99,7 @@ fn settle(mut order: Order, receipt: Receipt, now: Boot, with: &Context) -> Orde
             Worth::InTime if order.is_over_the_counter() => {
                 State::AwaitingCollection(AwaitingCollection { receipt, sent: false, doubtful: false })
             }
+            Worth::InTime if with.empty => RefundDue::once_closed(Some(receipt), Undelivered::SoldOut, false),
             Worth::InTime if order.earlier_boot => State::Paid(Paid { receipt, deliver_by }),
             Worth::InTime => Dispensing::begun(receipt, deliver_by, false),
         })

@@ -116,6 +116,8 @@ pub struct Context<'a> {
     pub rules: &'a Rules,
     /// No other order holds the machine.
     pub alone: bool,
+    /// Its slot is counted, and nothing is in it, nor was it taken out for this order. Nothing is driven then: a machine takes no money for air.
+    pub empty: bool,
     /// Somebody looks after the machine. Only a customer who is there already is served.
     pub held: bool,
     /// The number of the relay's present owner; numbers grow and begin with 1. `None`: the relay is gone.

@@ -33,6 +33,7 @@ use super::reason::Reason;
 use super::receipt::{Claims, Receipt};
 use super::request::{Offer, VendRequest};
 use super::state::{EventState, Status};
+use super::stock::Fate;
 use super::time::{Boot, Span};
 use serde::{Deserialize, Serialize};
 
@@ -122,6 +123,7 @@ impl Order {
             // Nobody waits for it, so it need not hold the machine.
             Some(receipt) if counter => State::AwaitingCollection(AwaitingCollection { receipt, sent: true, doubtful: true }),
             None if counter && charge.code.is_some() => State::AtCounter(AtCounter {}),
+            Some(receipt) if with.empty => RefundDue::once_closed(Some(receipt), Undelivered::SoldOut, true),
             Some(receipt) if with.alone && !with.held => {
                 let deliver_by = now + with.rules.deliver_within;
                 State::Dispensing(Dispensing { receipt, deliver_by, ask: Ask::Query, sent: true, overdue: false })
@@ -164,6 +166,26 @@ impl Order {
     #[must_use]
     pub fn holds_machine(&self) -> bool {
         self.state.phase().facts().holds_machine
+    }
+
+    /// Where its item is now; `None`: where it was before.
+    #[must_use]
+    pub fn fate(&self) -> Option<Fate> {
+        match self.state.phase().facts().goods {
+            state::Goods::Promised => Some(Fate::InPlace),
+            state::Goods::Moved(fate) => Some(fate),
+            state::Goods::Kept | state::Goods::AsBefore => None,
+        }
+    }
+
+    /// Whether its item lies in its slot, and is kept for it. `is_taken`: it has left the slot before.
+    #[must_use]
+    pub fn is_promised(&self, is_taken: bool) -> bool {
+        match self.state.phase().facts().goods {
+            state::Goods::Promised => true,
+            state::Goods::Kept => !is_taken,
+            state::Goods::Moved(_) | state::Goods::AsBefore => false,
+        }
     }
 
     /// Whether it is paid at a store, perhaps hours later, and not with the phone of the customer at the machine.

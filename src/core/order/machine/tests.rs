@@ -4,6 +4,7 @@
 mod bounds;
 mod counter;
 mod lasting;
+mod stock;
 
 use super::*;
 use crate::order::ids::{ItemId, RequestId};
@@ -125,6 +126,7 @@ struct Walk {
     order: Order,
     now: i64,
     alone: bool,
+    empty: bool,
     held: bool,
     owner: Option<u64>,
     changed: i64,
@@ -138,7 +140,7 @@ impl Walk {
     }
 
     fn of(order: Order) -> Self {
-        Self { order, now: 0, alone: true, held: false, owner: Some(1), changed: 0, screen_gone: None, push: true }
+        Self { order, now: 0, alone: true, empty: false, held: false, owner: Some(1), changed: 0, screen_gone: None, push: true }
     }
 
     fn in_state(state: State) -> Self {
@@ -157,6 +159,7 @@ impl Walk {
         let kids = [kid()];
         let with = Context {
             rules: &RULES,
+            empty: self.empty,
             alone: self.alone,
             held: self.held,
             relay_owner: self.owner,
@@ -228,6 +231,10 @@ impl Walk {
 
     fn held(self) -> Self {
         Self { held: true, ..self }
+    }
+
+    fn empty(self) -> Self {
+        Self { empty: true, ..self }
     }
 
     fn owned_by(self, owner: u64) -> Self {

@@ -2,6 +2,7 @@
 
 use crate::order::ids::{ItemId, RequestId};
 use crate::order::keys::Level;
+use crate::order::stock::Change;
 use crate::order::time::Wall;
 use crate::text::steers;
 use serde::de::Error as _;
@@ -74,6 +75,16 @@ pub enum Action {
         /// RAUC's bundle: an address that begins with `https://`, or a path on the machine.
         bundle: Box<str>,
     },
+    /// Say what lies in a slot, or what was done to it.
+    Stock {
+        /// What.
+        change: Change,
+        /// The item.
+        item: ItemId,
+        /// How many. `fill` without a number: it is full.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        n: Option<u32>,
+    },
     /// Take the block from the line of an item.
     Clear {
         /// The item.
@@ -101,6 +112,7 @@ impl Action {
             Self::Restart {} => Nature { name: "restart", needs: Level::Manage, is_alone: true, is_at_relay: false },
             Self::Reboot {} => Nature { name: "reboot", needs: Level::Service, is_alone: true, is_at_relay: false },
             Self::Update { .. } => Nature { name: "update", needs: Level::Service, is_alone: true, is_at_relay: false },
+            Self::Stock { .. } => Nature { name: "stock", needs: Level::Manage, is_alone: true, is_at_relay: false },
             Self::Clear { .. } => Nature { name: "clear", needs: Level::Service, is_alone: false, is_at_relay: true },
             Self::TestPulse { .. } => Nature { name: "test-pulse", needs: Level::Service, is_alone: true, is_at_relay: true },
         }
@@ -129,6 +141,8 @@ impl Action {
                 }
             }
             Self::Cancel { .. } | Self::Restart {} | Self::Reboot {} | Self::Clear { .. } | Self::TestPulse { .. } => Ok(()),
+            Self::Stock { change: Change::Other(word), .. } => Err(format!("this release does not know the change {}", word.as_str())),
+            Self::Stock { .. } => Ok(()),
         }
     }
 }
@@ -173,7 +187,7 @@ impl Query {
 
 impl Command {
     /// The names of all commands of this release.
-    pub const NAMES: [&str; 13] = [
+    pub const NAMES: [&str; 14] = [
         "cancel",
         "clear",
         "config-get",
@@ -184,6 +198,7 @@ impl Command {
         "restart",
         SCREENSHOT,
         "status",
+        "stock",
         "test-pulse",
         "update",
         "vitals",

@@ -1,6 +1,6 @@
 //! The whole of what can be set from afar, as a text: so a machine tells what its own file says, and so two states are compared.
 
-use crate::words::{OrderSettings, Settings};
+use crate::words::{OrderSettings, Settings, SlotSettings};
 use qris_core::order::ids::DeviceId;
 use qris_core::order::keys::KeySet;
 use qris_core::order::machine::Rules;
@@ -61,7 +61,11 @@ pub fn items(settings: &Settings) -> String {
             [id, en] if id == en => id,
             [id, en] => format!("{{ id = {id}, en = {en} }}"),
         };
-        Some(format!("[[item]]\nid = {}\nname = {name}\nprice = {price}\n", quoted(item.id.as_str())))
+        let slot = settings
+            .slots
+            .get(&item.id)
+            .map_or_else(String::new, |SlotSettings { capacity, low }| format!("capacity = {capacity}\nlow = {low}\n"));
+        Some(format!("[[item]]\nid = {}\nname = {name}\nprice = {price}\n{slot}", quoted(item.id.as_str())))
     };
     settings.appearance.items.iter().filter_map(item).collect::<Vec<_>>().join("\n")
 }
@@ -76,6 +80,7 @@ pub fn of_unknown(device: DeviceId) -> Settings {
         broker: None,
         prices: PriceList::default(),
         names: BTreeMap::new(),
+        slots: BTreeMap::new(),
         orders: OrderSettings { rules, ..usual },
         keys: KeySet::default(),
         screen_required: false,

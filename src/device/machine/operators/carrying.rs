@@ -3,8 +3,10 @@
 use crate::machine::commands::{Hand, Kept, Step, Try, Turn};
 use crate::machine::parts::Machine;
 use crate::machine::system::{INSTALLED_WITHIN, PROVEN_WITHIN, STARTS_MAX, Trying};
-use crate::words::{Effect, OPERATOR, Operated, Operation};
-use qris_core::order::ids::{CommandId, RequestId};
+use crate::store::sealed;
+use crate::words::{Counted, Effect, OPERATOR, Operated, Operation};
+use qris_core::order::ids::{CommandId, ItemId, RequestId};
+use qris_core::order::stock::{Change, NotChanged};
 use qris_core::order::time::{Now, Span};
 use qris_core::wire::command::{Action, Code, Command, Problem, Response, Stage};
 use serde_json::json;
@@ -78,7 +80,7 @@ impl Machine {
             (Action::TestPulse { .. }, Step::Begun(_)) => self.operate_when_free(id, tried, Operation::Test(jws), now),
             (Action::Clear { .. }, Step::Begun(_)) => self.operate(id, Operation::Clear(jws)),
             // It is done in the moment in which it is begun.
-            (Action::Cancel { .. }, Step::Begun(_)) => {}
+            (Action::Cancel { .. } | Action::Stock { .. }, Step::Begun(_)) => {}
             // First of all it must be known what runs now. It may be another system than when this was begun.
             (Action::Update { .. }, Step::Begun(_)) => match self.systems.protects_good() {
                 None => self.operate_when_free(id, tried, Operation::TellSlot { may_be_late: false }, now),
@@ -106,7 +108,10 @@ impl Machine {
         if let Some(trying) = trying {
             self.not_yet(id, tried, (Code::Updating, trying.why()), now);
         } else if !action.is_alone() || self.is_free_for(id, tried, now) {
-            self.begin_command(id, now);
+            match action {
+                Action::Stock { change, item, n } => self.stock_for(id, (change, &item, n), now),
+                _ => self.begin_command(id, now),
+            }
         } else {
             self.not_yet(id, tried, self.why_not_free(), now);
         }
@@ -124,6 +129,22 @@ impl Machine {
             }
             // The database fails. It is tried again when that works.
             Err(error) => self.store_failed(&error, now),
+        }
+    }
+
+    /// The slot and the end of the command are in one commit: nothing is put in twice.
+    fn stock_for(&mut self, id: &CommandId, change: (Change, &ItemId, Option<u32>), now: Now) {
+        let Some(kept) = self.commands.known.get(id).cloned() else { return };
+        let by: String = self.own.keys.named(&kept.kid);
+        let end = |counted: Counted| Response::done(Some(id.clone()), json!(counted));
+        let ended = |answer| Kept { step: Step::Ended { answer, notified: false }, ..kept.clone() };
+        let record = |counted| (id.clone(), sealed::seal(&ended(end(counted))));
+        match self.change_stock(change, &by, Some(&record), now) {
+            // It is stored already, and once more like every end.
+            Ok(counted) => self.end_command(id, end(counted), now),
+            // It is tried again when the database works.
+            Err(NotChanged::Store) => {}
+            Err(why) => self.fail_command(id, &why.to_string(), now),
         }
     }
 
@@ -255,7 +276,11 @@ impl Machine {
             }
             (Operated::Installed, _) => {}
             (Operated::Slot(slot), step) => self.slot_told(id, step, slot, now),
-            (Operated::Done(result), _) => self.end_command(id, Response::done(Some(id.clone()), result), now),
+            (Operated::Done(result), _) => {
+                // A test takes one from its slot.
+                self.outbox.push(Effect::ReadRelay);
+                self.end_command(id, Response::done(Some(id.clone()), result), now);
+            }
             (Operated::Refused(problem), _) => self.end_command(id, Response::ended(Some(id.clone()), Stage::Failed, problem), now),
         }
     }

@@ -350,15 +350,15 @@ fn a_machine_tells_its_own_file_as_a_text_that_means_the_same() {
     let text = "[device]\nname = \"Lo\\\"bi\"\nlanguage = \"both\"\nlabels = [\"a\", \"b\"]\nreport_every_s = 60\n[orders]\ntimeout_s = 300\n\
         orders_per_minute = 0\ncancel_wait_s = 10\nlate_settlement_grace_s = 60\ndeliver_within_s = 100\n[screen]\ncontact = \"0811\"\n\
         greeting = \"Halo\"\ncolours = { header = \"#204060\" }\n[[item]]\nid = \"B1\"\nname = { id = \"Kopi\", en = \"Coffee\" }\n\
-        price = 12000\n[[item]]\nid = \"A1\"\nprice = { from_request = { min = 1, max = 9, mqtt = true } }\n";
+        price = 12000\ncapacity = 8\nlow = 2\n[[item]]\nid = \"A1\"\nprice = { from_request = { min = 1, max = 9, mqtt = true } }\n";
     assert_eq!(rig.wants(&desired(1, 0, text)).refused, None);
     let told = written(&rig.machine.settings);
     let read = crate::config::afar::read(&told, false, &of_unknown(rig.settings.device.clone()), &[]).expect("good").settings;
     let of = |settings: &crate::words::Settings| {
-        let crate::words::Settings { prices, names, orders, labels, report_every, appearance, .. } = settings;
+        let crate::words::Settings { prices, names, slots, orders, labels, report_every, appearance, .. } = settings;
         let qris_screen::Settings { languages, name, contact, greeting, items, theme, logo, .. } = appearance;
         format!(
-            "{prices:?} {names:?} {orders:?} {labels:?} {report_every:?} {languages:?} {name} {contact} {greeting} {items:?} {theme:?} {logo:?}"
+            "{prices:?} {names:?} {slots:?} {orders:?} {labels:?} {report_every:?} {languages:?} {name} {contact} {greeting} {items:?} {theme:?} {logo:?}"
         )
     };
     assert_eq!(of(&read), of(&rig.machine.settings));

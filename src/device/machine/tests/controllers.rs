@@ -188,6 +188,6 @@ fn who_hears_no_reply_is_told_by_events() {
     assert_eq!(rig.announced(), ["cancelling(customer)", "cancelling(customer)"]);
     let code = qris_core::order::ids::PaymentCode::new("8127740588870520").expect("a code");
     let effects = rig.on(Input::Requested(Request::Collect(code), deaf));
-    assert!(matches!(&effects[0], Effect::Reply(asker, Reply { state: None, reason: None }) if *asker == deaf), "at once");
+    assert!(matches!(&effects[0], Effect::Reply(asker, Reply { state: None, reason: None, .. }) if *asker == deaf), "at once");
     assert_eq!(rig.announced(), ["refused(wrong_code)"]);
 }

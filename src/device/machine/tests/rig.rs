@@ -169,6 +169,7 @@ impl Rig {
                 (item("exit"), Price::FromRequest { min: rp(2000), max: rp(200_000), mqtt: false }),
             ]),
             names: BTreeMap::from([(item("A1"), "Tea".into())]),
+            slots: BTreeMap::new(),
             orders: OrderSettings { per_minute: orders_per_minute, ..OrderSettings::default() },
             keys: keys(),
             screen_required: true,

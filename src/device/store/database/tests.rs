@@ -59,7 +59,8 @@ fn the_last_ten_thousand_requests_are_known_and_unfinished_ones_for_ever() {
     // They do not get a commit each: ten thousand would take a minute.
     let last = u32::try_from(KNOWN_REQUESTS).expect("a number");
     let sql = "WITH RECURSIVE c(n) AS (SELECT 2 UNION ALL SELECT n + 1 FROM c WHERE n < ?1)
-               INSERT INTO orders SELECT 'r-' || n, NULL, 't-' || n, state, reason, body, receipt, holds, live, boot_id, last_event, rev, sum
+               INSERT INTO orders SELECT 'r-' || n, NULL, 't-' || n, state, reason, body, receipt, holds, live, taken, boot_id,
+                   last_event, rev, sum
                FROM c, orders WHERE request_id = 'r-1'";
     store.connection.execute(sql, [last]).expect("filled");
     drop(store);

@@ -8,7 +8,13 @@ pub struct AtCounter {}
 
 impl Phase for AtCounter {
     fn facts(&self) -> Facts<'_> {
-        Facts { name: (EventState::AwaitingPayment, None), holds_machine: false, is_unfinished: true, receipt: None }
+        Facts {
+            name: (EventState::AwaitingPayment, None),
+            holds_machine: false,
+            is_unfinished: true,
+            receipt: None,
+            goods: Goods::Promised,
+        }
     }
 
     fn worth(&self, _at: &At) -> Worth {

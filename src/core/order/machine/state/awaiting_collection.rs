@@ -22,7 +22,14 @@ impl AwaitingCollection {
 
 impl Phase for AwaitingCollection {
     fn facts(&self) -> Facts<'_> {
-        Facts { name: (EventState::AwaitingCollection, None), holds_machine: false, is_unfinished: true, receipt: Some(&self.receipt) }
+        let goods = if self.sent { Goods::Kept } else { Goods::Promised };
+        Facts {
+            name: (EventState::AwaitingCollection, None),
+            holds_machine: false,
+            is_unfinished: true,
+            receipt: Some(&self.receipt),
+            goods,
+        }
     }
 
     fn worth(&self, _at: &At) -> Worth {
@@ -67,7 +74,8 @@ impl Phase for AwaitingCollection {
     /// The backend and the relay have answered. From now on it is delivered like any other order.
     fn collected(&self, at: &At) -> Option<State> {
         let deliver_by = at.now + at.with.rules.deliver_within;
-        (!self.doubtful && at.with.alone).then(|| Dispensing::begun(self.receipt.clone(), deliver_by, self.sent))
+        let may = !self.doubtful && at.with.alone && !at.with.empty;
+        may.then(|| Dispensing::begun(self.receipt.clone(), deliver_by, self.sent))
     }
 
     fn taken_as_sent(&self) -> Option<State> {

@@ -34,7 +34,7 @@ impl AwaitingPayment {
 
 impl Phase for AwaitingPayment {
     fn facts(&self) -> Facts<'_> {
-        Facts { name: (EventState::AwaitingPayment, None), holds_machine: true, is_unfinished: true, receipt: None }
+        Facts { name: (EventState::AwaitingPayment, None), holds_machine: true, is_unfinished: true, receipt: None, goods: Goods::Promised }
     }
 
     fn worth(&self, at: &At) -> Worth {

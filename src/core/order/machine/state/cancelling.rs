@@ -50,6 +50,7 @@ impl Phase for Cancelling {
             holds_machine: self.free_at.is_some(),
             is_unfinished: true,
             receipt: None,
+            goods: Goods::until(self.late_until),
         }
     }
 

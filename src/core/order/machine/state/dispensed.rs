@@ -20,7 +20,13 @@ impl Dispensed {
 
 impl Phase for Dispensed {
     fn facts(&self) -> Facts<'_> {
-        Facts { name: (EventState::Dispensed, None), holds_machine: false, is_unfinished: !self.reported, receipt: Some(&self.receipt) }
+        Facts {
+            name: (EventState::Dispensed, None),
+            holds_machine: false,
+            is_unfinished: !self.reported,
+            receipt: Some(&self.receipt),
+            goods: Goods::Moved(Fate::Delivered),
+        }
     }
 
     fn worth(&self, _at: &At) -> Worth {

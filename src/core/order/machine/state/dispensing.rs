@@ -66,7 +66,13 @@ impl Dispensing {
 
 impl Phase for Dispensing {
     fn facts(&self) -> Facts<'_> {
-        Facts { name: (EventState::Dispensing, None), holds_machine: !self.overdue, is_unfinished: true, receipt: Some(&self.receipt) }
+        Facts {
+            name: (EventState::Dispensing, None),
+            holds_machine: !self.overdue,
+            is_unfinished: true,
+            receipt: Some(&self.receipt),
+            goods: Goods::Moved(Fate::Out),
+        }
     }
 
     fn worth(&self, _at: &At) -> Worth {

@@ -128,6 +128,7 @@ impl Phase for Ended {
             holds_machine: false,
             is_unfinished: self.left != LeftCharge::Nothing || !self.ticket_closed,
             receipt: None,
+            goods: Goods::until(self.late_until),
         }
     }
 

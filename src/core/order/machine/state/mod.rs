@@ -32,6 +32,7 @@ use crate::order::reason::Reason;
 use crate::order::receipt::Receipt;
 use crate::order::request::Refusal;
 use crate::order::state::EventState;
+use crate::order::stock::Fate;
 use crate::order::time::Boot;
 use serde::{Deserialize, Serialize};
 
@@ -102,6 +103,28 @@ pub(super) struct Facts<'a> {
     pub(super) is_unfinished: bool,
     /// The proof of the payment, if there is one.
     pub(super) receipt: Option<&'a Receipt>,
+    /// Where its item is.
+    pub(super) goods: Goods,
+}
+
+/// Where the item of an order is, and whether it is kept for the order.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Goods {
+    /// In its slot. The order can still be paid or collected, so nobody else is offered this one.
+    Promised,
+    /// There, for whoever comes: or at another place, for good.
+    Moved(Fate),
+    /// Where it was before: while it lies in its slot, it is kept for the order.
+    Kept,
+    /// Where it was before. The relay will say more.
+    AsBefore,
+}
+
+impl Goods {
+    /// Those of an order that nobody has paid, and that a payment until then still delivers.
+    const fn until(late_until: Option<Boot>) -> Self {
+        if late_until.is_some() { Self::Promised } else { Self::Moved(Fate::InPlace) }
+    }
 }
 
 /// Whether a receipt still buys the goods.
@@ -263,7 +286,8 @@ fn within_grace(late_until: Option<Boot>, at: &At) -> Worth {
 fn delivered(receipt: &Receipt, answer: Outcome) -> State {
     match answer {
         Outcome::Dispensed => Dispensed::unreported(receipt.clone()),
-        Outcome::Failed | Outcome::NotDriven => RefundDue::failed(receipt.clone()),
+        Outcome::Failed => RefundDue::failed(receipt.clone(), Undelivered::Failed),
+        Outcome::NotDriven => RefundDue::failed(receipt.clone(), Undelivered::NotDriven),
         Outcome::Uncertain => RefundDue::uncertain(Some(receipt.clone())),
     }
 }

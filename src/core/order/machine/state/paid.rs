@@ -13,7 +13,13 @@ pub struct Paid {
 
 impl Phase for Paid {
     fn facts(&self) -> Facts<'_> {
-        Facts { name: (EventState::Paid, None), holds_machine: true, is_unfinished: true, receipt: Some(&self.receipt) }
+        Facts {
+            name: (EventState::Paid, None),
+            holds_machine: true,
+            is_unfinished: true,
+            receipt: Some(&self.receipt),
+            goods: Goods::Promised,
+        }
     }
 
     fn worth(&self, _at: &At) -> Worth {
@@ -23,6 +29,7 @@ impl Phase for Paid {
     fn seen(&self, seen: &Seen, at: &At) -> Option<State> {
         let receipt = self.receipt.clone();
         Some(match seen.may_be_delivered(at) {
+            Some(_) if at.with.empty => RefundDue::once_closed(Some(receipt), Undelivered::SoldOut, false),
             Some(deliver_by) => Dispensing::begun(receipt, deliver_by, false),
             None => RefundDue::once_closed(Some(receipt), Undelivered::Late, false),
         })

@@ -22,6 +22,8 @@ pub struct RefundDue {
 pub enum Undelivered {
     /// The relay was driven and the item did not come.
     Failed,
+    /// The hardware of the line does not work: it was not driven.
+    NotDriven,
     /// Nobody knows whether the item came.
     Uncertain,
     /// The payment, or the time for delivery, came when the customer was gone.
@@ -32,6 +34,8 @@ pub enum Undelivered {
     Mismatch,
     /// Paid over the counter, and never collected.
     NotCollected,
+    /// Nothing of it was left.
+    SoldOut,
 }
 
 impl Undelivered {
@@ -39,12 +43,13 @@ impl Undelivered {
     #[must_use]
     pub const fn reason(self) -> Reason {
         match self {
-            Self::Failed => Reason::Failed,
+            Self::Failed | Self::NotDriven => Reason::Failed,
             Self::Uncertain => Reason::Uncertain,
             Self::Late => Reason::Late,
             Self::RelayRefused => Reason::RelayRefused,
             Self::Mismatch => Reason::Mismatch,
             Self::NotCollected => Reason::NotCollected,
+            Self::SoldOut => Reason::SoldOut,
         }
     }
 }
@@ -70,9 +75,9 @@ impl RefundDue {
         State::RefundDue(Self { receipt, why, report: ReportStep::CloseFirst { sent } })
     }
 
-    /// The relay was driven and the item did not come.
-    pub(super) fn failed(receipt: Receipt) -> State {
-        State::RefundDue(Self { receipt: Some(receipt), why: Undelivered::Failed, report: ReportStep::Tell(Delivery::Failed) })
+    /// The relay has tried, and the item did not come.
+    pub(super) fn failed(receipt: Receipt, why: Undelivered) -> State {
+        State::RefundDue(Self { receipt: Some(receipt), why, report: ReportStep::Tell(Delivery::Failed) })
     }
 
     /// Nobody knows whether it was delivered.
@@ -88,6 +93,22 @@ impl RefundDue {
     /// A later release of the relay has an outcome that this release does not know. The books get its word, and a person decides.
     pub(super) fn ended_otherwise(receipt: Receipt, word: Word) -> State {
         State::RefundDue(Self { receipt: Some(receipt), why: Undelivered::Uncertain, report: ReportStep::Tell(Delivery::Other(word)) })
+    }
+
+    /// Where its item is.
+    fn goods(&self) -> Goods {
+        Goods::Moved(match (self.report, self.why) {
+            // The relay will say.
+            (ReportStep::CloseFirst { .. }, _) => return Goods::AsBefore,
+            (ReportStep::Tell(Delivery::Undelivered) | ReportStep::Reported(Delivery::Undelivered), _) => Fate::InPlace,
+            (ReportStep::Tell(Delivery::Failed) | ReportStep::Reported(Delivery::Failed), Undelivered::NotDriven) => Fate::InPlace,
+            (ReportStep::Tell(Delivery::Failed) | ReportStep::Reported(Delivery::Failed), _) => Fate::Failed,
+            (ReportStep::Tell(Delivery::Dispensed) | ReportStep::Reported(Delivery::Dispensed), _) => Fate::Delivered,
+            (
+                ReportStep::Tell(Delivery::Uncertain | Delivery::Other(_)) | ReportStep::Reported(Delivery::Uncertain | Delivery::Other(_)),
+                _,
+            ) => Fate::Out,
+        })
     }
 
     fn with(&self, report: ReportStep) -> State {
@@ -110,6 +131,7 @@ impl Phase for RefundDue {
             holds_machine: false,
             is_unfinished: !matches!(self.report, ReportStep::Reported(_)),
             receipt: self.receipt.as_ref(),
+            goods: self.goods(),
         }
     }
 

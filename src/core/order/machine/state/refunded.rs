@@ -11,7 +11,13 @@ pub struct Refunded {
 
 impl Phase for Refunded {
     fn facts(&self) -> Facts<'_> {
-        Facts { name: (EventState::Refunded, None), holds_machine: false, is_unfinished: false, receipt: self.receipt.as_ref() }
+        Facts {
+            name: (EventState::Refunded, None),
+            holds_machine: false,
+            is_unfinished: false,
+            receipt: self.receipt.as_ref(),
+            goods: Goods::AsBefore,
+        }
     }
 
     fn worth(&self, _at: &At) -> Worth {

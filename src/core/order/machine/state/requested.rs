@@ -51,7 +51,7 @@ impl Requested {
 
 impl Phase for Requested {
     fn facts(&self) -> Facts<'_> {
-        Facts { name: (EventState::Requested, None), holds_machine: true, is_unfinished: true, receipt: None }
+        Facts { name: (EventState::Requested, None), holds_machine: true, is_unfinished: true, receipt: None, goods: Goods::Promised }
     }
 
     fn worth(&self, _at: &At) -> Worth {

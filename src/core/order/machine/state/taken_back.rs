@@ -21,6 +21,7 @@ impl Phase for TakenBack {
             holds_machine: false,
             is_unfinished: !self.ticket_closed,
             receipt: Some(&self.receipt),
+            goods: if self.ticket_closed { Goods::Moved(Fate::InPlace) } else { Goods::AsBefore },
         }
     }
 

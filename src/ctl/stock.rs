@@ -1,0 +1,127 @@
+//! `stock`: what lies in the slots of this machine, and what a person has done to it.
+
+use super::machine::{Bus, Service};
+use super::print;
+use clap::Subcommand;
+use qris_core::order::ids::ItemId;
+use qris_core::order::stock::Change;
+use qris_core::wire::dbus::{DEVICE_NAME, DEVICE_PATH};
+use qris_core::wire::stock::Slot;
+use qris_host::Failure;
+use serde_json::json;
+
+/// Shows what lies in the slots of this machine, or tells it what you have put in. With --json: item, count, capacity, low, suspect,
+/// filled_at, sold, refused of each slot, one object a line; of a change: item, before, after
+#[derive(clap::Args, Debug)]
+pub(super) struct Stock {
+    #[command(flatten)]
+    bus: Bus,
+    #[command(subcommand)]
+    done: Option<Done>,
+}
+
+/// What a person has done to a slot.
+#[derive(Subcommand, Debug)]
+pub(crate) enum Done {
+    /// It is full now; with a number, so many more are in it
+    Fill {
+        /// Its item
+        #[arg(value_parser = ItemId::new)]
+        item: ItemId,
+        /// How many were put in
+        n: Option<u32>,
+    },
+    /// So many are in it: you have looked
+    Count {
+        /// Its item
+        #[arg(value_parser = ItemId::new)]
+        item: ItemId,
+        /// How many are in it
+        n: u32,
+    },
+    /// So many were taken out, and given to customers
+    Give {
+        /// Its item
+        #[arg(value_parser = ItemId::new)]
+        item: ItemId,
+        /// How many
+        #[arg(default_value_t = 1)]
+        n: u32,
+    },
+    /// Other goods are in it from now on, so many; its sums begin anew
+    Set {
+        /// Its item
+        #[arg(value_parser = ItemId::new)]
+        item: ItemId,
+        /// How many are in it
+        n: u32,
+    },
+}
+
+impl Done {
+    /// The same on a wire.
+    pub(crate) fn parts(self) -> (Change, ItemId, Option<u32>) {
+        match self {
+            Self::Fill { item, n } => (Change::Fill, item, n),
+            Self::Count { item, n } => (Change::Count, item, Some(n)),
+            Self::Give { item, n } => (Change::Give, item, Some(n)),
+            Self::Set { item, n } => (Change::Set, item, Some(n)),
+        }
+    }
+}
+
+impl Stock {
+    pub(super) async fn run(self, json: bool) -> Result<(), Failure> {
+        let service = Service::connect(&self.bus, DEVICE_NAME, DEVICE_PATH).await?;
+        let Some(done) = self.done else {
+            let slots: String = service.properties().await.and_then(|mut all| all.take("Slots")).map_err(Failure::failed)?;
+            let slots: Vec<Slot> = serde_json::from_str(&slots).map_err(Failure::failed)?;
+            if slots.is_empty() && !json {
+                print::remark("no item has a capacity, so nothing is counted");
+            }
+            return slots.iter().try_for_each(|slot| print::line(&if json { json!(slot).to_string() } else { print::plain(&words(slot)) }));
+        };
+        let (change, item, n) = done.parts();
+        let (before, after) = service.change_stock(change.as_str(), item.as_str(), n).await.map_err(Failure::failed)?;
+        if json {
+            return print::line(&json!({ "item": item, "before": before, "after": after }).to_string());
+        }
+        let before = before.map_or_else(|| "nobody had counted".into(), |before| format!("before: {before}"));
+        print::line(&format!("{item}: {after} ({before})"))
+    }
+}
+
+/// A slot, for people.
+pub(crate) fn words(slot: &Slot) -> String {
+    let name = slot.name.as_ref().map_or_else(|| slot.item.to_string(), |name| format!("{} {name}", slot.item));
+    let count = slot.count.map_or_else(|| "not counted".into(), |count| format!("{count} of {}", slot.capacity));
+    let state = match () {
+        () if slot.suspect => ", suspect: it did not come out, look",
+        () if slot.is_empty() => ", sold out",
+        () if slot.is_low() => ", low",
+        () => "",
+    };
+    let filled = slot.filled_at.as_deref().map_or_else(String::new, |at| format!(", filled {}", print::time(at)));
+    let sold = if slot.count.is_some() { format!(", {} sold since", slot.sold) } else { String::new() };
+    let refused = if slot.refused > 0 { format!(", {} requests refused", slot.refused) } else { String::new() };
+    format!("{name}: {count}{state}{filled}{sold}{refused}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slot_says_first_what_needs_a_person() {
+        let slot = |more: serde_json::Value| {
+            let mut all = json!({ "item": "A1", "capacity": 10, "low": 2, "sold": 0 });
+            all.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+            words(&serde_json::from_value(all).expect("a slot"))
+        };
+        assert_eq!(slot(json!({})), "A1: not counted");
+        assert_eq!(slot(json!({ "name": "Teh botol", "count": 7, "sold": 3 })), "A1 Teh botol: 7 of 10, 3 sold since");
+        assert_eq!(slot(json!({ "count": 2 })), "A1: 2 of 10, low, 0 sold since");
+        assert_eq!(slot(json!({ "count": 0, "refused": 4 })), "A1: 0 of 10, sold out, 0 sold since, 4 requests refused");
+        assert_eq!(slot(json!({ "count": 0, "suspect": true })), "A1: 0 of 10, suspect: it did not come out, look, 0 sold since");
+    }
+}

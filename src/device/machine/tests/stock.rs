@@ -1,0 +1,288 @@
+//! What lies in the slots: it is counted before anything is driven, and nothing is sold that is not there.
+
+use super::counter::paid_at_store;
+use super::rig::*;
+use crate::words::{Asker, Counted, SlotSettings};
+use qris_core::order::ids::ItemId;
+use qris_core::order::machine::RelayCall;
+use qris_core::order::outcome::{CloseAnswer, DispenseAnswer, Outcome};
+use qris_core::order::proof::RelayKey;
+use qris_core::order::receipt::testing::key;
+use qris_core::order::stock::{Change, Drives, NotChanged};
+use qris_core::wire::orders::{OrderResource, Status};
+use qris_core::wire::relay::Driven;
+use qris_core::wire::status::FaultCode;
+use qris_core::wire::stock::{Slot, Stock};
+use qris_host::events::Event as Journal;
+use std::collections::BTreeMap;
+
+fn item(id: &str) -> ItemId {
+    ItemId::new(id).expect("an item")
+}
+
+fn report(effects: &[Effect]) -> Option<Stock> {
+    let mut reports = effects.iter().filter_map(|effect| match effect {
+        Effect::Publish { notice: Notice::Stock, payload, .. } => Some(serde_json::from_slice(payload).expect("a report")),
+        _ => None,
+    });
+    let first = reports.next();
+    assert!(reports.next().is_none(), "one at a time");
+    first
+}
+
+impl Rig {
+    /// A machine whose slot A1 holds ten. Nobody has counted.
+    fn with_slot() -> Self {
+        let mut rig = Self::unlimited();
+        rig.settings.slots = BTreeMap::from([(item("A1"), SlotSettings { capacity: 10, low: 2 })]);
+        rig.facts.proof_key = Some(RelayKey::of(&key()).into());
+        rig.cut_and_up(true);
+        rig.settle_open();
+        rig
+    }
+
+    /// The same, and so many are in it.
+    fn holding(n: u32) -> Self {
+        let mut rig = Self::with_slot();
+        rig.change(Change::Count, Some(n)).expect("counted");
+        rig
+    }
+
+    fn change(&mut self, change: Change, n: Option<u32>) -> Result<Counted, NotChanged> {
+        self.change_of("A1", change, n)
+    }
+
+    fn change_of(&mut self, id: &str, change: Change, n: Option<u32>) -> Result<Counted, NotChanged> {
+        let asker = Asker { question: 90_000 + self.now.boot.0.unsigned_abs(), kind: crate::controller::dbus::KIND };
+        let effects = self.on(Input::Requested(Request::Stock(Box::new((change, item(id), n))), asker));
+        let told = |effect: &Effect| match effect {
+            Effect::Reply(to, reply) if *to == asker => reply.stock,
+            _ => None,
+        };
+        effects.iter().find_map(told).expect("an answer")
+    }
+
+    fn slot(&self) -> Slot {
+        self.machine.slots().remove(0)
+    }
+
+    fn count(&self) -> Option<u32> {
+        self.slot().count
+    }
+
+    /// The relay says how often it has driven the line, for orders and for tests.
+    fn driven(&mut self, orders: u64, tests: u64) {
+        self.facts.driven = vec![Driven { item: item("A1"), drives: Drives { orders, tests } }];
+        self.on(Input::RelayReported(self.facts.clone()));
+    }
+
+    fn sells_one(&mut self, n: u8) {
+        self.dispensing(n);
+        self.delivered(n);
+        self.after(11_000);
+        self.announced();
+    }
+}
+
+#[test]
+fn one_is_taken_before_the_relay_is_asked_and_comes_back_only_if_it_was_not_driven() {
+    let table =
+        [(Outcome::Dispensed, 4, false), (Outcome::Failed, 4, true), (Outcome::Uncertain, 4, false), (Outcome::NotDriven, 5, false)];
+    for (outcome, count, suspect) in table {
+        let mut rig = Rig::holding(5);
+        rig.offered(1);
+        assert_eq!(rig.count(), Some(5), "a QR takes nothing");
+        rig.pay(&receipt_of(1));
+        assert_eq!((rig.count(), rig.relay(1)), (Some(4), Some(RelayCall::Dispense(receipt_of(1)))));
+        // The power goes before the relay has answered.
+        rig.cut_and_up(true);
+        assert_eq!(rig.count(), Some(4));
+        rig.answer_relay(1, RelayAnswer::Dispense(DispenseAnswer::Ended(outcome)));
+        let slot = rig.slot();
+        assert_eq!((slot.count, slot.suspect), (Some(count), suspect), "{outcome:?}");
+    }
+}
+
+#[test]
+fn a_ticket_that_is_closed_gives_its_item_back() {
+    let mut rig = Rig::holding(5);
+    rig.dispensing(1);
+    // It is too late for anybody.
+    rig.after(601_000);
+    rig.answer_relay(1, RelayAnswer::NoAnswer("it hangs".into()));
+    rig.after(5_000);
+    assert_eq!((rig.relay(1), rig.count()), (Some(RelayCall::Close(ticket(1))), Some(4)));
+    rig.answer_relay(1, RelayAnswer::Close(CloseAnswer::Closed));
+    assert_eq!((rig.announced().pop().as_deref(), rig.count()), (Some("refund_due(late)"), Some(5)));
+}
+
+#[test]
+fn nothing_is_offered_that_is_not_there_or_that_is_promised() {
+    let mut rig = Rig::holding(2);
+    rig.sells_one(1);
+    rig.offered(2);
+    rig.message(Topic::VendCancel, r#"{"request_id":"r-2"}"#);
+    rig.answer(2, order(OrderResource { over: false, ..resource(2, Status::Cancel) }));
+    rig.after(11_000);
+    rig.announced();
+    rig.vend(3);
+    assert_eq!(rig.announced(), ["refused(sold_out)"], "the QR that left the screen can still be paid");
+    assert_eq!(rig.events.last().and_then(|event| event.field.as_deref()), Some("item"));
+    rig.after(160_000);
+    rig.answer(2, order(resource(2, Status::Cancel)));
+    rig.closed(2);
+    rig.announced();
+    rig.sells_one(4);
+    assert_eq!(rig.count(), Some(0));
+    rig.vend(5);
+    assert_eq!((rig.announced(), rig.slot().refused), (vec!["refused(sold_out)".into()], 2));
+    rig.change(Change::Fill, None).expect("filled");
+    rig.sells_one(6);
+    assert_eq!(rig.count(), Some(9));
+}
+
+#[test]
+fn what_did_not_come_out_is_not_offered_until_somebody_looks() {
+    let mut rig = Rig::holding(5);
+    rig.dispensing(1);
+    rig.answer_relay(1, RelayAnswer::Dispense(DispenseAnswer::Ended(Outcome::Failed)));
+    rig.after(130_000);
+    rig.announced();
+    rig.vend(2);
+    assert_eq!(rig.announced(), ["refused(sold_out)"]);
+    rig.change(Change::Give, Some(1)).expect("one is handed over");
+    rig.vend(3);
+    assert_eq!(rig.announced(), ["refused(sold_out)"]);
+    rig.change(Change::Count, Some(3)).expect("somebody has looked");
+    rig.sells_one(4);
+}
+
+#[test]
+fn a_payment_that_finds_nothing_is_refunded_and_nothing_is_driven() {
+    let mut rig = Rig::holding(1);
+    rig.offered(1);
+    rig.message(Topic::VendCancel, r#"{"request_id":"r-1"}"#);
+    rig.answer(1, order(OrderResource { over: false, ..resource(1, Status::Cancel) }));
+    rig.change(Change::Count, Some(0)).expect("somebody has looked");
+    rig.announced();
+    rig.pay(&receipt_of(1));
+    assert_eq!((rig.announced(), rig.relay(1)), (vec!["refund_due(sold_out)".into()], Some(RelayCall::Close(ticket(1)))));
+    rig.closed(1);
+    assert_eq!(rig.count(), Some(0));
+    assert!(matches!(rig.backend(1), Some(HttpCall::Tell(_, report)) if report.outcome.as_str() == "undelivered"), "{:?}", rig.backend(1));
+    // The same after a reboot, when the backend says that it may still be delivered.
+    let mut rig = Rig::holding(1);
+    rig.offered(1);
+    rig.cut_and_up(false);
+    rig.pay(&receipt_of(1));
+    rig.announced();
+    assert_eq!(rig.change(Change::Count, Some(0)), Err(NotChanged::Busy), "a customer is there");
+}
+
+#[test]
+fn a_code_of_an_empty_slot_is_good_until_the_slot_is_filled() {
+    let mut rig = Rig::holding(1);
+    rig.collectable(1);
+    rig.vend(2);
+    assert_eq!(rig.announced(), ["refused(sold_out)"], "the last one is promised");
+    rig.change(Change::Count, Some(0)).expect("somebody has looked");
+    let collect = r#"{"code":"8127740588870501"}"#;
+    rig.message(Topic::VendCollect, collect);
+    assert_eq!((rig.announced(), rig.relay(1)), (vec!["refused(sold_out)".into()], None));
+    rig.change(Change::Fill, None).expect("filled");
+    let (_, effects) = rig.message(Topic::VendCollect, collect);
+    let call = effects.iter().find_map(|effect| if let Effect::Backend(call, ..) = effect { Some(*call) } else { None });
+    let effects = rig.on(Input::Backend(call.expect("the backend is asked"), request_id("r-1"), order(paid_at_store(1))));
+    let call = effects.iter().find_map(|effect| if let Effect::Relay(call, ..) = effect { Some(*call) } else { None });
+    rig.on(Input::Relay(call.expect("the relay is asked"), request_id("r-1"), RelayAnswer::Checked(Ok(()))));
+    assert_eq!((rig.announced(), rig.count()), (vec!["paid".into(), "dispensing".into()], Some(9)));
+}
+
+#[test]
+fn a_person_changes_a_slot_and_hears_what_is_in_it() {
+    let mut rig = Rig::with_slot();
+    assert_eq!(rig.change(Change::Give, Some(1)), Err(NotChanged::Unknown));
+    assert_eq!(rig.change_of("exit", Change::Count, Some(1)), Err(NotChanged::NotCounted));
+    assert_eq!(rig.change(Change::Count, Some(11)), Err(NotChanged::TooMany(11, 10)));
+    assert_eq!(rig.change(Change::Count, Some(3)), Ok(Counted { before: None, after: 3 }));
+    assert_eq!(rig.change(Change::Fill, Some(2)), Ok(Counted { before: Some(3), after: 5 }));
+    rig.offered(1);
+    assert_eq!(rig.change(Change::Fill, None), Err(NotChanged::Busy));
+    rig.power_cut(true);
+    assert_eq!(rig.count(), Some(5), "it is stored");
+    let effects = {
+        let mut rig = Rig::holding(4);
+        rig.on(Input::Requested(
+            Request::Stock(Box::new((Change::Fill, item("A1"), None))),
+            Asker { question: 1, kind: crate::controller::dbus::KIND },
+        ))
+    };
+    let told = effects.iter().any(
+        |effect| matches!(effect, Effect::Journal(Journal::StockChanged { before: Some(4), after: 10, change, .. }) if **change == *"fill"),
+    );
+    assert!(told, "{effects:?}");
+}
+
+#[test]
+fn a_machine_that_nobody_has_counted_sells_and_says_so() {
+    let mut rig = Rig::with_slot();
+    assert!(rig.machine.faults.has(FaultCode::Stock));
+    rig.sells_one(1);
+    assert_eq!((rig.count(), rig.slot().sold), (None, 0));
+    rig.change(Change::Count, Some(4)).expect("counted");
+    assert!(!rig.machine.faults.has(FaultCode::Stock));
+    // More than the slot is said to hold now.
+    rig.settings.slots = BTreeMap::from([(item("A1"), SlotSettings { capacity: 3, low: 0 })]);
+    rig.cut_and_up(true);
+    assert!(rig.machine.faults.has(FaultCode::Stock));
+    assert_eq!(rig.count(), Some(4));
+}
+
+#[test]
+fn a_test_takes_one_and_an_older_image_is_found_out() {
+    let mut rig = Rig::with_slot();
+    rig.driven(3, 1);
+    rig.change(Change::Count, Some(10)).expect("counted");
+    rig.driven(3, 1);
+    assert_eq!(rig.count(), Some(10));
+    rig.driven(3, 2);
+    assert_eq!(rig.count(), Some(9), "a test");
+    rig.sells_one(1);
+    rig.driven(4, 2);
+    assert_eq!(rig.count(), Some(8), "a sale of which it knows");
+    // Three were sold, and an image from before them was put back.
+    rig.driven(7, 2);
+    assert_eq!(rig.count(), Some(5));
+    // The word of another machine's relay counts nothing.
+    rig.facts.device = qris_core::order::ids::DeviceId::new("vm-002").ok();
+    rig.driven(9, 9);
+    assert_eq!(rig.count(), Some(5));
+}
+
+#[test]
+fn what_lies_in_the_slots_is_told_once_a_minute_and_at_once_when_one_is_empty() {
+    let mut rig = Rig::with_slot();
+    let first = report(&{
+        rig.on(Input::BrokerDown { reason: "x".into(), date_refusal: false, thrown_out: false });
+        rig.on(Input::BrokerUp { refused: vec![] })
+    })
+    .expect("a new connection hears it");
+    assert_eq!((first.slots.len(), first.slots[0].count), (1, None));
+    rig.change(Change::Count, Some(2)).expect("counted");
+    assert!(report(&rig.after(50_000)).is_none(), "not yet");
+    let second = report(&rig.after(10_000)).expect("a minute is over");
+    assert_eq!((second.number, second.slots[0].count, second.slots[0].low), (first.number + 1, Some(2), 2));
+    assert!(report(&rig.after(300_000)).is_none(), "nothing has changed");
+    rig.dispensing(1);
+    rig.delivered(1);
+    rig.after(11_000);
+    rig.offered(2);
+    let (_, effects) = rig.pay(&receipt_of(2));
+    let empty = report(&effects).expect("at once");
+    assert_eq!(empty.slots[0].count, Some(0));
+    // After a new start it has another number, whatever it says.
+    rig.delivered(2);
+    rig.power_cut(true);
+    let again = report(&rig.on(Input::BrokerUp { refused: vec![] })).expect("told again");
+    assert!(again.number > empty.number);
+}

@@ -1,0 +1,260 @@
+//! What lies in the slots of the machines, really, and what people do to it. What a machine says of its slots must never be more than that,
+//! and nothing is driven for an order where nothing is.
+//!
+//! Of three seeds one is counted. All its chances are drawn apart, so the other seeds stay as they are. A lost memory excuses a slot until
+//! somebody has counted again.
+
+use super::counts::Kind;
+use super::{World, large, small};
+use crate::rng::Rng;
+use qris_core::order::ids::{ItemId, RequestId};
+use qris_core::order::reason::Reason;
+use qris_core::order::stock::{Change, NotChanged, Shelf};
+use qris_core::wire::relay::Driven;
+use qris_core::wire::stock::Slot;
+use qris_core::wire::vend::{EventState, VendEvent};
+use qris_device::controller::dbus;
+use qris_device::store::database::Database;
+use qris_device::words::{Asker, Counted, Input, Request, SlotSettings};
+use std::collections::BTreeMap;
+
+/// Seeds whose number leaves this rest are counted.
+const COUNTED: u64 = 2;
+const OF: u64 = 3;
+/// A slot holds so many: few, so that it is empty often.
+const CAPACITY: u32 = 3;
+/// Who stands at the open door.
+pub(super) const FILLER: Asker = Asker { question: 3, kind: dbus::KIND };
+
+/// The slots of both machines.
+#[derive(Default)]
+pub(super) struct Slots {
+    /// `None`: nothing is counted.
+    rng: Option<Rng>,
+    held: BTreeMap<(usize, ItemId), Held>,
+    /// When each request was first heard of.
+    requested: BTreeMap<RequestId, i64>,
+    /// What somebody does now, and whether the machine has heard it.
+    done: Option<Result<Counted, NotChanged>>,
+}
+
+/// One slot.
+#[derive(Default)]
+struct Held {
+    there: i64,
+    /// Tests in this life of the relay's ledger, and how many of them the machine has been told of.
+    tests: i64,
+    told: i64,
+    /// Somebody has counted since the last loss.
+    is_known: bool,
+    /// When there was less last, for another reason than a sale.
+    lowered_at: i64,
+    /// What the machine says.
+    count: Option<u32>,
+    is_suspect: bool,
+}
+
+impl Held {
+    const fn untold(&self) -> i64 {
+        self.tests - self.told
+    }
+}
+
+impl Slots {
+    pub(super) fn new(seed: u64, is_chance: bool) -> Self {
+        Self { rng: (is_chance && seed % OF == COUNTED).then(|| Rng::new(seed ^ 0x51_07)), ..Self::default() }
+    }
+
+    pub(super) fn settings(&self) -> BTreeMap<ItemId, SlotSettings> {
+        let slot = SlotSettings { capacity: CAPACITY, low: 1 };
+        if self.rng.is_some() { [(small(), slot), (large(), slot)].into() } else { BTreeMap::new() }
+    }
+
+    /// The slot of an item in a text from afar.
+    pub(super) fn written(&self) -> String {
+        if self.rng.is_some() { format!("capacity = {CAPACITY}\nlow = 1\n") } else { String::new() }
+    }
+
+    pub(super) const fn are_counted(&self) -> bool {
+        self.rng.is_some()
+    }
+
+    fn of(&mut self, m: usize, item: &ItemId) -> &mut Held {
+        self.held.entry((m, item.clone())).or_default()
+    }
+
+    /// A memory of this machine was lost.
+    pub(super) fn forget(&mut self, m: usize) {
+        self.held.iter_mut().filter(|((of, _), _)| *of == m).for_each(|(_, held)| held.is_known = false);
+    }
+
+    /// A pulse whose item the machine will hear of by itself in no other way.
+    pub(super) fn strange(&mut self, m: usize, item: &ItemId) {
+        self.of(m, item).is_known = false;
+    }
+
+    /// The machine is told how often its relay has driven. A test that is under way is not counted yet.
+    pub(super) fn told(&mut self, m: usize, driven: &[Driven]) {
+        for Driven { item, drives } in driven {
+            let held = self.of(m, item);
+            held.told = i64::try_from(drives.tests).unwrap_or(i64::MAX);
+            // A ledger from an older image knows of tests from before.
+            held.tests = held.tests.max(held.told);
+        }
+    }
+
+    /// Another ledger counts from the beginning.
+    pub(super) fn begin_another_ledger(&mut self, m: usize) {
+        self.forget(m);
+        self.held.iter_mut().filter(|((of, _), _)| *of == m).for_each(|(_, held)| (held.tests, held.told) = (0, 0));
+    }
+}
+
+impl World {
+    /// Somebody opens the door, does something to a slot, and says so.
+    pub(super) fn fills(&mut self, m: usize) {
+        let Some(rng) = &mut self.slots.rng else { return };
+        if !self.alive[m] {
+            return;
+        }
+        let item = if rng.below(3) == 0 { large() } else { small() };
+        let n = u32::try_from(rng.below(u64::from(CAPACITY) + 1)).unwrap_or(0);
+        let (change, n) = match rng.below(8) {
+            0 => (Change::Fill, Some(n)),
+            1 | 2 => (Change::Count, Some(n / 2)),
+            3 => (Change::Give, Some(1)),
+            4 => (Change::Set, Some(n)),
+            5 => (Change::Count, Some(0)),
+            _ => (Change::Fill, None),
+        };
+        self.changes(m, change, item, n);
+    }
+
+    /// Somebody takes everything out, while a payment is on its way.
+    pub(super) fn empties(&mut self, m: usize) {
+        if self.slots.rng.as_mut().is_some_and(|rng| rng.below(4) == 0) && self.storm && self.alive[m] {
+            [small(), large()].into_iter().for_each(|item| self.changes(m, Change::Count, item, Some(0)));
+        }
+    }
+
+    /// All slots are full before the customers come who must get something.
+    pub(super) fn fills_all(&mut self, m: usize) {
+        if self.slots.are_counted() {
+            [small(), large()].into_iter().for_each(|item| self.changes(m, Change::Fill, item, None));
+        }
+    }
+
+    fn changes(&mut self, m: usize, change: Change, item: ItemId, n: Option<u32>) {
+        let (there, now) = (self.slots.of(m, &item).there, self.now);
+        let put = i64::from(n.unwrap_or(CAPACITY));
+        let after = match (change, n) {
+            (Change::Fill, None) => there.max(put),
+            (Change::Fill, Some(_)) => there + put,
+            (Change::Give, _) => (there - put).max(0),
+            (Change::Count | Change::Set | Change::Other(_), _) => put,
+        };
+        let held = self.slots.of(m, &item);
+        let was_known = held.is_known;
+        held.there = after;
+        if after < there {
+            (held.lowered_at, held.is_known) = (now, false);
+        }
+        self.slots.done = None;
+        self.input(m, Input::Requested(Request::Stock(Box::new((change, item.clone(), n))), FILLER));
+        let Some(Ok(counted)) = self.slots.done.take() else { return };
+        self.note(|| format!("somebody at {m}: {change} of {item} {n:?}, {counted:?}"));
+        self.counts.note(Kind::Fills);
+        let has_facts = self.machines[m].has_relay;
+        let held = self.slots.of(m, &item);
+        if counted.before.is_none_or(|before| counted.after < before) {
+            held.lowered_at = now;
+        }
+        match (change, n) {
+            // Who has not looked does not know what is there. Nor does a machine know of tests before its relay has told it.
+            (Change::Fill, Some(_)) => {}
+            (Change::Give, _) => held.is_known = was_known,
+            (Change::Fill, None) | (Change::Count | Change::Set | Change::Other(_), _) => held.is_known = has_facts,
+        }
+        self.judge_slots(m);
+    }
+
+    /// The machine has answered who filled it.
+    pub(super) fn filler_hears(&mut self, stock: Option<Result<Counted, NotChanged>>) {
+        self.slots.done = stock;
+    }
+
+    /// A line is driven. `item`: for an order; else a test.
+    pub(super) fn item_leaves(&mut self, m: usize, item: &ItemId, is_test: bool) {
+        let now = self.now;
+        let held = self.slots.of(m, item);
+        let is_air = held.there < 1 && held.untold() < 1 && held.is_known && held.count.is_some();
+        held.there = (held.there - 1).max(0);
+        if is_test {
+            held.tests += 1;
+            held.lowered_at = now;
+        } else if is_air && self.slots.are_counted() {
+            self.fail(format!("{item} was sold, and nothing was there"));
+        }
+    }
+
+    /// What the machine says of its slots.
+    pub(super) fn slots_told(&mut self, m: usize, slots: &[Slot]) {
+        for ((_, item), held) in self.slots.held.iter_mut().filter(|((of, _), _)| *of == m) {
+            let slot = slots.iter().find(|slot| slot.item == *item);
+            // A text from afar may say that it is not counted any more.
+            (held.count, held.is_suspect) = (slot.and_then(|slot| slot.count), slot.is_some_and(|slot| slot.suspect));
+        }
+        self.judge_slots(m);
+    }
+
+    /// A machine never says that more is there than really is.
+    fn judge_slots(&mut self, m: usize) {
+        // It sells nothing before it can store what it has heard.
+        if self.machines[m].fails {
+            return;
+        }
+        let over = self.slots.held.iter().find(|((of, _), held)| {
+            *of == m && held.is_known && held.count.is_some_and(|count| i64::from(count) > held.there + held.untold())
+        });
+        if let Some(((_, item), held)) = over {
+            let why = format!("the machine says that there are {:?} of {item}, and there are {}", held.count, held.there);
+            self.fail(why);
+        }
+    }
+
+    /// The machine asks for a ticket.
+    pub(super) fn judge_offer(&mut self, m: usize, item: &ItemId) {
+        let Held { count, is_suspect, .. } = self.slots.of(m, item);
+        if *is_suspect || *count == Some(0) {
+            self.fail(format!("{item} is offered, and the machine knows that nothing is there"));
+        }
+    }
+
+    /// The rule when a machine tells the news of a request: what it has promised it keeps.
+    pub(super) fn judge_promise(&mut self, m: usize, event: &VendEvent) {
+        let (Some(request), Some(item)) = (&event.request_id, &event.item) else { return };
+        let at = *self.slots.requested.entry(request.clone()).or_insert(self.now);
+        match (event.state, event.reason) {
+            (EventState::Refused, Some(Reason::SoldOut)) => self.counts.note(Kind::SoldOut),
+            (EventState::RefundDue, Some(Reason::SoldOut)) => {
+                self.counts.note(Kind::PaidForNothing);
+                let held = self.slots.of(m, item);
+                if held.is_known && held.lowered_at < at {
+                    self.fail(format!("{request} had a promise of {item}, and nothing is left"));
+                }
+            }
+            (_, _) => {}
+        }
+    }
+
+    /// The sums of the slots, when all is over.
+    pub(super) fn audit_stock(&self, machine: &Database) -> Option<&'static str> {
+        let is_whole = |shelf: &Shelf| {
+            let Shelf { filled, delivered, uncertain, failed, tested, given, removed, .. } = shelf;
+            let parts = delivered + uncertain + failed + tested + given + u64::from(shelf.count());
+            i128::from(*filled) == i128::from(parts) + i128::from(*removed)
+        };
+        let all = [small(), large()];
+        all.iter().filter_map(|item| machine.shelf(item)).any(|shelf| !is_whole(shelf)).then_some("the sums of a slot do not agree")
+    }
+}
