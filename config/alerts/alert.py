@@ -167,11 +167,13 @@ def words(alert, language):
     since = str(alert.get("since") or "").replace("T", " ")
     # In groups, as people read it out.
     groups = " ".join(number[at:at + 5] for at in range(0, len(number), 5)) if number.isalnum() else number
+    # In English the message has reason and last day.
+    ours = language == "id"
     details = [f"{name} {value}" for name, value in (
         ({"id": "pesanan", "en": "order"}[language], groups),
         ({"id": "transaksi", "en": "transaction"}[language], order.get("transaction_id")),
-        ({"id": "alasan", "en": "reason"}[language], order.get("reason")),
-        ({"id": "Midtrans mengembalikan sampai", "en": "Midtrans refunds until"}[language], str(order.get("refund_until") or "")[:10]),
+        ("alasan", ours and order.get("reason")),
+        ("Midtrans mengembalikan sampai", ours and str(order.get("refund_until") or "")[:10]),
         ({"id": "sejak", "en": "since"}[language], since),
     ) if value]
     machine = {"id": "Pesan harian", "en": "The day"}[language] if day else named(alert.get("device"), alert.get("machine"))

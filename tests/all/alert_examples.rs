@@ -90,7 +90,7 @@ fn tell(example: &str, settings: &Path, alert: &Value) -> Output {
 fn alert(kind: &str) -> Value {
     json!({
         "alert_id": "pw8q/refund_due/1", "kind": kind, "since": "2026-11-20T19:37:35+07:00", "device": "vm-001", "machine": "Lobi",
-        "message": "Teh botol 350 ml (A2) for Rp7.000 at Lobi (vm-001) was paid and not delivered: the customer is owed the money",
+        "message": "Teh botol 350 ml (A2) for Rp7.000 at Lobi (vm-001) was paid and not delivered: the customer is owed the money; reason: late; last day for a refund at the gateway: 2027-01-04",
         "customer": {
             "message": "the customer can follow the order at https://pay.example/pay/pw8q, and ask at 0812-3456-7890",
             "page": "https://pay.example/pay/pw8q", "contact": "0812-3456-7890"
@@ -126,10 +126,10 @@ fn telegram_is_told_in_either_language() {
     );
     assert_eq!(
         told("language = en", &alert("refund_due")),
-        "TEST – NO REAL MONEY: Lobi (vm-001)\nTeh botol 350 ml (A2) for Rp7.000 at Lobi (vm-001) was paid and not delivered: the customer is owed the money\n\
+        "TEST – NO REAL MONEY: Lobi (vm-001)\nTeh botol 350 ml (A2) for Rp7.000 at Lobi (vm-001) was paid and not delivered: the customer is owed the money; reason: late; last day for a refund at the gateway: 2027-01-04\n\
         give the money back (`refund pw8q`, or in the gateway's dashboard, and this ends by itself), or hand the goods over (`given pw8q --by NAME`); \
         the customer can follow the order at https://pay.example/pay/pw8q, and ask at 0812-3456-7890\n\
-        order pw8q, transaction d4bc7e14, reason late, Midtrans refunds until 2027-01-04, since 2026-11-20 19:37:35+07:00"
+        order pw8q, transaction d4bc7e14, since 2026-11-20 19:37:35+07:00"
     );
     // A kind of a later release is told in the backend's words. Of a machine there is no order.
     assert!(told("", &alert("of_a_later_release")).contains("was paid and not delivered"));

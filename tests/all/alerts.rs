@@ -106,7 +106,9 @@ fn an_alert_says_where_what_and_what_the_customer_can_do() {
     assert_eq!(shop.post_to(&order_id, "outcome", &outcome).status, 200);
     let told = &alerted.wait_sent(1)[0];
     let sold = "Bottled tea (A1) for Rp5.000 at Lobby (vm-001)";
-    assert_eq!(told["message"], json!(format!("{sold} was paid and not delivered: the customer is owed the money")));
+    let until = told["order"]["refund_until"].as_str().expect("a last day");
+    let owed = format!("{sold} was paid and not delivered: the customer is owed the money; reason: failed");
+    assert_eq!(told["message"], json!(format!("{owed}; last day for a refund at the gateway: {}", &until[..10])));
     let page = format!("{}/pay/{order_id}", shop.backend_url);
     let can = format!("the customer can follow the order at {page}, and ask at 0812-3456-7890");
     assert_eq!(told["customer"], json!({ "message": can, "page": page, "contact": "0812-3456-7890" }));

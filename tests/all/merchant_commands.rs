@@ -209,9 +209,16 @@ fn an_order_is_named_by_the_first_letters_of_its_number() {
     // As somebody writes down what a customer reads out.
     let heard = failed[..7].to_uppercase().replace('0', "O").replace('1', "l");
     assert!(good(&shop, &["orders", &heard]).starts_with(&format!("order {failed} ")));
-    assert!(good(&shop, &["orders", &format!("{} {}", &failed[..5], &failed[5..])]).starts_with(&format!("order {failed} ")));
+    // In the groups of the screen, with quotes and without.
+    let (first, rest) = failed.split_at(5);
+    for groups in [&[&*format!("{first} {rest}")][..], &[first, rest], &[&first[..3], &first[3..], &rest[..5]]] {
+        assert!(good(&shop, &[&["orders"], groups].concat()).starts_with(&format!("order {failed} ")), "{groups:?}");
+    }
     assert!(refused(&shop, &["orders", &failed[..4]]).contains("a beginning has 5 letters or more"));
-    assert!(good(&shop, &["refund", &heard, "--settled-by-hand", "in cash"]).contains(&failed));
+    let asked = good(&shop, &["reconcile", "--order", &heard]);
+    assert!(asked.contains("asked about 1 order, 0 differences"), "{asked}");
+    assert!(good(&shop, &["refund", first, rest, "--settled-by-hand", "in cash"]).contains(&failed));
+    assert!(refused(&shop, &["seen", &failed, &failed, "--by", "Sari"]).contains("there is no order"), "two orders at once");
     // The machine's interface and the customer's page take whole numbers.
     assert_eq!(shop.backend_get(&format!("/v1/orders/{}", &failed[..7])).status, 404);
     assert_eq!(shop.http.get(&format!("{}/pay/{}", shop.backend_url, &failed[..7]), None).status, 404);

@@ -13,11 +13,31 @@ use qris_host::Failure;
 use std::fmt::Write as _;
 use std::path::Path;
 
-/// The one order of this number or beginning, in the books or in this file of archived orders.
+/// The one order of this number or beginning, in the books or in this file of archived orders. It may be written in the groups in which
+/// the screen shows it, each a word of the command line.
 ///
 /// # Errors
 /// There is none, or there are several. These are listed.
-pub(super) async fn named(config: &Config, beginning: &Beginning, file: Option<&Path>) -> Result<OrderId, Failure> {
+pub(super) async fn named(config: &Config, words: &[Beginning], file: Option<&Path>) -> Result<OrderId, Failure> {
+    let beginning = words.iter().map(ToString::to_string).collect::<String>().parse::<Beginning>().map_err(Failure::usage)?;
+    let found = alone(config, &beginning, file).await?;
+    found.ok_or_else(|| {
+        let mut told = match file {
+            Some(file) => fill(texts().no_order_there, &[&beginning, &file.display()]),
+            None => fill(texts().no_order, &[&beginning]),
+        };
+        if beginning.is_short() {
+            told += &fill(texts().short_beginning, &[&BEGINNING_MIN]);
+        }
+        Failure::failed(told)
+    })
+}
+
+/// The order of this number or beginning, if there is one.
+///
+/// # Errors
+/// There are several. These are listed.
+pub(super) async fn alone(config: &Config, beginning: &Beginning, file: Option<&Path>) -> Result<Option<OrderId>, Failure> {
     let (wanted, zone) = (beginning.clone(), config.zone);
     let look = move |tx: &mut dyn Tx| {
         let found = ledger::beginning_with(tx, &wanted)?;
@@ -29,23 +49,14 @@ pub(super) async fn named(config: &Config, beginning: &Beginning, file: Option<&
         None => books(config)?.read(look).await.map_err(Failure::failed)?,
     };
     match (found.pop(), found.is_empty()) {
-        (Some(id), true) => Ok(id),
+        (Some(id), true) => Ok(Some(id)),
         (Some(_), false) => {
             let form = if lines.len() == ALIKE_MAX { texts().alike_or_more } else { texts().alike };
             let mut told = fill(form, &[&lines.len(), beginning]);
             lines.iter().for_each(|line| write!(told, "\n  {line}").expect("a string takes all"));
             Err(Failure::failed(told))
         }
-        (None, _) => {
-            let mut told = match file {
-                Some(file) => fill(texts().no_order_there, &[beginning, &file.display()]),
-                None => fill(texts().no_order, &[beginning]),
-            };
-            if beginning.is_short() {
-                told += &fill(texts().short_beginning, &[&BEGINNING_MIN]);
-            }
-            Err(Failure::failed(told))
-        }
+        (None, _) => Ok(None),
     }
 }
 

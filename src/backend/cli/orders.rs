@@ -26,9 +26,9 @@ use std::path::PathBuf;
 /// Which orders.
 #[derive(Debug, Args)]
 pub struct Orders {
-    /// One order, with its history: its number, or the first 5 letters or more
+    /// One order, with its history: its number, or the first 5 letters or more. The groups of the screen need no quotes
     #[arg(conflicts_with_all = ["device", "since", "until", "date", "status", "refund_due", "attention", "limit"])]
-    order: Option<Beginning>,
+    order: Vec<Beginning>,
     /// Only of this machine
     #[arg(long, value_name = "ID", value_parser = device_id)]
     device: Option<DeviceId>,
@@ -118,11 +118,13 @@ const NOTE: usize = 7;
 
 /// Runs the command.
 pub async fn run(config: &Config, wanted: Orders) -> Result<(), Failure> {
-    match &wanted.order {
-        Some(order) => show(config, order, wanted.archive, wanted.json).await,
-        None if wanted.csv => readable(&csv::write(config, wanted.device.clone(), wanted.span(config.zone), wanted.separator).await?),
-        None => list(config, wanted).await,
+    if !wanted.order.is_empty() {
+        return show(config, &wanted.order, wanted.archive, wanted.json).await;
     }
+    if wanted.csv {
+        return readable(&csv::write(config, wanted.device.clone(), wanted.span(config.zone), wanted.separator).await?);
+    }
+    list(config, wanted).await
 }
 
 impl Orders {
@@ -274,7 +276,7 @@ fn refund_told(refund: Refund) -> &'static str {
     }
 }
 
-async fn show(config: &Config, wanted: &Beginning, file: Option<PathBuf>, as_json: bool) -> Result<(), Failure> {
+async fn show(config: &Config, wanted: &[Beginning], file: Option<PathBuf>, as_json: bool) -> Result<(), Failure> {
     let id = named(config, wanted, file.as_deref()).await?;
     let found = match &file {
         Some(file) => archive::look_into(file, |tx| archive::whole(tx, &id)).map_err(Failure::failed)?,

@@ -1,6 +1,7 @@
 //! `qris-backend reconcile`: asks the gateway about every order of a day, and lists each difference. If a notification was lost,
 //! its news is handed to the books as the notification would have been. Nothing else is changed.
 
+use super::named::alone;
 use super::opening::{books, machines};
 use super::orders::{gone, note};
 use super::print::{Column, Out, heading, left, row};
@@ -11,7 +12,7 @@ use crate::gateway::{Answered, StatusAnswer, TroubleKind, WatchedGateway};
 use crate::http::Handles;
 use crate::keys::Ring;
 use crate::money::reconcile::{Difference, compare, is_live, live};
-use crate::sale::books::{self as ledger, BooksError, Cursor, Noted, Wanted};
+use crate::sale::books::{self as ledger, Beginning, BooksError, Cursor, Noted, Wanted};
 use crate::sale::handle::Books;
 use crate::sale::view;
 use crate::sale::work::{Found, Work};
@@ -35,10 +36,10 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep};
 pub struct Reconcile {
     #[command(flatten)]
     days: Days,
-    /// Ask about this order, not about a day's; may be repeated. An order that the books do not have is rebuilt, if it was charged
-    /// for a machine
+    /// Ask about this order, not about a day's; may be repeated. An order that the books do not have is rebuilt from its whole number, if
+    /// it was charged for a machine
     #[arg(long, value_name = "ORDER", conflicts_with_all = ["date", "until"])]
-    order: Vec<OrderId>,
+    order: Vec<Beginning>,
     /// At most so many questions a second
     #[arg(long, value_name = "COUNT", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
     per_second: u32,
@@ -84,7 +85,7 @@ pub async fn run(config: &Config, source: &Source, wanted: Reconcile) -> Result<
     let about = if wanted.order.is_empty() { days_text(span, config.zone) } else { texts().by_name.into() };
     let (ids, damaged) = match wanted.order.is_empty() {
         true => books.read(move |tx| of_days(tx, span)).await.map_err(Failure::failed)?,
-        false => (wanted.order, BTreeSet::new()),
+        false => (by_name(config, &wanted.order).await?, BTreeSet::new()),
     };
     let mut pace = interval(Duration::from_secs(1) / wanted.per_second);
     pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -137,6 +138,16 @@ pub async fn run(config: &Config, source: &Source, wanted: Reconcile) -> Result<
         return Ok(());
     }
     out.line(&summary)
+}
+
+/// The orders that were asked for. What the books do not have may be the whole number of an order that they lost.
+async fn by_name(config: &Config, wanted: &[Beginning]) -> Result<Vec<OrderId>, Failure> {
+    let mut ids = Vec::with_capacity(wanted.len());
+    for wanted in wanted {
+        let found = alone(config, wanted, None).await?;
+        ids.push(found.map_or_else(|| OrderId::new(&wanted.to_string()).map_err(Failure::usage), Ok)?);
+    }
+    Ok(ids)
 }
 
 /// Every order that began or was settled in the span, and the names of those whose rows are damaged.

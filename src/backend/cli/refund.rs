@@ -29,8 +29,9 @@ use tokio::time::{Instant, sleep};
 /// How the money goes back.
 #[derive(Debug, Args)]
 pub struct Refund {
-    /// The order: its number, or the first 5 letters or more
-    order: Beginning,
+    /// The order: its number, or the first 5 letters or more. The groups of the screen need no quotes
+    #[arg(required = true)]
+    order: Vec<Beginning>,
     /// The money was given back in another way: say how, for the books
     #[arg(long, value_name = "NOTE", value_parser = text)]
     settled_by_hand: Option<String>,
@@ -51,8 +52,9 @@ pub struct Refund {
 /// Who handed what over.
 #[derive(Debug, Args)]
 pub struct Given {
-    /// The order: its number, or the first 5 letters or more
-    order: Beginning,
+    /// The order: its number, or the first 5 letters or more. The groups of the screen need no quotes
+    #[arg(required = true)]
+    order: Vec<Beginning>,
     /// Who handed the goods over
     #[arg(long, value_name = "NAME", value_parser = text)]
     by: String,
@@ -64,8 +66,9 @@ pub struct Given {
 /// Who has seen what. An order of which nobody knows whether it is paid (`unconfirmed`) ends with it: no receipt is ever signed for it.
 #[derive(Debug, Args)]
 pub struct Seen {
-    /// The order: its number, or the first 5 letters or more
-    order: Beginning,
+    /// The order: its number, or the first 5 letters or more. The groups of the screen need no quotes
+    #[arg(required = true)]
+    order: Vec<Beginning>,
     /// Who has seen it
     #[arg(long, value_name = "NAME", value_parser = text)]
     by: String,

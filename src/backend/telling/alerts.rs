@@ -19,7 +19,7 @@ use crate::sale::view::Place;
 use crate::settings::SETTINGS;
 use crate::telling::wording;
 use qris_core::order::merchant::{Attention, Order};
-use qris_core::order::time::{Span, Wall};
+use qris_core::order::time::{Span, Wall, Zone};
 use qris_core::text::named;
 use qris_host::config::settings::{Whole, number};
 use qris_host::events::Event as Journal;
@@ -189,7 +189,7 @@ fn object(alert: &Alert, name: Option<&str>, day: Option<&DayTold>, place: &Plac
         Subject::Order(stored, kind) => {
             let order = &stored.order;
             customer = may_be_owed(*kind).then(|| customers(order, place));
-            (in_words(*kind, order), wording::to_do(*kind), wording::summary(order, zone))
+            (in_words(*kind, order, zone), wording::to_do(*kind), wording::summary(order, zone))
         }
         Subject::Damaged(id, _) => {
             let told = "an order that a person must look at cannot be read: its row in the database is damaged".into();
@@ -280,7 +280,7 @@ const fn may_be_owed(kind: Attention) -> bool {
 }
 
 /// One sentence for a message on a phone.
-fn in_words(kind: Attention, order: &Order) -> String {
+fn in_words(kind: Attention, order: &Order, zone: Zone) -> String {
     let what = match kind {
         Attention::RefundDue => "was paid and not delivered: the customer is owed the money",
         Attention::NoProof => "was paid, and reported as not delivered without the relay's proof: a person must decide the refund",
@@ -300,5 +300,7 @@ fn in_words(kind: Attention, order: &Order) -> String {
         Attention::LateFact => "gave its customer goods and money, the money twice, or a refund that the bank refused",
     };
     let (goods, amount, place) = (wording::goods(order), order.sale.purchase.amount, wording::place(order));
-    format!("{goods} for {amount} at {place} {what}")
+    let reason = order.delivery().and_then(|told| told.reason).map(|reason| format!("; reason: {reason}"));
+    let last_day = wording::last_day(order, zone).map(|day| format!("; last day for a refund at the gateway: {day}"));
+    format!("{goods} for {amount} at {place} {what}{}{}", reason.unwrap_or_default(), last_day.unwrap_or_default())
 }

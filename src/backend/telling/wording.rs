@@ -283,13 +283,21 @@ pub fn refund_until(order: &Order) -> Option<RefundUntil> {
     Some(if order.repaying.ending == Some(RefundEnding::Over) { RefundUntil::Over } else { RefundUntil::At(until) })
 }
 
-/// The last day of it. Empty: there is none.
+/// The last day of it, or that it is over. Empty: there is none.
 #[must_use]
 pub fn refund_by(order: &Order, zone: Zone) -> String {
     match refund_until(order) {
         Some(RefundUntil::Over) => texts().by_hand.into(),
-        Some(RefundUntil::At(until)) => (until - Span::millis(1)).to_local(zone)[..10].into(),
-        None => String::new(),
+        Some(RefundUntil::At(_)) | None => last_day(order, zone).unwrap_or_default(),
+    }
+}
+
+/// The last day on which the gateway still gives the money back.
+#[must_use]
+pub fn last_day(order: &Order, zone: Zone) -> Option<String> {
+    match refund_until(order)? {
+        RefundUntil::At(until) => Some((until - Span::millis(1)).to_local(zone)[..10].into()),
+        RefundUntil::Over => None,
     }
 }
 
