@@ -364,26 +364,31 @@ fn a_person_whose_locale_is_indonesian_is_asked_in_indonesian() {
     assert!(stderr(&script).contains("as it is  the Server Key") && !stderr(&script).contains("tetap"), "{}", stderr(&script));
 }
 
-/// Before the package is there it can be seen what would be written, to whom it would belong, and that a contact is none.
+/// Before the package and Mosquitto are there it can be seen what would be written, to whom it would belong, and that a contact is none.
 #[test]
-fn a_dry_run_needs_no_user_of_the_package() {
+fn a_dry_run_needs_neither_the_package_nor_mosquitto() {
     let server = Server::new();
     for file in ["etc/passwd", "etc/group"] {
         let text = std::fs::read_to_string(server.file(file)).expect("there");
-        let others: String = text.lines().filter(|line| !line.starts_with("qris-backend:")).map(|line| format!("{line}\n")).collect();
+        let others: String = text.lines().filter(|line| line.starts_with("root:")).map(|line| format!("{line}\n")).collect();
         std::fs::write(server.file(file), others).expect("written");
     }
+    ["usr", "etc/mosquitto"].into_iter().for_each(|gone| std::fs::remove_dir_all(server.file(gone)).expect("there"));
     let empty = server.tree();
     let init = |more: &[&str]| {
         let mut init = server.init();
         init.args(["--yes", "--midtrans", &server.midtrans.url, "--contact", "08-what?<>", "--server-key-file"]);
         output(init.arg(server.key()).args(more))
     };
-    let dry = init(&["--dry-run"]);
+    let dry = init(&["--dry-run", "--broker", "broker.example"]);
     assert_eq!(dry.status.code(), Some(0), "{}", output_text(&dry));
-    for words in
-        ["there is no user qris-backend", "root:qris-backend 0640  /etc/qris-backend/backend.toml", "has no telephone number in it"]
-    {
+    for words in [
+        "there is no user qris-backend",
+        "root:qris-backend 0640  /etc/qris-backend/backend.toml",
+        "has no telephone number in it",
+        "root:mosquitto 0640  /etc/mosquitto/qrisd.acl",
+        "Mosquitto is not installed, and nothing was changed",
+    ] {
         assert!(stderr(&dry).contains(words), "{words}:\n{}", stderr(&dry));
     }
     let real = init(&[]);

@@ -128,6 +128,9 @@ impl Init {
         }
         let starts = site.runs() && !self.no_start;
         if self.dry_run {
+            if composed.makes_broker && !broker::is_installed(&site) {
+                remark(texts().no_mosquitto);
+            }
             tell_steps(&steps(&composed, composed.changes(&site)), &answers, starts);
             return Ok(());
         }
@@ -195,7 +198,7 @@ impl Init {
         mut dialogue: Option<&mut Dialogue<'_>>,
     ) -> Result<Composed, Failure> {
         loop {
-            let composed = compose::compose(site, staging, present, answers)?;
+            let composed = compose::compose(site, staging, present, answers, self.dry_run)?;
             let config = Config::from_source(&composed.source)?;
             // One that was set up before has its address itself.
             if site.runs()

@@ -30,6 +30,8 @@ const CA: &str = "/etc/mosquitto/certs/ca.pem";
 const CERTIFICATE: &str = "/etc/mosquitto/certs/broker.pem";
 const KEY: &str = "/etc/mosquitto/certs/broker.key";
 const ACCOUNTS: &str = "/var/lib/mosquitto/qrisd-accounts.json";
+/// The dynamic security plugin.
+const PLUGIN: &str = "mosquitto_dynamic_security.so";
 const UNIT: &str = "/etc/systemd/system/mosquitto.service.d/qrisd.conf";
 /// The most memory, as much as the shipped configuration allows. The broker comes back without what filled it.
 const UNITS_MEMORY: &str = "[Service]\nMemoryMax=1G\n";
@@ -64,22 +66,40 @@ pub(super) fn is_installed(site: &Site) -> bool {
 fn library(site: &Site) -> Option<PathBuf> {
     let usr = Path::new("/usr/lib");
     let below = std::fs::read_dir(site.at(usr)).into_iter().flatten().flatten().map(|entry| usr.join(entry.file_name()));
-    let mut places: Vec<_> = below.chain([usr.into()]).map(|directory| directory.join("mosquitto_dynamic_security.so")).collect();
+    let mut places: Vec<_> = below.chain([usr.into()]).map(|directory| directory.join(PLUGIN)).collect();
     places.sort();
     places.into_iter().find(|path| site.at(path).is_file())
 }
 
-/// Adds the broker's files, and the sections of the backend's configuration. `name`: how machines reach this computer.
-pub(super) fn compose(site: &Site, draft: &mut Draft<'_>, backend: &mut Text, name: &str, device: Option<&str>) -> Result<(), Failure> {
-    let library = library(site).filter(|_| is_installed(site)).ok_or_else(|| Failure::usage(texts().no_mosquitto))?;
+/// Adds the broker's files, and the sections of the backend's configuration. `name`: how machines reach this computer. What is only shown
+/// can be had without Mosquitto.
+pub(super) fn compose(
+    site: &Site,
+    draft: &mut Draft<'_>,
+    backend: &mut Text,
+    name: &str,
+    device: Option<&str>,
+    is_only_shown: bool,
+) -> Result<(), Failure> {
+    let library = library(site).filter(|_| is_installed(site));
+    if library.is_none() && !is_only_shown {
+        return Err(Failure::usage(texts().no_mosquitto));
+    }
     // Whoever made these by hand has users that know their passwords.
     let ours = [OUR_CONF, OUR_ACL, PASSWORDS, CA, CERTIFICATE, KEY, ACCOUNTS, CA_KEY, UNIT];
     let there: Vec<_> = ours.into_iter().filter(|path| site.at(path).exists()).collect();
     if !there.is_empty() {
         return Err(Failure::usage(fill(texts().broker_there, &[&there.join(", ")])));
     }
-    let conf = conf(&library);
-    let stands = standing::read(site, Path::new(OUR_CONF), &conf.lines().filter_map(key).collect::<Vec<_>>())?;
+    // Before Mosquitto is there, nobody knows what stands beside our file.
+    let (conf, stands) = match library {
+        Some(library) => {
+            let conf = conf(&library);
+            let stands = standing::read(site, Path::new(OUR_CONF), &conf.lines().filter_map(key).collect::<Vec<_>>())?;
+            (conf, stands)
+        }
+        None => (conf(Path::new(PLUGIN)), Vec::new()),
+    };
     let Made { ca, ca_key, certificate, key } = certificates(name)?;
     let [own, fleet, administrator] = [(); 3].map(|()| drawn());
     let host = if name.parse::<IpAddr>().is_ok_and(|ip| ip.is_ipv6()) { format!("[{name}]") } else { name.to_owned() };

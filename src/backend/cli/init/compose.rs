@@ -41,8 +41,14 @@ impl Composed {
     }
 }
 
-/// Puts it all together.
-pub(super) fn compose(site: &Site, staging: &Staging, present: &Present, answers: &Answers) -> Result<Composed, Failure> {
+/// Puts it all together, to be written or only to be shown.
+pub(super) fn compose(
+    site: &Site,
+    staging: &Staging,
+    present: &Present,
+    answers: &Answers,
+    is_only_shown: bool,
+) -> Result<Composed, Failure> {
     let mut draft = Draft::new(site, staging);
     let mut kept = Vec::new();
     let mut remarks = Vec::new();
@@ -89,7 +95,7 @@ pub(super) fn compose(site: &Site, staging: &Staging, present: &Present, answers
         kept.push(fill(texts().kept_broker, &[&BACKEND_TOML]));
     } else if let Some(name) = answers.broker.as_ref().and_then(Said::value) {
         let device = answers.device.as_ref().and_then(Said::value);
-        broker::compose(site, &mut draft, &mut text, name, device.map(String::as_str))?;
+        broker::compose(site, &mut draft, &mut text, name, device.map(String::as_str), is_only_shown)?;
         remarks.push(fill(texts().fleet_password, &[&broker::FLEET_PASSWORD]));
         remarks.push(fill(texts().ca_key, &[&broker::CA_KEY]));
     }
