@@ -10,7 +10,9 @@ use serde_json::{Value, json};
 fn every_way_to_pay_has_a_button() {
     let midtrans = Midtrans::start();
     let temporary = tempfile::tempdir().expect("a directory");
-    charge(&midtrans, "o-gopay", &json!({ "payment_type": "gopay", "custom_field1": "vm-001", "custom_field3": "A1|5000|x" }));
+    let goods = json!([{ "id": "A1", "price": 5000, "quantity": 1, "name": "Teh botol 350 ml" }]);
+    let ours = json!({ "payment_type": "gopay", "item_details": goods, "custom_field1": "vm-001", "custom_field3": "A1|5000|x" });
+    charge(&midtrans, "o-gopay", &ours);
     charge(&midtrans, "o-qris", &json!({ "payment_type": "qris" }));
     charge(&midtrans, "o-wrong", &json!({ "payment_type": "qris" }));
     let counter = charge(&midtrans, "o-counter", &json!({ "payment_type": "cstore", "cstore": { "store": "alfamart" } }));
@@ -18,8 +20,10 @@ fn every_way_to_pay_has_a_button() {
     let browser = Browser::start(temporary.path());
     browser.open(&format!("{}/sim", midtrans.url));
     browser.wait("what can be paid", "return document.querySelectorAll('main section').length === 4");
-    let sold = "return document.querySelector('[data-order=o-gopay]').textContent.includes(' – A1, vm-001')";
+    let sold = "return document.querySelector('[data-order=o-gopay]').textContent.includes(' – Teh botol 350 ml, vm-001')";
     assert_eq!(browser.run(sold), true, "what is sold, and where");
+    let codes = "return [...document.images].length === 3 && [...document.images].every(code => code.naturalWidth > 200)";
+    browser.wait("the QR of each that has one", codes);
     for (order_id, label, status) in [
         ("o-gopay", "Pay with GoPay", "settlement"),
         ("o-qris", "Pay with another QRIS app", "settlement"),

@@ -108,6 +108,8 @@ pub struct Book {
     pub settled_at_ms: Option<i64>,
     /// How many attempts in the app failed.
     pub failed_attempts: u32,
+    /// The names of what is sold.
+    pub goods: Vec<String>,
     /// `custom_field1..3`
     pub custom_fields: [Option<String>; 3],
     /// The text of its QR; empty if there is none.
@@ -139,6 +141,7 @@ impl Book {
             expires_at_ms: transaction.charge.expires_at.0,
             settled_at_ms: transaction.settled_at.map(|at| at.0),
             failed_attempts: transaction.failed_attempts,
+            goods: transaction.charge.goods.clone(),
             custom_fields: transaction.charge.custom_fields.clone(),
             qr_payload: transaction.payload.clone(),
             fraud_status: transaction.fraud.as_str(),

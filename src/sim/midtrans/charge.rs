@@ -12,6 +12,8 @@ pub(super) struct Charge {
     pub order_id: String,
     pub amount: u64,
     pub expires_at: Wall,
+    /// The names of what is sold.
+    pub goods: Vec<String>,
     pub custom_fields: [Option<String>; 3],
     pub metadata: Option<Value>,
     /// The address to which GoPay sends its customer at the end.
@@ -64,7 +66,7 @@ pub(super) fn read(body: &[u8], options: &Options, now: Wall) -> Result<Charge, 
     let details = section("transaction_details");
     let order_id = order_id(details, &mut wrong);
     let amount = amount(details, channel, &mut wrong);
-    items(body.get("item_details"), amount, channel, &mut wrong);
+    let goods = items(body.get("item_details"), amount, channel, &mut wrong);
     customer(section("customer_details"), &mut wrong);
     let custom_fields = ["custom_field1", "custom_field2", "custom_field3"].map(|name| custom_field(&body, name, &mut wrong));
     let expires_at = expires_at(body.get("custom_expiry"), channel, options, now, &mut wrong);
@@ -74,7 +76,7 @@ pub(super) fn read(body: &[u8], options: &Options, now: Wall) -> Result<Charge, 
     let wants_callback = gopay.get("enable_callback").and_then(Value::as_bool).unwrap_or(false);
     let callback_url = text(gopay, "callback_url").filter(|_| channel == Channel::Gopay && wants_callback);
     let receipt = receipt(channel, section("cstore"), &mut wrong);
-    let charge = Charge { channel, order_id, amount, expires_at, custom_fields, metadata, callback_url, receipt };
+    let charge = Charge { channel, order_id, amount, expires_at, goods, custom_fields, metadata, callback_url, receipt };
     if wrong.is_empty() { Ok(charge) } else { Err(RefusedCharge::Invalid(wrong)) }
 }
 
@@ -158,13 +160,14 @@ pub(super) fn whole(value: &Value) -> Option<i64> {
     }
 }
 
-fn items(items: Option<&Value>, amount: u64, channel: Channel, wrong: &mut Vec<String>) {
-    let Some(items) = items.filter(|items| !items.is_null()) else { return };
+/// The names of what is sold.
+fn items(items: Option<&Value>, amount: u64, channel: Channel, wrong: &mut Vec<String>) -> Vec<String> {
+    let Some(items) = items.filter(|items| !items.is_null()) else { return Vec::new() };
     let Some(items) = items.as_array() else {
         wrong.push("item_details must be a list".into());
-        return;
+        return Vec::new();
     };
-    let mut sum = Some(0_i64);
+    let (mut sum, mut goods) = (Some(0_i64), Vec::new());
     for item in items {
         let price = item.get("price").and_then(whole);
         let quantity = item.get("quantity").and_then(whole).filter(|quantity| *quantity >= 1);
@@ -178,12 +181,13 @@ fn items(items: Option<&Value>, amount: u64, channel: Channel, wrong: &mut Vec<S
             // Nobody knows whether Core API refuses or cuts. A client must survive a refusal, so this
             // refuses.
             Some(length) if length > NAME_CHARS_MAX => wrong.push("item_details.name length must be less than or equal to 50".into()),
-            Some(_) => {}
+            Some(_) => goods.extend(name.map(ToOwned::to_owned)),
         }
     }
     if sum.is_none_or(|sum| u64::try_from(sum) != Ok(amount)) {
         wrong.push("transaction_details.gross_amount is not equal to the sum of item_details".into());
     }
+    goods
 }
 
 fn custom_field(body: &Map<String, Value>, name: &str, wrong: &mut Vec<String>) -> Option<String> {
@@ -274,6 +278,7 @@ mod tests {
         let charge = result(&good()).expect("good");
         assert_eq!((charge.amount, charge.expires_at), (5_000, NOW + Span::secs(900)));
         assert_eq!(charge.custom_fields, [Some("vm-001".to_owned()), None, None]);
+        assert_eq!(charge.goods, ["Teh", "Promo"]);
         let mut quoted = good();
         quoted["transaction_details"]["gross_amount"] = json!("5000");
         quoted["transaction_details"]["order_id"] = json!(1_578_557_780);

@@ -2,8 +2,9 @@
 
 use super::Shared;
 use crate::midtrans::{Book, Via};
+use crate::qris::{PictureStyle, png};
 use axum::Router;
-use axum::extract::{Query, State};
+use axum::extract::{Path, Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
@@ -16,12 +17,22 @@ const WRONG_PIN: &str = "000000";
 pub(super) fn routes() -> Router<Arc<Shared>> {
     Router::new()
         .route("/sim", get(page))
+        .route("/sim/qr/{name}", get(picture))
         .route("/gopay/partner/app/payment-pin", get(deeplink).post(deeplink_pressed))
         .route("/gopay/ui/checkout", get(deeplink))
 }
 
 async fn page() -> Html<&'static str> {
     Html(include_str!("../midtrans.html"))
+}
+
+/// The QR of a transaction for the page. It is no call of a merchant: no planned fault strikes it, and no log has it.
+async fn picture(State(sim): State<Arc<Shared>>, Path(name): Path<String>) -> Response {
+    let book = sim.with(|midtrans, _| midtrans.transaction(&name)).filter(|book| !book.qr_payload.is_empty());
+    match book.and_then(|book| png(&book.qr_payload, PictureStyle::Plain)) {
+        Some(picture) => ([(header::CONTENT_TYPE, "image/png")], picture).into_response(),
+        None => StatusCode::NOT_FOUND.into_response(),
+    }
 }
 
 /// The values in the link, and the button that was pressed.
