@@ -88,7 +88,7 @@ fn a_restart_waits_for_the_customer_and_happens_once() {
     desk.shop.pay(Via::Gopay);
     desk.shop.wait_state(&request, EventState::Dispensed);
     let (status, text) = restart.finish();
-    assert!(status.success() && text.contains(&format!("{DEVICE}: done; version {}", env!("CARGO_PKG_VERSION"))), "{text}");
+    assert!(status.success() && text.contains(&format!("Lobby ({DEVICE}): done; version {}", env!("CARGO_PKG_VERSION"))), "{text}");
     qrisd.wait_line_from(lines, "is ready");
     qrisd.wait_line_from(lines, ": done");
     desk.shop.wait_online();
@@ -301,10 +301,14 @@ fn an_operator_reads_a_machine_from_afar() {
     assert!(desk.does(&["vitals"])["memory_kib"].as_u64().is_some_and(|kib| kib > 0));
     assert_eq!(desk.does(&["config-get"])["reported"]["version"], 0);
     desk.shop.qrisd.as_ref().expect("it runs").wait_line("question config-get");
+    // A person reads times of this computer.
+    let told = desk.command(&["status"]).env("TZ", "WIB-7").output().expect("it runs");
+    let told = String::from_utf8(told.stdout).expect("text");
+    assert!(told.contains("; at 2") && told.contains(" WIB") && !told.contains("Z\"") && !told.contains("Z;"), "{told}");
     // For people there are no bytes to count.
     let told = desk.command(&["vitals"]).output().expect("it runs");
     let told = String::from_utf8(told.stdout).expect("text");
-    assert!(told.starts_with("vm-001: done; ") && told.contains(" of memory free, ") && told.contains("up for "), "{told}");
+    assert!(told.starts_with("Lobby (vm-001): done; ") && told.contains(" of memory free, ") && told.contains("up for "), "{told}");
     assert!(!told.contains("_kib") && !told.contains("_bytes") && !told.contains("null"), "{told}");
     let orders = desk.does(&["orders"]);
     assert_eq!((&orders["orders"][0]["state"], &orders["orders"][0]["amount"]), (&"dispensed".into(), &5000.into()));
@@ -343,7 +347,7 @@ fn an_operator_reads_a_machine_from_afar() {
     assert!(diag["relay_configuration"].as_str().is_some_and(|text| text.contains("[[line]]")), "{diag}");
     assert!(!diag.to_string().contains(&desk.shop.token), "no secret leaves the machine");
     for what in [&["restart"][..], &["reboot"], &["cancel", "r-1"], &["clear", "A1"]] {
-        desk.does_not(what, "rejected (level)");
+        desk.does_not(what, "rejected (level): the key Sari (");
     }
     // While an order waits for its money, and the relay service hangs.
     desk.shop.offer("A1");
@@ -433,7 +437,7 @@ fn lines_of_the_journal_are_read_literally_and_not_as_a_command() {
     }
     let history = ["fleet", "config", "history", "--device", DEVICE, "--operator-key", &desk.file("desk.jwk")];
     let told = succeed(desk.shop.qrisctl_command("fleet").args(history));
-    assert!(told.contains("vm-001: --grep=settings version"), "{told}");
+    assert!(told.contains("Lobby (vm-001): --grep=settings version"), "{told}");
     // Followed, each line is told once, and the machine's lines about the questions are not.
     let line = |text: &str| format!("2026-12-01T06:00:00+0700 {text}\n");
     std::fs::write(&lines, line("one") + &line("two")).expect("written");
@@ -451,7 +455,7 @@ fn lines_of_the_journal_are_read_literally_and_not_as_a_command() {
     follows.wait_line("some are missing here");
     follows.wait_line("four");
     let text = follows.text();
-    let told = text.lines().filter_map(|line| line.strip_prefix("vm-001: 2026-12-01T06:00:00+0700 "));
+    let told = text.lines().filter_map(|line| line.strip_prefix("Lobby (vm-001): 2026-12-01T06:00:00+0700 "));
     assert_eq!(told.collect::<Vec<_>>(), ["one", "two", "three", "four"], "{text}");
 }
 

@@ -102,25 +102,33 @@ fn what_is_wrong_is_found_at_the_desk_and_reaches_no_machine() {
     // What is wrong at one machine reaches none of the others.
     fleet.write(&items(&[("A1", 3000)]));
     let told =
-        fleet.sends_nothing(set, 1, &["vm-003: wrong: line 4, item[0].price: ", "at least Rp4.000", "1 of 3 machines would not take it"]);
-    assert!(told.contains("vm-001: item[A1].price: 5000 -> 3000"), "{told}");
+        fleet.sends_nothing(set, 1, &["(vm-003): wrong: line 4, item[0].price: ", "at least Rp4.000", "1 of 3 machines would not take it"]);
+    assert!(told.contains("(vm-001): item[A1].price: 5000 -> 3000"), "{told}");
     fleet.write(&items(&[("A1", 5500)]));
-    fleet.sends_nothing(set, 1, &["vm-003: wrong", "only multiples of Rp1.000"]);
+    fleet.sends_nothing(set, 1, &["(vm-003): wrong", "only multiples of Rp1.000"]);
     fleet.write(&items(&[("A2", 6000)]));
-    fleet.sends_nothing(set, 1, &["vm-003: wrong: line 2, item[0].id: no line of this machine hands out A2"]);
+    fleet.sends_nothing(set, 1, &["(vm-003): wrong: line 2, item[0].id: no line of this machine hands out A2"]);
     // What stands in its own file counts, too.
     fleet.write("[orders]\nlate_settlement_grace_s = 600\n");
-    fleet.sends_nothing(set, 1, &["vm-001: orders.late_settlement_grace_s: 120 -> 600", "vm-003: wrong: line 1, orders.deliver_within_s"]);
-    fleet.sends_nothing("fleet price A1 1000 --device vm-001", 1, &["vm-001: wrong: ", "at least Rp2.000"]);
+    fleet.sends_nothing(
+        set,
+        1,
+        &["(vm-001): orders.late_settlement_grace_s: 120 -> 600", "(vm-003): wrong: line 1, orders.deliver_within_s"],
+    );
+    fleet.sends_nothing("fleet price A1 1000 --device vm-001", 1, &["(vm-001): wrong: ", "at least Rp2.000"]);
     fleet.sends_nothing("fleet price A1 6.000 --all", 2, &["write 6000"]);
-    fleet.sends_nothing("fleet price A11 6000 --all", 1, &["vm-001: A11 is not sold there", "no machine sells it"]);
+    fleet.sends_nothing("fleet price A11 6000 --all", 1, &["(vm-001): A11 is not sold there", "no machine sells it"]);
     fleet.no_machine_has_a_fault_of_settings(&[1, 2, 3]);
     // A key that they do not believe: they say so, and have no fault.
     fleet.new_key("stranger.jwk");
     fleet.write(&items(&[("A1", 6000)]));
     std::fs::rename(fleet.path().join("desk.jwk"), fleet.path().join("sari.jwk")).expect("renamed");
     std::fs::rename(fleet.path().join("stranger.jwk"), fleet.path().join("desk.jwk")).expect("renamed");
-    fleet.sends_nothing("fleet config set {}/prices.toml --device vm-001", 1, &["not compared", "vm-001: rejected (unknown_key)", "--yes"]);
+    fleet.sends_nothing(
+        "fleet config set {}/prices.toml --device vm-001",
+        1,
+        &["not compared", "(vm-001): rejected (unknown_key)", "--yes"],
+    );
     let refused = words(&fleet.run("fleet config set {}/prices.toml --device vm-001 --yes"));
     assert!(refused.contains("refused (unknown_key)") && refused.contains("1 of 1 machines did not take the settings"), "{refused}");
     std::fs::rename(fleet.path().join("sari.jwk"), fleet.path().join("desk.jwk")).expect("renamed");
@@ -133,12 +141,12 @@ fn what_is_no_longer_sold_is_shown_and_asked_for() {
     fleet.write(&example());
     let all = "fleet config set {}/prices.toml --all";
     let gone = [
-        "vm-001: item[A1].price: 5000 -> 6000",
-        "vm-001: screen.contact: \"0812-3456-7890\" -> \"0812-3456-7890 (WhatsApp)\"",
-        "vm-001: no longer sold: A2 ",
-        "vm-002: no longer sold: B1 ",
-        "vm-003: item[A1].price: nothing -> 6000",
-        "vm-003: no longer sold: C1 ",
+        "(vm-001): item[A1].price: 5000 -> 6000",
+        "(vm-001): screen.contact: \"0812-3456-7890\" -> \"0812-3456-7890 (WhatsApp)\"",
+        "(vm-001): no longer sold: A2 ",
+        "(vm-002): no longer sold: B1 ",
+        "(vm-003): item[A1].price: nothing -> 6000",
+        "(vm-003): no longer sold: C1 ",
     ];
     let told = fleet.sends_nothing(all, 1, &gone);
     assert!(told.contains("On 3 of 3 machines something goes") && told.contains("--yes sends it"), "{told}");
@@ -154,24 +162,24 @@ fn what_is_no_longer_sold_is_shown_and_asked_for() {
     assert!(terminal.end().success(), "{}", terminal.shown());
     (1..=3).for_each(|number| fleet.wait_version(number, 1));
     // Now all have the same, and what comes again is compared with that.
-    fleet.sends("fleet config diff {}/prices.toml --all", &["vm-001: the same", "vm-002: the same", "vm-003: the same"]);
+    fleet.sends("fleet config diff {}/prices.toml --all", &["(vm-001): the same", "(vm-002): the same", "(vm-003): the same"]);
     // Another price takes nothing away, so nobody is asked.
     fleet.write(&example().replace("6000", "7000"));
-    fleet.sends(all, &["vm-002: item[A1].price: 6000 -> 7000", "Lobby (vm-002): version 2 is in force"]);
+    fleet.sends(all, &["(vm-002): item[A1].price: 6000 -> 7000", "Lobby (vm-002): version 2 is in force"]);
     // An empty text puts their own files in force again.
     fleet.write("");
-    fleet.sends_nothing(all, 1, &["vm-001: item[A2].price: nothing -> 7000", "vm-003: no longer sold: A1 ", "On 1 of 3 machines"]);
+    fleet.sends_nothing(all, 1, &["(vm-001): item[A2].price: nothing -> 7000", "(vm-003): no longer sold: A1 ", "On 1 of 3 machines"]);
     fleet.sends(&format!("{all} --yes"), &["Lobby (vm-001): the machine's own file is in force (version 3)"]);
     // What waits for a time is replaced only by who means it.
     fleet.write(&items(&[("A1", 6000), ("A2", 7000)]));
     let one = "fleet config set {}/prices.toml --device vm-001";
     fleet.sends(&format!("{one} --at 2099-06-01T00:00:00+07:00"), &["item[A1].price: 5000 -> 6000", "version 4 waits until 2099"]);
-    fleet.sends_nothing("fleet price A2 8000 --device vm-001", 1, &["vm-001: version 4 waits, and is replaced"]);
-    fleet.sends("fleet price A2 8000 --device vm-001 --yes", &["vm-001: item[A2].price: 7000 -> 8000", "version 5 is in force"]);
+    fleet.sends_nothing("fleet price A2 8000 --device vm-001", 1, &["(vm-001): version 4 waits, and is replaced"]);
+    fleet.sends("fleet price A2 8000 --device vm-001 --yes", &["(vm-001): item[A2].price: 7000 -> 8000", "version 5 is in force"]);
     assert!(fleet.text(1).contains("price = 5000"), "A1 has the price that was in force");
     // The relay service is away: what its lines take is not known, and who sends a price all the same is asked.
     fleet.cut_relay(2);
-    let away = ["vm-002: its relay service is away", "item[A1].price: 5000 -> 1000"];
+    let away = ["(vm-002): its relay service is away", "item[A1].price: 5000 -> 1000"];
     fleet.sends_nothing("fleet price A1 1000 --device vm-002", 1, &[away[0], away[1], "nobody knows whether the lines take these prices"]);
     fleet.sends("fleet price A1 1000 --device vm-002 --yes", &away);
 }
@@ -182,17 +190,17 @@ fn a_machine_that_is_off_is_not_compared_and_gets_a_text_only_by_yes() {
     fleet.stop(3);
     fleet.write(&format!("[orders]\nlate_settlement_grace_s = 600\n{}", items(&[("A1", 6000), ("A2", 7000), ("B1", 9000)])));
     let all = "fleet config set {}/prices.toml --all";
-    let told = fleet.sends_nothing(all, 1, &["vm-001: item[A1].price: 5000 -> 6000", "1 of 3 machines were not compared", "--yes"]);
+    let told = fleet.sends_nothing(all, 1, &["(vm-001): item[A1].price: 5000 -> 6000", "1 of 3 machines were not compared", "--yes"]);
     let list = told.split("not compared").nth(1).expect("a list of its own");
-    assert!(list.contains("vm-003: it is not connected to the broker"), "{told}");
-    fleet.sends_nothing("fleet config diff {}/prices.toml --all", 1, &["vm-003: it is not connected to the broker"]);
-    fleet.sends_nothing("fleet config get --text --device vm-003", 1, &["vm-003: it is not connected to the broker"]);
+    assert!(list.contains("(vm-003): it is not connected to the broker"), "{told}");
+    fleet.sends_nothing("fleet config diff {}/prices.toml --all", 1, &["(vm-003): it is not connected to the broker"]);
+    fleet.sends_nothing("fleet config get --text --device vm-003", 1, &["(vm-003): it is not connected to the broker"]);
     // One price is made of what a machine sells. Of one that is off nobody knows that.
     let told = words(&fleet.run("fleet price A1 6500 --all --yes"));
     assert!(told.contains("Lobby (vm-001): version 1 is in force") && told.contains("1 of 3 machines did not take the settings"), "{told}");
     let from = fleet.tap.count();
     let told = words(&fleet.run(&format!("{all} --yes")));
-    assert!(told.contains("vm-003 said nothing in 15 s") && told.contains("1 of 3 machines did not take the settings"), "{told}");
+    assert!(told.contains("Lobby (vm-003) said nothing in 15 s") && told.contains("1 of 3 machines did not take the settings"), "{told}");
     let to: Vec<_> = fleet.sent(from).into_iter().map(|message| message.topic).collect();
     assert_eq!(to, [1, 2, 3].map(|number| topic(number, "config/desired")));
     // It judges the text by itself when it is back, and its own file does not go with it. It goes on with what it has, and has no fault.
@@ -212,7 +220,7 @@ fn one_price_is_changed_and_nothing_else_whatever_else_is_sold() {
     let from = fleet.tap.count();
     fleet.sends(
         "fleet price A1 6000 --all",
-        &["vm-001: item[A1].price: 9000 -> 6000", "vm-002: item[A1].price: 5000 -> 6000", "vm-003: A1 is not sold there"],
+        &["(vm-001): item[A1].price: 9000 -> 6000", "(vm-002): item[A1].price: 5000 -> 6000", "(vm-003): A1 is not sold there"],
     );
     assert_eq!(fleet.sent(from).len(), 2, "a machine that does not sell it is left alone");
     [(1, 2), (2, 1), (3, 0)].into_iter().for_each(|(number, version)| fleet.wait_version(number, version));
@@ -222,14 +230,14 @@ fn one_price_is_changed_and_nothing_else_whatever_else_is_sold() {
         [before[0].replace("price = 9000", "price = 6000"), before[1].replace("price = 5000", "price = 6000"), before[2].clone()]
     );
     assert!(after[0].starts_with("# dear at the station"), "{}", after[0]);
-    fleet.sends_nothing("fleet price A1 6000 --all", 0, &["vm-001: A1 costs Rp6.000 already"]);
+    fleet.sends_nothing("fleet price A1 6000 --all", 0, &["(vm-001): A1 costs Rp6.000 already"]);
     // A text to start from changes nothing, and is sent as any other.
     fleet.write(&after[1]);
-    fleet.sends("fleet config diff {}/prices.toml --device vm-002", &["vm-002: the same"]);
+    fleet.sends("fleet config diff {}/prices.toml --device vm-002", &["(vm-002): the same"]);
     fleet.sends_nothing(
         "fleet config diff {}/prices.toml --device vm-001",
         1,
-        &["vm-001: no longer sold: A3 ", "item[B1].price: nothing -> 9000"],
+        &["(vm-001): no longer sold: A3 ", "item[B1].price: nothing -> 9000"],
     );
     // An editor with options, as people have them.
     let edit = |machines: &str, change: &str| {
@@ -244,11 +252,11 @@ fn one_price_is_changed_and_nothing_else_whatever_else_is_sold() {
             .count()
     };
     let told = words(&edit("--device vm-002", "s/9000/9500/"));
-    assert!(told.contains("vm-002: item[B1].price: 9000 -> 9500") && told.contains("version 2 is in force") && left() == 0, "{told}");
+    assert!(told.contains("(vm-002): item[B1].price: 9000 -> 9500") && told.contains("version 2 is in force") && left() == 0, "{told}");
     let unchanged = edit("--device vm-002", "s/nothing/else/");
     assert!(unchanged.status.success() && words(&unchanged).contains("nothing was changed") && left() == 0, "{unchanged:?}");
     let different = words(&edit("--device vm-001 --device vm-002", "s/6000/6500/"));
-    assert!(different.contains("vm-001 and vm-002 have different settings") && left() == 0, "{different}");
+    assert!(different.contains("Stasiun (vm-001) and Lobby (vm-002) have different settings") && left() == 0, "{different}");
     let from = fleet.tap.count();
     let wrong = edit("--device vm-002", "s/9500/9.500/");
     assert!(
@@ -263,7 +271,7 @@ fn one_price_is_changed_and_nothing_else_whatever_else_is_sold() {
     std::fs::write(&script, format!("'{}' >/dev/null && sed -i s/9500/9700/ \"$1\"", other.join("' '"))).expect("written");
     let mut edit = fleet.command("fleet config edit --device vm-002");
     let late = words(&crate::rig::output(edit.env("EDITOR", format!("sh {}", script.display())).env("TMPDIR", fleet.path())));
-    assert!(late.contains("vm-002: wrong: somebody else changed its settings meanwhile"), "{late}");
+    assert!(late.contains("(vm-002): wrong: somebody else changed its settings meanwhile"), "{late}");
     let now = fleet.text(2);
     assert!(now.contains("price = 8500") && now.contains("price = 9500"), "{now}");
 }
@@ -287,7 +295,7 @@ fn a_text_that_was_made_of_a_strangers_answer_is_taken_by_no_machine() {
     let answer = serde_json::json!({ "state": "done", "ok": true, "result": result }).to_string();
     fleet.tap.publish_with(&asked.properties.response_topic.expect("an answer is wanted"), answer.as_bytes(), false, properties);
     let (_, words) = asking.finish();
-    assert!(words.contains("vm-001: item[A1].price: 5000 -> 6000"), "{words}");
+    assert!(words.contains("(vm-001): item[A1].price: 5000 -> 6000"), "{words}");
     assert_eq!(fleet.sent(from).len(), 1, "it is signed");
     fleet.resume(1);
     fleet.wait_last(&topic(1, "config/reported"), "a refusal", |told| told["refused"]["code"] == "conflict");

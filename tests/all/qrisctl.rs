@@ -197,7 +197,7 @@ fn the_ends_of_many_machines_are_counted_in_the_last_line() {
             .into_iter()
             .chain([("vm-105", json!(["vitals"])), ("vm-106", json!(["status"]))])
     {
-        let status = json!({ "state": "online", "commands": commands });
+        let status = json!({ "state": "online", "name": if device == "vm-101" { "Lobi" } else { "" }, "commands": commands });
         fleet.tap.publish_bytes(&format!("qrisd/v1/{device}/status"), status.to_string().as_bytes(), true);
     }
     let run = |more: &[&str], machines: &[&str]| {
@@ -233,7 +233,7 @@ fn the_ends_of_many_machines_are_counted_in_the_last_line() {
     let has_all = |end: &Value| ["device", "state", "result", "error"].iter().all(|field| end.get(field).is_some());
     assert!(objects[..6].iter().all(has_all), "each has the same fields: {text}");
     // One that did it has said so. Where nothing went wrong, nothing else is counted.
-    assert_eq!(run(&[], &["vm-101"]), (Some(0), "vm-101: done".into()));
+    assert_eq!(run(&[], &["vm-101"]), (Some(0), "Lobi (vm-101): done".into()));
     let status = json!({ "state": "offline" });
     fleet.tap.publish_bytes("qrisd/v1/vm-107/status", status.to_string().as_bytes(), true);
     let (code, text) = run(&[], &["vm-101", "vm-107"]);

@@ -62,9 +62,9 @@ fn a_price_that_is_changed_from_afar_waits_for_the_customer_and_stays() {
     assert_eq!(desk.shop.sell("A1", Via::Gopay).amount.map(Rupiah::get), Some(8000));
     let (file, key) = (desk.file("settings.toml"), desk.file("desk.jwk"));
     let compared = || desk.shop.qrisctl(&["fleet", "config", "diff", &file, "--device", DEVICE, "--operator-key", &key]);
-    assert_eq!((compared().status.code(), stdout(&compared())), (Some(0), format!("{DEVICE}: the same\n")));
+    assert_eq!((compared().status.code(), stdout(&compared())), (Some(0), format!("Lobi ({DEVICE}): the same\n")));
     std::fs::write(&file, priced(9000)).expect("written");
-    let told = format!("{DEVICE}: device.name: \"Lobi\" -> \"Lobby\"\n{DEVICE}: item[A1].price: 8000 -> 9000\n");
+    let told = format!("Lobi ({DEVICE}): device.name: \"Lobi\" -> \"Lobby\"\nLobi ({DEVICE}): item[A1].price: 8000 -> 9000\n");
     assert_eq!((compared().status.code(), stdout(&compared())), (Some(1), told));
     // A machine whose card was replaced gets what the broker has.
     desk.shop.wait_idle();

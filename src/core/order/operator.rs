@@ -41,6 +41,8 @@ impl fmt::Display for Text {
 pub struct Signed {
     /// The key that signed.
     pub kid: KeyId,
+    /// The same as people know it.
+    pub named: Box<str>,
     /// Its level.
     pub level: Level,
     /// The payload: JSON.
@@ -57,10 +59,12 @@ pub enum SignedError {
     #[error("keys.json of this machine has no operator's key {0}")]
     UnknownKey(KeyId),
     /// The key may do less.
-    #[error("the key {kid} has the level {has}, and this needs {needs}")]
+    #[error("the key {named} has the level {has}, and this needs {needs}")]
     Level {
         /// The key.
         kid: KeyId,
+        /// The same as people know it.
+        named: Box<str>,
         /// Its level.
         has: Level,
         /// The level that is needed.
@@ -77,7 +81,10 @@ impl Signed {
     /// # Errors
     /// [`SignedError::Level`].
     pub fn may(&self, needs: Level) -> Result<(), SignedError> {
-        if self.level < needs { Err(SignedError::Level { kid: self.kid.clone(), has: self.level, needs }) } else { Ok(()) }
+        if self.level >= needs {
+            return Ok(());
+        }
+        Err(SignedError::Level { kid: self.kid.clone(), named: self.named.clone(), has: self.level, needs })
     }
 }
 
@@ -94,7 +101,7 @@ pub fn verify(jws: &str, text: Text, keys: &KeySet) -> Result<Signed, SignedErro
     if !parts.is_signed_by(x).map_err(form)? {
         return Err(SignedError::Signature(text));
     }
-    Ok(Signed { kid, level, payload: parts.payload().map_err(form)? })
+    Ok(Signed { named: keys.named(&kid).into(), kid, level, payload: parts.payload().map_err(form)? })
 }
 
 /// Signs as an operator.

@@ -120,6 +120,14 @@ struct Text {
     made_of: Option<Box<str>>,
 }
 
+/// Settings for one machine, as they go out.
+struct Sent {
+    version: u64,
+    /// What people call it, with its id.
+    machine: String,
+    payload: Vec<u8>,
+}
+
 /// What is to be sent, as far as it was found out. It counts machines.
 #[derive(Default)]
 struct Plan {
@@ -159,15 +167,16 @@ pub(super) async fn compare(
 /// The one text of all machines that are meant.
 pub(super) async fn text_of_all(who: &Which, key: &Rc<SigningKey>, connection: Connection) -> Result<String, Failure> {
     let all = ask(who, key, connection).await?;
-    let mut first: Option<(&DeviceId, String)> = None;
-    for (device, (_, sold)) in &all {
-        let text = sold.as_ref().map_err(|why| Failure::failed(format!("{device}: {why}")))?.text();
+    let mut first: Option<(String, String)> = None;
+    for (device, (reported, sold)) in &all {
+        let machine = called(device, reported);
+        let text = sold.as_ref().map_err(|why| Failure::failed(format!("{machine}: {why}")))?.text();
         match &first {
             Some((other, has)) if *has != text => {
-                return Err(Failure::failed(format!("{other} and {device} have different settings: name machines that have the same")));
+                return Err(Failure::failed(format!("{other} and {machine} have different settings: name machines that have the same")));
             }
             Some(_) => {}
-            None => first = Some((device, text)),
+            None => first = Some((machine, text)),
         }
     }
     first.map(|(_, text)| text).ok_or_else(|| Failure::failed("no machine is meant"))
@@ -198,18 +207,18 @@ pub(super) async fn send(
         let (effective_at, settings) = (sending.at.clone().map(Into::into), text.as_str().into());
         let desired =
             Desired { aud: device.clone(), version, from, exp, effective_at, skip_unknown: sending.skip_unknown, made_of, settings };
-        signed.insert(device.clone(), (version, payload(&desired, key)?));
+        signed.insert(device.clone(), Sent { version, machine: called(device, &all[device].0), payload: payload(&desired, key)? });
     }
     plan.agreed(sending.yes, json)?;
     // A person may have thought for long.
     let mut broker = Broker::connect(connection, sending.who.filters(Topic::ConfigReported), Retained::Always).await?;
     broker.drain().await.map_err(Failure::failed)?;
-    for (device, (_, payload)) in &signed {
+    for (device, Sent { payload, .. }) in &signed {
         let message = Outbound { topic: Topic::ConfigDesired.of(device), payload: payload.clone(), retain: true, ..Outbound::default() };
         broker.publish(message).await.map_err(Failure::failed)?;
     }
     let meant = signed.len() + if wanted.blindly().is_some() { 0 } else { plan.blind };
-    let done = follow(&mut broker, signed.into_iter().map(|(device, (version, _))| (device, version)).collect(), key.kid(), json).await;
+    let done = follow(&mut broker, signed, key.kid(), json).await;
     broker.leave().await;
     match done? {
         done if done == meant => Ok(()),
@@ -235,13 +244,19 @@ fn newest(reported: &Reported) -> u64 {
     reported.waiting.as_ref().map_or(reported.version, |waiting| waiting.version)
 }
 
+/// What people call a machine, with its id.
+fn called(device: &DeviceId, reported: &Reported) -> String {
+    print::machine(reported.name.as_deref(), device)
+}
+
 /// Tells something of a machine: an object for scripts, lines for people.
-fn tell(device: &DeviceId, mut object: Value, lines: &[String], json: bool) -> Result<(), Failure> {
+fn tell(device: &DeviceId, reported: &Reported, mut object: Value, lines: &[String], json: bool) -> Result<(), Failure> {
     if json {
         object["device"] = json!(device);
         return print::line(&object.to_string());
     }
-    lines.iter().try_for_each(|line| print::line(&print::plain(&format!("{device}: {line}"))))
+    let machine = called(device, reported);
+    lines.iter().try_for_each(|line| print::line(&print::plain(&format!("{machine}: {line}"))))
 }
 
 impl Plan {
@@ -259,7 +274,7 @@ impl Plan {
                 print::line("not compared, so nobody here knows what they sell and what would go:")?;
             }
             plan.blind += 1;
-            tell(device, json!({ "not_compared": why }), std::slice::from_ref(why), json)?;
+            tell(device, reported, json!({ "not_compared": why }), std::slice::from_ref(why), json)?;
             if let Some(text) = wanted.blindly() {
                 plan.texts.insert(device.clone(), Text { from: newest(reported), text: text.into(), made_of: None });
             }
@@ -271,10 +286,10 @@ impl Plan {
         let compared = match wanted.at(sold) {
             Step::Send(text) => sold.with(&text, skip_unknown).map(|differences| (text, differences)),
             Step::Wrong(why) => Err(vec![WrongValue { path: "".into(), line: None, why: why.into() }]),
-            Step::Same(why) => return tell(device, json!({ "same": why }), &[why], json),
+            Step::Same(why) => return tell(device, &sold.reported, json!({ "same": why }), &[why], json),
             Step::Unsold(why) => {
                 self.unsold += 1;
-                return tell(device, json!({ "unsold": why }), &[why], json);
+                return tell(device, &sold.reported, json!({ "unsold": why }), &[why], json);
             }
         };
         match compared {
@@ -294,12 +309,12 @@ impl Plan {
                 }
                 let made_of = wanted.is_made_of_answers().then(|| sold.seen());
                 self.texts.insert(device.clone(), Text { from: newest(&sold.reported), text, made_of });
-                tell(device, json!({ "differences": values, "no_longer_sold": gone, "replaces": waiting }), &lines, json)
+                tell(device, &sold.reported, json!({ "differences": values, "no_longer_sold": gone, "replaces": waiting }), &lines, json)
             }
             Err(faults) => {
                 self.wrong += 1;
                 let lines: Vec<_> = faults.iter().map(|fault| format!("wrong: {}", placed(fault))).collect();
-                tell(device, json!({ "wrong": faults }), &lines, json)
+                tell(device, &sold.reported, json!({ "wrong": faults }), &lines, json)
             }
         }
     }
@@ -355,8 +370,38 @@ fn payload(desired: &Desired, key: &SigningKey) -> Result<Vec<u8>, Failure> {
     Ok(payload)
 }
 
+/// What a report says of settings that were sent.
+#[derive(Debug, PartialEq, Eq)]
+enum Judged {
+    /// They are in force, or wait.
+    Taken,
+    /// They are refused.
+    Refused,
+    /// Another text came first, with the same version and the key of somebody else: these are refused, or will be.
+    Overtaken(KeyId),
+    /// Something is refused that has no version: these, or a stranger's.
+    Doubtful,
+    /// Nothing.
+    Silent,
+}
+
+/// Judges a report of the machine to which settings of this version went, signed with the key `kid`.
+fn judge(reported: &Reported, version: u64, kid: &KeyId) -> Judged {
+    let waiting = reported.waiting.as_ref().filter(|waiting| waiting.version == version).map(|waiting| &waiting.kid);
+    let in_force = reported.version == version;
+    let by = if in_force { reported.kid.as_ref() } else { waiting };
+    match (by, reported.refused.as_ref().map(|refused| refused.version)) {
+        // Of two people at once, one is refused: a version of this number may be the other's.
+        (Some(by), _) if by != kid => Judged::Overtaken(by.clone()),
+        (_, Some(Some(refused))) if refused == version => Judged::Refused,
+        _ if in_force || waiting.is_some() => Judged::Taken,
+        (_, Some(None)) => Judged::Doubtful,
+        (_, Some(Some(_)) | None) => Judged::Silent,
+    }
+}
+
 /// Shows what becomes of the settings. Answers with how many machines took them.
-async fn follow(broker: &mut Broker, mut open: BTreeMap<DeviceId, u64>, kid: &KeyId, json: bool) -> Result<usize, Failure> {
+async fn follow(broker: &mut Broker, mut open: BTreeMap<DeviceId, Sent>, kid: &KeyId, json: bool) -> Result<usize, Failure> {
     let deadline = Instant::now() + ANSWER_WAIT;
     let (mut done, mut doubtful) = (0, BTreeMap::<DeviceId, (Instant, Reported)>::new());
     while !open.is_empty() {
@@ -381,32 +426,66 @@ async fn follow(broker: &mut Broker, mut open: BTreeMap<DeviceId, u64>, kid: &Ke
             News::Back => continue,
         };
         let Some((device, reported)) = read(&message) else { continue };
-        let Some(version) = open.get(&device) else { continue };
-        let waiting = reported.waiting.as_ref().filter(|waiting| waiting.version == *version).map(|waiting| &waiting.kid);
-        let by = if reported.version == *version { reported.kid.as_ref() } else { waiting };
-        let is_there = reported.version == *version || waiting.is_some();
-        let refused = reported.refused.as_ref().map(|refused| refused.version);
-        // Of two people at once, one is refused: a version of this number may be the other's.
-        let other = by.filter(|by| *by != kid);
-        let is_taken = is_there && other.is_none() && refused != Some(Some(*version));
-        if is_there || refused == Some(Some(*version)) {
-            if let Some(other) = other {
-                print::remark(&format!("{device} took another version {version} first, of the key {other}: yours is refused"));
+        let Some(Sent { version, machine, .. }) = open.get(&device) else { continue };
+        match judge(&reported, *version, kid) {
+            Judged::Taken => done += 1,
+            Judged::Refused => {}
+            Judged::Overtaken(by) => {
+                print::remark(&format!("{machine} took another version {version} first, of the key {by}: yours is refused"));
             }
-            print_report(&device, &reported, json)?;
-            done += usize::from(is_taken);
-            (_, _) = (open.remove(&device), doubtful.remove(&device));
-        } else if refused == Some(None) {
-            let until = doubtful.get(&device).map_or((Instant::now() + DOUBT).min(deadline), |(until, _)| *until);
-            doubtful.insert(device, (until, reported));
+            Judged::Doubtful => {
+                let until = doubtful.get(&device).map_or((Instant::now() + DOUBT).min(deadline), |(until, _)| *until);
+                doubtful.insert(device, (until, reported));
+                continue;
+            }
+            Judged::Silent => continue,
         }
+        print_report(&device, &reported, json)?;
+        (_, _) = (open.remove(&device), doubtful.remove(&device));
     }
-    for device in open.keys() {
+    for (device, Sent { machine, .. }) in &open {
         print::remark(&format!(
-            "{device} said nothing in {} s. The settings stay at the broker, and it judges them when it is back: see `qrisctl fleet config \
+            "{machine} said nothing in {} s. The settings stay at the broker, and it judges them when it is back: see `qrisctl fleet config \
              get --device {device}`",
             ANSWER_WAIT.as_secs()
         ));
     }
     Ok(done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use qris_core::wire::settings::{Objection, RefusedSettings, Waiting};
+
+    #[test]
+    fn a_report_says_what_became_of_settings_and_whose_they_are() {
+        let (mine, other) = (KeyId::new("mine").expect("an id"), KeyId::new("other").expect("an id"));
+        let report = |version: u64, by: Option<&KeyId>, waits: Option<(u64, &KeyId)>, refused: Option<Option<u64>>| Reported {
+            version,
+            kid: by.cloned(),
+            waiting: waits.map(|(version, kid)| Waiting { version, kid: kid.clone(), effective_at: None }),
+            refused: refused.map(|version| RefusedSettings { version, code: Objection::Conflict, message: "".into(), faults: Vec::new() }),
+            ..Reported::default()
+        };
+        // Version 3 went out, signed with `mine`.
+        for (what, report, wanted) in [
+            ("before it", report(2, Some(&mine), None, None), Judged::Silent),
+            ("before it, of somebody else", report(2, Some(&other), None, None), Judged::Silent),
+            ("an older one waits", report(1, None, Some((2, &other)), None), Judged::Silent),
+            ("an older one was refused", report(2, Some(&mine), None, Some(Some(2))), Judged::Silent),
+            ("in force", report(3, Some(&mine), None, None), Judged::Taken),
+            ("it waits", report(2, Some(&other), Some((3, &mine)), None), Judged::Taken),
+            ("in force, and another one was refused", report(3, Some(&mine), None, Some(Some(4))), Judged::Taken),
+            ("in force, and something of a stranger was refused", report(3, Some(&mine), None, Some(None)), Judged::Taken),
+            ("refused", report(2, Some(&mine), None, Some(Some(3))), Judged::Refused),
+            ("another one of the same number is in force", report(3, Some(&other), None, None), Judged::Overtaken(other.clone())),
+            ("another one waits", report(2, Some(&mine), Some((3, &other)), None), Judged::Overtaken(other.clone())),
+            ("another one came first, and it is told", report(3, Some(&other), None, Some(Some(3))), Judged::Overtaken(other.clone())),
+            ("two with one key: one of them was refused", report(3, Some(&mine), None, Some(Some(3))), Judged::Refused),
+            ("something without a number was refused", report(2, Some(&mine), None, Some(None)), Judged::Doubtful),
+        ] {
+            assert_eq!(judge(&report, 3, &mine), wanted, "{what}");
+        }
+    }
 }

@@ -129,3 +129,31 @@ fn line([machine, state, release, settings, faults]: &[String; 5], [a, b, c, d]:
         faults => before + faults,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use qris_core::order::ids::KeyId;
+    use qris_core::wire::settings::{Objection, RefusedSettings, Reported, Waiting};
+
+    #[test]
+    fn the_settings_of_a_machine_are_told_with_what_waits_and_what_was_refused() {
+        let device = DeviceId::new("vm-001").expect("an id");
+        let told = |settings: Option<Reported>| row(&device, &Words { settings, ..Words::default() })[3].clone();
+        let of = |version| Reported { version, ..Reported::default() };
+        let kid = KeyId::new("desk").expect("an id");
+        let waiting = Some(Waiting { version: 8, kid, effective_at: None });
+        let refused = Some(RefusedSettings { version: None, code: Objection::Conflict, message: "".into(), faults: Vec::new() });
+        for (settings, wanted) in [
+            (None, "?"),
+            (Some(of(0)), "own file"),
+            (Some(of(7)), "7"),
+            (Some(Reported { own_file: true, ..of(7) }), "own file (version 7)"),
+            (Some(Reported { waiting: waiting.clone(), ..of(7) }), "7, then 8"),
+            (Some(Reported { refused: refused.clone(), ..of(7) }), "7, one refused"),
+            (Some(Reported { waiting, refused, ..of(7) }), "7, then 8, one refused"),
+        ] {
+            assert_eq!(told(settings), wanted);
+        }
+    }
+}

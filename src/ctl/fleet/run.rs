@@ -116,7 +116,8 @@ pub(super) async fn sold(
     sold.extend(off.into_iter().map(|(device, _)| (device, Err(NOT_CONNECTED.into()))));
     let signed = Some((Query::ConfigGet {}.into(), Rc::clone(key)));
     let progress = Progress::of(there.len());
-    let mut round = Round { signed, json: false, wait: ANSWER_WAIT, open, ends, shows: Shows::Nothing, sold, progress };
+    let called = BTreeMap::new();
+    let mut round = Round { signed, json: false, wait: ANSWER_WAIT, called, open, ends, shows: Shows::Nothing, sold, progress };
     round.all(broker, there, AT_ONCE.into()).await?;
     Ok(round.sold)
 }
@@ -127,6 +128,8 @@ struct Round {
     signed: Option<(Command, Rc<SigningKey>)>,
     json: bool,
     wait: Duration,
+    /// What people call the machines, with their ids.
+    called: BTreeMap<DeviceId, String>,
     open: BTreeMap<DeviceId, Open>,
     ends: Ends,
     shows: Shows,
@@ -172,8 +175,8 @@ impl Round {
             (None, _) => None,
             (Some(command), file) => Some((command, Rc::new(keys::read_operators(file, connection)?))),
         };
-        let (open, ends, sold, progress) = Default::default();
-        Ok(Self { signed, json, wait, open, ends, shows: Shows::Ends, sold, progress })
+        let (called, open, ends, sold, progress) = Default::default();
+        Ok(Self { signed, json, wait, called, open, ends, shows: Shows::Ends, sold, progress })
     }
 
     fn name(&self) -> &'static str {
@@ -184,7 +187,9 @@ impl Round {
     async fn go(mut self, who: Which, connection: Connection, at_once: usize, otherwise: Option<&str>) -> Result<(), Failure> {
         let (mut broker, told) = LastWords::hear(connection, &who, vec![command::RESPONSES.into()]).await?;
         let told = told.with_named(&who);
-        let machines: VecDeque<_> = told.meant(&who)?.into_iter().map(|(device, words)| (device.clone(), words.status.clone())).collect();
+        let meant = told.meant(&who)?;
+        self.called = meant.iter().map(|(device, words)| ((*device).clone(), print::machine(words.name(), device))).collect();
+        let machines: VecDeque<_> = meant.into_iter().map(|(device, words)| (device.clone(), words.status.clone())).collect();
         let all = machines.len();
         loop {
             self.progress = Progress::of(all);
@@ -316,7 +321,7 @@ impl Round {
         }
         open.is_accepted |= answer.ok.is_none() && answer.piece.is_none();
         if let Some(waits) = &answer.message {
-            print::remark(&print::plain(&format!("{device}: {waits}")));
+            print::remark(&print::plain(&format!("{}: {waits}", called(&self.called, &device))));
         }
         match open.joined.take(answer) {
             Ok(None) => Ok(()),
@@ -379,7 +384,7 @@ impl Round {
         let told = if self.json {
             json!({ "device": device, "state": null, "result": null, "error": { "message": why } }).to_string()
         } else {
-            print::plain(&format!("{device}: {why}"))
+            print::plain(&format!("{}: {why}", called(&self.called, device)))
         };
         self.progress.past(&[told])
     }
@@ -387,6 +392,7 @@ impl Round {
     fn ended(&mut self, device: &DeviceId, end: &Response) -> Result<(), Failure> {
         let result = end.result.as_ref().filter(|_| end.error.is_none());
         let is_good = end.ok == Some(true);
+        let machine = called(&self.called, device);
         let lines = match (&mut self.shows, result) {
             (Shows::Nothing, result) => {
                 let sold = result.map_or_else(|| Err(ended_badly(end)), |result| Sold::read(device, result));
@@ -400,44 +406,49 @@ impl Round {
                 let known = before.and_then(|last| lines.iter().rposition(|line| line == last));
                 let news = &lines[known.map_or(0, |at| at + 1)..];
                 if before.is_some() && known.is_none() && !news.is_empty() {
-                    print::remark(&format!("{device}: more lines came than are read at once: some are missing here (--lines reads more)"));
+                    print::remark(&format!("{machine}: more lines came than are read at once: some are missing here (--lines reads more)"));
                 }
                 if let Some(newest) = news.last() {
                     last.insert(device.clone(), (*newest).to_owned());
                 }
                 match self.json {
                     true => news.iter().map(|line| json!({ "device": device, "line": line }).to_string()).collect(),
-                    false => news.iter().map(|line| print::plain(&format!("{device}: {line}"))).collect(),
+                    false => news.iter().map(|line| print::plain(&format!("{machine}: {line}"))).collect(),
                 }
             }
             (_, _) if self.json => {
                 vec![json!({ "device": device, "state": end.state, "result": end.result, "error": end.error }).to_string()]
             }
-            (_, _) => in_words(device, end),
+            (_, _) => in_words(machine, end),
         };
         self.ends.count(end, is_good);
         self.progress.past(&lines)
     }
 }
 
+/// What people call a machine, with its id.
+fn called<'a>(called: &'a BTreeMap<DeviceId, String>, device: &'a DeviceId) -> &'a str {
+    called.get(device).map_or(device.as_str(), String::as_str)
+}
+
 /// The end of a machine, in lines.
-fn in_words(device: &DeviceId, end: &Response) -> Vec<String> {
+fn in_words(machine: &str, end: &Response) -> Vec<String> {
     if end.error.is_some() {
-        return vec![print::plain(&format!("{device}: {}", ended_badly(end)))];
+        return vec![print::plain(&format!("{machine}: {}", ended_badly(end)))];
     }
     let result = end.result.as_ref().unwrap_or(&Value::Null);
     match result.get("lines").or(result.get("orders")).and_then(Value::as_array) {
-        Some(lines) if lines.is_empty() => vec![print::plain(&format!("{device}: {}; there are none", end.state))],
+        Some(lines) if lines.is_empty() => vec![print::plain(&format!("{machine}: {}; there are none", end.state))],
         Some(lines) => {
             let told = |line: &Value| match VendEvent::deserialize(line) {
-                Ok(event) => print::event(device.as_str(), &event),
-                Err(_) => print::plain(&format!("{device}: {}", line.as_str().map_or_else(|| line.to_string(), str::to_owned))),
+                Ok(event) => print::event(machine, &event),
+                Err(_) => print::plain(&format!("{machine}: {}", line.as_str().map_or_else(|| line.to_string(), str::to_owned))),
             };
             lines.iter().map(told).collect()
         }
         None if result.get("configuration").is_some() => vec![result.to_string()],
-        None if result.get("uptime_s").is_some() => vec![print::plain(&format!("{device}: {}; {}", end.state, show::computer(result)))],
-        None => vec![print::plain(&format!("{device}: {}{}", end.state, words(result)))],
+        None if result.get("uptime_s").is_some() => vec![print::plain(&format!("{machine}: {}; {}", end.state, show::computer(result)))],
+        None => vec![print::plain(&format!("{machine}: {}{}", end.state, words(result)))],
     }
 }
 
@@ -459,9 +470,19 @@ fn second(line: &str) -> Option<Box<str>> {
 
 /// A small result, in a line.
 fn words(result: &Value) -> String {
-    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let text = |value: Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     let pairs = result.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null());
-    pairs.map(|(name, value)| format!("; {name} {}", text(value))).collect()
+    pairs.map(|(name, value)| format!("; {name} {}", text(on_this_clock(value)))).collect()
+}
+
+/// The same, with each time in it as a person at this computer reads it.
+fn on_this_clock(value: &Value) -> Value {
+    match value {
+        Value::String(text) => print::time(text).into(),
+        Value::Array(values) => values.iter().map(on_this_clock).collect(),
+        Value::Object(values) => values.iter().map(|(name, value)| (name.clone(), on_this_clock(value))).collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),
+    }
 }
 
 #[cfg(test)]
@@ -470,15 +491,23 @@ mod tests {
 
     #[test]
     fn a_machine_that_has_nothing_to_tell_has_a_line_too() {
-        let device = DeviceId::new("vm-001").expect("an id");
         for result in [json!({ "lines": [] }), json!({ "orders": [] })] {
-            assert_eq!(in_words(&device, &Response::done(None, result)), ["vm-001: done; there are none"]);
+            assert_eq!(in_words("vm-001", &Response::done(None, result)), ["vm-001: done; there are none"]);
         }
-        assert_eq!(in_words(&device, &Response::done(None, json!({ "lines": ["a", "b"] }))), ["vm-001: a", "vm-001: b"]);
+        assert_eq!(in_words("vm-001", &Response::done(None, json!({ "lines": ["a", "b"] }))), ["vm-001: a", "vm-001: b"]);
         let event =
             json!({ "event_id": "e", "stream": "s", "seq": 1, "request_id": "r-1", "state": "dispensed", "at": "2026-12-01T06:00:00Z" });
         let told = format!("vm-001 {} r-1 dispensed", print::time("2026-12-01T06:00:00Z"));
-        assert_eq!(in_words(&device, &Response::done(None, json!({ "orders": [event] }))), [told]);
+        assert_eq!(in_words("vm-001", &Response::done(None, json!({ "orders": [event] }))), [told]);
+    }
+
+    #[test]
+    fn each_time_in_a_result_is_that_of_this_computer() {
+        let (at, since) = ("2026-12-01T06:00:00Z", "2026-12-01T05:00:00Z");
+        let status = json!({ "at": at, "faults": [{ "code": "relay", "since": since }], "name": null, "version": "0.1.0" });
+        let faults = json!([{ "code": "relay", "since": print::time(since) }]);
+        let told = format!("Lobi (vm-001): done; at {}; faults {faults}; version 0.1.0", print::time(at));
+        assert_eq!(in_words("Lobi (vm-001)", &Response::done(None, status)), [told]);
     }
 
     #[test]

@@ -54,6 +54,10 @@ fn lines(device: &DeviceId, words: &Words) -> Vec<String> {
         lines.push(format!("  fault {}: {}{since}", fault.code, fault.detail));
     }
     lines.extend(words.settings.as_ref().map(|settings| format!("  settings{}", reported::words(settings))));
+    let labels = words.settings.as_ref().map_or_else(String::new, |settings| settings.labels.join(", "));
+    if !labels.is_empty() {
+        lines.push(format!("  labels: {labels}"));
+    }
     let Some(Telemetry { number, at, sums, waiting, vitals, .. }) = &words.telemetry else { return lines };
     let when = at.as_deref().map_or_else(String::new, |at| format!(" at {}", print::time(at)));
     lines.push(format!("  report {number}{when}: dispensed {}, {}", sums.dispensed, sum(sums.dispensed_amount)));

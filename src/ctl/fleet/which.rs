@@ -70,4 +70,23 @@ mod tests {
         assert!(which(true).pick(BTreeMap::new()).is_err(), "nothing was changed, and a script is told so");
         assert!(which(false).pick(BTreeMap::new()).is_ok_and(|told| told.is_empty()), "an empty list");
     }
+
+    #[test]
+    fn a_label_picks_its_machines_and_a_wrong_one_names_those_that_there_are() {
+        let device = |id| DeviceId::new(id).expect("an id");
+        let told = [("vm-001", &["jakarta", "drinks"][..]), ("vm-002", &["jakarta"]), ("vm-003", &[])];
+        let told: BTreeMap<_, _> = told
+            .into_iter()
+            .map(|(id, labels)| {
+                (device(id), Reported { labels: labels.iter().map(|label| (*label).into()).collect(), ..Reported::default() })
+            })
+            .collect();
+        let pick = |label: &str| Which { device: Vec::new(), label: Some(label.into()), all: false }.pick(told.clone());
+        for (label, wanted) in [("jakarta", &["vm-001", "vm-002"][..]), ("drinks", &["vm-001"])] {
+            let picked = pick(label).expect("some have it");
+            assert_eq!(picked.keys().map(DeviceId::as_str).collect::<Vec<_>>(), wanted, "{label}");
+        }
+        let why = pick("jakart").expect_err("nobody has it").reason();
+        assert_eq!(why, "no machine has the label jakart; there are: drinks, jakarta");
+    }
 }
