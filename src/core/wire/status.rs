@@ -36,6 +36,8 @@ words! {
         Settings = "settings",
         /// Nobody has counted what lies in a slot, or there is more than it holds.
         Stock = "stock",
+        /// No line takes an item that is sold, at its price.
+        Prices = "prices",
     }
 }
 
@@ -58,6 +60,7 @@ impl FaultCode {
             | Self::Unconfirmed
             | Self::Settings
             | Self::Stock
+            | Self::Prices
             | Self::Other(_) => None,
         }
     }

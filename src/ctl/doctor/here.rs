@@ -222,6 +222,7 @@ fn machine(state: String, order: String, faults: Vec<String>, needs_screen: bool
                 "backend" => (Level::Bad, texts().backend_do),
                 "clock" => (Level::Bad, texts().clock_do),
                 "config" => (Level::Bad, texts().config_do),
+                "prices" => (Level::Bad, texts().prices_do),
                 _ => (Level::Bad, "journalctl -x -u qrisd"),
             };
             Finding { check: CHECK, level, said, to_do: Some(to_do.into()) }

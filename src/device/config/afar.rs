@@ -165,25 +165,33 @@ impl WrittenSettings {
     }
 }
 
-/// Each item has a line that takes its price. If a controller says the price, the line judges each request.
+/// Each item has a line that takes its price. What is counted has a line that hands out one for each payment.
 fn check_lines(items: &[Item], slots: &BTreeMap<ItemId, SlotSettings>, lines: &[RelayLine], checker: &mut Checker<'_>) {
-    if lines.is_empty() {
-        return;
+    for (at, key, why) in not_taken(items, lines) {
+        checker.fault(&(), &format!("item[{at}].{key}"), why);
     }
+    for (at, item) in items.iter().enumerate().filter(|(_, item)| slots.contains_key(&item.id)) {
+        if let Some(line) = line_of(item, lines).filter(|line| line.limits.step.is_some()) {
+            checker.fault(&(), &format!("item[{at}].capacity"), fill(texts().counted_here, &[&format_args!("{:?}", line.name)]));
+        }
+    }
+}
+
+/// What no line takes of these items: the place in the list, the key that is wrong, and why. Without lines nobody knows. If a controller
+/// says the price, the line judges each request.
+pub fn not_taken<'a>(items: &'a [Item], lines: &'a [RelayLine]) -> impl Iterator<Item = (usize, &'static str, String)> + 'a {
+    let judge = move |(at, item): (usize, &Item)| {
+        let Some(line) = line_of(item, lines) else { return Some((at, "id", fill(texts().no_line_here, &[&item.id]))) };
+        let price = item.price.filter(|price| line.limits.judge(*price).is_err())?;
+        Some((at, "price", fill(texts().line_refuses, &[&format_args!("{:?}", line.name), &price, &line.limits])))
+    };
+    items.iter().enumerate().filter(|_| !lines.is_empty()).filter_map(judge)
+}
+
+/// The line that hands an item out.
+fn line_of<'a>(item: &Item, lines: &'a [RelayLine]) -> Option<&'a RelayLine> {
     let of = |name: &str| lines.iter().find(|line| line.items.iter().any(|item| **item == *name));
-    for (i, item) in items.iter().enumerate() {
-        let Some(line) = of(item.id.as_str()).or_else(|| of("*")) else {
-            checker.fault(&(), &format!("item[{i}].id"), fill(texts().no_line_here, &[&item.id]));
-            continue;
-        };
-        if slots.contains_key(&item.id) && line.limits.step.is_some() {
-            checker.fault(&(), &format!("item[{i}].capacity"), fill(texts().counted_here, &[&format_args!("{:?}", line.name)]));
-        }
-        if let Some(price) = item.price.filter(|price| line.limits.judge(*price).is_err()) {
-            let why = fill(texts().line_refuses, &[&format_args!("{:?}", line.name), &price, &line.limits]);
-            checker.fault(&(), &format!("item[{i}].price"), why);
-        }
-    }
+    of(item.id.as_str()).or_else(|| of("*"))
 }
 
 fn check_labels(labels: &[String], checker: &mut Checker<'_>) -> Vec<Box<str>> {

@@ -4,6 +4,7 @@
 use super::faults::Faults;
 use super::outbox::Outbox;
 use super::slot::RETRY_MAX;
+use crate::config::afar::not_taken;
 use crate::words::{BackendAnswer, PREPARE_WAIT, Settings, text};
 use qris_core::order::ids::{ItemId, Ticket};
 use qris_core::order::machine::{Context, Posted};
@@ -206,6 +207,16 @@ impl Links {
         faults.set(FaultCode::Relay, self.relay_foreign(settings).or(own).or(refused).as_deref(), now);
         let blocked = self.relay.blocked().collect::<Vec<_>>().join(", ");
         faults.set(FaultCode::LineBlocked, Some(blocked.as_str()).filter(|blocked| !blocked.is_empty()), now);
+    }
+
+    /// An item that is shown, and that no line takes at its price: its lines may be other ones than when the price was taken.
+    pub(super) fn price_faults(&self, settings: &Settings, faults: &mut Faults, now: Now) {
+        let items = &settings.appearance.items;
+        let mut refused = not_taken(items, self.lines(settings));
+        let first = refused.next().map(|(at, _, why)| format!("{}: {why}", items[at].id));
+        let more = refused.count();
+        let told = first.map(|first| if more > 0 { format!("{first}; and {more} more") } else { first });
+        faults.set(FaultCode::Prices, told.as_deref(), now);
     }
 
     pub(super) fn screen(&mut self, state: &ScreenState, faults: &mut Faults, out: &mut Outbox, now: Now) {

@@ -261,6 +261,7 @@ impl Machine {
         self.carry_commands(now);
         let (afar, with) = self.afar();
         afar.take_next(with, now);
+        self.links.price_faults(&self.settings, &mut self.faults, now);
         self.publish_events(now);
         self.reports.report(self.known_vitals(), &self.settings, &mut self.storage, &mut self.faults, &mut self.outbox, now);
         // A system is called good only after everything else has gone well.

@@ -182,8 +182,8 @@ impl Machine {
             FaultCode::StoreReset => true,
             // These are compared with those of before, below.
             FaultCode::Relay | FaultCode::LineBlocked | FaultCode::Settings | FaultCode::Other(_) => true,
-            // Neither the merchant's gateway nor another computer is a part of the machine, nor what lies in it.
-            FaultCode::Charges | FaultCode::Unconfirmed | FaultCode::TakenOver | FaultCode::Stock => true,
+            // Neither the merchant's gateway nor another computer is a part of the machine, nor what lies in it, nor a price.
+            FaultCode::Charges | FaultCode::Unconfirmed | FaultCode::TakenOver | FaultCode::Stock | FaultCode::Prices => true,
         };
         let is_there = [
             (self.settings.broker.is_none() || self.outbox.is_connected(), "the broker is not there"),

@@ -301,6 +301,33 @@ fn a_price_that_no_line_takes_is_refused_while_the_relay_tells_its_limits() {
 }
 
 #[test]
+fn a_price_that_no_line_takes_any_more_is_a_fault_until_one_does() {
+    let line = |items: &[&str], min| RelayLine {
+        name: "tray 1".into(),
+        items: items.iter().map(|item| (*item).into()).collect(),
+        state: LineCondition::Ready,
+        limits: Limits { min: rp(min), step: None, max: None },
+    };
+    let mut rig = Rig::new();
+    let told = |rig: &Rig| rig.machine.faults.all().find(|fault| fault.code == FaultCode::Prices).map(|fault| fault.detail.to_string());
+    // The relay service is away, and the price is taken.
+    rig.on(Input::RelayDown("it stopped".into()));
+    assert_eq!((rig.wants(&priced(1, 0, 6000)).version, told(&rig)), (1, None), "nobody knows");
+    let facts = rig.facts.clone();
+    let with = |line: RelayLine| RelayFacts { lines: [line].into(), ..facts.clone() };
+    rig.on(Input::RelayUp(with(line(&["*"], 7000))));
+    assert_eq!(told(&rig).as_deref(), Some("A1: the line \"tray 1\" does not take Rp6.000: it takes at least Rp7.000"));
+    // Another price.
+    rig.wants(&priced(2, 1, 8000));
+    assert_eq!(told(&rig), None);
+    // Other lines.
+    rig.on(Input::RelayReported(with(line(&["B1"], 1))));
+    assert_eq!(told(&rig).as_deref(), Some("A1: no line of this machine hands out A1"));
+    rig.on(Input::RelayReported(with(line(&["A1"], 1))));
+    assert_eq!(told(&rig), None);
+}
+
+#[test]
 fn settings_that_wait_are_judged_once_more_by_the_relay_that_is_there_then() {
     let mut rig = Rig::new();
     rig.on(Input::RelayDown("it stopped".into()));
