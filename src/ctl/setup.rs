@@ -135,6 +135,9 @@ pub(super) struct Setup {
 impl Setup {
     pub(super) async fn run(self, connection: Connection, json: bool) -> Result<(), Failure> {
         let reads_input = [&self.from, &self.code].into_iter().any(|from| from.as_deref() == Some("-"));
+        if self.find && !json {
+            self.conversation.speak();
+        }
         let asks = self.conversation.begin(!json && !reads_input);
         let site = Site::below(&self.root).map_err(|why| Failure::usage(fill(texts().root_away, &[&self.root.display(), &why])))?;
         if self.find {

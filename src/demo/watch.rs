@@ -222,10 +222,9 @@ fn take_settings(watched: &Watched, message: &Inbound, desk: &Mutex<Desk>, mqtt:
 fn take_status(watched: &Watched, status: Status) {
     let online = status.state == Presence::Online;
     let faults = status.faults.unwrap_or_default();
-    let words = faults.iter().map(|fault| format!("{}: {}", fault.code.as_str(), fault.detail)).collect::<Vec<_>>().join("; ");
-    let text = match (online, words.is_empty()) {
+    let text = match (online, faults.is_empty()) {
         (true, true) => captions::online(),
-        (true, false) => captions::online_with(words),
+        (true, false) => captions::online_with(faults_in_words(&faults)),
         (false, _) => captions::offline(),
     };
     let before = watched.view.borrow().clone();
@@ -233,6 +232,15 @@ fn take_status(watched: &Watched, status: Status) {
     // Every order publishes it too, for the sake of `busy`.
     if (before.online, before.faults) != (online, faults) {
         watched.chronicle.note(Who::Machine, text, EntryKind::Status);
+    }
+}
+
+/// Faults in words. What each is about the machine says in English only.
+fn faults_in_words(faults: &[Fault]) -> Bilingual {
+    let listed = |told: fn(&Fault) -> String, between: &str| faults.iter().map(told).collect::<Vec<_>>().join(between);
+    Bilingual {
+        en: listed(|fault| format!("{}: {}", fault.code.as_str(), fault.detail), "; "),
+        id: listed(|fault| fault.code.as_str().into(), ", "),
     }
 }
 
@@ -356,6 +364,14 @@ fn new_edges(log: &Path, read: &mut u64) -> Vec<Edge> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use qris_core::wire::status::FaultCode;
+
+    #[test]
+    fn what_a_fault_is_about_is_english_and_its_code_is_both() {
+        let fault = |code, detail: &str| Fault { code, detail: detail.into(), since: None };
+        let told = faults_in_words(&[fault(FaultCode::Backend, "operation timed out"), fault(FaultCode::Relay, "it is gone")]);
+        assert_eq!((&*told.en, &*told.id), ("backend: operation timed out; relay: it is gone", "backend, relay"));
+    }
 
     #[test]
     fn an_end_is_not_undone_by_what_is_told_again() {

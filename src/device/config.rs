@@ -328,7 +328,7 @@ fn check_report(seconds: Option<i64>, usual: Span, checker: &mut Checker<'_>) ->
 impl WrittenConfig {
     fn check(self, checker: &mut Checker<'_>) -> Option<Config> {
         let id = checker.required(self.device.id, "device.id");
-        let device = id.and_then(|id| checker.take(DeviceId::new(&id), "device.id"));
+        let device = id.and_then(|id| checker.id(DeviceId::new(&id), "device.id"));
         let languages = check_languages(self.device.language.as_deref(), checker);
         // A wrong section is a fault. Without a section there is no broker.
         let mqtt = self.mqtt.map(|section| section.check("mqtt", checker));

@@ -22,6 +22,7 @@ use crate::interrupt::Input;
 use crate::secret::{SecretError, located};
 use crate::speech::fill;
 use crate::texts;
+use qris_core::order::ids::IdError;
 use qris_core::order::keys::KeySet;
 use reader::{Misread, Wrong};
 use serde::de::DeserializeOwned;
@@ -56,6 +57,7 @@ texts! {
     missing: "belum diisi", "is missing";
     keys_unread: "{0} tidak bisa dibaca: {1}", "{0} cannot be read: {1}";
     no_receipt_key: "{0} tidak berisi kunci tanda terima: tidak ada barang yang akan bisa keluar", "{0} holds no receipt key: nothing could ever be delivered";
+    id: "harus {0} karakter dari {1}", "must be {0} of {1}";
     range: "harus {0} sampai {1}, bukan {2}", "must be {0} to {1}, not {2}";
     open_to_all: "{0} punya mode {1}: siapa saja di komputer ini bisa memakainya; chmod o= {0}", "{0} has mode {1}: everybody on this computer may use it; chmod o= {0}";
 }
@@ -397,6 +399,11 @@ impl<'a> Checker<'a> {
     /// Gives the value of a check, or notes its error with all its causes.
     pub fn take<T, E: Error + 'static>(&mut self, result: Result<T, E>, key: &str) -> Option<T> {
         result.map_err(|error| self.note(&(), key, causes::in_one_line(&error), About::of(&error))).ok()
+    }
+
+    /// Gives an id, or notes which texts are one.
+    pub fn id<T>(&mut self, id: Result<T, IdError>, key: &str) -> Option<T> {
+        id.map_err(|IdError { lengths, letters, .. }| self.fault(&(), key, fill(texts().id, &[&lengths, &letters]))).ok()
     }
 
     /// Reads a set of keys that has one for receipts, or notes why there is none.

@@ -127,7 +127,7 @@ fn prose_lines(text: &str) -> impl Iterator<Item = &str> {
 }
 
 /// The blocks of code, without the words behind a `#`: these are translated. Of a block that shows a command with what it prints only
-/// the command counts: the program speaks the language of its reader, too.
+/// the command counts: the program speaks the language of its reader, too. Of a drawing its pins, wires and values count.
 fn blocks(text: &str) -> Vec<String> {
     let code = |line: &str| {
         let end = if line.starts_with('#') { 0 } else { line.find("  #").unwrap_or(line.len()) };
@@ -145,7 +145,21 @@ fn blocks(text: &str) -> Vec<String> {
             *block += &format!("{}\n", code(line.trim()));
         }
     }
-    found
+    found.into_iter().map(|block| if block.contains("──") { wired(&block) } else { block }).collect()
+}
+
+/// The lines of a drawing without its words. A wire may have any length.
+fn wired(drawing: &str) -> String {
+    let is_word = |part: &&str| part.contains(char::is_lowercase);
+    let part = |part: &str| {
+        let mut part = part.trim_matches(['(', ')', ':', ';', ',']).replace(',', ".");
+        while part.contains("──") {
+            part = part.replace("──", "─");
+        }
+        part
+    };
+    let line = |line: &str| line.split_whitespace().filter(|word| !is_word(word)).map(part).collect::<Vec<_>>().join(" ");
+    drawing.lines().map(|each| line(each) + "\n").collect()
 }
 
 /// A row of the table of terms.

@@ -295,6 +295,9 @@ fn hardware_is_tried_when_it_is_asked_for_and_never_otherwise() {
     assert!(stdout(&done).contains("The test card is on the panel"), "{}", stdout(&done));
     let found = succeed(site.setup().arg("--find"));
     assert!(found.contains("Panels:") && found.contains("GPIO chips:"), "{found}");
+    // It asks nothing, and a person reads it.
+    let found = succeed(site.setup().arg("--find").env("LC_ALL", "id_ID.UTF-8"));
+    assert!(found.contains("Panel:\n") && found.contains("Chip GPIO:\n"), "{found}");
 }
 
 #[test]

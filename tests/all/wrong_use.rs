@@ -109,10 +109,9 @@ fn wrong_use_is_told_in_words_for_people() {
     assert!(wrong.is_empty(), "{} of {} rows:\n\n{}", wrong.len(), rows.len(), wrong.join("\n\n"));
 }
 
-/// What the rule of an id, a key or a server's address says comes from the core and from libraries, and stays English.
-const OTHERS: [&str; 6] = [
+/// What the rule of a key or a server's address says comes from the core and from libraries, and stays English.
+const OTHERS: [&str; 5] = [
     "No such file or directory",
-    "a device id must be 1–64 of A-Za-z0-9_-",
     "not a JWK Set as `qris-backend keys public` writes it: line 1, column 1 has something else",
     "must be postgres://USER@HOST[,HOST…]/DATABASE: the user is missing",
     "not a private Ed25519 JWK (RFC 8037): not a JWK in JSON with kty, crv, kid, x and d",

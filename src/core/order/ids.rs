@@ -5,14 +5,17 @@ use std::fmt;
 
 /// Why a text is not an id of the wanted kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{what} must be {rule}")]
+#[error("{what} must be {lengths} of {letters}")]
 pub struct IdError {
     what: &'static str,
-    rule: &'static str,
+    /// How many of them, as `1–64`.
+    pub lengths: &'static str,
+    /// Which characters, as `A-Za-z0-9_-`.
+    pub letters: &'static str,
 }
 
 macro_rules! id {
-    ($(#[$doc:meta])* $name:ident, $what:literal, $rule:literal, $lengths:expr, $extra:literal) => {
+    ($(#[$doc:meta])* $name:ident, $what:literal, $told:literal of $letters:literal, $lengths:expr, $extra:literal) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
@@ -28,7 +31,7 @@ macro_rules! id {
                 if $lengths.contains(&text.len()) && text.bytes().all(ok) {
                     Ok(Self(text.into()))
                 } else {
-                    Err(IdError { what: $what, rule: $rule })
+                    Err(IdError { what: $what, lengths: $told, letters: $letters })
                 }
             }
 
@@ -75,19 +78,19 @@ macro_rules! id {
 
 id!(
     /// A machine: 1–64 of `A-Za-z0-9_-`. It is a level of an MQTT topic and the audience of its receipts.
-    DeviceId, "a device id", "1–64 of A-Za-z0-9_-", (1..=64), "_-"
+    DeviceId, "a device id", "1–64" of "A-Za-z0-9_-", (1..=64), "_-"
 );
 id!(
     /// The name that a controller gives its request: 1–64 of `A-Za-z0-9_-`, never used twice (a UUID).
-    RequestId, "a request_id", "1–64 of A-Za-z0-9_-", (1..=64), "_-"
+    RequestId, "a request_id", "1–64" of "A-Za-z0-9_-", (1..=64), "_-"
 );
 id!(
     /// The name that an operator gives a command: 1–64 of `A-Za-z0-9_-`, never used twice (a UUID).
-    CommandId, "a jti", "1–64 of A-Za-z0-9_-", (1..=64), "_-"
+    CommandId, "a jti", "1–64" of "A-Za-z0-9_-", (1..=64), "_-"
 );
 id!(
     /// The backend's and the gateway's name of an order: 1–50 of `A-Za-z0-9._~-`, unique over all machines for ever.
-    OrderId, "an order_id", "1–50 of A-Za-z0-9._~-", (1..=50), "._~-"
+    OrderId, "an order_id", "1–50" of "A-Za-z0-9._~-", (1..=50), "._~-"
 );
 impl OrderId {
     /// Its letters in groups, as people read them out. A number with other characters than letters and digits is one group.
@@ -102,24 +105,24 @@ impl OrderId {
 }
 id!(
     /// What is sold: 1–32 of `A-Za-z0-9._-`. No `|`: a gateway may keep it beside others in one field of a charge.
-    ItemId, "an item", "1–32 of A-Za-z0-9._-", (1..=32), "._-"
+    ItemId, "an item", "1–32" of "A-Za-z0-9._-", (1..=32), "._-"
 );
 id!(
     /// The gateway's name of a transaction, a UUID in every sample seen: 1–64 of `A-Za-z0-9_-`.
-    TransactionId, "a transaction_id", "1–64 of A-Za-z0-9_-", (1..=64), "_-"
+    TransactionId, "a transaction_id", "1–64" of "A-Za-z0-9_-", (1..=64), "_-"
 );
 id!(
     /// The relay's promise that it could deliver: 128 random bits, base64url without padding.
-    Ticket, "a ticket", "22 of A-Za-z0-9_-", (22..=22), "_-"
+    Ticket, "a ticket", "22" of "A-Za-z0-9_-", (22..=22), "_-"
 );
 id!(
     /// The name of a signing key: 1–64 of `A-Za-z0-9_-`; ours are RFC 7638 thumbprints.
-    KeyId, "a kid", "1–64 of A-Za-z0-9_-", (1..=64), "_-"
+    KeyId, "a kid", "1–64" of "A-Za-z0-9_-", (1..=64), "_-"
 );
 id!(
     /// The code that the customer tells the cashier of an Alfamart or Indomaret, and types in at the machine: 1–32 of
     /// `A-Za-z0-9`.
-    PaymentCode, "a payment code", "1–32 of A-Za-z0-9", (1..=32), ""
+    PaymentCode, "a payment code", "1–32" of "A-Za-z0-9", (1..=32), ""
 );
 
 impl PaymentCode {

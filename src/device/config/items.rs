@@ -56,7 +56,7 @@ pub fn check_items(items: Vec<WrittenItem>, language: Language, checker: &mut Ch
     for (i, item) in items.into_iter().enumerate() {
         let key = |name: &str| format!("item[{i}].{name}");
         let id = checker.required(item.id, &key("id"));
-        let id = id.and_then(|id| checker.take(ItemId::new(&id), &key("id")));
+        let id = id.and_then(|id| checker.id(ItemId::new(&id), &key("id")));
         let price = checker.required(item.price, &key("price")).and_then(|price| check_price(price, &key("price"), checker));
         let names = item.name.and_then(|name| check_name(name, &key("name"), checker));
         if names.iter().flatten().any(|name| name.is_empty() || name.chars().count() > NAME_MAX || name.contains(steers)) {

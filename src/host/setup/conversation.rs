@@ -28,4 +28,9 @@ impl Conversation {
         }
         asks
     }
+
+    /// For a person who reads, and is asked nothing: the language that was said, or that of the locale.
+    pub fn speak(&self) {
+        speech::speak(self.speak);
+    }
 }

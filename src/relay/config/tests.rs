@@ -120,7 +120,7 @@ fn faults_name_line_and_key() {
         ("offset = 17", "offset = 27", "pl061 line 27 is used by"),
         ("\"pl061\"\noffset = 17", "\"sim:x\"", "line[0].chip: must be sim: and an absolute path"),
         ("\"pl061\"", "\"/dev/gpiochip0\"", "relay.toml:9: line[0].chip: a name in /dev may be another chip's after the next start"),
-        ("\"A2\"", "\"A 2\"", "relay.toml:7: line[0].items: an item must be"),
+        ("\"A2\"", "\"A 2\"", "relay.toml:7: line[0].items: must be 1–32 of A-Za-z0-9._-"),
         ("\"A2\"", "\"*\"", "\"*\" must stand alone"),
         ("\"A2\"", "\"A1\"", "line[0] has \"A1\" already"),
         ("name = \"tray 1\"", "name = \"\"", "line[0].name: must be 1 to 64 bytes"),

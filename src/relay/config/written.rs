@@ -111,7 +111,7 @@ struct WrittenButton {
 impl WrittenConfig {
     pub(super) fn check(self, checker: &mut Checker<'_>) -> Option<Config> {
         let device = checker.required(self.device.id, "device.id");
-        let device = device.and_then(|id| checker.take(DeviceId::new(&id), "device.id"));
+        let device = device.and_then(|id| checker.id(DeviceId::new(&id), "device.id"));
         let bus = self.dbus.bus.as_deref().unwrap_or("system").parse::<BusAddress>();
         let bus = checker.take(bus, "dbus.bus");
         let keys_file = self.receipts.keys_file.unwrap_or_else(|| "/etc/qrisd/keys.json".into());
@@ -172,7 +172,7 @@ impl WrittenLine {
 impl WrittenButton {
     fn check(self, checker: &mut Checker<'_>, at: &str) -> Option<Button> {
         let item = checker.required(self.item, &format!("{at}.item"));
-        let item = item.and_then(|item| checker.take(ItemId::new(&item), &format!("{at}.item")));
+        let item = item.and_then(|item| checker.id(ItemId::new(&item), &format!("{at}.item")));
         let Self { chip, offset, active_low, bias, debounce_ms, item: _ } = self;
         let input = WrittenInput { chip, offset, active_low, bias, debounce_ms };
         let pin = input.check(checker, at, DEBOUNCE_MS);
@@ -199,7 +199,7 @@ fn check_items(items: &[String], checker: &mut Checker<'_>, key: &str) -> Option
         }
         return Some(Items::Any);
     }
-    let ids: Vec<_> = items.iter().map(|item| checker.take(ItemId::new(item), key)).collect();
+    let ids: Vec<_> = items.iter().map(|item| checker.id(ItemId::new(item), key)).collect();
     ids.into_iter().collect::<Option<_>>().map(Items::These)
 }
 
