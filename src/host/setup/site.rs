@@ -176,6 +176,9 @@ mod tests {
         let site = Site::below(root.path()).expect("there");
         assert!(!site.runs() && Site::below(Path::new("/")).expect("there").runs());
         assert_eq!(site.at("/etc/a"), site.root().join("etc/a"));
+        // As a person writes it who stands in a directory of the running system.
+        let here = std::env::current_dir().expect("a directory");
+        assert_eq!(Site::below(Path::new("/")).expect("there").at("a/keys.json"), here.join("a/keys.json"));
         let qrisd = site.user("qrisd").expect("a user").clone();
         assert_eq!((qrisd.uid, site.user_name(991), site.user_name(5)), (991, "qrisd".into(), "5".into()));
         let (video, own) = (site.group("video").expect("a group"), site.group("qrisd").expect("a group"));
