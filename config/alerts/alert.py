@@ -95,6 +95,18 @@ INDONESIAN = {
         "Komputer lain memakai nama mesin ini di broker, dan terus memutusnya.",
         "Cari komputer itu, dan matikan. Jika mungkin di tangan orang lain: `device revoke`, lalu kode baru.",
     ),
+    "stock_low": (
+        "Mesin ini perlu diisi.",
+        "Isi mesinnya. Yang harus dibawa: `stock --to-fill`.",
+    ),
+    "stock_out": (
+        "Ada yang habis di mesin ini.",
+        "Isi mesinnya. Yang harus dibawa: `stock --to-fill`.",
+    ),
+    "stock_suspect": (
+        "Sensor tidak melihat barang keluar, dan slotnya tidak dijual lagi.",
+        "Periksa apakah slotnya macet, dan hitung isinya di mesin.",
+    ),
     "twice": (
         "Dua komputer memakai nama mesin yang sama: kartunya disalin.",
         "Cari yang kedua, dan matikan. Jika mungkin di tangan orang lain: `device revoke`, lalu kode baru.",
@@ -157,6 +169,8 @@ def words(alert, language):
         what, to_do = INDONESIAN[kind]
         if alert.get("over"):
             what, to_do = f"SELESAI, tidak perlu dilihat lagi. Tadinya: {what}", "Tidak perlu melakukan apa-apa."
+    if language == "id" and alert.get("slots"):
+        what = slots(alert["slots"])
     day = alert.get("day")
     if language == "id" and day:
         what, to_do = daily(day), "Uang yang harus dikembalikan: `orders --refund-due`. Setiap mesin: `report`."
@@ -198,7 +212,7 @@ def customers(customer, language):
 
 
 def daily(day):
-    """What was sold, what is owed, and what is out of order, in Indonesian. As the backend's sentence, it names ten of each at most."""
+    """What was sold, what is owed, what is out of order, and what to bring, in Indonesian. As the backend's sentence, it names ten of each at most."""
     def sold(part):
         return f"{part['orders']}, {rupiah(part['amount'])}"
 
@@ -206,11 +220,31 @@ def daily(day):
     machines = "; ".join(f"{named(of['device'], names.get(of['device']))} {sold(of)}" for of in day["machines"][:10])
     out = list(day["out_of_order"].items())[:10]
     faults = "; ".join(f"{named(device, names.get(device))}: {' '.join(faults)}" for device, faults in out)
+    fill = day["to_fill"]
+    most_first = sorted(fill["goods"].items(), key=lambda of: -of[1])
+    goods = ", ".join(f"{count} {name}" for name, count in most_first[:10])
+    goods += f", dan {len(most_first) - 10} lagi" if len(most_first) > 10 else ""
     return " ".join(filter(None, [
         f"Terjual dalam 24 jam: {sold(day['sold'])}" + (f" ({machines})." if len(day["machines"]) > 1 else "."),
         f"Harus dikembalikan ke pelanggan: {sold(day['owed'])}." if day["owed"]["orders"] else "Tidak ada uang yang harus dikembalikan.",
         f"Pesanan lain yang perlu dilihat: {day['attention']}." if day["attention"] else "",
         f"Bermasalah: {faults}." if faults else "",
+        f"Mesin yang perlu diisi: {fill['machines']}" + (f", bawa {goods}." if goods else ".") if fill["machines"] else "",
+    ]))
+
+
+def slots(wanting):
+    """What lies in a machine, in Indonesian. As the backend's sentence, it names ten of each state at most."""
+    def listed(state, say, tell):
+        names = [tell(named(of["item"], of.get("name")), of) for of in wanting if of["state"] == state]
+        more = f", dan {len(names) - 10} lagi" if len(names) > 10 else ""
+        return f"{say}: {', '.join(names[:10])}{more}." if names else ""
+
+    return " ".join(filter(None, [
+        listed("sold_out", "Habis", lambda name, of: name),
+        listed("suspect", "Tidak dijual, karena tidak ada yang keluar", lambda name, of: name),
+        listed("low", "Hampir habis", lambda name, of: f"{name} {of['count']} dari {of['capacity']}"),
+        listed("soon", "Segera habis", lambda name, of: f"{name} kira-kira {of['empty_in_days']} hari lagi" if of["empty_in_days"] else f"{name} hari ini"),
     ]))
 
 

@@ -166,6 +166,7 @@ async fn serve(config: Config, source: &Source, ring: Ring, path: &Path) -> Resu
     let teller = config.tellers.clone().map(tell);
     let end = |administrator| tokio::spawn(revoked::follow(Arc::clone(&around), Arc::clone(&machines), administrator));
     let ender = config.accounts.clone().map(end);
+    let writer = config.mqtt.is_some().then(|| tokio::spawn(Arc::clone(&machines).follow_stock(config.zone, config.tellers.is_some())));
     let mut publisher = match &config.mqtt {
         Some(wanted) => {
             let settings = broker::settings(wanted).map_err(Failure::failed)?;
@@ -192,7 +193,7 @@ async fn serve(config: Config, source: &Source, ring: Ring, path: &Path) -> Resu
     books.ring(Bell::Outbox);
     // An error says that the server has ended already.
     let _ = stop.send(true);
-    teller.into_iter().chain(watcher).chain([sweep, keys]).for_each(|task| task.abort());
+    teller.into_iter().chain(watcher).chain(writer).chain([sweep, keys]).for_each(|task| task.abort());
     let published = async {
         if let Some(publisher) = &mut publisher {
             let _ = timeout(LAST_NEWS, publisher).await;

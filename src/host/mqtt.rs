@@ -77,7 +77,7 @@ pub struct LinkSettings {
     pub will: Option<Will>,
     /// Subscribed before [`MqttEvent::Up`], and again when the broker lost the session.
     pub subscriptions: Vec<Subscription>,
-    /// The one topic whose payload may be larger than [`MAX_PACKET`], and its most bytes.
+    /// The filter of the topics whose payload may be larger than [`MAX_PACKET`], and its most bytes.
     pub large: Option<(String, usize)>,
     /// How long the broker keeps our session without us, in seconds: [`SESSION_EXPIRY_S`] unless the caller sets less.
     pub session_expiry_s: u32,

@@ -11,6 +11,7 @@ mod observer;
 mod phases;
 mod postgres;
 mod status_calls;
+mod stock;
 mod town;
 mod yard;
 
@@ -114,7 +115,8 @@ async fn play(arguments: &FleetArguments) -> Result<Figures, Failure> {
     phases::clear_up(&yard).await.map_err(Failure::failed)?;
     let presence = yard.presence().await.map_err(Failure::failed)?;
     let last_day = clock::now().wall.to_wib();
-    let audit = audit::audit(&yard, [&first_day[..10], &last_day[..10]]).map_err(Failure::failed)?;
+    let mut audit = audit::audit(&yard, [&first_day[..10], &last_day[..10]]).map_err(Failure::failed)?;
+    audit.wrong.extend(stock::wrong(&yard).await.map_err(Failure::failed)?);
     yard.close().await.map_err(Failure::failed)?;
     let is_sqlite = arguments.database.is_none() && arguments.backends == 1;
     Ok(Figures {

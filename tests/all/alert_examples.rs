@@ -139,6 +139,26 @@ fn telegram_is_told_in_either_language() {
         told("", &offline),
         "Lobi (vm-001)\nMesin tidak terhubung.\nPeriksa listrik dan jaringannya.\nsejak 2026-11-20 19:37:35+07:00"
     );
+    // One alert has all slots of a machine.
+    let mut stock = alert("stock_out");
+    (stock["order"], stock["customer"], stock["sandbox"]) = (Value::Null, Value::Null, json!(false));
+    let slot = |item: &str, name: Value, count: u32, state: &str, days: Value| json!({ "item": item, "name": name, "count": count, "capacity": 8, "low": 2, "state": state, "empty_in_days": days });
+    let none = Value::Null;
+    stock["slots"] = json!([
+        slot("A1", json!("Teh"), 0, "sold_out", none.clone()),
+        slot("A2", none.clone(), 2, "low", none.clone()),
+        slot("A3", json!("Kopi"), 4, "soon", json!(2)),
+        slot("A4", none.clone(), 4, "soon", json!(0)),
+        slot("A5", json!("Air"), 5, "suspect", none.clone()),
+    ]);
+    assert_eq!(
+        told("", &stock),
+        "Lobi (vm-001)\nHabis: Teh (A1). Tidak dijual, karena tidak ada yang keluar: Air (A5). Hampir habis: A2 2 dari 8. \
+        Segera habis: Kopi (A3) kira-kira 2 hari lagi, A4 hari ini.\nIsi mesinnya. Yang harus dibawa: `stock --to-fill`.\n\
+        sejak 2026-11-20 19:37:35+07:00"
+    );
+    (stock["over"], stock["slots"]) = (json!("stock_out"), none);
+    assert!(told("", &stock).contains("SELESAI, tidak perlu dilihat lagi. Tadinya: Ada yang habis di mesin ini."));
     // The day's message is about all machines.
     let mut day = alert("daily");
     ["device", "machine", "order", "customer"].iter().for_each(|field| day[*field] = Value::Null);
@@ -150,12 +170,14 @@ fn telegram_is_told_in_either_language() {
             { "device": "vm-001", "machine": "Lobi", "orders": 1, "amount": 5000 }
         ],
         "out_of_order": { "vm-001": ["screen"], "vm-003": ["offline"] },
+        "to_fill": { "machines": 2, "goods": { "Kopi": 3, "Teh": 12 } },
         "names": { "vm-001": "Lobi", "vm-003": "Parkir" }
     });
     assert_eq!(
         told("", &day),
         "UJI COBA – BUKAN UANG ASLI: Pesan harian\nTerjual dalam 24 jam: 2, Rp17.000 (vm-002 1, Rp12.000; Lobi (vm-001) 1, Rp5.000). \
-        Harus dikembalikan ke pelanggan: 1, Rp5.000. Pesanan lain yang perlu dilihat: 1. Bermasalah: Lobi (vm-001): screen; Parkir (vm-003): offline.\n\
+        Harus dikembalikan ke pelanggan: 1, Rp5.000. Pesanan lain yang perlu dilihat: 1. Bermasalah: Lobi (vm-001): screen; Parkir (vm-003): offline. \
+        Mesin yang perlu diisi: 2, bawa 12 Teh, 3 Kopi.\n\
         Uang yang harus dikembalikan: `orders --refund-due`. Setiap mesin: `report`.\nsejak 2026-11-20 19:37:35+07:00"
     );
     assert!(told("language = en", &day).starts_with("TEST – NO REAL MONEY: The day\nsold in 24 hours: …\nlook\n"));
@@ -259,7 +281,16 @@ fn what_was_not_taken_is_a_failure_that_names_the_reason_and_no_secret() {
 #[test]
 fn every_kind_of_alert_has_its_words_in_indonesian() {
     let words = source_text("config/alerts/alert.py");
-    for kind in Attention::ALL.map(Attention::as_str).into_iter().chain(["offline", "merchant", "twice", "taken_over", "damaged"]) {
+    for kind in Attention::ALL.map(Attention::as_str).into_iter().chain([
+        "offline",
+        "merchant",
+        "twice",
+        "taken_over",
+        "stock_low",
+        "stock_out",
+        "stock_suspect",
+        "damaged",
+    ]) {
         assert!(words.contains(&format!("\n    \"{kind}\": (\n")), "{kind}");
     }
 }

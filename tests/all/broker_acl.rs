@@ -11,7 +11,10 @@ use rumqttc::v5::mqttbytes::v5::PubAckReason;
 fn what_a_machine_may_write_is_named_topic_by_topic() {
     let list = source_text("config/mosquitto.acl");
     let writes: Vec<_> = list.lines().filter_map(|line| line.strip_prefix("pattern write ")).collect();
-    assert_eq!(writes, ["vend/event", "status", "telemetry", "config/reported", "cmd/response"].map(|tail| format!("qrisd/v1/%u/{tail}")));
+    assert_eq!(
+        writes,
+        ["vend/event", "status", "telemetry", "stock", "config/reported", "cmd/response"].map(|tail| format!("qrisd/v1/%u/{tail}"))
+    );
     assert!(!list.lines().any(|line| line.starts_with("pattern readwrite")), "{list}");
 }
 
@@ -21,11 +24,12 @@ fn everybody_says_and_hears_their_own_only() {
     let broker = Mosquitto::start(directory.path(), None, false);
     // User, then what of vm-001, of vm-002 and of the machine that would be named like the user: heard, and said.
     let machine_hears = ["vend/request", "vend/cancel", "vend/collect", "payment/update", "cmd/reboot/request", "config/desired"];
-    let machine_says = ["vend/event", "status", "telemetry", "config/reported", "cmd/response"];
+    let machine_says = ["vend/event", "status", "telemetry", "stock", "config/reported", "cmd/response"];
     let vends = ["vend/request", "vend/cancel", "vend/collect"];
     let fleet_says = ["vend/request", "vend/cancel", "vend/collect", "cmd/reboot/request", "config/desired"];
     // Every kind of topic of a machine, and what is below one that it may write.
-    let nobodys = ["vend/other", "vend/event/x", "status/x", "telemetry/x", "config/reported/x", "cmd/response/x", "cmd/reboot/response"];
+    let nobodys =
+        ["vend/other", "vend/event/x", "status/x", "telemetry/x", "stock/x", "config/reported/x", "cmd/response/x", "cmd/reboot/response"];
     let tails = [&machine_hears[..], &machine_says, &nobodys].concat();
     struct Row<'a> {
         user: &'a str,
@@ -37,8 +41,8 @@ fn everybody_says_and_hears_their_own_only() {
     let table = [
         row("vm-001", "vm-001", &machine_hears, &machine_says),
         row("vm-001", "vm-002", &[], &[]),
-        row("backend", "vm-001", &["status", "telemetry"], &["payment/update"]),
-        row("backend", "vm-002", &["status", "telemetry"], &["payment/update"]),
+        row("backend", "vm-001", &["status", "telemetry", "stock"], &["payment/update"]),
+        row("backend", "vm-002", &["status", "telemetry", "stock"], &["payment/update"]),
         row("backend", "backend", &[], &[]),
         row("vm-001-controller", "vm-001", &["vend/event", "status"], &vends),
         row("vm-001-controller", "vm-002", &[], &[]),

@@ -82,6 +82,7 @@ mod several;
 mod shape;
 mod simulator_page;
 mod slow_clients;
+mod stock;
 mod stolen_token;
 mod taken_over;
 mod telemetry;

@@ -11,6 +11,7 @@ pub const EXAMPLES: ExamplesOf = &[
             ("Let a machine in", "qris-backend device invite vm-001"),
             ("Who is owed money?", "qris-backend orders --refund-due"),
             ("What was sold today?", "qris-backend report"),
+            ("What to bring to the machines?", "qris-backend stock --to-fill"),
         ],
     ),
     (
@@ -76,6 +77,14 @@ pub const EXAMPLES: ExamplesOf = &[
     (
         "report",
         &[("Today", "qris-backend report"), ("A month by item, for a spreadsheet", "qris-backend report --date 2026-11 --by item --csv")],
+    ),
+    (
+        "stock",
+        &[
+            ("What is in the machines?", "qris-backend stock"),
+            ("What to bring", "qris-backend stock --to-fill"),
+            ("The same on paper, for a spreadsheet", "qris-backend stock --to-fill --csv"),
+        ],
     ),
     (
         "reconcile",

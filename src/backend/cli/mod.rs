@@ -17,6 +17,7 @@ mod reconcile;
 mod refund;
 mod report;
 mod restore;
+mod stock;
 mod text;
 mod time;
 
@@ -81,6 +82,8 @@ pub enum Command {
     Seen(refund::Seen),
     /// Show what was paid on a day, and what became of it
     Report(report::ReportArguments),
+    /// Show what is in the machines, or what to bring to them
+    Stock(stock::StockArguments),
     /// Ask the gateway about every order of a day, and list each difference
     Reconcile(reconcile::Reconcile),
     /// Copy the books and the machines to a file, while `serve` runs
@@ -106,6 +109,7 @@ impl Command {
             Self::Given(wanted) => !wanted.json,
             Self::Seen(wanted) => !wanted.json,
             Self::Report(wanted) => wanted.is_for_a_person(),
+            Self::Stock(wanted) => wanted.is_for_a_person(),
             Self::Reconcile(wanted) => !wanted.json,
             Self::Doctor(wanted) => !wanted.json,
             Self::Serve
@@ -134,6 +138,7 @@ pub async fn run(config: &Config, source: &Source, command: Command) -> Result<(
         Command::Given(wanted) => refund::given(config, wanted).await,
         Command::Seen(wanted) => refund::seen(config, wanted).await,
         Command::Report(wanted) => report::run(config, wanted, clock::now().wall).await,
+        Command::Stock(wanted) => stock::run(config, wanted).await,
         Command::Reconcile(wanted) => reconcile::run(config, source, wanted).await,
         Command::Archive(wanted) => archive::run(config, wanted),
         Command::Copy(wanted) => copy::run(&wanted),

@@ -6,6 +6,7 @@ use super::print::{Column, Out, Separator, csv_record, csv_text, heading, left, 
 use super::text::{self, fill, texts};
 use super::time::{Days, date_of, days_text};
 use crate::config::Config;
+use crate::machines::stock;
 use crate::money::report::{self, By, Sum, Sums};
 use crate::sale::books::{BooksError, archived_between};
 use crate::store::Tx;
@@ -17,6 +18,7 @@ use qris_core::order::time::{Span, Wall};
 use qris_core::text::named;
 use qris_host::Failure;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 /// Which days, and how.
 #[derive(Debug, Args)]
@@ -91,6 +93,7 @@ fn title(by: By) -> &'static str {
 pub async fn run(config: &Config, asked: ReportArguments, now: Wall) -> Result<(), Failure> {
     let span = asked.days.span(now, config.zone).map_err(Failure::usage)?;
     let store = books(config)?;
+    let refused = refused(config, asked.device.clone(), span).await;
     let wanted = report::Wanted { device: asked.device, span, by: asked.by, zone: config.zone, fees: config.fees, now: store.now(now) };
     let to_make = wanted.clone();
     let made = move |tx: &mut dyn Tx| Ok::<_, BooksError>((report::make(tx, &to_make)?, archived_between(tx, span)?));
@@ -100,16 +103,45 @@ pub async fn run(config: &Config, asked: ReportArguments, now: Wall) -> Result<(
     }
     let mut out = Out::default();
     if asked.json {
-        out.line(&as_json(&report, &wanted).to_string())?;
+        out.line(&as_json(&report, &refused, &wanted).to_string())?;
     } else if asked.csv {
         out.text(&as_csv(&report, &wanted, asked.separator))?;
     } else {
         out.text(&as_table(&report, &wanted))?;
+        if !refused.is_empty() {
+            out.text(&refused_lines(&refused))?;
+        }
     }
     match report.difference() {
         None => Ok(()),
         Some(difference) => Err(Failure::failed(fill(texts().sums_differ, &[&difference]))),
     }
+}
+
+/// The requests that machines refused because nothing was left, by goods. They are news of the machines, beside the money. So a report
+/// does without them where they cannot be read.
+async fn refused(config: &Config, device: Option<DeviceId>, (from, until): (Wall, Wall)) -> BTreeMap<Box<str>, u64> {
+    let (first, last) = (date_of(from, config.zone), date_of(until - Span::secs(1), config.zone));
+    let read = async {
+        let store = config.store.machines(false)?;
+        store.read(move |tx| stock::refused_on(tx, device.as_ref(), (&first, &last))).await
+    };
+    read.await.unwrap_or_else(|why: BooksError| {
+        eprintln!("{}", fill(texts().no_refused, &[&why]));
+        BTreeMap::new()
+    })
+}
+
+/// The most first.
+fn refused_lines(refused: &BTreeMap<Box<str>, u64>) -> String {
+    let mut all: Vec<_> = refused.iter().collect();
+    all.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
+    let mut text = format!("\n{}\n", texts().report_refused);
+    let columns = [left("", 42), right("", 6)];
+    for (goods, count) in all {
+        text += &format!("  {}\n", row(&columns, &[goods.to_string(), count.to_string()]));
+    }
+    text
 }
 
 fn as_table(report: &report::SalesReport, wanted: &report::Wanted) -> String {
@@ -199,7 +231,7 @@ fn as_csv(report: &report::SalesReport, wanted: &report::Wanted, separator: Sepa
     csv_record(&head, separator) + &groups + &record(&format!("all {}", wanted.by.plural()), &report.total)
 }
 
-fn as_json(report: &report::SalesReport, wanted: &report::Wanted) -> Value {
+fn as_json(report: &report::SalesReport, refused: &BTreeMap<Box<str>, u64>, wanted: &report::Wanted) -> Value {
     let sum = |sum: Sum| json!({ "orders": sum.orders, "amount": sum.amount });
     let sums = |sums: &Sums| {
         let mut object = serde_json::Map::new();
@@ -225,5 +257,6 @@ fn as_json(report: &report::SalesReport, wanted: &report::Wanted) -> Value {
         "only_by_hand": sum(report.only_by_hand),
         "balanced": report.difference().is_none(),
         "difference": report.difference(),
+        "sold_out": refused.iter().map(|(goods, count)| json!({ "goods": goods, "requests": count })).collect::<Vec<_>>(),
     })
 }

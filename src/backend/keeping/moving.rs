@@ -29,7 +29,7 @@ enum Part {
 }
 
 /// A table comes after those to which its rows refer, and before those that forbid its rows.
-const TABLES: [Table; 14] = [
+const TABLES: [Table; 16] = [
     books("orders", &["order_id"]),
     books("receipts", &["order_id"]),
     books("history", &["seq"]),
@@ -44,6 +44,8 @@ const TABLES: [Table; 14] = [
     machines("accounts", &["device"]),
     machines("twins", &["device"]),
     machines("presence", &["device"]),
+    machines("stock", &["device"]),
+    machines("refused", &["day", "device", "item"]),
 ];
 
 const fn books(name: &'static str, key: &'static [&'static str]) -> Table {

@@ -4,23 +4,30 @@ use crate::machines::accounts::Administrator;
 use crate::machines::devices::{self, Shown};
 use crate::machines::presence::{News, Presence};
 use crate::machines::reported::{self, Unreadable};
+use crate::machines::stock::{self, Heard};
 use crate::machines::twins::{self, Sight};
-use crate::sale::books::{self, BooksError};
+use crate::sale::books::{self, BooksError, StockAlert};
 use crate::sale::handle::{Bell, Books};
 use crate::store::{Store, Tx, WatchedStore};
 use qris_core::order::ids::DeviceId;
 use qris_core::order::proof::RelayKey;
-use qris_core::order::time::{Now, Span, Wall};
+use qris_core::order::time::{Now, Span, Wall, Zone};
 use qris_core::text;
+use qris_core::wire::topics::Topic;
 use qris_host::clock;
 use qris_host::events::{Event as Journal, Text};
 use qris_host::surroundings::Surroundings;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Mutex, MutexGuard};
+use tokio::time::timeout;
 
 /// How often it is looked which machines are there.
 const CHECK: Duration = Duration::from_secs(5);
+/// Alerts of what lies in machines are compared with it at each news, and so often: another process may have ended in between.
+const COMPARE: Duration = Duration::from_secs(60);
+/// What machines say of their stock in this time is written together: whoever has one's account may say something at any moment.
+const GATHER: Duration = Duration::from_secs(1);
 
 /// The machines.
 #[derive(Debug)]
@@ -29,6 +36,7 @@ pub struct Machines {
     database: WatchedStore,
     books: Arc<Books>,
     presence: Presence,
+    stock: Heard,
     accounts: Option<Administrator>,
     /// Its holder alone changes who is let in by a code, and the accounts.
     enrolling: Mutex<()>,
@@ -46,7 +54,15 @@ impl Machines {
         around: Arc<dyn Surroundings>,
     ) -> Self {
         let database = WatchedStore::new(store, Arc::clone(&around), "of machines");
-        Self { around, database, books, presence: Presence::new(missing_after), accounts, enrolling: Mutex::default() }
+        Self {
+            around,
+            database,
+            books,
+            presence: Presence::new(missing_after),
+            stock: Heard::default(),
+            accounts,
+            enrolling: Mutex::default(),
+        }
     }
 
     /// The time of day, by the clock of the books.
@@ -118,6 +134,9 @@ impl Machines {
     /// # Errors
     /// [`Unreadable`]; nothing has changed.
     pub fn reported(&self, topic: &str, payload: &[u8], is_stored: bool) -> Result<(), Unreadable> {
+        if let Some((device, Topic::Stock)) = Topic::parse(topic) {
+            return if self.stock.take(device, stock::read(payload, is_stored, self.now())?) { Ok(()) } else { Err(Unreadable) };
+        }
         if let Some((device, report)) = reported::read(topic, payload, is_stored)? {
             self.presence.reported(device, report, self.moment());
         }
@@ -216,6 +235,82 @@ impl Machines {
             if self.database.write::<_, BooksError>(note).await.is_err() {
                 self.presence.failed(&[], &devices);
             }
+        }
+    }
+
+    /// Waits until there is room for what machines say of their stock.
+    pub async fn room(&self) {
+        self.stock.room().await;
+    }
+
+    /// Writes down what machines say of their stock, to the end of the program. With `tells` people hear of it.
+    pub async fn follow_stock(self: Arc<Self>, zone: Zone, tells: bool) {
+        loop {
+            if tells {
+                self.tell_of_stock().await;
+            }
+            let (some, are_many) = self.stock.some();
+            if some.is_empty() {
+                // Both ends of the wait lead to a look.
+                let _ = timeout(COMPARE, self.stock.news()).await;
+                continue;
+            }
+            if self.write_stock(some.clone(), zone).await.is_err() {
+                self.stock.failed(some);
+                tokio::time::sleep(CHECK).await;
+                continue;
+            }
+            self.stock.written();
+            if !are_many {
+                tokio::time::sleep(GATHER).await;
+            }
+        }
+    }
+
+    async fn write_stock(&self, told: Vec<(DeviceId, stock::Told)>, zone: Zone) -> Result<(), BooksError> {
+        let news = self.read(move |tx| stock::news(tx, told)).await?;
+        if news.is_empty() {
+            return Ok(());
+        }
+        let now = self.now();
+        let with_pace = move |tx: &mut dyn Tx| {
+            let pace = |(device, told)| Ok((books::sold_since(tx, &device, now - stock::PACE)?, device, told));
+            news.into_iter().map(pace).collect::<Result<Vec<_>, BooksError>>()
+        };
+        let news = self.books.read(with_pace).await?;
+        let write =
+            move |tx: &mut dyn Tx| news.into_iter().try_for_each(|(sold, device, told)| stock::note(tx, &device, told, &sold, zone, now));
+        self.database.write(write).await
+    }
+
+    /// Begins and ends alerts, as the slots of the machines are, whichever process wrote that.
+    async fn tell_of_stock(&self) {
+        let (Ok(wanting), Ok(open)) = (self.read(stock::wanting).await, self.books.read(books::open_stock_alerts).await) else { return };
+        let is_open = |device: &str, alert| open.contains(&(device.into(), alert));
+        let is_so = |device: &str, alert| wanting.get(device).is_some_and(|wanting| wanting.is(alert));
+        let is_new = |device: &str, alert| match alert {
+            // Whoever hears that something is sold out hears what is low, too.
+            StockAlert::Low => is_so(device, alert) && !is_so(device, StockAlert::SoldOut),
+            StockAlert::SoldOut | StockAlert::Suspect => is_so(device, alert),
+        };
+        let devices = wanting.keys().cloned();
+        let all = |device: Box<str>| StockAlert::ALL.map(|alert| (device.clone(), alert));
+        let begun = devices.flat_map(all).filter(|(device, alert)| is_new(device, *alert) && !is_open(device, *alert));
+        let over = open.iter().cloned().filter(|(device, alert)| !is_so(device, *alert));
+        let changes: Vec<_> = begun.map(|what| (what, true)).chain(over.map(|what| (what, false))).collect();
+        if changes.is_empty() {
+            return;
+        }
+        let write = move |tx: &mut dyn Tx, _: &_, now| {
+            changes.iter().try_for_each(|((device, alert), is_so)| match DeviceId::new(device) {
+                Ok(device) => books::stock_wants(tx, &device, *alert, *is_so, now),
+                // A name that is damaged is no machine's.
+                Err(_) => Ok(()),
+            })
+        };
+        // What cannot be written now is seen again.
+        if self.books.write(write).await.is_ok() {
+            self.books.ring(Bell::Alerts);
         }
     }
 

@@ -85,7 +85,7 @@ fn read_status(payload: &[u8]) -> Result<Report, Unreadable> {
             let every = report_every_s.unwrap_or(EVERY_S).min(EVERY_MAX_S);
             let codes = faults.iter().flatten().map(|fault| fault.code).take(FAULTS_MAX);
             let facts = Facts {
-                name: name.as_deref().and_then(short),
+                name: name.as_deref().and_then(|name| short(name, MACHINE_NAME_MAX)),
                 version: version.as_deref().map(plain).unwrap_or_default(),
                 faults: codes.collect(),
             };
@@ -107,9 +107,9 @@ fn plain(version: &str) -> Box<str> {
     version.chars().take(VERSION_MAX).map(|c| if known(c) { c } else { '?' }).collect::<String>().into()
 }
 
-/// A name for people: cut, and without what steers the place where it is read.
-fn short(name: &str) -> Option<Box<str>> {
-    let name = text::plain(&name.chars().take(MACHINE_NAME_MAX).collect::<String>(), '?');
+/// A name for people: cut after so many characters, and without what steers the place where it is read.
+pub(super) fn short(name: &str, most: usize) -> Option<Box<str>> {
+    let name = text::plain(&name.chars().take(most).collect::<String>(), '?');
     let name = name.trim();
     (!name.is_empty()).then(|| name.into())
 }
@@ -148,7 +148,7 @@ pub fn note(tx: &mut dyn Tx, device: &DeviceId, Noted { is_there, since, facts }
 /// The database's.
 pub fn name(tx: &mut dyn Tx, device: &DeviceId) -> Result<Option<Box<str>>, BooksError> {
     let rows = tx.rows("SELECT name FROM presence WHERE device = $1", &[device.as_str().into()])?;
-    Ok(rows.first().map(|row| row.maybe_text("name")).transpose()?.flatten().and_then(short))
+    Ok(rows.first().map(|row| row.maybe_text("name")).transpose()?.flatten().and_then(|name| short(name, MACHINE_NAME_MAX)))
 }
 
 /// What is written down of all machines. A row that cannot be read is left out: it is only news.
@@ -162,7 +162,7 @@ pub fn noted(tx: &mut dyn Tx) -> Result<HashMap<Box<str>, Noted>, BooksError> {
         let facts = match (row.maybe_text("version").ok()?, row.maybe_text("faults").ok()?) {
             (Some(version), Some(faults)) => {
                 let codes = faults.split_ascii_whitespace().filter_map(|word| FaultCode::from_word(word).ok());
-                let name = row.maybe_text("name").ok()?.and_then(short);
+                let name = row.maybe_text("name").ok()?.and_then(|name| short(name, MACHINE_NAME_MAX));
                 Some(Facts { name, version: plain(version), faults: codes.collect() })
             }
             (_, _) => None,

@@ -1,12 +1,15 @@
-//! The message of a day: what was sold in the 24 hours before, what is owed to customers, and which machines are out of order.
+//! The message of a day: what was sold in the 24 hours before, what is owed to customers, which machines are out of order, and what to
+//! bring to those that want to be filled.
 
 use crate::machines::handle::Machines;
+use crate::machines::stock::{self, Load, Packing, Which};
 use crate::machines::{devices, reported};
 use crate::money::report::{self, By, SalesReport, Sum};
 use crate::money::takings::Fees;
 use crate::sale::books::{self, BooksError};
 use crate::sale::handle::Books;
 use crate::sale::view::Place;
+use crate::telling::alerts::first_of;
 use crate::telling::daily::{DAY, DayTold, ReadDay};
 use crate::telling::wording::End;
 use qris_core::order::money::total;
@@ -15,9 +18,6 @@ use qris_core::text;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-
-/// The most machines of each kind that the sentence names. The object has all.
-const NAMED: usize = 10;
 
 /// What a message says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +32,8 @@ struct Day {
     attention: u64,
     /// Each with its faults; one that is not there has `offline`.
     out_of_order: BTreeMap<String, Vec<String>>,
+    /// What to bring to the machines that want it.
+    to_fill: Packing,
 }
 
 /// Reads days from these databases.
@@ -73,7 +75,15 @@ impl Day {
                 }
             }
         }
-        Ok(Self::of(&report, names, owed, attention, out_of_order, until))
+        let mut day = Self::of(&report, names, owed, attention, out_of_order, until);
+        let mut behind = Some(Box::from(""));
+        while let Some(after) = behind {
+            // Without this, too, the rest of the message is good.
+            let Ok(page) = machines.read(move |tx| stock::page(tx, Which::Wanting, &after)).await else { break };
+            page.machines.into_iter().filter_map(Load::of).for_each(|load| day.to_fill.add(&load));
+            behind = page.behind;
+        }
+        Ok(day)
     }
 
     fn of(
@@ -89,17 +99,13 @@ impl Day {
         let mut machines: Vec<_> = machines.filter(|(_, sold)| sold.orders > 0).collect();
         machines.sort_by_key(|(_, sold)| std::cmp::Reverse(sold.amount));
         let owed = Sum { orders: owed.0, amount: owed.1 };
-        Self { until, sold: sold(&report.total), machines, names, owed, attention, out_of_order }
+        Self { until, sold: sold(&report.total), machines, names, owed, attention, out_of_order, to_fill: Packing::default() }
     }
 
     /// In one sentence, for a message on a phone.
     fn in_words(&self) -> String {
         let counted = |Sum { orders, amount }: Sum| format!("{orders} for {}", total(amount));
-        let named = |names: Vec<String>| {
-            let more = names.len().saturating_sub(NAMED);
-            let more = if more > 0 { format!(", and {more} more") } else { String::new() };
-            format!("{}{more}", names.into_iter().take(NAMED).collect::<Vec<_>>().join(", "))
-        };
+        let named = |names: Vec<String>| first_of(&names);
         let mut said = format!("sold in 24 hours: {}", counted(self.sold));
         if self.machines.len() > 1 {
             let each = |(device, sold): &(String, Sum)| format!("{} {}", self.name(device), counted(*sold));
@@ -115,6 +121,11 @@ impl Day {
         if !self.out_of_order.is_empty() {
             let each = |(device, faults): (&String, &Vec<String>)| format!("{}: {}", self.name(device), faults.join(" "));
             said += &format!("; out of order: {}", named(self.out_of_order.iter().map(each).collect()));
+        }
+        if self.to_fill.machines > 0 {
+            let goods: Vec<_> = self.to_fill.most_first().into_iter().map(|(goods, count)| format!("{count} {goods}")).collect();
+            let what = if goods.is_empty() { String::new() } else { format!(", with {}", first_of(&goods)) };
+            said += &format!("; machines to fill: {}{what}", self.to_fill.machines);
         }
         said
     }
@@ -135,6 +146,7 @@ impl Day {
             "owed": sum(self.owed),
             "attention": self.attention,
             "out_of_order": self.out_of_order,
+            "to_fill": { "machines": self.to_fill.machines, "goods": self.to_fill.goods },
             "names": self.names,
         })
     }
@@ -174,6 +186,8 @@ mod tests {
             "sold in 24 hours: 2 for Rp17.000 (vm-002 1 for Rp12.000, Lobi (vm-001) 1 for Rp5.000); owed to customers: 1 for Rp5.000; \
              other orders that a person must look at: 1; out of order: Lobi (vm-001): screen, Parkir (vm-003): offline"
         );
+        let to_fill = Packing { machines: 2, goods: BTreeMap::from([("Kopi".into(), 3), ("Teh".into(), 12)]) };
+        assert!(Day { to_fill, ..day }.in_words().ends_with("; machines to fill: 2, with 12 Teh, 3 Kopi"));
         let quiet = Day::of(&SalesReport::default(), BTreeMap::new(), (0, 0), 0, BTreeMap::new(), T0);
         assert_eq!(quiet.in_words(), "sold in 24 hours: 0 for Rp0; nothing is owed to customers");
     }

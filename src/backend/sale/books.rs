@@ -29,8 +29,8 @@ mod words;
 mod write;
 
 pub use alerts::{
-    ALERT_TRIES, Alert, Subject, Ways, alert_tried, day_is_over, due_alerts, is_place_news, machine_back, machine_offline, machine_twice,
-    machines_offline, merchant_paid, take_turn, taken_over, turn_ends,
+    ALERT_TRIES, Alert, StockAlert, Subject, Ways, alert_tried, day_is_over, due_alerts, is_place_news, machine_back, machine_offline,
+    machine_twice, machines_offline, merchant_paid, open_stock_alerts, stock_wants, take_turn, taken_over, turn_ends,
 };
 pub use archived::{Archived, archived, archived_between};
 pub use beginning::{ALIKE_MAX, BEGINNING_MIN, Beginning, beginning_with};
@@ -38,7 +38,7 @@ pub use entry::{BooksError, Done, Policy, Stored};
 pub use ledger::{HistoryLine, Message, has_orders, history, latest, load, open_orders, prune_outbox, published, take_outbox};
 pub use listing::{
     Cursor, PAGE, Page, Wanted, attempts, changed_since, count, damaged, newest_key, newest_line, newest_of, owed, page, settled,
-    settled_totals, to_look_at,
+    settled_totals, sold_since, to_look_at,
 };
 pub use publishing::{PUBLISHING, may_publish, publishing_ends};
 pub use rebuild::{Forgotten, rebuild};

@@ -13,7 +13,8 @@ pub use section::Section;
 use super::daily::{Daily, DayTold, ReadDay};
 use crate::command;
 use crate::machines::handle::Machines;
-use crate::sale::books::{self, Alert, Subject, Ways};
+use crate::machines::stock::{self, Kept, State};
+use crate::sale::books::{self, Alert, StockAlert, Subject, Ways};
 use crate::sale::handle::{Bell, Books};
 use crate::sale::view::Place;
 use crate::settings::SETTINGS;
@@ -39,6 +40,8 @@ const LOOK: Duration = Duration::from_secs(5);
 /// The kind of what is told about the end of an alert.
 const OVER: &str = "over";
 const NOTHING_TO_DO: &str = "nothing is to be done";
+/// The most machines or slots of a kind that a sentence names. The object has all.
+pub const NAMED: usize = 10;
 
 /// A machine that is missing for this long leads to an alert, unless the merchant sets another time.
 pub const OFFLINE_AFTER: Whole = number(SETTINGS, "alerts.offline_after_s");
@@ -143,14 +146,24 @@ async fn tell_all(around: &dyn Surroundings, books: &Books, machines: &Machines,
             | Subject::Offline
             | Subject::Merchant(_)
             | Subject::Twice(_)
-            | Subject::TakenOver => None,
+            | Subject::TakenOver
+            | Subject::Stock(_) => None,
+        };
+        let slots = match (&alert.about, &alert.device) {
+            (Subject::Stock(_), Some(device)) => {
+                let of = device.clone();
+                // The journal was told of an error. The others are told all the same, and this one when it can be read.
+                let Ok(machine) = machines.read(move |tx| stock::of(tx, &of)).await else { continue };
+                machine.map(|machine| machine.slots).unwrap_or_default()
+            }
+            (_, _) => Vec::new(),
         };
         let name = match (&alert.about, &alert.device) {
             (Subject::Order(stored, _), _) => stored.order.sale.purchase.machine.clone(),
             (_, Some(device)) => machines.name(device).await,
             (_, None) => None,
         };
-        let body = object(&alert, name.as_deref(), day.as_ref(), place).to_string();
+        let body = object(&alert, name.as_deref(), day.as_ref(), &slots, place).to_string();
         let (took, failed) = tellers.tell(&alert, &body, books.now()).await;
         let (tried, left) = (alert.clone(), !failed.is_empty());
         let kept = books.write(move |tx, _, now| books::alert_tried(tx, &tried, took, left, now)).await;
@@ -168,7 +181,7 @@ fn note(around: &dyn Surroundings, alert: &Alert, failed: &[String]) {
     let order = match &alert.about {
         Subject::Order(stored, _) => Some(stored.order.id.clone()),
         Subject::Damaged(id, _) => Some(id.clone()),
-        Subject::Offline | Subject::Merchant(_) | Subject::Twice(_) | Subject::TakenOver | Subject::Daily(_) => None,
+        Subject::Offline | Subject::Merchant(_) | Subject::Twice(_) | Subject::TakenOver | Subject::Stock(_) | Subject::Daily(_) => None,
     };
     let over = if alert.until.is_some() { " is over" } else { "" };
     let (device, kind) = (alert.device.clone(), format!("{}{over}", alert.kind()).into());
@@ -181,7 +194,7 @@ fn note(around: &dyn Surroundings, alert: &Alert, failed: &[String]) {
 
 /// The object that is told. At the end of an alert its `kind` is another one, so that a program that does not know of ends
 /// says `told`, and not the words of an alert that begins.
-fn object(alert: &Alert, name: Option<&str>, day: Option<&DayTold>, place: &Place) -> Value {
+fn object(alert: &Alert, name: Option<&str>, day: Option<&DayTold>, slots: &[Kept], place: &Place) -> Value {
     let (subject, device, zone) = (alert.subject(), &alert.device, place.zone);
     let machine = device.as_ref().map_or_else(String::new, |device| named(name, device.as_str()));
     let mut customer = None;
@@ -217,6 +230,7 @@ fn object(alert: &Alert, name: Option<&str>, day: Option<&DayTold>, place: &Plac
             let to_do = "find the second one, and switch it off; if it may be in foreign hands: device revoke, then a new code";
             (told, to_do, Value::Null)
         }
+        Subject::Stock(why) => (format!("the machine {machine} {}", wants(slots)), stock_to_do(*why), Value::Null),
         Subject::Daily(_) => (
             day.map(|(words, _)| words.clone()).unwrap_or_default(),
             "what is owed: orders --refund-due; each machine: report",
@@ -227,6 +241,7 @@ fn object(alert: &Alert, name: Option<&str>, day: Option<&DayTold>, place: &Plac
         (None, _) => (alert.kind(), told, to_do),
         (Some(_), Subject::Offline) => (OVER, format!("over: the machine {machine} is there again"), NOTHING_TO_DO),
         (Some(_), Subject::TakenOver) => (OVER, format!("over: the machine {machine} keeps its place at the broker"), NOTHING_TO_DO),
+        (Some(_), Subject::Stock(why)) => (OVER, format!("over: the machine {machine} {}", is_over(*why)), NOTHING_TO_DO),
         (Some(_), Subject::Order(..) | Subject::Damaged(..) | Subject::Merchant(_) | Subject::Twice(_) | Subject::Daily(_)) => {
             (OVER, format!("over: nobody must look at this any more ({told})"), NOTHING_TO_DO)
         }
@@ -244,9 +259,66 @@ fn object(alert: &Alert, name: Option<&str>, day: Option<&DayTold>, place: &Plac
         "order": order,
         "customer": customer.filter(|_| alert.until.is_none()),
         "day": day.map(|(_, object)| object),
+        "slots": match (&alert.about, alert.until) {
+            (Subject::Stock(_), None) => Some(wanting(slots).map(Kept::object).collect::<Vec<_>>()),
+            (_, _) => None,
+        },
         "tries": alert.tries,
         "sandbox": place.sandbox,
     })
+}
+
+/// The slots that want a person.
+fn wanting(slots: &[Kept]) -> impl Iterator<Item = &Kept> {
+    slots.iter().filter(|kept| kept.state().wants().is_some())
+}
+
+/// What a machine wants, with its slots: one message for all of them.
+fn wants(slots: &[Kept]) -> String {
+    let listed = |is: fn(State) -> bool, tell: &dyn Fn(&Kept) -> String| {
+        let all: Vec<_> = slots.iter().filter(|kept| is(kept.state())).map(tell).collect();
+        (!all.is_empty()).then(|| first_of(&all))
+    };
+    let goods = |kept: &Kept| named(kept.slot.name.as_deref(), kept.slot.item.as_str());
+    let left = |kept: &Kept| format!("{} {} of {}", goods(kept), kept.slot.count.unwrap_or(0), kept.slot.capacity);
+    let soon = |kept: &Kept| match kept.state() {
+        State::Soon(0) => format!("{} within a day", goods(kept)),
+        State::Soon(1) => format!("{} in about 1 day", goods(kept)),
+        State::Soon(days) => format!("{} in about {days} days", goods(kept)),
+        State::Suspect | State::SoldOut | State::Low | State::Unknown | State::Good => goods(kept),
+    };
+    let parts = [
+        listed(|state| state == State::SoldOut, &goods).map(|all| format!("has sold out of {all}")),
+        listed(|state| state == State::Suspect, &goods).map(|all| format!("does not sell {all}, because nothing came out")),
+        listed(|state| state == State::Low, &left).map(|all| format!("has little left of {all}")),
+        listed(|state| matches!(state, State::Soon(_)), &soon).map(|all| format!("will be empty of {all}")),
+    ];
+    let parts: Vec<_> = parts.into_iter().flatten().collect();
+    // It was filled while this was on its way.
+    if parts.is_empty() { "wanted to be filled, and was".into() } else { parts.join("; ") }
+}
+
+/// The first [`NAMED`] of many, and the number of the others.
+#[must_use]
+pub fn first_of(all: &[String]) -> String {
+    let more = all.len().saturating_sub(NAMED);
+    let more = if more > 0 { format!(", and {more} more") } else { String::new() };
+    format!("{}{more}", all.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", "))
+}
+
+const fn stock_to_do(why: StockAlert) -> &'static str {
+    match why {
+        StockAlert::Low | StockAlert::SoldOut => "fill it; what to bring: stock --to-fill",
+        StockAlert::Suspect => "look for what is jammed in the slot, and count what is in it, at the machine",
+    }
+}
+
+const fn is_over(why: StockAlert) -> &'static str {
+    match why {
+        StockAlert::Low => "was filled",
+        StockAlert::SoldOut => "has some of everything",
+        StockAlert::Suspect => "was looked at",
+    }
 }
 
 /// What somebody can do who paid, and may have nothing for it. The address of the page has no key: this goes to services of others, and

@@ -8,6 +8,7 @@ use crate::sale::books::Message;
 use crate::sale::handle::{Bell, Books};
 use crate::sale::waiters::Waiters;
 use qris_core::order::time::Span;
+use qris_core::wire::stock::STOCK_MAX;
 use qris_core::wire::topics::Topic;
 use qris_host::clock;
 use qris_host::config::MqttSettings;
@@ -35,12 +36,13 @@ const LOOK: Duration = Duration::from_secs(5);
 /// The certificates cannot be used.
 pub fn settings(wanted: &MqttSettings) -> Result<LinkSettings, TlsError> {
     let mut settings = LinkSettings::new(wanted.clone(), format!("qris-backend-{}", random::name()), &LastTrusted::default())?;
-    // A status that the broker has kept tells much, an old report nothing. Without retain-as-published a message is marked as retained if
+    // A status or a stock that the broker has kept tells much, an old report nothing. Without retain-as-published a message is marked as retained if
     // the broker had kept it, and only then.
-    let heard = [(Topic::Status, Retained::Always), (Topic::Telemetry, Retained::Never)];
+    let heard = [(Topic::Status, Retained::Always), (Topic::Telemetry, Retained::Never), (Topic::Stock, Retained::Always)];
     let hear =
         |(topic, retained): (Topic, _)| Subscription { filter: topic.of_all(), retained, retain_as_published: false, at_most_once: true };
     settings.subscriptions = heard.map(hear).into();
+    settings.large = Some((Topic::Stock.of_all(), STOCK_MAX));
     Ok(settings)
 }
 
@@ -78,7 +80,7 @@ impl Publisher {
                 // However much machines say, receipts go out first.
                 biased;
                 () = self.books.rung(Bell::Outbox) => true,
-                event = events.recv() => match event {
+                event = link.next(&mut events) => match event {
                     Some(event) => {
                         link.take(&event);
                         matches!(event, MqttEvent::Up { .. })
@@ -153,6 +155,12 @@ struct Link {
 }
 
 impl Link {
+    /// The next event. The broker tells all that it has kept in one moment, and that is written in pieces.
+    async fn next(&self, events: &mut mpsc::Receiver<MqttEvent>) -> Option<MqttEvent> {
+        self.machines.room().await;
+        events.recv().await
+    }
+
     fn take(&mut self, event: &MqttEvent) {
         match event {
             MqttEvent::Up { refused, .. } => {
@@ -185,7 +193,7 @@ impl Link {
 
     /// Waits for the fate of one message. False: it must be sent again.
     async fn is_done(&mut self, events: &mut mpsc::Receiver<MqttEvent>, id: PublishId) -> bool {
-        while let Some(event) = events.recv().await {
+        while let Some(event) = self.next(events).await {
             self.take(&event);
             match event {
                 MqttEvent::Delivered { id: of, .. } if of == id => return true,

@@ -4,6 +4,7 @@
 use crate::counters::{Counters, Labels, PREFIX, seconds};
 use crate::gateway::WatchedGateway;
 use crate::machines::handle::Machines;
+use crate::machines::stock::{self, Wanting};
 use crate::sale::books::{self, BooksError, Waiting};
 use crate::sale::handle::Books;
 use prometheus_client::encoding::text::{encode_eof, encode_registry};
@@ -23,7 +24,7 @@ type Ages = Family<Labels<1>, Gauge<f64, AtomicU64>>;
 pub async fn text(counters: &Counters, gateway: &WatchedGateway, books: &Books, machines: &Machines) -> String {
     let now = books.now();
     let waiting = books.read(books::waiting).await;
-    let machines = machines.read(books::machines_let_in).await;
+    let (slots, machines) = (machines.read(stock::wanting).await, machines.read(books::machines_let_in).await);
     let mut text = String::new();
     counters.encode(&mut text);
     let mut charging = Registry::with_prefix(PREFIX);
@@ -32,8 +33,26 @@ pub async fn text(counters: &Counters, gateway: &WatchedGateway, books: &Books, 
     // Writing to a String does not fail.
     let _ = encode_registry(&mut text, &charging);
     let _ = encode_registry(&mut text, &present(waiting, machines, books.fail(), now));
+    if let Ok(slots) = slots {
+        let _ = encode_registry(&mut text, &in_slots(slots.into_values()));
+    }
     let _ = encode_eof(&mut text);
     text
+}
+
+/// What lies in the machines, by their own word.
+fn in_slots(all: impl Iterator<Item = Wanting>) -> Registry {
+    let sum = all.fold(Wanting::default(), |sum, of| Wanting {
+        low: sum.low + of.low,
+        sold_out: sum.sold_out + of.sold_out,
+        suspect: sum.suspect + of.suspect,
+    });
+    let (mut registry, slots) = (Registry::with_prefix(PREFIX), Counts::default());
+    for (state, count) in [("low", sum.low), ("sold_out", sum.sold_out), ("suspect", sum.suspect)] {
+        slots.get_or_create(&[("state", state)]).set(count);
+    }
+    registry.register("slots", "Slots of machines that want a person: low or soon empty, sold out, suspect", slots);
+    registry
 }
 
 /// How things are at this moment. What cannot be read is missing.

@@ -65,7 +65,8 @@ impl LastWords {
             | Topic::VendCollect
             | Topic::VendEvent
             | Topic::PaymentUpdate
-            | Topic::ConfigDesired => return None,
+            | Topic::ConfigDesired
+            | Topic::Stock => return None,
         }
         Some(device)
     }

@@ -376,7 +376,7 @@ impl<'a> Connection<'a> {
             return self.obey(LinkCommand::Ack(ack), caller);
         };
         // What is too large for its topic is cut: its reader refuses it all the same, and many of them must not fill the memory.
-        let is_large = self.settings.large.as_ref().is_some_and(|(large, _)| *large == topic);
+        let is_large = self.settings.large.as_ref().is_some_and(|(large, _)| packets::fits(large, &topic));
         let room = if is_large { usize::MAX } else { MAX_PACKET as usize };
         let properties = message.properties.unwrap_or_default();
         caller.tell(MqttEvent::Message(Inbound {

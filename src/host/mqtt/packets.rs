@@ -74,6 +74,13 @@ pub(super) fn filter(subscription: &Subscription) -> Filter {
     }
 }
 
+/// Whether a topic is one of a filter, which may have `+` for a part.
+pub(super) fn fits(filter: &str, topic: &str) -> bool {
+    let (mut wanted, mut parts) = (filter.split('/'), topic.split('/'));
+    let is_each = wanted.by_ref().all(|wanted| parts.next().is_some_and(|part| wanted == "+" || wanted == part));
+    is_each && parts.next().is_none()
+}
+
 /// Does the broker refuse our name or password?
 pub(super) const fn is_refusal(error: &ConnectionError) -> bool {
     use ConnectReturnCode::{BadUserNamePassword, Banned, NotAuthorized};
@@ -161,6 +168,20 @@ pub(super) fn subscription_refusal(code: &SubscribeReasonCode) -> Option<&'stati
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_filter_has_the_topics_that_it_means() {
+        for (filter, topic, wanted) in [
+            ("a/b", "a/b", true),
+            ("a/+/c", "a/b/c", true),
+            ("a/+/c", "a/b/d", false),
+            ("a/+/c", "a/b", false),
+            ("a/+/c", "a/b/c/d", false),
+            ("a/b", "a/b/c", false),
+        ] {
+            assert_eq!(fits(filter, topic), wanted, "{filter} {topic}");
+        }
+    }
 
     #[test]
     fn what_the_broker_took_is_no_refusal_and_everything_else_is() {

@@ -2,6 +2,7 @@
 
 use qris_core::order::ids::OrderId;
 use qris_core::order::outcome::Delivery;
+use qris_core::wire::stock::Slot;
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -41,6 +42,8 @@ pub struct Tally {
     pub unanswered: u64,
     /// Why the last one had none.
     pub why_unanswered: Box<str>,
+    /// The slots of each machine, as it told them last.
+    pub stock: Vec<Vec<Slot>>,
     /// What must not be.
     pub wrong: Vec<String>,
 }
@@ -83,6 +86,7 @@ impl Board {
             refused: 0,
             unanswered: 0,
             why_unanswered: "".into(),
+            stock: vec![Vec::new(); machines],
             wrong: Vec::new(),
         };
         Self { tally: Mutex::new(tally), changed: watch::Sender::new(()) }

@@ -36,7 +36,7 @@ fn bridge(main: u16, number: usize, password: &str) -> String {
          restart_timeout 1 5\n\
          topic qrisd/v1/+/payment/update in 1\ntopic qrisd/v1/+/vend/request in 1\ntopic qrisd/v1/+/vend/cancel in 1\n\
          topic qrisd/v1/+/vend/collect in 1\ntopic qrisd/v1/+/config/desired in 1\ntopic qrisd/v1/+/cmd/+/request in 1\n\
-         topic qrisd/v1/+/status out 1\ntopic qrisd/v1/+/vend/event out 1\ntopic qrisd/v1/+/telemetry out 1\n\
+         topic qrisd/v1/+/status out 1\ntopic qrisd/v1/+/vend/event out 1\ntopic qrisd/v1/+/telemetry out 1\ntopic qrisd/v1/+/stock out 1\n\
          topic qrisd/v1/+/config/reported out 1\ntopic qrisd/v1/+/cmd/response out 1\n"
     )
 }

@@ -2,6 +2,7 @@
 //! receipt are those of `qrisd` itself. It has no relay, screen or database: it keeps its orders in memory.
 
 use super::board::Sale;
+use super::stock::Shelf;
 use super::town::{Question, Town};
 use qris_core::order::ids::{DeviceId, ItemId, OrderId, RequestId, Ticket};
 use qris_core::order::money::Rupiah;
@@ -17,7 +18,7 @@ use qris_core::wire::topics::Topic;
 use qris_device::words::{BackendAnswer, HttpCall, Notice};
 use qris_host::backoff::Backoff;
 use qris_host::clock;
-use qris_host::mqtt::{LinkSettings, Mqtt, MqttEvent, PublishId};
+use qris_host::mqtt::{LinkSettings, Mqtt, MqttEvent, Outbound, PublishId};
 use reqwest::header::HeaderValue;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -115,6 +116,7 @@ struct Running {
     asks: Backoff,
     requests: HashMap<RequestId, Request>,
     orders: HashMap<OrderId, Waiting>,
+    shelf: Shelf,
 }
 
 impl Machine {
@@ -122,8 +124,8 @@ impl Machine {
     pub async fn run(self, mut inputs: mpsc::UnboundedReceiver<Input>, inbox: mpsc::WeakUnboundedSender<Input>) {
         let asks = Backoff::new(self.device.as_str());
         let (mqtt, events) = Mqtt::start(self.link.clone(), EVENTS);
-        let (requests, orders) = (HashMap::new(), HashMap::new());
-        let mut running = Running { of: self, inbox, mqtt: Some(mqtt), events, published: 0, asks, requests, orders };
+        let (requests, orders, shelf) = (HashMap::new(), HashMap::new(), Shelf::of(self.number));
+        let mut running = Running { of: self, inbox, mqtt: Some(mqtt), events, published: 0, asks, requests, orders, shelf };
         loop {
             tokio::select! {
                 event = running.events.recv(), if running.mqtt.is_some() => match event {
@@ -188,6 +190,7 @@ impl Running {
                 self.publish(Notice::Status, serde_json::to_vec(&status).expect("plain data"));
                 self.publish(Notice::Settings, serde_json::to_vec(&Reported::default()).expect("plain data"));
                 self.publish(Notice::Telemetry, TELEMETRY.into());
+                self.tell_stock();
                 self.ask_about(Question::Open(wave), Duration::ZERO);
             }
             MqttEvent::Message(message) => {
@@ -209,10 +212,22 @@ impl Running {
     }
 
     fn publish(&mut self, notice: Notice, payload: Vec<u8>) {
+        let message = qris_device::broker::outbound(&self.of.device, notice, payload);
+        self.send(message);
+    }
+
+    fn send(&mut self, message: Outbound) {
         self.published += 1;
         if let Some(mqtt) = &self.mqtt {
-            mqtt.publish(PublishId(self.published), qris_device::broker::outbound(&self.of.device, notice, payload));
+            mqtt.publish(PublishId(self.published), message);
         }
+    }
+
+    fn tell_stock(&mut self) {
+        let (number, slots) = (self.of.number, self.shelf.slots());
+        self.of.town.board.note(|tally| tally.stock[number] = slots);
+        let (topic, payload) = (Topic::Stock.of(&self.of.device), self.shelf.told());
+        self.send(Outbound { topic, payload, retain: true, ..Outbound::default() });
     }
 
     fn sell(&mut self, customer: Customer) {
@@ -387,6 +402,10 @@ impl Running {
             }
             Some(_) | None => tally.is_wrong(format!("{} was delivered twice", claims.sub)),
         });
+        if outcome == Delivery::Dispensed {
+            self.shelf.sell();
+            self.tell_stock();
+        }
         self.ask(HttpCall::Tell(claims.sub.clone(), OutcomeReport { outcome, reason, detail: None, proof: None }), Duration::ZERO);
     }
 

@@ -7,6 +7,7 @@ use crate::store::{Row, StoreError, Tx};
 use qris_core::order::ids::{DeviceId, OrderId};
 use qris_core::order::merchant::{Attention, Order};
 use qris_core::order::time::{Span, Wall};
+use std::collections::BTreeSet;
 
 /// The most alerts that are taken up together.
 const DUE_MAX: i64 = 64;
@@ -24,6 +25,34 @@ const TWICE: &str = "twice";
 const TAKEN_OVER: &str = "taken_over";
 /// Such an alert lasts so long at the least.
 const TAKEN_OVER_LASTS: Span = Span::secs(3600);
+/// What people are told of the slots of a machine: one alert for all of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum StockAlert {
+    /// Something asks to be filled.
+    Low,
+    /// Something is sold out.
+    SoldOut,
+    /// A sensor saw nothing come out.
+    Suspect,
+}
+
+impl StockAlert {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Low, Self::SoldOut, Self::Suspect];
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Low => "stock_low",
+            Self::SoldOut => "stock_out",
+            Self::Suspect => "stock_suspect",
+        }
+    }
+
+    fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|alert| alert.as_str() == word)
+    }
+}
+
 /// The kind of the daily message, by its day.
 const DAILY: &str = "daily";
 /// A daily message that is older is forgotten: it is told no more by then.
@@ -51,6 +80,8 @@ pub enum Subject {
     Twice(Box<str>),
     /// A machine whose place at the broker another computer takes.
     TakenOver,
+    /// What lies in a machine wants a person.
+    Stock(StockAlert),
     /// The message of this day, as `2026-11-27`.
     Daily(Box<str>),
 }
@@ -123,6 +154,7 @@ impl Alert {
             Subject::Merchant(_) => MERCHANT,
             Subject::Twice(_) => TWICE,
             Subject::TakenOver => TAKEN_OVER,
+            Subject::Stock(alert) => alert.as_str(),
             Subject::Daily(_) => DAILY,
         }
     }
@@ -133,7 +165,7 @@ impl Alert {
         match &self.about {
             Subject::Order(stored, _) => stored.order.id.as_str(),
             Subject::Damaged(id, _) => id.as_str(),
-            Subject::Offline | Subject::TakenOver => self.device.as_ref().map_or("", DeviceId::as_str),
+            Subject::Offline | Subject::TakenOver | Subject::Stock(_) => self.device.as_ref().map_or("", DeviceId::as_str),
             Subject::Merchant(merchant) => merchant,
             Subject::Daily(day) => day,
             Subject::Twice(both) => both,
@@ -179,8 +211,11 @@ fn read(tx: &mut dyn Tx, row: &Row) -> Result<Option<Alert>, BooksError> {
         None if kind == TWICE => Subject::Twice(subject.into()),
         None if kind == TAKEN_OVER => Subject::TakenOver,
         None if kind == DAILY => Subject::Daily(subject.into()),
-        // It is of a later release.
-        None => return Ok(None),
+        None => match StockAlert::from_word(kind) {
+            Some(alert) => Subject::Stock(alert),
+            // It is of a later release.
+            None => return Ok(None),
+        },
     };
     let tries = u32::try_from(row.int("tries")?).map_err(|error| damaged(error.to_string()))?;
     let (since, until, taken) = (Wall(row.int("since_ms")?), row.maybe_int("ended_ms")?.map(Wall), Ways(row.int("taken")?));
@@ -265,6 +300,28 @@ pub fn machines_offline(tx: &mut dyn Tx) -> Result<Vec<(DeviceId, Wall)>, BooksE
     // A name that is damaged is no machine's.
     let read = |row: &Row| Some((DeviceId::new(row.text("subject").ok()?).ok()?, Wall(row.int("since_ms").ok()?)));
     Ok(rows.iter().filter_map(read).collect())
+}
+
+/// Something in a machine wants a person, or does so no more.
+///
+/// # Errors
+/// The database's.
+pub fn stock_wants(tx: &mut dyn Tx, device: &DeviceId, alert: StockAlert, is_so: bool, now: Wall) -> Result<(), BooksError> {
+    let kind = alert.as_str();
+    if is_so { begin(tx, device.as_str(), kind, device, now) } else { end(tx, device.as_str(), kind, now).map(drop) }
+}
+
+/// What people are told of machines at present, by machine.
+///
+/// # Errors
+/// The database's.
+pub fn open_stock_alerts(tx: &mut dyn Tx) -> Result<BTreeSet<(Box<str>, StockAlert)>, BooksError> {
+    let mut open = BTreeSet::new();
+    for alert in StockAlert::ALL {
+        let rows = tx.rows("SELECT subject FROM alerts WHERE kind = $1 AND ended_ms IS NULL", &[alert.as_str().into()])?;
+        open.extend(rows.iter().filter_map(|row| Some((row.text("subject").ok()?.into(), alert))));
+    }
+    Ok(open)
 }
 
 /// Whether people are to hear now that another computer takes the machine's place at the broker, or that this is over. Whoever has the

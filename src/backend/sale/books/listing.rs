@@ -4,7 +4,9 @@ use super::entry::{BooksError, Stored};
 use super::ledger::{self, READ};
 use crate::store::{Row, StoreError, Tx, Value};
 use qris_core::order::ids::{DeviceId, KeyId, OrderId, RequestId};
+use qris_core::order::outcome::Delivery;
 use qris_core::order::time::Wall;
+use std::collections::HashMap;
 
 /// The orders on a page.
 pub const PAGE: usize = 500;
@@ -238,6 +240,16 @@ pub fn settled_totals(tx: &mut dyn Tx, device: Option<&DeviceId>, (from, until):
         WHERE settled_ms IS NOT NULL AND settled_ms >= $1 AND settled_ms < $2 AND (CAST($3 AS TEXT) IS NULL OR device = $3)";
     let rows = tx.rows(sql, &[from.into(), until.into(), device.map(DeviceId::as_str).into()])?;
     sums(&rows)
+}
+
+/// How many of each item a machine has handed out, of the orders that began since then. What is archived is not among them.
+///
+/// # Errors
+/// The database's.
+pub fn sold_since(tx: &mut dyn Tx, device: &DeviceId, since: Wall) -> Result<HashMap<Box<str>, u64>, BooksError> {
+    let sql = "SELECT item, count(*) AS number FROM orders WHERE device = $1 AND created_ms >= $2 AND delivery = $3 GROUP BY item";
+    let rows = tx.rows(sql, &[device.as_str().into(), since.into(), Delivery::Dispensed.as_str().into()])?;
+    rows.iter().map(|row| Ok((row.text("item")?.into(), u64::try_from(row.int("number")?).unwrap_or(0)))).collect()
 }
 
 fn sums(rows: &[Row]) -> Result<(u64, u64), BooksError> {

@@ -46,3 +46,25 @@ CREATE TABLE twins (
     known TEXT NOT NULL,                      -- its last starts and newest events, with addresses and times, as JSON
     sum TEXT NOT NULL                         -- of `known`
 ) STRICT;
+
+-- What lies in each machine's slots, as it said last at the broker. News, as `presence` is.
+CREATE TABLE stock (
+    device TEXT PRIMARY KEY,
+    stream TEXT NOT NULL,                     -- the life of the machine's database
+    number INTEGER NOT NULL,                  -- that of the message in it: an older one says nothing
+    at_ms INTEGER,                            -- when it said this; NULL where nobody knows
+    low INTEGER NOT NULL,                     -- so many slots are low, or will be empty in some days
+    sold_out INTEGER NOT NULL,
+    suspect INTEGER NOT NULL,
+    slots TEXT NOT NULL                       -- all of them, as JSON
+) STRICT;
+CREATE INDEX stock_wanting ON stock (device, low, sold_out, suspect) WHERE low + sold_out + suspect > 0;
+-- Requests that machines refused because nothing was left.
+CREATE TABLE refused (
+    day TEXT NOT NULL,                        -- 2026-11-20, in the merchant's zone
+    device TEXT NOT NULL,
+    item TEXT NOT NULL,
+    goods TEXT NOT NULL,                      -- what people call it
+    number INTEGER NOT NULL,
+    PRIMARY KEY (day, device, item)
+) STRICT;

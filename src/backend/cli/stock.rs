@@ -1,0 +1,223 @@
+//! `qris-backend stock`: what is in the machines, and what to bring to them, as a table, CSV or JSON.
+
+use super::opening::machines;
+use super::orders::device_id;
+use super::print::{Column, Out, Separator, csv_record, csv_text, heading, heading_in, left, right, row};
+use super::text::{fill, texts};
+use crate::config::Config;
+use crate::machines::stock::{self, Kept, Load, Machine, Packing, State, Which, bring};
+use clap::Args;
+use qris_core::order::ids::DeviceId;
+use qris_core::order::time::{Wall, Zone};
+use qris_core::text::named;
+use qris_host::Failure;
+use serde_json::{Value, json};
+
+/// What is shown, and how.
+#[derive(Debug, Args)]
+pub struct StockArguments {
+    /// Only of this machine
+    #[arg(long, value_name = "ID", value_parser = device_id)]
+    device: Option<DeviceId>,
+    /// What to bring: the machines that want to be filled with all slots in which something fits, and the sum by goods
+    #[arg(long)]
+    to_fill: bool,
+    /// Print CSV (RFC 4180): one record for each slot; with --to-fill the sums by goods come last
+    #[arg(long, conflicts_with = "json")]
+    csv: bool,
+    /// What stands between two fields of CSV: a spreadsheet with Indonesian settings expects `;`
+    #[arg(long, value_name = "SIGN", requires = "csv", default_value = ",", hide_possible_values = true)]
+    separator: Separator,
+    /// One JSON object a line for each machine; with --to-fill one object
+    #[arg(long)]
+    json: bool,
+}
+
+impl StockArguments {
+    /// Programs read objects and CSV.
+    pub(super) const fn is_for_a_person(&self) -> bool {
+        !self.json && !self.csv
+    }
+}
+
+const FIELDS: [&str; 12] =
+    ["device", "machine", "item", "goods", "count", "capacity", "low", "state", "bring", "sold", "filled_at", "told_at"];
+
+/// Runs the command.
+pub async fn run(config: &Config, asked: StockArguments) -> Result<(), Failure> {
+    let (zone, mut packing, mut out) = (config.zone, Packing::default(), Out::default());
+    let store = machines(config, false)?;
+    let mut all = Vec::new();
+    let mut behind = Some(Box::from(""));
+    let which = if asked.to_fill { Which::Wanting } else { Which::All };
+    while let Some(after) = behind {
+        let page = store.read(move |tx| stock::page(tx, which, &after)).await.map_err(Failure::failed)?;
+        all.extend(page.machines.into_iter().filter(|machine| asked.device.as_ref().is_none_or(|device| *device == machine.device)));
+        behind = page.behind;
+    }
+    if asked.to_fill {
+        let loads: Vec<_> = all.into_iter().filter_map(Load::of).collect();
+        loads.iter().for_each(|load| packing.add(load));
+        all = loads.into_iter().map(|load| load.machine).collect();
+    }
+    if asked.json {
+        if asked.to_fill {
+            return out.line(&packing_list(&all, &packing, zone).to_string());
+        }
+        return all.iter().try_for_each(|machine| out.line(&as_json(machine, zone).to_string()));
+    }
+    if asked.csv {
+        return out.text(&as_csv(&all, &packing, zone, asked.separator));
+    }
+    if all.is_empty() {
+        return out.line(if asked.to_fill { texts().nothing_to_fill } else { texts().no_stock });
+    }
+    out.text(&if asked.to_fill { as_packing_list(&all, &packing, zone) } else { as_table(&all, zone) })
+}
+
+fn time(text: Option<&str>) -> Option<Wall> {
+    text.and_then(|text| Wall::from_rfc3339(text).ok())
+}
+
+fn filled(kept: &Kept) -> Option<Wall> {
+    time(kept.slot.filled_at.as_deref())
+}
+
+fn minute(at: Option<Wall>, zone: Zone) -> String {
+    at.map_or_else(|| "-".into(), |at| at.to_local(zone)[..16].into())
+}
+
+fn place(machine: &Machine) -> String {
+    named(machine.name.as_deref(), machine.device.as_str())
+}
+
+fn in_it(kept: &Kept) -> String {
+    format!("{}/{}", kept.slot.count.map_or_else(|| "?".into(), |count| count.to_string()), kept.slot.capacity)
+}
+
+fn state(kept: &Kept) -> String {
+    let texts = texts();
+    match kept.state() {
+        State::Suspect => texts.slot_suspect.into(),
+        State::SoldOut => texts.slot_sold_out.into(),
+        State::Low => texts.slot_low.into(),
+        State::Soon(0) => texts.slot_today.into(),
+        State::Soon(days) => fill(texts.slot_soon, &[&days]),
+        State::Unknown => texts.slot_unknown.into(),
+        State::Good => String::new(),
+    }
+}
+
+fn as_table(all: &[Machine], zone: Zone) -> String {
+    let texts = texts();
+    let columns: [Column; 8] = [
+        left(texts.machine_column, 20),
+        left(texts.slot_column, 8),
+        left(texts.goods_column, 24),
+        right(texts.left_column, 9),
+        right(texts.sold_column, 7),
+        left(texts.filled_column, 16),
+        left(texts.told_column, 16),
+        left(texts.state_column, 0),
+    ];
+    let mut text = format!("{}\n", heading_in(&columns, zone));
+    for (machine, kept) in all.iter().flat_map(|machine| machine.slots.iter().map(move |kept| (machine, kept))) {
+        let cells = [
+            place(machine),
+            kept.slot.item.to_string(),
+            kept.goods().into(),
+            in_it(kept),
+            kept.slot.sold.to_string(),
+            minute(filled(kept), zone),
+            minute(machine.at, zone),
+            state(kept),
+        ];
+        text += &format!("{}\n", row(&columns, &cells));
+    }
+    text
+}
+
+/// By machine, and then the sum by goods.
+fn as_packing_list(all: &[Machine], packing: &Packing, zone: Zone) -> String {
+    let texts = texts();
+    let columns = [
+        left(texts.slot_column, 8),
+        left(texts.goods_column, 40),
+        right(texts.left_column, 9),
+        right(texts.bring_column, 6),
+        left(texts.state_column, 0),
+    ];
+    let mut text = String::new();
+    for machine in all {
+        let at = machine.at.map_or_else(|| "-".into(), |at| at.to_local_named(zone));
+        text += &format!("{}\n{}\n", fill(texts.told_at, &[&place(machine), &at]), heading(&columns));
+        for kept in &machine.slots {
+            let cells = [kept.slot.item.to_string(), kept.goods().into(), in_it(kept), bring(kept).to_string(), state(kept)];
+            text += &format!("{}\n", row(&columns, &cells));
+        }
+        text.push('\n');
+    }
+    let columns = [right(texts.bring_column, 6), left(texts.goods_column, 0)];
+    text += &if packing.machines == 1 { texts.bring_for_one.to_owned() } else { fill(texts.bring_in_all, &[&packing.machines]) };
+    text += &format!("\n{}\n", heading(&columns));
+    for (goods, count) in packing.most_first() {
+        text += &format!("{}\n", row(&columns, &[count.to_string(), goods.into()]));
+    }
+    text
+}
+
+fn as_csv(all: &[Machine], packing: &Packing, zone: Zone, separator: Separator) -> String {
+    let number = |number: Option<u32>| number.map(|number| number.to_string()).unwrap_or_default();
+    let at = |at: Option<Wall>| at.map(|at| at.to_rfc3339_in(zone)).unwrap_or_default();
+    let mut text = csv_record(&FIELDS.map(String::from), separator);
+    for (machine, kept) in all.iter().flat_map(|machine| machine.slots.iter().map(move |kept| (machine, kept))) {
+        let slot = &kept.slot;
+        let fields = [
+            csv_text(machine.device.as_str()),
+            machine.name.as_deref().map(csv_text).unwrap_or_default(),
+            csv_text(slot.item.as_str()),
+            csv_text(kept.goods()),
+            number(slot.count),
+            slot.capacity.to_string(),
+            slot.low.to_string(),
+            kept.state().as_str().into(),
+            number(slot.room()),
+            slot.sold.to_string(),
+            at(filled(kept)),
+            at(machine.at),
+        ];
+        text += &csv_record(&fields, separator);
+    }
+    for (goods, count) in packing.most_first() {
+        let mut fields = [""; FIELDS.len()].map(String::from);
+        // No machine has this name: theirs have no blank.
+        (fields[0], fields[3], fields[8]) = ("all machines".into(), csv_text(goods), count.to_string());
+        text += &csv_record(&fields, separator);
+    }
+    text
+}
+
+fn as_json(machine: &Machine, zone: Zone) -> Value {
+    let slot = |kept: &Kept| {
+        let mut object = kept.object();
+        object["bring"] = kept.slot.room().into();
+        object["sold"] = kept.slot.sold.into();
+        object["refused"] = kept.slot.refused.into();
+        object["filled_at"] = filled(kept).map(|at| at.to_rfc3339_in(zone)).into();
+        object
+    };
+    json!({
+        "device": machine.device,
+        "machine": machine.name,
+        "told_at": machine.at.map(|at| at.to_rfc3339_in(zone)),
+        "slots": machine.slots.iter().map(slot).collect::<Vec<_>>(),
+    })
+}
+
+fn packing_list(all: &[Machine], packing: &Packing, zone: Zone) -> Value {
+    let goods = |(goods, count): (&str, u64)| json!({ "goods": goods, "bring": count });
+    json!({
+        "machines": all.iter().map(|machine| as_json(machine, zone)).collect::<Vec<_>>(),
+        "goods": packing.most_first().into_iter().map(goods).collect::<Vec<_>>(),
+    })
+}

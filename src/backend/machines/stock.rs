@@ -1,0 +1,406 @@
+//! What lies in the machines' slots, by their own word at the broker (`stock`). Whoever has a machine's account there may say anything. So
+//! this is news, and nothing else: it is read within bounds, and no key, price, receipt or refund comes of it. It stands in the machines'
+//! database, so that each process and each command has the same, and nothing of it is kept in memory.
+
+mod heard;
+mod packing;
+
+pub use heard::Heard;
+pub use packing::{Load, Packing, bring};
+
+use crate::machines::reported::{Unreadable, short};
+use crate::sale::books::{BooksError, StockAlert};
+use crate::store::{self, Row, Tx};
+use qris_core::order::ids::{DeviceId, IdError, ItemId};
+use qris_core::order::request::DESCRIPTION_MAX;
+use qris_core::order::time::{Span, Wall, Zone};
+use qris_core::wire::orders::MACHINE_NAME_MAX;
+use qris_core::wire::stock::{STOCK_MAX, Slot, Stock};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+/// The most slots of a machine, as of items.
+const SLOTS_MAX: usize = 1000;
+/// The longest name of a stream, in bytes.
+const STREAM_MAX: usize = 64;
+/// The pace of the sales is that of this time.
+pub const PACE: Span = Span::secs(14 * 24 * 3600);
+/// The same in days.
+const FORTNIGHT: u64 = 14;
+/// A slot that will be empty in so many days asks to be filled: who goes round once or twice a week can plan for it.
+const SOON_DAYS: u64 = 3;
+/// Requests that were refused are kept by day for so long.
+const REFUSED_KEPT: Span = Span::secs(400 * 24 * 3600);
+/// The machines that are read at a time.
+const PAGE: i64 = 100;
+
+/// What a machine said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    /// The life of its database.
+    stream: Box<str>,
+    /// The number in it.
+    number: u64,
+    /// When, as far as that is known.
+    at: Option<Wall>,
+    slots: Box<[Slot]>,
+}
+
+/// A slot as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kept {
+    /// What its machine said of it.
+    #[serde(flatten)]
+    pub slot: Slot,
+    /// It was going to be empty in so many days when this was reckoned. It stays so until it is filled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub empty_in_days: Option<u8>,
+}
+
+/// How a slot is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// Its sensor saw nothing come out, and nobody has looked since.
+    Suspect,
+    /// Nothing is left.
+    SoldOut,
+    /// It asks to be filled.
+    Low,
+    /// It will be empty in so many days.
+    Soon(u8),
+    /// Nobody has counted.
+    Unknown,
+    /// It has enough.
+    Good,
+}
+
+impl State {
+    /// Its word in JSON and CSV.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Suspect => "suspect",
+            Self::SoldOut => "sold_out",
+            Self::Low => "low",
+            Self::Soon(_) => "soon",
+            Self::Unknown => "unknown",
+            Self::Good => "good",
+        }
+    }
+
+    /// What people are told because of it.
+    #[must_use]
+    pub const fn wants(self) -> Option<StockAlert> {
+        match self {
+            Self::Suspect => Some(StockAlert::Suspect),
+            Self::SoldOut => Some(StockAlert::SoldOut),
+            Self::Low | Self::Soon(_) => Some(StockAlert::Low),
+            Self::Unknown | Self::Good => None,
+        }
+    }
+}
+
+impl Kept {
+    /// How it is. What is worse comes first.
+    #[must_use]
+    pub fn state(&self) -> State {
+        match (self.slot.suspect, self.slot.count, self.empty_in_days) {
+            (true, _, _) => State::Suspect,
+            (false, None, _) => State::Unknown,
+            (false, Some(0), _) => State::SoldOut,
+            (false, Some(_), _) if self.slot.is_low() => State::Low,
+            (false, Some(_), Some(days)) => State::Soon(days),
+            (false, Some(_), None) => State::Good,
+        }
+    }
+
+    /// Its goods: their name, or else the item.
+    #[must_use]
+    pub fn goods(&self) -> &str {
+        self.slot.name.as_deref().unwrap_or(self.slot.item.as_str())
+    }
+
+    /// For programs.
+    #[must_use]
+    pub fn object(&self) -> Value {
+        json!({
+            "item": self.slot.item,
+            "name": self.slot.name,
+            "count": self.slot.count,
+            "capacity": self.slot.capacity,
+            "low": self.slot.low,
+            "state": self.state().as_str(),
+            "empty_in_days": match self.state() {
+                State::Soon(days) => Some(days),
+                State::Suspect | State::SoldOut | State::Low | State::Unknown | State::Good => None,
+            },
+        })
+    }
+}
+
+/// Reads a message. `is_stored`: the broker has kept it, nobody knows for how long.
+///
+/// # Errors
+/// [`Unreadable`]
+pub fn read(payload: &[u8], is_stored: bool, now: Wall) -> Result<Told, Unreadable> {
+    let payload = Some(payload).filter(|payload| payload.len() <= STOCK_MAX).ok_or(Unreadable)?;
+    let Stock { number, stream, at, mut slots, .. } = serde_json::from_slice(payload).map_err(|_| Unreadable)?;
+    let time = |text: Option<Box<str>>| text.map(|text| Wall::from_rfc3339(&text)).transpose().map_err(|_| Unreadable);
+    let different: HashSet<_> = slots.iter().map(|slot| &slot.item).collect();
+    // What the database refuses would hold up the news of others.
+    let is_plain = stream.len() <= STREAM_MAX && stream.bytes().all(|byte| byte.is_ascii_graphic()) && i64::try_from(number).is_ok();
+    if slots.len() > SLOTS_MAX || different.len() < slots.len() || !is_plain {
+        return Err(Unreadable);
+    }
+    for slot in &mut slots {
+        slot.name = slot.name.as_deref().and_then(|name| short(name, DESCRIPTION_MAX));
+        slot.filled_at = time(slot.filled_at.take())?.map(|at| at.to_rfc3339().into());
+    }
+    // A clock that is ahead does not make it newer than now.
+    let at = time(at)?.map(|at| at.min(now)).or((!is_stored).then_some(now));
+    Ok(Told { stream, number, at, slots: slots.into() })
+}
+
+/// The slots of a machine with what follows from those before, and from what was sold of each item in the time of [`PACE`].
+fn after(before: &[Kept], slots: Box<[Slot]>, sold: &HashMap<Box<str>, u64>) -> Vec<Kept> {
+    let before: HashMap<&ItemId, &Kept> = before.iter().map(|kept| (&kept.slot.item, kept)).collect();
+    // Two slots may hold the same goods, and a person asks when those are gone.
+    let mut goods: HashMap<Box<str>, Option<(u64, u64)>> = HashMap::new();
+    let slots: Vec<_> = slots.into_iter().map(|slot| Kept { slot, empty_in_days: None }).collect();
+    for kept in &slots {
+        let all = goods.entry(kept.goods().into()).or_insert(Some((0, 0)));
+        *all = all
+            .zip(kept.slot.count)
+            .map(|((left, gone), count)| (left + u64::from(count), gone + sold.get(kept.slot.item.as_str()).copied().unwrap_or(0)));
+    }
+    let days = |kept: &Kept| {
+        let (left, gone) = goods.get(kept.goods()).copied().flatten()?;
+        let days = (left * FORTNIGHT).checked_div(gone).filter(|days| *days <= SOON_DAYS)?;
+        // A slot that sells out in three days although it was just filled tells nobody anything. Nor would it be worth a way.
+        kept.slot.count.filter(|count| *count <= kept.slot.capacity / 2)?;
+        u8::try_from(days).ok()
+    };
+    let stays = |kept: &Kept| {
+        let before = before.get(&kept.slot.item)?;
+        let is_filled = kept.slot.count > before.slot.count || kept.slot.filled_at != before.slot.filled_at;
+        before.empty_in_days.filter(|_| !is_filled)
+    };
+    let reckoned: Vec<_> = slots.iter().map(|kept| days(kept).or_else(|| stays(kept))).collect();
+    slots.into_iter().zip(reckoned).map(|(kept, empty_in_days)| Kept { empty_in_days, ..kept }).collect()
+}
+
+/// So many more requests for each slot were refused than were known, because it was empty. `is_same`: it is the same stream.
+fn refused<'a>(before: &[Kept], slots: &'a [Kept], is_same: bool) -> Vec<(&'a Kept, u32)> {
+    let before: HashMap<&ItemId, u32> = before.iter().filter(|_| is_same).map(|kept| (&kept.slot.item, kept.slot.refused)).collect();
+    let more = |kept: &'a Kept| (kept, kept.slot.refused.saturating_sub(before.get(&kept.slot.item).copied().unwrap_or(0)));
+    slots.iter().map(more).filter(|(_, more)| *more > 0).collect()
+}
+
+/// Which of these messages are news. The machines of the others said the same or more already, or are not let in.
+///
+/// # Errors
+/// The database's.
+pub fn news(tx: &mut dyn Tx, told: Vec<(DeviceId, Told)>) -> Result<Vec<(DeviceId, Told)>, BooksError> {
+    let mut news = Vec::new();
+    for (device, told) in told {
+        let sql = "SELECT stream, number FROM devices LEFT JOIN stock ON device = id WHERE id = $1 AND revoked_ms IS NULL";
+        let rows = tx.rows(sql, &[device.as_str().into()])?;
+        if rows.first().is_some_and(|row| told.is_news(row)) {
+            news.push((device, told));
+        }
+    }
+    Ok(news)
+}
+
+impl Told {
+    /// Whether this says more than the row does.
+    fn is_news(&self, row: &Row) -> bool {
+        let known = row.maybe_text("stream").ok().flatten().zip(row.maybe_int("number").ok().flatten());
+        known.is_none_or(|(stream, number)| *stream != *self.stream || number < self.number())
+    }
+
+    fn number(&self) -> i64 {
+        i64::try_from(self.number).unwrap_or(i64::MAX)
+    }
+}
+
+/// Writes down what a machine said, if it is still news. `sold`: how much of each of its items was, in the time of [`PACE`].
+///
+/// # Errors
+/// The database's.
+pub fn note(
+    tx: &mut dyn Tx,
+    device: &DeviceId,
+    told: Told,
+    sold: &HashMap<Box<str>, u64>,
+    zone: Zone,
+    now: Wall,
+) -> Result<(), BooksError> {
+    let rows = tx.rows("SELECT stream, number, slots FROM stock WHERE device = $1", &[device.as_str().into()])?;
+    let known = rows.first();
+    if known.is_some_and(|row| !told.is_news(row)) {
+        return Ok(());
+    }
+    // A row that cannot be read is no news that anybody had.
+    let before = known.and_then(|row| slots(row).ok()).unwrap_or_default();
+    let is_same = known.is_some_and(|row| row.text("stream").is_ok_and(|stream| *stream == *told.stream));
+    let (number, at) = (told.number(), told.at);
+    let slots = after(&before, told.slots, sold);
+    let day = at.unwrap_or(now).to_local(zone)[..10].to_owned();
+    let refused = refused(&before, &slots, is_same);
+    for (kept, more) in &refused {
+        let sql = "INSERT INTO refused (day, device, item, goods, number) VALUES ($1, $2, $3, $4, $5)
+            ON CONFLICT (day, device, item) DO UPDATE SET goods = excluded.goods, number = refused.number + excluded.number";
+        let (item, goods) = (kept.slot.item.as_str(), kept.goods());
+        tx.rows(sql, &[day.as_str().into(), device.as_str().into(), item.into(), goods.into(), i64::from(*more).into()])?;
+    }
+    if !refused.is_empty() {
+        let first = (now - REFUSED_KEPT).to_local(zone)[..10].to_owned();
+        tx.rows("DELETE FROM refused WHERE day < $1", &[first.into()])?;
+    }
+    let of = |alert| slots.iter().filter(|kept| kept.state().wants() == Some(alert)).count() as i64;
+    let row = vec![
+        ("device", device.as_str().into()),
+        ("stream", (*told.stream).into()),
+        ("number", number.into()),
+        ("at_ms", at.into()),
+        ("low", of(StockAlert::Low).into()),
+        ("sold_out", of(StockAlert::SoldOut).into()),
+        ("suspect", of(StockAlert::Suspect).into()),
+        ("slots", serde_json::to_string(&slots).expect("plain data").into()),
+    ];
+    Ok(store::put(tx, "stock", "device", row)?)
+}
+
+fn slots(row: &Row) -> Result<Vec<Kept>, BooksError> {
+    let damaged = |why: serde_json::Error| store::StoreError::Damaged { what: "a machine's stock".into(), why: why.to_string() };
+    Ok(serde_json::from_str(row.text("slots")?).map_err(damaged)?)
+}
+
+/// A machine with its slots.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Machine {
+    /// Its id.
+    pub device: DeviceId,
+    /// What people call it.
+    pub name: Option<Box<str>>,
+    /// When it said this, as far as that is known.
+    pub at: Option<Wall>,
+    /// Its slots.
+    pub slots: Vec<Kept>,
+}
+
+/// Which machines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Which {
+    /// All that count.
+    All,
+    /// Those in which something wants a person.
+    Wanting,
+}
+
+/// Some machines behind this one, by id. Empty: there are no more. What cannot be read is left out: it is only news.
+///
+/// # Errors
+/// The database's.
+pub fn page(tx: &mut dyn Tx, which: Which, behind: &str) -> Result<Page, BooksError> {
+    let select = |wanting| {
+        format!(
+            "SELECT stock.device AS device, name, at_ms, slots FROM stock JOIN devices ON id = stock.device
+            LEFT JOIN presence ON presence.device = stock.device
+            WHERE stock.device > $1 AND revoked_ms IS NULL{wanting} ORDER BY stock.device LIMIT $2"
+        )
+    };
+    let sql = match which {
+        Which::All => select(""),
+        Which::Wanting => select(" AND low + sold_out + suspect > 0"),
+    };
+    let rows = tx.rows(&sql, &[behind.into(), PAGE.into()])?;
+    let behind = rows.last().map(|row| row.text("device").map(Box::from)).transpose()?;
+    Ok(Page { machines: rows.iter().filter_map(|row| machine(row).ok()).collect(), behind })
+}
+
+/// Some machines.
+#[derive(Debug)]
+pub struct Page {
+    /// They.
+    pub machines: Vec<Machine>,
+    /// The last of them; `None`: there are no more.
+    pub behind: Option<Box<str>>,
+}
+
+fn machine(row: &Row) -> Result<Machine, BooksError> {
+    let device = row.text("device")?;
+    let damaged = |why: IdError| store::StoreError::Damaged { what: "a machine's stock".into(), why: why.to_string() };
+    Ok(Machine {
+        device: DeviceId::new(device).map_err(damaged)?,
+        name: row.maybe_text("name")?.and_then(|name| short(name, MACHINE_NAME_MAX)),
+        at: row.maybe_int("at_ms")?.map(Wall),
+        slots: slots(row)?,
+    })
+}
+
+/// One machine; `None`: it counts nothing.
+///
+/// # Errors
+/// The database's.
+pub fn of(tx: &mut dyn Tx, device: &DeviceId) -> Result<Option<Machine>, BooksError> {
+    let sql = "SELECT stock.device AS device, name, at_ms, slots FROM stock LEFT JOIN presence ON presence.device = stock.device
+        WHERE stock.device = $1";
+    tx.rows(sql, &[device.as_str().into()])?.first().map(machine).transpose()
+}
+
+/// The slots of a machine that want a person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Wanting {
+    /// Low, or empty in some days.
+    pub low: u64,
+    /// Sold out.
+    pub sold_out: u64,
+    /// Suspect.
+    pub suspect: u64,
+}
+
+impl Wanting {
+    /// Whether people are to be told so.
+    #[must_use]
+    pub const fn is(self, alert: StockAlert) -> bool {
+        match alert {
+            // It is not over because it became worse.
+            StockAlert::Low => self.low > 0 || self.sold_out > 0,
+            StockAlert::SoldOut => self.sold_out > 0,
+            StockAlert::Suspect => self.suspect > 0,
+        }
+    }
+}
+
+/// The machines in which something wants a person.
+///
+/// # Errors
+/// The database's.
+pub fn wanting(tx: &mut dyn Tx) -> Result<BTreeMap<Box<str>, Wanting>, BooksError> {
+    let sql = "SELECT device, low, sold_out, suspect FROM stock JOIN devices ON id = device
+        WHERE revoked_ms IS NULL AND low + sold_out + suspect > 0";
+    let count = |row: &Row, column| Ok::<_, BooksError>(u64::try_from(row.int(column)?).unwrap_or(0));
+    let read = |row: &Row| {
+        let wanting = Wanting { low: count(row, "low")?, sold_out: count(row, "sold_out")?, suspect: count(row, "suspect")? };
+        Ok((row.text("device")?.into(), wanting))
+    };
+    tx.rows(sql, &[])?.iter().map(read).collect()
+}
+
+/// Requests that were refused because nothing was left, by goods, on these days (`2026-11-20`, both counted in).
+///
+/// # Errors
+/// The database's.
+pub fn refused_on(tx: &mut dyn Tx, device: Option<&DeviceId>, (first, last): (&str, &str)) -> Result<BTreeMap<Box<str>, u64>, BooksError> {
+    let sql = "SELECT goods, CAST(sum(number) AS BIGINT) AS number FROM refused
+        WHERE day >= $1 AND day <= $2 AND ($3 = '' OR device = $3) GROUP BY goods";
+    let rows = tx.rows(sql, &[first.into(), last.into(), device.map_or("", DeviceId::as_str).into()])?;
+    let read = |row: &Row| Ok((row.text("goods")?.into(), u64::try_from(row.int("number")?).unwrap_or(0)));
+    rows.iter().map(read).collect()
+}
+
+#[cfg(test)]
+mod tests;

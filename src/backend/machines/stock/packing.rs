@@ -1,0 +1,65 @@
+//! What to bring: by machine, and the sum by goods.
+
+use super::{Kept, Machine, State};
+use std::collections::BTreeMap;
+
+/// The most kinds of goods that are told apart: a machine may invent names.
+const GOODS_MAX: usize = 1000;
+/// All the others.
+const OTHERS: &str = "…";
+
+/// What to bring to a machine. Who goes there because of one slot fills all of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Load {
+    /// The machine, with the slots in which something fits, and those at which a person must look.
+    pub machine: Machine,
+}
+
+impl Load {
+    /// The load of a machine; `None`: nothing in it wants a person.
+    #[must_use]
+    pub fn of(mut machine: Machine) -> Option<Self> {
+        if !machine.slots.iter().any(|kept| kept.state().wants().is_some()) {
+            return None;
+        }
+        machine.slots.retain(|kept| match kept.state() {
+            State::Suspect | State::SoldOut | State::Low | State::Soon(_) | State::Unknown => true,
+            State::Good => kept.slot.room() != Some(0),
+        });
+        Some(Self { machine })
+    }
+}
+
+/// So much fits into a slot. Of one that nobody has counted, nobody knows.
+#[must_use]
+pub fn bring(kept: &Kept) -> u64 {
+    kept.slot.room().unwrap_or(0).into()
+}
+
+/// The sums of all loads.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Packing {
+    /// The machines to go to.
+    pub machines: u64,
+    /// How much to bring of each kind of goods.
+    pub goods: BTreeMap<Box<str>, u64>,
+}
+
+impl Packing {
+    /// All goods, the most first.
+    #[must_use]
+    pub fn most_first(&self) -> Vec<(&str, u64)> {
+        let mut all: Vec<_> = self.goods.iter().map(|(goods, count)| (&**goods, *count)).collect();
+        all.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        all
+    }
+
+    /// One more load.
+    pub fn add(&mut self, load: &Load) {
+        self.machines += 1;
+        for kept in load.machine.slots.iter().filter(|kept| bring(kept) > 0) {
+            let known = self.goods.contains_key(kept.goods()) || self.goods.len() < GOODS_MAX;
+            *self.goods.entry(if known { kept.goods() } else { OTHERS }.into()).or_default() += bring(kept);
+        }
+    }
+}
