@@ -78,12 +78,12 @@ impl Layout {
             other => {
                 self.code = None;
                 match other {
-                    Scene::Idle { trouble: None } if page.shelf(None) => {}
-                    Scene::Offline { missing } if page.shelf(Some(*missing)) => {}
+                    Scene::Idle { trouble: None, sold_out } if page.shelf(None, sold_out) => {}
+                    Scene::Offline { missing, sold_out } if page.shelf(Some(*missing), sold_out) => {}
                     Scene::TestCard => page.test_card(),
                     other => {
                         let mut message = Message::of(other, &settings.theme, page.texts, &page.name(other.goods()));
-                        if matches!(other, Scene::Idle { trouble: None }) && !settings.greeting.is_empty() {
+                        if matches!(other, Scene::Idle { trouble: None, .. }) && !settings.greeting.is_empty() {
                             message.lines.insert(0, settings.greeting.clone());
                         }
                         self.message(&mut page, &message);

@@ -70,13 +70,16 @@ impl Message {
         let plain = |sign, disc, headline| Self::new(theme, sign, disc, headline);
         match scene {
             Scene::Starting | Scene::TestCard => plain(Sign::Clock, theme.accent, t.starting).line(t.starting_more),
-            Scene::Idle { trouble: None } => plain(Sign::Check, theme.good(), t.ready).line(t.choose_on_machine).line(t.pay_with_more),
-            Scene::Offline { missing } => plain(Sign::Clock, theme.warn(), t.offline).line(t.offline_more).code(missing.as_str()),
+            Scene::Idle { trouble: None, .. } => plain(Sign::Check, theme.good(), t.ready).line(t.choose_on_machine).line(t.pay_with_more),
+            Scene::Offline { missing, .. } => plain(Sign::Clock, theme.warn(), t.offline).line(t.offline_more).code(missing.as_str()),
             // Somebody sees to it: nothing is broken.
-            Scene::Idle { trouble: Some(Reason::Updating) } => {
+            Scene::Idle { trouble: Some(Reason::SoldOut), .. } => {
+                plain(Sign::Clock, theme.accent, t.all_sold_out).line(t.all_sold_out_more)
+            }
+            Scene::Idle { trouble: Some(Reason::Updating), .. } => {
                 plain(Sign::Clock, theme.accent, t.starting_more).line(t.why(Reason::Updating)).line(t.out_of_order_more)
             }
-            Scene::Idle { trouble: Some(reason) } => {
+            Scene::Idle { trouble: Some(reason), .. } => {
                 let message = plain(Sign::Exclamation, theme.warn(), t.out_of_order).line(t.why(*reason)).line(t.out_of_order_more);
                 Self { contact: true, ..message.code(reason.as_str()) }
             }

@@ -35,6 +35,8 @@ pub enum Scene {
     Offline {
         /// What is not there.
         missing: Missing,
+        /// The items of which nothing is left.
+        sold_out: Vec<ItemId>,
     },
     /// Not a state of a machine: it shows a person who wires a panel whether it is wired well.
     TestCard,
@@ -42,6 +44,8 @@ pub enum Scene {
     Idle {
         /// Why the machine sells nothing at the moment, if so.
         trouble: Option<Reason>,
+        /// The items of which nothing is left.
+        sold_out: Vec<ItemId>,
     },
     /// A charge is being made.
     Preparing {

@@ -47,12 +47,14 @@ const LEFT: Span = Span::secs(118);
 const PAYMENT_CODE: &str = "8127740588870520";
 
 /// The states by name, in the order in which a sale passes them.
-const STATES: [(&str, Make); 24] = [
+const STATES: [(&str, Make); 26] = [
     ("connecting", |_| Scene::Starting),
-    ("idle", |_| Scene::Idle { trouble: None }),
-    ("offline", |_| Scene::Offline { missing: Missing::Backend }),
-    ("out-of-order", |_| Scene::Idle { trouble: Some(Reason::Relay) }),
-    ("updating", |_| Scene::Idle { trouble: Some(Reason::Updating) }),
+    ("idle", |_| Scene::Idle { trouble: None, sold_out: Vec::new() }),
+    ("sold-out", |sample| Scene::Idle { trouble: None, sold_out: vec![sample.goods.item.clone()] }),
+    ("empty", |_| Scene::Idle { trouble: Some(Reason::SoldOut), sold_out: Vec::new() }),
+    ("offline", |_| Scene::Offline { missing: Missing::Backend, sold_out: Vec::new() }),
+    ("out-of-order", |_| Scene::Idle { trouble: Some(Reason::Relay), sold_out: Vec::new() }),
+    ("updating", |_| Scene::Idle { trouble: Some(Reason::Updating), sold_out: Vec::new() }),
     ("preparing", |sample| Scene::Preparing { goods: sample.goods.clone(), amount: sample.amount }),
     ("pay", |sample| Scene::Pay {
         payload: sample.payload.clone().unwrap_or_else(|| payload(sample.amount).into()),

@@ -47,7 +47,7 @@ fn plain(scene: Scene) -> Picture {
 }
 
 fn idle() -> Picture {
-    plain(Scene::Idle { trouble: None })
+    plain(Scene::Idle { trouble: None, sold_out: Vec::new() })
 }
 
 fn pay(until: i64) -> Picture {
@@ -91,9 +91,9 @@ fn pay_with_page(until: i64) -> Picture {
 fn scenes() -> Vec<Scene> {
     vec![
         Scene::Starting,
-        Scene::Idle { trouble: None },
-        Scene::Idle { trouble: Some(Reason::LineBlocked) },
-        Scene::Offline { missing: Missing::Backend },
+        Scene::Idle { trouble: None, sold_out: Vec::new() },
+        Scene::Idle { trouble: Some(Reason::LineBlocked), sold_out: Vec::new() },
+        Scene::Offline { missing: Missing::Backend, sold_out: Vec::new() },
         Scene::TestCard,
         Scene::Preparing { goods: long(), amount: rupiah(1_000_000_000) },
         pay(119_000).scene,

@@ -25,6 +25,9 @@ texts! {
     ready: "Siap melayani", "Ready";
     choose: "Pilih produk", "Choose a product";
     choose_on_machine: "Pilih pada mesin, lalu bayar di sini", "Choose on the machine, then pay here";
+    sold_out: "Habis", "Sold out";
+    all_sold_out: "Semua sudah habis", "Everything is sold out";
+    all_sold_out_more: "Mesin ini akan diisi lagi. Terima kasih!", "It will be filled again. Thank you!";
     more_items: "lainnya", "more";
     out_of_order: "Sedang gangguan", "Out of order";
     out_of_order_more: "Mohon jangan membayar dulu", "Please do not pay now";

@@ -297,13 +297,16 @@ impl Machine {
         self.tell_stock(now);
         self.front.stage.clear(now.boot);
         let scene = self.front.scene(&self.orders, &self.settings, self.storage.cannot_sell());
-        let scene = scene.unwrap_or_else(|| show::idle(trouble, &self.faults, self.outbox.is_lost()));
+        let sold_out = self.all_sold_out();
+        let has_nothing = self.settings.appearance.items.iter().all(|item| sold_out.contains(&item.id));
+        let trouble = trouble.or((has_nothing && !sold_out.is_empty()).then_some(Reason::SoldOut));
+        let scene = scene.unwrap_or_else(|| show::idle(trouble, sold_out.clone(), &self.faults, self.outbox.is_lost()));
         let view = View {
             order: self.orders.holder().map(show::shown),
             customer: self.customer().cloned(),
             faults: self.faults.all().map(|fault| fault.code).collect(),
             holder: self.hold.holder().map(Into::into),
-            sold_out: self.all_sold_out(),
+            sold_out,
             stock: self.slots(),
         };
         self.front.stage.show(scene, view, self.storage.store_mut(), &mut self.outbox);

@@ -5,6 +5,7 @@ use super::outbox::Outbox;
 use crate::store::database::Database;
 use crate::store::fact::{Fact, Known};
 use crate::words::{Effect, Settings, Shown, View};
+use qris_core::order::ids::ItemId;
 use qris_core::order::machine::{AwaitingPayment, Cancelling, End, Ended, Order, RefundDue, State, Undelivered};
 use qris_core::order::reason::Reason;
 use qris_core::order::request::{Offer, Payment, Price};
@@ -108,8 +109,8 @@ impl Stage {
     }
 }
 
-/// The picture while nobody is there. `trouble`: why nothing is sold.
-pub(super) fn idle(trouble: Option<Reason>, faults: &Faults, is_broker_lost: bool) -> Scene {
+/// The picture while nobody is there. `trouble`: why nothing is sold. `sold_out`: the items of which nothing is offered.
+pub(super) fn idle(trouble: Option<Reason>, sold_out: Vec<ItemId>, faults: &Faults, is_broker_lost: bool) -> Scene {
     // A request may well fail, or not even come, because the network is gone. Requests are taken all the same, since nothing
     // else would find out that the network is back.
     let fault =
@@ -118,8 +119,8 @@ pub(super) fn idle(trouble: Option<Reason>, faults: &Faults, is_broker_lost: boo
     match (trouble, missing) {
         // No news of it has come yet, neither good nor bad.
         (Some(Reason::Relay), _) if !faults.has(FaultCode::Relay) => Scene::Starting,
-        (None, Some(missing)) => Scene::Offline { missing },
-        (trouble, _) => Scene::Idle { trouble },
+        (None, Some(missing)) => Scene::Offline { missing, sold_out },
+        (trouble, _) => Scene::Idle { trouble, sold_out },
     }
 }
 
@@ -156,7 +157,7 @@ pub(super) fn scene_of(order: &Order, settings: &Settings, frozen: bool) -> Scen
         }
         State::AwaitingCollection(_) => Scene::Collect { goods, within: order.charge.as_ref().and_then(|charge| charge.collect_within) },
         // Only events tell this: nobody stands there.
-        State::AtCounter(_) | State::TakenBack(_) => Scene::Idle { trouble: None },
+        State::AtCounter(_) | State::TakenBack(_) => Scene::Idle { trouble: None, sold_out: Vec::new() },
         State::Cancelling(Cancelling { free_at: Some(_), .. }) => Scene::Cancelling { goods },
         State::Cancelling(Cancelling { free_at: None, .. }) => do_not_pay,
         State::Ended(Ended { how: End::Cancelled, why, .. }) => Scene::Cancelled { timed_out: *why == Some(Reason::Timeout) },
@@ -173,7 +174,7 @@ pub(super) fn scene_of(order: &Order, settings: &Settings, frozen: bool) -> Scen
         },
         State::Refunded(_) => match order.order_id() {
             Some(id) => Scene::Refunded { order: id.clone(), amount: paid },
-            None => Scene::Idle { trouble: None },
+            None => Scene::Idle { trouble: None, sold_out: Vec::new() },
         },
     }
 }

@@ -5,11 +5,12 @@ use crate::fonts::{Style, Weight};
 use crate::geometry::Rect;
 use crate::picture::Missing;
 use crate::settings::Item;
+use qris_core::order::ids::ItemId;
 
 impl Page<'_> {
     /// The items with their prices, and "ready", or what is missing, so that a sale is doubtful. `false`: there is
-    /// nothing to list or no room for a list, and nothing is drawn.
-    pub(super) fn shelf(&mut self, offline: Option<Missing>) -> bool {
+    /// nothing to list or no room for a list, and nothing is drawn. What is sold out has that word in the place of its price.
+    pub(super) fn shelf(&mut self, offline: Option<Missing>, sold_out: &[ItemId]) -> bool {
         let items = &self.settings.items;
         let body = self.body(true);
         let margin = self.px(20);
@@ -56,7 +57,7 @@ impl Page<'_> {
         self.text(Rect::new(margin, foot, column, small.line()), words, small, self.theme.muted, Align::Centre);
 
         let area = Rect::new(margin, top, column, foot - top);
-        let plan = self.plan(area, name);
+        let plan = self.plan(area, name, sold_out);
         // If not everything fits, the last place says how many items are missing.
         let room = (plan.rows * plan.columns) as usize;
         let shown = if items.len() > room { room.saturating_sub(1) } else { items.len() };
@@ -70,17 +71,19 @@ impl Page<'_> {
             };
             // A line, and not a card: nobody should take it for a button.
             self.fill(Rect::new(row.x, row.y + row.h - self.px(2).max(1), row.w, self.px(2).max(1)), self.theme.card, 0);
-            let price = item.price.map_or_else(String::new, |price| price.to_string());
-            self.text(row, &price, self.price_style(plan.style, &price, row.w), self.theme.accent, Align::Right);
+            let is_there = !sold_out.contains(&item.id);
+            let (accent, text) = if is_there { (self.theme.accent, self.theme.text) } else { (self.theme.muted, self.theme.muted) };
+            let price = self.price(item, sold_out);
+            self.text(row, &price, self.price_style(plan.style, &price, row.w), accent, Align::Right);
             if plan.slot > 0 {
-                self.text(row, item.id.as_str(), plan.style, self.theme.accent, Align::Left);
+                self.text(row, item.id.as_str(), plan.style, accent, Align::Left);
             }
-            let words = self.room_for_name(&plan, item);
-            let lines = self.name_lines(&plan, item);
+            let words = self.room_for_name(&plan, item, sold_out);
+            let lines = self.name_lines(&plan, item, sold_out);
             let first = row.y + (row.h - plan.style.line() * lines.len() as i32) / 2;
-            for (line, text) in (0..).zip(&lines) {
+            for (line, line_text) in (0..).zip(&lines) {
                 let place = Rect::new(row.x + plan.slot, first + line * plan.style.line(), words, plan.style.line());
-                self.text(place, text, plan.style, self.theme.text, Align::Left);
+                self.text(place, line_text, plan.style, text, Align::Left);
             }
         }
         true
@@ -88,7 +91,7 @@ impl Page<'_> {
 
     /// The largest letters with which every name is whole; of two ways, the one with fewer columns. Letters that are much too small help
     /// nobody: then names are cut, or items are left out.
-    fn plan(&self, area: Rect, usual: Style) -> Plan {
+    fn plan(&self, area: Rect, usual: Style, sold_out: &[ItemId]) -> Plan {
         let items = &self.settings.items;
         let most = if self.w * 4 > self.h * 5 { 2 } else { 1 };
         let with = |columns: i32, style: Style| {
@@ -100,12 +103,12 @@ impl Page<'_> {
             let slots = items.iter().map(|item| item.id.as_str());
             let widest = slots.clone().map(|slot| self.fonts.width(style, slot)).max().unwrap_or(0);
             let plan = Plan { columns, rows, row, width, slot: widest + style.px as i32 * 2 / 3, style };
-            let has_room = |item: &Item| self.room_for_name(&plan, item) >= style.px as i32 * 4;
+            let has_room = |item: &Item| self.room_for_name(&plan, item, sold_out) >= style.px as i32 * 4;
             let has_slots = slots.clone().all(|slot| slot.len() <= SLOT_MAX) && items.iter().all(has_room);
             if has_slots { plan } else { Plan { slot: 0, ..plan } }
         };
         let has_all = |plan: &Plan| (plan.rows * plan.columns) as usize >= items.len();
-        let is_whole = |item: &Item, plan: &Plan| !self.name_lines(plan, item).iter().any(|line| line.ends_with('…'));
+        let is_whole = |item: &Item, plan: &Plan| !self.name_lines(plan, item, sold_out).iter().any(|line| line.ends_with('…'));
         let sizes = self.letter_px_min.max(usual.px * 3 / 5)..=usual.px;
         let plans = || sizes.clone().rev().flat_map(|px| (1..=most).map(move |columns| with(columns, Style { px, ..usual })));
         let whole = plans().find(|plan| has_all(plan) && items.iter().all(|item| is_whole(item, plan)));
@@ -116,14 +119,22 @@ impl Page<'_> {
         self.fitted(style, price, width / 2)
     }
 
-    fn room_for_name(&self, plan: &Plan, item: &Item) -> i32 {
-        let price = item.price.map_or_else(String::new, |price| price.to_string());
+    /// The price, or that it is sold out.
+    fn price(&self, item: &Item, sold_out: &[ItemId]) -> String {
+        if sold_out.contains(&item.id) {
+            return self.texts.sold_out.into();
+        }
+        item.price.map_or_else(String::new, |price| price.to_string())
+    }
+
+    fn room_for_name(&self, plan: &Plan, item: &Item, sold_out: &[ItemId]) -> i32 {
+        let price = self.price(item, sold_out);
         plan.width - plan.slot - self.fonts.width(self.price_style(plan.style, &price, plan.width), &price) - self.px(GAP)
     }
 
-    fn name_lines(&self, plan: &Plan, item: &Item) -> Vec<String> {
+    fn name_lines(&self, plan: &Plan, item: &Item, sold_out: &[ItemId]) -> Vec<String> {
         let most = ((plan.row / plan.style.line()) as usize).clamp(1, 2);
-        self.fonts.balanced(plan.style, item.name(self.language), self.room_for_name(plan, item), most)
+        self.fonts.balanced(plan.style, item.name(self.language), self.room_for_name(plan, item, sold_out), most)
     }
 }
 

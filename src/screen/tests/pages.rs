@@ -24,7 +24,7 @@ fn a_greeting_stands_on_a_machine_that_is_ready_and_nowhere_else() {
     for with_items in [true, false] {
         settings.items.truncate(if with_items { 9 } else { 0 });
         for scene in scenes() {
-            let is_ready = scene == Scene::Idle { trouble: None };
+            let is_ready = matches!(scene, Scene::Idle { trouble: None, .. });
             let picture = Picture { scene, sandbox: false };
             let marks = Layout::default().page(&picture, &settings, &Fonts::new(), (480, 800), Boot(0));
             let said = |words: &str| marks.iter().any(|mark| matches!(&mark.kind, MarkKind::Text { text, .. } if **text == *words));

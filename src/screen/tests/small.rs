@@ -109,7 +109,9 @@ fn where_there_is_room_the_use_of_the_order_s_code_is_said_in_two_lines() {
 #[test]
 fn the_shelf_s_first_and_last_line_are_whole_on_small_panels() {
     for (size, language, sandbox) in both(&[(96, 96), (128, 160), (160, 128), (240, 240)]) {
-        for scene in [Scene::Idle { trouble: None }, Scene::Offline { missing: Missing::Backend }] {
+        for scene in
+            [Scene::Idle { trouble: None, sold_out: Vec::new() }, Scene::Offline { missing: Missing::Backend, sold_out: Vec::new() }]
+        {
             let t = text::texts(language);
             let said = said(&Picture { scene, sandbox }, &looks(language, ""), size);
             let cut = said.iter().filter_map(|text| text.strip_suffix('…')).find(|text| {
@@ -125,10 +127,25 @@ fn the_shelf_s_first_and_last_line_are_whole_on_small_panels() {
 fn the_shelf_has_every_slot_and_whole_names() {
     for (size, language, sandbox) in both(&[(320, 240), (480, 320), (800, 480), (1024, 600), (480, 800)]) {
         let shelf = samples::settings(SurfaceSettings::Any, Languages::Only(language));
-        let said = said(&Picture { scene: Scene::Idle { trouble: None }, sandbox }, &shelf, size);
+        let said = said(&Picture { scene: Scene::Idle { trouble: None, sold_out: Vec::new() }, sandbox }, &shelf, size);
         let slots = shelf.items.iter().filter(|item| said.iter().any(|text| **text == *item.id.as_str())).count();
         assert_eq!(slots, shelf.items.len(), "{size:?} {language:?}: {said:?}");
         assert!(!said.iter().any(|text| text.contains('…')), "{size:?} {language:?}: {said:?}");
+    }
+}
+
+#[test]
+fn what_is_sold_out_has_that_word_in_the_place_of_its_price() {
+    for (size, language, sandbox) in both(&[(320, 240), (480, 320), (800, 480), (1024, 600), (480, 800)]) {
+        let shelf = samples::settings(SurfaceSettings::Any, Languages::Only(language));
+        let (gone, price) = (&shelf.items[0], shelf.items[0].price.expect("a price").to_string());
+        let with = |sold_out| said(&Picture { scene: Scene::Idle { trouble: None, sold_out }, sandbox }, &shelf, size);
+        let prices = |said: &[String]| said.iter().filter(|text| **text == price).count();
+        let word = text::texts(language).sold_out;
+        let (usual, said) = (with(Vec::new()), with(vec![gone.id.clone()]));
+        assert_eq!(prices(&said) + 1, prices(&usual), "{size:?} {language:?}: {said:?}");
+        assert_eq!((said.iter().filter(|text| *text == word).count(), usual.iter().filter(|text| *text == word).count()), (1, 0));
+        assert!(said.iter().any(|text| **text == *gone.id.as_str()), "its slot stands there still: {said:?}");
     }
 }
 

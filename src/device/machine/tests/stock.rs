@@ -142,6 +142,26 @@ fn nothing_is_offered_that_is_not_there_or_that_is_promised() {
 }
 
 #[test]
+fn the_screen_and_controllers_hear_what_is_sold_out() {
+    let mut rig = Rig::holding(1);
+    let sold_out = |rig: &mut Rig| rig.machine.all_sold_out();
+    assert_eq!(sold_out(&mut rig), []);
+    rig.sells_one(1);
+    assert_eq!(sold_out(&mut rig), [item("A1")]);
+    assert!(rig.scene.contains("sold_out: [A1]"), "{}", rig.scene);
+    // The samples of the screen sell more than this one machine counts.
+    let items = rig.settings.appearance.items.iter().map(|item| (item.id.clone(), SlotSettings { capacity: 3, low: 0 }));
+    rig.settings.slots = items.collect();
+    rig.cut_and_up(true);
+    for id in rig.settings.slots.keys().cloned().collect::<Vec<_>>() {
+        rig.change_of(id.as_str(), Change::Count, Some(0)).expect("counted");
+    }
+    assert!(rig.scene.contains("trouble: Some(SoldOut)"), "{}", rig.scene);
+    rig.change(Change::Fill, None).expect("filled");
+    assert!(rig.scene.contains("trouble: None"), "{}", rig.scene);
+}
+
+#[test]
 fn what_did_not_come_out_is_not_offered_until_somebody_looks() {
     let mut rig = Rig::holding(5);
     rig.dispensing(1);
