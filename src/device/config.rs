@@ -71,8 +71,8 @@ texts! {
     capacity: "harus 1 sampai {0}, bukan {1}", "must be 1 to {0}, not {1}";
     low: "harus 0 sampai di bawah capacity, {0}, bukan {1}", "must be from 0 to below capacity, {0}, not {1}";
     low_alone: "perlu capacity di sebelahnya: barang tanpa capacity tidak dihitung", "needs capacity beside it: an item without capacity is not counted";
-    counted_pulses: "tidak bisa ada di jalur barang {0}, yang punya capacity di {1}: satu pesanan mengambil satu barang, berapa pun pulsanya", "cannot stand at the line of the item {0}, which has capacity in {1}: an order takes one, whatever its pulses";
-    counted_here: "tidak bisa ada: jalur {0} memberi pulsa menurut jumlah uang, dan satu pesanan mengambil satu barang", "cannot stand: the line {0} has pulses by the amount, and an order takes one item";
+    counted_pulses: "tidak bisa ada di jalur barang {0}, yang punya capacity di {1}: satu pesanan mengambil satu barang, berapa kali pun relai aktif", "cannot stand at the line of the item {0}, which has capacity in {1}: an order takes one, whatever its pulses";
+    counted_here: "tidak bisa ada: di jalur {0} relai aktif menurut jumlah uang, dan satu pesanan mengambil satu barang", "cannot stand: the line {0} has pulses by the amount, and an order takes one item";
     label: "label terdiri dari 1 sampai 32 karakter A-Za-z0-9._-, bukan {0}", "a label has 1 to 32 of A-Za-z0-9._-, not {0}";
 }
 
