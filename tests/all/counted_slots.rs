@@ -85,8 +85,7 @@ fn a_slot_that_becomes_empty_is_told_at_once_and_filled_from_afar_once() {
     desk.does(&["test-pulse", "A1"]);
     crate::rig::wait_for("the test is counted", || (told(&stock(&desk.shop, &[]))["count"] == 1).then_some(()));
     desk.shop.sell("A1", Via::Gopay);
-    let empty = wait_slot(&desk.shop, "an empty slot", |slot| slot["count"] == 0);
-    assert_eq!(empty["sold"], 1);
+    wait_slot(&desk.shop, "an empty slot", |slot| slot["count"] == 0);
     let refused = desk.shop.vend("A1");
     desk.shop.wait_state(&refused, EventState::Refused);
     assert_eq!(desk.does(&["stock", "fill", "A1"]), json!({ "before": 0, "after": 2 }));

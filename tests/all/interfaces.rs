@@ -3,7 +3,7 @@
 
 use crate::rig::caller::Caller;
 use crate::rig::midtrans::Via;
-use crate::rig::shop::{DEVICE, Options, Shop};
+use crate::rig::shop::{DEVICE, Options, Program, Shop};
 use crate::rig::source_text;
 use qris::demo::conform::schema::Schema;
 use qris::order::ids::DeviceId;
@@ -126,6 +126,7 @@ fn every_message_is_as_the_asyncapi_document_says() {
     file.put_operator(&key.to_operator_jwk(Level::Manage)).expect("put");
     std::fs::write(&keys, file.to_text()).expect("written");
     shop.kill_qrisd();
+    shop.edit(Program::Qrisd, |text| text.replacen("id = \"A1\"\n", "id = \"A1\"\ncapacity = 8\n", 1));
     shop.start_qrisd();
     shop.wait_online();
     let request_id = shop.offer("A1");

@@ -223,6 +223,7 @@ fn machine(state: String, order: String, faults: Vec<String>, needs_screen: bool
                 "clock" => (Level::Bad, texts().clock_do),
                 "config" => (Level::Bad, texts().config_do),
                 "prices" => (Level::Bad, texts().prices_do),
+                "stock" => (Level::Warn, texts().stock_do),
                 _ => (Level::Bad, "journalctl -x -u qrisd"),
             };
             Finding { check: CHECK, level, said, to_do: Some(to_do.into()) }

@@ -111,6 +111,7 @@ texts! {
     backend_do: "jaringan, alamat, token, sertifikat", "network, address, token, certificates";
     clock_do: "timedatectl, baterai jam, sertifikatnya", "timedatectl, the battery of the clock, the certificate";
     config_do: "daftar akses di broker", "the access list of the broker";
+    stock_do: "hitung isinya; lalu, sebagai root: `qrisctl stock count ITEM N`, atau `qrisctl stock fill ITEM` jika penuh", "count what lies in it; then, as root: `qrisctl stock count ITEM N`, or `qrisctl stock fill ITEM` if it is full";
     prices_do: "`qrisctl relay lines` menunjukkan apa yang diterima jalurnya: ubah harganya, atau jalurnya di `relay.toml`", "`qrisctl relay lines` shows what the lines take: change the price, or the line in `relay.toml`";
     no_fault: "{0}; tidak ada gangguan", "{0}; no fault";
     nobody: "tidak ada yang memakai nama {0} di bus {1}", "nobody has the name {0} on the bus {1}";

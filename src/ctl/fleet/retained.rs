@@ -65,8 +65,7 @@ impl LastWords {
             | Topic::VendCollect
             | Topic::VendEvent
             | Topic::PaymentUpdate
-            | Topic::ConfigDesired
-            | Topic::Stock => return None,
+            | Topic::ConfigDesired => return None,
         }
         Some(device)
     }
