@@ -23,7 +23,7 @@ const WITHIN: i64 = 30_000;
 /// Both together wait this long for the customer who collects an order that was paid at a store.
 const QUEUES: i64 = 60_000;
 /// Both together wait this long for what operators have ordered: an update takes minutes, and one waits for the other.
-const COMMANDS: i64 = 1_500_000;
+const COMMANDS: i64 = 2_700_000;
 /// Their requests have this name, with a number behind it.
 const NAME: &str = "again-";
 /// How many there are.
