@@ -18,7 +18,7 @@ use qris_core::wire::topics::Topic;
 use qris_device::words::{BackendAnswer, HttpCall, Notice};
 use qris_host::backoff::Backoff;
 use qris_host::clock;
-use qris_host::mqtt::{LinkSettings, Mqtt, MqttEvent, Outbound, PublishId};
+use qris_host::mqtt::{LinkSettings, Mqtt, MqttEvent, PublishId};
 use reqwest::header::HeaderValue;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -212,22 +212,16 @@ impl Running {
     }
 
     fn publish(&mut self, notice: Notice, payload: Vec<u8>) {
-        let message = qris_device::broker::outbound(&self.of.device, notice, payload);
-        self.send(message);
-    }
-
-    fn send(&mut self, message: Outbound) {
         self.published += 1;
         if let Some(mqtt) = &self.mqtt {
-            mqtt.publish(PublishId(self.published), message);
+            mqtt.publish(PublishId(self.published), qris_device::broker::outbound(&self.of.device, notice, payload));
         }
     }
 
     fn tell_stock(&mut self) {
         let (number, slots) = (self.of.number, self.shelf.slots());
         self.of.town.board.note(|tally| tally.stock[number] = slots);
-        let (topic, payload) = (Topic::Stock.of(&self.of.device), self.shelf.told());
-        self.send(Outbound { topic, payload, retain: true, ..Outbound::default() });
+        self.publish(Notice::Stock, self.shelf.told());
     }
 
     fn sell(&mut self, customer: Customer) {
