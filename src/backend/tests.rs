@@ -411,7 +411,7 @@ async fn a_refund_gives_back_the_fee_that_was_imposed_too() {
     rig.pay(&order);
     rig.until(&order, "a receipt", |stored| stored.order.receipt().is_some()).await;
     assert_eq!(rig.tell(&order, Last::Failed).await, StatusCode::OK);
-    rig.until(&order, "a refund", |stored| books::state_word(&stored.order.state) == "refunded").await;
+    rig.until(&order, "a refund", |stored| stored.order.state.word() == "refunded").await;
     let refunded = rig.simulator.with(|midtrans, _| midtrans.transaction(order.order_id.as_str()).expect("in the books").refunded);
     let told = rig.get(&format!("/v1/orders/{}", order.order_id)).await;
     assert_eq!((refunded, told.refund, told.receipt), (5100, Some(Refund::Done), None));

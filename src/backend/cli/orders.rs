@@ -14,7 +14,7 @@ use crate::sale::view;
 use crate::telling::wording;
 use clap::Args;
 use qris_core::order::ids::{DeviceId, OrderId};
-use qris_core::order::merchant::{AtBank, Attention, Order, Repayment, State};
+use qris_core::order::merchant::{AtBank, Attention, Order, Repayment, Standing};
 use qris_core::order::money::total;
 use qris_core::order::proof::RelayKey;
 use qris_core::order::time::{Wall, Zone};
@@ -155,7 +155,7 @@ async fn list(config: &Config, asked: Orders) -> Result<(), Failure> {
         let listed = order.attention();
         // A refund that is under way is due, and needs nobody.
         asked.attention.is_none_or(|kind| kind.map_or(!listed.is_empty(), |kind| listed.contains(&kind)))
-            && asked.status.is_none_or(|status| status == view::status(order))
+            && asked.status.is_none_or(|status| status == order.status())
     };
     let by_columns = asked.status.is_none() && asked.attention.is_none();
     let limit = if asked.limit == 0 { u64::MAX } else { asked.limit };
@@ -238,7 +238,7 @@ fn cells(order: &Order, zone: Zone, owed: bool) -> Vec<String> {
         wording::place(order),
         wording::goods(order),
         sale.purchase.amount.to_string(),
-        view::status(order).as_str().into(),
+        order.status().as_str().into(),
         outcome.into(),
         note(order),
     ];
@@ -314,17 +314,8 @@ async fn show(config: &Config, wanted: &[Beginning], file: Option<PathBuf>, as_j
 
 /// Where the picture of its QR is, while it can be paid with what is no money.
 fn picture<'a>(stored: &'a Stored, config: &Config) -> Option<&'a str> {
-    match &stored.order.state {
-        State::Pending(_) if config.gateway.is_sandbox() => stored.order.charge()?.qr_url.as_deref(),
-        State::Pending(_)
-        | State::Charging(_)
-        | State::Cancelling(_)
-        | State::Held(_)
-        | State::Closed(_)
-        | State::Settled(_)
-        | State::Withheld(_)
-        | State::Refunded(_) => None,
-    }
+    let is_payable = stored.order.standing() == Standing::Payable && config.gateway.is_sandbox();
+    stored.order.charge().filter(|_| is_payable)?.qr_url.as_deref()
 }
 
 /// The place of an archived order, in words.
@@ -350,7 +341,7 @@ fn facts(stored: &Stored, attempts: &[OrderId], zone: Zone) -> Vec<(&'static str
     if !others.is_empty() {
         facts.push((texts.attempt, fill(texts.attempts, &[&order.attempt, &others.join(", ")])));
     }
-    let state = books::state_word(&order.state);
+    let state = order.state.word();
     facts.push((texts.payment, sale.purchase.payment.as_str().into()));
     facts.push((texts.began, order.created_at.to_local(zone)));
     if let Some(charge) = order.charge() {
@@ -358,7 +349,7 @@ fn facts(stored: &Stored, attempts: &[OrderId], zone: Zone) -> Vec<(&'static str
         facts.push((texts.expires, charge.expires_at.to_local(zone)));
     }
     facts.extend(wording::transaction(order).map(|id| (texts.transaction, id)));
-    facts.push((texts.status, fill(texts.in_the_books, &[&view::status(order).as_str(), &state])));
+    facts.push((texts.status, fill(texts.in_the_books, &[&order.status().as_str(), &state])));
     if let Some(by) = order.settlement() {
         let paid = by.gross_amount.map_or_else(|| texts.no_whole_rupiah.into(), |amount| amount.to_string());
         let parties = [(texts.issuer, &by.parties.issuer), (texts.acquirer, &by.parties.acquirer)];
@@ -394,7 +385,7 @@ fn whole(stored: &Stored, attempts: &[OrderId], history: &[HistoryLine], zone: Z
     let charge = stored.order.charge();
     let more = json!({
         "rev": stored.rev,
-        "state": books::state_word(&stored.order.state),
+        "state": stored.order.state.word(),
         "ticket": stored.order.sale.purchase.ticket,
         "attempts": attempts,
         "charged_at": charge.map(|charge| charge.charged_at.to_rfc3339_in(zone)),

@@ -292,13 +292,13 @@ fn told(order: &Order, difference: &Difference, as_json: bool) -> String {
             "difference": difference.as_str(),
             "message": difference.sentence(),
             "to_do": difference.to_do(),
-            "status": view::status(order),
+            "status": order.status(),
             "refund": view::refund(order),
         });
         return format!("{object}\n");
     }
     let first = row(&columns(), &[order.id.to_string(), device.to_string(), difference.sentence()]);
-    let words = [view::status(order).as_str().into(), note(order)];
+    let words = [order.status().as_str().into(), note(order)];
     let now = words.iter().filter(|word| !word.is_empty()).cloned().collect::<Vec<_>>().join(", ");
     let now = if difference.is_news() || *difference == Difference::Rebuilt { fill(texts().now_it_is, &[&now]) } else { String::new() };
     format!("{first}\n{:<40}-> {}{now}\n", "", difference.to_do())

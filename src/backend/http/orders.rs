@@ -18,7 +18,7 @@ use axum::extract::{Query, Request, State as Shared};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use qris_core::order::ids::{DeviceId, OrderId, RequestId};
-use qris_core::order::merchant::{ANSWER_WITHIN, Cancelling, Closed, DeliveryReport, Ending, Proof, Refused, Sale, State};
+use qris_core::order::merchant::{ANSWER_WITHIN, DeliveryReport, Ending, Proof, Refused, Sale, Standing};
 use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::Delivery;
 use qris_core::order::proof::RelayKey;
@@ -113,36 +113,30 @@ async fn charged(books: &Books, place: &view::Place, device: &DeviceId, request:
     let key = (device.clone(), request.clone());
     let stored = books.read(move |tx| books::newest(tx, &key.0, &key.1)).await?;
     let order = &stored.order;
-    let refused = match &order.state {
-        State::Charging(_) => return Ok(None),
-        State::Cancelling(Cancelling { why, .. }) | State::Closed(Closed { why: Some(why), .. }) => match why {
-            // Another attempt follows, or the time runs out.
-            Ending::GaveUp | Ending::NotMade { again: true, .. } if books.now() < order.answer_by => return Ok(None),
-            Ending::GaveUp | Ending::Leftover => Some(Refusal::gateway("the charge could not be made")),
-            Ending::NotMade { again: true, why } => Some(Refusal::gateway(why.to_string())),
-            // It refuses this sale for good. Who waits for another answer waits in vain.
-            Ending::NotMade { again: false, why } => {
-                Some(Refusal::new(StatusCode::UNPROCESSABLE_ENTITY).code(Reason::Gateway).detail(why.to_string()))
-            }
-            Ending::GrossAmount => {
-                let asked = order.charge().map_or(0, |charge| charge.gross_amount.get());
-                let detail = format!("the gateway asks {asked} for a price of {}", order.sale.purchase.amount.get());
-                Some(Refusal::field(Reason::GrossAmount, "amount", detail))
-            }
-            // It would be the same again, so there is no retry.
-            Ending::Unreadable(why) => Some(
-                Refusal::new(StatusCode::UNPROCESSABLE_ENTITY)
-                    .code(Reason::Gateway)
-                    .detail(format!("the gateway's answer cannot be shown: {why}")),
-            ),
-            Ending::Requested | Ending::Timeout => None,
-        },
-        State::Pending(_)
-        | State::Held(_)
-        | State::Closed(Closed { why: None, .. })
-        | State::Settled(_)
-        | State::Withheld(_)
-        | State::Refunded(_) => None,
+    if order.standing() == Standing::Charging {
+        return Ok(None);
+    }
+    let refused = match order.why() {
+        // Another attempt follows, or the time runs out.
+        Some(Ending::GaveUp | Ending::NotMade { again: true, .. }) if books.now() < order.answer_by => return Ok(None),
+        Some(Ending::GaveUp | Ending::Leftover) => Some(Refusal::gateway("the charge could not be made")),
+        Some(Ending::NotMade { again: true, why }) => Some(Refusal::gateway(why.to_string())),
+        // It refuses this sale for good. Who waits for another answer waits in vain.
+        Some(Ending::NotMade { again: false, why }) => {
+            Some(Refusal::new(StatusCode::UNPROCESSABLE_ENTITY).code(Reason::Gateway).detail(why.to_string()))
+        }
+        Some(Ending::GrossAmount) => {
+            let asked = order.charge().map_or(0, |charge| charge.gross_amount.get());
+            let detail = format!("the gateway asks {asked} for a price of {}", order.sale.purchase.amount.get());
+            Some(Refusal::field(Reason::GrossAmount, "amount", detail))
+        }
+        // It would be the same again, so there is no retry.
+        Some(Ending::Unreadable(why)) => Some(
+            Refusal::new(StatusCode::UNPROCESSABLE_ENTITY)
+                .code(Reason::Gateway)
+                .detail(format!("the gateway's answer cannot be shown: {why}")),
+        ),
+        Some(Ending::Requested | Ending::Timeout) | None => None,
     };
     Ok(Some(match refused {
         Some(refusal) => Charged::Refused(refusal),
@@ -298,7 +292,7 @@ pub async fn show(
 
 /// An order of which there is no news. Of one that waits to be paid that is an answer only if a payment could be written down.
 fn unchanged(stored: &Stored, books: &Books, place: &view::Place) -> Result<Json<OrderResource>, Refusal> {
-    if view::status(&stored.order) == Status::Pending {
+    if stored.order.status() == Status::Pending {
         can_be_written(books)?;
     }
     Ok(resource(stored, books, place))
@@ -367,7 +361,7 @@ pub async fn cancel(
         async move {
             let stored = work.books().read(move |tx| books::load(tx, &id)?.ok_or(BooksError::Unknown)).await?;
             // Of a payment that nobody confirms the end may never come.
-            let is_known = view::status(&stored.order) != Status::Pending || view::is_unconfirmed(&stored.order);
+            let is_known = stored.order.status() != Status::Pending || view::is_unconfirmed(&stored.order);
             Ok::<_, Refusal>(is_known.then_some(stored))
         }
     });

@@ -22,9 +22,10 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use draw::{Finish, Sheet, Standing};
+use draw::{Finish, Sheet};
 use qris_core::order::ids::OrderId;
 use qris_core::order::{merchant, qris};
+use qris_core::wire::orders::Status;
 use qris_host::clock;
 use ring::digest::{SHA256, digest};
 use std::convert::Infallible;
@@ -163,15 +164,7 @@ fn draw(stored: &Stored, window: &Window, headers: &HeaderMap, query: &Query, wo
         merchant: place.merchant.as_deref().or_else(named),
         machine: order.sale.purchase.machine.as_deref().unwrap_or_else(|| order.sale.device.as_str()),
         name: order.sale.purchase.description.as_deref().unwrap_or_else(|| order.sale.purchase.item.as_str()),
-        standing: match &order.state {
-            merchant::State::Charging(_) => Standing::Charging,
-            merchant::State::Pending(_) => Standing::Payable,
-            merchant::State::Cancelling(_) => Standing::Ending,
-            merchant::State::Held(_) => Standing::Held,
-            merchant::State::Closed(_) | merchant::State::Settled(_) | merchant::State::Withheld(_) | merchant::State::Refunded(_) => {
-                Standing::Over
-            }
-        },
+        standing: order.standing(),
         charged_at: charge.map(|charge| charge.charged_at),
         paid: paid(order).map(|by| (by.settled_at, by.gross_amount)),
         until,
@@ -199,16 +192,9 @@ fn draw(stored: &Stored, window: &Window, headers: &HeaderMap, query: &Query, wo
 
 /// The payment, unless it was taken back.
 fn paid(order: &merchant::Order) -> Option<&merchant::Settlement> {
-    match &order.state {
-        merchant::State::Settled(merchant::Settled { by, .. }) | merchant::State::Withheld(merchant::Withheld { by, .. }) => {
-            Some(by).filter(|_| !order.is_void())
-        }
-        merchant::State::Refunded(merchant::Refunded { by, .. }) => by.as_ref(),
-        merchant::State::Charging(_)
-        | merchant::State::Pending(_)
-        | merchant::State::Cancelling(_)
-        | merchant::State::Held(_)
-        | merchant::State::Closed(_) => None,
+    match order.status() {
+        Status::Settlement | Status::Failure | Status::Refund => order.settlement(),
+        Status::Pending | Status::Expire | Status::Cancel | Status::Deny | Status::Other(_) => None,
     }
 }
 

@@ -127,7 +127,7 @@ fn over(tx: &mut dyn Tx, before: Wall, behind: &Key) -> Result<Page, BooksError>
         WHERE (o.device, o.request_id) > ($1, $2) AND coalesce(o.settled_ms, o.created_ms) < $3 AND NOT EXISTS (
             SELECT 1 FROM orders AS n WHERE n.device = o.device AND n.request_id = o.request_id AND NOT (
                 n.is_open = 0 AND n.refund_due = 0 AND n.attention = 0 AND n.due_ms IS NULL
-                AND n.state IN ('closed', 'settled', 'withheld', 'refunded') AND coalesce(n.settled_ms, n.created_ms) < $3
+                AND coalesce(n.settled_ms, n.created_ms) < $3
                 AND NOT EXISTS (SELECT 1 FROM alerts AS a WHERE a.subject = n.order_id AND a.ended_ms IS NULL)))
         ORDER BY o.device, o.request_id LIMIT $4";
     let values = [behind.0.as_str().into(), behind.1.as_str().into(), before.0.into(), AT_ONCE.into()];

@@ -1,6 +1,6 @@
 //! Compares an order in the books with the gateway's word on it. It is a pure comparison.
 
-use qris_core::order::merchant::{Closed, Closing, Order, Repayment, Said, State, StatusReport, TakenBack};
+use qris_core::order::merchant::{Money, Order, Repayment, Said, Standing, StatusReport, TakenBack};
 use qris_core::order::time::{Span, Wall};
 use qris_host::speech::fill;
 use qris_host::texts;
@@ -192,12 +192,7 @@ const OVERDUE: Span = Span::secs(120);
 /// often than it wants.
 #[must_use]
 pub fn is_live(order: &Order) -> bool {
-    match &order.state {
-        State::Charging(_) | State::Pending(_) | State::Cancelling(_) | State::Held(_) => true,
-        State::Closed(_) | State::Settled(_) | State::Withheld(_) | State::Refunded(_) => {
-            matches!(order.repayment(), Some(Repayment::Requested { .. }))
-        }
-    }
+    order.standing() != Standing::Over || matches!(order.repayment(), Some(Repayment::Requested { .. }))
 }
 
 /// The fault of an order that has not ended, and about which nothing is asked here.
@@ -234,14 +229,11 @@ pub fn compare(order: &Order, report: Option<&StatusReport>) -> Vec<Difference> 
 
 fn of_status(order: &Order, theirs: &StatusReport) -> Option<Difference> {
     let word = &*theirs.word;
-    let paid = match &order.state {
-        State::Settled(_) | State::Withheld(_) | State::Refunded(_) | State::Held(_) => true,
-        State::Charging(_) | State::Pending(_) | State::Cancelling(_) | State::Closed(_) => false,
-    };
+    let paid = order.money() != Money::Unpaid;
     let (refunded, otherwise) = match order.repayment() {
         Some(Repayment::Done { .. }) => (true, false),
         Some(Repayment::ByHand { .. } | Repayment::Given { .. }) => (false, true),
-        Some(Repayment::Requested { .. } | Repayment::Refused { .. }) | None => (matches!(order.state, State::Refunded(_)), false),
+        Some(Repayment::Requested { .. } | Repayment::Refused { .. }) | None => (order.money() == Money::Refunded, false),
     };
     let back = || theirs.refund_amount.map_or_else(|| "an unknown amount".into(), |amount| amount.to_string());
     let part = || match &order.taken_back {
@@ -260,13 +252,8 @@ fn of_status(order: &Order, theirs: &StatusReport) -> Option<Difference> {
         Said::Refunded => Some(Difference::UnknownRefund(back())),
         Said::PartlyRefunded => part(),
         Said::ChargedBack => (order.taken_back != Some(TakenBack::Chargeback)).then(|| Difference::UnknownChargeback(word.into())),
-        Said::Pending => match &order.state {
-            State::Closed(Closed { how: Closing::Cancel | Closing::Expire | Closing::Deny | Closing::Failure, .. }) => {
-                Some(Difference::StillPayable)
-            }
-            State::Settled(_) | State::Withheld(_) | State::Refunded(_) | State::Held(_) => Some(Difference::NotSettled(word.into())),
-            State::Charging(_) | State::Pending(_) | State::Cancelling(_) => None,
-        },
+        Said::Pending if paid => Some(Difference::NotSettled(word.into())),
+        Said::Pending => (order.standing() == Standing::Over).then_some(Difference::StillPayable),
         // One says cancelled and the other expired. This makes nobody richer: unpaid is unpaid.
         Said::Expired | Said::Cancelled | Said::Denied | Said::Failed => {
             let known = order.taken_back == Some(TakenBack::Reversal);

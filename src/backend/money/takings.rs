@@ -5,7 +5,7 @@
 
 use crate::settings::SETTINGS;
 use crate::telling::wording::{self, End};
-use qris_core::order::merchant::{Order, Repayment, State, TakenBack};
+use qris_core::order::merchant::{Money, Order, Repayment, TakenBack};
 use qris_core::order::money::Rupiah;
 use qris_core::order::request::Payment;
 use qris_core::order::time::Wall;
@@ -143,11 +143,10 @@ fn returned(order: &Order, paid: u64) -> Option<u64> {
         (Some(Repayment::ByHand { .. }), None) => return if order.is_money_late() { None } else { Some(0) },
         (Some(Repayment::Requested { .. } | Repayment::Refused { .. } | Repayment::Given { .. }) | None, None) => {}
     }
-    match &order.state {
-        State::Held(_) | State::Settled(_) | State::Withheld(_) => Some(0),
-        State::Refunded(_) => Some(paid),
+    match order.money() {
+        Money::AtCounter | Money::AtMerchant => Some(0),
         // It was settled once, and is not any more.
-        State::Charging(_) | State::Pending(_) | State::Cancelling(_) | State::Closed(_) => Some(paid),
+        Money::Unpaid | Money::TakenBack | Money::Refunded => Some(paid),
     }
 }
 

@@ -45,7 +45,7 @@ pub use rebuild::{Forgotten, rebuild};
 pub use repaying::{given, refund_by_hand, request_refund, seen};
 pub use strangers::{Later, ask_later, forget, remember, strangers};
 pub use waiting::{Waiting, machines_let_in, waiting};
-pub use words::{proof_in_words, state_word};
+pub use words::proof_in_words;
 pub use write::LEASE;
 
 use write::{Claim, matters, take_up, write};

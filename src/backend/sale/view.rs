@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
-use qris_core::order::merchant::{Charge, Closed, Closing, Order, Repayment, Settled, State, Withheld};
+use qris_core::order::merchant::{Charge, Money, Order, Repayment, Standing};
 use qris_core::order::outcome::Delivery;
 use qris_core::order::receipt::Receipt;
 use qris_core::order::time::{Span, Wall, Zone};
@@ -29,38 +29,16 @@ pub struct Place {
     pub zone: Zone,
 }
 
-/// The contract's word for it. It is `settlement` only if there is a receipt.
-#[must_use]
-pub fn status(order: &Order) -> Status {
-    match &order.state {
-        State::Charging(_) | State::Pending(_) | State::Cancelling(_) | State::Held(_) => Status::Pending,
-        State::Closed(Closed { how, .. }) => match how {
-            Closing::Expire => Status::Expire,
-            Closing::Cancel => Status::Cancel,
-            Closing::Deny => Status::Deny,
-            Closing::Failure => Status::Failure,
-        },
-        State::Settled(_) if order.is_void() => Status::Deny,
-        State::Settled(_) => Status::Settlement,
-        State::Withheld(_) => Status::Failure,
-        State::Refunded(_) => Status::Refund,
-    }
-}
-
 /// The receipt, which opens the relay, while it may.
 #[must_use]
 pub fn receipt(order: &Order) -> Option<&Receipt> {
-    order.receipt().filter(|_| status(order) == Status::Settlement)
+    order.receipt().filter(|_| order.status() == Status::Settlement)
 }
 
 /// The state of its refund.
 #[must_use]
 pub fn refund(order: &Order) -> Option<Refund> {
-    let is_back = match &order.state {
-        State::Refunded(_) => true,
-        State::Charging(_) | State::Pending(_) | State::Cancelling(_) | State::Closed(_) => false,
-        State::Held(_) | State::Settled(_) | State::Withheld(_) => false,
-    };
+    let is_back = order.money() == Money::Refunded;
     match order.repayment() {
         Some(Repayment::ByHand { .. }) => Some(Refund::ByHand),
         Some(Repayment::Done { .. }) => Some(Refund::Done),
@@ -74,8 +52,8 @@ pub fn refund(order: &Order) -> Option<Refund> {
 #[must_use]
 pub fn visible(order: &Order) -> (Status, bool, Option<Refund>, [bool; 3], Option<Delivery>) {
     let delivery = order.outcome();
-    let facts = [offered(order).is_some(), matches!(order.state, State::Pending(_)), is_unconfirmed(order)];
-    (status(order), order.is_over(), refund(order), facts, delivery)
+    let facts = [offered(order).is_some(), order.standing() == Standing::Payable, is_unconfirmed(order)];
+    (order.status(), order.is_over(), refund(order), facts, delivery)
 }
 
 /// Whether nobody confirms if it is paid, and a person was told.
@@ -88,7 +66,7 @@ pub fn is_unconfirmed(order: &Order) -> bool {
 /// shown. A machine that asks for its open orders would draw its QR.
 #[must_use]
 pub fn offered(order: &Order) -> Option<&Charge> {
-    order.charge().filter(|_| !matches!(order.state, State::Cancelling(_)))
+    order.charge().filter(|_| order.standing() != Standing::Ending)
 }
 
 /// The order resource.
@@ -96,9 +74,9 @@ pub fn offered(order: &Order) -> Option<&Charge> {
 pub fn resource(order: &Order, rev: u64, now: Wall, place: &Place) -> orders::OrderResource {
     let sale = &order.sale;
     let charge = offered(order);
-    let settled_at = match &order.state {
-        State::Settled(Settled { by, .. }) | State::Withheld(Withheld { by, .. }) => Some(by.settled_at),
-        State::Charging(_) | State::Pending(_) | State::Cancelling(_) | State::Held(_) | State::Closed(_) | State::Refunded(_) => None,
+    let settled_at = match order.money() {
+        Money::AtMerchant | Money::TakenBack => order.settlement().map(|by| by.settled_at),
+        Money::Unpaid | Money::AtCounter | Money::Refunded => None,
     };
     let seconds = |milliseconds: i64| u64::try_from(milliseconds.div_euclid(1000)).unwrap_or(0);
     orders::OrderResource {
@@ -111,7 +89,7 @@ pub fn resource(order: &Order, rev: u64, now: Wall, place: &Place) -> orders::Or
         amount: sale.purchase.amount,
         gross_amount: charge.map(|charge| charge.gross_amount),
         payment: sale.purchase.payment,
-        status: status(order),
+        status: order.status(),
         over: order.is_over(),
         qr_payload: charge.and_then(|charge| charge.qr_payload.clone()),
         deeplink_url: charge.and_then(|charge| charge.deeplink_url.clone()),
@@ -187,7 +165,7 @@ mod tests {
         {
             let report = report(&order, said);
             order = after(order, Event::Status(report), T0 + Span::secs(at_s));
-            assert_eq!((status(&order), receipt(&order).is_some()), (wanted, wanted == Status::Settlement));
+            assert_eq!((order.status(), receipt(&order).is_some()), (wanted, wanted == Status::Settlement));
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::sale::waiters::{READ_AGAIN_IF_NOTIFIED, Waiters};
 use crate::store::Tx;
 use crate::store::postgres::{ListenEvent, Server};
 use qris_core::order::ids::{DeviceId, OrderId, RequestId};
-use qris_core::order::merchant::{self, Call, Charge, Differs, Event, Order, RefundAnswer, Sale, State, StatusReport};
+use qris_core::order::merchant::{self, Call, Charge, Differs, Event, Order, RefundAnswer, Sale, StatusReport};
 use qris_core::order::qris;
 use qris_core::order::request::{Payment, Purchase};
 use qris_core::order::time::{Span, Wall};
@@ -192,8 +192,7 @@ impl Work {
             drop(claimed);
             let Ok(answered) = answered else { return };
             done = answered;
-            let is_settled = |order: &Order| matches!(order.state, State::Settled(_));
-            if is_settled(&done.now.order) && !is_settled(&done.was) {
+            if done.now.order.receipt().is_some() && done.was.receipt().is_none() {
                 self.counters.receipt(self.books.now() - began);
             }
             if done.call.is_none()
@@ -348,7 +347,7 @@ impl Work {
         self.journal(done);
         let sale = &done.now.order.sale;
         let answered = done.now.order.polling.last_at != done.was.polling.last_at;
-        if done.news || answered || done.next.is_some() || books::state_word(&done.now.order.state) != books::state_word(&done.was.state) {
+        if done.news || answered || done.next.is_some() || done.now.order.state.word() != done.was.state.word() {
             self.waiters.wake(&sale.device, &sale.purchase.request_id);
         }
         if done.news && self.books.policy().push {

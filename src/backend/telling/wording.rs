@@ -1,7 +1,7 @@
 //! An order in the words of the people who look after it: the state of its money, and the advice for them.
 
 use crate::sale::view;
-use qris_core::order::merchant::{Asker, AtBank, Attention, NoProof, Order, Proof, RefundEnding, Refused, Repayment, State, TakenBack};
+use qris_core::order::merchant::{Asker, AtBank, Attention, Money, NoProof, Order, Proof, RefundEnding, Refused, Repayment};
 use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::Delivery;
 use qris_core::order::time::{Span, Wall, Zone};
@@ -153,18 +153,11 @@ pub fn end(order: &Order) -> End {
         Some(Repayment::Done { .. }) => return End::Refunded,
         Some(Repayment::Requested { .. } | Repayment::Refused { .. }) | None => {}
     }
-    match &order.taken_back {
-        Some(TakenBack::Chargeback | TakenBack::Reversal) => return End::TakenBack,
-        // The rest of the money is still the merchant's, or owed.
-        Some(TakenBack::Partly { .. }) | None => {}
-    }
     if order.is_refund_due() {
         return End::RefundDue;
     }
-    match &order.state {
-        State::Refunded(_) => End::Refunded,
-        State::Withheld(_) => End::RefundDue,
-        State::Settled(_) => match order.outcome() {
+    match order.money() {
+        Money::AtMerchant => match order.outcome() {
             Some(Delivery::Dispensed) => End::Delivered,
             Some(Delivery::Failed | Delivery::Undelivered) => End::RefundDue,
             // A word of a later release of a machine is for a person.
@@ -172,9 +165,10 @@ pub fn end(order: &Order) -> End {
             None if order.unreported_at().is_some() => End::Unreported,
             None => End::Awaited,
         },
-        State::Held(_) => End::Awaited,
+        Money::AtCounter => End::Awaited,
         // It was settled once, and is not any more.
-        State::Charging(_) | State::Pending(_) | State::Cancelling(_) | State::Closed(_) => End::TakenBack,
+        Money::Unpaid | Money::TakenBack => End::TakenBack,
+        Money::Refunded => End::Refunded,
     }
 }
 
@@ -343,7 +337,7 @@ pub fn summary(order: &Order, zone: Zone) -> Value {
         "amount": sale.purchase.amount,
         "gross_amount": order.charge().map(|charge| charge.gross_amount),
         "payment": sale.purchase.payment,
-        "status": view::status(order),
+        "status": order.status(),
         "outcome": delivery.map(|told| told.outcome),
         "reason": delivery.and_then(|told| told.reason),
         "detail": delivery.and_then(|told| told.detail.as_deref()),

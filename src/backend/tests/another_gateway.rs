@@ -195,7 +195,7 @@ async fn another_gateway_sells_with_words_of_its_own() {
     let wish = RefundWish::of_a_person(Some("Ani".into()));
     rig.handles.books.write(move |tx, policy, now| books::request_refund(tx, policy, &id, wish, now)).await.expect("granted");
     rig.handles.books.ring(Bell::Due);
-    rig.until(&order, "the refund", |stored| books::state_word(&stored.order.state) == "refunded").await;
+    rig.until(&order, "the refund", |stored| stored.order.state.word() == "refunded").await;
     assert_eq!(rig.simulator.bills()[&order.order_id].word, "RETURNED");
 }
 

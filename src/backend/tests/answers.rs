@@ -50,7 +50,7 @@ async fn an_order_is_sold_ended_and_given_back_whatever_midtrans_calls_it() {
         let wish = RefundWish::of_a_person(None);
         rig.handles.books.write(move |tx, policy, now| books::request_refund(tx, policy, &id, wish, now)).await.expect("granted");
         rig.handles.books.ring(Bell::Due);
-        rig.until(&order, what, |stored| books::state_word(&stored.order.state) == "refunded").await;
+        rig.until(&order, what, |stored| stored.order.state.word() == "refunded").await;
         let book = rig.simulator.with(|midtrans, _| midtrans.transaction(order.order_id.as_str())).expect("charged");
         assert_eq!(book.refunded, 5000 + fee, "{what}");
         // An order that nobody pays is ended by us, or at Midtrans.
@@ -109,7 +109,7 @@ async fn not_of_the_charge(what: &'static str, set: Value) {
         midtrans.heal();
         midtrans.notify_again(order.order_id.as_str(), now).expect("known")
     });
-    rig.until(&order, what, |stored| books::state_word(&stored.order.state) == "settled").await;
+    rig.until(&order, what, |stored| stored.order.state.word() == "settled").await;
     rig.verify(&rig.get(&format!("/v1/orders/{}", order.order_id)).await);
 }
 
@@ -198,7 +198,7 @@ async fn alone_without_an_answer(fault: Fault) {
     rig.until(&order, &what, |stored| is_unclear(&stored.order)).await;
     rig.simulator.with(|midtrans, _| midtrans.heal());
     notify();
-    rig.until(&order, &what, |stored| books::state_word(&stored.order.state) == "settled").await;
+    rig.until(&order, &what, |stored| stored.order.state.word() == "settled").await;
     assert!(!is_unclear(&of(&order).await), "{what}");
 }
 
@@ -280,7 +280,7 @@ async fn not_the_refund(what: &'static str, set: Value, why: &'static str) {
         midtrans.heal();
         midtrans.notify_again(order.order_id.as_str(), now).expect("known")
     });
-    rig.until(&order, what, |stored| books::state_word(&stored.order.state) == "refunded").await;
+    rig.until(&order, what, |stored| stored.order.state.word() == "refunded").await;
     let book = rig.simulator.with(|midtrans, _| midtrans.transaction(order.order_id.as_str())).expect("charged");
     assert_eq!(book.refunded, 5000, "{what}");
 }

@@ -332,7 +332,7 @@ impl World {
         let Ok(Some(Stored { order, .. })) = self.books(|tx, _| books::load(tx, &id)) else { return };
         let is_unpaid = match &order.state {
             State::Charging(_) | State::Pending(_) | State::Cancelling(_) | State::Closed(_) => true,
-            State::Held(_) | State::Settled(_) | State::Withheld(_) | State::Refunded(_) => false,
+            State::Held(_) | State::Settled(_) | State::Void(_) | State::Withheld(_) | State::Refunded(_) => false,
         };
         if is_unpaid && !order.is_decided() {
             self.people.ended.remove(&id);

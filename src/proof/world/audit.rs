@@ -170,7 +170,7 @@ impl World {
         let by_itself = match &order.state {
             State::Withheld(Withheld { why, .. }) => *why == NoReceipt::PaidTwice,
             State::Settled(_) | State::Refunded(_) | State::Held(_) => matches!(told, Some(Delivery::Failed | Delivery::Undelivered)),
-            State::Charging(_) | State::Pending(_) | State::Cancelling(_) | State::Closed(_) => false,
+            State::Charging(_) | State::Pending(_) | State::Cancelling(_) | State::Closed(_) | State::Void(_) => false,
         };
         if !wanted && (!by_itself || order.has_conflict()) {
             self.fail(format!("the backend gives back {id} by itself, told {told:?}, {:?}", order.state));
@@ -358,7 +358,7 @@ impl World {
         let id = &order.id;
         let is_paid = match &order.state {
             State::Charging(_) | State::Pending(_) | State::Cancelling(_) | State::Held(_) | State::Closed(_) => false,
-            State::Settled(_) | State::Withheld(_) | State::Refunded(_) => true,
+            State::Settled(_) | State::Void(_) | State::Withheld(_) | State::Refunded(_) => true,
         };
         if self.gateway.never_confirmed.contains(id) && (order.receipt().is_some() || self.driven(id) > 0) {
             return Some("get-status never told its payment, and it has a receipt");
@@ -383,6 +383,11 @@ impl World {
         let reversed = book.status == "deny";
         match &order.state {
             State::Settled(_) | State::Withheld(_) | State::Refunded(_) => {}
+            // A bank may take it besides.
+            State::Void(_) if !matches!(book.status, "deny" | "chargeback" | "partial_chargeback") => {
+                return Some("it is void, and no counter took it back");
+            }
+            State::Void(_) => {}
             // Taken back before there was a receipt: this counts as never paid.
             State::Closed(_) if reversed => return None,
             State::Charging(_) | State::Pending(_) | State::Cancelling(_) | State::Held(_) | State::Closed(_) => {
@@ -459,6 +464,8 @@ impl World {
             (State::Settled(_), None) if self.is_for_a_person(order) => return None,
             // The money is gone, and a person was told. The machine's work on it was told too, or never began, or is forgotten.
             (State::Settled(_), None) if order.taken_back.is_some() && (times == 0 || self.touched(id)) => return None,
+            (State::Void(_), None) if times == 0 || self.touched(id) => return None,
+            (State::Void(_), Some(_)) => return Some("its machine told what became of it, and it is void"),
             (_, None) => return Some("the machine never told what became of it"),
             (_, Some(_)) => {}
         }

@@ -292,7 +292,7 @@ impl World {
     /// An order is in the books, in its present state.
     fn wrote(&mut self, stored: &Stored) {
         let order = &stored.order;
-        let (word, signed) = (books::state_word(&order.state), order.receipt().is_some());
+        let (word, signed) = (order.state.word(), order.receipt().is_some());
         if matches!(order.state, State::Cancelling(_)) {
             self.merchant.giving_up.entry(order.id.clone()).or_insert(self.now);
         } else {

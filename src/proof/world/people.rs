@@ -371,6 +371,7 @@ fn why_not(order: &Order, is_refund: bool, no_report: bool, now: Wall) -> Option
                 (now < signed + NO_REPORT_AFTER).then_some("the machine may still deliver it")
             }
         },
+        State::Void(_) => Some("a counter took the money back"),
         State::Closed(_) if order.is_suspect() => None,
         State::Closed(_) | State::Pending(_) | State::Cancelling(_) | State::Held(_) if order.is_unconfirmed() => None,
         State::Closed(_) | State::Charging(_) | State::Pending(_) | State::Cancelling(_) | State::Held(_) | State::Refunded(_) => {

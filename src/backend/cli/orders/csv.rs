@@ -5,7 +5,6 @@ use super::super::print::{Out, Separator, csv_record, csv_text};
 use crate::config::Config;
 use crate::money::takings::{self, Fees, Taking};
 use crate::sale::books::{self as ledger, Cursor, archived_between};
-use crate::sale::view;
 use crate::telling::wording::{self, RefundUntil};
 use qris_core::order::ids::DeviceId;
 use qris_core::order::merchant::{Attention, Order};
@@ -88,7 +87,7 @@ fn fields(order: &Order, settled_at: Wall, fees: &Fees, zone: Zone) -> [String; 
         time(Some(settled_at)),
         time(order.reported_at()),
         time(takings::refunded_at(order)),
-        view::status(order).as_str().into(),
+        order.status().as_str().into(),
         text(order.delivery().map(|told| told.outcome.as_str())),
         taking.end.as_str().into(),
         number(taking.returned.map(takings::signed)),

@@ -7,6 +7,7 @@ use super::words::Words;
 use crate::sale::view::Place;
 use qris_core::contact::telephone;
 use qris_core::order::ids::OrderId;
+use qris_core::order::merchant::Standing;
 use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::Delivery;
 use qris_core::order::qris;
@@ -36,7 +37,7 @@ pub(super) struct Sheet<'a> {
     pub(super) machine: &'a str,
     /// The name of the goods.
     pub(super) name: &'a str,
-    /// The state of its money.
+    /// How it stands for its customer.
     pub(super) standing: Standing,
     /// When it was charged.
     pub(super) charged_at: Option<Wall>,
@@ -58,21 +59,6 @@ pub(super) struct Sheet<'a> {
     pub(super) other_language: &'a str,
     /// The name of what the page shows: a page that was seen before is not sent again.
     pub(super) tag: &'a str,
-}
-
-/// The state of an order's money. The page needs it beside the facts that the machine gets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Standing {
-    /// It is being charged.
-    Charging,
-    /// It can be paid.
-    Payable,
-    /// It is being ended.
-    Ending,
-    /// Paid at a counter that may take the payment back for some minutes.
-    Held,
-    /// Paid, or ended.
-    Over,
 }
 
 /// The words of GoPay's redirect. They are not believed: they only choose the greeting.

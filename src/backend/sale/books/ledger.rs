@@ -1,7 +1,6 @@
 //! The rows: reading, checking, writing them.
 
 use super::entry::{BooksError, Stored};
-use super::words::state_word;
 use crate::sale::view;
 use crate::store::{self, Columns, Row, StoreError, Tx, Value};
 use qris_core::order::ids::{DeviceId, KeyId, OrderId, RequestId, TransactionId};
@@ -219,7 +218,7 @@ pub(super) fn insert(tx: &mut dyn Tx, order: &Order, digest: Option<&str>, event
     row.extend(changing(&stored));
     row.extend(found_by(order));
     store::insert(tx, "orders", row)?;
-    note(tx, &order.id, &format!("{event}: {}", state_word(&order.state)), now)?;
+    note(tx, &order.id, &format!("{event}: {}", order.state.word()), now)?;
     Ok(stored)
 }
 
@@ -265,7 +264,7 @@ fn changing(stored: &Stored) -> Columns<'static> {
 /// The columns by which orders are found.
 fn found_by(order: &Order) -> Columns<'static> {
     vec![
-        ("state", state_word(&order.state).into()),
+        ("state", order.state.word().into()),
         ("settled_ms", order.settlement().map(|by| by.settled_at).into()),
         ("delivery", order.delivery().map(|told| told.outcome.as_str()).into()),
         ("is_open", order.is_open().into()),

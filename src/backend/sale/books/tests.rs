@@ -1,5 +1,4 @@
 use super::*;
-use crate::sale::view;
 use crate::store::{BOOKS, Row, Store, StoreError, testing};
 use qris_core::order::ids::{ItemId, Ticket, TransactionId};
 use qris_core::order::keys::SigningKey;
@@ -262,7 +261,7 @@ async fn a_mismatch_signs_nothing_and_is_listed() {
     assert_eq!(rig.run(|tx, _| page(tx, &wanted(false, true), &Cursor::at(Wall(i64::MAX)))).await.expect("read").orders.len(), 0);
     rig.answered("o-r1", Event::Status(report), T0 + Span::secs(11)).await;
     let listed = rig.run(|tx, _| page(tx, &wanted(false, true), &Cursor::at(Wall(i64::MAX)))).await.expect("read").orders;
-    assert_eq!((listed.len(), view::status(&listed[0].order)), (1, Status::Failure));
+    assert_eq!((listed.len(), listed[0].order.status()), (1, Status::Failure));
     assert_eq!(rig.count("SELECT count(*) FROM receipts").await, 0);
     assert!(rig.outbox().await[0].payload.contains("\"status\":\"failure\",\"receipt\":null"));
 }
@@ -371,7 +370,7 @@ async fn one_damaged_row_stops_nothing_but_itself() {
     rig.run(move |tx, _| Ok(tx.rows(flip, &[])?)).await.expect("no trigger sees it");
     // It is still being charged, and the program starts all the same.
     rig.run(|tx, policy| restarted(tx, policy, T0 + Span::secs(30))).await.expect("starts");
-    assert_eq!(state_word(&rig.load("o-r2").await.order.state), "cancelling");
+    assert_eq!(rig.load("o-r2").await.order.state.word(), "cancelling");
     // Lists have the other orders, and name this one.
     let all = Wanted { device: None, from: Wall(i64::MIN), until: Wall(i64::MAX), refund_due: false, attention: false };
     let Page { orders, damaged: names, behind, .. } =
@@ -487,7 +486,7 @@ async fn a_forgotten_charge_of_another_sum_is_ended_and_given_back_as_such() {
         let first = report.clone();
         let done = rig.run(move |tx, policy| rebuild(tx, policy, &id("o-r1"), &first, None, T0)).await.expect("written");
         let Forgotten::Rebuilt(done) = done else { panic!("{said:?}") };
-        assert_eq!(state_word(&done.now.order.state), wanted, "{said:?} {sum}");
+        assert_eq!(done.now.order.state.word(), wanted, "{said:?} {sum}");
         // An answer in another currency takes nothing back.
         let rig = Rig::new();
         let dollars = StatusReport { currency: Some("USD".into()), ..report };

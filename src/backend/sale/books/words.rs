@@ -1,22 +1,6 @@
 //! The words of the history.
 
-use qris_core::order::merchant::{Asker, DeliveryReport, Event, Proof, RefundAnswer, RefundEnding, State, StatusReport};
-
-/// The state's name in the books and in the history.
-#[must_use]
-pub fn state_word(state: &State) -> &'static str {
-    match state {
-        State::Charging(_) => "charging",
-        State::Pending(_) => "pending",
-        State::Cancelling(_) => "cancelling",
-        // The gateway says that it is paid, but for the machine it is not yet. The database has no word of its own for that.
-        State::Held(_) => "pending",
-        State::Closed(_) => "closed",
-        State::Settled(_) => "settled",
-        State::Withheld(_) => "withheld",
-        State::Refunded(_) => "refunded",
-    }
-}
+use qris_core::order::merchant::{Asker, DeliveryReport, Event, Proof, RefundAnswer, RefundEnding, StatusReport};
 
 /// Whether the relay has signed an outcome.
 #[must_use]

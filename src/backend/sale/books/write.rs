@@ -1,12 +1,12 @@
 //! The one way in which an order changes in the books: the core decides, and all that follows is written together.
 
 use super::entry::{BooksError, Done, Policy, Stored};
-use super::words::{describe, state_word};
+use super::words::describe;
 use super::{alerts, automatic, ledger};
 use crate::sale::view;
 use crate::store::Tx;
 use qris_core::order::ids::OrderId;
-use qris_core::order::merchant::{self, Closed, Context, Doubt, Duty, Event, Order, State};
+use qris_core::order::merchant::{self, Context, Doubt, Duty, Event, Order};
 use qris_core::order::time::{Span, Wall};
 use qris_core::wire::orders::Status;
 use qris_core::wire::payment::PaymentUpdate;
@@ -94,11 +94,11 @@ fn settle(
     let alert = alerts::keep(tx, &was, &order, now)?;
     let mut after = ledger::save(tx, stored, order, claimed_until)?;
     if let (true, Some(what)) = (told, what) {
-        ledger::note(tx, &id, &format!("{what}: {}", state_word(&after.order.state)), now)?;
+        ledger::note(tx, &id, &format!("{what}: {}", after.order.state.word()), now)?;
     }
     after.claimed_until = claimed_until;
     let done = Done { now: after, news, call, next: None, alert, was };
-    if policy.push && before.0 != view::status(&done.now.order) {
+    if policy.push && before.0 != done.now.order.status() {
         announce(tx, &done.now, now)?;
     }
     Ok(done)
@@ -127,8 +127,8 @@ fn apply(tx: &mut dyn Tx, policy: &Policy, order: Order, event: Event, now: Wall
 /// News for the machine. The answer to its own request tells it the rest.
 fn announce(tx: &mut dyn Tx, stored: &Stored, now: Wall) -> Result<(), BooksError> {
     let order = &stored.order;
-    let asked = matches!(&order.state, State::Closed(Closed { why: Some(merchant::Ending::Requested), .. }));
-    let status = view::status(order);
+    let asked = order.why() == Some(&merchant::Ending::Requested);
+    let status = order.status();
     if asked || status == Status::Pending {
         return Ok(());
     }
@@ -142,7 +142,7 @@ fn announce(tx: &mut dyn Tx, stored: &Stored, now: Wall) -> Result<(), BooksErro
 pub(super) fn matters(before: &Order, after: &Order) -> bool {
     // That a notification came is told by the question that it brings.
     let doubt = |order: &Order| order.doubt().map(|doubt| Doubt { notified_at: None, ..doubt.clone() });
-    state_word(&before.state) != state_word(&after.state)
+    before.state.word() != after.state.word()
         || before.reported != after.reported
         || before.polling.hot_from != after.polling.hot_from
         || before.repaying != after.repaying

@@ -2,7 +2,7 @@
 
 use super::Work;
 use crate::gateway::Turn;
-use crate::sale::books::{self, Done};
+use crate::sale::books::Done;
 use qris_core::order::ids::{DeviceId, OrderId};
 use qris_core::order::merchant::{
     Attention, Cancelling, Closed, DeliveryReport, Ending, NoReceipt, Order, Proof, Repayment, Sale, State, Withheld,
@@ -27,7 +27,7 @@ impl Work {
         if done.next.is_none() {
             self.note_charge(order, &done.was);
         }
-        if books::state_word(&order.state) == books::state_word(&done.was.state) {
+        if order.state.word() == done.was.state.word() {
             return;
         }
         let Sale { device, purchase: Purchase { request_id, item, amount, .. }, .. } = order.sale.clone();
@@ -57,10 +57,14 @@ impl Work {
                 };
                 self.around.emit(&Journal::OrderCancelled { request, order: id, device, why: why.into() });
             }
+            // Its machine tells of the goods, and its receipt was told before.
+            State::Settled(_) if done.was.receipt().is_some() => {}
             State::Settled(_) => {
                 self.counters.receipts.inc();
                 self.around.emit(&Journal::ReceiptSigned { request, order: id, device, item, goods, amount });
             }
+            // The list tells of it.
+            State::Void(_) => {}
             State::Withheld(Withheld { by, why, .. }) => {
                 self.counters.withheld.inc();
                 let device = Some(device);

@@ -144,7 +144,7 @@ WHEN NEW.device <> OLD.device OR NEW.request_id <> OLD.request_id OR NEW.attempt
     OR NEW.item <> OLD.item OR NEW.amount <> OLD.amount
 BEGIN SELECT RAISE(ABORT, 'an order does not become another one'); END;
 CREATE TRIGGER paid_stays_paid BEFORE UPDATE OF state ON orders
-WHEN OLD.state IN ('settled', 'withheld', 'refunded') AND NEW.state IN ('charging', 'pending', 'cancelling', 'closed')
+WHEN OLD.state NOT IN ('charging', 'pending', 'cancelling', 'closed') AND NEW.state IN ('charging', 'pending', 'cancelling', 'closed')
 BEGIN SELECT RAISE(ABORT, 'what is paid stays paid'); END;
 -- The relay's own word stands over what was told without it, and stays.
 CREATE TRIGGER outcomes_stay BEFORE UPDATE OF delivery ON orders

@@ -16,7 +16,7 @@ pub fn apply(mut order: Order, event: Event, now: Wall, with: &Context<'_>) -> R
         Event::Charged(charge) => order.go(order.state.phase().charged(&charge, None, with.rules, &order.at(now))),
         Event::ChargedUnreadable(charge, why) => order.go(order.state.phase().charged(&charge, Some(&why), with.rules, &order.at(now))),
         Event::NotCharged(no_charge) => order.go(order.state.phase().not_charged(&no_charge, &order.at(now))),
-        Event::Status(report) => order.status(&report, now, with),
+        Event::Status(report) => order.status_answered(&report, now, with),
         Event::StatusUnknown => order.unknown(true, now),
         Event::StatusUnclear(_) => order.status_unclear(now),
         Event::StatusUnanswered => order.status_unanswered(now),

@@ -1,6 +1,6 @@
 //! The times at which the gateway is asked for an order's status.
 
-use super::{ASK_SPACING, CALL_LIFE, CHECK_AFTER_END, CHECK_AGAIN, HOT, Order, Repayment, Said, State, TakenBack, doubled};
+use super::{ASK_SPACING, CALL_LIFE, CHECK_AFTER_END, CHECK_AGAIN, HOT, Money, Order, Repayment, Said, TakenBack, doubled};
 use crate::order::time::{Span, Wall};
 use serde::{Deserialize, Serialize};
 
@@ -113,7 +113,7 @@ impl Order {
             Said::Refunded | Said::PartlyRefunded | Said::ChargedBack => true,
             Said::Denied => self.is_over_the_counter(),
             // The bank may have refused the refund.
-            Said::Settled => matches!(self.state, State::Refunded(_)),
+            Said::Settled => self.money() == Money::Refunded,
             Said::Pending | Said::Suspect | Said::Expired | Said::Cancelled | Said::Failed | Said::Other => false,
         }
     }

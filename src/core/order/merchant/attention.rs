@@ -1,5 +1,6 @@
 //! The debts of an order, and the reasons why a person must look at it. Both are read off the order.
 
+use super::facts::Facts;
 use super::*;
 use crate::order::outcome::Delivery;
 use serde::{Deserialize, Serialize};
@@ -115,34 +116,21 @@ impl Order {
     /// Whether the merchant owes the customer the money.
     #[must_use]
     pub fn is_refund_due(&self) -> bool {
-        let owed = match (&self.state, self.outcome()) {
-            (State::Withheld(_), _) | (State::Settled(_), Some(Delivery::Failed | Delivery::Undelivered)) => true,
-            (State::Settled(_), Some(Delivery::Dispensed | Delivery::Uncertain | Delivery::Other(_)) | None) => false,
-            (State::Charging(_) | State::Pending(_) | State::Cancelling(_), _) => return false,
-            (State::Held(_) | State::Closed(_) | State::Refunded(_), _) => return false,
-        };
-        match &self.repaying.step {
-            Some(Repayment::Requested { .. } | Repayment::Refused { .. }) => !self.money_is_gone(),
-            Some(Repayment::Done { .. } | Repayment::ByHand { .. } | Repayment::Given { .. }) => false,
-            None => owed && !self.money_is_gone(),
-        }
-    }
-
-    /// Whether all the money was taken back: there is nothing to refund.
-    pub(super) fn money_is_gone(&self) -> bool {
-        match &self.taken_back {
-            Some(TakenBack::Chargeback | TakenBack::Reversal) => true,
-            Some(TakenBack::Partly { .. }) | None => false,
+        let Facts { money, is_owed, .. } = self.facts();
+        match money {
+            Money::AtMerchant => match &self.repaying.step {
+                Some(Repayment::Requested { .. } | Repayment::Refused { .. }) => true,
+                Some(Repayment::Done { .. } | Repayment::ByHand { .. } | Repayment::Given { .. }) => false,
+                None => is_owed,
+            },
+            Money::Unpaid | Money::AtCounter | Money::TakenBack | Money::Refunded => false,
         }
     }
 
     /// Whether a refund, a person or an attendant has settled the debt to the customer.
     #[must_use]
     pub fn is_decided(&self) -> bool {
-        match &self.repaying.step {
-            Some(Repayment::Done { .. } | Repayment::ByHand { .. } | Repayment::Given { .. }) => true,
-            Some(Repayment::Requested { .. } | Repayment::Refused { .. }) | None => matches!(self.state, State::Refunded(_)),
-        }
+        self.repaying.is_settled() || self.money() == Money::Refunded
     }
 
     /// Every reason why a person must look at it, in the order of [`Attention::ALL`].
@@ -180,7 +168,7 @@ impl Order {
             Attention::NoProof => self.is_refund_due() && self.repaying.step.is_none() && !self.is_proven(),
             Attention::RefundFailed => matches!(self.repaying.step, Some(Repayment::Refused { .. })) && self.is_refund_due(),
             Attention::Uncertain => open && self.is_uncertain(),
-            Attention::Unreported => open && self.unreported_at().is_some() && self.reported.is_none() && !self.is_void(),
+            Attention::Unreported => open && self.unreported_at().is_some() && self.reported.is_none(),
             Attention::Mismatch => open && self.is_mismatch(),
             Attention::Conflict => open && self.has_conflict(),
             Attention::Suspect => open && self.is_suspect(),
@@ -200,7 +188,7 @@ impl Order {
     pub fn repay_by(&self) -> Option<Wall> {
         let until = self.settlement()?.refund_until?;
         let unknown = self.unreported_at().is_some() && self.reported.is_none() || self.has_conflict();
-        let open = !self.is_decided() && !self.money_is_gone() && !self.is_void();
+        let open = !self.is_decided() && self.money() == Money::AtMerchant;
         (self.is_refund_due() || open && (unknown || self.is_uncertain())).then_some(until)
     }
 
@@ -213,6 +201,6 @@ impl Order {
     }
 
     fn is_mismatch(&self) -> bool {
-        matches!(self.state, State::Withheld(Withheld { why: NoReceipt::Mismatch, .. }))
+        self.no_receipt() == Some(&NoReceipt::Mismatch)
     }
 }

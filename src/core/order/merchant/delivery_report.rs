@@ -146,6 +146,7 @@ impl Order {
             None => {
                 self.first_reported(told.outcome, now);
                 self.reported = Some(Reported { report: told, at: now, conflict: false });
+                self.go(self.state.phase().reported());
             }
             // The detail is for people, and a repeated report may word it in another way. A proof may come later.
             Some(Reported { report: first, .. }) if first.outcome == told.outcome => {

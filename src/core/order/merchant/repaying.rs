@@ -142,6 +142,14 @@ impl Repaying {
         }
     }
 
+    /// Whether a refund, a person or an attendant has settled the debt to the customer.
+    pub(super) const fn is_settled(&self) -> bool {
+        match &self.step {
+            Some(Repayment::Done { .. } | Repayment::ByHand { .. } | Repayment::Given { .. }) => true,
+            Some(Repayment::Requested { .. } | Repayment::Refused { .. }) | None => false,
+        }
+    }
+
     /// That call, if it is due.
     pub(super) fn call(&self, now: Wall) -> Option<Call> {
         self.next_call().filter(|(due, _)| *due <= now).map(|(_, call)| call)
@@ -171,7 +179,7 @@ impl Order {
             return Err(Refused::NotByApi);
         }
         // A person may know better: if the bank took a part, the rest may be given back.
-        if self.money_is_gone() {
+        if self.money() == Money::TakenBack {
             return Err(Refused::TakenBack);
         }
         self.holds_the_money()?;
@@ -213,8 +221,8 @@ impl Order {
             self.check_once_more(now);
         }
         // For a settlement that was never accepted, only the note counts.
-        if self.settlement().is_some() {
-            self.state = Refunded::known(self);
+        if let Some(by) = self.settlement().cloned() {
+            self.state = Refunded::known(self, by);
         }
         Ok(())
     }
@@ -280,19 +288,19 @@ impl Order {
         };
         let Some(Repayment::Requested { tries, retry_at, get_status, unsure, refused, key_used, .. }) = &mut self.repaying.step else {
             // A person has decided meanwhile, or the machine has told another outcome: the customer may have the goods, too.
-            if matches!(answer, RefundAnswer::Approved(_)) {
+            if let RefundAnswer::Approved(report) = answer {
                 if self.has_conflict() {
                     self.comes_late(LateFact::Goods);
                 }
-                self.refunded(None, now);
+                self.refunded(&report, None, now);
             }
             return;
         };
         *tries += 1;
         *retry_at = now + pause;
         let why = match answer {
-            RefundAnswer::Approved(_) => {
-                self.refunded(None, now);
+            RefundAnswer::Approved(report) => {
+                self.refunded(&report, None, now);
                 // Get-status may tell whether the bank has confirmed it.
                 let check = now + CHECK_AGAIN;
                 self.polling.at = Some(self.polling.at.map_or(check, |at| at.min(check)));
@@ -446,9 +454,8 @@ impl Order {
         }
     }
 
-    /// The gateway says that the money went back.
-    pub(super) fn refunded(&mut self, report: Option<&StatusReport>, now: Wall) {
-        let told = report.and_then(|report| report.refund_at_bank);
+    /// The gateway says that the money went back. `told`: what the bank says of it.
+    pub(super) fn refunded(&mut self, report: &StatusReport, told: Option<AtBank>, now: Wall) {
         match &mut self.repaying.step {
             // So the customer has the money twice, once by hand and once through the gateway; or the goods and the money.
             Some(Repayment::ByHand { .. } | Repayment::Given { .. }) => self.comes_late(LateFact::Money),
@@ -457,10 +464,9 @@ impl Order {
                 self.repaying.step = Some(Repayment::Done { at: now, bank: told, settled_again_at: None })
             }
         }
-        self.state = match report {
-            Some(report) if self.settlement().is_none() => Refunded::unseen(self, self.settlement_of(report, now)),
-            Some(_) | None => Refunded::known(self),
-        };
+        // If nobody saw the payment, this answer has it.
+        let by = self.settlement().cloned().unwrap_or_else(|| self.settlement_of(report, now));
+        self.state = Refunded::known(self, by);
     }
 
     /// Get-status says settled again, or that only a part went back. It may be behind; and the bank may have refused the refund after the
@@ -586,7 +592,7 @@ impl Order {
     /// never will, or no receipt exists that could open it.
     #[must_use]
     pub fn is_proven(&self) -> bool {
-        let has_no_receipt = matches!(self.state, State::Withheld(_)) && !self.rebuilt;
+        let has_no_receipt = self.no_receipt().is_some() && !self.rebuilt;
         match self.delivery() {
             Some(DeliveryReport { outcome: Delivery::Failed | Delivery::Undelivered, proof: Proof::Signed { .. }, .. }) => true,
             Some(DeliveryReport { outcome: Delivery::Failed | Delivery::Undelivered, proof: Proof::Missing(_), .. }) | None => {
@@ -598,10 +604,9 @@ impl Order {
 
     /// Only an order whose payment is final and not yet paid back can be refunded through the gateway, or handed over.
     fn holds_the_money(&self) -> Result<(), Refused> {
-        match &self.state {
-            State::Settled(_) | State::Withheld(_) => Ok(()),
-            State::Charging(_) | State::Pending(_) | State::Cancelling(_) | State::Held(_) | State::Closed(_) => Err(Refused::NotPaid),
-            State::Refunded(_) => Err(Refused::NotPaid),
+        match self.money() {
+            Money::AtMerchant | Money::TakenBack => Ok(()),
+            Money::Unpaid | Money::AtCounter | Money::Refunded => Err(Refused::NotPaid),
         }
     }
 
@@ -610,11 +615,9 @@ impl Order {
     /// if the payment does not match.
     #[must_use]
     pub fn may_refund_by_itself(&self, now: Wall) -> bool {
-        let known = match &self.state {
-            State::Withheld(Withheld { why, .. }) => *why == NoReceipt::PaidTwice,
-            State::Settled(_) => true,
-            State::Charging(_) | State::Pending(_) | State::Cancelling(_) | State::Held(_) | State::Closed(_) => false,
-            State::Refunded(_) => false,
+        let known = match self.no_receipt() {
+            None | Some(NoReceipt::PaidTwice) => true,
+            Some(NoReceipt::Mismatch | NoReceipt::Ended(_)) => false,
         };
         let clear = self.is_proven() && !self.has_conflict() && self.taken_back.is_none() && self.repaying.step.is_none();
         let came = self.outcome() == Some(Delivery::Dispensed);

@@ -7,7 +7,7 @@ use crate::order::request::{Payment, Purchase};
 
 impl Order {
     /// Get-status has answered.
-    pub(super) fn status(&mut self, report: &StatusReport, now: Wall, with: &Context<'_>) {
+    pub(super) fn status_answered(&mut self, report: &StatusReport, now: Wall, with: &Context<'_>) {
         if self.judge(report, with.rules).is_err() {
             return self.status_unclear(now);
         }
@@ -48,7 +48,7 @@ impl Order {
             Said::Failed => self.ended(Closing::Failure, now),
             // The gateway's word is one thing, its sum another.
             Said::Refunded if report.is_of_a_part() => self.taken(TakenBack::Partly { amount: report.refund_amount }, report, now),
-            Said::Refunded => self.refunded(Some(report), now),
+            Said::Refunded => self.refunded(report, report.refund_at_bank, now),
             Said::PartlyRefunded => self.taken(TakenBack::Partly { amount: report.refund_amount }, report, now),
             Said::ChargedBack => self.taken(TakenBack::Chargeback, report, now),
         }
@@ -109,7 +109,7 @@ impl Order {
                 return self.first_settled(report, held_until, now, with);
             }
             // It is known. A refund that is under way was not made yet.
-            State::Settled(_) | State::Withheld(_) => self.not_refunded_yet(false, now),
+            State::Settled(_) | State::Void(_) | State::Withheld(_) => self.not_refunded_yet(false, now),
             State::Refunded(_) => {
                 self.polling.noted_back = self.polling.noted_back.filter(|said| *said != Said::Settled);
                 self.settled_again(now);
@@ -127,7 +127,7 @@ impl Order {
         let withheld = |why| Withheld::without_a_receipt(charge.clone(), by.clone(), why);
         self.state = match (self.matching(report, with.rules), &doubt.ended_by) {
             // A person gave the money back before the gateway was sure. With the goods besides, the customer would have too much.
-            _ if self.is_decided() => Refunded::unseen(self, by),
+            _ if self.is_decided() => Refunded::known(self, by),
             // A person has ended it. The receipt could come when nobody reckons with it any more.
             (_, Some(end)) => withheld(NoReceipt::Ended(end.clone())),
             (Err(_), None) if doubt.mismatched_at.is_none_or(|first| now < first + MISMATCH_WAIT) => return self.mismatched(now),
@@ -193,7 +193,7 @@ impl Order {
 
     /// The gateway says that its charge ended unpaid.
     fn ended(&mut self, how: Closing, now: Wall) {
-        let took_back = how == Closing::Deny && self.is_over_the_counter();
+        let took_back = self.is_reversal(how);
         match self.state.doubt_mut() {
             Some(doubt) => {
                 doubt.suspect = false;
@@ -210,6 +210,11 @@ impl Order {
             None => {}
         }
         self.go(self.state.phase().ended(how, &self.at(now)));
+    }
+
+    /// Whether such an end of a payment is that the counter took its settlement back.
+    pub(super) fn is_reversal(&self, how: Closing) -> bool {
+        how == Closing::Deny && self.is_over_the_counter()
     }
 
     /// The gateway gave a part back, or the customer's bank took the money. With a receipt, a person is told.

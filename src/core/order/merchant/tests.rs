@@ -88,6 +88,7 @@ fn word(order: &Order) -> String {
         State::Closed(Closed { how, .. }) => format!("{how:?}").to_lowercase(),
         State::Held(_) => "held".into(),
         State::Settled(_) => "settled".into(),
+        State::Void(_) => "void".into(),
         State::Withheld(Withheld { why: NoReceipt::Ended(_), .. }) => "ended".into(),
         State::Withheld(Withheld { why, .. }) => format!("{why:?}").to_lowercase(),
         State::Refunded(_) => "refunded".into(),

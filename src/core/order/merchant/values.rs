@@ -1,11 +1,10 @@
 //! The parts of an order, and the facts that can be read off it.
 
-use super::state::{Facts, NoReceipt, State, Withheld};
-use super::{Attention, DeliveryReport, Doubt, PersonsEnd, Polling, Repaying, Repayment, Reported, Rules, Sale};
+use super::state::{NoReceipt, State};
+use super::{Attention, DeliveryReport, PersonsEnd, Polling, Repaying, Repayment, Reported, Rules, Sale};
 use crate::order::ids::{OrderId, TransactionId};
 use crate::order::money::Rupiah;
 use crate::order::outcome::Delivery;
-use crate::order::receipt::Receipt;
 use crate::order::time::Wall;
 use serde::{Deserialize, Serialize};
 
@@ -198,34 +197,6 @@ impl Order {
         }
     }
 
-    fn facts(&self) -> Facts<'_> {
-        self.state.phase().facts(self)
-    }
-
-    /// The gateway's answer to the charge, if there was one.
-    #[must_use]
-    pub fn charge(&self) -> Option<&Charge> {
-        self.facts().charge
-    }
-
-    /// Why we end or ended its charge, if we do.
-    #[must_use]
-    pub fn why(&self) -> Option<&Ending> {
-        self.facts().why
-    }
-
-    /// The payment, as far as it is known.
-    #[must_use]
-    pub fn settlement(&self) -> Option<&Settlement> {
-        self.facts().by
-    }
-
-    /// The receipt, which opens the relay.
-    #[must_use]
-    pub fn receipt(&self) -> Option<&Receipt> {
-        self.facts().receipt
-    }
-
     /// The time at which the receipt was signed, by our clock.
     #[must_use]
     pub fn receipt_at(&self) -> Option<Wall> {
@@ -262,12 +233,6 @@ impl Order {
         self.repaying.step.as_ref()
     }
 
-    /// What is not certain about its payment; `None` once it is paid.
-    #[must_use]
-    pub fn doubt(&self) -> Option<&Doubt> {
-        self.facts().doubt
-    }
-
     /// Whether it is listed because nobody confirms whether it is paid.
     #[must_use]
     pub fn is_unconfirmed(&self) -> bool {
@@ -283,10 +248,9 @@ impl Order {
     /// The person who ended it while nobody could say whether it is paid.
     #[must_use]
     pub fn ended_by(&self) -> Option<&PersonsEnd> {
-        if let State::Withheld(Withheld { why: NoReceipt::Ended(end), .. }) = &self.state {
-            Some(end)
-        } else {
-            self.doubt()?.ended_by.as_ref()
+        match self.no_receipt() {
+            Some(NoReceipt::Ended(end)) => Some(end),
+            Some(NoReceipt::Mismatch | NoReceipt::PaidTwice) | None => self.doubt()?.ended_by.as_ref(),
         }
     }
 
@@ -300,32 +264,6 @@ impl Order {
     #[must_use]
     pub fn is_over_the_counter(&self) -> bool {
         self.sale.purchase.payment.is_over_the_counter()
-    }
-
-    /// Whether its receipt is void: the counter took the payment back before anybody collected.
-    #[must_use]
-    pub fn is_void(&self) -> bool {
-        matches!(self.state, State::Settled(_)) && self.reported.is_none() && self.taken_back == Some(TakenBack::Reversal)
-    }
-
-    /// Whether the machine still waits for something: the order has not ended, or it is paid and without outcome.
-    #[must_use]
-    pub fn is_open(&self) -> bool {
-        self.facts().is_open
-    }
-
-    /// Whether nobody can pay it any more: it is paid, or the gateway has ended its charge and was asked once more after that; or a
-    /// person has ended it.
-    #[must_use]
-    pub fn is_over(&self) -> bool {
-        self.facts().is_over
-    }
-
-    /// For an order that can be paid: the time at which the gateway or the backend ends it, whichever comes first. For an
-    /// order that waits for its customer: the end of the time to collect.
-    #[must_use]
-    pub fn ends_at(&self) -> Option<Wall> {
-        self.facts().ends_at
     }
 
     /// Whether a customer may be asked for this sum: the price, and at most the extra that the merchant allows.

@@ -49,8 +49,12 @@ impl Cancelling {
 }
 
 impl Phase for Cancelling {
+    fn word(&self) -> &'static str {
+        "cancelling"
+    }
+
     fn facts<'a>(&'a self, _order: &'a Order) -> Facts<'a> {
-        Facts { why: Some(&self.why), ..Facts::unpaid(self.charge.as_ref(), &self.doubt) }
+        Facts { why: Some(&self.why), ..Facts::unpaid(Standing::Ending, self.charge.as_ref(), &self.doubt) }
     }
 
     fn is_news(&self, said: Said, _order: &Order) -> bool {

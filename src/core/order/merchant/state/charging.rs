@@ -29,8 +29,12 @@ impl Charging {
 }
 
 impl Phase for Charging {
+    fn word(&self) -> &'static str {
+        "charging"
+    }
+
     fn facts<'a>(&'a self, _order: &'a Order) -> Facts<'a> {
-        Facts::unpaid(None, &self.doubt)
+        Facts::unpaid(Standing::Charging, None, &self.doubt)
     }
 
     fn is_news(&self, said: Said, _order: &Order) -> bool {

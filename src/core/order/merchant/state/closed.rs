@@ -32,6 +32,18 @@ pub enum Closing {
     Failure,
 }
 
+impl Closing {
+    /// The contract's word for it.
+    const fn status(self) -> Status {
+        match self {
+            Self::Expire => Status::Expire,
+            Self::Cancel => Status::Cancel,
+            Self::Deny => Status::Deny,
+            Self::Failure => Status::Failure,
+        }
+    }
+}
+
 impl Closed {
     /// The gateway says that its charge ended. From [`Charging`], [`Pending`], [`Held`] and [`Cancelling`].
     pub(super) fn at_gateway(charge: Option<Charge>, how: Closing, why: Option<Ending>, doubt: &Doubt, at: &At) -> Option<Next> {
@@ -102,10 +114,15 @@ impl Closed {
 }
 
 impl Phase for Closed {
+    fn word(&self) -> &'static str {
+        "closed"
+    }
+
     fn facts<'a>(&'a self, order: &'a Order) -> Facts<'a> {
-        let may_be_money = self.doubt.suspect && !order.is_decided() && !order.seen.contains(&Attention::Suspect);
+        let may_be_money = self.doubt.suspect && !order.repaying.is_settled() && !order.seen.contains(&Attention::Suspect);
         let is_over = self.doubt.ended_by.is_some() || order.polling.at.is_none() && !may_be_money;
-        Facts { is_open: false, is_over, why: self.why.as_ref(), ..Facts::unpaid(self.charge.as_ref(), &self.doubt) }
+        let unpaid = Facts::unpaid(Standing::Over, self.charge.as_ref(), &self.doubt);
+        Facts { status: self.how.status(), is_open: false, is_over, why: self.why.as_ref(), ..unpaid }
     }
 
     fn is_news(&self, said: Said, _order: &Order) -> bool {

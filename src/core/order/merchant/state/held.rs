@@ -25,11 +25,17 @@ impl Held {
 }
 
 impl Phase for Held {
+    /// The gateway says that it is paid, but for the machine it is not yet. The books have no word of their own for that.
+    fn word(&self) -> &'static str {
+        "pending"
+    }
+
     fn facts<'a>(&'a self, _order: &'a Order) -> Facts<'a> {
         // The gateway is asked about it at `until`. The answer comes a little later.
         let known = self.until + Span::secs(60);
         let ends_at = self.charge.as_ref().map_or(known, |charge| charge.expires_at.max(known));
-        Facts { by: Some(&self.by), ends_at: Some(ends_at), ..Facts::unpaid(self.charge.as_ref(), &self.doubt) }
+        let unpaid = Facts::unpaid(Standing::Held, self.charge.as_ref(), &self.doubt);
+        Facts { money: Money::AtCounter, by: Some(&self.by), ends_at: Some(ends_at), ..unpaid }
     }
 
     /// The gateway says that it is paid, and may take that back. The payment is known already.

@@ -7,6 +7,7 @@ mod held;
 mod pending;
 mod refunded;
 mod settled;
+mod void;
 mod withheld;
 
 pub use cancelling::Cancelling;
@@ -16,13 +17,17 @@ pub use held::Held;
 pub use pending::Pending;
 pub use refunded::Refunded;
 pub use settled::Settled;
+pub use void::Void;
 pub use withheld::{NoReceipt, Withheld};
 
 use super::asking::Asked;
+use super::facts::Facts;
 use super::{
-    Call, Charge, DeliveryReport, Doubt, Duty, Ending, Event, NoCharge, Order, PersonsEnd, Refused, Rules, Said, Settlement, doubled,
+    Call, Charge, DeliveryReport, Doubt, Duty, Ending, Event, Money, NoCharge, Order, PersonsEnd, Refused, Rules, Said, Settlement,
+    Standing, doubled,
 };
 use crate::order::receipt::Receipt;
+use crate::order::state::Status;
 use crate::order::time::{Span, Wall};
 use serde::{Deserialize, Serialize};
 
@@ -41,6 +46,8 @@ pub enum State {
     Held(Held),
     /// Paid; there is a receipt.
     Settled(Settled),
+    /// The counter took the payment back before its machine had told anything of the goods.
+    Void(Void),
     /// It is paid, and has no receipt: a refund is due.
     Withheld(Withheld),
     /// The money went back.
@@ -48,6 +55,12 @@ pub enum State {
 }
 
 impl State {
+    /// Its word in the books, and for people.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        self.phase().word()
+    }
+
     pub(super) fn phase(&self) -> &dyn Phase {
         match self {
             Self::Charging(state) => state,
@@ -56,6 +69,7 @@ impl State {
             Self::Closed(state) => state,
             Self::Held(state) => state,
             Self::Settled(state) => state,
+            Self::Void(state) => state,
             Self::Withheld(state) => state,
             Self::Refunded(state) => state,
         }
@@ -68,7 +82,7 @@ impl State {
             | Self::Cancelling(Cancelling { doubt, .. })
             | Self::Closed(Closed { doubt, .. })
             | Self::Held(Held { doubt, .. }) => Some(doubt),
-            Self::Settled(_) | Self::Withheld(_) | Self::Refunded(_) => None,
+            Self::Settled(_) | Self::Void(_) | Self::Withheld(_) | Self::Refunded(_) => None,
         }
     }
 }
@@ -103,38 +117,6 @@ impl Next {
     }
 }
 
-/// What anybody may ask of an order in this state.
-pub(super) struct Facts<'a> {
-    /// The gateway's answer to the charge, if there was one.
-    pub(super) charge: Option<&'a Charge>,
-    /// The payment, as far as it is known.
-    pub(super) by: Option<&'a Settlement>,
-    /// The receipt, which opens the relay.
-    pub(super) receipt: Option<&'a Receipt>,
-    /// Whether its machine still waits for something.
-    pub(super) is_open: bool,
-    /// Whether nobody can pay it any more.
-    pub(super) is_over: bool,
-    /// The time at which somebody ends it, or its customer can collect it no longer.
-    pub(super) ends_at: Option<Wall>,
-    /// Why we end or ended its charge, if we do.
-    pub(super) why: Option<&'a Ending>,
-    /// What is not certain about its payment; `None`: it is paid.
-    pub(super) doubt: Option<&'a Doubt>,
-}
-
-impl<'a> Facts<'a> {
-    /// It can be paid.
-    const fn unpaid(charge: Option<&'a Charge>, doubt: &'a Doubt) -> Self {
-        Self { charge, by: None, receipt: None, is_open: true, is_over: false, ends_at: None, why: None, doubt: Some(doubt) }
-    }
-
-    /// It is paid.
-    const fn paid(charge: Option<&'a Charge>, by: Option<&'a Settlement>, receipt: Option<&'a Receipt>) -> Self {
-        Self { charge, by, receipt, is_open: false, is_over: true, ends_at: None, why: None, doubt: None }
-    }
-}
-
 /// What it means for an order if the gateway knows no such transaction.
 pub(super) enum Unknown {
     /// Its charge was never made.
@@ -150,6 +132,9 @@ pub(super) enum Unknown {
 /// What a state says of the order, and where it goes from there when something happens. `None` is said here, once for all: that does not
 /// concern this state, and the order stays where it is. What decides about money has no such answer: each state gives its own.
 pub(super) trait Phase {
+    /// Its word in the books, and for people.
+    fn word(&self) -> &'static str;
+
     /// What anybody may ask of the order now.
     fn facts<'a>(&'a self, order: &'a Order) -> Facts<'a>;
 
@@ -183,6 +168,11 @@ pub(super) trait Phase {
     /// Whether its machine's report is taken, though it is not paid as far as the books know.
     fn takes(&self, _told: &DeliveryReport, _order: &Order) -> bool {
         false
+    }
+
+    /// Its machine told for the first time what became of it.
+    fn reported(&self) -> Option<Next> {
+        None
     }
 
     /// Whether the gateway is asked when its machine asks: it may be paid.

@@ -34,9 +34,13 @@ impl Pending {
 }
 
 impl Phase for Pending {
+    fn word(&self) -> &'static str {
+        "pending"
+    }
+
     fn facts<'a>(&'a self, _order: &'a Order) -> Facts<'a> {
         let ends_at = self.cancel_at.map_or(self.charge.expires_at, |at| at.min(self.charge.expires_at));
-        Facts { ends_at: Some(ends_at), ..Facts::unpaid(Some(&self.charge), &self.doubt) }
+        Facts { ends_at: Some(ends_at), ..Facts::unpaid(Standing::Payable, Some(&self.charge), &self.doubt) }
     }
 
     fn is_news(&self, said: Said, _order: &Order) -> bool {

@@ -10,27 +10,25 @@ pub struct Refunded {
     pub charge: Option<Charge>,
     /// The receipt, if there was one.
     pub receipt: Option<Receipt>,
-    /// The payment; `None` if only the refund was ever seen.
-    pub by: Option<Settlement>,
+    /// The payment, as it was known, or as the answer that tells of the refund has it.
+    pub by: Settlement,
 }
 
 impl Refunded {
-    /// All of its money went back: through the gateway, from any state; or by hand, from [`Settled`] and [`Withheld`].
-    pub(in super::super) fn known(order: &Order) -> State {
-        let (charge, receipt, by) = (order.charge().cloned(), order.receipt().cloned(), order.settlement().cloned());
+    /// All of its money went back: from any state, through the gateway, or by hand if it is paid.
+    pub(in super::super) fn known(order: &Order, by: Settlement) -> State {
+        let (charge, receipt) = (order.charge().cloned(), order.receipt().cloned());
         State::Refunded(Self { charge, receipt, by })
-    }
-
-    /// It is paid, and a person has given the money back already; or the gateway gave back a payment that nobody had seen. From
-    /// [`Charging`], [`Pending`], [`Cancelling`] and [`Closed`].
-    pub(in super::super) fn unseen(order: &Order, by: Settlement) -> State {
-        State::Refunded(Self { charge: order.charge().cloned(), receipt: None, by: Some(by) })
     }
 }
 
 impl Phase for Refunded {
+    fn word(&self) -> &'static str {
+        "refunded"
+    }
+
     fn facts<'a>(&'a self, _order: &'a Order) -> Facts<'a> {
-        Facts::paid(self.charge.as_ref(), self.by.as_ref(), self.receipt.as_ref())
+        Facts::paid(Status::Refund, Money::Refunded, self.charge.as_ref(), &self.by, self.receipt.as_ref())
     }
 
     fn is_news(&self, said: Said, order: &Order) -> bool {

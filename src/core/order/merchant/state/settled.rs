@@ -26,6 +26,12 @@ impl Settled {
         State::Settled(Self { charge, by, receipt, collect_by, unreported_at: None })
     }
 
+    /// Its machine tells of the goods, and had the receipt before the counter took the money back. From [`Void`].
+    pub(super) fn reported_after_all(void: &Void) -> Option<Next> {
+        let Void { charge, by, receipt } = void.clone();
+        Next::to(Self::signed(charge, by, receipt, None))
+    }
+
     /// The time at which the receipt was signed, by our clock.
     fn signed_at(&self) -> Wall {
         Wall(self.receipt.claims().iat.saturating_mul(1000))
@@ -44,18 +50,28 @@ impl Settled {
 }
 
 impl Phase for Settled {
+    fn word(&self) -> &'static str {
+        "settled"
+    }
+
     fn facts<'a>(&'a self, order: &'a Order) -> Facts<'a> {
-        let is_open = order.reported.is_none() && !order.is_void();
+        let is_open = order.reported.is_none();
         let ends_at = self.collect_by.filter(|_| is_open);
-        Facts { is_open, ends_at, ..Facts::paid(self.charge.as_ref(), Some(&self.by), Some(&self.receipt)) }
+        let is_owed = match order.outcome() {
+            Some(Delivery::Failed | Delivery::Undelivered) => true,
+            Some(Delivery::Dispensed | Delivery::Uncertain | Delivery::Other(_)) | None => false,
+        };
+        let money = Money::once_paid(order);
+        let paid = Facts::paid(Status::Settlement, money, self.charge.as_ref(), &self.by, Some(&self.receipt));
+        Facts { is_owed, is_open, ends_at, ..paid }
     }
 
     fn is_news(&self, said: Said, order: &Order) -> bool {
         order.is_news_of_money(said)
     }
 
-    fn ended(&self, _how: Closing, _at: &At) -> Option<Next> {
-        None
+    fn ended(&self, how: Closing, at: &At) -> Option<Next> {
+        if at.order.is_reversal(how) && at.order.reported.is_none() { Void::taken_back(self) } else { None }
     }
 
     fn may_repay(&self, no_report: bool, by_name: bool, at: &At) -> Result<(), Refused> {

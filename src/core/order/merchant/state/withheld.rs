@@ -32,8 +32,13 @@ impl Withheld {
 }
 
 impl Phase for Withheld {
-    fn facts<'a>(&'a self, _order: &'a Order) -> Facts<'a> {
-        Facts::paid(self.charge.as_ref(), Some(&self.by), None)
+    fn word(&self) -> &'static str {
+        "withheld"
+    }
+
+    fn facts<'a>(&'a self, order: &'a Order) -> Facts<'a> {
+        let paid = Facts::paid(Status::Failure, Money::once_paid(order), self.charge.as_ref(), &self.by, None);
+        Facts { is_owed: true, no_receipt: Some(&self.why), ..paid }
     }
 
     fn is_news(&self, said: Said, order: &Order) -> bool {

@@ -1,6 +1,7 @@
 //! Payments over the counter: no cancel by time, a settlement that may be taken back, a time to collect.
 
 use super::*;
+use crate::order::state::Status;
 
 fn counter(payment: Payment) -> Order {
     Order { sale: order().sale.paid_by(payment), ..order() }
@@ -92,13 +93,13 @@ fn an_indomarets_settlement_is_one_only_after_its_window() {
         ("and paid again: another window", vec![settled(1000), (301_000, status(Said::Pending)), settled(400_000)], "held"),
         ("nobody answers at the end", vec![settled(1000), (301_000, Event::StatusUnanswered)], "held"),
         ("the notification of the settlement alone", vec![(1000, Event::Notified(Said::Settled))], "pending"),
-        ("taken back after the window", vec![settled(1000), settled(301_000), (400_000, status(Said::Denied))], "settled"),
+        ("taken back after the window", vec![settled(1000), settled(301_000), (400_000, status(Said::Denied))], "void"),
         ("cancelled by the machine while held", vec![settled(1000), (2000, Event::CancelRequested)], "held"),
     ];
     for (what, events, wanted) in table {
         let order = lives(Payment::Indomaret, &events);
         assert_eq!(word(&order), wanted, "{what}");
-        assert_eq!(order.receipt().is_some(), wanted == "settled", "{what}");
+        assert_eq!(order.receipt().is_some(), ["settled", "void"].contains(&wanted), "{what}");
     }
     let held = lives(Payment::Indomaret, &[settled(1000)]);
     assert_eq!((next_deadline(&held), held.is_open(), held.is_refund_due()), (Some(at(301_000)), true, false));
@@ -108,12 +109,12 @@ fn an_indomarets_settlement_is_one_only_after_its_window() {
     assert_eq!(duty(&news, at(60_000)), Duty::Call(Call::GetStatus));
     let gone = lives(Payment::Indomaret, &[settled(1000), settled(301_000), (400_000, status(Said::Denied))]);
     assert_eq!((gone.attention(), gone.is_refund_due()), (vec![Attention::Reversed], false));
-    assert_eq!((gone.is_void(), gone.is_open(), next_deadline(&gone)), (true, false, None), "nothing is handed out for it");
+    assert_eq!((gone.status(), gone.is_open(), next_deadline(&gone)), (Status::Deny, false, None), "nothing is handed out for it");
     let told = lives(
         Payment::Indomaret,
         &[settled(1000), settled(301_000), (302_000, told(Delivery::Dispensed)), (400_000, status(Said::Denied))],
     );
-    assert_eq!((told.is_void(), told.attention()), (false, vec![Attention::Reversed]), "handed out before");
+    assert_eq!((word(&told).as_str(), told.attention()), ("settled", vec![Attention::Reversed]), "handed out before");
     let asked = lives(Payment::Indomaret, &[settled(1000), settled(301_000), (400_000, Event::Notified(Said::Denied))]);
     assert_eq!(duty(&asked, at(400_000)), Duty::Call(Call::GetStatus));
     // The same if a part of it went back before.
@@ -122,6 +123,56 @@ fn an_indomarets_settlement_is_one_only_after_its_window() {
     assert_eq!(duty(&rest, at(400_000)), Duty::Call(Call::GetStatus));
     let gone = lives(Payment::Indomaret, &[&part[..], &[(401_000, status(Said::Denied))]].concat());
     assert!(gone.attention().contains(&Attention::Reversed), "{:?}", gone.attention());
+}
+
+#[test]
+fn what_the_counter_took_back_is_offered_to_no_machine_again() {
+    let wish = || Event::RefundRequested(RefundWish { no_report: true, ..RefundWish::of_a_person(Some("Ani".into())) });
+    let by_hand = || Event::SettledByHand { note: "cash".into(), by: Some("Ani".into()), no_report: true };
+    let table: Vec<(&str, Event, Result<(&str, Status, Money), Refused>)> = vec![
+        ("denied again", status(Said::Denied), Ok(("void", Status::Deny, Money::TakenBack))),
+        ("a stale settlement", status(Said::Settled), Ok(("void", Status::Deny, Money::TakenBack))),
+        ("a stale word", status(Said::Pending), Ok(("void", Status::Deny, Money::TakenBack))),
+        ("another end", status(Said::Expired), Ok(("void", Status::Deny, Money::TakenBack))),
+        ("a word nobody knows", status(Said::Other), Ok(("void", Status::Deny, Money::TakenBack))),
+        ("a part goes back besides", status(Said::PartlyRefunded), Ok(("void", Status::Deny, Money::TakenBack))),
+        ("a bank takes it besides", status(Said::ChargedBack), Ok(("void", Status::Deny, Money::TakenBack))),
+        ("all of it goes back", status(Said::Refunded), Ok(("refunded", Status::Refund, Money::Refunded))),
+        ("time passes", Event::Unreported, Ok(("void", Status::Deny, Money::TakenBack))),
+        ("the machine cancels it", Event::CancelRequested, Ok(("void", Status::Deny, Money::TakenBack))),
+        // The machine had the receipt before. So it was sold, as where it had told that before.
+        ("it was handed out", told(Delivery::Dispensed), Ok(("settled", Status::Settlement, Money::TakenBack))),
+        ("nothing came", told(Delivery::Failed), Ok(("settled", Status::Settlement, Money::TakenBack))),
+        ("nobody knows", told(Delivery::Uncertain), Ok(("settled", Status::Settlement, Money::TakenBack))),
+        ("a refund", wish(), Err(Refused::TakenBack)),
+        ("a refund by hand", by_hand(), Err(Refused::TakenBack)),
+        ("a gift", Event::Given { by: "Budi".into() }, Err(Refused::TakenBack)),
+    ];
+    let void = lives(Payment::Alfamart, &[(1000, status(Said::Settled)), (400_000, status(Said::Denied))]);
+    for (what, event, wanted) in table {
+        let now = at(500_000) + NO_REPORT_AFTER;
+        let after = with_rules(|with| apply(void.clone(), event, now, with));
+        let seen = after.as_ref().map(|order| (word(order), order.status(), order.money())).map_err(|refused| *refused);
+        assert_eq!(seen, wanted.map(|(word, status, money)| (word.to_owned(), status, money)), "{what}");
+        let Ok(order) = after else { continue };
+        assert_eq!((order.is_open(), order.is_refund_due(), order.repay_by()), (false, false, None), "{what}");
+    }
+    // Whichever of the two comes first, it is the same.
+    for outcome in [Delivery::Dispensed, Delivery::Failed, Delivery::Undelivered, Delivery::Uncertain] {
+        let (paid, gone) = ((1000, status(Said::Settled)), (400_000, status(Said::Denied)));
+        let lived = |ms| {
+            lives(
+                Payment::Alfamart,
+                &if ms < gone.0 {
+                    [paid.clone(), (ms, told(outcome)), gone.clone()]
+                } else {
+                    [paid.clone(), gone.clone(), (ms, told(outcome))]
+                },
+            )
+        };
+        let seen = |order: Order| (word(&order), order.status(), order.money(), order.attention(), order.receipt().cloned());
+        assert_eq!(seen(lived(300_000)), seen(lived(500_000)), "{outcome}");
+    }
 }
 
 #[test]

@@ -139,9 +139,15 @@ fn nothing_is_given_twice_and_nothing_is_delivered_that_went_back() {
 }
 
 fn check(before: &Order, after: &Order, event: &Event, settled_seen: bool, now: Wall) -> Result<(), &'static str> {
-    let paid = |order: &Order| matches!(order.state, State::Settled(_) | State::Withheld(_) | State::Refunded(_));
+    let paid = |order: &Order| matches!(order.state, State::Settled(_) | State::Void(_) | State::Withheld(_) | State::Refunded(_));
     if paid(before) && !paid(after) {
         return Err("what is paid stays paid");
+    }
+    if matches!(after.state, State::Void(_)) && after.delivery().is_some() {
+        return Err("void, and its machine told what became of it");
+    }
+    if matches!(before.state, State::Void(_)) && after.is_open() {
+        return Err("what the counter took back is offered again");
     }
     if after.receipt().is_some() && !settled_seen {
         return Err("a receipt without a settlement");
