@@ -5,11 +5,11 @@ use crate::reboot::reboot;
 use crate::rig::caller::Caller;
 use crate::rig::midtrans::Via;
 use crate::rig::shop::{Options, Program, Shop, new_request_id};
-use crate::rig::{wait_for, watched};
+use crate::rig::{stdout, wait_for, watched};
 use qris::order::reason::Reason;
 use qris::wire::vend::{EventState, VendEvent};
 use rusqlite::Connection;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
@@ -223,6 +223,27 @@ fn indomaret_takes_a_payment_back_within_the_window_and_nothing_was_promised() {
     assert!(!shop.states(&back.request_id).contains(&EventState::AwaitingCollection));
     shop.collect_and_take(&kept);
     assert_eq!(shop.pulses(), 1);
+}
+
+#[test]
+fn what_a_store_takes_back_before_the_collection_is_void_also_if_a_bank_takes_it_besides() {
+    let shop = Shop::open(Options::default());
+    let coded = shop.collectable("alfamart");
+    let listed = |why: &str| {
+        let arguments = ["orders", &format!("--attention={why}")];
+        wait_for(why, || stdout(&shop.merchant(&arguments)).contains(&coded.order_id).then_some(()));
+    };
+    shop.midtrans.end("reverse", &coded.order_id);
+    assert_eq!(shop.wait_state(&coded.request_id, EventState::Denied).reason, Some(Reason::Gateway));
+    listed("reversed");
+    shop.midtrans.set(&coded.order_id, "chargeback", false);
+    listed("chargeback");
+    let order = shop.order_at_backend(&coded.order_id);
+    assert_eq!((&order["status"], &order["receipt"]), (&"deny".into(), &Value::Null));
+    let books: Value = serde_json::from_str(&stdout(&shop.merchant(&["orders", "--json", &coded.order_id]))).expect("JSON");
+    assert_eq!(books["state"], "void");
+    assert_eq!(shop.collect_in_vain(&coded.code).reason, Some(Reason::UnknownRequest));
+    assert_eq!(shop.pulses(), 0);
 }
 
 #[test]
