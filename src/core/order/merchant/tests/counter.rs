@@ -129,7 +129,8 @@ fn an_indomarets_settlement_is_one_only_after_its_window() {
 fn what_the_counter_took_back_is_offered_to_no_machine_again() {
     let wish = || Event::RefundRequested(RefundWish { no_report: true, ..RefundWish::of_a_person(Some("Ani".into())) });
     let by_hand = || Event::SettledByHand { note: "cash".into(), by: Some("Ani".into()), no_report: true };
-    let table: Vec<(&str, Event, Result<(&str, Status, Money), Refused>)> = vec![
+    type Seen = Result<(&'static str, Status, Money), Refused>;
+    let table: Vec<(&str, Event, Seen)> = vec![
         ("denied again", status(Said::Denied), Ok(("void", Status::Deny, Money::TakenBack))),
         ("a stale settlement", status(Said::Settled), Ok(("void", Status::Deny, Money::TakenBack))),
         ("a stale word", status(Said::Pending), Ok(("void", Status::Deny, Money::TakenBack))),
