@@ -137,7 +137,10 @@ fn people_hear_once_of_all_slots_of_a_machine_and_again_when_it_is_filled() {
     tells(&[slot("A1", "Teh", 0), slot("A2", "Kopi", 1)]);
     let told = alerted.wait_sent(7);
     assert_eq!(told[6]["message"], json!("the machine vm-001 has sold out of Teh (A1); has little left of Kopi (A2) 1 of 8"));
-    assert_eq!(told.len(), 7);
+    assert_eq!(told[6]["kind"], json!("stock_out"));
+    tells(&[slot("A1", "Teh", 8), slot("A2", "Kopi", 8)]);
+    let told = alerted.wait_sent(8);
+    assert_eq!((told.len(), &told[7]["over"]), (8, &json!("stock_out")));
 }
 
 /// It does so by the books, and stays told until somebody has filled it.
@@ -302,7 +305,7 @@ fn thirty_machines_have_one_packing_list() {
     let (mut machines, mut bring) = (0, [0, 0]);
     for (at, name) in (0..).zip(&names) {
         // Only every third one wants anything.
-        let counts = if at % 3 == 0 { [at % 2, 5] } else { [6, 7] };
+        let counts = if at % 3 == 0 { [u32::from(at > 0), 5] } else { [6, 7] };
         says(&all, name, stock(1, &[slot("A1", "Teh", counts[0]), slot("A2", "Kopi", counts[1])]).to_string().as_bytes());
         if at % 3 == 0 {
             machines += 1;
@@ -313,6 +316,7 @@ fn thirty_machines_have_one_packing_list() {
         let list: Value = serde_json::from_str(&stdout(&shop.merchant(&["stock", "--to-fill", "--json"]))).expect("JSON");
         (list["machines"].as_array().map(Vec::len) == Some(machines)).then_some(list)
     });
+    assert_eq!(["low", "sold_out", "suspect"].map(|state| metric(&shop, &format!("slots{{state=\"{state}\"}}"))), [9, 1, 0]);
     assert_eq!(list["goods"], json!([{ "goods": "Teh", "bring": bring[0] }, { "goods": "Kopi", "bring": bring[1] }]));
     assert_eq!(listed(&shop, &["--device", "vm-003"]).len(), 1);
     let wrong = output(shop.program_command(Program::Backend).args(["stock", "--device", "a b"]));
