@@ -3,7 +3,7 @@
 use super::connections::Caller;
 use super::handles::Handles;
 use super::refusal::Refusal;
-use crate::machines::devices;
+use crate::machines::devices::{self, Device};
 use crate::machines::handle::Machines;
 use crate::machines::token;
 use crate::machines::twins::{self, Sight};
@@ -11,6 +11,7 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use qris_core::order::ids::DeviceId;
+use qris_core::order::proof::RelayKey;
 use qris_core::order::reason::Reason;
 use qris_core::wire::orders::{BOOT, NEWEST_EVENT};
 use qris_host::events::Event as Journal;
@@ -24,6 +25,8 @@ pub(super) struct Machine {
     pub(super) device: DeviceId,
     pub(super) sight: Sight,
     pub(super) token_hash: String,
+    /// The key of its relay that was known when it was let in.
+    pub(super) relay_key: Option<RelayKey>,
 }
 
 impl FromRequestParts<Handles> for Machine {
@@ -34,7 +37,7 @@ impl FromRequestParts<Handles> for Machine {
         // Only what came over a connection has one.
         let caller = parts.extensions.get::<Caller>();
         let sight = sight(&parts.headers, caller);
-        let Known { device, token_hash, is_news } = device(&*handles.around, machines, &parts.headers, &sight).await?;
+        let Known { device, token_hash, relay_key, is_news } = device(&*handles.around, machines, &parts.headers, &sight).await?;
         if let Some(caller) = caller {
             caller.is(&device);
         }
@@ -42,7 +45,7 @@ impl FromRequestParts<Handles> for Machine {
             machines.seen(&device, sight.clone()).await;
         }
         machines.called(&device);
-        Ok(Self { device, sight, token_hash })
+        Ok(Self { device, sight, token_hash, relay_key })
     }
 }
 
@@ -62,6 +65,7 @@ fn sight(headers: &HeaderMap, caller: Option<&Caller>) -> Sight {
 struct Known {
     device: DeviceId,
     token_hash: String,
+    relay_key: Option<RelayKey>,
     /// The call shows something new of its computer.
     is_news: bool,
 }
@@ -80,9 +84,9 @@ async fn device(around: &dyn Surroundings, machines: &Machines, headers: &Header
     let found = machines.read(move |tx| {
         let Some(device) = devices::by_token(tx, &wanted)? else { return Ok(None) };
         // A machine is let in also if this cannot be read.
-        let is_news = twins::is_news(tx, &device, &sight, now).unwrap_or(false);
+        let is_news = twins::is_news(tx, &device.id, &sight, now).unwrap_or(false);
         Ok(Some((device, is_news)))
     });
-    let (device, is_news) = found.await?.ok_or_else(|| refused("the token is unknown or revoked"))?;
-    Ok(Known { device, token_hash, is_news })
+    let (Device { id: device, relay_key, .. }, is_news) = found.await?.ok_or_else(|| refused("the token is unknown or revoked"))?;
+    Ok(Known { device, token_hash, relay_key, is_news })
 }

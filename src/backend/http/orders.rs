@@ -54,7 +54,7 @@ pub async fn create(
     Shared(machines): Shared<Arc<Machines>>,
     Shared(place): Shared<Arc<view::Place>>,
     Shared(pace): Shared<Arc<Pace>>,
-    Machine { device, token_hash, .. }: Machine,
+    Machine { device, token_hash, relay_key, .. }: Machine,
     headers: HeaderMap,
     request: Request,
 ) -> Result<Response, Refusal> {
@@ -69,9 +69,11 @@ pub async fn create(
         .cloned()
         .ok_or_else(|| Refusal::field(Reason::UnknownKey, "kids", "no receipt key of the relay is one of ours"))?;
     let digest = qris_core::hex(ring::digest::digest(&ring::digest::SHA256, &serde_json::to_vec(&new).expect("plain data")).as_ref());
-    // The key that the request shows counts only if it has just become the known one.
     machines.relay_key_shown(&device, token_hash, new.relay_key.clone()).await;
-    let relay_key = {
+    let relay_key = if new.relay_key.is_none() || new.relay_key == relay_key {
+        relay_key
+    } else {
+        // The key that the request shows counts only if it has just become the known one.
         let device = device.clone();
         machines.read(move |tx| devices::relay_key(tx, &device)).await?
     };

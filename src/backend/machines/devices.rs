@@ -167,13 +167,13 @@ pub fn let_in(tx: &mut dyn Tx) -> Result<HashSet<DeviceId>, BooksError> {
 ///
 /// # Errors
 /// The database's; a damaged row.
-pub fn by_token(tx: &mut dyn Tx, token_hash: &str) -> Result<Option<DeviceId>, BooksError> {
+pub fn by_token(tx: &mut dyn Tx, token_hash: &str) -> Result<Option<Device>, BooksError> {
     // It is found by the hash of 256 random bits. The time of this look-up says nothing that helps to guess them. The
     // comparison that decides takes the same time for every hash.
     let rows = tx.rows("SELECT * FROM devices WHERE token_hash = $1", &[token_hash.into()])?;
     let Some((device, known)) = rows.first().map(read).transpose()? else { return Ok(None) };
     let same: bool = known.as_bytes().ct_eq(token_hash.as_bytes()).into();
-    Ok((same && device.revoked.is_none()).then_some(device.id))
+    Ok((same && device.revoked.is_none()).then_some(device))
 }
 
 /// Whether there is nothing to note when the machine shows this key: it is known by it, and no code waits for its key.
@@ -385,7 +385,7 @@ mod tests {
 
     fn of(rig: &Rig, token: &str) -> Result<Option<DeviceId>, BooksError> {
         let token = hash(token);
-        rig.machines.look(|tx| by_token(tx, &token))
+        Ok(rig.machines.look(|tx| by_token(tx, &token))?.map(|device| device.id))
     }
 
     fn listed(rig: &Rig) -> Listed {

@@ -183,6 +183,11 @@ async fn an_order_that_was_made_without_a_known_key_is_proven_by_nothing() {
     rig.pays(&order).await;
     assert_eq!(rig.tells(&order, Last::Closed, 3, Some(&relay())).await, StatusCode::OK);
     rig.is_for_a_person(&order, NoProof::OtherKey, Attention::NoProof, "shown only").await;
+    // The known one counts also for an order that shows none.
+    let order = create("r4", None).await;
+    rig.pays(&order).await;
+    assert_eq!(rig.tells(&order, Last::Closed, 4, Some(&other())).await, StatusCode::OK);
+    rig.until(&order, "it goes back by itself", |stored| stored.order.repayment().is_some()).await;
 }
 
 #[tokio::test]
