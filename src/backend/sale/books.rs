@@ -82,8 +82,8 @@ pub fn create(tx: &mut dyn Tx, policy: &Policy, sale: Sale, digest: &str, fresh:
             return Err(BooksError::ReusedId);
         }
         let done = if merchant::may_try_again(&stored.order) {
-            let id = replace(tx, &stored, now, now + merchant::ANSWER_WITHIN)?.ok_or(BooksError::Unknown)?;
-            take_up(tx, policy, &id, now)?
+            let next = replace(tx, &stored, now, now + merchant::ANSWER_WITHIN)?.ok_or(BooksError::Unknown)?;
+            take_up(tx, policy, next, now)?
         } else {
             write(tx, policy, stored, Event::Awaited, now, Claim::Take)?
         };
@@ -104,9 +104,8 @@ pub fn create(tx: &mut dyn Tx, policy: &Policy, sale: Sale, digest: &str, fresh:
             return Err(BooksError::RateLimited(policy.orders_per_minute));
         }
     }
-    let order = merchant::begin(fresh.clone(), sale, now);
-    ledger::insert(tx, &order, Some(digest), "ordered", now)?;
-    let done = take_up(tx, policy, fresh, now)?;
+    let stored = ledger::insert(tx, merchant::begin(fresh.clone(), sale, now), Some(digest), "ordered", now)?;
+    let done = take_up(tx, policy, stored, now)?;
     Ok(Created { done, is_new: true })
 }
 
@@ -170,7 +169,7 @@ pub fn answered(tx: &mut dyn Tx, policy: &Policy, id: &OrderId, event: Event, no
     let mut done = write(tx, policy, stored, event, now, Claim::Renew)?;
     let Order { attempt, answer_by, sale, .. } = &done.now.order;
     if merchant::wants_another(&done.now.order, now) && newest(tx, &sale.device, &sale.purchase.request_id)?.order.attempt == *attempt {
-        done.next = replace(tx, &done.now, now, *answer_by)?;
+        done.next = replace(tx, &done.now, now, *answer_by)?.map(|next| next.order.id);
     }
     Ok(done)
 }
@@ -180,7 +179,8 @@ pub fn answered(tx: &mut dyn Tx, policy: &Policy, id: &OrderId, event: Event, no
 /// # Errors
 /// The database's.
 pub fn claim(tx: &mut dyn Tx, policy: &Policy, id: &OrderId, now: Wall) -> Result<Done, BooksError> {
-    take_up(tx, policy, id, now)
+    let stored = ledger::load(tx, id)?.ok_or(BooksError::Unknown)?;
+    take_up(tx, policy, stored, now)
 }
 
 /// The machine asks whether the order is paid, and so the gateway is asked.
@@ -303,15 +303,14 @@ pub fn restarted(tx: &mut dyn Tx, policy: &Policy, now: Wall) -> Result<usize, B
     Ok(ids.len())
 }
 
-/// Puts a new attempt into the books, and gives its name.
-fn replace(tx: &mut dyn Tx, old: &Stored, now: Wall, answer_by: Wall) -> Result<Option<OrderId>, BooksError> {
+/// Puts a new attempt into the books, if there may be one.
+fn replace(tx: &mut dyn Tx, old: &Stored, now: Wall, answer_by: Wall) -> Result<Option<Stored>, BooksError> {
     let Sale { device, purchase: Purchase { request_id, .. }, .. } = &old.order.sale;
     let first = "SELECT order_id FROM orders WHERE device = $1 AND request_id = $2 ORDER BY attempt LIMIT 1";
     let rows = tx.rows(first, &[device.as_str().into(), request_id.as_str().into()])?;
     let first = ledger::order_id(rows.first().ok_or(BooksError::Unknown)?.text("order_id")?)?;
     let Some(next) = merchant::next_attempt(&old.order, &first, now, answer_by) else { return Ok(None) };
-    ledger::insert(tx, &next, old.digest.as_deref(), "charged once more", now)?;
-    Ok(Some(next.id))
+    ledger::insert(tx, next, old.digest.as_deref(), "charged once more", now).map(Some)
 }
 
 fn of_device(tx: &mut dyn Tx, device: &DeviceId, id: &OrderId) -> Result<Stored, BooksError> {

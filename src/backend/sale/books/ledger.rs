@@ -200,9 +200,9 @@ fn signed(kid: &KeyId, number: u64) -> String {
     format!("{kid}:{number:020}")
 }
 
-pub(super) fn insert(tx: &mut dyn Tx, order: &Order, digest: Option<&str>, event: &str, now: Wall) -> Result<Stored, BooksError> {
-    let stored = Stored { order: order.clone(), rev: 1, version: 1, digest: digest.map(Into::into), claimed_until: None };
-    let sale = &order.sale;
+pub(super) fn insert(tx: &mut dyn Tx, order: Order, digest: Option<&str>, event: &str, now: Wall) -> Result<Stored, BooksError> {
+    let stored = Stored { order, rev: 1, version: 1, digest: digest.map(Into::into), claimed_until: None };
+    let (order, sale) = (&stored.order, &stored.order.sale);
     let mut row = vec![
         ("order_id", order.id.as_str().into()),
         ("device", sale.device.as_str().into()),
@@ -223,16 +223,17 @@ pub(super) fn insert(tx: &mut dyn Tx, order: &Order, digest: Option<&str>, event
 }
 
 /// Writes the changed parts of an order.
-pub(super) fn save(tx: &mut dyn Tx, old: Stored, order: Order, claimed_until: Option<Wall>) -> Result<Stored, BooksError> {
+pub(super) fn save(tx: &mut dyn Tx, old: &Stored, order: Order, claimed_until: Option<Wall>) -> Result<Stored, BooksError> {
+    let digest = old.digest.clone();
     if old.order == order {
         // The claim is not a part of the order. If the caller took it out, it is not known here whether it changed.
         let sql = "UPDATE orders SET claimed_until_ms = $1, due_ms = $2
             WHERE order_id = $3 AND (claimed_until_ms IS DISTINCT FROM $1 OR due_ms IS DISTINCT FROM $2)";
         tx.rows(sql, &[claimed_until.into(), merchant::next_deadline(&order).into(), order.id.as_str().into()])?;
-        return Ok(Stored { claimed_until, ..old });
+        return Ok(Stored { order, rev: old.rev, version: old.version, digest, claimed_until });
     }
     let rev = old.rev + u64::from(view::visible(&old.order) != view::visible(&order));
-    let new = Stored { order, rev, version: old.version + 1, digest: old.digest, claimed_until };
+    let new = Stored { order, rev, version: old.version + 1, digest, claimed_until };
     let mut row = changing(&new);
     // A question to the gateway changes nothing by which orders are found. So it costs the database no index and no trigger.
     let finds = found_by(&new.order);
@@ -296,9 +297,10 @@ pub(super) fn read(row: &Row) -> Result<Stored, BooksError> {
     Ok(stored)
 }
 
-/// The checksum over the columns that decide.
+/// The checksum over the columns that decide. The body is there by its digest: as a text of JSON each of its quotes would be escaped.
 fn sum(stored: &Stored, body: &str) -> String {
-    qris_core::hex(&checksum(&(stored.order.id.as_str(), &stored.digest, body, stored.rev, stored.version)))
+    let body = ring::digest::digest(&ring::digest::SHA256, body.as_bytes());
+    qris_core::hex(&checksum(&(stored.order.id.as_str(), &stored.digest, body.as_ref(), stored.rev, stored.version)))
 }
 
 fn number(number: u64) -> i64 {

@@ -131,9 +131,9 @@ pub fn rebuild(
         rebuilt: true,
         ..merchant::begin(id.clone(), sale, now)
     };
-    let stored = ledger::insert(tx, &order, None, "rebuilt from the gateway", now)?;
-    strangers::forget(tx, &order.id)?;
-    let event = answered(policy, &order, report);
+    let stored = ledger::insert(tx, order, None, "rebuilt from the gateway", now)?;
+    strangers::forget(tx, id)?;
+    let event = answered(policy, &stored.order, report);
     let done = write(tx, policy, stored, event, now, Claim::Take)?;
     Ok(Forgotten::Rebuilt(Box::new(done)))
 }

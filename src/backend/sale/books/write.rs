@@ -5,7 +5,6 @@ use super::words::describe;
 use super::{alerts, automatic, ledger};
 use crate::sale::view;
 use crate::store::Tx;
-use qris_core::order::ids::OrderId;
 use qris_core::order::merchant::{self, Context, Doubt, Duty, Event, Order};
 use qris_core::order::time::{Span, Wall};
 use qris_core::wire::orders::Status;
@@ -27,8 +26,7 @@ pub(super) enum Claim {
 }
 
 /// Claims what is to be asked for an order, if something is and nobody else asks.
-pub(super) fn take_up(tx: &mut dyn Tx, policy: &Policy, id: &OrderId, now: Wall) -> Result<Done, BooksError> {
-    let mut stored = ledger::load(tx, id)?.ok_or(BooksError::Unknown)?;
+pub(super) fn take_up(tx: &mut dyn Tx, policy: &Policy, mut stored: Stored, now: Wall) -> Result<Done, BooksError> {
     if stored.claimed_until.is_some_and(|until| until <= now) {
         // The caller that had it never came back with an answer.
         stored.claimed_until = None;
@@ -81,7 +79,6 @@ fn settle(
         Claim::Take if !free || is_for_another(policy, &order, now) => (stored.claimed_until, None),
         Claim::Take | Claim::Renew => (call.map(|_| now + LEASE), call),
     };
-    let was = stored.order.clone();
     let before = view::visible(&stored.order);
     let news = before != view::visible(&order);
     let told = matters(&stored.order, &order);
@@ -91,13 +88,12 @@ fn settle(
     {
         ledger::keep_receipt(tx, receipt)?;
     }
-    let alert = alerts::keep(tx, &was, &order, now)?;
-    let mut after = ledger::save(tx, stored, order, claimed_until)?;
+    let alert = alerts::keep(tx, &stored.order, &order, now)?;
+    let after = ledger::save(tx, &stored, order, claimed_until)?;
     if let (true, Some(what)) = (told, what) {
         ledger::note(tx, &id, &format!("{what}: {}", after.order.state.word()), now)?;
     }
-    after.claimed_until = claimed_until;
-    let done = Done { now: after, news, call, next: None, alert, was };
+    let done = Done { now: after, news, call, next: None, alert, was: stored.order };
     if policy.push && before.0 != done.now.order.status() {
         announce(tx, &done.now, now)?;
     }
