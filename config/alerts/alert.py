@@ -218,6 +218,8 @@ def daily(day):
 
     names = day["names"]
     machines = "; ".join(f"{named(of['device'], names.get(of['device']))} {sold(of)}" for of in day["machines"][:10])
+    if len(day["machines"]) == 1:
+        machines = "semuanya di " + named(day["machines"][0]["device"], names.get(day["machines"][0]["device"]))
     out = list(day["out_of_order"].items())[:10]
     faults = "; ".join(f"{named(device, names.get(device))}: {' '.join(faults)}" for device, faults in out)
     fill = day["to_fill"]
@@ -225,7 +227,7 @@ def daily(day):
     goods = ", ".join(f"{count} {name}" for name, count in most_first[:10])
     goods += f", dan {len(most_first) - 10} lagi" if len(most_first) > 10 else ""
     return " ".join(filter(None, [
-        f"Terjual dalam 24 jam: {sold(day['sold'])}" + (f" ({machines})." if len(day["machines"]) > 1 else "."),
+        f"Terjual dalam 24 jam: {sold(day['sold'])}" + (f" ({machines})." if machines else "."),
         f"Harus dikembalikan ke pelanggan: {sold(day['owed'])}." if day["owed"]["orders"] else "Tidak ada uang yang harus dikembalikan.",
         f"Pesanan lain yang perlu dilihat: {day['attention']}." if day["attention"] else "",
         f"Bermasalah: {faults}." if faults else "",

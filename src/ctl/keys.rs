@@ -125,14 +125,19 @@ impl Place {
     fn change(self, json: bool, is_believed: bool, change: impl FnOnce(&mut KeyFile) -> Result<KeyId, Failure>) -> Result<(), Failure> {
         let site = self.site()?;
         let named = |error| Failure::usage(format!("{}: {error}", self.keys_file.display()));
-        let mut keys = KeyFile::read(&self.read(&site)?).map_err(named)?;
+        let before = self.read(&site)?;
+        let mut keys = KeyFile::read(&before).map_err(named)?;
         let kid = change(&mut keys)?;
-        write::put(&site, &[Planned::new(&self.keys_file, FileRole::Trusted, keys.to_text())]).map_err(Failure::failed)?;
+        let after = keys.to_text();
+        write::put(&site, &[Planned::new(&self.keys_file, FileRole::Trusted, after.clone())]).map_err(Failure::failed)?;
         if json {
             return print::line(&serde_json::json!({ "kid": kid, "believed": is_believed }).to_string());
         }
         let done = if is_believed { "is believed" } else { "is not believed any more" };
-        print::remark(&format!("the key {kid} {done}; the services take it up with: systemctl reload qris-relayd qrisd"));
+        // Of one that is not believed any more only the text before has the name.
+        let texts = [before.as_str(), after.as_str()].into_iter().filter_map(|text| KeySet::from_jwks(text).ok());
+        let key = texts.map(|keys| keys.named(&kid)).find(|named| named != kid.as_str()).unwrap_or_else(|| kid.to_string());
+        print::remark(&format!("the key {key} {done}; the services take it up with: systemctl reload qris-relayd qrisd"));
         Ok(())
     }
 

@@ -195,6 +195,10 @@ fn a_machine_that_is_off_is_not_compared_and_gets_a_text_only_by_yes() {
     assert!(list.contains("(vm-003): it is not connected to the broker"), "{told}");
     fleet.sends_nothing("fleet config diff {}/prices.toml --all", 1, &["(vm-003): it is not connected to the broker"]);
     fleet.sends_nothing("fleet config get --text --device vm-003", 1, &["(vm-003): it is not connected to the broker"]);
+    let told = fleet.run("fleet config get --text --device vm-001 --device vm-003");
+    let said = words(&told);
+    assert!(told.status.success() && said.contains("(vm-003): it is not connected to the broker: it is left out"), "{said}");
+    assert!(said.contains("id = \"A1\""), "that of the other one: {said}");
     // One price is made of what a machine sells. Of one that is off nobody knows that.
     let told = words(&fleet.run("fleet price A1 6500 --all --yes"));
     assert!(told.contains("Lobby (vm-001): version 1 is in force") && told.contains("1 of 3 machines did not take the settings"), "{told}");

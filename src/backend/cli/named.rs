@@ -21,16 +21,19 @@ use std::path::Path;
 pub(super) async fn named(config: &Config, words: &[Beginning], file: Option<&Path>) -> Result<OrderId, Failure> {
     let beginning = words.iter().map(ToString::to_string).collect::<String>().parse::<Beginning>().map_err(Failure::usage)?;
     let found = alone(config, &beginning, file).await?;
-    found.ok_or_else(|| {
-        let mut told = match file {
-            Some(file) => fill(texts().no_order_there, &[&beginning, &file.display()]),
-            None => fill(texts().no_order, &[&beginning]),
-        };
-        if beginning.is_short() {
-            told += &fill(texts().short_beginning, &[&BEGINNING_MIN]);
-        }
-        Failure::failed(told)
-    })
+    found.ok_or_else(|| none(&beginning, file))
+}
+
+/// There is no such order.
+pub(super) fn none(beginning: &Beginning, file: Option<&Path>) -> Failure {
+    let mut told = match file {
+        Some(file) => fill(texts().no_order_there, &[beginning, &file.display()]),
+        None => fill(texts().no_order, &[beginning]),
+    };
+    if beginning.is_short() {
+        told += &fill(texts().short_beginning, &[&BEGINNING_MIN]);
+    }
+    Failure::failed(told)
 }
 
 /// The order of this number or beginning, if there is one.

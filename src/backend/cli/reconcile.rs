@@ -1,7 +1,7 @@
 //! `qris-backend reconcile`: asks the gateway about every order of a day, and lists each difference. If a notification was lost,
 //! its news is handed to the books as the notification would have been. Nothing else is changed.
 
-use super::named::alone;
+use super::named::{alone, none};
 use super::opening::{books, machines};
 use super::orders::{gone, note};
 use super::print::{Column, Out, heading, left, row};
@@ -17,6 +17,7 @@ use crate::sale::handle::Books;
 use crate::sale::view;
 use crate::sale::work::{Found, Work};
 use crate::store::Tx;
+use crate::telling::wording;
 use crate::together::handles;
 use clap::Args;
 use qris_core::order::ids::OrderId;
@@ -60,7 +61,7 @@ const LOOK: Duration = Duration::from_millis(250);
 const PROGRESS_EVERY: usize = 50;
 
 fn columns() -> [Column; 3] {
-    [left(texts().order_column, 22), left(texts().machine_column, 14), left(texts().difference_column, 0)]
+    [left(texts().order_column, 22), left(texts().machine_column, 20), left(texts().difference_column, 0)]
 }
 
 /// The results.
@@ -145,6 +146,9 @@ async fn by_name(config: &Config, wanted: &[Beginning]) -> Result<Vec<OrderId>, 
     let mut ids = Vec::with_capacity(wanted.len());
     for wanted in wanted {
         let found = alone(config, wanted, None).await?;
+        if found.is_none() && wanted.is_short() {
+            return Err(none(wanted, None));
+        }
         ids.push(found.map_or_else(|| OrderId::new(&wanted.to_string()).map_err(Failure::usage), Ok)?);
     }
     Ok(ids)
@@ -297,9 +301,9 @@ fn told(order: &Order, difference: &Difference, as_json: bool) -> String {
         });
         return format!("{object}\n");
     }
-    let first = row(&columns(), &[order.id.to_string(), device.to_string(), difference.sentence()]);
+    let first = row(&columns(), &[order.id.to_string(), wording::place(order), difference.sentence()]);
     let words = [order.status().as_str().into(), note(order)];
     let now = words.iter().filter(|word| !word.is_empty()).cloned().collect::<Vec<_>>().join(", ");
     let now = if difference.is_news() || *difference == Difference::Rebuilt { fill(texts().now_it_is, &[&now]) } else { String::new() };
-    format!("{first}\n{:<40}-> {}{now}\n", "", difference.to_do())
+    format!("{first}\n{:<46}-> {}{now}\n", "", difference.to_do())
 }

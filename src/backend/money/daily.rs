@@ -107,7 +107,9 @@ impl Day {
         let counted = |Sum { orders, amount }: Sum| format!("{orders} for {}", total(amount));
         let named = |names: Vec<String>| first_of(&names);
         let mut said = format!("sold in 24 hours: {}", counted(self.sold));
-        if self.machines.len() > 1 {
+        if let [(device, _)] = &self.machines[..] {
+            said += &format!(", all at {}", self.name(device));
+        } else if !self.machines.is_empty() {
             let each = |(device, sold): &(String, Sum)| format!("{} {}", self.name(device), counted(*sold));
             said += &format!(" ({})", named(self.machines.iter().map(each).collect()));
         }

@@ -164,13 +164,21 @@ pub(super) async fn compare(
     }
 }
 
-/// The one text of all machines that are meant.
+/// The one text of all machines that are meant and that answer. Those that do not are named, and left out.
 pub(super) async fn text_of_all(who: &Which, key: &Rc<SigningKey>, connection: Connection) -> Result<String, Failure> {
     let all = ask(who, key, connection).await?;
-    let mut first: Option<(String, String)> = None;
+    let (mut first, mut silent): (Option<(String, String)>, Option<String>) = (None, None);
     for (device, (reported, sold)) in &all {
         let machine = called(device, reported);
-        let text = sold.as_ref().map_err(|why| Failure::failed(format!("{machine}: {why}")))?.text();
+        let text = match sold {
+            Ok(sold) => sold.text(),
+            Err(why) => {
+                let why = format!("{machine}: {why}");
+                print::remark(&format!("{why}: it is left out"));
+                silent.get_or_insert(why);
+                continue;
+            }
+        };
         match &first {
             Some((other, has)) if *has != text => {
                 return Err(Failure::failed(format!("{other} and {machine} have different settings: name machines that have the same")));
@@ -179,7 +187,7 @@ pub(super) async fn text_of_all(who: &Which, key: &Rc<SigningKey>, connection: C
             None => first = Some((machine, text)),
         }
     }
-    first.map(|(_, text)| text).ok_or_else(|| Failure::failed("no machine is meant"))
+    first.map(|(_, text)| text).ok_or_else(|| Failure::failed(silent.unwrap_or_else(|| "no machine is meant".into())))
 }
 
 /// Shows what is different, asks where it should, and sends.

@@ -437,6 +437,14 @@ fn in_words(machine: &str, end: &Response) -> Vec<String> {
         return vec![print::plain(&format!("{machine}: {}", ended_badly(end)))];
     }
     let result = end.result.as_ref().unwrap_or(&Value::Null);
+    // The answer of `config-get` has `lines`, too: those of the relay.
+    if let Some(own) = result.get("own").and_then(Value::as_str) {
+        let afar = result.get("settings").and_then(Value::as_str).filter(|text| !text.is_empty());
+        let whose = if afar.is_some() { "settings from afar" } else { "no settings from afar; its own file says" };
+        let first = format!("{machine}: {}; {whose}:", end.state);
+        let lines = afar.unwrap_or(own).lines().map(|line| print::plain(&format!("{machine}:   {line}")));
+        return [print::plain(&first)].into_iter().chain(lines).collect();
+    }
     match result.get("lines").or(result.get("orders")).and_then(Value::as_array) {
         Some(lines) if lines.is_empty() => vec![print::plain(&format!("{machine}: {}; there are none", end.state))],
         Some(lines) => {
@@ -499,6 +507,18 @@ mod tests {
             json!({ "event_id": "e", "stream": "s", "seq": 1, "request_id": "r-1", "state": "dispensed", "at": "2026-12-01T06:00:00Z" });
         let told = format!("vm-001 {} r-1 dispensed", print::time("2026-12-01T06:00:00Z"));
         assert_eq!(in_words("vm-001", &Response::done(None, json!({ "orders": [event] }))), [told]);
+    }
+
+    #[test]
+    fn the_settings_of_a_machine_are_shown_and_not_the_lines_of_its_relay() {
+        let told = |settings: Value| {
+            let lines = json!([{ "name": "tray 1", "items": ["*"] }]);
+            let result = json!({ "reported": null, "settings": settings, "own": "[device]\nname = \"Lobi\"\n", "lines": lines });
+            in_words("vm-001", &Response::done(None, result))
+        };
+        let own = ["vm-001: done; no settings from afar; its own file says:", "vm-001:   [device]", "vm-001:   name = \"Lobi\""];
+        assert_eq!([told(Value::Null), told("".into())], [own, own]);
+        assert_eq!(told("[orders]\n".into()), ["vm-001: done; settings from afar:", "vm-001:   [orders]"]);
     }
 
     #[test]
