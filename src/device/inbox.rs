@@ -20,7 +20,7 @@ pub struct Inbox {
 #[derive(Debug)]
 pub enum Letter {
     /// For the machine. An input from outside gives its room back when it is dropped.
-    Input(Input, Option<OwnedSemaphorePermit>),
+    Input(Box<Input>, Option<OwnedSemaphorePermit>),
     /// The program was told to stop.
     Stop,
 }
@@ -35,14 +35,14 @@ impl Inbox {
 
     /// Takes an input that we asked for or watch ourselves.
     pub fn send(&self, input: Input) {
-        self.post(Letter::Input(input, None));
+        self.post(Letter::Input(Box::new(input), None));
     }
 
     /// Takes an input from outside. It waits while the queue has too many of them.
     pub async fn send_foreign(&self, input: Input) {
         // The semaphore is never closed. Without a permit the message would only not be counted.
         let permit = Arc::clone(&self.room).acquire_owned().await.ok();
-        self.post(Letter::Input(input, permit));
+        self.post(Letter::Input(Box::new(input), permit));
     }
 
     /// Takes any entry. The owner of the queue is gone only when the program ends.

@@ -208,13 +208,13 @@ async fn own(mut machine: Machine, screen: Screen, mut ports: Ports, effects: Ve
         let letter = match tokio::time::timeout(deadline.min(feeding).min(IDLE), letters.recv()).await {
             Ok(Some(letter)) => letter,
             Ok(None) => return,
-            Err(_) => Letter::Input(Input::Woken, None),
+            Err(_) => Letter::Input(Box::new(Input::Woken), None),
         };
         match letter {
             Letter::Input(input, _room) => {
                 // The screen's first word says that the first picture is on the panel, or why not.
-                let first_word = !ready && matches!(input, Input::Screen(_));
-                ports.perform(machine.handle(input, clock::now()), &screen).await;
+                let first_word = !ready && matches!(*input, Input::Screen(_));
+                ports.perform(machine.handle(*input, clock::now()), &screen).await;
                 if first_word {
                     ready = true;
                     service::ready();

@@ -296,7 +296,7 @@ impl Machines {
         let devices = wanting.keys().cloned();
         let all = |device: Box<str>| StockAlert::ALL.map(|alert| (device.clone(), alert));
         let begun = devices.flat_map(all).filter(|(device, alert)| is_new(device, *alert) && !is_open(device, *alert));
-        let over = open.iter().cloned().filter(|(device, alert)| !is_so(device, *alert));
+        let over = open.iter().filter(|(device, alert)| !is_so(device, *alert)).cloned();
         let changes: Vec<_> = begun.map(|what| (what, true)).chain(over.map(|what| (what, false))).collect();
         if changes.is_empty() {
             return;

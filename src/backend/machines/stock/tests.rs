@@ -115,9 +115,10 @@ fn what_is_written_is_news_and_refusals_are_counted_once() {
     read_on(&machines, |tx| crate::machines::devices::add(tx, &device, "hash", false, NOW)).expect("let in");
     let say = |stream: &str, number: u64, count: u32, refused: u32| {
         let slot = Slot { refused, ..slot("A1", "Teh", Some(count)) };
-        let news = read_on(&machines, |tx| news(tx, vec![(device.clone(), told(stream, number, &[slot.clone()]))])).expect("read");
+        let news =
+            read_on(&machines, |tx| news(tx, vec![(device.clone(), told(stream, number, std::slice::from_ref(&slot)))])).expect("read");
         // It may have become old since then.
-        read_on(&machines, |tx| note(tx, &device, told(stream, number, &[slot.clone()]), &HashMap::new(), Zone::Wib, NOW))
+        read_on(&machines, |tx| note(tx, &device, told(stream, number, std::slice::from_ref(&slot)), &HashMap::new(), Zone::Wib, NOW))
             .expect("written");
         let known = read_on(&machines, |tx| of(tx, &device)).expect("read").expect("there").slots[0].slot.count;
         let day = NOW.to_local(Zone::Wib)[..10].to_owned();

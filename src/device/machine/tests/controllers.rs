@@ -103,7 +103,7 @@ async fn a_button_sells_and_is_refused_like_anybody() {
 /// The input that waits in the machine's queue.
 fn asked(letters: &mut UnboundedReceiver<Letter>) -> Input {
     match letters.try_recv() {
-        Ok(Letter::Input(input, _room)) => input,
+        Ok(Letter::Input(input, _room)) => *input,
         other => panic!("no question: {other:?}"),
     }
 }
