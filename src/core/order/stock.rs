@@ -3,14 +3,11 @@
 //! *filled = delivered + uncertain + failed + tested + given + removed + count*, always: the count is what the others leave.
 
 use super::proof::RelayKey;
-use super::time::Span;
 use super::word::words;
 use serde::{Deserialize, Serialize};
 
 /// The most items that a slot may hold.
 pub const CAPACITY_MAX: u32 = 1_000;
-/// The page on which slots are filled closes after so long without a press.
-pub const FILLING_FOR: Span = Span::secs(120);
 
 /// Where the item of an order is, as far as the machine knows.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]

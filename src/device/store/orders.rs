@@ -80,7 +80,7 @@ impl Database {
         let mut events = Vec::new();
         let known = match before {
             None => None,
-            Some(_) => Some(Known::read(&transaction, &order.offer.request.request_id)?),
+            Some(_) => Some(Before::read(&transaction, &order.offer.request.request_id)?),
         };
         let mut last_event = known.as_ref().map_or_else(Box::default, |known| known.last_event.clone());
         let was = known.as_ref().and_then(|known| known.taken);
@@ -172,7 +172,7 @@ struct OrderRow {
 }
 
 /// What a new version of an order needs of the row before: the columns that have an index and may change, and what it leads on from.
-struct Known {
+struct Before {
     order_id: Option<String>,
     holds: bool,
     live: bool,
@@ -180,7 +180,7 @@ struct Known {
     last_event: Box<str>,
 }
 
-impl Known {
+impl Before {
     fn read(transaction: &Transaction<'_>, request: &RequestId) -> rusqlite::Result<Self> {
         let sql = "SELECT order_id, holds, live, taken, last_event FROM orders WHERE request_id = ?1";
         transaction.prepare_cached(sql)?.query_row([request.as_str()], |row| {
@@ -263,7 +263,7 @@ impl OrderRow {
     /// Writes the row in place of a row whose columns were `before`. SQLite writes an index anew for each column that
     /// a statement sets, changed or not. A transition changes one of these columns at most, so each is set only when it
     /// changes.
-    fn write(&self, transaction: &Transaction<'_>, before: Option<&Known>) -> rusqlite::Result<()> {
+    fn write(&self, transaction: &Transaction<'_>, before: Option<&Before>) -> rusqlite::Result<()> {
         let always: [(&str, &dyn ToSql); 9] = [
             ("state", &self.state),
             ("reason", &self.reason),

@@ -88,7 +88,7 @@ impl Slots {
         self.held.iter_mut().filter(|((of, _), _)| *of == m).for_each(|(_, held)| held.is_known = false);
     }
 
-    /// A pulse whose item the machine will hear of by itself in no other way.
+    /// Somebody else on the bus has this driven. The machine hears of it late.
     pub(super) fn strange(&mut self, m: usize, item: &ItemId) {
         self.of(m, item).is_known = false;
     }
