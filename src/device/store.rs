@@ -5,6 +5,7 @@
 mod commands;
 pub mod database;
 pub mod fact;
+mod filling;
 mod orders;
 mod outbox;
 pub mod sealed;

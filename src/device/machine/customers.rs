@@ -6,7 +6,7 @@ use super::collection::{Collection, WRONG_CODES, may_be_news, objection, unconfi
 use super::front::{Candidate, Customer};
 use super::outbox::RefusedVend;
 use super::parts::Machine;
-use super::stock::BESIDE;
+use super::shelves::BESIDE;
 use crate::store::{StoreError, Stored};
 use crate::words::{Asker, BackendAnswer, CallId, Effect, HttpCall, PrepareError, RAUC, RelayAnswer, Reply, Request, text};
 use qris_core::order::ids::{PaymentCode, RequestId, Ticket};

@@ -16,7 +16,7 @@
 //! | the faults | `faults.rs` |
 //! | the settings that come from afar | `afar.rs` |
 //! | the reports of what was sold | `telemetry.rs` |
-//! | what lies in the slots | `stock.rs` |
+//! | what is told of the slots | `stock.rs` |
 //! | whether another computer takes the machine's place at the broker | `place.rs` |
 //! | why the computer started | `boot.rs` |
 //! | the system that runs, if RAUC has installed it | `system.rs` |
@@ -27,8 +27,8 @@
 //! | the comparison with the backend's open orders and the relay's tickets | `reconcile.rs` |
 //!
 //! `parts.rs` puts them side by side. What needs several of them stands above that. Customers are served in `customers.rs`, operators in
-//! `operators.rs`. The answers of relay, backend and broker come to `answers.rs`. The system that runs proves itself in `proving.rs`.
-//! `commits.rs` alone writes orders. The loop itself is here.
+//! `operators.rs`. What is offered of the slots, and who fills them, is in `shelves.rs`. The answers of relay, backend and broker come to
+//! `answers.rs`. The system that runs proves itself in `proving.rs`. `commits.rs` alone writes orders. The loop itself is here.
 
 mod afar;
 mod answers;
@@ -49,6 +49,7 @@ mod parts;
 mod place;
 mod proving;
 mod reconcile;
+mod shelves;
 mod show;
 mod slot;
 mod stock;
@@ -294,7 +295,8 @@ impl Machine {
     fn tell(&mut self, now: Now) {
         let missing = self.links.relay_owner().is_none().then_some(Reason::Relay);
         let trouble = self.trouble().map(|refusal| refusal.reason).or(missing);
-        self.tell_stock(now);
+        let slots = self.slots();
+        self.tell_stock(slots.clone(), now);
         self.front.stage.clear(now.boot);
         let scene = self.front.scene(&self.orders, &self.settings, self.storage.cannot_sell());
         let sold_out = self.all_sold_out();
@@ -307,7 +309,7 @@ impl Machine {
             faults: self.faults.all().map(|fault| fault.code).collect(),
             holder: self.hold.holder().map(Into::into),
             sold_out,
-            stock: self.slots(),
+            stock: slots,
         };
         self.front.stage.show(scene, view, self.storage.store_mut(), &mut self.outbox);
         self.outbox.tell_status(self.status(), self.settings.time_of_day(now.wall));

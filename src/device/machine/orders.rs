@@ -5,8 +5,9 @@ use super::outbox::Outbox;
 use super::storage::Storage;
 use crate::store::{StoreError, Stored};
 use crate::words::HttpCall;
-use qris_core::order::ids::{OrderId, PaymentCode, RequestId};
-use qris_core::order::machine::{self as core, BackendCall, Context, Order, State};
+use qris_core::order::ids::{ItemId, OrderId, PaymentCode, RequestId};
+use qris_core::order::machine::{self as core, BackendCall, Context, Order, State, unfinished};
+use qris_core::order::stock::Fate;
 use qris_core::order::time::Boot;
 use std::collections::BTreeMap;
 
@@ -60,6 +61,18 @@ impl Orders {
 
     pub(super) fn stored(&self) -> impl Iterator<Item = &Stored> {
         self.live.values().map(|live| &live.stored)
+    }
+
+    /// For how many orders that can still be paid or collected this item is kept.
+    pub(super) fn promised(&self, item: &ItemId) -> usize {
+        self.stored().filter(|stored| stored.order.offer.request.item == *item && stored.is_promised()).count()
+    }
+
+    /// Whether an order of this item is on its way to the relay or back.
+    pub(super) fn is_out(&self, item: &ItemId) -> bool {
+        let is_back = |fate| matches!(fate, Some(Fate::InPlace | Fate::Delivered | Fate::Failed));
+        let is_out = |order: &Order| order.offer.request.item == *item && unfinished(order) && !is_back(order.fate());
+        self.stored().any(|stored| stored.taken.is_some() && is_out(&stored.order))
     }
 
     pub(super) fn ids(&self) -> Vec<RequestId> {

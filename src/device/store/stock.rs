@@ -1,37 +1,10 @@
-//! What lies in the slots. All of it is in memory, too.
+//! The table of what lies in the slots. All of it is in memory, too.
 
-use super::StoreError;
-use super::database::Database;
-use super::{commands, sealed};
-use qris_core::order::ids::{CommandId, ItemId};
+use super::sealed;
+use qris_core::order::ids::ItemId;
 use qris_core::order::stock::Shelf;
 use rusqlite::{Connection, params};
 use std::collections::BTreeMap;
-
-impl Database {
-    /// The slot of an item. `None`: nobody has counted, or the row is damaged.
-    pub fn shelf(&self, item: &ItemId) -> Option<&Shelf> {
-        self.shelves.get(item)
-    }
-
-    /// Writes slots in place of what they were, and what is known of a command with which that was done: all or nothing.
-    ///
-    /// # Errors
-    /// Then nothing was changed.
-    pub fn keep_shelves(&mut self, shelves: BTreeMap<ItemId, Shelf>, command: Option<(CommandId, String)>) -> Result<(), StoreError> {
-        self.files.are_in_place()?;
-        let transaction = self.connection.transaction()?;
-        for (item, shelf) in &shelves {
-            write(&transaction, item, shelf)?;
-        }
-        if let Some((id, record)) = &command {
-            commands::write(&transaction, id, record)?;
-        }
-        transaction.commit()?;
-        self.shelves.extend(shelves);
-        Ok(())
-    }
-}
 
 pub(super) fn write(connection: &Connection, item: &ItemId, shelf: &Shelf) -> rusqlite::Result<()> {
     let sql = "INSERT INTO stock (item, shelf) VALUES (?1, ?2) ON CONFLICT (item) DO UPDATE SET shelf = excluded.shelf";

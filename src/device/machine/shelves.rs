@@ -1,0 +1,156 @@
+//! What lies in the slots: what is offered of it, and who changes it. The sums are in the database, where an order and its item move in one
+//! commit.
+
+use super::parts::Machine;
+use super::stock::{fault, payload};
+use crate::store::Stored;
+use crate::words::{Counted, text};
+use qris_core::order::ids::{CommandId, ItemId};
+use qris_core::order::reason::Reason;
+use qris_core::order::request::Refusal;
+use qris_core::order::stock::{Change, NotChanged, Shelf};
+use qris_core::order::time::Now;
+use qris_core::wire::status::FaultCode;
+use qris_core::wire::stock::Slot;
+use qris_host::events::Event as Journal;
+use std::collections::BTreeMap;
+
+/// Who has changed a slot from beside the machine, for the journal.
+pub(super) const BESIDE: &str = "somebody at the machine";
+
+impl Machine {
+    /// The slot of an item, if it is counted and somebody has counted.
+    fn shelf(&self, item: &ItemId) -> Option<&Shelf> {
+        self.settings.slots.get(item).and_then(|_| self.storage.store()?.shelf(item))
+    }
+
+    /// Whether nothing lies in the slot, by our own count.
+    pub(super) fn is_empty(&self, item: &ItemId) -> bool {
+        self.shelf(item).is_some_and(|shelf| shelf.count() == 0)
+    }
+
+    /// Whether nothing lies there for this order, by our own count, nor was it taken out for it before.
+    pub(super) fn has_none_for(&self, stored: &Stored) -> bool {
+        stored.taken.is_none() && self.is_empty(&stored.order.offer.request.item)
+    }
+
+    /// Why nothing of it is offered, if so.
+    pub(super) fn sold_out(&self, item: &ItemId) -> Option<Refusal> {
+        let shelf = self.shelf(item)?;
+        let left = usize::try_from(shelf.count()).unwrap_or(usize::MAX).saturating_sub(self.orders.promised(item));
+        let why = match (shelf.suspect, left) {
+            (true, _) => format!("{item} did not come out, and nobody has looked since"),
+            (false, 0) => format!("nothing is left of {item}"),
+            (false, _) => return None,
+        };
+        Some(Refusal::field(Reason::SoldOut, "item", why))
+    }
+
+    /// The same for a request, which is counted.
+    pub(super) fn refuse_sold_out(&mut self, item: &ItemId) -> Result<(), Refusal> {
+        let Some(refusal) = self.sold_out(item) else { return Ok(()) };
+        let refused = self.stock.refused.entry(item.clone()).or_default();
+        *refused = refused.saturating_add(1);
+        Err(refusal)
+    }
+
+    /// The items of which nothing is offered.
+    pub(super) fn all_sold_out(&self) -> Vec<ItemId> {
+        self.settings.slots.keys().filter(|item| self.sold_out(item).is_some()).cloned().collect()
+    }
+
+    /// The slots that are counted, in the order of the price list.
+    pub(super) fn slots(&self) -> Vec<Slot> {
+        let of = |item: &ItemId| {
+            let settings = self.settings.slots.get(item)?;
+            let shelf = self.storage.store()?.shelf(item);
+            Some(Slot {
+                item: item.clone(),
+                name: self.settings.names.get(item).filter(|name| ***name != *item.as_str()).cloned(),
+                count: shelf.map(Shelf::count),
+                capacity: settings.capacity,
+                low: settings.low,
+                suspect: shelf.is_some_and(|shelf| shelf.suspect),
+                filled_at: shelf.and_then(|shelf| shelf.filled_at.clone()),
+                sold: shelf.map_or(0, Shelf::sold),
+                refused: self.stock.refused.get(item).copied().unwrap_or(0),
+            })
+        };
+        self.settings.appearance.items.iter().filter_map(|item| of(&item.id)).collect()
+    }
+
+    /// A person has changed a slot. With a command, its end is in the same commit: it is carried out once. `by`: who, for the journal.
+    pub(super) fn change_stock(
+        &mut self,
+        (change, item, n): (Change, &ItemId, Option<u32>),
+        by: &str,
+        end: Option<&dyn Fn(Counted) -> (CommandId, String)>,
+        now: Now,
+    ) -> Result<Counted, NotChanged> {
+        let Some(slot) = self.settings.slots.get(item) else { return Err(NotChanged::NotCounted) };
+        // Nobody can count what is on its way. While the relay service is gone, nothing is.
+        if self.is_busy() || self.links.relay_owner().is_some() && self.orders.is_out(item) {
+            return Err(NotChanged::Busy);
+        }
+        let store = self.storage.store_mut().ok_or(NotChanged::Store)?;
+        let before = store.shelf(item);
+        let counted = before.map(Shelf::count);
+        let mut after = Shelf::changed(before, change, n, slot.capacity, self.settings.time_of_day(now.wall))?;
+        if let Some((ledger, drives)) = self.links.drives(item, &self.settings) {
+            after = after.compared(ledger, drives, false);
+        }
+        let counted = Counted { before: counted, after: after.count() };
+        if let Err(error) = store.keep_shelves([(item.clone(), after)].into(), end.map(|end| end(counted))) {
+            self.store_failed(&error, now);
+            return Err(NotChanged::Store);
+        }
+        self.outbox.journal(Journal::StockChanged {
+            item: item.clone(),
+            change: text(change.as_str()),
+            before: counted.before.map(i64::from),
+            after: counted.after.into(),
+            by: text(by),
+        });
+        Ok(counted)
+    }
+
+    /// The relay's word could not be stored when it came.
+    pub(super) fn catch_up_with_relay(&mut self, now: Now) {
+        if self.stock.is_behind && !self.storage.is_failing() {
+            self.compare_stock(false, now);
+        }
+    }
+
+    /// What the relay has said that it drove. `is_new`: it has said so just now.
+    pub(super) fn compare_stock(&mut self, is_new: bool, now: Now) {
+        self.stock.is_behind = !self.settings.slots.is_empty();
+        let Some(store) = self.storage.store_mut().filter(|_| self.stock.is_behind) else { return };
+        let mut changed = BTreeMap::new();
+        for item in self.settings.slots.keys() {
+            let Some((shelf, (ledger, drives))) = store.shelf(item).zip(self.links.drives(item, &self.settings)) else { continue };
+            let next = shelf.compared(ledger, drives, is_new && !self.orders.is_out(item));
+            if next != *shelf {
+                changed.insert(item.clone(), next);
+            }
+        }
+        if !changed.is_empty()
+            && let Err(error) = store.keep_shelves(changed, None)
+        {
+            return self.store_failed(&error, now);
+        }
+        self.stock.is_behind = false;
+    }
+
+    /// Tells what lies in the slots, and the fault that somebody must count.
+    pub(super) fn tell_stock(&mut self, slots: Vec<Slot>, now: Now) {
+        let fault = fault(&slots).filter(|_| self.storage.store().is_some());
+        self.faults.set(FaultCode::Stock, fault.as_deref(), now);
+        let Self { stock, settings, storage, outbox, .. } = self;
+        match stock.report(slots, settings, storage, now) {
+            Ok(Some(report)) => outbox.tell_stock(report.number, || payload(report)),
+            // It counts nothing, and never did; or its database is not open.
+            Ok(None) => {}
+            Err(error) => self.store_failed(&error, now),
+        }
+    }
+}
