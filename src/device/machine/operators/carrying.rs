@@ -110,8 +110,12 @@ impl Machine {
         } else if !action.is_alone() || self.is_free_for(id, tried, now) {
             match action {
                 Action::Stock { change, item, n } => self.stock_for(id, (change, &item, n), now),
-                Action::Restart {} | Action::Reboot {} | Action::Update { .. } => self.begin_command(id, now),
-                Action::Clear { .. } | Action::TestPulse { .. } | Action::Cancel { .. } => self.begin_command(id, now),
+                Action::Restart {}
+                | Action::Reboot {}
+                | Action::Update { .. }
+                | Action::Clear { .. }
+                | Action::TestPulse { .. }
+                | Action::Cancel { .. } => self.begin_command(id, now),
             }
         } else {
             self.not_yet(id, tried, self.why_not_free(), now);
