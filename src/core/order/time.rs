@@ -96,7 +96,8 @@ arithmetic!(Wall);
 pub const WIB: Span = Span::secs(7 * 3600);
 
 /// A zone of Indonesia: the merchant's, for lists, reports and days. None of them has summer time.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Zone {
     /// Western Indonesia Time: Jakarta, and the gateway's own.
     #[default]

@@ -2,6 +2,7 @@
 
 pub mod command;
 pub mod dbus;
+pub mod desk;
 pub mod enrolment;
 pub mod invitation;
 pub mod orders;
