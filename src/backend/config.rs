@@ -1,5 +1,6 @@
 //! `backend.toml`: as it is written, and as it is used.
 
+use crate::desk;
 use crate::gateway::Configured;
 use crate::http::Limits;
 use crate::keeping::databases::Place;
@@ -67,6 +68,7 @@ struct WrittenConfig {
     receipts: Receipts,
     reports: Reports,
     fees: FeesSection,
+    desk: Option<desk::Section>,
 }
 
 /// Where the machines' accounts at the broker are made.
@@ -176,6 +178,8 @@ pub struct Config {
     pub zone: Zone,
     /// What the gateway keeps of a payment, as far as the merchant has said it.
     pub fees: Fees,
+    /// The desk, if people ask by it.
+    pub desk: Option<desk::Settings>,
     /// The path of the broker's password, for the check of the rights of such files.
     pub mqtt_password_file: Option<PathBuf>,
 }
@@ -275,7 +279,8 @@ impl Config {
 }
 
 fn check(written: WrittenConfig, checker: &mut Checker<'_>) -> Option<Config> {
-    let WrittenConfig { http, customer, midtrans, orders, alerts, store, mqtt, accounts, machines, receipts, reports, fees } = written;
+    let WrittenConfig { http, customer, midtrans, orders, alerts, store, mqtt, accounts, machines, receipts, reports, fees, desk } =
+        written;
     let listen = checker.required(http.listen, "http.listen").and_then(|text| match text.parse() {
         Ok(listen) => Some(listen),
         Err(_) => {
@@ -355,6 +360,7 @@ fn check(written: WrittenConfig, checker: &mut Checker<'_>) -> Option<Config> {
         zone
     });
     let tellers = alerts.map(|section| section.check(checker));
+    let desk = desk.map(|section| section.check(checker));
     Some(Config {
         listen: listen?,
         public_url,
@@ -384,6 +390,10 @@ fn check(written: WrittenConfig, checker: &mut Checker<'_>) -> Option<Config> {
         },
         zone: zone?,
         fees,
+        desk: match desk {
+            Some(desk) => Some(desk?),
+            None => None,
+        },
         mqtt_password_file,
     })
 }

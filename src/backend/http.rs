@@ -12,6 +12,7 @@ mod pay;
 mod refusal;
 mod request;
 
+pub(crate) use connections::network;
 pub use connections::{Limits, listen};
 pub use handles::Handles;
 pub use operators::OPENAPI;

@@ -8,6 +8,7 @@ mod cli;
 mod command;
 pub mod config;
 pub mod counters;
+pub mod desk;
 pub mod gateway;
 pub mod http;
 pub mod keeping;
@@ -140,6 +141,12 @@ async fn serve(config: Config, source: &Source, ring: Ring, path: &Path) -> Resu
     let Handles { around, books, work, waiters, machines, counters, place, .. } = handles.clone();
     emit(&Journal::KeyInUse { kid: books.policy().rules.keys[0].kid().to_string().into() });
     let listener = http::listen(config.listen).map_err(|error| Failure::failed(format!("cannot listen at {}: {error}", config.listen)))?;
+    let desk = config.desk.as_ref().map(|settings| {
+        let path = settings.socket.display();
+        let failed = |error| Failure::failed(format!("cannot listen at {path} (desk.socket): {error}"));
+        desk::listen(&settings.socket).map(|listener| (desk::Desk::new(&handles, settings), listener)).map_err(failed)
+    });
+    let desk = desk.transpose()?;
     // Another process may be asking the gateway. Its questions are not given up. If it is gone, its lease ends.
     if open.is_alone {
         books.write(|tx, policy, now| books::restarted(tx, policy, now)).await.map_err(Failure::failed)?;
@@ -178,6 +185,7 @@ async fn serve(config: Config, source: &Source, ring: Ring, path: &Path) -> Resu
     };
     let is_watched = config.mqtt.is_some() || config.tellers.is_some();
     let watcher = is_watched.then(|| tokio::spawn(machines.watch(config.tellers.is_some())));
+    let desk = desk.map(|(desk, listener)| tokio::spawn(desk::serve(desk, listener, stopping.clone())));
     let mut server = tokio::spawn(http::serve(handles, config.limits.clone(), listener, stopping));
     service::status(&format!("serving at {}", config.listen));
     service::status(gateway::SERVING);
@@ -200,7 +208,7 @@ async fn serve(config: Config, source: &Source, ring: Ring, path: &Path) -> Resu
         }
     };
     let _ = timeout(LEAVE, async { tokio::join!(&mut server, published, work.hand_over()) }).await;
-    publisher.into_iter().chain(ender).chain(hearer).chain([others]).for_each(|task| task.abort());
+    publisher.into_iter().chain(ender).chain(hearer).chain(desk).chain([others]).for_each(|task| task.abort());
     Ok(leave)
 }
 

@@ -215,6 +215,28 @@ pub const SETTINGS: &[Setting] = &[
         the zone of lists, reports, days and alerts. Midtrans' own times stay WIB",
     ),
     said(
+        "desk.url",
+        "URL",
+        "no section: no desk",
+        "\
+        the address at which people reach [the desk](merchant.md#the-desk) on their phones; `http://` on loopback only. Links and alerts \
+        name it",
+    ),
+    said(
+        "desk.socket",
+        "absolute path",
+        "`/run/qris-desk/serve.sock`",
+        "where `serve` answers the desk. Whoever reaches it reads what sessions may read",
+    ),
+    whole(
+        "desk.limit_per_day",
+        0..=1_000_000_000,
+        "rupiah",
+        500_000,
+        "\
+        so much money a person may send back or write off in a day at the desk, if `desk add` does not say another sum",
+    ),
+    said(
         "fees.gopay, fees.qris, fees.alfamart, fees.indomaret",
         "table",
         "not known",

@@ -431,6 +431,21 @@ events! {
     /// If nobody sets that device up now: qris-backend device revoke DEVICE.
     DeviceEnrolled { device: DeviceId } = "a7875b48e86e461a97964ff2391a2494", Notice, Own, "device {device} was let in by its code";
 
+    /// A person has used a link of the desk, and chosen a password.
+    /// The link is used up. All earlier sessions of this person are over.
+    /// If this person did not do it: qris-backend desk remove NAME, then add them once more.
+    DeskJoined { person: Text, from: Text } = "cde3653285fee491e518b528baf797b8", Notice, Own, "{person} has used a link of the desk, from {from}";
+
+    /// A person is let in at the desk.
+    /// The password was right. The session ends by itself: after 12 hours without use, after 30 days at the latest.
+    /// If this person did not do it: qris-backend desk link NAME makes a link with which they choose another password, and all sessions end.
+    DeskEntered { person: Text, from: Text } = "02e984737067d965497cf35de89d5b8e", Notice, Own, "{person} is let in at the desk, from {from}";
+
+    /// Somebody was not let in at the desk.
+    /// The name or the password was wrong, or there were too many guesses before. Wrong ones wait longer and longer.
+    /// A person who has forgotten the password gets a new link: qris-backend desk link NAME.
+    DeskRefused { person: Text, from: Text, why: Text } = "83ee411dbc967c64380ab41a469b4cbf", Warning, Strangers, "{person} was not let in at the desk, from {from}: {why}";
+
     /// A code was refused.
     /// It is used up, too old, or was never made for this device.
     /// If somebody sets the device up now: qris-backend device invite DEVICE makes another one.

@@ -57,6 +57,26 @@ pub const EXAMPLES: ExamplesOf = &[
     ("device relay-key", &[("After a look at the machine", "qris-backend device relay-key vm-001 FINGERPRINT --by Sari")]),
     ("device revoke", &[("The machine was stolen", "qris-backend device revoke vm-001")]),
     (
+        "desk",
+        &[
+            ("Let the owner in", "qris-backend desk add Sari --role owner"),
+            ("Who is let in?", "qris-backend desk list"),
+            ("A password was forgotten", "qris-backend desk link Sari"),
+        ],
+    ),
+    (
+        "desk add",
+        &[
+            ("The owner", "qris-backend desk add Sari --role owner"),
+            ("Somebody who may pay back Rp100.000 a day", "qris-backend desk add Budi --role owner --limit-per-day 100000"),
+            ("Somebody who only sees", "qris-backend desk add \"Pak Joko\" --role viewer"),
+        ],
+    ),
+    ("desk list", &[("For people", "qris-backend desk list")]),
+    ("desk role", &[("From now on this person only sees", "qris-backend desk role Budi --role viewer")]),
+    ("desk link", &[("A password was forgotten", "qris-backend desk link Sari")]),
+    ("desk remove", &[("A person left, or a phone was stolen", "qris-backend desk remove Budi")]),
+    (
         "orders",
         &[
             ("Who is owed money?", "qris-backend orders --refund-due"),

@@ -4,6 +4,7 @@
 mod archive;
 mod backup;
 mod copy;
+mod desk;
 mod device;
 mod doctor;
 mod examples;
@@ -70,6 +71,9 @@ pub enum Command {
     /// The machines that are let in
     #[command(subcommand)]
     Device(device::Devices),
+    /// The people who look at orders and machines on their phones, and settle what is owed
+    #[command(subcommand)]
+    Desk(desk::Desk),
     /// List orders, or show one with its history
     Orders(orders::Orders),
     /// Give an order's money back
@@ -112,6 +116,7 @@ impl Command {
             Self::Stock(wanted) => wanted.is_for_a_person(),
             Self::Reconcile(wanted) => !wanted.json,
             Self::Doctor(wanted) => !wanted.json,
+            Self::Desk(_) => true,
             Self::Serve
             | Self::Init(_)
             | Self::Keys(_)
@@ -133,6 +138,7 @@ pub async fn run(config: &Config, source: &Source, command: Command) -> Result<(
         Command::Serve | Command::Init(_) => unreachable!("these are not run from here"),
         Command::Keys(command) => keys::run(config, command),
         Command::Device(command) => device::run(config, command).await,
+        Command::Desk(command) => desk::run(config, command).await,
         Command::Orders(wanted) => orders::run(config, wanted).await,
         Command::Refund(wanted) => refund::refund(config, source, wanted).await,
         Command::Given(wanted) => refund::given(config, wanted).await,

@@ -157,6 +157,21 @@ texts! {
     not_ours: "{0} tidak ada di pembukuan, dan bukan pesanan sebuah mesin: gateway tidak punya metadata kami untuknya", "{0} is not in the books, and is not a machine's order: the gateway has no metadata of ours for it";
     not_known: "{0} tidak ada di pembukuan, dan gateway tidak mengenalnya", "{0} is not in the books, and the gateway does not know it";
     answers_about_another: "{0}: jawaban gateway tentang pesanan lain", "{0}: the gateway answers about another order";
+    no_desk: "perlu bagian [desk] di konfigurasi: desk.url adalah alamat untuk ponsel", "needs a section [desk] in the configuration: desk.url is the address for phones";
+    desk_taken: "sudah ada yang bernama {0}: `desk link` membuat tautan baru untuknya", "there is a {0} already: `desk link` makes a new link for them";
+    desk_full: "sudah ada {0} orang: hapus seseorang dulu", "there are {0} people already: remove somebody first";
+    desk_unknown: "tidak ada yang bernama {0}: `desk list` menampilkan semua", "there is nobody of the name {0}: `desk list` shows everybody";
+    desk_nobody: "belum ada orang: `desk add NAME --role owner`", "there is nobody yet: `desk add NAME --role owner`";
+    desk_changed: "{0}: {1}, mulai sekarang", "{0}: {1}, from now on";
+    desk_removed: "{0} tidak bisa masuk lagi, dan semua sesinya berakhir", "{0} is not let in any more, and all their sessions are over";
+    desk_link: "tautan untuk {0}, berlaku satu kali, selama {1} menit:", "the link for {0}, good once, for {1} minutes:";
+    desk_owner: "melihat dan menyelesaikan", "sees and settles";
+    desk_viewer: "melihat", "sees";
+    desk_not_joined: "belum memakai tautannya", "has not used the link";
+    name_column: "NAMA", "NAME";
+    may_column: "BOLEH", "MAY";
+    limit_column: "BATAS SEHARI", "LIMIT A DAY";
+    since_column: "SEJAK", "SINCE";
     now_it_is: "; sekarang: {0}", "; it is now: {0}";
 }
 

@@ -29,7 +29,7 @@ enum Part {
 }
 
 /// A table comes after those to which its rows refer, and before those that forbid its rows.
-const TABLES: [Table; 16] = [
+const TABLES: [Table; 21] = [
     books("orders", &["order_id"]),
     books("receipts", &["order_id"]),
     books("history", &["seq"]),
@@ -39,6 +39,11 @@ const TABLES: [Table; 16] = [
     books("strangers", &["order_id"]),
     books("archives", &["archive"]),
     books("archived", &["order_id"]),
+    books("people", &["person"]),
+    books("people_invited", &["person"]),
+    books("sessions", &["session"]),
+    books("desk_devices", &["device_hash"]),
+    books("desk_log", &["seq"]),
     machines("devices", &["id"]),
     machines("invitations", &["device"]),
     machines("accounts", &["device"]),

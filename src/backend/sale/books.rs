@@ -42,7 +42,7 @@ pub use listing::{
 };
 pub use publishing::{PUBLISHING, may_publish, publishing_ends};
 pub use rebuild::{Forgotten, rebuild};
-pub use repaying::{given, refund_by_hand, request_refund, seen};
+pub use repaying::{Decision, decide, given, may_decide, refund_by_hand, request_refund, seen};
 pub use strangers::{Later, ask_later, forget, remember, strangers};
 pub use waiting::{Waiting, machines_let_in, waiting};
 pub use words::proof_in_words;

@@ -455,7 +455,8 @@ pub struct HistoryLine {
     pub event: Box<str>,
 }
 
-/// A line of the log that nobody edits. `GET /v1/log?behind=…` has the newest first, for owners.
+/// A line of the log that nobody edits. `GET /v1/log?behind=…` has 50 of them, the newest first, for owners; `behind` is the number of the
+/// last one of the page before.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct LogLine {
     /// Its number.
@@ -466,7 +467,7 @@ pub struct LogLine {
     pub who: Box<str>,
     /// From where; `None`: at the backend's own terminal.
     pub from: Option<Box<str>>,
-    /// What: a [`Deed`], `login`, `join`, `end_sessions`, `add`, `role`, `remove`, or `denied` before a deed's word.
+    /// What: a [`Deed`], `login`, `join`, `end_sessions`, `add`, `link`, `role`, `remove`, or `denied` before a deed's word.
     pub what: Box<str>,
     /// Of this order.
     pub order: Option<OrderId>,

@@ -73,6 +73,14 @@ pub struct Stored {
     pub(super) claimed_until: Option<Wall>,
 }
 
+impl Stored {
+    /// Counts what was written to the order.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.version.unsigned_abs()
+    }
+}
+
 /// The result of a transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Done {

@@ -6,8 +6,63 @@ use super::ledger;
 use super::write::{Claim, write};
 use crate::store::Tx;
 use qris_core::order::ids::OrderId;
-use qris_core::order::merchant::{Event, RefundWish};
+use qris_core::order::merchant::{self, Context, Event, Order, RefundWish, Refused};
 use qris_core::order::time::Wall;
+
+/// What a person decides about an order's money.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision {
+    /// The money goes back through the gateway.
+    Refund(RefundWish),
+    /// It was given back in another way; `note` says how.
+    ByHand {
+        /// How.
+        note: Box<str>,
+        /// Who says so.
+        by: Option<Box<str>>,
+        /// Although the machine told no outcome.
+        no_report: bool,
+    },
+    /// The goods were handed over.
+    Given {
+        /// By whom.
+        by: Box<str>,
+    },
+    /// A reason on its list was seen.
+    Seen {
+        /// By whom.
+        by: Box<str>,
+    },
+}
+
+impl From<Decision> for Event {
+    fn from(decision: Decision) -> Self {
+        match decision {
+            Decision::Refund(wish) => Self::RefundRequested(wish),
+            Decision::ByHand { note, by, no_report } => Self::SettledByHand { note, by, no_report },
+            Decision::Given { by } => Self::Given { by },
+            Decision::Seen { by } => Self::SeenBy(by),
+        }
+    }
+}
+
+/// A person decides.
+///
+/// # Errors
+/// [`BooksError::Unknown`]; [`BooksError::Refused`] says why this is not allowed. Nothing is written then.
+pub fn decide(tx: &mut dyn Tx, policy: &Policy, id: &OrderId, decision: Decision, now: Wall) -> Result<Done, BooksError> {
+    let stored = ledger::load(tx, id)?.ok_or(BooksError::Unknown)?;
+    write(tx, policy, stored, decision.into(), now, Claim::Keep)
+}
+
+/// Whether a person may decide so: the order is asked as it is asked when it is written, and nothing is written.
+///
+/// # Errors
+/// Why not.
+pub fn may_decide(policy: &Policy, order: &Order, decision: Decision, now: Wall) -> Result<(), Refused> {
+    // Whether another order of the same request has a receipt counts for what the gateway says, and for no person's decision.
+    merchant::apply(order.clone(), decision.into(), now, &Context { rules: &policy.rules, paid_already: false }).map(drop)
+}
 
 /// A person wants the money of an order to go back through the gateway: all of it, under the order's `refund_key`.
 /// `serve` asks for it, and `order.repayment()` tells the result.
@@ -15,8 +70,7 @@ use qris_core::order::time::Wall;
 /// # Errors
 /// [`BooksError::Unknown`]; [`BooksError::Refused`] says why this is not allowed.
 pub fn request_refund(tx: &mut dyn Tx, policy: &Policy, id: &OrderId, wish: RefundWish, now: Wall) -> Result<Done, BooksError> {
-    let stored = ledger::load(tx, id)?.ok_or(BooksError::Unknown)?;
-    write(tx, policy, stored, Event::RefundRequested(wish), now, Claim::Keep)
+    decide(tx, policy, id, Decision::Refund(wish), now)
 }
 
 /// A person gave an order's money back in another way; `note` says how.
@@ -32,8 +86,7 @@ pub fn refund_by_hand(
     no_report: bool,
     now: Wall,
 ) -> Result<Done, BooksError> {
-    let stored = ledger::load(tx, id)?.ok_or(BooksError::Unknown)?;
-    write(tx, policy, stored, Event::SettledByHand { note: note.into(), by, no_report }, now, Claim::Keep)
+    decide(tx, policy, id, Decision::ByHand { note: note.into(), by, no_report }, now)
 }
 
 /// An attendant handed the goods over. There will be no refund.
@@ -41,8 +94,7 @@ pub fn refund_by_hand(
 /// # Errors
 /// As [`request_refund`].
 pub fn given(tx: &mut dyn Tx, policy: &Policy, id: &OrderId, by: &str, now: Wall) -> Result<Done, BooksError> {
-    let stored = ledger::load(tx, id)?.ok_or(BooksError::Unknown)?;
-    write(tx, policy, stored, Event::Given { by: by.into() }, now, Claim::Keep)
+    decide(tx, policy, id, Decision::Given { by: by.into() }, now)
 }
 
 /// A person has seen a reason on an order's list, and no refund would end it. Such reasons are a chargeback, a refunded
@@ -51,6 +103,5 @@ pub fn given(tx: &mut dyn Tx, policy: &Policy, id: &OrderId, by: &str, now: Wall
 /// # Errors
 /// [`BooksError::Unknown`]; [`BooksError::Refused`] if there is no such reason.
 pub fn seen(tx: &mut dyn Tx, policy: &Policy, id: &OrderId, by: &str, now: Wall) -> Result<Done, BooksError> {
-    let stored = ledger::load(tx, id)?.ok_or(BooksError::Unknown)?;
-    write(tx, policy, stored, Event::SeenBy(by.into()), now, Claim::Keep)
+    decide(tx, policy, id, Decision::Seen { by: by.into() }, now)
 }

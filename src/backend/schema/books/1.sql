@@ -136,6 +136,56 @@ CREATE UNIQUE INDEX archived_transaction ON archived (transaction_id) WHERE tran
 CREATE INDEX archived_settled ON archived (settled_ms) WHERE settled_ms IS NOT NULL;
 CREATE INDEX archived_proof ON archived (proof) WHERE proof IS NOT NULL;
 
+-- The desk: the people who look at all this on a phone, and settle it. Of a link, a session and a device only the SHA-256 is kept.
+CREATE TABLE people (
+    person INTEGER PRIMARY KEY AUTOINCREMENT,
+    name TEXT NOT NULL,
+    known_as TEXT NOT NULL,                   -- the name in small letters: nobody tells `Sari` and `sari` apart
+    role TEXT NOT NULL,
+    limit_per_day INTEGER,                    -- in rupiah; NULL: that of the configuration
+    password TEXT,                            -- its hash; NULL: no link was used yet
+    since_ms INTEGER NOT NULL,
+    removed_ms INTEGER                        -- the row stays: the log names its person by number
+) STRICT;
+CREATE UNIQUE INDEX people_known ON people (known_as) WHERE removed_ms IS NULL;
+-- One link a person: a newer one makes an older one void.
+CREATE TABLE people_invited (
+    person INTEGER PRIMARY KEY REFERENCES people,
+    code_hash TEXT NOT NULL UNIQUE,
+    until_ms INTEGER NOT NULL,
+    used_ms INTEGER
+) STRICT;
+CREATE TABLE sessions (
+    session INTEGER PRIMARY KEY AUTOINCREMENT,
+    person INTEGER NOT NULL REFERENCES people,
+    secret_hash TEXT NOT NULL UNIQUE,
+    began_ms INTEGER NOT NULL,
+    used_ms INTEGER NOT NULL,
+    address TEXT NOT NULL,
+    browser TEXT NOT NULL
+) STRICT;
+CREATE INDEX sessions_person ON sessions (person);
+-- Devices on which a person was let in once. The guesses of others do not make them wait.
+CREATE TABLE desk_devices (
+    device_hash TEXT PRIMARY KEY,
+    person INTEGER NOT NULL REFERENCES people,
+    since_ms INTEGER NOT NULL
+) STRICT;
+CREATE INDEX desk_devices_person ON desk_devices (person);
+CREATE TABLE desk_log (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    at_ms INTEGER NOT NULL,
+    person INTEGER,                           -- NULL: somebody at the backend's own terminal
+    who TEXT NOT NULL,
+    address TEXT,
+    what TEXT NOT NULL,
+    order_id TEXT,
+    amount INTEGER,                           -- what counts against the person's limit of the day
+    detail TEXT
+) STRICT;
+CREATE INDEX desk_log_person ON desk_log (person, at_ms) WHERE person IS NOT NULL;
+CREATE INDEX desk_log_order ON desk_log (order_id) WHERE order_id IS NOT NULL;
+
 -- What must never happen.
 CREATE TRIGGER orders_are_written_once_a_version BEFORE UPDATE OF body, state, sum ON orders
 WHEN NEW.version <> OLD.version + 1 BEGIN SELECT RAISE(ABORT, 'a version was skipped or written twice'); END;
@@ -155,6 +205,8 @@ WHEN OLD.proof IS NOT NULL AND NEW.proof IS DISTINCT FROM OLD.proof
 BEGIN SELECT RAISE(ABORT, 'a proof stays'); END;
 CREATE TRIGGER receipts_are_not_changed BEFORE UPDATE ON receipts BEGIN SELECT RAISE(ABORT, 'receipts are never changed'); END;
 CREATE TRIGGER history_is_not_changed BEFORE UPDATE ON history BEGIN SELECT RAISE(ABORT, 'history only grows'); END;
+CREATE TRIGGER desk_log_is_not_changed BEFORE UPDATE ON desk_log BEGIN SELECT RAISE(ABORT, 'the log of the desk only grows'); END;
+CREATE TRIGGER desk_log_stays BEFORE DELETE ON desk_log BEGIN SELECT RAISE(ABORT, 'the log of the desk only grows'); END;
 CREATE TRIGGER archived_stay BEFORE DELETE ON archived BEGIN SELECT RAISE(ABORT, 'what is archived stays so'); END;
 CREATE TRIGGER archived_are_not_changed BEFORE UPDATE ON archived BEGIN SELECT RAISE(ABORT, 'what is archived stays so'); END;
 CREATE TRIGGER archived_do_not_come_back BEFORE INSERT ON orders

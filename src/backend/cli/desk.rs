@@ -1,0 +1,187 @@
+//! `qris-backend desk`: the people of the desk. It writes beside `serve`, and works without it.
+
+use super::opening::books;
+use super::print::{Column, Out, heading, left, right, row};
+use super::text::{fill, texts};
+use crate::config::Config;
+use crate::desk::log::{self, By, What};
+use crate::desk::people::{self, LINK_LASTS, Name, NotAdded, PEOPLE_MAX, Person};
+use crate::sale::books::BooksError;
+use crate::store::{Store, Tx};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
+use clap::{Args, Subcommand};
+use qris_core::order::money::total;
+use qris_core::order::time::Wall;
+use qris_core::text::plain;
+use qris_core::wire::desk::{NAME_MAX, Role};
+use qris_host::{Failure, clock, random};
+use std::env;
+
+/// The people of the desk.
+#[derive(Debug, Subcommand)]
+pub enum Desk {
+    /// Add a person, and print a link for them: it is good once, for an hour
+    Add(Add),
+    /// List the people, and what each may do
+    List,
+    /// Change what a person may do
+    Role(Allowed),
+    /// Print a new link for a person who has forgotten the password. Their sessions end when it is used
+    Link(Named),
+    /// Remove a person. Their sessions end
+    Remove(Named),
+}
+
+/// What a person may do.
+#[derive(Debug, Args)]
+pub struct May {
+    /// What they may do: owner (sees, and settles orders) or viewer (sees)
+    #[arg(long, value_parser = people::role)]
+    role: Role,
+    /// How much money they may send back or write off in a day, in rupiah; else what [desk] says
+    #[arg(long, value_name = "RUPIAH")]
+    limit_per_day: Option<u64>,
+}
+
+/// A new person.
+#[derive(Debug, Args)]
+pub struct Add {
+    /// Their name: it stands in the log, and in the history of orders
+    name: Name,
+    #[command(flatten)]
+    may: May,
+}
+
+/// What a person may do from now on.
+#[derive(Debug, Args)]
+pub struct Allowed {
+    /// Their name
+    name: Name,
+    #[command(flatten)]
+    may: May,
+}
+
+/// A person.
+#[derive(Debug, Args)]
+pub struct Named {
+    /// Their name
+    name: Name,
+}
+
+/// Runs the command.
+pub async fn run(config: &Config, wanted: Desk) -> Result<(), Failure> {
+    let Some(desk) = &config.desk else { return Err(Failure::usage(texts().no_desk)) };
+    let (store, mut out) = (books(config)?, Out::default());
+    match wanted {
+        Desk::Add(Add { name, may: May { role, limit_per_day } }) => {
+            let (code, told) = (draw(), name.to_string());
+            let (wanted, link) = (name, code.clone());
+            let added = write(&store, move |tx, now| match people::add(tx, &wanted, role, limit_per_day, now)? {
+                Ok(person) => {
+                    people::invite(tx, person.number, &link, now)?;
+                    log::write(tx, By::Terminal(&user()), What::Add, Some(&person.name), now)?;
+                    Ok(Ok(()))
+                }
+                Err(why) => Ok(Err(why)),
+            });
+            match added.await? {
+                Ok(()) => out.text(&invitation(&desk.url, &told, &code)),
+                Err(NotAdded::Taken) => Err(Failure::failed(fill(texts().desk_taken, &[&told]))),
+                Err(NotAdded::Full) => Err(Failure::failed(fill(texts().desk_full, &[&PEOPLE_MAX]))),
+            }
+        }
+        Desk::List => {
+            let all = store.read(people::list).await.map_err(Failure::failed)?;
+            if all.is_empty() { out.line(texts().desk_nobody) } else { out.text(&table(&all, config, desk.limit_per_day)) }
+        }
+        Desk::Role(Allowed { name, may: May { role, limit_per_day } }) => {
+            let change = move |tx: &mut dyn Tx, person: &Person, now| {
+                people::change(tx, person.number, role, limit_per_day)?;
+                let detail = format!("{}: {}", person.name, people::word(role));
+                log::write(tx, By::Terminal(&user()), What::Role, Some(&detail), now)
+            };
+            let person = of(&store, &name, change).await?;
+            out.line(&fill(texts().desk_changed, &[&person.name, &sees(role)]))
+        }
+        Desk::Link(Named { name }) => {
+            let code = draw();
+            let link = code.clone();
+            let invite = move |tx: &mut dyn Tx, person: &Person, now| {
+                people::invite(tx, person.number, &link, now)?;
+                log::write(tx, By::Terminal(&user()), What::Link, Some(&person.name), now)
+            };
+            let person = of(&store, &name, invite).await?;
+            out.text(&invitation(&desk.url, &person.name, &code))
+        }
+        Desk::Remove(Named { name }) => {
+            let remove = |tx: &mut dyn Tx, person: &Person, now| {
+                people::remove(tx, person.number, now)?;
+                log::write(tx, By::Terminal(&user()), What::Remove, Some(&person.name), now)
+            };
+            let person = of(&store, &name, remove).await?;
+            out.line(&fill(texts().desk_removed, &[&person.name]))
+        }
+    }
+}
+
+async fn write<T: Send + 'static>(
+    store: &Store,
+    job: impl FnOnce(&mut dyn Tx, Wall) -> Result<T, BooksError> + Send + 'static,
+) -> Result<T, Failure> {
+    store.run_at(|| clock::now().wall, job).await.map_err(Failure::failed)
+}
+
+/// Does something with the person of this name.
+async fn of(
+    store: &Store,
+    name: &Name,
+    job: impl FnOnce(&mut dyn Tx, &Person, Wall) -> Result<(), BooksError> + Send + 'static,
+) -> Result<Person, Failure> {
+    let wanted = name.clone();
+    let done = write(store, move |tx, now| {
+        let person = people::find(tx, &wanted)?;
+        person.map(|person| job(tx, &person, now).map(|()| person)).transpose()
+    });
+    done.await?.ok_or_else(|| Failure::failed(fill(texts().desk_unknown, &[name])))
+}
+
+/// 256 random bits.
+fn draw() -> String {
+    let mut bits = [0; 32];
+    random::fill(&mut bits);
+    BASE64URL.encode(bits)
+}
+
+/// Who works at this terminal, for the log. Root may say anything.
+fn user() -> String {
+    let named = ["SUDO_USER", "USER"].into_iter().find_map(|name| env::var(name).ok()).unwrap_or_else(|| "?".into());
+    plain(&named.chars().take(NAME_MAX).collect::<String>(), '?')
+}
+
+fn invitation(url: &str, name: &str, code: &str) -> String {
+    format!("{}\n{url}/join/{code}\n", fill(texts().desk_link, &[&name, &(LINK_LASTS.as_secs_up() / 60)]))
+}
+
+fn sees(role: Role) -> &'static str {
+    match role {
+        Role::Owner => texts().desk_owner,
+        Role::Viewer => texts().desk_viewer,
+    }
+}
+
+fn table(all: &[Person], config: &Config, usual: u64) -> String {
+    let texts = texts();
+    let columns: [Column; 4] =
+        [left(texts.name_column, 24), left(texts.may_column, 28), right(texts.limit_column, 16), left(texts.since_column, 0)];
+    let mut text = format!("{}\n", heading(&columns));
+    for person in all {
+        let limit = match person.role {
+            Role::Owner => total(person.limit_per_day.unwrap_or(usual)),
+            Role::Viewer => "-".into(),
+        };
+        let since = if person.has_joined { person.since.to_local(config.zone)[..10].to_owned() } else { texts.desk_not_joined.into() };
+        text += &format!("{}\n", row(&columns, &[person.name.to_string(), sees(person.role).into(), limit, since]));
+    }
+    text
+}

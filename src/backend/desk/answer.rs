@@ -1,0 +1,197 @@
+//! An answer to the desk, and why there is none.
+
+use super::Desk;
+use super::sessions::{self, Asker};
+use crate::sale::books::{self, BooksError, Wanted};
+use crate::store::Tx;
+use axum::Json;
+use axum::body::to_bytes;
+use axum::extract::Request;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use qris_core::order::merchant::Refused;
+use qris_core::order::time::{Span, Wall};
+use qris_core::wire::desk::{Code, Denied, FROM, Me, Problem, Told};
+use serde::de::DeserializeOwned;
+use std::net::IpAddr;
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// The largest body, in bytes.
+const BODY_BYTES_MAX: usize = 16 << 10;
+/// A body must come within this time.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+/// The longest secret of a session.
+const SECRET_MAX: usize = 64;
+/// The page's head counts no further.
+const WANTING_MAX: u64 = 999;
+
+/// Why a question is not answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum No {
+    /// The session is over, or never was.
+    NotIn,
+    /// The name or the password is wrong.
+    WrongPassword,
+    /// The link is over.
+    LinkOver,
+    /// There were too many guesses.
+    Wait(Span),
+    /// Nobody may choose this password.
+    Password,
+    /// It is not possible.
+    Denied(Denied),
+    /// The order was written to meanwhile.
+    Changed,
+    /// There is no such thing.
+    Unknown,
+    /// Several have these first letters.
+    Several,
+    /// The question is not understood.
+    Malformed(&'static str),
+    /// The books cannot be used now.
+    Away,
+}
+
+impl From<BooksError> for No {
+    fn from(error: BooksError) -> Self {
+        match error {
+            BooksError::Unknown => Self::Unknown,
+            BooksError::Refused(why) => Self::Denied(denied(why)),
+            // The journal has the database's reason. The others are reasons for a machine.
+            BooksError::Store(_) | BooksError::ReusedId | BooksError::ReusedTicket | BooksError::Full | BooksError::RateLimited(_) => {
+                Self::Away
+            }
+        }
+    }
+}
+
+/// The word for what the order refuses.
+#[must_use]
+pub const fn denied(why: Refused) -> Denied {
+    match why {
+        Refused::OutcomeStands => Denied::OutcomeStands,
+        Refused::NotPaid => Denied::NotPaid,
+        Refused::NotEnded => Denied::NotEnded,
+        Refused::Delivered => Denied::Delivered,
+        Refused::NotReported => Denied::NotReported,
+        Refused::TooEarly => Denied::TooEarly,
+        Refused::RefundUnderWay => Denied::RefundUnderWay,
+        Refused::RefundUnsure => Denied::RefundUnsure,
+        Refused::RefundedAlready => Denied::RefundedAlready,
+        Refused::Given => Denied::Given,
+        Refused::TakenBack => Denied::TakenBack,
+        Refused::NoProof => Denied::NoProof,
+        Refused::NotByApi => Denied::NotByApi,
+        Refused::OnlyByHand => Denied::OnlyByHand,
+        Refused::NothingToSee => Denied::NothingToSee,
+    }
+}
+
+impl IntoResponse for No {
+    fn into_response(self) -> Response {
+        let (status, code, detail) = match self {
+            Self::NotIn => (StatusCode::UNAUTHORIZED, Code::NotIn, "the session is over"),
+            Self::WrongPassword => (StatusCode::FORBIDDEN, Code::WrongPassword, "the name or the password is wrong"),
+            Self::LinkOver => (StatusCode::GONE, Code::LinkOver, "the link was used, or its time is over"),
+            Self::Wait(_) => (StatusCode::TOO_MANY_REQUESTS, Code::Wait, "too many guesses"),
+            Self::Password => (StatusCode::UNPROCESSABLE_ENTITY, Code::Password, "the password is too short or too long"),
+            Self::Denied(Denied::Role) => (StatusCode::FORBIDDEN, Code::Denied, "this person only sees"),
+            Self::Denied(Denied::Limit) => (StatusCode::FORBIDDEN, Code::Denied, "it is more than this person may do in a day"),
+            Self::Denied(_) => (StatusCode::CONFLICT, Code::Denied, "the order does not allow it"),
+            Self::Changed => (StatusCode::CONFLICT, Code::Changed, "the order was written to meanwhile"),
+            Self::Unknown => (StatusCode::NOT_FOUND, Code::Unknown, "there is no such thing"),
+            Self::Several => (StatusCode::NOT_FOUND, Code::Unknown, "several have these first letters"),
+            Self::Malformed(why) => (StatusCode::UNPROCESSABLE_ENTITY, Code::Malformed, why),
+            Self::Away => (StatusCode::SERVICE_UNAVAILABLE, Code::Away, "the books cannot be used now"),
+        };
+        let (denied, wait_s) = match self {
+            Self::Denied(why) => (Some(why), None),
+            Self::Wait(wait) => (None, Some(wait.as_secs_up().unsigned_abs())),
+            _ => (None, None),
+        };
+        let problem = Problem { code, denied, wait_s, several: self == Self::Several, detail: detail.into() };
+        (status, Json(problem)).into_response()
+    }
+}
+
+/// The body of a question.
+///
+/// # Errors
+/// [`No::Malformed`]
+pub async fn body<T: DeserializeOwned>(request: Request) -> Result<T, No> {
+    let read = timeout(BODY_TIMEOUT, to_bytes(request.into_body(), BODY_BYTES_MAX)).await;
+    let bytes = read.ok().and_then(Result::ok).ok_or(No::Malformed("the body is too long, or did not come"))?;
+    serde_json::from_slice(&bytes).map_err(|_| No::Malformed("the body is not what this address takes"))
+}
+
+/// From where a person asks.
+///
+/// # Errors
+/// [`No::Malformed`]
+pub fn from(headers: &HeaderMap) -> Result<IpAddr, No> {
+    let told = headers.get(FROM).and_then(|value| value.to_str().ok()?.trim().parse::<IpAddr>().ok());
+    told.map(|address| address.to_canonical()).ok_or(No::Malformed("x-desk-from is missing, or is no address"))
+}
+
+/// The secret of the session that asks.
+///
+/// # Errors
+/// [`No::NotIn`]
+pub fn secret(headers: &HeaderMap) -> Result<Box<str>, No> {
+    let bearer = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
+    bearer.filter(|secret| secret.len() <= SECRET_MAX).map(Into::into).ok_or(No::NotIn)
+}
+
+impl Desk {
+    /// Answers a person. Who asks is read in the same transaction as the answer.
+    ///
+    /// # Errors
+    /// [`No::NotIn`]; those of the job.
+    pub(super) async fn tell<T: Send + 'static>(
+        &self,
+        headers: &HeaderMap,
+        job: impl FnOnce(&mut dyn Tx, &Asker, Wall) -> Result<T, BooksError> + Send + 'static,
+    ) -> Result<Told<T>, No> {
+        let (secret, now, head) = (secret(headers)?, self.books.now(), self.head());
+        let read = move |tx: &mut dyn Tx| {
+            let Some(asker) = sessions::asker(tx, &secret, now)? else { return Ok(None) };
+            Ok(Some((job(tx, &asker, now)?, head.me(tx, &asker, now)?, asker)))
+        };
+        let (told, me, asker) = self.books.read(read).await?.ok_or(No::NotIn)?;
+        if asker.is_to_note(now) {
+            // The next question notes it, too.
+            let _ = self.books.write(move |tx, _, now| sessions::used(tx, asker.session, now)).await;
+        }
+        Ok(Told { me, told })
+    }
+
+    pub(super) fn head(&self) -> Head {
+        Head { merchant: self.place.merchant.clone(), sandbox: self.place.sandbox, usual: self.usual }
+    }
+}
+
+/// What stands on every page.
+#[derive(Debug, Clone)]
+pub(super) struct Head {
+    merchant: Option<Box<str>>,
+    sandbox: bool,
+    pub usual: super::judge::Usual,
+}
+
+impl Head {
+    /// Who asks, and what they see on every page.
+    pub(super) fn me(&self, tx: &mut dyn Tx, asker: &Asker, now: Wall) -> Result<Me, BooksError> {
+        let wanting = Wanted { device: None, from: Wall(i64::MIN), until: Wall(i64::MAX), refund_due: false, attention: true };
+        Ok(Me {
+            name: asker.person.name.clone(),
+            role: asker.person.role,
+            left_today: super::judge::left(tx, &asker.person, None, self.usual, now)?,
+            merchant: self.merchant.clone(),
+            zone: self.usual.zone,
+            now: now.to_rfc3339_in(self.usual.zone).into(),
+            sandbox: self.sandbox,
+            wanting: books::count(tx, &wanting, WANTING_MAX)?,
+        })
+    }
+}

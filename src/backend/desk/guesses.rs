@@ -1,0 +1,221 @@
+//! Guesses of passwords. Who guesses wrong waits longer and longer: for a person, and at an address. Each process counts for itself, in
+//! memory that does not grow.
+//!
+//! The guesses of others must not keep a person out. So a device on which a person was let in before has a count of its own, and no
+//! address counts for it: many people of one network come from one address.
+
+use qris_core::order::time::{Boot, Span};
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::net::IpAddr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// So many wrong guesses for one person cost no time: people mistype.
+const FREE: u32 = 5;
+/// … and so many at one address.
+const FREE_AT_ADDRESS: u32 = 20;
+/// The first wait. Later ones double.
+const FIRST_WAIT: Span = Span::secs(2);
+/// The longest wait.
+const LONGEST_WAIT: Span = Span::secs(15 * 60);
+/// Without a guess for so long, the earlier ones are forgotten.
+const FORGOTTEN: Span = Span::secs(3600);
+/// The number of counters that addresses share, and names of nobody. A secret hash chooses them.
+const COUNTERS: usize = 4096;
+/// So many counts of people's devices are kept. They are at most 20 a person, but those of removed people stay.
+const DEVICES_MAX: usize = 4096;
+
+/// For whom a password is guessed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum For<'a> {
+    /// For a person, on a device on which this person was let in before.
+    Known(i64, &'a str),
+    /// For a person, on another device.
+    Person(i64),
+    /// For a name that nobody has. Nobody is told so: it is limited as a person is.
+    Nobody(&'a str),
+}
+
+/// The counts.
+#[derive(Debug)]
+pub struct Guesses {
+    all: Mutex<All>,
+    hash: RandomState,
+}
+
+#[derive(Debug)]
+struct All {
+    devices: HashMap<(i64, Box<str>), Count>,
+    people: HashMap<i64, Count>,
+    nobody: Vec<Count>,
+    addresses: Vec<Count>,
+}
+
+/// Wrong guesses.
+#[derive(Debug, Clone, Copy, Default)]
+struct Count {
+    wrong: u32,
+    last: Boot,
+    until: Boot,
+}
+
+impl Count {
+    fn wait(&self, now: Boot) -> Option<Span> {
+        (self.until > now).then(|| self.until - now)
+    }
+
+    /// One more is wrong, as long as nobody says otherwise.
+    fn add(&mut self, free: u32, now: Boot) {
+        if now >= self.last + FORGOTTEN {
+            self.wrong = 0;
+        }
+        self.wrong = self.wrong.saturating_add(1);
+        self.last = now;
+        if let Some(doubled) = self.wrong.checked_sub(free) {
+            let wait = FIRST_WAIT.0.saturating_mul(1_i64.checked_shl(doubled.min(40)).unwrap_or(i64::MAX));
+            self.until = now + Span(wait.min(LONGEST_WAIT.0));
+        }
+    }
+}
+
+impl Default for Guesses {
+    fn default() -> Self {
+        let counters = || vec![Count::default(); COUNTERS];
+        let all = All { devices: HashMap::new(), people: HashMap::new(), nobody: counters(), addresses: counters() };
+        Self { all: Mutex::new(all), hash: RandomState::new() }
+    }
+}
+
+impl Guesses {
+    /// Whether a password may be tried now. It counts as wrong until [`right`](Self::right) is called: many that are tried in one moment
+    /// are not free.
+    ///
+    /// # Errors
+    /// The time to wait. Nothing is counted.
+    pub fn begin(&self, whom: For<'_>, address: IpAddr, now: Boot) -> Result<(), Span> {
+        let All { devices, people, nobody, addresses } = &mut *self.all();
+        if let For::Known(person, device) = whom {
+            if devices.len() >= DEVICES_MAX {
+                devices.retain(|_, count| count.until > now);
+            }
+            let count = devices.entry((person, device.into())).or_default();
+            if let Some(wait) = count.wait(now) {
+                return Err(wait);
+            }
+            count.add(FREE, now);
+            return Ok(());
+        }
+        let at_address = &mut addresses[self.place(address)];
+        let count = match whom {
+            For::Person(person) => people.entry(person).or_default(),
+            For::Nobody(name) => &mut nobody[self.place(name)],
+            For::Known(..) => return Ok(()),
+        };
+        if let Some(wait) = count.wait(now).max(at_address.wait(now)) {
+            return Err(wait);
+        }
+        count.add(FREE, now);
+        at_address.add(FREE_AT_ADDRESS, now);
+        Ok(())
+    }
+
+    /// The password of this person was right. The wrong guesses at the address stay: somebody may guess for others, and be a person.
+    pub fn right(&self, whom: For<'_>, address: IpAddr, now: Boot) {
+        let All { devices, people, addresses, .. } = &mut *self.all();
+        match whom {
+            For::Known(person, device) => drop(devices.remove(&(person, device.into()))),
+            For::Person(person) => {
+                people.remove(&person);
+                let at_address = &mut addresses[self.place(address)];
+                (at_address.wrong, at_address.until) = (at_address.wrong.saturating_sub(1), now);
+            }
+            For::Nobody(_) => {}
+        }
+    }
+
+    fn place(&self, what: impl std::hash::Hash) -> usize {
+        usize::try_from(self.hash.hash_one(what) % COUNTERS as u64).expect("a small number")
+    }
+
+    fn all(&self) -> MutexGuard<'_, All> {
+        self.all.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(n: u8) -> IpAddr {
+        [192, 0, 2, n].into()
+    }
+
+    const NOW: Boot = Boot(10_000_000);
+
+    /// How many guesses pass at this moment.
+    fn pass(guesses: &Guesses, whom: For<'_>, from: u8, now: Boot) -> usize {
+        (0..100).filter(|_| guesses.begin(whom, address(from), now).is_ok()).count()
+    }
+
+    #[test]
+    fn wrong_guesses_wait_longer_and_longer() {
+        let guesses = Guesses::default();
+        assert_eq!(pass(&guesses, For::Person(1), 1, NOW), 5);
+        let (mut now, mut waits) = (NOW, Vec::new());
+        for _ in 0..11 {
+            let wait = guesses.begin(For::Person(1), address(1), now).expect_err("it waits");
+            waits.push(wait.0 / 1000);
+            now = now + wait;
+            assert_eq!(pass(&guesses, For::Person(1), 1, now), 1, "after its time one more passes");
+        }
+        assert_eq!(waits, [2, 4, 8, 16, 32, 64, 128, 256, 512, 900, 900]);
+        assert_eq!(pass(&guesses, For::Person(1), 1, now + Span::secs(3600)), 5, "an hour later it begins anew");
+    }
+
+    #[test]
+    fn guesses_by_others_do_not_keep_a_person_out() {
+        let guesses = Guesses::default();
+        assert_eq!(pass(&guesses, For::Person(1), 1, NOW), 5);
+        // Another device, another address: it is the person who is guessed for.
+        assert_eq!(pass(&guesses, For::Person(1), 2, NOW), 0);
+        assert_eq!(guesses.begin(For::Known(1, "phone"), address(1), NOW), Ok(()), "her own phone, from the address of the guesses");
+        assert_eq!(pass(&guesses, For::Known(1, "phone"), 1, NOW), 4, "whoever has her phone guesses no more than others");
+        assert_eq!(pass(&guesses, For::Known(1, "tablet"), 1, NOW), 5);
+        assert_eq!(pass(&guesses, For::Person(2), 3, NOW), 5, "nobody else waits");
+    }
+
+    #[test]
+    fn who_guesses_for_many_waits_at_the_address() {
+        let guesses = Guesses::default();
+        let passed: usize = (1..=30).map(|person| pass(&guesses, For::Person(person), 1, NOW)).sum();
+        assert_eq!(passed, 20);
+        assert_eq!(pass(&guesses, For::Person(31), 2, NOW), 5);
+    }
+
+    #[test]
+    fn nobody_is_told_whether_a_name_is_known() {
+        let guesses = Guesses::default();
+        assert_eq!((pass(&guesses, For::Nobody("budi"), 1, NOW), pass(&guesses, For::Person(1), 2, NOW)), (5, 5));
+        // However many names are made up, a person's own count is no other one's.
+        (0..20_000).for_each(|n| drop(guesses.begin(For::Nobody(&format!("n{n}")), address(3), NOW)));
+        assert_eq!(pass(&guesses, For::Person(2), 4, NOW), 5);
+    }
+
+    #[test]
+    fn a_right_password_ends_the_count_and_takes_only_itself_from_the_address() {
+        let guesses = Guesses::default();
+        for _ in 0..100 {
+            assert_eq!(guesses.begin(For::Person(1), address(1), NOW), Ok(()));
+            guesses.right(For::Person(1), address(1), NOW);
+        }
+        // A person cannot guess for others without end by being right in between.
+        let mut passed = 0;
+        for other in 2..100 {
+            passed += usize::from(guesses.begin(For::Person(other), address(1), NOW).is_ok());
+            if guesses.begin(For::Person(1), address(1), NOW).is_ok() {
+                guesses.right(For::Person(1), address(1), NOW);
+            }
+        }
+        assert!(passed <= 20, "{passed}");
+    }
+}

@@ -1,0 +1,130 @@
+//! The log of the desk: who did what, when, from where. The database lets nobody change or delete a line. A line is written in the
+//! transaction of what it tells.
+
+use super::people::Person;
+use crate::sale::books::BooksError;
+use crate::store::{self, Row, StoreError, Tx};
+use qris_core::order::ids::OrderId;
+use qris_core::order::time::{Span, Wall, Zone};
+use qris_core::wire::desk::{Deed, LogLine};
+
+/// The lines on a page.
+const PAGE: i64 = 50;
+/// The most lines of one order that are read.
+const OF_ORDER_MAX: i64 = 100;
+/// Of what is denied, so many lines of a person are kept a minute.
+const DENIED_MAX: i64 = 10;
+
+/// Who does something.
+#[derive(Debug, Clone, Copy)]
+pub enum By<'a> {
+    /// A person of the desk, from this address.
+    Person(&'a Person, &'a str),
+    /// Somebody at the backend's own terminal, by the name of that user.
+    Terminal(&'a str),
+}
+
+/// What was done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum What<'a> {
+    /// A deed about an order, which moved so much money.
+    Done(Deed, &'a OrderId, Option<u64>),
+    /// A deed that was not done.
+    Denied(Deed, &'a OrderId),
+    /// A password was right.
+    Login,
+    /// A link was used.
+    Join,
+    /// Sessions were ended by their person.
+    EndSessions,
+    /// A person was added.
+    Add,
+    /// A link was made.
+    Link,
+    /// What a person may do was changed.
+    Role,
+    /// A person was removed.
+    Remove,
+}
+
+impl What<'_> {
+    fn word(self) -> String {
+        match self {
+            Self::Done(deed, ..) => deed.as_str().into(),
+            Self::Denied(deed, _) => format!("denied {}", deed.as_str()),
+            Self::Login => "login".into(),
+            Self::Join => "join".into(),
+            Self::EndSessions => "end_sessions".into(),
+            Self::Add => "add".into(),
+            Self::Link => "link".into(),
+            Self::Role => "role".into(),
+            Self::Remove => "remove".into(),
+        }
+    }
+}
+
+/// Writes a line.
+///
+/// # Errors
+/// The database's.
+pub fn write(tx: &mut dyn Tx, by: By<'_>, what: What<'_>, detail: Option<&str>, now: Wall) -> Result<(), BooksError> {
+    let (person, who, address) = match by {
+        By::Person(person, from) => (Some(person.number), &*person.name, Some(from)),
+        By::Terminal(user) => (None, user, None),
+    };
+    let (order, amount) = match what {
+        What::Done(_, order, amount) => (Some(order.as_str()), amount),
+        What::Denied(_, order) => {
+            let denied = "SELECT count(*) FROM desk_log WHERE person = $1 AND at_ms > $2 AND what LIKE 'denied %'";
+            if Row::number(&tx.rows(denied, &[person.into(), (now - Span::secs(60)).into()])?)? >= DENIED_MAX {
+                return Ok(());
+            }
+            (Some(order.as_str()), None)
+        }
+        What::Login | What::Join | What::EndSessions | What::Add | What::Link | What::Role | What::Remove => (None, None),
+    };
+    let row = vec![
+        ("at_ms", now.into()),
+        ("person", person.into()),
+        ("who", who.into()),
+        ("address", address.into()),
+        ("what", what.word().into()),
+        ("order_id", order.into()),
+        ("amount", amount.map(|amount| i64::try_from(amount).unwrap_or(i64::MAX)).into()),
+        ("detail", detail.into()),
+    ];
+    Ok(store::insert(tx, "desk_log", row)?)
+}
+
+/// The lines of an order, the oldest first.
+///
+/// # Errors
+/// The database's.
+pub fn of_order(tx: &mut dyn Tx, order: &OrderId, zone: Zone) -> Result<Vec<LogLine>, BooksError> {
+    let sql = "SELECT seq, at_ms, who, address, what, order_id, detail FROM desk_log WHERE order_id = $1 ORDER BY seq LIMIT $2";
+    lines(&tx.rows(sql, &[order.as_str().into(), OF_ORDER_MAX.into()])?, zone)
+}
+
+/// Some lines behind this one, the newest first.
+///
+/// # Errors
+/// The database's.
+pub fn page(tx: &mut dyn Tx, behind: Option<i64>, zone: Zone) -> Result<Vec<LogLine>, BooksError> {
+    let sql = "SELECT seq, at_ms, who, address, what, order_id, detail FROM desk_log WHERE seq < $1 ORDER BY seq DESC LIMIT $2";
+    lines(&tx.rows(sql, &[behind.unwrap_or(i64::MAX).into(), PAGE.into()])?, zone)
+}
+
+fn lines(rows: &[Row], zone: Zone) -> Result<Vec<LogLine>, BooksError> {
+    let line = |row: &Row| {
+        Ok::<_, StoreError>(LogLine {
+            number: u64::try_from(row.int("seq")?).unwrap_or(0),
+            at: Wall(row.int("at_ms")?).to_rfc3339_in(zone).into(),
+            who: row.text("who")?.into(),
+            from: row.maybe_text("address")?.map(Into::into),
+            what: row.text("what")?.into(),
+            order: row.maybe_text("order_id")?.and_then(|order| OrderId::new(order).ok()),
+            detail: row.maybe_text("detail")?.map(Into::into),
+        })
+    };
+    Ok(rows.iter().map(line).collect::<Result<_, _>>()?)
+}

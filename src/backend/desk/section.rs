@@ -1,0 +1,53 @@
+//! `[desk]`, as it is written, and as it is used.
+
+use crate::settings::SETTINGS;
+use qris_host::config::settings::number;
+use qris_host::config::{Checker, http_url};
+use qris_host::speech::fill;
+use qris_host::texts;
+use serde::Deserialize;
+use std::path::PathBuf;
+
+texts! {
+    socket: "harus path absolut, paling panjang {0} byte, bukan {1}", "must be an absolute path of at most {0} bytes, not {1}";
+}
+
+/// Where the desk's program looks for `serve`.
+pub const SOCKET: &str = "/run/qris-desk/serve.sock";
+/// The kernel takes no longer path of a socket.
+const PATH_MAX: usize = 107;
+
+/// The section, as it is written.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Section {
+    url: Option<String>,
+    socket: Option<PathBuf>,
+    limit_per_day: Option<i64>,
+}
+
+/// The desk, as the merchant wants it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// The address at which people reach the desk, without a slash at its end.
+    pub url: String,
+    /// The socket at which the desk asks.
+    pub socket: PathBuf,
+    /// How much money a person may move in a day, in rupiah, if nothing else was said of them.
+    pub limit_per_day: u64,
+}
+
+impl Section {
+    /// Checks the section.
+    pub fn check(self, checker: &mut Checker<'_>) -> Option<Settings> {
+        let Self { url, socket, limit_per_day } = self;
+        let url = checker.required(url, "desk.url").and_then(|url| checker.take(http_url(&url), "desk.url"));
+        let socket = socket.unwrap_or_else(|| SOCKET.into());
+        let fits = socket.is_absolute() && socket.as_os_str().len() <= PATH_MAX;
+        if !fits {
+            checker.fault(&(), "desk.socket", fill(texts().socket, &[&PATH_MAX, &socket.display()]));
+        }
+        let limit_per_day = checker.whole(limit_per_day, number(SETTINGS, "desk.limit_per_day")).unsigned_abs();
+        Some(Settings { url: url?, socket: fits.then_some(socket)?, limit_per_day })
+    }
+}

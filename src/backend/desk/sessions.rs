@@ -1,0 +1,150 @@
+//! Sessions, and the devices on which people were let in. Of the secret of each only the SHA-256 is kept. So whoever reads the books opens
+//! no session.
+
+use super::people::Person;
+use crate::machines::token;
+use crate::sale::books::BooksError;
+use crate::store::{self, Row, StoreError, Tx};
+use qris_core::order::time::{Span, Wall};
+
+/// A session lasts so long at most.
+pub const LASTS: Span = Span::secs(30 * 24 * 3600);
+/// … and so long without use.
+pub const IDLE: Span = Span::secs(12 * 3600);
+/// Its use is written down no more often than this.
+const NOTED_EVERY: Span = Span::secs(60);
+/// The most sessions of a person. One more ends the oldest.
+const SESSIONS_MAX: i64 = 20;
+/// The most devices of a person. One more takes the place of the oldest.
+const DEVICES_MAX: i64 = 20;
+/// The longest name of a browser that is kept, in characters.
+const BROWSER_MAX: usize = 80;
+
+/// Who asks, as the books have it in the transaction of the question.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asker {
+    /// The person.
+    pub person: Person,
+    /// The session.
+    pub session: i64,
+    used_at: Wall,
+}
+
+impl Asker {
+    /// Whether it is to be written down that the session is used.
+    #[must_use]
+    pub fn is_to_note(&self, now: Wall) -> bool {
+        now >= self.used_at + NOTED_EVERY
+    }
+}
+
+/// The person and the session of this secret; `None`: it is over, or never was.
+///
+/// # Errors
+/// The database's.
+pub fn asker(tx: &mut dyn Tx, secret: &str, now: Wall) -> Result<Option<Asker>, BooksError> {
+    let sql = "SELECT session, used_ms, people.person AS person, name, role, limit_per_day, since_ms, 1 AS has_joined
+        FROM sessions JOIN people ON people.person = sessions.person
+        WHERE secret_hash = $1 AND removed_ms IS NULL AND began_ms > $2 AND used_ms > $3";
+    let values = [token::hash(secret).into(), (now - LASTS).into(), (now - IDLE).into()];
+    let read = |row: &Row| {
+        Ok::<_, StoreError>(Asker { person: Person::read(row)?, session: row.int("session")?, used_at: Wall(row.int("used_ms")?) })
+    };
+    Ok(tx.rows(sql, &values)?.first().map(read).transpose()?)
+}
+
+/// A session is used now.
+///
+/// # Errors
+/// The database's.
+pub fn used(tx: &mut dyn Tx, session: i64, now: Wall) -> Result<(), BooksError> {
+    store::update(tx, "sessions", vec![("used_ms", now.into())], vec![("session", session.into())])?;
+    Ok(())
+}
+
+/// Begins a session of a person, and ends what is over.
+///
+/// # Errors
+/// The database's.
+pub fn begin(tx: &mut dyn Tx, person: i64, secret: &str, from: &str, browser: &str, now: Wall) -> Result<(), BooksError> {
+    tx.rows("DELETE FROM sessions WHERE began_ms <= $1 OR used_ms <= $2", &[(now - LASTS).into(), (now - IDLE).into()])?;
+    let row = vec![
+        ("person", person.into()),
+        ("secret_hash", token::hash(secret).into()),
+        ("began_ms", now.into()),
+        ("used_ms", now.into()),
+        ("address", from.into()),
+        ("browser", qris_core::text::plain(&browser.chars().take(BROWSER_MAX).collect::<String>(), ' ').into()),
+    ];
+    store::insert(tx, "sessions", row)?;
+    let oldest = "DELETE FROM sessions WHERE person = $1 AND session NOT IN (
+        SELECT session FROM sessions WHERE person = $1 ORDER BY session DESC LIMIT $2)";
+    tx.rows(oldest, &[person.into(), SESSIONS_MAX.into()])?;
+    Ok(())
+}
+
+/// A session in the list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Session {
+    /// Its number.
+    pub number: i64,
+    /// When it began.
+    pub began_at: Wall,
+    /// When it was used last, to the minute.
+    pub used_at: Wall,
+    /// From where it began.
+    pub from: Box<str>,
+    /// The kind of browser.
+    pub browser: Box<str>,
+}
+
+/// The sessions of a person, the newest first.
+///
+/// # Errors
+/// The database's.
+pub fn list(tx: &mut dyn Tx, person: i64, now: Wall) -> Result<Vec<Session>, BooksError> {
+    let sql = "SELECT session, began_ms, used_ms, address, browser FROM sessions
+        WHERE person = $1 AND began_ms > $2 AND used_ms > $3 ORDER BY session DESC";
+    let read = |row: &Row| {
+        Ok::<_, StoreError>(Session {
+            number: row.int("session")?,
+            began_at: Wall(row.int("began_ms")?),
+            used_at: Wall(row.int("used_ms")?),
+            from: row.text("address")?.into(),
+            browser: row.text("browser")?.into(),
+        })
+    };
+    let rows = tx.rows(sql, &[person.into(), (now - LASTS).into(), (now - IDLE).into()])?;
+    Ok(rows.iter().map(read).collect::<Result<_, _>>()?)
+}
+
+/// Ends a session of a person, or all of them. Another person's does not end. False: there is no such session.
+///
+/// # Errors
+/// The database's.
+pub fn end(tx: &mut dyn Tx, person: i64, session: Option<i64>) -> Result<bool, BooksError> {
+    let sql = "DELETE FROM sessions WHERE person = $1 AND (CAST($2 AS BIGINT) IS NULL OR session = $2) RETURNING session";
+    Ok(!tx.rows(sql, &[person.into(), session.into()])?.is_empty())
+}
+
+/// Whether this person was let in on this device before.
+///
+/// # Errors
+/// The database's.
+pub fn is_known(tx: &mut dyn Tx, person: i64, device: &str) -> Result<bool, BooksError> {
+    let sql = "SELECT 1 FROM desk_devices WHERE device_hash = $1 AND person = $2";
+    Ok(!tx.rows(sql, &[token::hash(device).into(), person.into()])?.is_empty())
+}
+
+/// A person is let in on this device.
+///
+/// # Errors
+/// The database's.
+pub fn know(tx: &mut dyn Tx, person: i64, device: &str, now: Wall) -> Result<(), BooksError> {
+    let row = vec![("device_hash", token::hash(device).into()), ("person", person.into()), ("since_ms", now.into())];
+    store::put(tx, "desk_devices", "device_hash", row)?;
+    let oldest = "DELETE FROM desk_devices WHERE person = $1 AND device_hash NOT IN (
+        SELECT device_hash FROM desk_devices WHERE person = $1 ORDER BY since_ms DESC, device_hash LIMIT $2)";
+    tx.rows(oldest, &[person.into(), DEVICES_MAX.into()])?;
+    Ok(())
+}
