@@ -1,8 +1,8 @@
 //! `qrisd`: a vending machine, a car-park barrier or a coin laundry that takes GoPay and every QRIS app, with nobody
 //! standing next to it.
 //!
-//! The crates, and which way imports go: `tools → demo, proof, ctl → device, relay, backend, sim → host, screen → core`.
-//! `device`, `relay` and `backend` never import each other: they meet in `core::wire`. `core` is pure: no socket, file, clock,
+//! The crates, and which way imports go: `tools → demo, proof, ctl → device, relay, backend, desk, sim → host, screen → core`.
+//! `device`, `relay`, `backend` and `desk` never import each other: they meet in `core::wire`. `core` is pure: no socket, file, clock,
 //! thread or environment. What decides does no I/O; what does I/O decides nothing.
 //!
 //! This package has the programs' `main` and the tests of processes, which name the crates as they stand here.
@@ -12,6 +12,8 @@ pub use qris_backend as backend;
 pub use qris_core::{order, text, wire};
 #[cfg(feature = "ctl")]
 pub use qris_ctl as ctl;
+#[cfg(feature = "desk")]
+pub use qris_desk as desk;
 #[cfg(feature = "device")]
 pub use qris_device as device;
 pub use qris_host as host;

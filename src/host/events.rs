@@ -261,6 +261,16 @@ events! {
     /// Nothing is to be done.
     BackendBack {} = "841c68b7862943728d2fd1430f8591da", Notice, Own, "the backend can be reached again";
 
+    /// `qris-backend serve` does not answer the desk.
+    /// The people's pages say that the shop cannot be reached. Nothing is lost, and machines sell as before.
+    /// Look whether qris-backend runs, and whether its database answers.
+    DeskUnanswered { why: Text } = "7191071b4c17ee41777c44c2be286695", Warning, Own, "qris-backend does not answer the desk: {why}";
+
+    /// `qris-backend serve` answers the desk again.
+    /// The people's pages are there again.
+    /// Nothing is to be done.
+    DeskAnswered {} = "666e6a1469750990e1b38cfbc3541d15", Notice, Own, "qris-backend answers the desk again";
+
     /// The relay service did not promise to deliver an item.
     /// So nobody was asked to pay for it.
     /// If the item should be sold: correct what this line names.

@@ -2,9 +2,10 @@
 //! no request.
 
 use hyper_util::client::legacy::connect::HttpInfo;
-use reqwest::{Client, Response, redirect, retry};
+use reqwest::{Client, ClientBuilder, Response, redirect, retry};
 use rustls::{ClientConfig, RootCertStore};
 use std::net::IpAddr;
+use std::path::Path;
 use std::time::Duration;
 
 /// The longest time to connect, TLS included.
@@ -52,8 +53,19 @@ pub fn client(tls: Option<&ClientConfig>, limits: Limits) -> Result<Client, Http
         Some(config) => config.clone(),
         None => trusting_nobody(),
     };
+    builder(limits).tls_backend_preconfigured(tls).build().map_err(HttpError::Client)
+}
+
+/// The same to a program of this computer, which listens at a socket with a path. What the address names is only said to it.
+///
+/// # Errors
+/// When the client cannot be built.
+pub fn local_client(socket: &Path, limits: Limits) -> Result<Client, HttpError> {
+    builder(limits).tls_backend_preconfigured(trusting_nobody()).unix_socket(socket).build().map_err(HttpError::Client)
+}
+
+fn builder(limits: Limits) -> ClientBuilder {
     Client::builder()
-        .tls_backend_preconfigured(tls)
         .connect_timeout(CONNECT_TIMEOUT)
         .timeout(limits.total)
         .read_timeout(limits.read)
@@ -63,8 +75,6 @@ pub fn client(tls: Option<&ClientConfig>, limits: Limits) -> Result<Client, Http
         .no_proxy()
         .tcp_nodelay(true)
         .user_agent(USER_AGENT)
-        .build()
-        .map_err(HttpError::Client)
 }
 
 /// Whether another computer has answered. A connection that stays on this one has the same address at both ends, whatever name led there.

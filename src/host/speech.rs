@@ -67,6 +67,30 @@ impl Language {
     }
 }
 
+/// The language that a browser likes best, by its `Accept-Language` (RFC 9110); `None`: neither.
+#[must_use]
+pub fn accepted(accept_language: &str) -> Option<Language> {
+    let mut best: (f32, Option<Language>) = (0.0, None);
+    for range in accept_language.split(',') {
+        let mut parts = range.split(';').map(str::trim);
+        let primary = parts.next().unwrap_or("").split('-').next().unwrap_or("").to_ascii_lowercase();
+        let language = match primary.as_str() {
+            // `in` is what Java and old Androids call Indonesian.
+            "id" | "in" => Language::Id,
+            "en" => Language::En,
+            _ => continue,
+        };
+        let quality = parts.find_map(|part| part.strip_prefix("q=")).map_or(Some(1.0), |quality| quality.trim().parse().ok());
+        // A part that cannot be read asks for nothing. Of equal parts the first counts.
+        if let Some(quality) = quality.filter(|quality| (0.0..=1.0).contains(quality))
+            && quality > best.0
+        {
+            best = (quality, Some(language));
+        }
+    }
+    best.1
+}
+
 /// A text with its values in their places.
 #[must_use]
 pub fn fill(text: &str, values: &[&dyn Display]) -> String {

@@ -1,5 +1,7 @@
 //! Every word of the customer's page, in one table: one text a line, Indonesian and English.
 
+use qris_host::speech::{self, Language};
+
 macro_rules! words {
     ($($name:ident: $id:literal, $en:literal;)*) => {
         /// The words in one language. The names say where they stand.
@@ -91,25 +93,10 @@ pub(super) fn choose(asked: Option<&str>, accept_language: &str) -> &'static Wor
         Some("id") => return &INDONESIAN,
         Some(_) | None => {}
     }
-    let mut best: (f32, &'static Words) = (0.0, &INDONESIAN);
-    for range in accept_language.split(',') {
-        let mut parts = range.split(';').map(str::trim);
-        let primary = parts.next().unwrap_or("").split('-').next().unwrap_or("").to_ascii_lowercase();
-        let words = match primary.as_str() {
-            // `in` is what Java and old Androids call Indonesian.
-            "id" | "in" => &INDONESIAN,
-            "en" => &ENGLISH,
-            _ => continue,
-        };
-        let quality = parts.find_map(|part| part.strip_prefix("q=")).map_or(Some(1.0), |quality| quality.trim().parse().ok());
-        // A part that cannot be read asks for nothing. Of equal parts the first counts.
-        if let Some(quality) = quality.filter(|quality| (0.0..=1.0).contains(quality))
-            && quality > best.0
-        {
-            best = (quality, words);
-        }
+    match speech::accepted(accept_language) {
+        Some(Language::En) => &ENGLISH,
+        Some(Language::Id) | None => &INDONESIAN,
     }
-    best.1
 }
 
 #[cfg(test)]

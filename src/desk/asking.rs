@@ -1,0 +1,130 @@
+//! What is asked of `qris-backend serve`, and its answers. Each question carries the session of the person who looks.
+
+use crate::visitor::Visitor;
+use qris_core::wire::desk::{Code, FROM, Problem, Told};
+use qris_host::events::Event;
+use qris_host::http::{self, HttpError, Limits};
+use qris_host::journal::emit;
+use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::fmt::Display;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// A page is to be there soon, or to say that it cannot.
+const READ_TIMEOUT: Duration = Duration::from_secs(10);
+/// `serve` waits for the gateway before it answers a refund.
+const DEED_TIMEOUT: Duration = Duration::from_secs(40);
+/// The largest answer: a machine with 1,000 slots, each with its longest name, is a quarter of it.
+const ANSWER_BYTES_MAX: usize = 2 << 20;
+/// The largest table for a spreadsheet: the orders of a large shop in a month.
+const TABLE_BYTES_MAX: usize = 32 << 20;
+/// What is asked at once by few people. More connections would only wait in `serve`.
+const IDLE_CONNECTIONS: usize = 8;
+
+/// Why there is no answer.
+#[derive(Debug, Clone)]
+pub enum Unanswered {
+    /// `serve` says why.
+    Told(Problem),
+    /// Nobody answers, or in words that we do not know.
+    Away,
+}
+
+/// `serve`, as the desk knows it.
+#[derive(Debug)]
+pub struct Serve {
+    client: Client,
+    /// The last question got no answer. The journal tells it once.
+    is_away: AtomicBool,
+}
+
+impl Serve {
+    pub fn new(socket: &Path) -> Result<Self, HttpError> {
+        let limits = Limits { total: DEED_TIMEOUT, read: DEED_TIMEOUT, idle_connections: IDLE_CONNECTIONS };
+        Ok(Self { client: http::local_client(socket, limits)?, is_away: AtomicBool::new(false) })
+    }
+
+    /// What a person sees.
+    pub async fn read<T: DeserializeOwned>(&self, visitor: &Visitor, path: &str, query: &[(&str, &str)]) -> Result<Told<T>, Unanswered> {
+        let response = self.send(visitor, self.asked(visitor, Method::GET, &address(path, query)).timeout(READ_TIMEOUT)).await?;
+        self.object(response).await
+    }
+
+    /// What a person does, whose answer says nothing that matters.
+    pub async fn tell(&self, visitor: &Visitor, path: &str, body: &impl Serialize) -> Result<(), Unanswered> {
+        self.send(visitor, self.asked(visitor, Method::POST, path).json(body)).await?;
+        self.is_here();
+        Ok(())
+    }
+
+    /// What a person does.
+    pub async fn act<T: DeserializeOwned>(&self, visitor: &Visitor, path: &str, body: &impl Serialize) -> Result<T, Unanswered> {
+        let response = self.send(visitor, self.asked(visitor, Method::POST, path).json(body)).await?;
+        self.object(response).await
+    }
+
+    /// A table for a spreadsheet.
+    pub async fn table(&self, visitor: &Visitor, path: &str, query: &[(&str, &str)]) -> Result<Vec<u8>, Unanswered> {
+        let response = self.send(visitor, self.asked(visitor, Method::GET, &address(path, query))).await?;
+        http::read_limited(response, TABLE_BYTES_MAX).await.map_err(|why| self.away(&why))
+    }
+
+    fn asked(&self, visitor: &Visitor, method: Method, path: &str) -> RequestBuilder {
+        // The socket says where it goes. HTTP wants a name.
+        let asked = self.client.request(method, format!("http://serve/v1/{path}")).header(FROM, visitor.from.to_string());
+        match visitor.session.as_deref() {
+            Some(session) => asked.bearer_auth(session),
+            None => asked,
+        }
+    }
+
+    async fn send(&self, visitor: &Visitor, question: RequestBuilder) -> Result<Response, Unanswered> {
+        let response = question.send().await.map_err(|why| self.away(&qris_host::causes::in_one_line(&why)))?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(response);
+        }
+        let body = http::read_limited(response, ANSWER_BYTES_MAX).await.map_err(|why| self.away(&why))?;
+        match serde_json::from_slice::<Problem>(&body) {
+            Ok(Problem { code: Code::Away, detail, .. }) => Err(self.away(&detail)),
+            Ok(problem) => {
+                self.is_here();
+                Err(Unanswered::Told(problem))
+            }
+            // Without a session there is nothing to be seen, whatever the words.
+            Err(_) if status == StatusCode::UNAUTHORIZED && visitor.session.is_none() => {
+                Err(Unanswered::Told(Problem { code: Code::NotIn, denied: None, wait_s: None, several: false, detail: "".into() }))
+            }
+            Err(why) => Err(self.away(&format!("{status}: {why}"))),
+        }
+    }
+
+    async fn object<T: DeserializeOwned>(&self, response: Response) -> Result<T, Unanswered> {
+        let body = http::read_limited(response, ANSWER_BYTES_MAX).await.map_err(|why| self.away(&why))?;
+        let object = serde_json::from_slice(&body).map_err(|why| self.away(&why))?;
+        self.is_here();
+        Ok(object)
+    }
+
+    fn away(&self, why: &dyn Display) -> Unanswered {
+        if !self.is_away.swap(true, Ordering::Relaxed) {
+            emit(&Event::DeskUnanswered { why: why.to_string().into() });
+        }
+        Unanswered::Away
+    }
+
+    fn is_here(&self) {
+        if self.is_away.swap(false, Ordering::Relaxed) {
+            emit(&Event::DeskAnswered {});
+        }
+    }
+}
+
+/// An address with a question.
+pub fn address(path: &str, query: &[(&str, &str)]) -> String {
+    let query: Vec<_> = query.iter().filter(|(_, value)| !value.is_empty()).collect();
+    if query.is_empty() { path.into() } else { format!("{path}?{}", serde_urlencoded::to_string(query).unwrap_or_default()) }
+}

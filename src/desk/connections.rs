@@ -1,0 +1,91 @@
+//! The connections from the web server in front. It has the limits for strangers; these keep a mistake in it from harm.
+
+use axum::Router;
+use axum::extract::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpSocket};
+use tokio::sync::{Semaphore, watch};
+use tokio::time::{sleep, timeout};
+
+/// The most connections at once. Each is one of the web server's, which uses it again.
+const CONNECTIONS_MAX: usize = 256;
+/// The most that wait to be let in.
+const WAITING_MAX: u32 = 1024;
+/// The most bytes of a head.
+const HEAD_BYTES_MAX: usize = 16 << 10;
+/// The time from the end of an answer, or from the connection, to the end of the next head.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
+/// No connection is older: whoever sends or reads a drop at a time does not stay for ever.
+const CONNECTION_TIMEOUT: Duration = Duration::from_secs(600);
+/// The pause after an error that says that too many files are open.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// The time that running requests have when the program ends.
+const STOP_WAIT: Duration = Duration::from_millis(1200);
+
+/// Where a request comes from, as its connection says it.
+#[derive(Debug, Clone, Copy)]
+pub struct Peer(pub IpAddr);
+
+/// Listens at an address.
+pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(WAITING_MAX)
+}
+
+/// Serves until `stop` says so. Then the running requests have a moment to end.
+pub async fn serve(router: Router, listener: TcpListener, mut stop: watch::Receiver<bool>) {
+    let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let router = TowerToHyperService::new(router);
+    loop {
+        let permit = Arc::clone(&room).acquire_owned().await.expect("the semaphore is never closed");
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = stopped(&mut stop) => break,
+        };
+        let Ok((stream, from)) = accepted else {
+            sleep(ACCEPT_PAUSE).await;
+            continue;
+        };
+        let (router, mut stop) = (router.clone(), stop.clone());
+        tokio::spawn(async move {
+            let _permit = permit;
+            let service = service_fn(|mut request: Request<Incoming>| {
+                request.extensions_mut().insert(Peer(from.ip().to_canonical()));
+                router.call(request)
+            });
+            let mut connection = pin!(
+                http1::Builder::new()
+                    .timer(TokioTimer::new())
+                    .header_read_timeout(HEAD_TIMEOUT)
+                    .max_buf_size(HEAD_BYTES_MAX)
+                    .serve_connection(TokioIo::new(stream), service)
+            );
+            // A connection that breaks is the other side's business.
+            tokio::select! {
+                _ = timeout(CONNECTION_TIMEOUT, connection.as_mut()) => {}
+                () = stopped(&mut stop) => {
+                    connection.as_mut().graceful_shutdown();
+                    let _ = timeout(STOP_WAIT, connection).await;
+                }
+            }
+        });
+    }
+    let all = u32::try_from(CONNECTIONS_MAX).unwrap_or(u32::MAX);
+    let _ = timeout(STOP_WAIT, room.acquire_many(all)).await;
+}
+
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    // An error says that nobody is left who could say stop. This means the same.
+    let _ = stop.wait_for(|stop| *stop).await;
+}

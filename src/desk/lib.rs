@@ -1,0 +1,85 @@
+//! `qris-desk`: what the owner of machines sees on her phone, and what she settles with her thumb.
+//!
+//! It has no key, no database and no file. It asks `qris-backend serve` over a local socket, with the session of the person
+//! who looks ([`asking`]). `serve` judges who may do what. So this program can do no more than that person could.
+//!
+//! No page needs a script. No `GET` changes anything. A form counts once it has shown that it comes from one of our own pages
+//! ([`form`]).
+
+mod asking;
+mod connections;
+mod form;
+mod pages;
+mod say;
+mod visitor;
+mod words;
+
+use asking::Serve;
+use clap::{CommandFactory as _, Parser};
+use qris_host::events::Event;
+use qris_host::journal::{self, emit};
+use qris_host::service::{Request, Signals};
+use qris_host::{Failure, Leave, memory, service};
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+const PROGRAM: &str = "qris-desk";
+
+/// The desk: pages for the owner's phone. It asks `qris-backend serve`
+#[derive(Debug, Parser)]
+#[command(name = PROGRAM, version)]
+pub struct DeskArguments {
+    /// Where a web server in front finds it. The web server does TLS
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8090")]
+    pub listen: SocketAddr,
+    /// The socket at which `qris-backend serve` answers the desk
+    #[arg(long, value_name = "PATH", default_value = "/run/qris-desk/serve.sock")]
+    pub socket: PathBuf,
+    /// For a trial on this computer: browsers send the cookies without TLS, too. Whoever reads the network gets the sessions
+    #[arg(long)]
+    pub plain_http: bool,
+}
+
+/// What every page needs.
+#[derive(Debug)]
+struct Desk {
+    serve: Serve,
+    plain_http: bool,
+}
+
+/// Runs the program: arguments, work, exit status.
+pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
+    memory::keep_private();
+    match qris_host::parse::<DeskArguments>(DeskArguments::command(), arguments) {
+        Ok(arguments) => qris_host::exit_service(PROGRAM, run(&arguments).and_then(Leave::carry_out)),
+        Err(status) => status,
+    }
+}
+
+fn run(arguments: &DeskArguments) -> Result<Leave, Failure> {
+    memory::keep_little();
+    journal::start(PROGRAM);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::failed)?;
+    runtime.block_on(work(arguments))
+}
+
+async fn work(arguments: &DeskArguments) -> Result<Leave, Failure> {
+    let mut signals = Signals::new();
+    let serve = Serve::new(&arguments.socket).map_err(Failure::failed)?;
+    let desk = Arc::new(Desk { serve, plain_http: arguments.plain_http });
+    let listener =
+        connections::listen(arguments.listen).map_err(|why| Failure::failed(format!("cannot listen at {}: {why}", arguments.listen)))?;
+    let (stop, stopped) = tokio::sync::watch::channel(false);
+    let served = tokio::spawn(connections::serve(pages::router(desk), listener, stopped));
+    emit(&Event::Ready { program: PROGRAM.into(), version: env!("CARGO_PKG_VERSION").into() });
+    service::status(&format!("serves at {}", arguments.listen));
+    service::ready();
+    let request: Request = signals.next().await;
+    let leave = request.announce(PROGRAM);
+    stop.send_replace(true);
+    let _ = served.await;
+    Ok(leave)
+}

@@ -1,0 +1,397 @@
+//! The pages, a file each, with its template beside it in `templates/`. [`Frame`] is what they share.
+
+pub mod account;
+mod bring;
+mod log;
+mod login;
+mod machines;
+pub mod note;
+mod orders;
+mod report;
+mod today;
+
+pub use crate::asking::address;
+use crate::say::{Clock, Day};
+use crate::visitor::Visitor;
+use crate::words::{self, Words, machines as machine_words, orders as order_words};
+use crate::{Desk, form};
+use axum::Router;
+use axum::http::{HeaderName, HeaderValue, header};
+use axum::middleware::map_response;
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{get, post};
+use qris_core::order::ids::OrderId;
+use qris_core::order::money::total;
+use qris_core::order::time::Wall;
+use qris_core::wire::desk::{Deed, Denied, Load, MachineLine, Me, OrderLine, Role, Screen, SlotLine, Stands, Step, Sum, Sure, Trouble};
+use qris_core::wire::status::FaultCode;
+use qris_host::speech::{Language, fill};
+use std::fmt::Display;
+use std::sync::{Arc, LazyLock};
+
+const STYLE: &str = include_str!("templates/desk.css");
+/// The address of the style has the hash of it, so that a browser may keep it for ever.
+static STYLE_AT: LazyLock<String> = LazyLock::new(|| {
+    let digest = ring::digest::digest(&ring::digest::SHA256, STYLE.as_bytes());
+    format!("/desk.{}.css", qris_core::hex(&digest.as_ref()[..6]))
+});
+
+/// What a page may do: its own style, pictures that stand in it, forms that come back here. Nothing of foreign hosts, and no script.
+const POLICY: &str =
+    "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+/// The handler of each address.
+pub fn router(desk: Arc<Desk>) -> Router {
+    Router::new()
+        .route("/", get(today::show))
+        .route("/login", get(login::show).post(login::act))
+        .route("/join/{code}", get(login::invited).post(login::join))
+        .route("/orders", get(orders::list))
+        .route("/orders/{order}", get(orders::show))
+        .route("/orders/{order}/{deed}", get(orders::ask).post(orders::act))
+        .route("/machines", get(machines::list))
+        .route("/machines/{device}", get(machines::show))
+        .route("/bring", get(bring::show))
+        .route("/bring.csv", get(bring::table))
+        .route("/report", get(report::show))
+        .route("/report.csv", get(report::table))
+        .route("/log", get(log::show))
+        .route("/sessions", get(account::show))
+        .route("/sessions/end", post(account::end))
+        .route("/logout", post(account::logout))
+        .route("/language", post(account::language))
+        .route(&STYLE_AT, get(style))
+        .fallback(note::nowhere)
+        .method_not_allowed_fallback(note::nowhere)
+        .layer(map_response(guarded))
+        .with_state(desk)
+}
+
+async fn style() -> Response {
+    ([(header::CONTENT_TYPE, "text/css; charset=utf-8"), (header::CACHE_CONTROL, "public, max-age=31536000, immutable")], STYLE)
+        .into_response()
+}
+
+/// What every answer says about itself.
+async fn guarded(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    for (name, value) in [
+        (header::CONTENT_SECURITY_POLICY, POLICY),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        // With `no-referrer` a browser would not say of our own forms where they come from.
+        (header::REFERRER_POLICY, "same-origin"),
+        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+        (HeaderName::from_static("permissions-policy"), "camera=(), geolocation=(), microphone=(), payment=()"),
+        (HeaderName::from_static("x-robots-tag"), "noindex, nofollow"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
+/// Which of the main pages a page belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tab {
+    Today,
+    Orders,
+    Machines,
+    Bring,
+    Report,
+    Account,
+    None,
+}
+
+/// What all pages share: words, clock, person, and the secret of the forms' tokens.
+pub struct Frame {
+    w: &'static Words,
+    language: Language,
+    tab: Tab,
+    title: String,
+    here: String,
+    me: Option<Me>,
+    clock: Option<Clock>,
+    key: Box<str>,
+}
+
+/// An entry of the menu.
+struct Entry {
+    address: &'static str,
+    name: &'static str,
+    icon: &'static str,
+    is_here: bool,
+}
+
+impl Frame {
+    /// For somebody with a session.
+    fn of(visitor: &Visitor, tab: Tab, title: impl Into<String>, me: Me) -> Self {
+        let words = words::in_language(visitor.language);
+        let now = Wall::from_rfc3339(&me.now).unwrap_or(Wall(0));
+        let clock = Clock { now, zone: me.zone, language: visitor.language, words };
+        Self { clock: Some(clock), me: Some(me), ..Self::bare(visitor, tab, title) }
+    }
+
+    /// For anybody.
+    fn bare(visitor: &Visitor, tab: Tab, title: impl Into<String>) -> Self {
+        let here = if visitor.is_get { visitor.here.clone() } else { "/".into() };
+        let (w, language) = (words::in_language(visitor.language), visitor.language);
+        Self { w, language, tab, title: title.into(), here, me: None, clock: None, key: visitor.key().into() }
+    }
+
+    fn menu(&self) -> Vec<Entry> {
+        let entry = |tab, address, name, icon| Entry { address, name, icon, is_here: self.tab == tab };
+        vec![
+            entry(Tab::Today, "/", self.w.today, "M4 11 12 4l8 7v9h-5v-6H9v6H4z"),
+            entry(Tab::Orders, "/orders", self.w.orders, "M6 3h12v18l-3-2-3 2-3-2-3 2zM9 8h6M9 12h6"),
+            entry(Tab::Machines, "/machines", self.w.machines, "M5 3h14v18H5zM8 6h5v8H8zM16 7v2M8 17h8"),
+            entry(Tab::Bring, "/bring", self.w.bring, "M4 8l8-4 8 4v8l-8 4-8-4zM4 8l8 4 8-4M12 12v8"),
+            entry(Tab::Report, "/report", self.w.report, "M5 20V10M12 20V4M19 20v-7"),
+        ]
+    }
+
+    fn style(&self) -> &'static str {
+        &STYLE_AT
+    }
+
+    fn other_language(&self) -> &'static str {
+        match self.language {
+            Language::Id => "en",
+            Language::En => "id",
+        }
+    }
+
+    fn token(&self, address: &str) -> String {
+        form::token(&self.key, address)
+    }
+
+    fn join_token(&self, code: &str) -> String {
+        self.token(&format!("/join/{code}"))
+    }
+
+    fn deed_token(&self, order: &str, deed: &str) -> String {
+        self.token(&format!("/orders/{order}/{deed}"))
+    }
+
+    fn is_sandbox(&self) -> bool {
+        self.me.as_ref().is_some_and(|me| me.sandbox)
+    }
+
+    fn is_owner(&self) -> bool {
+        self.me.as_ref().is_some_and(|me| me.role == Role::Owner)
+    }
+
+    fn shop(&self) -> &str {
+        self.me.as_ref().and_then(|me| me.merchant.as_deref()).unwrap_or("QRIS")
+    }
+
+    fn wanting(&self) -> u64 {
+        self.me.as_ref().map_or(0, |me| me.wanting)
+    }
+
+    fn fill(&self, text: &str, value: impl Display) -> String {
+        fill(text, &[&value])
+    }
+
+    fn fill2(&self, text: &str, one: impl Display, two: impl Display) -> String {
+        fill(text, &[&one, &two])
+    }
+
+    fn money(&self, rupiah: &u64) -> String {
+        total(*rupiah)
+    }
+
+    fn signed(&self, rupiah: &i64) -> String {
+        let sign = if *rupiah < 0 { "−" } else { "" };
+        format!("{sign}{}", total(rupiah.unsigned_abs()))
+    }
+
+    fn at(&self, time: &str) -> String {
+        self.clock.map_or_else(|| time.to_owned(), |clock| clock.at(time))
+    }
+
+    fn last_day(&self, day: &str) -> (String, bool) {
+        self.clock.map_or_else(|| (day.to_owned(), true), |clock| clock.last_day(day))
+    }
+
+    fn o(&self) -> &'static order_words::Words {
+        order_words::in_language(self.language)
+    }
+
+    fn m(&self) -> &'static machine_words::Words {
+        machine_words::in_language(self.language)
+    }
+
+    fn stands(&self, stands: &Stands) -> &'static str {
+        order_words::stands(self.o(), *stands)
+    }
+
+    /// The colour of it: good, bad, waiting or plain.
+    fn tone(&self, stands: &Stands) -> &'static str {
+        match stands {
+            Stands::Delivered | Stands::Given | Stands::Refunded | Stands::RefundedByHand => "good",
+            Stands::RefundDue => "bad",
+            Stands::Unconfirmed | Stands::Uncertain | Stands::Unreported | Stands::Refunding | Stands::TakenBack => "warn",
+            Stands::Open | Stands::Awaited | Stands::Unpaid => "plain",
+        }
+    }
+
+    fn why<'a>(&self, word: &'a str) -> (&'a str, Option<&'static str>) {
+        order_words::why(self.o(), word)
+    }
+
+    fn goods(&self, line: &OrderLine) -> String {
+        line.goods.as_deref().unwrap_or_else(|| line.item.as_str()).to_owned()
+    }
+
+    fn machine_of(&self, line: &OrderLine) -> String {
+        line.machine.as_deref().unwrap_or_else(|| line.device.as_str()).to_owned()
+    }
+
+    fn groups(&self, line: &OrderLine) -> String {
+        line.order.groups().join(" ")
+    }
+
+    /// The first letters of a number: enough for people.
+    fn short(&self, order: &OrderId) -> String {
+        order.groups().into_iter().next().unwrap_or_default().chars().take(8).collect()
+    }
+
+    /// Whether anything can be done about it here and now.
+    fn can(&self, line: &OrderLine) -> bool {
+        line.deeds.iter().any(|possible| possible.denied.is_none())
+    }
+
+    fn cannot(&self, line: &OrderLine) -> bool {
+        line.deeds.iter().any(|possible| possible.denied.is_some())
+    }
+
+    /// The deed that stands first: it is what a customer waits for.
+    fn is_main(&self, deed: &Deed) -> bool {
+        *deed == Deed::Refund
+    }
+
+    fn button(&self, deed: &Deed, amount: &u64) -> String {
+        order_words::button(self.o(), *deed, *amount)
+    }
+
+    fn denied(&self, denied: &Denied) -> &'static str {
+        order_words::denied(self.o(), *denied)
+    }
+
+    fn sure(&self, sure: &Sure) -> &'static str {
+        order_words::sure(self.o(), *sure)
+    }
+
+    fn step(&self, step: &Step) -> String {
+        order_words::step(self.o(), &step.what, |time| self.at(time))
+    }
+
+    fn name_of(&self, machine: &MachineLine) -> String {
+        machine.name.as_deref().unwrap_or_else(|| machine.device.as_str()).to_owned()
+    }
+
+    fn load_name(&self, load: &Load) -> String {
+        load.name.as_deref().unwrap_or_else(|| load.device.as_str()).to_owned()
+    }
+
+    /// The colour of a machine: that of the worst thing about it.
+    fn machine_tone(&self, machine: &MachineLine) -> &'static str {
+        match (machine.trouble.first(), machine.is_there) {
+            (Some(trouble), _) => self.trouble_tone(trouble),
+            (None, Some(true)) => "good",
+            (None, Some(false)) => "bad",
+            (None, None) => "plain",
+        }
+    }
+
+    /// The order that is on a screen.
+    fn on_screen<'a>(&self, screen: &'a Screen) -> Option<&'a OrderId> {
+        match screen {
+            Screen::Payable { order, .. } | Screen::Paid { order } => Some(order),
+            Screen::Unknown | Screen::Idle | Screen::Preparing => None,
+        }
+    }
+
+    /// `15.00` in Indonesian, `15:00` in English.
+    fn hour(&self, hour: &usize) -> String {
+        match self.language {
+            Language::Id => format!("{hour:02}.00"),
+            Language::En => format!("{hour:02}:00"),
+        }
+    }
+
+    /// How something was paid. Others' names stay as they are.
+    fn scheme(&self, payment: &str) -> String {
+        match payment {
+            "qris" => "QRIS".into(),
+            "gopay" => "GoPay".into(),
+            "alfamart" => "Alfamart".into(),
+            "indomaret" => "Indomaret".into(),
+            other => other.into(),
+        }
+    }
+
+    /// The name of a group of a report.
+    fn group(&self, by: &str, name: &str) -> String {
+        match (by, self.clock.zip(Day::read(name))) {
+            ("day", Some((clock, day))) => clock.long(day),
+            ("scheme", _) => self.scheme(name),
+            _ => name.to_owned(),
+        }
+    }
+
+    fn trouble(&self, trouble: &Trouble) -> &'static str {
+        machine_words::trouble(self.m(), *trouble)
+    }
+
+    fn trouble_tone(&self, trouble: &Trouble) -> &'static str {
+        match trouble {
+            Trouble::Silent | Trouble::Faulty | Trouble::Suspect | Trouble::SoldOut => "bad",
+            Trouble::Low => "warn",
+        }
+    }
+
+    fn fault<'a>(&self, fault: &'a FaultCode) -> (&'a str, Option<&'static str>) {
+        machine_words::fault(self.m(), fault)
+    }
+
+    fn slot(&self, line: &SlotLine) -> String {
+        machine_words::slot(self.m(), line)
+    }
+
+    fn slot_goods(&self, line: &SlotLine) -> String {
+        line.slot.name.as_deref().unwrap_or_else(|| line.slot.item.as_str()).to_owned()
+    }
+
+    /// How today's sum differs from an earlier one.
+    fn beside(&self, today: &Sum, then: &Sum) -> String {
+        match today.amount.cmp(&then.amount) {
+            std::cmp::Ordering::Greater => format!("+{}", total(today.amount - then.amount)),
+            std::cmp::Ordering::Equal => self.w.as_much.into(),
+            std::cmp::Ordering::Less => format!("−{}", total(then.amount - today.amount)),
+        }
+    }
+}
+
+/// A part of an address that can name an order or a machine. The rest of an address must not be changed by it.
+fn named(text: &str) -> Option<&str> {
+    const LENGTH_MAX: usize = 64;
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._~-".contains(&byte);
+    let is_named = (1..=LENGTH_MAX).contains(&text.len()) && text.bytes().all(is_plain) && text.bytes().any(|byte| byte != b'.');
+    is_named.then_some(text)
+}
+
+/// The question of an address, as the pages ask it. A word that stands twice counts once.
+struct Query(Vec<(String, String)>);
+
+impl Query {
+    fn read(query: Option<&str>) -> Self {
+        Self(serde_urlencoded::from_str(query.unwrap_or_default()).unwrap_or_default())
+    }
+
+    /// A word of it; empty if it is not there.
+    fn get(&self, name: &str) -> &str {
+        self.0.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value)
+    }
+}

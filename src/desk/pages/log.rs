@@ -1,0 +1,59 @@
+//! The log that nobody edits, for owners.
+
+use super::{Frame, Query, Tab, address};
+use crate::Desk;
+use crate::visitor::{Halt, Visitor};
+use crate::words::{self, Words};
+use askama::Template;
+use axum::extract::{RawQuery, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use qris_core::wire::desk::LogLine;
+use qris_host::speech::fill;
+use std::sync::Arc;
+
+#[derive(Template)]
+#[template(path = "log.html")]
+struct Page {
+    f: Frame,
+    lines: Vec<LogLine>,
+    next: Option<String>,
+}
+
+impl super::Frame {
+    /// What somebody did, in words. A word of a later release is shown as it came.
+    pub(super) fn did(&self, what: &str) -> String {
+        match what.strip_prefix("denied ") {
+            Some(deed) => fill(self.w.log_denied, &[&did(self.w, deed)]),
+            None => did(self.w, what).to_owned(),
+        }
+    }
+}
+
+fn did<'a>(words: &'static Words, what: &'a str) -> &'a str {
+    match what {
+        "login" => words.log_login,
+        "join" => words.log_join,
+        "end_sessions" => words.log_end_sessions,
+        "add" => words.log_add,
+        "role" => words.log_role,
+        "remove" => words.log_remove,
+        "refund" => words.log_refund,
+        "by_hand" => words.log_by_hand,
+        "given" => words.log_given,
+        "seen" => words.log_seen,
+        other => other,
+    }
+}
+
+/// `GET /log?behind=…`
+pub async fn show(State(desk): State<Arc<Desk>>, visitor: Visitor, RawQuery(query): RawQuery) -> Result<Response, Halt> {
+    let query = Query::read(query.as_deref());
+    let behind: Option<u64> = query.get("behind").parse().ok();
+    let behind = behind.map(|number| number.to_string());
+    let asked: Vec<_> = behind.iter().map(|number| ("behind", number.as_str())).collect();
+    let told = desk.serve.read::<Vec<LogLine>>(&visitor, "log", &asked).await.map_err(|why| why.halt(&visitor))?;
+    let f = Frame::of(&visitor, Tab::Account, words::in_language(visitor.language).log, told.me);
+    let next = told.told.last().filter(|line| line.number > 1).map(|line| address("/log", &[("behind", &line.number.to_string())]));
+    Ok(visitor.show(StatusCode::OK, &Page { f, lines: told.told, next }))
+}

@@ -1,0 +1,122 @@
+//! Pages that say why there is nothing else, and what to do.
+
+use super::{Frame, Tab};
+use crate::asking::Unanswered;
+use crate::say::Clock;
+use crate::visitor::{Halt, Visitor};
+use crate::words::{self, Words, orders as order_words};
+use askama::Template;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::Response;
+use qris_core::wire::desk::{Code, Denied, Problem};
+use qris_host::speech::fill;
+
+/// A page that says something once more may be asked for again.
+const AGAIN_S: u32 = 10;
+
+#[derive(Template)]
+#[template(path = "note.html")]
+struct Note<'a> {
+    f: Frame,
+    hint: &'a str,
+    /// Where it goes on, and the words for that.
+    link: (&'a str, &'a str),
+}
+
+fn note(visitor: &Visitor, status: StatusCode, title: &str, hint: &str, link: (&str, &str)) -> Response {
+    visitor.show(status, &Note { f: Frame::bare(visitor, Tab::None, title), hint, link })
+}
+
+fn home(words: &'static Words) -> (&'static str, &'static str) {
+    ("/", words.to_today)
+}
+
+/// There is nothing at this address.
+pub async fn nowhere(visitor: Visitor) -> Response {
+    not_found(&visitor)
+}
+
+pub fn not_found(visitor: &Visitor) -> Response {
+    let words = words::in_language(visitor.language);
+    note(visitor, StatusCode::NOT_FOUND, words.not_found, words.not_found_hint, home(words))
+}
+
+/// A form that does not come from one of our pages, or from one of another session.
+pub fn old_form(visitor: &Visitor) -> Halt {
+    let words = words::in_language(visitor.language);
+    note(visitor, StatusCode::FORBIDDEN, words.old_form, words.old_form_hint, home(words)).into()
+}
+
+pub fn too_large(visitor: &Visitor) -> Halt {
+    let words = words::in_language(visitor.language);
+    note(visitor, StatusCode::PAYLOAD_TOO_LARGE, words.too_large, words.not_understood_hint, home(words)).into()
+}
+
+pub fn malformed(visitor: &Visitor) -> Halt {
+    let words = words::in_language(visitor.language);
+    note(visitor, StatusCode::UNPROCESSABLE_ENTITY, words.not_understood, words.not_understood_hint, home(words)).into()
+}
+
+pub fn link_over(visitor: &Visitor) -> Response {
+    let words = words::in_language(visitor.language);
+    note(visitor, StatusCode::GONE, words.join_over, words.join_over_hint, ("/login", words.login))
+}
+
+/// Nobody answers. Whether a deed was done is then not known.
+fn away(visitor: &Visitor) -> Response {
+    let words = words::in_language(visitor.language);
+    let (hint, link) = if visitor.is_get { (words.away_hint, &*visitor.here) } else { (words.away_after_deed, "/") };
+    let look = if visitor.is_get { words.try_again } else { words.to_today };
+    let mut response = note(visitor, StatusCode::SERVICE_UNAVAILABLE, words.away, hint, (link, look));
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(AGAIN_S));
+    response
+}
+
+/// Nobody is logged in: logs in, and comes back here.
+pub fn not_in(visitor: &Visitor) -> Response {
+    // What is only sent has no page to come back to; of an order's deeds each has one.
+    let is_page = visitor.is_get || visitor.here.starts_with("/orders/");
+    let to = if is_page && visitor.here != "/" { visitor.here.as_str() } else { "" };
+    let mut response = visitor.lead_to(&super::address("/login", &[("to", to)]));
+    visitor.end(&mut response);
+    response
+}
+
+/// Too many guesses.
+pub fn wait(words: &'static Words, problem: &Problem) -> String {
+    fill(words.login_wait, &[&Clock::wait(words, problem.wait_s.unwrap_or(60))])
+}
+
+impl Unanswered {
+    /// The page that says it. Where a page can say more, it looks at the code first.
+    pub fn page(&self, visitor: &Visitor) -> Response {
+        let words = words::in_language(visitor.language);
+        let problem = match self {
+            Self::Away => return away(visitor),
+            Self::Told(problem) => problem,
+        };
+        match problem.code {
+            Code::NotIn => not_in(visitor),
+            Code::Unknown => not_found(visitor),
+            Code::LinkOver => link_over(visitor),
+            Code::Away => away(visitor),
+            Code::Wait => note(visitor, StatusCode::TOO_MANY_REQUESTS, words.not_possible, &wait(words, problem), home(words)),
+            Code::Denied => {
+                let denied = problem.denied.map_or("", |denied| order_words::denied(order_words::in_language(visitor.language), denied));
+                let status = match problem.denied {
+                    Some(Denied::Role | Denied::Limit) => StatusCode::FORBIDDEN,
+                    _ => StatusCode::CONFLICT,
+                };
+                note(visitor, status, words.not_possible, denied, home(words))
+            }
+            Code::Changed => note(visitor, StatusCode::CONFLICT, words.changed, words.changed_hint, home(words)),
+            Code::Malformed | Code::Password | Code::WrongPassword => {
+                note(visitor, StatusCode::UNPROCESSABLE_ENTITY, words.not_understood, words.not_understood_hint, home(words))
+            }
+        }
+    }
+
+    pub fn halt(self, visitor: &Visitor) -> Halt {
+        self.page(visitor).into()
+    }
+}

@@ -1,0 +1,207 @@
+//! Orders: the list with its search, one of them, and what is done about its money.
+
+use super::{Frame, Query, Tab, address, named, note};
+use crate::Desk;
+use crate::asking::Unanswered;
+use crate::form::Posted;
+use crate::visitor::{Halt, Visitor};
+use crate::words::{self, orders as order_words};
+use askama::Template;
+use axum::extract::{Path, RawQuery, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use qris_core::wire::desk::{Code, Deed, Denied, Do, Found, NOTE_MAX, OrderPage, Possible, Sure};
+use qris_host::speech::fill;
+use std::sync::Arc;
+
+#[derive(Template)]
+#[template(path = "orders.html")]
+struct List {
+    f: Frame,
+    q: String,
+    device: String,
+    found: Found,
+    /// The search, as it was understood.
+    by: Vec<String>,
+    next: Option<String>,
+}
+
+/// `GET /orders?q=…&device=…&behind=…`
+pub async fn list(State(desk): State<Arc<Desk>>, visitor: Visitor, RawQuery(query): RawQuery) -> Result<Response, Halt> {
+    const LENGTH_MAX: usize = 64;
+    let query = Query::read(query.as_deref());
+    let short = |name| query.get(name).chars().take(LENGTH_MAX).collect::<String>();
+    let (q, device, behind) = (short("q").trim().to_owned(), short("device"), short("behind"));
+    let asked: Vec<_> =
+        [("q", &*q), ("device", &*device), ("behind", &*behind)].into_iter().filter(|(_, value)| !value.is_empty()).collect();
+    let told = desk.serve.read::<Found>(&visitor, "orders", &asked).await.map_err(|why| why.halt(&visitor))?;
+    let found = told.told;
+    let words = words::in_language(visitor.language);
+    let f = Frame::of(&visitor, Tab::Orders, words.orders, told.me);
+    let by = [
+        found.by.number.as_ref().map(|number| fill(words.search_number, &[number])),
+        found.by.amount.map(|amount| f.money(&amount)),
+        found.by.near.as_ref().map(|near| fill(words.search_near, &[&f.at(near)])),
+        found.by.device.as_ref().map(|device| fill(words.search_machine, &[device])),
+    ];
+    let next = found.behind.as_ref().map(|behind| address("/orders", &[("q", &q), ("device", &device), ("behind", behind)]));
+    Ok(visitor.show(StatusCode::OK, &List { by: by.into_iter().flatten().collect(), next, q, device, found, f }))
+}
+
+#[derive(Template)]
+#[template(path = "order.html")]
+struct One {
+    f: Frame,
+    page: OrderPage,
+}
+
+/// An order by the first letters of its number. Where several have them, the list shows those.
+async fn read(desk: &Desk, visitor: &Visitor, order: &str) -> Result<(Frame, OrderPage), Halt> {
+    let Some(order) = named(order) else { return Err(note::not_found(visitor).into()) };
+    match desk.serve.read::<OrderPage>(visitor, &format!("orders/{order}"), &[]).await {
+        Ok(told) => {
+            let f = Frame::of(visitor, Tab::Orders, String::new(), told.me);
+            let title = format!("{} · {}", f.money(&told.told.line.amount), f.goods(&told.told.line));
+            Ok((Frame { title, ..f }, told.told))
+        }
+        Err(Unanswered::Told(problem)) if problem.code == Code::Unknown && problem.several => {
+            Err(visitor.lead_to(&address("/orders", &[("q", order)])).into())
+        }
+        Err(why) => Err(why.halt(visitor)),
+    }
+}
+
+/// `GET /orders/ORDER`
+pub async fn show(State(desk): State<Arc<Desk>>, visitor: Visitor, Path(order): Path<String>) -> Result<Response, Halt> {
+    let (f, page) = read(&desk, &visitor, &order).await?;
+    Ok(visitor.show(StatusCode::OK, &One { f, page }))
+}
+
+#[derive(Template)]
+#[template(path = "deed.html")]
+struct Ask {
+    f: Frame,
+    page: OrderPage,
+    deed: Deed,
+    what: String,
+    yes: String,
+    /// What must be said first.
+    sure: Option<Sure>,
+    /// Why it is not possible.
+    denied: Option<Denied>,
+    /// What is missing in the form.
+    wrong: Option<String>,
+    note: String,
+}
+
+impl Ask {
+    fn note_max(&self) -> usize {
+        NOTE_MAX
+    }
+
+    fn sure_word(&self, sure: &Sure) -> &'static str {
+        sure_word(*sure)
+    }
+
+    fn is_by_hand(&self) -> bool {
+        self.deed == Deed::ByHand
+    }
+
+    fn moves_money(&self) -> bool {
+        matches!(self.deed, Deed::Refund | Deed::ByHand | Deed::Given)
+    }
+}
+
+/// The page that asks before a deed.
+fn asking(f: Frame, page: OrderPage, deed: Deed) -> Ask {
+    let [title, what, yes] = order_words::asked(f.o(), deed, page.line.amount);
+    let possible = page.line.deeds.iter().find(|possible| possible.deed == deed);
+    let nothing = Possible { deed, is_sure: None, denied: Some(Denied::NothingToSee) };
+    let Possible { is_sure: sure, denied, .. } = *possible.unwrap_or(&nothing);
+    Ask { f: Frame { title, ..f }, page, deed, what, yes, sure, denied, wrong: None, note: String::new() }
+}
+
+fn deed_of(visitor: &Visitor, word: &str) -> Result<Deed, Halt> {
+    Deed::ALL.into_iter().find(|deed| deed.as_str() == word).ok_or_else(|| note::not_found(visitor).into())
+}
+
+/// `GET /orders/ORDER/DEED`: what will happen.
+pub async fn ask(State(desk): State<Arc<Desk>>, visitor: Visitor, Path((order, deed)): Path<(String, String)>) -> Result<Response, Halt> {
+    let deed = deed_of(&visitor, &deed)?;
+    let (f, page) = read(&desk, &visitor, &order).await?;
+    Ok(visitor.show(StatusCode::OK, &asking(f, page, deed)))
+}
+
+/// `POST /orders/ORDER/DEED`: it happens.
+pub async fn act(State(desk): State<Arc<Desk>>, Path((order, deed)): Path<(String, String)>, posted: Posted) -> Result<Response, Halt> {
+    let visitor = &posted.visitor;
+    let deed = deed_of(visitor, &deed)?;
+    let Some(order) = named(&order) else { return Err(note::not_found(visitor).into()) };
+    let Ok(version) = posted.field("version").parse::<u64>() else { return Err(note::malformed(visitor)) };
+    let is_sure = match posted.field("sure") {
+        "" => None,
+        word => Some(sure_of(word).ok_or_else(|| note::malformed(visitor))?),
+    };
+    let words = words::in_language(visitor.language);
+    let note = posted.field("note").trim().to_owned();
+    let again = async |status, wrong: Option<String>| {
+        let (f, page) = read(&desk, visitor, order).await?;
+        Ok(visitor.show(status, &Ask { wrong, note: note.chars().take(NOTE_MAX).collect(), ..asking(f, page, deed) }))
+    };
+    let needs_note = deed == Deed::ByHand;
+    if needs_note && !(1..=NOTE_MAX).contains(&note.chars().count()) {
+        return again(StatusCode::UNPROCESSABLE_ENTITY, Some(fill(words.note_first, &[&NOTE_MAX]))).await;
+    }
+    let wanted = Do { note: if needs_note { note.as_str().into() } else { "".into() }, is_sure, version };
+    match desk.serve.tell(visitor, &format!("orders/{order}/{}", deed.as_str()), &wanted).await {
+        Ok(()) => Ok(visitor.lead_to(&format!("/orders/{order}"))),
+        Err(Unanswered::Told(problem)) => match problem.code {
+            Code::Changed => Ok(changed(visitor, order)),
+            Code::Denied => {
+                let status = match problem.denied {
+                    Some(Denied::Role | Denied::Limit) => StatusCode::FORBIDDEN,
+                    _ => StatusCode::CONFLICT,
+                };
+                // The tick is what is missing, if that would make it possible.
+                let is_unsaid =
+                    matches!(problem.denied, Some(Denied::NotReported | Denied::NoProof | Denied::RefundUnsure)) && is_sure.is_none();
+                let why = match problem.denied {
+                    Some(_) if is_unsaid => words.sure_first,
+                    Some(denied) => order_words::denied(order_words::in_language(visitor.language), denied),
+                    None => words.not_possible,
+                };
+                again(status, Some(why.into())).await
+            }
+            _ => Err(Unanswered::Told(problem).halt(visitor)),
+        },
+        Err(Unanswered::Away) => Err(Unanswered::Away.halt(visitor)),
+    }
+}
+
+#[derive(Template)]
+#[template(path = "note.html")]
+struct Changed<'a> {
+    f: Frame,
+    hint: &'a str,
+    link: (&'a str, &'a str),
+}
+
+fn changed(visitor: &Visitor, order: &str) -> Response {
+    let words = words::in_language(visitor.language);
+    let link = format!("/orders/{order}");
+    let f = Frame::bare(visitor, Tab::Orders, words.changed);
+    visitor.show(StatusCode::CONFLICT, &Changed { f, hint: words.changed_hint, link: (&link, words.look_again) })
+}
+
+/// The word of a tick.
+fn sure_word(sure: Sure) -> &'static str {
+    match sure {
+        Sure::NoReport => "no_report",
+        Sure::NoProof => "no_proof",
+        Sure::NotRefunded => "not_refunded",
+    }
+}
+
+fn sure_of(word: &str) -> Option<Sure> {
+    [Sure::NoReport, Sure::NoProof, Sure::NotRefunded].into_iter().find(|sure| sure_word(*sure) == word)
+}

@@ -1,0 +1,277 @@
+//! Who asks: the language, the cookies, the address. And what an answer carries back.
+
+use crate::{Desk, connections::Peer};
+use askama::Template;
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use qris_core::hex;
+use qris_host::events::Event;
+use qris_host::journal::emit;
+use qris_host::random;
+use qris_host::speech::{Language, accepted};
+use std::convert::Infallible;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+/// The cookie with the session.
+const SESSION: &str = "desk";
+/// The cookie that this device is known by.
+const DEVICE: &str = "desk-device";
+/// The cookie of somebody who is not logged in yet: what the tokens of those forms are made from.
+const VISIT: &str = "desk-visit";
+/// The cookie with the language that was chosen.
+const LANGUAGE: &str = "desk-language";
+/// A device, and a language, are kept for a year.
+const YEAR_S: u64 = 365 * 24 * 3600;
+/// The longest value of a cookie, and the longest address, that means something here.
+const LENGTH_MAX: usize = 512;
+
+/// Who asks.
+#[derive(Debug)]
+pub struct Visitor {
+    pub language: Language,
+    /// The secret of the session.
+    pub session: Option<Box<str>>,
+    pub device: Option<Box<str>>,
+    /// As the web server in front says it.
+    pub from: IpAddr,
+    /// The kind of browser, for the list of sessions.
+    pub browser: String,
+    /// The address that was asked for, with its question.
+    pub here: String,
+    pub is_get: bool,
+    visit: Box<str>,
+    is_new: bool,
+    plain_http: bool,
+}
+
+/// An answer that ends the work on a request early.
+pub struct Halt(Box<Response>);
+
+impl From<Response> for Halt {
+    fn from(response: Response) -> Self {
+        Self(Box::new(response))
+    }
+}
+
+impl IntoResponse for Halt {
+    fn into_response(self) -> Response {
+        *self.0
+    }
+}
+
+impl FromRequestParts<Arc<Desk>> for Visitor {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, desk: &Arc<Desk>) -> Result<Self, Infallible> {
+        Ok(Self::read(parts, desk))
+    }
+}
+
+impl Visitor {
+    pub fn read(parts: &Parts, desk: &Desk) -> Self {
+        let headers = &parts.headers;
+        let cookie = |name| cookie(headers, &cookie_name(name, desk.plain_http));
+        let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let language = match cookie(LANGUAGE).as_deref() {
+            Some("id") => Language::Id,
+            Some("en") => Language::En,
+            Some(_) | None => accepted(text(header::ACCEPT_LANGUAGE)).unwrap_or(Language::Id),
+        };
+        let visit = cookie(VISIT);
+        let peer = parts.extensions.get::<Peer>().map_or(Ipv4Addr::UNSPECIFIED.into(), |peer| peer.0);
+        Self {
+            language,
+            session: cookie(SESSION),
+            device: cookie(DEVICE),
+            from: spoken_for(peer, headers),
+            browser: browser(text(header::USER_AGENT)),
+            here: local(parts.uri.path_and_query().map_or("/", |here| here.as_str())).to_owned(),
+            is_get: parts.method == Method::GET || parts.method == Method::HEAD,
+            is_new: visit.is_none(),
+            visit: visit.unwrap_or_else(drawn),
+            plain_http: desk.plain_http,
+        }
+    }
+
+    /// The secret from which the tokens of this visitor's forms are made.
+    pub fn key(&self) -> &str {
+        self.session.as_deref().unwrap_or(&self.visit)
+    }
+
+    /// A page.
+    pub fn show(&self, status: StatusCode, page: &impl Template) -> Response {
+        let html = match page.render() {
+            Ok(html) => html,
+            Err(why) => {
+                emit(&Event::ProgramFault { program: crate::PROGRAM.into(), why: why.to_string().into() });
+                return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+            }
+        };
+        let headers = [(header::CONTENT_TYPE, "text/html; charset=utf-8"), (header::VARY, "Accept-Language, Cookie")];
+        let mut response = (status, headers, html).into_response();
+        if self.session.is_none() && self.is_new {
+            self.set(&mut response, VISIT, &self.visit, None);
+        }
+        response
+    }
+
+    /// Leads to another page, which is then read.
+    pub fn lead_to(&self, address: &str) -> Response {
+        let mut response = StatusCode::SEE_OTHER.into_response();
+        let address = HeaderValue::from_str(local(address)).unwrap_or(HeaderValue::from_static("/"));
+        response.headers_mut().insert(header::LOCATION, address);
+        response
+    }
+
+    /// From now on this browser has a session.
+    pub fn begin(&self, response: &mut Response, session: &str, device: &str, seconds: u64) {
+        self.set(response, SESSION, session, Some(seconds));
+        self.set(response, DEVICE, device, Some(YEAR_S));
+        self.set(response, VISIT, "", Some(0));
+    }
+
+    /// This browser has no session any more.
+    pub fn end(&self, response: &mut Response) {
+        self.set(response, SESSION, "", Some(0));
+    }
+
+    pub fn choose(&self, response: &mut Response, language: &str) {
+        self.set(response, LANGUAGE, language, Some(YEAR_S));
+    }
+
+    fn set(&self, response: &mut Response, name: &str, value: &str, seconds: Option<u64>) {
+        let name = cookie_name(name, self.plain_http);
+        let secure = if self.plain_http { "" } else { "; Secure" };
+        let age = seconds.map(|seconds| format!("; Max-Age={seconds}")).unwrap_or_default();
+        // Lax: the link of an alert opens the order of somebody who is logged in.
+        if let Ok(cookie) = HeaderValue::from_str(&format!("{name}={value}; Path=/; HttpOnly; SameSite=Lax{secure}{age}")) {
+            response.headers_mut().append(header::SET_COOKIE, cookie);
+        }
+    }
+}
+
+/// `__Host-`: no other name of the same domain, and nothing without TLS, can set it.
+fn cookie_name(name: &str, plain_http: bool) -> String {
+    if plain_http { name.to_owned() } else { format!("__Host-{name}") }
+}
+
+/// 128 bits that nobody can guess.
+fn drawn() -> Box<str> {
+    let mut bits = [0; 16];
+    random::fill(&mut bits);
+    hex(&bits).into()
+}
+
+/// The value of a cookie that can be one of ours. It becomes a part of a header.
+fn cookie(headers: &HeaderMap, name: &str) -> Option<Box<str>> {
+    let pairs = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(';'));
+    let value = pairs.filter_map(|pair| pair.trim().split_once('=')).find(|(known, _)| *known == name)?.1;
+    let is_ours = |byte: u8| byte.is_ascii_alphanumeric() || b"._~-".contains(&byte);
+    ((1..=LENGTH_MAX).contains(&value.len()) && value.bytes().all(is_ours)).then(|| value.into())
+}
+
+/// An address of this desk; anything else is its first page.
+pub fn local(address: &str) -> &str {
+    let is_here = address.starts_with('/') && !address.starts_with("//") && address.len() <= LENGTH_MAX;
+    if is_here && address.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\') { address } else { "/" }
+}
+
+/// Whom the web server in front speaks for. Its own word is the last one; whoever is not on this computer speaks for himself.
+fn spoken_for(peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+    let told =
+        headers.get_all("x-forwarded-for").iter().next_back().and_then(|list| list.to_str().ok()?.rsplit(',').next()?.trim().parse().ok());
+    told.filter(|_| peer.is_loopback()).unwrap_or(peer)
+}
+
+/// `Chrome, Android`: enough to know one's own phone in a list.
+fn browser(agent: &str) -> String {
+    let known = |names: &[(&str, &'static str)]| names.iter().find(|(sign, _)| agent.contains(sign)).map(|(_, name)| *name);
+    let browser = known(&[
+        ("Edg/", "Edge"),
+        ("OPR/", "Opera"),
+        ("SamsungBrowser/", "Samsung Internet"),
+        ("Firefox/", "Firefox"),
+        ("Chrome/", "Chrome"),
+        ("CriOS/", "Chrome"),
+        ("Safari/", "Safari"),
+    ]);
+    let system = known(&[
+        ("Android", "Android"),
+        ("iPhone", "iPhone"),
+        ("iPad", "iPad"),
+        ("Windows", "Windows"),
+        ("Mac OS X", "Mac"),
+        ("Linux", "Linux"),
+    ]);
+    let parts: Vec<&str> = [browser, system].into_iter().flatten().collect();
+    if parts.is_empty() { "?".into() } else { parts.join(", ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(name: &'static str, values: &[&'static str]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append(name, HeaderValue::from_static(value));
+        }
+        headers
+    }
+
+    #[test]
+    fn a_cookie_is_ours_by_its_whole_name_and_its_letters() {
+        let read = |cookies: &'static str| cookie(&headers("cookie", &[cookies]), "__Host-desk");
+        assert_eq!(read("a=b; __Host-desk=abc-._~Z; c=d").as_deref(), Some("abc-._~Z"));
+        for wrong in
+            ["", "desk=abc", "__Host-desk=", "__Host-desk", "x__Host-desk=abc", "__Host-desk=a\"b", "__Host-desk=a b", "__Host-desk=a,b"]
+        {
+            assert_eq!(read(wrong), None, "{wrong}");
+        }
+        assert_eq!(cookie(&headers("cookie", &["a=b", "desk=abc"]), "desk").as_deref(), Some("abc"));
+    }
+
+    #[test]
+    fn nobody_is_led_away_from_the_desk() {
+        for here in ["/", "/orders/4TS65", "/orders?q=5.000+15%3A00"] {
+            assert_eq!(local(here), here);
+        }
+        for away in ["", "//evil.example", "https://evil.example", "/\\evil.example", "evil", "/a\r\nb", "/a b", "/é"] {
+            assert_eq!(local(away), "/", "{away:?}");
+        }
+        assert_eq!(local(&format!("/{}", "a".repeat(LENGTH_MAX))), "/");
+    }
+
+    #[test]
+    fn only_a_web_server_on_this_computer_speaks_for_others_and_only_its_last_word_counts() {
+        let address = |text: &str| text.parse::<IpAddr>().expect("an address");
+        let from = |peer: &str, told: &[&'static str]| spoken_for(address(peer), &headers("x-forwarded-for", told)).to_string();
+        assert_eq!(from("127.0.0.1", &["192.0.2.1, 192.0.2.7"]), "192.0.2.7");
+        assert_eq!(from("127.0.0.1", &["192.0.2.1", "192.0.2.7"]), "192.0.2.7");
+        assert_eq!(from("127.0.0.1", &["192.0.2.1, unknown"]), "127.0.0.1");
+        assert_eq!(from("127.0.0.1", &[]), "127.0.0.1");
+        assert_eq!(from("192.0.2.9", &["192.0.2.7"]), "192.0.2.9");
+    }
+
+    #[test]
+    fn a_browser_is_known_by_its_kind() {
+        for (agent, kind) in [
+            (
+                "Mozilla/5.0 (Linux; Android 14; K) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0.0.0 Mobile Safari/537.36",
+                "Chrome, Android",
+            ),
+            (
+                "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 Version/17.5 Mobile/15E148 Safari/604.1",
+                "Safari, iPhone",
+            ),
+            ("Mozilla/5.0 (X11; Linux x86_64; rv:130.0) Gecko/20100101 Firefox/130.0", "Firefox, Linux"),
+            ("curl/8", "?"),
+            ("", "?"),
+        ] {
+            assert_eq!(browser(agent), kind);
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! A machine in words: what is wrong with it, what its screen shows, and what lies in it.
+
+use super::words;
+use qris_core::wire::desk::{Screen, SlotLine, Trouble};
+use qris_core::wire::status::FaultCode;
+use qris_host::speech::fill;
+
+words! {
+    silent: "tidak ada kabar", "silent";
+    faulty: "gangguan", "fault";
+    suspect: "periksa: tidak ada yang keluar", "look: nothing came out";
+    sold_out: "ada yang habis", "sold out";
+    low: "hampir habis", "low";
+
+    store: "Mesin tidak bisa mencatat pesanan, jadi tidak berjualan.", "The machine cannot write its orders, so it does not sell.";
+    do_store: "Minta teknisi memeriksa disk atau kartunya.", "Ask a technician to look at its disk or card.";
+    store_reset: "Catatan mesin rusak, dan dimulai lagi. Mesin berjualan.", "The machine's records were damaged, and begun anew. It sells.";
+    do_store_reset: "Minta teknisi memeriksa kartunya: mungkin sudah usang.", "Ask a technician to look at its card: it may be worn.";
+    newer_database: "Program mesin lebih lama daripada catatannya, jadi tidak berjualan.", "The machine's program is older than its records, so it does not sell.";
+    do_newer_database: "Minta teknisi memasang lagi rilis yang lebih baru.", "Ask a technician to install the newer release again.";
+    relay: "Bagian yang mengeluarkan barang tidak menjawab.", "The part that hands the goods out does not answer.";
+    do_relay: "Matikan dan nyalakan mesinnya. Jika tidak membantu, panggil teknisi.", "Turn the machine off and on. If that does not help, call a technician.";
+    line_blocked: "Sebuah jalur gagal dan menunggu diperiksa. Barang di jalur itu tidak dijual.", "A line failed and waits to be looked at. Its goods are not sold.";
+    do_line_blocked: "Periksa apakah spiralnya kosong atau macet, lalu tekan tombol di balik pintu.", "See whether its spiral is empty or jammed, then press the button inside the door.";
+    screen: "Layarnya tidak bisa dipakai, jadi mesin tidak berjualan.", "Its screen cannot be used, so the machine does not sell.";
+    do_screen: "Periksa kabel layarnya, atau panggil teknisi.", "Look at the cable of its screen, or call a technician.";
+    backend: "Mesin tidak bisa menghubungi server, jadi tidak berjualan.", "The machine cannot reach the server, so it does not sell.";
+    do_backend: "Periksa jaringan di tempat mesin.", "Look at the network where the machine stands.";
+    clock: "Jam mesin salah, atau sebuah sertifikat kedaluwarsa.", "The machine's clock is wrong, or a certificate expired.";
+    do_clock: "Periksa jaringannya: jamnya benar sendiri setelah terhubung. Jika tidak, panggil teknisi.", "Look at its network: the clock mends itself once it is connected. If not, call a technician.";
+    config: "Broker menolak sebagian pesan mesin ini.", "The broker refuses some messages of this machine.";
+    do_config: "Hubungi orang yang mengurus server Anda.", "Ask whoever runs your server.";
+    taken_over: "Komputer lain memakai nama mesin ini.", "Another computer uses the name of this machine.";
+    do_taken_over: "Hubungi segera orang yang mengurus server Anda.", "Tell whoever runs your server at once.";
+    charges: "Tagihan tidak bisa dibuat, jadi tidak ada yang dijual.", "No charge can be made, so nothing is sold.";
+    do_charges: "Hubungi orang yang mengurus server Anda.", "Ask whoever runs your server.";
+    unconfirmed: "Belum pasti apakah sebuah pesanan mesin ini dibayar.", "It is uncertain whether an order of this machine is paid.";
+    do_unconfirmed: "Selesaikan pesanan itu: ada di halaman hari ini.", "Settle that order: it is on today's page.";
+    settings: "Setelan yang dikirim dari jauh tidak berlaku.", "Settings that were sent from afar are not in force.";
+    do_settings: "Hubungi orang yang mengurus server Anda.", "Ask whoever runs your server.";
+    stock: "Isi sebuah tempat belum dihitung, atau lebih banyak daripada muatannya.", "What lies in a slot was not counted, or is more than it holds.";
+    do_stock: "Hitung isinya di mesin.", "Count it at the machine.";
+    prices: "Tidak ada jalur yang menerima harga sebuah barang.", "No line takes the price of an item.";
+    do_prices: "Hubungi orang yang mengurus server Anda.", "Ask whoever runs your server.";
+
+    screen_unknown: "Belum diketahui: tidak ada kabar dari mesin.", "Not known: the machine is silent.";
+    screen_idle: "Barang dan harganya.", "The goods and their prices.";
+    screen_preparing: "Pembayaran sedang disiapkan.", "A payment is being prepared.";
+    screen_payable: "Kode untuk {0}, berlaku sampai {1}.", "A code for {0}, good until {1}.";
+    screen_paid: "Pesanan yang baru dibayar.", "An order that was just paid.";
+
+    slot_suspect: "periksa: tidak ada yang keluar", "look: nothing came out";
+    slot_sold_out: "habis", "sold out";
+    slot_low: "hampir habis", "low";
+    slot_today: "habis hari ini", "empty today";
+    slot_soon: "habis kira-kira {0} hari lagi", "empty in about {0} days";
+}
+
+pub const fn trouble(words: &'static Words, trouble: Trouble) -> &'static str {
+    match trouble {
+        Trouble::Silent => words.silent,
+        Trouble::Faulty => words.faulty,
+        Trouble::Suspect => words.suspect,
+        Trouble::SoldOut => words.sold_out,
+        Trouble::Low => words.low,
+    }
+}
+
+/// What a fault means, and what to do. A word of a later release is shown as it came.
+pub fn fault<'a>(words: &'static Words, fault: &'a FaultCode) -> (&'a str, Option<&'static str>) {
+    let (what, to_do) = match fault {
+        FaultCode::Store => (words.store, words.do_store),
+        FaultCode::StoreReset => (words.store_reset, words.do_store_reset),
+        FaultCode::NewerDatabase => (words.newer_database, words.do_newer_database),
+        FaultCode::Relay => (words.relay, words.do_relay),
+        FaultCode::LineBlocked => (words.line_blocked, words.do_line_blocked),
+        FaultCode::Screen => (words.screen, words.do_screen),
+        FaultCode::Backend => (words.backend, words.do_backend),
+        FaultCode::Clock => (words.clock, words.do_clock),
+        FaultCode::Config => (words.config, words.do_config),
+        FaultCode::TakenOver => (words.taken_over, words.do_taken_over),
+        FaultCode::Charges => (words.charges, words.do_charges),
+        FaultCode::Unconfirmed => (words.unconfirmed, words.do_unconfirmed),
+        FaultCode::Settings => (words.settings, words.do_settings),
+        FaultCode::Stock => (words.stock, words.do_stock),
+        FaultCode::Prices => (words.prices, words.do_prices),
+        FaultCode::Other(_) => return (fault.as_str(), None),
+    };
+    (what, Some(to_do))
+}
+
+/// What the screen shows. `money` and `at` say a sum and a time in words.
+pub fn screen(words: &'static Words, screen: &Screen, money: impl Fn(u64) -> String, at: impl Fn(&str) -> String) -> String {
+    match screen {
+        Screen::Unknown => words.screen_unknown.into(),
+        Screen::Idle => words.screen_idle.into(),
+        Screen::Preparing => words.screen_preparing.into(),
+        Screen::Payable { order: _, amount, until } => fill(words.screen_payable, &[&money(*amount), &at(until)]),
+        Screen::Paid { order: _ } => words.screen_paid.into(),
+    }
+}
+
+/// What a slot wants; empty: nothing.
+pub fn slot(words: &'static Words, line: &SlotLine) -> String {
+    let slot = &line.slot;
+    if slot.suspect {
+        words.slot_suspect.into()
+    } else if slot.is_empty() {
+        words.slot_sold_out.into()
+    } else {
+        match line.empty_in_days {
+            Some(0) => words.slot_today.into(),
+            Some(days) => fill(words.slot_soon, &[&days]),
+            None if slot.is_low() => words.slot_low.into(),
+            None => String::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use qris_host::speech::Language;
+
+    #[test]
+    fn every_fault_has_its_words_and_one_of_a_later_release_is_shown_as_it_came() {
+        for language in [Language::Id, Language::En] {
+            for known in FaultCode::ALL {
+                let (what, to_do) = fault(in_language(language), known);
+                assert!(what.ends_with('.') && to_do.is_some_and(|to_do| to_do.ends_with('.')), "{known:?}");
+            }
+            let later = FaultCode::from_word("haunted").expect("a word");
+            assert_eq!(fault(in_language(language), &later), ("haunted", None));
+        }
+    }
+}
