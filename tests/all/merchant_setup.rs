@@ -284,6 +284,7 @@ fn a_person_is_asked_for_what_only_a_person_knows() {
     std::fs::rename(&lib, &away).expect("there");
     let mut terminal = Terminal::start(&server.init());
     terminal.answer("there is none yet) [none]: ", "https://pay.example\n");
+    terminal.answer("owner's pages, https://… (or none) [none]: ", "https://desk.example\n");
     terminal.answer("with TLS)? [no]: ", "y\n");
     crate::rig::wait_for("what is missing", || terminal.shown().contains("Mosquitto is not installed: install it").then_some(()));
     std::fs::rename(&away, &lib).expect("there");
@@ -294,10 +295,12 @@ fn a_person_is_asked_for_what_only_a_person_knows() {
     assert!(terminal.end().success(), "{}", terminal.shown());
     let shown = terminal.shown();
     assert!(!shown.contains("Server Key (is") && !shown.contains("about their money (or"), "{shown}");
+    assert!(shown.contains("https://desk.example must lead here") && shown.contains("qris-backend desk add NAME --role owner"), "{shown}");
     assert_eq!(std::fs::read(server.file("var/lib/qris-backend/signing-key.json")).expect("there"), signing_key);
     let config = server.as_here("etc/qris-backend/backend.toml", &[]);
     let text = std::fs::read_to_string(&config).expect("written");
     assert!(text.contains("broker_url = \"mqtts://192.0.2.7:8883\"") && text.contains("public_url = \"https://pay.example\""), "{text}");
+    assert!(text.contains("[desk]\nurl = \"https://desk.example\""), "{text}");
     well(command(env!("CARGO_BIN_EXE_qris-backend")).arg("--config").arg(&config).arg("--check"));
 }
 
@@ -325,6 +328,7 @@ fn a_person_whose_locale_is_indonesian_is_asked_in_indonesian() {
         ("  http:// hanya untuk loopback: pakai https://", "https://pay.example\n"),
         ("tentang uang mereka (atau none) [none]: ", &format!("{}\n", "1".repeat(65))),
         ("  harus teks biasa, 1 sampai 64 karakter", "0812-1\n"),
+        ("Alamat halaman pemilik, https://… (atau none jika tidak perlu) [none]: ", "\n"),
         ("Buat broker di komputer ini (Mosquitto, dengan TLS)? [ya]: ", "mungkin\n"),
         ("  Jawab y (ya) atau t (tidak)", "y\n"),
         ("menghubungi komputer ini [pay.example]: ", "mqtts://pay.example\n"),

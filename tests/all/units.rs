@@ -6,7 +6,8 @@ use crate::rig::{command, source, source_text, succeed, tool, wait_for};
 use std::path::Path;
 
 /// The units, and the exposure that `systemd-analyze security` may find: 0 is none, 10 is all.
-const SERVICES: [(&str, f64); 3] = [("qrisd.service", 2.0), ("qris-relayd.service", 1.5), ("qris-backend.service", 1.5)];
+const SERVICES: [(&str, f64); 4] =
+    [("qrisd.service", 2.0), ("qris-relayd.service", 1.5), ("qris-backend.service", 1.5), ("qris-desk.service", 1.5)];
 
 /// The same of what begins them anew.
 const REST: (&str, f64) = ("qris-again@.service", 1.0);
@@ -22,10 +23,11 @@ const AGAIN: [(&str, &str); 4] = [
 /// Of two lines for one credential systemd 252 takes the last, and hands over no plain secret that it takes for encrypted.
 #[test]
 fn each_credential_is_loaded_by_one_plain_line() {
+    let with_secrets = |name: &str| !["qris-relayd.service", "qris-desk.service"].contains(&name);
     for (name, _) in SERVICES {
         let text = source_text(&format!("systemd/{name}"));
         let mut loaded: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("LoadCredential=")?.split(':').next()).collect();
-        assert!(loaded.len() >= 2 || name == "qris-relayd.service", "{name}: {loaded:?}");
+        assert!(loaded.len() >= 2 || !with_secrets(name), "{name}: {loaded:?}");
         loaded.sort_unstable();
         assert!(loaded.windows(2).all(|two| two[0] != two[1]), "{name}: {loaded:?}");
         assert!(!text.contains("LoadCredentialEncrypted="), "{name}");
@@ -42,8 +44,8 @@ fn the_backend_has_the_descriptors_that_its_connections_may_take() {
 
 #[test]
 fn no_service_leaves_its_memory_on_a_disk() {
-    for name in ["qrisd", "qris-relayd", "qris-backend"] {
-        let unit = source_text(&format!("systemd/{name}.service"));
+    for (name, _) in SERVICES {
+        let unit = source_text(&format!("systemd/{name}"));
         assert!(unit.lines().any(|line| line == "LimitCORE=0"), "{name}");
     }
 }
@@ -106,7 +108,7 @@ fn at_work(directory: &Path) -> Systemd {
 
 /// What rests for a service.
 fn rest_of(service: &str) -> String {
-    format!("{}@{service}.service", if service == "qris-backend.service" { "qris-backend-again" } else { "qris-again" })
+    format!("{}@{service}.service", if ["qris-backend.service", "qris-desk.service"].contains(&service) { "qris-backend-again" } else { "qris-again" })
 }
 
 /// How often a service was started.

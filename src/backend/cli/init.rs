@@ -35,6 +35,7 @@ use text::{fill, texts};
 
 const SERVICE: &str = "qris-backend.service";
 const BROKER_SERVICE: &str = "mosquitto.service";
+const DESK_SERVICE: &str = "qris-desk.service";
 
 /// Makes this computer a merchant's server: asks what is not known, writes /etc/qris-backend, the keys and, if wanted, a broker
 /// with TLS, starts them, and writes what the first machine must know.
@@ -61,6 +62,9 @@ pub struct Init {
     /// Whom customers call about their money, or `none`
     #[arg(long, value_name = "TEXT|none", value_parser = answers::contact)]
     contact: Option<Said<String>>,
+    /// The owner's pages on a phone, at this public address, or `none`
+    #[arg(long, value_name = "URL|none", value_parser = answers::public_url)]
+    desk_url: Option<Said<String>>,
     /// Where it listens
     #[arg(long, value_name = "ADDRESS:PORT")]
     listen: Option<SocketAddr>,
@@ -175,11 +179,12 @@ impl Init {
             let unknown = || Failure::usage(format!("--server-key-file: {}", texts().key_of_either));
             Ok::<_, Failure>((key, place.ok_or_else(unknown)?))
         });
-        let Self { public_url, contact, listen, broker, device, .. } = self;
+        let Self { public_url, contact, desk_url, listen, broker, device, .. } = self;
         Ok(Answers {
             server_key: server_key.transpose()?,
             public_url: public_url.clone(),
             contact: contact.clone(),
+            desk: desk_url.clone(),
             listen: *listen,
             broker: broker.clone(),
             device: device.clone(),
@@ -296,7 +301,9 @@ fn remark(text: &str) {
 fn steps(composed: &Composed, changes: bool) -> Vec<Vec<&'static str>> {
     let broker = [vec!["restart", BROKER_SERVICE], vec!["enable", BROKER_SERVICE]];
     let own = [vec!["enable", SERVICE], vec![if changes { "reload-or-restart" } else { "start" }, SERVICE]];
-    broker.into_iter().filter(|_| composed.makes_broker).chain(own).collect()
+    // It waits for nobody: the backend answers it as soon as it can.
+    let desk = [vec!["enable", DESK_SERVICE], vec!["start", DESK_SERVICE]];
+    broker.into_iter().filter(|_| composed.makes_broker).chain(own).chain(desk.into_iter().filter(|_| composed.has_desk)).collect()
 }
 
 /// Starts the broker with its new files, and looks whether it answers as it should. If it does not, every file and the broker are as

@@ -57,6 +57,7 @@ pub(super) struct Answers {
     pub(super) public_url: Option<Said<String>>,
     pub(super) contact: Option<Said<String>>,
     pub(super) listen: Option<SocketAddr>,
+    pub(super) desk: Option<Said<String>>,
     pub(super) broker: Option<Said<String>>,
     pub(super) device: Option<Said<String>>,
     /// What a flag says of the key's place.
@@ -88,13 +89,19 @@ impl<'a> Dialogue<'a> {
 
     /// Asks for everything else that is neither said nor there.
     pub(super) fn gather(&mut self, answers: &mut Answers) -> Result<(), Failure> {
-        let Present { has_public_url, has_contact, has_broker, .. } = *self.present;
+        let Present { has_public_url, has_contact, has_desk, has_broker, .. } = *self.present;
         if !has_public_url && answers.public_url.is_none() {
             say(texts().public_url_use)?;
             answers.public_url = Some(self.asker.line(texts().public_url, Some(NONE), public_url)?);
         }
         if !has_contact && answers.contact.is_none() {
             answers.contact = Some(self.asker.line(texts().contact, Some(NONE), contact)?);
+        }
+        // It stands behind the same web server.
+        let is_public = has_public_url || answers.public_url.as_ref().is_some_and(|said| said.value().is_some());
+        if is_public && !has_desk && answers.desk.is_none() {
+            say(texts().desk_use)?;
+            answers.desk = Some(self.asker.line(texts().desk, Some(NONE), public_url)?);
         }
         if !has_broker && answers.broker.is_none() {
             self.broker(answers)?;
@@ -182,7 +189,7 @@ fn or_none<T>(text: &str, read: impl FnOnce(&str) -> Result<T, String>) -> Resul
     if text.eq_ignore_ascii_case(NONE) { Ok(Said::Nothing) } else { read(text).map(Said::Is) }
 }
 
-/// The public address, or none.
+/// A public address, or none.
 pub(super) fn public_url(text: &str) -> Result<Said<String>, String> {
     or_none(text, http)
 }

@@ -4,7 +4,7 @@
 use super::answers::{Answers, Place, Said, host};
 use super::broker;
 use super::draft::{Draft, OWN, SECRET};
-use super::present::{BACKEND_TOML, Present, hostname};
+use super::present::{BACKEND_TOML, Present, USER, hostname};
 use super::text::{fill, texts};
 use crate::keys;
 use qris_host::Failure;
@@ -21,6 +21,9 @@ const SERVER_KEY: &str = "/etc/qris-backend/midtrans-server-key";
 /// Where the signing key goes.
 const SIGNING_KEY: &str = "/var/lib/qris-backend/signing-key.json";
 
+/// Where the owner's pages listen.
+const DESK_LISTEN: &str = "127.0.0.1:8090";
+
 /// What is to be written.
 pub(super) struct Composed {
     pub(super) files: Vec<Planned>,
@@ -28,6 +31,8 @@ pub(super) struct Composed {
     pub(super) kept: Vec<String>,
     /// What a person should know when all is done.
     pub(super) remarks: Vec<String>,
+    /// Are there pages for the owner?
+    pub(super) has_desk: bool,
     /// Is there a new broker?
     pub(super) makes_broker: bool,
     /// The configuration, as the service will read it.
@@ -79,6 +84,7 @@ pub(super) fn compose(
     for (section, key, said, is_there) in [
         ("http", "public_url", &answers.public_url, present.has_public_url),
         ("customer", "contact", &answers.contact, present.has_contact),
+        ("desk", "url", &answers.desk, present.has_desk),
     ] {
         match said.as_ref().and_then(Said::value) {
             Some(_) if is_there => kept.push(fill(texts().kept_setting, &[&format!("{section}.{key}"), &BACKEND_TOML])),
@@ -109,13 +115,18 @@ pub(super) fn compose(
         let listen = text.value("http", "listen").unwrap_or_default();
         remarks.push(fill(texts().web_server, &[url, &listen]));
     }
+    if let (Some(url), false) = (answers.desk.as_ref().and_then(Said::value), present.has_desk) {
+        remarks.push(fill(texts().desk_server, &[url, &DESK_LISTEN]));
+        remarks.push(fill(texts().desk_then, &[&format!("runuser -u {USER} -- qris-backend desk add NAME --role owner")]));
+    }
     if public_url.is_none() && !present.has_public_url {
         remarks.push(texts().no_public_url.into());
     }
+    let has_desk = text.value("desk", "url").is_some();
     // This file comes last: the service waits for it.
     draft.files.push(Planned::new(BACKEND_TOML, SECRET, text.text.as_str()).shown());
     let (places, files) = draft.into_parts();
-    Ok(Composed { files, kept, remarks, makes_broker, source: Source::from_text(BACKEND_TOML, text.text).with_places(places) })
+    Ok(Composed { files, kept, remarks, has_desk, makes_broker, source: Source::from_text(BACKEND_TOML, text.text).with_places(places) })
 }
 
 /// The example, with only those sections that this server has.

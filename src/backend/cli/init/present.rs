@@ -19,6 +19,7 @@ pub(super) struct Present {
     pub(super) has_server_key: bool,
     pub(super) has_public_url: bool,
     pub(super) has_contact: bool,
+    pub(super) has_desk: bool,
     pub(super) has_broker: bool,
 }
 
@@ -32,7 +33,7 @@ impl Present {
             Err(error) => return Err(Failure::failed(format!("{}: {error}", path.display()))),
         };
         let table = edit::parse(&text).map_err(|why| Failure::usage(format!("{BACKEND_TOML}: {why}")))?;
-        let has_broker = table.get("mqtt").is_some();
+        let (has_desk, has_broker) = (table.get("desk").is_some(), table.get("mqtt").is_some());
         let backend = Text { file: BACKEND_TOML, text };
         let is_there = |section, key| {
             // A plain name is a credential of systemd.
@@ -44,6 +45,7 @@ impl Present {
             has_server_key: is_there("midtrans", "server_key_file"),
             has_public_url: public_url.is_some(),
             has_contact: backend.value("customer", "contact").is_some(),
+            has_desk,
             has_broker,
             public_url,
             backend: Some(backend),

@@ -11,6 +11,8 @@ texts! {
     public_url_use: "Mesin di tempat lain, ponsel pelanggan dan Midtrans menghubungi server ini lewat alamat publiknya.", "Machines elsewhere, customers' phones and Midtrans reach this server by its public address.";
     public_url: "Alamat publik, https://… (atau none jika belum ada)", "Public address, https://… (or none, if there is none yet)";
     contact: "Nomor yang dihubungi pelanggan tentang uang mereka (atau none)", "Number that customers call about their money (or none)";
+    desk_use: "Halaman pemilik di ponsel: penjualan hari ini, uang yang harus dikembalikan, mesin yang diam atau kosong. Halaman itu punya alamat sendiri.", "The owner's pages on a phone: what was sold today, what is owed, which machine is silent or empty. They have an address of their own.";
+    desk: "Alamat halaman pemilik, https://… (atau none jika tidak perlu)", "Address of the owner's pages, https://… (or none)";
     broker_use: "Dengan broker, Anda bisa memantau dan mengatur mesin dari jauh, dan pengendali di tempat lain bisa meminta mesin menjual.", "A broker lets you watch and command machines from afar, and lets controllers elsewhere ask them to sell.";
     broker: "Buat broker di komputer ini (Mosquitto, dengan TLS)?", "Make one on this computer (Mosquitto, with TLS)?";
     broker_name: "Nama atau alamat yang dipakai mesin untuk menghubungi komputer ini", "Name or address by which machines reach this computer";
@@ -58,6 +60,8 @@ texts! {
     fleet_password: "kata sandi pengguna fleet, untuk qrisctl, ada di {0} sampai komputer ini dinyalakan ulang", "the password of the user fleet, for qrisctl, is in {0} until this computer starts again";
     ca_key: "siapa pun yang memegang {0} bisa membuat sertifikat yang dipercaya mesin-mesin Anda: salin ke stik USB yang disimpan terkunci, lalu hapus dari sini", "{0} signs certificates, and your machines believe them: copy it to a stick that stays locked away, and remove it here";
     web_server: "{0} harus mengarah ke sini: server web dengan TLS meneruskan /v1/, /midtrans/ dan /pay/ ke {1}", "{0} must lead here: a web server with TLS passes /v1/, /midtrans/ and /pay/ on to {1}";
+    desk_server: "{0} harus mengarah ke sini: server web dengan TLS meneruskan semuanya ke {1}", "{0} must lead here: a web server with TLS passes all of it on to {1}";
+    desk_then: "setelah itu, tautan untuk ponsel Anda: {0}", "after that, a link for your phone: {0}";
     no_public_url: "tanpa alamat publik, hanya mesin di komputer ini yang bisa menghubungi backend. Jika alamatnya sudah ada, jalankan init lagi", "without a public address only machines on this computer reach the backend. Run init again when there is one";
     then: "lalu: {0}", "then: {0}";
     let_in_then: "setelah layanannya berjalan, daftarkan mesin pertama: {0}", "when it runs, let the first machine in: {0}";
