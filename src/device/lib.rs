@@ -325,7 +325,17 @@ async fn signal(message: &zbus::Message, inbox: &Inbox, buttons: &Buttons) -> Ne
                 buttons.pressed(item).await;
             }
         }
-        Some("Cleared") => return News::ReadAgain,
+        Some("Released") => {
+            if let Some(item) = message.body().deserialize::<String>().ok().and_then(|item| ItemId::new(&item).ok()) {
+                inbox.send(Input::Released(item));
+            }
+        }
+        Some("ClearPressed") => {
+            if let Ok(is_held) = message.body().deserialize::<bool>() {
+                inbox.send(Input::ClearPressed(is_held));
+            }
+        }
+        Some("Cleared" | "Switched") => return News::ReadAgain,
         _ => {}
     }
     News::Told

@@ -12,7 +12,7 @@ mod system;
 pub use backend::{BackendAnswer, HttpCall, Identity};
 pub use broker::{ANSWER, NEWS, Notice, id_of_report, report_of};
 pub use commands::{Address, Operated, Operation};
-pub use controllers::{Asker, ControllerKind, Counted, OPERATOR, RAUC, Reply, Request, SHUTDOWN, Shown, View};
+pub use controllers::{Asker, ControllerKind, Counted, FILLING, OPERATOR, RAUC, Reply, Request, SHUTDOWN, Shown, View};
 pub use relay::{PREPARE_WAIT, PrepareError, RelayAnswer};
 pub use settings::{OrderSettings, Settings, SlotSettings};
 pub use system::{System, SystemAnswer, SystemCall};
@@ -77,6 +77,10 @@ pub enum Input {
     TicketLeft,
     /// The relay's signal.
     Finished(OrderId, DispenseAnswer),
+    /// The button of an item was let go.
+    Released(ItemId),
+    /// A clear button was pressed and let go; or, with true, it is held.
+    ClearPressed(bool),
     /// The relay has a new owner, with these facts.
     RelayUp(RelayFacts),
     /// The relay's facts, read again.

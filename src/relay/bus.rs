@@ -33,6 +33,12 @@ pub enum Signal {
     Finished(OrderId, Outcome, String),
     /// `Pressed(item)`
     Pressed(ItemId),
+    /// `Released(item)`
+    Released(ItemId),
+    /// `ClearPressed(is_held)`
+    ClearPressed(bool),
+    /// `Switched()`
+    Switched,
     /// `Cleared()`
     Cleared,
 }
@@ -121,10 +127,10 @@ impl Service {
                     drop(answer.send((DispenseAnswer::Ended(outcome), detail.clone())));
                 }
                 if let Cause::Order { order, .. } = cause {
-                    drop(self.signals.try_send(Signal::Finished(order, outcome, detail)));
+                    self.signal(Signal::Finished(order, outcome, detail));
                 }
             }
-            Effect::Cleared => drop(self.signals.try_send(Signal::Cleared)),
+            Effect::Cleared => self.signal(Signal::Cleared),
             Effect::Journal(event) => journal::emit(&event),
         }
     }
@@ -143,10 +149,23 @@ impl Service {
                 heart.at_rest();
                 heart.dispenser.ended(line, ending);
             }),
-            ThreadReport::ClearPressed(line) => self.with(|dispenser| dispenser.clear_pressed(line)),
+            ThreadReport::ClearPressed(line) => {
+                self.with(|dispenser| dispenser.clear_pressed(line));
+                self.signal(Signal::ClearPressed(false));
+            }
+            ThreadReport::ClearHeld => self.signal(Signal::ClearPressed(true)),
             ThreadReport::Button(name, state) => self.with(|dispenser| dispenser.button(name, state)),
-            ThreadReport::Pressed(button) => drop(self.signals.try_send(Signal::Pressed(self.buttons[button].clone()))),
+            ThreadReport::Pressed(button) => self.signal(Signal::Pressed(self.buttons[button].clone())),
+            ThreadReport::Released(button) => self.signal(Signal::Released(self.buttons[button].clone())),
+            ThreadReport::Switched(is_on) => {
+                self.with(|dispenser| dispenser.switched(is_on));
+                self.signal(Signal::Switched);
+            }
         }
+    }
+
+    fn signal(&self, signal: Signal) {
+        drop(self.signals.try_send(signal));
     }
 
     /// Sets every line inactive, whatever the line is doing.
@@ -193,6 +212,9 @@ pub async fn emit(served: &Served, signal: Signal) {
             served.emit(RELAY_PATH, RELAY_NAME, "Finished", &(order.as_str(), outcome.as_str(), outcome.driven(), detail.as_str())).await;
         }
         Signal::Pressed(item) => served.emit(RELAY_PATH, RELAY_NAME, "Pressed", &(item.as_str(),)).await,
+        Signal::Released(item) => served.emit(RELAY_PATH, RELAY_NAME, "Released", &(item.as_str(),)).await,
+        Signal::ClearPressed(is_held) => served.emit(RELAY_PATH, RELAY_NAME, "ClearPressed", &(is_held,)).await,
+        Signal::Switched => served.emit(RELAY_PATH, RELAY_NAME, "Switched", &()).await,
         Signal::Cleared => served.emit(RELAY_PATH, RELAY_NAME, "Cleared", &()).await,
     }
 }
@@ -275,6 +297,18 @@ impl Relay1 {
     /// Likewise.
     #[zbus(signal)]
     async fn pressed(emitter: &zbus::object_server::SignalEmitter<'_>, item: &str) -> zbus::Result<()>;
+
+    /// Likewise.
+    #[zbus(signal)]
+    async fn released(emitter: &zbus::object_server::SignalEmitter<'_>, item: &str) -> zbus::Result<()>;
+
+    /// Likewise.
+    #[zbus(signal)]
+    async fn clear_pressed(emitter: &zbus::object_server::SignalEmitter<'_>, is_held: bool) -> zbus::Result<()>;
+
+    /// Likewise.
+    #[zbus(signal)]
+    async fn switched(emitter: &zbus::object_server::SignalEmitter<'_>) -> zbus::Result<()>;
 
     /// Likewise.
     #[zbus(signal)]

@@ -23,6 +23,8 @@ use written::WrittenConfig;
 const LEDGER: &str = "/var/lib/qris-relay/ledger.db";
 /// The highest number of lines and buttons of one machine.
 pub const LINES_MAX: usize = 256;
+/// The name of the service switch, for people.
+pub const SERVICE_SWITCH: &str = "the service switch";
 /// What the configuration tells the relay service.
 #[derive(Debug)]
 pub struct Config {
@@ -38,6 +40,8 @@ pub struct Config {
     pub lines: Vec<LineSettings>,
     /// Buttons that ask for an item.
     pub buttons: Vec<Button>,
+    /// The switch inside the door: while it is on, somebody fills the machine.
+    pub service_switch: Option<Pin>,
 }
 
 /// Does a check open the chips?
@@ -132,6 +136,7 @@ impl Config {
             pins.extend(line.clear_button.as_ref().map(|pin| (format!("line[{i}].clear_button.chip"), pin)));
         }
         pins.extend(self.buttons.iter().enumerate().map(|(i, button)| (format!("button[{i}].chip"), &button.pin)));
+        pins.extend(self.service_switch.as_ref().map(|pin| ("service_switch.chip".into(), pin)));
         looked.extend(pins.iter().map(|(key, pin)| (key.clone(), check(&pin.chip))));
         looked.extend(twice(&pins, &chip::present(Path::new("/"))).into_iter().map(|(key, error)| (key, Err(error))));
         looked
@@ -216,6 +221,7 @@ impl Config {
             pins.extend(line.clear_button.as_ref().map(|pin| (line.clear_button_name(), pin)));
         }
         pins.extend(self.buttons.iter().map(|button| (button.name(), &button.pin)));
+        pins.extend(self.service_switch.as_ref().map(|pin| (SERVICE_SWITCH.into(), pin)));
         pins
     }
 

@@ -31,6 +31,8 @@ pub struct Dispenser {
     ledger: Ledger,
     /// The buttons that do not work, each with the reason.
     broken_buttons: BTreeMap<String, String>,
+    /// Whether the service switch inside the door is on; `None`: there is none, or nobody has looked yet.
+    service_switch: Option<bool>,
     /// The program ends: running deliveries are finished, and nothing new begins.
     is_stopping: bool,
     effects: Vec<Effect>,
@@ -100,6 +102,7 @@ impl Dispenser {
             lines: config.lines.iter().map(line).collect(),
             ledger: Ledger::new(config.ledger.clone(), draw),
             broken_buttons: BTreeMap::new(),
+            service_switch: None,
             is_stopping: false,
             effects: Vec::new(),
         };
@@ -377,6 +380,11 @@ impl Dispenser {
         }
     }
 
+    /// The service switch is on or off. Who fills the machine is another program's business.
+    pub const fn switched(&mut self, is_on: bool) {
+        self.service_switch = Some(is_on);
+    }
+
     /// Whether something must be looked after: a line is driven, or the ledger cannot be written.
     #[must_use]
     pub fn needs_care(&self) -> bool {
@@ -421,6 +429,7 @@ impl Dispenser {
             tickets: self.tickets(),
             driven: self.ledger.driven(),
             faults: self.faults(),
+            service_switch: self.service_switch,
             status: RelayStatus { version: env!("CARGO_PKG_VERSION").into() },
         }
     }

@@ -13,45 +13,67 @@ const SIM_LOOK: Duration = Duration::from_millis(5);
 /// At most this much of the new text in such a file is read at once.
 const TAIL: u64 = 65_536;
 
-/// An input whose edges from inactive to active are seen.
+/// An edge of an input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Edge {
+    /// From inactive to active.
+    Rise,
+    /// From active to inactive.
+    Fall,
+}
+
+/// The edges that are seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Edges {
+    Rising,
+    Both,
+}
+
+/// An input whose edges are seen.
 pub(crate) trait Input: Send {
     /// Forgets the edges seen until now.
     fn arm(&mut self) -> Result<(), HardwareError>;
     /// Waits for an edge, at most for this time.
-    fn wait(&mut self, timeout: Duration) -> Result<bool, HardwareError>;
+    fn wait(&mut self, timeout: Duration) -> Result<Option<Edge>, HardwareError>;
+    /// Whether it is active now.
+    fn is_active(&mut self) -> Result<bool, HardwareError>;
 }
 
 /// Opens an input. Edges are seen from the moment it is armed.
 ///
 /// # Errors
 /// What refuses.
-pub(crate) fn open(pin: &Pin) -> Result<Box<dyn Input>, HardwareError> {
+pub(crate) fn open(pin: &Pin, edges: Edges) -> Result<Box<dyn Input>, HardwareError> {
     Ok(match &pin.chip {
-        Chip::Gpio { name, offset } => Box::new(GpioInput::open(&name.find()?, *offset, pin)?),
-        Chip::Sim(path) => Box::new(SimInput { path: path.clone(), read: 0 }),
+        Chip::Gpio { name, offset } => Box::new(GpioInput::open(&name.find()?, *offset, pin, edges)?),
+        Chip::Sim(path) => Box::new(SimInput { path: path.clone(), edges, read: 0 }),
     })
 }
 
 struct GpioInput {
     request: gpiocdev::Request,
     path: PathBuf,
+    offset: u32,
 }
 
 impl GpioInput {
-    fn open(path: &Path, offset: u32, pin: &Pin) -> Result<Self, HardwareError> {
+    fn open(path: &Path, offset: u32, pin: &Pin, edges: Edges) -> Result<Self, HardwareError> {
         let mut builder = gpiocdev::Request::builder();
         builder.on_chip(path).with_consumer(CONSUMER).with_line(offset).as_input();
         if pin.active_low {
             builder.as_active_low();
         }
-        // With active_low this is the rising edge of the logical value.
-        builder.with_edge_detection(gpiocdev::line::EdgeDetection::RisingEdge);
+        // With active_low these are the edges of the logical value.
+        builder.with_edge_detection(match edges {
+            Edges::Rising => gpiocdev::line::EdgeDetection::RisingEdge,
+            Edges::Both => gpiocdev::line::EdgeDetection::BothEdges,
+        });
         if pin.debounce > Span::ZERO {
             builder.with_debounce_period(pin.debounce.to_duration());
         }
         builder.with_bias(bias_of(pin.bias));
         let request = builder.request();
-        request.map(|request| Self { request, path: path.into() }).map_err(HardwareError::gpio(path))
+        request.map(|request| Self { request, path: path.into(), offset }).map_err(HardwareError::gpio(path))
     }
 
     fn fault(&self) -> impl Fn(gpiocdev::Error) -> HardwareError + '_ {
@@ -79,28 +101,36 @@ impl Input for GpioInput {
         Ok(())
     }
 
-    fn wait(&mut self, timeout: Duration) -> Result<bool, HardwareError> {
+    fn wait(&mut self, timeout: Duration) -> Result<Option<Edge>, HardwareError> {
         if !self.request.wait_edge_event(timeout).map_err(self.fault())? {
-            return Ok(false);
+            return Ok(None);
         }
-        self.request.read_edge_event().map_err(self.fault())?;
-        Ok(true)
+        let event = self.request.read_edge_event().map_err(self.fault())?;
+        Ok(Some(match event.kind {
+            gpiocdev::line::EdgeKind::Rising => Edge::Rise,
+            gpiocdev::line::EdgeKind::Falling => Edge::Fall,
+        }))
+    }
+
+    fn is_active(&mut self) -> Result<bool, HardwareError> {
+        Ok(self.request.value(self.offset).map_err(self.fault())? == gpiocdev::line::Value::Active)
     }
 }
 
-/// A file that stands for an input: each line appended to it is an edge.
+/// A file that stands for an input: each line appended to it is an edge. Its text is `0` for the one to inactive.
 struct SimInput {
     path: PathBuf,
+    edges: Edges,
     /// Bytes that were looked at already.
     read: u64,
 }
 
 impl SimInput {
-    /// Is there a whole new line after the bytes that were looked at?
-    fn look(&mut self) -> io::Result<bool> {
+    /// The edge of the next whole line after the bytes that were looked at.
+    fn look(&mut self) -> io::Result<Option<Edge>> {
         let mut file = match File::open(&self.path) {
             Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
         };
         if file.metadata()?.len() < self.read {
@@ -109,10 +139,14 @@ impl SimInput {
         file.seek(SeekFrom::Start(self.read))?;
         let mut new = Vec::new();
         file.take(TAIL).read_to_end(&mut new)?;
-        let Some(end) = new.iter().position(|&byte| byte == b'\n') else { return Ok(false) };
+        let Some(end) = new.iter().position(|&byte| byte == b'\n') else { return Ok(None) };
         self.read += end as u64 + 1;
-        Ok(true)
+        Ok(Some(edge(&new[..end])))
     }
+}
+
+fn edge(line: &[u8]) -> Edge {
+    if line == b"0" { Edge::Fall } else { Edge::Rise }
 }
 
 impl Input for SimInput {
@@ -121,17 +155,28 @@ impl Input for SimInput {
         Ok(())
     }
 
-    fn wait(&mut self, timeout: Duration) -> Result<bool, HardwareError> {
+    fn wait(&mut self, timeout: Duration) -> Result<Option<Edge>, HardwareError> {
         let until = clock::now().boot + Span::millis(i64::try_from(timeout.as_millis()).unwrap_or(i64::MAX));
         loop {
-            if self.look().map_err(|why| HardwareError::Io { path: self.path.clone(), why })? {
-                return Ok(true);
+            match self.look().map_err(HardwareError::io(&self.path))? {
+                Some(Edge::Fall) if self.edges == Edges::Rising => continue,
+                Some(edge) => return Ok(Some(edge)),
+                None if clock::now().boot >= until => return Ok(None),
+                None => std::thread::sleep(SIM_LOOK),
             }
-            if clock::now().boot >= until {
-                return Ok(false);
-            }
-            std::thread::sleep(SIM_LOOK);
         }
+    }
+
+    fn is_active(&mut self) -> Result<bool, HardwareError> {
+        let text = match std::fs::read(&self.path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            Err(error) => return Err(HardwareError::io(&self.path)(error)),
+        };
+        let mut lines = text.rsplit(|&byte| byte == b'\n');
+        // After the last end of a line there is nothing, or half of a line.
+        lines.next();
+        Ok(lines.next().is_some_and(|line| edge(line) == Edge::Rise))
     }
 }
 
@@ -145,8 +190,8 @@ mod tests {
     fn each_whole_line_of_a_file_is_an_edge() {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("sensor");
-        let mut input = SimInput { path: path.clone(), read: 0 };
-        let mut sees = || input.wait(NOW).expect("readable");
+        let mut input = SimInput { path: path.clone(), edges: Edges::Rising, read: 0 };
+        let mut sees = || input.wait(NOW).expect("readable").is_some();
         assert!(!sees(), "it is not there yet");
         std::fs::write(&path, "one\ntwo\nthr").expect("written");
         assert_eq!([sees(), sees(), sees(), sees()], [true, true, false, false]);
@@ -161,10 +206,29 @@ mod tests {
     #[test]
     fn an_edge_is_waited_for_as_long_as_was_said() {
         let directory = tempfile::tempdir().expect("a directory");
-        let mut input = SimInput { path: directory.path().join("sensor"), read: 0 };
+        let mut input = SimInput { path: directory.path().join("sensor"), edges: Edges::Rising, read: 0 };
         let before = clock::now().boot;
-        assert!(!input.wait(Duration::from_millis(30)).expect("readable"));
+        assert_eq!(input.wait(Duration::from_millis(30)).expect("readable"), None);
         assert!(clock::now().boot - before >= Span::millis(30));
+    }
+
+    #[test]
+    fn a_button_has_two_edges_and_a_sensor_one() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("button");
+        for (edges, wanted) in [
+            (Edges::Both, [Some(Edge::Rise), Some(Edge::Fall), Some(Edge::Rise), None]),
+            (Edges::Rising, [Some(Edge::Rise), Some(Edge::Rise), None, None]),
+        ] {
+            let mut input = SimInput { path: path.clone(), edges, read: 0 };
+            for (text, is_active) in [("", false), ("1\n", true), ("1\n0\n", false), ("1\n0\n1\n", true), ("1\n0\n1\n0", true)] {
+                std::fs::write(&path, text).expect("written");
+                assert_eq!(input.is_active().expect("readable"), is_active, "{text:?}");
+            }
+            assert_eq!([(); 4].map(|()| input.wait(NOW).expect("readable")), wanted);
+            std::fs::remove_file(&path).expect("removed");
+            assert!(!input.is_active().expect("it is not there"));
+        }
     }
 
     #[test]

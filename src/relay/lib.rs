@@ -18,7 +18,7 @@ pub mod store;
 pub mod threads;
 
 use bus::{SIGNALS_MAX, Service, Signal};
-use config::{Chips, Config};
+use config::{Chips, Config, SERVICE_SWITCH};
 use dispenser::Dispenser;
 use held::Held;
 use outlet::Outlet;
@@ -33,7 +33,7 @@ use qris_host::{self, Failure, Leave, memory, random, service, speech};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use threads::ThreadReport;
+use threads::{ThreadReport, Watched};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
@@ -198,13 +198,15 @@ fn start_parts(
     for (index, (settings, outlet)) in config.lines.iter().zip(outlets).enumerate() {
         lines.push(threads::start(index, settings.clone(), outlet, reports.clone()).map_err(Failure::failed)?);
         if let Some(pin) = &settings.clear_button {
-            let pressed = move || ThreadReport::ClearPressed(index);
-            threads::watch_button(pin.clone(), reports.clone(), pressed, settings.clear_button_name()).map_err(Failure::failed)?;
+            let watched = Watched::ClearButton(index);
+            threads::watch_button(pin.clone(), reports.clone(), watched, settings.clear_button_name()).map_err(Failure::failed)?;
         }
     }
     for (index, button) in config.buttons.iter().enumerate() {
-        let pressed = move || ThreadReport::Pressed(index);
-        threads::watch_button(button.pin.clone(), reports.clone(), pressed, button.name()).map_err(Failure::failed)?;
+        threads::watch_button(button.pin.clone(), reports.clone(), Watched::Button(index), button.name()).map_err(Failure::failed)?;
+    }
+    if let Some(pin) = &config.service_switch {
+        threads::watch_button(pin.clone(), reports.clone(), Watched::ServiceSwitch, SERVICE_SWITCH.into()).map_err(Failure::failed)?;
     }
     Ok(Service::new(dispenser, lines, config.buttons.iter().map(|button| button.item.clone()).collect(), signals))
 }

@@ -33,7 +33,13 @@ pub const SETTINGS: &[Setting] = &[
     whole_or("line.on_ms", 1..=DRIVE_MAX.0, "ms", (1, "– (with `rupiah_per_pulse`)"), "length of a pulse"),
     whole_or("line.off_ms", 1..=DRIVE_MAX.0, "ms", (1, "– (with `rupiah_per_pulse`)"), "the pause after each"),
     flag("line.block_on_uncertain", false, "an `uncertain` outcome blocks the line, too"),
-    said("line.clear_button", "table", "none", "inside the door; clears a block: `chip`, `offset`, `active_low`, `bias`, `debounce_ms`"),
+    said(
+        "line.clear_button",
+        "table",
+        "none",
+        "\
+        inside the door; a short press [clears a block](hardware.md#the-clear-button): `chip`, `offset`, `active_low`, `bias`, `debounce_ms`",
+    ),
     said(
         "line.sensor",
         "table",
@@ -55,6 +61,14 @@ pub const SETTINGS: &[Setting] = &[
         "none",
         "\
         a machine without a controller: `item` (–), `chip`, `offset`, `active_low`, `bias`, `debounce_ms`",
+    ),
+    said(
+        "service_switch",
+        "table",
+        "none",
+        "\
+        inside the door; while it is on, somebody [fills the machine](operating.md#fill-it-at-the-open-door): `chip`, `offset`, `active_low`, \
+        `bias`, `debounce_ms`",
     ),
     said(
         "….bias",

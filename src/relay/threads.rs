@@ -2,7 +2,7 @@
 //! longer.
 
 use crate::config::LineSettings;
-use crate::input::{self, Input};
+use crate::input::{self, Edge, Edges, Input};
 use crate::outlet::{Ending, Job, Outlet, OutletCommand, STEP, Stop};
 use crate::pin::{HardwareError, Pin};
 use std::io;
@@ -15,6 +15,8 @@ use tokio::sync::mpsc::UnboundedSender;
 const RETRY: Duration = Duration::from_secs(5);
 /// A thread waits for a button in steps of this time. Between them it notices the end of the program.
 const BUTTON_STEP: Duration = Duration::from_secs(60);
+/// A clear button that is down for so long is held. It clears nothing any more.
+const HELD: Duration = Duration::from_secs(2);
 /// The stack of a thread; it needs a tenth of it.
 const STACK: usize = 128 * 1024;
 
@@ -25,10 +27,16 @@ pub enum ThreadReport {
     Hardware(usize, Result<(), String>),
     /// A [`OutletCommand::Deliver`] ended.
     Ended(usize, Ending),
-    /// The clear button of a line was pressed.
+    /// The clear button of a line was pressed and let go.
     ClearPressed(usize),
+    /// A clear button is held.
+    ClearHeld,
     /// A button was pressed.
     Pressed(usize),
+    /// A button was let go.
+    Released(usize),
+    /// Whether the service switch is on. It is told at every edge.
+    Switched(bool),
     /// Whether a button works, with its name for people. It is told whenever that may have changed.
     Button(String, Result<(), String>),
 }
@@ -99,25 +107,31 @@ fn told(outlet: &Result<Box<dyn Outlet>, HardwareError>) -> Result<(), String> {
     outlet.as_ref().map(|_| ()).map_err(ToString::to_string)
 }
 
-/// Watches a button in a thread of its own, as long as the program runs. It calls `report` at each press. A button that does
-/// not work is reported by its `name`, and tried again.
+/// What is watched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Watched {
+    /// The button of this number.
+    Button(usize),
+    /// The clear button of the line of this number.
+    ClearButton(usize),
+    /// The service switch.
+    ServiceSwitch,
+}
+
+/// Watches a button or a switch in a thread of its own, as long as the program runs. One that does not work is reported by its
+/// `name`, and tried again.
 ///
 /// # Errors
 /// The system has no thread to give.
-pub fn watch_button(
-    pin: Pin,
-    reports: UnboundedSender<ThreadReport>,
-    report: impl Fn() -> ThreadReport + Send + 'static,
-    name: String,
-) -> io::Result<()> {
+pub fn watch_button(pin: Pin, reports: UnboundedSender<ThreadReport>, watched: Watched, name: String) -> io::Result<()> {
     let body = move || {
         let tell = |state| drop(reports.send(ThreadReport::Button(name.clone(), state)));
         while !reports.is_closed() {
-            let error = match input::open(&pin) {
+            let error = match input::open(&pin, Edges::Both) {
                 Err(error) => error,
                 Ok(mut input) => {
                     tell(Ok(()));
-                    match watch(input.as_mut(), &reports, &report) {
+                    match watch(input.as_mut(), &reports, watched) {
                         Ok(()) => return,
                         Err(error) => error,
                     }
@@ -131,13 +145,30 @@ pub fn watch_button(
     Ok(())
 }
 
-fn watch(input: &mut dyn Input, reports: &UnboundedSender<ThreadReport>, report: &dyn Fn() -> ThreadReport) -> Result<(), HardwareError> {
+fn watch(input: &mut dyn Input, reports: &UnboundedSender<ThreadReport>, watched: Watched) -> Result<(), HardwareError> {
+    // Nobody listens only when the program ends.
+    let tell = |report| drop(reports.send(report));
     input.arm()?;
-    loop {
-        if input.wait(BUTTON_STEP)? && reports.send(report()).is_err() || reports.is_closed() {
-            return Ok(());
+    if watched == Watched::ServiceSwitch {
+        tell(ThreadReport::Switched(input.is_active()?));
+    }
+    while !reports.is_closed() {
+        let Some(edge) = input.wait(BUTTON_STEP)? else { continue };
+        match (watched, edge) {
+            (Watched::Button(button), Edge::Rise) => tell(ThreadReport::Pressed(button)),
+            (Watched::Button(button), Edge::Fall) => tell(ThreadReport::Released(button)),
+            (Watched::ClearButton(line), Edge::Rise) => match input.wait(HELD)? {
+                Some(Edge::Fall) => tell(ThreadReport::ClearPressed(line)),
+                // A second edge of that kind: the one between was lost.
+                Some(Edge::Rise) => {}
+                None => tell(ThreadReport::ClearHeld),
+            },
+            (Watched::ClearButton(_), Edge::Fall) => {}
+            // Whatever edges were lost: this is how it stands.
+            (Watched::ServiceSwitch, _) => tell(ThreadReport::Switched(input.is_active()?)),
         }
     }
+    Ok(())
 }
 
 /// Has an outlet deliver once, as for an order. This is for a person who sets a machine up and looks what moves. No ledger

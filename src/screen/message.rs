@@ -83,6 +83,12 @@ impl Message {
                 let message = plain(Sign::Exclamation, theme.warn(), t.out_of_order).line(t.why(*reason)).line(t.out_of_order_more);
                 Self { contact: true, ..message.code(reason.as_str()) }
             }
+            // There is no room for a list.
+            Scene::Filling { slots, pressed } => {
+                let last = slots.iter().find(|slot| Some(&slot.item) == pressed.as_ref());
+                let words = last.map_or_else(|| t.filling_how.into(), |slot| format!("{}: {}", slot.item, t.content(slot)));
+                plain(Sign::Clock, theme.accent, t.filling).line(&words)
+            }
             Scene::Preparing { amount, .. } => {
                 Self { amount: Some(amount.to_string()), ..plain(Sign::Clock, theme.accent, t.preparing) }.line(item)
             }

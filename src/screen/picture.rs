@@ -47,6 +47,13 @@ pub enum Scene {
         /// The items of which nothing is left.
         sold_out: Vec<ItemId>,
     },
+    /// Somebody fills the machine at its open door. Nothing is sold.
+    Filling {
+        /// The slots that are counted.
+        slots: Vec<Content>,
+        /// The item whose button was pressed last.
+        pressed: Option<ItemId>,
+    },
     /// A charge is being made.
     Preparing {
         /// The goods.
@@ -163,6 +170,34 @@ pub enum Scene {
     },
 }
 
+/// What lies in a slot.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Content {
+    /// Its item.
+    pub item: ItemId,
+    /// The most that it holds.
+    pub capacity: u32,
+    /// How many are in it.
+    pub level: Level,
+}
+
+/// How many items are in a slot.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Level {
+    /// Nobody has counted.
+    Unknown,
+    /// Its button is held, and has come to this number.
+    Counting(u32),
+    /// So many, but one did not come out, and nobody has looked since.
+    Suspect(u32),
+    /// None.
+    Empty,
+    /// So few that it asks to be filled.
+    Low(u32),
+    /// So many.
+    Good(u32),
+}
+
 /// What a machine without its network misses.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Missing {
@@ -196,6 +231,7 @@ impl Scene {
             | Self::Offline { .. }
             | Self::TestCard
             | Self::Idle { .. }
+            | Self::Filling { .. }
             | Self::Preparing { .. }
             | Self::Collect { .. }
             | Self::Checking { .. }
@@ -229,6 +265,7 @@ impl Scene {
             | Self::Offline { .. }
             | Self::TestCard
             | Self::Idle { .. }
+            | Self::Filling { .. }
             | Self::DoNotPay { .. }
             | Self::Cancelled { .. }
             | Self::Expired

@@ -1,7 +1,7 @@
 //! One picture of every state, by name. They are drawn without a machine, for documents, for tests, and for people who
 //! try colours.
 
-use super::picture::{Goods, Missing, Picture, Scene};
+use super::picture::{Content, Goods, Level, Missing, Picture, Scene};
 use super::{Item, Settings};
 use qris_core::order::ids::{ItemId, OrderId};
 use qris_core::order::money::Rupiah;
@@ -47,7 +47,7 @@ const LEFT: Span = Span::secs(118);
 const PAYMENT_CODE: &str = "8127740588870520";
 
 /// The states by name, in the order in which a sale passes them.
-const STATES: [(&str, Make); 26] = [
+const STATES: [(&str, Make); 28] = [
     ("connecting", |_| Scene::Starting),
     ("idle", |_| Scene::Idle { trouble: None, sold_out: Vec::new() }),
     ("sold-out", |sample| Scene::Idle { trouble: None, sold_out: vec![sample.goods.item.clone()] }),
@@ -55,6 +55,8 @@ const STATES: [(&str, Make); 26] = [
     ("offline", |_| Scene::Offline { missing: Missing::Backend, sold_out: Vec::new() }),
     ("out-of-order", |_| Scene::Idle { trouble: Some(Reason::Relay), sold_out: Vec::new() }),
     ("updating", |_| Scene::Idle { trouble: Some(Reason::Updating), sold_out: Vec::new() }),
+    ("filling", |sample| filling(sample, None)),
+    ("counting", |sample| filling(sample, Some(Level::Counting(5)))),
     ("preparing", |sample| Scene::Preparing { goods: sample.goods.clone(), amount: sample.amount }),
     ("pay", |sample| Scene::Pay {
         payload: sample.payload.clone().unwrap_or_else(|| payload(sample.amount).into()),
@@ -102,6 +104,17 @@ const STATES: [(&str, Make); 26] = [
     }),
     ("test-card", |_| Scene::TestCard),
 ];
+
+/// A machine whose slots are in every condition. `counting`: the button of the sample's goods is held.
+fn filling(sample: &Sample, counting: Option<Level>) -> Scene {
+    let levels = [Level::Low(2), Level::Good(8), Level::Empty, Level::Suspect(3), Level::Unknown];
+    let slot = |(item, level): (Item, Level)| {
+        let is_held = item.id == sample.goods.item;
+        Content { item: item.id, capacity: 8, level: counting.filter(|_| is_held).unwrap_or(level) }
+    };
+    let slots = items().into_iter().zip(levels).map(slot).collect();
+    Scene::Filling { slots, pressed: counting.map(|_| sample.goods.item.clone()) }
+}
 
 /// The states' names.
 pub fn states() -> impl Iterator<Item = &'static str> {

@@ -7,7 +7,7 @@ mod small;
 use super::fonts::Fonts;
 use super::logo::Logo;
 use super::paint::MarkKind;
-use super::picture::{Goods, Missing, Picture, Scene};
+use super::picture::{Content, Goods, Level, Missing, Picture, Scene};
 use super::*;
 use qris_core::order::ids::{ItemId, OrderId};
 use qris_core::order::money::Rupiah;
@@ -88,6 +88,14 @@ fn pay_with_page(until: i64) -> Picture {
     plain(Scene::Pay { payload, goods, amount, fee, page: Some(PAGE.into()), until })
 }
 
+fn filling(pressed: Option<&str>) -> Scene {
+    let levels = [Level::Unknown, Level::Counting(1_000), Level::Suspect(1_000), Level::Empty, Level::Low(1_000), Level::Good(7)];
+    let item = |id: &str| ItemId::new(id).expect("an item id");
+    let slot = |(id, level)| Content { item: item(id), capacity: 1_000, level };
+    let slots = ["A1", "A2", "B1", "long", "C1", "gone"].into_iter().zip(levels).map(slot).collect();
+    Scene::Filling { slots, pressed: pressed.map(item) }
+}
+
 fn scenes() -> Vec<Scene> {
     vec![
         Scene::Starting,
@@ -95,6 +103,8 @@ fn scenes() -> Vec<Scene> {
         Scene::Idle { trouble: Some(Reason::LineBlocked), sold_out: Vec::new() },
         Scene::Offline { missing: Missing::Backend, sold_out: Vec::new() },
         Scene::TestCard,
+        filling(None),
+        filling(Some("long")),
         Scene::Preparing { goods: long(), amount: rupiah(1_000_000_000) },
         pay(119_000).scene,
         Scene::Pay {

@@ -1,5 +1,6 @@
 //! Every word that the screen says, in one table: one text a line, Indonesian and English.
 
+use super::picture::{Content, Level};
 use super::settings::Language;
 use qris_core::order::money::Rupiah;
 use qris_core::order::reason::Reason;
@@ -28,6 +29,11 @@ texts! {
     sold_out: "Habis", "Sold out";
     all_sold_out: "Semua sudah habis", "Everything is sold out";
     all_sold_out_more: "Mesin ini akan diisi lagi. Terima kasih!", "It will be filled again. Thank you!";
+    filling: "Pengisian", "Filling";
+    filling_how: "Tekan: penuh. Tahan: hitung.", "Press: full. Hold: count.";
+    filling_more: "Tidak ada yang dijual selama pengisian", "Nothing is sold meanwhile";
+    low: "Hampir habis", "Low";
+    suspect: "Periksa!", "Look!";
     more_items: "lainnya", "more";
     out_of_order: "Sedang gangguan", "Out of order";
     out_of_order_more: "Mohon jangan membayar dulu", "Please do not pay now";
@@ -125,6 +131,18 @@ impl Texts {
             // A backend of a later release says so. Its code is told, and that nothing is sold.
             Reason::Other(_) => self.why_machine,
         }
+    }
+
+    /// `Low 2/8`; `?` where nobody has counted.
+    pub(super) fn content(&self, of: &Content) -> String {
+        let (word, count) = match of.level {
+            Level::Unknown => return format!("?/{}", of.capacity),
+            Level::Counting(count) | Level::Good(count) => ("", count),
+            Level::Suspect(count) => (self.suspect, count),
+            Level::Empty => (self.sold_out, 0),
+            Level::Low(count) => (self.low, count),
+        };
+        format!("{word} {count}/{}", of.capacity).trim_start().into()
     }
 
     /// `Pay at any Alfamart within 24 hours`. A code is shown for minutes, so a day that has just begun still counts as

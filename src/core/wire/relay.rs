@@ -50,6 +50,8 @@ pub struct RelayFacts {
     pub driven: Vec<Driven>,
     /// Its faults.
     pub faults: Vec<RelayFault>,
+    /// Whether the service switch inside the door is on; null: there is none, or it was not looked at yet.
+    pub service_switch: Option<bool>,
     /// What is in the machine's `status`, too.
     #[serde(flatten)]
     pub status: RelayStatus,
@@ -109,7 +111,7 @@ impl RelayFacts {
     /// For people, a line a fact. Whoever prints it makes it plain first: names are those of a configuration.
     #[must_use]
     pub fn in_words(&self) -> Vec<String> {
-        let Self { device, lines, keys, proof_key, tickets, driven, faults, status } = self;
+        let Self { device, lines, keys, proof_key, tickets, driven, faults, service_switch, status } = self;
         let mut words = vec![format!("machine {}", device.as_ref().map_or("", DeviceId::as_str))];
         words.extend(lines.iter().map(|RelayLine { name, items, state, limits }| {
             format!("line {name:?}: {state} (items {}; it takes {limits})", items.join(", "))
@@ -123,6 +125,7 @@ impl RelayFacts {
         if !faults.is_empty() {
             words.push(format!("faults: {}", listed(faults)));
         }
+        words.extend(service_switch.map(|is_on| format!("service switch: {}", if is_on { "on" } else { "off" })));
         words.extend(status.in_words());
         words
     }
@@ -155,6 +158,7 @@ mod tests {
             "tickets": [],
             "driven": [{ "item": "A1", "orders": 7, "tests": 1 }],
             "faults": ["gpio", "of_a_later_release"],
+            "service_switch": true,
             "version": "0.1.0",
         })
     }
@@ -174,6 +178,7 @@ mod tests {
                 "open tickets: 0",
                 "A1: driven 7 times for orders, 1 for tests",
                 "faults: gpio, of_a_later_release",
+                "service switch: on",
                 "release 0.1.0",
             ]
         );

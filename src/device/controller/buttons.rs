@@ -7,7 +7,7 @@ use qris_core::order::ids::ItemId;
 use qris_core::order::request::Way;
 
 /// A button hears nothing. Its customer sees the screen.
-const KIND: ControllerKind = ControllerKind { way: Way::Board, hears_replies: false };
+pub(crate) const KIND: ControllerKind = ControllerKind { way: Way::Board, hears_replies: false };
 
 /// All buttons.
 pub struct Buttons(Requests);
@@ -22,7 +22,7 @@ impl Buttons {
     /// The button of an item was pressed.
     pub async fn pressed(&self, item: ItemId) {
         if let Some(request) = request_for(item) {
-            self.0.put(Request::Vend(request), |_| {}).await;
+            self.0.put(Request::Pressed(request), |_| {}).await;
         }
     }
 }

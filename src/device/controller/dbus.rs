@@ -1,7 +1,7 @@
 //! The interface `io.qrisd.Device1`, for a controller on the same board.
 
 use super::requests::{Controllers, Listener, Requests, lock};
-use crate::words::{ControllerKind, OPERATOR, Reply, Request, SHUTDOWN, Shown, View};
+use crate::words::{ControllerKind, FILLING, OPERATOR, Reply, Request, SHUTDOWN, Shown, View};
 use qris_core::order::ids::{ItemId, PaymentCode, RequestId};
 use qris_core::order::money::Rupiah;
 use qris_core::order::reason::Reason;
@@ -249,7 +249,7 @@ impl Device1 {
 fn holder(who: &str) -> zbus::fdo::Result<Box<str>> {
     let is_name = (1..=HOLDER_CHARS_MAX).contains(&who.chars().count()) && !who.contains(steers);
     let why = || zbus::fdo::Error::InvalidArgs(format!("who must be 1 to {HOLDER_CHARS_MAX} printable characters"));
-    if [OPERATOR, SHUTDOWN].contains(&who) {
+    if [OPERATOR, SHUTDOWN, FILLING].contains(&who) {
         return Err(zbus::fdo::Error::InvalidArgs(format!("the name {who} is the machine's own")));
     }
     is_name.then(|| who.into()).ok_or_else(why)

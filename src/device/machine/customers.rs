@@ -25,6 +25,11 @@ impl Machine {
                 Ok(()) => self.vend(request, asker, now),
                 Err(refusal) => self.refuse([asker], of_request(&request), &refusal, now),
             },
+            Request::Pressed(request) if self.is_filled() => {
+                self.outbox.reply([asker], Reply::NOTHING);
+                self.pressed(request.item, now);
+            }
+            Request::Pressed(request) => self.vend(request, asker, now),
             Request::Cancel(request) => self.cancel(&request, asker, now),
             Request::Collect(code) if asker.kind.hears_replies => self.collect(code, asker.kind.way, Some(asker), now),
             Request::Collect(code) => {

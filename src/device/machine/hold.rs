@@ -85,6 +85,10 @@ impl Hold {
         self.held.as_ref().map(|held| &*held.who).or(self.rauc.until.map(|_| RAUC))
     }
 
+    pub(super) fn is_held_by(&self, who: &str) -> bool {
+        self.held.as_ref().is_some_and(|held| *held.who == *who)
+    }
+
     pub(super) fn is_held(&self) -> bool {
         self.holder().is_some()
     }

@@ -23,6 +23,7 @@
 //! | the commands that operators have signed | `commands.rs` |
 //! | the time by which certificates are judged | `trust.rs` |
 //! | who looks after the machine, while nothing is sold | `hold.rs` |
+//! | who fills it at its open door | `door.rs` |
 //! | everything that leaves the machine | `outbox.rs` |
 //! | the comparison with the backend's open orders and the relay's tickets | `reconcile.rs` |
 //!
@@ -38,6 +39,7 @@ mod collection;
 mod commands;
 mod commits;
 mod customers;
+mod door;
 mod faults;
 mod front;
 mod hold;
@@ -68,6 +70,7 @@ use afar::Afar;
 use boot::Start;
 use collection::{Guesses, WRONG_CODES};
 use commands::Commands;
+use door::Door;
 use faults::Faults;
 use front::Front;
 use hold::Hold;
@@ -109,6 +112,7 @@ impl Machine {
             start: Start::new(settings.boot_id.clone()),
             systems: Systems::new(now.boot),
             hold: Hold::default(),
+            door: Door::default(),
             trust: Trust::default(),
             place: Place::default(),
             own: settings.clone(),
@@ -141,6 +145,8 @@ impl Machine {
                     drop(self.happen(&id, vec![Event::RelayAnswered(answer)], now));
                 }
             }
+            Input::Released(item) => self.released(&item, now),
+            Input::ClearPressed(is_held) => self.clear_pressed(is_held, now),
             Input::RelayUp(facts) => {
                 self.links.relay_came(out, now.boot);
                 self.orders.all_mut().for_each(|(_, live)| live.relay.wake());
@@ -148,6 +154,7 @@ impl Machine {
             }
             Input::RelayReported(facts) => self.relay_reported(facts, false, now),
             Input::RelayDown(why) => {
+                self.door.buttons_lost();
                 self.links.relay_gone(&why, faults, out, now);
                 // A customer who waits for the backend would hear this in the end, and hears it now.
                 if let Some(refusal) = self.links.relay_unfit(&self.settings)
@@ -214,7 +221,14 @@ impl Machine {
             .min()
         };
         let stored = if self.storage.is_failing() { None } else { stored() };
-        let others = [self.storage.deadline(), self.front.deadline(), self.outbox.deadline(), self.afar.deadline(), self.hold.deadline()];
+        let others = [
+            self.storage.deadline(),
+            self.front.deadline(),
+            self.outbox.deadline(),
+            self.afar.deadline(),
+            self.hold.deadline(),
+            self.door.deadline(now),
+        ];
         [stored, self.trust.deadline(), self.place.deadline()].into_iter().chain(others).flatten().min()
     }
 
@@ -269,6 +283,7 @@ impl Machine {
         self.check_system(now);
         let unconfirmed = self.orders.unconfirmed().map(|order| format!("nobody confirms whether order {order} is paid"));
         self.faults.set(FaultCode::Unconfirmed, unconfirmed.as_deref(), now);
+        self.watch_door(now);
         self.tell(now);
         self.outbox.take()
     }
@@ -302,7 +317,8 @@ impl Machine {
         let sold_out = self.all_sold_out();
         let has_nothing = self.settings.appearance.items.iter().all(|item| sold_out.contains(&item.id));
         let trouble = trouble.or((has_nothing && !sold_out.is_empty()).then_some(Reason::SoldOut));
-        let scene = scene.unwrap_or_else(|| show::idle(trouble, sold_out.clone(), &self.faults, self.outbox.is_lost()));
+        let scene =
+            self.filling(&slots).or(scene).unwrap_or_else(|| show::idle(trouble, sold_out.clone(), &self.faults, self.outbox.is_lost()));
         let view = View {
             order: self.orders.holder().map(show::shown),
             customer: self.customer().cloned(),
@@ -364,6 +380,7 @@ impl Machine {
     }
 
     fn relay_reported(&mut self, facts: RelayFacts, is_new: bool, now: Now) {
+        self.switched(facts.service_switch);
         self.links.relay_reported(facts, &self.settings, &mut self.faults, now);
         if let Some(tickets) = self.links.tickets(&self.settings) {
             self.reconciliation.take_tickets(tickets, is_new);

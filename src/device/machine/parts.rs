@@ -3,6 +3,7 @@
 use super::afar::{self, Afar};
 use super::boot::Start;
 use super::commands::Commands;
+use super::door::Door;
 use super::faults::Faults;
 use super::front::Front;
 use super::hold::Hold;
@@ -38,6 +39,7 @@ pub struct Machine {
     pub(super) start: Start,
     pub(super) systems: Systems,
     pub(super) hold: Hold,
+    pub(super) door: Door,
     pub(super) place: Place,
     pub(super) storage: Storage,
     pub(super) orders: Orders,

@@ -7,6 +7,7 @@ mod bounds;
 mod commands;
 mod controllers;
 mod counter;
+mod door;
 mod gateway;
 mod hold;
 mod lost_books;

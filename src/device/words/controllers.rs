@@ -16,6 +16,8 @@ use serde::Serialize;
 pub const OPERATOR: &str = "operator";
 /// Who holds it for a shutdown. Nobody else may take this name.
 pub const SHUTDOWN: &str = "shutdown";
+/// Who holds it at its open door. Nobody else may take this name.
+pub const FILLING: &str = "filling";
 /// RAUC's name as a holder. `rauc-pre-install` takes it.
 pub const RAUC: &str = "rauc";
 
@@ -43,6 +45,8 @@ pub struct Asker {
 pub enum Request {
     /// Sell.
     Vend(VendRequest),
+    /// The button of an item was pressed: sell, unless somebody fills the machine by its buttons.
+    Pressed(VendRequest),
     /// Cancel.
     Cancel(RequestId),
     /// Hand out goods that were paid at a store.

@@ -136,6 +136,7 @@ impl World {
             ledger: self.places[m].join(LEDGER),
             lines: vec![line],
             buttons: Vec::new(),
+            service_switch: None,
         }
     }
 

@@ -58,6 +58,7 @@ pub(super) struct WrittenConfig {
     line: Vec<WrittenLine>,
     #[serde(default)]
     button: Vec<WrittenButton>,
+    service_switch: Option<WrittenInput>,
 }
 
 #[derive(Deserialize, Default)]
@@ -127,7 +128,8 @@ impl WrittenConfig {
         }
         let lines: Vec<_> = self.line.into_iter().enumerate().map(|(i, line)| line.check(checker, i)).collect();
         let buttons: Vec<_> = self.button.into_iter().enumerate().map(|(i, b)| b.check(checker, &format!("button[{i}]"))).collect();
-        check_together(&lines, &buttons, checker);
+        let service_switch = check_input(self.service_switch, checker, "service_switch");
+        check_together(&lines, &buttons, service_switch.as_ref(), checker);
         Some(Config {
             device: device?,
             bus: bus?,
@@ -135,6 +137,7 @@ impl WrittenConfig {
             ledger,
             lines: lines.into_iter().collect::<Option<_>>()?,
             buttons: buttons.into_iter().collect::<Option<_>>()?,
+            service_switch: service_switch?,
         })
     }
 }
@@ -153,11 +156,7 @@ impl WrittenLine {
         let items = items.and_then(|items| check_items(&items, checker, &key("items")));
         let min_amount = amount(checker, self.min_amount.unwrap_or(1), &key("min_amount"));
         let outlet = outlet::read(rest, checker);
-        // Outer: is it well? Inner: is there one?
-        let clear_button = match self.clear_button {
-            None => Some(None),
-            Some(button) => button.check(checker, &key("clear_button"), DEBOUNCE_MS).map(Some),
-        };
+        let clear_button = check_input(self.clear_button, checker, &key("clear_button"));
         Some(LineSettings {
             name: name?,
             items: items?,
@@ -177,6 +176,14 @@ impl WrittenButton {
         let input = WrittenInput { chip, offset, active_low, bias, debounce_ms };
         let pin = input.check(checker, at, DEBOUNCE_MS);
         Some(Button { item: item?, pin: pin? })
+    }
+}
+
+/// Outer: is it well? Inner: is there one?
+fn check_input(written: Option<WrittenInput>, checker: &mut Checker<'_>, at: &str) -> Option<Option<Pin>> {
+    match written {
+        None => Some(None),
+        Some(input) => input.check(checker, at, DEBOUNCE_MS).map(Some),
     }
 }
 
@@ -204,7 +211,12 @@ fn check_items(items: &[String], checker: &mut Checker<'_>, key: &str) -> Option
 }
 
 /// Finds what no line can see by itself: names, items and pins that are used twice.
-fn check_together(lines: &[Option<LineSettings>], buttons: &[Option<Button>], checker: &mut Checker<'_>) {
+fn check_together(
+    lines: &[Option<LineSettings>],
+    buttons: &[Option<Button>],
+    service_switch: Option<&Option<Pin>>,
+    checker: &mut Checker<'_>,
+) {
     let mut names = BTreeMap::new();
     let mut items = BTreeMap::new();
     let mut pins = BTreeMap::new();
@@ -251,5 +263,8 @@ fn check_together(lines: &[Option<LineSettings>], buttons: &[Option<Button>], ch
         if let Some(button) = button {
             pin(&button.pin, format!("button[{i}].offset"), checker);
         }
+    }
+    if let Some(switch) = service_switch.and_then(Option::as_ref) {
+        pin(switch, "service_switch".into(), checker);
     }
 }

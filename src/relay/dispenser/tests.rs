@@ -151,6 +151,7 @@ fn clone(config: &Config) -> Config {
         ledger: config.ledger.clone(),
         lines: config.lines.clone(),
         buttons: config.buttons.clone(),
+        service_switch: config.service_switch.clone(),
     }
 }
 

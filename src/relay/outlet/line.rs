@@ -8,7 +8,7 @@ mod gpio;
 pub mod pulses;
 
 use super::{Ending, Job, Outlet, OutletKind, STEP, Settings, Stop};
-use crate::input::{self, Input};
+use crate::input::{self, Edges, Input};
 use crate::pin::{self, Chip, HardwareError, Pin, check_chip};
 use crate::settings::SETTINGS;
 use file::SimLine;
@@ -83,7 +83,7 @@ impl PulsedLine {
     fn take(&self, name: &str) -> Result<Hardware, HardwareError> {
         let output = open_output(name, &self.pin.chip, self.pin.active_low)?;
         let sensor = match &self.sensor {
-            Some(sensor) => Some((input::open(&sensor.pin)?, sensor.within)),
+            Some(sensor) => Some((input::open(&sensor.pin, Edges::Rising)?, sensor.within)),
             None => None,
         };
         Ok(Hardware { output, sensor })
@@ -308,7 +308,7 @@ fn pause(span: Span, sensor: Option<&mut (Box<dyn Input>, Span)>, seen: &mut boo
             if left <= Span::ZERO {
                 return Ok(Waited::Elapsed);
             }
-            *seen = sensor.wait(left.min(STEP).to_duration())?;
+            *seen = sensor.wait(left.min(STEP).to_duration())?.is_some();
         }
     }
     let left = (until - clock::now().boot).min(span);

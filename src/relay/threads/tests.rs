@@ -97,40 +97,75 @@ fn an_order_ends_whatever_its_outlet_does() {
     assert_eq!(reports.blocking_recv(), Some(ThreadReport::Ended(0, Ending::uncertain("stopped: true".into()))));
 }
 
-/// The answers that it gives one after the other; then it breaks.
-struct Script(std::vec::IntoIter<bool>);
+/// The edges that it sees one after the other, and whether it is active after each; then it breaks. `None`: a time without an edge.
+struct Script(std::vec::IntoIter<Option<Edge>>, bool);
 
 impl Input for Script {
     fn arm(&mut self) -> Result<(), HardwareError> {
         Ok(())
     }
 
-    fn wait(&mut self, _timeout: Duration) -> Result<bool, HardwareError> {
-        self.0.next().ok_or_else(|| HardwareError::Io { path: "x".into(), why: io::Error::other("broken") })
+    fn wait(&mut self, _timeout: Duration) -> Result<Option<Edge>, HardwareError> {
+        let edge = self.0.next().ok_or_else(|| HardwareError::Io { path: "x".into(), why: io::Error::other("broken") })?;
+        self.1 = edge.map_or(self.1, |edge| edge == Edge::Rise);
+        Ok(edge)
+    }
+
+    fn is_active(&mut self) -> Result<bool, HardwareError> {
+        Ok(self.1)
+    }
+}
+
+/// Whether it ended in peace, and what was told.
+fn watched(of: Watched, sees: &[Option<Edge>], listens: bool) -> (bool, Vec<ThreadReport>) {
+    let (reports, mut reports_rx) = tokio::sync::mpsc::unbounded_channel();
+    if !listens {
+        reports_rx.close();
+    }
+    let over = watch(&mut Script(sees.to_vec().into_iter(), false), &reports, of);
+    (over.is_ok(), std::iter::from_fn(|| reports_rx.try_recv().ok()).collect())
+}
+
+const DOWN: Option<Edge> = Some(Edge::Rise);
+const UP: Option<Edge> = Some(Edge::Fall);
+
+#[test]
+fn a_button_tells_each_press_until_it_breaks_or_nobody_listens() {
+    let button = Watched::Button(7);
+    let told = vec![ThreadReport::Pressed(7), ThreadReport::Released(7), ThreadReport::Pressed(7)];
+    assert_eq!(watched(button, &[None, DOWN, None, UP, DOWN], true), (false, told));
+    assert_eq!(watched(button, &[None], false), (true, Vec::new()));
+    assert_eq!(watched(button, &[DOWN, UP], false), (true, Vec::new()));
+}
+
+#[test]
+fn a_clear_button_clears_when_it_is_let_go_and_not_if_it_was_held() {
+    let clears = ThreadReport::ClearPressed(1);
+    for (sees, wanted) in [
+        (&[DOWN, UP][..], vec![clears]),
+        // It is down for two seconds, and then for ever.
+        (&[DOWN, None, None, None], vec![ThreadReport::ClearHeld]),
+        (&[DOWN, None, None, UP, DOWN, UP], vec![ThreadReport::ClearHeld, ThreadReport::ClearPressed(1)]),
+        // It was down already when it was first looked at.
+        (&[UP, None], vec![]),
+    ] {
+        assert_eq!(watched(Watched::ClearButton(1), sees, true), (false, wanted), "{sees:?}");
     }
 }
 
 #[test]
-fn a_button_tells_each_press_until_it_breaks_or_nobody_listens() {
-    let watched = |sees: Vec<bool>, listens: bool| {
-        let (reports, mut reports_rx) = tokio::sync::mpsc::unbounded_channel();
-        if !listens {
-            reports_rx.close();
-        }
-        let over = watch(&mut Script(sees.into_iter()), &reports, &|| ThreadReport::Pressed(7));
-        let told: Vec<_> = std::iter::from_fn(|| reports_rx.try_recv().ok()).collect();
-        (over.is_ok(), told)
-    };
-    assert_eq!(watched(vec![false, true, false, true], true), (false, vec![ThreadReport::Pressed(7), ThreadReport::Pressed(7)]));
-    assert_eq!(watched(vec![false], false), (true, Vec::new()));
-    assert_eq!(watched(vec![true, true], false), (true, Vec::new()));
+fn a_switch_is_told_as_it_stands_from_the_beginning() {
+    let told = |sees: &[Option<Edge>]| watched(Watched::ServiceSwitch, sees, true).1;
+    let [on, off] = [true, false].map(ThreadReport::Switched);
+    assert_eq!(told(&[]), [ThreadReport::Switched(false)]);
+    assert_eq!(told(&[None, DOWN, UP]), [ThreadReport::Switched(false), on, off]);
 }
 
 #[test]
 fn a_button_that_cannot_be_had_is_told_by_its_name() {
     let pin = Pin::of(Chip::Gpio { name: ChipName::new("no-such-chip").expect("a label"), offset: 3 }, false);
     let (reports, mut reports_rx) = tokio::sync::mpsc::unbounded_channel();
-    watch_button(pin, reports, || ThreadReport::Pressed(0), "the button for A1".into()).expect("a thread");
+    watch_button(pin, reports, Watched::Button(0), "the button for A1".into()).expect("a thread");
     let Some(ThreadReport::Button(name, Err(why))) = reports_rx.blocking_recv() else { panic!("not told") };
     assert_eq!((name.as_str(), why.contains("no-such-chip")), ("the button for A1", true), "{why}");
 }

@@ -1,89 +1,135 @@
-//! Idle: the items that customers can buy.
+//! Lists of items: those that customers can buy while the machine is idle, and those that somebody fills.
 
 use super::{Align, Page};
 use crate::fonts::{Style, Weight};
 use crate::geometry::Rect;
-use crate::picture::Missing;
-use crate::settings::Item;
+use crate::paint::Colour;
+use crate::picture::{Content, Level, Missing};
 use qris_core::order::ids::ItemId;
+use std::borrow::Cow;
 
 impl Page<'_> {
     /// The items with their prices, and "ready", or what is missing, so that a sale is doubtful. `false`: there is
     /// nothing to list or no room for a list, and nothing is drawn. What is sold out has that word in the place of its price.
     pub(super) fn shelf(&mut self, offline: Option<Missing>, sold_out: &[ItemId]) -> bool {
-        let items = &self.settings.items;
+        let settings = self.settings;
+        let texts = self.texts;
+        let rows = settings.items.iter().map(|item| {
+            let is_there = !sold_out.contains(&item.id);
+            let (accent, text) = if is_there { (self.theme.accent, self.theme.text) } else { (self.theme.muted, self.theme.muted) };
+            let price = item.price.map_or_else(String::new, |price| price.to_string());
+            let right = if is_there { price } else { texts.sold_out.into() };
+            Row { slot: item.id.as_str(), name: item.name(self.language), right, accent, colour: accent, text, is_marked: false }
+        });
+        let rows: Vec<_> = rows.collect();
+        let greeting = Some(&*settings.greeting).filter(|greeting| offline.is_none() && !greeting.is_empty());
+        self.list(&match offline {
+            None => List {
+                state: (self.theme.good(), [texts.ready.into(), texts.ready.into()]),
+                title: greeting.unwrap_or(texts.choose),
+                foot: [texts.pay_with_more, texts.pay_with],
+                rows,
+            },
+            Some(missing) => List {
+                // A person who repairs the machine also finds the code in its status.
+                state: (self.theme.warn(), [format!("{} ({})", texts.offline, missing.as_str()).into(), texts.offline.into()]),
+                title: texts.choose,
+                // Half of a warning does not warn. Its subject stands at the top.
+                foot: [texts.offline_more, ""],
+                rows,
+            },
+        })
+    }
+
+    /// What lies in the slots, for the person who fills them. `false`: there is no room for a list, and nothing is drawn.
+    pub(super) fn filling(&mut self, slots: &[Content], pressed: Option<&ItemId>) -> bool {
+        let (settings, texts, theme) = (self.settings, self.texts, self.theme);
+        let rows = slots.iter().map(|slot| {
+            let item = settings.items.iter().find(|item| item.id == slot.item);
+            let (text, colour) = match slot.level {
+                Level::Good(_) => (theme.text, theme.text),
+                Level::Unknown | Level::Low(_) => (theme.text, theme.warn()),
+                Level::Empty | Level::Suspect(_) => (theme.text, theme.stop()),
+                Level::Counting(_) => (theme.accent, theme.accent),
+            };
+            let name = item.map_or(slot.item.as_str(), |item| item.name(self.language));
+            let (slot_name, right, is_marked) = (slot.item.as_str(), texts.content(slot), pressed == Some(&slot.item));
+            Row { slot: slot_name, name, right, accent: theme.accent, colour, text, is_marked }
+        });
+        self.list(&List {
+            state: (theme.accent, [texts.filling.into(), texts.filling.into()]),
+            title: texts.filling_how,
+            foot: [texts.filling_more, ""],
+            rows: rows.collect(),
+        })
+    }
+
+    fn list(&mut self, list: &List<'_>) -> bool {
         let body = self.body(true);
         let margin = self.px(20);
         let column = self.w - 2 * margin;
-        let ready = self.style(Weight::Bold, 20);
+        let state_style = self.style(Weight::Bold, 20);
         let small = self.style(Weight::Regular, 20);
         let name = self.style(Weight::Bold, 24);
         // On a low page the rows are worth more than a title.
         let title = Some(self.style(Weight::Bold, 36)).filter(|_| self.h >= 200);
         let least = name.line() + self.px(24);
-        let top = body.y + margin + ready.line() + self.px(2) + title.map_or(0, |title| title.line() + self.px(14));
+        let top = body.y + margin + state_style.line() + self.px(2) + title.map_or(0, |title| title.line() + self.px(14));
         let foot = body.y + body.h - small.line() - self.px(12);
-        if items.is_empty() || foot - top < least || column < name.px as i32 * 6 {
+        if list.rows.is_empty() || foot - top < least || column < name.px as i32 * 6 {
             return false;
         }
         self.header(self.theme.ground, true);
 
         let mut y = body.y + margin;
-        let (colour, state) = match offline {
-            None => (self.theme.good(), self.texts.ready.to_owned()),
-            Some(missing) => (self.theme.warn(), format!("{} ({})", self.texts.offline, missing.as_str())),
-        };
-        let dot = ready.line() / 2;
-        // A person who repairs the machine also finds the code in its status.
-        let cut = self.fonts.width(ready, &state) > column - dot - self.px(10);
-        let state = if cut && offline.is_some() { self.texts.offline.to_owned() } else { state };
-        self.fill(Rect::new(margin, y + ready.line() / 4, dot, dot), colour, dot / 2);
-        let beside = Rect::new(margin + dot + self.px(10), y, column - dot - self.px(10), ready.line());
-        self.text(beside, &state, ready, colour, Align::Left);
-        y += ready.line() + self.px(2);
+        let (colour, [state, shorter]) = &list.state;
+        let dot = state_style.line() / 2;
+        let cut = self.fonts.width(state_style, state) > column - dot - self.px(10);
+        let state = if cut { shorter } else { state };
+        self.fill(Rect::new(margin, y + state_style.line() / 4, dot, dot), *colour, dot / 2);
+        let beside = Rect::new(margin + dot + self.px(10), y, column - dot - self.px(10), state_style.line());
+        self.text(beside, state, state_style, *colour, Align::Left);
+        y += state_style.line() + self.px(2);
         if let Some(title) = title {
-            let greeting = Some(&*self.settings.greeting).filter(|greeting| offline.is_none() && !greeting.is_empty());
-            let (words, room) = (greeting.unwrap_or(self.texts.choose), Rect::new(margin, y, column, title.line()));
-            self.text(room, words, self.fitted(title, words, column), self.theme.text, Align::Left);
+            let room = Rect::new(margin, y, column, title.line());
+            self.text(room, list.title, self.fitted(title, list.title, column), self.theme.text, Align::Left);
         }
-        let words = if offline.is_some() { self.texts.offline_more } else { self.texts.pay_with_more };
+        let [words, shorter] = list.foot;
         let small = self.fitted(small, words, column);
-        let words = match self.fonts.width(small, words) <= column {
-            true => words,
-            // Half of a warning does not warn. Its subject stands at the top.
-            false if offline.is_some() => "",
-            false => self.texts.pay_with,
-        };
+        let words = if self.fonts.width(small, words) <= column { words } else { shorter };
         self.text(Rect::new(margin, foot, column, small.line()), words, small, self.theme.muted, Align::Centre);
 
         let area = Rect::new(margin, top, column, foot - top);
-        let plan = self.plan(area, name, sold_out);
-        // If not everything fits, the last place says how many items are missing.
+        let plan = self.plan(area, name, &list.rows);
+        // If not everything fits, the last place says how many items are missing. The one that somebody looks at is not among them.
         let room = (plan.rows * plan.columns) as usize;
-        let shown = if items.len() > room { room.saturating_sub(1) } else { items.len() };
-        for (i, item) in (0..).zip(items.iter().take(shown).map(Some).chain((shown < items.len()).then_some(None))) {
+        let shown = if list.rows.len() > room { room.saturating_sub(1) } else { list.rows.len() };
+        let mut rows: Vec<_> = list.rows.iter().take(shown).map(Some).collect();
+        if let (Some(marked), Some(last)) = (list.rows.iter().skip(shown).find(|row| row.is_marked), rows.last_mut()) {
+            *last = Some(marked);
+        }
+        rows.extend((shown < list.rows.len()).then_some(None));
+        for (i, row) in (0..).zip(rows) {
             let x = area.x + (i / plan.rows) * (plan.width + self.px(GAP));
-            let row = Rect::new(x, top + (i % plan.rows) * plan.row, plan.width, plan.row);
-            let Some(item) = item else {
-                let more = format!("+ {} {}", items.len() - shown, self.texts.more_items);
-                self.text(row, &more, plan.style, self.theme.muted, Align::Centre);
+            let place = Rect::new(x, top + (i % plan.rows) * plan.row, plan.width, plan.row);
+            let Some(row) = row else {
+                let more = format!("+ {} {}", list.rows.len() - shown, self.texts.more_items);
+                self.text(place, &more, plan.style, self.theme.muted, Align::Centre);
                 continue;
             };
             // A line, and not a card: nobody should take it for a button.
-            self.fill(Rect::new(row.x, row.y + row.h - self.px(2).max(1), row.w, self.px(2).max(1)), self.theme.card, 0);
-            let is_there = !sold_out.contains(&item.id);
-            let (accent, text) = if is_there { (self.theme.accent, self.theme.text) } else { (self.theme.muted, self.theme.muted) };
-            let price = self.price(item, sold_out);
-            self.text(row, &price, self.price_style(plan.style, &price, row.w), accent, Align::Right);
+            let (line, thick) = if row.is_marked { (row.accent, self.px(5)) } else { (self.theme.card, self.px(2).max(1)) };
+            self.fill(Rect::new(place.x, place.y + place.h - thick, place.w, thick), line, 0);
+            self.text(place, &row.right, self.right_style(plan.style, &row.right, place.w), row.colour, Align::Right);
             if plan.slot > 0 {
-                self.text(row, item.id.as_str(), plan.style, accent, Align::Left);
+                self.text(place, row.slot, plan.style, row.accent, Align::Left);
             }
-            let words = self.room_for_name(&plan, item, sold_out);
-            let lines = self.name_lines(&plan, item, sold_out);
-            let first = row.y + (row.h - plan.style.line() * lines.len() as i32) / 2;
+            let words = self.room_for_name(&plan, row);
+            let lines = self.name_lines(&plan, row);
+            let first = place.y + (place.h - plan.style.line() * lines.len() as i32) / 2;
             for (line, line_text) in (0..).zip(&lines) {
-                let place = Rect::new(row.x + plan.slot, first + line * plan.style.line(), words, plan.style.line());
-                self.text(place, line_text, plan.style, text, Align::Left);
+                let place = Rect::new(place.x + plan.slot, first + line * plan.style.line(), words, plan.style.line());
+                self.text(place, line_text, plan.style, row.text, Align::Left);
             }
         }
         true
@@ -91,51 +137,63 @@ impl Page<'_> {
 
     /// The largest letters with which every name is whole; of two ways, the one with fewer columns. Letters that are much too small help
     /// nobody: then names are cut, or items are left out.
-    fn plan(&self, area: Rect, usual: Style, sold_out: &[ItemId]) -> Plan {
-        let items = &self.settings.items;
+    fn plan(&self, area: Rect, usual: Style, rows: &[Row<'_>]) -> Plan {
         let most = if self.w * 4 > self.h * 5 { 2 } else { 1 };
         let with = |columns: i32, style: Style| {
             let width = (area.w - self.px(GAP) * (columns - 1)) / columns;
-            let wanted = (items.len() as i32 + columns - 1) / columns;
+            let wanted = (rows.len() as i32 + columns - 1) / columns;
             let least = style.line() + self.px(6);
             let row = (area.h / wanted).clamp(least, usual.line() * 3).min(area.h);
-            let rows = (area.h / row).clamp(1, wanted);
-            let slots = items.iter().map(|item| item.id.as_str());
-            let widest = slots.clone().map(|slot| self.fonts.width(style, slot)).max().unwrap_or(0);
-            let plan = Plan { columns, rows, row, width, slot: widest + style.px as i32 * 2 / 3, style };
-            let has_room = |item: &Item| self.room_for_name(&plan, item, sold_out) >= style.px as i32 * 4;
-            let has_slots = slots.clone().all(|slot| slot.len() <= SLOT_MAX) && items.iter().all(has_room);
+            let count = (area.h / row).clamp(1, wanted);
+            let widest = rows.iter().map(|row| self.fonts.width(style, row.slot)).max().unwrap_or(0);
+            let plan = Plan { columns, rows: count, row, width, slot: widest + style.px as i32 * 2 / 3, style };
+            let has_room = |row: &Row<'_>| self.room_for_name(&plan, row) >= style.px as i32 * 4;
+            let has_slots = rows.iter().all(|row| row.slot.len() <= SLOT_MAX && has_room(row));
             if has_slots { plan } else { Plan { slot: 0, ..plan } }
         };
-        let has_all = |plan: &Plan| (plan.rows * plan.columns) as usize >= items.len();
-        let is_whole = |item: &Item, plan: &Plan| !self.name_lines(plan, item, sold_out).iter().any(|line| line.ends_with('…'));
+        let has_all = |plan: &Plan| (plan.rows * plan.columns) as usize >= rows.len();
+        let is_whole = |row: &Row<'_>, plan: &Plan| !self.name_lines(plan, row).iter().any(|line| line.ends_with('…'));
         let sizes = self.letter_px_min.max(usual.px * 3 / 5)..=usual.px;
         let plans = || sizes.clone().rev().flat_map(|px| (1..=most).map(move |columns| with(columns, Style { px, ..usual })));
-        let whole = plans().find(|plan| has_all(plan) && items.iter().all(|item| is_whole(item, plan)));
+        let whole = plans().find(|plan| has_all(plan) && rows.iter().all(|row| is_whole(row, plan)));
         whole.or_else(|| plans().find(has_all)).unwrap_or_else(|| with(most, usual))
     }
 
-    fn price_style(&self, style: Style, price: &str, width: i32) -> Style {
-        self.fitted(style, price, width / 2)
+    fn right_style(&self, style: Style, right: &str, width: i32) -> Style {
+        self.fitted(style, right, width / 2)
     }
 
-    /// The price, or that it is sold out.
-    fn price(&self, item: &Item, sold_out: &[ItemId]) -> String {
-        if sold_out.contains(&item.id) {
-            return self.texts.sold_out.into();
-        }
-        item.price.map_or_else(String::new, |price| price.to_string())
+    fn room_for_name(&self, plan: &Plan, row: &Row<'_>) -> i32 {
+        let right = self.fonts.width(self.right_style(plan.style, &row.right, plan.width), &row.right);
+        plan.width - plan.slot - right - self.px(GAP)
     }
 
-    fn room_for_name(&self, plan: &Plan, item: &Item, sold_out: &[ItemId]) -> i32 {
-        let price = self.price(item, sold_out);
-        plan.width - plan.slot - self.fonts.width(self.price_style(plan.style, &price, plan.width), &price) - self.px(GAP)
-    }
-
-    fn name_lines(&self, plan: &Plan, item: &Item, sold_out: &[ItemId]) -> Vec<String> {
+    fn name_lines(&self, plan: &Plan, row: &Row<'_>) -> Vec<String> {
         let most = ((plan.row / plan.style.line()) as usize).clamp(1, 2);
-        self.fonts.balanced(plan.style, item.name(self.language), self.room_for_name(plan, item, sold_out), most)
+        self.fonts.balanced(plan.style, row.name, self.room_for_name(plan, row), most)
     }
+}
+
+/// A list of items, with words above and below it. Of two texts the second is shorter, for where the first has no room.
+struct List<'a> {
+    /// How the machine is, behind a dot.
+    state: (Colour, [Cow<'a, str>; 2]),
+    title: &'a str,
+    foot: [&'a str; 2],
+    rows: Vec<Row<'a>>,
+}
+
+/// An item in a list.
+struct Row<'a> {
+    slot: &'a str,
+    name: &'a str,
+    /// Its price, or what is in its slot.
+    right: String,
+    colour: Colour,
+    /// The colour of the name, and that of the slot.
+    text: Colour,
+    accent: Colour,
+    is_marked: bool,
 }
 
 /// The room between two columns, and between name and price, on a page of 480×800.

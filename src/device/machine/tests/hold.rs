@@ -7,7 +7,7 @@ use qris_core::order::reason::Reason;
 const TEN_MINUTES: Span = Span::secs(600);
 
 impl Rig {
-    fn asks(&mut self, request: Request) -> Option<Reason> {
+    pub(super) fn asks(&mut self, request: Request) -> Option<Reason> {
         let effects = self.on(Input::Requested(request, ON_BOARD));
         let replies = effects.iter().filter_map(|effect| if let Effect::Reply(_, reply) = effect { Some(*reply) } else { None });
         let replies: Vec<_> = replies.collect();
@@ -16,7 +16,7 @@ impl Rig {
         replies[0].reason
     }
 
-    fn holds(&mut self, who: &str) -> Option<Reason> {
+    pub(super) fn holds(&mut self, who: &str) -> Option<Reason> {
         self.asks(Request::Hold(who.into(), TEN_MINUTES))
     }
 }

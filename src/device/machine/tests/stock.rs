@@ -32,7 +32,7 @@ fn report(effects: &[Effect]) -> Option<Stock> {
 
 impl Rig {
     /// A machine whose slot A1 holds ten. Nobody has counted.
-    fn with_slot() -> Self {
+    pub(super) fn with_slot() -> Self {
         let mut rig = Self::unlimited();
         rig.settings.slots = BTreeMap::from([(item("A1"), SlotSettings { capacity: 10, low: 2 })]);
         rig.facts.proof_key = Some(RelayKey::of(&key()).into());
@@ -42,13 +42,13 @@ impl Rig {
     }
 
     /// The same, and so many are in it.
-    fn holding(n: u32) -> Self {
+    pub(super) fn holding(n: u32) -> Self {
         let mut rig = Self::with_slot();
         rig.change(Change::Count, Some(n)).expect("counted");
         rig
     }
 
-    fn change(&mut self, change: Change, n: Option<u32>) -> Result<Counted, NotChanged> {
+    pub(super) fn change(&mut self, change: Change, n: Option<u32>) -> Result<Counted, NotChanged> {
         self.change_of("A1", change, n)
     }
 
@@ -62,11 +62,11 @@ impl Rig {
         effects.iter().find_map(told).expect("an answer")
     }
 
-    fn slot(&self) -> Slot {
+    pub(super) fn slot(&self) -> Slot {
         self.machine.slots().remove(0)
     }
 
-    fn count(&self) -> Option<u32> {
+    pub(super) fn count(&self) -> Option<u32> {
         self.slot().count
     }
 

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::chip::ChipName;
+use crate::input::Edge;
 use crate::outlet::OutletCommand;
 use qris_core::order::outcome::Outcome;
 use std::fs::OpenOptions;
@@ -92,8 +93,12 @@ impl Input for Blind {
         Ok(())
     }
 
-    fn wait(&mut self, timeout: Duration) -> Result<bool, HardwareError> {
+    fn wait(&mut self, timeout: Duration) -> Result<Option<Edge>, HardwareError> {
         std::thread::sleep(timeout);
+        Ok(None)
+    }
+
+    fn is_active(&mut self) -> Result<bool, HardwareError> {
         Ok(false)
     }
 }
@@ -219,11 +224,16 @@ impl Input for Eye {
         Ok(())
     }
 
-    fn wait(&mut self, _timeout: Duration) -> Result<bool, HardwareError> {
-        match &self.stops {
-            Some(stops) => Ok(stops.send(OutletCommand::Stop).is_ok()),
-            None => Ok(self.is_over.load(Ordering::SeqCst)),
-        }
+    fn wait(&mut self, _timeout: Duration) -> Result<Option<Edge>, HardwareError> {
+        let sees = match &self.stops {
+            Some(stops) => stops.send(OutletCommand::Stop).is_ok(),
+            None => self.is_over.load(Ordering::SeqCst),
+        };
+        Ok(sees.then_some(Edge::Rise))
+    }
+
+    fn is_active(&mut self) -> Result<bool, HardwareError> {
+        Ok(false)
     }
 }
 
