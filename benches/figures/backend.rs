@@ -167,6 +167,7 @@ impl Shared {
             device: self.device.clone(),
             ticket: new.purchase.ticket.clone(),
             item: new.purchase.item.clone(),
+            asked: None,
             amount: new.purchase.amount,
             gross_amount: Some(new.purchase.amount),
             payment: new.purchase.payment,

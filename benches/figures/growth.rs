@@ -328,6 +328,7 @@ fn sell(tx: &mut dyn Tx, policy: &Policy, number: usize, now: Wall) -> Result<()
             request_id: name(RequestId::new, "old", number),
             ticket: Ticket::from_random(bits(number)),
             item: ItemId::new("A1").expect("a name"),
+            asked: None,
             description: Some("Teh botol 350 ml".into()),
             machine: None,
             amount,

@@ -18,6 +18,7 @@ pub fn order(id: &str, device: &str, price: u64) -> Order {
             request_id: RequestId::new(id).expect("an id"),
             ticket: Ticket::from_random([7; 16]),
             item: ItemId::new("A1").expect("an id"),
+            asked: None,
             description: None,
             machine: None,
             amount: Rupiah::new(price).expect("an amount"),

@@ -288,7 +288,7 @@ mod tests {
     fn calls() -> [HttpCall; 5] {
         let OrderResource { order_id: id, request_id, ticket, item, amount, payment, .. } = order();
         let new = NewOrder {
-            purchase: Purchase { request_id, ticket, item, description: None, machine: None, amount, payment, timeout_s: 120 },
+            purchase: Purchase { request_id, ticket, item, asked: None, description: None, machine: None, amount, payment, timeout_s: 120 },
             kids: Vec::new(),
             relay_key: None,
         };

@@ -71,6 +71,9 @@ texts! {
     capacity: "harus 1 sampai {0}, bukan {1}", "must be 1 to {0}, not {1}";
     low: "harus 0 sampai di bawah capacity, {0}, bukan {1}", "must be from 0 to below capacity, {0}, not {1}";
     low_alone: "perlu capacity di sebelahnya: barang tanpa capacity tidak dihitung", "needs capacity beside it: an item without capacity is not counted";
+    same_as: "harus id barang lain di daftar ini yang tidak punya same_as, bukan {0}", "must be the id of another item of this list that has no same_as, not {0}";
+    same_uncounted: "perlu capacity di sini dan di barang {0}: yang dijual adalah slot yang isinya lebih banyak", "needs capacity here and at the item {0}: the fuller slot is sold";
+    same_price: "harus sama dengan harga barang {0}, atau tidak ditulis: isinya barang yang sama", "must be the price of the item {0}, or be left out: the goods are the same";
     counted_pulses: "tidak bisa ada di jalur barang {0}, yang punya capacity di {1}: satu pesanan mengambil satu barang, berapa kali pun relai aktif", "cannot stand at the line of the item {0}, which has capacity in {1}: an order takes one, whatever its pulses";
     counted_here: "tidak bisa ada: di jalur {0} relai aktif menurut jumlah uang, dan satu pesanan mengambil satu barang", "cannot stand: the line {0} has pulses by the amount, and an order takes one item";
     label: "label terdiri dari 1 sampai 32 karakter A-Za-z0-9._-, bukan {0}", "a label has 1 to 32 of A-Za-z0-9._-, not {0}";

@@ -2,9 +2,12 @@
 
 use crate::rig::desk::Desk;
 use crate::rig::midtrans::Via;
-use crate::rig::shop::{DEVICE, Options, Program, Shop};
+use crate::rig::relay_log::RelayLog;
+use crate::rig::shop::{DEVICE, Options, PRICE, Program, Shop};
 use crate::rig::tap::Message;
 use crate::rig::{command, output, stdout};
+use qris::demo::shop::{item, line};
+use qris::order::ids::ItemId;
 use qris::wire::vend::EventState;
 use serde_json::{Value, json};
 use std::process::Output;
@@ -17,7 +20,7 @@ fn count_a1(text: String) -> String {
 }
 
 /// A shop in whose machine two of A1 have room, and nobody has counted.
-fn with_slot() -> Shop {
+pub fn with_slot() -> Shop {
     let mut shop = Shop::open(Options::default());
     shop.kill_qrisd();
     shop.edit(Program::Qrisd, count_a1);
@@ -26,8 +29,26 @@ fn with_slot() -> Shop {
     shop
 }
 
+/// The same, and A2 is a second slot with the goods of A1. Each has a line of its own; the log is that of A2.
+fn with_same_goods() -> (Shop, RelayLog) {
+    let mut shop = Shop::open(Options::default());
+    shop.kill_machine();
+    let log = shop.path().join("tray-2.log");
+    let sim = format!("sim:{}", log.display());
+    shop.edit(Program::Relayd, |text| text + "\n" + &line("tray 2", &["A2"], 2000, &sim, "offset = 18\n"));
+    shop.edit(Program::Qrisd, |text| {
+        let a2 = item("A2", "Air mineral 600 ml", "Water 600 ml", PRICE);
+        let same = text.replace(&a2, "[[item]]\nid = \"A2\"\nsame_as = \"A1\"\ncapacity = 2\n");
+        assert_ne!(same, text);
+        count_a1(same)
+    });
+    shop.start_machine();
+    shop.wait_online();
+    (shop, RelayLog(log))
+}
+
 /// `qrisctl stock` on the machine.
-fn stock(shop: &Shop, what: &[&str]) -> Output {
+pub fn stock(shop: &Shop, what: &[&str]) -> Output {
     output(command(env!("CARGO_BIN_EXE_qrisctl")).args(["stock", "--bus", &shop.bus.address, "--json"]).args(what))
 }
 
@@ -73,6 +94,53 @@ fn a_machine_sells_what_it_has_and_is_filled() {
         let refused = stock(&shop, wrong);
         assert!(!refused.status.success() && String::from_utf8_lossy(&refused.stderr).contains(why), "{wrong:?}: {refused:?}");
     }
+}
+
+#[test]
+fn of_two_slots_with_the_same_goods_the_fuller_one_is_sold_and_both_are_named() {
+    let (shop, second) = with_same_goods();
+    for (slot, n) in [("A1", "1"), ("A2", "2")] {
+        told(&stock(&shop, &["count", slot, n]));
+    }
+    // Asked for, driven, and what is left in both.
+    let sales = [("A1", "A2", [1, 1]), ("A1", "A1", [0, 1]), ("A1", "A2", [0, 0])];
+    let mut orders = Vec::new();
+    for (asked, driven, left) in sales {
+        let dispensed = shop.sell(asked, Via::Gopay);
+        let other = (asked != driven).then_some(asked);
+        let names = [dispensed.item.as_ref(), dispensed.asked.as_ref()].map(|name| name.map(ToString::to_string));
+        assert_eq!(names, [Some(driven.to_owned()), other.map(str::to_owned)]);
+        let order_id = dispensed.order_id.expect("an order").to_string();
+        let order = shop.order_at_backend(&order_id);
+        assert_eq!((&order["item"], &order["asked"]), (&json!(driven), &json!(other)));
+        let slots = stdout(&stock(&shop, &[]));
+        let counts: Vec<_> = slots.lines().map(|slot| serde_json::from_str::<Value>(slot).expect("JSON")["count"].clone()).collect();
+        assert_eq!(counts, left, "{asked} {driven}");
+        orders.push((order_id, driven, other.unwrap_or_default()));
+    }
+    assert_eq!((shop.pulses(), second.pulses()), (1, 2), "each line is driven for its own slot");
+    // Nothing is left of either.
+    let refused = shop.wait_state(&shop.vend("A2"), EventState::Refused);
+    assert_eq!(
+        (refused.reason.map(|why| why.to_string()).as_deref(), refused.item.as_ref().map(ItemId::as_str)),
+        (Some("sold_out"), Some("A2"))
+    );
+    shop.wait_status_of_machine("both to be sold out", |status| (status["sold_out"] == json!(["A1", "A2"])).then_some(()));
+    told(&stock(&shop, &["fill", "A2"]));
+    shop.wait_status_of_machine("both to be sold again", |status| (status["sold_out"] == json!([])).then_some(()));
+    // The merchant's books say both, and add them up as the same goods.
+    let csv = stdout(&shop.merchant(&["orders", "--csv"]));
+    let head: Vec<_> = csv.lines().next().expect("a head").split(',').collect();
+    let of = |name: &str| head.iter().position(|field| *field == name).expect("a field");
+    for (order_id, driven, asked) in &orders {
+        let row: Vec<_> = csv.lines().find(|row| row.starts_with(order_id.as_str())).expect("a record").split(',').collect();
+        assert_eq!((row[of("item")], row[of("asked")], row[of("description")]), (*driven, *asked, "Teh botol 350 ml"), "{csv}");
+        let shown = stdout(&shop.merchant(&["orders", order_id]));
+        assert_eq!(shown.contains("asked for in slot"), !asked.is_empty(), "{shown}");
+    }
+    let report: Value = serde_json::from_str(stdout(&shop.merchant(&["report", "--by", "item", "--json"])).trim()).expect("JSON");
+    let goods = report["items"].as_array().expect("a list");
+    assert!(goods.len() == 1 && goods[0]["item"] == "Teh botol 350 ml", "{report}");
 }
 
 #[test]

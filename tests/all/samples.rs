@@ -1,17 +1,22 @@
 //! The samples sell at the demo's machine, as an engineer runs them, and on a real bus. `tests/clients/install` installs what
 //! they need.
 
+use crate::counted_slots::{stock, with_slot};
 use crate::rig::bus::{DbusDaemon, Names};
 use crate::rig::caller::Caller;
 use crate::rig::http::Http;
 use crate::rig::link::{Cable, Link};
+use crate::rig::midtrans::Via;
+use crate::rig::mosquitto::password;
 use crate::rig::process::Process;
 use crate::rig::received::Received;
 use crate::rig::relay_log::RelayLog;
 use crate::rig::screen::Screen;
+use crate::rig::shop::DEVICE;
 use crate::rig::{PATIENCE, command, free_port, installed, output, source, succeed, tool, user};
 use qris::host::bus::{Served, serve};
 use qris::host::config::BusAddress;
+use qris::wire::vend::EventState;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -224,6 +229,36 @@ fn the_sample_in_python_sells() {
     let demo = Demo::start();
     let sell = |item: &str| Sale::by(&mut python(), &demo.environment, item);
     sells_over_mqtt(&demo, &sell);
+}
+
+/// At a machine that counts: the demo's sells what nobody counts.
+#[test]
+fn the_sample_of_a_panel_greys_what_is_sold_out() {
+    let mut shop = with_slot();
+    assert!(stock(&shop, &["count", "A1", "1"]).status.success());
+    let mut buttons = command(installed("paho/bin/python"));
+    buttons.arg(source("samples/python/buttons.py")).args(["A1", "A2"]);
+    let user = "vm-001-controller";
+    buttons.envs([("QRISD_DEVICE", DEVICE), ("QRISD_HOST", "127.0.0.1"), ("QRISD_USER", user)]);
+    buttons.env("QRISD_PASSWORD", password(user)).env("QRISD_PORT", shop.broker.port.to_string());
+    let panel = Process::start("buttons.py", &mut buttons);
+    let says = |from: usize, line: &str| {
+        let heard = panel.lines.find_from(from, PATIENCE, |heard| (heard == line).then_some(()));
+        heard.unwrap_or_else(|| panic!("it does not say {line}: {}", panel.text()));
+        panel.lines.count()
+    };
+    let from = says(0, "A1 lit").max(says(0, "A2 lit"));
+    // The last one is sold. Only its button goes grey, and the machine refuses who asks all the same.
+    shop.sell("A1", Via::Gopay);
+    let from = says(from, "A1 grey");
+    shop.wait_state(&shop.vend("A1"), EventState::Refused);
+    assert!(stock(&shop, &["fill", "A1"]).status.success());
+    let from = says(from, "A1 lit");
+    assert!(!panel.text().contains("A2 grey"), "{}", panel.text());
+    // Nobody is there.
+    shop.broker.kill();
+    says(from, "A1 grey");
+    says(from, "A2 grey");
 }
 
 #[test]

@@ -335,8 +335,9 @@ fn facts(stored: &Stored, attempts: &[OrderId], zone: Zone) -> Vec<(&'static str
         (texts.request, sale.purchase.request_id.to_string()),
         (texts.ticket, sale.purchase.ticket.to_string()),
         (texts.item, wording::goods(order)),
-        (texts.price, sale.purchase.amount.to_string()),
     ];
+    facts.extend(sale.purchase.asked.as_ref().map(|asked| (texts.asked_for, asked.to_string())));
+    facts.push((texts.price, sale.purchase.amount.to_string()));
     let others: Vec<_> = attempts.iter().filter(|id| **id != order.id).map(ToString::to_string).collect();
     if !others.is_empty() {
         facts.push((texts.attempt, fill(texts.attempts, &[&order.attempt, &others.join(", ")])));

@@ -46,6 +46,7 @@ texts! {
     request: "permintaan", "request";
     ticket: "tiket", "ticket";
     item: "barang", "item";
+    asked_for: "diminta dari slot", "asked for in slot";
     price: "harga", "price";
     attempt: "percobaan", "attempt";
     attempts: "{0}; permintaan yang sama juga ditagih sebagai {1}", "{0}; the same request was also charged as {1}";

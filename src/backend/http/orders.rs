@@ -158,6 +158,7 @@ fn read_new_order(bytes: &[u8], headers: &HeaderMap) -> Result<NewOrder, Refusal
     let ticket = field(&mut object, "ticket", true, &mut errors);
     let kids: Option<Vec<_>> = field(&mut object, "kids", true, &mut errors);
     let item = field(&mut object, "item", true, &mut errors);
+    let asked = field(&mut object, "asked", false, &mut errors);
     let description: Option<Box<str>> = field(&mut object, "description", false, &mut errors);
     let machine: Option<Box<str>> = field(&mut object, "machine", false, &mut errors);
     let amount: Option<Rupiah> = field(&mut object, "amount", true, &mut errors);
@@ -193,7 +194,7 @@ fn read_new_order(bytes: &[u8], headers: &HeaderMap) -> Result<NewOrder, Refusal
     }
     match (request_id, ticket, kids, item, amount, payment, timeout_s) {
         (Some(request_id), Some(ticket), Some(kids), Some(item), Some(amount), Some(payment), Some(timeout_s)) if errors.is_empty() => {
-            let purchase = Purchase { request_id, ticket, item, description, machine, amount, payment, timeout_s };
+            let purchase = Purchase { request_id, ticket, item, asked, description, machine, amount, payment, timeout_s };
             Ok(NewOrder { purchase, kids, relay_key })
         }
         _ => Err(unprocessable().errors(errors)),

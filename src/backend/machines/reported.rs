@@ -8,8 +8,7 @@ use qris_core::order::ids::DeviceId;
 use qris_core::order::time::{Span, Wall};
 use qris_core::text;
 use qris_core::wire::orders::MACHINE_NAME_MAX;
-use qris_core::wire::status::{FaultCode, Presence, Status};
-use qris_core::wire::strict::PAYLOAD_MAX;
+use qris_core::wire::status::{FaultCode, Presence, STATUS_MAX, Status};
 use qris_core::wire::telemetry::{EVERY_MAX_S, EVERY_S, TELEMETRY_MAX, Telemetry};
 use qris_core::wire::topics::Topic;
 use std::collections::HashMap;
@@ -77,7 +76,7 @@ pub fn read(topic: &str, payload: &[u8], is_stored: bool) -> Result<Option<(Devi
 }
 
 fn read_status(payload: &[u8]) -> Result<Report, Unreadable> {
-    let payload = Some(payload).filter(|payload| payload.len() <= PAYLOAD_MAX).ok_or(Unreadable)?;
+    let payload = Some(payload).filter(|payload| payload.len() <= STATUS_MAX).ok_or(Unreadable)?;
     let Status { state, name, version, faults, report_every_s, .. } = serde_json::from_slice(payload).map_err(|_| Unreadable)?;
     match state {
         Presence::Offline => Ok(Report::Offline),
@@ -245,7 +244,7 @@ mod tests {
         }
         for bad in [
             r#"{"state":"there"}"#.to_owned(),
-            format!("{{\"state\":\"online\"}}{}", " ".repeat(PAYLOAD_MAX)),
+            format!("{{\"state\":\"online\"}}{}", " ".repeat(STATUS_MAX)),
             json!({ "state": "online", "faults": [{ "code": "Bad Word", "detail": "", "since": null }] }).to_string(),
             json!({ "state": "online", "report_every_s": -1 }).to_string(),
         ] {

@@ -86,6 +86,7 @@ pub fn resource(order: &Order, rev: u64, now: Wall, place: &Place) -> orders::Or
         device: sale.device.clone(),
         ticket: sale.purchase.ticket.clone(),
         item: sale.purchase.item.clone(),
+        asked: sale.purchase.asked.clone(),
         amount: sale.purchase.amount,
         gross_amount: charge.map(|charge| charge.gross_amount),
         payment: sale.purchase.payment,

@@ -333,6 +333,7 @@ pub fn summary(order: &Order, zone: Zone) -> Value {
         "attempt": order.attempt,
         "machine": sale.purchase.machine,
         "item": sale.purchase.item,
+        "asked": sale.purchase.asked,
         "description": sale.purchase.description,
         "amount": sale.purchase.amount,
         "gross_amount": order.charge().map(|charge| charge.gross_amount),

@@ -109,6 +109,8 @@ pub struct PriceList(BTreeMap<ItemId, Price>);
 pub struct Offer {
     /// The request as it came.
     pub request: VendRequest,
+    /// What is driven for it: of several slots with the goods that it asks for, the one that was chosen. It never changes.
+    pub item: ItemId,
     /// The price.
     pub amount: Rupiah,
     /// How long the QR is shown.
@@ -123,8 +125,11 @@ pub struct Purchase {
     pub request_id: RequestId,
     /// The relay's ticket. It is copied into the receipt and never interpreted.
     pub ticket: Ticket,
-    /// What is sold.
+    /// What is driven for it.
     pub item: ItemId,
+    /// What was asked for, if another slot with the same goods is driven.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<ItemId>,
     /// The text that the customer reads in the app; at most [`DESCRIPTION_MAX`] characters.
     pub description: Option<Box<str>>,
     /// The machine's name for customers, if it has one.
@@ -136,6 +141,14 @@ pub struct Purchase {
     pub payment: Payment,
     /// Seconds that the QR is shown: [`TIMEOUT_S`].
     pub timeout_s: u16,
+}
+
+impl Offer {
+    /// What was asked for, if another slot with the same goods is driven.
+    #[must_use]
+    pub fn asked(&self) -> Option<&ItemId> {
+        Some(&self.request.item).filter(|asked| **asked != self.item)
+    }
 }
 
 impl Purchase {
@@ -226,7 +239,7 @@ impl PriceList {
             }
         };
         let timeout = request.timeout_s.map_or(default_timeout, |s| Span::secs(s.into()));
-        Ok(Offer { request: request.clone(), amount, timeout })
+        Ok(Offer { request: request.clone(), item: request.item.clone(), amount, timeout })
     }
 }
 

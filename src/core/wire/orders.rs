@@ -77,8 +77,11 @@ pub struct OrderResource {
     pub device: DeviceId,
     /// The relay's ticket.
     pub ticket: Ticket,
-    /// What is sold.
+    /// What is driven for it.
     pub item: ItemId,
+    /// What was asked for, if another slot with the same goods is driven. A backend may leave it out.
+    #[serde(default)]
+    pub asked: Option<ItemId>,
     /// The price, whole rupiah.
     pub amount: Rupiah,
     /// The sum that the gateway asks the customer for, whole rupiah; null before the gateway has answered.

@@ -1,6 +1,7 @@
 //! `status`: a machine's retained state and its faults.
 
 use super::relay::RelayStatus;
+use crate::order::ids::ItemId;
 use crate::order::reason::Reason;
 use crate::order::word::words;
 use serde::{Deserialize, Serialize};
@@ -114,6 +115,9 @@ pub struct Status {
     /// Whether an order holds the machine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub busy: Option<bool>,
+    /// The items of which nothing is offered; at most 1,000.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sold_out: Option<Vec<ItemId>>,
     /// What is wrong; empty when all is well.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub faults: Option<Vec<Fault>>,
@@ -124,6 +128,9 @@ pub struct Status {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commands: Option<Vec<Box<str>>>,
 }
+
+/// The largest payload, in bytes: 1,000 sold-out items fit.
+pub const STATUS_MAX: usize = 48 * 1024;
 
 impl Status {
     /// The last will of a program of this release, and what its clean stop publishes.
@@ -138,6 +145,7 @@ impl Status {
             stream: None,
             at: None,
             busy: None,
+            sold_out: None,
             faults: None,
             report_every_s: None,
             commands: None,

@@ -95,8 +95,11 @@ pub struct VendEvent {
     pub state: EventState,
     /// Why, if there is a reason.
     pub reason: Option<Reason>,
-    /// What is sold.
+    /// What is driven for it; of a refusal, what was asked for.
     pub item: Option<ItemId>,
+    /// What was asked for, if another slot with the same goods is driven.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<ItemId>,
     /// The price, whole rupiah.
     pub amount: Option<Rupiah>,
     /// What the customer pays, whole rupiah, once it is known.

@@ -97,20 +97,26 @@ impl Sold {
         parts.trim_start().into()
     }
 
-    /// The same with another price of an item.
+    /// The same with another price of an item, and of all slots with its goods.
     pub(super) fn priced(&self, item: &ItemId, price: Rupiah) -> Step {
         let text = self.text();
         let tables = tables_of(&text, "item");
-        let Some(at) = tables.iter().position(|table| table.get("id").and_then(|id| id.as_str()) == Some(item.as_str())) else {
+        let goods = |table: &toml::Table| ["same_as", "id"].into_iter().find_map(|key| table.get(key)).cloned();
+        let Some(of) = tables.iter().find(|table| table.get("id").and_then(|id| id.as_str()) == Some(item.as_str())).map(goods) else {
             return Step::Unsold(format!("{item} is not sold there"));
         };
-        match tables[at].get("price").and_then(toml::Value::as_integer) {
-            None => Step::Wrong(format!("the controller says the price of {item} there: `qrisctl fleet config edit` changes its bounds")),
-            Some(now) if u64::try_from(now) == Ok(price.get()) => Step::Same(format!("{item} costs {price} already")),
-            Some(_) => match set_in(&text, "item", at, "price", &price.get().to_string()) {
-                Ok(text) => Step::Send(text),
-                Err(why) => Step::Wrong(format!("{why}; `qrisctl fleet config edit` opens the text")),
-            },
+        // Only the first of the slots must say the price.
+        let prices = tables.iter().enumerate().filter(|(_, table)| goods(table) == of);
+        let prices: Vec<_> = prices.filter_map(|(at, table)| Some((at, table.get("price")?.as_integer()))).collect();
+        if prices.iter().any(|(_, now)| now.is_none()) {
+            return Step::Wrong(format!("the controller says the price of {item} there: `qrisctl fleet config edit` changes its bounds"));
+        }
+        if prices.iter().all(|(_, now)| now.and_then(|now| u64::try_from(now).ok()) == Some(price.get())) {
+            return Step::Same(format!("{item} costs {price} already"));
+        }
+        match prices.iter().try_fold(text, |text, (at, _)| set_in(&text, "item", *at, "price", &price.get().to_string())) {
+            Ok(text) => Step::Send(text),
+            Err(why) => Step::Wrong(format!("{why}; `qrisctl fleet config edit` opens the text")),
         }
     }
 }
@@ -207,6 +213,26 @@ mod tests {
         assert!(matches!(sold(Some(b1)).priced(&item("A1"), price(6000)), Step::Unsold(why) if why == "A1 is not sold there"));
         assert!(matches!(sold(None).priced(&item("A1"), price(5000)), Step::Same(why) if why == "A1 costs Rp5.000 already"));
         assert!(matches!(sold(None).priced(&item("P"), price(5000)), Step::Wrong(_)));
+    }
+
+    /// Whichever of them is named, and whether the second one says the price or leaves it to the first.
+    #[test]
+    fn slots_with_the_same_goods_get_one_price() {
+        let slot = |id: &str, more: &str| format!("[[item]]\nid = \"{id}\"\ncapacity = 9\n{more}\n");
+        let first = slot("A1", "price = 5000");
+        for more in ["same_as = \"A1\"", "same_as = \"A1\"\nprice = 5000"] {
+            let sold = sold(Some(&(first.clone() + &slot("A2", more) + &slot("B1", "price = 5000"))));
+            for id in ["A1", "A2"] {
+                let priced = |amount| sold.priced(&ItemId::new(id).expect("an id"), Rupiah::new(amount).expect("an amount"));
+                let Step::Send(text) = priced(6000) else { panic!("it is sold") };
+                let told = sold.with(&text, false).expect("good").values;
+                assert_eq!(told, ["A1", "A2"].map(|id| format!("item[{id}].price: 5000 -> 6000")), "{more} {id}");
+                assert!(matches!(priced(5000), Step::Same(_)));
+            }
+            let other = first.replace("5000", "6000") + &slot("A2", "same_as = \"A1\"\nprice = 5000");
+            let wrong = sold.with(&other, false).expect_err("two prices of the same goods");
+            assert_eq!(&*wrong[0].path, "item[1].price");
+        }
     }
 
     #[test]

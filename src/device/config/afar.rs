@@ -171,7 +171,7 @@ fn check_lines(items: &[Item], slots: &BTreeMap<ItemId, SlotSettings>, lines: &[
         checker.fault(&(), &format!("item[{at}].{key}"), why);
     }
     for (at, item) in items.iter().enumerate().filter(|(_, item)| slots.contains_key(&item.id)) {
-        if let Some(line) = line_of(item, lines).filter(|line| line.limits.step.is_some()) {
+        if let Some(line) = line_of(&item.id, lines).filter(|line| line.limits.step.is_some()) {
             checker.fault(&(), &format!("item[{at}].capacity"), fill(texts().counted_here, &[&format_args!("{:?}", line.name)]));
         }
     }
@@ -181,7 +181,7 @@ fn check_lines(items: &[Item], slots: &BTreeMap<ItemId, SlotSettings>, lines: &[
 /// says the price, the line judges each request.
 pub fn not_taken<'a>(items: &'a [Item], lines: &'a [RelayLine]) -> impl Iterator<Item = (usize, &'static str, String)> + 'a {
     let judge = move |(at, item): (usize, &Item)| {
-        let Some(line) = line_of(item, lines) else { return Some((at, "id", fill(texts().no_line_here, &[&item.id]))) };
+        let Some(line) = line_of(&item.id, lines) else { return Some((at, "id", fill(texts().no_line_here, &[&item.id]))) };
         let price = item.price.filter(|price| line.limits.judge(*price).is_err())?;
         Some((at, "price", fill(texts().line_refuses, &[&format_args!("{:?}", line.name), &price, &line.limits])))
     };
@@ -189,9 +189,9 @@ pub fn not_taken<'a>(items: &'a [Item], lines: &'a [RelayLine]) -> impl Iterator
 }
 
 /// The line that hands an item out.
-fn line_of<'a>(item: &Item, lines: &'a [RelayLine]) -> Option<&'a RelayLine> {
+pub(crate) fn line_of<'a>(item: &ItemId, lines: &'a [RelayLine]) -> Option<&'a RelayLine> {
     let of = |name: &str| lines.iter().find(|line| line.items.iter().any(|item| **item == *name));
-    of(item.id.as_str()).or_else(|| of("*"))
+    of(item.as_str()).or_else(|| of("*"))
 }
 
 fn check_labels(labels: &[String], checker: &mut Checker<'_>) -> Vec<Box<str>> {

@@ -30,6 +30,17 @@ pub struct WrittenItem {
     price: Option<Value>,
     capacity: Option<i64>,
     low: Option<i64>,
+    same_as: Option<String>,
+}
+
+/// An item that was read. What it does not say may stand at the one whose goods are in its slot, too.
+struct ReadItem {
+    at: usize,
+    id: ItemId,
+    price: Option<Price>,
+    names: Option<[Box<str>; 2]>,
+    slot: Option<SlotSettings>,
+    same_as: Option<ItemId>,
 }
 
 /// What the items say, by what needs it.
@@ -52,20 +63,22 @@ pub fn check_items(items: Vec<WrittenItem>, language: Language, checker: &mut Ch
     if items.len() > ITEMS_MAX {
         checker.fault(&(), "item", fill(texts().many_items, &[&ITEMS_MAX]));
     }
+    let read: Vec<_> = items.into_iter().enumerate().filter_map(|(at, item)| read_item(at, item, checker)).collect();
+    let firsts: BTreeMap<_, _> = read.iter().filter(|item| item.same_as.is_none()).map(|item| (&item.id, item)).collect();
     let (mut prices, mut slots, mut shown) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
-    for (i, item) in items.into_iter().enumerate() {
-        let key = |name: &str| format!("item[{i}].{name}");
-        let id = checker.required(item.id, &key("id"));
-        let id = id.and_then(|id| checker.id(ItemId::new(&id), &key("id")));
-        let price = checker.required(item.price, &key("price")).and_then(|price| check_price(price, &key("price"), checker));
-        let names = item.name.and_then(|name| check_name(name, &key("name"), checker));
-        if names.iter().flatten().any(|name| name.is_empty() || name.chars().count() > NAME_MAX || name.contains(steers)) {
-            checker.fault(&(), &key("name"), fill(texts().item_name, &[&NAME_MAX, &DESCRIPTION_MAX]));
-        }
-        names.iter().for_each(|[id, en]| check_letters(&format!("{id}{en}"), &key("name"), checker));
-        let slot = check_slot(item.capacity, item.low, &key, checker);
-        let (Some(id), Some(price)) = (id, price) else { continue };
-        slots.extend(slot.map(|slot| (id.clone(), slot)));
+    for item in &read {
+        let (price, names) = match &item.same_as {
+            None => (item.price, item.names.clone()),
+            Some(first) => match firsts.get(first) {
+                Some(first) => check_same(item, first, checker),
+                None => {
+                    checker.fault(&(), &item.key("same_as"), fill(texts().same_as, &[first]));
+                    continue;
+                }
+            },
+        };
+        let (id, Some(price)) = (&item.id, price) else { continue };
+        slots.extend(item.slot.clone().map(|slot| (id.clone(), slot)));
         let [id_name, en_name] = names.unwrap_or_else(|| [id.as_str().into(), id.as_str().into()]);
         let fixed = match price {
             Price::Fixed(amount) => Some(amount),
@@ -73,14 +86,55 @@ pub fn check_items(items: Vec<WrittenItem>, language: Language, checker: &mut Ch
         };
         shown.push(Item { id: id.clone(), id_name, en_name, price: fixed });
         if prices.insert(id.clone(), price).is_some() {
-            checker.fault(&(), &key("id"), fill(texts().twice, &[&id]));
+            checker.fault(&(), &item.key("id"), fill(texts().twice, &[id]));
         }
     }
     Items { prices: PriceList::new(prices), names: charged_names(&shown, language), slots, shown }
 }
 
-/// The slot of an item. Without a capacity it is not counted.
-fn check_slot(capacity: Option<i64>, low: Option<i64>, key: &dyn Fn(&str) -> String, checker: &mut Checker<'_>) -> Option<SlotSettings> {
+/// Reads an item by itself. `None`: it has no id.
+fn read_item(at: usize, item: WrittenItem, checker: &mut Checker<'_>) -> Option<ReadItem> {
+    let key = |name: &str| format!("item[{at}].{name}");
+    let id = checker.required(item.id, &key("id"));
+    let id = id.and_then(|id| checker.id(ItemId::new(&id), &key("id")));
+    let price = if item.same_as.is_some() { item.price } else { checker.required(item.price, &key("price")) };
+    let price = price.and_then(|price| check_price(price, &key("price"), checker));
+    let names = item.name.and_then(|name| check_name(name, &key("name"), checker));
+    if names.iter().flatten().any(|name| name.is_empty() || name.chars().count() > NAME_MAX || name.contains(steers)) {
+        checker.fault(&(), &key("name"), fill(texts().item_name, &[&NAME_MAX, &DESCRIPTION_MAX]));
+    }
+    names.iter().for_each(|[id, en]| check_letters(&format!("{id}{en}"), &key("name"), checker));
+    let limits = check_slot(item.capacity, item.low, &key, checker);
+    let is_same = item.same_as.is_some();
+    let same_as = item.same_as.and_then(|first| checker.id(ItemId::new(&first), &key("same_as")));
+    if is_same && same_as.is_none() {
+        return None;
+    }
+    let id = id?;
+    let goods = same_as.as_ref().unwrap_or(&id).clone();
+    let slot = limits.map(|(capacity, low)| SlotSettings { capacity, low, goods });
+    Some(ReadItem { at, id, price, names, slot, same_as })
+}
+
+impl ReadItem {
+    fn key(&self, name: &str) -> String {
+        format!("item[{}].{name}", self.at)
+    }
+}
+
+/// The price and the name of an item whose slot holds the goods of another one. Only counts tell which of the two is the fuller one.
+fn check_same(item: &ReadItem, first: &ReadItem, checker: &mut Checker<'_>) -> (Option<Price>, Option<[Box<str>; 2]>) {
+    if item.slot.is_none() || first.slot.is_none() {
+        checker.fault(&(), &item.key("same_as"), fill(texts().same_uncounted, &[&first.id]));
+    }
+    if item.price.is_some() && first.price.is_some() && item.price != first.price {
+        checker.fault(&(), &item.key("price"), fill(texts().same_price, &[&first.id]));
+    }
+    (first.price, item.names.clone().or_else(|| first.names.clone()))
+}
+
+/// The capacity of an item's slot, and with how many it asks to be filled. Without a capacity it is not counted.
+fn check_slot(capacity: Option<i64>, low: Option<i64>, key: &dyn Fn(&str) -> String, checker: &mut Checker<'_>) -> Option<(u32, u32)> {
     let whole = |n: i64, most: u32| u32::try_from(n).ok().filter(|n| *n <= most);
     let Some(capacity) = capacity else {
         if low.is_some() {
@@ -97,7 +151,7 @@ fn check_slot(capacity: Option<i64>, low: Option<i64>, key: &dyn Fn(&str) -> Str
         checker.fault(&(), &key("low"), fill(texts().low, &[&capacity, &low]));
         return None;
     };
-    Some(SlotSettings { capacity, low })
+    Some((capacity, low))
 }
 
 /// The names of items in charges.

@@ -162,4 +162,13 @@ pub const SETTINGS: &[Setting] = &[
     )
     .afar(),
     said("item.low", "0 to below `capacity`", "0", "with so many or fewer the slot asks to be filled").afar(),
+    said(
+        "item.same_as",
+        "item id",
+        "none",
+        "\
+        the slot holds the goods of this other item: [of both the fuller one is sold](operating.md#two-slots-with-the-same-goods). Both have \
+        `capacity` and the same price. `price` and `name` may be left out here",
+    )
+    .afar(),
 ];

@@ -55,6 +55,46 @@ fn a_price_or_name_of_a_wrong_kind_is_told_in_words() {
     }
 }
 
+/// Two slots of one good have one price, and are counted.
+#[test]
+fn a_slot_with_the_goods_of_another_one_has_its_price_and_its_name() {
+    let a1 = "name = \"Teh\"\nprice = 5000\ncapacity = 8\n";
+    let a2 = |more: &str| format!("{a1}[[item]]\nid = \"A2\"\ncapacity = 9\n{more}\n");
+    let not_another = "qrisd.toml:9: item[1].same_as: must be the id of another item of this list that has no same_as, not";
+    let uncounted = "item[1].same_as: needs capacity here and at the item A1";
+    let table = [
+        (a2("same_as = \"A1\"\nprice = 6000"), "qrisd.toml:10: item[1].price: must be the price of the item A1, or be left out"),
+        (a2("same_as = \"A1\"\nprice = { from_request = { min = 5000, max = 5000 } }"), "item[1].price: must be the price of the item A1"),
+        (a2("same_as = \"A1\"\nprice = 0"), "item[1].price: an amount must be"),
+        (a2("same_as = \"A2\""), not_another),
+        (a2("same_as = \"Z9\""), not_another),
+        (a2("same_as = \"A 1\""), "item[1].same_as: must be 1–32 of"),
+        (a2("same_as = \"A1\"\n[[item]]\nid = \"A3\"\ncapacity = 1\nsame_as = \"A2\""), "item[2].same_as: must be the id of another item"),
+        (a2("same_as = \"A1\"").replace("capacity = 9\n", ""), uncounted),
+        (a2("same_as = \"A1\"").replace("capacity = 8\n", ""), uncounted),
+    ];
+    for (items, wanted) in table {
+        let told = faults(&items);
+        assert!(told.len() == 1 && told[0].contains(wanted), "{items}: {told:?}");
+    }
+    let items = |text: String| {
+        let source = Source::from_text("qrisd.toml", format!("[[item]]\nid = \"A1\"\n{text}"));
+        let read: toml::Table = toml::from_str(source.text()).expect("TOML");
+        let written: Vec<WrittenItem> = read["item"].clone().try_into().expect("items");
+        let mut checker = source.checker();
+        let items = check_items(written, qris_screen::Language::Id, &mut checker);
+        checker.finish().expect("good");
+        let shown = items.shown.iter().map(|item| (item.id.to_string(), item.id_name.to_string(), item.price.map(Rupiah::get)));
+        let goods: Vec<_> = items.slots.values().map(|slot| slot.goods.to_string()).collect();
+        (shown.collect::<Vec<_>>(), goods)
+    };
+    let all = |name: &str| vec![("A1".to_owned(), "Teh".to_owned(), Some(5000)), ("A2".to_owned(), name.to_owned(), Some(5000))];
+    let one = || vec!["A1".to_owned(); 2];
+    assert_eq!(items(a2("same_as = \"A1\"")), (all("Teh"), one()));
+    assert_eq!(items(a2("same_as = \"A1\"\nprice = 5000\nname = \"Teh kiri\"")), (all("Teh kiri"), one()));
+    assert_eq!(items(a2("price = 5000")), (all("A2"), vec!["A1".to_owned(), "A2".to_owned()]));
+}
+
 /// The faults that name `[screen]` or the language.
 fn looks(text: &str) -> Vec<String> {
     let faults = Config::from_source(&Source::from_text("qrisd.toml", text.to_owned())).expect_err("no broker is named");
@@ -117,7 +157,8 @@ fn a_price_that_the_line_does_not_take_is_told() {
     ];
     let device = DeviceId::new("vm-001").expect("an id");
     let prices = PriceList::new([(ItemId::new("A1").expect("an item"), Price::Fixed(Rupiah::new(5000).expect("an amount")))]);
-    let counted = BTreeMap::from([(ItemId::new("A1").expect("an item"), SlotSettings { capacity: 10, low: 2 })]);
+    let a1 = ItemId::new("A1").expect("an item");
+    let counted = BTreeMap::from([(a1.clone(), SlotSettings { capacity: 10, low: 2, goods: a1 })]);
     for (line, wanted) in table {
         let slots = if line.contains("counted") { counted.clone() } else { BTreeMap::new() };
         let told =

@@ -306,7 +306,7 @@ impl Machine {
         }
         let asked = VendRequest {
             request_id: request.clone(),
-            item: resource.item.clone(),
+            item: resource.asked.as_ref().unwrap_or(&resource.item).clone(),
             amount: Some(resource.amount),
             description: None,
             payment: resource.payment,
@@ -315,7 +315,7 @@ impl Machine {
         if resource.status != Status::Settlement && resource.status != Status::Pending {
             return Ok(());
         }
-        let offer = Offer { request: asked, amount: resource.amount, timeout: self.settings.orders.timeout };
+        let offer = Offer { request: asked, item: resource.item.clone(), amount: resource.amount, timeout: self.settings.orders.timeout };
         let seen = seen_of(resource.clone());
         let with = Context { empty: self.is_empty(&resource.item), ..self.context(request) };
         let order = Order::adopted(offer, resource.ticket.clone(), &seen, receipt.clone(), now.boot, &with);

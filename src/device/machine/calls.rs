@@ -405,7 +405,7 @@ impl Live {
     fn loss(&self, unwanted: bool) -> Option<Journal> {
         let offer = &self.stored.order.offer;
         let (request, order) = (offer.request.request_id.clone(), self.stored.order.order_id()?.clone());
-        let (item, amount, state) = (offer.request.item.clone(), offer.amount, self.stored.order.name().0.to_string().into());
+        let (item, amount, state) = (offer.item.clone(), offer.amount, self.stored.order.name().0.to_string().into());
         Some(if unwanted {
             Journal::OutcomeUnwanted { request, order, item, amount, state }
         } else {
@@ -456,7 +456,8 @@ fn new_order(order: &Order) -> NewOrder {
     let purchase = Purchase {
         request_id: request.request_id.clone(),
         ticket: order.ticket.clone(),
-        item: request.item.clone(),
+        item: order.offer.item.clone(),
+        asked: order.offer.asked().cloned(),
         description: Some(order.posted.description.clone()),
         machine: order.posted.machine.clone(),
         amount: order.offer.amount,

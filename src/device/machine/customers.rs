@@ -136,7 +136,7 @@ impl Machine {
                 Ok(None) => match self.admit(&request, from.kind.way, now) {
                     Ok(offer) => {
                         let call = self.outbox.next_call();
-                        self.outbox.push(Effect::Prepare(call, offer.request.item.clone(), offer.amount));
+                        self.outbox.push(Effect::Prepare(call, offer.item.clone(), offer.amount));
                         let candidate = Candidate::new(offer, call, self.links.last_owner(), now.boot, from);
                         return self.front.take_place(Customer::Asks(candidate));
                     }
@@ -153,7 +153,7 @@ impl Machine {
 
     /// Every objection to a request that is known before the relay is asked.
     fn admit(&mut self, request: &VendRequest, way: Way, now: Now) -> Result<Offer, Refusal> {
-        let offer = self.settings.prices.price(request, way, self.settings.orders.timeout)?;
+        let mut offer = self.settings.prices.price(request, way, self.settings.orders.timeout)?;
         if let Some(trouble) = self.trouble() {
             return Err(trouble);
         }
@@ -176,7 +176,7 @@ impl Machine {
         if !self.front.may_ask(limit, now.boot) {
             return Err(Refusal::new(Reason::RateLimited, format!("more than {limit} requests within a minute")));
         }
-        self.refuse_sold_out(&request.item)?;
+        offer.item = self.choose_slot(&request.item)?;
         Ok(offer)
     }
 
@@ -282,7 +282,7 @@ impl Machine {
             None if self.hold.is_held() => self.hold.refusal(),
             // The code stays good until the slot is filled.
             None if self.orders.get(request).is_some_and(|live| self.has_none_for(&live.stored)) => {
-                Some(Refusal::new(Reason::SoldOut, format!("nothing is left of {}", order.offer.request.item)))
+                Some(Refusal::new(Reason::SoldOut, format!("nothing is left of {}", order.offer.item)))
             }
             None => self.links.relay_unfit(&self.settings),
         };

@@ -149,7 +149,7 @@ impl Links {
     /// The body of a request, now and at every repetition.
     pub(super) fn posted(&self, offer: &Offer, settings: &Settings) -> Posted {
         let request = &offer.request;
-        let description = request.description.as_deref().unwrap_or_else(|| settings.name_of(&request.item));
+        let description = request.description.as_deref().unwrap_or_else(|| settings.name_of(&offer.item));
         let description = description.chars().take(DESCRIPTION_MAX).collect::<String>().into();
         let machine = Some(settings.appearance.name.as_str().into());
         Posted { kids: self.relay.keys.clone(), relay_key: self.proof_key().cloned(), description, machine }

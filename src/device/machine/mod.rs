@@ -324,11 +324,11 @@ impl Machine {
             customer: self.customer().cloned(),
             faults: self.faults.all().map(|fault| fault.code).collect(),
             holder: self.hold.holder().map(Into::into),
-            sold_out,
+            sold_out: sold_out.clone(),
             stock: slots,
         };
         self.front.stage.show(scene, view, self.storage.store_mut(), &mut self.outbox);
-        self.outbox.tell_status(self.status(), self.settings.time_of_day(now.wall));
+        self.outbox.tell_status(self.status(sold_out), self.settings.time_of_day(now.wall));
         if let Some(reported) = self.afar.report(&self.settings) {
             self.outbox.tell_settings(reported);
         }

@@ -65,13 +65,13 @@ impl Orders {
 
     /// For how many orders that can still be paid or collected this item is kept.
     pub(super) fn promised(&self, item: &ItemId) -> usize {
-        self.stored().filter(|stored| stored.order.offer.request.item == *item && stored.is_promised()).count()
+        self.stored().filter(|stored| stored.order.offer.item == *item && stored.is_promised()).count()
     }
 
     /// Whether an order of this item is on its way to the relay or back.
     pub(super) fn is_out(&self, item: &ItemId) -> bool {
         let is_back = |fate| matches!(fate, Some(Fate::InPlace | Fate::Delivered | Fate::Failed));
-        let is_out = |order: &Order| order.offer.request.item == *item && unfinished(order) && !is_back(order.fate());
+        let is_out = |order: &Order| order.offer.item == *item && unfinished(order) && !is_back(order.fate());
         self.stored().any(|stored| stored.taken.is_some() && is_out(&stored.order))
     }
 

@@ -6,7 +6,7 @@ use crate::words::{Asker, CallId, Effect, NEWS, Notice, Reply, Settings, text};
 use qris_core::order::ids::{ItemId, PaymentCode, RequestId};
 use qris_core::order::machine::Order;
 use qris_core::order::reason::Reason;
-use qris_core::order::request::Refusal;
+use qris_core::order::request::{Offer, Refusal};
 use qris_core::order::time::{Boot, Now, Span};
 use qris_core::wire::settings::Reported;
 use qris_core::wire::status::Status;
@@ -212,6 +212,7 @@ impl Outbox {
             state: EventState::Refused,
             reason: Some(refusal.reason),
             item: of.item,
+            asked: None,
             amount: None,
             gross_amount: None,
             payment_code: of.code.map(|code| code.as_str().into()),
@@ -227,13 +228,13 @@ impl Outbox {
 
     /// Tells everybody except the broker, whose copies are in the queue.
     pub(super) fn announce(&mut self, order: &Order, events: Vec<VendEvent>) {
-        let (request, amount) = (&order.offer.request, order.offer.amount);
+        let Offer { request, item, amount, .. } = &order.offer;
         for event in events {
             self.journal(Journal::OrderMoved {
                 request: request.request_id.clone(),
                 order: event.order_id.clone(),
-                item: request.item.clone(),
-                amount,
+                item: item.clone(),
+                amount: *amount,
                 state: event.state.to_string().into(),
                 reason: event.reason.map(|reason| reason.to_string().into()),
             });
@@ -241,8 +242,8 @@ impl Outbox {
                 && let Some(order) = event.order_id.clone()
             {
                 let why = event.reason.as_ref().map_or_else(String::new, Reason::to_string).into();
-                let (request, item) = (Some(request.request_id.clone()), request.item.clone());
-                let goods = text(item.as_str());
+                let (request, item) = (Some(request.request_id.clone()), item.clone());
+                let (goods, amount) = (text(item.as_str()), *amount);
                 self.journal(if event.reason == Some(Reason::Uncertain) {
                     Journal::OutcomeUncertain { request, order, device: None, item, goods, amount, detail: why }
                 } else {

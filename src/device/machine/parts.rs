@@ -19,7 +19,7 @@ use super::telemetry::Reports;
 use super::trust::{Trust, last_trusted};
 use crate::store::StoreError;
 use crate::words::{BackendAnswer, Settings};
-use qris_core::order::ids::RequestId;
+use qris_core::order::ids::{ItemId, RequestId};
 use qris_core::order::machine::Context;
 use qris_core::order::time::{Boot, Now, Wall};
 use qris_core::wire::command::Command;
@@ -72,7 +72,7 @@ impl Machine {
     }
 
     /// The machine's `status`, without its time.
-    pub(super) fn status(&self) -> Status {
+    pub(super) fn status(&self, sold_out: Vec<ItemId>) -> Status {
         Status {
             state: Presence::Online,
             name: Some(self.settings.appearance.name.as_str().into()),
@@ -82,6 +82,7 @@ impl Machine {
             stream: self.storage.store().map(|store| store.stream().into()),
             at: None,
             busy: Some(self.is_busy()),
+            sold_out: Some(sold_out),
             faults: Some(self.faults.all().cloned().collect()),
             report_every_s: u32::try_from(self.settings.report_every.0 / 1000).ok(),
             commands: Some(Command::NAMES.map(Into::into).to_vec()),

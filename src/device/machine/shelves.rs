@@ -3,17 +3,19 @@
 
 use super::parts::Machine;
 use super::stock::{fault, payload};
+use crate::config::afar::line_of;
 use crate::store::Stored;
-use crate::words::{Counted, text};
+use crate::words::{Counted, SlotSettings, text};
 use qris_core::order::ids::{CommandId, ItemId};
 use qris_core::order::reason::Reason;
 use qris_core::order::request::Refusal;
 use qris_core::order::stock::{Change, NotChanged, Shelf};
 use qris_core::order::time::Now;
+use qris_core::wire::relay::LineCondition;
 use qris_core::wire::status::FaultCode;
 use qris_core::wire::stock::Slot;
 use qris_host::events::Event as Journal;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Who has changed a slot from beside the machine, for the journal.
 pub(super) const BESIDE: &str = "somebody at the machine";
@@ -31,32 +33,45 @@ impl Machine {
 
     /// Whether nothing lies there for this order, by our own count, nor was it taken out for it before.
     pub(super) fn has_none_for(&self, stored: &Stored) -> bool {
-        stored.taken.is_none() && self.is_empty(&stored.order.offer.request.item)
+        stored.taken.is_none() && self.is_empty(&stored.order.offer.item)
     }
 
-    /// Why nothing of it is offered, if so.
-    pub(super) fn sold_out(&self, item: &ItemId) -> Option<Refusal> {
-        let shelf = self.shelf(item)?;
+    /// How many of a slot are offered, or why none is. `None`: nobody has counted, and it is offered.
+    fn offered(&self, item: &ItemId) -> Result<Option<usize>, String> {
+        let Some(shelf) = self.shelf(item) else { return Ok(None) };
         let left = usize::try_from(shelf.count()).unwrap_or(usize::MAX).saturating_sub(self.orders.promised(item));
-        let why = match (shelf.suspect, left) {
-            (true, _) => format!("{item} did not come out, and nobody has looked since"),
-            (false, 0) => format!("nothing is left of {item}"),
-            (false, _) => return None,
+        match (shelf.suspect, left) {
+            (true, _) => Err(format!("{item} did not come out, and nobody has looked since")),
+            (false, 0) => Err(format!("nothing is left of {item}")),
+            (false, left) => Ok(Some(left)),
+        }
+    }
+
+    /// The slot for a request: the fullest of those with its goods, whose lines are free. Of equal ones it is the one that was asked for, and
+    /// one that nobody has counted comes last. A request for which there is none is counted.
+    pub(super) fn choose_slot(&mut self, asked: &ItemId) -> Result<ItemId, Refusal> {
+        let Some(goods) = self.settings.slots.get(asked).map(|slot| &slot.goods) else { return Ok(asked.clone()) };
+        let lines = self.links.lines(&self.settings);
+        let rank = |(item, slot): (&ItemId, &SlotSettings)| {
+            let left = (slot.goods == *goods).then(|| self.offered(item).ok()).flatten()?;
+            let is_blocked = line_of(item, lines).is_some_and(|line| line.state == LineCondition::Blocked);
+            // The relay refuses it if there is no other one.
+            Some(((!is_blocked, left, item == asked), item.clone()))
         };
-        Some(Refusal::field(Reason::SoldOut, "item", why))
-    }
-
-    /// The same for a request, which is counted.
-    pub(super) fn refuse_sold_out(&mut self, item: &ItemId) -> Result<(), Refusal> {
-        let Some(refusal) = self.sold_out(item) else { return Ok(()) };
-        let refused = self.stock.refused.entry(item.clone()).or_default();
+        if let Some((_, fullest)) = self.settings.slots.iter().filter_map(rank).max() {
+            return Ok(fullest);
+        }
+        let why = self.offered(asked).err().unwrap_or_default();
+        let refused = self.stock.refused.entry(asked.clone()).or_default();
         *refused = refused.saturating_add(1);
-        Err(refusal)
+        Err(Refusal::field(Reason::SoldOut, "item", why))
     }
 
-    /// The items of which nothing is offered.
+    /// The items of which nothing is offered, in no slot.
     pub(super) fn all_sold_out(&self) -> Vec<ItemId> {
-        self.settings.slots.keys().filter(|item| self.sold_out(item).is_some()).cloned().collect()
+        let slots = &self.settings.slots;
+        let there: BTreeSet<_> = slots.iter().filter(|(item, _)| self.offered(item).is_ok()).map(|(_, slot)| &slot.goods).collect();
+        slots.iter().filter(|(_, slot)| !there.contains(&slot.goods)).map(|(item, _)| item.clone()).collect()
     }
 
     /// The slots that are counted, in the order of the price list.

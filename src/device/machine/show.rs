@@ -126,7 +126,7 @@ pub(super) fn idle(trouble: Option<Reason>, sold_out: Vec<ItemId>, faults: &Faul
 
 /// The goods, as the screen names them. The request's words appear only for items whose price it brings.
 pub(super) fn goods(offer: &Offer, settings: &Settings) -> Goods {
-    let item = offer.request.item.clone();
+    let item = offer.item.clone();
     let own_price = matches!(settings.prices.of(&item), Some(Price::FromRequest { .. }));
     Goods { item, description: offer.request.description.clone().filter(|_| own_price) }
 }
@@ -208,7 +208,7 @@ pub(super) fn shown(order: &Order) -> Shown {
         state: order.name().0,
         request_id: order.offer.request.request_id.clone(),
         order_id: order.order_id().cloned(),
-        item: order.offer.request.item.clone(),
+        item: order.offer.item.clone(),
         amount: order.offer.amount,
         gross_amount: order.charge.as_ref().and_then(|charge| charge.gross_amount),
         until,

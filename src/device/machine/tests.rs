@@ -16,6 +16,7 @@ mod place;
 mod refusals;
 mod rig;
 mod sales;
+mod same_goods;
 mod stock;
 mod stores;
 mod strangers;

@@ -84,7 +84,7 @@ impl Database {
         };
         let mut last_event = known.as_ref().map_or_else(Box::default, |known| known.last_event.clone());
         let was = known.as_ref().and_then(|known| known.taken);
-        let item = &order.offer.request.item;
+        let item = &order.offer.item;
         let (taken, shelf) = moved(self.shelves.get(item), was, order);
         for draft in drafts {
             let seq = outbox.last() + 1;

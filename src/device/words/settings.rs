@@ -68,12 +68,14 @@ impl Settings {
 }
 
 /// A slot that is counted: of `[[item]]`, checked.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SlotSettings {
     /// The most that it holds.
     pub capacity: u32,
     /// With so many or fewer it asks to be filled; 0: only when it is empty.
     pub low: u32,
+    /// The item whose goods lie in it: its own one, or that of `same_as`. All slots of the same goods have one price.
+    pub goods: ItemId,
 }
 
 /// The times and limits of orders: `[orders]`, checked.

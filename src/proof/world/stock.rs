@@ -66,8 +66,8 @@ impl Slots {
     }
 
     pub(super) fn settings(&self) -> BTreeMap<ItemId, SlotSettings> {
-        let slot = SlotSettings { capacity: CAPACITY, low: 1 };
-        if self.rng.is_some() { [(small(), slot), (large(), slot)].into() } else { BTreeMap::new() }
+        let slot = |goods: ItemId| (goods.clone(), SlotSettings { capacity: CAPACITY, low: 1, goods });
+        if self.rng.is_some() { [slot(small()), slot(large())].into() } else { BTreeMap::new() }
     }
 
     /// The slot of an item in a text from afar.

@@ -6,16 +6,17 @@ use crate::config::Config;
 use crate::money::takings::{self, Fees, Taking};
 use crate::sale::books::{self as ledger, Cursor, archived_between};
 use crate::telling::wording::{self, RefundUntil};
-use qris_core::order::ids::DeviceId;
+use qris_core::order::ids::{DeviceId, ItemId};
 use qris_core::order::merchant::{Attention, Order};
 use qris_core::order::time::{Wall, Zone};
 use qris_host::{Failure, clock};
 
-const FIELDS: [&str; 22] = [
+const FIELDS: [&str; 23] = [
     "order_id",
     "transaction_id",
     "device",
     "item",
+    "asked",
     "description",
     "price",
     "paid",
@@ -65,7 +66,7 @@ pub async fn write(
 }
 
 /// A payment. What is not known is empty.
-fn fields(order: &Order, settled_at: Wall, fees: &Fees, zone: Zone) -> [String; 22] {
+fn fields(order: &Order, settled_at: Wall, fees: &Fees, zone: Zone) -> [String; 23] {
     let (sale, taking) = (&order.sale, Taking::of(order, fees));
     let parties = order.settlement().map(|by| &by.parties);
     let text = |text: Option<&str>| text.map(csv_text).unwrap_or_default();
@@ -76,6 +77,7 @@ fn fields(order: &Order, settled_at: Wall, fees: &Fees, zone: Zone) -> [String; 
         text(wording::transaction(order).as_deref()),
         csv_text(sale.device.as_str()),
         csv_text(sale.purchase.item.as_str()),
+        text(sale.purchase.asked.as_ref().map(ItemId::as_str)),
         text(sale.purchase.description.as_deref()),
         taking.price.to_string(),
         taking.paid.to_string(),

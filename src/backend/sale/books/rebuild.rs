@@ -100,6 +100,7 @@ pub fn rebuild(
             request_id: metadata.request_id,
             ticket: metadata.ticket,
             item: metadata.item,
+            asked: None,
             description: None,
             machine: None,
             amount: metadata.amount,

@@ -31,6 +31,7 @@ pub fn sell(tx: &mut dyn Tx, now: Wall) {
                 request_id: RequestId::new(&format!("r{n}")).expect("an id"),
                 ticket: Ticket::from_random([n; 16]),
                 item: ItemId::new("A1").expect("an id"),
+                asked: None,
                 description: Some("Teh".into()),
                 machine: None,
                 amount: Rupiah::new(5000).expect("an amount"),

@@ -92,6 +92,7 @@ fn sale(device: &str, request: &str, ticket: u8) -> Sale {
             request_id: RequestId::new(request).expect("an id"),
             ticket: Ticket::from_random([ticket; 16]),
             item: ItemId::new("A1").expect("an id"),
+            asked: None,
             description: Some("'); DROP TABLE orders; --".into()),
             machine: Some("'); DROP TABLE orders; --".into()),
             amount: Rupiah::new(5000).expect("an amount"),

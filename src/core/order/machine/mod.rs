@@ -267,7 +267,7 @@ impl Order {
         known
             && claims.jti == self.offer.request.request_id
             && claims.ticket == self.ticket
-            && claims.item == self.offer.request.item
+            && claims.item == self.offer.item
             && claims.amount == self.offer.amount
     }
 

@@ -37,7 +37,7 @@ fn offer_by(payment: Payment) -> Offer {
         payment,
         timeout_s: None,
     };
-    Offer { request, amount: rp(5000), timeout: Span::secs(120) }
+    Offer { item: request.item.clone(), request, amount: rp(5000), timeout: Span::secs(120) }
 }
 
 fn ticket() -> Ticket {

@@ -39,6 +39,7 @@ fn order() -> Order {
             request_id: RequestId::new("r-1").expect("an id"),
             ticket: Ticket::from_random([7; 16]),
             item: ItemId::new("A1").expect("an id"),
+            asked: None,
             description: None,
             machine: None,
             amount: rp(5000),

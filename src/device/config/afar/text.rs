@@ -61,10 +61,10 @@ pub fn items(settings: &Settings) -> String {
             [id, en] if id == en => id,
             [id, en] => format!("{{ id = {id}, en = {en} }}"),
         };
-        let slot = settings
-            .slots
-            .get(&item.id)
-            .map_or_else(String::new, |SlotSettings { capacity, low }| format!("capacity = {capacity}\nlow = {low}\n"));
+        let slot = settings.slots.get(&item.id).map_or_else(String::new, |SlotSettings { capacity, low, goods }| {
+            let same = if *goods == item.id { String::new() } else { format!("same_as = {}\n", quoted(goods.as_str())) };
+            format!("capacity = {capacity}\nlow = {low}\n{same}")
+        });
         Some(format!("[[item]]\nid = {}\nname = {name}\nprice = {price}\n{slot}", quoted(item.id.as_str())))
     };
     settings.appearance.items.iter().filter_map(item).collect::<Vec<_>>().join("\n")

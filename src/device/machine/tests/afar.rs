@@ -376,7 +376,7 @@ fn a_machine_tells_its_own_file_as_a_text_that_means_the_same() {
     let mut rig = Rig::new();
     let text = "[device]\nname = \"Lo\\\"bi\"\nlanguage = \"both\"\nlabels = [\"a\", \"b\"]\nreport_every_s = 60\n[orders]\ntimeout_s = 300\n\
         orders_per_minute = 0\ncancel_wait_s = 10\nlate_settlement_grace_s = 60\ndeliver_within_s = 100\n[screen]\ncontact = \"0811\"\n\
-        greeting = \"Halo\"\ncolours = { header = \"#204060\" }\n[[item]]\nid = \"B1\"\nname = { id = \"Kopi\", en = \"Coffee\" }\n\
+        greeting = \"Halo\"\ncolours = { header = \"#204060\" }\n[[item]]\nid = \"B2\"\nsame_as = \"B1\"\ncapacity = 9\n[[item]]\nid = \"B1\"\nname = { id = \"Kopi\", en = \"Coffee\" }\n\
         price = 12000\ncapacity = 8\nlow = 2\n[[item]]\nid = \"A1\"\nprice = { from_request = { min = 1, max = 9, mqtt = true } }\n";
     assert_eq!(rig.wants(&desired(1, 0, text)).refused, None);
     let told = written(&rig.machine.settings);
@@ -583,7 +583,7 @@ fn what_is_told_of_a_text_is_small_whatever_the_text() {
     for text in [&keys, &value, &"[".repeat(150_000), &format!("{} = ", "k".repeat(150_000))] {
         assert_eq!(rig.wants(&desired(1, 0, text)).refused.expect("refused").code, Objection::Invalid);
         let (reported, status) =
-            (serde_json::to_vec(&rig.reported()).expect("JSON"), serde_json::to_vec(&rig.machine.status()).expect("JSON"));
+            (serde_json::to_vec(&rig.reported()).expect("JSON"), serde_json::to_vec(&rig.machine.status(Vec::new())).expect("JSON"));
         assert!(reported.len() < 40_000 && status.len() < 8_000, "{} and {} bytes", reported.len(), status.len());
     }
     let told = rig.wants(&Desired { skip_unknown: true, ..desired(1, 0, &keys) });

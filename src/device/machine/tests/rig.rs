@@ -80,6 +80,7 @@ pub(super) fn resource(n: u8, status: Status) -> OrderResource {
         device: DeviceId::new("vm-001").expect("an id"),
         ticket: ticket(n),
         item: ItemId::new("A1").expect("an id"),
+        asked: None,
         amount: rp(5000),
         gross_amount: Some(rp(5000)),
         payment: Payment::Gopay,

@@ -16,8 +16,13 @@ use qris_core::wire::stock::{Slot, Stock};
 use qris_host::events::Event as Journal;
 use std::collections::BTreeMap;
 
-fn item(id: &str) -> ItemId {
+pub(super) fn item(id: &str) -> ItemId {
     ItemId::new(id).expect("an item")
+}
+
+/// A slot that holds so many of these goods.
+pub(super) fn slot_of(goods: &str, capacity: u32, low: u32) -> SlotSettings {
+    SlotSettings { capacity, low, goods: item(goods) }
 }
 
 fn report(effects: &[Effect]) -> Option<Stock> {
@@ -34,7 +39,7 @@ impl Rig {
     /// A machine whose slot A1 holds ten. Nobody has counted.
     pub(super) fn with_slot() -> Self {
         let mut rig = Self::unlimited();
-        rig.settings.slots = BTreeMap::from([(item("A1"), SlotSettings { capacity: 10, low: 2 })]);
+        rig.settings.slots = BTreeMap::from([(item("A1"), slot_of("A1", 10, 2))]);
         rig.facts.proof_key = Some(RelayKey::of(&key()).into());
         rig.cut_and_up(true);
         rig.settle_open();
@@ -52,7 +57,7 @@ impl Rig {
         self.change_of("A1", change, n)
     }
 
-    fn change_of(&mut self, id: &str, change: Change, n: Option<u32>) -> Result<Counted, NotChanged> {
+    pub(super) fn change_of(&mut self, id: &str, change: Change, n: Option<u32>) -> Result<Counted, NotChanged> {
         let asker = Asker { question: 90_000 + self.now.boot.0.unsigned_abs(), kind: crate::controller::dbus::KIND };
         let effects = self.on(Input::Requested(Request::Stock(Box::new((change, item(id), n))), asker));
         let told = |effect: &Effect| match effect {
@@ -150,7 +155,7 @@ fn the_screen_and_controllers_hear_what_is_sold_out() {
     assert_eq!(sold_out(&mut rig), [item("A1")]);
     assert!(rig.scene.contains("sold_out: [A1]"), "{}", rig.scene);
     // The samples of the screen sell more than this one machine counts.
-    let items = rig.settings.appearance.items.iter().map(|item| (item.id.clone(), SlotSettings { capacity: 3, low: 0 }));
+    let items = rig.settings.appearance.items.iter().map(|item| (item.id.clone(), slot_of(item.id.as_str(), 3, 0)));
     rig.settings.slots = items.collect();
     rig.cut_and_up(true);
     for id in rig.settings.slots.keys().cloned().collect::<Vec<_>>() {
@@ -252,7 +257,7 @@ fn a_machine_that_nobody_has_counted_sells_and_says_so() {
     rig.change(Change::Count, Some(4)).expect("counted");
     assert!(!rig.machine.faults.has(FaultCode::Stock));
     // More than the slot is said to hold now.
-    rig.settings.slots = BTreeMap::from([(item("A1"), SlotSettings { capacity: 3, low: 0 })]);
+    rig.settings.slots = BTreeMap::from([(item("A1"), slot_of("A1", 3, 0))]);
     rig.cut_and_up(true);
     assert!(rig.machine.faults.has(FaultCode::Stock));
     assert_eq!(rig.count(), Some(4));

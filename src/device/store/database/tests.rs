@@ -25,7 +25,7 @@ fn order(n: u32) -> Order {
         payment: Payment::Gopay,
         timeout_s: None,
     };
-    let offer = Offer { request, amount: Rupiah::new(5000).expect("an amount"), timeout: Span::secs(120) };
+    let offer = Offer { item: request.item.clone(), request, amount: Rupiah::new(5000).expect("an amount"), timeout: Span::secs(120) };
     let mut bits = [0; 16];
     bits[..4].copy_from_slice(&n.to_be_bytes());
     Order::new(offer, Ticket::from_random(bits), Posted::default(), 1, Boot(0))

@@ -176,6 +176,7 @@ impl Town {
                 request_id: RequestId::new("r1").expect("an id"),
                 ticket: Ticket::from_random([1; 16]),
                 item: ItemId::new("A1").expect("an item"),
+                asked: None,
                 description: None,
                 machine: None,
                 amount: Rupiah::new(5_000).expect("an amount"),
