@@ -4,13 +4,15 @@
 use super::midtrans::Transaction;
 use super::site::{Site, SiteError};
 use super::watch;
-use qris_core::order::ids::OrderId;
+use qris_core::order::ids::{ItemId, OrderId};
 use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::Delivery;
 use qris_core::order::reason::Reason;
 use qris_core::wire::orders::{OrderResource, Refund};
+use qris_core::wire::stock::Slot;
 use qris_core::wire::vend::EventState;
 use serde::Serialize;
+use std::fmt::{self, Display, Formatter};
 
 /// How often the backend is asked again, with a long poll each, until it knows the outcome of a paid order.
 const POLLS_MAX: u32 = 4;
@@ -62,6 +64,8 @@ pub struct Totals {
 pub struct Audit {
     /// The sums.
     pub totals: Totals,
+    /// What lies in the slots that are counted; empty while the machine cannot be asked.
+    pub slots: Vec<Slot>,
     /// All differences, in words; empty when the books balance.
     pub wrong: Vec<String>,
 }
@@ -94,7 +98,52 @@ pub async fn audit(site: &Site, wait: bool) -> Result<Audit, SiteError> {
         });
     }
     let (pulses, driven) = watch::count_pulses(&site.line_log());
-    Ok(balance(&sales, pulses, driven))
+    let mut audit = balance(&sales, pulses, driven);
+    audit.slots = site.slots().await.unwrap_or_default();
+    Ok(audit)
+}
+
+/// The slots' own rule: who filled put in as many as came out and are there. `Err`: the differences.
+///
+/// # Errors
+/// When a sum does not agree, or the machine cannot be asked.
+pub async fn audit_slots(site: &Site) -> Result<Vec<InSlot>, Vec<String>> {
+    let slots = site.slots().await.map_err(|error| vec![error.to_string()])?;
+    let of = |slot: &Slot| InSlot {
+        item: slot.item.clone(),
+        put_in: site.put_in(slot.item.as_str()),
+        pulses: watch::pulses_of(&site.line_log(), slot.item.as_str()),
+        count: slot.count,
+    };
+    let all: Vec<InSlot> = slots.iter().map(of).collect();
+    let wrong: Vec<String> = all.iter().filter(|slot| !slot.agrees()).map(|slot| format!("{slot} does not agree")).collect();
+    if wrong.is_empty() { Ok(all) } else { Err(wrong) }
+}
+
+/// What went into a slot, what came out of it, and what the machine says that is there. Its line has the item's name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InSlot {
+    item: ItemId,
+    put_in: u64,
+    pulses: u64,
+    count: Option<u32>,
+}
+
+impl InSlot {
+    fn agrees(&self) -> bool {
+        self.count.is_some_and(|count| self.put_in == self.pulses + u64::from(count))
+    }
+}
+
+impl Display for InSlot {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Self { item, put_in, pulses, count } = self;
+        write!(f, "{item}: {put_in} put in = {pulses} out + ")?;
+        match count {
+            Some(count) => write!(f, "{count} there"),
+            None => f.write_str("nobody has counted"),
+        }
+    }
 }
 
 async fn reported(site: &Site, order_id: &OrderId, wait: bool) -> Result<OrderResource, SiteError> {
@@ -112,7 +161,7 @@ async fn reported(site: &Site, order_id: &OrderId, wait: bool) -> Result<OrderRe
 /// an order is under way the books cannot be closed. Then only a state that no order may have counts as wrong.
 #[must_use]
 pub fn balance(sales: &[Sale], pulses: u64, driven: bool) -> Audit {
-    let mut audit = Audit { totals: Totals { pulses, ..Totals::default() }, wrong: Vec::new() };
+    let mut audit = Audit { totals: Totals { pulses, ..Totals::default() }, ..Audit::default() };
     for sale in sales {
         audit.enter(sale);
     }
@@ -198,6 +247,14 @@ mod tests {
     fn sale(paid: bool, state: EventState, reason: Option<Reason>, outcome: Option<Delivery>) -> Sale {
         let refund = matches!(outcome, Some(Delivery::Failed | Delivery::Undelivered)).then_some(Refund::Due);
         Sale { order_id: OrderId::new("o-1").expect("an id"), paid, rupiah: 5_000, machine: Some((state, reason)), outcome, refund }
+    }
+
+    #[test]
+    fn what_was_put_in_came_out_or_is_there() {
+        let slot = |put_in, pulses, count| InSlot { item: ItemId::new("A4").expect("an item"), put_in, pulses, count };
+        assert_eq!(slot(4, 3, Some(1)).to_string(), "A4: 4 put in = 3 out + 1 there");
+        let agree = [(4, 3, Some(1)), (4, 3, Some(2)), (4, 3, Some(0)), (4, 4, None), (0, 0, Some(0))];
+        assert_eq!(agree.map(|(put_in, pulses, count)| slot(put_in, pulses, count).agrees()), [true, false, false, false, true]);
     }
 
     #[test]

@@ -53,6 +53,8 @@ sentences! {
     payment_refused(why): "the payment was refused: {why}", "pembayaran ditolak: {why}";
     nothing_paid(): "nothing was paid", "tidak ada yang terbayar";
     walks_away(): "walks away", "pergi";
+    // Somebody with a box.
+    is_filled(item, count): "was filled with {item}: {count} are there now", "diisi {item}: sekarang ada {count}";
     // Power, networks, programs.
     cuts_power(): "cuts the machine’s power", "mematikan listrik mesin";
     gives_power(): "gives the machine its power", "menyalakan listrik mesin";

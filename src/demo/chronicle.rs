@@ -85,6 +85,11 @@ pub enum EntryKind {
         /// Is there power?
         on: bool,
     },
+    /// Somebody has filled a slot.
+    Filled {
+        /// Whose.
+        item: &'static str,
+    },
     /// `vend/event`.
     Vend {
         /// As it was published.

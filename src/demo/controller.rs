@@ -8,6 +8,7 @@ use super::watch::Watched;
 use qris_core::order::ids::{OrderId, RequestId};
 use qris_core::order::reason::Reason;
 use qris_core::wire::dbus::{DEVICE_NAME, DEVICE_PATH};
+use qris_core::wire::stock::Slot;
 use qris_core::wire::vend::EventState;
 use qris_host::bus::{Object, Remote, RemoteEvent};
 use qris_host::config::BusAddress;
@@ -16,8 +17,9 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
-use zbus::{Connection, Message, Variant};
+use std::sync::Arc;
+use tokio::sync::watch::Sender;
+use zbus::{Connection, Message, OwnedVariant, Variant};
 
 /// The file for a visitor's own controller, in the demo's directory.
 pub const ENVIRONMENT: &str = "controller.env";
@@ -43,7 +45,7 @@ pub fn environment(broker: u16, password: &str, socket: &Path) -> String {
 
 /// Its connection to the machine's program; none while the program does not run.
 #[derive(Debug, Clone, Default)]
-pub struct Controller(Arc<Mutex<Option<Connection>>>);
+pub struct Controller(Arc<Sender<Option<Connection>>>);
 
 /// The machine could not be asked.
 #[derive(Debug, thiserror::Error)]
@@ -54,6 +56,12 @@ pub enum ControllerError {
     /// D-Bus.
     #[error("the machine does not answer on D-Bus")]
     Bus(#[from] zbus::Error),
+    /// It does not do it now.
+    #[error("the machine says: {0}")]
+    Refused(String),
+    /// It tells something else than its slots.
+    #[error("the machine's slots cannot be read")]
+    Slots(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
 impl Controller {
@@ -77,8 +85,40 @@ impl Controller {
         self.call("Cancel", &(request_id.as_str(),)).await.map(drop)
     }
 
+    /// `Stock`: somebody has filled the slot of this item. It tells what was in it, if somebody had counted, and what is in it now.
+    ///
+    /// # Errors
+    /// When the machine cannot be asked, or a customer is there.
+    pub async fn fill(&self, item: &str) -> Result<(Option<u32>, u32), ControllerError> {
+        let answer = self.call("Stock", &("fill", item, -1_i32)).await.map_err(|error| match error {
+            ControllerError::Bus(zbus::Error::MethodError(_, Some(why), _)) => ControllerError::Refused(why),
+            other => other,
+        })?;
+        let (before, after): (i32, i32) = answer.body().deserialize()?;
+        Ok((u32::try_from(before).ok(), u32::try_from(after).unwrap_or(0)))
+    }
+
+    /// What lies in the slots that are counted.
+    ///
+    /// # Errors
+    /// When the machine cannot be asked.
+    pub async fn slots(&self) -> Result<Vec<Slot>, ControllerError> {
+        let connection = self.0.borrow().clone().ok_or(ControllerError::Away)?;
+        let properties = Some("org.freedesktop.DBus.Properties");
+        let answer = connection.call_method(Some(DEVICE_NAME), DEVICE_PATH, properties, "Get", &(DEVICE_NAME, "Slots")).await?;
+        let slots: OwnedVariant = answer.body().deserialize()?;
+        let slots = String::try_from(slots).map_err(|error| ControllerError::Slots(error.into()))?;
+        serde_json::from_str(&slots).map_err(|error| ControllerError::Slots(error.into()))
+    }
+
+    /// Waits until the machine's program is there.
+    pub async fn is_there(&self) {
+        // It holds the sender itself, so that it always comes to an end.
+        let _ = self.0.subscribe().wait_for(Option::is_some).await;
+    }
+
     async fn call<B: serde::Serialize + zbus::zvariant::DynamicType>(&self, method: &str, body: &B) -> Result<Message, ControllerError> {
-        let connection = self.slot().clone().ok_or(ControllerError::Away)?;
+        let connection = self.0.borrow().clone().ok_or(ControllerError::Away)?;
         Ok(connection.call_method(Some(DEVICE_NAME), DEVICE_PATH, Some(DEVICE_NAME), method, body).await?)
     }
 
@@ -89,17 +129,12 @@ impl Controller {
         let mut remote = Remote::watch(BusAddress::Peer(socket), object);
         loop {
             match remote.next().await {
-                RemoteEvent::Up { connection } => *self.slot() = Some(connection),
+                RemoteEvent::Up { connection } => drop(self.0.send_replace(Some(connection))),
                 RemoteEvent::NewOwner => {}
                 RemoteEvent::Signal(message) => take(&watched, &message),
-                RemoteEvent::Down { .. } => *self.slot() = None,
+                RemoteEvent::Down { .. } => drop(self.0.send_replace(None)),
             }
         }
-    }
-
-    fn slot(&self) -> std::sync::MutexGuard<'_, Option<Connection>> {
-        // An assignment cannot panic half-way.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

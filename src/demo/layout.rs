@@ -32,6 +32,8 @@ pub struct Product {
     name_id: &'static str,
     /// Whole rupiah.
     pub rupiah: u64,
+    /// So many have room, and the machine counts them. `None`: it does not.
+    pub capacity: Option<u32>,
 }
 
 impl Product {
@@ -44,10 +46,10 @@ impl Product {
 
 /// The price list.
 pub const PRODUCTS: [Product; 4] = [
-    Product { id: "A1", name: "Bottled tea 350 ml", name_id: "Teh botol 350 ml", rupiah: 5_000 },
-    Product { id: "A2", name: "Mineral water 600 ml", name_id: "Air mineral 600 ml", rupiah: 4_000 },
-    Product { id: "A3", name: "Iced coffee 220 ml", name_id: "Es kopi 220 ml", rupiah: 9_500 },
-    Product { id: "A4", name: "Cassava chips 120 g", name_id: "Keripik singkong 120 g", rupiah: 12_000 },
+    Product { id: "A1", name: "Bottled tea 350 ml", name_id: "Teh botol 350 ml", rupiah: 5_000, capacity: None },
+    Product { id: "A2", name: "Mineral water 600 ml", name_id: "Air mineral 600 ml", rupiah: 4_000, capacity: None },
+    Product { id: "A3", name: "Iced coffee 220 ml", name_id: "Es kopi 220 ml", rupiah: 9_500, capacity: None },
+    Product { id: "A4", name: "Cassava chips 120 g", name_id: "Keripik singkong 120 g", rupiah: 12_000, capacity: Some(2) },
 ];
 
 /// The differences between the page and the script.
@@ -142,7 +144,9 @@ impl Files<'_> {
         // A motor for each product. One file stands for all motors, like a board with several relays.
         let chip = format!("sim:{}", self.machine("relay.log").display());
         let motor = |Product { id, rupiah, .. }: Product| line(id, &[id], rupiah, &chip, &format!("pulse_ms = {PULSE_MS}\n"));
-        let items: String = PRODUCTS.map(|Product { id, name, name_id, rupiah }| item(id, name_id, name, rupiah)).concat();
+        let counted = |capacity: Option<u32>| capacity.map_or_else(String::new, |capacity| format!("capacity = {capacity}\nlow = 1\n"));
+        let of = |Product { id, name, name_id, rupiah, capacity }| item(id, name_id, name, rupiah) + &counted(capacity);
+        let items: String = PRODUCTS.map(of).concat();
         // Sockets without a bus: a laptop may have none.
         let controllers = format!("[controller]\nbus = {}\n", quoted(format_args!("peer:{}", self.controller().display())));
         let machine = MachineFiles {
@@ -200,6 +204,8 @@ mod tests {
             assert_eq!(relay.lines.len(), PRODUCTS.len());
             let qrisd = qris_device::config::Config::load(&files.machine("qrisd.toml")).expect("it is taken");
             assert_eq!((qrisd.relay, qrisd.backend.url.as_str()), (relay.bus, "http://127.0.0.1:5"));
+            let counted = PRODUCTS.iter().filter(|product| product.capacity.is_some()).count();
+            assert_eq!((qrisd.machine.slots.len(), counted), (1, 1));
             assert_eq!((qrisd.machine.names.len(), qrisd.machine.orders.timeout), (PRODUCTS.len(), Span::secs(timeout_s)));
         }
     }

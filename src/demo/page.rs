@@ -58,6 +58,7 @@ fn router(site: Arc<Site>) -> Router {
         .route("/pay", post(pay))
         .route("/fail", post(fail))
         .route("/leave", post(leave))
+        .route("/fill", post(fill))
         .route("/power", post(power))
         .route("/network", post(network))
         .route("/language", post(language))
@@ -203,10 +204,20 @@ struct Requested {
     request_id: RequestId,
 }
 
+impl Pressed {
+    fn product(&self) -> Result<&'static Product, PageRefusal> {
+        let product = PRODUCTS.iter().find(|product: &&Product| product.id == &*self.item);
+        product.ok_or_else(|| PageRefusal(StatusCode::NOT_FOUND, "no such product".into()))
+    }
+}
+
 async fn vend(State(site): State<Arc<Site>>, Json(pressed): Json<Pressed>) -> Result<Json<Requested>, PageRefusal> {
-    let product = PRODUCTS.iter().find(|product: &&Product| product.id == &*pressed.item);
-    let product = product.ok_or_else(|| PageRefusal(StatusCode::NOT_FOUND, "no such product".into()))?;
-    Ok(Json(Requested { request_id: site.request(product, None).await? }))
+    Ok(Json(Requested { request_id: site.request(pressed.product()?, None).await? }))
+}
+
+async fn fill(State(site): State<Arc<Site>>, Json(pressed): Json<Pressed>) -> Result<StatusCode, PageRefusal> {
+    site.fill(pressed.product()?).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 #[derive(Deserialize)]

@@ -1,6 +1,6 @@
 //! `--script`: five sales without a hand, and the books at the end.
 
-use super::books::{Audit, audit};
+use super::books::{Audit, audit, audit_slots};
 use super::captions;
 use super::chronicle::{Entry, EntryKind, InVain};
 use super::layout::{Options, PRODUCTS, Product};
@@ -102,13 +102,15 @@ struct Offer {
 
 impl Script<'_> {
     async fn play(&self) -> Result<(), ScriptError> {
-        let [tea, water, coffee, chips] = &PRODUCTS;
-        self.plain(1, tea, Via::Gopay).await?;
-        self.plain(2, water, Via::Qris).await?;
-        self.across_a_power_cut(3, coffee).await?;
-        self.abandoned(4, chips).await?;
+        // Two of the chips have room in the machine.
+        let [tea, water, _, chips] = &PRODUCTS;
+        self.plain(1, chips, Via::Gopay).await?;
+        self.plain(2, chips, Via::Qris).await?;
+        self.runs_empty(chips).await?;
+        self.across_a_power_cut(3, chips).await?;
+        self.abandoned(4, water).await?;
         self.too_late(5, tea).await?;
-        let Audit { totals, wrong } = audit(self.site, true).await?;
+        let Audit { totals, wrong, slots: _ } = audit(self.site, true).await?;
         self.say(&format!(
             "books: {} orders, {} paid = {} dispensed + {} refund due + {} uncertain; {} pulses",
             totals.orders, totals.paid, totals.dispensed, totals.refund_due, totals.uncertain, totals.pulses
@@ -119,7 +121,25 @@ impl Script<'_> {
         if totals.under_way > 0 || totals.orders != SALES {
             return Err(ScriptError::Books(vec![format!("{} of {} orders have not ended", totals.under_way, totals.orders)]));
         }
+        for slot in audit_slots(self.site).await.map_err(ScriptError::Books)? {
+            self.say(&format!("slot {slot}"));
+        }
         self.say("the books balance");
+        Ok(())
+    }
+
+    /// The last one is sold. Whoever asks now gets no QR, and the machine waits for somebody who fills it.
+    async fn runs_empty(&self, product: &Product) -> Result<(), ScriptError> {
+        let mark = self.site.watched.chronicle.mark();
+        let request_id = self.site.request(product, None).await?;
+        let answered = |event: &VendEvent| event.state == EventState::AwaitingPayment || event.state.is_end();
+        let event = self.event_of(&request_id, mark, "a refusal", answered).await?;
+        if (event.state, event.reason) != (EventState::Refused, Some(Reason::SoldOut)) {
+            return Err(unlike(EventState::Refused, Some(Reason::SoldOut), &event));
+        }
+        self.say(&format!("    {} is empty: the next request is {}, without a QR", product.name, worded(event.state, event.reason)));
+        self.site.fill(product).await?;
+        self.say("    somebody fills it");
         Ok(())
     }
 

@@ -7,7 +7,7 @@ use super::chronicle::{EntryKind, InVain, Network, Who};
 use super::controller::{self, Controller, ControllerError};
 use super::directory::Directory;
 use super::language::{self, Desk, Language};
-use super::layout::{Files, Options, Product, SERVER_KEY};
+use super::layout::{Files, Options, PRODUCTS, Product, SERVER_KEY};
 use super::midtrans::{Midtrans, MidtransError};
 use super::networks::{Networks, Sockets};
 use super::panel::Panel;
@@ -23,6 +23,7 @@ use qris_core::order::ids::{DeviceId, OrderId, RequestId};
 use qris_core::order::keys::{KeyError, KeyFile, Level};
 use qris_core::order::money::Rupiah;
 use qris_core::wire::orders::{ANSWER_MAX, OrderResource};
+use qris_core::wire::stock::Slot;
 use qris_core::wire::topics::Topic;
 use qris_core::wire::vend::EventState;
 use qris_host::config::MqttSettings;
@@ -31,6 +32,7 @@ use qris_host::mqtt::{EVENTS_WAITING_MAX, LinkSettings, Mqtt, Outbound, PublishI
 use qris_host::secret::Secret;
 use qris_host::tls::{LastTrusted, TlsError};
 use reqwest::Url;
+use std::collections::BTreeMap;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -44,6 +46,8 @@ use tokio::task::JoinHandle;
 const BROKER_WAIT: Duration = Duration::from_secs(10);
 /// Our own user at the broker.
 const OURSELVES: &str = "qris-demo";
+/// The machine's own controller finds its socket within this time.
+const CONTROLLER_WAIT: Duration = Duration::from_secs(10);
 /// The machine must hear of a press within this time, in seconds. After that the press is forgotten.
 const PRESS_EXPIRY_S: u32 = 5;
 /// One long poll of the backend; its answer comes when the order changes.
@@ -144,6 +148,8 @@ pub struct Site {
     controller: Controller,
     mqtt: Mqtt,
     published: AtomicU64,
+    /// How many somebody has put into the slots that are counted, by item.
+    put_in: std::sync::Mutex<BTreeMap<&'static str, u64>>,
     desk: Arc<std::sync::Mutex<Desk>>,
     device: DeviceId,
     token: String,
@@ -238,6 +244,7 @@ impl Site {
             controller,
             mqtt,
             published: AtomicU64::new(0),
+            put_in: Default::default(),
             desk,
             device,
             token,
@@ -254,6 +261,13 @@ impl Site {
             return Err(SiteError::NoBroker);
         }
         site.restore_power().await?;
+        // Nobody has counted yet.
+        if tokio::time::timeout(CONTROLLER_WAIT, site.controller.is_there()).await.is_err() {
+            return Err(ControllerError::Away.into());
+        }
+        for product in PRODUCTS.iter().filter(|product| product.capacity.is_some()) {
+            site.put_in_more(product).await?;
+        }
         Ok(site)
     }
 
@@ -333,6 +347,38 @@ impl Site {
             return Ok(());
         }
         Ok(self.controller.cancel(request_id).await?)
+    }
+
+    /// Somebody opens the machine, fills the slot of a product, and says so to the machine.
+    ///
+    /// # Errors
+    /// When the machine does not answer on D-Bus, or a customer is there.
+    pub async fn fill(&self, product: &Product) -> Result<(), SiteError> {
+        let count = self.put_in_more(product).await?;
+        self.watched.chronicle.note(Who::Machine, captions::is_filled(product.words(), count), EntryKind::Filled { item: product.id });
+        Ok(())
+    }
+
+    /// So many are in the slot then.
+    async fn put_in_more(&self, product: &Product) -> Result<u32, SiteError> {
+        let (before, after) = self.controller.fill(product.id).await?;
+        let more = u64::from(after.saturating_sub(before.unwrap_or(0)));
+        *self.put_in.lock().unwrap_or_else(PoisonError::into_inner).entry(product.id).or_default() += more;
+        Ok(after)
+    }
+
+    /// How many were put into the slot of an item.
+    #[must_use]
+    pub fn put_in(&self, item: &str) -> u64 {
+        self.put_in.lock().unwrap_or_else(PoisonError::into_inner).get(item).copied().unwrap_or(0)
+    }
+
+    /// What lies in the slots that are counted, as the machine tells it.
+    ///
+    /// # Errors
+    /// When the machine does not answer on D-Bus.
+    pub async fn slots(&self) -> Result<Vec<Slot>, SiteError> {
+        Ok(self.controller.slots().await?)
     }
 
     /// Cuts or mends a network.

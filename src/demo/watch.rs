@@ -327,6 +327,12 @@ pub fn count_pulses(log: &Path) -> (u64, bool) {
     (edges.iter().filter(|edge| edge.on).count() as u64, edges.last().is_some_and(|edge| edge.on))
 }
 
+/// The rising edges of one line.
+#[must_use]
+pub fn pulses_of(log: &Path, line: &str) -> u64 {
+    new_edges(log, &mut 0).iter().filter(|edge| edge.on && edge.line == line).count() as u64
+}
+
 /// One edge of a simulated line.
 #[derive(Debug, PartialEq, Eq)]
 struct Edge {
@@ -403,5 +409,6 @@ mod tests {
         assert_eq!(new_edges(&log, &mut read), [edge("gate", true)]);
         assert_eq!(new_edges(&log, &mut read), []);
         assert_eq!(count_pulses(&log), (2, true));
+        assert_eq!(["tray 1", "gate", "door"].map(|line| pulses_of(&log, line)), [1, 1, 0]);
     }
 }

@@ -307,6 +307,51 @@ fn a_machine_that_is_cut_off_hears_nothing() {
 }
 
 #[test]
+fn a_machine_that_runs_empty_says_so_and_is_filled_by_the_visitor() {
+    let page = Page::open();
+    let browser = &page.browser;
+    browser.be_window(1280, 800);
+    browser.wait("the machine's screen", LIT);
+    let there = |count: u32| {
+        let visible = "document.querySelectorAll('.shelf[data-item=A4] .item:not(.gone)').length";
+        browser.wait(&format!("{count} on the shelf"), &format!("return {visible} === {count}"));
+    };
+    there(2);
+    for left in [1, 0] {
+        page.is_free();
+        page.asks("A4");
+        browser.click("[data-act=pay_gopay]");
+        page.dropped(2 - u64::from(left));
+        there(left);
+    }
+    // When the thanks are over, the screen says what is sold out. Whoever asks for it gets no QR.
+    let green = "const [red, green] = document.querySelector('#screen').getContext('2d').getImageData(20, 400, 1, 1).data; return green <= red + 60";
+    browser.wait("the idle screen", green);
+    for (words, fills, picture) in
+        [("Nothing is left of it", "Fill A4", "demo-page-sold-out.png"), ("Barangnya habis", "Isi A4", "demo-page-sold-out-id.png")]
+    {
+        browser.click("#keys [data-item=A4]");
+        browser.wait(words, &format!("return document.querySelector('#just').textContent.startsWith({})", json!(words)));
+        assert_eq!((browser.count("#glass [data-act=pay_gopay]"), browser.text("[data-fill]").as_str()), (0, fills));
+        browser.keep(picture);
+        browser.click("#language");
+    }
+    assert_eq!(page.pulses(), 2);
+    browser.click("[data-fill=A4]");
+    page.says("Somebody opened the machine, filled it with cassava chips");
+    there(2);
+    page.is_free();
+    page.asks("A4");
+    // Nobody fills what a customer may get at this moment.
+    assert_eq!(browser.count("[data-fill]:enabled"), 0);
+    browser.click("[data-act=pay_gopay]");
+    page.dropped(3);
+    there(1);
+    page.balanced((3, 3, 0, 3));
+    page.clean();
+}
+
+#[test]
 fn what_is_over_is_not_offered_again() {
     let page = Page::open();
     let browser = &page.browser;
@@ -374,11 +419,11 @@ fn the_story_of_a_network_that_is_cut_presses_the_buttons() {
     let page = a_story("t_network", 7, (1, 1, 0, 1), &INDONESIAN);
     let told = page.browser.run("return [...document.querySelectorAll('#list .text')].map(row => row.textContent)");
     let told: Vec<&str> = told.as_array().expect("rows").iter().filter_map(Value::as_str).collect();
-    for words in ["menekan Keripik singkong 120 g, Rp12.000", "memutus jaringan mesin–backend", "barang keluar"] {
+    for words in ["menekan Es kopi 220 ml, Rp9.500", "memutus jaringan mesin–backend", "barang keluar"] {
         assert!(told.contains(&words), "{words}: {told:?}");
     }
     // Over the broker it comes once more, when the machine has redialled.
-    page.speaks("barang keluar: A4, Rp12.000");
+    page.speaks("barang keluar: A3, Rp9.500");
     // A reason stays a code, and what is said in English only is left out.
     page.asks("A1");
     page.browser.click("#keys [data-item=A2]");

@@ -6,13 +6,13 @@ import { headline } from "./story.js";
 
 /** In the tray lie at most so many things; the oldest is taken. */
 const TRAY_MAX = 4;
-/** On each shelf stand so many. The stock is a picture: the machine keeps none. */
+/** On a shelf of which the machine keeps no count stand so many: it is a picture. */
 const ROW = 5;
 const stillness = matchMedia("(prefers-reduced-motion: reduce)");
 
 export function setUp() {
   for (const product of state.products) {
-    const items = Array.from({ length: ROW }, () => drawing(product.id, "item"));
+    const items = Array.from({ length: product.capacity ?? ROW }, () => drawing(product.id, "item"));
     const shelf = make("div", { className: "shelf" }, make("div", { className: "row" }, ...items), make("div", { className: "coil" }), make("div", { className: "tag" }, make("b", { textContent: product.id }), rupiah(product.rupiah)));
     shelf.dataset.item = product.id;
     $("shelves").append(shelf);
@@ -25,11 +25,18 @@ export function setUp() {
   const cancel = make("button", { type: "button", id: "cancel", disabled: true });
   cancel.onclick = () => state.order && ask("/cancel", { request_id: state.order.request_id });
   $("keys").append(cancel);
+  for (const { id } of state.products.filter(product => product.capacity)) {
+    const fill = make("button", { type: "button" });
+    fill.dataset.fill = id;
+    fill.onclick = () => ask("/fill", { item: id });
+    $("keys").append(fill);
+  }
   $("power").onclick = () => switchPower();
   $("fallen").onclick = () => $("fallen").replaceChildren();
   onLanguage(() => {
     for (const product of state.products) document.querySelector(`#keys [data-item="${product.id}"] b`).textContent = called(product);
     cancel.textContent = t("cancel");
+    for (const fill of document.querySelectorAll("[data-fill]")) fill.textContent = t("fill", fill.dataset.fill);
     for (const element of [$("screen"), $("mini")]) element.setAttribute("aria-label", t("screen"));
     show();
   });
@@ -68,8 +75,17 @@ export function show() {
   $("line").textContent = t(view.driven ? "driven" : "rest");
   $("pulses").textContent = view.pulses;
   $("pulses-word").textContent = t("pulses", view.pulses);
-  for (const key of $("keys").children) key.disabled = !view.power || switching || (key.id === "cancel" && ended(order));
+  for (const key of $("keys").children) key.disabled = !view.power || switching || (key.id === "cancel" && ended(order)) || (key.dataset.fill && !ended(order));
   for (const shelf of $("shelves").children) if (!view.driven) shelf.classList.remove("turning");
+}
+
+/** What lies in the slots that are counted, as the machine tells it. */
+export function stand(slots) {
+  for (const { item, count } of slots) {
+    const shelf = document.querySelector(`.shelf[data-item="${item}"]`);
+    for (const [n, thing] of shelf.querySelectorAll(".item").entries()) thing.classList.toggle("gone", count !== undefined && n >= count);
+    document.querySelector(`#keys [data-item="${item}"]`).classList.toggle("empty", count === 0);
+  }
 }
 
 /** A motor turns, and what stands before it falls. */
@@ -77,7 +93,8 @@ export function drive(item) {
   const shelf = document.querySelector(`.shelf[data-item="${item}"]`);
   if (!shelf) return;
   shelf.classList.add("turning");
-  const [from, to] = [shelf.querySelector(".item:last-of-type"), $("fallen")].map(element => element.getBoundingClientRect());
+  const first = [...shelf.querySelectorAll(".item")].findLast(element => !element.classList.contains("gone")) ?? shelf.querySelector(".item");
+  const [from, to] = [first, $("fallen")].map(element => element.getBoundingClientRect());
   const thing = drawing(item, "item");
   $("fallen").append(thing);
   while ($("fallen").children.length > TRAY_MAX) $("fallen").firstChild.remove();

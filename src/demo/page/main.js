@@ -88,7 +88,8 @@ async function askBooks() {
 
 function showBooks() {
   if (!books) return;
-  const { totals, wrong } = books;
+  const { totals, slots, wrong } = books;
+  machine.stand(slots);
   $("b-paid").textContent = totals.paid;
   $("b-dispensed").textContent = totals.dispensed;
   $("b-refund").textContent = totals.refund_due;

@@ -51,6 +51,7 @@ function sentenceOf(entry) {
     case "vend": return entry.replayed ? null : ofOrder(entry.event);
     case "order": return ofOrder(entry);
     case "payment": return entry.paid ? ofPayment() : ended(state.order) ? () => t("s_void") : () => t("s_wrong_pin");
+    case "filled": return () => t("s_filled", called(product(entry.item)));
     case "leave": return ofLeaving();
     case "power":
       if (entry.on) return during.power ? () => t("s_power_on") : ready;

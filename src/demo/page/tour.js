@@ -40,7 +40,7 @@ const stories = {
     { say: () => t("t_owed") },
   ],
   t_network: () => [
-    press("A4"),
+    press("A3"),
     { say: () => t("t_cut_broker"), press: wire("broker"), until: () => !state.view.networks.broker },
     { say: () => t("t_cut_backend"), press: wire("backend"), until: () => !state.view.networks.backend },
     { say: () => t("t_pay"), press: act("pay_gopay"), until: act("close") },
