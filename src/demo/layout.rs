@@ -8,6 +8,7 @@ use super::sandbox::Sandbox;
 use super::shop::{BrokerAccess, CONTACT, MachineFiles, MerchantFiles, SetUpError, framebuffer, item, line, quoted, write};
 use serde::Serialize;
 use std::fs;
+use std::net::IpAddr;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
@@ -63,6 +64,8 @@ pub struct Options {
     pub cancel_wait_s: u32,
     /// Midtrans' sandbox, if the money is there. Else there is a simulated Midtrans.
     pub sandbox: Option<Sandbox>,
+    /// Where the owner's pages listen, if there are any.
+    pub desk: Option<IpAddr>,
     /// The page's address, without a slash at the end. Customers find the backend and its simulated Midtrans behind it, too.
     pub page: Option<String>,
 }
@@ -99,6 +102,12 @@ impl Files<'_> {
         self.machine("vend.sock")
     }
 
+    /// The socket at which the backend answers the desk.
+    #[must_use]
+    pub fn desk(self) -> PathBuf {
+        self.run().join("serve.sock")
+    }
+
     /// The backend's configuration.
     #[must_use]
     pub fn backend(self) -> PathBuf {
@@ -127,6 +136,10 @@ impl Files<'_> {
         // The sandbox must not be told an address that it cannot reach.
         let page = options.page.as_deref().filter(|_| options.sandbox.is_none());
         let public_url = page.map_or_else(String::new, |page| format!("public_url = \"{page}\"\nallow_plaintext = true\n"));
+        let desk = options.desk.map_or_else(String::new, |_| {
+            let (url, socket) = (format_args!("http://127.0.0.1:{}", ports.desk), self.desk());
+            format!("[desk]\nurl = \"{url}\"\nsocket = {}\n", quoted(socket.display()))
+        });
         let merchant = MerchantFiles {
             root: &merchant,
             port: ports.backend,
@@ -134,7 +147,7 @@ impl Files<'_> {
             http: &(public_url + "orders_per_minute = 60\n"),
             midtrans: &midtrans,
             server_key,
-            more: &format!("{notices}[customer]\ncontact = \"{CONTACT}\""),
+            more: &format!("{notices}[customer]\ncontact = \"{CONTACT}\"\n{desk}"),
             store: None,
             broker: Some(BrokerAccess { port: ports.broker, password, tls: None }),
         };
@@ -177,8 +190,8 @@ mod tests {
     /// By the programs' own readers: a key that all need, and no shop has, is missed here.
     #[test]
     fn the_programs_take_what_is_written() {
-        let simulated = Options { keep: false, grace_s: 5, cancel_wait_s: 3, sandbox: None, page: None };
-        let open = Options { page: Some("http://192.0.2.2:81".into()), ..simulated.clone() };
+        let simulated = Options { keep: false, grace_s: 5, cancel_wait_s: 3, sandbox: None, desk: None, page: None };
+        let open = Options { page: Some("http://192.0.2.2:81".into()), desk: Some([0, 0, 0, 0].into()), ..simulated.clone() };
         let sandbox = Sandbox { url: sandbox::URL.parse().expect("an address"), key: Secret::new("SB-Mid-server-x") };
         let cases = [
             (simulated, "http://127.0.0.1:6", Some("http://127.0.0.1:7/midtrans/notifications"), Some("http://127.0.0.1:3"), 120),
@@ -191,7 +204,7 @@ mod tests {
             fs::create_dir(&root).expect("made");
             let files = Files { root: &root };
             let near = NearPorts { broker: 4, backend: 5, midtrans: 6, notices: 7 };
-            files.write(Ports { broker: 1, midtrans: 2, backend: 3 }, near, &options, "secret").expect("written");
+            files.write(Ports { broker: 1, midtrans: 2, backend: 3, desk: 8 }, near, &options, "secret").expect("written");
             let run = |command: &[&str]| {
                 let keys = || jwk_set(&[SigningKey::from_seed([1; 32]).to_public_jwk("here")]);
                 Ok(if command == ["keys", "public"] { keys() } else { "token\n".into() })

@@ -18,6 +18,7 @@ mod language;
 mod layout;
 mod midtrans;
 mod networks;
+mod owner;
 mod page;
 mod panel;
 mod phone;
@@ -50,7 +51,7 @@ use std::sync::Arc;
 #[command(
     name = "qris-demo",
     args_conflicts_with_subcommands = true,
-    after_help = "The first argument may also be qrisd, qris-relayd or qris-backend: the demo runs the same code as these programs."
+    after_help = "The first argument may also be qrisd, qris-relayd, qris-backend or qris-desk: the demo runs the same code as these programs."
 )]
 struct Arguments {
     /// Sell five products without a hand, check the books, and end.
@@ -76,7 +77,7 @@ struct Arguments {
 
 /// How long the page's machine waits for a late settlement and for a cancel. A real customer gets two minutes (the
 /// default), but a visitor would not wait so long to see a refund come due: after a cancel the machine only asks once more.
-const PAGE: Options = Options { keep: false, grace_s: 0, cancel_wait_s: 5, sandbox: None, page: None };
+const PAGE: Options = Options { keep: false, grace_s: 0, cancel_wait_s: 5, sandbox: None, desk: None, page: None };
 
 /// When the script fails, this many of the last entries are told.
 const TOLD_AFTER_FAILURE: usize = 60;
@@ -117,6 +118,7 @@ pub fn program(name: &str) -> Option<fn(Vec<OsString>) -> ExitCode> {
         "qrisd" => Some(|arguments| qris_device::main(arguments.into_iter())),
         "qris-relayd" => Some(|arguments| qris_relay::main(arguments.into_iter())),
         "qris-backend" => Some(|arguments| qris_backend::main(arguments.into_iter())),
+        "qris-desk" => Some(|arguments| qris_desk::main(arguments.into_iter())),
         "conform" => Some(|arguments| conform::main(arguments.into_iter())),
         "midtrans" => Some(|arguments| qris_sim::midtrans_http::command::main(definition_of("midtrans"), arguments.into_iter())),
         _ => None,
@@ -141,7 +143,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
         let door = if arguments.script { None } else { Some(Door::open(arguments.listen).await.map_err(Failure::failed)?) };
         let options = match &door {
             None => script::options(arguments.keep),
-            Some(door) => Options { keep: arguments.keep, sandbox, page: Some(door.url()), ..PAGE },
+            Some(door) => Options { keep: arguments.keep, sandbox, desk: Some(arguments.listen.ip()), page: Some(door.url()), ..PAGE },
         };
         let site = tokio::select! {
             site = Site::start(options) => site.map_err(Failure::failed)?,

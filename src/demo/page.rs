@@ -52,6 +52,7 @@ fn router(site: Arc<Site>) -> Router {
         .route("/screen.png", get(screen))
         .route("/books", get(books))
         .route("/sandbox", get(sandbox))
+        .route("/owner", get(owner))
         .route("/picture/{order_id}", get(picture))
         .route("/vend", post(vend))
         .route("/cancel", post(cancel))
@@ -81,7 +82,7 @@ macro_rules! assets {
     };
 }
 
-const ASSETS: [Asset; 13] = assets![
+const ASSETS: [Asset; 14] = assets![
     "/" "text/html; charset=utf-8" "index.html",
     "/page/style.css" "text/css" "style.css",
     "/page/machine.css" "text/css" "machine.css",
@@ -91,14 +92,15 @@ const ASSETS: [Asset; 13] = assets![
     "/page/words.js" "text/javascript" "words.js",
     "/page/machine.js" "text/javascript" "machine.js",
     "/page/phone.js" "text/javascript" "phone.js",
+    "/page/owner.js" "text/javascript" "owner.js",
     "/page/links.js" "text/javascript" "links.js",
     "/page/timeline.js" "text/javascript" "timeline.js",
     "/page/story.js" "text/javascript" "story.js",
     "/page/tour.js" "text/javascript" "tour.js",
 ];
 
-/// Tells the browser to take nothing from anywhere else, and not to show the page inside another.
-const POLICY: &str = "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+/// Tells the browser to take nothing from anywhere else but the owner's pages, and not to show the page inside another.
+const POLICY: &str = "default-src 'self'; frame-src http:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 fn asset_headers(content_type: &'static str) -> [(header::HeaderName, &'static str); 4] {
     [
@@ -145,6 +147,12 @@ async fn screen(State(site): State<Arc<Site>>) -> Result<Response, PageRefusal> 
 /// Whether the money is in Midtrans' sandbox.
 async fn sandbox(State(site): State<Arc<Site>>) -> Json<bool> {
     Json(site.sandbox.is_some())
+}
+
+/// The port of the owner's pages, at this address, and what makes this browser her phone. `null`: there are none.
+async fn owner(State(site): State<Arc<Site>>) -> Response {
+    let Some(owner) = &site.owner else { return Json(None::<u16>).into_response() };
+    ([(header::SET_COOKIE, owner.cookie())], Json(Some(owner.port))).into_response()
 }
 
 /// The address to give to Midtrans' simulator.

@@ -56,14 +56,16 @@ pub struct Ports {
     pub midtrans: u16,
     /// The backend's.
     pub backend: u16,
+    /// The desk's.
+    pub desk: u16,
 }
 
 impl Ports {
     /// The ports of this lot.
     #[must_use]
-    pub fn of(lot: &Lot<3>) -> Self {
-        let [broker, midtrans, backend] = lot.ports;
-        Self { broker, midtrans, backend }
+    pub fn of(lot: &Lot<4>) -> Self {
+        let [broker, midtrans, backend, desk] = lot.ports;
+        Self { broker, midtrans, backend, desk }
     }
 
     /// The root of the HTTP server on this port.

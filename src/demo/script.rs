@@ -36,7 +36,7 @@ const LATER: Duration = Duration::from_secs(1);
 /// The installation in which the script sells.
 #[must_use]
 pub const fn options(keep: bool) -> Options {
-    Options { keep, grace_s: GRACE_S, cancel_wait_s: CANCEL_WAIT_S, sandbox: None, page: None }
+    Options { keep, grace_s: GRACE_S, cancel_wait_s: CANCEL_WAIT_S, sandbox: None, desk: None, page: None }
 }
 
 /// Why the script did not end well.

@@ -10,6 +10,7 @@ use super::language::{self, Desk, Language};
 use super::layout::{Files, Options, PRODUCTS, Product, SERVER_KEY};
 use super::midtrans::{Midtrans, MidtransError};
 use super::networks::{Networks, Sockets};
+use super::owner::{Owner, OwnerError};
 use super::panel::Panel;
 use super::ports::{Lot, Ports};
 use super::process::{self, Process, ProcessError, Program};
@@ -105,6 +106,9 @@ pub enum SiteError {
     /// The machine's file of keys.
     #[error("the machine's keys cannot be written")]
     Keys(#[from] KeyError),
+    /// The owner's phone.
+    #[error(transparent)]
+    Owner(#[from] OwnerError),
     /// The machine's own controller.
     #[error(transparent)]
     Controller(#[from] ControllerError),
@@ -143,6 +147,8 @@ pub struct Site {
     pub midtrans: Option<Midtrans>,
     /// Where the sandbox is, if the money is there.
     pub sandbox: Option<Url>,
+    /// The owner's phone, if she has one.
+    pub owner: Option<Owner>,
     watchers: Vec<JoinHandle<()>>,
     networks: Networks,
     controller: Controller,
@@ -159,7 +165,7 @@ pub struct Site {
     servers: Mutex<Vec<Process>>,
     broker: Mutex<Broker>,
     directory: Directory,
-    _lot: Lot<3>,
+    _lot: Lot<4>,
 }
 
 /// The programs that have power only when the machine has it.
@@ -213,6 +219,13 @@ impl Site {
         keys.put_operator(&desk.key().to_operator_jwk(Level::Manage))?;
         shop::write(&keys_file, &keys.to_text())?;
         servers.push(start(Program::backend(&files.backend(), &["serve"])).await?);
+        let mut owner = None;
+        if let Some(ip) = options.desk {
+            let (listen, socket) = (SocketAddr::from((ip, ports.desk)).to_string(), files.desk().display().to_string());
+            let arguments = ["--listen", &listen, "--socket", &socket, "--plain-http"].map(String::from).into();
+            servers.push(start(Program { name: "qris-desk", who: Who::Backend, arguments }).await?);
+            owner = Some(Owner::let_in(files, ports.desk).await?);
+        }
         let sandbox = options.sandbox.map(|sandbox| sandbox.url);
         if sandbox.is_some() {
             sandbox::examine(&files.backend())?;
@@ -239,6 +252,7 @@ impl Site {
             panel,
             midtrans,
             sandbox,
+            owner,
             watchers,
             networks,
             controller,

@@ -16,8 +16,9 @@ use crate::visitor::Visitor;
 use crate::words::{self, Words, machines as machine_words, orders as order_words};
 use crate::{Desk, form};
 use axum::Router;
+use axum::extract::State;
 use axum::http::{HeaderName, HeaderValue, header};
-use axum::middleware::map_response;
+use axum::middleware::map_response_with_state;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use qris_core::order::ids::OrderId;
@@ -36,9 +37,13 @@ static STYLE_AT: LazyLock<String> = LazyLock::new(|| {
     format!("/desk.{}.css", qris_core::hex(&digest.as_ref()[..6]))
 });
 
-/// What a page may do: its own style, pictures that stand in it, forms that come back here. Nothing of foreign hosts, and no script.
+/// What a page may do: its own style, pictures that stand in it, forms that come back here. Nothing of foreign hosts, no script, and no
+/// page around it.
 const POLICY: &str =
     "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+/// The same for a trial, where the demo's page shows it as a phone.
+const POLICY_OF_A_TRIAL: &str =
+    "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; frame-ancestors http:";
 
 /// The handler of each address.
 pub fn router(desk: Arc<Desk>) -> Router {
@@ -63,7 +68,7 @@ pub fn router(desk: Arc<Desk>) -> Router {
         .route(&STYLE_AT, get(style))
         .fallback(note::nowhere)
         .method_not_allowed_fallback(note::nowhere)
-        .layer(map_response(guarded))
+        .layer(map_response_with_state(if desk.plain_http { POLICY_OF_A_TRIAL } else { POLICY }, guarded))
         .with_state(desk)
 }
 
@@ -73,11 +78,11 @@ async fn style() -> Response {
 }
 
 /// What every answer says about itself.
-async fn guarded(mut response: Response) -> Response {
+async fn guarded(State(policy): State<&'static str>, mut response: Response) -> Response {
     let headers = response.headers_mut();
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     for (name, value) in [
-        (header::CONTENT_SECURITY_POLICY, POLICY),
+        (header::CONTENT_SECURITY_POLICY, policy),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         // With `no-referrer` a browser would not say of our own forms where they come from.
         (header::REFERRER_POLICY, "same-origin"),

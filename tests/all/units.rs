@@ -108,7 +108,10 @@ fn at_work(directory: &Path) -> Systemd {
 
 /// What rests for a service.
 fn rest_of(service: &str) -> String {
-    format!("{}@{service}.service", if ["qris-backend.service", "qris-desk.service"].contains(&service) { "qris-backend-again" } else { "qris-again" })
+    format!(
+        "{}@{service}.service",
+        if ["qris-backend.service", "qris-desk.service"].contains(&service) { "qris-backend-again" } else { "qris-again" }
+    )
 }
 
 /// How often a service was started.

@@ -4,6 +4,7 @@ import { $, state, ended, rupiah, post } from "./common.js";
 import { speak, spoken, t, onLanguage } from "./words.js";
 import * as machine from "./machine.js";
 import * as phone from "./phone.js";
+import * as owner from "./owner.js";
 import * as links from "./links.js";
 import * as timeline from "./timeline.js";
 import * as story from "./story.js";
@@ -90,6 +91,7 @@ function showBooks() {
   if (!books) return;
   const { totals, slots, wrong } = books;
   machine.stand(slots);
+  owner.hear(totals);
   $("b-paid").textContent = totals.paid;
   $("b-dispensed").textContent = totals.dispensed;
   $("b-refund").textContent = totals.refund_due;
@@ -127,7 +129,7 @@ state.products = await (await fetch("/products")).json();
 state.sandbox = await (await fetch("/sandbox")).json();
 document.body.classList.toggle("sandbox", state.sandbox);
 if (state.sandbox) $("l-midtrans").dataset.t = "l_sandbox";
-for (const part of [story, machine, phone, links, timeline, tour]) part.setUp();
+for (const part of [story, machine, phone, owner, links, timeline, tour]) part.setUp();
 /** The machine's screen follows, when no customer is there. */
 function speakAll(language) {
   speak(language);

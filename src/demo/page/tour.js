@@ -3,6 +3,7 @@
 import { $, make, state, ended } from "./common.js";
 import { t, onLanguage, called } from "./words.js";
 import { payUnderWay } from "./phone.js";
+import { turn } from "./owner.js";
 
 /** How long a button is pointed at before it is pressed, and how long a sentence stands before the next. */
 const POINT_MS = 900;
@@ -24,20 +25,24 @@ const whole = () => state.view.power && state.view.online && state.view.connecte
 
 /** A step says what is done, presses a button, or does what no button does, and waits for what comes of it. */
 const press = item => ({ say: () => t("t_press", name(item)), press: key(item), until: () => act("pay_gopay")() && state.view.bill });
+/** The last step: what the owner sees of it. Without her pages the story ends before. */
+const hers = words => ($("turn").hidden ? [] : [{ say: () => t(words), press: () => $("turn") }]);
 const stories = {
-  t_sale: () => [press("A1"), { say: () => t("t_pay"), press: act("pay_gopay"), until: closed("dispensed") }, { say: () => t("t_dropped") }],
+  t_sale: () => [press("A1"), { say: () => t("t_pay"), press: act("pay_gopay"), until: closed("dispensed") }, { say: () => t("t_dropped") }, ...hers("t_hers_sold")],
   t_power: () => [
     press("A3"),
     { say: () => t("t_cut_power"), press: power, until: () => !state.view.power },
     { say: () => t("t_pay_photo"), press: act("pay_gopay"), until: act("close") },
     { say: () => t("t_dark") },
     { say: () => t("t_power_back"), press: power, until: closed("dispensed") },
+    ...hers("t_hers_sold"),
   ],
   t_late: () => [
     press("A2"),
     { say: () => t("t_cancel"), press: () => $("cancel"), until: orderIs("cancelled") },
     { say: () => t("t_under_way"), act: payUnderWay, until: closed("refund_due") },
     { say: () => t("t_owed") },
+    ...hers("t_hers_owed"),
   ],
   t_network: () => [
     press("A3"),
@@ -48,6 +53,7 @@ const stories = {
     { say: () => t("t_mend"), press: wire("backend"), until: closed("dispensed") },
     // The machine redials when its wait is over. Nothing is left to see, so the story does not wait for it.
     { say: () => t("t_mend_broker"), press: wire("broker"), until: () => state.view.networks.broker },
+    ...hers("t_hers_sold"),
   ],
 };
 
@@ -76,6 +82,7 @@ async function tell(story) {
   if (running) return;
   const run = (running = { stopped: false });
   enable(story);
+  turn(false);
   try {
     await makeWhole(run);
     const steps = stories[story]();

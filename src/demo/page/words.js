@@ -4,7 +4,7 @@ const en = {
   claim: "GoPay and every QRIS app, on a machine that nobody attends. One payment: one drop, or you hear why not.",
   language: "Indonesia", language_hint: "The machine’s screen follows as soon as no customer is there, for everybody who has this page open. That is why the timeline says: settings from afar.",
   tour: "Show me:",
-  machine: "Lobby", phone: "Budi’s phone", books: "The books", links: "What is connected: cut it", timeline: "What happens in all programs",
+  machine: "Lobby", phone: "Budi’s phone", owner: "The owner’s phone", to_owner: n => (n ? `The owner’s phone (${n})` : "The owner’s phone"), books: "The books", links: "What is connected: cut it", timeline: "What happens in all programs",
   tray: "take your item here", cancel: "Cancel", fill: item => `Fill ${item}`, screen: "The machine’s screen, pixel for pixel",
   power_on: "Power on", power_off: "No power", power_label: "The machine’s power",
   pulses: n => (n === 1 ? "pulse of the relay" : "pulses of the relay"), driven: "The motor is turning", rest: "The motors stand still",
@@ -74,6 +74,7 @@ const en = {
   t_cut_power: "The power goes, with the QR on the screen.", t_pay_photo: "Budi pays all the same, from the QR that his phone has read.", t_dark: "The machine is dark and knows nothing of it.", t_power_back: "The power comes back.",
   t_cancel: "Cancel is pressed: the QR goes, and Midtrans cancels the charge.", t_under_way: "But Budi has typed his PIN just before, and Midtrans takes the money all the same.", t_mend: "The network comes back.", t_mend_broker: "The network to the broker comes back. The machine redials within half a minute.", t_owed: "Too late to drop anything: the refund is due.",
   t_cut_broker: "Machine and broker are cut apart.", t_cut_backend: "Machine and backend, too: the machine hears from nobody.", t_nothing: "Paid, and the machine cannot know. Nothing drops.",
+  t_hers_sold: "Sari owns the machine. Her phone says what was sold today.", t_hers_owed: "Sari owns the machine. Her phone says what is owed, and until when. Send the money back there.",
   t_over: "That was it. Try it yourself.", t_stuck: "The expected step did not happen in time. Look at the timeline.", t_stopped: "Stopped. Go on by yourself.",
 };
 
@@ -82,7 +83,7 @@ const id = {
   claim: "Bayar sekali, keluar sekali – atau Anda diberi tahu.",
   language: "English", language_hint: "Layar mesin ikut berganti begitu tidak ada pembeli, untuk semua yang membuka halaman ini. Karena itu garis waktu menulis: setelan dari jauh.",
   tour: "Tunjukkan:",
-  phone: "Ponsel Budi", books: "Pembukuan", links: "Sambungan: coba putuskan", timeline: "Yang terjadi di semua program",
+  phone: "Ponsel Budi", owner: "Ponsel pemilik", to_owner: n => (n ? `Ponsel pemilik (${n})` : "Ponsel pemilik"), books: "Pembukuan", links: "Sambungan: coba putuskan", timeline: "Yang terjadi di semua program",
   tray: "ambil barang di sini", cancel: "Batal", fill: item => `Isi ${item}`, screen: "Layar mesin, piksel demi piksel",
   power_on: "Listrik nyala", power_off: "Listrik mati", power_label: "Listrik mesin",
   pulses: () => "kali relai aktif", driven: "Motor berputar", rest: "Motor diam",
@@ -152,6 +153,7 @@ const id = {
   t_cut_power: "Listrik mati, QR masih di layar.", t_pay_photo: "Budi tetap membayar, dari QR yang sudah dibaca ponselnya.", t_dark: "Mesin gelap dan tidak tahu apa-apa.", t_power_back: "Listrik kembali.",
   t_cancel: "Batal ditekan: QR hilang, dan Midtrans membatalkan tagihannya.", t_under_way: "Tetapi Budi baru saja memasukkan PIN, dan Midtrans tetap mengambil uangnya.", t_mend: "Jaringan kembali.", t_mend_broker: "Jaringan ke broker kembali. Mesin menyambung lagi dalam setengah menit.", t_owed: "Sudah terlambat untuk mengeluarkan barang: uang harus dikembalikan.",
   t_cut_broker: "Mesin dan broker terputus.", t_cut_backend: "Mesin dan backend juga: ia tidak mendengar siapa pun.", t_nothing: "Terbayar, dan mesin tidak bisa tahu. Tidak ada yang keluar.",
+  t_hers_sold: "Sari pemilik mesin ini. Ponselnya menunjukkan penjualan hari ini.", t_hers_owed: "Sari pemilik mesin ini. Ponselnya menunjukkan uang yang harus dikembalikan, dan sampai kapan. Kembalikan uangnya di sana.",
   t_over: "Itu saja. Silakan coba sendiri.", t_stuck: "Itu tidak terjadi tepat waktu. Lihat garis waktu.", t_stopped: "Berhenti. Selanjutnya terserah Anda.",
 };
 
