@@ -8,6 +8,7 @@ mod cli;
 mod command;
 pub mod config;
 pub mod counters;
+mod csv;
 pub mod desk;
 pub mod gateway;
 pub mod http;
@@ -144,7 +145,9 @@ async fn serve(config: Config, source: &Source, ring: Ring, path: &Path) -> Resu
     let desk = config.desk.as_ref().map(|settings| {
         let path = settings.socket.display();
         let failed = |error| Failure::failed(format!("cannot listen at {path} (desk.socket): {error}"));
-        desk::listen(&settings.socket).map(|listener| (desk::Desk::new(&handles, settings), listener)).map_err(failed)
+        desk::listen(&settings.socket)
+            .map(|listener| (desk::Desk::new(&handles, settings, config.store.clone(), config.fees), listener))
+            .map_err(failed)
     });
     let desk = desk.transpose()?;
     // Another process may be asking the gateway. Its questions are not given up. If it is gone, its lease ends.

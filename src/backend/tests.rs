@@ -143,6 +143,7 @@ impl<G> Rig<G> {
             contact: None,
             collect_within: Span::secs(72 * 3600),
             zone: Zone::Wib,
+            desk_url: None,
         };
         let open = |name: &str, schema| testing::open(directory.path(), name, schema);
         let (store, machines) = (open("orders.db", &BOOKS), open("devices.db", &MACHINES));

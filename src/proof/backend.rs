@@ -83,7 +83,15 @@ pub(super) fn policy(collect_within: Span, by_itself: u32) -> Policy {
 
 /// The address of the backend.
 pub(super) fn place(collect_within: Span) -> Place {
-    Place { public_url: Some(PUBLIC_URL.into()), sandbox: true, merchant: None, contact: None, collect_within, zone: Zone::Wib }
+    Place {
+        public_url: Some(PUBLIC_URL.into()),
+        sandbox: true,
+        merchant: None,
+        contact: None,
+        collect_within,
+        zone: Zone::Wib,
+        desk_url: None,
+    }
 }
 
 /// The surroundings of the program.

@@ -23,6 +23,7 @@ mod counted_slots;
 mod customer_page;
 mod demo;
 mod demo_page;
+mod desk_door;
 mod disk;
 mod doctor;
 mod documents;

@@ -4,10 +4,11 @@ mod csv;
 
 use super::named::named;
 use super::opening::books;
-use super::print::{Column, Out, Separator, heading_in, left, plain, right, row};
+use super::print::{Column, Out, heading_in, left, plain, right, row};
 use super::text::{self, fill, texts};
 use super::time::{Day, When, day_or_month, when};
 use crate::config::Config;
+use crate::csv::Separator;
 use crate::keeping::archive;
 use crate::sale::books::{self, Archived, Beginning, Cursor, HistoryLine, Stored, Wanted};
 use crate::sale::view;

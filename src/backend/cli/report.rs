@@ -2,15 +2,16 @@
 
 use super::opening::books;
 use super::orders::device_id;
-use super::print::{Column, Out, Separator, csv_record, csv_text, heading, left, right, row};
+use super::print::{Column, Out, heading, left, right, row};
 use super::text::{self, fill, texts};
 use super::time::{Days, date_of, days_text};
 use crate::config::Config;
+use crate::csv::Separator;
 use crate::machines::stock;
 use crate::money::report::{self, By, Sum, Sums};
 use crate::sale::books::{BooksError, archived_between};
+use crate::sale::counted::End;
 use crate::store::Tx;
-use crate::telling::wording::End;
 use clap::Args;
 use qris_core::order::ids::DeviceId;
 use qris_core::order::money::total;
@@ -105,7 +106,7 @@ pub async fn run(config: &Config, asked: ReportArguments, now: Wall) -> Result<(
     if asked.json {
         out.line(&as_json(&report, &refused, &wanted).to_string())?;
     } else if asked.csv {
-        out.text(&as_csv(&report, &wanted, asked.separator))?;
+        out.text(&report.csv(&wanted, asked.separator))?;
     } else {
         out.text(&as_table(&report, &wanted))?;
         if !refused.is_empty() {
@@ -211,24 +212,6 @@ fn cells_of_payout(name: &str, sums: &Sums) -> [String; 5] {
 /// An amount that may be below zero.
 fn rupiah(amount: i64) -> String {
     format!("{}{}", if amount < 0 { "-" } else { "" }, total(amount.unsigned_abs()))
-}
-
-fn as_csv(report: &report::SalesReport, wanted: &report::Wanted, separator: Separator) -> String {
-    let mut head = ["from", "to", wanted.by.field(), "paid_orders", "paid_amount", "fees"].map(String::from).to_vec();
-    head.extend(End::ALL.iter().flat_map(|end| [format!("{}_orders", end.as_str()), format!("{}_amount", end.as_str())]));
-    head.extend(["returned", "gateway_fee", "payout"].map(String::from));
-    let (from, to) = (date_of(wanted.span.0, wanted.zone), date_of(wanted.span.1 - Span::secs(1), wanted.zone));
-    let known = |amount: Option<i64>| amount.map(|amount| amount.to_string()).unwrap_or_default();
-    let record = |name: &str, sums: &Sums| {
-        let mut fields = vec![from.clone(), to.clone(), csv_text(name), sums.paid.orders.to_string(), sums.paid.amount.to_string()];
-        fields.push(sums.above_prices().to_string());
-        fields.extend(End::ALL.iter().flat_map(|end| [sums.of(*end).orders.to_string(), sums.of(*end).amount.to_string()]));
-        fields.extend([sums.returned(), sums.fee(), sums.payout()].map(known));
-        csv_record(&fields, separator)
-    };
-    let groups: String = report.groups.iter().map(|(name, sums)| record(name, sums)).collect();
-    // It is the last record. No machine has this name: theirs have no blank.
-    csv_record(&head, separator) + &groups + &record(&format!("all {}", wanted.by.plural()), &report.total)
 }
 
 fn as_json(report: &report::SalesReport, refused: &BTreeMap<Box<str>, u64>, wanted: &report::Wanted) -> Value {

@@ -2,9 +2,10 @@
 
 use super::opening::machines;
 use super::orders::device_id;
-use super::print::{Column, Out, Separator, csv_record, csv_text, heading, heading_in, left, right, row};
+use super::print::{Column, Out, heading, heading_in, left, right, row};
 use super::text::{fill, texts};
 use crate::config::Config;
+use crate::csv::Separator;
 use crate::machines::stock::{self, Kept, Load, Machine, Packing, State, Which, bring};
 use clap::Args;
 use qris_core::order::ids::DeviceId;
@@ -40,9 +41,6 @@ impl StockArguments {
     }
 }
 
-const FIELDS: [&str; 12] =
-    ["device", "machine", "item", "goods", "count", "capacity", "low", "state", "bring", "sold", "filled_at", "told_at"];
-
 /// Runs the command.
 pub async fn run(config: &Config, asked: StockArguments) -> Result<(), Failure> {
     let (zone, mut packing, mut out) = (config.zone, Packing::default(), Out::default());
@@ -67,20 +65,12 @@ pub async fn run(config: &Config, asked: StockArguments) -> Result<(), Failure> 
         return all.iter().try_for_each(|machine| out.line(&as_json(machine, zone).to_string()));
     }
     if asked.csv {
-        return out.text(&as_csv(&all, &packing, zone, asked.separator));
+        return out.text(&stock::csv(&all, &packing, zone, asked.separator));
     }
     if all.is_empty() {
         return out.line(if asked.to_fill { texts().nothing_to_fill } else { texts().no_stock });
     }
     out.text(&if asked.to_fill { as_packing_list(&all, &packing, zone) } else { as_table(&all, zone) })
-}
-
-fn time(text: Option<&str>) -> Option<Wall> {
-    text.and_then(|text| Wall::from_rfc3339(text).ok())
-}
-
-fn filled(kept: &Kept) -> Option<Wall> {
-    time(kept.slot.filled_at.as_deref())
 }
 
 fn minute(at: Option<Wall>, zone: Zone) -> String {
@@ -128,7 +118,7 @@ fn as_table(all: &[Machine], zone: Zone) -> String {
             kept.goods().into(),
             in_it(kept),
             kept.slot.sold.to_string(),
-            minute(filled(kept), zone),
+            minute(kept.filled_at(), zone),
             minute(machine.at, zone),
             state(kept),
         ];
@@ -166,44 +156,13 @@ fn as_packing_list(all: &[Machine], packing: &Packing, zone: Zone) -> String {
     text
 }
 
-fn as_csv(all: &[Machine], packing: &Packing, zone: Zone, separator: Separator) -> String {
-    let number = |number: Option<u32>| number.map(|number| number.to_string()).unwrap_or_default();
-    let at = |at: Option<Wall>| at.map(|at| at.to_rfc3339_in(zone)).unwrap_or_default();
-    let mut text = csv_record(&FIELDS.map(String::from), separator);
-    for (machine, kept) in all.iter().flat_map(|machine| machine.slots.iter().map(move |kept| (machine, kept))) {
-        let slot = &kept.slot;
-        let fields = [
-            csv_text(machine.device.as_str()),
-            machine.name.as_deref().map(csv_text).unwrap_or_default(),
-            csv_text(slot.item.as_str()),
-            csv_text(kept.goods()),
-            number(slot.count),
-            slot.capacity.to_string(),
-            slot.low.to_string(),
-            kept.state().as_str().into(),
-            number(slot.room()),
-            slot.sold.to_string(),
-            at(filled(kept)),
-            at(machine.at),
-        ];
-        text += &csv_record(&fields, separator);
-    }
-    for (goods, count) in packing.most_first() {
-        let mut fields = [""; FIELDS.len()].map(String::from);
-        // No machine has this name: theirs have no blank.
-        (fields[0], fields[3], fields[8]) = ("all machines".into(), csv_text(goods), count.to_string());
-        text += &csv_record(&fields, separator);
-    }
-    text
-}
-
 fn as_json(machine: &Machine, zone: Zone) -> Value {
     let slot = |kept: &Kept| {
         let mut object = kept.object();
         object["bring"] = kept.slot.room().into();
         object["sold"] = kept.slot.sold.into();
         object["refused"] = kept.slot.refused.into();
-        object["filled_at"] = filled(kept).map(|at| at.to_rfc3339_in(zone)).into();
+        object["filled_at"] = kept.filled_at().map(|at| at.to_rfc3339_in(zone)).into();
         object
     };
     json!({

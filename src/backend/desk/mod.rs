@@ -6,20 +6,29 @@
 //! in the log are one transaction.
 
 mod answer;
+mod deeds;
 mod door;
+mod entering;
 mod guesses;
-pub mod judge;
+mod judge;
 pub mod log;
+mod machines;
+mod orders;
+mod pages;
 mod passwords;
 pub mod people;
+mod report;
 mod section;
-pub mod sessions;
+mod sessions;
+mod today;
 
 pub use door::{listen, serve};
 pub use section::{SOCKET, Section, Settings};
 
 use crate::http::Handles;
+use crate::keeping::databases;
 use crate::machines::handle::Machines;
+use crate::money::takings::Fees;
 use crate::sale::handle::Books;
 use crate::sale::view::Place;
 use crate::sale::work::Work;
@@ -28,6 +37,7 @@ use judge::Usual;
 use passwords::Passwords;
 use qris_host::surroundings::Surroundings;
 use std::sync::Arc;
+use tokio::sync::Mutex;
 
 /// What the desk's questions are answered with.
 #[derive(Debug)]
@@ -40,14 +50,19 @@ pub struct Desk {
     usual: Usual,
     guesses: Guesses,
     passwords: Passwords,
+    place_of_books: databases::Place,
+    fees: Fees,
+    /// Its holder alone reads every order of a span.
+    reading: Mutex<()>,
 }
 
 impl Desk {
     /// The desk of this backend.
     #[must_use]
-    pub fn new(handles: &Handles, settings: &Settings) -> Self {
+    pub fn new(handles: &Handles, settings: &Settings, place_of_books: databases::Place, fees: Fees) -> Self {
         let Handles { around, books, machines, work, place, .. } = handles.clone();
         let usual = Usual { limit_per_day: settings.limit_per_day, zone: place.zone };
-        Self { around, books, machines, work, place, usual, guesses: Guesses::default(), passwords: Passwords::default() }
+        let (guesses, passwords, reading) = (Guesses::default(), Passwords::default(), Mutex::default());
+        Self { around, books, machines, work, place, usual, guesses, passwords, place_of_books, fees, reading }
     }
 }

@@ -62,9 +62,9 @@ pub fn restore(books: &Path, from: &Path) -> Result<Restored, CopyError> {
         Err(error) => return Err(error.into()),
     };
     if has_machines {
-        put(&copies::machines_of(from), &machines, &MACHINES)?;
+        put(&copies::machines_of(from), &machines, &MACHINES, "")?;
     }
-    let aside = put(from, books, &BOOKS)?;
+    let aside = put(from, books, &BOOKS, ENDED)?;
     let of_mark = |source| CopyError::Io { path: books.into(), source };
     Mark::open(books).and_then(|mut mark| mark.begin_at(has)).map_err(of_mark)?;
     Ok(Restored { orders, until: until.map(Wall), aside, missing: (had - has).max(0), changed, has_machines })
@@ -90,12 +90,17 @@ fn changed(copy: &Connection, books: &Path) -> Result<Vec<Changed>, CopyError> {
     rows.iter().map(changed).collect()
 }
 
-/// Puts a copy in the place of a database, which is set aside. Answers where that stands now.
-fn put(from: &Path, to: &Path, schema: &Schema) -> Result<Option<PathBuf>, CopyError> {
+/// What of a copy is not good any more: sessions that their people may have ended since, devices, and links that may have been used.
+const ENDED: &str = "DELETE FROM sessions; DELETE FROM desk_devices; DELETE FROM people_invited";
+
+/// Puts a copy in the place of a database, which is set aside, without what is `ended`. Answers where that stands now.
+fn put(from: &Path, to: &Path, schema: &Schema, ended: &str) -> Result<Option<PathBuf>, CopyError> {
     drop(copies::check(from)?);
     let copy = copies::open(from, schema)?;
     let part = copies::begin_over(to)?;
     copy.execute("VACUUM INTO ?1", [copies::name(&part)?]).map_err(|source| CopyError::Sqlite { path: part.clone(), source })?;
+    let of_part = |source| CopyError::Sqlite { path: part.clone(), source };
+    Connection::open(&part).and_then(|made| made.execute_batch(ended)).map_err(of_part)?;
     let io = |source| CopyError::Io { path: to.into(), source };
     let is_there = ["", "-wal", "-shm"].iter().any(|suffix| copies::with_suffix(to, suffix).exists());
     let aside = if is_there { Some(sqlite::move_aside(to, "before").map_err(io)?) } else { None };

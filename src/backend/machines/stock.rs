@@ -2,9 +2,11 @@
 //! this is news, and nothing else: it is read within bounds, and no key, price, receipt or refund comes of it. It stands in the machines'
 //! database, so that each process and each command has the same, and nothing of it is kept in memory.
 
+mod csv;
 mod heard;
 mod packing;
 
+pub use csv::csv;
 pub use heard::Heard;
 pub use packing::{Load, Packing, bring};
 
@@ -119,6 +121,12 @@ impl Kept {
     #[must_use]
     pub fn goods(&self) -> &str {
         self.slot.name.as_deref().unwrap_or(self.slot.item.as_str())
+    }
+
+    /// When it was filled last, if that is known.
+    #[must_use]
+    pub fn filled_at(&self) -> Option<Wall> {
+        self.slot.filled_at.as_deref().and_then(|text| Wall::from_rfc3339(text).ok())
     }
 
     /// For programs.

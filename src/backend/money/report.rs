@@ -1,14 +1,16 @@
 //! The payments in a span of days, and what became of them. It has only sums, by the time of settlement: of all, and by machine,
 //! item, scheme, day or month.
 
-use crate::money::takings::{Fees, Taking, scheme_in_full, signed};
-use crate::sale::books::{self, BooksError, Cursor};
+use crate::csv::{Separator, csv_record, csv_text};
+use crate::money::takings::{Fees, Taking, signed};
+use crate::sale::books::{self, BooksError, Cursor, Grouped};
+use crate::sale::counted::{self, End, scheme_in_full};
 use crate::store::Tx;
-use crate::telling::wording::{self, End, RefundUntil};
+use crate::telling::wording::{self, RefundUntil};
 use clap::ValueEnum;
 use qris_core::order::ids::DeviceId;
 use qris_core::order::merchant::Order;
-use qris_core::order::time::{Wall, Zone};
+use qris_core::order::time::{Span, Wall, Zone};
 use qris_host::speech::fill;
 use qris_host::texts;
 use std::collections::BTreeMap;
@@ -17,6 +19,7 @@ use std::fmt::Display;
 texts! {
     ends_differ: "{0} pesanan dibayar {1}, dan {2} senilai {3} punya hasil akhir", "{0} orders were paid {1}, and {2} of {3} have an end";
     groups_differ: "{0}: {1} pesanan senilai {2}, dan {3} senilai {4} di baris-barisnya", "{0}: {1} orders of {2}, and {3} of {4} in the groups";
+    ends_counted_differ: "{0}: basis data menghitung {1} pesanan senilai {2} rupiah, isi barisnya {3} senilai {4}", "{0}: the database counts {1} orders of {2} rupiah, their bodies say {3} of {4}";
     counts_differ: "basis data menghitung {0} pesanan senilai {1} rupiah, isi barisnya {2} senilai {3}", "the database counts {0} orders of {1} rupiah, their bodies say {2} of {3}";
 }
 
@@ -65,8 +68,7 @@ impl By {
     fn of(self, order: &Order, settled_at: Wall, zone: Zone) -> String {
         match self {
             Self::Machine => order.sale.device.to_string(),
-            // A slot of two machines may hold different goods.
-            Self::Item => order.sale.purchase.description.as_deref().unwrap_or(order.sale.purchase.item.as_str()).into(),
+            Self::Item => counted::goods(order).into(),
             Self::Scheme => scheme_in_full(order),
             Self::Day => settled_at.to_local(zone)[..10].into(),
             Self::Month => settled_at.to_local(zone)[..7].into(),
@@ -158,8 +160,10 @@ pub struct SalesReport {
     pub groups: BTreeMap<String, Sums>,
     /// The machines' names for people, as far as they told any.
     pub names: BTreeMap<String, Box<str>>,
-    /// The same, counted by the database from its columns: the number of orders, and the sum of their prices.
+    /// The same, counted by the database from its columns: the number of orders, and the sum of their prices …
     pub counted: (u64, u64),
+    /// … and the sums of each end.
+    pub counted_ends: BTreeMap<End, Sum>,
     /// The end of the gateway's time for the first refund of those that are owed, or may be, and whose time is not over.
     pub refund_until: Option<Wall>,
     /// Those whose time is over: they go back only by hand.
@@ -248,6 +252,13 @@ impl SalesReport {
                 return Some(fill(texts().groups_differ, &values));
             }
         }
+        for end in End::ALL {
+            let (all, counted) = (self.total.of(end), self.counted_ends.get(&end).copied().unwrap_or_default());
+            if all != counted {
+                let values: [&dyn Display; 5] = [&end.as_str(), &counted.orders, &counted.amount, &all.orders, &all.amount];
+                return Some(fill(texts().ends_counted_differ, &values));
+            }
+        }
         let (orders, prices) = self.counted;
         ((orders, prices) != (paid.orders, self.total.prices))
             .then(|| fill(texts().counts_differ, &[&orders, &prices, &paid.orders, &self.total.prices]))
@@ -260,7 +271,10 @@ impl SalesReport {
 /// The database's. Damaged rows are left out, and are a difference.
 pub fn make(tx: &mut dyn Tx, wanted: &Wanted) -> Result<SalesReport, BooksError> {
     let (device, (from, until)) = (wanted.device.as_ref(), wanted.span);
-    let mut report = SalesReport { counted: books::settled_totals(tx, device, (from, until))?, ..SalesReport::default() };
+    let counted = books::settled_totals(tx, device, (from, until))?;
+    let ends = books::sums(tx, device, (from, until), Grouped::All)?;
+    let counted_ends = ends.into_iter().map(|sum| (sum.end, Sum { orders: sum.orders, amount: sum.amount })).collect();
+    let mut report = SalesReport { counted, counted_ends, ..SalesReport::default() };
     let mut behind = Cursor::at(from);
     loop {
         let page = books::settled(tx, device, until, &behind)?;
@@ -269,6 +283,29 @@ pub fn make(tx: &mut dyn Tx, wanted: &Wanted) -> Result<SalesReport, BooksError>
         for (stored, settled_at) in page.orders.into_iter().zip(page.times) {
             report.add(&stored.order.as_of(wanted.now), settled_at, wanted);
         }
+    }
+}
+
+impl SalesReport {
+    /// The report as CSV: one record for each group, and one for all.
+    #[must_use]
+    pub fn csv(&self, wanted: &Wanted, separator: Separator) -> String {
+        let mut head = ["from", "to", wanted.by.field(), "paid_orders", "paid_amount", "fees"].map(String::from).to_vec();
+        head.extend(End::ALL.iter().flat_map(|end| [format!("{}_orders", end.as_str()), format!("{}_amount", end.as_str())]));
+        head.extend(["returned", "gateway_fee", "payout"].map(String::from));
+        let day = |at: Wall| at.to_local(wanted.zone)[..10].to_owned();
+        let (from, to) = (day(wanted.span.0), day(wanted.span.1 - Span::secs(1)));
+        let known = |amount: Option<i64>| amount.map(|amount| amount.to_string()).unwrap_or_default();
+        let record = |name: &str, sums: &Sums| {
+            let mut fields = vec![from.clone(), to.clone(), csv_text(name), sums.paid.orders.to_string(), sums.paid.amount.to_string()];
+            fields.push(sums.above_prices().to_string());
+            fields.extend(End::ALL.iter().flat_map(|end| [sums.of(*end).orders.to_string(), sums.of(*end).amount.to_string()]));
+            fields.extend([sums.returned(), sums.fee(), sums.payout()].map(known));
+            csv_record(&fields, separator)
+        };
+        let groups: String = self.groups.iter().map(|(name, sums)| record(name, sums)).collect();
+        // It is the last record. No machine has this name: theirs have no blank.
+        csv_record(&head, separator) + &groups + &record(&format!("all {}", wanted.by.plural()), &self.total)
     }
 }
 

@@ -3,46 +3,17 @@
 //! The gateway keeps what the merchant's contract says. Its interface does not tell it, so without `[fees]` it is not known. Not known
 //! is never 0.
 
+use crate::sale::counted::{self, End, Scheme, scheme};
 use crate::settings::SETTINGS;
-use crate::telling::wording::{self, End};
 use qris_core::order::merchant::{Money, Order, Repayment, TakenBack};
 use qris_core::order::money::Rupiah;
-use qris_core::order::request::Payment;
 use qris_core::order::time::Wall;
 use qris_host::config::Checker;
 use qris_host::config::settings::{Whole, number};
 use serde::Deserialize;
-use std::fmt;
 
 /// A part of ten thousand: 70 are 0.70 %.
 const WHOLE: u64 = 10_000;
-
-/// The way on which a payment came.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Scheme {
-    /// By the GoPay app, without QRIS.
-    Gopay,
-    /// By the app of anybody who takes part in QRIS.
-    Qris,
-    /// At a counter of Alfamart.
-    Alfamart,
-    /// At a counter of Indomaret.
-    Indomaret,
-    /// The gateway has another word for it.
-    Other(Box<str>),
-}
-
-impl fmt::Display for Scheme {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Gopay => "gopay",
-            Self::Qris => "qris",
-            Self::Alfamart => "alfamart",
-            Self::Indomaret => "indomaret",
-            Self::Other(word) => word,
-        })
-    }
-}
 
 /// The money of one paid order, in whole rupiah.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,11 +35,10 @@ impl Taking {
     #[must_use]
     pub fn of(order: &Order, fees: &Fees) -> Self {
         let price = order.sale.purchase.amount.get();
-        let paid = order.settlement().and_then(|by| by.gross_amount).or_else(|| order.charge().map(|charge| charge.gross_amount));
-        let paid = paid.map_or(price, |amount| amount.get());
+        let paid = counted::paid(order);
         let returned = returned(order, paid);
         let fee = scheme(order).zip(returned).and_then(|(scheme, returned)| fees.of(&scheme, paid, returned));
-        Self { price, paid, end: wording::end(order), returned, fee }
+        Self { price, paid, end: counted::end(order), returned, fee }
     }
 
     /// The part of the payment above the price. It is below zero if a mismatch was paid too little.
@@ -88,37 +58,6 @@ impl Taking {
 #[must_use]
 pub fn signed(amount: u64) -> i64 {
     i64::try_from(amount).unwrap_or(i64::MAX)
-}
-
-/// The scheme of a payment; `None`: the books never saw the payment itself, only its refund.
-#[must_use]
-pub fn scheme(order: &Order) -> Option<Scheme> {
-    match order.sale.purchase.payment {
-        Payment::Alfamart => Some(Scheme::Alfamart),
-        Payment::Indomaret => Some(Scheme::Indomaret),
-        // A charge for GoPay is paid by any app of QRIS. The gateway's word tells by which.
-        Payment::Gopay => order.settlement().map(|by| match &*by.payment_type {
-            "gopay" => Scheme::Gopay,
-            "qris" => Scheme::Qris,
-            other => Scheme::Other(other.into()),
-        }),
-    }
-}
-
-/// The same with the issuer's name behind it, or the acquirer's if the issuer is not known: `qris dana`.
-#[must_use]
-pub fn scheme_in_full(order: &Order) -> String {
-    let Some(scheme) = scheme(order) else { return "not known".into() };
-    let parties = order.settlement().map(|by| &by.parties);
-    let name = parties.and_then(|parties| match (&parties.issuer, &parties.acquirer) {
-        (Some(issuer), _) => Some(issuer.to_ascii_lowercase()),
-        (None, Some(acquirer)) => Some(format!("by {}", acquirer.to_ascii_lowercase())),
-        (None, None) => None,
-    });
-    match (&scheme, name) {
-        (Scheme::Qris, Some(name)) => format!("{scheme} {name}"),
-        (Scheme::Qris, None) | (Scheme::Gopay | Scheme::Alfamart | Scheme::Indomaret | Scheme::Other(_), _) => scheme.to_string(),
-    }
 }
 
 /// When the money went back, as far as the books know.

@@ -20,6 +20,7 @@ mod publishing;
 mod rebuild;
 mod repaying;
 mod strangers;
+mod sums;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 #[cfg(test)]
@@ -37,13 +38,14 @@ pub use beginning::{ALIKE_MAX, BEGINNING_MIN, Beginning, beginning_with};
 pub use entry::{BooksError, Done, Policy, Stored};
 pub use ledger::{HistoryLine, Message, has_orders, history, latest, load, open_orders, prune_outbox, published, take_outbox};
 pub use listing::{
-    Cursor, PAGE, Page, Wanted, attempts, changed_since, count, damaged, newest_key, newest_line, newest_of, owed, page, settled,
-    settled_totals, sold_since, to_look_at,
+    Cursor, PAGE, Page, Sought, Wanted, attempts, changed_since, count, damaged, newest_key, newest_line, newest_of, owed, page, settled,
+    settled_totals, sold_since, sought, sought_from, to_look_at, wanting,
 };
 pub use publishing::{PUBLISHING, may_publish, publishing_ends};
 pub use rebuild::{Forgotten, rebuild};
 pub use repaying::{Decision, decide, given, may_decide, refund_by_hand, request_refund, seen};
 pub use strangers::{Later, ask_later, forget, remember, strangers};
+pub use sums::{Grouped, Sum, sums};
 pub use waiting::{Waiting, machines_let_in, waiting};
 pub use words::proof_in_words;
 pub use write::LEASE;

@@ -2,6 +2,7 @@
 
 pub mod books;
 pub mod claims;
+pub mod counted;
 pub mod handle;
 pub mod view;
 pub mod waiters;

@@ -27,6 +27,8 @@ pub struct Place {
     pub collect_within: Span,
     /// The merchant's zone.
     pub zone: Zone,
+    /// The address of the desk, without a slash at its end, if there is one.
+    pub desk_url: Option<Box<str>>,
 }
 
 /// The receipt, which opens the relay, while it may.
@@ -143,6 +145,7 @@ mod tests {
             contact: None,
             collect_within: Span::ZERO,
             zone: Zone::Wib,
+            desk_url: None,
         };
         let seen = |order: &Order| {
             let resource = resource(order, 1, T0, &place);

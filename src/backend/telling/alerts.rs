@@ -263,9 +263,28 @@ fn object(alert: &Alert, name: Option<&str>, day: Option<&DayTold>, slots: &[Kep
             (Subject::Stock(_), None) => Some(wanting(slots).map(Kept::object).collect::<Vec<_>>()),
             (_, _) => None,
         },
+        "desk_url": place.desk_url.as_deref().map(|url| at_desk(alert, url)),
         "tries": alert.tries,
         "sandbox": place.sandbox,
     })
+}
+
+/// Where a person sees it on a phone, and settles it.
+fn at_desk(alert: &Alert, url: &str) -> String {
+    match (&alert.about, &alert.device) {
+        (Subject::Order(stored, _), _) => format!("{url}/orders/{}", stored.order.id),
+        (
+            Subject::Damaged(..)
+            | Subject::Offline
+            | Subject::Merchant(_)
+            | Subject::Twice(_)
+            | Subject::TakenOver
+            | Subject::Stock(_)
+            | Subject::Daily(_),
+            Some(device),
+        ) => format!("{url}/machines/{device}"),
+        (_, None) => url.into(),
+    }
 }
 
 /// The slots that want a person.

@@ -1,9 +1,9 @@
 //! An order in the words of the people who look after it: the state of its money, and the advice for them.
 
+use crate::sale::counted::End;
 use crate::sale::view;
-use qris_core::order::merchant::{Asker, AtBank, Attention, Money, NoProof, Order, Proof, RefundEnding, Refused, Repayment};
+use qris_core::order::merchant::{Asker, AtBank, Attention, NoProof, Order, Proof, RefundEnding, Refused, Repayment};
 use qris_core::order::money::Rupiah;
-use qris_core::order::outcome::Delivery;
 use qris_core::order::time::{Span, Wall, Zone};
 use qris_core::text::named;
 use qris_host::speech::fill;
@@ -73,59 +73,7 @@ texts! {
     no_nothing_to_see: "tidak ada hal di pesanan ini yang bisa diakhiri `seen`", "this order has nothing that `seen` could end";
 }
 
-/// The end of the money of a paid order. Each order has one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum End {
-    /// The machine told that the item came.
-    Delivered,
-    /// An attendant handed the goods over.
-    Given,
-    /// The merchant owes it to the customer.
-    RefundDue,
-    /// It went back through the gateway.
-    Refunded,
-    /// A person gave it back in another way.
-    RefundedByHand,
-    /// Nobody knows whether the item came.
-    Uncertain,
-    /// The machine told nothing in time.
-    Unreported,
-    /// Paid a moment ago, or waiting for the customer to collect.
-    Awaited,
-    /// The gateway, the shop's counter or the customer's bank took it back.
-    TakenBack,
-}
-
 impl End {
-    /// Every kind there is, in the order of a report.
-    pub const ALL: [Self; 9] = [
-        Self::Delivered,
-        Self::Given,
-        Self::RefundDue,
-        Self::Refunded,
-        Self::RefundedByHand,
-        Self::Uncertain,
-        Self::Unreported,
-        Self::Awaited,
-        Self::TakenBack,
-    ];
-
-    /// Its word in JSON and CSV.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Delivered => "delivered",
-            Self::Given => "given",
-            Self::RefundDue => "refund_due",
-            Self::Refunded => "refunded",
-            Self::RefundedByHand => "refunded_by_hand",
-            Self::Uncertain => "uncertain",
-            Self::Unreported => "unreported",
-            Self::Awaited => "awaited",
-            Self::TakenBack => "taken_back",
-        }
-    }
-
     /// In words.
     #[must_use]
     pub fn sentence(self) -> &'static str {
@@ -141,34 +89,6 @@ impl End {
             Self::Awaited => texts.awaited,
             Self::TakenBack => texts.taken_back,
         }
-    }
-}
-
-/// The end of the money of a settled order.
-#[must_use]
-pub fn end(order: &Order) -> End {
-    match order.repayment() {
-        Some(Repayment::Given { .. }) => return End::Given,
-        Some(Repayment::ByHand { .. }) => return End::RefundedByHand,
-        Some(Repayment::Done { .. }) => return End::Refunded,
-        Some(Repayment::Requested { .. } | Repayment::Refused { .. }) | None => {}
-    }
-    if order.is_refund_due() {
-        return End::RefundDue;
-    }
-    match order.money() {
-        Money::AtMerchant => match order.outcome() {
-            Some(Delivery::Dispensed) => End::Delivered,
-            Some(Delivery::Failed | Delivery::Undelivered) => End::RefundDue,
-            // A word of a later release of a machine is for a person.
-            Some(Delivery::Uncertain | Delivery::Other(_)) => End::Uncertain,
-            None if order.unreported_at().is_some() => End::Unreported,
-            None => End::Awaited,
-        },
-        Money::AtCounter => End::Awaited,
-        // It was settled once, and is not any more.
-        Money::Unpaid | Money::TakenBack => End::TakenBack,
-        Money::Refunded => End::Refunded,
     }
 }
 

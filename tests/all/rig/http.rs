@@ -1,6 +1,7 @@
 //! A plain HTTP client that can be called from a test.
 
 use serde_json::Value;
+use std::path::Path;
 use std::time::Duration;
 
 /// A client with a runtime of its own.
@@ -37,6 +38,13 @@ impl Http {
         }
     }
 
+    /// A client that asks whoever answers at this socket, whatever host an address names.
+    pub fn at_socket(socket: &Path) -> Self {
+        qris::host::tls::install_provider();
+        let client = reqwest::Client::builder().unix_socket(socket).no_proxy().timeout(Duration::from_secs(90));
+        Self { client: client.build().expect("a client"), ..Self::new() }
+    }
+
     /// Gets a page with headers of one's own; the answer with its headers.
     pub fn get_with(&self, url: &str, headers: &[(&str, &str)]) -> (HttpAnswer, reqwest::header::HeaderMap) {
         let request = headers.iter().fold(self.client.get(url), |request, (name, value)| request.header(*name, *value));
@@ -52,6 +60,11 @@ impl Http {
 
     pub fn get(&self, url: &str, token: Option<&str>) -> HttpAnswer {
         self.send(self.client.get(url), token)
+    }
+
+    pub fn get_from(&self, url: &str, token: Option<&str>, headers: &[(&str, &str)]) -> HttpAnswer {
+        let request = headers.iter().fold(self.client.get(url), |request, (name, value)| request.header(*name, *value));
+        self.send(request, token)
     }
 
     pub fn delete(&self, url: &str) -> HttpAnswer {

@@ -21,6 +21,7 @@ pub mod logind;
 pub mod midtrans;
 pub mod mosquitto;
 pub mod namespace;
+pub mod phone;
 pub mod pooler;
 mod ports;
 pub mod postgres;

@@ -1,10 +1,12 @@
 //! `qris-backend orders --csv`: every payment in a record of CSV, for accounts.
 
 use super::super::opening::books;
-use super::super::print::{Out, Separator, csv_record, csv_text};
+use super::super::print::Out;
 use crate::config::Config;
+use crate::csv::{Separator, csv_record, csv_text};
 use crate::money::takings::{self, Fees, Taking};
 use crate::sale::books::{self as ledger, Cursor, archived_between};
+use crate::sale::counted;
 use crate::telling::wording::{self, RefundUntil};
 use qris_core::order::ids::{DeviceId, ItemId};
 use qris_core::order::merchant::{Attention, Order};
@@ -82,7 +84,7 @@ fn fields(order: &Order, settled_at: Wall, fees: &Fees, zone: Zone) -> [String; 
         taking.price.to_string(),
         taking.paid.to_string(),
         taking.above_price().to_string(),
-        text(takings::scheme(order).map(|scheme| scheme.to_string()).as_deref()),
+        text(counted::scheme(order).map(|scheme| scheme.to_string()).as_deref()),
         text(parties.and_then(|parties| parties.acquirer.as_deref())),
         text(parties.and_then(|parties| parties.issuer.as_deref())),
         time(Some(order.created_at)),

@@ -81,9 +81,10 @@ fn every_paid_order_has_one_end_and_the_sums_fit_in_each_breakdown() {
         let wanted = Wanted { zone, ..wanted(by, "") };
         let mut report = SalesReport { counted: (9, 53_000), ..SalesReport::default() };
         for (number, (order, end)) in orders().iter().enumerate() {
-            assert_eq!(crate::telling::wording::end(order), *end, "{}", order.id);
+            assert_eq!(counted::end(order), *end, "{}", order.id);
             report.add(order, at(number), &wanted);
         }
+        report.counted_ends = End::ALL.map(|end| (end, report.total.of(end))).into();
         assert_eq!(report.difference(), None, "{by:?}");
         assert_eq!((report.total.paid, report.total.above_prices()), (sum(9, 53_100), 100));
         assert_eq!((report.total.of(End::RefundDue), report.total.of(End::TakenBack)), (sum(2, 12_000), sum(0, 0)));
@@ -92,13 +93,14 @@ fn every_paid_order_has_one_end_and_the_sums_fit_in_each_breakdown() {
             let first = &report.groups["vm-001"];
             assert_eq!((first.paid, first.of(End::Delivered), first.above_prices()), (sum(5, 25_100), sum(1, 5_100), 100));
         }
-        // Each of the three comparisons sees its own fault.
+        // Each of the four comparisons sees its own fault.
         let changed = |change: fn(&mut SalesReport)| {
             let mut wrong = report.clone();
             change(&mut wrong);
             wrong.difference().expect("a difference")
         };
         assert!(changed(|report| report.counted = (10, 58_000)).contains("counts 10 orders of 58000"));
+        assert!(changed(|report| drop(report.counted_ends.insert(End::Given, sum(2, 1)))).contains("given: the database counts 2 orders"));
         assert!(changed(|report| report.total.paid.amount += 1).contains("were paid 53101"));
         assert!(changed(|report| drop(report.groups.pop_first())).contains(" in the groups"), "{by:?}");
     }

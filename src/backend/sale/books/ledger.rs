@@ -1,7 +1,7 @@
 //! The rows: reading, checking, writing them.
 
 use super::entry::{BooksError, Stored};
-use crate::sale::view;
+use crate::sale::{counted, view};
 use crate::store::{self, Columns, Row, StoreError, Tx, Value};
 use qris_core::order::ids::{DeviceId, KeyId, OrderId, RequestId, TransactionId};
 use qris_core::order::merchant::{self, DeliveryReport, Order, Proof};
@@ -214,6 +214,7 @@ pub(super) fn insert(tx: &mut dyn Tx, order: Order, digest: Option<&str>, event:
         ("amount", number(sale.purchase.amount.get()).into()),
         ("payment", sale.purchase.payment.as_str().into()),
         ("created_ms", order.created_at.into()),
+        ("goods", counted::goods(order).into()),
     ];
     row.extend(changing(&stored));
     row.extend(found_by(order));
@@ -272,6 +273,9 @@ fn found_by(order: &Order) -> Columns<'static> {
         ("refund_due", order.is_refund_due().into()),
         ("attention", order.needs_attention().into()),
         ("proof", order.delivery().and_then(proof).into()),
+        ("ended", counted::end(order).as_str().into()),
+        ("paid", number(counted::paid(order)).into()),
+        ("scheme", counted::scheme_in_full(order).into()),
     ]
 }
 

@@ -7,6 +7,8 @@ use qris_core::order::ids::{DeviceId, KeyId, OrderId, RequestId};
 use qris_core::order::outcome::Delivery;
 use qris_core::order::time::Wall;
 use std::collections::HashMap;
+use std::fmt;
+use std::str::FromStr;
 
 /// The orders on a page.
 pub const PAGE: usize = 500;
@@ -44,6 +46,48 @@ impl Cursor {
     /// The place behind a row. Its column `sorted_ms` has the time by which the database sorted.
     fn behind(row: &Row) -> Result<Self, BooksError> {
         Ok(Self { at: Wall(row.int("sorted_ms")?), id: row.text("order_id")?.into() })
+    }
+}
+
+/// `MILLISECONDS.ORDER`: a page of the desk asks for the next one by it.
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.at.0, self.id)
+    }
+}
+
+impl FromStr for Cursor {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let (at, id) = text.split_once('.').ok_or(())?;
+        Ok(Self { at: Wall(at.parse().map_err(drop)?), id: OrderId::new(id).map_err(drop)?.to_string() })
+    }
+}
+
+/// The orders that a person looks for.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Sought {
+    /// Of this machine only.
+    pub device: Option<DeviceId>,
+    /// Of this price only.
+    pub amount: Option<u64>,
+}
+
+impl Sought {
+    /// What follows the condition of a time, with its values. Of one machine there are few orders, so that is looked for first (`+`).
+    fn condition(&self, mut values: Vec<Value>) -> (String, Vec<Value>) {
+        let mut condition = String::new();
+        if let Some(device) = &self.device {
+            values.push(device.as_str().into());
+            condition += &format!(" AND device = ${}", values.len());
+        }
+        if let Some(amount) = self.amount {
+            values.push(i64::try_from(amount).unwrap_or(i64::MAX).into());
+            let plus = if self.device.is_some() { "+" } else { "" };
+            condition += &format!(" AND {plus}amount = ${}", values.len());
+        }
+        (condition, values)
     }
 }
 
@@ -109,6 +153,48 @@ pub fn page(tx: &mut dyn Tx, wanted: &Wanted, behind: &Cursor) -> Result<Page, B
     values.extend(wanted.device_value());
     values.push(limit());
     Page::of(&tx.rows(&sql, &values)?)
+}
+
+/// The next orders that a person looks for, begun at that time or later: the newest first, behind this one.
+///
+/// # Errors
+/// The database's.
+pub fn sought(tx: &mut dyn Tx, sought: &Sought, (from, behind): (Wall, &Cursor), most: usize) -> Result<Page, BooksError> {
+    let (condition, mut values) = sought.condition(vec![behind.at.into(), behind.id.as_str().into(), from.into()]);
+    values.push(i64::try_from(most).unwrap_or(0).into());
+    let sql = format!(
+        "SELECT {READ}, created_ms AS sorted_ms FROM orders WHERE (created_ms, order_id) < ($1, $2) AND created_ms >= $3{condition}
+        ORDER BY created_ms DESC, order_id DESC LIMIT ${}",
+        values.len()
+    );
+    Page::of(&tx.rows(&sql, &values)?)
+}
+
+/// Those that began at that time or later, the oldest first.
+///
+/// # Errors
+/// The database's.
+pub fn sought_from(tx: &mut dyn Tx, sought: &Sought, from: Wall, most: usize) -> Result<Page, BooksError> {
+    let (condition, mut values) = sought.condition(vec![from.into()]);
+    values.push(i64::try_from(most).unwrap_or(0).into());
+    let sql = format!(
+        "SELECT {READ}, created_ms AS sorted_ms FROM orders WHERE created_ms >= $1{condition} ORDER BY created_ms, order_id LIMIT ${}",
+        values.len()
+    );
+    Page::of(&tx.rows(&sql, &values)?)
+}
+
+/// The orders that want a person: those whose refund is due, and then the others, each the oldest first, at most so many of both.
+///
+/// # Errors
+/// The database's.
+pub fn wanting(tx: &mut dyn Tx, most: usize) -> Result<Page, BooksError> {
+    let mut rows = Vec::new();
+    for which in ["refund_due = 1", "attention = 1 AND refund_due = 0"] {
+        let sql = format!("SELECT {READ}, created_ms AS sorted_ms FROM orders WHERE {which} ORDER BY created_ms LIMIT $1");
+        rows.extend(tx.rows(&sql, &[i64::try_from(most).unwrap_or(0).into()])?);
+    }
+    Page::of(&rows)
 }
 
 /// The names of the damaged orders behind this one, among the next [`PAGE`] orders, and the last of these.

@@ -25,6 +25,11 @@ CREATE TABLE orders (
     is_open INTEGER NOT NULL CHECK (is_open IN (0, 1)),
     refund_due INTEGER NOT NULL CHECK (refund_due IN (0, 1)),
     attention INTEGER NOT NULL CHECK (attention IN (0, 1)),
+    -- What it counts as in sums. The first three mean something only if it was settled once.
+    ended TEXT NOT NULL,
+    paid INTEGER NOT NULL,
+    scheme TEXT NOT NULL,
+    goods TEXT NOT NULL,
     sum TEXT NOT NULL,
     -- What the machine's relay has signed of it: `kid:number`, a key and the number that it gave to the order's ticket. No two
     -- tickets of a ledger have the same number; where two come with one, it was put back to an earlier state.
@@ -39,6 +44,10 @@ CREATE INDEX orders_refund_due ON orders (created_ms) WHERE refund_due = 1;
 CREATE INDEX orders_attention ON orders (created_ms) WHERE attention = 1;
 CREATE INDEX orders_created ON orders (created_ms, order_id);
 CREATE INDEX orders_settled ON orders (settled_ms, order_id) WHERE settled_ms IS NOT NULL;
+-- Sums are added up without a look at the orders: a month of them is a page for a phone.
+CREATE INDEX orders_sums ON orders (settled_ms, ended, paid, device, goods, scheme) WHERE settled_ms IS NOT NULL;
+-- What a customer says: so much, at about that time.
+CREATE INDEX orders_amount ON orders (amount, created_ms, order_id);
 CREATE INDEX orders_proof ON orders (proof) WHERE proof IS NOT NULL;
 
 -- One receipt a request, whoever raced.

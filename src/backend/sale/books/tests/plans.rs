@@ -47,12 +47,17 @@ fn listed(tx: &mut dyn Tx, wanted: &Wanted) -> Result<usize, BooksError> {
     Ok(page)
 }
 
+/// The number of orders that a person finds.
+fn sought_by(tx: &mut dyn Tx, device: Option<DeviceId>, amount: Option<u64>) -> Result<usize, BooksError> {
+    Ok(sought(tx, &Sought { device, amount }, (ALL.0, &Cursor::at(ALL.1)), 9)?.orders.len())
+}
+
 /// Which indices it takes. A step that reads all orders would be `SCAN orders` without a word of an index of few, or `SEARCH` by
 /// a time alone where few of that time are wanted.
 #[tokio::test]
 async fn no_statement_of_a_command_reads_all_orders() {
     type Job = fn(&mut dyn Tx) -> Result<usize, BooksError>;
-    let table: [(&str, Job, usize, &[&str]); 11] = [
+    let table: [(&str, Job, usize, &[&str]); 17] = [
         ("orders", |tx| listed(tx, &of(ALL, None, false, false)), 4, &[BY_TIME, COUNTED_BY_TIME]),
         ("orders --date", |tx| listed(tx, &of(SECOND_MINUTE, None, false, false)), 1, &[BY_TIME, COUNTED_BY_TIME]),
         (
@@ -109,6 +114,45 @@ async fn no_statement_of_a_command_reads_all_orders() {
             |tx| settled_totals(tx, None, ALL).map(|(orders, _)| orders as usize),
             3,
             &["SEARCH orders USING INDEX orders_settled (settled_ms>? AND settled_ms<?)"],
+        ),
+        (
+            "the sums of a month by goods",
+            |tx| sums(tx, None, ALL, Grouped::Goods).map(|sums| sums.iter().map(|sum| sum.orders as usize).sum()),
+            3,
+            &["SEARCH orders USING COVERING INDEX orders_sums (settled_ms>? AND settled_ms<?)", "USE TEMP B-TREE FOR GROUP BY"],
+        ),
+        (
+            "what a machine sold",
+            |tx| sums(tx, Some(&vm_001()), ALL, Grouped::Machine).map(|sums| sums.iter().map(|sum| sum.orders as usize).sum()),
+            3,
+            &["SEARCH orders USING COVERING INDEX orders_sums (settled_ms>? AND settled_ms<?)", "USE TEMP B-TREE FOR GROUP BY"],
+        ),
+        (
+            "so much",
+            |tx| sought_by(tx, None, Some(5000)),
+            4,
+            &["SEARCH orders USING INDEX orders_amount (amount=? AND created_ms>? AND (created_ms,order_id)<(?,?))"],
+        ),
+        (
+            "so much at a machine",
+            |tx| sought_by(tx, Some(vm_001()), Some(5000)),
+            4,
+            &[
+                "SEARCH orders USING INDEX orders_recent (device=? AND created_ms>? AND created_ms<?)",
+                "USE TEMP B-TREE FOR LAST TERM OF ORDER BY",
+            ],
+        ),
+        (
+            "so much from then on",
+            |tx| sought_from(tx, &Sought { device: None, amount: Some(5000) }, T0, 9).map(|page| page.orders.len()),
+            4,
+            &["SEARCH orders USING INDEX orders_amount (amount=? AND created_ms>?)"],
+        ),
+        (
+            "what wants a person",
+            |tx| wanting(tx, 9).map(|page| page.orders.len()),
+            3,
+            &["SCAN orders USING INDEX orders_refund_due", "SCAN orders USING INDEX orders_attention"],
         ),
         ("its sweep", |tx| claim_due(tx, T0).map(|ids| ids.len()), 0, &["SEARCH orders USING INDEX orders_due (due_ms<?)"]),
     ];

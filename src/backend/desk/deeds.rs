@@ -1,0 +1,171 @@
+//! What a person does about the money of an order. The order is asked by the very code of `qris-backend refund`, `given` and `seen`; the
+//! person is judged beside it; and the deed, its judging and its line in the log are one transaction.
+
+use super::answer::{No, denied};
+use super::judge::{self, Usual};
+use super::log::{self, By, What};
+use super::people::Person;
+use super::sessions;
+use crate::sale::books::{self, BooksError, Decision, Done, Policy};
+use crate::sale::counted;
+use crate::store::Tx;
+use qris_core::order::ids::OrderId;
+use qris_core::order::merchant::{Order, RefundWish, Refused};
+use qris_core::order::time::Wall;
+use qris_core::text::steers;
+use qris_core::wire::desk::{Deed, Denied, Do, NOTE_MAX, Possible, Sure};
+use serde::Serialize;
+
+/// How a person of the desk stands in the history of an order.
+fn in_history(person: &Person) -> Box<str> {
+    format!("{} (desk)", person.name).into()
+}
+
+/// What a person may have to say first.
+const fn sures(deed: Deed) -> &'static [Sure] {
+    match deed {
+        Deed::Refund => &[Sure::NoReport, Sure::NoProof],
+        Deed::ByHand => &[Sure::NoReport, Sure::NotRefunded],
+        Deed::Given | Deed::Seen => &[],
+    }
+}
+
+/// The decision of a deed. `by`: who answers for it, where the order asks for a name. `None`: there is no such decision.
+fn decision(deed: Deed, is_sure: Option<Sure>, note: &str, by: Option<&str>, name: &str) -> Option<Decision> {
+    let by = by.map(Into::into);
+    let wish = RefundWish::of_a_person(Some(name.into()));
+    Some(match (deed, is_sure) {
+        (Deed::Refund, None) => Decision::Refund(wish),
+        (Deed::Refund, Some(Sure::NoReport)) => Decision::Refund(RefundWish { no_report: true, ..wish }),
+        (Deed::Refund, Some(Sure::NoProof)) => Decision::Refund(RefundWish { no_proof: true, ..wish }),
+        (Deed::ByHand, None) => Decision::ByHand { note: note.into(), by, no_report: false },
+        (Deed::ByHand, Some(Sure::NoReport)) => Decision::ByHand { note: note.into(), by, no_report: true },
+        // An earlier refund was asked for with a report, or by a person who has answered for the missing one.
+        (Deed::ByHand, Some(Sure::NotRefunded)) => Decision::ByHand { note: note.into(), by: Some(name.into()), no_report: true },
+        (Deed::Given, None) => Decision::Given { by: name.into() },
+        (Deed::Seen, None) => Decision::Seen { by: name.into() },
+        (Deed::Refund, Some(Sure::NotRefunded)) | (Deed::ByHand, Some(Sure::NoProof)) | (Deed::Given | Deed::Seen, Some(_)) => return None,
+    })
+}
+
+/// What must be said first, or why the order refuses.
+fn needs(policy: &Policy, order: &Order, deed: Deed, name: &str, now: Wall) -> Result<Option<Sure>, Refused> {
+    // On the command line a name says that somebody has looked. At the desk everybody has one, so each is asked for itself.
+    let may = |is_sure| decision(deed, is_sure, "-", None, name).map_or(Ok(()), |decision| books::may_decide(policy, order, decision, now));
+    let Err(plain) = may(None) else { return Ok(None) };
+    if let Some(sure) = sures(deed).iter().find(|sure| may(Some(**sure)).is_ok()) {
+        return Ok(Some(*sure));
+    }
+    // Where the report alone is missing, the next reason says more.
+    let next = sures(deed).first().filter(|_| plain == Refused::NotReported);
+    Err(next.and_then(|sure| may(Some(*sure)).err()).unwrap_or(plain))
+}
+
+/// The money that a deed moves, for the limit of a day.
+fn moves(deed: Deed, order: &Order) -> Option<u64> {
+    match deed {
+        Deed::Refund | Deed::ByHand | Deed::Given => Some(counted::paid(order)),
+        Deed::Seen => None,
+    }
+}
+
+/// What this person can do about an order that wants somebody. `left`: what they may still move today.
+pub fn possible(policy: &Policy, order: &Order, person: &Person, left: u64, now: Wall) -> Vec<Possible> {
+    if order.attention().is_empty() && !order.is_refund_due() {
+        return Vec::new();
+    }
+    let name = in_history(person);
+    let one = |deed| {
+        let judged = judge::role(person).and_then(|()| {
+            let needs = needs(policy, order, deed, &name, now).map_err(denied)?;
+            judge::limit(left, moves(deed, order)).map(|()| needs)
+        });
+        match judged {
+            Ok(is_sure) => Possible { deed, is_sure, denied: None },
+            Err(why) => Possible { deed, is_sure: None, denied: Some(why) },
+        }
+    };
+    Deed::ALL.map(one).into()
+}
+
+/// A deed that somebody asks for.
+#[derive(Debug)]
+pub struct Asked {
+    /// The secret of the session.
+    pub secret: Box<str>,
+    /// From where.
+    pub from: String,
+    /// The order.
+    pub order: OrderId,
+    /// The deed.
+    pub deed: Deed,
+    /// What the person says about it.
+    pub with: Do,
+}
+
+impl Asked {
+    /// Checks what a person has typed.
+    ///
+    /// # Errors
+    /// [`No::Malformed`]
+    pub fn check(mut self) -> Result<Self, No> {
+        let note = self.with.note.trim();
+        let is_noted = !note.is_empty();
+        if note.chars().count() > NOTE_MAX || note.contains(steers) || is_noted != (self.deed == Deed::ByHand) {
+            return Err(No::Malformed("by_hand wants a note of one line, and nothing else has one"));
+        }
+        self.with.note = note.into();
+        Ok(self)
+    }
+}
+
+/// Does it, if the session, the person, the order and the day allow it.
+///
+/// # Errors
+/// The database's. What is denied is `Ok(Err(…))`, because the log has a line of it.
+pub fn carry_out(tx: &mut dyn Tx, policy: &Policy, asked: &Asked, usual: Usual, now: Wall) -> Result<Result<Done, No>, BooksError> {
+    let Asked { secret, from, order: id, deed, with } = asked;
+    let Some(asker) = sessions::asker(tx, secret, now)? else { return Ok(Err(No::NotIn)) };
+    let (person, deed) = (&asker.person, *deed);
+    let Some(stored) = books::load(tx, id)? else { return Ok(Err(No::Unknown)) };
+    let name = in_history(person);
+    let judged = match judge::role(person) {
+        Err(why) => Err(why),
+        Ok(()) if stored.version() != with.version => return Ok(Err(No::Changed)),
+        Ok(()) => match needs(policy, &stored.order, deed, &name, now) {
+            Err(why) => Err(denied(why)),
+            Ok(Some(sure)) if with.is_sure != Some(sure) => Err(unsaid(sure)),
+            Ok(needs) => judge::limit(judge::left(tx, person, Some(id), usual, now)?, moves(deed, &stored.order)).map(|()| needs),
+        },
+    };
+    let by = By::Person(person, from);
+    let is_sure = match judged {
+        Ok(is_sure) => is_sure,
+        Err(why) => {
+            log::write(tx, by, What::Denied(deed, id), Some(&word(&why)), now)?;
+            return Ok(Err(No::Denied(why)));
+        }
+    };
+    let Some(decision) = decision(deed, is_sure, &with.note, Some(&name), &name) else {
+        return Ok(Err(No::Malformed("nobody is asked to be sure of that")));
+    };
+    let done = books::decide(tx, policy, id, decision, now)?;
+    let said = [is_sure.map(|sure| word(&sure)), Some(with.note.to_string()).filter(|note| !note.is_empty())];
+    let detail = said.into_iter().flatten().collect::<Vec<_>>().join(": ");
+    log::write(tx, by, What::Done(deed, id, moves(deed, &stored.order)), Some(&*detail).filter(|detail| !detail.is_empty()), now)?;
+    Ok(Ok(done))
+}
+
+/// What the order refuses as long as this was not said.
+const fn unsaid(sure: Sure) -> Denied {
+    match sure {
+        Sure::NoReport => Denied::NotReported,
+        Sure::NoProof => Denied::NoProof,
+        Sure::NotRefunded => Denied::RefundUnsure,
+    }
+}
+
+/// A word of the wire.
+fn word(value: &impl Serialize) -> String {
+    serde_json::to_value(value).ok().and_then(|value| value.as_str().map(Into::into)).unwrap_or_default()
+}

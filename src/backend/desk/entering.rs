@@ -1,0 +1,175 @@
+//! How people come in, and go: links, passwords, sessions.
+
+use super::answer::{No, body, from, secret};
+use super::door::Of;
+use super::guesses::For;
+use super::log::{self, By, What};
+use super::people::{self, Name, Person};
+use super::sessions as store;
+use super::{Desk, passwords};
+use crate::http::network;
+use crate::sale::books::BooksError;
+use crate::store::Tx;
+use axum::Json;
+use axum::extract::{Request, State};
+use axum::http::HeaderMap;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
+use qris_core::order::time::{Span, Wall};
+use qris_core::wire::desk::{EndSession, Invited, Join, Knock, Login, Opened, Session, Told};
+use qris_host::clock;
+use qris_host::events::Event as Journal;
+use std::net::IpAddr;
+
+/// Who asks for a password while too many are computed waits so long.
+const BUSY: Span = Span::secs(3);
+
+/// `POST /v1/invitation`
+pub async fn knock(State(desk): Of, request: Request) -> Result<Json<Invited>, No> {
+    let Knock { code } = body(request).await?;
+    let now = desk.books.now();
+    let person = desk.books.read(move |tx| people::invited(tx, &code, now)).await?.ok_or(No::LinkOver)?;
+    Ok(Json(Invited { name: person.name, role: person.role }))
+}
+
+/// `POST /v1/join`
+pub async fn join(State(desk): Of, headers: HeaderMap, request: Request) -> Result<Json<Opened>, No> {
+    let from = from(&headers)?;
+    let Join { code, password, browser } = body(request).await?;
+    let (wanted, now) = (code.clone(), desk.books.now());
+    // Without a good link nothing is computed.
+    desk.books.read(move |tx| people::invited(tx, &wanted, now)).await?.ok_or(No::LinkOver)?;
+    if !passwords::fits(&password) {
+        return Err(No::Password);
+    }
+    let hash = desk.passwords.hash(&password).await.map_err(|_| No::Wait(BUSY))?;
+    let [session, device] = [desk.draw(), desk.draw()];
+    let opened = opened(&session, &device);
+    let write = move |tx: &mut dyn Tx, now: Wall| {
+        let Some(person) = people::join(tx, &code, &hash, now)? else { return Ok(None) };
+        let_in(tx, &person, &session, &device, from, &browser, now)?;
+        log::write(tx, By::Person(&person, &from.to_string()), What::Join, None, now)?;
+        Ok(Some(person))
+    };
+    let person = desk.books.write(move |tx, _, now| write(tx, now)).await?.ok_or(No::LinkOver)?;
+    desk.around.emit(&Journal::DeskJoined { person: String::from(person.name).into(), from: from.to_string().into() });
+    Ok(Json(opened))
+}
+
+/// `POST /v1/login`
+pub async fn login(State(desk): Of, headers: HeaderMap, request: Request) -> Result<Json<Opened>, No> {
+    let from = from(&headers)?;
+    let Login { name, password, device, browser } = body(request).await?;
+    let name: Option<Name> = name.parse().ok();
+    let (wanted, shown) = (name.clone(), device.clone());
+    let find = move |tx: &mut dyn Tx| {
+        let Some(person) = wanted.map(|name| people::find(tx, &name)).transpose()?.flatten() else { return Ok(None) };
+        let Some(hash) = people::password(tx, person.number)? else { return Ok(None) };
+        let is_known = shown.map(|device| store::is_known(tx, person.number, &device)).transpose()?.unwrap_or(false);
+        Ok(Some((person, hash, is_known)))
+    };
+    let found = desk.books.read(find).await?;
+    let typed = name.map(|name| name.known_as()).unwrap_or_default();
+    let known_device = device.filter(|_| found.as_ref().is_some_and(|(_, _, is_known)| *is_known));
+    let whom = match (&found, &known_device) {
+        (Some((person, ..)), Some(device)) => For::Known(person.number, device),
+        (Some((person, ..)), None) => For::Person(person.number),
+        (None, _) => For::Nobody(&typed),
+    };
+    let (network, now) = (network(from), clock::now().boot);
+    // What was typed may be a password by mistake.
+    let who = || found.as_ref().map_or("somebody without a name".into(), |(person, ..)| String::from(&*person.name));
+    let refused = |why: &str| {
+        desk.around.emit(&Journal::DeskRefused { person: who().into(), from: from.to_string().into(), why: String::from(why).into() });
+    };
+    desk.guesses.begin(whom, network, now).map_err(|wait| {
+        refused("too many guesses");
+        No::Wait(wait)
+    })?;
+    let hash = found.as_ref().map(|(_, hash, _)| &**hash);
+    if !desk.passwords.is_right(&password, hash).await.map_err(|_| No::Wait(BUSY))? {
+        refused("wrong");
+        return Err(No::WrongPassword);
+    }
+    desk.guesses.right(whom, network, now);
+    let Some((person, hash, _)) = found else { return Err(No::WrongPassword) };
+    let session = desk.draw();
+    let device = known_device.unwrap_or_else(|| desk.draw());
+    let opened = opened(&session, &device);
+    let write = move |tx: &mut dyn Tx, now: Wall| {
+        // Meanwhile the person may have been removed, or may have chosen another password.
+        if people::password(tx, person.number)?.as_ref() != Some(&hash) {
+            return Ok(None);
+        }
+        let_in(tx, &person, &session, &device, from, &browser, now)?;
+        log::write(tx, By::Person(&person, &from.to_string()), What::Login, None, now)?;
+        Ok(Some(person))
+    };
+    let person = desk.books.write(move |tx, _, now| write(tx, now)).await?.ok_or(No::WrongPassword)?;
+    desk.around.emit(&Journal::DeskEntered { person: String::from(person.name).into(), from: from.to_string().into() });
+    Ok(Json(opened))
+}
+
+fn opened(session: &str, device: &str) -> Opened {
+    Opened { session: session.into(), device: device.into(), seconds: store::LASTS.as_secs_up().unsigned_abs() }
+}
+
+/// A session and a device of a person who was let in.
+fn let_in(tx: &mut dyn Tx, person: &Person, session: &str, device: &str, from: IpAddr, browser: &str, now: Wall) -> Result<(), BooksError> {
+    store::begin(tx, person.number, session, &from.to_string(), browser, now)?;
+    store::know(tx, person.number, device, now)
+}
+
+/// `POST /v1/logout`: ends this session. Whoever has none is out already.
+pub async fn logout(State(desk): Of, headers: HeaderMap) -> Result<Json<()>, No> {
+    let secret = secret(&headers)?;
+    let end = move |tx: &mut dyn Tx, now: Wall| {
+        let Some(asker) = store::asker(tx, &secret, now)? else { return Ok(()) };
+        store::end(tx, asker.person.number, Some(asker.session)).map(drop)
+    };
+    Ok(Json(desk.books.write(move |tx, _, now| end(tx, now)).await?))
+}
+
+/// `GET /v1/sessions`
+pub async fn sessions(State(desk): Of, headers: HeaderMap) -> Result<Json<Told<Vec<Session>>>, No> {
+    let zone = desk.usual.zone;
+    let told = desk.tell(&headers, move |tx, asker, now| {
+        let list = store::list(tx, asker.person.number, now)?;
+        let line = |session: store::Session| Session {
+            number: session.number.unsigned_abs(),
+            began_at: session.began_at.to_rfc3339_in(zone).into(),
+            used_at: session.used_at.to_rfc3339_in(zone).into(),
+            from: session.from,
+            browser: session.browser,
+            is_this: session.number == asker.session,
+        };
+        Ok(list.into_iter().map(line).collect())
+    });
+    Ok(Json(told.await?))
+}
+
+/// `POST /v1/sessions/end`
+pub async fn end(State(desk): Of, headers: HeaderMap, request: Request) -> Result<Json<()>, No> {
+    let (secret, from) = (secret(&headers)?, from(&headers)?);
+    let EndSession { number } = body(request).await?;
+    let number = number.map(i64::try_from).transpose().map_err(|_| No::Unknown)?;
+    let end = move |tx: &mut dyn Tx, now: Wall| {
+        let Some(asker) = store::asker(tx, &secret, now)? else { return Ok(Err(No::NotIn)) };
+        if !store::end(tx, asker.person.number, number)? {
+            return Ok(Err(No::Unknown));
+        }
+        let which = number.map_or_else(|| "all".into(), |number| number.to_string());
+        log::write(tx, By::Person(&asker.person, &from.to_string()), What::EndSessions, Some(&which), now)?;
+        Ok(Ok(()))
+    };
+    Ok(Json(desk.books.write(move |tx, _, now| end(tx, now)).await??))
+}
+
+impl Desk {
+    /// 256 random bits.
+    fn draw(&self) -> Box<str> {
+        let mut bits = [0; 32];
+        self.around.random(&mut bits);
+        BASE64URL.encode(bits).into()
+    }
+}

@@ -1,0 +1,220 @@
+//! What a person sees, and does.
+
+use super::answer::{No, body, from, secret};
+use super::door::{Asked, Of, asked};
+use super::machines::{self as known, Known};
+use super::orders::{self, Search, Teller};
+use super::sessions::Asker;
+use super::{Desk, deeds, judge, report as sums, today as day};
+use crate::csv::Separator;
+use crate::machines::stock;
+use crate::money::report as whole;
+use crate::sale::books::{self, Beginning, BooksError, Cursor, Grouped, Sought};
+use crate::store::Tx;
+use axum::Json;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, Request, State};
+use axum::http::{HeaderMap, header};
+use axum::response::{IntoResponse, Response};
+use qris_core::order::ids::{DeviceId, OrderId};
+use qris_core::order::time::Wall;
+use qris_core::wire::desk::{Deed, Found, LogLine, MachineLine, MachinePage, OrderPage, Report, ToBring, Today, Told};
+use serde::Deserialize;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// A refund is answered with the gateway's answer, if that comes within this time. It goes on without us.
+const GATEWAY_WAIT: Duration = Duration::from_secs(8);
+/// The orders on the page of a machine.
+const OF_MACHINE: usize = 10;
+
+impl Desk {
+    /// Answers with what is told of orders.
+    async fn tell_of<T: Send + 'static>(
+        &self,
+        headers: &HeaderMap,
+        job: impl FnOnce(&mut dyn Tx, &Teller<'_>) -> Result<T, BooksError> + Send + 'static,
+    ) -> Result<Told<T>, No> {
+        let (policy, usual) = (self.books.policy(), self.usual);
+        self.tell(headers, move |tx: &mut dyn Tx, asker: &Asker, now: Wall| job(tx, &Teller { policy: &policy, asker, usual, now })).await
+    }
+
+    /// What each machine sold today.
+    fn today(&self) -> (Wall, Wall) {
+        let now = self.books.now();
+        (judge::midnight(now, self.usual.zone), judge::days_before(now, -1))
+    }
+}
+
+/// `GET /v1/today`
+pub async fn today(State(desk): Of, headers: HeaderMap) -> Result<Json<Told<Today>>, No> {
+    let span = desk.today();
+    let told = desk.tell_of(&headers, move |tx, teller| Ok((day::read(tx, teller)?, books::sums(tx, None, span, Grouped::Machine)?)));
+    let Told { me, told: (mut today, sold) } = told.await?;
+    let machines = Known::read(&desk.machines).await?;
+    today.all_machines = machines.number();
+    today.machines = machines.lines(&known::by_machine(&sold), desk.usual.zone);
+    today.machines.retain(|machine| !machine.trouble.is_empty());
+    // The worst first.
+    today.machines.sort_by_key(|machine| machine.trouble.first().map(|trouble| *trouble as u8));
+    Ok(Json(Told { me, told: today }))
+}
+
+/// What is looked for.
+#[derive(Deserialize)]
+pub struct Looked {
+    q: Option<String>,
+    device: Option<String>,
+    behind: Option<String>,
+}
+
+/// `GET /v1/orders`
+pub async fn orders(State(desk): Of, headers: HeaderMap, query: Asked<Looked>) -> Result<Json<Told<Found>>, No> {
+    let Looked { q, device, behind } = asked(query)?;
+    let malformed = |_| No::Malformed("there is no such place in a list");
+    let behind = behind.map(|behind| behind.parse::<Cursor>().map_err(malformed)).transpose()?;
+    let device = device.map(|device| DeviceId::new(&device).map_err(|_| No::Unknown)).transpose()?;
+    let search = Search::read(q.as_deref().unwrap_or_default(), desk.usual.zone, desk.books.now());
+    let device = match (&device, &search.words) {
+        // Somebody without a session hears nothing of it.
+        (None, Some(words)) if secret(&headers).is_ok() => Known::read(&desk.machines).await?.meant(words),
+        (_, _) => device,
+    };
+    Ok(Json(desk.tell_of(&headers, move |tx, teller| orders::found(tx, teller, &search, device, behind.as_ref())).await?))
+}
+
+/// `GET /v1/orders/ORDER`
+pub async fn order(State(desk): Of, headers: HeaderMap, named: Result<Path<String>, PathRejection>) -> Result<Json<Told<OrderPage>>, No> {
+    let beginning: Beginning = named.ok().and_then(|Path(named)| named.parse().ok()).ok_or(No::Unknown)?;
+    let told = desk.tell_of(&headers, move |tx, teller| match orders::named(tx, &beginning)? {
+        Ok(stored) => Ok(Ok(teller.page(tx, &stored)?)),
+        Err(why) => Ok(Err(why)),
+    });
+    let Told { me, told } = told.await?;
+    Ok(Json(Told { me, told: told? }))
+}
+
+/// `POST /v1/orders/ORDER/DEED`
+pub async fn deed(
+    State(desk): Of,
+    headers: HeaderMap,
+    named: Result<Path<(String, String)>, PathRejection>,
+    request: Request,
+) -> Result<Json<Told<OrderPage>>, No> {
+    let Path((order, word)) = named.map_err(|_| No::Unknown)?;
+    let deed = Deed::ALL.into_iter().find(|deed| deed.as_str() == word).ok_or(No::Unknown)?;
+    let order = OrderId::new(&order).map_err(|_| No::Unknown)?;
+    let (secret, from) = (secret(&headers)?, from(&headers)?.to_string());
+    let asked = deeds::Asked { secret, from, order: order.clone(), deed, with: body(request).await? }.check()?;
+    // A person who goes away leaves nothing half done.
+    tokio::spawn(done(Arc::clone(&desk), asked)).await.map_err(|_| No::Away)??;
+    Ok(Json(desk.tell_of(&headers, move |tx, teller| orders::again(tx, teller, &order)).await?))
+}
+
+async fn done(desk: Arc<Desk>, asked: deeds::Asked) -> Result<(), No> {
+    let (usual, deed, id) = (desk.usual, asked.deed, asked.order.clone());
+    let done = desk.books.write(move |tx, policy, now| deeds::carry_out(tx, policy, &asked, usual, now)).await??;
+    desk.work.announce(&done);
+    let going = tokio::spawn(Arc::clone(&desk.work).advance(id));
+    match deed {
+        // What the gateway says is the answer that a person waits for.
+        Deed::Refund => drop(timeout(GATEWAY_WAIT, going).await),
+        Deed::ByHand | Deed::Given | Deed::Seen => {}
+    }
+    Ok(())
+}
+
+/// `GET /v1/machines`
+pub async fn machines(State(desk): Of, headers: HeaderMap) -> Result<Json<Told<Vec<MachineLine>>>, No> {
+    let span = desk.today();
+    let Told { me, told } = desk.tell(&headers, move |tx, _, _| books::sums(tx, None, span, Grouped::Machine)).await?;
+    let lines = Known::read(&desk.machines).await?.lines(&known::by_machine(&told), desk.usual.zone);
+    Ok(Json(Told { me, told: lines }))
+}
+
+/// `GET /v1/machines/DEVICE`
+pub async fn machine(
+    State(desk): Of,
+    headers: HeaderMap,
+    named: Result<Path<String>, PathRejection>,
+) -> Result<Json<Told<MachinePage>>, No> {
+    let device = named.ok().and_then(|Path(named)| DeviceId::new(&named).ok()).ok_or(No::Unknown)?;
+    let (of, span) = (device.clone(), desk.today());
+    let told = desk.tell_of(&headers, move |tx, teller| {
+        let sought = Sought { device: Some(of.clone()), amount: None };
+        let page = books::sought(tx, &sought, (Wall(i64::MIN), &Cursor::at(Wall(i64::MAX))), OF_MACHINE)?;
+        let lines = page.orders.iter().map(|stored| teller.line(tx, &stored.order)).collect::<Result<Vec<_>, _>>()?;
+        let newest = page.orders.into_iter().next().map(|stored| stored.order);
+        Ok((lines, newest, books::sums(tx, Some(&of), span, Grouped::Machine)?))
+    });
+    let Told { me, told: (orders, newest, sold) } = told.await?;
+    let machines = Known::read(&desk.machines).await?;
+    if !machines.has(&device) {
+        return Err(No::Unknown);
+    }
+    let line = machines.line(&device, &known::by_machine(&sold), desk.usual.zone);
+    let (slots, slots_at) = known::slots(&desk, &device).await?;
+    let screen = known::screen(line.is_there, newest.as_ref(), desk.usual.zone);
+    Ok(Json(Told { me, told: MachinePage { version: machines.version(&device), line, screen, orders, slots, slots_at } }))
+}
+
+/// `GET /v1/report`
+pub async fn report(State(desk): Of, headers: HeaderMap, query: Asked<sums::Asked>) -> Result<Json<Told<Report>>, No> {
+    let (asked, zone) = (asked(query)?, desk.usual.zone);
+    let span = asked.span(zone, desk.books.now()).ok_or(No::Malformed("there is no such day or month"))?;
+    let by = asked.by();
+    let Told { me, told } = desk.tell(&headers, move |tx, _, _| sums::sums(tx, span, by, zone)).await?;
+    Ok(Json(Told { me, told: sums::with_news(told, &desk.machines, span, by, zone).await }))
+}
+
+/// `GET /v1/report.csv`
+pub async fn report_csv(State(desk): Of, headers: HeaderMap, query: Asked<sums::Asked>) -> Result<Response, No> {
+    let (asked, zone) = (asked(query)?, desk.usual.zone);
+    let now = desk.books.now();
+    let span = asked.span(zone, now).ok_or(No::Malformed("there is no such day or month"))?;
+    desk.tell(&headers, |_, _, _| Ok(())).await?;
+    let wanted = whole::Wanted { device: None, span, by: asked.whole(), zone, fees: desk.fees, now };
+    let to_make = wanted.clone();
+    // It reads every order of the span. Nobody else waits for that: it has a connection of its own, and there is one at a time.
+    let _alone = desk.reading.lock().await;
+    let place = desk.place_of_books.clone();
+    let store = tokio::task::spawn_blocking(move || place.books()).await.map_err(|_| No::Away)?.map_err(|_| No::Away)?;
+    let report = store.read(move |tx| whole::make(tx, &to_make)).await?;
+    Ok(csv(report.csv(&wanted, Separator::Comma)))
+}
+
+fn csv(text: String) -> Response {
+    ([(header::CONTENT_TYPE, "text/csv; charset=utf-8")], text).into_response()
+}
+
+/// `GET /v1/to-bring`
+pub async fn to_bring(State(desk): Of, headers: HeaderMap) -> Result<Json<Told<ToBring>>, No> {
+    let Told { me, .. } = desk.tell(&headers, |_, _, _| Ok(())).await?;
+    let (all, packing) = known::packing(&desk.machines).await?;
+    Ok(Json(Told { me, told: known::to_bring(&all, &packing, desk.usual.zone) }))
+}
+
+/// `GET /v1/to-bring.csv`
+pub async fn to_bring_csv(State(desk): Of, headers: HeaderMap) -> Result<Response, No> {
+    desk.tell(&headers, |_, _, _| Ok(())).await?;
+    let (all, packing) = known::packing(&desk.machines).await?;
+    Ok(csv(stock::csv(&all, &packing, desk.usual.zone, Separator::Comma)))
+}
+
+/// Where a page begins.
+#[derive(Deserialize)]
+pub struct Behind {
+    behind: Option<i64>,
+}
+
+/// `GET /v1/log`
+pub async fn log(State(desk): Of, headers: HeaderMap, query: Asked<Behind>) -> Result<Json<Told<Vec<LogLine>>>, No> {
+    let (Behind { behind }, zone) = (asked(query)?, desk.usual.zone);
+    let told = desk.tell(&headers, move |tx, asker, _| match judge::role(&asker.person) {
+        Ok(()) => Ok(Ok(super::log::page(tx, behind, zone)?)),
+        Err(why) => Ok(Err(why)),
+    });
+    let Told { me, told } = told.await?;
+    Ok(Json(Told { me, told: told.map_err(No::Denied)? }))
+}

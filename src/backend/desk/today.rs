@@ -1,0 +1,93 @@
+//! What was sold today, and what wants a person now.
+
+use super::judge;
+use super::orders::{Teller, is_about_money};
+use crate::sale::books::{self, BooksError, Grouped, Stored};
+use crate::sale::counted::End;
+use crate::store::{Row, Tx};
+use qris_core::order::time::{Span, Wall};
+use qris_core::wire::desk::{Sum, Today};
+
+/// Of the orders that want a person, so many are read to find the most urgent.
+const LOOKED_AT: usize = 200;
+/// … and so many are told: they fill a phone.
+const TOLD: usize = 20;
+const HOUR: Span = Span::secs(3600);
+
+/// What counts as sold.
+#[must_use]
+pub const fn is_sold(end: End) -> bool {
+    match end {
+        End::Delivered | End::Given => true,
+        End::RefundDue | End::Refunded | End::RefundedByHand | End::Uncertain | End::Unreported | End::Awaited | End::TakenBack => false,
+    }
+}
+
+/// Adds both up.
+#[must_use]
+pub const fn and(one: Sum, other: &books::Sum) -> Sum {
+    Sum { orders: one.orders + other.orders, amount: one.amount + other.amount }
+}
+
+/// What was sold in a span.
+///
+/// # Errors
+/// The database's.
+pub fn sold(tx: &mut dyn Tx, span: (Wall, Wall)) -> Result<Sum, BooksError> {
+    let all = books::sums(tx, None, span, Grouped::All)?;
+    Ok(all.iter().filter(|sum| is_sold(sum.end)).fold(Sum::default(), and))
+}
+
+/// The part of the page that is in the books.
+///
+/// # Errors
+/// The database's.
+pub fn read(tx: &mut dyn Tx, teller: &Teller<'_>) -> Result<Today, BooksError> {
+    let (now, zone) = (teller.now, teller.usual.zone);
+    let midnight = judge::midnight(now, zone);
+    // What is settled now by the gateway's clock may be ahead of ours.
+    let end = now + HOUR;
+    let first = (midnight + zone.ahead()).0 / HOUR.0;
+    let number = |at: Wall| usize::try_from((at - midnight).0 / HOUR.0).unwrap_or(0);
+    let mut hours = vec![Sum::default(); number(now) + 1];
+    for sum in books::sums(tx, None, (midnight, end), Grouped::Hour(zone))?.iter().filter(|sum| is_sold(sum.end)) {
+        let hour = sum.group.parse::<i64>().ok().and_then(|hour| usize::try_from(hour - first).ok());
+        let last = hours.len() - 1;
+        let hour = &mut hours[hour.unwrap_or(0).min(last)];
+        *hour = and(*hour, sum);
+    }
+    let until_now = |days: i64| {
+        let began = judge::days_before(midnight, days);
+        (began, began + (now - midnight))
+    };
+    let mut wanting: Vec<Stored> = books::wanting(tx, LOOKED_AT)?.orders;
+    for stored in &mut wanting {
+        stored.order = stored.order.clone().as_of(now);
+    }
+    wanting.sort_by_key(|stored| {
+        let order = &stored.order;
+        (!is_about_money(order), order.repay_by().unwrap_or(Wall(i64::MAX)), order.created_at)
+    });
+    let more = wanting.len() > TOLD;
+    wanting.truncate(TOLD);
+    Ok(Today {
+        sold: hours.iter().fold(Sum::default(), |all, hour| Sum { orders: all.orders + hour.orders, amount: all.amount + hour.amount }),
+        yesterday: sold(tx, until_now(1))?,
+        week_ago: sold(tx, until_now(7))?,
+        hours,
+        owed: owed(tx)?,
+        wanting: wanting.iter().map(|stored| teller.line(tx, &stored.order)).collect::<Result<_, _>>()?,
+        more,
+        machines: Vec::new(),
+        all_machines: 0,
+    })
+}
+
+/// What is owed to customers: what they paid.
+fn owed(tx: &mut dyn Tx) -> Result<Sum, BooksError> {
+    let sql = "SELECT count(*) AS orders, CAST(coalesce(sum(paid), 0) AS BIGINT) AS rupiah FROM orders WHERE refund_due = 1";
+    let rows = tx.rows(sql, &[])?;
+    let number = |row: &Row, column| row.int(column).map(|number| u64::try_from(number).unwrap_or(0));
+    let Some(row) = rows.first() else { return Ok(Sum::default()) };
+    Ok(Sum { orders: number(row, "orders")?, amount: number(row, "rupiah")? })
+}

@@ -1,0 +1,167 @@
+//! What an order counts as in sums: what became of its money, how much was paid, for which goods, on which way. The books keep it in columns
+//! beside the order, so that a database adds it up (`books/sums.rs`).
+
+use qris_core::order::merchant::{Money, Order, Repayment};
+use qris_core::order::outcome::Delivery;
+use qris_core::order::request::Payment;
+use std::fmt;
+
+/// The end of the money of a paid order. Each order has one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum End {
+    /// The machine told that the item came.
+    Delivered,
+    /// An attendant handed the goods over.
+    Given,
+    /// The merchant owes it to the customer.
+    RefundDue,
+    /// It went back through the gateway.
+    Refunded,
+    /// A person gave it back in another way.
+    RefundedByHand,
+    /// Nobody knows whether the item came.
+    Uncertain,
+    /// The machine told nothing in time.
+    Unreported,
+    /// Paid a moment ago, or waiting for the customer to collect.
+    Awaited,
+    /// The gateway, the shop's counter or the customer's bank took it back.
+    TakenBack,
+}
+
+impl End {
+    /// Every kind there is, in the order of a report.
+    pub const ALL: [Self; 9] = [
+        Self::Delivered,
+        Self::Given,
+        Self::RefundDue,
+        Self::Refunded,
+        Self::RefundedByHand,
+        Self::Uncertain,
+        Self::Unreported,
+        Self::Awaited,
+        Self::TakenBack,
+    ];
+
+    /// Its word in JSON, CSV and the books.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Delivered => "delivered",
+            Self::Given => "given",
+            Self::RefundDue => "refund_due",
+            Self::Refunded => "refunded",
+            Self::RefundedByHand => "refunded_by_hand",
+            Self::Uncertain => "uncertain",
+            Self::Unreported => "unreported",
+            Self::Awaited => "awaited",
+            Self::TakenBack => "taken_back",
+        }
+    }
+
+    /// Reads the word.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|end| end.as_str() == word)
+    }
+}
+
+/// The end of the money of a settled order.
+#[must_use]
+pub fn end(order: &Order) -> End {
+    match order.repayment() {
+        Some(Repayment::Given { .. }) => return End::Given,
+        Some(Repayment::ByHand { .. }) => return End::RefundedByHand,
+        Some(Repayment::Done { .. }) => return End::Refunded,
+        Some(Repayment::Requested { .. } | Repayment::Refused { .. }) | None => {}
+    }
+    if order.is_refund_due() {
+        return End::RefundDue;
+    }
+    match order.money() {
+        Money::AtMerchant => match order.outcome() {
+            Some(Delivery::Dispensed) => End::Delivered,
+            Some(Delivery::Failed | Delivery::Undelivered) => End::RefundDue,
+            // A word of a later release of a machine is for a person.
+            Some(Delivery::Uncertain | Delivery::Other(_)) => End::Uncertain,
+            None if order.unreported_at().is_some() => End::Unreported,
+            None => End::Awaited,
+        },
+        Money::AtCounter => End::Awaited,
+        // It was settled once, and is not any more.
+        Money::Unpaid | Money::TakenBack => End::TakenBack,
+        Money::Refunded => End::Refunded,
+    }
+}
+
+/// What its customer paid; the sum of the charge, or the price, where the gateway has not said it.
+#[must_use]
+pub fn paid(order: &Order) -> u64 {
+    let paid = order.settlement().and_then(|by| by.gross_amount).or_else(|| order.charge().map(|charge| charge.gross_amount));
+    paid.unwrap_or(order.sale.purchase.amount).get()
+}
+
+/// The kind of goods: their name; the slot if they have none. A slot of two machines may hold different goods.
+#[must_use]
+pub fn goods(order: &Order) -> &str {
+    let purchase = &order.sale.purchase;
+    purchase.description.as_deref().unwrap_or(purchase.item.as_str())
+}
+
+/// The way on which a payment came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Scheme {
+    /// By the GoPay app, without QRIS.
+    Gopay,
+    /// By the app of anybody who takes part in QRIS.
+    Qris,
+    /// At a counter of Alfamart.
+    Alfamart,
+    /// At a counter of Indomaret.
+    Indomaret,
+    /// The gateway has another word for it.
+    Other(Box<str>),
+}
+
+impl fmt::Display for Scheme {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Gopay => "gopay",
+            Self::Qris => "qris",
+            Self::Alfamart => "alfamart",
+            Self::Indomaret => "indomaret",
+            Self::Other(word) => word,
+        })
+    }
+}
+
+/// The scheme of a payment; `None`: the books never saw the payment itself, only its refund.
+#[must_use]
+pub fn scheme(order: &Order) -> Option<Scheme> {
+    match order.sale.purchase.payment {
+        Payment::Alfamart => Some(Scheme::Alfamart),
+        Payment::Indomaret => Some(Scheme::Indomaret),
+        // A charge for GoPay is paid by any app of QRIS. The gateway's word tells by which.
+        Payment::Gopay => order.settlement().map(|by| match &*by.payment_type {
+            "gopay" => Scheme::Gopay,
+            "qris" => Scheme::Qris,
+            other => Scheme::Other(other.into()),
+        }),
+    }
+}
+
+/// The same with the issuer's name behind it, or the acquirer's if the issuer is not known: `qris dana`.
+#[must_use]
+pub fn scheme_in_full(order: &Order) -> String {
+    let Some(scheme) = scheme(order) else { return "not known".into() };
+    let parties = order.settlement().map(|by| &by.parties);
+    let name = parties.and_then(|parties| match (&parties.issuer, &parties.acquirer) {
+        (Some(issuer), _) => Some(issuer.to_ascii_lowercase()),
+        (None, Some(acquirer)) => Some(format!("by {}", acquirer.to_ascii_lowercase())),
+        (None, None) => None,
+    });
+    match (&scheme, name) {
+        (Scheme::Qris, Some(name)) => format!("{scheme} {name}"),
+        (Scheme::Qris, None) | (Scheme::Gopay | Scheme::Alfamart | Scheme::Indomaret | Scheme::Other(_), _) => scheme.to_string(),
+    }
+}

@@ -1,0 +1,525 @@
+//! The door at which the desk asks `serve`: who is let in, what each may do, and that a deed of a person is that of the command, once.
+
+use crate::rig::http::HttpAnswer;
+use crate::rig::phone::{PASSWORD, Phone, code, open_desk};
+use crate::rig::postgres::Postgres;
+use crate::rig::process::Process;
+use crate::rig::shop::{Options, PRICE, Program, Shop};
+use crate::rig::{stderr, stdout, wait_for};
+use crate::two_backends::{second_command, second_started_by};
+use qris::order::merchant::Refused;
+use rusqlite::Connection;
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use std::sync::Barrier;
+
+/// The merchant's side with the desk's door, with its books in a file or in this database.
+fn shop(server: Option<&Postgres>, more: &str) -> (Shop, PathBuf) {
+    let store = server.map(|server| format!("url = \"{}\"", server.url()));
+    let mut shop = Shop::open(Options { machine: false, store, ..Options::default() });
+    let socket = open_desk(&mut shop, more);
+    (shop, socket)
+}
+
+/// Another process behind the same address, and its socket.
+fn second(shop: &Shop) -> (Process, PathBuf) {
+    let socket = shop.path().join("second.sock");
+    let (process, _) = second_started_by(shop, |start| {
+        let path = shop.path().join("backend-2.toml");
+        let text = std::fs::read_to_string(&path).expect("there");
+        std::fs::write(&path, text.replace("/serve.sock", "/second.sock")).expect("written");
+        start
+    });
+    (process, socket)
+}
+
+/// Changes the books behind everybody's back.
+fn write(shop: &Shop, server: Option<&Postgres>, sql: &str) -> Result<(), String> {
+    if let Some(server) = server {
+        let told = server.ask(&format!("DO $$ BEGIN {sql}; EXCEPTION WHEN integrity_constraint_violation THEN RAISE NOTICE 'refused'; END $$; SELECT count(*) FROM desk_log"));
+        return if told.is_empty() { Err(told) } else { Ok(()) };
+    }
+    let books = Connection::open(shop.path().join("orders.db")).expect("the books");
+    books.execute_batch(sql).map_err(|error| error.to_string())
+}
+
+fn is(answer: &HttpAnswer, status: u16, code: &str) {
+    assert_eq!((answer.status, answer.json()["code"].as_str()), (status, Some(code)), "{}", answer.text());
+}
+
+#[test]
+fn a_link_lets_one_person_in_once() {
+    let (shop, socket) = shop(None, "");
+    let mut phone = Phone::new(&socket, "192.0.2.7");
+    let link = code(&shop, &["desk", "add", "Sari", "--role", "owner"]);
+    is(&phone.post("invitation", &json!({"code": "x".repeat(43)})), 410, "link_over");
+    // A look at the link uses nothing up: a messenger looks at each that it carries.
+    for _ in 0..3 {
+        let invited = phone.post("invitation", &json!({"code": link}));
+        assert_eq!((invited.status, invited.json()), (200, json!({"name": "Sari", "role": "owner"})));
+    }
+    is(&phone.join(&link, "short"), 422, "password");
+    is(&phone.join(&link, &"x".repeat(257)), 422, "password");
+    assert_eq!(phone.join(&link, PASSWORD).status, 200);
+    is(&Phone::new(&socket, "192.0.2.8").join(&link, "another password"), 410, "link_over");
+    is(&phone.post("invitation", &json!({"code": link})), 410, "link_over");
+    let me = phone.get("sessions").json()["me"].clone();
+    assert_eq!(
+        (&me["name"], &me["role"], &me["left_today"], &me["zone"]),
+        (&json!("Sari"), &json!("owner"), &json!(500_000), &json!("wib"))
+    );
+    // The name is hers alone, however it is written.
+    let taken = shop.merchant(&["desk", "add", " sARI", "--role", "viewer"]);
+    assert!(!taken.status.success() && stderr(&taken).contains("there is a sARI already"), "{taken:?}");
+    // An hour later.
+    let late = code(&shop, &["desk", "add", "Budi", "--role", "viewer"]);
+    write(&shop, None, "UPDATE people_invited SET until_ms = until_ms - 3600000 WHERE used_ms IS NULL").expect("written");
+    is(&Phone::new(&socket, "192.0.2.8").join(&late, PASSWORD), 410, "link_over");
+    // A newer link makes an older one void.
+    let first = code(&shop, &["desk", "link", "budi"]);
+    let newer = code(&shop, &["desk", "link", "Budi"]);
+    is(&Phone::new(&socket, "192.0.2.8").join(&first, PASSWORD), 410, "link_over");
+    assert_eq!(Phone::new(&socket, "192.0.2.8").join(&newer, PASSWORD).status, 200);
+    let listed = stdout(&shop.merchant(&["desk", "list"]));
+    assert!(listed.contains("Sari") && listed.contains("Rp500.000") && listed.contains("Budi"), "{listed}");
+    // No secret is in the books, nor in the journal.
+    let books = std::fs::read(shop.path().join("orders.db")).expect("the books");
+    let log = std::fs::read(shop.path().join("orders.db-wal")).unwrap_or_default();
+    let session = phone.session.clone().expect("a session");
+    for secret in [&*link, &*newer, PASSWORD, &session] {
+        let has = |bytes: &[u8]| bytes.windows(secret.len()).any(|part| part == secret.as_bytes());
+        assert!(!has(&books) && !has(&log), "a secret is in the books");
+        assert!(!shop.backend.as_ref().expect("it runs").text().contains(secret), "a secret is in the journal");
+    }
+}
+
+#[test]
+fn a_session_is_over_when_its_person_or_its_time_says_so() {
+    a_session_is_over(None);
+}
+
+#[test]
+fn a_session_on_postgresql_is_over_when_its_person_or_its_time_says_so() {
+    a_session_is_over(Some(&Postgres::start(&[])));
+}
+
+fn a_session_is_over(server: Option<&Postgres>) {
+    let (shop, socket) = shop(server, "");
+    let mut phone = Phone::of(&shop, &socket, "Sari", "owner");
+    is(&Phone::new(&socket, "192.0.2.9").login("Sari", "a wrong password"), 403, "wrong_password");
+    is(&Phone::new(&socket, "192.0.2.9").login("Nobody", PASSWORD), 403, "wrong_password");
+    let mut tablet = Phone::new(&socket, "192.0.2.10");
+    assert_eq!(tablet.login("sari", PASSWORD).status, 200);
+    let sessions = phone.told("sessions");
+    let list = sessions.as_array().expect("a list");
+    assert_eq!((list.len(), &list[0]["from"], &list[1]["is_this"]), (2, &json!("192.0.2.10"), &json!(true)), "{sessions}");
+    // Both processes know it.
+    let (_process, other) = second(&shop);
+    assert_eq!(phone.at(&other).get("sessions").status, 200);
+    // Nobody ends another person's.
+    let budi = Phone::of(&shop, &socket, "Budi", "viewer");
+    is(&budi.post("sessions/end", &json!({"number": list[0]["number"]})), 404, "unknown");
+    assert_eq!(tablet.get("sessions").status, 200);
+    assert_eq!(phone.post("sessions/end", &json!({"number": list[0]["number"]})).status, 200);
+    is(&tablet.get("sessions"), 401, "not_in");
+    // Somebody has stolen the cookie. She ends all sessions, and it opens nothing, at either process.
+    assert_eq!(tablet.login("Sari", PASSWORD).status, 200);
+    let stolen = (phone.at(&socket), phone.at(&other));
+    assert_eq!(tablet.post("sessions/end", &json!({"number": null})).status, 200);
+    for thief in [&stolen.0, &stolen.1, &tablet] {
+        is(&thief.get("today"), 401, "not_in");
+    }
+    // It ends by itself.
+    for (column, ms) in [("used_ms", 12 * 3_600_000), ("began_ms", 30 * 24 * 3_600_000_i64)] {
+        assert_eq!(phone.login("Sari", PASSWORD).status, 200);
+        assert_eq!(phone.get("sessions").status, 200);
+        write(&shop, server, &format!("UPDATE sessions SET {column} = {column} - {}", ms - 60_000)).expect("written");
+        assert_eq!(phone.get("sessions").status, 200, "{column}");
+        write(&shop, server, &format!("UPDATE sessions SET {column} = {column} - 120000")).expect("written");
+        is(&phone.get("sessions"), 401, "not_in");
+    }
+    assert_eq!(phone.login("Sari", PASSWORD).status, 200);
+    assert_eq!(phone.post("logout", &json!({})).status, 200);
+    is(&phone.get("sessions"), 401, "not_in");
+    // Whoever has forgotten the password chooses another one, and everything of before is over.
+    assert_eq!(phone.login("Sari", PASSWORD).status, 200);
+    let link = code(&shop, &["desk", "link", "Sari"]);
+    assert_eq!(phone.get("sessions").status, 200, "a link that nobody used changes nothing");
+    assert_eq!(tablet.join(&link, "another good one").status, 200);
+    is(&phone.get("sessions"), 401, "not_in");
+    is(&phone.login("Sari", PASSWORD), 403, "wrong_password");
+    // Somebody who is removed is out at once, and comes in no more.
+    assert!(shop.merchant(&["desk", "remove", "Sari"]).status.success());
+    is(&tablet.get("today"), 401, "not_in");
+    is(&tablet.login("Sari", "another good one"), 403, "wrong_password");
+    // Forged ones.
+    for session in ["", "x", &"A".repeat(43), &"A".repeat(5000), "' OR 1=1 --"] {
+        let phone = Phone { session: Some(session.into()), ..Phone::new(&socket, "192.0.2.9") };
+        is(&phone.get("today"), 401, "not_in");
+    }
+    is(&Phone::new(&socket, "192.0.2.9").get("today"), 401, "not_in");
+}
+
+#[test]
+fn guesses_wait_and_keep_nobody_out() {
+    let (shop, socket) = shop(None, "");
+    let mut sari = Phone::of(&shop, &socket, "Sari", "owner");
+    let mut guesser = Phone::new(&socket, "192.0.2.66");
+    let guesses: Vec<u16> = (0..12).map(|n| guesser.login("Sari", &format!("guess number {n}")).status).collect();
+    assert_eq!(guesses.iter().filter(|status| **status == 403).count(), 5, "{guesses:?}");
+    let told = guesser.login("Sari", PASSWORD);
+    is(&told, 429, "wait");
+    assert!(told.json()["wait_s"].as_u64().is_some_and(|wait| (1..=4).contains(&wait)), "{}", told.text());
+    // A name that nobody has waits as well: nobody hears which names there are.
+    let mut other = Phone::new(&socket, "192.0.2.67");
+    let guesses: Vec<u16> = (0..8).map(|n| other.login("Nobody", &format!("guess number {n}")).status).collect();
+    assert_eq!(guesses.iter().filter(|status| **status == 403).count(), 5, "{guesses:?}");
+    // Her own phone gets in meanwhile, also from the address of the guesses; and so does a link.
+    sari.from = guesser.from.clone();
+    assert_eq!(sari.login("Sari", PASSWORD).status, 200);
+    let link = code(&shop, &["desk", "link", "Sari"]);
+    assert_eq!(guesser.join(&link, PASSWORD).status, 200);
+    // What was typed for a name stands in no journal: it may be a password.
+    other.login("my secret password", "x");
+    shop.backend.as_ref().expect("it runs").wait_line("somebody without a name was not let in at the desk, from 192.0.2.67");
+    assert!(!shop.backend.as_ref().expect("it runs").text().contains("my secret password"));
+}
+
+#[test]
+fn who_only_sees_settles_nothing() {
+    let (shop, socket) = shop(None, "");
+    let order = shop.reported("failed");
+    let budi = Phone::of(&shop, &socket, "Budi", "viewer");
+    let page = budi.told(&format!("orders/{order}"));
+    let denied: Vec<_> = page["line"]["deeds"].as_array().expect("deeds").iter().map(|possible| possible["denied"].clone()).collect();
+    assert_eq!(denied, vec![json!("role"); 4], "{page}");
+    for deed in ["refund", "by_hand", "given", "seen"] {
+        let answer = budi.settle_as(&order, deed, &Value::Null, page["version"].as_u64().expect("a version"));
+        is(&answer, 403, "denied");
+        assert_eq!(answer.json()["denied"], "role");
+    }
+    is(&budi.get("log"), 403, "denied");
+    assert!(shop.midtrans.calls("refund", &order).is_empty());
+    // The role is asked for with each deed: a session of before does not keep it.
+    assert!(shop.merchant(&["desk", "role", "Budi", "--role", "owner"]).status.success());
+    let answer = budi.settle(&order, "refund");
+    assert_eq!((answer.status, &answer.json()["told"]["line"]["stands"]), (200, &json!("refunded")), "{}", answer.text());
+    assert!(shop.merchant(&["desk", "role", "Budi", "--role", "viewer"]).status.success());
+    let other = shop.reported("failed");
+    is(&budi.settle(&other, "given"), 403, "denied");
+    // All of it stands in the log, and in the order's history.
+    let log = stdout(&shop.merchant(&["orders", &order]));
+    assert!(log.contains("Budi (desk)"), "{log}");
+    let owner = Phone::of(&shop, &socket, "Sari", "owner");
+    let log = owner.told("log");
+    let what: Vec<_> = log.as_array().expect("lines").iter().map(|line| line["what"].as_str().expect("a word").to_owned()).collect();
+    for word in ["denied refund", "denied by_hand", "denied given", "denied seen", "refund", "role", "add", "join"] {
+        assert!(what.iter().any(|what| what == word), "{word}: {what:?}");
+    }
+}
+
+#[test]
+fn two_phones_at_once_make_one_refund_and_stay_within_the_limit() {
+    two_phones(None);
+}
+
+#[test]
+fn two_phones_at_once_on_postgresql_make_one_refund_and_stay_within_the_limit() {
+    two_phones(Some(&Postgres::start(&[])));
+}
+
+/// Both ask at the same moment, each at a process of its own.
+fn both(phones: [&Phone; 2], ask: impl Fn(usize, &Phone) -> HttpAnswer + Sync) -> [HttpAnswer; 2] {
+    let together = Barrier::new(2);
+    let at = [0, 1];
+    std::thread::scope(|scope| {
+        let asked = at.map(|n| {
+            let (ask, together, phone) = (&ask, &together, phones[n].again());
+            scope.spawn(move || {
+                together.wait();
+                ask(n, &phone)
+            })
+        });
+        asked.map(|thread| thread.join().expect("no panic"))
+    })
+}
+
+fn two_phones(server: Option<&Postgres>) {
+    let (shop, socket) = shop(server, &format!("limit_per_day = {}\n", PRICE * 5));
+    let (_process, other) = second(&shop);
+    let phone = Phone::of(&shop, &socket, "Sari", "owner");
+    let tablet = phone.at(&other);
+    for _ in 0..3 {
+        let order = shop.reported("failed");
+        let version = phone.told(&format!("orders/{order}"))["version"].as_u64().expect("a version");
+        let answers = both([&phone, &tablet], |_, phone| phone.settle_as(&order, "refund", &Value::Null, version));
+        let mut statuses = answers.each_ref().map(|answer| answer.status);
+        statuses.sort_unstable();
+        assert_eq!(statuses, [200, 409], "{}", answers[1].text());
+        shop.wait_order(&order, "its refund", |order| (order["refund"] == "done").then_some(()));
+        assert_eq!(shop.midtrans.calls("refund", &order).len(), 1);
+    }
+    // Two more fit into the day, and three do not, whoever asks first.
+    let left = |phone: &Phone| phone.get("sessions").json()["me"]["left_today"].as_u64().expect("a sum");
+    assert_eq!((left(&phone), left(&tablet)), (PRICE * 2, PRICE * 2));
+    let order = shop.reported("failed");
+    assert_eq!(phone.settle(&order, "given").status, 200);
+    let orders = [shop.reported("failed"), shop.reported("failed")];
+    let versions = orders.each_ref().map(|order| phone.told(&format!("orders/{order}"))["version"].as_u64().expect("a version"));
+    let deeds = ["by_hand", "refund"];
+    let answers = both([&phone, &tablet], |n, phone| phone.settle_as(&orders[n], deeds[n], &Value::Null, versions[n]));
+    let mut statuses = answers.each_ref().map(|answer| answer.status);
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 403], "{} {}", answers[0].text(), answers[1].text());
+    assert_eq!(left(&phone), 0);
+    let refused = answers.iter().find(|answer| answer.status == 403).expect("one");
+    assert_eq!(refused.json()["denied"], "limit");
+    // What moves no money is not limited, and the limit of a person goes before that of all.
+    let third = shop.reported("failed");
+    is(&phone.settle(&third, "refund"), 403, "denied");
+    assert!(shop.merchant(&["desk", "role", "Sari", "--role", "owner", "--limit-per-day", &(PRICE * 6).to_string()]).status.success());
+    assert_eq!(left(&tablet), PRICE);
+    assert_eq!(tablet.settle(&third, "refund").status, 200);
+    // The books keep the log from everybody.
+    for sql in ["UPDATE desk_log SET amount = 0", "DELETE FROM desk_log"] {
+        let _ = write(&shop, server, sql);
+    }
+    assert_eq!(left(&phone), 0, "the log is as it was");
+}
+
+/// The order as it stands is refused here as it is on the command line, by the same reason; or it is done in both.
+#[test]
+fn what_the_command_refuses_is_refused_here() {
+    let (shop, socket) = shop(None, "");
+    let phone = Phone::of(&shop, &socket, "Sari", "owner");
+    let by_command = |order: &str, deed: &str| {
+        let words: &[&str] = match deed {
+            "refund" => &["refund", order],
+            "by_hand" => &["refund", order, "--settled-by-hand", "cash"],
+            "given" => &["given", order, "--by", "Sari"],
+            "seen" => &["seen", order, "--by", "Sari"],
+            other => panic!("{other}"),
+        };
+        shop.merchant(words)
+    };
+    type Made = (&'static str, fn(&Shop) -> String);
+    let made: [Made; 7] = [
+        ("open", Shop::charged),
+        ("paid", Shop::paid),
+        ("delivered", |shop| shop.reported("dispensed")),
+        ("uncertain", |shop| shop.reported("uncertain")),
+        ("failed", |shop| shop.reported("failed")),
+        ("without a proof", |shop| {
+            let order = shop.paid();
+            assert_eq!(shop.post_to(&order, "outcome", &json!({"outcome": "failed"})).status, 200);
+            order
+        }),
+        ("cancelled", |shop| {
+            let order = shop.charged();
+            assert_eq!(shop.post_to(&order, "cancel", &json!({})).status, 200);
+            order
+        }),
+    ];
+    let mut refused = 0;
+    for (what, make) in made {
+        for deed in ["refund", "by_hand", "given", "seen"] {
+            // One for each: what is done changes the order.
+            let (here, there) = (make(&shop), make(&shop));
+            let version = phone.told(&format!("orders/{here}"))["version"].as_u64().expect("a version");
+            let answer = phone.settle_as(&here, deed, &Value::Null, version);
+            let told = by_command(&there, deed);
+            assert_eq!(answer.status == 200, told.status.success(), "{what} {deed}: {} {told:?}", answer.text());
+            if answer.status != 200 {
+                refused += 1;
+                is(&answer, 409, "denied");
+                let why = match answer.json()["denied"].as_str().expect("a word") {
+                    "not_paid" => Refused::NotPaid,
+                    "not_ended" => Refused::NotEnded,
+                    "delivered" => Refused::Delivered,
+                    "not_reported" => Refused::NotReported,
+                    "too_early" => Refused::TooEarly,
+                    "no_proof" => Refused::NoProof,
+                    "nothing_to_see" => Refused::NothingToSee,
+                    other => panic!("{what} {deed}: {other}"),
+                };
+                // A person who has not said that the report is missing is told so; the desk tells at once that it is too early, too.
+                let too_early = why == Refused::TooEarly && stderr(&told).contains(&Refused::NotReported.to_string());
+                assert!(too_early || stderr(&told).contains(&why.to_string()), "{what} {deed}: {why} {told:?}");
+            }
+        }
+    }
+    assert!(refused > 12, "{refused}");
+    // What must be said first is asked for, and with it the deed is done.
+    let order = shop.reported("uncertain");
+    let page = phone.told(&format!("orders/{order}"));
+    assert_eq!(page["line"]["deeds"][0], json!({"deed": "refund", "is_sure": "no_proof", "denied": null}), "{page}");
+    is(&phone.settle_as(&order, "refund", &json!("no_report"), page["version"].as_u64().expect("a version")), 409, "denied");
+    assert_eq!(phone.settle(&order, "refund").status, 200);
+    // A page that was seen before something happened does nothing.
+    let order = shop.reported("failed");
+    let version = phone.told(&format!("orders/{order}"))["version"].as_u64().expect("a version");
+    assert!(by_command(&order, "given").status.success());
+    is(&phone.settle_as(&order, "refund", &Value::Null, version), 409, "changed");
+}
+
+#[test]
+fn the_books_are_away_and_come_back() {
+    let mut server = Postgres::start(&[]);
+    let (shop, socket) = shop(Some(&server), "");
+    let mut phone = Phone::of(&shop, &socket, "Sari", "owner");
+    let order = shop.reported("failed");
+    let version = phone.told(&format!("orders/{order}"))["version"].as_u64().expect("a version");
+    server.stop();
+    wait_for("an answer that says so", || (phone.get("today").status == 503).then_some(()));
+    is(&phone.settle_as(&order, "refund", &Value::Null, version), 503, "away");
+    is(&Phone::new(&socket, "192.0.2.8").login("Sari", PASSWORD), 503, "away");
+    assert!(shop.midtrans.calls("refund", &order).is_empty());
+    server.resume();
+    wait_for("the books again", || (phone.get("today").status == 200).then_some(()));
+    // Nothing was lost, and nothing was done.
+    assert_eq!(phone.told(&format!("orders/{order}"))["version"].as_u64(), Some(version));
+    assert_eq!(phone.settle_as(&order, "refund", &Value::Null, version).status, 200);
+    assert_eq!(shop.midtrans.calls("refund", &order).len(), 1);
+    assert_eq!(phone.login("Sari", PASSWORD).status, 200);
+}
+
+#[test]
+fn the_pages_say_what_is() {
+    pages(None);
+}
+
+#[test]
+fn the_pages_on_postgresql_say_what_is() {
+    pages(Some(&Postgres::start(&[])));
+}
+
+fn pages(server: Option<&Postgres>) {
+    let (shop, socket) = shop(server, "");
+    let phone = Phone::of(&shop, &socket, "Sari", "owner");
+    let sum = |orders: u64| json!({"orders": orders, "amount": orders * PRICE});
+    let today = phone.told("today");
+    assert_eq!((&today["sold"], &today["owed"], &today["wanting"]), (&sum(0), &sum(0), &json!([])), "{today}");
+    let (sold, failed, open) = (shop.reported("dispensed"), shop.reported("failed"), shop.charged());
+    let today = phone.told("today");
+    assert_eq!((&today["sold"], &today["yesterday"], &today["week_ago"], &today["owed"]), (&sum(1), &sum(0), &sum(0), &sum(1)), "{today}");
+    assert_eq!((&today["wanting"][0]["order"], &today["wanting"][0]["stands"]), (&json!(failed), &json!("refund_due")), "{today}");
+    assert_eq!(today["hours"].as_array().map(|hours| hours.last().cloned()), Some(Some(sum(1))), "{today}");
+    assert_eq!(phone.get("today").json()["me"]["wanting"], 1);
+    // An order, by its number, its first letters, its sum, its time and its machine.
+    let page = phone.told(&format!("orders/{}", &sold[..6]));
+    assert_eq!((&page["line"]["order"], &page["line"]["stands"], &page["line"]["deeds"]), (&json!(sold), &json!("delivered"), &json!([])));
+    let steps: Vec<_> =
+        page["steps"].as_array().expect("steps").iter().map(|step| step["what"]["is"].as_str().unwrap_or("?").to_owned()).collect();
+    assert_eq!(steps, ["began", "charged", "paid", "told"], "{page}");
+    let minute = &phone.get("today").json()["me"]["now"].as_str().expect("a time")[11..16].to_owned();
+    let found = |query: &str| {
+        let found = phone.told(&format!("orders?{query}"));
+        let orders: Vec<_> =
+            found["orders"].as_array().expect("orders").iter().map(|line| line["order"].as_str().expect("an id").to_owned()).collect();
+        (orders, found["by"].clone())
+    };
+    let all = 3;
+    for (query, orders) in [
+        ("q=", all),
+        ("q=Rp5.000", all),
+        ("q=5001", 0),
+        (&*format!("q=5000%20{minute}"), all),
+        ("device=vm-001", all),
+        ("device=vm-002", 0),
+        ("q=vm-001", all),
+    ] {
+        assert_eq!(found(query).0.len(), orders, "{query}");
+    }
+    let groups = format!("q={}%20{}", &open[..4].to_uppercase(), &open[4..8]);
+    assert_eq!(found(&groups).0, [open.clone()], "{groups}");
+    assert_eq!(found("q=nothing%20of%20the%20kind").1["is_unclear"], true);
+    for nowhere in ["orders/zzzzz", "orders/zz", "orders/%00", "machines/vm-999", "nothing"] {
+        is(&phone.get(nowhere), 404, "unknown");
+    }
+    // The machine.
+    let machines = phone.told("machines");
+    assert_eq!((&machines[0]["device"], &machines[0]["sold"]), (&json!("vm-001"), &sum(1)), "{machines}");
+    let machine = phone.told("machines/vm-001");
+    assert_eq!((machine["orders"].as_array().map(Vec::len), &machine["line"]["device"]), (Some(3), &json!("vm-001")), "{machine}");
+    // The sums are those of the command.
+    for by in ["machine", "item", "scheme", "day"] {
+        let report = phone.told(&format!("report?by={by}"));
+        assert_eq!((&report["total"]["paid"], &report["total"]["sold"], &report["total"]["owed"]), (&sum(2), &sum(1), &sum(1)), "{report}");
+        assert_eq!(report["groups"].as_array().map(Vec::len), Some(1), "{report}");
+        let csv = phone.get(&format!("report.csv?by={by}"));
+        let command = stdout(&shop.merchant(&["report", "--csv", "--by", by]));
+        assert_eq!((csv.status, csv.text()), (200, command));
+    }
+    is(&phone.get("report?by=nothing"), 422, "malformed");
+    is(&phone.get("report?by=day&month=2026-13"), 422, "malformed");
+    assert_eq!(phone.told("to-bring"), json!({"machines": [], "goods": []}));
+    assert_eq!(phone.get("to-bring.csv").text(), stdout(&shop.merchant(&["stock", "--to-fill", "--csv"])));
+}
+
+#[test]
+fn no_question_breaks_the_door() {
+    let (shop, socket) = shop(None, "");
+    let phone = Phone::of(&shop, &socket, "<b>Sari</b> & \"Co\"", "owner");
+    let order = shop.reported("failed");
+    let bodies = [
+        json!(null),
+        json!([]),
+        json!({}),
+        json!({"note": "", "is_sure": null, "version": -1}),
+        json!({"note": "", "is_sure": "sure", "version": 1}),
+        json!({"note": "", "is_sure": null, "version": 1, "by": "somebody"}),
+        json!({"note": "a\u{202e}b", "is_sure": null, "version": 1}),
+        json!({"note": "x".repeat(20_000), "is_sure": null, "version": 1}),
+        json!({"code": 1}),
+        json!({"code": "", "password": "", "browser": ""}),
+        json!({"name": "x".repeat(10_000), "password": "", "device": null, "browser": ""}),
+        json!({"number": -1}),
+        json!({"number": u64::MAX}),
+    ];
+    for path in [
+        "invitation",
+        "join",
+        "login",
+        "sessions/end",
+        &format!("orders/{order}/refund"),
+        &format!("orders/{order}/nothing"),
+        "orders/x/refund",
+    ] {
+        for body in &bodies {
+            let answer = phone.post(path, body);
+            assert!((400..500).contains(&answer.status), "{path} {body}: {} {}", answer.status, answer.text());
+        }
+    }
+    for query in [
+        "orders?q=%F0%9F%98%80",
+        "orders?behind=x",
+        "orders?q=%00",
+        &format!("orders?q={}", "9".repeat(4000)),
+        "log?behind=x",
+        "report?by=item&day=%27",
+    ] {
+        let status = phone.get(query).status;
+        assert!(status == 200 || (400..500).contains(&status), "{query}: {status}");
+    }
+    // Without an address nobody is let in: no guess is free.
+    let nowhere = Phone { session: None, ..Phone::new(&socket, "here") };
+    is(&nowhere.post("login", &json!({"name": "Sari", "password": PASSWORD, "device": null, "browser": ""})), 422, "malformed");
+    assert!(shop.midtrans.calls("refund", &order).is_empty());
+    assert_eq!(phone.settle(&order, "refund").status, 200, "and the order can be settled");
+}
+
+#[test]
+fn the_socket_is_made_anew_and_is_for_its_group() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let (mut shop, socket) = shop(None, "");
+    let mode = |path: &Path| std::fs::metadata(path).expect("the socket").permissions().mode() & 0o777;
+    assert_eq!(mode(&socket), 0o660);
+    // A process that was killed leaves it there.
+    shop.kill_backend();
+    assert!(socket.exists());
+    shop.start_backend();
+    is(&Phone::new(&socket, "192.0.2.7").get("today"), 401, "not_in");
+    // Two processes do not answer at one.
+    let (mut start, _) = second_command(&shop);
+    Process::start("second-backend", &mut start).wait_line("another process answers there");
+}
