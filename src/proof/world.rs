@@ -19,6 +19,7 @@ mod computer;
 mod counts;
 mod desk;
 mod disks;
+mod door;
 mod events;
 mod fate;
 mod losses;
@@ -230,6 +231,7 @@ struct World {
     commands: commands::Commands,
     reports: reports::Reports,
     slots: stock::Slots,
+    doors: door::Doors,
     /// This goes last: those that hold files in it are gone before.
     disks: [Disk; 3],
 }
@@ -327,6 +329,7 @@ impl World {
             commands: Default::default(),
             reports: Default::default(),
             slots,
+            doors: door::Doors::new(seed),
             disks,
         };
         if !has_broker {
@@ -358,6 +361,7 @@ impl World {
         self.plan(late, late + 3_600_000, 900_000, 1_800_000, |_| Event::Holds);
         if self.slots.are_counted() {
             (1_000..late + 3_600_000).step_by(130_000).for_each(|at| self.at(at, Event::Fills));
+            (61_000..late + 3_600_000).step_by(390_000).for_each(|at| self.at(at, Event::Door(0, events::door::Step::Opens)));
         }
         self.at(STORM, Event::Heals);
     }
@@ -425,6 +429,7 @@ impl World {
                 if self.one_in(2) { self.installs_by_itself(m) } else { self.hold(m) }
             }
             Event::Fills => (0..2).for_each(|m| self.fills(m)),
+            Event::Door(m, step) => self.at_the_door(m, step),
             Event::Clears => self.wants_it_cleared(),
             Event::Commands(None) => self.wants_something_done(),
             Event::Commands(Some(number)) => self.sends_command(number),

@@ -31,9 +31,10 @@ texts! {
     all_sold_out_more: "Mesin ini akan diisi lagi. Terima kasih!", "It will be filled again. Thank you!";
     filling: "Pengisian", "Filling";
     filling_how: "Tekan: penuh. Tahan: hitung.", "Press: full. Hold: count.";
-    filling_more: "Tidak ada yang dijual selama pengisian", "Nothing is sold meanwhile";
+    filling_more: "Mesin tidak menjual dulu", "Nothing is sold meanwhile";
+    empty: "Habis", "Empty";
     low: "Hampir habis", "Low";
-    suspect: "Periksa!", "Look!";
+    suspect: "Cek!", "Look!";
     more_items: "lainnya", "more";
     out_of_order: "Sedang gangguan", "Out of order";
     out_of_order_more: "Mohon jangan membayar dulu", "Please do not pay now";
@@ -139,7 +140,7 @@ impl Texts {
             Level::Unknown => return format!("?/{}", of.capacity),
             Level::Counting(count) | Level::Good(count) => ("", count),
             Level::Suspect(count) => (self.suspect, count),
-            Level::Empty => (self.sold_out, 0),
+            Level::Empty => (self.empty, 0),
             Level::Low(count) => (self.low, count),
         };
         format!("{word} {count}/{}", of.capacity).trim_start().into()
@@ -244,6 +245,17 @@ mod tests {
         for (reason, words) in table {
             assert_eq!(t.why(reason), words, "{reason}");
         }
+    }
+
+    #[test]
+    fn what_is_in_a_slot_is_told_with_a_word_if_it_wants_something() {
+        use Level::{Counting, Empty, Good, Low, Suspect, Unknown};
+        let told = |level| {
+            let item = qris_core::order::ids::ItemId::new("A1").expect("an item");
+            texts(Language::Id).content(&Content { item, capacity: 8, level })
+        };
+        let levels = [Unknown, Counting(0), Suspect(3), Empty, Low(2), Good(8)];
+        assert_eq!(levels.map(told), ["?/8", "0/8", "Cek! 3/8", "Habis 0/8", "Hampir habis 2/8", "8/8"]);
     }
 
     #[test]

@@ -215,9 +215,12 @@ fn the_dbus_interfaces_are_those_of_the_contract() {
             "method Query(s order_id) → (s outcome, b driven, s detail)",
             "method Test(s jws) → (s outcome, b driven, s detail)",
             "property Facts s read",
+            "signal ClearPressed(b is_held)",
             "signal Cleared()",
             "signal Finished(s order_id, s outcome, b driven, s detail)",
             "signal Pressed(s item)",
+            "signal Released(s item)",
+            "signal Switched()",
         ]
     );
     assert_eq!(

@@ -53,6 +53,7 @@ mod no_broker;
 mod notifications;
 mod official_clients;
 mod one_language;
+mod open_door;
 mod over_the_counter;
 mod pooler;
 mod ports;

@@ -44,7 +44,7 @@ impl Part {
             "backend" => Some(Self::Backend),
             "receipts" => Some(Self::Keys),
             "item" => Some(Self::Items),
-            "line" | "button" => Some(Self::Lines),
+            "line" | "button" | "service_switch" => Some(Self::Lines),
             _ => None,
         }
     }

@@ -7,7 +7,7 @@ use qris_core::order::ids::ItemId;
 use qris_core::order::request::Way;
 
 /// A button hears nothing. Its customer sees the screen.
-pub(crate) const KIND: ControllerKind = ControllerKind { way: Way::Board, hears_replies: false };
+pub const KIND: ControllerKind = ControllerKind { way: Way::Board, hears_replies: false };
 
 /// All buttons.
 pub struct Buttons(Requests);

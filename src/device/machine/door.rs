@@ -25,7 +25,7 @@ const AT_THE_DOOR: &str = "somebody at the open door";
 pub(super) struct Door {
     /// The service switch is on, by the relay's last word.
     is_on: bool,
-    /// It was turned on, and the page has not been opened for it yet.
+    /// It was turned on, and the page could not be opened for it yet, or had to be closed.
     is_awaited: bool,
     /// The button that was pressed last, while the page is open.
     last: Option<Button>,
@@ -147,8 +147,9 @@ impl Machine {
         if self.door.is_awaited {
             self.open_door(now);
         }
-        if self.storage.is_failing() {
+        if self.storage.is_failing() && self.is_filled() {
             self.close_door("the database does not work");
+            self.door.is_awaited = self.door.is_on;
         }
         if !self.is_filled() {
             self.door.last = None;

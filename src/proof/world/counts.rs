@@ -25,6 +25,7 @@ kinds! {
     OtherStream = "commands for another life of the database",
     Clockless = "tests and clears while no clock was trusted",
     Fills = "slots filled or counted",
+    Doors = "doors opened",
     SoldOut = "requests for what was sold out",
     PaidForNothing = "payments that found nothing",
     Held = "upgrades while nobody was there",

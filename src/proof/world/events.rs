@@ -2,6 +2,7 @@
 //! each of those at whom several things happen.
 
 pub mod computer;
+pub mod door;
 pub mod machine;
 pub mod merchant;
 pub mod relay;
@@ -44,6 +45,8 @@ pub enum Event {
     Holds,
     /// Somebody does something to the slots of the machines.
     Fills,
+    /// Somebody fills a machine by its buttons.
+    Door(usize, door::Step),
     /// The operator wants the block taken off a line.
     Clears,
     /// The operator wants something done, or sends a command again.

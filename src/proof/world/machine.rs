@@ -416,6 +416,7 @@ impl World {
             }
             Effect::Prepare(id, item, amount) => {
                 self.judge_offer(m, &item);
+                self.judge_door(m, &item);
                 self.ask_relay(m, Asked::Prepare(id), Call::Prepare(item, amount), QUICK);
             }
             Effect::Relay(id, request, call) => {

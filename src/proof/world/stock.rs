@@ -22,7 +22,7 @@ use std::collections::BTreeMap;
 const COUNTED: u64 = 2;
 const OF: u64 = 3;
 /// A slot holds so many: few, so that it is empty often.
-const CAPACITY: u32 = 3;
+pub(super) const CAPACITY: u32 = 3;
 /// Who stands at the open door.
 pub(super) const FILLER: Asker = Asker { question: 3, kind: dbus::KIND };
 
@@ -77,6 +77,11 @@ impl Slots {
 
     pub(super) const fn are_counted(&self) -> bool {
         self.rng.is_some()
+    }
+
+    /// What the machine says.
+    pub(super) fn counted(&self, m: usize, item: &ItemId) -> Option<u32> {
+        self.held.get(&(m, item.clone())).and_then(|held| held.count)
     }
 
     fn of(&mut self, m: usize, item: &ItemId) -> &mut Held {
@@ -175,6 +180,25 @@ impl World {
             (Change::Give, _) => held.is_known = was_known,
             (Change::Fill, None) | (Change::Count | Change::Set | Change::Other(_), _) => held.is_known = has_facts,
         }
+        self.judge_slots(m);
+    }
+
+    /// From now on so many are in a slot, whatever its machine says.
+    pub(super) fn lies_there(&mut self, m: usize, item: &ItemId, n: u32) {
+        let now = self.now;
+        let held = self.slots.of(m, item);
+        let lowered = i64::from(n) < held.there;
+        held.there = i64::from(n);
+        if lowered {
+            (held.lowered_at, held.is_known) = (now, false);
+        }
+    }
+
+    /// Somebody has looked at what is there, and the machine has stored it.
+    pub(super) fn looked(&mut self, m: usize, item: &ItemId) {
+        let has_facts = self.machines[m].has_relay;
+        let held = self.slots.of(m, item);
+        held.is_known = has_facts;
         self.judge_slots(m);
     }
 

@@ -56,7 +56,7 @@ fn of_chip(line: &LineSettings) -> &PulsedLine {
 #[test]
 fn the_example_is_good() {
     let rig = Rig::new();
-    let button = "[[button]]\nitem = \"A1\"\nchip = \"sim:/tmp/b\"\ndebounce_ms = 20\n";
+    let button = "[[button]]\nitem = \"A1\"\nchip = \"sim:/tmp/b\"\ndebounce_ms = 20\n[service_switch]\nchip = \"pl061\"\noffset = 5\n";
     let config = rig.load(&format!("{}{LINE}{button}", rig.head())).expect("good");
     assert_eq!(config.bus, BusAddress::System);
     assert_eq!(config.ledger, Path::new("/var/lib/qris-relay/ledger.db"));
@@ -68,8 +68,10 @@ fn the_example_is_good() {
     assert!(line.clear_button.is_some());
     assert_eq!(config.buttons[0].pin.debounce, Span::millis(20));
     let names: Vec<_> = config.pins().into_iter().map(|(name, _)| name).collect();
-    assert_eq!(names, ["line \"tray 1\"", "the sensor of line \"tray 1\"", "the clear button of line \"tray 1\"", "the button for A1"]);
+    assert_eq!(names[..3], ["line \"tray 1\"", "the sensor of line \"tray 1\"", "the clear button of line \"tray 1\""]);
+    assert_eq!(names[3..], ["the button for A1", "the service switch"]);
     assert_eq!(config.chips().into_iter().map(ChipName::as_str).collect::<Vec<_>>(), ["pl061"], "once, and no file");
+    assert_eq!(config.service_switch.as_ref().map(|pin| pin.debounce), Some(Span::millis(50)));
     // A button bounces. An item that falls through a light barrier is seen for milliseconds.
     assert_eq!(line.clear_button.as_ref().map(|pin| pin.debounce), Some(Span::millis(50)));
     assert_eq!(outlet.sensor.as_ref().map(|sensor| sensor.pin.debounce), Some(Span::millis(1)));
@@ -118,6 +120,13 @@ fn faults_name_line_and_key() {
         ("offset = 17", "offset = -1", "relay.toml:10: line[0].offset: must be 0 to 1023"),
         ("offset = 17", "", "line[0].offset: is missing"),
         ("offset = 17", "offset = 27", "pl061 line 27 is used by"),
+        (
+            "[[line]]",
+            "[service_switch]\nchip = \"pl061\"\noffset = 27\n[[line]]",
+            "service_switch: pl061 line 27 is used by line[0].sensor",
+        ),
+        ("[[line]]", "[service_switch]\nchip = \"pl061\"\n[[line]]", "service_switch.offset: is missing"),
+        ("[[line]]", "[service_switch]\nitem = \"A1\"\n[[line]]", "service_switch.item: unknown key"),
         ("\"pl061\"\noffset = 17", "\"sim:x\"", "line[0].chip: must be sim: and an absolute path"),
         ("\"pl061\"", "\"/dev/gpiochip0\"", "relay.toml:9: line[0].chip: a name in /dev may be another chip's after the next start"),
         ("\"A2\"", "\"A 2\"", "relay.toml:7: line[0].items: must be 1–32 of A-Za-z0-9._-"),
@@ -176,14 +185,15 @@ fn the_limits_that_are_told_are_those_by_which_it_sells() {
 #[test]
 fn hardware_that_is_not_there_is_told_by_its_key() {
     let rig = Rig::new();
-    let button = "[[button]]\nitem = \"A1\"\nchip = \"/devices/nowhere\"\noffset = 5\n";
+    let button =
+        "[[button]]\nitem = \"A1\"\nchip = \"/devices/nowhere\"\noffset = 5\n[service_switch]\nchip = \"/devices/nowhere\"\noffset = 6\n";
     let text = format!("{}{LINE}{button}", rig.head()).replace("pl061", "/devices/nowhere");
     std::fs::write(rig.at("relay.toml"), text).expect("written");
     assert!(Config::examine(&rig.at("relay.toml"), Chips::Unseen).is_ok());
     let faults = Config::examine(&rig.at("relay.toml"), Chips::Opened).expect_err("no such chip");
     let mut keys: Vec<_> = faults.iter().filter_map(|fault| fault.key.as_deref()).collect();
     keys.sort_unstable();
-    assert_eq!(keys, ["button[0].chip", "line[0].chip", "line[0].clear_button.chip", "line[0].sensor.chip"]);
+    assert_eq!(keys, ["button[0].chip", "line[0].chip", "line[0].clear_button.chip", "line[0].sensor.chip", "service_switch.chip"]);
 }
 
 #[test]

@@ -175,6 +175,17 @@ fn whatever_is_said_on_whatever_panel_nothing_lies_over_anything() {
     }
 }
 
+/// A panel that has no room for all slots says how many there are besides, and has the one that was pressed.
+#[test]
+fn the_slot_that_was_pressed_is_on_the_panel() {
+    for size in SIZES {
+        for (item, wanted) in [("A1", "?/1000"), ("A2", "1000/1000"), ("long", "0/1000"), ("gone", "7/1000")] {
+            let said = texts(page(&plain(filling(Some(item))), size, Language::En));
+            assert!(said.iter().any(|text| text.contains(wanted)), "{size:?} {item}: {said:?}");
+        }
+    }
+}
+
 #[test]
 fn a_description_stands_behind_the_name_of_the_price_list() {
     for (goods, wanted) in [

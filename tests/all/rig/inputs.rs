@@ -21,9 +21,15 @@ impl Inputs {
         format!("pulse_ms = 50\nsensor = {{ chip = \"{}\", offset = 1, within_ms = {within_ms} }}\n", self.chip("sensor"))
     }
 
-    /// A button is pressed, an item falls.
+    /// A button is pressed and let go, an item falls.
     pub fn press(&self, name: &str) {
+        self.edges(name, &[true, false]);
+    }
+
+    /// It becomes active and inactive so.
+    pub fn edges(&self, name: &str, levels: &[bool]) {
+        let text: String = levels.iter().map(|is_active| if *is_active { "1\n" } else { "0\n" }).collect();
         let mut file = OpenOptions::new().append(true).create(true).open(self.0.path().join(name)).expect("opens");
-        file.write_all(b"pressed\n").expect("written");
+        file.write_all(text.as_bytes()).expect("written");
     }
 }

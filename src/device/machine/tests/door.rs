@@ -239,6 +239,19 @@ fn a_button_that_sticks_or_that_nobody_hears_any_more_changes_nothing() {
 }
 
 #[test]
+fn what_cannot_be_stored_is_not_shown_and_the_page_comes_back_with_the_database() {
+    let mut rig = Rig::filled(Some(4));
+    let held = super::stores::lock(&rig);
+    assert_eq!(changes(&rig.hold_down(300)), []);
+    assert_eq!((rig.scene.as_str(), rig.count()), ("Idle { trouble: Some(Store), sold_out: [] }", Some(4)));
+    drop(held);
+    rig.after(2_000);
+    assert!(rig.scene.contains("Good(4)"), "{}", rig.scene);
+    rig.hold_down(300);
+    assert_eq!(rig.count(), Some(10));
+}
+
+#[test]
 fn of_two_buttons_at_once_the_later_one_counts() {
     let mut rig = Rig::with_slot();
     let item = |id: &str| ItemId::new(id).expect("an item");
