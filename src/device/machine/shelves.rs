@@ -5,7 +5,7 @@ use super::parts::Machine;
 use super::stock::{fault, payload};
 use crate::config::afar::line_of;
 use crate::store::Stored;
-use crate::words::{Counted, SlotSettings, text};
+use crate::words::{Counted, Effect, SlotSettings, text};
 use qris_core::order::ids::{CommandId, ItemId};
 use qris_core::order::reason::Reason;
 use qris_core::order::request::Refusal;
@@ -119,6 +119,8 @@ impl Machine {
             self.store_failed(&error, now);
             return Err(NotChanged::Store);
         }
+        // An older image of this database can be found out only by what the relay had driven by now.
+        self.outbox.push(Effect::ReadRelay);
         self.outbox.journal(Journal::StockChanged {
             item: item.clone(),
             change: text(change.as_str()),

@@ -9,6 +9,10 @@ use super::{Event, World};
 
 /// Nothing goes wrong any more from here on, in milliseconds.
 const WELL: i64 = 900_000;
+/// The first customer's QR has left the screen by then.
+const FIRST_IS_GONE: i64 = 130_000;
+/// Somebody has filled the machine then, in milliseconds: the first customer comes a moment later.
+const FILLED: i64 = 1_900;
 
 impl World {
     pub(super) fn begin_play(&mut self, play: Play) {
@@ -17,6 +21,7 @@ impl World {
         for (at, body) in play.requests() {
             self.at(*at, Event::Asks(body));
         }
+        self.at(FILLED, Event::Fills);
         self.at(WELL, Event::Heals);
         self.begin_strike();
     }
@@ -24,6 +29,9 @@ impl World {
     /// The customer of a play sees a QR, or a payment code.
     pub(super) fn sees_an_offer(&mut self, payload: Box<str>) {
         let Fate::Plan(Plan { play, .. }) = self.fate else { return };
+        if self.losses.image.is_none() {
+            self.image_store(0);
+        }
         if self.is_to(Kind::Unpaid) {
             return;
         }
@@ -31,6 +39,8 @@ impl World {
         match play {
             Play::Sale | Play::Reboot | Play::Refund | Play::Two => self.after(4_000, pays(false)),
             Play::Cancel => self.after(4_000, Event::Cancels(1)),
+            // Whoever comes then must not get what the first one can still pay for.
+            Play::TooLate if self.now > FIRST_IS_GONE => self.after(4_000, pays(false)),
             Play::TooLate => self.after(400_000, pays(true)),
             Play::Race => {
                 self.after(4_000, Event::Cancels(1));
@@ -43,6 +53,10 @@ impl World {
                 }
             }
         }
+    }
+
+    fn is_about_slots(&self) -> bool {
+        matches!(&self.fate, Fate::Plan(plan) if plan.play.is_about_slots())
     }
 
     /// Does what the play is about happen now: the power goes, or the line jams? It happens once.
@@ -86,6 +100,9 @@ impl World {
         {
             self.counts.note(Kind::Strangers);
             self.after(1, Event::Relay(0, relay::Arrival::Stranger { receipt }));
+        }
+        if self.is_about_slots() {
+            self.acts_at_slots();
         }
         let Some(id) = paid.filter(|id| self.driven(id) == 0) else { return };
         if self.may(1, Kind::RefundOutside) {

@@ -248,7 +248,7 @@ impl World {
             }
             Err(error) => return Some(format!("the machine's database cannot be read: {error}")),
         }
-        if let Some(why) = self.audit_stock(&machine) {
+        if let Some(why) = self.audit_stock(m, &machine) {
             return Some(why.into());
         }
         let open = match self.books(|tx, _| books::open_orders(tx, &device())) {

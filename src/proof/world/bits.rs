@@ -45,8 +45,11 @@ impl World {
                 Who::Backend => Loss::Books,
             };
             self.losses.note(loss, self.now);
-            if who == Who::Relay {
-                self.begin_another_ledger(0);
+            match who {
+                // It may have forgotten what the relay had driven when somebody counted.
+                Who::Machine => self.slots.forget(0),
+                Who::Relay => self.begin_another_ledger(0),
+                Who::Backend => {}
             }
         }
     }

@@ -147,13 +147,20 @@ impl World {
         self.wants(Action::Clear { item: small() });
     }
 
+    /// Somebody at the machine wants a test of its line.
+    pub(super) fn wants_a_test(&mut self) {
+        self.wants(Action::TestPulse { item: small() });
+    }
+
     fn wants(&mut self, action: Action) {
         self.counts.note(Kind::Commands);
         let number = self.commands.sent.len();
-        let is_forbidden = self.one_in(10);
+        // In a play nothing but what it asks for goes wrong.
+        let is_forbidden = !self.is_planned() && self.one_in(10);
         let jti = CommandId::new(&format!("c-{number}")).expect("an id");
         let exp = (super::BEGIN + self.now) / 1000 + VALID_S;
         let stream = match self.below(8) {
+            _ if self.is_planned() => None,
             0 => Some(ELSEWHERE.into()),
             1..=4 => self.commands.stream.clone(),
             _ => None,

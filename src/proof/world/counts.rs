@@ -111,6 +111,7 @@ kinds! {
     Ledgers = "relay ledgers lost",
     Stores = "machine databases lost",
     Cards = "cards set back to an older image",
+    Images = "machine databases set back to an older image",
     Clones = "cards cloned",
     Twins = "machines with a cloned card that the backend saw",
     SetBack = "machines with an older card that the backend saw",

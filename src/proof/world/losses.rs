@@ -21,6 +21,8 @@ pub(super) enum Loss {
     Store,
     /// The end of the log of the machine's database.
     Log,
+    /// The machine's database is as it was at some time, and the ledger is not.
+    Image,
     /// The card is as it was then. If it was cloned, there is a second card from then.
     Card { image: i64 },
     /// The backend's books are as they were then.
@@ -86,6 +88,11 @@ impl Losses {
         self.harmed.get(database).is_some_and(|since| *since <= told)
     }
 
+    /// Was nothing lost?
+    pub(super) const fn are_none(&self) -> bool {
+        self.all.is_empty()
+    }
+
     fn has(&self, is_one: impl Fn(&Loss) -> bool) -> bool {
         self.all.iter().any(|(loss, _)| is_one(loss))
     }
@@ -102,7 +109,7 @@ impl Losses {
 
     /// Was a card set back or cloned, or did a machine's database forget its last commits?
     pub(super) fn card(&self) -> bool {
-        self.has(|loss| matches!(loss, Loss::Card { .. } | Loss::Log))
+        self.has(|loss| matches!(loss, Loss::Card { .. } | Loss::Log | Loss::Image))
     }
 
     /// Can a lost memory have held something about this order? Only if the order was there before the loss.
@@ -113,7 +120,7 @@ impl Losses {
     /// The same for the memory of a machine or its relay. Such a machine may tell another outcome than before.
     pub(super) fn touch_machine(&self, ticket: Option<&Given>) -> bool {
         let is_machine = |loss: &Loss| match loss {
-            Loss::Ledger | Loss::Store | Loss::Log | Loss::Card { .. } | Loss::Scrapped => true,
+            Loss::Ledger | Loss::Store | Loss::Log | Loss::Image | Loss::Card { .. } | Loss::Scrapped => true,
             Loss::Books => false,
         };
         self.all.iter().any(|(loss, at)| is_machine(loss) && ticket.is_none_or(|ticket| ticket.at <= *at))
@@ -143,7 +150,7 @@ impl Losses {
 fn is_open_in(loss: &Loss, ticket: Option<&Given>) -> bool {
     match loss {
         Loss::Card { image } => ticket.is_none_or(|ticket| ticket.at <= *image && ticket.ended.is_none_or(|ended| ended > *image)),
-        Loss::Ledger | Loss::Store | Loss::Log | Loss::Books | Loss::Scrapped => false,
+        Loss::Ledger | Loss::Store | Loss::Log | Loss::Image | Loss::Books | Loss::Scrapped => false,
     }
 }
 

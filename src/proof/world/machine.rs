@@ -336,7 +336,7 @@ impl World {
             self.machines[m].relay_trouble = facts.faults.iter().map(RelayFault::as_str).chain(facts.blocked()).map(Into::into).collect();
         }
         if self.machine_runs(m) && facts.proof_key.is_some() {
-            self.slots.told(m, &facts.driven);
+            self.slots.told(m, &facts.driven, !self.machines[m].is_held_by_order);
         }
         self.input(m, input(facts));
         if self.machines[m].run == run {

@@ -76,6 +76,15 @@ impl World {
 
     /// The power of a machine goes. Unsynced data is there, is not there, or is there in part.
     pub(super) fn cut_power(&mut self, m: usize) {
+        let off = self.loses_power(m);
+        if self.storm && !self.is_planned() && self.one_in(4) {
+            self.take_out_card(m);
+        }
+        self.has_power_after(m, off);
+    }
+
+    /// Both programs of a machine end. For so long it stays off.
+    fn loses_power(&mut self, m: usize) -> i64 {
         if self.relays[m].is_driving() {
             self.counts.note(Kind::MidPulse);
         }
@@ -88,10 +97,10 @@ impl World {
             Err(error) => self.fail(format!("the disk cannot be written: {error}")),
         }
         let off = if self.may(5, Kind::Power) { 700_000 } else { self.delay(20_000, 5_000) };
-        let off = off + self.boots(m);
-        if self.storm && !self.is_planned() && self.one_in(4) {
-            self.take_out_card(m);
-        }
+        off + self.boots(m)
+    }
+
+    fn has_power_after(&mut self, m: usize, off: i64) {
         // No program runs meanwhile: messages on their way to the machine are lost with it.
         self.machines[m].off_until = self.now + off;
         self.boots_at_some_time(m);
@@ -117,6 +126,7 @@ impl World {
     fn take_out_card(&mut self, m: usize) {
         let what = self.below(4);
         match self.losses.image {
+            Some(_) if what < 2 && self.slots.is_only_store_older() => self.put_in_store(m),
             Some(image) if what < 2 => {
                 self.count(Kind::Cards, "an older image of the card is put in");
                 self.losses.note(Loss::Card { image }, self.now);
@@ -127,6 +137,7 @@ impl World {
             Some(_) | None => {
                 self.note(|| "an image of the card is made".into());
                 self.losses.image = Some(self.now);
+                self.slots.imaged(m);
                 let to = self.directory.join("image");
                 for name in CARD {
                     remove(&to, name);
@@ -192,6 +203,31 @@ impl World {
             }
         }
         self.start_machine(m, true);
+    }
+
+    /// An image of the machine's database is made, which the ledger is not in.
+    pub(super) fn image_store(&mut self, m: usize) {
+        self.losses.image = Some(self.now);
+        self.slots.imaged(m);
+        let to = self.directory.join("image");
+        remove(&to, STORE);
+        copy(&self.places[m], &to, STORE);
+    }
+
+    /// The power goes, and somebody puts that image in.
+    pub(super) fn set_store_back(&mut self, m: usize) {
+        let off = self.loses_power(m);
+        self.put_in_store(m);
+        self.has_power_after(m, off);
+    }
+
+    /// The ledger stays as it is.
+    fn put_in_store(&mut self, m: usize) {
+        self.count(Kind::Images, "an older image of the machine's database is put in");
+        self.losses.note(Loss::Image, self.now);
+        self.slots.set_back(m);
+        self.remove(m, STORE);
+        copy(&self.directory.join("image"), &self.places[m], STORE);
     }
 
     /// A new backup is made, or an old one replaces the present books, or all of the books are lost.

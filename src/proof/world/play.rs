@@ -47,9 +47,26 @@ impl Play {
     /// The requests, each with its moment. A controller repeats a request, as MQTT may do.
     pub(super) const fn requests(self) -> &'static [(i64, &'static str)] {
         match self {
-            Self::Sale | Self::Cancel | Self::TooLate | Self::Race | Self::Reboot | Self::Refund => &[(2_000, FIRST), (40_000, FIRST)],
+            Self::Sale | Self::Cancel | Self::Race | Self::Reboot | Self::Refund => &[(2_000, FIRST), (40_000, FIRST)],
+            Self::TooLate => &[(2_000, FIRST), (40_000, FIRST), (140_000, SECOND)],
             Self::Counter => &[(2_000, AT_STORE), (40_000, AT_STORE)],
             Self::Two => &[(2_000, FIRST), (3_000, SECOND), (150_000, SECOND)],
+        }
+    }
+
+    /// So many lie in each slot when it begins: enough for its customers, and for nobody else.
+    pub(super) const fn there(self) -> u32 {
+        match self {
+            Self::Two => 2,
+            Self::Sale | Self::Cancel | Self::TooLate | Self::Race | Self::Counter | Self::Reboot | Self::Refund => 1,
+        }
+    }
+
+    /// Is it about what lies in the slots, too? At any moment somebody may fill or empty them then.
+    pub(super) const fn is_about_slots(self) -> bool {
+        match self {
+            Self::Two => true,
+            Self::Sale | Self::Cancel | Self::TooLate | Self::Race | Self::Counter | Self::Reboot | Self::Refund => false,
         }
     }
 

@@ -5,6 +5,7 @@
 //! somebody has counted again.
 
 use super::counts::Kind;
+use super::fate::{Fate, Plan};
 use super::{World, large, small};
 use crate::rng::Rng;
 use qris_core::order::ids::{ItemId, RequestId};
@@ -29,7 +30,9 @@ pub(super) const FILLER: Asker = Asker { question: 3, kind: dbus::KIND };
 /// The slots of both machines.
 #[derive(Default)]
 pub(super) struct Slots {
-    /// `None`: nothing is counted.
+    /// Something is counted.
+    are_counted: bool,
+    /// What people do by chance.
     rng: Option<Rng>,
     held: BTreeMap<(usize, ItemId), Held>,
     /// When each request was first heard of.
@@ -47,8 +50,16 @@ struct Held {
     told: i64,
     /// Somebody has counted since the last loss.
     is_known: bool,
+    /// Somebody has put something in, and the machine did not take it.
+    is_more_untold: bool,
     /// When there was less last, for another reason than a sale.
     lowered_at: i64,
+    /// The machine knows what its relay had driven when somebody counted first.
+    has_base: bool,
+    /// An image of the machine's database can be compared with the relay: it has such a base, and nobody has taken anything out since.
+    is_image_good: bool,
+    /// The machine has an older database, and its relay has not told it yet what it drove since.
+    is_of_image: bool,
     /// What the machine says.
     count: Option<u32>,
     is_suspect: bool,
@@ -62,21 +73,22 @@ impl Held {
 
 impl Slots {
     pub(super) fn new(seed: u64, is_chance: bool) -> Self {
-        Self { rng: (is_chance && seed % OF == COUNTED).then(|| Rng::new(seed ^ 0x51_07)), ..Self::default() }
+        let are_counted = !is_chance || seed % OF == COUNTED;
+        Self { are_counted, rng: (is_chance && are_counted).then(|| Rng::new(seed ^ 0x51_07)), ..Self::default() }
     }
 
     pub(super) fn settings(&self) -> BTreeMap<ItemId, SlotSettings> {
         let slot = |goods: ItemId| (goods.clone(), SlotSettings { capacity: CAPACITY, low: 1, goods });
-        if self.rng.is_some() { [slot(small()), slot(large())].into() } else { BTreeMap::new() }
+        if self.are_counted { [slot(small()), slot(large())].into() } else { BTreeMap::new() }
     }
 
     /// The slot of an item in a text from afar.
     pub(super) fn written(&self) -> String {
-        if self.rng.is_some() { format!("capacity = {CAPACITY}\nlow = 1\n") } else { String::new() }
+        if self.are_counted { format!("capacity = {CAPACITY}\nlow = 1\n") } else { String::new() }
     }
 
     pub(super) const fn are_counted(&self) -> bool {
-        self.rng.is_some()
+        self.are_counted
     }
 
     /// What the machine says.
@@ -98,30 +110,62 @@ impl Slots {
         self.of(m, item).is_known = false;
     }
 
-    /// The machine is told how often its relay has driven. A test that is under way is not counted yet.
-    pub(super) fn told(&mut self, m: usize, driven: &[Driven]) {
+    /// The machine is told how often its relay has driven. A test that is under way is not counted yet. `is_quiet`: no order is on its way.
+    pub(super) fn told(&mut self, m: usize, driven: &[Driven], is_quiet: bool) {
         for Driven { item, drives } in driven {
             let held = self.of(m, item);
             held.told = i64::try_from(drives.tests).unwrap_or(i64::MAX);
             // A ledger from an older image knows of tests from before.
             held.tests = held.tests.max(held.told);
         }
+        for (_, held) in self.held.iter_mut().filter(|((of, _), _)| *of == m) {
+            held.is_of_image = false;
+            held.has_base |= is_quiet;
+        }
+    }
+
+    /// Is an older image of nothing but the machine's database put in, by chance?
+    pub(super) fn is_only_store_older(&mut self) -> bool {
+        self.rng.as_mut().is_some_and(|rng| rng.below(2) == 0)
+    }
+
+    /// An image of this machine's database is made.
+    pub(super) fn imaged(&mut self, m: usize) {
+        self.held.iter_mut().filter(|((of, _), _)| *of == m).for_each(|(_, held)| held.is_image_good = held.has_base);
+    }
+
+    /// The image takes the place of the database. What the relay drove since then the machine hears from it, and nothing else.
+    pub(super) fn set_back(&mut self, m: usize) {
+        for (_, held) in self.held.iter_mut().filter(|((of, _), _)| *of == m) {
+            held.is_of_image = true;
+            held.is_known &= held.is_image_good;
+        }
     }
 
     /// Another ledger counts from the beginning.
     pub(super) fn begin_another_ledger(&mut self, m: usize) {
         self.forget(m);
-        self.held.iter_mut().filter(|((of, _), _)| *of == m).for_each(|(_, held)| (held.tests, held.told) = (0, 0));
+        for (_, held) in self.held.iter_mut().filter(|((of, _), _)| *of == m) {
+            (held.tests, held.told, held.has_base, held.is_image_good) = (0, 0, false, false);
+        }
     }
 }
 
 impl World {
-    /// Somebody opens the door, does something to a slot, and says so.
+    /// Somebody opens the door, does something to a slot, and says so. A play begins with it.
     pub(super) fn fills(&mut self, m: usize) {
-        let Some(rng) = &mut self.slots.rng else { return };
         if !self.alive[m] {
             return;
         }
+        if let Fate::Plan(Plan { play, .. }) = self.fate {
+            [small(), large()].into_iter().for_each(|item| self.changes(m, Change::Count, item, Some(play.there())));
+            // Else nothing of it is judged.
+            if self.is_well_so_far() && self.strike().is_none() && !self.slots.held.values().all(|held| held.is_known) {
+                self.fail("nobody knows what lies in the slots when the play begins".into());
+            }
+            return;
+        }
+        let Some(rng) = &mut self.slots.rng else { return };
         let item = if rng.below(3) == 0 { large() } else { small() };
         let n = u32::try_from(rng.below(u64::from(CAPACITY) + 1)).unwrap_or(0);
         let (change, n) = match rng.below(8) {
@@ -139,6 +183,22 @@ impl World {
     pub(super) fn empties(&mut self, m: usize) {
         if self.slots.rng.as_mut().is_some_and(|rng| rng.below(4) == 0) && self.storm && self.alive[m] {
             [small(), large()].into_iter().for_each(|item| self.changes(m, Change::Count, item, Some(0)));
+        }
+    }
+
+    /// What people, and who puts an older image of its database into a machine, may do at this moment of a play that is about it.
+    pub(super) fn acts_at_slots(&mut self) {
+        if self.may(1, Kind::Fills) {
+            self.changes(0, Change::Fill, small(), None);
+        }
+        if self.may(1, Kind::Fills) {
+            self.changes(0, Change::Count, small(), Some(0));
+        }
+        if self.may(1, Kind::TestPulses) {
+            self.wants_a_test();
+        }
+        if self.losses.image.is_some() && self.may(1, Kind::Images) {
+            self.set_store_back(0);
         }
     }
 
@@ -161,8 +221,10 @@ impl World {
         let held = self.slots.of(m, &item);
         let was_known = held.is_known;
         held.there = after;
+        // Until the machine has taken it.
+        held.is_more_untold |= after > there;
         if after < there {
-            (held.lowered_at, held.is_known) = (now, false);
+            (held.lowered_at, held.is_known, held.is_image_good) = (now, false, false);
         }
         self.slots.done = None;
         self.input(m, Input::Requested(Request::Stock(Box::new((change, item.clone(), n))), FILLER));
@@ -174,6 +236,9 @@ impl World {
         if counted.before.is_none_or(|before| counted.after < before) {
             held.lowered_at = now;
         }
+        held.is_more_untold = false;
+        // Their sums begin anew.
+        held.has_base &= counted.before.is_some() && change != Change::Set;
         match (change, n) {
             // Who has not looked does not know what is there. Nor does a machine know of tests before its relay has told it.
             (Change::Fill, Some(_)) => {}
@@ -238,7 +303,7 @@ impl World {
             return;
         }
         let over = self.slots.held.iter().find(|((of, _), held)| {
-            *of == m && held.is_known && held.count.is_some_and(|count| i64::from(count) > held.there + held.untold())
+            *of == m && held.is_known && !held.is_of_image && held.count.is_some_and(|count| i64::from(count) > held.there + held.untold())
         });
         if let Some(((_, item), held)) = over {
             let why = format!("the machine says that there are {:?} of {item}, and there are {}", held.count, held.there);
@@ -271,14 +336,22 @@ impl World {
         }
     }
 
-    /// The sums of the slots, when all is over.
-    pub(super) fn audit_stock(&self, machine: &Database) -> Option<&'static str> {
+    /// The sums of the slots, when all is over. In a play without a loss nothing may be missing either: what was not driven came back.
+    pub(super) fn audit_stock(&self, m: usize, machine: &Database) -> Option<&'static str> {
         let is_whole = |shelf: &Shelf| {
             let Shelf { filled, delivered, uncertain, failed, tested, given, removed, .. } = shelf;
             let parts = delivered + uncertain + failed + tested + given + u64::from(shelf.count());
             i128::from(*filled) == i128::from(parts) + i128::from(*removed)
         };
         let all = [small(), large()];
-        all.iter().filter_map(|item| machine.shelf(item)).any(|shelf| !is_whole(shelf)).then_some("the sums of a slot do not agree")
+        if all.iter().filter_map(|item| machine.shelf(item)).any(|shelf| !is_whole(shelf)) {
+            return Some("the sums of a slot do not agree");
+        }
+        let is_missing = |((of, item), held): (&(usize, ItemId), &Held)| {
+            let told = machine.shelf(item).map(|shelf| i64::from(shelf.count()) + i64::try_from(shelf.uncertain).unwrap_or(i64::MAX));
+            *of == m && held.is_known && !held.is_more_untold && told.is_some_and(|told| told < held.there)
+        };
+        let is_judged = self.is_planned() && self.strike().is_none() && self.losses.are_none();
+        (is_judged && self.slots.held.iter().any(is_missing)).then_some("fewer are told than there are")
     }
 }

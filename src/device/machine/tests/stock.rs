@@ -246,6 +246,8 @@ fn a_person_changes_a_slot_and_hears_what_is_in_it() {
         |effect| matches!(effect, Effect::Journal(Journal::StockChanged { before: Some(4), after: 10, change, .. }) if **change == *"fill"),
     );
     assert!(told, "{effects:?}");
+    // What it has driven by now finds out an older image of the database later.
+    assert!(effects.iter().any(|effect| matches!(effect, Effect::ReadRelay)), "{effects:?}");
 }
 
 #[test]
