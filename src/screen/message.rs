@@ -86,7 +86,7 @@ impl Message {
             // There is no room for a list.
             Scene::Filling { slots, pressed } => {
                 let last = slots.iter().find(|slot| Some(&slot.item) == pressed.as_ref());
-                let words = last.map_or_else(|| t.filling_how.into(), |slot| format!("{}: {}", slot.item, t.content(slot)));
+                let words = last.map_or_else(|| t.filling_how.into(), |slot| format!("{}: {}", slot.item, t.content(slot, false)));
                 plain(Sign::Clock, theme.accent, t.filling).line(&words)
             }
             Scene::Preparing { amount, .. } => {

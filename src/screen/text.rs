@@ -33,7 +33,7 @@ texts! {
     filling_how: "Tekan: penuh. Tahan: hitung.", "Press: full. Hold: count.";
     filling_more: "Mesin tidak menjual dulu", "Nothing is sold meanwhile";
     empty: "Habis", "Empty";
-    low: "Hampir habis", "Low";
+    low: "Sedikit", "Low";
     suspect: "Cek!", "Look!";
     more_items: "lainnya", "more";
     out_of_order: "Sedang gangguan", "Out of order";
@@ -134,14 +134,14 @@ impl Texts {
         }
     }
 
-    /// `Low 2/8`; `?` where nobody has counted.
-    pub(super) fn content(&self, of: &Content) -> String {
+    /// `Low 2/8`; `?` where nobody has counted. `has_room`: otherwise a number that says the same stands alone.
+    pub(super) fn content(&self, of: &Content, has_room: bool) -> String {
         let (word, count) = match of.level {
             Level::Unknown => return format!("?/{}", of.capacity),
             Level::Counting(count) | Level::Good(count) => ("", count),
             Level::Suspect(count) => (self.suspect, count),
-            Level::Empty => (self.empty, 0),
-            Level::Low(count) => (self.low, count),
+            Level::Empty => (if has_room { self.empty } else { "" }, 0),
+            Level::Low(count) => (if has_room { self.low } else { "" }, count),
         };
         format!("{word} {count}/{}", of.capacity).trim_start().into()
     }
@@ -250,12 +250,15 @@ mod tests {
     #[test]
     fn what_is_in_a_slot_is_told_with_a_word_if_it_wants_something() {
         use Level::{Counting, Empty, Good, Low, Suspect, Unknown};
-        let told = |level| {
-            let item = qris_core::order::ids::ItemId::new("A1").expect("an item");
-            texts(Language::Id).content(&Content { item, capacity: 8, level })
-        };
         let levels = [Unknown, Counting(0), Suspect(3), Empty, Low(2), Good(8)];
-        assert_eq!(levels.map(told), ["?/8", "0/8", "Cek! 3/8", "Habis 0/8", "Hampir habis 2/8", "8/8"]);
+        let told = |has_room| {
+            levels.map(|level| {
+                let item = qris_core::order::ids::ItemId::new("A1").expect("an item");
+                texts(Language::Id).content(&Content { item, capacity: 8, level }, has_room)
+            })
+        };
+        assert_eq!(told(true), ["?/8", "0/8", "Cek! 3/8", "Habis 0/8", "Sedikit 2/8", "8/8"]);
+        assert_eq!(told(false), ["?/8", "0/8", "Cek! 3/8", "0/8", "2/8", "8/8"]);
     }
 
     #[test]

@@ -53,7 +53,7 @@ impl Page<'_> {
                 Level::Counting(_) => (theme.accent, theme.accent),
             };
             let name = item.map_or(slot.item.as_str(), |item| item.name(self.language));
-            let (slot_name, right, is_marked) = (slot.item.as_str(), texts.content(slot), pressed == Some(&slot.item));
+            let (slot_name, right, is_marked) = (slot.item.as_str(), texts.content(slot, !self.is_small()), pressed == Some(&slot.item));
             Row { slot: slot_name, name, right, accent: theme.accent, colour, text, is_marked }
         });
         self.list(&List {
