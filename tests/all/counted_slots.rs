@@ -1,5 +1,6 @@
 //! What lies in the slots, with real programs: nothing is sold that is not there, and people fill and count.
 
+use crate::rig::caller::Caller;
 use crate::rig::desk::Desk;
 use crate::rig::midtrans::Via;
 use crate::rig::relay_log::RelayLog;
@@ -7,10 +8,14 @@ use crate::rig::shop::{DEVICE, Options, PRICE, Program, Shop};
 use crate::rig::tap::Message;
 use crate::rig::{command, output, stdout};
 use qris::demo::shop::{item, line};
-use qris::order::ids::ItemId;
+use qris::order::ids::{CommandId, DeviceId, ItemId};
+use qris::order::keys::SigningKey;
+use qris::order::stock::Change;
+use qris::wire::command::{Action, SignedCommand};
 use qris::wire::vend::EventState;
 use serde_json::{Value, json};
 use std::process::Output;
+use std::time::SystemTime;
 
 /// From now on A1 is counted.
 fn count_a1(text: String) -> String {
@@ -167,4 +172,52 @@ fn a_slot_that_becomes_empty_is_told_at_once_and_filled_from_afar_once() {
     assert_eq!(told(&stock(&desk.shop, &[]))["count"], 1);
     let shown = stdout(&desk.shop.qrisctl(&["fleet", "stock", "--all"]));
     assert!(shown.contains("A1") && shown.contains("of 2"), "{shown}");
+}
+
+#[test]
+fn what_nobody_may_say_or_cannot_be_changes_no_slot() {
+    let mut desk = Desk::open("manage");
+    desk.shop.edit(Program::Qrisd, count_a1);
+    desk.restart();
+    assert_eq!(desk.does(&["stock", "count", "A1", "2"]), json!({ "before": null, "after": 2 }));
+    // Over the broker: a stranger's key, an age that nobody knows, numbers that cannot be, and no signature at all.
+    let key = SigningKey::from_jwk(&std::fs::read_to_string(desk.file("desk.jwk")).expect("there")).expect("a key");
+    let strangers = SigningKey::from_seed([7; 32]);
+    let exp = i64::try_from(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("after 1970").as_secs()).expect("a time") + 600;
+    let signed = |key: &SigningKey, jti: &str, item: &str, n: u32| {
+        let (aud, jti) = (DeviceId::new(DEVICE).expect("an id"), CommandId::new(jti).expect("an id"));
+        let command = Action::Stock { change: Change::Count, item: ItemId::new(item).expect("an item"), n: Some(n) }.into();
+        SignedCommand::payload(&SignedCommand { aud, jti, exp, stream: None, command }.jws(key))
+    };
+    let bare = json!({ "change": "count", "item": "A1", "n": 0 }).to_string().into_bytes();
+    for (payload, is_retained, state, code) in [
+        (signed(&strangers, "c-1", "A1", 0), false, "rejected", "unknown_key"),
+        (signed(&key, "c-2", "A1", 0), true, "rejected", "retained"),
+        (signed(&key, "c-3", "A1", 3), false, "failed", "refused"),
+        (signed(&key, "c-4", "Z9", 0), false, "failed", "refused"),
+        (bare, false, "rejected", "malformed"),
+    ] {
+        let end = desk.asks("cmd/stock/request", &payload, is_retained);
+        assert_eq!((&end["state"], &end["error"]["code"]), (&json!(state), &json!(code)), "{end}");
+    }
+    // Whoever speaks under the machine's own name at the broker tells others, and never the machine.
+    let empty =
+        json!({ "v": 1, "number": 9_000, "stream": "s", "slots": [{ "item": "A1", "count": 0, "capacity": 2, "low": 1, "sold": 2 }] });
+    desk.shop.tap.publish_bytes(&format!("qrisd/v1/{DEVICE}/stock"), empty.to_string().as_bytes(), true);
+    // On the machine's own bus: no number, a number below zero, and words that nobody knows.
+    let caller = Caller::connect(&desk.shop.bus.address);
+    for (change, item, n) in
+        [("count", "A1", -1), ("give", "A1", i32::MIN), ("give", "A1", 3), ("shake", "A1", 1), ("set", "", 1), ("set", "Z9", 1)]
+    {
+        caller.device::<_, (i32, i32)>("Stock", &(change, item, n)).expect_err("it cannot be");
+    }
+    assert_eq!(told(&stock(&desk.shop, &[]))["count"], 2);
+    // A customer is served to the end first.
+    let request = desk.shop.offer("A1");
+    let busy = stock(&desk.shop, &["fill", "A1"]);
+    assert!(!busy.status.success() && String::from_utf8_lossy(&busy.stderr).contains("a customer is served"), "{busy:?}");
+    desk.shop.pay(Via::Gopay);
+    desk.shop.wait_state(&request, EventState::Dispensed);
+    assert_eq!(told(&stock(&desk.shop, &[]))["count"], 1);
+    desk.shop.check_books();
 }

@@ -153,6 +153,7 @@ mod tests {
     use crate::order::ids::ItemId;
     use crate::order::keys::Level;
     use crate::order::receipt::testing::{keys, operator};
+    use crate::order::stock::Change;
     use crate::wire::command::{Action, LogUnit, Logs, Query};
 
     const NOW: Wall = Wall(1_795_000_000_000);
@@ -173,7 +174,7 @@ mod tests {
         let item = || ItemId::new("A1").expect("an item");
         let logs = Logs { unit: LogUnit::Kernel, since: None, priority: Some(4), text: Some("usb".into()), lines: 7 };
         let request_id = crate::order::ids::RequestId::new("r-1").expect("an id");
-        let all: [Command; 12] = [
+        let all: [Command; 13] = [
             Query::Status {}.into(),
             Query::ConfigGet {}.into(),
             Query::Vitals {}.into(),
@@ -184,6 +185,7 @@ mod tests {
             Action::Restart {}.into(),
             Action::Reboot {}.into(),
             Action::Update { bundle: "https://images.example/1.raucb".into() }.into(),
+            Action::Stock { change: Change::Count, item: item(), n: Some(3) }.into(),
             Action::Clear { item: item() }.into(),
             Action::TestPulse { item: item() }.into(),
         ];
@@ -227,6 +229,30 @@ mod tests {
         let claims = serde_json::json!({ "aud": "vm-001", "jti": "c-1", "exp": 1, "cmd": "format-disk" });
         assert_eq!(why(&operator::sign(&operator(Level::Service), Text::Command, &claims)), Code::Malformed);
         assert_eq!(why(&operator::sign(&operator(Level::Service), Text::Settings, &good)), Code::Malformed, "another typ");
+        // What cannot lie in a slot.
+        let stock = |args: serde_json::Value| {
+            let claims = serde_json::json!({ "aud": "vm-001", "jti": "c-1", "exp": 1, "cmd": "stock", "args": args });
+            SignedCommand::read(&operator::sign(&operator(Level::Service), Text::Command, &claims), &keys(), &me)
+                .map_err(|refused| refused.why.code)
+        };
+        let good = serde_json::json!({ "change": "count", "item": "A1", "n": 3 });
+        assert_eq!(
+            stock(good.clone()).map(|read| read.command),
+            Ok(Action::Stock { change: Change::Count, item: ItemId::new("A1").expect("an item"), n: Some(3) }.into())
+        );
+        for (key, value) in [
+            ("n", serde_json::json!(-1)),
+            ("n", 4_294_967_296_u64.into()),
+            ("n", "3".into()),
+            ("n", serde_json::json!(0.5)),
+            ("change", "shake".into()),
+            ("item", "A 1".into()),
+            ("item", "".into()),
+        ] {
+            let mut bad = good.clone();
+            bad[key] = value;
+            assert_eq!(stock(bad.clone()), Err(Code::Malformed), "{bad}");
+        }
     }
 
     #[test]

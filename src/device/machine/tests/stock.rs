@@ -287,6 +287,25 @@ fn a_test_takes_one_and_an_older_image_is_found_out() {
 }
 
 #[test]
+fn a_clock_that_jumps_moves_no_count_and_no_report() {
+    let mut rig = Rig::holding(5);
+    rig.after(60_000);
+    let now = rig.now.wall;
+    for wall in [Wall(0), Wall(now.0 + 400 * 86_400_000), now] {
+        rig.now.wall = wall;
+        assert!(report(&rig.after(1)).is_none(), "nothing has changed at {wall:?}");
+        assert_eq!(rig.count(), Some(5));
+    }
+    // Who fills while nobody knows the time is told without one.
+    rig.settings.tells_time = false;
+    rig.now.wall = Wall(0);
+    assert_eq!(rig.change(Change::Fill, Some(1)), Ok(Counted { before: Some(5), after: 6 }));
+    assert_eq!(rig.slot().filled_at, None);
+    rig.power_cut(true);
+    assert_eq!((rig.count(), rig.slot().filled_at), (Some(6), None));
+}
+
+#[test]
 fn what_lies_in_the_slots_is_told_once_a_minute_and_at_once_when_one_is_empty() {
     let mut rig = Rig::with_slot();
     let first = report(&{
