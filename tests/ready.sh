@@ -72,9 +72,9 @@ tools() {
     [chromium]=chromium [chromedriver]=chromium-driver [unshare]=util-linux [nsenter]=util-linux [script]=bsdutils
     [faketime]=faketime [patch]=patch [ip]=iproute2 [pg_ctlcluster]=postgresql [pgbouncer]=pgbouncer
     [man]=man-db [zbarimg]=zbar-tools
-    [prometheus]=prometheus [promtool]=prometheus
+    [prometheus]=prometheus [promtool]=prometheus [nginx]=nginx-light
   )
-  local tool script missing=() packages=()
+  local tool script service missing=() packages=()
   for tool in "${!package[@]}"; do
     have "$tool" || { missing+=("$tool"); packages+=("${package[$tool]}"); }
   done
@@ -88,10 +88,12 @@ tools() {
     mapfile -t packages < <(printf '%s\n' "${packages[@]}" | sort -u)
     echo "-- missing: ${packages[*]}"
     packaging/apt "${packages[@]}" || exit 1
-    # The package starts a broker; the tests start their own.
-    case " ${packages[*]} " in
-      *" mosquitto "*) { systemctl disable --now mosquitto || service mosquitto stop; } >/dev/null 2>&1 || true ;;
-    esac
+    # These packages start what the tests start for themselves.
+    for service in mosquitto nginx; do
+      case " ${packages[*]} " in
+        *" $service"*) { systemctl disable --now "$service" || service "$service" stop; } >/dev/null 2>&1 || true ;;
+      esac
+    done
     for tool in ${missing[@]+"${missing[@]}"}; do
       have "$tool" || give_up "$tool is still missing after the installation of ${package[$tool]}"
     done

@@ -23,9 +23,11 @@ const WAITING_MAX: u32 = 1024;
 /// The most bytes of a head.
 const HEAD_BYTES_MAX: usize = 16 << 10;
 /// The time from the end of an answer, or from the connection, to the end of the next head.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
-/// No connection is older: whoever sends or reads a drop at a time does not stay for ever.
-const CONNECTION_TIMEOUT: Duration = Duration::from_secs(600);
+const HEAD_TIMEOUT: Duration = Duration::from_secs(20);
+/// An older connection takes no more requests, and soon ends: whoever sends or reads a drop at a time does not stay for ever.
+const CONNECTION_AGE: Duration = Duration::from_secs(600);
+/// The time that the last answer of an old connection has: a deed may wait for the gateway.
+const LAST_ANSWER: Duration = Duration::from_secs(60);
 /// The pause after an error that says that too many files are open.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// The time that running requests have when the program ends.
@@ -72,13 +74,13 @@ pub async fn serve(router: Router, listener: TcpListener, mut stop: watch::Recei
                     .serve_connection(TokioIo::new(stream), service)
             );
             // A connection that breaks is the other side's business.
-            tokio::select! {
-                _ = timeout(CONNECTION_TIMEOUT, connection.as_mut()) => {}
-                () = stopped(&mut stop) => {
-                    connection.as_mut().graceful_shutdown();
-                    let _ = timeout(STOP_WAIT, connection).await;
-                }
-            }
+            let ends_within = tokio::select! {
+                _ = connection.as_mut() => return,
+                () = sleep(CONNECTION_AGE) => LAST_ANSWER,
+                () = stopped(&mut stop) => STOP_WAIT,
+            };
+            connection.as_mut().graceful_shutdown();
+            let _ = timeout(ends_within, connection).await;
         });
     }
     let all = u32::try_from(CONNECTIONS_MAX).unwrap_or(u32::MAX);

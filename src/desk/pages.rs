@@ -24,7 +24,9 @@ use axum::routing::{get, post};
 use qris_core::order::ids::OrderId;
 use qris_core::order::money::total;
 use qris_core::order::time::Wall;
-use qris_core::wire::desk::{Deed, Denied, Load, MachineLine, Me, OrderLine, Role, Screen, SlotLine, Stands, Step, Sum, Sure, Trouble};
+use qris_core::wire::desk::{
+    Deed, Denied, Load, MachineLine, Me, OrderLine, Possible, Role, Screen, SlotLine, Stands, Step, Sum, Sure, Trouble,
+};
 use qris_core::wire::status::FaultCode;
 use qris_host::speech::{Language, fill};
 use std::fmt::Display;
@@ -268,7 +270,12 @@ impl Frame {
     }
 
     fn cannot(&self, line: &OrderLine) -> bool {
-        line.deeds.iter().any(|possible| possible.denied.is_some())
+        line.deeds.iter().any(|possible| self.why_not(possible).is_some())
+    }
+
+    /// Why a deed is not possible. That there is nothing to be seen is no news.
+    fn why_not(&self, possible: &Possible) -> Option<Denied> {
+        possible.denied.filter(|denied| *denied != Denied::NothingToSee)
     }
 
     /// The deed that stands first: it is what a customer waits for.
@@ -302,11 +309,14 @@ impl Frame {
 
     /// The colour of a machine: that of the worst thing about it.
     fn machine_tone(&self, machine: &MachineLine) -> &'static str {
-        match (machine.trouble.first(), machine.is_there) {
-            (Some(trouble), _) => self.trouble_tone(trouble),
-            (None, Some(true)) => "good",
-            (None, Some(false)) => "bad",
-            (None, None) => "plain",
+        machine.trouble.first().map_or_else(|| self.presence_tone(machine), |trouble| self.trouble_tone(trouble))
+    }
+
+    fn presence_tone(&self, machine: &MachineLine) -> &'static str {
+        match machine.is_there {
+            Some(true) => "good",
+            Some(false) => "bad",
+            None => "plain",
         }
     }
 

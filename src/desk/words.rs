@@ -65,7 +65,7 @@ words! {
     day_in: "sampai {0}, {1} hari lagi", "until {0}, {1} days left";
 
     login: "Masuk", "Log in";
-    login_title: "Masuk ke meja Anda", "Log in to your desk";
+    login_title: "Masuk ke toko Anda", "Log in to your shop";
     name: "Nama", "Name";
     password: "Kata sandi", "Password";
     login_hint: "Lupa kata sandi, atau belum punya? Minta tautan baru kepada orang yang mengurus server Anda.", "Forgot the password, or have none yet? Ask whoever runs your server for a new link.";
@@ -74,7 +74,7 @@ words! {
     in_seconds: "dalam {0} detik", "in {0} seconds";
     in_minutes: "dalam {0} menit", "in {0} minutes";
     join_title: "Selamat datang, {0}", "Welcome, {0}";
-    join_hint: "Pilih kata sandi untuk meja Anda. Tautan ini hanya berlaku sekali.", "Choose a password for your desk. This link is good once.";
+    join_hint: "Pilih kata sandi Anda. Tautan ini hanya berlaku sekali.", "Choose your password. This link is good once.";
     join_role_owner: "Anda boleh melihat semuanya, dan menyelesaikan pesanan.", "You may see everything, and settle orders.";
     join_role_viewer: "Anda boleh melihat semuanya.", "You may see everything.";
     join_again: "Kata sandi sekali lagi", "The password once more";
@@ -174,6 +174,7 @@ words! {
     day: "Hari", "Day";
     month: "Bulan", "Month";
     month_hint: "Tahun-bulan, contoh: 2026-11", "Year-month, for example: 2026-11";
+    other_time: "Hari atau bulan lain", "Another day or month";
     show: "Tampilkan", "Show";
     by: "Menurut", "By";
     by_item: "Barang", "Goods";

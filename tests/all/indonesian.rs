@@ -206,7 +206,10 @@ fn pairs() -> Vec<(String, String, String)> {
 fn tables() -> Vec<(String, [String; 2])> {
     let mut found = Vec::new();
     for (path, code) in files(&source("src"), "rs") {
-        let begins = if path.ends_with("http/pay/words.rs") { "\nwords! {\n" } else { "\ntexts! {\n" };
+        // Pages are read by many people at once, so their tables are chosen by the language of each.
+        let is_of_pages =
+            path.ends_with("http/pay/words.rs") || path.starts_with(source("src/desk/words")) || path.ends_with("desk/words.rs");
+        let begins = if is_of_pages { "\nwords! {\n" } else { "\ntexts! {\n" };
         let Some((_, table)) = code.split_once(begins) else { continue };
         let (table, _) = table.split_once("\n}\n").expect("its end");
         let texts = quoted(table, &['"']);

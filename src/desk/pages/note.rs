@@ -87,6 +87,11 @@ pub fn wait(words: &'static Words, problem: &Problem) -> String {
     fill(words.login_wait, &[&Clock::wait(words, problem.wait_s.unwrap_or(60))])
 }
 
+/// Whether it is this person who may not, or nobody can.
+pub fn status_of(denied: Option<Denied>) -> StatusCode {
+    if matches!(denied, Some(Denied::Role | Denied::Limit)) { StatusCode::FORBIDDEN } else { StatusCode::CONFLICT }
+}
+
 impl Unanswered {
     /// The page that says it. Where a page can say more, it looks at the code first.
     pub fn page(&self, visitor: &Visitor) -> Response {
@@ -103,11 +108,7 @@ impl Unanswered {
             Code::Wait => note(visitor, StatusCode::TOO_MANY_REQUESTS, words.not_possible, &wait(words, problem), home(words)),
             Code::Denied => {
                 let denied = problem.denied.map_or("", |denied| order_words::denied(order_words::in_language(visitor.language), denied));
-                let status = match problem.denied {
-                    Some(Denied::Role | Denied::Limit) => StatusCode::FORBIDDEN,
-                    _ => StatusCode::CONFLICT,
-                };
-                note(visitor, status, words.not_possible, denied, home(words))
+                note(visitor, status_of(problem.denied), words.not_possible, denied, home(words))
             }
             Code::Changed => note(visitor, StatusCode::CONFLICT, words.changed, words.changed_hint, home(words)),
             Code::Malformed | Code::Password | Code::WrongPassword => {

@@ -143,25 +143,21 @@ pub async fn act(State(desk): State<Arc<Desk>>, Path((order, deed)): Path<(Strin
         word => Some(sure_of(word).ok_or_else(|| note::malformed(visitor))?),
     };
     let words = words::in_language(visitor.language);
-    let note = posted.field("note").trim().to_owned();
+    let how = posted.field("note").trim();
     let again = async |status, wrong: Option<String>| {
         let (f, page) = read(&desk, visitor, order).await?;
-        Ok(visitor.show(status, &Ask { wrong, note: note.chars().take(NOTE_MAX).collect(), ..asking(f, page, deed) }))
+        Ok(visitor.show(status, &Ask { wrong, note: how.chars().take(NOTE_MAX).collect(), ..asking(f, page, deed) }))
     };
     let needs_note = deed == Deed::ByHand;
-    if needs_note && !(1..=NOTE_MAX).contains(&note.chars().count()) {
+    if needs_note && !(1..=NOTE_MAX).contains(&how.chars().count()) {
         return again(StatusCode::UNPROCESSABLE_ENTITY, Some(fill(words.note_first, &[&NOTE_MAX]))).await;
     }
-    let wanted = Do { note: if needs_note { note.as_str().into() } else { "".into() }, is_sure, version };
+    let wanted = Do { note: if needs_note { how.into() } else { "".into() }, is_sure, version };
     match desk.serve.tell(visitor, &format!("orders/{order}/{}", deed.as_str()), &wanted).await {
         Ok(()) => Ok(visitor.lead_to(&format!("/orders/{order}"))),
         Err(Unanswered::Told(problem)) => match problem.code {
             Code::Changed => Ok(changed(visitor, order)),
             Code::Denied => {
-                let status = match problem.denied {
-                    Some(Denied::Role | Denied::Limit) => StatusCode::FORBIDDEN,
-                    _ => StatusCode::CONFLICT,
-                };
                 // The tick is what is missing, if that would make it possible.
                 let is_unsaid =
                     matches!(problem.denied, Some(Denied::NotReported | Denied::NoProof | Denied::RefundUnsure)) && is_sure.is_none();
@@ -170,9 +166,16 @@ pub async fn act(State(desk): State<Arc<Desk>>, Path((order, deed)): Path<(Strin
                     Some(denied) => order_words::denied(order_words::in_language(visitor.language), denied),
                     None => words.not_possible,
                 };
-                again(status, Some(why.into())).await
+                again(note::status_of(problem.denied), Some(why.into())).await
             }
-            _ => Err(Unanswered::Told(problem).halt(visitor)),
+            Code::NotIn
+            | Code::WrongPassword
+            | Code::LinkOver
+            | Code::Wait
+            | Code::Password
+            | Code::Unknown
+            | Code::Malformed
+            | Code::Away => Err(Unanswered::Told(problem).halt(visitor)),
         },
         Err(Unanswered::Away) => Err(Unanswered::Away.halt(visitor)),
     }

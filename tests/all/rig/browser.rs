@@ -19,6 +19,15 @@ pub struct Browser {
 impl Browser {
     /// Starts it; `temporary` holds its profile.
     pub fn start(temporary: &Path) -> Self {
+        Self::start_with(temporary, false)
+    }
+
+    /// The same, and it believes a certificate that no known authority has signed.
+    pub fn start_believing(temporary: &Path) -> Self {
+        Self::start_with(temporary, true)
+    }
+
+    fn start_with(temporary: &Path, believes: bool) -> Self {
         let mut command = command(tool("chromedriver"));
         // Of its own choice it takes one that the kernel gives to a connection at the same moment.
         let port = free_port();
@@ -30,8 +39,7 @@ impl Browser {
                          --disable-component-update --disable-sync --no-first-run --no-proxy-server --window-size=1280,1000";
         let arguments: Vec<&str> = arguments.split(' ').chain([profile.as_str()]).collect();
         let options = json!({ "binary": tool("chromium"), "args": arguments });
-        let wanted =
-            json!({ "capabilities": { "alwaysMatch": { "goog:chromeOptions": options, "goog:loggingPrefs": { "browser": "ALL" } } } });
+        let wanted = json!({ "capabilities": { "alwaysMatch": { "goog:chromeOptions": options, "goog:loggingPrefs": { "browser": "ALL" }, "acceptInsecureCerts": believes } } });
         let http = Http::new();
         let root = format!("http://127.0.0.1:{port}/session");
         let answer = http.post(&root, None, &[], &wanted);
@@ -143,6 +151,16 @@ impl Browser {
     pub fn keep(&self, name: &str) {
         let answer = self.http.get(&format!("{}/screenshot", self.session), None).json();
         let picture = base64::engine::general_purpose::STANDARD.decode(answer["value"].as_str().expect("a picture")).expect("base64");
+        std::fs::write(Path::new(env!("CARGO_TARGET_TMPDIR")).join(name), picture).expect("written");
+    }
+
+    /// The same of the whole page, as far as it goes down.
+    pub fn keep_whole(&self, name: &str) {
+        let size = self.run("const all = document.documentElement; return [all.clientWidth, all.scrollHeight]");
+        let clip = json!({ "x": 0, "y": 0, "width": size[0], "height": size[1], "scale": 1 });
+        let body = json!({ "cmd": "Page.captureScreenshot", "params": { "captureBeyondViewport": true, "clip": clip } });
+        let answer = self.post("goog/cdp/execute", &body);
+        let picture = base64::engine::general_purpose::STANDARD.decode(answer["data"].as_str().expect("a picture")).expect("base64");
         std::fs::write(Path::new(env!("CARGO_TARGET_TMPDIR")).join(name), picture).expect("written");
     }
 

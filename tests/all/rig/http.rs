@@ -47,7 +47,16 @@ impl Http {
 
     /// Gets a page with headers of one's own; the answer with its headers.
     pub fn get_with(&self, url: &str, headers: &[(&str, &str)]) -> (HttpAnswer, reqwest::header::HeaderMap) {
-        let request = headers.iter().fold(self.client.get(url), |request, (name, value)| request.header(*name, *value));
+        self.send_with(self.client.get(url), headers)
+    }
+
+    /// Posts a form as a browser does; the answer with its headers.
+    pub fn post_form(&self, url: &str, headers: &[(&str, &str)], body: Vec<u8>) -> (HttpAnswer, reqwest::header::HeaderMap) {
+        self.send_with(self.client.post(url).header("Content-Type", "application/x-www-form-urlencoded").body(body), headers)
+    }
+
+    fn send_with(&self, request: reqwest::RequestBuilder, headers: &[(&str, &str)]) -> (HttpAnswer, reqwest::header::HeaderMap) {
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
         self.runtime.block_on(async {
             let response = request.send().await.unwrap_or_else(|why| panic!("no answer: {why:?}"));
             let headers = response.headers().clone();

@@ -21,6 +21,8 @@ pub mod logind;
 pub mod midtrans;
 pub mod mosquitto;
 pub mod namespace;
+pub mod nginx;
+pub mod people;
 pub mod phone;
 pub mod pooler;
 mod ports;

@@ -1,0 +1,234 @@
+//! The desk's pages in a real browser, behind a real nginx with TLS: in both languages, on a phone and on a desk, by day and by night,
+//! with scripts and without.
+
+use crate::indonesian::english_in;
+use crate::rig::browser::Browser;
+use crate::rig::midtrans::Via;
+use crate::rig::nginx::Nginx;
+use crate::rig::people::{Desk, PASSWORD};
+use crate::rig::shop::DEVICE;
+use crate::rig::tap::Tap;
+use crate::rig::{installed, wait_for};
+use serde_json::{Value, json};
+
+/// A phone in one hand, and a desk.
+const SIZES: [(u32, u32); 2] = [(360, 740), (1280, 900)];
+/// The most bytes of a page with its style.
+const PAGE_BYTES_MAX: usize = 30 << 10;
+/// What others say, and what has names.
+const OTHERS: [&str; 6] = ["Bottled tea", "Warung Jaya", "English", "the relay", "Chrome, Linux", "Safari"];
+/// What a thumb must hit is this high, in pixels of CSS.
+const SMALL: &str = "return [...document.querySelectorAll('button, a.button, nav a, .choices a, summary, .me, input:not([type=hidden]):not([type=checkbox]):not(.hidden)')] \
+    .filter(thing => thing.checkVisibility() && Math.round(thing.getBoundingClientRect().height) < 44).map(thing => thing.outerHTML)";
+const AXE: &str = "return axe.run(document, { resultTypes: ['violations'] }).then(found => found.violations \
+    .filter(one => ['serious', 'critical'].includes(one.impact)).map(one => one.id + ': ' + one.nodes.map(node => node.html).join(' | ')))";
+
+/// A shop with an order of each kind, and a browser in which its owner is logged in.
+struct Furnished {
+    browser: Browser,
+    front: Nginx,
+    desk: Desk,
+    failed: String,
+    uncertain: String,
+    delivered: String,
+    _temporary: tempfile::TempDir,
+}
+
+fn furnished(language: &str) -> Furnished {
+    let desk = Desk::open();
+    let [failed, uncertain, delivered] = ["failed", "uncertain", "dispensed"].map(|outcome| desk.shop.reported(outcome));
+    let open = desk.shop.charged();
+    desk.shop.midtrans.pay(&open, Via::Qris);
+    desk.shop.charged();
+    let temporary = tempfile::tempdir().expect("a directory");
+    let front = Nginx::before(desk.port, desk.shop.path());
+    let mut desk = desk;
+    desk.start(&[]);
+    let code = desk.add("Sari", "owner");
+    let browser = Browser::start_believing(temporary.path());
+    browser.be_phone(SIZES[0].0, SIZES[0].1, language);
+    browser.open(&format!("{}/join/{code}", front.url));
+    browser.press("#password", PASSWORD);
+    browser.press("#again", PASSWORD);
+    browser.click("main form button");
+    browser.wait("today", "return location.pathname === '/' && document.querySelector('h1') !== null");
+    Furnished { browser, front, desk, failed, uncertain, delivered, _temporary: temporary }
+}
+
+impl Furnished {
+    fn pages(&self) -> Vec<String> {
+        let Self { failed, uncertain, delivered, .. } = self;
+        let mut pages: Vec<String> = [
+            "/",
+            "/orders",
+            "/orders?q=5.000+15%3A00",
+            "/orders?q=%3Cb%3E",
+            "/machines",
+            "/machines/vm-001",
+            "/bring",
+            "/sessions",
+            "/log",
+        ]
+        .map(String::from)
+        .into();
+        pages.extend([failed, uncertain, delivered].map(|order| format!("/orders/{order}")));
+        pages.extend(["refund", "by_hand", "given", "seen"].map(|deed| format!("/orders/{failed}/{deed}")));
+        pages.push(format!("/orders/{uncertain}/refund"));
+        pages.extend(["item", "machine", "scheme", "day"].map(|by| format!("/report?by={by}")));
+        pages.extend(["/report?month=2026-11", "/nowhere", "/login", "/join/x"].map(String::from));
+        pages
+    }
+}
+
+#[test]
+fn every_page_can_be_used_by_everybody() {
+    let axe = std::fs::read_to_string(installed("axe/node_modules/axe-core/axe.min.js")).expect("axe-core");
+    let mut wrong = Vec::new();
+    for language in ["id", "en"] {
+        let shop = furnished(language);
+        let browser = &shop.browser;
+        for page in shop.pages() {
+            for (width, height) in SIZES {
+                if width < 500 {
+                    browser.be_phone(width, height, language)
+                } else {
+                    browser.be_window(width, height)
+                }
+                browser.open(&format!("{}{page}", shop.front.url));
+                let mut expect = |what: &str, found: Value, wanted: Value| {
+                    if found != wanted {
+                        wrong.push(format!("{language} {width} {page}: {what}: {found}"));
+                    }
+                };
+                expect("the language", browser.run("return document.documentElement.lang"), language.into());
+                expect("it scrolls to the side", browser.run("return document.documentElement.scrollWidth"), width.into());
+                expect("one heading", browser.count("h1").into(), 1.into());
+                expect("too small for a thumb", browser.run(SMALL), json!([]));
+                for scheme in ["dark", "light"] {
+                    browser.prefer("prefers-color-scheme", scheme);
+                    expect(scheme, browser.faint_texts(), json!([]));
+                }
+                expect("axe", browser.run(&format!("{axe}; {AXE}")), json!([]));
+                let whole = browser.run("return new Blob([document.documentElement.outerHTML]).size").as_u64().expect("a number");
+                let style = crate::rig::source_text("src/desk/templates/desk.css").len() as u64;
+                expect("its bytes", (whole + style <= PAGE_BYTES_MAX as u64).into(), true.into());
+                if language == "id" {
+                    let text = browser.run("return document.querySelector('main').innerText");
+                    let english = english_in(text.as_str().unwrap_or_default(), &OTHERS);
+                    expect("English", english.into(), json!([]));
+                }
+            }
+        }
+        // Only the pages that are not there are complained about.
+        let errors: Vec<_> =
+            browser.errors().into_iter().filter(|line| !["/nowhere", "/join/x", "/seen"].iter().any(|at| line.contains(at))).collect();
+        assert_eq!(errors, [""; 0]);
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// The alert's link, "send it back", "yes".
+#[test]
+fn a_refund_is_three_touches_with_scripts_and_without() {
+    for (language, scripts) in [("id", false), ("en", true)] {
+        let shop = furnished(language);
+        let (browser, failed) = (&shop.browser, &shop.failed);
+        browser.allow_scripts(scripts);
+        browser.open(&format!("{}/orders/{failed}", shop.front.url));
+        browser.click(&format!("a[href='/orders/{failed}/refund']"));
+        let question = browser.text("h1");
+        assert!(question.contains("Rp5.000") && question.ends_with('?'), "{question}");
+        browser.click("main form button");
+        browser.wait("the order", &format!("return location.pathname === '/orders/{failed}'"));
+        let refunded = || shop.desk.shop.order_at_backend(failed)["refund"].clone();
+        wait_for("the refund", || (refunded() != Value::Null).then_some(()));
+        wait_for("what she reads", || {
+            browser.open(&format!("{}/orders/{failed}", shop.front.url));
+            let stand = browser.text(".stand");
+            ["uang sudah dikembalikan", "money went back"].contains(&stand.as_str()).then_some(())
+        });
+        assert_eq!(browser.count("a[href$='/refund']"), 0, "nobody does it twice");
+        assert!(browser.text(".story").contains("Sari"), "{}", browser.text(".story"));
+    }
+}
+
+/// By keyboard alone: into the content, to the deed, and there is a mark where the focus is.
+#[test]
+fn a_keyboard_is_enough() {
+    let shop = furnished("en");
+    let (browser, uncertain) = (&shop.browser, &shop.uncertain);
+    browser.be_window(SIZES[1].0, SIZES[1].1);
+    browser.open(&format!("{}/orders/{uncertain}/given", shop.front.url));
+    browser.press("body", "\u{e004}");
+    assert_eq!(browser.run("return document.activeElement.className"), "skip");
+    assert_eq!(browser.run("return document.activeElement.getBoundingClientRect().left >= 0"), true, "it is seen");
+    browser.press(".skip", "\u{e007}");
+    browser.wait("the content", "return location.hash === '#main'");
+    browser.press("main form button", "\u{e007}");
+    browser.wait("the order", &format!("return location.pathname === '/orders/{uncertain}'"));
+    assert_eq!(browser.text(".stand"), "goods handed over");
+}
+
+/// The documents follow a day of an owner. These are its pictures; `docs/using/pictures/desk` takes them over.
+#[test]
+fn an_owner_s_day_as_the_documents_tell_it() {
+    let desk = Desk::open();
+    let slot = |item: &str, name: &str, count: u32| json!({ "item": item, "name": name, "count": count, "capacity": 10, "low": 2, "sold": 10 - count });
+    let slots = [slot("A1", "Teh botol", 2), slot("A2", "Air mineral", 0), slot("A3", "Kopi susu", 7)];
+    let machine = Tap::connect(&desk.shop.broker, DEVICE, &[]);
+    let says = |topic: &str, what: &Value| machine.publish_bytes(&format!("qrisd/v1/{DEVICE}/{topic}"), what.to_string().as_bytes(), true);
+    let fault = json!({ "code": "line_blocked", "detail": "tray 2", "since": null });
+    says("status", &json!({ "state": "online", "name": "Lobi, lantai 2", "version": "0.1.0", "busy": false, "faults": [fault] }));
+    says("stock", &json!({ "v": 1, "number": 1, "stream": "s", "slots": slots }));
+    (0..4).for_each(|_| drop(desk.shop.reported("dispensed")));
+    let [failed, _] = ["failed", "uncertain"].map(|outcome| desk.shop.reported(outcome));
+    let temporary = tempfile::tempdir().expect("a directory");
+    let browser = Browser::start(temporary.path());
+    browser.be_phone(SIZES[0].0, SIZES[0].1, "id");
+    let open = |path: &str| browser.open(&format!("{}{path}", desk.url));
+
+    // The first time.
+    open(&format!("/join/{}", desk.add("Sari", "owner")));
+    browser.keep("desk-join.png");
+    browser.press("#password", PASSWORD);
+    browser.press("#again", PASSWORD);
+    browser.click("main form button");
+    browser.wait("today", "return location.pathname === '/'");
+
+    // In the morning.
+    wait_for("the machine's news", || {
+        open("/");
+        let text = browser.text("main");
+        (text.contains("ada yang habis") && text.contains("Sebuah jalur gagal")).then_some(())
+    });
+    assert!(browser.text("main").contains("2 pesanan perlu Anda"), "{}", browser.text("main"));
+    browser.keep_whole("desk-today.png");
+
+    // The alert's link leads to an order; three touches.
+    open(&format!("/orders/{failed}"));
+    browser.keep_whole("desk-order.png");
+    browser.click(&format!("a[href='/orders/{failed}/refund']"));
+    browser.wait("the question", "return location.pathname.endsWith('/refund')");
+    browser.keep("desk-refund.png");
+    browser.click("main form button");
+    browser.wait("the order", &format!("return location.pathname === '/orders/{failed}'"));
+
+    // A customer calls.
+    open("/orders?q=5.000");
+    assert!(browser.count(".card") >= 5);
+    browser.keep("desk-orders.png");
+    open(&format!("/machines/{DEVICE}"));
+    assert!(browser.text("main").contains("tekan tombol di balik pintu"), "{}", browser.text("main"));
+    browser.keep_whole("desk-machine.png");
+    open("/bring");
+    assert!(browser.text("main").contains("Air mineral"), "{}", browser.text("main"));
+    browser.keep_whole("desk-bring.png");
+    open("/report");
+    browser.keep_whole("desk-report.png");
+    open("/sessions");
+    browser.keep("desk-sessions.png");
+    browser.click("form[action='/sessions/end'] button.bad");
+    browser.wait("the way in", "return location.pathname === '/login'");
+    open("/");
+    assert_eq!(browser.run("return location.pathname"), "/login");
+}
