@@ -98,15 +98,15 @@ fn an_order_ends_whatever_its_outlet_does() {
 }
 
 /// The edges that it sees one after the other, and whether it is active after each; then it breaks. `None`: a time without an edge.
-struct Script(std::vec::IntoIter<Option<Edge>>, bool);
+struct Script<'a>(std::slice::Iter<'a, Option<Edge>>, bool);
 
-impl Input for Script {
+impl Input for Script<'_> {
     fn arm(&mut self) -> Result<(), HardwareError> {
         Ok(())
     }
 
     fn wait(&mut self, _timeout: Duration) -> Result<Option<Edge>, HardwareError> {
-        let edge = self.0.next().ok_or_else(|| HardwareError::Io { path: "x".into(), why: io::Error::other("broken") })?;
+        let edge = *self.0.next().ok_or_else(|| HardwareError::Io { path: "x".into(), why: io::Error::other("broken") })?;
         self.1 = edge.map_or(self.1, |edge| edge == Edge::Rise);
         Ok(edge)
     }
@@ -122,7 +122,7 @@ fn watched(of: Watched, sees: &[Option<Edge>], listens: bool) -> (bool, Vec<Thre
     if !listens {
         reports_rx.close();
     }
-    let over = watch(&mut Script(sees.to_vec().into_iter(), false), &reports, of);
+    let over = watch(&mut Script(sees.iter(), false), &reports, of);
     (over.is_ok(), std::iter::from_fn(|| reports_rx.try_recv().ok()).collect())
 }
 
