@@ -40,13 +40,16 @@ pub(super) fn since(wall: Wall) -> String {
 
 /// An event in words.
 pub(super) fn event(device: &str, event: &VendEvent) -> String {
-    let VendEvent { request_id, order_id, state, reason, item, amount, gross_amount, payment_code, store, field, detail, at, .. } = event;
+    let VendEvent {
+        request_id, order_id, state, reason, item, asked, amount, gross_amount, payment_code, store, field, detail, at, ..
+    } = event;
     let mut words = vec![device.to_owned()];
     words.extend(at.as_deref().map(time));
     words.push(request_id.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string));
     words.push(state.as_str().to_owned());
     words.extend(reason.map(|reason| format!("({reason})")));
     words.extend(item.as_ref().map(ToString::to_string));
+    words.extend(asked.as_ref().map(|asked| format!("(asked for as {asked})")));
     words.extend(amount.as_ref().map(Rupiah::to_string));
     if let (Some(gross), true) = (gross_amount, gross_amount != amount) {
         words.push(format!("pays {gross}"));

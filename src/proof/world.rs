@@ -31,6 +31,7 @@ mod play;
 mod relay;
 mod relay_keys;
 mod reports;
+mod same_goods;
 mod screen;
 mod stock;
 mod strike;
@@ -232,6 +233,7 @@ struct World {
     reports: reports::Reports,
     slots: stock::Slots,
     doors: door::Doors,
+    same: same_goods::SameGoods,
     /// This goes last: those that hold files in it are gone before.
     disks: [Disk; 3],
 }
@@ -245,6 +247,11 @@ struct Timeline {
 
 fn small() -> ItemId {
     ItemId::new("A1").expect("an item")
+}
+
+/// Another slot with the goods of the first one.
+fn second() -> ItemId {
+    ItemId::new("A2").expect("an item")
 }
 
 /// The price is high enough to be paid at any store.
@@ -298,6 +305,7 @@ impl World {
         let disk = |at: usize| Disk::at(&places[at]).map_err(|source| NoDirectory::new(directory, source));
         let disks = [disk(0)?, disk(1)?, disk(2)?];
         let slots = stock::Slots::new(seed, matches!(fate, Fate::Chance));
+        let same = same_goods::SameGoods::new(seed, matches!(fate, Fate::Chance) && slots.are_counted());
         let mut world = Self {
             directory: directory.into(),
             places,
@@ -312,7 +320,7 @@ impl World {
             storm: true,
             heals_at: STORM,
             keys,
-            items: [small(), large()].map(|item| (item.clone(), price(&item))).into(),
+            items: same.items([small(), large()]).into_iter().map(|item| (item.clone(), price(&item))).collect(),
             machines: Default::default(),
             relays: Default::default(),
             alive: [true, false],
@@ -330,6 +338,7 @@ impl World {
             reports: Default::default(),
             slots,
             doors: door::Doors::new(seed),
+            same,
             disks,
         };
         if !has_broker {
@@ -428,7 +437,10 @@ impl World {
                 let m = self.below_usize(2);
                 if self.one_in(2) { self.installs_by_itself(m) } else { self.hold(m) }
             }
-            Event::Fills => (0..2).for_each(|m| self.fills(m)),
+            Event::Fills => (0..2).for_each(|m| {
+                self.fills(m);
+                self.fills_second(m);
+            }),
             Event::Door(m, step) => self.at_the_door(m, step),
             Event::Clears => self.wants_it_cleared(),
             Event::Commands(None) => self.wants_something_done(),

@@ -40,7 +40,7 @@ fn with_same_goods() -> (Shop, RelayLog) {
     shop.kill_machine();
     let log = shop.path().join("tray-2.log");
     let sim = format!("sim:{}", log.display());
-    shop.edit(Program::Relayd, |text| text + "\n" + &line("tray 2", &["A2"], 2000, &sim, "offset = 18\n"));
+    shop.edit(Program::Relayd, |text| text + "\n" + &line("tray 2", &["A2"], 2000, &sim, "offset = 18\npulse_ms = 60\n"));
     shop.edit(Program::Qrisd, |text| {
         let a2 = item("A2", "Air mineral 600 ml", "Water 600 ml", PRICE);
         let same = text.replace(&a2, "[[item]]\nid = \"A2\"\nsame_as = \"A1\"\ncapacity = 2\n");

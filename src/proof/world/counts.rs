@@ -26,6 +26,7 @@ kinds! {
     Clockless = "tests and clears while no clock was trusted",
     Fills = "slots filled or counted",
     Doors = "doors opened",
+    OtherSlot = "sales from another slot than the one that was asked for",
     SoldOut = "requests for what was sold out",
     PaidForNothing = "payments that found nothing",
     Held = "upgrades while nobody was there",

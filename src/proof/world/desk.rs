@@ -38,7 +38,8 @@ impl World {
         let amount = Rupiah::new(price(&small()).get() + 100 * (version % 40)).expect("an amount");
         let later = self.one_in(4).then(|| Wall(self.wall().0 + self.below(600_000)).to_rfc3339().into());
         let slot = self.slots.written();
-        let settings = format!("[[item]]\nid = \"A1\"\nprice = {}\n{slot}[[item]]\nid = \"B1\"\nprice = 15000\n{slot}", amount.get());
+        let same = self.same.written(&slot);
+        let settings = format!("[[item]]\nid = \"A1\"\nprice = {}\n{slot}{same}[[item]]\nid = \"B1\"\nprice = 15000\n{slot}", amount.get());
         // Some come too late for a machine that is away.
         let exp = self.wall().0 / 1000 + if self.one_in(8) { 600 } else { 90 * 86_400 };
         let desired = Desired {

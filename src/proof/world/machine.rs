@@ -133,7 +133,7 @@ impl World {
             broker: self.network.has_broker.then(|| "the broker".into()),
             prices: PriceList::new(self.items.iter().map(|(item, price)| (item.clone(), Price::Fixed(*price)))),
             names: BTreeMap::from([(small(), "Tea".into()), (large(), "Cake".into())]),
-            slots: self.slots.settings(),
+            slots: self.all_slots(),
             orders: OrderSettings { timeout: TIMEOUT, per_minute: 0, ..OrderSettings::default() },
             keys: self.keys.clone(),
             screen_required: true,
@@ -417,6 +417,7 @@ impl World {
             Effect::Prepare(id, item, amount) => {
                 self.judge_offer(m, &item);
                 self.judge_door(m, &item);
+                self.judge_choice(m, &item);
                 self.ask_relay(m, Asked::Prepare(id), Call::Prepare(item, amount), QUICK);
             }
             Effect::Relay(id, request, call) => {
@@ -463,7 +464,10 @@ impl World {
             Effect::Dress(looks) => self.dressed(m, looks.items.first().and_then(|item| item.price)),
             Effect::AnswerCommand(to, answer) => self.command_answered(m, &to.topic, *answer),
             Effect::Reply(asker, reply) if asker == stock::FILLER => self.filler_hears(reply.stock),
-            Effect::OrderChanged(event) => self.judge_promise(m, &event),
+            Effect::OrderChanged(event) => {
+                self.judge_promise(m, &event);
+                self.judge_slot(m, &event);
+            }
             Effect::Reply(..) | Effect::Read(..) | Effect::Operate(..) | Effect::System(_) => {}
         }
     }

@@ -51,6 +51,7 @@ impl World {
             2 | 3 => ("B1", "gopay"),
             _ => ("A1", "gopay"),
         };
+        let item = self.same.chosen_by_customer(item);
         if payment != "gopay" {
             self.counts.note(Kind::OverCounter);
         }
@@ -76,7 +77,11 @@ impl World {
     /// A request, over the broker or on the machine's own board.
     pub(super) fn ask_for(&mut self, body: &str) {
         let m = self.some_machine();
-        match read_request(body.as_bytes()) {
+        let request = read_request(body.as_bytes());
+        if let Ok(request) = &request {
+            self.same.asks(&request.request_id, &request.item);
+        }
+        match request {
             Ok(request) if self.machine_runs(m) && (!self.network.has_broker || self.one_in(4)) => {
                 self.counts.note(Kind::OverBus);
                 self.ask_on_board(m, Request::Vend(request));

@@ -6,7 +6,7 @@
 
 use super::counts::Kind;
 use super::fate::{Fate, Plan};
-use super::{World, large, small};
+use super::{World, large, second, small};
 use crate::rng::Rng;
 use qris_core::order::ids::{ItemId, RequestId};
 use qris_core::order::reason::Reason;
@@ -94,6 +94,11 @@ impl Slots {
     /// What the machine says.
     pub(super) fn counted(&self, m: usize, item: &ItemId) -> Option<u32> {
         self.held.get(&(m, item.clone())).and_then(|held| held.count)
+    }
+
+    /// How many of an item the machine says that it has. `None`: it does not know, or offers none of it.
+    pub(super) fn offered(&self, m: usize, item: &ItemId) -> Option<u32> {
+        self.held.get(&(m, item.clone())).filter(|held| !held.is_suspect).and_then(|held| held.count)
     }
 
     fn of(&mut self, m: usize, item: &ItemId) -> &mut Held {
@@ -209,7 +214,7 @@ impl World {
         }
     }
 
-    fn changes(&mut self, m: usize, change: Change, item: ItemId, n: Option<u32>) {
+    pub(super) fn changes(&mut self, m: usize, change: Change, item: ItemId, n: Option<u32>) {
         let (there, now) = (self.slots.of(m, &item).there, self.now);
         let put = i64::from(n.unwrap_or(CAPACITY));
         let after = match (change, n) {
@@ -343,7 +348,7 @@ impl World {
             let parts = delivered + uncertain + failed + tested + given + u64::from(shelf.count());
             i128::from(*filled) == i128::from(parts) + i128::from(*removed)
         };
-        let all = [small(), large()];
+        let all = [small(), second(), large()];
         if all.iter().filter_map(|item| machine.shelf(item)).any(|shelf| !is_whole(shelf)) {
             return Some("the sums of a slot do not agree");
         }
