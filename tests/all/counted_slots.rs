@@ -139,13 +139,13 @@ fn of_two_slots_with_the_same_goods_the_fuller_one_is_sold_and_both_are_named() 
     let of = |name: &str| head.iter().position(|field| *field == name).expect("a field");
     for (order_id, driven, asked) in &orders {
         let row: Vec<_> = csv.lines().find(|row| row.starts_with(order_id.as_str())).expect("a record").split(',').collect();
-        assert_eq!((row[of("item")], row[of("asked")], row[of("description")]), (*driven, *asked, "Teh botol 350 ml"), "{csv}");
+        assert_eq!((row[of("item")], row[of("asked")], row[of("description")]), (*driven, *asked, "Bottled tea 350 ml"), "{csv}");
         let shown = stdout(&shop.merchant(&["orders", order_id]));
         assert_eq!(shown.contains("asked for in slot"), !asked.is_empty(), "{shown}");
     }
     let report: Value = serde_json::from_str(stdout(&shop.merchant(&["report", "--by", "item", "--json"])).trim()).expect("JSON");
     let goods = report["items"].as_array().expect("a list");
-    assert!(goods.len() == 1 && goods[0]["item"] == "Teh botol 350 ml", "{report}");
+    assert!(goods.len() == 1 && goods[0]["item"] == "Bottled tea 350 ml", "{report}");
 }
 
 #[test]

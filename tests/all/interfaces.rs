@@ -18,10 +18,10 @@ use std::collections::BTreeSet;
 /// Of `vend/event`; `at` besides, while the clock is trusted, and in one state the customer's page.
 const EVENT: &str = "amount detail event_id field gross_amount item order_id payment_code reason request_id seq state store stream";
 /// Of `status` while the machine is connected; `at` besides, while the clock is trusted.
-const STATUS: &str = "boot_id busy commands faults name report_every_s state stream version";
+const STATUS: &str = "boot_id busy commands faults name report_every_s sold_out state stream version";
 const FAULT: &str = "code detail since";
 const UPDATE: &str = "order_id receipt rev status";
-const ORDER: &str = "amount collect_within_s deeplink_url device expires_in_s gross_amount item kid order_id outcome over pay_url payment \
+const ORDER: &str = "amount asked collect_within_s deeplink_url device expires_in_s gross_amount item kid order_id outcome over pay_url payment \
     payment_code qr_payload receipt refund request_id rev sandbox settled_ago_s status store ticket unconfirmed";
 const OUTCOME: &str = "detail outcome reason";
 

@@ -399,7 +399,7 @@ fn every_payment_is_a_record_that_accounts_can_take() {
         for (field, value) in common.iter().chain(fields) {
             assert_eq!(row[*field], json!(value), "{field} of {row}");
         }
-        assert_eq!(row.as_object().map(serde_json::Map::len), Some(22), "{row}");
+        assert_eq!(row.as_object().map(serde_json::Map::len), Some(23), "{row}");
     }
     for (row, field) in rows
         .iter()

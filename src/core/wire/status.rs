@@ -160,6 +160,15 @@ pub const OFFLINE_KEPT_S: u32 = 10 * 365 * 24 * 3600;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::strict::PAYLOAD_MAX;
+
+    #[test]
+    fn a_thousand_items_fit_beside_all_the_rest() {
+        let longest = |n: usize| ItemId::new(&format!("{n:0>32}")).expect("an id");
+        let status = Status { sold_out: Some((0..1000).map(longest).collect()), ..Status::offline("0.1.0") };
+        let length = serde_json::to_vec(&status).expect("plain").len();
+        assert!(length + PAYLOAD_MAX < STATUS_MAX, "{length}");
+    }
 
     #[test]
     fn the_will_is_as_short_as_the_contract_says() {
