@@ -94,6 +94,14 @@ impl Browser {
         !gone
     }
 
+    /// Does something in the page that a frame of this page shows.
+    pub fn inside(&self, frame: &str, work: impl FnOnce()) {
+        let element = self.post("element", &json!({ "using": "css selector", "value": frame }));
+        self.post("frame", &json!({ "id": element }));
+        work();
+        self.post("frame", &json!({ "id": null }));
+    }
+
     pub fn text(&self, selector: &str) -> String {
         let text = self.run(&format!("return document.querySelector({selector:?}).textContent"));
         text.as_str().expect("a text").to_owned()
