@@ -103,7 +103,22 @@ const COMMANDS: [(&str, &str, &[&str]); 2] = [
     (
         "qris-backend",
         "on the merchant's server",
-        &["archive", "backup", "copy", "device", "given", "init", "orders", "reconcile", "refund", "report", "restore", "seen", "serve"],
+        &[
+            "archive",
+            "backup",
+            "copy",
+            "desk",
+            "device",
+            "given",
+            "init",
+            "orders",
+            "reconcile",
+            "refund",
+            "report",
+            "restore",
+            "seen",
+            "serve",
+        ],
     ),
 ];
 

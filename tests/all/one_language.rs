@@ -97,6 +97,20 @@ fn what_the_merchant_s_people_type_is_answered_in_indonesian() {
         let report = indonesian(&shop, &["report", "--by", by], 0);
         assert!(report.contains("(hari menurut WITA, +08:00)") && report.contains("seimbang: Rp35.000"), "{report}");
     }
+    assert!(indonesian(&shop, &["desk", "list"], 2).contains("perlu bagian [desk]"));
+    shop.edit(Program::Backend, |text| text + "[desk]\nurl = \"http://127.0.0.1:9\"\n");
+    assert!(indonesian(&shop, &["desk", "list"], 0).starts_with("belum ada orang"));
+    for (arguments, status) in [
+        (&["desk", "add", "Sari", "--role", "owner"][..], 0),
+        (&["desk", "add", "Budi", "--role", "viewer"], 0),
+        (&["desk", "add", "sari", "--role", "viewer"], 1),
+        (&["desk", "list"], 0),
+        (&["desk", "role", "Budi", "--role", "owner", "--limit-per-day", "1000"], 0),
+        (&["desk", "remove", "Budi"], 0),
+        (&["desk", "remove", "Budi"], 1),
+    ] {
+        indonesian(&shop, arguments, status);
+    }
     assert!(indonesian(&shop, &["reconcile", "--per-second", "100"], 0).contains("ditanyakan, 0 perbedaan"));
     for (order_id, status) in [(&delivered, "expire"), (&seen, "refund"), (&qris, "chargeback")] {
         shop.midtrans.set(order_id, status, true);

@@ -155,7 +155,8 @@ fn draw() -> String {
 
 /// Who works at this terminal, for the log. Root may say anything.
 fn user() -> String {
-    let named = ["SUDO_USER", "USER"].into_iter().find_map(|name| env::var(name).ok()).unwrap_or_else(|| "?".into());
+    let named = ["SUDO_USER", "USER"].into_iter().find_map(|name| env::var(name).ok());
+    let named = named.unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()));
     plain(&named.chars().take(NAME_MAX).collect::<String>(), '?')
 }
 

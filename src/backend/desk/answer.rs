@@ -90,27 +90,45 @@ pub const fn denied(why: Refused) -> Denied {
 
 impl IntoResponse for No {
     fn into_response(self) -> Response {
+        let (mut why, mut wait_s) = (None, None);
         let (status, code, detail) = match self {
             Self::NotIn => (StatusCode::UNAUTHORIZED, Code::NotIn, "the session is over"),
             Self::WrongPassword => (StatusCode::FORBIDDEN, Code::WrongPassword, "the name or the password is wrong"),
             Self::LinkOver => (StatusCode::GONE, Code::LinkOver, "the link was used, or its time is over"),
-            Self::Wait(_) => (StatusCode::TOO_MANY_REQUESTS, Code::Wait, "too many guesses"),
+            Self::Wait(wait) => {
+                wait_s = Some(wait.as_secs_up().unsigned_abs());
+                (StatusCode::TOO_MANY_REQUESTS, Code::Wait, "too many guesses")
+            }
             Self::Password => (StatusCode::UNPROCESSABLE_ENTITY, Code::Password, "the password is too short or too long"),
-            Self::Denied(Denied::Role) => (StatusCode::FORBIDDEN, Code::Denied, "this person only sees"),
-            Self::Denied(Denied::Limit) => (StatusCode::FORBIDDEN, Code::Denied, "it is more than this person may do in a day"),
-            Self::Denied(_) => (StatusCode::CONFLICT, Code::Denied, "the order does not allow it"),
+            Self::Denied(denied) => {
+                why = Some(denied);
+                match denied {
+                    Denied::Role => (StatusCode::FORBIDDEN, Code::Denied, "this person only sees"),
+                    Denied::Limit => (StatusCode::FORBIDDEN, Code::Denied, "it is more than this person may do in a day"),
+                    Denied::OutcomeStands
+                    | Denied::NotPaid
+                    | Denied::NotEnded
+                    | Denied::Delivered
+                    | Denied::NotReported
+                    | Denied::TooEarly
+                    | Denied::RefundUnderWay
+                    | Denied::RefundUnsure
+                    | Denied::RefundedAlready
+                    | Denied::Given
+                    | Denied::TakenBack
+                    | Denied::NoProof
+                    | Denied::NotByApi
+                    | Denied::OnlyByHand
+                    | Denied::NothingToSee => (StatusCode::CONFLICT, Code::Denied, "the order does not allow it"),
+                }
+            }
             Self::Changed => (StatusCode::CONFLICT, Code::Changed, "the order was written to meanwhile"),
             Self::Unknown => (StatusCode::NOT_FOUND, Code::Unknown, "there is no such thing"),
             Self::Several => (StatusCode::NOT_FOUND, Code::Unknown, "several have these first letters"),
             Self::Malformed(why) => (StatusCode::UNPROCESSABLE_ENTITY, Code::Malformed, why),
             Self::Away => (StatusCode::SERVICE_UNAVAILABLE, Code::Away, "the books cannot be used now"),
         };
-        let (denied, wait_s) = match self {
-            Self::Denied(why) => (Some(why), None),
-            Self::Wait(wait) => (None, Some(wait.as_secs_up().unsigned_abs())),
-            _ => (None, None),
-        };
-        let problem = Problem { code, denied, wait_s, several: self == Self::Several, detail: detail.into() };
+        let problem = Problem { code, denied: why, wait_s, several: self == Self::Several, detail: detail.into() };
         (status, Json(problem)).into_response()
     }
 }

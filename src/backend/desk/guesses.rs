@@ -123,7 +123,9 @@ impl Guesses {
     pub fn right(&self, whom: For<'_>, address: IpAddr, now: Boot) {
         let All { devices, people, addresses, .. } = &mut *self.all();
         match whom {
-            For::Known(person, device) => drop(devices.remove(&(person, device.into()))),
+            For::Known(person, device) => {
+                devices.remove(&(person, device.into()));
+            }
             For::Person(person) => {
                 people.remove(&person);
                 let at_address = &mut addresses[self.place(address)];

@@ -20,6 +20,8 @@ pub mod people;
 mod report;
 mod section;
 mod sessions;
+#[cfg(test)]
+mod tests;
 mod today;
 
 pub use door::{listen, serve};

@@ -89,7 +89,9 @@ impl Teller<'_> {
             steps.push(step(Some(charge.charged_at), What::Charged { until: self.time(charge.expires_at) }));
         }
         if let Some(by) = order.settlement() {
-            steps.push(step(Some(by.settled_at), What::Paid { amount: counted::paid(order) }));
+            // The gateway tells whole seconds, by its own clock.
+            let after = order.charge().map_or(order.created_at, |charge| charge.charged_at);
+            steps.push(step(Some(by.settled_at.max(after)), What::Paid { amount: counted::paid(order) }));
         }
         if let Some(told) = order.delivery() {
             let outcome = told.outcome.as_str().into();

@@ -17,8 +17,6 @@ pub enum Grouped {
     Goods,
     /// Each way on which a payment came.
     Scheme,
-    /// Each day of this zone, by the number of days since 1970 there.
-    Day(Zone),
     /// Each hour of this zone, by the number of hours since 1970 there.
     Hour(Zone),
 }
@@ -41,17 +39,16 @@ pub struct Sum {
 /// # Errors
 /// The database's.
 pub fn sums(tx: &mut dyn Tx, device: Option<&DeviceId>, (from, until): (Wall, Wall), by: Grouped) -> Result<Vec<Sum>, BooksError> {
-    // A zone is a setting, so there are few such statements.
-    let each = |zone: Zone, ms: i64| format!("CAST((settled_ms + {}) / {ms} AS TEXT)", zone.ahead().0);
     let group = match by {
         Grouped::All => "''".into(),
         Grouped::Machine => "device".into(),
         Grouped::Goods => "goods".into(),
         Grouped::Scheme => "scheme".into(),
-        Grouped::Day(zone) => each(zone, 24 * 3_600_000),
-        Grouped::Hour(zone) => each(zone, 3_600_000),
+        // A zone is a setting, so there are few such statements.
+        Grouped::Hour(zone) => format!("CAST((settled_ms + {}) / 3600000 AS TEXT)", zone.ahead().0),
     };
-    let only = if device.is_some() { " AND device = $3" } else { "" };
+    // `+`: what a machine sold today is found by the day. It has sold more in all its life.
+    let only = if device.is_some() { " AND +device = $3" } else { "" };
     let sql = format!(
         "SELECT {group} AS grouped, ended, count(*) AS orders, CAST(sum(paid) AS BIGINT) AS rupiah FROM orders
         WHERE settled_ms IS NOT NULL AND settled_ms >= $1 AND settled_ms < $2{only} GROUP BY 1, 2"

@@ -123,7 +123,7 @@ async fn no_statement_of_a_command_reads_all_orders() {
         ),
         (
             "what a machine sold",
-            |tx| sums(tx, Some(&vm_001()), ALL, Grouped::Machine).map(|sums| sums.iter().map(|sum| sum.orders as usize).sum()),
+            |tx| sums(tx, Some(&vm_001()), ALL, Grouped::All).map(|sums| sums.iter().map(|sum| sum.orders as usize).sum()),
             3,
             &["SEARCH orders USING COVERING INDEX orders_sums (settled_ms>? AND settled_ms<?)", "USE TEMP B-TREE FOR GROUP BY"],
         ),

@@ -1,0 +1,191 @@
+//! Sessions, links and the money of a day, by the clock of the books.
+
+use super::judge::{self, Usual};
+use super::log::{self, By, What};
+use super::people::{self, LINK_LASTS, Name, NotAdded, PEOPLE_MAX, Person};
+use super::sessions::{self, IDLE, LASTS};
+use crate::keeping::databases::open_both;
+use crate::sale::books::BooksError;
+use crate::samples::T0;
+use crate::store::{Tx, read_on};
+use qris_core::order::ids::OrderId;
+use qris_core::order::time::{Span, Wall, Zone};
+use qris_core::wire::desk::{Deed, Role};
+use rusqlite::Connection;
+
+struct Rig {
+    _directory: tempfile::TempDir,
+    books: Connection,
+}
+
+const SECOND: Span = Span::secs(1);
+
+fn name(text: &str) -> Name {
+    text.parse().expect("a name")
+}
+
+fn order(number: u8) -> OrderId {
+    OrderId::new(&format!("order{number}")).expect("an id")
+}
+
+impl Rig {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        let books = open_both(&directory.path().join("orders.db"), true, true).expect("opens").books;
+        Self { _directory: directory, books }
+    }
+
+    fn run<T>(&self, job: impl FnOnce(&mut dyn Tx) -> Result<T, BooksError>) -> T {
+        read_on(&self.books, job).expect("works")
+    }
+
+    fn add(&self, who: &str, role: Role, limit: Option<u64>) -> Person {
+        self.run(|tx| people::add(tx, &name(who), role, limit, T0)).expect("added")
+    }
+
+    fn left(&self, person: &Person, but: Option<&OrderId>, now: Wall) -> u64 {
+        let usual = Usual { limit_per_day: 10_000, zone: Zone::Wib };
+        self.run(|tx| judge::left(tx, person, but, usual, now))
+    }
+
+    fn done(&self, person: &Person, order: &OrderId, amount: u64, at: Wall) {
+        self.run(|tx| log::write(tx, By::Person(person, "192.0.2.7"), What::Done(Deed::Refund, order, Some(amount)), None, at));
+    }
+}
+
+#[test]
+fn a_name_is_one_persons_and_a_line_long() {
+    let rig = Rig::new();
+    let sari = rig.add(" Sari ", Role::Owner, None);
+    assert_eq!((&*sari.name, sari.has_joined), ("Sari", false));
+    assert_eq!(rig.run(|tx| people::add(tx, &name("sARI"), Role::Viewer, None, T0)), Err(NotAdded::Taken));
+    for bad in ["", "  ", "a\nb", "a\u{202e}b", &"x".repeat(41)] {
+        assert!(bad.parse::<Name>().is_err(), "{bad:?}");
+    }
+    assert!("x".repeat(40).parse::<Name>().is_ok());
+    // Whoever is removed makes room for another person of this name.
+    rig.run(|tx| people::remove(tx, sari.number, T0));
+    assert_ne!(rig.add("Sari", Role::Owner, None).number, sari.number);
+    for number in 1..PEOPLE_MAX {
+        rig.add(&format!("Person {number}"), Role::Viewer, None);
+    }
+    assert_eq!(rig.run(|tx| people::add(tx, &name("Budi"), Role::Viewer, None, T0)), Err(NotAdded::Full));
+}
+
+#[test]
+fn a_link_is_good_once_for_an_hour_and_ends_what_was_before() {
+    let rig = Rig::new();
+    let sari = rig.add("Sari", Role::Owner, None);
+    rig.run(|tx| people::invite(tx, sari.number, "link", T0));
+    let is_good = |code: &str, at: Wall| rig.run(|tx| people::invited(tx, code, at)).is_some();
+    for (code, at, wanted) in [
+        ("link", T0, true),
+        ("link", T0 + LINK_LASTS - SECOND, true),
+        ("link", T0 + LINK_LASTS, false),
+        ("lin", T0, false),
+        ("", T0, false),
+    ] {
+        assert_eq!(is_good(code, at), wanted, "{code} {at:?}");
+    }
+    rig.run(|tx| sessions::begin(tx, sari.number, "before", "192.0.2.7", "a browser", T0));
+    assert!(rig.run(|tx| people::join(tx, "link", "hash", T0 + LINK_LASTS)).is_none());
+    assert_eq!(rig.run(|tx| people::join(tx, "link", "hash", T0)).map(|person| person.number), Some(sari.number));
+    assert!(rig.run(|tx| sessions::asker(tx, "before", T0)).is_none(), "an earlier session is over");
+    assert_eq!(rig.run(|tx| people::password(tx, sari.number)).as_deref(), Some("hash"));
+    assert!(!is_good("link", T0) && rig.run(|tx| people::join(tx, "link", "other", T0)).is_none());
+    // Nobody joins who was removed meanwhile.
+    rig.run(|tx| people::invite(tx, sari.number, "newer", T0));
+    rig.run(|tx| people::remove(tx, sari.number, T0));
+    assert!(!is_good("newer", T0) && rig.run(|tx| people::password(tx, sari.number)).is_none());
+}
+
+#[test]
+fn a_session_lasts_as_long_as_it_may() {
+    let rig = Rig::new();
+    let sari = rig.add("Sari", Role::Owner, None);
+    rig.run(|tx| sessions::begin(tx, sari.number, "secret", "192.0.2.7", &"x".repeat(500), T0));
+    let is_good = |secret: &str, at: Wall| rig.run(|tx| sessions::asker(tx, secret, at)).is_some();
+    let half = Span(IDLE.0 / 2);
+    for (secret, at, wanted) in
+        [("secret", T0, true), ("secret", T0 + IDLE - SECOND, true), ("secret", T0 + IDLE, false), ("secre", T0, false)]
+    {
+        assert_eq!(is_good(secret, at), wanted, "{secret} {at:?}");
+    }
+    // However often it is used, it ends after its time.
+    let mut now = T0;
+    while now + half < T0 + LASTS {
+        now = now + half;
+        let asker = rig.run(|tx| sessions::asker(tx, "secret", now)).expect("it is used");
+        assert!(asker.is_to_note(now));
+        rig.run(|tx| sessions::used(tx, asker.session, now));
+        assert!(!rig.run(|tx| sessions::asker(tx, "secret", now)).expect("it is used").is_to_note(now + SECOND));
+    }
+    assert!(is_good("secret", T0 + LASTS - SECOND) && !is_good("secret", T0 + LASTS));
+    // Each person has so many, and ends no other's.
+    let budi = rig.add("Budi", Role::Viewer, None);
+    for number in 0..30 {
+        rig.run(|tx| sessions::begin(tx, budi.number, &format!("s{number}"), "192.0.2.8", "b", now));
+        rig.run(|tx| sessions::know(tx, budi.number, &format!("d{number}"), now + Span(number)));
+    }
+    let list = rig.run(|tx| sessions::list(tx, budi.number, now));
+    assert_eq!((list.len(), is_good("s9", now), is_good("s10", now), is_good("secret", now)), (20, false, true, true));
+    let knows = |person: i64, device: &str| rig.run(|tx| sessions::is_known(tx, person, device));
+    assert_eq!((knows(budi.number, "d9"), knows(budi.number, "d10"), knows(sari.number, "d10")), (false, true, false));
+    assert!(!rig.run(|tx| sessions::end(tx, sari.number, Some(list[0].number))) && is_good("s29", now));
+    assert!(rig.run(|tx| sessions::end(tx, budi.number, Some(list[0].number))) && !is_good("s29", now));
+    assert!(rig.run(|tx| sessions::end(tx, budi.number, None)) && !is_good("s10", now) && is_good("secret", now));
+}
+
+#[test]
+fn the_money_of_a_day_is_counted_once_an_order() {
+    let rig = Rig::new();
+    let (sari, budi, joko) =
+        (rig.add("Sari", Role::Owner, None), rig.add("Budi", Role::Owner, Some(3_000)), rig.add("Joko", Role::Viewer, Some(9)));
+    let midnight = judge::midnight(T0, Zone::Wib);
+    let now = midnight + Span::secs(3600);
+    assert_eq!((rig.left(&sari, None, now), rig.left(&budi, None, now), rig.left(&joko, None, now)), (10_000, 3_000, 0));
+    rig.done(&sari, &order(1), 4_000, midnight - SECOND);
+    rig.done(&sari, &order(2), 4_000, midnight);
+    // The gateway refused it, and she paid it back by hand.
+    rig.done(&sari, &order(2), 4_000, now);
+    rig.done(&budi, &order(3), 2_500, now);
+    rig.run(|tx| log::write(tx, By::Person(&sari, "192.0.2.7"), What::Done(Deed::Seen, &order(4), None), None, now));
+    rig.run(|tx| log::write(tx, By::Person(&sari, "192.0.2.7"), What::Denied(Deed::Refund, &order(5)), None, now));
+    let table = [
+        (&sari, None, 6_000),
+        (&sari, Some(order(2)), 10_000),
+        (&sari, Some(order(3)), 6_000),
+        (&budi, None, 500),
+        (&budi, Some(order(3)), 3_000),
+    ];
+    for (person, but, wanted) in &table {
+        assert_eq!(rig.left(person, but.as_ref(), now), *wanted, "{} {but:?}", person.name);
+    }
+    for (left, amount, may) in [(500, Some(500), true), (500, Some(501), false), (0, None, true), (0, Some(1), false)] {
+        assert_eq!(judge::limit(left, amount).is_ok(), may, "{left} {amount:?}");
+    }
+    // The next day, and when less is allowed than was moved.
+    assert_eq!(rig.left(&sari, None, judge::days_before(midnight, -1)), 10_000);
+    rig.run(|tx| people::change(tx, sari.number, Role::Owner, Some(1_000)));
+    let sari = rig.run(|tx| people::find(tx, &name("Sari"))).expect("she is there");
+    assert_eq!(rig.left(&sari, None, now), 0);
+}
+
+#[test]
+fn the_log_only_grows_and_is_not_filled_by_what_is_denied() {
+    let rig = Rig::new();
+    let joko = rig.add("Joko", Role::Viewer, None);
+    for second in 0..300 {
+        let at = T0 + Span::secs(second / 10);
+        rig.run(|tx| log::write(tx, By::Person(&joko, "192.0.2.7"), What::Denied(Deed::Refund, &order(1)), Some("role"), at));
+    }
+    assert_eq!(rig.run(|tx| log::page(tx, None, Zone::Wib)).len(), 10);
+    rig.run(|tx| log::write(tx, By::Terminal("root"), What::Remove, Some("Joko"), T0));
+    let lines = rig.run(|tx| log::page(tx, None, Zone::Wib));
+    assert_eq!((&*lines[0].what, &*lines[0].who, &lines[0].from, lines[1].what.as_ref()), ("remove", "root", &None, "denied refund"));
+    assert_eq!(rig.run(|tx| log::page(tx, Some(lines[0].number as i64), Zone::Wib)).len(), 10);
+    for sql in ["UPDATE desk_log SET who = 'nobody'", "DELETE FROM desk_log", "DELETE FROM desk_log WHERE what = 'remove'"] {
+        assert!(rig.books.execute(sql, []).is_err(), "{sql}");
+    }
+    assert_eq!(rig.run(|tx| log::page(tx, None, Zone::Wib)).len(), 11);
+}
