@@ -3,7 +3,8 @@
 
 use crate::alerts::{Alerted, TELL};
 use crate::rig::mosquitto::TAP;
-use crate::rig::shop::{DEVICE, Program, Shop};
+use crate::rig::postgres::Postgres;
+use crate::rig::shop::{DEVICE, Options, Program, Shop};
 use crate::rig::tap::Tap;
 use crate::rig::{output, stdout, succeed, wait_for};
 use crate::two_backends;
@@ -248,6 +249,51 @@ fn a_message_that_the_broker_has_kept_is_read_at_either_of_two_backends_and_told
     assert_eq!(alerted.wait_sent(3)[2]["kind"], json!("stock_out"));
     succeed(alerted.shop.program_command(Program::Backend).args(["device", "revoke", DEVICE]));
     assert_eq!(listed(&alerted.shop, &[]), [Value::Null; 0]);
+}
+
+#[test]
+fn with_books_in_postgresql_another_backend_goes_on_with_the_packing_list_and_the_alerts() {
+    let server = Postgres::start(&[]);
+    let store = Some(format!("url = \"{}\"", server.url()));
+    let mut alerted = Alerted::with(TELL, "", Options { machine: false, store, ..Options::default() });
+    let (second, _) = two_backends::second(&alerted.shop);
+    second.wait_line("connected to the broker");
+    let machine = Tap::connect(&alerted.shop.broker, DEVICE, &[]);
+    let tells = |number: u64, counts: [u32; 2]| {
+        says(&machine, DEVICE, stock(number, &[slot("A1", "Teh", counts[0]), slot("A2", "Kopi", counts[1])]).to_string().as_bytes());
+    };
+    let goods = |shop: &Shop| {
+        let list: Value = serde_json::from_str(&stdout(&shop.merchant(&["stock", "--to-fill", "--json"]))).expect("JSON");
+        list["goods"].clone()
+    };
+    tells(1, [1, 8]);
+    assert_eq!(alerted.wait_sent(1)[0]["kind"], json!("stock_low"));
+    assert_eq!(goods(&alerted.shop), json!([{ "goods": "Teh", "bring": 7 }]));
+    // Who dies while it tells keeps its turn for a minute. Here nobody does.
+    let is_told = || wait_for("the end of the turn", || server.ask("SELECT who FROM alert_turn").trim().is_empty().then_some(()));
+    is_told();
+    // One of them dies. The other knows what was told, and what a number of before is.
+    alerted.shop.kill_backend();
+    tells(2, [0, 3]);
+    assert_eq!(alerted.wait_sent(2)[1]["kind"], json!("stock_out"));
+    tells(1, [8, 8]);
+    tells(3, [0, 2]);
+    wait_count(&alerted.shop, DEVICE, "A2", 2);
+    assert_eq!(goods(&alerted.shop), json!([{ "goods": "Teh", "bring": 8 }, { "goods": "Kopi", "bring": 6 }]));
+    is_told();
+    // The first one is back, reads what the broker has kept, and tells nobody once more.
+    alerted.shop.start(Program::Backend);
+    alerted.shop.backend.as_ref().expect("it runs").wait_line("connected to the broker");
+    drop(second);
+    tells(4, [8, 8]);
+    wait_count(&alerted.shop, DEVICE, "A1", 8);
+    let told = alerted.wait_sent(4);
+    let mut kinds: Vec<_> = told.iter().map(|alert| (alert["kind"].to_string(), alert["over"].to_string())).collect();
+    kinds[2..].sort();
+    let told = |kind: &str, over: Value| (json!(kind).to_string(), over.to_string());
+    let over = ["stock_low", "stock_out"].map(|kind| told("over", json!(kind)));
+    assert_eq!(kinds, [[told("stock_low", Value::Null), told("stock_out", Value::Null)], over].concat());
+    assert_eq!(goods(&alerted.shop), json!([]));
 }
 
 #[test]
