@@ -1,7 +1,6 @@
 //! Somebody fills the machine at its open door, by its buttons.
 
 use super::rig::*;
-use crate::words::SlotSettings;
 use qris_core::order::machine::RelayCall;
 use qris_core::order::outcome::Outcome;
 use qris_core::order::reason::Reason;
@@ -255,7 +254,7 @@ fn what_cannot_be_stored_is_not_shown_and_the_page_comes_back_with_the_database(
 fn of_two_buttons_at_once_the_later_one_counts() {
     let mut rig = Rig::with_slot();
     let item = |id: &str| ItemId::new(id).expect("an item");
-    rig.settings.slots.insert(item("A2"), SlotSettings { capacity: 3, low: 0 });
+    rig.settings.slots.insert(item("A2"), super::stock::slot_of("A2", 3, 0));
     rig.cut_and_up(true);
     rig.switch(true);
     rig.press("A1");
