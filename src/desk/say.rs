@@ -161,11 +161,11 @@ mod tests {
     fn a_last_day_says_how_many_are_left() {
         let clock = clock(Language::En);
         for (day, said, few) in [
-            ("2026-11-20", "the last day was 20 Nov", true),
-            ("2026-11-27", "the last day is today", true),
-            ("2026-11-28", "the last day is tomorrow", true),
-            ("2026-11-30", "until 30 Nov, 3 days left", true),
-            ("2027-01-01", "until 1 Jan 2027, 35 days left", false),
+            ("2026-11-20", "the gateway sent it back until 20 Nov only", true),
+            ("2026-11-27", "the gateway sends it back until today", true),
+            ("2026-11-28", "the gateway sends it back until tomorrow", true),
+            ("2026-11-30", "the gateway sends it back until 30 Nov, 3 days left", true),
+            ("2027-01-01", "the gateway sends it back until 1 Jan 2027, 35 days left", false),
             ("2026-02-30", "2026-02-30", true),
         ] {
             assert_eq!(clock.last_day(day), (said.to_owned(), few));

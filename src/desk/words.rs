@@ -59,10 +59,10 @@ words! {
     months: "Jan Feb Mar Apr Mei Jun Jul Agu Sep Okt Nov Des", "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec";
     long_months: "Januari Februari Maret April Mei Juni Juli Agustus September Oktober November Desember", "January February March April May June July August September October November December";
     weekdays: "Kamis Jumat Sabtu Minggu Senin Selasa Rabu", "Thursday Friday Saturday Sunday Monday Tuesday Wednesday";
-    day_over: "batas waktu lewat sejak {0}", "the last day was {0}";
-    day_today: "hari terakhir: hari ini", "the last day is today";
-    day_tomorrow: "hari terakhir: besok", "the last day is tomorrow";
-    day_in: "sampai {0}, {1} hari lagi", "until {0}, {1} days left";
+    day_over: "lewat gateway hanya bisa dikembalikan sampai {0}", "the gateway sent it back until {0} only";
+    day_today: "bisa dikembalikan lewat gateway sampai hari ini", "the gateway sends it back until today";
+    day_tomorrow: "bisa dikembalikan lewat gateway sampai besok", "the gateway sends it back until tomorrow";
+    day_in: "bisa dikembalikan lewat gateway sampai {0}, {1} hari lagi", "the gateway sends it back until {0}, {1} days left";
 
     login: "Masuk", "Log in";
     login_title: "Masuk ke toko Anda", "Log in to your shop";
@@ -89,11 +89,12 @@ words! {
     wanting_one: "1 pesanan perlu Anda", "1 order needs you";
     wanting_many: "{0} pesanan perlu Anda", "{0} orders need you";
     wanting_more: "Masih ada pesanan lain yang perlu Anda. Selesaikan dulu yang ini.", "More orders need you. Settle these first.";
-    owed: "Harus dikembalikan: {0} ({1})", "Owed to customers: {0} ({1})";
+    owed: "Harus dikembalikan kepada pelanggan: {0} ({1})", "Owed to customers: {0} ({1})";
     all_well: "Semua beres", "All is well";
     all_well_hint: "Tidak ada pesanan dan mesin yang perlu Anda sekarang.", "No order and no machine needs you now.";
     machines_well: "Semua {0} mesin baik.", "All {0} machines are well.";
     machines_ill: "Mesin yang perlu Anda", "Machines that need you";
+    machines_all: "Semua mesin", "All machines";
     of_machines: "{0} dari {1} mesin", "{0} of {1} machines";
     sales: "Penjualan hari ini", "Sales today";
     sold_count: "{0} terjual", "{0} sold";
@@ -192,6 +193,7 @@ words! {
     legend: "Dibayar adalah jumlah dari keluar, harus dikembalikan, sudah kembali dan belum pasti.", "Paid is the sum of delivered, owed, went back and uncertain.";
     refused_title: "Ditolak karena habis", "Refused as sold out";
     refused_times: "{0} kali", "{0} times";
+    report_more: "Dan {0} lagi, yang ada di CSV.", "And {0} more, which are in the CSV.";
     csv: "Unduh CSV", "Download CSV";
     print_hint: "Untuk mencetak atau menyimpan PDF: menu browser, lalu Cetak.", "To print or save a PDF: the browser's menu, then Print.";
     nothing_paid: "Tidak ada yang dibayar.", "Nothing was paid.";

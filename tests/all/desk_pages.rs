@@ -101,7 +101,8 @@ fn every_page_can_be_used_by_everybody() {
                     }
                 };
                 expect("the language", browser.run("return document.documentElement.lang"), language.into());
-                expect("it scrolls to the side", browser.run("return document.documentElement.scrollWidth"), width.into());
+                let scrolls = "const all = document.documentElement; return all.scrollWidth > all.clientWidth";
+                expect("it scrolls to the side", browser.run(scrolls), false.into());
                 expect("one heading", browser.count("h1").into(), 1.into());
                 expect("too small for a thumb", browser.run(SMALL), json!([]));
                 for scheme in ["dark", "light"] {
@@ -140,8 +141,8 @@ fn a_refund_is_three_touches_with_scripts_and_without() {
         assert!(question.contains("Rp5.000") && question.ends_with('?'), "{question}");
         browser.click("main form button");
         browser.wait("the order", &format!("return location.pathname === '/orders/{failed}'"));
-        let refunded = || shop.desk.shop.order_at_backend(failed)["refund"].clone();
-        wait_for("the refund", || (refunded() != Value::Null).then_some(()));
+        let refunds = || shop.desk.shop.midtrans.transactions().iter().filter(|charge| charge["status"] == "refund").count();
+        wait_for("the refund", || (refunds() == 1).then_some(()));
         wait_for("what she reads", || {
             browser.open(&format!("{}/orders/{failed}", shop.front.url));
             let stand = browser.text(".stand");
@@ -189,7 +190,7 @@ fn an_owner_s_day_as_the_documents_tell_it() {
 
     // The first time.
     open(&format!("/join/{}", desk.add("Sari", "owner")));
-    browser.keep("desk-join.png");
+    browser.keep_whole("desk-join.png");
     browser.press("#password", PASSWORD);
     browser.press("#again", PASSWORD);
     browser.click("main form button");
@@ -209,14 +210,14 @@ fn an_owner_s_day_as_the_documents_tell_it() {
     browser.keep_whole("desk-order.png");
     browser.click(&format!("a[href='/orders/{failed}/refund']"));
     browser.wait("the question", "return location.pathname.endsWith('/refund')");
-    browser.keep("desk-refund.png");
+    browser.keep_whole("desk-refund.png");
     browser.click("main form button");
     browser.wait("the order", &format!("return location.pathname === '/orders/{failed}'"));
 
     // A customer calls.
     open("/orders?q=5.000");
     assert!(browser.count(".card") >= 5);
-    browser.keep("desk-orders.png");
+    browser.keep_whole("desk-orders.png");
     open(&format!("/machines/{DEVICE}"));
     assert!(browser.text("main").contains("tekan tombol di balik pintu"), "{}", browser.text("main"));
     browser.keep_whole("desk-machine.png");
@@ -226,7 +227,7 @@ fn an_owner_s_day_as_the_documents_tell_it() {
     open("/report");
     browser.keep_whole("desk-report.png");
     open("/sessions");
-    browser.keep("desk-sessions.png");
+    browser.keep_whole("desk-sessions.png");
     browser.click("form[action='/sessions/end'] button.bad");
     browser.wait("the way in", "return location.pathname === '/login'");
     open("/");

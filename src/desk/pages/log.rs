@@ -1,5 +1,6 @@
 //! The log that nobody edits, for owners.
 
+use super::orders::sure_of;
 use super::{Frame, Query, Tab, address};
 use crate::Desk;
 use crate::visitor::{Halt, Visitor};
@@ -8,7 +9,7 @@ use askama::Template;
 use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use qris_core::wire::desk::LogLine;
+use qris_core::wire::desk::{Denied, LogLine};
 use qris_host::speech::fill;
 use std::sync::Arc;
 
@@ -20,13 +21,29 @@ struct Page {
     next: Option<String>,
 }
 
-impl super::Frame {
+impl Frame {
     /// What somebody did, in words. A word of a later release is shown as it came.
     pub(super) fn did(&self, what: &str) -> String {
         match what.strip_prefix("denied ") {
             Some(deed) => fill(self.w.log_denied, &[&did(self.w, deed)]),
             None => did(self.w, what).to_owned(),
         }
+    }
+
+    /// More about it, in words where it is one of ours: why it was denied, or what somebody has answered for.
+    pub(super) fn detail(&self, line: &LogLine) -> Option<String> {
+        let detail = line.detail.as_deref()?;
+        let denied = serde_json::from_value::<Denied>(detail.into()).ok();
+        if let Some(denied) = denied.filter(|_| line.what.starts_with("denied ")) {
+            return Some(self.denied(&denied).to_owned());
+        }
+        let (first, rest) = detail.split_once(": ").map_or((detail, None), |(first, rest)| (first, Some(rest)));
+        let said = sure_of(first).filter(|_| line.order.is_some()).map(|sure| self.sure(&sure));
+        Some(match (said, rest) {
+            (Some(said), Some(rest)) => format!("{said} {rest}"),
+            (Some(said), None) => said.to_owned(),
+            (None, _) => detail.to_owned(),
+        })
     }
 }
 

@@ -1,11 +1,11 @@
 //! The machines, and one of them.
 
-use super::{Frame, Tab, address, named, note};
+use super::{Frame, Query, Tab, address, named, note};
 use crate::Desk;
 use crate::visitor::{Halt, Visitor};
 use crate::words::{self, machines as machine_words};
 use askama::Template;
-use axum::extract::{Path, State};
+use axum::extract::{Path, RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use qris_core::wire::desk::{MachineLine, MachinePage};
@@ -16,13 +16,22 @@ use std::sync::Arc;
 struct List {
     f: Frame,
     machines: Vec<MachineLine>,
+    next: Option<String>,
 }
 
-/// `GET /machines`
-pub async fn list(State(desk): State<Arc<Desk>>, visitor: Visitor) -> Result<Response, Halt> {
+/// The machines of a page: a phone loads it over mobile data.
+const PAGE: usize = 25;
+
+/// `GET /machines?page=2`: those that want a person first.
+pub async fn list(State(desk): State<Arc<Desk>>, visitor: Visitor, RawQuery(query): RawQuery) -> Result<Response, Halt> {
     let told = desk.serve.read::<Vec<MachineLine>>(&visitor, "machines", &[]).await.map_err(|why| why.halt(&visitor))?;
     let f = Frame::of(&visitor, Tab::Machines, words::in_language(visitor.language).machines, told.me);
-    Ok(visitor.show(StatusCode::OK, &List { f, machines: told.told }))
+    let page = Query::read(query.as_deref()).get("page").parse::<usize>().unwrap_or(1).clamp(1, told.told.len().div_ceil(PAGE).max(1));
+    let mut machines = told.told;
+    machines.sort_by_key(|machine| machine.trouble.first().map_or(u8::MAX, |trouble| *trouble as u8));
+    let next = (page * PAGE < machines.len()).then(|| format!("/machines?page={}", page + 1));
+    let machines = machines.into_iter().skip((page - 1) * PAGE).take(PAGE).collect();
+    Ok(visitor.show(StatusCode::OK, &List { f, machines, next }))
 }
 
 #[derive(Template)]

@@ -10,6 +10,7 @@ use askama::Template;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::Response;
+use qris_core::text::plain;
 use qris_core::wire::desk::{Code, Deed, Denied, Do, Found, NOTE_MAX, OrderPage, Possible, Sure};
 use qris_host::speech::fill;
 use std::sync::Arc;
@@ -143,7 +144,9 @@ pub async fn act(State(desk): State<Arc<Desk>>, Path((order, deed)): Path<(Strin
         word => Some(sure_of(word).ok_or_else(|| note::malformed(visitor))?),
     };
     let words = words::in_language(visitor.language);
-    let how = posted.field("note").trim();
+    // A note is one line in the books.
+    let how = plain(posted.field("note"), ' ');
+    let how = how.trim();
     let again = async |status, wrong: Option<String>| {
         let (f, page) = read(&desk, visitor, order).await?;
         Ok(visitor.show(status, &Ask { wrong, note: how.chars().take(NOTE_MAX).collect(), ..asking(f, page, deed) }))
@@ -197,7 +200,7 @@ fn changed(visitor: &Visitor, order: &str) -> Response {
 }
 
 /// The word of a tick.
-fn sure_word(sure: Sure) -> &'static str {
+pub fn sure_word(sure: Sure) -> &'static str {
     match sure {
         Sure::NoReport => "no_report",
         Sure::NoProof => "no_proof",
@@ -205,6 +208,6 @@ fn sure_word(sure: Sure) -> &'static str {
     }
 }
 
-fn sure_of(word: &str) -> Option<Sure> {
+pub fn sure_of(word: &str) -> Option<Sure> {
     [Sure::NoReport, Sure::NoProof, Sure::NotRefunded].into_iter().find(|sure| sure_word(*sure) == word)
 }

@@ -9,7 +9,7 @@ use askama::Template;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use qris_core::wire::desk::{By, Me, Report};
+use qris_core::wire::desk::{By, Report};
 use qris_host::speech::fill;
 use std::sync::Arc;
 
@@ -47,6 +47,9 @@ fn by_of(word: &str) -> Option<(By, &'static str)> {
     if word.is_empty() { Some(BY[0]) } else { BY.into_iter().find(|(_, known)| *known == word) }
 }
 
+/// The most groups on the page: more than a month has days. All are in the table for a spreadsheet.
+const GROUPS_MAX: usize = 35;
+
 /// A way to another report.
 struct Choice {
     name: &'static str,
@@ -71,18 +74,15 @@ struct Page {
 pub async fn show(State(desk): State<Arc<Desk>>, visitor: Visitor, RawQuery(query): RawQuery) -> Result<Response, Halt> {
     let query = Query::read(query.as_deref());
     let Some((by, by_word)) = by_of(query.get("by")) else { return Err(note::malformed(&visitor)) };
-    let time = match Time::read(&query).map_err(|()| note::malformed(&visitor))? {
-        Some(time) => time,
-        None => {
-            let told = desk.serve.read::<serde::de::IgnoredAny>(&visitor, "me", &[]).await.map_err(|why| why.halt(&visitor))?;
-            Time::Day(today(&visitor, told.me))
-        }
-    };
-    let (name, value) = time.pair();
-    let told = desk.serve.read::<Report>(&visitor, "report", &[(name, &value), ("by", by_word)]).await.map_err(|why| why.halt(&visitor))?;
+    let asked = Time::read(&query).map_err(|()| note::malformed(&visitor))?;
+    let pair = asked.as_ref().map(Time::pair);
+    let wanted: Vec<_> = pair.iter().map(|(name, value)| (*name, value.as_str())).chain([("by", by_word)]).collect();
+    let told = desk.serve.read::<Report>(&visitor, "report", &wanted).await.map_err(|why| why.halt(&visitor))?;
     let words = words::in_language(visitor.language);
     let f = Frame::of(&visitor, Tab::Report, words.report, told.me);
     let clock = f.clock.expect("there is a person");
+    let time = asked.unwrap_or(Time::Day(clock.today()));
+    let (name, value) = time.pair();
     let title = match time {
         Time::Day(day) => fill(words.report_of, &[&clock.long(day)]),
         Time::Month(first) => fill(words.report_of, &[&clock.long_month(first)]),
@@ -117,10 +117,6 @@ pub async fn show(State(desk): State<Arc<Desk>>, visitor: Visitor, RawQuery(quer
     let page =
         Page { f: Frame { title, ..f }, times: times.into(), groups: groups.into(), by: by_word, day, month, csv, report: told.told };
     Ok(visitor.show(StatusCode::OK, &page))
-}
-
-fn today(visitor: &Visitor, me: Me) -> Day {
-    Frame::of(visitor, Tab::Report, "", me).clock.expect("there is a person").today()
 }
 
 /// `GET /report.csv?…`

@@ -29,6 +29,8 @@ struct Bar {
     sum: Sum,
 }
 
+/// The most machines on this page. The others are on theirs.
+const MACHINES_MAX: usize = 10;
 /// The height of the highest bar, and the distance from one to the next.
 const HIGH: u64 = 60;
 const STEP: usize = 13;

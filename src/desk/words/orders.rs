@@ -88,7 +88,7 @@ words! {
     no_taken_back: "Uangnya sudah ditarik kembali.", "The money was taken back.";
     no_no_proof: "Belum ada bukti dari relai bahwa barang tidak keluar.", "The relay's proof that nothing came out is missing.";
     no_not_by_api: "Pembayaran di kasir toko tidak bisa dikembalikan lewat gateway.", "The gateway does not refund payments at a shop's counter.";
-    no_only_by_hand: "Gateway tidak bisa mengembalikannya lagi: waktunya lewat.", "The gateway does not refund it any more: its time is over.";
+    no_only_by_hand: "Gateway tidak bisa mengembalikannya lagi: waktunya lewat.", "The gateway does not send it back any more: its time is over.";
     no_nothing_to_see: "Tidak ada yang perlu dilihat di pesanan ini.", "There is nothing to see in this order.";
     no_role: "Anda hanya boleh melihat. Untuk ini perlu seorang pemilik.", "You may only see. This needs an owner.";
     no_limit: "Ini lebih dari yang boleh Anda kembalikan hari ini. Coba besok, atau minta orang yang mengurus server Anda.", "This is more than you may send back today. Try tomorrow, or ask whoever runs your server.";
@@ -103,7 +103,7 @@ words! {
     step_other: "Mesin melapor: {0}.", "The machine told: {0}.";
     step_reason: "Sebabnya: {0}.", "The reason: {0}.";
     step_signed: "Relainya menandatangani ini.", "Its relay signed this.";
-    step_unpaid: "Pesanan berakhir tanpa dibayar.", "It ended without a payment.";
+    step_unpaid: "Pesanan berakhir tanpa dibayar.", "It ended, and nobody paid.";
     step_refund_asked: "Gateway diminta mengembalikan uangnya.", "The gateway was asked to send the money back.";
     step_refund_asked_by: "{0} meminta gateway mengembalikan uangnya.", "{0} asked the gateway to send the money back.";
     step_refund_refused: "Gateway tidak mengembalikannya: {0}", "The gateway does not send it back: {0}";

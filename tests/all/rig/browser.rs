@@ -162,14 +162,16 @@ impl Browser {
         std::fs::write(Path::new(env!("CARGO_TARGET_TMPDIR")).join(name), picture).expect("written");
     }
 
-    /// The same of the whole page, as far as it goes down.
+    /// The same of a phone that is as high as its page, in pixels of CSS.
     pub fn keep_whole(&self, name: &str) {
-        let size = self.run("const all = document.documentElement; return [all.clientWidth, all.scrollHeight]");
-        let clip = json!({ "x": 0, "y": 0, "width": size[0], "height": size[1], "scale": 1 });
-        let body = json!({ "cmd": "Page.captureScreenshot", "params": { "captureBeyondViewport": true, "clip": clip } });
-        let answer = self.post("goog/cdp/execute", &body);
-        let picture = base64::engine::general_purpose::STANDARD.decode(answer["data"].as_str().expect("a picture")).expect("base64");
-        std::fs::write(Path::new(env!("CARGO_TARGET_TMPDIR")).join(name), picture).expect("written");
+        let size = self.run("const all = document.documentElement; return [all.clientWidth, innerHeight, all.scrollHeight]");
+        let look = |height: &Value| {
+            let looks = json!({ "width": size[0], "height": height, "deviceScaleFactor": 1, "mobile": true });
+            self.devtools("Emulation.setDeviceMetricsOverride", &looks);
+        };
+        look(&size[2]);
+        self.keep(name);
+        look(&size[1]);
     }
 
     /// What the browser's console calls severe: errors of the page's script, answers that failed.
