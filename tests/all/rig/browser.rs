@@ -120,7 +120,7 @@ impl Browser {
     /// A phone: its screen in pixels of CSS, touch, and the languages that it asks for.
     pub fn be_phone(&self, width: u32, height: u32, languages: &str) {
         self.be(width, height, true);
-        self.devtools("Emulation.setUserAgentOverride", &json!({ "userAgent": "a phone", "acceptLanguage": languages }));
+        self.devtools("Emulation.setUserAgentOverride", &json!({ "userAgent": "Mozilla/5.0 (Linux; Android 14; K) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0.0.0 Mobile Safari/537.36", "acceptLanguage": languages }));
     }
 
     /// A window of this size on a desk.
