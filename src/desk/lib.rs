@@ -50,10 +50,16 @@ struct Desk {
     plain_http: bool,
 }
 
+/// Its arguments.
+#[must_use]
+pub fn definition() -> clap::Command {
+    DeskArguments::command()
+}
+
 /// Runs the program: arguments, work, exit status.
 pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     memory::keep_private();
-    match qris_host::parse::<DeskArguments>(DeskArguments::command(), arguments) {
+    match qris_host::parse::<DeskArguments>(definition(), arguments) {
         Ok(arguments) => qris_host::exit_service(PROGRAM, run(&arguments).and_then(Leave::carry_out)),
         Err(status) => status,
     }

@@ -137,7 +137,7 @@ fn asking(shell: Shell, name: &str, directory: &Path) -> io::Result<()> {
     fs::write(directory.join(shell.file_name(name)), script)
 }
 
-fn pages() -> [Page; 4] {
+fn pages() -> [Page; 5] {
     [
         Page {
             definition: qris_device::USAGE.definition(),
@@ -176,7 +176,14 @@ fn pages() -> [Page; 4] {
             service: Service::Serve(
                 "Exit status: 0 done, 1 failed or refused, or a difference or something bad was found, 2 wrong use or configuration.",
             ),
-            see: "backend.toml(5), qrisd(8), qrisctl(1)",
+            see: "backend.toml(5), qris-desk(8), qrisd(8), qrisctl(1)",
+        },
+        Page {
+            definition: qris_desk::definition(),
+            section: "8",
+            files: &[("/run/qris-desk/serve.sock", "where `qris-backend serve` answers it")],
+            service: Service::Whole("nothing is lost"),
+            see: "qris-backend(8), backend.toml(5)",
         },
         Page {
             definition: qris_ctl::definition(),
