@@ -213,7 +213,7 @@ mod tests {
         assert_eq!(online(&json!({ "version": "1".repeat(500) })), is(900, &"1".repeat(VERSION_MAX), &[]));
         assert_eq!(online(&json!({ "faults": vec![fault("relay"); 60] })), is(900, "", &[FaultCode::Relay; FAULTS_MAX]));
         assert_eq!(online(&json!({ "name": "Lobi \u{1b}[2J\u{202e}x" })), named(Some("Lobi ?[2J?x"), 900, "", &[]));
-        assert_eq!(online(&json!({ "name": "é".repeat(5000) })), Err(Unreadable), "a status has a limit");
+        assert_eq!(online(&json!({ "name": "é".repeat(STATUS_MAX) })), Err(Unreadable), "a status has a limit");
         assert_eq!(online(&json!({ "name": "é".repeat(500) })), named(Some(&"é".repeat(MACHINE_NAME_MAX)), 900, "", &[]));
         assert_eq!(online(&json!({ "name": " \n" })), named(Some("?"), 900, "", &[]));
         assert_eq!(online(&json!({ "name": " " })), is(900, "", &[]));
