@@ -131,6 +131,11 @@ fn telegram_is_told_in_either_language() {
         the customer can follow the order at https://pay.example/pay/pw8q, and ask at 0812-3456-7890\n\
         order pw8q, transaction d4bc7e14, since 2026-11-20 19:37:35+07:00"
     );
+    // With a desk the link is in the message: one touch, and the order is there.
+    let mut at_desk = alert("refund_due");
+    at_desk["desk_url"] = json!("https://desk.pay.example/orders/pw8q");
+    assert!(told("", &at_desk).contains("dan bertanya ke 0812-3456-7890. Buka: https://desk.pay.example/orders/pw8q\n"));
+    assert!(told("language = en", &at_desk).contains("and ask at 0812-3456-7890; open: https://desk.pay.example/orders/pw8q\n"));
     // A kind of a later release is told in the backend's words. Of a machine there is no order.
     assert!(told("", &alert("of_a_later_release")).contains("was paid and not delivered"));
     let mut offline = alert("offline");

@@ -69,6 +69,7 @@ fn whatever_a_person_must_look_at_is_told_once() {
     for (alert, (order_id, kind)) in told.iter().zip([(&failed, "refund_due"), (&uncertain, "uncertain")]) {
         assert_eq!((&alert["order"]["order_id"], &alert["kind"]), (&json!(order_id), &json!(kind)));
         assert_eq!((&alert["device"], &alert["order"]["amount"], &alert["sandbox"]), (&json!(DEVICE), &json!(5000), &json!(true)));
+        assert_eq!(alert["desk_url"], Value::Null, "there is no desk");
         for field in ["alert_id", "since", "message", "to_do"] {
             assert!(alert[field].as_str().is_some_and(|text| !text.is_empty()), "{field} in {alert}");
         }
@@ -95,7 +96,10 @@ fn whatever_a_person_must_look_at_is_told_once() {
 /// Who is told can answer the customer who calls. The address has no key: it goes to services of others.
 #[test]
 fn an_alert_says_where_what_and_what_the_customer_can_do() {
-    let alerted = Alerted::open(TELL, "[customer]\ncontact = \"0812-3456-7890\"\n");
+    let directory = tempfile::tempdir().expect("a directory");
+    let socket = directory.path().join("serve.sock");
+    let desk = format!("[desk]\nurl = \"https://desk.pay.example/\"\nsocket = \"{}\"\n", socket.display());
+    let alerted = Alerted::open(TELL, &format!("{desk}[customer]\ncontact = \"0812-3456-7890\"\n"));
     let shop = &alerted.shop;
     let mut body = shop.order_body("r-1");
     body["machine"] = json!("Lobby");
@@ -113,6 +117,7 @@ fn an_alert_says_where_what_and_what_the_customer_can_do() {
     let can = format!("the customer can follow the order at {page}, and ask at 0812-3456-7890");
     assert_eq!(told["customer"], json!({ "message": can, "page": page, "contact": "0812-3456-7890" }));
     assert_eq!((&told["machine"], &told["order"]["reason"]), (&json!("Lobby"), &json!("failed")));
+    assert_eq!(told["desk_url"], json!(format!("https://desk.pay.example/orders/{order_id}")), "where it is settled on a phone");
     shop.backend.as_ref().expect("it runs").wait_line("refund due of Rp5.000 for Bottled tea (A1) at Lobby (vm-001), failed");
     // It is settled: nobody must do anything any more.
     succeed(shop.program_command(Program::Backend).args(["given", &order_id, "--by", "Sari"]));

@@ -47,8 +47,8 @@ pub fn sums(tx: &mut dyn Tx, device: Option<&DeviceId>, (from, until): (Wall, Wa
         // A zone is a setting, so there are few such statements.
         Grouped::Hour(zone) => format!("CAST((settled_ms + {}) / 3600000 AS TEXT)", zone.ahead().0),
     };
-    // `+`: what a machine sold today is found by the day. It has sold more in all its life.
-    let only = if device.is_some() { " AND +device = $3" } else { "" };
+    // What a machine sold today is found by the day: it has sold more in all its life. So no index of the machine may be taken.
+    let only = if device.is_some() { " AND device || '' = $3" } else { "" };
     let sql = format!(
         "SELECT {group} AS grouped, ended, count(*) AS orders, CAST(sum(paid) AS BIGINT) AS rupiah FROM orders
         WHERE settled_ms IS NOT NULL AND settled_ms >= $1 AND settled_ms < $2{only} GROUP BY 1, 2"

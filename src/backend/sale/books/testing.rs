@@ -8,6 +8,14 @@ use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::Delivery;
 use qris_core::order::request::{Payment, Purchase};
 
+/// Writes an order as it is. Nothing led to it.
+///
+/// # Panics
+/// If the books do not take it.
+pub fn put(tx: &mut dyn Tx, order: Order, now: Wall) {
+    ledger::insert(tx, order, Some("digest"), "put", now).expect("written");
+}
+
 /// Writes five sales of this moment. Three are over: their items came. Of one no outcome is known, and of one the money is due.
 ///
 /// # Panics
