@@ -113,7 +113,8 @@ fn a_form_of_another_place_is_not_believed() {
     let host = desk.url.strip_prefix("http://").expect("an address").to_owned();
     let origin = format!("http://{host}");
     let nothing = (&[][..], 403);
-    let attempts: [(&str, (&[(&str, &str)], u16)); 12] = [
+    type Attempt<'a> = (&'a str, (&'a [(&'a str, &'a str)], u16));
+    let attempts: [Attempt<'_>; 12] = [
         ("", nothing),
         ("x", nothing),
         (&of_budi, nothing),
