@@ -303,8 +303,8 @@ impl World {
 
     /// A machine never says that more is there than really is.
     fn judge_slots(&mut self, m: usize) {
-        // It sells nothing before it can store what it has heard.
-        if self.machines[m].fails {
+        // It sells nothing before it can store what it has heard. One that was killed meanwhile says nothing.
+        if self.machines[m].fails || !self.alive[m] {
             return;
         }
         let over = self.slots.held.iter().find(|((of, _), held)| {
