@@ -222,7 +222,7 @@ impl Site {
         let mut owner = None;
         if let Some(ip) = options.desk {
             let (listen, socket) = (SocketAddr::from((ip, ports.desk)).to_string(), files.desk().display().to_string());
-            let arguments = ["--listen", &listen, "--socket", &socket, "--plain-http"].map(String::from).into();
+            let arguments = ["--listen", &listen, "--socket", &socket, "--plain-http", "--framed"].map(String::from).into();
             servers.push(start(Program { name: "qris-desk", who: Who::Backend, arguments }).await?);
             owner = Some(Owner::let_in(files, ports.desk).await?);
         }

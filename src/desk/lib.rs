@@ -41,6 +41,9 @@ pub struct DeskArguments {
     /// For a trial on this computer: browsers send the cookies without TLS, too. Whoever reads the network gets the sessions
     #[arg(long)]
     pub plain_http: bool,
+    /// For the demo: its page shows it in a frame
+    #[arg(long, requires = "plain_http", hide = true)]
+    pub framed: bool,
 }
 
 /// What every page needs.
@@ -48,6 +51,7 @@ pub struct DeskArguments {
 struct Desk {
     serve: Serve,
     plain_http: bool,
+    framed: bool,
 }
 
 /// Its arguments.
@@ -75,7 +79,7 @@ fn run(arguments: &DeskArguments) -> Result<Leave, Failure> {
 async fn work(arguments: &DeskArguments) -> Result<Leave, Failure> {
     let mut signals = Signals::new();
     let serve = Serve::new(&arguments.socket).map_err(Failure::failed)?;
-    let desk = Arc::new(Desk { serve, plain_http: arguments.plain_http });
+    let desk = Arc::new(Desk { serve, plain_http: arguments.plain_http, framed: arguments.framed });
     let listener =
         connections::listen(arguments.listen).map_err(|why| Failure::failed(format!("cannot listen at {}: {why}", arguments.listen)))?;
     let (stop, stopped) = tokio::sync::watch::channel(false);

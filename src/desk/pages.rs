@@ -43,8 +43,8 @@ static STYLE_AT: LazyLock<String> = LazyLock::new(|| {
 /// page around it.
 const POLICY: &str =
     "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
-/// The same for a trial, where the demo's page shows it as a phone.
-const POLICY_OF_A_TRIAL: &str =
+/// The same where the demo's page shows it as a phone.
+const POLICY_FRAMED: &str =
     "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; frame-ancestors http:";
 
 /// The handler of each address.
@@ -70,7 +70,7 @@ pub fn router(desk: Arc<Desk>) -> Router {
         .route(&STYLE_AT, get(style))
         .fallback(note::nowhere)
         .method_not_allowed_fallback(note::nowhere)
-        .layer(map_response_with_state(if desk.plain_http { POLICY_OF_A_TRIAL } else { POLICY }, guarded))
+        .layer(map_response_with_state(if desk.framed { POLICY_FRAMED } else { POLICY }, guarded))
         .with_state(desk)
 }
 

@@ -41,7 +41,7 @@ fn a_demo_that_is_ended_leaves_nothing_behind() {
         let temporary = tempfile::tempdir().expect("a directory");
         let mut demo = start(temporary.path());
         let programs = children(demo.0.id());
-        assert_eq!(programs.len(), 5, "broker, Midtrans, backend, relay, device");
+        assert_eq!(programs.len(), 6, "broker, Midtrans, backend, desk, relay, device");
         let status = signal(&mut demo, word);
         assert_eq!(status.success(), tidy, "{word}: {status}");
         wait_for("the end of all programs", || programs.iter().all(|id| !lives(*id)).then_some(()));

@@ -542,7 +542,7 @@ fn a_story_that_is_stopped_leaves_the_rest_to_the_visitor() {
     browser.run("captions.length = 0");
     browser.click("[data-story=t_sale]");
     browser.wait("the power", "return document.querySelector('#power').getAttribute('aria-checked') === 'true'");
-    page.told("Step 1 of 3:");
+    page.told("Step 1 of 4:");
     page.clean();
 }
 

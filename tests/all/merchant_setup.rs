@@ -360,7 +360,7 @@ fn a_person_whose_locale_is_indonesian_is_asked_in_indonesian() {
     assert!(server.file("etc/qris-backend/backend.toml").exists());
 
     // A flag says it, too, and a script hears English whatever the locale is.
-    let asked = well(server.init().args(["--ask", "--speak", "id", "--device", "none", "--dry-run"]));
+    let asked = well(server.init().args(["--ask", "--speak", "id", "--desk-url", "none", "--device", "none", "--dry-run"]));
     for words in ["tetap     root:qris-backend 0640", "tetap     Server Key", "tetap     kunci tanda tangan", "tidak ada yang berubah"] {
         assert!(stderr(&asked).contains(words), "{words:?}: {}", stderr(&asked));
     }
