@@ -88,7 +88,7 @@ impl World {
         self.input(m, Input::Released(item.clone()));
         let after = self.slots.counted(m, &item);
         if after == Some(number) && self.is_filled(m) {
-            self.looked(m, &item);
+            self.looked(m, &item, before);
         } else if after != before && after.is_some_and(|after| after > number) {
             self.fail(format!("{number} of {item} were counted at the door, and the machine says {after:?}"));
         }

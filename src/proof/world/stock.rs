@@ -264,10 +264,14 @@ impl World {
         }
     }
 
-    /// Somebody has looked at what is there, and the machine has stored it.
-    pub(super) fn looked(&mut self, m: usize, item: &ItemId) {
-        let has_facts = self.machines[m].has_relay;
+    /// Somebody has looked at what is there, and the machine has stored it. `before`: what it said until then.
+    pub(super) fn looked(&mut self, m: usize, item: &ItemId, before: Option<u32>) {
+        let (now, has_facts) = (self.now, self.machines[m].has_relay);
         let held = self.slots.of(m, item);
+        // It may have promised more than there was.
+        if before.is_none_or(|before| held.count.is_some_and(|after| after < before)) {
+            held.lowered_at = now;
+        }
         held.is_known = has_facts;
         self.judge_slots(m);
     }
@@ -303,8 +307,8 @@ impl World {
 
     /// A machine never says that more is there than really is.
     fn judge_slots(&mut self, m: usize) {
-        // It sells nothing before it can store what it has heard. One that was killed meanwhile says nothing.
-        if self.machines[m].fails || !self.alive[m] {
+        // It sells nothing before it can store what it has heard. One that was killed says nothing, until it says all anew.
+        if self.machines[m].fails || !self.machine_runs(m) {
             return;
         }
         let over = self.slots.held.iter().find(|((of, _), held)| {
