@@ -335,7 +335,7 @@ async fn signal(message: &zbus::Message, inbox: &Inbox, buttons: &Buttons) -> Ne
                 inbox.send(Input::ClearPressed(is_held));
             }
         }
-        Some("Cleared" | "Switched") => return News::ReadAgain,
+        Some("Cleared" | "Switched" | "Tested") => return News::ReadAgain,
         _ => {}
     }
     News::Told

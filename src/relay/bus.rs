@@ -41,6 +41,8 @@ pub enum Signal {
     Switched,
     /// `Cleared()`
     Cleared,
+    /// `Tested()`
+    Tested,
 }
 
 /// The dispenser, shared by all connections, with the hands that carry out its effects. Everything runs on one thread:
@@ -126,9 +128,11 @@ impl Service {
                     // The caller may be gone.
                     drop(answer.send((DispenseAnswer::Ended(outcome), detail.clone())));
                 }
-                if let Cause::Order { order, .. } = cause {
-                    self.signal(Signal::Finished(order, outcome, detail));
-                }
+                self.signal(match cause {
+                    Cause::Order { order, .. } => Signal::Finished(order, outcome, detail),
+                    // Whoever asked for it: it has taken one out of its slot.
+                    Cause::Test(_) => Signal::Tested,
+                });
             }
             Effect::Cleared => self.signal(Signal::Cleared),
             Effect::Journal(event) => journal::emit(&event),
@@ -216,6 +220,7 @@ pub async fn emit(served: &Served, signal: Signal) {
         Signal::ClearPressed(is_held) => served.emit(RELAY_PATH, RELAY_NAME, "ClearPressed", &(is_held,)).await,
         Signal::Switched => served.emit(RELAY_PATH, RELAY_NAME, "Switched", &()).await,
         Signal::Cleared => served.emit(RELAY_PATH, RELAY_NAME, "Cleared", &()).await,
+        Signal::Tested => served.emit(RELAY_PATH, RELAY_NAME, "Tested", &()).await,
     }
 }
 
@@ -313,6 +318,10 @@ impl Relay1 {
     /// Likewise.
     #[zbus(signal)]
     async fn cleared(emitter: &zbus::object_server::SignalEmitter<'_>) -> zbus::Result<()>;
+
+    /// Likewise.
+    #[zbus(signal)]
+    async fn tested(emitter: &zbus::object_server::SignalEmitter<'_>) -> zbus::Result<()>;
 }
 
 /// The errors by their D-Bus names, with a text for people.

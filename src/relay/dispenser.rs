@@ -43,7 +43,7 @@ pub struct Dispenser {
 pub enum Effect {
     /// Have a line deliver. [`Dispenser::ended`] takes its end.
     Deliver(usize, Job),
-    /// Tell the caller that waits how a pulse ended, and everybody if it was for an order.
+    /// Tell the caller that waits how a pulse ended, and everybody that it did.
     Finished {
         /// What it was for.
         cause: Cause,

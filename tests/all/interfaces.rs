@@ -221,6 +221,7 @@ fn the_dbus_interfaces_are_those_of_the_contract() {
             "signal Pressed(s item)",
             "signal Released(s item)",
             "signal Switched()",
+            "signal Tested()",
         ]
     );
     assert_eq!(

@@ -255,6 +255,7 @@ impl World {
             Arrival::LineEnds { run, line } if run == current => {
                 let jammed = self.is_twist(Play::Refund) || self.goes_wrong(12, Kind::Jams);
                 let outcome = if jammed { Outcome::Failed } else { Outcome::Dispensed };
+                let is_test = matches!(self.relays[m].begun, Some(Begun::Test { .. }));
                 if let (Some(Begun::Test { number, .. }), false) = (&self.relays[m].begun, jammed) {
                     self.commands.delivers(*number);
                 }
@@ -262,8 +263,10 @@ impl World {
                     dispenser.ended(line, Ending { outcome, detail: "the end of the pulse".into() });
                 }
                 self.relay_effects(m);
-                if jammed {
+                if is_test || jammed {
                     self.tell_facts(m);
+                }
+                if jammed {
                     let after = 10_000 + self.below(60_000);
                     self.after(after, Event::Relay(m, Arrival::Cleared));
                     if !self.is_planned() && self.one_in(2) {

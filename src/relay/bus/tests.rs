@@ -5,7 +5,7 @@ use crate::config::Config;
 use crate::tests::run;
 use crate::threads::start as start_line;
 use futures_util::StreamExt as _;
-use qris_core::order::ids::{DeviceId, RequestId, Ticket, TransactionId};
+use qris_core::order::ids::{CommandId, DeviceId, RequestId, Ticket, TransactionId};
 use qris_core::order::keys::jwk_set;
 use qris_core::order::ledger::Limits;
 use qris_core::order::money::Rupiah;
@@ -168,6 +168,19 @@ fn every_error_has_its_name() {
         assert_eq!(error_name(&proxy, "Clear", &("B9",)).await, RelayError::UnknownItem.name());
         let check: (bool, String) = proxy.call("Check", &(other.as_str(),)).await.expect("an answer");
         assert_eq!(check, (false, "relay".to_owned()));
+    });
+}
+
+/// The machine counts what lies in its slots, and did not ask for every test itself.
+#[test]
+fn everybody_hears_that_a_test_has_ended() {
+    run(async {
+        let rig = Rig::new(|_| ()).await;
+        let mut tested = rig.proxy().await.receive_signal("Tested").await.expect("subscribed");
+        let cause = Cause::Test(CommandId::new("c-1").expect("an id"));
+        let ended = Effect::Finished { cause, outcome: Outcome::Dispensed, detail: "driven".into() };
+        rig.service.carry_out(ended, &mut rig.service.heart.lock().expect("nobody panics with it"));
+        tested.next().await.expect("a signal").body().deserialize::<()>().expect("it says no more");
     });
 }
 
