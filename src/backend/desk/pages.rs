@@ -40,7 +40,7 @@ impl Desk {
         self.tell(headers, move |tx: &mut dyn Tx, asker: &Asker, now: Wall| job(tx, &Teller { policy: &policy, asker, usual, now })).await
     }
 
-    /// What each machine sold today.
+    /// Today, from midnight to midnight.
     fn today(&self) -> (Wall, Wall) {
         let now = self.books.now();
         (judge::midnight(now, self.usual.zone), judge::days_before(now, -1))
