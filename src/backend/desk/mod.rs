@@ -18,6 +18,7 @@ mod pages;
 mod passwords;
 pub mod people;
 mod report;
+mod search;
 mod section;
 mod sessions;
 #[cfg(test)]

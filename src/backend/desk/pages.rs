@@ -3,7 +3,8 @@
 use super::answer::{No, body, from, secret};
 use super::door::{Asked, Of, asked};
 use super::machines::{self as known, Known};
-use super::orders::{self, Search, Teller};
+use super::orders::{self, Teller};
+use super::search::{self, Search};
 use super::sessions::Asker;
 use super::{Desk, deeds, judge, report as sums, today as day};
 use crate::csv::Separator;
@@ -75,13 +76,13 @@ pub async fn orders(State(desk): Of, headers: HeaderMap, query: Asked<Looked>) -
     let malformed = |_| No::Malformed("there is no such place in a list");
     let behind = behind.map(|behind| behind.parse::<Cursor>().map_err(malformed)).transpose()?;
     let device = device.map(|device| DeviceId::new(&device).map_err(|_| No::Unknown)).transpose()?;
-    let search = Search::read(q.as_deref().unwrap_or_default(), desk.usual.zone, desk.books.now());
-    let device = match (&device, &search.words) {
+    let wanted = Search::read(q.as_deref().unwrap_or_default(), desk.usual.zone, desk.books.now());
+    let device = match (&device, &wanted.words) {
         // Somebody without a session hears nothing of it.
         (None, Some(words)) if secret(&headers).is_ok() => Known::read(&desk.machines).await?.meant(words),
         (_, _) => device,
     };
-    Ok(Json(desk.tell_of(&headers, move |tx, teller| orders::found(tx, teller, &search, device, behind.as_ref())).await?))
+    Ok(Json(desk.tell_of(&headers, move |tx, teller| search::found(tx, teller, &wanted, device, behind.as_ref())).await?))
 }
 
 /// `GET /v1/orders/ORDER`
