@@ -5,6 +5,7 @@ use qris::order::ids::{DeviceId, OrderId, TransactionId};
 use qris::order::keys::SigningKey;
 use qris::order::receipt::Claims;
 use qris::order::state::Status;
+use qris::order::tries::{Try, TryNumber};
 use qris::sim::qris::Merchant;
 use qris::wire::orders::{NewOrder, OpenOrders, OrderResource, OutcomeReport};
 use qris::wire::payment::PaymentUpdate;
@@ -79,6 +80,7 @@ impl StandIn {
             sub: order.order_id.clone(),
             jti: order.request_id.clone(),
             ticket: order.ticket.clone(),
+            nth: Try::First,
             item: order.item.clone(),
             amount: order.amount,
             gross_amount: order.amount,
@@ -166,6 +168,8 @@ impl Shared {
             request_id: new.purchase.request_id.clone(),
             device: self.device.clone(),
             ticket: new.purchase.ticket.clone(),
+            nth_try: TryNumber::FIRST,
+            try_again_s: None,
             item: new.purchase.item.clone(),
             asked: None,
             amount: new.purchase.amount,

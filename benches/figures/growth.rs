@@ -24,6 +24,7 @@ use qris::order::proof::RelayKey;
 use qris::order::receipt::Claims;
 use qris::order::request::{Payment, Purchase};
 use qris::order::time::{BootId, Span, Wall};
+use qris::order::tries::TryNumber;
 use qris::relay::store::Begun;
 use qris::relay::store::database::Database as Ledger;
 use qris::wire::telemetry::Measured;
@@ -147,9 +148,9 @@ fn fill_machine(shop: &Shop, databases: &Path, count: usize) {
         let (ticket, transaction_id) = (Ticket::from_random(bits(n)), name(TransactionId::new, "t-old", n));
         let claims = Claims { sub: sub.clone(), jti: jti.clone(), ticket: ticket.clone(), transaction_id, ..claims.clone() };
         let receipt = shop.backend.key().sign(claims);
-        ledger.add_ticket(&ticket, &receipt.claims().item, receipt.claims().amount).expect("a new ticket");
+        ledger.add_ticket(&ticket, &receipt.claims().item, receipt.claims().amount, None).expect("a new ticket");
         ledger.begin(&Begun::Order(&receipt), "tray 1").expect("the ticket is open");
-        let cause = Cause::Order { order: sub.clone(), request: jti.clone() };
+        let cause = Cause::Order { order: sub.clone(), request: jti.clone(), number: TryNumber::FIRST };
         ledger.end(&cause, Outcome::Dispensed, "", None).expect("it is driven");
         let mut order = sold.order.clone();
         order.offer.request.request_id = jti.clone();
@@ -300,8 +301,10 @@ fn fill_books(path: &Path, count: usize, a_day: usize) -> [String; 2] {
         max_imposed_fee: 1000,
         reversal_window: Span::secs(300),
         collect_within: DAY,
+        second_tries: 0,
+        try_again_within: Span::secs(24 * 3600),
     };
-    let policy = Policy { rules, push: false, orders_per_minute: 0, auto_refund_per_day: 0 };
+    let policy = Policy { rules, push: false, orders_per_minute: 0, auto_refund_per_day: 0, tries_per_day: 10 };
     let end = clock::now().wall - DAY;
     let began = |n: usize| end - Span((DAY.0 / a_day as i64) * (count - n) as i64);
     for first in (0..count).step_by(TOGETHER) {
@@ -356,7 +359,8 @@ fn sell(tx: &mut dyn Tx, policy: &Policy, number: usize, now: Wall) -> Result<()
     let Noted::News(noted) = books::notified(tx, policy, &id, Said::Settled, after(20))? else { return Err(BooksError::Unknown) };
     let report = Status { settled_at: Some(after(19)), ..Status::of(&noted.now.order, Said::Settled) };
     books::answered(tx, policy, &id, Event::Status(report), after(21))?;
-    let proof = Proof::Signed { kid: KeyId::new(&format!("relay-{device}")).expect("a name"), number: (number / FLEET + 1) as u64 };
-    let told = DeliveryReport { outcome: Delivery::Dispensed, reason: None, detail: None, proof };
+    let proof =
+        Proof::Signed { kid: KeyId::new(&format!("relay-{device}")).expect("a name"), number: (number / FLEET + 1) as u64, driven: true };
+    let told = DeliveryReport { nth_try: TryNumber::FIRST, outcome: Delivery::Dispensed, reason: None, detail: None, proof };
     books::delivered(tx, policy, &device, &id, told, after(25))?.map(drop).map_err(|_| BooksError::Unknown)
 }

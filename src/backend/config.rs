@@ -93,6 +93,8 @@ struct Orders {
     collect_within_h: Option<i64>,
     auto_refund: Option<bool>,
     auto_refund_per_day: Option<i64>,
+    second_tries: Option<i64>,
+    try_again_within_h: Option<i64>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -156,6 +158,12 @@ pub struct Config {
     pub collect_within: Span,
     /// The most refunds of one machine in a day that the backend begins by itself; 0: none.
     pub auto_refund_per_day: u32,
+    /// How many other tries there may be at an order of which nothing came; 0: none.
+    pub second_tries: u32,
+    /// The most of them that one machine begins in a day.
+    pub tries_per_day: u32,
+    /// How long after such an end another try may begin.
+    pub try_again_within: Span,
     /// Where the books and the machines are.
     pub store: Place,
     /// The broker, if there is one.
@@ -347,6 +355,8 @@ fn check(written: WrittenConfig, checker: &mut Checker<'_>) -> Option<Config> {
     let per_day = checker.whole(orders.auto_refund_per_day, number(SETTINGS, "orders.auto_refund_per_day"));
     let auto_refund_per_day =
         if orders.auto_refund.unwrap_or(is_on(SETTINGS, "orders.auto_refund")) { u32::try_from(per_day).expect("checked") } else { 0 };
+    let second_tries = u32::try_from(checker.whole(orders.second_tries, number(SETTINGS, "orders.second_tries"))).expect("checked");
+    let try_again_within = Span::secs(checker.whole(orders.try_again_within_h, number(SETTINGS, "orders.try_again_within_h")) * 3600);
     let fees = fees.check(checker);
     let zone = reports.zone.map_or(Some(Zone::default()), |word| {
         let zone = Zone::from_word(&word);
@@ -370,6 +380,9 @@ fn check(written: WrittenConfig, checker: &mut Checker<'_>) -> Option<Config> {
         reversal_window,
         collect_within,
         auto_refund_per_day,
+        second_tries,
+        tries_per_day: u32::try_from(per_day).expect("checked"),
+        try_again_within,
         store: store?,
         mqtt: match mqtt {
             Some(settings) => Some(settings?),

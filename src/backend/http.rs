@@ -45,6 +45,7 @@ pub fn router(handles: &Handles) -> Router {
         .route("/v1/orders/{order_id}/qr.png", get(orders::qr_png))
         .route("/v1/orders/{order_id}/cancel", post(orders::cancel))
         .route("/v1/orders/{order_id}/outcome", post(orders::outcome))
+        .route("/v1/orders/{order_id}/again", post(orders::again))
         .route(invitation::PATH, post(enrolment::claim))
         .route(&format!("/{}/notifications", handles.gateway.name()), post(notifications::take))
         .route("/healthz", get(operators::health))

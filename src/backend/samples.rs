@@ -81,5 +81,7 @@ fn rules() -> Rules {
         max_imposed_fee: 1000,
         reversal_window: Span::secs(300),
         collect_within: Span::secs(72 * 3600),
+        second_tries: 0,
+        try_again_within: Span::secs(24 * 3600),
     }
 }

@@ -169,6 +169,24 @@ pub const SETTINGS: &[Setting] = &[
         that is uncertain, has contradicting reports, does not match its charge, or was paid over the counter",
     ),
     whole("orders.auto_refund_per_day", 1..=1_000, "", 10, "so many of one machine in 24 hours; any more are listed for a person"),
+    whole(
+        "orders.second_tries",
+        0..=8,
+        "",
+        0,
+        "\
+        how many [other tries](protocol.md#another-try) there may be at an order of which nothing came, by its relay's proof; 0: none, and \
+        the money goes back",
+    ),
+    whole(
+        "orders.try_again_within_h",
+        1..=720,
+        "h",
+        24,
+        "\
+        so long after such an end another try may begin, and never in the last 48 h in which Midtrans refunds the payment. `auto_refund` \
+        waits until it is over",
+    ),
     said(
         "alerts.command",
         "a list: the absolute path of a program, and its arguments",

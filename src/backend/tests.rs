@@ -22,6 +22,7 @@ use qris_core::order::money::Rupiah;
 use qris_core::order::proof::{self, Last, RelayKey, Statement};
 use qris_core::order::reason::Reason;
 use qris_core::order::time::{Span, Wall, Zone};
+use qris_core::order::tries::TryNumber;
 use qris_core::wire::orders::{OrderResource, Problem, RELAY_KEY, Refund, Status};
 use qris_host::events::Event as Journal;
 use qris_host::http::{Limits, client};
@@ -133,8 +134,10 @@ impl<G> Rig<G> {
             max_imposed_fee: 0,
             reversal_window: Span::secs(300),
             collect_within: Span::secs(72 * 3600),
+            second_tries: 0,
+            try_again_within: Span::secs(24 * 3600),
         };
-        let mut policy = Policy { rules, push: true, orders_per_minute: 0, auto_refund_per_day: 0 };
+        let mut policy = Policy { rules, push: true, orders_per_minute: 0, auto_refund_per_day: 0, tries_per_day: 10 };
         tune(&mut policy);
         let place = view::Place {
             public_url: Some(url.clone().into()),
@@ -195,7 +198,8 @@ impl<G> Rig<G> {
         let call = self.call(Method::POST, &format!("/v1/orders/{}/outcome", order.order_id));
         let (device, ticket) = (order.device.clone(), order.ticket.clone());
         let number = u64::from(digest(ticket.as_str())[0]);
-        let word = Statement { device, ticket, order_id: None, outcome, driven: outcome != Last::Closed, number };
+        let word =
+            Statement { device, ticket, order_id: None, number_of_try: TryNumber::FIRST, outcome, driven: outcome != Last::Closed, number };
         let body = json!({ "outcome": outcome.delivery().as_str(), "proof": proof::sign(&relay(), &word) });
         call.json(&body).send().await.expect("an answer").status()
     }

@@ -47,9 +47,12 @@ pub fn policy(config: &Config, keys: Vec<SigningKey>) -> Policy {
             max_imposed_fee: config.gateway.max_imposed_fee(),
             reversal_window: config.reversal_window,
             collect_within: config.collect_within,
+            second_tries: config.second_tries,
+            try_again_within: config.try_again_within,
         },
         push: config.mqtt.is_some(),
         orders_per_minute: config.orders_per_minute,
         auto_refund_per_day: config.auto_refund_per_day,
+        tries_per_day: config.tries_per_day,
     }
 }

@@ -292,7 +292,13 @@ mod tests {
             kids: Vec::new(),
             relay_key: None,
         };
-        let report = OutcomeReport { outcome: Delivery::Dispensed, reason: None, detail: None, proof: None };
+        let report = OutcomeReport {
+            nth_try: qris_core::order::tries::TryNumber::FIRST,
+            outcome: Delivery::Dispensed,
+            reason: None,
+            detail: None,
+            proof: None,
+        };
         [
             HttpCall::Create(Box::new(new)),
             HttpCall::Watch(id.clone(), 1),

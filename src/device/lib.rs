@@ -314,9 +314,10 @@ async fn signal(message: &zbus::Message, inbox: &Inbox, buttons: &Buttons) -> Ne
     let header = message.header();
     match header.member().map(|member| member.as_str()) {
         Some("Finished") => {
-            let told = message.body().deserialize::<(String, String, bool, String)>().ok();
-            if let Some((order, answer)) = told.and_then(|(order, outcome, driven, _)| relay::finished(&order, &outcome, driven)) {
-                inbox.send(Input::Finished(order, answer));
+            let told = message.body().deserialize::<(String, u32, String, bool, String)>().ok();
+            let told = told.and_then(|(order, number, outcome, driven, _)| relay::finished(&order, number, &outcome, driven));
+            if let Some((order, number, answer)) = told {
+                inbox.send(Input::Finished(order, number, answer));
             }
         }
         Some("Pressed") => {

@@ -7,6 +7,7 @@ use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::Outcome;
 use qris_core::order::reason::Reason;
 use qris_core::order::request::{DETAIL_CHARS_MAX, cut};
+use qris_core::order::tries::TryNumber;
 use qris_core::text;
 use qris_core::wire::command::{Code, Problem};
 use qris_core::wire::dbus::{CloseAnswer, DispenseAnswer, RELAY_FACTS, RELAY_NAME, RELAY_PATH, RelayError};
@@ -60,8 +61,8 @@ impl Relay {
                 let answer = self.call("Dispense", &(receipt.jws(),), SLOW).await;
                 answered(answer, dispensed)
             }
-            RelayCall::Query(order) => {
-                let answer = self.call("Query", &(order.as_str(),), QUICK).await;
+            RelayCall::Query(order, number) => {
+                let answer = self.call("Query", &(order.as_str(), number.get()), QUICK).await;
                 answered(answer, dispensed)
             }
             RelayCall::Close(ticket) => self.close(&ticket).await,
@@ -156,6 +157,7 @@ pub fn refused(error: RelayError, detail: &str) -> Operated {
         | RelayError::WrongDevice
         | RelayError::UnknownItem
         | RelayError::UnknownTicket
+        | RelayError::NoTry
         | RelayError::Amount
         | RelayError::Busy
         | RelayError::Blocked
@@ -165,9 +167,9 @@ pub fn refused(error: RelayError, detail: &str) -> Operated {
     Operated::Refused(Problem::new(Code::Refused, why))
 }
 
-/// The order and its outcome in a `Finished` signal.
-pub fn finished(order_id: &str, outcome: &str, driven: bool) -> Option<(OrderId, DispenseAnswer)> {
-    Some((OrderId::new(order_id).ok()?, DispenseAnswer::read(outcome, driven)?))
+/// The order, its try and the outcome in a `Finished` signal.
+pub fn finished(order_id: &str, number: u32, outcome: &str, driven: bool) -> Option<(OrderId, TryNumber, DispenseAnswer)> {
+    Some((OrderId::new(order_id).ok()?, TryNumber::try_from(number).ok()?, DispenseAnswer::read(outcome, driven)?))
 }
 
 fn checked((deliverable, reason): (bool, String)) -> Option<RelayAnswer> {

@@ -22,6 +22,7 @@ use qris_core::order::machine::RelayCall;
 use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::DispenseAnswer;
 use qris_core::order::time::Wall;
+use qris_core::order::tries::TryNumber;
 use qris_core::wire::command::{Query, Response};
 use qris_core::wire::relay::RelayFacts;
 use qris_core::wire::vend::VendEvent;
@@ -76,7 +77,7 @@ pub enum Input {
     /// A ticket had to be closed, and the relay did not answer.
     TicketLeft,
     /// The relay's signal.
-    Finished(OrderId, DispenseAnswer),
+    Finished(OrderId, TryNumber, DispenseAnswer),
     /// The button of an item was let go.
     Released(ItemId),
     /// A clear button was pressed and let go; or, with true, it is held.

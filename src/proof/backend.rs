@@ -77,8 +77,16 @@ pub(super) fn device() -> DeviceId {
 
 /// The merchant's decisions. `by_itself`: this many refunds a machine and day.
 pub(super) fn policy(collect_within: Span, by_itself: u32) -> Policy {
-    let rules = Rules { issuer: ISSUER.into(), keys: vec![key()], max_imposed_fee: 0, reversal_window: Span::secs(300), collect_within };
-    Policy { rules, push: true, orders_per_minute: 0, auto_refund_per_day: by_itself }
+    let rules = Rules {
+        issuer: ISSUER.into(),
+        keys: vec![key()],
+        max_imposed_fee: 0,
+        reversal_window: Span::secs(300),
+        collect_within,
+        second_tries: 0,
+        try_again_within: Span::secs(24 * 3600),
+    };
+    Policy { rules, push: true, orders_per_minute: 0, auto_refund_per_day: by_itself, tries_per_day: 10 }
 }
 
 /// The address of the backend.

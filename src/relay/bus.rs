@@ -4,9 +4,10 @@ use super::dispenser::{Dispensed, Dispenser, Effect, Refusal};
 use super::outlet::Ending;
 use super::outlet::OutletCommand;
 use super::threads::ThreadReport;
-use qris_core::order::ids::{ItemId, OrderId};
-use qris_core::order::ledger::Cause;
+use qris_core::order::ids::{ItemId, OrderId, Ticket};
+use qris_core::order::ledger::{Again, Cause, LedgerRefusal};
 use qris_core::order::outcome::Outcome;
+use qris_core::order::tries::TryNumber;
 use qris_core::wire::dbus::{DispenseAnswer, RELAY_NAME, RELAY_PATH, RelayError};
 use qris_host::bus::{Served, serve};
 use qris_host::config::BusAddress;
@@ -29,8 +30,8 @@ pub const SIGNALS_MAX: usize = 64;
 /// A signal to everybody.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Signal {
-    /// `Finished(order_id, outcome, driven, detail)`
-    Finished(OrderId, Outcome, String),
+    /// `Finished(order_id, try, outcome, driven, detail)`
+    Finished(OrderId, TryNumber, Outcome, String),
     /// `Pressed(item)`
     Pressed(ItemId),
     /// `Released(item)`
@@ -129,7 +130,7 @@ impl Service {
                     drop(answer.send((DispenseAnswer::Ended(outcome), detail.clone())));
                 }
                 self.signal(match cause {
-                    Cause::Order { order, .. } => Signal::Finished(order, outcome, detail),
+                    Cause::Order { order, number, .. } => Signal::Finished(order, number, outcome, detail),
                     // Whoever asked for it: it has taken one out of its slot.
                     Cause::Test(_) => Signal::Tested,
                 });
@@ -212,8 +213,9 @@ pub fn start(address: &BusAddress, service: &Arc<Service>) -> Served {
 /// Sends a signal.
 pub async fn emit(served: &Served, signal: Signal) {
     match signal {
-        Signal::Finished(order, outcome, detail) => {
-            served.emit(RELAY_PATH, RELAY_NAME, "Finished", &(order.as_str(), outcome.as_str(), outcome.driven(), detail.as_str())).await;
+        Signal::Finished(order, number, outcome, detail) => {
+            let body = (order.as_str(), number.get(), outcome.as_str(), outcome.driven(), detail.as_str());
+            served.emit(RELAY_PATH, RELAY_NAME, "Finished", &body).await;
         }
         Signal::Pressed(item) => served.emit(RELAY_PATH, RELAY_NAME, "Pressed", &(item.as_str(),)).await,
         Signal::Released(item) => served.emit(RELAY_PATH, RELAY_NAME, "Released", &(item.as_str(),)).await,
@@ -226,13 +228,41 @@ pub async fn emit(served: &Served, signal: Signal) {
 
 struct Relay1(Arc<Service>);
 
+impl Relay1 {
+    /// Those of a ticket.
+    fn bits(&self) -> Result<[u8; 16], Fault> {
+        let mut bits = [0; 16];
+        self.0.random.fill(&mut bits).map_err(|_| Fault::Ledger("the system has no random numbers".into()))?;
+        Ok(bits)
+    }
+}
+
 #[zbus::interface(name = "io.qrisd.Relay1")]
 impl Relay1 {
     #[zbus(out_args("ticket"))]
     async fn prepare(&self, device: &str, item: &str, amount: i64) -> Result<String, Fault> {
-        let mut bits = [0; 16];
-        self.0.random.fill(&mut bits).map_err(|_| Fault::Ledger("the system has no random numbers".into()))?;
+        let bits = self.bits()?;
         Ok(self.0.with(|dispenser| dispenser.prepare(device, item, amount, bits))?.to_string())
+    }
+
+    /// Promises another try at an order, of which nothing came before.
+    #[zbus(out_args("ticket", "promise"))]
+    async fn prepare_again(
+        &self,
+        device: &str,
+        item: &str,
+        amount: i64,
+        order_id: &str,
+        nth_try: u32,
+        after: &str,
+    ) -> Result<(String, String), Fault> {
+        let again = match (OrderId::new(order_id), TryNumber::try_from(nth_try), Ticket::new(after)) {
+            (Ok(order), Ok(number), Ok(after)) if number > TryNumber::FIRST => Again { order, number, after },
+            _ => return Err(Fault::NoTry(LedgerRefusal::NoTry.to_string())),
+        };
+        let bits = self.bits()?;
+        let (ticket, promise) = self.0.with(|dispenser| dispenser.prepare_again(device, item, amount, again, bits))?;
+        Ok((ticket.to_string(), promise))
     }
 
     #[zbus(out_args("deliverable", "reason"))]
@@ -250,8 +280,8 @@ impl Relay1 {
     }
 
     #[zbus(out_args("outcome", "driven", "detail"))]
-    async fn query(&self, order_id: &str) -> Result<(String, bool, String), Fault> {
-        let (answer, detail) = self.0.with(|dispenser| dispenser.query(order_id))?;
+    async fn query(&self, order_id: &str, nth_try: u32) -> Result<(String, bool, String), Fault> {
+        let (answer, detail) = self.0.with(|dispenser| dispenser.query(order_id, nth_try))?;
         Ok((answer.as_str().into(), answer.driven(), detail))
     }
 
@@ -294,6 +324,7 @@ impl Relay1 {
     async fn finished(
         emitter: &zbus::object_server::SignalEmitter<'_>,
         order_id: &str,
+        nth_try: u32,
         outcome: &str,
         driven: bool,
         detail: &str,
@@ -336,6 +367,7 @@ enum Fault {
     Amount(String),
     Busy(String),
     Blocked(String),
+    NoTry(String),
     Hardware(String),
     Ledger(String),
 }
@@ -351,6 +383,7 @@ impl From<Refusal> for Fault {
             RelayError::Amount => Self::Amount(detail),
             RelayError::Busy => Self::Busy(detail),
             RelayError::Blocked => Self::Blocked(detail),
+            RelayError::NoTry => Self::NoTry(detail),
             RelayError::Hardware => Self::Hardware(detail),
             RelayError::Ledger => Self::Ledger(detail),
         }

@@ -350,6 +350,7 @@ fn refusal(why: LedgerRefusal) -> String {
         | LedgerRefusal::UnknownTicket
         | LedgerRefusal::Busy
         | LedgerRefusal::Blocked
+        | LedgerRefusal::NoTry
         | LedgerRefusal::Hardware => why.to_string(),
     }
 }

@@ -12,11 +12,14 @@ use super::outlet::{Ending, Job};
 use super::store::{Begun, Once, Pulse};
 use qris_core::order::ids::{CommandId, DeviceId, ItemId, OrderId, Ticket};
 use qris_core::order::keys::KeySet;
-use qris_core::order::ledger::{Admission, Cause, Condition, Entry, LedgerRefusal, LineState, TicketEntry, admit, after_restart, prepare};
+use qris_core::order::ledger::{
+    Admission, Again, Cause, Condition, Entry, LedgerRefusal, LineState, TicketEntry, Tried, admit, after_restart, may_try, prepare,
+};
 use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::Outcome;
 use qris_core::order::proof::{self, Last, RelayKey, Statement};
 use qris_core::order::receipt::{Receipt, ReceiptError};
+use qris_core::order::tries::{Promise, TryNumber};
 use qris_core::wire::dbus::{CloseAnswer, DispenseAnswer, RelayError};
 use qris_core::wire::relay::{LineCondition, ProofKey, RelayFacts, RelayFault, RelayLine, RelayStatus};
 use qris_host::events::Event;
@@ -65,6 +68,13 @@ pub enum Dispensed {
     Begun(Cause),
     /// The line is or was driven for this already.
     Known(DispenseAnswer, String),
+}
+
+/// A ticket that was given, and for what.
+struct Promised {
+    ticket: Ticket,
+    item: ItemId,
+    amount: Rupiah,
 }
 
 struct Line {
@@ -119,7 +129,26 @@ impl Dispenser {
 
     /// `Prepare`: promises to deliver. `bits` are random and new.
     pub fn prepare(&mut self, device: &str, item: &str, amount: i64, bits: [u8; 16]) -> Result<Ticket, Refusal> {
-        let result = self.try_prepare(device, item, amount, bits);
+        self.promise(device, item, amount, bits, None).map(|promise| promise.ticket)
+    }
+
+    /// `PrepareAgain`: promises another try at an order, and signs that. `bits` are random and new.
+    pub fn prepare_again(
+        &mut self,
+        device: &str,
+        item: &str,
+        amount: i64,
+        again: Again,
+        bits: [u8; 16],
+    ) -> Result<(Ticket, String), Refusal> {
+        let Promised { ticket, item, amount } = self.promise(device, item, amount, bits, Some(&again))?;
+        let promise = Promise::of(self.me.clone(), ticket.clone(), again, item, amount);
+        let key = self.ledger.key().ok_or_else(|| Refusal::new(RelayError::Ledger, "the ledger is not open".into()))?;
+        Ok((ticket, promise.sign(key)))
+    }
+
+    fn promise(&mut self, device: &str, item: &str, amount: i64, bits: [u8; 16], again: Option<&Again>) -> Result<Promised, Refusal> {
+        let result = self.try_prepare(device, item, amount, bits, again);
         if let Err(refusal) = &result {
             self.journal(Event::TicketRefused {
                 item: ItemId::new(item).ok(),
@@ -130,7 +159,7 @@ impl Dispenser {
         result
     }
 
-    fn try_prepare(&mut self, device: &str, item: &str, amount: i64, bits: [u8; 16]) -> Result<Ticket, Refusal> {
+    fn try_prepare(&mut self, device: &str, item: &str, amount: i64, bits: [u8; 16], again: Option<&Again>) -> Result<Promised, Refusal> {
         if device != self.me.as_str() {
             return Err(Refusal::new(RelayError::WrongDevice, format!("this is {}", self.me)));
         }
@@ -138,11 +167,14 @@ impl Dispenser {
         let amount = u64::try_from(amount).unwrap_or(0);
         let amount = Rupiah::new(amount).map_err(|why| Refusal::new(RelayError::Amount, why.to_string()))?;
         let line = self.line_state(&item, amount).map(|(_, state)| state);
+        if let Some(again) = again {
+            may_try(again, &self.tried(&again.order, Some(&again.after))?.0)?;
+        }
         prepare(line.as_ref(), amount)?;
         self.refuse_while_stopping()?;
         let ticket = Ticket::from_random(bits);
-        self.ledger.add_ticket(ticket.clone(), &item, amount)?;
-        Ok(ticket)
+        self.ledger.add_ticket(ticket.clone(), &item, amount, again)?;
+        Ok(Promised { ticket, item, amount })
     }
 
     /// `Check`: would a receipt for this ticket be driven now? If not, it tells the reason.
@@ -150,12 +182,12 @@ impl Dispenser {
         let ticket = Ticket::new(ticket).map_err(|why| Refusal::new(RelayError::UnknownTicket, why.to_string()))?;
         self.ledger.usable()?;
         match self.ledger.ticket(&ticket)? {
-            Some(TicketEntry::Open { item, amount }) => {
+            Some(TicketEntry::Open { item, amount, .. }) => {
                 let line = self.line_state(&item, amount).map(|(_, state)| state);
                 prepare(line.as_ref(), amount)?;
                 self.refuse_while_stopping()
             }
-            Some(TicketEntry::Used(_) | TicketEntry::Closed) | None => Err(LedgerRefusal::UnknownTicket.into()),
+            Some(TicketEntry::Used(..) | TicketEntry::Closed(_)) | None => Err(LedgerRefusal::UnknownTicket.into()),
         }
     }
 
@@ -182,14 +214,15 @@ impl Dispenser {
 
     fn drive(&mut self, receipt: &Receipt) -> Result<Dispensed, Refusal> {
         let claims = receipt.claims();
-        let found = self.found(&claims.sub)?;
-        let entry = found.as_ref().map(|pulse| pulse.entry);
+        let again = Again::of(receipt);
+        let (tried, pulses) = self.tried(&claims.sub, again.as_ref().map(|again| &again.after))?;
         let ticket = self.ledger.ticket(&claims.ticket)?;
         let is_second = self.ledger.is_second(receipt)?;
         let line = self.line_state(&claims.item, claims.amount);
-        match admit(ticket.as_ref(), entry, receipt, line.as_ref().map(|(_, state)| state))? {
+        let number = claims.nth.number();
+        match admit(ticket.as_ref(), &tried, receipt, line.as_ref().map(|(_, state)| state))? {
             Admission::Recorded(outcome) => {
-                let detail = found.map(|pulse| pulse.detail).unwrap_or_default();
+                let detail = pulses.into_iter().find(|pulse| pulse.number() == Some(number)).map(|pulse| pulse.detail).unwrap_or_default();
                 return Ok(Dispensed::Known(DispenseAnswer::Ended(outcome), detail));
             }
             Admission::Driving => return Ok(Dispensed::Known(DispenseAnswer::Dispensing, String::new())),
@@ -206,7 +239,7 @@ impl Dispenser {
         let name = self.lines[index].settings.name.clone();
         self.ledger.begin(&Begun::Order(receipt), &name)?;
         let (order, request, item, amount) = (claims.sub.clone(), claims.jti.clone(), claims.item.clone(), claims.amount);
-        let begun = self.begun(index, Cause::Order { order: order.clone(), request: request.clone() }, item.clone(), amount);
+        let begun = self.begun(index, Cause::Order { order: order.clone(), request: request.clone(), number }, item.clone(), amount);
         self.journal(Event::PulseBegins { request, order, item, amount, line: name.into() });
         Ok(begun)
     }
@@ -220,10 +253,12 @@ impl Dispenser {
         Dispensed::Begun(cause)
     }
 
-    /// `Query`: the facts about an order.
-    pub fn query(&mut self, order: &str) -> Result<(DispenseAnswer, String), Refusal> {
-        let Ok(order) = OrderId::new(order) else { return Ok((DispenseAnswer::Unknown, String::new())) };
-        Ok(match self.found(&order)? {
+    /// `Query`: the facts about a try at an order.
+    pub fn query(&mut self, order: &str, number: u32) -> Result<(DispenseAnswer, String), Refusal> {
+        let (Ok(order), Ok(number)) = (OrderId::new(order), TryNumber::try_from(number)) else {
+            return Ok((DispenseAnswer::Unknown, String::new()));
+        };
+        Ok(match self.found(&order, number)? {
             None => (DispenseAnswer::Unknown, String::new()),
             Some(Pulse { entry: Entry::Driving, .. }) => (DispenseAnswer::Dispensing, String::new()),
             Some(Pulse { entry: Entry::Ended(outcome), detail, .. }) => (DispenseAnswer::Ended(outcome), detail),
@@ -235,8 +270,8 @@ impl Dispenser {
         let ticket = Ticket::new(ticket).map_err(|why| Refusal::new(RelayError::UnknownTicket, why.to_string()))?;
         match self.ledger.ticket(&ticket)? {
             None => Err(LedgerRefusal::UnknownTicket.into()),
-            Some(TicketEntry::Closed) => Ok(CloseAnswer::Closed),
-            Some(TicketEntry::Used(order)) => match self.found(&order)?.map(|pulse| pulse.entry) {
+            Some(TicketEntry::Closed(_)) => Ok(CloseAnswer::Closed),
+            Some(TicketEntry::Used(order, number)) => match self.found(&order, number)?.map(|pulse| pulse.entry) {
                 Some(Entry::Driving) => Ok(CloseAnswer::Dispensing),
                 Some(Entry::Ended(outcome)) => Ok(CloseAnswer::Ended(outcome)),
                 // The ticket is so old that its entry was dropped.
@@ -253,19 +288,20 @@ impl Dispenser {
     /// not be written.
     pub fn prove(&mut self, ticket: &str) -> Result<Option<String>, Refusal> {
         let ticket = Ticket::new(ticket).map_err(|why| Refusal::new(RelayError::UnknownTicket, why.to_string()))?;
-        let (outcome, driven, order_id) = match self.ledger.ticket(&ticket)?.ok_or(LedgerRefusal::UnknownTicket)? {
+        let (outcome, driven, order_id, number_of_try) = match self.ledger.ticket(&ticket)?.ok_or(LedgerRefusal::UnknownTicket)? {
             TicketEntry::Open { .. } => return Ok(None),
-            TicketEntry::Closed => (Last::Closed, false, None),
+            TicketEntry::Closed(None) => (Last::Closed, false, None, TryNumber::FIRST),
+            TicketEntry::Closed(Some(Again { order, number, .. })) => (Last::Closed, false, Some(order), number),
             // What the ledger did not take may be there all the same, and then it says more after a restart.
-            TicketEntry::Used(order) if self.is_unwritten(&order) => return Ok(None),
-            TicketEntry::Used(order) => match self.found(&order)?.ok_or(LedgerRefusal::UnknownTicket)?.entry {
+            TicketEntry::Used(order, _) if self.is_unwritten(&order) => return Ok(None),
+            TicketEntry::Used(order, number) => match self.found(&order, number)?.ok_or(LedgerRefusal::UnknownTicket)?.entry {
                 Entry::Driving => return Ok(None),
-                Entry::Ended(outcome) => (outcome.into(), outcome.driven(), Some(order)),
+                Entry::Ended(outcome) => (outcome.into(), outcome.driven(), Some(order), number),
             },
         };
         let number = self.ledger.number(&ticket)?;
         let (Some(number), Some(key)) = (number, self.ledger.key()) else { return Ok(None) };
-        Ok(Some(proof::sign(key, &Statement { device: self.me.clone(), ticket, order_id, outcome, driven, number })))
+        Ok(Some(proof::sign(key, &Statement { device: self.me.clone(), ticket, order_id, number_of_try, outcome, driven, number })))
     }
 
     /// The public half of the key that it signs with, while the ledger is open.
@@ -472,32 +508,57 @@ impl Dispenser {
         self.lines.iter().any(|line| matches!(&line.work, Work::Unwritten(pulse) if pulse.order() == Some(order)))
     }
 
-    /// The facts about an order.
-    fn found(&mut self, order: &OrderId) -> Result<Option<Pulse>, Refusal> {
-        self.known(|pulse| pulse.order() == Some(order), |ledger| ledger.pulse(order))
+    /// The facts about a try at an order.
+    fn found(&mut self, order: &OrderId, number: TryNumber) -> Result<Option<Pulse>, Refusal> {
+        let is_it = |pulse: &Pulse| pulse.order() == Some(order) && pulse.number() == Some(number);
+        if let Some(pulse) = self.in_memory(is_it) {
+            return Ok(Some(pulse));
+        }
+        let written = self.ledger.pulses(order)?;
+        Ok(written.into_iter().find(is_it).map(|pulse| self.as_known(pulse)))
+    }
+
+    /// The tries at an order that were driven.
+    fn tries(&mut self, order: &OrderId) -> Result<Vec<Pulse>, Refusal> {
+        match (self.ledger.pulses(order), self.in_memory(|pulse| pulse.order() == Some(order))) {
+            (Ok(written), _) => Ok(written.into_iter().map(|pulse| self.as_known(pulse)).collect()),
+            // A ledger that cannot be read does not hide what is known without it. No other try is driven beside that one.
+            (Err(_), Some(pulse)) => Ok(vec![pulse]),
+            (Err(refusal), None) => Err(refusal),
+        }
+    }
+
+    /// What the ledger knows of the tries at an order: the facts that decide, and the pulses. `before`: the ticket of the try before.
+    fn tried(&mut self, order: &OrderId, before: Option<&Ticket>) -> Result<(Tried, Vec<Pulse>), Refusal> {
+        let pulses = self.tries(order)?;
+        let driven = pulses.iter().filter_map(|pulse| Some((pulse.number()?, pulse.entry))).collect();
+        let before = before.map(|ticket| self.ledger.ticket(ticket)).transpose()?.flatten();
+        Ok((Tried { driven, before }, pulses))
     }
 
     /// The facts about a test.
     fn found_test(&mut self, jti: &CommandId) -> Result<Option<Pulse>, Refusal> {
-        self.known(|pulse| matches!(&pulse.cause, Cause::Test(test) if test == jti), |ledger| ledger.test(jti))
+        if let Some(pulse) = self.in_memory(|pulse| matches!(&pulse.cause, Cause::Test(test) if test == jti)) {
+            return Ok(Some(pulse));
+        }
+        let written = self.ledger.test(jti)?;
+        Ok(written.map(|pulse| self.as_known(pulse)))
     }
 
-    /// Memory comes first: it knows what the ledger did not take.
-    fn known(
-        &mut self,
-        is_it: impl Fn(&Pulse) -> bool,
-        read: impl FnOnce(&mut Ledger) -> Result<Option<Pulse>, Refusal>,
-    ) -> Result<Option<Pulse>, Refusal> {
+    /// A pulse that a line drives, or that the ledger did not take.
+    fn in_memory(&self, is_it: impl Fn(&Pulse) -> bool) -> Option<Pulse> {
         let of = |line: &Line| match &line.work {
             Work::Driving(pulse) | Work::Unwritten(pulse) if is_it(pulse) => Some(pulse.clone()),
             Work::Driving(_) | Work::Unwritten(_) | Work::Idle => None,
         };
-        if let Some(pulse) = self.lines.iter().find_map(of) {
-            return Ok(Some(pulse));
-        }
-        let found = read(&mut self.ledger)?;
-        // No line drives it. If the ledger still says "driving", nobody knows how it ended.
-        Ok(found.map(|pulse| Pulse { entry: after_restart(pulse.entry), ..pulse }))
+        self.lines.iter().find_map(of)
+    }
+
+    /// Memory comes first: it knows what the ledger did not take. If no line drives it and the ledger still says "driving", nobody knows how
+    /// it ended.
+    fn as_known(&self, pulse: Pulse) -> Pulse {
+        let known = self.in_memory(|known| known.cause == pulse.cause);
+        known.unwrap_or_else(|| Pulse { entry: after_restart(pulse.entry), ..pulse })
     }
 
     fn line_of(&self, item: &ItemId) -> Option<usize> {
@@ -537,13 +598,13 @@ impl Dispenser {
         let (line, detail) = (line.into(), detail.into());
         self.journal(match (cause, outcome) {
             (Cause::Test(_), _) => Event::TestEnded { item, line, state: outcome.as_str().into(), detail },
-            (Cause::Order { order, request }, Outcome::Dispensed) => {
+            (Cause::Order { order, request, .. }, Outcome::Dispensed) => {
                 Event::PulseEnds { request, order, item, amount, line, state: outcome.as_str().into(), detail }
             }
-            (Cause::Order { order, request }, Outcome::Failed | Outcome::NotDriven) => {
+            (Cause::Order { order, request, .. }, Outcome::Failed | Outcome::NotDriven) => {
                 Event::DeliveryFailed { request, order, item, amount, line, detail }
             }
-            (Cause::Order { order, request }, Outcome::Uncertain) => {
+            (Cause::Order { order, request, .. }, Outcome::Uncertain) => {
                 let goods = item.to_string().into();
                 Event::OutcomeUncertain { request: Some(request), order, device: Some(self.me.clone()), item, goods, amount, detail }
             }
@@ -572,7 +633,7 @@ impl Dispenser {
             let (line, detail) = (line.into(), detail.into());
             self.journal(match cause {
                 Cause::Test(_) => Event::TestEnded { item, line, state: Outcome::Uncertain.as_str().into(), detail },
-                Cause::Order { order, request } => {
+                Cause::Order { order, request, .. } => {
                     let goods = item.to_string().into();
                     Event::OutcomeUncertain { request: Some(request), order, device: Some(self.me.clone()), item, goods, amount, detail }
                 }
@@ -607,6 +668,14 @@ impl Pulse {
             Cause::Test(_) => None,
         }
     }
+
+    /// The number of its try; a test has none.
+    const fn number(&self) -> Option<TryNumber> {
+        match &self.cause {
+            Cause::Order { number, .. } => Some(*number),
+            Cause::Test(_) => None,
+        }
+    }
 }
 
 impl Refusal {
@@ -624,6 +693,7 @@ impl From<LedgerRefusal> for Refusal {
             LedgerRefusal::Busy => RelayError::Busy,
             LedgerRefusal::Blocked => RelayError::Blocked,
             LedgerRefusal::Hardware => RelayError::Hardware,
+            LedgerRefusal::NoTry => RelayError::NoTry,
         };
         Self::new(error, refused.to_string())
     }

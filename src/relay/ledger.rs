@@ -5,7 +5,7 @@ use super::store::database::{Database, Found};
 use super::store::{Begun, Block, Once, Pulse, StoreError};
 use qris_core::order::ids::{CommandId, ItemId, OrderId, Ticket};
 use qris_core::order::keys::SigningKey;
-use qris_core::order::ledger::{Cause, OPEN_TICKETS_MAX, TicketEntry};
+use qris_core::order::ledger::{Again, Cause, OPEN_TICKETS_MAX, TicketEntry};
 use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::Outcome;
 use qris_core::order::receipt::Receipt;
@@ -183,9 +183,9 @@ impl Ledger {
         }
     }
 
-    /// The record of an order.
-    pub fn pulse(&mut self, order: &OrderId) -> Result<Option<Pulse>, Refusal> {
-        self.read(|store| store.pulse(order))
+    /// The records of an order: the tries that were driven.
+    pub fn pulses(&mut self, order: &OrderId) -> Result<Vec<Pulse>, Refusal> {
+        self.read(|store| store.pulses(order))
     }
 
     /// The record of a test.
@@ -199,7 +199,7 @@ impl Ledger {
     }
 
     /// Writes a new open ticket, unless there are too many.
-    pub fn add_ticket(&mut self, ticket: Ticket, item: &ItemId, amount: Rupiah) -> Result<(), Refusal> {
+    pub fn add_ticket(&mut self, ticket: Ticket, item: &ItemId, amount: Rupiah, again: Option<&Again>) -> Result<(), Refusal> {
         self.usable()?;
         if self.tickets_open() >= OPEN_TICKETS_MAX {
             return Err(Refusal {
@@ -207,7 +207,7 @@ impl Ledger {
                 detail: format!("{OPEN_TICKETS_MAX} tickets are open: close those that belong to no order"),
             });
         }
-        self.write(|store| store.add_ticket(&ticket, item, amount))?;
+        self.write(|store| store.add_ticket(&ticket, item, amount, again))?;
         if let State::Open { open, .. } = &mut self.state {
             open.insert(ticket);
         }

@@ -153,7 +153,7 @@ fn a_stop_waits_for_a_pulse_that_is_soon_over_and_cuts_any_other_short() {
         let (service, mut reports) = rig.service();
         let (order, _) = begin(&service);
         run(finish(&service, &mut reports));
-        let answer = service.with(|dispenser| dispenser.query(order.as_str())).expect("readable").0;
+        let answer = service.with(|dispenser| dispenser.query(order.as_str(), 1)).expect("readable").0;
         assert_eq!(answer, DispenseAnswer::Ended(outcome), "{pulse_ms} ms");
         assert_eq!(rig.edges(), ["tray 1 1", "tray 1 0"], "{pulse_ms} ms");
         assert!(service.with(|dispenser| dispenser.prepare("vm-001", "A1", 5000, [8; 16])).is_err(), "nothing new begins");

@@ -345,7 +345,7 @@ impl Attacker {
         // No D-Bus message has a NUL in a string: the bus throws out who sends one, and nobody else.
         drop(Caller::connect(&self.relay.bus.address).relay::<_, ()>("Dispense", &("a\0b",)));
         assert_eq!(
-            caller.relay::<_, (String, bool, String)>("Query", &(long.as_str(),)).map_or("unknown".into(), |answer| answer.0),
+            caller.relay::<_, (String, bool, String)>("Query", &(long.as_str(), 1_u32)).map_or("unknown".into(), |answer| answer.0),
             "unknown"
         );
         "talks nonsense"
@@ -405,7 +405,7 @@ fn a_strangers_news_of_the_relay_ends_no_order() {
     let stranger = Caller::connect(&shop.bus.address);
     for _ in 0..20 {
         for outcome in ["dispensed", "failed", "uncertain"] {
-            stranger.signal(RELAY_PATH, RELAY_NAME, "Finished", &(order_id.as_str(), outcome, true, "told by a stranger"));
+            stranger.signal(RELAY_PATH, RELAY_NAME, "Finished", &(order_id.as_str(), 1_u32, outcome, true, "told by a stranger"));
         }
         // A machine that answers had the time to hear what was sent before.
         let state: String = stranger.device_property("State");

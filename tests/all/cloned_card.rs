@@ -13,6 +13,7 @@ use crate::two_backends::second;
 use qris::backend::machines::token::hash;
 use qris::order::ids::{DeviceId, Ticket};
 use qris::order::proof::{self, Last, Statement};
+use qris::order::tries::TryNumber;
 use rusqlite::{Connection, OptionalExtension as _};
 use serde_json::{Value, json};
 
@@ -143,7 +144,15 @@ fn a_ledger_that_counts_anew_is_told() {
         let order_id = shop.paid();
         let ticket = shop.order_at_backend(&order_id)["ticket"].as_str().and_then(|ticket| Ticket::new(ticket).ok()).expect("a ticket");
         let device = DeviceId::new(DEVICE).expect("an id");
-        let statement = Statement { device, ticket, order_id: None, outcome: Last::Dispensed, driven: true, number: 900 };
+        let statement = Statement {
+            device,
+            ticket,
+            order_id: None,
+            number_of_try: TryNumber::FIRST,
+            outcome: Last::Dispensed,
+            driven: true,
+            number: 900,
+        };
         let body = json!({ "outcome": "dispensed", "proof": proof::sign(&relay_key(), &statement) });
         let url = format!("{}/v1/orders/{order_id}/outcome", shop.backend_url);
         let headers = [("Machine-Boot", address), ("X-Forwarded-For", address)];

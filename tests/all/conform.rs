@@ -436,7 +436,7 @@ fn the_document_is_whole_and_the_backend_serves_it() {
     }
     // Every path of the contract is in it, and the server knows each.
     let expected = "/healthz /metrics /midtrans/notifications /openapi.json /pay/{order_id} /pay/{order_id}/finish /readyz /v1/enrolment /v1/orders \
-        /v1/orders/{order_id} /v1/orders/{order_id}/cancel /v1/orders/{order_id}/outcome /v1/orders/{order_id}/qr.png";
+        /v1/orders/{order_id} /v1/orders/{order_id}/again /v1/orders/{order_id}/cancel /v1/orders/{order_id}/outcome /v1/orders/{order_id}/qr.png";
     assert_eq!(paths.keys().map(String::as_str).collect::<Vec<_>>().join(" "), expected);
     for path in paths.keys() {
         let url = format!("{}{}", shop.backend_url, path.replace("{order_id}", "an-order"));

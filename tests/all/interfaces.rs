@@ -22,8 +22,9 @@ const STATUS: &str = "boot_id busy commands faults name report_every_s sold_out 
 const FAULT: &str = "code detail since";
 const UPDATE: &str = "order_id receipt rev status";
 const ORDER: &str = "amount asked collect_within_s deeplink_url device expires_in_s gross_amount item kid order_id outcome over pay_url payment \
-    payment_code qr_payload receipt refund request_id rev sandbox settled_ago_s status store ticket unconfirmed";
-const OUTCOME: &str = "detail outcome reason";
+    payment_code qr_payload receipt refund request_id rev sandbox settled_ago_s status store ticket try try_again_s \
+    unconfirmed";
+const OUTCOME: &str = "detail outcome reason try";
 
 /// An object's keys are these, neither more nor less, but for those that `may_miss`.
 fn assert_keys(what: &str, object: &Value, keys: &str, may_miss: &[&str]) {
@@ -211,13 +212,14 @@ fn the_dbus_interfaces_are_those_of_the_contract() {
             "method Close(s ticket) → (s outcome, b driven)",
             "method Dispense(s receipt) → (s outcome, b driven, s detail)",
             "method Prepare(s device, s item, x amount) → (s ticket)",
+            "method PrepareAgain(s device, s item, x amount, s order_id, u nth_try, s after) → (s ticket, s promise)",
             "method Prove(s ticket) → (s proof)",
-            "method Query(s order_id) → (s outcome, b driven, s detail)",
+            "method Query(s order_id, u nth_try) → (s outcome, b driven, s detail)",
             "method Test(s jws) → (s outcome, b driven, s detail)",
             "property Facts s read",
             "signal ClearPressed(b is_held)",
             "signal Cleared()",
-            "signal Finished(s order_id, s outcome, b driven, s detail)",
+            "signal Finished(s order_id, u nth_try, s outcome, b driven, s detail)",
             "signal Pressed(s item)",
             "signal Released(s item)",
             "signal Switched()",

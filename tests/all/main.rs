@@ -78,6 +78,7 @@ mod sale;
 mod sale_lock;
 mod samples;
 mod screens;
+mod second_try;
 mod secrets;
 mod settings_from_afar;
 mod setup;

@@ -34,7 +34,7 @@ fn nothing_is_dispensed(shop: &Shop, order_id: &str) {
     let caller = Caller::connect(&shop.bus.address);
     for _ in 0..100 {
         let state = caller.device_property::<String>("State");
-        let (outcome, ..): (String, bool, String) = caller.relay("Query", &(order_id,)).expect("an answer");
+        let (outcome, ..): (String, bool, String) = caller.relay("Query", &(order_id, 1_u32)).expect("an answer");
         assert_eq!((outcome.as_str(), shop.pulses()), ("unknown", 0), "nobody could be asked, and it was dispensed: {state}");
     }
 }

@@ -8,6 +8,7 @@ use crate::rig::wait_for;
 use qris::order::ids::{DeviceId, Ticket};
 use qris::order::keys::SigningKey;
 use qris::order::proof::{self, Last, RelayKey, Statement};
+use qris::order::tries::TryNumber;
 use serde_json::{Value, json};
 
 /// A shop that refunds by itself, with a relay, and with a thief in the place of `qrisd`.
@@ -97,6 +98,7 @@ fn closed_by(key: &SigningKey, loot: &Loot, number: u64) -> String {
         device: DeviceId::new(DEVICE).expect("an id"),
         ticket: Ticket::new(&loot.ticket).expect("a ticket"),
         order_id: None,
+        number_of_try: TryNumber::FIRST,
         outcome: Last::Closed,
         driven: false,
         number,

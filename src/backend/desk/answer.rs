@@ -59,9 +59,12 @@ impl From<BooksError> for No {
             BooksError::Unknown => Self::Unknown,
             BooksError::Refused(why) => Self::Denied(denied(why)),
             // The journal has the database's reason. The others are reasons for a machine.
-            BooksError::Store(_) | BooksError::ReusedId | BooksError::ReusedTicket | BooksError::Full | BooksError::RateLimited(_) => {
-                Self::Away
-            }
+            BooksError::Store(_)
+            | BooksError::ReusedId
+            | BooksError::ReusedTicket
+            | BooksError::Full
+            | BooksError::NoTry(_)
+            | BooksError::RateLimited(_) => Self::Away,
         }
     }
 }

@@ -18,12 +18,13 @@ use axum::extract::{Query, Request, State as Shared};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use qris_core::order::ids::{DeviceId, OrderId, RequestId};
-use qris_core::order::merchant::{ANSWER_WITHIN, DeliveryReport, Ending, Proof, Refused, Sale, Standing};
+use qris_core::order::merchant::{ANSWER_WITHIN, DeliveryReport, Ending, NoTry, Proof, Refused, Sale, Standing};
 use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::Delivery;
 use qris_core::order::proof::RelayKey;
 use qris_core::order::reason::Reason;
 use qris_core::order::request::{DESCRIPTION_MAX, Payment, Purchase, TIMEOUT_S};
+use qris_core::order::tries::{Promise, TryNumber};
 use qris_core::text::{self, steers};
 use qris_core::wire::orders::{
     AT_BROKER, FieldError, MACHINE_NAME_MAX, NewOrder, OpenOrders, OrderResource, RECEIPT_KEYS, RELAY_KEY, Status, TAKEN_OVER, WAIT_MAX_S,
@@ -430,6 +431,7 @@ pub async fn outcome(
     let malformed = || Refusal::new(StatusCode::UNPROCESSABLE_ENTITY).code(Reason::Malformed);
     let mut object = Object::read(&bytes, BODY_BYTES_MAX).map_err(|refusal| malformed().detail(refusal.detail.to_string()))?;
     let mut errors = Vec::new();
+    let nth_try: Option<TryNumber> = field(&mut object, "try", false, &mut errors);
     let outcome: Option<Delivery> = field(&mut object, "outcome", true, &mut errors);
     let reason = field(&mut object, "reason", false, &mut errors);
     let detail: Option<Box<str>> = field(&mut object, "detail", false, &mut errors);
@@ -447,8 +449,8 @@ pub async fn outcome(
     let stored = find(&work, &device, id.as_str()).await?;
     let was = stored.order.delivery().cloned();
     let id = stored.order.id.clone();
-    let proof = Proof::of(proof.as_deref(), &id, &stored.order.sale, outcome);
-    let told = DeliveryReport { outcome, reason, detail, proof };
+    let proof = Proof::of(proof.as_deref(), &stored.order, outcome);
+    let told = DeliveryReport { nth_try: nth_try.unwrap_or(TryNumber::FIRST), outcome, reason, detail, proof };
     let written = {
         let (work, told, id) = (Arc::clone(&work), told.clone(), id.clone());
         tokio::spawn(async move {
@@ -490,6 +492,44 @@ pub async fn outcome(
             Err(refusal.detail(format!("{kept} was told before, and stands")))
         }
     }
+}
+
+/// `POST /v1/orders/{order_id}/again`
+pub async fn again(
+    Shared(work): Shared<Arc<Work>>,
+    Shared(machines): Shared<Arc<Machines>>,
+    Shared(place): Shared<Arc<view::Place>>,
+    Machine { device, .. }: Machine,
+    id: Named,
+    request: Request,
+) -> Result<Json<OrderResource>, Refusal> {
+    let bytes = json(request).await?;
+    let malformed = || Refusal::new(StatusCode::UNPROCESSABLE_ENTITY).code(Reason::Malformed);
+    let mut object = Object::read(&bytes, BODY_BYTES_MAX).map_err(|refusal| malformed().detail(refusal.detail.to_string()))?;
+    let mut errors = Vec::new();
+    let promise: Option<Box<str>> = field(&mut object, "promise", true, &mut errors);
+    let Some(promise) = promise.filter(|_| errors.is_empty()) else { return Err(malformed().errors(errors)) };
+    let mut stored = find(&work, &device, id.as_str()).await?;
+    let known = stored.order.sale.relay_key.as_ref().ok_or(BooksError::NoTry(NoTry::NotOffered))?;
+    let promise = Promise::verify(&promise, known)
+        .map_err(|why| Refusal::field(Reason::Malformed, "promise", why.to_string()).about(&stored.order.id))?;
+    if stored.order.may_try_again(&promise, stored.order.sale.relay_key.as_ref(), work.books().now()) == Err(NoTry::NotAsked) {
+        stored = asked(&work, &device, stored).await?;
+    }
+    let of = device.clone();
+    let key = machines.read(move |tx| devices::relay_key(tx, &of)).await?;
+    let id = stored.order.id.clone();
+    let written = {
+        let work = Arc::clone(&work);
+        tokio::spawn(async move {
+            let done = work.books().write(move |tx, policy, now| books::try_again(tx, policy, &id, promise, key, now)).await?;
+            work.announce(&done);
+            Ok::<_, BooksError>(done)
+        })
+        .await
+    };
+    let done = written.map_err(|_| BooksError::Store(crate::store::StoreError::Gone))??;
+    Ok(resource(&done.now, work.books(), &place))
 }
 
 /// A machine's order. If the books have forgotten it, it is looked up at the gateway.

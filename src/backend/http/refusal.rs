@@ -5,7 +5,7 @@ use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use qris_core::order::ids::OrderId;
-use qris_core::order::merchant::Refused;
+use qris_core::order::merchant::{NoTry, Refused};
 use qris_core::order::reason::Reason;
 use qris_core::wire::orders::{FieldError, PROBLEM_TYPE, Problem};
 
@@ -98,6 +98,17 @@ impl From<BooksError> for Refusal {
                 .detail("the order is not known to be paid; the gateway is asked")
                 .retry_after(10),
             BooksError::Refused(Refused::OutcomeStands) => Self::new(StatusCode::CONFLICT).code(Reason::ReusedId).detail(error.to_string()),
+            BooksError::NoTry(why) => {
+                let (status, code) = match why {
+                    NoTry::NotOffered => (StatusCode::CONFLICT, Reason::Late),
+                    NoTry::OtherKey => (StatusCode::CONFLICT, Reason::UnknownKey),
+                    NoTry::OtherPromise => (StatusCode::CONFLICT, Reason::Mismatch),
+                    NoTry::TooDear => (StatusCode::CONFLICT, Reason::WrongAmount),
+                    NoTry::TooMany => (StatusCode::TOO_MANY_REQUESTS, Reason::RateLimited),
+                    NoTry::NotAsked => (StatusCode::SERVICE_UNAVAILABLE, Reason::Gateway),
+                };
+                Self::new(status).code(code).detail(error.to_string())
+            }
             // The others are a person's requests, which no machine makes.
             BooksError::Refused(_) => Self::new(StatusCode::CONFLICT).detail(error.to_string()),
         }

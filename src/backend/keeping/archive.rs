@@ -19,8 +19,14 @@ const AT_ONCE: i64 = 50;
 /// How often it waits for another writer. Where much is sold, `serve` has a file most of the time.
 const TRIES: usize = 60;
 /// The tables with rows of an order, and the column that has its name. A table comes behind those to which its rows refer.
-const TABLES: [(&str, &str); 5] =
-    [("orders", "order_id"), ("receipts", "order_id"), ("history", "order_id"), ("alerts", "subject"), ("automatic_refunds", "order_id")];
+const TABLES: [(&str, &str); 6] = [
+    ("orders", "order_id"),
+    ("receipts", "order_id"),
+    ("tries", "order_id"),
+    ("history", "order_id"),
+    ("alerts", "subject"),
+    ("automatic_refunds", "order_id"),
+];
 
 /// The fate of the orders before a day.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -230,7 +236,7 @@ fn take_out_some(tx: &mut dyn Tx, file: &str, archive: Option<i64>, some: &[Requ
         for order in &request.orders {
             let guard = "INSERT INTO archived (order_id, device, request_id, ticket, transaction_id, settled_ms, proof, archive)
                 SELECT o.order_id, o.device, o.request_id, o.ticket, r.transaction_id, o.settled_ms, o.proof, CAST($1 AS BIGINT)
-                FROM orders AS o LEFT JOIN receipts AS r ON r.order_id = o.order_id WHERE o.order_id = $2";
+                FROM orders AS o LEFT JOIN receipts AS r ON r.order_id = o.order_id AND r.try = 1 WHERE o.order_id = $2";
             tx.rows(guard, &[archive.into(), order.as_str().into()])?;
             for (table, column) in TABLES.iter().rev() {
                 tx.rows(&format!("DELETE FROM {table} WHERE {column} = $1"), &[order.as_str().into()])?;

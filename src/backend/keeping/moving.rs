@@ -29,9 +29,10 @@ enum Part {
 }
 
 /// A table comes after those to which its rows refer, and before those that forbid its rows.
-const TABLES: [Table; 21] = [
+const TABLES: [Table; 22] = [
     books("orders", &["order_id"]),
-    books("receipts", &["order_id"]),
+    books("receipts", &["order_id", "try"]),
+    books("tries", &["order_id", "try"]),
     books("history", &["seq"]),
     books("outbox", &["seq"]),
     books("alerts", &["subject", "kind"]),

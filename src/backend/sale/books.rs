@@ -3,11 +3,12 @@
 //! next step. Nothing in here waits, asks or reads a clock.
 
 use crate::store::{Row, Tx};
-use qris_core::order::ids::{DeviceId, OrderId, RequestId};
-use qris_core::order::merchant::{self, DeliveryReport, Event, NoProof, Order, Proof, Refused, Said, Sale};
-use qris_core::order::proof::is_far_ahead;
+use qris_core::order::ids::{DeviceId, OrderId, RequestId, Ticket};
+use qris_core::order::merchant::{self, DeliveryReport, Event, NoProof, NoTry, Order, Proof, Refused, Said, Sale};
+use qris_core::order::proof::{RelayKey, is_far_ahead};
 use qris_core::order::request::Purchase;
 use qris_core::order::time::{Span, Wall};
+use qris_core::order::tries::Promise;
 
 mod alerts;
 mod archived;
@@ -56,6 +57,8 @@ use write::{Claim, matters, take_up, write};
 const DUE_MAX: i64 = 512;
 /// `orders_per_minute` counts over this time.
 const MINUTE: Span = Span::secs(60);
+/// The tries of a machine are counted over this time.
+const DAY: Span = Span::secs(24 * 3600);
 
 /// The result of a POST.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,11 +97,7 @@ pub fn create(tx: &mut dyn Tx, policy: &Policy, sale: Sale, digest: &str, fresh:
     if archived::has_request(tx, &sale.device, &sale.purchase.request_id)? {
         return Err(BooksError::ReusedId);
     }
-    let others = "SELECT 1 FROM orders WHERE device = $1 AND ticket = $2 LIMIT 1";
-    let has_order = !tx.rows(others, &[sale.device.as_str().into(), sale.purchase.ticket.as_str().into()])?.is_empty();
-    if has_order || archived::has_ticket(tx, &sale.device, &sale.purchase.ticket)? {
-        return Err(BooksError::ReusedTicket);
-    }
+    has_new_ticket(tx, &sale.device, &sale.purchase.ticket)?;
     if policy.orders_per_minute > 0 {
         let recent = "SELECT count(*) FROM orders WHERE device = $1 AND created_ms > $2 AND attempt = 1";
         let count = Row::number(&tx.rows(recent, &[sale.device.as_str().into(), (now - MINUTE).0.into()])?)?;
@@ -224,7 +223,7 @@ pub fn delivered(
     now: Wall,
 ) -> Result<Result<Done, Done>, BooksError> {
     let stored = of_device(tx, device, id)?;
-    if let Proof::Signed { kid, number } = &told.proof {
+    if let Proof::Signed { kid, number, .. } = &told.proof {
         let is_ahead = |(last, made): (u64, Wall)| is_far_ahead(*number, last, now - made);
         if ledger::is_number_used(tx, id, kid, *number)? {
             told.proof = Proof::Missing(NoProof::NumberUsed);
@@ -248,6 +247,31 @@ pub fn delivered(
         }
         Err(error) => Err(error),
     }
+}
+
+/// Its machine asks for the receipt of another try. `promise`: the relay's, whose signature was verified with the order's own key. `key`:
+/// that of the machine's relay now.
+///
+/// # Errors
+/// [`BooksError::Unknown`], [`BooksError::NoTry`], [`BooksError::ReusedTicket`].
+pub fn try_again(
+    tx: &mut dyn Tx,
+    policy: &Policy,
+    id: &OrderId,
+    promise: Promise,
+    key: Option<RelayKey>,
+    now: Wall,
+) -> Result<Done, BooksError> {
+    let stored = of_device(tx, &promise.device, id)?;
+    stored.order.may_try_again(&promise, key.as_ref(), now)?;
+    if stored.order.goods().ticket != promise.ticket {
+        if ledger::tries_since(tx, &promise.device, now - DAY)? >= policy.tries_per_day.into() {
+            return Err(NoTry::TooMany.into());
+        }
+        has_new_ticket(tx, &promise.device, &promise.ticket)?;
+    }
+    let event = Event::TryAgain { promise: Box::new(promise), key };
+    write(tx, policy, stored, event, now, Claim::Keep)
 }
 
 /// The orders that are due, and that nobody works on.
@@ -317,6 +341,14 @@ fn replace(tx: &mut dyn Tx, old: &Stored, now: Wall, answer_by: Wall) -> Result<
 
 fn of_device(tx: &mut dyn Tx, device: &DeviceId, id: &OrderId) -> Result<Stored, BooksError> {
     ledger::load(tx, id)?.filter(|stored| stored.order.sale.device == *device).ok_or(BooksError::Unknown)
+}
+
+/// No order and no try has this ticket of the machine.
+fn has_new_ticket(tx: &mut dyn Tx, device: &DeviceId, ticket: &Ticket) -> Result<(), BooksError> {
+    let others =
+        "SELECT 1 FROM orders WHERE device = $1 AND ticket = $2 UNION ALL SELECT 1 FROM tries WHERE device = $1 AND ticket = $2 LIMIT 1";
+    let is_used = !tx.rows(others, &[device.as_str().into(), ticket.as_str().into()])?.is_empty();
+    if is_used || archived::has_ticket(tx, device, ticket)? { Err(BooksError::ReusedTicket) } else { Ok(()) }
 }
 
 /// The newest attempt at a request, for the callers that wait for it.

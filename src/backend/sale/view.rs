@@ -6,6 +6,7 @@ use qris_core::order::merchant::{Charge, Money, Order, Repayment, Standing};
 use qris_core::order::outcome::Delivery;
 use qris_core::order::receipt::Receipt;
 use qris_core::order::time::{Span, Wall, Zone};
+use qris_core::order::tries::TryNumber;
 use qris_core::wire::orders::{self, OutcomeReport, Refund, Status};
 use ring::hmac;
 
@@ -52,10 +53,11 @@ pub fn refund(order: &Order) -> Option<Refund> {
 
 /// The values that a machine can see. Only a change of one of these raises `rev`.
 #[must_use]
-pub fn visible(order: &Order) -> (Status, bool, Option<Refund>, [bool; 3], Option<Delivery>) {
+pub fn visible(order: &Order) -> (Status, bool, Option<Refund>, [bool; 4], Option<Delivery>, TryNumber) {
     let delivery = order.outcome();
-    let facts = [offered(order).is_some(), order.standing() == Standing::Payable, is_unconfirmed(order)];
-    (order.status(), order.is_over(), refund(order), facts, delivery)
+    let is_tried_again = order.tries.until.is_some();
+    let facts = [offered(order).is_some(), order.standing() == Standing::Payable, is_unconfirmed(order), is_tried_again];
+    (order.status(), order.is_over(), refund(order), facts, delivery, order.number_of_try())
 }
 
 /// Whether nobody confirms if it is paid, and a person was told.
@@ -74,7 +76,7 @@ pub fn offered(order: &Order) -> Option<&Charge> {
 /// The order resource.
 #[must_use]
 pub fn resource(order: &Order, rev: u64, now: Wall, place: &Place) -> orders::OrderResource {
-    let sale = &order.sale;
+    let (sale, goods) = (&order.sale, order.goods());
     let charge = offered(order);
     let settled_at = match order.money() {
         Money::AtMerchant | Money::TakenBack => order.settlement().map(|by| by.settled_at),
@@ -86,10 +88,11 @@ pub fn resource(order: &Order, rev: u64, now: Wall, place: &Place) -> orders::Or
         rev,
         request_id: sale.purchase.request_id.clone(),
         device: sale.device.clone(),
-        ticket: sale.purchase.ticket.clone(),
-        item: sale.purchase.item.clone(),
+        ticket: goods.ticket,
+        nth_try: order.number_of_try(),
+        item: goods.item,
         asked: sale.purchase.asked.clone(),
-        amount: sale.purchase.amount,
+        amount: goods.amount,
         gross_amount: charge.map(|charge| charge.gross_amount),
         payment: sale.purchase.payment,
         status: order.status(),
@@ -104,9 +107,11 @@ pub fn resource(order: &Order, rev: u64, now: Wall, place: &Place) -> orders::Or
         store: charge.and_then(|charge| charge.store.clone()),
         expires_in_s: order.ends_at().map(|at| seconds((at - now).0)),
         settled_ago_s: settled_at.map(|at| seconds((now - at).0)),
+        try_again_s: order.try_again_until(now).map(|until| seconds((until - now).0)),
         kid: Some(sale.kid.clone()),
         receipt: receipt(order).map(|receipt| receipt.jws().into()),
         outcome: order.delivery().map(|told| OutcomeReport {
+            nth_try: told.nth_try,
             outcome: told.outcome,
             reason: told.reason,
             detail: told.detail.clone(),

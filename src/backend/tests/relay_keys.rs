@@ -5,6 +5,7 @@ use super::*;
 use crate::machines::invitations::{self, Terms};
 use qris_core::order::merchant::{Attention, NoProof, Order, Proof, RefundWish, Refused};
 use qris_core::order::outcome::Delivery;
+use qris_core::order::tries::TryNumber;
 use qris_core::wire::invitation::{Claim, Code};
 
 /// The key of another board, or of a thief.
@@ -78,7 +79,8 @@ impl Rig {
 
     async fn tells(&self, order: &OrderResource, outcome: Last, number: u64, key: Option<&SigningKey>) -> StatusCode {
         let (device, ticket) = (order.device.clone(), order.ticket.clone());
-        let word = Statement { device, ticket, order_id: None, outcome, driven: outcome != Last::Closed, number };
+        let word =
+            Statement { device, ticket, order_id: None, number_of_try: TryNumber::FIRST, outcome, driven: outcome != Last::Closed, number };
         let proof = key.map(|key| proof::sign(key, &word));
         let url = format!("{}/v1/orders/{}/outcome", self.url, order.order_id);
         let call = self.http.post(url).bearer_auth("vm-001").json(&json!({ "outcome": outcome.delivery().as_str(), "proof": proof }));

@@ -1,13 +1,17 @@
 //! The relay's ledger: its promises (tickets), its deliveries (entries), and what a receipt may do in view of both.
 //!
-//! A ticket is good for one receipt, and an order has one entry. So a receipt is good once, on one machine, for one
+//! A ticket is good for one receipt, and a try at handing out an order has one entry. So a receipt is good once, on one machine, for one
 //! ledger, and it needs no clock. When a ledger is lost, all older receipts are void.
+//!
+//! Another try is driven on the ledger's own word that nothing came of the one before, whatever the backend's books say. So an order is
+//! handed out once at the most.
 
-use super::ids::{CommandId, ItemId, OrderId, RequestId};
+use super::ids::{CommandId, ItemId, OrderId, RequestId, Ticket};
 use super::money::Rupiah;
 use super::outcome::Outcome;
 use super::receipt::Receipt;
 use super::time::Span;
+use super::tries::{Try, TryNumber};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -25,11 +29,72 @@ pub enum TicketEntry {
         item: ItemId,
         /// Its price.
         amount: Rupiah,
+        /// It is promised for another try at this order. `None`: for whoever pays.
+        again: Option<Again>,
     },
-    /// A receipt came for it, and this order was driven.
-    Used(OrderId),
+    /// A receipt came for it, and this try of this order was driven.
+    Used(OrderId, TryNumber),
     /// It drives nothing any more.
-    Closed,
+    Closed(Option<Again>),
+}
+
+/// Another try at an order that did not come.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Again {
+    /// The order.
+    pub order: OrderId,
+    /// Which try it is; never the first one.
+    pub number: TryNumber,
+    /// The ticket of the try before.
+    pub after: Ticket,
+}
+
+/// What a ledger knows about the tries at an order.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Tried {
+    /// Every try that was driven.
+    pub driven: Vec<(TryNumber, Entry)>,
+    /// The ticket of the try before.
+    pub before: Option<TicketEntry>,
+}
+
+impl Again {
+    /// That of a receipt; `None`: it is for a first try.
+    #[must_use]
+    pub fn of(receipt: &Receipt) -> Option<Self> {
+        match &receipt.claims().nth {
+            Try::First => None,
+            Try::Again { number, after } => Some(Self { order: receipt.claims().sub.clone(), number: *number, after: after.clone() }),
+        }
+    }
+
+    /// Whether nothing came of the try before, by the ledger's own word: its ticket is closed, or a sensor saw that nothing fell.
+    fn comes_after_nothing(&self, tried: &Tried) -> bool {
+        let is_before = |order: &OrderId, number: TryNumber| *order == self.order && number.next() == Some(self.number);
+        match &tried.before {
+            // A ticket that was closed before it was paid names no order.
+            Some(TicketEntry::Closed(None)) => TryNumber::FIRST.next() == Some(self.number),
+            Some(TicketEntry::Closed(Some(again))) => is_before(&again.order, again.number),
+            Some(TicketEntry::Used(order, number)) => {
+                is_before(order, *number) && tried.entry(*number) == Some(Entry::Ended(Outcome::Failed))
+            }
+            Some(TicketEntry::Open { .. }) | None => false,
+        }
+    }
+}
+
+impl Tried {
+    fn entry(&self, number: TryNumber) -> Option<Entry> {
+        self.driven.iter().find(|(driven, _)| *driven == number).map(|(_, entry)| *entry)
+    }
+
+    /// Whether no try but this one can have handed it out, or will.
+    fn came_to_nothing_before(&self, number: TryNumber) -> bool {
+        self.driven.iter().filter(|(driven, _)| *driven != number).all(|(driven, entry)| match entry {
+            Entry::Ended(Outcome::Failed | Outcome::NotDriven) => *driven < number,
+            Entry::Ended(Outcome::Dispensed | Outcome::Uncertain) | Entry::Driving => false,
+        })
+    }
 }
 
 /// What a line is driven for, and only once.
@@ -41,6 +106,8 @@ pub enum Cause {
         order: OrderId,
         /// Its request.
         request: RequestId,
+        /// Which try at it.
+        number: TryNumber,
     },
     /// A test that an operator has signed: the name of the command. Nobody has paid for it, so it has no ticket and no proof.
     Test(CommandId),
@@ -143,6 +210,9 @@ pub enum LedgerRefusal {
     /// The line's hardware does not work.
     #[error("the line's hardware does not work")]
     Hardware,
+    /// The ledger does not say that the try before came to nothing.
+    #[error("this ledger does not say that nothing came of the try before")]
+    NoTry,
 }
 
 /// The answer to a receipt that is believed.
@@ -154,6 +224,15 @@ pub enum Admission {
     Driving,
     /// It was driven, once and for all.
     Recorded(Outcome),
+}
+
+/// May the relay try again at this order?
+///
+/// # Errors
+/// Its ledger does not say that nothing came of every try before.
+pub fn may_try(again: &Again, tried: &Tried) -> Result<(), LedgerRefusal> {
+    let may = tried.entry(again.number).is_none() && tried.came_to_nothing_before(again.number) && again.comes_after_nothing(tried);
+    if may { Ok(()) } else { Err(LedgerRefusal::NoTry) }
 }
 
 /// May the relay give a ticket for `amount` of the item of `line`? The conditions of the line are the same as in
@@ -178,25 +257,28 @@ pub fn prepare(line: Option<&LineState>, amount: Rupiah) -> Result<(), LedgerRef
 }
 
 /// The answer to a receipt. It depends on the ledger's state of the ticket and of the order, and on the line of the
-/// item. A recorded outcome comes before everything else, then the ticket, then the line.
+/// item. A recorded outcome comes before everything else, then the ticket, then the other tries, then the line.
 ///
 /// # Errors
 /// Why the receipt drives nothing.
-pub fn admit(
-    ticket: Option<&TicketEntry>,
-    found: Option<Entry>,
-    receipt: &Receipt,
-    line: Option<&LineState>,
-) -> Result<Admission, LedgerRefusal> {
-    match found {
+pub fn admit(ticket: Option<&TicketEntry>, tried: &Tried, receipt: &Receipt, line: Option<&LineState>) -> Result<Admission, LedgerRefusal> {
+    let claims = receipt.claims();
+    let number = claims.nth.number();
+    match tried.entry(number) {
         Some(Entry::Ended(outcome)) => return Ok(Admission::Recorded(outcome)),
         Some(Entry::Driving) => return Ok(Admission::Driving),
         None => {}
     }
-    let claims = receipt.claims();
+    let wanted = Again::of(receipt);
     match ticket {
-        Some(TicketEntry::Open { item, amount }) if *item == claims.item && *amount == claims.amount => {}
-        Some(TicketEntry::Open { .. } | TicketEntry::Used(_) | TicketEntry::Closed) | None => return Err(LedgerRefusal::UnknownTicket),
+        Some(TicketEntry::Open { item, amount, again }) if (item, amount, again) == (&claims.item, &claims.amount, &wanted) => {}
+        Some(TicketEntry::Open { .. } | TicketEntry::Used(..) | TicketEntry::Closed(_)) | None => return Err(LedgerRefusal::UnknownTicket),
+    }
+    match &wanted {
+        Some(again) => may_try(again, tried)?,
+        // A first receipt that comes after a later try.
+        None if !tried.driven.is_empty() => return Err(LedgerRefusal::NoTry),
+        None => {}
     }
     prepare(line, claims.amount).map(|()| Admission::Drive)
 }
@@ -228,11 +310,12 @@ mod tests {
     fn what_a_receipt_opens() {
         let receipt = key().sign(claims());
         let item = |id: &str| ItemId::new(id).expect("an item");
-        let open = |id: &str, n: u64| Some(TicketEntry::Open { item: item(id), amount: rp(n) });
+        let open = |id: &str, n: u64| Some(TicketEntry::Open { item: item(id), amount: rp(n), again: None });
         let good = || open("A1", 5000);
-        let used = || Some(TicketEntry::Used(OrderId::new("o-9").expect("an id")));
+        let used = || Some(TicketEntry::Used(OrderId::new("o-9").expect("an id"), TryNumber::FIRST));
         let (ready, busy, blocked) = (Some(Condition::Ready), Some(Condition::Busy), Some(Condition::Blocked));
         let ended = |outcome| Some(Entry::Ended(outcome));
+        let for_a_try = TicketEntry::Open { item: item("A1"), amount: rp(5000), again: Some(again(2)) };
         // ticket, entry of the order, line, answer
         let table = [
             (good(), None, ready, Ok(Admission::Drive)),
@@ -246,7 +329,8 @@ mod tests {
             (open("A2", 5000), None, ready, Err(LedgerRefusal::UnknownTicket)),
             (open("A1", 6000), None, ready, Err(LedgerRefusal::UnknownTicket)),
             (used(), None, ready, Err(LedgerRefusal::UnknownTicket)),
-            (Some(TicketEntry::Closed), None, ready, Err(LedgerRefusal::UnknownTicket)),
+            (Some(TicketEntry::Closed(None)), None, ready, Err(LedgerRefusal::UnknownTicket)),
+            (Some(for_a_try), None, ready, Err(LedgerRefusal::UnknownTicket)),
             // The recorded outcome comes before both.
             (used(), Some(Entry::Driving), busy, Ok(Admission::Driving)),
             (used(), ended(Outcome::Dispensed), ready, Ok(Admission::Recorded(Outcome::Dispensed))),
@@ -257,7 +341,79 @@ mod tests {
         ];
         for (i, (ticket, found, condition, want)) in table.into_iter().enumerate() {
             let line = condition.map(line);
-            assert_eq!(admit(ticket.as_ref(), found, &receipt, line.as_ref()), want, "row {i}");
+            let tried = Tried { driven: found.map(|entry| (TryNumber::FIRST, entry)).into_iter().collect(), before: None };
+            assert_eq!(admit(ticket.as_ref(), &tried, &receipt, line.as_ref()), want, "row {i}");
+        }
+    }
+
+    fn number(n: u32) -> TryNumber {
+        TryNumber::try_from(n).expect("a number")
+    }
+
+    fn again(n: u32) -> Again {
+        Again { order: claims().sub, number: number(n), after: Ticket::from_random([9; 16]) }
+    }
+
+    /// A receipt for a later try, which its order's other tries decide about.
+    #[test]
+    fn another_try_comes_after_nothing_only() {
+        let other = || OrderId::new("o-9").expect("an id");
+        let closed = |order: OrderId, n| Some(TicketEntry::Closed(Some(Again { order, number: number(n), after: claims().ticket })));
+        let used = |order: OrderId, n| Some(TicketEntry::Used(order, number(n)));
+        let mine = || claims().sub;
+        let ended = |n, outcome| (number(n), Entry::Ended(outcome));
+        let (failed, not_driven) = (Outcome::Failed, Outcome::NotDriven);
+        let open = || Some(TicketEntry::Open { item: claims().item, amount: claims().amount, again: None });
+        // the try, the ticket before, what was driven for the order, whether it is driven
+        let table = [
+            (2, Some(TicketEntry::Closed(None)), vec![], true),
+            (2, used(mine(), 1), vec![ended(1, failed)], true),
+            (2, used(mine(), 1), vec![ended(1, not_driven)], false),
+            (2, used(mine(), 1), vec![ended(1, Outcome::Dispensed)], false),
+            (2, used(mine(), 1), vec![ended(1, Outcome::Uncertain)], false),
+            (2, used(mine(), 1), vec![(number(1), Entry::Driving)], false),
+            // The pulse was forgotten, or the ticket is another order's.
+            (2, used(mine(), 1), vec![], false),
+            (2, used(other(), 1), vec![ended(1, failed)], false),
+            (2, open(), vec![], false),
+            (2, None, vec![], false),
+            // Whatever the books believe of the try before: the order came already.
+            (2, Some(TicketEntry::Closed(None)), vec![ended(1, Outcome::Dispensed)], false),
+            (2, Some(TicketEntry::Closed(None)), vec![ended(3, failed)], false),
+            (3, closed(mine(), 2), vec![ended(1, failed)], true),
+            (3, closed(mine(), 2), vec![ended(1, Outcome::Uncertain)], false),
+            (3, closed(mine(), 1), vec![], false),
+            (3, closed(other(), 2), vec![], false),
+            (3, Some(TicketEntry::Closed(None)), vec![], false),
+            (3, used(mine(), 2), vec![ended(1, failed), ended(2, failed)], true),
+            (3, used(mine(), 1), vec![ended(1, failed)], false),
+        ];
+        for (i, (n, before, driven, is_driven)) in table.into_iter().enumerate() {
+            let Again { number, after, .. } = again(n);
+            let receipt = key().sign(super::super::receipt::Claims { nth: Try::Again { number, after }, ..claims() });
+            let ticket = |again| TicketEntry::Open { item: claims().item, amount: claims().amount, again };
+            let tried = Tried { driven, before };
+            let line = Some(line(Condition::Ready));
+            let want = if is_driven { Ok(Admission::Drive) } else { Err(LedgerRefusal::NoTry) };
+            assert_eq!(admit(Some(&ticket(Some(again(n)))), &tried, &receipt, line.as_ref()), want, "row {i}");
+            assert_eq!(may_try(&again(n), &tried), want.map(|_| ()), "row {i}");
+            // A ticket that was given for something else opens no try.
+            for given in
+                [None, Some(again(n + 1)), Some(Again { order: other(), ..again(n) }), Some(Again { after: claims().ticket, ..again(n) })]
+            {
+                let answer = admit(Some(&ticket(given)), &tried, &receipt, line.as_ref());
+                assert_eq!(answer, Err(LedgerRefusal::UnknownTicket), "row {i}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_first_receipt_that_comes_after_a_later_try_drives_nothing() {
+        let receipt = key().sign(claims());
+        let ticket = TicketEntry::Open { item: claims().item, amount: claims().amount, again: None };
+        for outcome in Outcome::ALL {
+            let tried = Tried { driven: vec![(number(2), Entry::Ended(outcome))], before: None };
+            assert_eq!(admit(Some(&ticket), &tried, &receipt, Some(&line(Condition::Ready))), Err(LedgerRefusal::NoTry), "{outcome:?}");
         }
     }
 

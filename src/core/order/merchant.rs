@@ -27,6 +27,7 @@ mod repaying;
 mod sale;
 mod settling;
 mod state;
+mod tries;
 mod values;
 
 pub use apply::apply;
@@ -40,6 +41,7 @@ pub use facts::{Money, Standing};
 pub use repaying::{Asker, AtBank, RefundEnding, Repaying, Repayment};
 pub use sale::{Metadata, Sale};
 pub use state::{Cancelling, Charging, Closed, Closing, Held, NoReceipt, Pending, Refunded, Settled, State, Void, Withheld};
+pub use tries::{EndedTry, Goods, NoTry, SETTLED_LATELY, Tries};
 pub use values::{Charge, ChargeFailure, ChargeTrouble, Ending, LateFact, Order, Parties, Settlement, TakenBack};
 #[cfg(test)]
 mod tests;
@@ -155,6 +157,10 @@ pub struct Rules {
     pub reversal_window: Span,
     /// How long an order that was paid over the counter can be collected.
     pub collect_within: Span,
+    /// How many other tries there may be at an order of which nothing came; 0: none.
+    pub second_tries: u32,
+    /// How long after such an end another try may begin.
+    pub try_again_within: Span,
 }
 
 /// The facts that [`apply`] needs beside the order.
@@ -224,6 +230,7 @@ pub fn begin(id: OrderId, sale: Sale, now: Wall) -> Order {
         state: Charging::begun(now),
         polling: Polling::default(),
         reported: None,
+        tries: Tries::default(),
         repaying: Repaying::default(),
         taken_back: None,
         late: Vec::new(),

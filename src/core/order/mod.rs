@@ -18,4 +18,5 @@ pub mod request;
 pub mod state;
 pub mod stock;
 pub mod time;
+pub mod tries;
 pub mod word;

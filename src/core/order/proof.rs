@@ -10,9 +10,11 @@ use super::keys::{SigningKey, bytes32, has_small_order, thumbprint};
 use super::ledger::OPEN_TICKETS_MAX;
 use super::outcome::{Delivery, Outcome};
 use super::time::Span;
+use super::tries::TryNumber;
 use super::word::words;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 use std::str::FromStr;
@@ -30,9 +32,12 @@ pub struct Statement {
     pub device: DeviceId,
     /// The ticket, which belongs to one request.
     pub ticket: Ticket,
-    /// The order that was driven; a closed ticket has no order.
+    /// The order that was driven, or that it would have been. The ticket of a first try that was closed has no order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order_id: Option<OrderId>,
+    /// Which try at handing it out the ticket was for.
+    #[serde(rename = "try")]
+    pub number_of_try: TryNumber,
     /// What became of it.
     pub outcome: Last,
     /// Whether the line was driven for it, as far as the relay knows.
@@ -170,8 +175,13 @@ pub fn sign(key: &SigningKey, statement: &Statement) -> String {
 /// # Errors
 /// See [`ProofError`].
 pub fn verify(jws: &str, key: &RelayKey) -> Result<Statement, ProofError> {
+    verify_as(jws, TYP, key)
+}
+
+/// The claims of a text of this type that this relay signed.
+pub(super) fn verify_as<T: DeserializeOwned>(jws: &str, typ: &'static str, key: &RelayKey) -> Result<T, ProofError> {
     let parts = Parts::split(jws, PROOF_MAX)?;
-    if parts.kid(TYP)? != key.kid() {
+    if parts.kid(typ)? != key.kid() {
         return Err(ProofError::Key);
     }
     if parts.is_signed_by(&key.0)? { Ok(parts.claims()?) } else { Err(ProofError::Signature) }
@@ -198,6 +208,7 @@ mod tests {
             device: id("vm-001"),
             ticket: Ticket::from_random([1; 16]),
             order_id: None,
+            number_of_try: TryNumber::FIRST,
             outcome: Last::Closed,
             driven: false,
             number: 7,

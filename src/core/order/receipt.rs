@@ -7,6 +7,7 @@ use super::jws::{self, JwsError, Parts};
 use super::keys::{KeySet, SigningKey};
 use super::money::Rupiah;
 use super::time::Wall;
+use super::tries::Try;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::sync::Arc;
@@ -29,6 +30,9 @@ pub struct Claims {
     pub jti: RequestId,
     /// The relay's ticket, which makes the receipt good once.
     pub ticket: Ticket,
+    /// Which try at handing it out it opens.
+    #[serde(flatten)]
+    pub nth: Try,
     /// What was sold.
     pub item: ItemId,
     /// The price, whole rupiah.
@@ -209,6 +213,7 @@ pub mod testing {
             sub: OrderId::new("o-1").expect("an id"),
             jti: RequestId::new("r-1").expect("an id"),
             ticket: Ticket::from_random([1; 16]),
+            nth: Try::First,
             item: ItemId::new("A1").expect("an id"),
             amount: Rupiah::new(5000).expect("an amount"),
             gross_amount: Rupiah::new(5000).expect("an amount"),
@@ -307,6 +312,9 @@ mod tests {
             ("settled_at", serde_json::json!("yesterday+07:00")),
             ("iss", serde_json::json!("other.example")),
             ("ticket", serde_json::json!("short")),
+            ("try", serde_json::json!(2)),
+            ("try", serde_json::Value::Null),
+            ("after", serde_json::json!(claims().ticket)),
             ("sub", serde_json::Value::Null),
         ] {
             let mut changed = whole.clone();

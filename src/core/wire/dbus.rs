@@ -51,6 +51,8 @@ relay_errors! {
     Busy,
     /// The line is blocked until a person clears it.
     Blocked,
+    /// This ledger does not say that nothing came of the try before.
+    NoTry,
     /// The line cannot be driven.
     Hardware,
     /// The ledger cannot be written, or is full.
@@ -72,9 +74,13 @@ impl RelayError {
             Self::Busy => Reason::Busy,
             Self::Blocked => Reason::LineBlocked,
             Self::Amount => Reason::WrongAmount,
-            Self::InvalidReceipt | Self::CommandRefused | Self::WrongDevice | Self::UnknownTicket | Self::Hardware | Self::Ledger => {
-                Reason::Relay
-            }
+            Self::InvalidReceipt
+            | Self::CommandRefused
+            | Self::WrongDevice
+            | Self::UnknownTicket
+            | Self::NoTry
+            | Self::Hardware
+            | Self::Ledger => Reason::Relay,
         }
     }
 }

@@ -6,6 +6,7 @@ use crate::order::outcome::Delivery;
 use crate::order::proof::RelayKey;
 use crate::order::reason::Reason;
 use crate::order::request::{Payment, Purchase};
+use crate::order::tries::TryNumber;
 use serde::{Deserialize, Serialize};
 
 pub use crate::order::state::{Refund, Status};
@@ -52,6 +53,9 @@ pub struct NewOrder {
 /// The machine's report of a paid order: the body of `POST /v1/orders/{order_id}/outcome`, and part of the order.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct OutcomeReport {
+    /// The try at handing it out that it tells of.
+    #[serde(rename = "try", default)]
+    pub nth_try: TryNumber,
     /// What became of it.
     pub outcome: Delivery,
     /// The machine's reason, as on `vend/event`.
@@ -62,6 +66,13 @@ pub struct OutcomeReport {
     /// answer does not have it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proof: Option<Box<str>>,
+}
+
+/// The body of `POST /v1/orders/{order_id}/again`.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct TryAgain {
+    /// The relay's signed [promise](crate::order::tries::Promise) of it, a compact JWS.
+    pub promise: Box<str>,
 }
 
 /// The order resource: an order, as the backend tells it. All fields are always present, null where they do not apply.
@@ -75,8 +86,11 @@ pub struct OrderResource {
     pub request_id: RequestId,
     /// Whose order it is.
     pub device: DeviceId,
-    /// The relay's ticket.
+    /// The relay's ticket of its newest try.
     pub ticket: Ticket,
+    /// Which try at handing it out that is. A backend that offers no other try may leave it out.
+    #[serde(rename = "try", default)]
+    pub nth_try: TryNumber,
     /// What is driven for it.
     pub item: ItemId,
     /// What was asked for, if another slot with the same goods is driven. A backend may leave it out.
@@ -106,6 +120,9 @@ pub struct OrderResource {
     pub expires_in_s: Option<u64>,
     /// Seconds since the gateway settled it.
     pub settled_ago_s: Option<u64>,
+    /// For how many seconds another try at handing it out may begin; null: none is offered. A backend may leave it out.
+    #[serde(default)]
+    pub try_again_s: Option<u64>,
     /// The key that signs, or will sign, its receipt.
     pub kid: Option<KeyId>,
     /// A compact JWS, with `settlement`.

@@ -6,6 +6,7 @@ use super::report::{Checked, Conformance, Stop, different, holds};
 use super::{CHECK, NEWS, Tester, text};
 use qris_core::order::ids::{DeviceId, Ticket};
 use qris_core::order::proof::{self, Last, Statement};
+use qris_core::order::tries::TryNumber;
 use serde_json::{Value, json};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -107,7 +108,10 @@ fn proof(t: &Tester, body: &Value, order: &Value) -> Result<String, Stop> {
     let device = DeviceId::new(text(order, "device")?).map_err(|error| different("a device id", error))?;
     let ticket = Ticket::new(text(body, "ticket")?).map_err(|error| different("a ticket", error))?;
     let number = t.closed.fetch_add(1, Ordering::Relaxed);
-    Ok(proof::sign(key, &Statement { device, ticket, order_id: None, outcome: Last::Closed, driven: false, number }))
+    Ok(proof::sign(
+        key,
+        &Statement { device, ticket, order_id: None, number_of_try: TryNumber::FIRST, outcome: Last::Closed, driven: false, number },
+    ))
 }
 
 /// The next call for this order's refund meets this.

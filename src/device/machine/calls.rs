@@ -10,6 +10,7 @@ use qris_core::order::outcome::{CloseAnswer, DispenseAnswer};
 use qris_core::order::reason::Reason;
 use qris_core::order::request::Purchase;
 use qris_core::order::time::{Boot, Span};
+use qris_core::order::tries::TryNumber;
 use qris_core::wire::dbus::RelayError;
 use qris_core::wire::orders::{NewOrder, OutcomeReport};
 use qris_host::events::Event as Journal;
@@ -284,7 +285,8 @@ impl Live {
                     Proof::Signed(word) => Some(word.clone()),
                     Proof::Unknown | Proof::Missing => None,
                 };
-                Some(HttpCall::Tell(id, OutcomeReport { outcome, reason, detail: None, proof }))
+                let nth_try = order.receipt().map_or(TryNumber::FIRST, |receipt| receipt.claims().nth.number());
+                Some(HttpCall::Tell(id, OutcomeReport { nth_try, outcome, reason, detail: None, proof }))
             }
             None => order.order_id().filter(|_| follows_hint && !order.name().0.is_end()).cloned().map(HttpCall::Get),
         }
@@ -491,6 +493,7 @@ fn relay_event(answer: &RelayAnswer, call: Option<&(RelayCall, u64)>, owner: u64
             | RelayError::CommandRefused
             | RelayError::WrongDevice
             | RelayError::UnknownItem
+            | RelayError::NoTry
             | RelayError::Amount
             | RelayError::Blocked
             | RelayError::Hardware
@@ -498,9 +501,9 @@ fn relay_event(answer: &RelayAnswer, call: Option<&(RelayCall, u64)>, owner: u64
         })),
         (RelayAnswer::Refused(RelayError::UnknownTicket, _), Some(RelayCall::Close(_))) => Some(Event::TicketUnknown),
         (RelayAnswer::Refused(_, _), Some(RelayCall::Check(_))) => Some(Event::CheckFailed(Reason::Relay)),
-        (RelayAnswer::Refused(_, _), Some(RelayCall::Query(_) | RelayCall::Close(_) | RelayCall::Prove(_)) | None) => None,
+        (RelayAnswer::Refused(_, _), Some(RelayCall::Query(..) | RelayCall::Close(_) | RelayCall::Prove(_)) | None) => None,
         (RelayAnswer::NoAnswer(_), Some(RelayCall::Dispense(_))) => Some(Event::RelayUnanswered),
-        (RelayAnswer::NoAnswer(_), Some(RelayCall::Check(_) | RelayCall::Query(_) | RelayCall::Close(_) | RelayCall::Prove(_)) | None) => {
+        (RelayAnswer::NoAnswer(_), Some(RelayCall::Check(_) | RelayCall::Query(..) | RelayCall::Close(_) | RelayCall::Prove(_)) | None) => {
             None
         }
     }

@@ -78,6 +78,7 @@ use links::Links;
 use orders::Orders;
 use outbox::Outbox;
 use place::Place;
+use qris_core::order::ids::RequestId;
 use qris_core::order::machine::{self as core, Event};
 use qris_core::order::outcome::DispenseAnswer;
 use qris_core::order::reason::Reason;
@@ -139,8 +140,9 @@ impl Machine {
             Input::Prepared(id, answer) => self.prepared(id, answer, now),
             Input::Relay(id, request, answer) => self.relay_answered(id, &request, &answer, now),
             Input::TicketLeft => self.reconciliation.read_tickets(out),
-            Input::Finished(order, answer) => {
-                if let (Some(id), DispenseAnswer::Ended(_)) = (self.orders.of_order(&order), answer) {
+            Input::Finished(order, number, answer) => {
+                let is_its = |id: &RequestId| self.orders.get(id).is_some_and(|live| live.stored.order.is_at(number));
+                if let (Some(id), DispenseAnswer::Ended(_)) = (self.orders.of_order(&order).filter(is_its), answer) {
                     // If it cannot be stored, `Query` tells it again.
                     drop(self.happen(&id, vec![Event::RelayAnswered(answer)], now));
                 }

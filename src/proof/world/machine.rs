@@ -255,7 +255,7 @@ impl World {
                 self.machines[m].has_relay = false;
                 self.input(m, Input::RelayDown("it is gone".into()));
             }
-            Arrival::Finished(order, answer) => self.input(m, Input::Finished(order, answer)),
+            Arrival::Finished(order, number, answer) => self.input(m, Input::Finished(order, number, answer)),
             Arrival::BrokerUp { run } if run == current => self.broker_welcomes(m),
             Arrival::Time { run } if run == current => self.time_is_requested(m),
             Arrival::Delivers { connection, message } => {
@@ -581,7 +581,7 @@ fn word(call: &RelayCall) -> &'static str {
     match call {
         RelayCall::Check(_) => "check",
         RelayCall::Dispense(_) => "dispense",
-        RelayCall::Query(_) => "query",
+        RelayCall::Query(..) => "query",
         RelayCall::Close(_) => "close",
         RelayCall::Prove(_) => "prove",
     }

@@ -14,6 +14,7 @@ use qris_core::order::machine::RelayCall;
 use qris_core::order::outcome::{CloseAnswer, DispenseAnswer, Outcome};
 use qris_core::order::proof::RelayKey;
 use qris_core::order::time::Span;
+use qris_core::order::tries::TryNumber;
 use qris_core::order::word::Word;
 use qris_core::wire::relay::{RelayFacts, RelayFault};
 use qris_device::words::{PrepareError, RelayAnswer};
@@ -82,7 +83,7 @@ impl SimulatedRelay {
 
     /// The ledger's word on an order.
     pub(super) fn query(&mut self, order: &OrderId) -> Option<DispenseAnswer> {
-        self.dispenser.as_mut()?.query(order.as_str()).ok().map(|(answer, _)| answer)
+        self.dispenser.as_mut()?.query(order.as_str(), TryNumber::FIRST.get()).ok().map(|(answer, _)| answer)
     }
 }
 
@@ -362,7 +363,7 @@ impl World {
                     RelayCall::Check(ticket) => {
                         RelayAnswer::Checked(dispenser.check(ticket.as_str()).map_err(|refusal| refusal.error.reason()))
                     }
-                    RelayCall::Query(order) => match dispenser.query(order.as_str()) {
+                    RelayCall::Query(order, number) => match dispenser.query(order.as_str(), number.get()) {
                         Ok((answer, _)) => RelayAnswer::Dispense(answer),
                         Err(refusal) => refused(refusal),
                     },
@@ -498,8 +499,8 @@ impl World {
                         let answer = RelayAnswer::Dispense(DispenseAnswer::Ended(outcome));
                         self.relay_answers(from, machine::ServiceAnswer::Relay(answer));
                     }
-                    if let Cause::Order { order, .. } = cause {
-                        self.machine_hears(m, machine::Arrival::Finished(order, DispenseAnswer::Ended(outcome)), 2);
+                    if let Cause::Order { order, number, .. } = cause {
+                        self.machine_hears(m, machine::Arrival::Finished(order, number, DispenseAnswer::Ended(outcome)), 2);
                     }
                 }
                 // News, which may be missed: the machine reads the relay's properties now and then.

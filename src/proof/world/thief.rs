@@ -11,6 +11,7 @@ use qris_core::order::keys::SigningKey;
 use qris_core::order::merchant::{Order, State};
 use qris_core::order::outcome::Delivery;
 use qris_core::order::proof::{self, Last, RelayKey, Statement};
+use qris_core::order::tries::TryNumber;
 use qris_core::wire::orders::OutcomeReport;
 use qris_device::words::{HttpCall, Identity};
 use std::collections::BTreeSet;
@@ -110,8 +111,15 @@ impl World {
             0 => None,
             // One that he made himself.
             1 | 6 => {
-                let statement =
-                    Statement { device: device(), ticket, order_id: None, outcome: Last::Closed, driven: false, number: self.rng.number() };
+                let statement = Statement {
+                    device: device(),
+                    ticket,
+                    order_id: None,
+                    number_of_try: TryNumber::FIRST,
+                    outcome: Last::Closed,
+                    driven: false,
+                    number: self.rng.number(),
+                };
                 Some(proof::sign(&own_key(), &statement))
             }
             // One of another order.
@@ -130,7 +138,7 @@ impl World {
                 signed
             }
         };
-        let report = OutcomeReport { outcome, reason: None, detail: None, proof: proof.map(Into::into) };
+        let report = OutcomeReport { nth_try: TryNumber::FIRST, outcome, reason: None, detail: None, proof: proof.map(Into::into) };
         let (ask, from) = (Ask::Order(HttpCall::Tell(id.clone(), report)), self.caller(m));
         self.merchant_hears(ask, from, 1);
     }

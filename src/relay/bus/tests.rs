@@ -98,7 +98,7 @@ impl Rig {
     }
 
     async fn query(&self, order: &str) -> String {
-        let (outcome, ..): (String, bool, String) = self.proxy().await.call("Query", &(order,)).await.expect("an outcome");
+        let (outcome, ..): (String, bool, String) = self.proxy().await.call("Query", &(order, 1_u32)).await.expect("an outcome");
         outcome
     }
 
@@ -200,8 +200,8 @@ fn a_sale_over_the_interface() {
             assert_eq!(rig.dispense(&jws).await, ("dispensed".to_owned(), "driven".to_owned()));
         }
         let signal = finished.next().await.expect("a signal");
-        let told: (String, String, bool, String) = signal.body().deserialize().expect("its four values");
-        assert_eq!(told, ("o-1".into(), "dispensed".into(), true, "driven".into()));
+        let told: (String, u32, String, bool, String) = signal.body().deserialize().expect("its five values");
+        assert_eq!(told, ("o-1".into(), 1, "dispensed".into(), true, "driven".into()));
         let log = std::fs::read_to_string(rig.directory.path().join("log")).expect("edges");
         assert_eq!(log.lines().map(|line| line.split_once(' ').expect("a time").1).collect::<Vec<_>>(), ["tray 1 1", "tray 1 0"]);
         let facts = rig.facts().await;

@@ -1,6 +1,7 @@
 //! The promises of the ledger, on real SQLite files.
 
 mod operator;
+mod tries;
 
 use super::*;
 use qris_core::order::ids::{RequestId, TransactionId};
@@ -8,6 +9,7 @@ use qris_core::order::keys::{Level, SigningKey, jwk_set};
 use qris_core::order::ledger::OPEN_TICKETS_MAX;
 use qris_core::order::receipt::Claims;
 use qris_core::order::receipt::testing::{ISSUER, claims, key};
+use qris_core::order::tries::TryNumber;
 use qris_host::config::Source;
 use qris_host::random;
 use rusqlite::Connection;
@@ -130,7 +132,7 @@ impl Rig {
     }
 
     fn query(&mut self, n: u8) -> DispenseAnswer {
-        self.dispenser.query(order(n).as_str()).expect("readable").0
+        self.dispenser.query(order(n).as_str(), 1).expect("readable").0
     }
 
     fn close(&mut self, ticket: &Ticket) -> Result<CloseAnswer, RelayError> {
@@ -179,7 +181,7 @@ fn receipt_for(n: u8, ticket: &Ticket, item: &str, amount: u64) -> String {
 }
 
 fn cause(n: u8) -> Cause {
-    Cause::Order { order: order(n), request: RequestId::new(&format!("r-{n}")).expect("an id") }
+    Cause::Order { order: order(n), request: RequestId::new(&format!("r-{n}")).expect("an id"), number: TryNumber::FIRST }
 }
 
 fn known(answer: DispenseAnswer) -> Result<Dispensed, RelayError> {
@@ -348,7 +350,15 @@ fn what_became_of_a_ticket_is_signed_with_the_ledgers_own_key() {
         Some(proof::verify(&proof, &key).expect("its own key"))
     };
     let expected = |ticket: &Ticket, order_id, outcome, driven, number| {
-        Some(Statement { device: DeviceId::new("vm-001").expect("an id"), ticket: ticket.clone(), order_id, outcome, driven, number })
+        Some(Statement {
+            device: DeviceId::new("vm-001").expect("an id"),
+            ticket: ticket.clone(),
+            order_id,
+            number_of_try: TryNumber::FIRST,
+            outcome,
+            driven,
+            number,
+        })
     };
     let closed = rig.prepare("A1", 5000);
     assert_eq!(statement(&mut rig, &closed), None, "it is open");
@@ -495,7 +505,7 @@ fn an_end_that_cannot_be_written_is_uncertain_and_written_later() {
     for _ in 0..2 {
         rig.dispenser.tick();
         let words = "told; this could not be written to the ledger".to_owned();
-        assert_eq!(rig.dispenser.query("o-1"), Ok((uncertain, words.clone())));
+        assert_eq!(rig.dispenser.query("o-1", 1), Ok((uncertain, words.clone())));
         assert_eq!(rig.dispense(&jws), Ok(Dispensed::Known(uncertain, words)));
         assert_eq!(rig.close(&ticket), Ok(CloseAnswer::Ended(Outcome::Uncertain)));
         assert_eq!(rig.state(0), "busy", "the line takes no order meanwhile");
@@ -622,7 +632,7 @@ fn without_a_ledger_nobody_is_told_that_an_order_is_unknown() {
     let away = Config { ledger: home.join("ledger.db"), ..clone(&rig.config) };
     rig.dispenser = begin(&away);
     assert_eq!(rig.dispenser.faults(), [RelayFault::Ledger]);
-    assert_eq!(rig.dispenser.query("o-1").map_err(|r| r.error), Err(RelayError::Ledger));
+    assert_eq!(rig.dispenser.query("o-1", 1).map_err(|r| r.error), Err(RelayError::Ledger));
     assert_eq!(rig.close(&ticket), Err(RelayError::Ledger));
     assert_eq!(rig.try_prepare("A1", 5000), Err(RelayError::Ledger));
     assert_eq!(rig.dispense(&receipt(1, &ticket)), Err(RelayError::Ledger));

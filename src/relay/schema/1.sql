@@ -8,28 +8,33 @@ CREATE TABLE tickets (
     item     TEXT NOT NULL,
     amount   INTEGER NOT NULL CHECK (amount > 0),
     state    TEXT NOT NULL CHECK (state IN ('open', 'used', 'closed')),
-    order_id TEXT CHECK ((state = 'used') = (order_id IS NOT NULL)),
+    order_id TEXT,                            -- of a first try only once it is used: before that, anybody may pay for it
+    try      INTEGER NOT NULL CHECK (try BETWEEN 1 AND 9),
+    after    TEXT,                            -- the ticket of the try before
     number   INTEGER,                         -- counts the tickets that have left `open`, in the order in which they did
-    sum      TEXT NOT NULL
+    sum      TEXT NOT NULL,
+    CHECK ((try > 1) = (after IS NOT NULL) AND (try > 1 OR state = 'used') = (order_id IS NOT NULL))
 ) STRICT;
 
 CREATE TRIGGER tickets_begin_open BEFORE INSERT ON tickets WHEN new.state <> 'open'
 BEGIN SELECT RAISE(ABORT, 'a ticket begins open'); END;
 CREATE TRIGGER tickets_go_forward BEFORE UPDATE ON tickets
 WHEN old.state <> 'open' OR new.state = 'open' OR new.number IS NULL OR old.number IS NOT NULL OR new.seq <> old.seq
-    OR new.ticket <> old.ticket OR new.item <> old.item OR new.amount <> old.amount
+    OR new.ticket <> old.ticket OR new.item <> old.item OR new.amount <> old.amount OR new.try <> old.try OR new.after IS NOT old.after
+    OR new.order_id <> old.order_id
 BEGIN SELECT RAISE(ABORT, 'a ticket is used or closed once, and nothing else of it changes'); END;
 CREATE TRIGGER tickets_open_stay BEFORE DELETE ON tickets WHEN old.state = 'open'
 BEGIN SELECT RAISE(ABORT, 'an open ticket is never deleted'); END;
 
--- At most one pulse for an order, a ticket, a request and a transaction; and one for an operator's test, which is none of these and has
+-- At most one pulse for a ticket, and for a try at an order, a request and a transaction; and one for an operator's test, which is none of these and has
 -- the name of its command. `outcome` is NULL while the line is driven.
 CREATE TABLE pulses (
     seq            INTEGER PRIMARY KEY,
-    order_id       TEXT UNIQUE,
+    order_id       TEXT,
+    try            INTEGER CHECK (try BETWEEN 1 AND 9),
     ticket         TEXT UNIQUE REFERENCES tickets (ticket),
-    request_id     TEXT UNIQUE,
-    transaction_id TEXT UNIQUE,
+    request_id     TEXT,
+    transaction_id TEXT,
     jti            TEXT UNIQUE,
     line           TEXT NOT NULL,
     item           TEXT NOT NULL,
@@ -37,8 +42,9 @@ CREATE TABLE pulses (
     outcome        TEXT CHECK (outcome IN ('dispensed', 'failed', 'not_driven', 'uncertain')),
     detail         TEXT NOT NULL,
     sum            TEXT NOT NULL,
+    UNIQUE (order_id, try), UNIQUE (request_id, try), UNIQUE (transaction_id, try),
     CHECK ((jti IS NULL) = (order_id IS NOT NULL) AND (order_id IS NULL) = (ticket IS NULL) AND (order_id IS NULL) = (request_id IS NULL)
-        AND (order_id IS NULL) = (transaction_id IS NULL))
+        AND (order_id IS NULL) = (transaction_id IS NULL) AND (order_id IS NULL) = (try IS NULL))
 ) STRICT;
 
 -- A line does one thing at a time.
@@ -46,12 +52,23 @@ CREATE UNIQUE INDEX pulses_driving ON pulses (line) WHERE outcome IS NULL;
 
 CREATE TRIGGER pulses_begin_with_a_ticket BEFORE INSERT ON pulses
 WHEN new.outcome IS NOT NULL OR NOT EXISTS (
-    SELECT 1 FROM tickets WHERE ticket = new.ticket AND state = 'used' AND order_id = new.order_id AND item = new.item AND amount = new.amount
+    SELECT 1 FROM tickets WHERE ticket = new.ticket AND state = 'used' AND order_id = new.order_id AND try = new.try AND item = new.item
+        AND amount = new.amount
     UNION ALL SELECT 1 FROM commands WHERE jti = new.jti)
 BEGIN SELECT RAISE(ABORT, 'a pulse begins with its ticket used for it or its command remembered, and without an outcome'); END;
+-- An order is handed out once. Another try comes after one that came to nothing: its ticket was closed, or a sensor saw that nothing fell.
+CREATE TRIGGER pulses_again_after_nothing BEFORE INSERT ON pulses
+WHEN EXISTS (
+    SELECT 1 FROM pulses WHERE (order_id = new.order_id OR request_id = new.request_id OR transaction_id = new.transaction_id)
+        AND (try >= new.try OR outcome IS NULL OR outcome IN ('dispensed', 'uncertain') OR order_id <> new.order_id))
+    OR new.try > 1 AND NOT EXISTS (
+    SELECT 1 FROM tickets AS this JOIN tickets AS before ON before.ticket = this.after LEFT JOIN pulses ON pulses.ticket = before.ticket
+        WHERE this.ticket = new.ticket AND before.try = new.try - 1 AND coalesce(before.order_id, new.order_id) = new.order_id
+            AND (before.state = 'closed' OR pulses.outcome = 'failed'))
+BEGIN SELECT RAISE(ABORT, 'another try begins after one that came to nothing'); END;
 CREATE TRIGGER pulses_end_once BEFORE UPDATE ON pulses
 WHEN old.outcome IS NOT NULL OR new.outcome IS NULL OR new.seq <> old.seq OR new.order_id IS NOT old.order_id
-    OR new.ticket IS NOT old.ticket OR new.request_id IS NOT old.request_id OR new.transaction_id IS NOT old.transaction_id
+    OR new.try IS NOT old.try OR new.ticket IS NOT old.ticket OR new.request_id IS NOT old.request_id OR new.transaction_id IS NOT old.transaction_id
     OR new.jti IS NOT old.jti OR new.line <> old.line OR new.item <> old.item OR new.amount <> old.amount
 BEGIN SELECT RAISE(ABORT, 'a pulse gets its outcome once, and nothing else of it changes'); END;
 CREATE TRIGGER pulses_driving_stay BEFORE DELETE ON pulses WHEN old.outcome IS NULL

@@ -6,7 +6,7 @@ use super::tickets::TicketRow;
 use super::{Begun, Block, INTERRUPTED, INTERRUPTED_BLOCKS, Once, Pulse, StoreError, blocked, commands, driven, signer};
 use qris_core::order::ids::{CommandId, ItemId, OrderId, Ticket};
 use qris_core::order::keys::SigningKey;
-use qris_core::order::ledger::{Cause, Entry, TicketEntry};
+use qris_core::order::ledger::{Again, Cause, Entry, TicketEntry};
 use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::Outcome;
 use qris_core::order::receipt::Receipt;
@@ -112,12 +112,12 @@ impl Database {
         TicketRow::find(&self.connection, ticket)?.map(|row| row.entry()).transpose()
     }
 
-    /// The record of an order.
+    /// The records of an order: the tries that were driven.
     ///
     /// # Errors
-    /// When the row is damaged, or the file cannot be read.
-    pub fn pulse(&self, order: &OrderId) -> Result<Option<Pulse>, StoreError> {
-        PulseRow::of_order(&self.connection, order)?.map(|row| row.pulse()).transpose()
+    /// When a row is damaged, or the file cannot be read.
+    pub fn pulses(&self, order: &OrderId) -> Result<Vec<Pulse>, StoreError> {
+        PulseRow::of_order(&self.connection, order)?.iter().map(PulseRow::pulse).collect()
     }
 
     /// The record of a test.
@@ -140,15 +140,20 @@ impl Database {
         Ok(statement.query_row(other, |_| Ok(())).optional()?.is_some())
     }
 
-    /// Writes a new open ticket.
+    /// Writes a new open ticket, perhaps for another try.
     ///
     /// # Errors
     /// It was given before, or the file cannot be written.
-    pub fn add_ticket(&mut self, ticket: &Ticket, item: &ItemId, amount: Rupiah) -> Result<(), StoreError> {
+    pub fn add_ticket(&mut self, ticket: &Ticket, item: &ItemId, amount: Rupiah, again: Option<&Again>) -> Result<(), StoreError> {
         let seq = self.tickets + 1;
         let transaction = self.connection.transaction()?;
-        TicketRow::open(seq, ticket, item, amount).insert(&transaction)?;
+        TicketRow::open(seq, ticket, item, amount, again).insert(&transaction)?;
         if seq % PRUNE_EVERY == 0 {
+            // With a later try the closed ticket before it is forgotten, too: nobody tries again after that one.
+            let before = "DELETE FROM tickets WHERE state = 'closed' AND ticket IN (
+                SELECT after FROM tickets WHERE ticket IN (SELECT ticket FROM pulses WHERE seq <= ?1 AND try > 1 AND outcome IS NOT NULL))
+                AND number IS NOT ?2";
+            transaction.execute(before, [self.pulses - PULSES_KEPT, self.left])?;
             transaction.execute("DELETE FROM pulses WHERE seq <= ?1 AND outcome IS NOT NULL", [self.pulses - PULSES_KEPT])?;
             // The row with the last number stays, so that the next number follows it.
             let old = "DELETE FROM tickets WHERE seq <= ?1 AND state <> 'open' AND ticket NOT IN (SELECT ticket FROM pulses WHERE ticket IS NOT NULL)
@@ -214,6 +219,7 @@ impl Database {
                 left += 1;
                 ticket.leave_open(&transaction, "used", Some(claims.sub.as_str()), left)?;
                 row.order_id = Some(claims.sub.to_string());
+                row.r#try = Some(claims.nth.number().get().into());
                 row.ticket = Some(claims.ticket.to_string());
                 row.request_id = Some(claims.jti.to_string());
                 row.transaction_id = Some(claims.transaction_id.to_string());

@@ -1,6 +1,6 @@
 //! The pulses: each drives a line once, for an order or a test.
 
-use super::row::{id, rupiah, sum, whole};
+use super::row::{id, nth, rupiah, sum, whole};
 use super::{Pulse, StoreError};
 use qris_core::order::ids::{CommandId, ItemId, OrderId, RequestId};
 use qris_core::order::ledger::{Cause, Entry};
@@ -20,6 +20,7 @@ const fn stored(outcome: Outcome) -> &'static str {
 pub(super) struct PulseRow {
     pub(super) seq: i64,
     pub(super) order_id: Option<String>,
+    pub(super) r#try: Option<i64>,
     pub(super) ticket: Option<String>,
     pub(super) request_id: Option<String>,
     pub(super) transaction_id: Option<String>,
@@ -37,6 +38,7 @@ impl PulseRow {
         Self {
             seq,
             order_id: None,
+            r#try: None,
             ticket: None,
             request_id: None,
             transaction_id: None,
@@ -52,22 +54,29 @@ impl PulseRow {
     /// That for an order or a test.
     pub(super) fn find(connection: &Connection, cause: &Cause) -> Result<Option<Self>, StoreError> {
         match cause {
-            Cause::Order { order, .. } => Self::of_order(connection, order),
+            Cause::Order { order, number, .. } => {
+                let mut statement = connection.prepare_cached("SELECT * FROM pulses WHERE order_id = ?1 AND try = ?2")?;
+                let mut rows = statement.query(params![order.as_str(), number.get()])?;
+                rows.next()?.map(Self::read).transpose()
+            }
             Cause::Test(jti) => Self::of_test(connection, jti),
         }
     }
 
-    pub(super) fn of_order(connection: &Connection, order: &OrderId) -> Result<Option<Self>, StoreError> {
-        Self::one(connection, "SELECT * FROM pulses WHERE order_id = ?1", order.as_str())
+    /// Those of all tries at an order, in their order.
+    pub(super) fn of_order(connection: &Connection, order: &OrderId) -> Result<Vec<Self>, StoreError> {
+        let mut statement = connection.prepare_cached("SELECT * FROM pulses WHERE order_id = ?1 ORDER BY try")?;
+        let mut rows = statement.query([order.as_str()])?;
+        let mut all = Vec::new();
+        while let Some(row) = rows.next()? {
+            all.push(Self::read(row)?);
+        }
+        Ok(all)
     }
 
     pub(super) fn of_test(connection: &Connection, jti: &CommandId) -> Result<Option<Self>, StoreError> {
-        Self::one(connection, "SELECT * FROM pulses WHERE jti = ?1", jti.as_str())
-    }
-
-    fn one(connection: &Connection, sql: &str, id: &str) -> Result<Option<Self>, StoreError> {
-        let mut statement = connection.prepare_cached(sql)?;
-        let mut rows = statement.query([id])?;
+        let mut statement = connection.prepare_cached("SELECT * FROM pulses WHERE jti = ?1")?;
+        let mut rows = statement.query([jti.as_str()])?;
         rows.next()?.map(Self::read).transpose()
     }
 
@@ -84,12 +93,13 @@ impl PulseRow {
     pub(super) fn insert(&self, connection: &Connection) -> Result<(), StoreError> {
         connection
             .prepare_cached(
-                "INSERT INTO pulses (seq, order_id, ticket, request_id, transaction_id, jti, line, item, amount, detail, sum)
-            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+                "INSERT INTO pulses (seq, order_id, try, ticket, request_id, transaction_id, jti, line, item, amount, detail, sum)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
             )?
             .execute(params![
                 self.seq,
                 self.order_id,
+                self.r#try,
                 self.ticket,
                 self.request_id,
                 self.transaction_id,
@@ -107,6 +117,7 @@ impl PulseRow {
         let pulse = Self {
             seq: row.get("seq")?,
             order_id: row.get("order_id")?,
+            r#try: row.get("try")?,
             ticket: row.get("ticket")?,
             request_id: row.get("request_id")?,
             transaction_id: row.get("transaction_id")?,
@@ -127,9 +138,10 @@ impl PulseRow {
 
     fn sum_with(&self, outcome: &str, detail: &str) -> String {
         let (seq, amount) = (self.seq.to_string(), self.amount.to_string());
+        let nth = self.r#try.map(|number| number.to_string()).unwrap_or_default();
         let [order, ticket, request, transaction, jti] =
             [&self.order_id, &self.ticket, &self.request_id, &self.transaction_id, &self.jti].map(|id| id.as_deref().unwrap_or(""));
-        sum(&["pulse", &seq, order, ticket, request, transaction, jti, &self.line, &self.item, &amount, outcome, detail])
+        sum(&["pulse", &seq, order, &nth, ticket, request, transaction, jti, &self.line, &self.item, &amount, outcome, detail])
     }
 
     pub(super) fn pulse(&self) -> Result<Pulse, StoreError> {
@@ -142,9 +154,11 @@ impl PulseRow {
                     .ok_or_else(|| StoreError::Damaged(format!("pulse {} has the outcome {word}", self.seq)))?,
             ),
         };
-        let cause = match (&self.order_id, &self.request_id, &self.jti) {
-            (Some(order), Some(request), None) => Cause::Order { order: id::<OrderId>(order)?, request: id::<RequestId>(request)? },
-            (None, None, Some(jti)) => Cause::Test(id(jti)?),
+        let cause = match (&self.order_id, self.r#try, &self.request_id, &self.jti) {
+            (Some(order), Some(number), Some(request), None) => {
+                Cause::Order { order: id::<OrderId>(order)?, request: id::<RequestId>(request)?, number: nth(number)? }
+            }
+            (None, None, None, Some(jti)) => Cause::Test(id(jti)?),
             _ => return Err(StoreError::Damaged(format!("pulse {} is for nothing, or for two things", self.seq))),
         };
         Ok(Pulse {

@@ -9,6 +9,7 @@ use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::Delivery;
 use qris_core::order::reason::Reason;
 use qris_core::order::request::{Payment, Purchase};
+use qris_core::order::tries::TryNumber;
 use qris_core::wire::orders::{NewOrder, OrderResource, OutcomeReport};
 use qris_core::wire::payment::PaymentUpdate;
 use qris_core::wire::settings::Reported;
@@ -402,7 +403,10 @@ impl Running {
             self.shelf.sell();
             self.tell_stock();
         }
-        self.ask(HttpCall::Tell(claims.sub.clone(), OutcomeReport { outcome, reason, detail: None, proof: None }), Duration::ZERO);
+        self.ask(
+            HttpCall::Tell(claims.sub.clone(), OutcomeReport { nth_try: TryNumber::FIRST, outcome, reason, detail: None, proof: None }),
+            Duration::ZERO,
+        );
     }
 
     fn wrong(&self, what: String) {

@@ -124,7 +124,7 @@ impl Call {
                 }
                 Err(refused) => format!("Check|{}", known(&refused.name)),
             },
-            "Query" => match caller.relay::<_, (String, bool, String)>("Query", &(first,)) {
+            "Query" => match caller.relay::<_, (String, bool, String)>("Query", &(first, 1_u32)) {
                 Ok((outcome, driven, _)) => {
                     assert_eq!(DispenseAnswer::read(&outcome, driven), Some(DispenseAnswer::Unknown), "of {first:?}");
                     "Query|unknown".into()

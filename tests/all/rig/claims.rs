@@ -3,6 +3,7 @@
 use qris::order::ids::{DeviceId, ItemId, OrderId, RequestId, Ticket, TransactionId};
 use qris::order::money::Rupiah;
 use qris::order::receipt::Claims;
+use qris::order::tries::Try;
 
 /// Whose key the relay believes.
 pub const ISSUER: &str = "pay.example";
@@ -16,6 +17,7 @@ pub fn claims(order: &str, ticket: &str) -> Claims {
         sub: OrderId::new(order).expect("an id"),
         jti: RequestId::new(&format!("request-{order}")).expect("an id"),
         ticket: Ticket::new(ticket).expect("a ticket"),
+        nth: Try::First,
         item: ItemId::new("A1").expect("an id"),
         amount,
         gross_amount: amount,

@@ -16,7 +16,7 @@ impl Shop {
     pub fn wait_ledger(&self, order_id: &str, outcome: &str) {
         let caller = Caller::connect(&self.bus.address);
         wait_for(&format!("the ledger to say {outcome}"), || {
-            let (said, ..) = caller.relay::<_, (String, bool, String)>("Query", &(order_id,)).ok()?;
+            let (said, ..) = caller.relay::<_, (String, bool, String)>("Query", &(order_id, 1_u32)).ok()?;
             (said == outcome).then_some(())
         });
     }

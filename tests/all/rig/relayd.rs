@@ -94,7 +94,7 @@ impl Relayd {
 
     pub fn query(&self, order: &str) -> String {
         let (outcome, ..): (String, bool, String) =
-            self.caller.relay("Query", &(order,)).unwrap_or_else(|refused| panic!("Query: {refused:?}"));
+            self.caller.relay("Query", &(order, 1_u32)).unwrap_or_else(|refused| panic!("Query: {refused:?}"));
         outcome
     }
 

@@ -15,6 +15,7 @@ use qris::demo::shop::{BACKEND, BrokerAccess, MachineFiles, MerchantFiles, SetUp
 use qris::order::ids::{DeviceId, Ticket};
 use qris::order::keys::SigningKey;
 use qris::order::proof::{self, Last, RelayKey, Statement};
+use qris::order::tries::TryNumber;
 use qris::wire::vend::{EventState, VendEvent};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -314,6 +315,7 @@ impl Shop {
             device: DeviceId::new(&id("device")).expect("an id"),
             ticket: Ticket::new(&id("ticket")).expect("a ticket"),
             order_id: None,
+            number_of_try: TryNumber::FIRST,
             outcome,
             driven: outcome != Last::Closed,
             number: NUMBER.fetch_add(1, Ordering::Relaxed),

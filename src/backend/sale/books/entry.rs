@@ -2,7 +2,7 @@
 
 use crate::store::{JobError, StoreError};
 use qris_core::order::ids::OrderId;
-use qris_core::order::merchant::{Call, Order, Refused, Rules};
+use qris_core::order::merchant::{Call, NoTry, Order, Refused, Rules};
 use qris_core::order::time::Wall;
 
 /// Why the books refuse.
@@ -26,6 +26,9 @@ pub enum BooksError {
     /// There were more than `orders_per_minute`.
     #[error("more than {0} orders a minute")]
     RateLimited(u32),
+    /// There is no other try.
+    #[error(transparent)]
+    NoTry(#[from] NoTry),
     /// The core's reason.
     #[error(transparent)]
     Refused(#[from] Refused),
@@ -43,7 +46,9 @@ impl JobError for BooksError {
     fn of_store(&self) -> Option<&StoreError> {
         match self {
             Self::Store(error) => Some(error),
-            Self::Unknown | Self::ReusedId | Self::ReusedTicket | Self::Full | Self::RateLimited(_) | Self::Refused(_) => None,
+            Self::Unknown | Self::ReusedId | Self::ReusedTicket | Self::Full | Self::RateLimited(_) | Self::NoTry(_) | Self::Refused(_) => {
+                None
+            }
         }
     }
 }
@@ -59,6 +64,8 @@ pub struct Policy {
     pub orders_per_minute: u32,
     /// The most refunds of one machine in a day that the backend begins by itself; 0: none.
     pub auto_refund_per_day: u32,
+    /// The most tries after a first one that one machine begins in a day.
+    pub tries_per_day: u32,
 }
 
 /// An order as the books have it.

@@ -4,7 +4,7 @@ use super::entry::{BooksError, Stored};
 use crate::sale::{counted, view};
 use crate::store::{self, Columns, Row, StoreError, Tx, Value};
 use qris_core::order::ids::{DeviceId, KeyId, OrderId, RequestId, TransactionId};
-use qris_core::order::merchant::{self, DeliveryReport, Order, Proof};
+use qris_core::order::merchant::{self, DeliveryReport, NoTry, Order, Proof};
 use qris_core::order::receipt::Receipt;
 use qris_core::order::time::{Span, Wall};
 use qris_host::checksum::checksum;
@@ -139,12 +139,33 @@ pub(super) fn keep_receipt(tx: &mut dyn Tx, receipt: &Receipt) -> Result<(), Boo
     let claims = receipt.claims();
     let row = vec![
         ("order_id", claims.sub.as_str().into()),
+        ("try", i64::from(claims.nth.number().get()).into()),
         ("device", claims.aud.as_str().into()),
         ("request_id", claims.jti.as_str().into()),
         ("transaction_id", claims.transaction_id.as_str().into()),
         ("jws", receipt.jws().into()),
     ];
     Ok(store::insert(tx, "receipts", row)?)
+}
+
+/// Keeps that another try begins. `before`: the order, when the relay had signed that nothing came.
+pub(super) fn keep_try(tx: &mut dyn Tx, before: &Order, order: &Order, now: Wall) -> Result<(), BooksError> {
+    let Some(proof_before) = before.delivery().and_then(proof) else { return Err(BooksError::NoTry(NoTry::NotOffered)) };
+    let row = vec![
+        ("order_id", order.id.as_str().into()),
+        ("try", i64::from(order.number_of_try().get()).into()),
+        ("device", order.sale.device.as_str().into()),
+        ("ticket", order.goods().ticket.as_str().into()),
+        ("proof_before", proof_before.into()),
+        ("begun_ms", now.into()),
+    ];
+    Ok(store::insert(tx, "tries", row)?)
+}
+
+/// How many other tries this machine has begun since then.
+pub(super) fn tries_since(tx: &mut dyn Tx, device: &DeviceId, since: Wall) -> Result<i64, BooksError> {
+    let sql = "SELECT count(*) FROM tries WHERE device = $1 AND begun_ms > $2";
+    Ok(Row::number(&tx.rows(sql, &[device.as_str().into(), since.0.into()])?)?)
 }
 
 /// Whether another order has the receipt of this transaction: the gateway has told of one payment under two names.
@@ -173,7 +194,8 @@ pub fn has_orders(tx: &mut dyn Tx, device: &DeviceId) -> Result<bool, BooksError
 
 /// Whether this relay has given the ticket number of this order to another order's ticket, too.
 pub(super) fn is_number_used(tx: &mut dyn Tx, id: &OrderId, kid: &KeyId, number: u64) -> Result<bool, BooksError> {
-    let sql = "SELECT 1 FROM orders WHERE proof = $1 AND order_id <> $2 UNION ALL SELECT 1 FROM archived WHERE proof = $1 LIMIT 1";
+    let sql = "SELECT 1 FROM orders WHERE proof = $1 AND order_id <> $2 UNION ALL SELECT 1 FROM tries WHERE proof_before = $1
+        UNION ALL SELECT 1 FROM archived WHERE proof = $1 LIMIT 1";
     Ok(!tx.rows(sql, &[signed(kid, number).as_str().into(), id.as_str().into()])?.is_empty())
 }
 
@@ -190,7 +212,7 @@ pub(super) fn last_number(tx: &mut dyn Tx, id: &OrderId, kid: &KeyId) -> Result<
 /// The value of the column `proof`.
 fn proof(told: &DeliveryReport) -> Option<String> {
     match &told.proof {
-        Proof::Signed { kid, number } => Some(signed(kid, *number)),
+        Proof::Signed { kid, number, .. } => Some(signed(kid, *number)),
         Proof::Missing(_) => None,
     }
 }
@@ -267,6 +289,7 @@ fn changing(stored: &Stored) -> Columns<'static> {
 fn found_by(order: &Order) -> Columns<'static> {
     vec![
         ("state", order.state.word().into()),
+        ("try", i64::from(order.number_of_try().get()).into()),
         ("settled_ms", order.settlement().map(|by| by.settled_at).into()),
         ("delivery", order.delivery().map(|told| told.outcome.as_str()).into()),
         ("is_open", order.is_open().into()),

@@ -29,8 +29,10 @@ pub fn sell(tx: &mut dyn Tx, now: Wall) {
         max_imposed_fee: 0,
         reversal_window: Span::secs(0),
         collect_within: Span::secs(72 * 3600),
+        second_tries: 0,
+        try_again_within: Span::secs(24 * 3600),
     };
-    let policy = Policy { rules, push: false, orders_per_minute: 0, auto_refund_per_day: 0 };
+    let policy = Policy { rules, push: false, orders_per_minute: 0, auto_refund_per_day: 0, tries_per_day: 10 };
     let device = DeviceId::new("vm-001").expect("an id");
     let outcomes = [Some(Delivery::Dispensed), None, Some(Delivery::Dispensed), Some(Delivery::Failed), Some(Delivery::Dispensed)];
     for (n, outcome) in (1_u8..).zip(outcomes) {
@@ -72,8 +74,10 @@ pub fn sell(tx: &mut dyn Tx, now: Wall) {
         };
         answered(tx, &policy, &id, Event::Status(paid), now).expect("written");
         if let Some(outcome) = outcome {
-            let report =
-                DeliveryReport { proof: Proof::Signed { kid: kid.clone(), number: u64::from(n) }, ..DeliveryReport::proven(outcome) };
+            let report = DeliveryReport {
+                proof: Proof::Signed { kid: kid.clone(), number: u64::from(n), driven: false },
+                ..DeliveryReport::proven(outcome)
+            };
             delivered(tx, &policy, &device, &id, report, now).expect("written").expect("the first");
         }
     }

@@ -22,8 +22,10 @@ fn policy() -> Arc<Policy> {
         max_imposed_fee: 0,
         reversal_window: Span::secs(300),
         collect_within: Span::secs(72 * 3600),
+        second_tries: 0,
+        try_again_within: Span::secs(24 * 3600),
     };
-    Arc::new(Policy { rules, push: true, orders_per_minute: 3, auto_refund_per_day: 0 })
+    Arc::new(Policy { rules, push: true, orders_per_minute: 3, auto_refund_per_day: 0, tries_per_day: 10 })
 }
 
 struct Rig {

@@ -39,6 +39,8 @@ pub(super) fn describe(event: &Event) -> String {
             format!("the machine told {}{reason}; proof {}", told.outcome, proof_in_words(&told.proof))
         }
         Event::Contradicted { told, .. } => another_outcome(told),
+        Event::TryAgain { promise, .. } => format!("the machine tries again (try {}, {})", promise.nth.number(), promise.item),
+        Event::TryOfferEnds => "no other try is offered any more".into(),
         Event::Unreported => "no outcome was told in time".into(),
         Event::RefundRequested(wish) => {
             let by = match &wish.by {

@@ -84,9 +84,12 @@ fn settle(
     let told = matters(&stored.order, &order);
     let id = order.id.clone();
     if let Some(receipt) = order.receipt()
-        && stored.order.receipt().is_none()
+        && stored.order.receipt().is_none_or(|known| known.claims().nth != receipt.claims().nth)
     {
         ledger::keep_receipt(tx, receipt)?;
+    }
+    if stored.order.number_of_try() != order.number_of_try() {
+        ledger::keep_try(tx, &stored.order, &order, now)?;
     }
     let alert = alerts::keep(tx, &stored.order, &order, now)?;
     let after = ledger::save(tx, &stored, order, claimed_until)?;
@@ -140,6 +143,7 @@ pub(super) fn matters(before: &Order, after: &Order) -> bool {
     let doubt = |order: &Order| order.doubt().map(|doubt| Doubt { notified_at: None, ..doubt.clone() });
     before.state.word() != after.state.word()
         || before.reported != after.reported
+        || before.tries != after.tries
         || before.polling.hot_from != after.polling.hot_from
         || before.repaying != after.repaying
         || before.taken_back != after.taken_back

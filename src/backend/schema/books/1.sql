@@ -8,6 +8,7 @@ CREATE TABLE orders (
     device TEXT NOT NULL,
     request_id TEXT NOT NULL,
     attempt INTEGER NOT NULL CHECK (attempt >= 1),
+    try INTEGER NOT NULL CHECK (try >= 1),    -- which try at handing it out; `delivery` and `proof` are of this one
     digest TEXT,                              -- of the POST's body; NULL where the order was rebuilt from Midtrans
     ticket TEXT NOT NULL,
     item TEXT NOT NULL,
@@ -50,15 +51,32 @@ CREATE INDEX orders_sums ON orders (settled_ms, ended, paid, device, goods, sche
 CREATE INDEX orders_amount ON orders (amount, created_ms, order_id);
 CREATE INDEX orders_proof ON orders (proof) WHERE proof IS NOT NULL;
 
--- One receipt a request, whoever raced.
+-- One receipt a try at a request, whoever raced.
 CREATE TABLE receipts (
-    order_id TEXT PRIMARY KEY REFERENCES orders,
+    order_id TEXT NOT NULL REFERENCES orders,
+    try INTEGER NOT NULL CHECK (try >= 1),
     device TEXT NOT NULL,
     request_id TEXT NOT NULL,
-    transaction_id TEXT NOT NULL UNIQUE,
+    transaction_id TEXT NOT NULL,
     jws TEXT NOT NULL,
-    UNIQUE (device, request_id)
+    PRIMARY KEY (order_id, try),
+    UNIQUE (transaction_id, try),
+    UNIQUE (device, request_id, try)
 ) STRICT;
+
+-- Each try after the first one, with the relay's word on the one before.
+CREATE TABLE tries (
+    order_id TEXT NOT NULL REFERENCES orders,
+    try INTEGER NOT NULL CHECK (try >= 2),
+    device TEXT NOT NULL,
+    ticket TEXT NOT NULL,
+    proof_before TEXT NOT NULL,               -- as `orders.proof`
+    begun_ms INTEGER NOT NULL,
+    PRIMARY KEY (order_id, try),
+    UNIQUE (device, ticket)
+) STRICT;
+CREATE INDEX tries_recent ON tries (device, begun_ms);
+CREATE INDEX tries_proof ON tries (proof_before);
 
 CREATE TABLE history (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -205,14 +223,20 @@ BEGIN SELECT RAISE(ABORT, 'an order does not become another one'); END;
 CREATE TRIGGER paid_stays_paid BEFORE UPDATE OF state ON orders
 WHEN OLD.state NOT IN ('charging', 'pending', 'cancelling', 'closed') AND NEW.state IN ('charging', 'pending', 'cancelling', 'closed')
 BEGIN SELECT RAISE(ABORT, 'what is paid stays paid'); END;
+-- Another try begins when the relay has signed that nothing came of the one before.
+CREATE TRIGGER tries_go_forward BEFORE UPDATE OF try ON orders
+WHEN NEW.try <> OLD.try AND (NEW.try <> OLD.try + 1 OR OLD.proof IS NULL OR OLD.delivery NOT IN ('undelivered', 'failed')
+    OR NEW.delivery IS NOT NULL OR OLD.state <> 'settled' OR NEW.state <> 'settled')
+BEGIN SELECT RAISE(ABORT, 'another try begins after one of which nothing came, by proof'); END;
 -- The relay's own word stands over what was told without it, and stays.
 CREATE TRIGGER outcomes_stay BEFORE UPDATE OF delivery ON orders
-WHEN OLD.delivery IS NOT NULL AND NEW.delivery IS DISTINCT FROM OLD.delivery AND (OLD.proof IS NOT NULL OR NEW.proof IS NULL)
+WHEN NEW.try = OLD.try AND OLD.delivery IS NOT NULL AND NEW.delivery IS DISTINCT FROM OLD.delivery AND (OLD.proof IS NOT NULL OR NEW.proof IS NULL)
 BEGIN SELECT RAISE(ABORT, 'the first outcome stays, but for the relay''s own word'); END;
 CREATE TRIGGER proofs_stay BEFORE UPDATE OF proof ON orders
-WHEN OLD.proof IS NOT NULL AND NEW.proof IS DISTINCT FROM OLD.proof
+WHEN NEW.try = OLD.try AND OLD.proof IS NOT NULL AND NEW.proof IS DISTINCT FROM OLD.proof
 BEGIN SELECT RAISE(ABORT, 'a proof stays'); END;
 CREATE TRIGGER receipts_are_not_changed BEFORE UPDATE ON receipts BEGIN SELECT RAISE(ABORT, 'receipts are never changed'); END;
+CREATE TRIGGER tries_are_not_changed BEFORE UPDATE ON tries BEGIN SELECT RAISE(ABORT, 'what was tried was tried'); END;
 CREATE TRIGGER history_is_not_changed BEFORE UPDATE ON history BEGIN SELECT RAISE(ABORT, 'history only grows'); END;
 CREATE TRIGGER desk_log_is_not_changed BEFORE UPDATE ON desk_log BEGIN SELECT RAISE(ABORT, 'the log of the desk only grows'); END;
 CREATE TRIGGER desk_log_stays BEFORE DELETE ON desk_log BEGIN SELECT RAISE(ABORT, 'the log of the desk only grows'); END;

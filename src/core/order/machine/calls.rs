@@ -4,6 +4,7 @@ use crate::order::ids::{OrderId, Ticket};
 use crate::order::outcome::Delivery;
 use crate::order::reason::Reason;
 use crate::order::receipt::Receipt;
+use crate::order::tries::TryNumber;
 
 /// The calls that are wanted now. A call that runs already is not begun again. A call that is no longer wanted is stopped.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -21,8 +22,8 @@ pub enum RelayCall {
     Check(Ticket),
     /// Deliver it.
     Dispense(Receipt),
-    /// What became of this order?
-    Query(OrderId),
+    /// What became of this try at this order?
+    Query(OrderId, TryNumber),
     /// Never deliver for this ticket, or tell what became of it.
     Close(Ticket),
     /// Sign what became of this ticket. The report waits for the signature as long as the relay is there.

@@ -35,6 +35,7 @@ use super::request::{Offer, VendRequest};
 use super::state::{EventState, Status};
 use super::stock::Fate;
 use super::time::{Boot, Span};
+use super::tries::{Try, TryNumber};
 use serde::{Deserialize, Serialize};
 
 /// How long a machine waits for the backend's answer to a request. The customer stands there.
@@ -259,6 +260,12 @@ impl Order {
         known == request || adopted && told
     }
 
+    /// Whether this is the try at handing it out that its receipt is for.
+    #[must_use]
+    pub fn is_at(&self, number: TryNumber) -> bool {
+        self.receipt().is_some_and(|receipt| receipt.claims().nth.number() == number)
+    }
+
     /// Whether a verified receipt is for this order: same request, ticket, item and price.
     #[must_use]
     pub fn fits(&self, receipt: &Receipt) -> bool {
@@ -267,6 +274,7 @@ impl Order {
         known
             && claims.jti == self.offer.request.request_id
             && claims.ticket == self.ticket
+            && claims.nth == Try::First
             && claims.item == self.offer.item
             && claims.amount == self.offer.amount
     }

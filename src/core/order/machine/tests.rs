@@ -11,6 +11,7 @@ use crate::order::ids::{ItemId, RequestId};
 use crate::order::outcome::{CloseAnswer, Delivery, DispenseAnswer, Outcome};
 use crate::order::receipt::testing::{claims, key};
 use crate::order::request::{Payment, Refusal};
+use crate::order::tries::TryNumber;
 use crate::order::word::Word;
 
 const RULES: Rules = Rules { cancel_wait: Span::secs(15), late_grace: Span::secs(120), deliver_within: Span::secs(600) };
@@ -199,7 +200,8 @@ impl Walk {
         let relay = relay.map(|call| match call {
             RelayCall::Check(of) => of_ticket("check", &of),
             RelayCall::Dispense(receipt) => format!("dispense {}", receipt.claims().sub),
-            RelayCall::Query(id) => format!("query {id}"),
+            RelayCall::Query(id, TryNumber::FIRST) => format!("query {id}"),
+            RelayCall::Query(id, number) => format!("query {id}, try {number}"),
             RelayCall::Close(of) => of_ticket("close", &of),
             RelayCall::Prove(of) => of_ticket("prove", &of),
         });

@@ -37,7 +37,9 @@ pub fn apply(mut order: Order, event: Event, now: Wall, with: &Context<'_>) -> R
         Event::TimedOut => order.go(order.state.phase().end(&Ending::Timeout, &order.at(now))),
         Event::StatusRequested => order.status_requested(now),
         Event::CancelRequested => order.go(order.state.phase().end(&Ending::Requested, &order.at(now))),
-        Event::Delivered(told) => order.delivered(told, now)?,
+        Event::Delivered(told) => order.delivered(told, now, with.rules)?,
+        Event::TryAgain { promise, key } => order.try_again(&promise, key.as_ref(), now, with.rules),
+        Event::TryOfferEnds => order.tries.until = None,
         Event::Contradicted { told, refund_on_its_way } => order.contradicted(told, refund_on_its_way, now),
         Event::Unreported => {
             if let State::Settled(settled) = &mut order.state {

@@ -18,6 +18,9 @@ pub struct Polling {
     pub last_at: Option<Wall>,
     /// Whether the gateway answered that question.
     pub answered: bool,
+    /// The last time that get-status said that all of the money is the merchant's. Any other answer ends that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub settled_at: Option<Wall>,
     /// The last time that a notification brought news. An answer to an older question does not answer it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub noted_at: Option<Wall>,

@@ -1,16 +1,20 @@
 //! The machine's report of an order, and what its proof is worth.
 
-use super::{LateFact, Order, Refused, Sale};
-use crate::order::ids::{KeyId, OrderId};
+use super::{LateFact, Order, Refused, Rules};
+use crate::order::ids::KeyId;
 use crate::order::outcome::Delivery;
 use crate::order::proof::{self, ProofError};
 use crate::order::reason::Reason;
 use crate::order::time::Wall;
+use crate::order::tries::TryNumber;
 use serde::{Deserialize, Serialize};
 
 /// The machine's report of a paid order.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct DeliveryReport {
+    /// The try that it tells of.
+    #[serde(rename = "try")]
+    pub nth_try: TryNumber,
     /// The outcome.
     pub outcome: Delivery,
     /// The machine's reason.
@@ -42,6 +46,8 @@ pub enum Proof {
         kid: KeyId,
         /// The ticket's number in its ledger.
         number: u64,
+        /// Whether the line was driven, by the relay's word.
+        driven: bool,
     },
     /// It has not, as far as anybody can tell.
     Missing(NoProof),
@@ -76,21 +82,23 @@ impl Default for Proof {
 }
 
 impl Proof {
-    /// The worth of the proof in a report, for this sale. It is judged by the sale's own key, whichever key the machine has now.
+    /// The worth of the proof in a report of this order. It is judged by the order's own key, whichever key the machine has now. It counts for
+    /// the order's present try only.
     #[must_use]
-    pub fn of(jws: Option<&str>, id: &OrderId, sale: &Sale, outcome: Delivery) -> Self {
+    pub fn of(jws: Option<&str>, order: &Order, outcome: Delivery) -> Self {
         let missing = Self::Missing;
         let Some(jws) = jws else { return missing(NoProof::None) };
-        let Some(key) = &sale.relay_key else { return missing(NoProof::NoKey) };
+        let Some(key) = &order.sale.relay_key else { return missing(NoProof::NoKey) };
         match proof::verify(jws, key) {
             Err(ProofError::Key) => missing(NoProof::OtherKey),
             Err(ProofError::Form(_) | ProofError::Signature) => missing(NoProof::Wrong),
             Ok(word) => {
-                let about_it = word.device == sale.device && word.ticket == sale.purchase.ticket;
-                if !about_it || word.order_id.is_some_and(|order| order != *id) {
+                let (ticket, number) = (order.goods().ticket, order.number_of_try());
+                let about_it = word.device == order.sale.device && word.ticket == ticket && word.number_of_try == number;
+                if !about_it || word.order_id.is_some_and(|id| id != order.id) {
                     missing(NoProof::OtherSale)
                 } else if word.outcome.delivery() == outcome {
-                    Self::Signed { kid: key.kid(), number: word.number }
+                    Self::Signed { kid: key.kid(), number: word.number, driven: word.driven }
                 } else {
                     missing(NoProof::OtherWord)
                 }
@@ -133,7 +141,18 @@ impl NoProof {
 
 impl Order {
     /// The machine told what became of it.
-    pub(super) fn delivered(&mut self, told: DeliveryReport, now: Wall) -> Result<(), Refused> {
+    pub(super) fn delivered(&mut self, told: DeliveryReport, now: Wall, rules: &Rules) -> Result<(), Refused> {
+        let number = self.number_of_try();
+        if told.nth_try < number {
+            // That try has ended by the relay's word, and its end stands.
+            let is_known = self.reported_before(told.nth_try).is_some_and(|before| before.report.outcome == told.outcome);
+            return if is_known { Ok(()) } else { Err(Refused::OutcomeStands) };
+        }
+        // The books are older than that try: they do not know of its receipt.
+        let is_lost = told.nth_try > number;
+        if is_lost && self.reported.is_some() {
+            return Err(Refused::OutcomeStands);
+        }
         if self.doubt().is_some() {
             if !self.state.phase().takes(&told, self) {
                 return Err(Refused::NotPaid);
@@ -145,13 +164,15 @@ impl Order {
         match &mut self.reported {
             None => {
                 self.first_reported(told.outcome, now);
-                self.reported = Some(Reported { report: told, at: now, conflict: false });
+                self.reported = Some(Reported { report: told, at: now, conflict: is_lost });
                 self.go(self.state.phase().reported());
+                self.offer_a_try(now, rules);
             }
             // The detail is for people, and a repeated report may word it in another way. A proof may come later.
             Some(Reported { report: first, .. }) if first.outcome == told.outcome => {
                 if let (Proof::Missing(_), Proof::Signed { .. }) = (&first.proof, &told.proof) {
                     first.proof = told.proof;
+                    self.offer_a_try(now, rules);
                 }
             }
             Some(_) => return Err(Refused::OutcomeStands),
@@ -166,6 +187,7 @@ impl DeliveryReport {
     #[must_use]
     pub fn proven(outcome: Delivery) -> Self {
         let kid = KeyId::new("relay").expect("a name");
-        Self { outcome, reason: None, detail: None, proof: Proof::Signed { kid, number: 1 } }
+        let driven = outcome != Delivery::Undelivered;
+        Self { nth_try: TryNumber::FIRST, outcome, reason: None, detail: None, proof: Proof::Signed { kid, number: 1, driven } }
     }
 }

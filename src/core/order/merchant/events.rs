@@ -3,8 +3,10 @@
 use super::{Asker, AtBank, Charge, DeliveryReport, Parties, RefundEnding};
 use crate::order::ids::{OrderId, TransactionId};
 use crate::order::money::Rupiah;
+use crate::order::proof::RelayKey;
 use crate::order::request::Payment;
 use crate::order::time::{Span, Wall};
+use crate::order::tries::Promise;
 use serde::{Deserialize, Serialize};
 
 /// What may happen to an order.
@@ -59,6 +61,15 @@ pub enum Event {
         /// The gateway is being asked for a refund.
         refund_on_its_way: bool,
     },
+    /// Its machine asks for the receipt of another try, on the relay's signed promise.
+    TryAgain {
+        /// The promise. Its signature was verified with the order's own key.
+        promise: Box<Promise>,
+        /// The key of the machine's relay now.
+        key: Option<RelayKey>,
+    },
+    /// No other try is offered any more: its time is over (from [`super::duty`]), or the customer wants the money.
+    TryOfferEnds,
     /// No outcome came in time (from [`super::duty`]).
     Unreported,
     /// The money is to go back through the gateway.
@@ -96,7 +107,7 @@ impl Event {
             Self::CancelDone(_) | Self::CancelRefused | Self::CancelUnknown | Self::CancelUnanswered => None,
             Self::Notified(_) | Self::StatusRequested | Self::PaymentReported => None,
             Self::Abandoned | Self::Restarted | Self::TimedOut | Self::GaveUp | Self::Awaited | Self::CancelRequested => None,
-            Self::Delivered(_) | Self::Contradicted { .. } | Self::Unreported => None,
+            Self::Delivered(_) | Self::Contradicted { .. } | Self::Unreported | Self::TryAgain { .. } | Self::TryOfferEnds => None,
             Self::RefundRequested(_) | Self::RefundAnswered(_) | Self::RefundEnds(_) => None,
             Self::SettledByHand { .. } | Self::Given { .. } | Self::SeenBy(_) => None,
         }

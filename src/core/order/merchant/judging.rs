@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::order::ids::TransactionId;
-use crate::order::money::Rupiah;
 
 impl Order {
     /// Whether the gateway's answer is about this order, as far as names tell. [`Order::judge`] judges the rest.
@@ -66,12 +65,11 @@ impl Order {
         known.into_iter().flatten()
     }
 
-    /// The sum that was paid, if a settlement of the order's transaction fits the sale: also its metadata as far as it has them, and the
-    /// price.
+    /// Whether a settlement of the order's transaction fits the sale: also its metadata as far as it has them, and the price.
     ///
     /// # Errors
     /// The part that differs.
-    pub(super) fn matching(&self, report: &StatusReport, rules: &Rules) -> Result<Rupiah, Differs> {
+    pub(super) fn matching(&self, report: &StatusReport, rules: &Rules) -> Result<(), Differs> {
         self.fits_the_charge(report, rules)?;
         let gross_amount = report.gross_amount.ok_or(Differs::Sum)?;
         let expected = self.sale.metadata().to_texts();
@@ -86,7 +84,7 @@ impl Order {
         if self.charge().is_none() && !self.may_be_asked(gross_amount, rules) {
             return Err(Differs::Sum);
         }
-        Ok(gross_amount)
+        Ok(())
     }
 
     /// Whether an answer has the charge's currency, and its sum or that and an allowed fee: the gateway may tell the fee only now. Where the

@@ -417,8 +417,15 @@ impl Order {
     /// the token may have sent.
     pub(super) fn contradicted(&mut self, told: DeliveryReport, on_its_way: bool, now: Wall) {
         let (is_decided, says) = (self.is_decided(), LateFact::of(told.outcome));
+        let number = self.number_of_try();
+        if told.nth_try < number {
+            return;
+        }
+        // The books do not know of that try: goods may have come of it, whatever was proven before.
+        let is_lost = told.nth_try > number;
         let Some(stands) = &mut self.reported else { return };
         match (&stands.report.proof, &told.proof) {
+            _ if is_lost => {}
             // No word counts against the relay's own.
             (Proof::Signed { .. }, Proof::Missing(_)) => return,
             (Proof::Missing(_), Proof::Signed { .. }) => (stands.report, stands.at) = (told, now),
@@ -619,7 +626,9 @@ impl Order {
             None | Some(NoReceipt::PaidTwice) => true,
             Some(NoReceipt::Mismatch | NoReceipt::Ended(_)) => false,
         };
-        let clear = self.is_proven() && !self.has_conflict() && self.taken_back.is_none() && self.repaying.step.is_none();
+        // The customer may still have the goods instead.
+        let offered = self.tries.until.is_some();
+        let clear = !offered && self.is_proven() && !self.has_conflict() && self.taken_back.is_none() && self.repaying.step.is_none();
         let came = self.outcome() == Some(Delivery::Dispensed);
         known && clear && !came && !self.refund_time_is_over(now) && self.is_refund_due() && !self.is_over_the_counter()
     }

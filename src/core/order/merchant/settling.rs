@@ -2,8 +2,8 @@
 
 use super::state::Unknown;
 use super::*;
-use crate::order::money::Rupiah;
 use crate::order::request::{Payment, Purchase};
+use crate::order::tries::Try;
 
 impl Order {
     /// Get-status has answered.
@@ -20,6 +20,8 @@ impl Order {
             Said::Settled | Said::Expired | Said::Cancelled | Said::Denied | Said::Failed => false,
             Said::Refunded | Said::PartlyRefunded | Said::ChargedBack => false,
         };
+        let is_whole = report.said == Said::Settled && report.refund_amount.is_none();
+        self.polling.settled_at = is_whole.then_some(now);
         if is_unclear {
             self.note_unclear(now);
         } else {
@@ -133,13 +135,13 @@ impl Order {
             (Err(_), None) if doubt.mismatched_at.is_none_or(|first| now < first + MISMATCH_WAIT) => return self.mismatched(now),
             (Err(_), None) => withheld(NoReceipt::Mismatch),
             (Ok(_), None) if with.paid_already => withheld(NoReceipt::PaidTwice),
-            (Ok(gross_amount), None) => {
+            (Ok(()), None) => {
                 if let Some(until) = held_until {
                     // What it was held for stays.
                     let by = self.settlement().cloned().unwrap_or(by);
                     return self.go(Some(Held::begun(charge, by, until, doubt)));
                 }
-                let receipt = self.sign(&by, gross_amount, now, with.rules);
+                let receipt = self.sign(&by, Try::First, &self.goods(), now, with.rules);
                 let collect_by = self.is_over_the_counter().then(|| now + with.rules.collect_within);
                 Settled::signed(charge, by, receipt, collect_by)
             }
@@ -169,16 +171,19 @@ impl Order {
         }
     }
 
-    fn sign(&self, by: &Settlement, gross_amount: Rupiah, now: Wall, rules: &Rules) -> Receipt {
-        assert!(gross_amount >= self.sale.purchase.amount, "a receipt for less than the price of {}", self.id);
-        let Sale { device, purchase, kid, .. } = self.sale.clone();
-        let Purchase { request_id, ticket, item, amount, .. } = purchase;
+    /// The receipt of a try that hands out these goods.
+    pub(super) fn sign(&self, by: &Settlement, nth: Try, goods: &Goods, now: Wall, rules: &Rules) -> Receipt {
+        let gross_amount = by.gross_amount.filter(|paid| *paid >= self.sale.purchase.amount && self.sale.purchase.amount >= goods.amount);
+        let gross_amount = gross_amount.unwrap_or_else(|| panic!("a receipt for less than the price of {}", self.id));
+        let Sale { device, purchase: Purchase { request_id, .. }, kid, .. } = self.sale.clone();
+        let Goods { ticket, item, amount } = goods.clone();
         let claims = Claims {
             iss: rules.issuer.clone(),
             aud: device,
             sub: self.id.clone(),
             jti: request_id,
             ticket,
+            nth,
             item,
             amount,
             gross_amount,

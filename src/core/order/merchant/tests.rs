@@ -14,6 +14,7 @@ mod over;
 mod refunds;
 mod repaying;
 mod the_same_answer;
+mod tries;
 mod unconfirmed;
 mod walk;
 
@@ -30,6 +31,8 @@ fn rules() -> Rules {
         max_imposed_fee: 100,
         reversal_window: Span::secs(300),
         collect_within: Span::secs(72 * 3600),
+        second_tries: 0,
+        try_again_within: Span::secs(24 * 3600),
     }
 }
 

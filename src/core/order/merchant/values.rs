@@ -1,7 +1,7 @@
 //! The parts of an order, and the facts that can be read off it.
 
 use super::state::{NoReceipt, State};
-use super::{Attention, DeliveryReport, PersonsEnd, Polling, Repaying, Repayment, Reported, Rules, Sale};
+use super::{Attention, DeliveryReport, PersonsEnd, Polling, Repaying, Repayment, Reported, Rules, Sale, Tries};
 use crate::order::ids::{OrderId, TransactionId};
 use crate::order::money::Rupiah;
 use crate::order::outcome::Delivery;
@@ -13,7 +13,8 @@ use serde::{Deserialize, Serialize};
 /// Its [`State`] says how far the payment is, and has what belongs to it alone. What stands beside the state goes with several of them:
 /// - `answer_by` counts while it is charged, and for the next attempt, after this one has ended;
 /// - `polling` are the questions of every state;
-/// - `reported` comes before or after the payment is known: the books may have lost the receipt;
+/// - `tries` outlive each receipt: those that came to nothing, and the offer of another one;
+/// - `reported` is told of the present try, and comes before or after the payment is known: the books may have lost the receipt;
 /// - `repaying` outlives a payment: a person may give back what is never confirmed;
 /// - `taken_back`, `late` and `seen` are told by the gateway, the machine and people whenever they know it, and stay for people to read;
 /// - `rebuilt` is where the order comes from.
@@ -33,8 +34,11 @@ pub struct Order {
     pub state: State,
     /// When the gateway is asked for its status.
     pub polling: Polling,
-    /// What its machine told.
+    /// What its machine told of the present try.
     pub reported: Option<Reported>,
+    /// The other tries at handing it out.
+    #[serde(default, skip_serializing_if = "Tries::is_none")]
+    pub tries: Tries,
     /// How the money of an undelivered order goes back.
     pub repaying: Repaying,
     /// The gateway took the money back, or a part of it, after it was the merchant's.

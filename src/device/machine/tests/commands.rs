@@ -5,6 +5,7 @@ use qris_core::order::ids::CommandId;
 use qris_core::order::keys::{Level, SigningKey};
 use qris_core::order::outcome::Outcome;
 use qris_core::order::receipt::testing::operator;
+use qris_core::order::tries::TryNumber;
 use qris_core::wire::command::{Action, Code, Command, Problem, Query, Response, SignedCommand, Stage, VALID_MAX_S};
 use qris_host::events::Event as Journal;
 use qris_host::trust::ServerTime;
@@ -121,7 +122,8 @@ fn a_reboot_waits_for_the_customer_and_nothing_new_is_sold() {
     assert_eq!(Came::of(rig.after(60_000)).stages(), [], "it is told once");
     let call = rig.relay(1);
     assert!(call.is_some(), "the order goes on");
-    let effects = rig.on(Input::Finished(order_id("o-1"), DispenseAnswer::Ended(qris_core::order::outcome::Outcome::Dispensed)));
+    let effects =
+        rig.on(Input::Finished(order_id("o-1"), TryNumber::FIRST, DispenseAnswer::Ended(qris_core::order::outcome::Outcome::Dispensed)));
     let came = Came::of(effects);
     assert_eq!(came.operations, [Operation::Reboot]);
     rig.announced();

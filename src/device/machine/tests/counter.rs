@@ -9,6 +9,7 @@ use qris_core::order::proof::RelayKey;
 use qris_core::order::reason::Reason;
 use qris_core::order::receipt::testing::key;
 use qris_core::order::request::{Payment, Refusal};
+use qris_core::order::tries::TryNumber;
 use qris_core::wire::orders::{OrderResource, Status};
 use qris_core::wire::vend::EventState;
 
@@ -506,7 +507,7 @@ fn a_lost_database_is_filled_with_what_waits_at_the_backend() {
     let effects = rig.collect(&code(1));
     rig.confirm(&effects, 1, order(paid_at_store(1)));
     assert_eq!(refusal(&rig).0, Some("relay"), "first the ledger");
-    assert_eq!(rig.relay(1), Some(RelayCall::Query(order_id("o-1"))));
+    assert_eq!(rig.relay(1), Some(RelayCall::Query(order_id("o-1"), TryNumber::FIRST)));
     rig.answer_relay(1, RelayAnswer::Dispense(DispenseAnswer::Unknown));
     rig.announced();
     rig.collected(1);
@@ -552,7 +553,7 @@ fn a_paid_order_waits_for_its_own_relay_and_asks_no_other_machine_s() {
     assert_eq!(rig.relay(1), None, "its answers say nothing of this machine's orders, nor are its tickets ours to close");
     assert_eq!(rig.announced().last().map(String::as_str), Some("dispensing"));
     rig.on(Input::RelayUp(own));
-    assert_eq!(rig.relay(1), Some(RelayCall::Query(order_id("o-1"))));
+    assert_eq!(rig.relay(1), Some(RelayCall::Query(order_id("o-1"), TryNumber::FIRST)));
 }
 
 /// A new machine's code is good until the backend has seen that key.

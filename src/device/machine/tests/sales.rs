@@ -6,6 +6,7 @@ use qris_core::order::machine::RelayCall;
 use qris_core::order::outcome::{CloseAnswer, Delivery, Outcome};
 use qris_core::order::reason::Reason;
 use qris_core::order::request::{Price, PriceList, Refusal};
+use qris_core::order::tries::TryNumber;
 use qris_core::wire::orders::{OrderResource, Status};
 use qris_core::wire::topics::Topic;
 
@@ -262,7 +263,7 @@ fn power_cuts_in_the_same_boot() {
     // Dispensing: the ledger is asked first.
     rig.pay(&receipt_of(1));
     rig.cut_and_up(true);
-    assert_eq!(rig.relay(1), Some(RelayCall::Query(order_id("o-1"))));
+    assert_eq!(rig.relay(1), Some(RelayCall::Query(order_id("o-1"), TryNumber::FIRST)));
     rig.answer_relay(1, RelayAnswer::Dispense(DispenseAnswer::Unknown));
     assert_eq!(rig.relay(1), Some(RelayCall::Dispense(receipt_of(1))));
     rig.delivered(1);
@@ -316,7 +317,7 @@ fn a_dispense_that_was_never_answered_counts_as_sent() {
     assert_eq!(rig.relay(1), Some(RelayCall::Dispense(receipt_of(1))), "its answer, or that there is none, is waited for");
     rig.answer_relay(1, RelayAnswer::NoAnswer("disconnected".into()));
     rig.on(Input::RelayUp(rig.facts.clone()));
-    assert_eq!(rig.relay(1), Some(RelayCall::Query(order_id("o-1"))), "a relay that is back is asked at once");
+    assert_eq!(rig.relay(1), Some(RelayCall::Query(order_id("o-1"), TryNumber::FIRST)), "a relay that is back is asked at once");
     rig.answer_relay(1, RelayAnswer::Dispense(DispenseAnswer::Unknown));
     rig.announced();
     rig.answer_relay(1, RelayAnswer::Refused(RelayError::UnknownTicket, "".into()));

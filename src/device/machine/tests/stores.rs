@@ -6,6 +6,7 @@ use crate::store::database::Database;
 use qris_core::order::machine::RelayCall;
 use qris_core::order::outcome::DispenseAnswer;
 use qris_core::order::reason::Reason;
+use qris_core::order::tries::TryNumber;
 use qris_core::wire::dbus::RelayError;
 use qris_core::wire::orders::{OrderResource, Status};
 use qris_core::wire::telemetry::Measured;
@@ -143,7 +144,7 @@ fn silence_that_cannot_be_stored_is_not_forgotten() {
     assert_eq!(rig.relay(1), Some(RelayCall::Dispense(receipt_of(1))));
     rig.answer_relay(1, refused());
     rig.after(2000);
-    assert!(matches!(rig.relay(1), Some(RelayCall::Query(_))), "{:?}", rig.relay(1));
+    assert!(matches!(rig.relay(1), Some(RelayCall::Query(..))), "{:?}", rig.relay(1));
     rig.answer_relay(1, RelayAnswer::Dispense(DispenseAnswer::Unknown));
     rig.answer_relay(1, refused());
     assert_eq!(rig.announced().last().map(String::as_str), Some("refund_due(uncertain)"));
@@ -175,7 +176,7 @@ fn what_cannot_be_taken_up_after_a_reboot_is_not_acted_on() {
     }
     drop(held);
     rig.after(2000);
-    assert_eq!(rig.relay(1), Some(RelayCall::Query(order_id("o-1"))));
+    assert_eq!(rig.relay(1), Some(RelayCall::Query(order_id("o-1"), TryNumber::FIRST)));
     rig.answer_relay(1, RelayAnswer::Dispense(DispenseAnswer::Unknown));
     assert_eq!(rig.backend(1), Some(HttpCall::Get(order_id("o-1"))), "the backend must allow it");
 }
@@ -237,7 +238,7 @@ fn a_paid_order_that_its_index_lost_is_missed_when_the_backend_tells_of_it() {
     rig.after(2000);
     assert!(rig.machine.faults.has(FaultCode::StoreReset), "{:?}", rig.machine.faults);
     rig.answer_open(vec![settled(1, 5)]);
-    assert_eq!(rig.relay(1), Some(RelayCall::Query(order_id("o-1"))));
+    assert_eq!(rig.relay(1), Some(RelayCall::Query(order_id("o-1"), TryNumber::FIRST)));
 }
 
 #[test]
@@ -256,7 +257,7 @@ fn a_damaged_row_is_set_aside_and_the_orders_are_fetched_from_the_backend() {
     rig.answer_open(vec![resource(2, Status::Pending), settled(3, 20)]);
     // A pending order is cancelled. A settled one is treated as one of an earlier boot.
     assert_eq!(rig.backend(2), Some(HttpCall::Cancel(order_id("o-2"))));
-    assert_eq!(rig.relay(3), Some(RelayCall::Query(order_id("o-3"))));
+    assert_eq!(rig.relay(3), Some(RelayCall::Query(order_id("o-3"), TryNumber::FIRST)));
     let mut told = rig.announced();
     told.sort();
     assert_eq!(told, ["cancelled(store)", "dispensing"]);

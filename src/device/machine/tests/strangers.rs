@@ -5,6 +5,7 @@ use qris_core::order::ids::DeviceId;
 use qris_core::order::machine::RelayCall;
 use qris_core::order::reason::Reason;
 use qris_core::order::request::Refusal;
+use qris_core::order::tries::TryNumber;
 use qris_core::wire::orders::{OrderResource, Status};
 
 #[test]
@@ -80,7 +81,7 @@ fn strangers_orders_lead_to_one_question_in_five_minutes() {
     assert_eq!(rig.open(), None);
     rig.after(1);
     rig.answer_open(vec![settled(77, 299)]);
-    assert_eq!(rig.relay(77), Some(RelayCall::Query(order_id("o-77"))));
+    assert_eq!(rig.relay(77), Some(RelayCall::Query(order_id("o-77"), TryNumber::FIRST)));
 }
 
 #[test]

@@ -11,6 +11,7 @@ use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::Delivery;
 use qris_core::order::request::{Payment, Purchase};
 use qris_core::order::state::Status;
+use qris_core::order::tries::TryNumber;
 use qris_core::wire::orders::{NewOrder, OrderResource, OutcomeReport};
 use qris_device::words::{BackendAnswer, HttpCall};
 
@@ -146,7 +147,7 @@ impl Town {
         let order = self.order(Way::Open);
         self.midtrans.pay(order.qr_payload.as_deref().expect("a QR"), via, false, self.wall()).expect("paid");
         self.seconds(30, Way::Open);
-        let report = OutcomeReport { outcome: Delivery::Undelivered, reason: None, detail: None, proof: None };
+        let report = OutcomeReport { nth_try: TryNumber::FIRST, outcome: Delivery::Undelivered, reason: None, detail: None, proof: None };
         self.ask(Ask::Order(HttpCall::Tell(order.order_id.clone(), report)));
         assert!(matches!(self.listen(5_000, Way::Open), Heard::Answer(BackendAnswer::Order(_))));
         order

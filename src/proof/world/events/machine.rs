@@ -4,6 +4,7 @@ use qris_core::order::ids::{CommandId, ItemId, OrderId, Ticket};
 use qris_core::order::machine::RelayCall;
 use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::DispenseAnswer;
+use qris_core::order::tries::TryNumber;
 use qris_core::wire::relay::RelayFacts;
 use qris_device::words::{BackendAnswer, Operated, PrepareError, RelayAnswer, SystemAnswer};
 use qris_host::mqtt::PublishId;
@@ -23,7 +24,7 @@ pub enum Arrival {
     RelayUp(RelayFacts),
     RelayReported(RelayFacts),
     RelayGone,
-    Finished(OrderId, DispenseAnswer),
+    Finished(OrderId, TryNumber, DispenseAnswer),
     BrokerUp {
         run: u64,
     },

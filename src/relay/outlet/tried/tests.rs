@@ -77,7 +77,7 @@ fn what_it_answers_is_the_outcome_and_it_is_asked_once() {
             rig.answers(answer);
         }
         service.report(reports.blocking_recv().expect("an end"));
-        let query = || service.with(|dispenser| dispenser.query(order.as_str())).expect("readable");
+        let query = || service.with(|dispenser| dispenser.query(order.as_str(), 1)).expect("readable");
         assert_eq!(query(), (DispenseAnswer::Ended(outcome), detail.to_owned()));
         assert_eq!(service.with(|dispenser| dispenser.lines())[0].state.as_str(), state, "{answer:?}");
         if outcome == Outcome::Uncertain {
@@ -102,7 +102,7 @@ fn a_stop_of_the_service_stops_it() {
     assert_eq!(rig.hears(), "VEND A1 5000");
     run(finish(&service, &mut reports));
     assert_eq!(rig.hears(), "STOP");
-    let (answer, detail) = service.with(|dispenser| dispenser.query(order.as_str())).expect("readable");
+    let (answer, detail) = service.with(|dispenser| dispenser.query(order.as_str(), 1)).expect("readable");
     assert_eq!((answer, detail.as_str()), (DispenseAnswer::Ended(Outcome::Uncertain), "stopped before it answered"));
 }
 
@@ -115,7 +115,7 @@ fn a_dispenser_that_is_gone_is_a_fault() {
     for _ in 0..2 {
         service.report(reports.blocking_recv().expect("an end, and the fault"));
     }
-    let answer = service.with(|dispenser| dispenser.query(order.as_str())).expect("readable").0;
+    let answer = service.with(|dispenser| dispenser.query(order.as_str(), 1)).expect("readable").0;
     assert_eq!(answer, DispenseAnswer::Ended(Outcome::NotDriven), "it was never asked");
     assert_eq!(service.with(|dispenser| dispenser.faults()), [RelayFault::Gpio]);
 }

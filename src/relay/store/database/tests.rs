@@ -4,6 +4,7 @@ use super::*;
 use qris_core::order::ids::{RequestId, TransactionId};
 use qris_core::order::receipt::Claims;
 use qris_core::order::receipt::testing::{claims, key};
+use qris_core::order::tries::{Try, TryNumber};
 use qris_host::random;
 
 fn open(path: &Path) -> Found {
@@ -29,7 +30,7 @@ fn receipt_for(n: u32, ticket: Ticket) -> Receipt {
 }
 
 fn cause(receipt: &Receipt) -> Cause {
-    Cause::Order { order: receipt.claims().sub.clone(), request: receipt.claims().jti.clone() }
+    Cause::Order { order: receipt.claims().sub.clone(), request: receipt.claims().jti.clone(), number: TryNumber::FIRST }
 }
 
 fn test() -> Begun<'static> {
@@ -39,7 +40,7 @@ fn test() -> Begun<'static> {
 
 fn promise(store: &mut Database, n: u8) {
     let claims = claims();
-    store.add_ticket(&ticket(n), &claims.item, claims.amount).expect("written");
+    store.add_ticket(&ticket(n), &claims.item, claims.amount, None).expect("written");
 }
 
 fn once() -> Once<'static> {
@@ -94,9 +95,12 @@ fn what_was_driven_is_uncertain_after_a_restart_and_blocks_careful_lines_only() 
             let told: Vec<_> = found.interrupted.iter().map(|pulse| (pulse.entry, pulse.detail.as_str())).collect();
             assert_eq!(told, if round == 0 { vec![(Entry::Ended(Outcome::Uncertain), words)] } else { vec![] }, "told once");
             assert_eq!(found.blocked.len(), blocked, "{line}");
-            let pulse = found.store.pulse(&receipt(1).claims().sub).expect("readable").expect("kept");
+            let pulse = found.store.pulses(&receipt(1).claims().sub).expect("readable").pop().expect("kept");
             assert_eq!(pulse.entry, Entry::Ended(Outcome::Uncertain));
-            assert_eq!(found.store.ticket(&ticket(1)).expect("readable"), Some(TicketEntry::Used(receipt(1).claims().sub.clone())));
+            assert_eq!(
+                found.store.ticket(&ticket(1)).expect("readable"),
+                Some(TicketEntry::Used(receipt(1).claims().sub.clone(), TryNumber::FIRST))
+            );
         }
     }
 }
@@ -131,8 +135,8 @@ fn a_ledger_that_has_forgotten_a_pulse_or_a_closed_ticket_is_set_aside() {
             let found = open(&path);
             assert_eq!(found.set_aside.is_some(), forgets && round == 0);
             assert_eq!(found.open.is_empty(), forgets || what != "test", "no ticket is open that was used or closed");
-            let pulse = found.store.pulse(&receipt(1).claims().sub).expect("readable");
-            assert_eq!(pulse.is_none(), forgets || what != "order");
+            let pulses = found.store.pulses(&receipt(1).claims().sub).expect("readable");
+            assert_eq!(pulses.is_empty(), forgets || what != "order");
             let test = found.store.test(once().jti).expect("readable");
             assert_eq!(test.is_none(), forgets || what != "test");
         }
@@ -227,18 +231,37 @@ fn old_rows_are_forgotten_and_open_tickets_are_not() {
         Ticket::from_random(bits)
     };
     let all = u32::try_from(PULSES_KEPT).expect("small") + 200;
-    store.add_ticket(&Ticket::from_random([9; 16]), &item, amount).expect("written");
+    store.add_ticket(&Ticket::from_random([9; 16]), &item, amount, None).expect("written");
+    // An order that came at the second try, after a ticket that was closed.
+    let (closed, again) = (Ticket::from_random([7; 16]), Ticket::from_random([8; 16]));
+    let second =
+        Again { order: OrderId::new("o-again").expect("an id"), number: TryNumber::FIRST.next().expect("2"), after: closed.clone() };
+    store.add_ticket(&closed, &item, amount, None).and_then(|()| store.close(&closed)).expect("closed");
+    store.add_ticket(&again, &item, amount, Some(&second)).expect("written");
+    let of_second = key().sign(Claims {
+        sub: second.order.clone(),
+        jti: RequestId::new("r-again").expect("an id"),
+        transaction_id: TransactionId::new("t-again").expect("an id"),
+        nth: Try::Again { number: second.number, after: closed.clone() },
+        ticket: again,
+        ..claims()
+    });
+    store.begin(&Begun::Order(&of_second), "a").expect("begun");
+    let its = Cause::Order { order: second.order.clone(), request: of_second.claims().jti.clone(), number: second.number };
+    store.end(&its, Outcome::Dispensed, "", None).expect("ended");
     let tested = store.begin(&test(), "a").and_then(|()| store.end(&Cause::Test(once().jti.clone()), Outcome::Dispensed, "", None));
     tested.expect("written");
     for n in 0..all {
-        store.add_ticket(&name(n), &item, amount).expect("written");
+        store.add_ticket(&name(n), &item, amount, None).expect("written");
         let receipt = receipt_for(n, name(n));
         store.begin(&Begun::Order(&receipt), "a").expect("begun");
         store.end(&cause(&receipt), Outcome::Dispensed, "", None).expect("ended");
     }
     let kept: i64 = store.connection.query_row("SELECT count(*) FROM pulses", [], |row| row.get(0)).expect("a count");
     assert!((PULSES_KEPT + 2..PULSES_KEPT + PRUNE_EVERY).contains(&kept), "now and then, and not with each ticket: {kept}");
-    assert!(store.pulse(&OrderId::new("o-0").expect("an id")).expect("readable").is_none());
+    assert_eq!(store.pulses(&OrderId::new("o-0").expect("an id")).expect("readable"), []);
+    // With the pulse the ticket before it is forgotten: else a third try would follow one that came.
+    assert_eq!((store.pulses(&second.order).expect("readable"), store.ticket(&closed).expect("readable")), (vec![], None));
     drop(store);
     let found = open(&path);
     assert_eq!(found.open, [Ticket::from_random([9; 16])]);

@@ -1,6 +1,7 @@
 use super::super::words::{ENGLISH, INDONESIAN};
 use super::*;
 use qris_core::order::reason::Reason;
+use qris_core::order::tries::TryNumber;
 use qris_core::wire::orders::OutcomeReport;
 use serde_json::json;
 
@@ -45,7 +46,15 @@ fn sheet(order: &OrderResource) -> Sheet<'_> {
 
 #[test]
 fn each_stage_is_told_in_both_languages() {
-    let told = |outcome| Some(OutcomeReport { outcome, reason: Some(Reason::Failed), detail: Some("the-receipt".into()), proof: None });
+    let told = |outcome| {
+        Some(OutcomeReport {
+            nth_try: TryNumber::FIRST,
+            outcome,
+            reason: Some(Reason::Failed),
+            detail: Some("the-receipt".into()),
+            proof: None,
+        })
+    };
     type Row = (&'static str, fn(&mut OrderResource), &'static str, &'static str, bool);
     let rows: [Row; 15] = [
         ("asked for", |o| o.gross_amount = None, "Menyiapkan", "Preparing", false),
@@ -198,9 +207,9 @@ fn what_was_paid_has_a_receipt_and_a_chat_that_names_it() {
     assert!(html.contains("data-tag='\"the-tag\"'") && html.len() < 8 * 1024, "{html}");
     // Who must ask finds that first. Who has the goods keeps the receipt.
     let asks_first = |html: &str| html.find("wa.me").expect("a chat") < html.find("id=print").expect("a receipt");
-    let outcome = OutcomeReport { outcome: Delivery::Dispensed, reason: None, detail: None, proof: None };
+    let outcome = OutcomeReport { nth_try: TryNumber::FIRST, outcome: Delivery::Dispensed, reason: None, detail: None, proof: None };
     let delivered = OrderResource { status: Status::Settlement, refund: None, outcome: Some(outcome), ..order() };
-    let uncertain = OutcomeReport { outcome: Delivery::Uncertain, reason: None, detail: None, proof: None };
+    let uncertain = OutcomeReport { nth_try: TryNumber::FIRST, outcome: Delivery::Uncertain, reason: None, detail: None, proof: None };
     let uncertain = OrderResource { status: Status::Settlement, refund: None, outcome: Some(uncertain), ..order() };
     for (what, order, wanted) in [("due", &due, true), ("uncertain", &uncertain, true), ("delivered", &delivered, false)] {
         let html = page(&Sheet { paid, ..sheet(order) }, &ENGLISH);

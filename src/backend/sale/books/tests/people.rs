@@ -10,7 +10,7 @@ fn told(order: &str, outcome: Delivery) -> DeliveryReport {
 
 fn numbered(outcome: Delivery, number: u64) -> DeliveryReport {
     let DeliveryReport { proof: Proof::Signed { kid, .. }, .. } = DeliveryReport::proven(outcome) else { panic!("it is proven") };
-    DeliveryReport { proof: Proof::Signed { kid, number }, ..DeliveryReport::proven(outcome) }
+    DeliveryReport { proof: Proof::Signed { kid, number, driven: false }, ..DeliveryReport::proven(outcome) }
 }
 
 impl Rig {
@@ -199,7 +199,7 @@ async fn a_number_that_is_far_ahead_is_for_a_person_until_the_relay_may_have_com
     // Another relay's numbers say nothing of this one.
     rig.paid("r7", 7, T0).await;
     let kid = qris_core::order::ids::KeyId::new("other").expect("a name");
-    let other = DeliveryReport { proof: Proof::Signed { kid, number: 3 }, ..numbered(Delivery::Failed, 3) };
+    let other = DeliveryReport { proof: Proof::Signed { kid, number: 3, driven: false }, ..numbered(Delivery::Failed, 3) };
     assert_eq!(proof(rig.tell_as("o-r7", other.clone(), T0).await), Some(other.proof));
 }
 

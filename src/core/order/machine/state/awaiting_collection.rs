@@ -51,7 +51,8 @@ impl Phase for AwaitingCollection {
     }
 
     fn relay_call(&self, _at: &At) -> Option<RelayCall> {
-        self.doubtful.then(|| RelayCall::Query(self.receipt.claims().sub.clone()))
+        let claims = self.receipt.claims();
+        self.doubtful.then(|| RelayCall::Query(claims.sub.clone(), claims.nth.number()))
     }
 
     fn backend_call(&self, at: &At) -> Option<BackendCall> {

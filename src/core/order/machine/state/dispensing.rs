@@ -92,7 +92,10 @@ impl Phase for Dispensing {
     fn relay_call(&self, at: &At) -> Option<RelayCall> {
         match self.ask {
             Ask::Dispense => Some(RelayCall::Dispense(self.receipt.clone())),
-            Ask::Query => Some(RelayCall::Query(self.receipt.claims().sub.clone())),
+            Ask::Query => {
+                let claims = self.receipt.claims();
+                Some(RelayCall::Query(claims.sub.clone(), claims.nth.number()))
+            }
             Ask::Confirm => None,
             Ask::Close => Some(RelayCall::Close(at.order.ticket.clone())),
         }

@@ -87,11 +87,19 @@ impl Phase for Settled {
         }
     }
 
+    /// Another try needs the gateway's word of this moment.
+    fn may_be_asked_about(&self, order: &Order) -> bool {
+        order.tries.until.is_some()
+    }
+
     fn next_question(&self, asked: &Asked) -> Option<Wall> {
         asked.next_about_money()
     }
 
     fn duty(&self, asks: bool, at: &At) -> Option<Duty> {
+        if at.order.tries.until.is_some_and(|until| until <= at.now) {
+            return Some(Duty::Apply(Event::TryOfferEnds));
+        }
         if self.unreported_after(at.order).is_some_and(|listed_at| listed_at <= at.now) {
             return Some(Duty::Apply(Event::Unreported));
         }
@@ -99,6 +107,6 @@ impl Phase for Settled {
     }
 
     fn deadline(&self, order: &Order) -> Option<Wall> {
-        self.unreported_after(order).into_iter().chain(order.next_about_repaying()).min()
+        self.unreported_after(order).into_iter().chain(order.next_about_repaying()).chain(order.tries.until).min()
     }
 }

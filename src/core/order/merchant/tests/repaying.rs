@@ -1,6 +1,7 @@
 //! Refunds, gifts, and the reasons why a person must look.
 
 use super::*;
+use crate::order::tries::TryNumber;
 
 fn with_rules<T>(run: impl FnOnce(&Context<'_>) -> T) -> T {
     let rules = rules();
@@ -515,13 +516,14 @@ fn a_proof_is_of_one_sale_and_says_what_the_machine_says() {
     use crate::order::proof::{self, Last, RelayKey, Statement};
     let key = SigningKey::from_seed([3; 32]);
     let public = RelayKey::of(&key);
-    let (sale, id) = (Sale { relay_key: Some(public.clone()), ..order().sale }, order().id);
+    let known_by = |relay_key| Order { sale: Sale { relay_key, ..order().sale }, ..order() };
+    let (sale, mine) = (order().sale, known_by(Some(public.clone())));
     let word = |outcome| {
         let (device, ticket) = (sale.device.clone(), sale.purchase.ticket.clone());
-        Statement { device, ticket, order_id: None, outcome, driven: outcome != Last::Closed, number: 7 }
+        Statement { device, ticket, order_id: None, number_of_try: TryNumber::FIRST, outcome, driven: outcome != Last::Closed, number: 7 }
     };
-    let of = |word: &Statement, outcome| Proof::of(Some(&proof::sign(&key, word)), &id, &sale, outcome);
-    let signed = Proof::Signed { kid: public.kid(), number: 7 };
+    let of = |word: &Statement, outcome| Proof::of(Some(&proof::sign(&key, word)), &mine, outcome);
+    let signed = |driven| Proof::Signed { kid: public.kid(), number: 7, driven };
     for (last, outcome) in [
         (Last::Closed, Delivery::Undelivered),
         (Last::Failed, Delivery::Failed),
@@ -529,7 +531,7 @@ fn a_proof_is_of_one_sale_and_says_what_the_machine_says() {
         (Last::Uncertain, Delivery::Uncertain),
     ] {
         for told in [Delivery::Undelivered, Delivery::Failed, Delivery::Dispensed, Delivery::Uncertain] {
-            let expected = if told == outcome { signed.clone() } else { Proof::Missing(NoProof::OtherWord) };
+            let expected = if told == outcome { signed(last != Last::Closed) } else { Proof::Missing(NoProof::OtherWord) };
             assert_eq!(of(&word(last), told), expected, "{last:?} {told}");
         }
     }
@@ -538,12 +540,13 @@ fn a_proof_is_of_one_sale_and_says_what_the_machine_says() {
         Statement { device: DeviceId::new("vm-009").expect("an id"), ..closed.clone() },
         Statement { ticket: Ticket::from_random([9; 16]), ..closed.clone() },
         Statement { order_id: Some(OrderId::new("o-9").expect("an id")), ..closed.clone() },
+        Statement { number_of_try: TryNumber::FIRST.next().expect("2"), ..closed.clone() },
     ];
     for other in others {
         assert_eq!(of(&other, Delivery::Undelivered), Proof::Missing(NoProof::OtherSale), "{other:?}");
     }
     let jws = proof::sign(&key, &closed);
-    let judge = |jws, relay_key: Option<RelayKey>| Proof::of(jws, &id, &Sale { relay_key, ..sale.clone() }, Delivery::Undelivered);
+    let judge = |jws, relay_key: Option<RelayKey>| Proof::of(jws, &known_by(relay_key), Delivery::Undelivered);
     let stranger = RelayKey::of(&SigningKey::from_seed([4; 32]));
     assert_eq!(judge(None, Some(public.clone())), Proof::Missing(NoProof::None));
     assert_eq!(judge(Some(&jws), None), Proof::Missing(NoProof::NoKey));
@@ -561,7 +564,7 @@ fn no_key_but_the_orders_own_proves_it_at_any_moment() {
     let renamed = SigningKey::from_jwk(&renamed).expect("a key");
     let known = Some(RelayKey::of(&own));
     let keys = [
-        ("its own", &own, known.clone(), Proof::Signed { kid: own.kid().clone(), number: 7 }),
+        ("its own", &own, known.clone(), Proof::Signed { kid: own.kid().clone(), number: 7, driven: false }),
         ("another", &stranger, known.clone(), Proof::Missing(NoProof::OtherKey)),
         ("another under its name", &renamed, known, Proof::Missing(NoProof::Wrong)),
         ("one that was not known then", &own, None, Proof::Missing(NoProof::NoKey)),
@@ -580,8 +583,16 @@ fn no_key_but_the_orders_own_proves_it_at_any_moment() {
             let order = then(paid(None), events.clone(), 901_000).expect("a fact");
             let order = Order { sale: Sale { relay_key: relay_key.clone(), ..order.sale }, ..order };
             let Sale { device, purchase: Purchase { ticket, .. }, .. } = order.sale.clone();
-            let word = Statement { device, ticket, order_id: None, outcome: Last::Closed, driven: false, number: 7 };
-            let proof = Proof::of(Some(&proof::sign(signer, &word)), &order.id, &order.sale, Delivery::Undelivered);
+            let word = Statement {
+                device,
+                ticket,
+                order_id: None,
+                number_of_try: TryNumber::FIRST,
+                outcome: Last::Closed,
+                driven: false,
+                number: 7,
+            };
+            let proof = Proof::of(Some(&proof::sign(signer, &word)), &order, Delivery::Undelivered);
             assert_eq!(proof, expected, "{whose}, {moment}");
             let told = DeliveryReport { proof, ..DeliveryReport::proven(Delivery::Undelivered) };
             let after = then(order.clone(), vec![Event::Delivered(told.clone())], 902_000).or_else(|refused| {

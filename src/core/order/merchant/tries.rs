@@ -1,0 +1,185 @@
+//! Another try at handing out what came to nothing, in the place of the money: one of the two, for ever.
+//!
+//! It rests on the relay's signed word that nothing came. A try that has its receipt is open until its machine has told of it, and bars
+//! every other end. A refund, a note of one, or goods from an attendant's hand bar every other try.
+
+use super::*;
+use crate::order::ids::{ItemId, Ticket};
+use crate::order::money::Rupiah;
+use crate::order::outcome::Delivery;
+use crate::order::proof::RelayKey;
+use crate::order::tries::{Promise, Try, TryNumber};
+use serde::{Deserialize, Serialize};
+
+/// The gateway must have said so recently that the money is the merchant's, before another try gets its receipt.
+pub const SETTLED_LATELY: Span = Span::secs(30);
+/// No other try begins in the last part of the gateway's time for a refund: the money must still be able to go back after it.
+const LEFT_FOR_A_REFUND: Span = Span::secs(48 * 3600);
+
+/// The tries at an order after the first one.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Tries {
+    /// Those that came to nothing, by the relay's word; the first one first.
+    pub ended: Vec<EndedTry>,
+    /// What the present one hands out; `None`: it is the first one.
+    pub now: Option<Goods>,
+    /// Another one may begin until then; `None`: none is offered.
+    pub until: Option<Wall>,
+}
+
+/// What a try hands out.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Goods {
+    /// The relay's promise.
+    pub ticket: Ticket,
+    /// The item.
+    pub item: ItemId,
+    /// Its price. That of another item may be less than what was paid.
+    pub amount: Rupiah,
+}
+
+/// A try that came to nothing.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct EndedTry {
+    /// What it would have handed out.
+    #[serde(flatten)]
+    pub goods: Goods,
+    /// What its machine told, with the relay's word.
+    pub reported: Reported,
+}
+
+/// Why there is no other try.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum NoTry {
+    /// None is offered: by the settings, or for such an end.
+    #[error("no other try is offered for this order")]
+    NotOffered,
+    /// The machine's relay has another key than the one that was known when the order was made.
+    #[error("the key of the machine's relay is not the one of this order")]
+    OtherKey,
+    /// The relay's promise is for something else.
+    #[error("the relay's promise is not for the next try at this order")]
+    OtherPromise,
+    /// It costs more than was paid.
+    #[error("the item costs more than was paid")]
+    TooDear,
+    /// The gateway's last word on the money is too old, or was another one.
+    #[error("the gateway has not said in the last 30 s that the money is the merchant's")]
+    NotAsked,
+    /// The machine has had its tries of this day.
+    #[error("this machine has had its other tries of this day")]
+    TooMany,
+}
+
+impl Tries {
+    /// Whether there is none, and none is offered.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl Order {
+    /// Which try it is at.
+    #[must_use]
+    pub fn number_of_try(&self) -> TryNumber {
+        self.tries.ended.iter().fold(TryNumber::FIRST, |number, _| number.next().unwrap_or(number))
+    }
+
+    /// What the present try hands out.
+    #[must_use]
+    pub fn goods(&self) -> Goods {
+        let first = || {
+            let purchase = &self.sale.purchase;
+            Goods { ticket: purchase.ticket.clone(), item: purchase.item.clone(), amount: purchase.amount }
+        };
+        self.tries.now.clone().unwrap_or_else(first)
+    }
+
+    /// The time until which another try may begin, if one may.
+    #[must_use]
+    pub fn try_again_until(&self, now: Wall) -> Option<Wall> {
+        self.tries.until.filter(|until| now < *until && self.may_be_tried_again())
+    }
+
+    /// Whether the relay's word allows another try, and nothing else stands against it.
+    fn may_be_tried_again(&self) -> bool {
+        let came_to_nothing = match self.delivery() {
+            Some(DeliveryReport { outcome: Delivery::Undelivered, proof: Proof::Signed { .. }, .. }) => true,
+            // The hardware that could not be used is no sensor.
+            Some(DeliveryReport { outcome: Delivery::Failed, proof: Proof::Signed { driven, .. }, .. }) => *driven,
+            Some(DeliveryReport { outcome: Delivery::Failed | Delivery::Undelivered, proof: Proof::Missing(_), .. }) | None => false,
+            Some(DeliveryReport { outcome: Delivery::Dispensed | Delivery::Uncertain | Delivery::Other(_), .. }) => false,
+        };
+        let is_clear = !self.has_conflict() && !self.rebuilt && self.taken_back.is_none() && self.late.is_empty() && !self.is_suspect();
+        came_to_nothing && is_clear && self.repaying.step.is_none() && matches!(self.state, State::Settled(_))
+    }
+
+    /// Offers another try from now on, if the rules and the relay's word allow one.
+    pub(super) fn offer_a_try(&mut self, now: Wall, rules: &Rules) {
+        let Rules { second_tries: most, try_again_within: within, .. } = *rules;
+        let tried = self.number_of_try().get() - TryNumber::FIRST.get();
+        let refund_until = self.settlement().and_then(|by| by.refund_until).map(|until| until - LEFT_FOR_A_REFUND);
+        let until = (now + within).min(refund_until.unwrap_or(now + within));
+        let may = tried < most && self.number_of_try().next().is_some() && now < until && self.may_be_tried_again();
+        self.tries.until = may.then_some(until);
+    }
+
+    /// Whether the gateway said a moment ago that all of the money is the merchant's.
+    #[must_use]
+    pub fn is_settled_lately(&self, now: Wall) -> bool {
+        // A time in the future is one from before the clock was set back.
+        let is_going_back = self.polling.noted_back.is_some();
+        self.polling.settled_at.is_some_and(|at| (at..=at + SETTLED_LATELY).contains(&now)) && !is_going_back
+    }
+
+    /// Whether another try gets its receipt now. `key`: that of the machine's relay now. The relay has signed the promise with that of the
+    /// order. A promise that has its receipt already is granted once more.
+    ///
+    /// # Errors
+    /// The reason why not.
+    pub fn may_try_again(&self, promise: &Promise, key: Option<&RelayKey>, now: Wall) -> Result<(), NoTry> {
+        if self.has_receipt_for(promise) {
+            return Ok(());
+        }
+        if self.try_again_until(now).is_none() {
+            return Err(NoTry::NotOffered);
+        }
+        if key.is_none() || key != self.sale.relay_key.as_ref() {
+            return Err(NoTry::OtherKey);
+        }
+        let next = self.number_of_try().next().map(|number| Try::Again { number, after: self.goods().ticket });
+        if (&promise.device, &promise.order_id, Some(&promise.nth)) != (&self.sale.device, &self.id, next.as_ref()) {
+            return Err(NoTry::OtherPromise);
+        }
+        if promise.amount > self.sale.purchase.amount {
+            return Err(NoTry::TooDear);
+        }
+        if self.is_settled_lately(now) { Ok(()) } else { Err(NoTry::NotAsked) }
+    }
+
+    fn has_receipt_for(&self, promise: &Promise) -> bool {
+        self.tries.now.as_ref().is_some_and(|goods| goods.ticket == promise.ticket)
+    }
+
+    /// Signs the receipt of another try, [if there may be one](Self::may_try_again).
+    pub(super) fn try_again(&mut self, promise: &Promise, key: Option<&RelayKey>, now: Wall, rules: &Rules) {
+        if self.has_receipt_for(promise) || self.may_try_again(promise, key, now).is_err() {
+            return;
+        }
+        let Promise { ticket, nth, item, amount, .. } = promise.clone();
+        let (before, goods) = (self.goods(), Goods { ticket, item, amount });
+        let State::Settled(settled) = &self.state else { return };
+        let receipt = self.sign(&settled.by, nth, &goods, now, rules);
+        let Some(reported) = self.reported.take() else { return };
+        self.state = State::Settled(Settled { receipt, unreported_at: None, ..settled.clone() });
+        self.tries.ended.push(EndedTry { goods: before, reported });
+        (self.tries.now, self.tries.until) = (Some(goods), None);
+    }
+
+    /// What its machine told of a try that ended before the present one.
+    pub(super) fn reported_before(&self, number: TryNumber) -> Option<&Reported> {
+        let at = usize::try_from(number.get() - TryNumber::FIRST.get()).ok()?;
+        self.tries.ended.get(at).map(|ended| &ended.reported)
+    }
+}

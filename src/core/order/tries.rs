@@ -1,0 +1,199 @@
+//! The tries at handing out what was paid for: the first one, and another one on the relay's word that nothing came.
+
+use super::ids::{DeviceId, ItemId, OrderId, Ticket};
+use super::keys::SigningKey;
+use super::money::Rupiah;
+use super::proof::{ProofError, RelayKey, verify_as};
+use super::{jws, ledger};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+const TYP: &str = "qris-try+jwt";
+
+/// The number of a try at handing out an order: 1 for the first one, at most 9.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(try_from = "u32", into = "u32")]
+pub struct TryNumber(u8);
+
+/// A number that no try has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a try is a number from 1 to 9, and has `after`, the ticket of the one before, unless it is 1")]
+pub struct NoTry;
+
+impl TryNumber {
+    /// The first one.
+    pub const FIRST: Self = Self(1);
+
+    /// The one after it; `None`: there is no more.
+    #[must_use]
+    pub const fn next(self) -> Option<Self> {
+        if self.0 < 9 { Some(Self(self.0 + 1)) } else { None }
+    }
+
+    /// As a number.
+    #[must_use]
+    pub const fn get(self) -> u32 {
+        self.0 as u32
+    }
+}
+
+impl Default for TryNumber {
+    fn default() -> Self {
+        Self::FIRST
+    }
+}
+
+impl TryFrom<u32> for TryNumber {
+    type Error = NoTry;
+
+    fn try_from(number: u32) -> Result<Self, NoTry> {
+        u8::try_from(number).ok().filter(|number| (1..=9).contains(number)).map(Self).ok_or(NoTry)
+    }
+}
+
+impl From<TryNumber> for u32 {
+    fn from(number: TryNumber) -> Self {
+        number.get()
+    }
+}
+
+impl fmt::Display for TryNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Which try it is. On the wire it is `try`, and for a later one `after`, the ticket of the one before.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(try_from = "Told", into = "Told")]
+pub enum Try {
+    /// The first one.
+    First,
+    /// A later one.
+    Again {
+        /// 2 and more.
+        number: TryNumber,
+        /// The ticket of the one before. Nothing came of it.
+        after: Ticket,
+    },
+}
+
+#[derive(Serialize, Deserialize)]
+struct Told {
+    r#try: TryNumber,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    after: Option<Ticket>,
+}
+
+impl Try {
+    /// Its number.
+    #[must_use]
+    pub const fn number(&self) -> TryNumber {
+        match self {
+            Self::First => TryNumber::FIRST,
+            Self::Again { number, .. } => *number,
+        }
+    }
+}
+
+impl TryFrom<Told> for Try {
+    type Error = NoTry;
+
+    fn try_from(Told { r#try: number, after }: Told) -> Result<Self, NoTry> {
+        match (number, after) {
+            (TryNumber::FIRST, None) => Ok(Self::First),
+            (TryNumber::FIRST, Some(_)) | (_, None) => Err(NoTry),
+            (number, Some(after)) => Ok(Self::Again { number, after }),
+        }
+    }
+}
+
+impl From<Try> for Told {
+    fn from(nth: Try) -> Self {
+        let number = nth.number();
+        let after = match nth {
+            Try::First => None,
+            Try::Again { after, .. } => Some(after),
+        };
+        Self { r#try: number, after }
+    }
+}
+
+/// The relay's signed promise of another try. The backend signs no receipt for one without it, so that nobody makes up its ticket.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Promise {
+    /// The machine.
+    pub device: DeviceId,
+    /// The ticket of this try.
+    pub ticket: Ticket,
+    /// The order.
+    pub order_id: OrderId,
+    /// Which try it is.
+    #[serde(flatten)]
+    pub nth: Try,
+    /// What would be handed out.
+    pub item: ItemId,
+    /// Its price, whole rupiah.
+    pub amount: Rupiah,
+}
+
+impl Promise {
+    /// That of a ticket in the ledger.
+    #[must_use]
+    pub fn of(device: DeviceId, ticket: Ticket, again: ledger::Again, item: ItemId, amount: Rupiah) -> Self {
+        let ledger::Again { order, number, after } = again;
+        Self { device, ticket, order_id: order, nth: Try::Again { number, after }, item, amount }
+    }
+
+    /// Signs it.
+    #[must_use]
+    pub fn sign(&self, key: &SigningKey) -> String {
+        jws::sign(key, TYP, self)
+    }
+
+    /// The promise that this relay signed.
+    ///
+    /// # Errors
+    /// See [`ProofError`].
+    pub fn verify(jws: &str, key: &RelayKey) -> Result<Self, ProofError> {
+        verify_as(jws, TYP, key)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_later_try_comes_after_a_ticket() {
+        let after = Ticket::from_random([2; 16]);
+        let again = Try::Again { number: TryNumber(2), after: after.clone() };
+        for (text, want) in [
+            (r#"{"try":1}"#.to_owned(), Some(Try::First)),
+            (format!(r#"{{"try":2,"after":"{after}"}}"#), Some(again)),
+            (format!(r#"{{"try":1,"after":"{after}"}}"#), None),
+            (r#"{"try":2}"#.to_owned(), None),
+            (r#"{"try":0}"#.to_owned(), None),
+            (format!(r#"{{"try":10,"after":"{after}"}}"#), None),
+            (format!(r#"{{"after":"{after}"}}"#), None),
+            ("{}".to_owned(), None),
+        ] {
+            let read = serde_json::from_str::<Try>(&text).ok();
+            assert_eq!(read, want, "{text}");
+            assert_eq!(read.map(|nth| serde_json::to_string(&nth).expect("text")).unwrap_or(text.clone()), text);
+        }
+        assert_eq!(TryNumber(8).next().and_then(TryNumber::next), None, "there is a last one");
+    }
+
+    #[test]
+    fn a_promise_is_believed_as_this_relay_signed_it() {
+        let (key, other) = (SigningKey::from_seed([3; 32]), SigningKey::from_seed([4; 32]));
+        let claims = super::super::receipt::testing::claims();
+        let again = ledger::Again { order: claims.sub, number: TryNumber(2), after: Ticket::from_random([2; 16]) };
+        let promise = Promise::of(claims.aud, claims.ticket, again, claims.item, claims.amount);
+        let jws = promise.sign(&key);
+        assert_eq!(Promise::verify(&jws, &RelayKey::of(&key)), Ok(promise));
+        assert_eq!(Promise::verify(&jws, &RelayKey::of(&other)), Err(ProofError::Key));
+        assert!(super::super::proof::verify(&jws, &RelayKey::of(&key)).is_err(), "it is no proof");
+    }
+}

@@ -1,0 +1,242 @@
+//! Another try at what came to nothing, or the money: a real backend and a real relay, and a test in the place of the machine. It has the
+//! token, the bus and every receipt, so it can do what a machine in foreign hands can.
+
+use crate::rig::caller::{CallRefused, Caller};
+use crate::rig::http::HttpAnswer;
+use crate::rig::midtrans::Via;
+use crate::rig::postgres::Postgres;
+use crate::rig::shop::{DEVICE, Options, PRICE, Program, Shop, new_request_id, relay_key};
+use crate::rig::wait_for;
+use qris::order::ids::{DeviceId, ItemId, OrderId, Ticket};
+use qris::order::ledger::Again;
+use qris::order::money::Rupiah;
+use qris::order::tries::{Promise, TryNumber};
+use serde_json::{Value, json};
+
+struct Machine {
+    shop: Shop,
+    bus: Caller,
+}
+
+/// A paid order, and its newest try.
+struct Bought {
+    order_id: String,
+    ticket: String,
+    receipt: String,
+}
+
+impl Machine {
+    fn new(server: Option<&Postgres>, more: &str) -> Self {
+        let store = server.map(|server| format!("url = \"{}\"", server.url()));
+        let mut shop = Shop::open(Options { machine: false, store, ..Options::default() });
+        shop.kill_backend();
+        shop.edit(Program::Backend, |text| format!("{text}\n[orders]\nsecond_tries = 1\n{more}"));
+        shop.start_backend();
+        shop.start_relayd();
+        let bus = Caller::connect(&shop.bus.address);
+        Self { shop, bus }
+    }
+
+    fn buys(&self) -> Bought {
+        let ticket: String = self.bus.relay("Prepare", &(DEVICE, "A1", price())).expect("a ticket");
+        let mut body = self.shop.order_body(&new_request_id());
+        body["ticket"] = json!(ticket);
+        body["relay_key"] = json!(self.bus.relay_facts().proof_key.expect("a ledger").x.to_string());
+        let order = self.shop.post_order(&body).json();
+        let order_id = order["order_id"].as_str().expect("an order").to_owned();
+        self.shop.midtrans.pay(&order_id, Via::Gopay);
+        let receipt = self.shop.wait_order(&order_id, "its receipt", |order| order["receipt"].as_str().map(str::to_owned));
+        Bought { order_id, ticket, receipt }
+    }
+
+    fn closes(&self, bought: &Bought) {
+        assert_eq!(self.bus.relay::<_, (String, bool)>("Close", &(bought.ticket.as_str(),)), Ok(("closed".into(), false)));
+    }
+
+    fn proof(&self, ticket: &str) -> String {
+        self.bus.relay("Prove", &(ticket,)).expect("a ticket of this relay")
+    }
+
+    fn tells(&self, bought: &Bought, nth: u32, outcome: &str, proof: &str) -> HttpAnswer {
+        self.shop.post_to(&bought.order_id, "outcome", &json!({ "try": nth, "outcome": outcome, "proof": proof }))
+    }
+
+    /// Buys, and nothing comes: the relay has closed the ticket, and the backend has its word.
+    fn buys_nothing(&self) -> Bought {
+        let bought = self.buys();
+        self.closes(&bought);
+        let told = self.tells(&bought, 1, "undelivered", &self.proof(&bought.ticket));
+        assert_eq!(told.status, 200, "{}", told.text());
+        bought
+    }
+
+    fn promised(&self, bought: &Bought) -> Result<(String, String), CallRefused> {
+        let (order, after) = (bought.order_id.as_str(), bought.ticket.as_str());
+        self.bus.relay("PrepareAgain", &(DEVICE, "A1", price(), order, 2_u32, after))
+    }
+
+    fn asks(&self, order_id: &str, promise: &str) -> HttpAnswer {
+        self.shop.post_to(order_id, "again", &json!({ "promise": promise }))
+    }
+
+    /// The second try at it, with its receipt.
+    fn again(&self, bought: &Bought) -> Bought {
+        let (ticket, promise) = self.promised(bought).expect("a ticket");
+        let order = self.asks(&bought.order_id, &promise);
+        assert_eq!(order.status, 200, "{}", order.text());
+        let order = order.json();
+        assert_eq!((&order["try"], &order["ticket"], &order["outcome"]), (&json!(2), &json!(ticket), &Value::Null));
+        Bought { order_id: bought.order_id.clone(), ticket, receipt: order["receipt"].as_str().expect("a receipt").into() }
+    }
+
+    fn dispenses(&self, bought: &Bought) -> Result<String, String> {
+        let answer = self.bus.relay::<_, (String, bool, String)>("Dispense", &(bought.receipt.as_str(),));
+        answer.map(|(outcome, ..)| outcome).map_err(|refused| refused.name)
+    }
+
+    /// What a person may do with its money: refund, note, goods by hand; each refused?
+    fn bars_persons(&self, order_id: &str) -> [bool; 3] {
+        [
+            &["refund", order_id, "--by", "Sari"][..],
+            &["refund", order_id, "--settled-by-hand", "cash", "--by", "Sari"],
+            &["given", order_id, "--by", "Sari"],
+        ]
+        .map(|arguments| !self.shop.merchant(arguments).status.success())
+    }
+
+    fn in_the_books(&self, order_id: &str) -> Value {
+        let shown = self.shop.merchant(&["orders", order_id, "--json"]);
+        serde_json::from_slice(&shown.stdout).expect("JSON")
+    }
+
+    fn refunds(&self, order_id: &str) -> usize {
+        self.shop.midtrans.calls("refund", order_id).len()
+    }
+}
+
+fn price() -> i64 {
+    i64::try_from(PRICE).expect("small")
+}
+
+#[test]
+fn nothing_came_and_the_second_try_does() {
+    comes_at_the_second_try(None);
+}
+
+#[test]
+fn nothing_came_and_the_second_try_does_on_postgresql() {
+    comes_at_the_second_try(Some(&Postgres::start(&[])));
+}
+
+fn comes_at_the_second_try(server: Option<&Postgres>) {
+    let machine = Machine::new(server, "auto_refund = true\n");
+    let first = machine.buys_nothing();
+    let told = machine.shop.order_at_backend(&first.order_id);
+    assert!((1..=24 * 3600).contains(&told["try_again_s"].as_u64().expect("it is offered")), "{told}");
+    assert_eq!(machine.refunds(&first.order_id), 0, "the refund waits until the offer is over");
+    let second = machine.again(&first);
+    assert!(machine.shop.order_at_backend(&first.order_id)["try_again_s"].is_null(), "it is open");
+    assert_eq!(machine.bars_persons(&first.order_id), [true; 3], "while it is open");
+    assert_eq!(machine.dispenses(&second), Ok("dispensed".into()));
+    // Whatever is sent once more.
+    assert_eq!((machine.dispenses(&second), machine.dispenses(&first)), (Ok("dispensed".into()), Err("UnknownTicket".into())));
+    assert_eq!(machine.shop.pulses(), 1);
+    let told = machine.tells(&second, 2, "dispensed", &machine.proof(&second.ticket));
+    assert_eq!(told.status, 200, "{}", told.text());
+    assert_eq!(machine.bars_persons(&first.order_id), [true; 3], "it came");
+    let order = machine.in_the_books(&first.order_id);
+    assert_eq!((&order["outcome"], &order["refund"], &order["attention"]), (&json!("dispensed"), &Value::Null, &json!([])), "{order}");
+    assert_eq!(machine.refunds(&first.order_id), 0);
+    assert!(machine.promised(&second).is_err(), "there is nothing to try again");
+}
+
+/// He takes the goods of the second try, and sends the genuine word of the first one.
+#[test]
+fn a_hostile_machine_has_the_goods_or_the_money() {
+    let machine = Machine::new(None, "auto_refund = true\n");
+    let first = machine.buys_nothing();
+    let word = machine.proof(&first.ticket);
+    let second = machine.again(&first);
+    assert_eq!(machine.dispenses(&second), Ok("dispensed".into()));
+    assert_eq!(machine.tells(&first, 1, "undelivered", &word).status, 200, "it is known");
+    let order = machine.in_the_books(&first.order_id);
+    assert_eq!((&order["outcome"], &order["refund"]), (&Value::Null, &Value::Null), "and changes nothing: {order}");
+    assert_eq!(machine.tells(&first, 1, "dispensed", &word).status, 409);
+    assert_eq!(machine.tells(&second, 2, "undelivered", &word).status, 200);
+    let order = machine.in_the_books(&first.order_id);
+    assert_eq!((&order["proof"], &order["attention"]), (&json!("other_sale"), &json!(["no_proof"])), "for a person: {order}");
+    assert!(!machine.shop.merchant(&["refund", &first.order_id, "--by", "Sari"]).status.success(), "without a proof");
+    assert_eq!((machine.shop.pulses(), machine.refunds(&first.order_id)), (1, 0));
+}
+
+#[test]
+fn a_promise_that_the_relay_did_not_give_gets_no_receipt() {
+    let machine = Machine::new(None, "");
+    let (first, other) = (machine.buys_nothing(), machine.buys_nothing());
+    let again = Again {
+        order: OrderId::new(&first.order_id).expect("an id"),
+        number: TryNumber::FIRST.next().expect("2"),
+        after: Ticket::new(&first.ticket).expect("a ticket"),
+    };
+    let made_up = Promise::of(
+        DeviceId::new(DEVICE).expect("an id"),
+        Ticket::from_random([9; 16]),
+        again,
+        ItemId::new("A1").expect("an id"),
+        Rupiah::new(PRICE).expect("an amount"),
+    );
+    let of_another = machine.promised(&other).expect("a ticket").1;
+    let good = machine.promised(&first).expect("a ticket").1;
+    for (promise, status) in [
+        (made_up.sign(&relay_key()), 422),
+        (machine.proof(&first.ticket), 422),
+        (first.receipt.clone(), 422),
+        ("x".into(), 422),
+        (of_another, 409),
+        (good.clone(), 200),
+    ] {
+        let answer = machine.asks(&first.order_id, &promise);
+        assert_eq!(answer.status, status, "{promise}: {}", answer.text());
+    }
+    let receipt = |answer: HttpAnswer| answer.json()["receipt"].as_str().expect("a receipt").to_owned();
+    assert_eq!(receipt(machine.asks(&first.order_id, &good)), receipt(machine.asks(&first.order_id, &good)), "asked again");
+    let next = machine.promised(&first).expect("the relay has driven nothing yet").1;
+    assert_eq!(machine.asks(&first.order_id, &next).status, 409, "one try at a time");
+    // Its ticket was given at one machine, and another machine's relay never did.
+    assert_eq!(machine.asks(&other.order_id, &good).status, 409);
+}
+
+#[test]
+fn what_settled_it_bars_another_try_and_so_does_the_gateway() {
+    let machine = Machine::new(None, "");
+    let ends: [(&str, &dyn Fn(&str)); 4] = [
+        ("a refund", &|id| assert!(machine.shop.merchant(&["refund", id, "--by", "Sari"]).status.success())),
+        ("a note", &|id| {
+            assert!(machine.shop.merchant(&["refund", id, "--settled-by-hand", "cash", "--by", "Sari"]).status.success());
+        }),
+        ("goods by hand", &|id| assert!(machine.shop.merchant(&["given", id, "--by", "Sari"]).status.success())),
+        ("a part in the dashboard", &|id| {
+            machine.shop.midtrans.set(id, "partial_refund", false);
+            let listed = || machine.in_the_books(id)["attention"].as_array().expect("a list").contains(&json!("partial_refund"));
+            wait_for("the part", || listed().then_some(()));
+        }),
+    ];
+    for (name, end) in ends {
+        let bought = machine.buys_nothing();
+        let promise = machine.promised(&bought).expect("the relay knows nothing of money").1;
+        end(&bought.order_id);
+        assert_eq!(machine.asks(&bought.order_id, &promise).status, 409, "{name}");
+    }
+    assert_eq!(machine.shop.pulses(), 0);
+}
+
+#[test]
+fn a_machine_has_a_number_of_tries_a_day() {
+    let machine = Machine::new(None, "auto_refund_per_day = 2\n");
+    let bought = [(); 3].map(|()| machine.buys_nothing());
+    for (n, bought) in bought.iter().enumerate() {
+        let promise = machine.promised(bought).expect("a ticket").1;
+        let answer = machine.asks(&bought.order_id, &promise);
+        assert_eq!(answer.status, if n < 2 { 200 } else { 429 }, "{}", answer.text());
+    }
+}
