@@ -10,6 +10,7 @@ use crate::rig::wait_for;
 use qris::order::ids::{DeviceId, ItemId, OrderId, Ticket};
 use qris::order::ledger::Again;
 use qris::order::money::Rupiah;
+use qris::order::proof::RelayKey;
 use qris::order::tries::{Promise, TryNumber};
 use serde_json::{Value, json};
 
@@ -239,4 +240,20 @@ fn a_machine_has_a_number_of_tries_a_day() {
         let answer = machine.asks(&bought.order_id, &promise);
         assert_eq!(answer.status, if n < 2 { 200 } else { 429 }, "{}", answer.text());
     }
+}
+
+/// The board is replaced, and a person takes the key of its relay: that ledger knows nothing of what was sold before.
+#[test]
+fn a_key_that_came_later_signs_no_try_of_what_was_sold_before() {
+    let machine = Machine::new(None, "");
+    let bought = machine.buys_nothing();
+    let promise = machine.promised(&bought).expect("a ticket").1;
+    let own = RelayKey::of(&relay_key());
+    let mut body = machine.shop.order_body(&new_request_id());
+    body["relay_key"] = json!(own.to_string());
+    machine.shop.post_order(&body);
+    let take = || machine.shop.merchant(&["device", "relay-key", DEVICE, &own.fingerprint(), "--by", "Sari"]).status.success();
+    wait_for("the key to be shown", || take().then_some(()));
+    let answer = machine.asks(&bought.order_id, &promise);
+    assert_eq!((answer.status, answer.json()["code"].clone()), (409, json!("unknown_key")), "{}", answer.text());
 }

@@ -1,6 +1,9 @@
 //! Random lives. In whatever order the events come, some things never happen.
 
 use super::*;
+use crate::order::ledger::Again;
+use crate::order::proof::RelayKey;
+use crate::order::tries::{Promise, TryNumber};
 
 /// The number of lives. Each prints its seed when it goes wrong.
 const LIVES: u64 = 1000;
@@ -64,10 +67,31 @@ impl Bank {
     }
 }
 
-fn outside(dice: &mut Dice, honest: bool) -> Event {
+fn relay() -> RelayKey {
+    RelayKey::of(&SigningKey::from_seed([3; 32]))
+}
+
+/// The machine asks for the next try, or for another one than that.
+fn asks_again(dice: &mut Dice, order: &Order) -> Event {
+    let number = order.number_of_try();
+    let number = if dice.draw(8) == 0 { number } else { number.next().unwrap_or(number) };
+    let again = Again { order: order.id.clone(), number: number.max(TryNumber::FIRST.next().expect("2")), after: order.goods().ticket };
+    let ticket = Ticket::from_random([u8::try_from(100 + dice.draw(100)).expect("small"); 16]);
+    let promise =
+        Promise::of(order.sale.device.clone(), ticket, again, order.sale.purchase.item.clone(), rp(dice.of(&[3000, 5000, 5000, 6000])));
+    Event::TryAgain { promise: Box::new(promise), key: Some(relay()) }
+}
+
+fn outside(dice: &mut Dice, honest: bool, order: &Order) -> Event {
     let told = DeliveryReport::proven(dice.of(&TOLD));
+    let number = order.number_of_try();
+    // Now and then a word on an earlier try, or on one that the books do not know.
+    let nth_try = dice.of(&[number, number, number, number, number, TryNumber::FIRST, number.next().unwrap_or(number)]);
+    let told = DeliveryReport { nth_try, ..told };
     let by = || "Ani".into();
-    match dice.draw(14) {
+    match dice.draw(17) {
+        14 | 15 => asks_again(dice, order),
+        16 if dice.draw(4) == 0 => Event::TryOfferEnds,
         0 => Event::Notified(dice.of(&SAID)),
         2 if dice.draw(2) == 0 => Event::StatusUnclear("an alien".into()),
         1 if !honest => Event::Status(StatusReport { gross_amount: Some(rp(1)), ..report(Said::Settled) }),
@@ -91,8 +115,9 @@ fn nothing_is_given_twice_and_nothing_is_delivered_that_went_back() {
     for life in 0..LIVES {
         let mut dice = Dice(seed + life);
         let payment = dice.of(&[Payment::Gopay, Payment::Alfamart, Payment::Indomaret]);
-        let rules = rules();
-        let mut order = Order { sale: order().sale.paid_by(payment), ..order() };
+        let rules = Rules { second_tries: u32::try_from(life % 3).expect("small"), ..rules() };
+        let sale = Sale { relay_key: Some(relay()), ..order().sale.paid_by(payment) };
+        let mut order = Order { sale, ..order() };
         let mut bank = Bank::default();
         let mut now = T0;
         let mut settled_seen = false;
@@ -119,7 +144,7 @@ fn nothing_is_given_twice_and_nothing_is_delivered_that_went_back() {
                     }
                     Call::Refund => Event::RefundAnswered(bank.refund(&mut dice)),
                 },
-                Duty::Call(_) | Duty::Wait => outside(&mut dice, life % 2 == 0),
+                Duty::Call(_) | Duty::Wait => outside(&mut dice, life % 2 == 0, &order),
             };
             let before = order.clone();
             trail.push(format!("{} {event:?}", (now - T0).0));
@@ -152,8 +177,22 @@ fn check(before: &Order, after: &Order, event: &Event, settled_seen: bool, now: 
     if after.receipt().is_some() && !settled_seen {
         return Err("a receipt without a settlement");
     }
-    if before.receipt().is_some() && before.receipt() != after.receipt() {
+    let tried = |order: &Order| order.number_of_try();
+    if before.receipt().is_some() && before.receipt() != after.receipt() && tried(after) == tried(before) {
         return Err("a receipt stays as it is");
+    }
+    if tried(after) != tried(before) {
+        let nothing_came = before.is_proven() && matches!(before.outcome(), Some(Delivery::Undelivered | Delivery::Failed));
+        let is_clear = before.repayment().is_none() && before.taken_back.is_none() && !before.has_conflict() && before.late.is_empty();
+        if Some(tried(after)) != tried(before).next() || !nothing_came || !is_clear || !before.is_settled_lately(now) {
+            return Err("another try without a proof that nothing came, or beside the money");
+        }
+        if after.tries.ended.len() != before.tries.ended.len() + 1 || after.delivery().is_some() {
+            return Err("a try that is forgotten, or begins with an end");
+        }
+    }
+    if after.tries.ended[..before.tries.ended.len()] != before.tries.ended[..] {
+        return Err("what ended a try stays");
     }
     if after.receipt().is_some() && before.receipt().is_none() && after.sale.purchase.payment == Payment::Indomaret {
         let State::Held(Held { until, .. }) = &before.state else { return Err("an Indomaret's receipt without its window") };
