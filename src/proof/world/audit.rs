@@ -481,7 +481,8 @@ impl World {
         if order.has_conflict() && !conflict {
             return Some("two things were told of it, and nothing was forgotten");
         }
-        if !agrees && !forgotten && !conflict && !second_word && !self.is_pulse_unheard(id) {
+        let is_unknown = self.is_pulse_unheard(id) || self.is_pulse_forgotten_by_all(order);
+        if !agrees && !forgotten && !conflict && !second_word && !is_unknown {
             return Some("what was told is not what was done");
         }
         if self.holds_the_ticket(m, id) && !forgotten && !conflict {

@@ -9,6 +9,7 @@
 
 use super::World;
 use qris_core::order::ids::{OrderId, Ticket};
+use qris_core::order::merchant::Order;
 use qris_core::order::outcome::DispenseAnswer;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -141,9 +142,18 @@ impl Losses {
 
     /// Was a ledger lost after this ticket was used or closed, and before the backend was told the outcome?
     fn forgets_pulse(&self, order: &OrderId, ticket: Option<&Given>) -> bool {
+        self.loses_end(order, ticket, |loss| *loss == Loss::Ledger)
+    }
+
+    /// Was the machine's database set back in that time?
+    fn forgets_question(&self, order: &OrderId, ticket: Option<&Given>) -> bool {
+        self.loses_end(order, ticket, |loss| *loss == Loss::Image)
+    }
+
+    fn loses_end(&self, order: &OrderId, ticket: Option<&Given>, is_one: impl Fn(&Loss) -> bool) -> bool {
         let Some(ended) = ticket.and_then(|ticket| ticket.ended) else { return false };
         let told = self.reported.get(order).copied().unwrap_or(i64::MAX);
-        self.all.iter().any(|(loss, at)| *loss == Loss::Ledger && (ended..told).contains(at))
+        self.all.iter().any(|(loss, at)| is_one(loss) && (ended..told).contains(at))
     }
 }
 
@@ -159,6 +169,15 @@ impl World {
     /// ledger. The ledger was lost before the backend was told.
     pub(super) fn is_pulse_unheard(&self, order: &OrderId) -> bool {
         self.thief.strange.contains(order) && self.losses.forgets_pulse(order, self.ticket_of(order).as_ref())
+    }
+
+    /// Do neither the ledger nor the machine's database know of the pulse? One was lost, the other was set back behind its question. Then
+    /// the machine tells what it knows, and without a proof nothing goes back by itself.
+    pub(super) fn is_pulse_forgotten_by_all(&self, order: &Order) -> bool {
+        let ticket = self.ticket_of(&order.id);
+        let is_forgotten =
+            self.losses.forgets_pulse(&order.id, ticket.as_ref()) && self.losses.forgets_question(&order.id, ticket.as_ref());
+        is_forgotten && !order.is_proven()
     }
 
     /// The ticket of an order, from Midtrans' own record of the charge.

@@ -225,7 +225,7 @@ impl World {
     fn put_in_store(&mut self, m: usize) {
         self.count(Kind::Images, "an older image of the machine's database is put in");
         self.losses.note(Loss::Image, self.now);
-        self.slots.set_back(m);
+        self.slots.set_back(m, self.now);
         self.remove(m, STORE);
         copy(&self.directory.join("image"), &self.places[m], STORE);
     }

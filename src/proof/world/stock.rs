@@ -139,11 +139,13 @@ impl Slots {
         self.held.iter_mut().filter(|((of, _), _)| *of == m).for_each(|(_, held)| held.is_image_good = held.has_base);
     }
 
-    /// The image takes the place of the database. What the relay drove since then the machine hears from it, and nothing else.
-    pub(super) fn set_back(&mut self, m: usize) {
+    /// The image takes the place of the database. What the relay drove since then the machine hears from it, and nothing else. What was put in
+    /// since then it has forgotten: it may know of less than it has promised.
+    pub(super) fn set_back(&mut self, m: usize, now: i64) {
         for (_, held) in self.held.iter_mut().filter(|((of, _), _)| *of == m) {
             held.is_of_image = true;
             held.is_known &= held.is_image_good;
+            held.lowered_at = now;
         }
     }
 
@@ -260,7 +262,7 @@ impl World {
         let lowered = i64::from(n) < held.there;
         held.there = i64::from(n);
         if lowered {
-            (held.lowered_at, held.is_known) = (now, false);
+            (held.lowered_at, held.is_known, held.is_image_good) = (now, false, false);
         }
     }
 
