@@ -28,6 +28,7 @@ impl Page<'_> {
                 state: (self.theme.good(), [texts.ready.into(), texts.ready.into()]),
                 title: greeting.unwrap_or(texts.choose),
                 foot: [texts.pay_with_more, texts.pay_with],
+                is_by_slot: false,
                 rows,
             },
             Some(missing) => List {
@@ -36,6 +37,7 @@ impl Page<'_> {
                 title: texts.choose,
                 // Half of a warning does not warn. Its subject stands at the top.
                 foot: [texts.offline_more, ""],
+                is_by_slot: false,
                 rows,
             },
         })
@@ -60,6 +62,7 @@ impl Page<'_> {
             state: (theme.accent, [texts.filling.into(), texts.filling.into()]),
             title: texts.filling_how,
             foot: [texts.filling_more, ""],
+            is_by_slot: true,
             rows: rows.collect(),
         })
     }
@@ -100,7 +103,7 @@ impl Page<'_> {
         self.text(Rect::new(margin, foot, column, small.line()), words, small, self.theme.muted, Align::Centre);
 
         let area = Rect::new(margin, top, column, foot - top);
-        let plan = self.plan(area, name, &list.rows);
+        let plan = self.plan(area, name, list);
         // If not everything fits, the last place says how many items are missing. The one that somebody looks at is not among them.
         let room = (plan.rows * plan.columns) as usize;
         let shown = if list.rows.len() > room { room.saturating_sub(1) } else { list.rows.len() };
@@ -137,7 +140,7 @@ impl Page<'_> {
 
     /// The largest letters with which every name is whole; of two ways, the one with fewer columns. Letters that are much too small help
     /// nobody: then names are cut, or items are left out.
-    fn plan(&self, area: Rect, usual: Style, rows: &[Row<'_>]) -> Plan {
+    fn plan(&self, area: Rect, usual: Style, List { rows, is_by_slot, .. }: &List<'_>) -> Plan {
         let most = if self.w * 4 > self.h * 5 { 2 } else { 1 };
         let with = |columns: i32, style: Style| {
             let width = (area.w - self.px(GAP) * (columns - 1)) / columns;
@@ -147,7 +150,8 @@ impl Page<'_> {
             let count = (area.h / row).clamp(1, wanted);
             let widest = rows.iter().map(|row| self.fonts.width(style, row.slot)).max().unwrap_or(0);
             let plan = Plan { columns, rows: count, row, width, slot: widest + style.px as i32 * 2 / 3, style };
-            let has_room = |row: &Row<'_>| self.room_for_name(&plan, row) >= style.px as i32 * 4;
+            let least = if *is_by_slot { 0 } else { style.px as i32 * 4 };
+            let has_room = |row: &Row<'_>| self.room_for_name(&plan, row) >= least;
             let has_slots = rows.iter().all(|row| row.slot.len() <= SLOT_MAX && has_room(row));
             if has_slots { plan } else { Plan { slot: 0, ..plan } }
         };
@@ -180,6 +184,8 @@ struct List<'a> {
     state: (Colour, [Cow<'a, str>; 2]),
     title: &'a str,
     foot: [&'a str; 2],
+    /// A slot's name is worth more than that of its goods: two slots may hold the same.
+    is_by_slot: bool,
     rows: Vec<Row<'a>>,
 }
 

@@ -186,6 +186,31 @@ fn the_slot_that_was_pressed_is_on_the_panel() {
     }
 }
 
+/// Two slots may hold the same goods. Only their own names tell them apart.
+#[test]
+fn who_fills_sees_which_slot_is_which() {
+    let mut same = settings(Path::new(""), (0, 0), PixelFormat::Rgb565, Rotation::None);
+    for item in &mut same.items {
+        (item.id_name, item.en_name) = (LONG.into(), LONG.into());
+    }
+    let levels = [Level::Suspect(12), Level::Empty, Level::Low(2), Level::Unknown, Level::Good(20)];
+    let slots = || ["A1", "A2", "B1", "C1"].map(|id| ItemId::new(id).expect("an item id"));
+    for size in SIZES {
+        for language in [Language::Id, Language::En] {
+            same.languages = Languages::Only(language);
+            let slots: Vec<_> = slots().into_iter().zip(levels).map(|(item, level)| Content { item, capacity: 20, level }).collect();
+            let filling = plain(Scene::Filling { slots: slots.clone(), pressed: None });
+            let marks = Layout::default().page(&filling, &same, &Fonts::new(), size, Boot(0));
+            assert_eq!(flaw(&marks, size, &Fonts::new()), None, "{size:?} {language:?}");
+            let said = texts(marks);
+            // A panel without room for a list tells of the slot that was pressed.
+            let is_list = said.iter().any(|text| text.contains("/20"));
+            let are_named = slots.iter().all(|slot| said.iter().any(|text| **text == *slot.item.as_str()));
+            assert!(are_named || !is_list, "{size:?} {language:?}: {said:?}");
+        }
+    }
+}
+
 #[test]
 fn a_description_stands_behind_the_name_of_the_price_list() {
     for (goods, wanted) in [
