@@ -61,8 +61,10 @@ pub(crate) fn begin(service: &Service) -> (OrderId, String) {
     (receipt.claims().sub.clone(), receipt.jws().to_owned())
 }
 
+/// Runs a test to its end. One that waits in vain fails after a minute.
 pub(crate) fn run(test: impl Future<Output = ()>) {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(test);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async { tokio::time::timeout(Duration::from_secs(60), test).await }).expect("what it waits for comes");
 }
 
 #[test]
