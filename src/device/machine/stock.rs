@@ -92,3 +92,31 @@ pub(super) fn fault(slots: &[Slot]) -> Option<String> {
     let all: Vec<_> = parts.iter().filter(|(items, _)| !items.is_empty()).map(|(items, why)| format!("{why} {items}")).collect();
     (!all.is_empty()).then(|| all.join("; "))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A thousand slots, with names of so many letters that a broker's limit is far away, or in the way.
+    #[test]
+    fn names_are_left_out_where_they_do_not_fit() {
+        for (letters, is_named) in [(10, true), (100, false)] {
+            let slot = |n: u32| Slot {
+                item: ItemId::new(&format!("{n:032}")).expect("an item"),
+                name: Some("é".repeat(letters).into()),
+                count: Some(1_000),
+                capacity: 1_000,
+                low: 1_000,
+                suspect: false,
+                filled_at: None,
+                sold: 1_000_000,
+                refused: 0,
+            };
+            let report = Report { v: VERSION, number: 1, stream: "s".into(), at: None, slots: (0..1_000).map(slot).collect() };
+            let told = payload(&report);
+            assert!(told.len() <= STOCK_MAX, "{}", told.len());
+            let read: Report = serde_json::from_slice(&told).expect("a report");
+            assert_eq!((read.slots.len(), read.slots.iter().all(|slot| slot.name.is_some() == is_named)), (1_000, true), "{letters}");
+        }
+    }
+}

@@ -296,6 +296,15 @@ fn a_clock_that_jumps_moves_no_count_and_no_report() {
         assert!(report(&rig.after(1)).is_none(), "nothing has changed at {wall:?}");
         assert_eq!(rig.count(), Some(5));
     }
+    // What has changed waits for a minute of the boot clock.
+    rig.change(Change::Count, Some(4)).expect("counted");
+    for wall in [Wall(0), Wall(now.0 + 400 * 86_400_000)] {
+        rig.now.wall = wall;
+        assert!(report(&rig.after(1_000)).is_none(), "not yet at {wall:?}");
+    }
+    rig.now.wall = Wall(0);
+    assert!(report(&rig.after(60_000)).is_some(), "a minute is over");
+    rig.change(Change::Count, Some(5)).expect("counted");
     // Who fills while nobody knows the time is told without one.
     rig.settings.tells_time = false;
     rig.now.wall = Wall(0);
