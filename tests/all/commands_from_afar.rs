@@ -49,14 +49,18 @@ impl Desk {
         end["result"].clone()
     }
 
-    /// The end of a command that somebody sends by hand. Who hears that it came too soon asks again.
+    /// The end of a command that somebody sends by hand. Who hears that it came too soon asks again. What others are told may still come.
     pub fn asks(&self, topic: &str, payload: &[u8], retain: bool) -> Value {
         let answers = format!("qrisd/v1/{DEVICE}/cmd/response");
         wait_for("an answer that is an end", || {
             let from = self.shop.tap.count();
-            send(&self.shop.tap, topic, payload, retain);
+            let mark = format!("asked behind {from}");
+            let (response_topic, correlation_data) = (Some(answers.clone()), Some(mark.clone().into()));
+            let properties = PublishProperties { response_topic, correlation_data, ..PublishProperties::default() };
+            self.shop.tap.publish_of_any_size(&format!("qrisd/v1/{DEVICE}/{topic}"), payload, retain, properties);
             let end = self.shop.tap.wait_from(from, topic, |message| {
-                Some(message).filter(|message| message.topic == answers).map(Message::json).filter(|answer| answer["ok"].is_boolean())
+                let is_ours = message.topic == answers && message.properties.correlation_data.as_deref() == Some(mark.as_bytes());
+                Some(message).filter(|_| is_ours).map(Message::json).filter(|answer| answer["ok"].is_boolean())
             });
             if end["error"]["code"] == "rate_limited" {
                 // The machine counts for a second, and nothing tells that it is over.
