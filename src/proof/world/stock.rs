@@ -188,7 +188,7 @@ impl World {
 
     /// Somebody takes everything out, while a payment is on its way.
     pub(super) fn empties(&mut self, m: usize) {
-        if self.slots.rng.as_mut().is_some_and(|rng| rng.below(4) == 0) && self.storm && self.alive[m] {
+        if self.slots.rng.as_mut().is_some_and(|rng| rng.below(4) > 0) && self.storm && self.alive[m] {
             [small(), large()].into_iter().for_each(|item| self.changes(m, Change::Count, item, Some(0)));
         }
     }
