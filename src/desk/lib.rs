@@ -21,7 +21,7 @@ use qris_host::journal::{self, emit};
 use qris_host::service::{Request, Signals};
 use qris_host::{Failure, Leave, memory, service};
 use std::ffi::OsString;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -38,6 +38,9 @@ pub struct DeskArguments {
     /// The socket at which `qris-backend serve` answers the desk
     #[arg(long, value_name = "PATH", default_value = "/run/qris-desk/serve.sock")]
     pub socket: PathBuf,
+    /// The address of the web server, if that is on another computer. Only a web server may say from where somebody comes
+    #[arg(long, value_name = "ADDRESS")]
+    pub proxy: Option<IpAddr>,
     /// For a trial on this computer: browsers send the cookies without TLS, too. Whoever reads the network gets the sessions
     #[arg(long)]
     pub plain_http: bool,
@@ -50,6 +53,7 @@ pub struct DeskArguments {
 #[derive(Debug)]
 struct Desk {
     serve: Serve,
+    proxy: Option<IpAddr>,
     plain_http: bool,
     framed: bool,
 }
@@ -79,13 +83,13 @@ fn run(arguments: &DeskArguments) -> Result<Leave, Failure> {
 async fn work(arguments: &DeskArguments) -> Result<Leave, Failure> {
     let mut signals = Signals::new();
     let serve = Serve::new(&arguments.socket).map_err(Failure::failed)?;
-    let desk = Arc::new(Desk { serve, plain_http: arguments.plain_http, framed: arguments.framed });
-    let listener =
-        connections::listen(arguments.listen).map_err(|why| Failure::failed(format!("cannot listen at {}: {why}", arguments.listen)))?;
+    let &DeskArguments { listen, socket: _, proxy, plain_http, framed } = arguments;
+    let desk = Arc::new(Desk { serve, proxy, plain_http, framed });
+    let listener = connections::listen(listen).map_err(|why| Failure::failed(format!("cannot listen at {listen}: {why}")))?;
     let (stop, stopped) = tokio::sync::watch::channel(false);
     let served = tokio::spawn(connections::serve(pages::router(desk), listener, stopped));
     emit(&Event::Ready { program: PROGRAM.into(), version: env!("CARGO_PKG_VERSION").into() });
-    service::status(&format!("serves at {}", arguments.listen));
+    service::status(&format!("serves at {listen}"));
     service::ready();
     let request: Request = signals.next().await;
     let leave = request.announce(PROGRAM);

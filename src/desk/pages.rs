@@ -188,6 +188,13 @@ impl Frame {
         self.me.as_ref().is_some_and(|me| me.role == Role::Owner)
     }
 
+    fn role(&self, role: &Role) -> &'static str {
+        match role {
+            Role::Owner => self.w.owner,
+            Role::Viewer => self.w.viewer,
+        }
+    }
+
     fn shop(&self) -> &str {
         self.me.as_ref().and_then(|me| me.merchant.as_deref()).unwrap_or("QRIS")
     }
@@ -215,6 +222,11 @@ impl Frame {
 
     fn at(&self, time: &str) -> String {
         self.clock.map_or_else(|| time.to_owned(), |clock| clock.at(time))
+    }
+
+    /// The day of a time.
+    fn day(&self, time: &str) -> String {
+        self.clock.and_then(|clock| clock.day(time)).unwrap_or_else(|| time.to_owned())
     }
 
     fn last_day(&self, day: &str) -> (String, bool) {
@@ -267,6 +279,11 @@ impl Frame {
     /// Whether anything can be done about it here and now.
     fn can(&self, line: &OrderLine) -> bool {
         line.deeds.iter().any(|possible| possible.denied.is_none())
+    }
+
+    /// Whether this person settles nothing.
+    fn only_sees(&self, line: &OrderLine) -> bool {
+        line.deeds.iter().any(|possible| possible.denied == Some(Denied::Role))
     }
 
     fn cannot(&self, line: &OrderLine) -> bool {
@@ -336,15 +353,8 @@ impl Frame {
         }
     }
 
-    /// How something was paid. Others' names stay as they are.
     fn scheme(&self, payment: &str) -> String {
-        match payment {
-            "qris" => "QRIS".into(),
-            "gopay" => "GoPay".into(),
-            "alfamart" => "Alfamart".into(),
-            "indomaret" => "Indomaret".into(),
-            other => other.into(),
-        }
+        scheme(self.w, payment)
     }
 
     /// The name of a group of a report.
@@ -389,6 +399,23 @@ impl Frame {
     }
 }
 
+/// How something was paid, and by whose app (`qris dana`) or through whom (`qris by gopay`). Others' names stay as they are.
+fn scheme(words: &'static Words, payment: &str) -> String {
+    let (scheme, who) = payment.split_once(' ').unwrap_or((payment, ""));
+    let scheme = match scheme {
+        "qris" => "QRIS",
+        "gopay" => "GoPay",
+        "alfamart" => "Alfamart",
+        "indomaret" => "Indomaret",
+        other => other,
+    };
+    match who.strip_prefix("by ") {
+        Some(acquirer) => fill(words.by_acquirer, &[&scheme, &acquirer]),
+        None if who.is_empty() => scheme.into(),
+        None => format!("{scheme} {who}"),
+    }
+}
+
 /// A part of an address that can name an order or a machine. The rest of an address must not be changed by it.
 fn named(text: &str) -> Option<&str> {
     const LENGTH_MAX: usize = 64;
@@ -408,5 +435,24 @@ impl Query {
     /// A word of it; empty if it is not there.
     fn get(&self, name: &str) -> &str {
         self.0.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_way_to_pay_has_its_name_and_that_of_who_took_it() {
+        for (payment, indonesian, english) in [
+            ("qris", "QRIS", "QRIS"),
+            ("qris dana", "QRIS dana", "QRIS dana"),
+            ("qris by gopay", "QRIS lewat gopay", "QRIS by gopay"),
+            ("gopay", "GoPay", "GoPay"),
+            ("of_a_later_release", "of_a_later_release", "of_a_later_release"),
+        ] {
+            let said = [Language::Id, Language::En].map(|language| scheme(words::in_language(language), payment));
+            assert_eq!(said, [indonesian, english]);
+        }
     }
 }

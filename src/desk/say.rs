@@ -81,6 +81,11 @@ impl Clock {
         }
     }
 
+    /// `27 Nov`; `None`: it is no time.
+    pub fn day(&self, rfc3339: &str) -> Option<String> {
+        Wall::from_rfc3339(rfc3339).ok().map(|wall| self.short(Day::of(wall, self.zone)))
+    }
+
     /// `15.04` in Indonesian, `15:04` in English.
     fn clock(&self, clock: &str) -> String {
         match self.language {

@@ -86,7 +86,7 @@ impl Visitor {
             language,
             session: cookie(SESSION),
             device: cookie(DEVICE),
-            from: spoken_for(peer, headers),
+            from: spoken_for(peer, desk.proxy, headers),
             browser: browser(text(header::USER_AGENT)),
             here: local(parts.uri.path_and_query().map_or("/", |here| here.as_str())).to_owned(),
             is_get: parts.method == Method::GET || parts.method == Method::HEAD,
@@ -179,11 +179,12 @@ pub fn local(address: &str) -> &str {
     if is_here && address.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\') { address } else { "/" }
 }
 
-/// Whom the web server in front speaks for. Its own word is the last one; whoever is not on this computer speaks for himself.
-fn spoken_for(peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+/// Whom the web server in front speaks for: it is on this computer, or at the address of `proxy`. Its own word is the last one. Anybody else
+/// speaks for himself.
+fn spoken_for(peer: IpAddr, proxy: Option<IpAddr>, headers: &HeaderMap) -> IpAddr {
     let told =
         headers.get_all("x-forwarded-for").iter().next_back().and_then(|list| list.to_str().ok()?.rsplit(',').next()?.trim().parse().ok());
-    told.filter(|_| peer.is_loopback()).unwrap_or(peer)
+    told.filter(|_| peer.is_loopback() || Some(peer) == proxy).unwrap_or(peer)
 }
 
 /// `Chrome, Android`: enough to know one's own phone in a list.
@@ -246,13 +247,15 @@ mod tests {
     }
 
     #[test]
-    fn only_a_web_server_on_this_computer_speaks_for_others_and_only_its_last_word_counts() {
+    fn only_the_web_server_speaks_for_others_and_only_its_last_word_counts() {
         let address = |text: &str| text.parse::<IpAddr>().expect("an address");
-        let from = |peer: &str, told: &[&'static str]| spoken_for(address(peer), &headers("x-forwarded-for", told)).to_string();
+        let proxy = Some(address("172.30.84.2"));
+        let from = |peer: &str, told: &[&'static str]| spoken_for(address(peer), proxy, &headers("x-forwarded-for", told)).to_string();
         assert_eq!(from("127.0.0.1", &["192.0.2.1, 192.0.2.7"]), "192.0.2.7");
         assert_eq!(from("127.0.0.1", &["192.0.2.1", "192.0.2.7"]), "192.0.2.7");
         assert_eq!(from("127.0.0.1", &["192.0.2.1, unknown"]), "127.0.0.1");
         assert_eq!(from("127.0.0.1", &[]), "127.0.0.1");
+        assert_eq!(from("172.30.84.2", &["192.0.2.1, 192.0.2.7"]), "192.0.2.7");
         assert_eq!(from("192.0.2.9", &["192.0.2.7"]), "192.0.2.9");
     }
 

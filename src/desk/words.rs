@@ -80,7 +80,7 @@ words! {
     join_again: "Kata sandi sekali lagi", "The password once more";
     join_rule: "Minimal {0} karakter. Kalimat pendek mudah diingat.", "At least {0} characters. A short sentence is easy to keep in mind.";
     join_differ: "Kedua kata sandi tidak sama.", "The two passwords differ.";
-    join_bad: "Kata sandi ini terlalu pendek, terlalu panjang, atau sama dengan nama Anda.", "This password is too short, too long, or your name.";
+    join_bad: "Kata sandi ini terlalu pendek atau terlalu panjang.", "This password is too short or too long.";
     join_do: "Simpan dan masuk", "Save and log in";
     join_over: "Tautan ini sudah dipakai, atau waktunya sudah lewat", "This link was used, or its time is over";
     join_over_hint: "Jika Anda sudah memilih kata sandi, silakan masuk. Jika belum, minta tautan baru kepada orang yang mengurus server Anda.", "If you have chosen a password, log in. If not, ask whoever runs your server for a new link.";
@@ -92,7 +92,6 @@ words! {
     owed: "Harus dikembalikan kepada pelanggan: {0} ({1})", "Owed to customers: {0} ({1})";
     all_well: "Semua beres", "All is well";
     all_well_hint: "Tidak ada pesanan dan mesin yang perlu Anda sekarang.", "No order and no machine needs you now.";
-    machines_well: "Semua {0} mesin baik.", "All {0} machines are well.";
     machines_ill: "Mesin yang perlu Anda", "Machines that need you";
     machines_all: "Semua mesin", "All machines";
     of_machines: "{0} dari {1} mesin", "{0} of {1} machines";
@@ -109,18 +108,20 @@ words! {
 
     search: "Cari", "Search";
     search_label: "Nomor, jumlah atau jam", "Number, sum or time";
-    search_hint: "Contoh: 4TS65, 5.000 15:00, 27-11", "For example: 4TS65, 5.000 15:00, 27-11";
-    search_unclear: "Pencarian ini tidak dipahami. Inilah pesanan terbaru.", "This search was not understood. Here are the newest orders.";
+    search_hint: "Contoh: 4TS65, 5.000 15.00, 27-11", "For example: 4TS65, 5.000 15:00, 27-11";
+    search_unclear: "Tidak ada yang cocok dengan yang Anda ketik. Inilah pesanan terbaru.", "Nothing fits what you typed. Here are the newest orders.";
     search_by: "Dicari:", "Searched by:";
     search_number: "nomor diawali {0}", "number begins with {0}";
     search_near: "sekitar {0}", "about {0}";
     search_machine: "mesin {0}", "machine {0}";
+    search_archived: "Pesanan dengan nomor ini sudah selesai dan diarsipkan, jadi tidak ada di sini lagi. Orang yang mengurus server Anda bisa mencarinya.", "An order of this number is over and archived, so it is not here any more. Whoever runs your server can look it up.";
     search_nothing: "Tidak ada pesanan yang cocok.", "No order fits.";
     search_clear: "Tampilkan semua", "Show all";
     newest: "Pesanan terbaru", "Newest orders";
     found: "Yang ditemukan", "What was found";
     older: "Selanjutnya", "Next";
 
+    by_acquirer: "{0} lewat {1}", "{0} by {1}";
     machine: "Mesin", "Machine";
     time: "Waktu", "Time";
     what_to_do: "Yang bisa Anda lakukan", "What you can do";
@@ -194,6 +195,7 @@ words! {
     refused_title: "Ditolak karena habis", "Refused as sold out";
     refused_times: "{0} kali", "{0} times";
     report_more: "Dan {0} lagi, yang ada di CSV.", "And {0} more, which are in the CSV.";
+    report_archived: "Pesanan yang sudah diarsipkan tidak termasuk di sini: {0}.", "Orders that are archived are not in here: {0}.";
     csv: "Unduh CSV", "Download CSV";
     print_hint: "Untuk mencetak atau menyimpan PDF: menu browser, lalu Cetak.", "To print or save a PDF: the browser's menu, then Print.";
     nothing_paid: "Tidak ada yang dibayar.", "Nothing was paid.";
@@ -219,8 +221,10 @@ words! {
     log_terminal: "di server", "at the server";
     log_login: "masuk", "logged in";
     log_join: "memilih kata sandi", "chose a password";
-    log_end_sessions: "mengakhiri perangkat yang masuk", "ended sessions";
+    log_end_session: "mengeluarkan satu perangkat", "logged one device out";
+    log_end_sessions: "mengeluarkan semua perangkat", "logged all devices out";
     log_add: "mengundang", "invited";
+    log_link: "membuat tautan baru", "made a new link";
     log_role: "mengubah peran", "changed a role";
     log_remove: "menghapus orang", "removed a person";
     log_refund: "meminta pengembalian dana", "asked for a refund";
@@ -231,6 +235,8 @@ words! {
 
     not_found: "Tidak ditemukan", "Not found";
     not_found_hint: "Tidak ada apa-apa di alamat ini. Periksa nomornya, atau cari pesanannya.", "There is nothing at this address. Check the number, or search for the order.";
+    archived: "Pesanan ini sudah diarsipkan", "This order is archived";
+    archived_hint: "Pesanan ini sudah selesai, dan dipindahkan ke arsip. Orang yang mengurus server Anda bisa mencarinya.", "It is over, and was moved to an archive. Whoever runs your server can look it up.";
     not_understood: "Isian ini tidak dipahami", "This was not understood";
     not_understood_hint: "Buka halamannya sekali lagi, dan coba lagi. Tidak ada yang dilakukan.", "Open the page once more, and try again. Nothing was done.";
     old_form: "Formulir ini sudah lama", "This form is too old";

@@ -2,6 +2,7 @@
 //! used once more.
 
 use crate::rig::midtrans::notification;
+use crate::rig::people::{Desk, PASSWORD};
 use crate::rig::postgres::Postgres;
 use crate::rig::shop::{Options, Shop, new_request_id};
 use crate::rig::{command, output, output_text, wait_for};
@@ -190,4 +191,63 @@ fn what_is_over_leaves_postgresql_for_a_file_too() {
     assert_eq!(server.ask("SELECT count(*) FROM history WHERE order_id NOT IN (SELECT order_id FROM orders)"), "0");
     assert_eq!(shop.backend_get(&format!("/v1/orders/{}", sold[0])).status, 404);
     shop.reported("dispensed");
+}
+
+#[test]
+fn the_desk_says_what_is_archived_and_its_people_stay() {
+    the_desk_goes_on(None);
+}
+
+#[test]
+fn the_desk_on_postgresql_says_what_is_archived_and_its_people_stay() {
+    the_desk_goes_on(Some(&Postgres::start(&[])));
+}
+
+fn the_desk_goes_on(server: Option<&Postgres>) {
+    let store = server.map(|server| format!("url = \"{}\"", server.url()));
+    let desk = Desk::open_with(Options { machine: false, store, ..Options::default() });
+    let shop = &desk.shop;
+    let (sari, link) = (desk.person("Sari", "owner"), format!("/join/{}", desk.add("Budi", "viewer")));
+    let [sold, failed] = ["dispensed", "failed"].map(|outcome| shop.reported(outcome));
+    let by_hand = format!("/orders/{failed}/by_hand");
+    let settle = sari.get(&by_hand).fields(&by_hand, 0);
+    assert_eq!(sari.submit(&by_hand, &by_hand, &[("note", "cash, receipt 12")]).status, 303);
+    let log = || {
+        let page = sari.get("/log").html;
+        page.split_once("<ul class=\"lines\">").unwrap_or_else(|| panic!("no log in {page}")).1.to_owned()
+    };
+    let noted = log();
+    assert!(noted.contains("cash, receipt 12"), "{noted}");
+    match server {
+        None => age(shop),
+        Some(server) => {
+            server.ask(&format!("UPDATE orders SET created_ms = created_ms - {0}, settled_ms = settled_ms - {0}", 30 * DAY_MS));
+        }
+    }
+    let young = shop.reported("dispensed");
+    let done = shop.merchant(&["archive", "--before", &fortnight(), shop.path().join("archive.db").to_str().expect("text")]);
+    assert!(output_text(&done).contains("2 orders taken out of the books"), "{}", output_text(&done));
+
+    // Her session, the log and a link that nobody has used yet.
+    assert_eq!(log(), noted);
+    let budi = desk.visitor();
+    assert_eq!(budi.submit(&link, &link, &[("password", PASSWORD), ("again", PASSWORD)]).status, 303);
+    assert_eq!(budi.get("/").status, 200);
+    // Whoever looks for an archived order reads that it is one: by its number, by the first letters, in a form of before.
+    for address in [format!("/orders/{sold}"), format!("/orders/{}", &sold[..6]), format!("/orders/{failed}/refund")] {
+        let page = sari.get(&address);
+        assert!(page.status == 410 && page.has("This order is archived"), "{address}: {} {}", page.status, page.html);
+    }
+    let fields: Vec<_> = settle.iter().map(|(name, value)| (&**name, &**value)).chain([("note", "once more")]).collect();
+    let late = sari.post(&by_hand, &[], &fields);
+    assert!(late.status == 410 && late.has("This order is archived"), "{} {}", late.status, late.html);
+    let found = sari.get(&format!("/orders?q={}", &failed[..6]));
+    assert!(found.has("over and archived") && !found.has("No order fits"), "{}", found.html);
+    assert!(sari.get(&format!("/orders?q={young}")).has(&young));
+    let days = [30, 31].map(|ago| {
+        let day = output(command("date").args(["-u", "-d", &format!("{ago} days ago 7 hours"), "+%F"]));
+        sari.get(&format!("/report?day={}", String::from_utf8(day.stdout).expect("text").trim())).html
+    });
+    assert!(days.iter().any(|page| page.contains("archived are not in here: 2.")), "{days:?}");
+    assert!(!sari.get("/report").has("archived are not in here"));
 }

@@ -207,6 +207,67 @@ fn the_log_is_for_owners_and_has_who_did_what_from_where() {
     assert!(!budi.get("/sessions").has("href=\"/log\"") && sari.get("/sessions").has("href=\"/log\""));
 }
 
+/// Each word of the log, as its reader says it.
+#[test]
+fn the_log_speaks_the_language_of_who_reads_it() {
+    let desk = Desk::open();
+    let (failed, other) = (desk.shop.reported("failed"), desk.shop.reported("failed"));
+    let (mut sari, budi) = (desk.person("Sari", "owner"), desk.person("Budi", "owner"));
+    for wanted in [&["link", "Budi"][..], &["role", "Budi", "--role", "viewer"]] {
+        assert!(desk.shop.merchant(&[&["desk"], wanted].concat()).status.success());
+    }
+    login(&budi, "Budi", PASSWORD);
+    for (order, deed) in [(&failed, "given"), (&other, "by_hand")] {
+        let form = format!("/orders/{order}/{deed}");
+        assert_eq!(sari.submit(&form, &form, &[("note", "12")]).status, 303, "{form}");
+    }
+    let fields = budi.get("/sessions").fields("/sessions/end", 1);
+    let mut fields: Vec<_> = fields.iter().map(|(name, value)| (&**name, &**value)).collect();
+    assert_eq!(budi.post("/sessions/end", &[], &fields).status, 303);
+    fields.retain(|(name, _)| *name != "number");
+    fields.push(("number", "all"));
+    assert_eq!(budi.post("/sessions/end", &[], &fields).status, 303);
+    assert!(desk.shop.merchant(&["desk", "remove", "Budi"]).status.success());
+    for (language, words) in [
+        (
+            "en",
+            [
+                "invited: Budi",
+                "made a new link: Budi",
+                "changed a role: Budi: only sees",
+                "removed a person: Budi",
+                "chose a password",
+                "logged in",
+                "logged one device out<",
+                "logged all devices out<",
+                "noted: goods handed over",
+                "noted: paid back by hand: 12",
+            ],
+        ),
+        (
+            "id",
+            [
+                "mengundang: Budi",
+                "membuat tautan baru: Budi",
+                "mengubah peran: Budi: hanya melihat",
+                "menghapus orang: Budi",
+                "memilih kata sandi",
+                "masuk",
+                "mengeluarkan satu perangkat<",
+                "mengeluarkan semua perangkat<",
+                "mencatat: barang diserahkan",
+                "mencatat: dikembalikan secara langsung: 12",
+            ],
+        ),
+    ] {
+        sari.language = language;
+        let page = sari.get("/log").html;
+        for word in words {
+            assert!(page.contains(word), "{word}: {page}");
+        }
+    }
+}
+
 /// The desk says so, loses nothing, and is there again by itself.
 #[test]
 fn while_serve_is_away_every_page_says_so() {
@@ -370,6 +431,7 @@ fn what_was_paid_back_by_hand_says_how_and_what_is_uncertain_wants_a_tick() {
     let done = sari.submit(&by_hand, &by_hand, &[("note", markup)]);
     assert_eq!(done.status, 303, "{}", done.html);
     let page = sari.get(&format!("/orders/{failed}"));
+    assert!(page.has("Sari paid the money back by hand: "), "{}", page.html);
     assert!(page.has("money was paid back by hand") && page.has("tunai &#38; &#34;lunas&#34;") && !page.has("<script>"), "{}", page.html);
 
     let refund = format!("/orders/{uncertain}/refund");
@@ -379,6 +441,20 @@ fn what_was_paid_back_by_hand_says_how_and_what_is_uncertain_wants_a_tick() {
     assert!(refused.status == 409 && refused.has("First say by the tick"), "{} {}", refused.status, refused.html);
     let done = sari.submit(&refund, &refund, &[("sure", "no_proof")]);
     assert_eq!(done.status, 303, "{}", done.html);
+}
+
+/// The bank takes it back without a word of the machine or of a person.
+#[test]
+fn money_that_was_taken_back_is_in_the_order_s_story() {
+    let desk = Desk::open();
+    let order = desk.shop.reported("dispensed");
+    let sari = desk.person("Sari", "owner");
+    desk.shop.midtrans.set(&order, "chargeback", false);
+    let page = wait_for("the bank's word", || {
+        let page = sari.get(&format!("/orders/{order}"));
+        page.has("money was taken back").then_some(page)
+    });
+    assert!(page.has("</li><li>The bank, or the shop&#39;s counter, took the money back.</li></ol>"), "{}", page.html);
 }
 
 /// Nobody types what a walk through all forms types. Nothing of it is an error of the program, and no markup comes back as markup.

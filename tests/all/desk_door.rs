@@ -125,7 +125,7 @@ fn a_session_is_over(server: Option<&Postgres>) {
     // Somebody has stolen the cookie. She ends all sessions, and it opens nothing, at either process.
     assert_eq!(tablet.login("Sari", PASSWORD).status, 200);
     let stolen = (phone.at(&socket), phone.at(&other));
-    assert_eq!(tablet.post("sessions/end", &json!({"number": null})).status, 200);
+    assert_eq!(tablet.post("sessions/end", &json!("all")).status, 200);
     for thief in [&stolen.0, &stolen.1, &tablet] {
         is(&thief.get("today"), 401, "not_in");
     }
@@ -442,6 +442,9 @@ fn pages(server: Option<&Postgres>) {
     ] {
         assert_eq!(found(query).0.len(), orders, "{query}");
     }
+    let today = phone.get("today").json()["me"]["now"].as_str().expect("a time")[..10].to_owned();
+    let (orders, by) = found(&format!("q={today}"));
+    assert_eq!((orders.len(), &by["near"], by["day"].as_str()), (all, &json!(null), Some(&*format!("{today}T00:00:00+07:00"))), "{by}");
     let groups = format!("q={}%20{}", &open[..4].to_uppercase(), &open[4..8]);
     assert_eq!(found(&groups).0, std::slice::from_ref(&open), "{groups}");
     assert_eq!(found("q=nothing%20of%20the%20kind").1["is_unclear"], true);
@@ -488,6 +491,8 @@ fn no_question_breaks_the_door() {
         json!({"name": "x".repeat(10_000), "password": "", "device": null, "browser": ""}),
         json!({"number": -1}),
         json!({"number": u64::MAX}),
+        json!({"number": null}),
+        json!({"all": true}),
     ];
     for path in [
         "invitation",
@@ -498,8 +503,7 @@ fn no_question_breaks_the_door() {
         &format!("orders/{order}/nothing"),
         "orders/x/refund",
     ] {
-        // A session without a number is all of them: nothing is wrong with that.
-        for body in bodies.iter().filter(|body| path != "sessions/end" || **body != json!({})) {
+        for body in &bodies {
             let answer = phone.post(path, body);
             assert!((400..500).contains(&answer.status), "{path} {body}: {} {}", answer.status, answer.text());
         }
@@ -519,6 +523,7 @@ fn no_question_breaks_the_door() {
     let nowhere = Phone::new(&socket, "here");
     is(&nowhere.post("login", &json!({"name": "Sari", "password": PASSWORD, "device": null, "browser": ""})), 422, "malformed");
     assert!(shop.midtrans.calls("refund", &order).is_empty());
+    assert_eq!(phone.told("sessions").as_array().map(Vec::len), Some(1), "a word that is missing ends no session");
     assert_eq!(phone.settle(&order, "refund").status, 200, "and the order can be settled");
 }
 

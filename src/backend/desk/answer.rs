@@ -6,7 +6,8 @@ use crate::sale::books::{self, BooksError, Wanted};
 use crate::store::Tx;
 use axum::Json;
 use axum::body::to_bytes;
-use axum::extract::Request;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use qris_core::order::merchant::Refused;
@@ -14,6 +15,7 @@ use qris_core::order::time::{Span, Wall};
 use qris_core::wire::desk::{Code, Denied, FROM, Me, Problem, Told};
 use serde::de::DeserializeOwned;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
 
@@ -25,6 +27,12 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 const SECRET_MAX: usize = 64;
 /// The page's head counts no further.
 const WANTING_MAX: u64 = 999;
+
+/// The state of each handler.
+pub(super) type Of = State<Arc<Desk>>;
+
+/// What stands behind the address of a question.
+pub(super) type Asked<T> = Result<Query<T>, QueryRejection>;
 
 /// Why a question is not answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +55,8 @@ pub enum No {
     Unknown,
     /// Several have these first letters.
     Several,
+    /// The order is archived.
+    Archived,
     /// The question is not understood.
     Malformed(&'static str),
     /// The books cannot be used now.
@@ -128,12 +138,21 @@ impl IntoResponse for No {
             Self::Changed => (StatusCode::CONFLICT, Code::Changed, "the order was written to meanwhile"),
             Self::Unknown => (StatusCode::NOT_FOUND, Code::Unknown, "there is no such thing"),
             Self::Several => (StatusCode::NOT_FOUND, Code::Unknown, "several have these first letters"),
+            Self::Archived => (StatusCode::GONE, Code::Archived, "the order is archived"),
             Self::Malformed(why) => (StatusCode::UNPROCESSABLE_ENTITY, Code::Malformed, why),
             Self::Away => (StatusCode::SERVICE_UNAVAILABLE, Code::Away, "the books cannot be used now"),
         };
         let problem = Problem { code, denied: why, wait_s, several: self == Self::Several, detail: detail.into() };
         (status, Json(problem)).into_response()
     }
+}
+
+/// What stands behind the address, if it is understood.
+///
+/// # Errors
+/// [`No::Malformed`]
+pub(super) fn asked<T>(query: Asked<T>) -> Result<T, No> {
+    query.map(|Query(asked)| asked).map_err(|_| No::Malformed("what stands behind the address is not understood"))
 }
 
 /// The body of a question.

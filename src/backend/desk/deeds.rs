@@ -16,9 +16,17 @@ use qris_core::text::steers;
 use qris_core::wire::desk::{Deed, Denied, Do, NOTE_MAX, Possible, Sure};
 use serde::Serialize;
 
+/// What stands behind the name of a person of the desk in the history of an order.
+const MARK: &str = " (desk)";
+
 /// How a person of the desk stands in the history of an order.
 fn in_history(person: &Person) -> Box<str> {
-    format!("{} (desk)", person.name).into()
+    format!("{}{MARK}", person.name).into()
+}
+
+/// The name of it, for people who look at the desk.
+pub fn plain_name(by: &str) -> Box<str> {
+    by.strip_suffix(MARK).unwrap_or(by).into()
 }
 
 /// What a person may have to say first.
@@ -127,7 +135,9 @@ pub fn carry_out(tx: &mut dyn Tx, policy: &Policy, asked: &Asked, usual: Usual, 
     let Asked { secret, from, order: id, deed, with } = asked;
     let Some(asker) = sessions::asker(tx, secret, now)? else { return Ok(Err(No::NotIn)) };
     let (person, deed) = (&asker.person, *deed);
-    let Some(stored) = books::load(tx, id)? else { return Ok(Err(No::Unknown)) };
+    let Some(stored) = books::load(tx, id)? else {
+        return Ok(Err(if books::archived(tx, id)?.is_some() { No::Archived } else { No::Unknown }));
+    };
     let name = in_history(person);
     let judged = match judge::role(person) {
         Err(why) => Err(why),

@@ -3,8 +3,7 @@
 use super::answer::No;
 use super::{Desk, entering, pages};
 use axum::Router;
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, Request, State};
+use axum::extract::Request;
 use axum::middleware::{Next, from_fn};
 use axum::response::Response;
 use axum::routing::{get, post};
@@ -115,18 +114,4 @@ fn router(desk: Desk) -> Router {
 
 async fn in_time(request: Request, next: Next) -> Result<Response, No> {
     timeout(ANSWER_TIMEOUT, next.run(request)).await.map_err(|_| No::Away)
-}
-
-/// The state of each handler.
-pub(super) type Of = State<Arc<Desk>>;
-
-/// What stands behind the address of a question.
-pub(super) type Asked<T> = Result<Query<T>, QueryRejection>;
-
-/// It, if it is understood.
-///
-/// # Errors
-/// [`No::Malformed`]
-pub(super) fn asked<T>(query: Asked<T>) -> Result<T, No> {
-    query.map(|Query(asked)| asked).map_err(|_| No::Malformed("what stands behind the address is not understood"))
 }

@@ -1,7 +1,6 @@
 //! How people come in, and go: links, passwords, sessions.
 
-use super::answer::{No, body, from, secret};
-use super::door::Of;
+use super::answer::{No, Of, body, from, secret};
 use super::guesses::For;
 use super::log::{self, By, What};
 use super::people::{self, Name, Person};
@@ -151,15 +150,16 @@ pub async fn sessions(State(desk): Of, headers: HeaderMap) -> Result<Json<Told<V
 /// `POST /v1/sessions/end`
 pub async fn end(State(desk): Of, headers: HeaderMap, request: Request) -> Result<Json<()>, No> {
     let (secret, from) = (secret(&headers)?, from(&headers)?);
-    let EndSession { number } = body(request).await?;
-    let number = number.map(i64::try_from).transpose().map_err(|_| No::Unknown)?;
+    let (number, what) = match body(request).await? {
+        EndSession::Number(number) => (Some(i64::try_from(number).map_err(|_| No::Unknown)?), What::EndSession),
+        EndSession::All => (None, What::EndSessions),
+    };
     let end = move |tx: &mut dyn Tx, now: Wall| {
         let Some(asker) = store::asker(tx, &secret, now)? else { return Ok(Err(No::NotIn)) };
         if !store::end(tx, asker.person.number, number)? {
             return Ok(Err(No::Unknown));
         }
-        let which = number.map_or_else(|| "all".into(), |number| number.to_string());
-        log::write(tx, By::Person(&asker.person, &from.to_string()), What::EndSessions, Some(&which), now)?;
+        log::write(tx, By::Person(&asker.person, &from.to_string()), what, None, now)?;
         Ok(Ok(()))
     };
     Ok(Json(desk.books.write(move |tx, _, now| end(tx, now)).await??))

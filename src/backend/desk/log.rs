@@ -35,7 +35,9 @@ pub enum What<'a> {
     Login,
     /// A link was used.
     Join,
-    /// Sessions were ended by their person.
+    /// A session was ended by its person.
+    EndSession,
+    /// All of them were.
     EndSessions,
     /// A person was added.
     Add,
@@ -54,6 +56,7 @@ impl What<'_> {
             Self::Denied(deed, _) => format!("denied {}", deed.as_str()),
             Self::Login => "login".into(),
             Self::Join => "join".into(),
+            Self::EndSession => "end_session".into(),
             Self::EndSessions => "end_sessions".into(),
             Self::Add => "add".into(),
             Self::Link => "link".into(),
@@ -81,7 +84,9 @@ pub fn write(tx: &mut dyn Tx, by: By<'_>, what: What<'_>, detail: Option<&str>, 
             }
             (Some(order.as_str()), None)
         }
-        What::Login | What::Join | What::EndSessions | What::Add | What::Link | What::Role | What::Remove => (None, None),
+        What::Login | What::Join | What::EndSession | What::EndSessions | What::Add | What::Link | What::Role | What::Remove => {
+            (None, None)
+        }
     };
     let row = vec![
         ("at_ms", now.into()),

@@ -114,11 +114,15 @@ impl Teller<'_> {
             Some(Repayment::Refused { why, at, .. }) => steps.push(step(Some(*at), What::RefundRefused { why: why.clone() })),
             Some(Repayment::Done { at, .. }) => steps.push(step(Some(*at), What::Refunded)),
             Some(Repayment::ByHand { note, by, at, .. }) => {
-                steps.push(step(Some(*at), What::RefundedByHand { by: by.clone(), note: note.clone() }));
+                let by = by.as_deref().map(deeds::plain_name);
+                steps.push(step(Some(*at), What::RefundedByHand { by, note: note.clone() }));
             }
-            Some(Repayment::Given { by, at, .. }) => steps.push(step(Some(*at), What::Given { by: by.clone() })),
+            Some(Repayment::Given { by, at, .. }) => steps.push(step(Some(*at), What::Given { by: deeds::plain_name(by) })),
             Some(Repayment::Requested { .. }) | None if stands(order) == Stands::Unpaid => steps.push(step(None, What::Unpaid)),
             Some(Repayment::Requested { .. }) | None => {}
+        }
+        if stands(order) == Stands::TakenBack {
+            steps.push(step(None, What::TakenBack));
         }
         // What nobody noted the time of is the last.
         steps.sort_by_key(|(at, _)| at.unwrap_or(Wall(i64::MAX)));
@@ -182,13 +186,13 @@ pub fn is_about_money(order: &Order) -> bool {
 /// The order of this number, or of its first letters.
 ///
 /// # Errors
-/// The database's; [`No::Unknown`], [`No::Several`].
+/// The database's; [`No::Unknown`], [`No::Several`], [`No::Archived`].
 pub fn named(tx: &mut dyn Tx, beginning: &Beginning) -> Result<Result<Stored, No>, BooksError> {
     let mut found = books::beginning_with(tx, beginning)?;
     let (Some(id), true) = (found.pop(), found.is_empty()) else {
         return Ok(Err(if found.is_empty() { No::Unknown } else { No::Several }));
     };
-    Ok(books::load(tx, &id)?.ok_or(No::Unknown))
+    Ok(books::load(tx, &id)?.ok_or(No::Archived))
 }
 
 /// The page of an order that was just written.

@@ -1,7 +1,6 @@
 //! What a person sees, and does.
 
-use super::answer::{No, body, from, secret};
-use super::door::{Asked, Of, asked};
+use super::answer::{Asked, No, Of, asked, body, from, secret};
 use super::machines::{self as known, Known};
 use super::orders::{self, Teller};
 use super::search::{self, Search};

@@ -101,7 +101,7 @@ pub fn sums(tx: &mut dyn Tx, span: (Wall, Wall), by: By, zone: Zone) -> Result<R
         // They are in their order.
         By::Day => {}
     }
-    Ok(Report { total, groups, refused: Vec::new() })
+    Ok(Report { total, groups, refused: Vec::new(), archived: books::archived_between(tx, span)?.unsigned_abs() })
 }
 
 /// Gives machines the names that people know, and adds what was refused. That is news of the machines beside the money, so a report does

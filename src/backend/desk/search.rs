@@ -53,20 +53,15 @@ impl Search {
         search
     }
 
-    /// It was taken for a number.
-    fn by_number(&self) -> SearchedBy {
-        SearchedBy { number: self.number.as_ref().map(|number| number.to_string().into()), ..SearchedBy::default() }
-    }
-
     /// Whether it says anything but a number or a machine.
     fn is_plain(&self) -> bool {
         self.amount.is_some() || self.near.is_some() || self.day.is_some()
     }
 }
 
-/// `15:04`
+/// `15:04`, and `15.04`, as Indonesians write it: no sum has two digits behind a dot.
 fn time_of_day(text: &str) -> Option<Span> {
-    let (hour, minute) = text.split_once(':')?;
+    let (hour, minute) = text.split_once([':', '.'])?;
     let number = |text: &str, most: i64| text.parse::<i64>().ok().filter(|number| text.len() <= 2 && (0..=most).contains(number));
     Some(Span::secs(number(hour, 23)? * 3600 + number(minute, 59).filter(|_| minute.len() == 2)? * 60))
 }
@@ -107,27 +102,33 @@ pub fn found(
     device: Option<DeviceId>,
     behind: Option<&Cursor>,
 ) -> Result<Found, BooksError> {
-    let by_number = |tx: &mut dyn Tx| -> Result<Vec<Stored>, BooksError> {
-        let Some(number) = &search.number else { return Ok(Vec::new()) };
-        let mut all = Vec::new();
-        for id in books::beginning_with(tx, number)? {
-            all.extend(books::load(tx, &id)?);
+    // `None`: no order has this number.
+    let by_number = |tx: &mut dyn Tx| -> Result<Option<Found>, BooksError> {
+        let Some(number) = &search.number else { return Ok(None) };
+        let all = books::beginning_with(tx, number)?;
+        let mut stored = Vec::new();
+        for id in &all {
+            stored.extend(books::load(tx, id)?);
         }
-        Ok(all)
+        let is_archived = stored.len() < all.len();
+        let taken_for = SearchedBy { number: Some(number.to_string().into()), is_archived, ..SearchedBy::default() };
+        if all.is_empty() { Ok(None) } else { by(tx, teller, &stored, taken_for).map(Some) }
     };
     // What has a letter in it, and is no machine, is a number. A number of digits alone is a sum first.
-    if device.is_none() && (search.words.is_some() || !search.is_plain()) {
-        let stored = by_number(tx)?;
-        if !stored.is_empty() {
-            return by(tx, teller, &stored, search.by_number());
-        }
+    if device.is_none()
+        && (search.words.is_some() || !search.is_plain())
+        && let Some(found) = by_number(tx)?
+    {
+        return Ok(found);
     }
     let is_unclear = search.words.is_some() && device.is_none();
     let sought = Sought { device: device.clone(), amount: search.amount.filter(|_| !is_unclear) };
     let understood = SearchedBy {
         number: None,
+        is_archived: false,
         amount: sought.amount,
-        near: search.near.or(search.day.map(|(day, _)| day)).filter(|_| !is_unclear).map(|at| teller.time(at)),
+        near: search.near.filter(|_| !is_unclear).map(|at| teller.time(at)),
+        day: search.day.filter(|_| !is_unclear && search.near.is_none()).map(|(day, _)| teller.time(day)),
         device,
         is_unclear,
     };
@@ -144,13 +145,9 @@ pub fn found(
     let Page { orders, behind, .. } = books::sought(tx, &sought, (from, behind.unwrap_or(&newest)), PAGE)?;
     let mut found = by(tx, teller, &orders, understood)?;
     found.behind = behind.filter(|_| orders.len() == PAGE).map(|behind| behind.to_string().into());
-    if found.orders.is_empty() && search.amount.is_some() {
-        let stored = by_number(tx)?;
-        if !stored.is_empty() {
-            return by(tx, teller, &stored, search.by_number());
-        }
-    }
-    Ok(found)
+    let is_number = found.orders.is_empty() && search.amount.is_some();
+    let numbered = if is_number { by_number(tx)? } else { None };
+    Ok(numbered.unwrap_or(found))
 }
 
 fn by(tx: &mut dyn Tx, teller: &Teller<'_>, stored: &[Stored], by: SearchedBy) -> Result<Found, BooksError> {
@@ -180,6 +177,8 @@ mod tests {
             ("rp 12.500.000", (Some(12_500_000), None, None, None)),
             ("5.000 15:00", (Some(5000), Some(at("2026-11-27 15:00:00")), None, None)),
             ("15:00 5.000", (Some(5000), Some(at("2026-11-27 15:00:00")), None, None)),
+            ("5.000 15.00", (Some(5000), Some(at("2026-11-27 15:00:00")), None, None)),
+            ("9.05", (None, Some(at("2026-11-27 09:05:00")), None, None)),
             ("17:00", (None, Some(at("2026-11-26 17:00:00")), None, None)),
             ("27-11", (None, None, Some(today), None)),
             ("27/11/2026 09:30", (None, Some(at("2026-11-27 09:30:00")), Some(today), None)),
@@ -187,7 +186,8 @@ mod tests {
             ("2026-11-26", (None, None, Some(at("2026-11-26 00:00:00")), None)),
             ("31-02", (None, None, None, words("31-02"))),
             ("25:00", (None, None, None, words("25:00"))),
-            ("5.00", (None, None, None, words("5.00"))),
+            ("25.00", (None, None, None, words("25.00"))),
+            ("5.0", (None, None, None, words("5.0"))),
             ("0", (None, None, None, words("0"))),
             ("Lobi", (None, None, None, words("Lobi"))),
             ("3 sore", (Some(3), None, None, words("sore"))),

@@ -132,12 +132,14 @@ pub struct Session {
     pub is_this: bool,
 }
 
-/// `POST /v1/sessions/end`: ends one of them, or all, this one too. `POST /v1/logout` ends this one.
+/// `POST /v1/sessions/end`: the sessions that end. `POST /v1/logout` ends the one that asks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct EndSession {
-    /// [`Session::number`]; `None`: all.
-    pub number: Option<u64>,
+#[serde(rename_all = "snake_case")]
+pub enum EndSession {
+    /// That of this [`Session::number`].
+    Number(u64),
+    /// All of this person, the one that asks too.
+    All,
 }
 
 /// Orders, and the sum that their customers paid.
@@ -353,10 +355,14 @@ pub struct Found {
 pub struct SearchedBy {
     /// The first letters of a number.
     pub number: Option<Box<str>>,
+    /// An order of this number is archived, and not in the list.
+    pub is_archived: bool,
     /// A sum, in rupiah.
     pub amount: Option<u64>,
     /// About this time.
     pub near: Option<Box<str>>,
+    /// On the day that begins then.
+    pub day: Option<Box<str>>,
     /// This machine.
     pub device: Option<DeviceId>,
     /// What was typed was not understood. The newest orders are shown.
@@ -420,6 +426,8 @@ pub enum What {
     },
     /// It ended without a payment.
     Unpaid,
+    /// The counter or the bank took the money back.
+    TakenBack,
     /// The gateway was asked to send the money back.
     RefundAsked {
         /// By whom; `None`: by the backend itself.
@@ -467,7 +475,7 @@ pub struct LogLine {
     pub who: Box<str>,
     /// From where; `None`: at the backend's own terminal.
     pub from: Option<Box<str>>,
-    /// What: a [`Deed`], `login`, `join`, `end_sessions`, `add`, `link`, `role`, `remove`, or `denied` before a deed's word.
+    /// What: a [`Deed`], `login`, `join`, `end_session`, `end_sessions`, `add`, `link`, `role`, `remove`, or `denied` before a deed's word.
     pub what: Box<str>,
     /// Of this order.
     pub order: Option<OrderId>,
@@ -590,6 +598,8 @@ pub struct Report {
     pub groups: Vec<ReportLine>,
     /// Requests that machines refused because nothing was left, by goods.
     pub refused: Vec<(Box<str>, u64)>,
+    /// Orders of this time that are archived, and not in these sums.
+    pub archived: u64,
 }
 
 /// A line of a report. `paid` is the sum of all others.
@@ -645,7 +655,7 @@ pub enum Code {
     LinkOver,
     /// There were too many guesses: `wait_s` (429).
     Wait,
-    /// The password is too short, too long, or the name (422).
+    /// The password is too short or too long (422).
     Password,
     /// This is not possible: `denied` says why (409, or 403 for a role or limit).
     Denied,
@@ -653,6 +663,8 @@ pub enum Code {
     Changed,
     /// There is no such thing (404). Of the first letters of a number, several orders may have them: `several`.
     Unknown,
+    /// The order is over, and was moved to an archive (410).
+    Archived,
     /// The question is not understood (422).
     Malformed,
     /// The books cannot be read or written now (503). Nothing was lost.

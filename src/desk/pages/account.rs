@@ -29,11 +29,11 @@ pub async fn show(State(desk): State<Arc<Desk>>, visitor: Visitor) -> Result<Res
 /// `POST /sessions/end`: one by its number, or all.
 pub async fn end(State(desk): State<Arc<Desk>>, posted: Posted) -> Result<Response, Halt> {
     let visitor = &posted.visitor;
-    let number = match posted.field("number") {
-        "all" => None,
-        number => Some(number.parse().map_err(|_| note::malformed(visitor))?),
+    let ended = match posted.field("number") {
+        "all" => EndSession::All,
+        number => EndSession::Number(number.parse().map_err(|_| note::malformed(visitor))?),
     };
-    desk.serve.tell(visitor, "sessions/end", &EndSession { number }).await.map_err(|why| why.halt(visitor))?;
+    desk.serve.tell(visitor, "sessions/end", &ended).await.map_err(|why| why.halt(visitor))?;
     // If it was this one, the next page says so.
     Ok(visitor.lead_to("/sessions"))
 }

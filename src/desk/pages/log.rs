@@ -9,7 +9,7 @@ use askama::Template;
 use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use qris_core::wire::desk::{Denied, LogLine};
+use qris_core::wire::desk::{Denied, LogLine, Role};
 use qris_host::speech::fill;
 use std::sync::Arc;
 
@@ -33,6 +33,10 @@ impl Frame {
     /// More about it, in words where it is one of ours: why it was denied, or what somebody has answered for.
     pub(super) fn detail(&self, line: &LogLine) -> Option<String> {
         let detail = line.detail.as_deref()?;
+        if let ("role", Some((name, word))) = (&*line.what, detail.rsplit_once(": ")) {
+            let role = serde_json::from_value::<Role>(word.into()).ok();
+            return Some(format!("{name}: {}", role.as_ref().map_or(word, |role| self.role(role))));
+        }
         let denied = serde_json::from_value::<Denied>(detail.into()).ok();
         if let Some(denied) = denied.filter(|_| line.what.starts_with("denied ")) {
             return Some(self.denied(&denied).to_owned());
@@ -51,8 +55,10 @@ fn did<'a>(words: &'static Words, what: &'a str) -> &'a str {
     match what {
         "login" => words.log_login,
         "join" => words.log_join,
+        "end_session" => words.log_end_session,
         "end_sessions" => words.log_end_sessions,
         "add" => words.log_add,
+        "link" => words.log_link,
         "role" => words.log_role,
         "remove" => words.log_remove,
         "refund" => words.log_refund,

@@ -43,6 +43,7 @@ pub async fn list(State(desk): State<Arc<Desk>>, visitor: Visitor, RawQuery(quer
         found.by.number.as_ref().map(|number| fill(words.search_number, &[number])),
         found.by.amount.map(|amount| f.money(&amount)),
         found.by.near.as_ref().map(|near| fill(words.search_near, &[&f.at(near)])),
+        found.by.day.as_ref().map(|day| f.day(day)),
         found.by.device.as_ref().map(|device| fill(words.search_machine, &[device])),
     ];
     let next = found.behind.as_ref().map(|behind| address("/orders", &[("q", &q), ("device", &device), ("behind", behind)]));
@@ -177,6 +178,7 @@ pub async fn act(State(desk): State<Arc<Desk>>, Path((order, deed)): Path<(Strin
             | Code::Wait
             | Code::Password
             | Code::Unknown
+            | Code::Archived
             | Code::Malformed
             | Code::Away => Err(Unanswered::Told(problem).halt(visitor)),
         },

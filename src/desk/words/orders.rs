@@ -10,7 +10,7 @@ words! {
     open: "menunggu pembayaran", "waiting for the payment";
     unpaid: "tidak dibayar", "not paid";
     unconfirmed: "belum pasti apakah dibayar", "uncertain whether it is paid";
-    awaited: "dibayar, barang belum diambil", "paid, goods not collected yet";
+    awaited: "baru dibayar, atau belum diambil", "paid just now, or not collected yet";
     delivered: "barang keluar", "goods came out";
     given: "barang diserahkan", "goods handed over";
     refund_due: "uang harus dikembalikan", "money is owed";
@@ -103,6 +103,7 @@ words! {
     step_other: "Mesin melapor: {0}.", "The machine told: {0}.";
     step_reason: "Sebabnya: {0}.", "The reason: {0}.";
     step_signed: "Relainya menandatangani ini.", "Its relay signed this.";
+    step_taken_back: "Uangnya ditarik kembali, oleh bank atau kasir toko.", "The bank, or the shop's counter, took the money back.";
     step_unpaid: "Pesanan berakhir tanpa dibayar.", "It ended, and nobody paid.";
     step_refund_asked: "Gateway diminta mengembalikan uangnya.", "The gateway was asked to send the money back.";
     step_refund_asked_by: "{0} meminta gateway mengembalikan uangnya.", "{0} asked the gateway to send the money back.";
@@ -226,6 +227,7 @@ pub fn step(words: &'static Words, what: &What, at: impl Fn(&str) -> String) -> 
         What::Paid { amount } => fill(words.step_paid, &[&total(*amount)]),
         What::Told { outcome, reason, is_signed } => told(words, outcome, reason.as_deref(), *is_signed),
         What::Unpaid => words.step_unpaid.into(),
+        What::TakenBack => words.step_taken_back.into(),
         What::RefundAsked { by: None } => words.step_refund_asked.into(),
         What::RefundAsked { by: Some(by) } => fill(words.step_refund_asked_by, &[by]),
         What::RefundRefused { why } => fill(words.step_refund_refused, &[why]),

@@ -138,6 +138,11 @@ impl Browser {
         self.devtools("Emulation.setEmulatedMedia", &json!({ "features": [{ "name": feature, "value": value }] }));
     }
 
+    /// Pages look as on paper.
+    pub fn print(&self, is_paper: bool) {
+        self.devtools("Emulation.setEmulatedMedia", &json!({ "media": if is_paper { "print" } else { "" } }));
+    }
+
     /// Types at the first element that fits: `\u{e007}` is Enter.
     pub fn press(&self, selector: &str, key: &str) {
         let wanted = json!({ "using": "css selector", "value": selector });

@@ -291,17 +291,39 @@ impl Shop {
     /// A charge for A1 that is paid, and known to be; its order_id.
     pub fn paid(&self) -> String {
         let order_id = self.charged();
-        self.midtrans.pay(&order_id, Via::Gopay);
-        self.wait_order(&order_id, "its receipt", |order| order["receipt"].as_str().map(|_| ()));
+        self.settle(&order_id);
         order_id
     }
 
     /// The same, and its machine has told an outcome.
     pub fn reported(&self, outcome: &str) -> String {
         let order_id = self.paid();
-        let answer = self.post_to(&order_id, "outcome", &json!({ "outcome": outcome, "proof": self.proof(&order_id, outcome) }));
-        assert_eq!(answer.status, 200, "{}", answer.text());
+        self.tell(&order_id, outcome);
         order_id
+    }
+
+    /// The same, for other goods of a machine that has a name.
+    pub fn reported_of(&self, (machine, goods, amount): (&str, &str, u64), outcome: &str) -> String {
+        let mut body = self.order_body(&new_request_id());
+        (body["machine"], body["description"], body["amount"]) = (machine.into(), goods.into(), amount.into());
+        let answer = self.post_order(&body);
+        assert_eq!(answer.status, 201, "{}", answer.text());
+        let order_id = answer.json()["order_id"].as_str().expect("an id").to_owned();
+        self.settle(&order_id);
+        self.tell(&order_id, outcome);
+        order_id
+    }
+
+    /// Its customer pays, and the backend knows.
+    fn settle(&self, order_id: &str) {
+        self.midtrans.pay(order_id, Via::Gopay);
+        self.wait_order(order_id, "its receipt", |order| order["receipt"].as_str().map(|_| ()));
+    }
+
+    /// Its machine tells an outcome.
+    fn tell(&self, order_id: &str, outcome: &str) {
+        let answer = self.post_to(order_id, "outcome", &json!({ "outcome": outcome, "proof": self.proof(order_id, outcome) }));
+        assert_eq!(answer.status, 200, "{}", answer.text());
     }
 
     /// What the machine's relay would sign of an order, for tests without one.
