@@ -79,10 +79,13 @@ fn one_command_fills_the_secrets_and_the_configuration() {
     let refused = init(&["--broker", "none"]);
     assert!(!refused.status.success() && stderr(&refused).contains("there is no broker"), "{}", stderr(&refused));
     assert!(!place("here/secrets").exists(), "nothing is left");
-    let done = init(&["--broker", "localhost", "--contact", "0812-3456-7890 (A&B)"]);
+    let done = init(&["--broker", "localhost", "--contact", "0812-3456-7890 (A&B)", "--desk-url", "https://owner.pay.example:8443"]);
     assert!(done.status.success(), "{}", stderr(&done));
     assert!(!stderr(&done).contains(SERVER_KEY), "a secret is shown");
-    assert_eq!(std::fs::read_to_string(place("here/.env")).expect("written"), "QRIS_NAME=pay.example\nQRIS_BROKER=localhost\n");
+    assert_eq!(
+        std::fs::read_to_string(place("here/.env")).expect("written"),
+        "QRIS_NAME=pay.example\nQRIS_BROKER=localhost\nQRIS_DESK=owner.pay.example\nCOMPOSE_FILE=compose.yaml:compose.desk.yaml\n"
+    );
     let again = init(&["--broker", "localhost"]);
     assert!(!again.status.success() && stderr(&again).contains("secrets/ is there already"), "{}", stderr(&again));
 
@@ -138,7 +141,13 @@ fn one_command_fills_the_secrets_and_the_configuration() {
         ],
     );
     let text = std::fs::read_to_string(&config).expect("written");
-    for line in ["public_url = \"https://pay.example\"", "contact = \"0812-3456-7890 (A&B)\"", "issuer = \"pay.example\""] {
+    for line in [
+        "public_url = \"https://pay.example\"",
+        "contact = \"0812-3456-7890 (A&B)\"",
+        "issuer = \"pay.example\"",
+        "[desk]",
+        "url = \"https://owner.pay.example:8443\"      # the owner's pages",
+    ] {
         assert!(text.lines().any(|found| found == line), "{line} in:\n{text}");
     }
     let backend = |words: &[&str]| {
