@@ -180,6 +180,80 @@ fn by_qris_backend_init_to_the_first_sale() {
     }
 }
 
+/// The owner's pages: `init` with an address for them, nginx with both files of the guide, and the link, opened from elsewhere.
+#[test]
+fn the_owner_s_pages_by_init_and_nginx() {
+    let computer = Computer::new();
+    for block in guide() {
+        match block.label.as_str() {
+            "build" => computer.build(&block.text),
+            "merchant" if block.text.contains("/usr/bin/") => computer.follow(&block),
+            _ => {}
+        }
+    }
+    computer.start_midtrans();
+    computer.run("mkdir -p /run/systemd/system");
+    computer.run(&format!(
+        "qris-backend init --yes --midtrans http://{MIDTRANS} --server-key-file /stand-in/server-key --public-url https://pay.example \
+         --desk-url https://desk.pay.example --contact none --broker none --device none"
+    ));
+    // What certbot brings, and whom this computer believes.
+    for name in ["pay.example", "desk.pay.example"] {
+        computer.run(&format!(
+            "mkdir -p /etc/letsencrypt/live/{name}; cd /etc/letsencrypt/live/{name}; openssl req -x509 -newkey rsa:2048 -nodes -days 2 \
+             -subj /CN={name} -addext subjectAltName=DNS:{name} -keyout privkey.pem -out fullchain.pem 2> made; cat fullchain.pem >> /root/believed"
+        ));
+    }
+    let text = source_text(GUIDE);
+    let mut files = text.split("```nginx\n").skip(1).map(|part| part.split("```").next().expect("a file"));
+    for name in ["qris-backend.conf", "qris-desk.conf"] {
+        assert!(text.contains(&format!("as `/etc/nginx/conf.d/{name}`")), "{GUIDE} names {name}");
+        computer.write(&format!("/etc/nginx/conf.d/{name}"), files.next().expect("a file for nginx"));
+    }
+    computer
+        .run("mkdir -p /var/www/html/.well-known/acme-challenge; echo proof > /var/www/html/.well-known/acme-challenge/x; nginx -t; nginx");
+
+    // A phone at another address.
+    let ask = |method: &str, address: &str, more: &str, body: &str| {
+        let head = format!(
+            "{method} {address} HTTP/1.1\\r\\nHost: desk.pay.example\\r\\nAccept-Language: en\\r\\n{more}Connection: close\\r\\n\\r\\n"
+        );
+        computer.run(&format!(
+            "printf '{head}%s' '{body}' | openssl s_client -quiet -verify_return_error -verify_hostname desk.pay.example -CAfile /root/believed \
+             -servername desk.pay.example -bind 127.0.0.5:0 -connect 127.0.0.1:443 2> /dev/null"
+        ))
+    };
+    let plain = |address: &str| {
+        computer.run(&format!(
+            "printf 'GET {address} HTTP/1.1\\r\\nHost: desk.pay.example\\r\\nConnection: close\\r\\n\\r\\n' | socat -t 5 - TCP:127.0.0.1:80"
+        ))
+    };
+    let led = plain("/orders/4ts65");
+    assert!(led.contains(" 301 ") && led.contains("Location: https://desk.pay.example/orders/4ts65\r\n"), "{led}");
+    assert!(plain("/.well-known/acme-challenge/x").ends_with("proof\n"), "certbot renews by it");
+
+    let add = blocks(GUIDE).into_iter().find(|block| block.text.contains("desk add")).expect("how a person is let in").text;
+    let told = computer.run(&add);
+    let link = told.lines().find_map(|line| line.strip_prefix("https://desk.pay.example")).unwrap_or_else(|| panic!("no link in {told}"));
+    let page = ask("GET", link, "", "");
+    assert!(page.contains("Welcome, Sari") && page.contains("Strict-Transport-Security: max-age=31536000"), "{page}");
+    let visit = page.split("set-cookie: ").nth(1).and_then(|rest| rest.split(';').next()).unwrap_or_else(|| panic!("no cookie in {page}"));
+    let token = page.split(&format!("action=\"{link}\"")).nth(1).and_then(|form| form.split("name=\"token\" value=\"").nth(1));
+    let token = token.and_then(|rest| rest.split('"').next()).unwrap_or_else(|| panic!("no form in {page}"));
+    let body = format!("token={token}&password=sapi+makan+rumput&again=sapi+makan+rumput");
+    let more = format!(
+        "Cookie: {visit}\\r\\nOrigin: https://desk.pay.example\\r\\nContent-Type: application/x-www-form-urlencoded\\r\\nContent-Length: {}\\r\\n",
+        body.len()
+    );
+    let joined = ask("POST", link, &more, &body);
+    let session = joined.split("set-cookie: ").find(|cookie| cookie.starts_with("__Host-desk=")).unwrap_or_else(|| panic!("{joined}"));
+    let session = session.split(';').next().expect("a pair");
+    let devices = ask("GET", "/sessions", &format!("Cookie: {session}\\r\\n"), "");
+    assert!(devices.contains("You are logged in as Sari (owner).") && devices.contains("from 127.0.0.5"), "{devices}");
+    let log = computer.run("cat /var/log/nginx/access.log");
+    assert!(log.contains("/sessions") && !log.contains("/join/"), "a link is in the log of the web server: {log}");
+}
+
 /// A block of a document that a reader runs.
 struct Block {
     /// What follows ```` ```sh ````.
@@ -298,6 +372,7 @@ impl Computer {
             ("qris-relayd", env!("CARGO_BIN_EXE_qris-relayd")),
             ("qrisctl", env!("CARGO_BIN_EXE_qrisctl")),
             ("qris-backend", env!("CARGO_BIN_EXE_qris-backend")),
+            ("qris-desk", env!("CARGO_BIN_EXE_qris-desk")),
         ];
         for line in block.lines() {
             let words: Vec<_> = line.split_whitespace().collect();
