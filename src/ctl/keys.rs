@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 pub(super) enum Keys {
     /// Make a key; the private half is written to a file, the public half to standard output
     New {
-        /// What its owner may do: view, manage (settings, cancel, restart) or service (also test, clear, reboot, update)
+        /// What its owner may do: view, manage (settings, stock, cancel, restart) or service (also test, clear, reboot, update)
         #[arg(long)]
         level: LevelArgument,
         /// Who has it, for lists and journals of the machines

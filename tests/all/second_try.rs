@@ -210,7 +210,8 @@ fn a_promise_that_the_relay_did_not_give_gets_no_receipt() {
 #[test]
 fn what_settled_it_bars_another_try_and_so_does_the_gateway() {
     let machine = Machine::new(None, "");
-    let ends: [(&str, &dyn Fn(&str)); 4] = [
+    type End<'a> = &'a dyn Fn(&str);
+    let ends: [(&str, End<'_>); 4] = [
         ("a refund", &|id| assert!(machine.shop.merchant(&["refund", id, "--by", "Sari"]).status.success())),
         ("a note", &|id| {
             assert!(machine.shop.merchant(&["refund", id, "--settled-by-hand", "cash", "--by", "Sari"]).status.success());

@@ -212,7 +212,7 @@ fn refused<'a>(before: &[Kept], slots: &'a [Kept], is_same: bool) -> Vec<(&'a Ke
 pub fn news(tx: &mut dyn Tx, told: Vec<(DeviceId, Told)>) -> Result<Vec<(DeviceId, Told)>, BooksError> {
     let mut news = Vec::new();
     for (device, told) in told {
-        let sql = "SELECT stream, number FROM devices LEFT JOIN stock ON device = id WHERE id = $1 AND revoked_ms IS NULL";
+        let sql = "SELECT stream, number, at_ms FROM devices LEFT JOIN stock ON device = id WHERE id = $1 AND revoked_ms IS NULL";
         let rows = tx.rows(sql, &[device.as_str().into()])?;
         if rows.first().is_some_and(|row| told.is_news(row)) {
             news.push((device, told));
@@ -225,7 +225,13 @@ impl Told {
     /// Whether this says more than the row does.
     fn is_news(&self, row: &Row) -> bool {
         let known = row.maybe_text("stream").ok().flatten().zip(row.maybe_int("number").ok().flatten());
-        known.is_none_or(|(stream, number)| *stream != *self.stream || number < self.number())
+        let at = row.maybe_int("at_ms").ok().flatten().map(Wall);
+        known.is_none_or(|(stream, number)| self.is_after(stream, number, at))
+    }
+
+    /// Whether this was said after that. A machine with an older image of its database counts on from there, and its time goes on.
+    fn is_after(&self, stream: &str, number: i64, at: Option<Wall>) -> bool {
+        *stream != *self.stream || number < self.number() || self.at.zip(at).is_some_and(|(at, before)| before < at)
     }
 
     fn number(&self) -> i64 {
@@ -245,7 +251,7 @@ pub fn note(
     zone: Zone,
     now: Wall,
 ) -> Result<(), BooksError> {
-    let rows = tx.rows("SELECT stream, number, slots FROM stock WHERE device = $1", &[device.as_str().into()])?;
+    let rows = tx.rows("SELECT stream, number, at_ms, slots FROM stock WHERE device = $1", &[device.as_str().into()])?;
     let known = rows.first();
     if known.is_some_and(|row| !told.is_news(row)) {
         return Ok(());

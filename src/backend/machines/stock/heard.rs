@@ -32,7 +32,8 @@ struct Waiting {
 impl Waiting {
     fn put(&mut self, device: DeviceId, told: Told) {
         // A bridge may say old words anew.
-        if self.machines.get(&device).is_some_and(|known| known.stream == told.stream && known.number > told.number) {
+        let is_old = |known: &Told| known.number > told.number && !told.is_after(&known.stream, known.number(), known.at);
+        if self.machines.get(&device).is_some_and(is_old) {
             return;
         }
         self.slots += told.weight();

@@ -1,6 +1,7 @@
 use super::*;
 use crate::keeping::databases::open_both;
 use crate::store::read_on;
+use qris_core::order::time::Span;
 
 const NOW: Wall = Wall(1_795_178_255_000);
 
@@ -113,23 +114,29 @@ fn what_is_written_is_news_and_refusals_are_counted_once() {
     let machines = open_both(&directory.path().join("orders.db"), true, true).expect("opens").machines;
     let device = DeviceId::new("vm-001").expect("an id");
     read_on(&machines, |tx| crate::machines::devices::add(tx, &device, "hash", false, NOW)).expect("let in");
-    let say = |stream: &str, number: u64, count: u32, refused: u32| {
+    let say_at = |stream: &str, number: u64, count: u32, refused: u32, at: Option<Wall>| {
         let slot = Slot { refused, ..slot("A1", "Teh", Some(count)) };
-        let news =
-            read_on(&machines, |tx| news(tx, vec![(device.clone(), told(stream, number, std::slice::from_ref(&slot)))])).expect("read");
+        let told = || Told { at, ..told(stream, number, std::slice::from_ref(&slot)) };
+        let news = read_on(&machines, |tx| news(tx, vec![(device.clone(), told())])).expect("read");
         // It may have become old since then.
-        read_on(&machines, |tx| note(tx, &device, told(stream, number, std::slice::from_ref(&slot)), &HashMap::new(), Zone::Wib, NOW))
-            .expect("written");
+        read_on(&machines, |tx| note(tx, &device, told(), &HashMap::new(), Zone::Wib, NOW)).expect("written");
         let known = read_on(&machines, |tx| of(tx, &device)).expect("read").expect("there").slots[0].slot.count;
         let day = NOW.to_local(Zone::Wib)[..10].to_owned();
         let refused = read_on(&machines, |tx| refused_on(tx, None, (&day, &day))).expect("read").get("Teh").copied();
         (news.len(), known, refused)
     };
+    let say = |stream: &str, number: u64, count: u32, refused: u32| say_at(stream, number, count, refused, Some(NOW));
     assert_eq!(say("s", 1, 5, 0), (1, Some(5), None));
     assert_eq!(say("s", 3, 0, 4), (1, Some(0), Some(4)));
     assert_eq!(say("s", 3, 9, 9), (0, Some(0), Some(4)), "the same number says the same");
     assert_eq!(say("s", 2, 9, 9), (0, Some(0), Some(4)), "it came late");
     assert_eq!(say("s", 4, 1, 6), (1, Some(1), Some(6)));
+    // An older image of the database counts on from there, and so does a machine in whose name somebody has told a number that is far ahead.
+    assert_eq!(say_at("s", 2, 7, 6, Some(NOW + Span::secs(60))), (1, Some(7), Some(6)), "later, with a number from before");
+    assert_eq!(say_at("s", 1_000_000, 9, 6, Some(NOW + Span::secs(60))), (1, Some(9), Some(6)));
+    assert_eq!(say_at("s", 3, 6, 6, Some(NOW + Span::secs(120))), (1, Some(6), Some(6)));
+    assert_eq!(say_at("s", 2, 9, 9, Some(NOW + Span::secs(60))), (0, Some(6), Some(6)), "the broker had kept it");
+    assert_eq!(say_at("s", 2, 9, 9, None), (0, Some(6), Some(6)), "nobody knows since when");
     assert_eq!(say("new", 1, 8, 1), (1, Some(8), Some(7)), "another database counts anew");
     assert_eq!(read_on(&machines, wanting).expect("read").len(), 0);
     say("new", 2, 2, 1);
@@ -178,7 +185,8 @@ async fn what_waits_is_each_machines_last_word_and_has_a_limit() {
     heard.failed(some);
     assert!(heard.take(device(1), one(4, 1)));
     heard.failed(vec![(device(1), one(3, 1))]);
-    assert_eq!(heard.some().0[0].1.number, 4);
+    assert!(heard.take(device(1), Told { at: Some(NOW + Span::secs(1)), ..one(2, 1) }), "an older image says more");
+    assert_eq!(heard.some().0[0].1.number, 2);
     heard.written();
     let full = (1..).find(|at| !heard.take(device(*at), one(1, 999))).expect("a limit");
     assert_eq!(full, 101);

@@ -79,6 +79,8 @@ pub(super) fn resource(n: u8, status: Status) -> OrderResource {
         request_id: request_id(&format!("r-{n}")),
         device: DeviceId::new("vm-001").expect("an id"),
         ticket: ticket(n),
+        nth_try: qris_core::order::tries::TryNumber::FIRST,
+        try_again_s: None,
         item: ItemId::new("A1").expect("an id"),
         asked: None,
         amount: rp(5000),
