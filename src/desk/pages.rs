@@ -15,6 +15,7 @@ use crate::say::{Clock, Day};
 use crate::visitor::Visitor;
 use crate::words::{self, Words, machines as machine_words, orders as order_words};
 use crate::{Desk, form};
+use askama::Template;
 use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderName, HeaderValue, header};
@@ -38,6 +39,11 @@ static STYLE_AT: LazyLock<String> = LazyLock::new(|| {
     let digest = ring::digest::digest(&ring::digest::SHA256, STYLE.as_bytes());
     format!("/desk.{}.css", qris_core::hex(&digest.as_ref()[..6]))
 });
+
+/// The most bytes of a page with its style: a phone loads it over mobile data.
+const PAGE_BYTES_MAX: usize = 30 << 10;
+/// … of them for the way to the next page.
+const NEXT_BYTES: usize = 400;
 
 /// What a page may do: its own style, pictures that stand in it, forms that come back here. Nothing of foreign hosts, no script, and no
 /// page around it.
@@ -416,6 +422,26 @@ fn scheme(words: &'static Words, payment: &str) -> String {
     }
 }
 
+/// The bytes of a part of a page.
+fn bytes(part: &impl Template) -> usize {
+    part.render().map_or(0, |html| html.len())
+}
+
+/// So many bytes are left on this page, on which nothing is listed yet.
+fn room(page: &impl Template) -> usize {
+    PAGE_BYTES_MAX.saturating_sub(STYLE.len() + NEXT_BYTES + bytes(page))
+}
+
+/// So many of these fit into a room; one, if there is one. The others are on the next page.
+fn fitting<T>(all: &[T], room: usize, bytes: impl Fn(&T) -> usize) -> usize {
+    let mut sum = 0;
+    let fits = |one: &&T| {
+        sum += bytes(one);
+        sum <= room
+    };
+    all.iter().take_while(fits).count().max(1).min(all.len())
+}
+
 /// A part of an address that can name an order or a machine. The rest of an address must not be changed by it.
 fn named(text: &str) -> Option<&str> {
     const LENGTH_MAX: usize = 64;
@@ -435,6 +461,11 @@ impl Query {
     /// A word of it; empty if it is not there.
     fn get(&self, name: &str) -> &str {
         self.0.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value)
+    }
+
+    /// A place in a list; the first, where nothing else is said.
+    fn place(&self, name: &str) -> usize {
+        self.get(name).parse().unwrap_or(0)
     }
 }
 

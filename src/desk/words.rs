@@ -194,7 +194,6 @@ words! {
     legend: "Dibayar adalah jumlah dari keluar, harus dikembalikan, sudah kembali dan belum pasti.", "Paid is the sum of delivered, owed, went back and uncertain.";
     refused_title: "Ditolak karena habis", "Refused as sold out";
     refused_times: "{0} kali", "{0} times";
-    report_more: "Dan {0} lagi, yang ada di CSV.", "And {0} more, which are in the CSV.";
     report_archived: "Pesanan yang sudah diarsipkan tidak termasuk di sini: {0}.", "Orders that are archived are not in here: {0}.";
     csv: "Unduh CSV", "Download CSV";
     print_hint: "Untuk mencetak atau menyimpan PDF: menu browser, lalu Cetak.", "To print or save a PDF: the browser's menu, then Print.";

@@ -8,6 +8,7 @@ use crate::rig::shop::{Options, PRICE, Shop};
 use crate::rig::{stderr, stdout, wait_for};
 use crate::two_backends::{second_command, second_started_by};
 use qris::order::merchant::Refused;
+use qris::order::time::{Span, Wall};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -405,7 +406,7 @@ fn the_pages_on_postgresql_say_what_is() {
 }
 
 fn pages(server: Option<&Postgres>) {
-    let (shop, socket) = shop(server, "");
+    let (shop, socket) = shop(server, "[fees]\ngopay = { basis_points = 70 }\n");
     let phone = Phone::of(&shop, &socket, "Sari", "owner");
     let sum = |orders: u64| json!({"orders": orders, "amount": orders * PRICE});
     let today = phone.told("today");
@@ -465,6 +466,26 @@ fn pages(server: Option<&Postgres>) {
         let csv = phone.get(&format!("report.csv?by={by}"));
         let command = stdout(&shop.merchant(&["report", "--csv", "--by", by]));
         assert_eq!((csv.status, csv.text()), (200, command));
+        let command: Value = serde_json::from_str(&stdout(&shop.merchant(&["report", "--json", "--by", by]))).expect("JSON");
+        let payout = &report["total"]["payout"];
+        assert_eq!((payout, &report["groups"][0]["payout"]), (&command["total"]["payout"], payout), "{report} {command}");
+        assert_eq!(*payout, json!(PRICE * 2 - 70), "{report}");
+    }
+    // A day that is over is kept as it was added up, until an order of it changes.
+    write(&shop, server, "UPDATE orders SET settled_ms = settled_ms - 86400000 WHERE settled_ms IS NOT NULL").expect("written");
+    let now = Wall::from_rfc3339(phone.get("today").json()["me"]["now"].as_str().expect("a time")).expect("a time");
+    let yesterday = format!("report?by=item&day={}", &(now - Span::secs(86_400)).to_wib()[..10]);
+    for _ in 0..2 {
+        let report = phone.told(&yesterday);
+        assert_eq!((&report["total"]["sold"], &report["total"]["owed"]), (&sum(1), &sum(1)), "{report}");
+    }
+    write(&shop, server, "UPDATE day_sums SET sums = '[]'").expect("written");
+    assert_eq!(phone.told(&yesterday)["total"]["paid"], sum(0), "what is kept is read");
+    assert_eq!(phone.settle(&failed, "given").status, 200);
+    // The order itself says that it was paid today.
+    for (day, sold) in [(&*yesterday, sum(1)), ("report?by=item", sum(1))] {
+        let report = phone.told(day);
+        assert_eq!((&report["total"]["sold"], &report["total"]["owed"]), (&sold, &sum(0)), "{day}: {report}");
     }
     is(&phone.get("report?by=nothing"), 422, "malformed");
     is(&phone.get("report?by=day&month=2026-13"), 422, "malformed");

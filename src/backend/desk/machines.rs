@@ -156,17 +156,20 @@ pub async fn slots(desk: &Desk, device: &DeviceId) -> Result<(Vec<SlotLine>, Opt
     Ok(machine.map_or_else(Default::default, |Machine { at, slots, .. }| (slots.iter().map(slot).collect(), time(at, desk.usual.zone))))
 }
 
-/// The packing list, and the machines to go to.
+/// The packing list, and the machines to go to: those behind this one, until there are so many slots.
 ///
 /// # Errors
 /// [`No::Away`]
-pub async fn packing(machines: &Machines) -> Result<(Vec<Machine>, Packing), No> {
-    let (mut all, mut packing, mut behind) = (Vec::new(), Packing::default(), Some(Box::from("")));
+pub async fn packing(machines: &Machines, behind: Box<str>, slots_max: usize) -> Result<(Vec<Machine>, Packing), No> {
+    let (mut all, mut packing, mut slots, mut behind) = (Vec::new(), Packing::default(), 0, Some(behind));
     while let Some(after) = behind {
         let page = machines.read(move |tx| stock::page(tx, Which::Wanting, &after)).await?;
         for load in page.machines.into_iter().filter_map(Loaded::of) {
             packing.add(&load);
-            all.push(load.machine);
+            if slots < slots_max {
+                slots += load.machine.slots.len();
+                all.push(load.machine);
+            }
         }
         behind = page.behind;
     }

@@ -7,7 +7,7 @@ use super::search::{self, Search};
 use super::sessions::Asker;
 use super::{Desk, deeds, judge, report as sums, today as day};
 use crate::csv::Separator;
-use crate::machines::stock;
+use crate::machines::stock::{self, Packing};
 use crate::money::report as whole;
 use crate::sale::books::{self, Beginning, BooksError, Cursor, Grouped, Sought};
 use crate::store::Tx;
@@ -26,6 +26,8 @@ use tokio::time::timeout;
 
 /// A refund is answered with the gateway's answer, if that comes within this time. It goes on without us.
 const GATEWAY_WAIT: Duration = Duration::from_secs(8);
+/// The slots that are told at a time of what to bring: more than fit on a page.
+const SLOTS_TOLD: usize = 300;
 /// The orders on the page of a machine.
 const OF_MACHINE: usize = 10;
 
@@ -164,7 +166,7 @@ pub async fn report(State(desk): Of, headers: HeaderMap, query: Asked<sums::Aske
     let (asked, zone) = (asked(query)?, desk.usual.zone);
     let span = asked.span(zone, desk.books.now()).ok_or(No::Malformed("there is no such day or month"))?;
     let by = asked.by();
-    let Told { me, told } = desk.tell(&headers, move |tx, _, _| sums::sums(tx, span, by, zone)).await?;
+    let Told { me, told } = desk.report(&headers, span, by).await?;
     Ok(Json(Told { me, told: sums::with_news(told, &desk.machines, span, by, zone).await }))
 }
 
@@ -188,17 +190,26 @@ fn csv(text: String) -> Response {
     ([(header::CONTENT_TYPE, "text/csv; charset=utf-8")], text).into_response()
 }
 
+/// Behind which machine a page begins.
+#[derive(Deserialize)]
+pub struct BehindMachine {
+    behind: Option<Box<str>>,
+}
+
 /// `GET /v1/to-bring`
-pub async fn to_bring(State(desk): Of, headers: HeaderMap) -> Result<Json<Told<ToBring>>, No> {
+pub async fn to_bring(State(desk): Of, headers: HeaderMap, query: Asked<BehindMachine>) -> Result<Json<Told<ToBring>>, No> {
+    let behind = asked(query)?.behind.unwrap_or_default();
+    let is_first = behind.is_empty();
     let Told { me, .. } = desk.tell(&headers, |_, _, _| Ok(())).await?;
-    let (all, packing) = known::packing(&desk.machines).await?;
+    let (all, packing) = known::packing(&desk.machines, behind, SLOTS_TOLD).await?;
+    let packing = if is_first { packing } else { Packing::default() };
     Ok(Json(Told { me, told: known::to_bring(&all, &packing, desk.usual.zone) }))
 }
 
 /// `GET /v1/to-bring.csv`
 pub async fn to_bring_csv(State(desk): Of, headers: HeaderMap) -> Result<Response, No> {
     desk.tell(&headers, |_, _, _| Ok(())).await?;
-    let (all, packing) = known::packing(&desk.machines).await?;
+    let (all, packing) = known::packing(&desk.machines, "".into(), usize::MAX).await?;
     Ok(csv(stock::csv(&all, &packing, desk.usual.zone, Separator::Comma)))
 }
 

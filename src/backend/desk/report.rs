@@ -1,16 +1,17 @@
-//! What was paid on a day or in a month, and what became of it. The database adds it up, so a month is there as soon as a day is.
+//! What was paid on a day or in a month, what became of it, and what the gateway should pay out.
 
-use super::judge;
-use super::today::and;
+use super::answer::No;
+use super::{Desk, judge};
 use crate::machines::handle::Machines;
 use crate::machines::stock;
-use crate::money::report as whole;
-use crate::sale::books::{self, BooksError, Grouped};
+use crate::money::days::{self, Days, Part};
+use crate::money::report::{self as whole, Known};
+use crate::sale::books;
 use crate::sale::counted::End;
-use crate::store::Tx;
+use axum::http::HeaderMap;
 use qris_core::order::time::{Span, Wall, Zone};
 use qris_core::text::named;
-use qris_core::wire::desk::{By, Report, ReportLine};
+use qris_core::wire::desk::{By, Report, ReportLine, Sum, Told};
 use serde::Deserialize;
 use std::collections::{BTreeMap, HashMap};
 
@@ -58,50 +59,59 @@ impl Asked {
     }
 }
 
-fn add(line: &mut ReportLine, sum: &books::Sum) {
-    line.paid = and(line.paid, sum);
-    let of = match sum.end {
+fn add((line, payout): &mut (ReportLine, Known), part: &Part) {
+    let both = |one: Sum| Sum { orders: one.orders + part.sum.orders, amount: one.amount + part.sum.amount };
+    line.paid = both(line.paid);
+    let of = match part.end {
         End::Delivered | End::Given => &mut line.sold,
         End::RefundDue => &mut line.owed,
         End::Refunded | End::RefundedByHand | End::TakenBack => &mut line.back,
         End::Uncertain | End::Unreported | End::Awaited => &mut line.unclear,
     };
-    *of = and(*of, sum);
+    *of = both(*of);
+    payout.add(part.payout);
 }
 
-/// The sums of a span. What the gateway keeps is in the orders alone, so the payout is not known here: `qris-backend report` has it.
-///
-/// # Errors
-/// The database's.
-pub fn sums(tx: &mut dyn Tx, span: (Wall, Wall), by: By, zone: Zone) -> Result<Report, BooksError> {
-    let grouped = match by {
-        By::Machine => Grouped::Machine,
-        By::Item => Grouped::Goods,
-        By::Scheme => Grouped::Scheme,
-        By::Day => Grouped::All,
-    };
-    let (mut total, mut groups) = (ReportLine::default(), BTreeMap::<Box<str>, ReportLine>::new());
-    let (mut day, end) = span;
-    // The database sorts what it groups: thirty days one by one cost half of a month at once.
-    while day < end {
-        let next = judge::days_before(day, -1).min(end);
-        for sum in books::sums(tx, None, (day, next), grouped)? {
-            add(&mut total, &sum);
-            let name: Box<str> = match by {
-                By::Machine | By::Item | By::Scheme => sum.group.clone(),
-                By::Day => day.to_local(zone)[..10].into(),
-            };
-            add(groups.entry(name).or_default(), &sum);
+impl Desk {
+    /// The sums of a span. Days that are over are added up once, each in a writing of its own, so that nobody waits for a whole month.
+    ///
+    /// # Errors
+    /// [`No::NotIn`], [`No::Away`]
+    pub(super) async fn report(&self, headers: &HeaderMap, span: (Wall, Wall), by: By) -> Result<Told<Report>, No> {
+        let grouped = match by {
+            By::Machine => days::By::Machine,
+            By::Item => days::By::Goods,
+            By::Scheme => days::By::Scheme,
+            By::Day => days::By::All,
+        };
+        let (days, zone) = (Days { span, by: grouped, fees: self.fees }, self.usual.zone);
+        let Told { told: to_keep, .. } = self.tell(headers, move |tx, _, now| days.to_keep(tx, now)).await?;
+        for day in to_keep {
+            // Without it the day is added up below. The journal has the database's reason.
+            let _ = self.books.write(move |tx, _, _| days.keep(tx, day)).await;
         }
-        day = next;
+        self.tell(headers, move |tx, _, _| Ok(sums(days.read(tx)?, by, zone, books::archived_between(tx, span)?.unsigned_abs()))).await
     }
-    let mut groups: Vec<_> = groups.into_iter().map(|(name, line)| ReportLine { name, ..line }).collect();
+}
+
+fn sums(days: Vec<(Wall, Vec<Part>)>, by: By, zone: Zone, archived: u64) -> Report {
+    let (mut total, mut groups) = (<(ReportLine, Known)>::default(), BTreeMap::<Box<str>, (ReportLine, Known)>::new());
+    for (day, part) in days.iter().flat_map(|(day, parts)| parts.iter().map(move |part| (day, part))) {
+        add(&mut total, part);
+        let name: Box<str> = match by {
+            By::Machine | By::Item | By::Scheme => part.group.clone(),
+            By::Day => day.to_local(zone)[..10].into(),
+        };
+        add(groups.entry(name).or_default(), part);
+    }
+    let line = |name, (line, payout): (ReportLine, Known)| ReportLine { name, payout: payout.get(), ..line };
+    let mut groups: Vec<_> = groups.into_iter().map(|(name, group)| line(name, group)).collect();
     match by {
         By::Machine | By::Item | By::Scheme => groups.sort_by_key(|line| std::cmp::Reverse(line.paid.amount)),
         // They are in their order.
         By::Day => {}
     }
-    Ok(Report { total, groups, refused: Vec::new(), archived: books::archived_between(tx, span)?.unsigned_abs() })
+    Report { total: line("".into(), total), groups, refused: Vec::new(), archived }
 }
 
 /// Gives machines the names that people know, and adds what was refused. That is news of the machines beside the money, so a report does

@@ -142,9 +142,12 @@ pub fn found(
     }
     let (from, until) = search.day.filter(|_| !is_unclear).unwrap_or((Wall(i64::MIN), Wall(i64::MAX)));
     let newest = Cursor::at(until);
-    let Page { orders, behind, .. } = books::sought(tx, &sought, (from, behind.unwrap_or(&newest)), PAGE)?;
+    let Page { orders, damaged, .. } = books::sought(tx, &sought, (from, behind.unwrap_or(&newest)), PAGE)?;
     let mut found = by(tx, teller, &orders, understood)?;
-    found.behind = behind.filter(|_| orders.len() == PAGE).map(|behind| behind.to_string().into());
+    found.behind = orders.iter().map(|stored| Cursor::of(&stored.order).to_string().into()).collect();
+    if orders.len() + damaged.len() < PAGE {
+        found.behind.pop();
+    }
     let is_number = found.orders.is_empty() && search.amount.is_some();
     let numbered = if is_number { by_number(tx)? } else { None };
     Ok(numbered.unwrap_or(found))
@@ -152,7 +155,7 @@ pub fn found(
 
 fn by(tx: &mut dyn Tx, teller: &Teller<'_>, stored: &[Stored], by: SearchedBy) -> Result<Found, BooksError> {
     let orders = stored.iter().map(|stored| teller.line(tx, &stored.order)).collect::<Result<_, _>>()?;
-    Ok(Found { orders, behind: None, by })
+    Ok(Found { orders, behind: Vec::new(), by })
 }
 
 #[cfg(test)]

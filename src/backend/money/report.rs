@@ -117,20 +117,23 @@ impl Sum {
 
 /// A sum of which a part may not be known. A part of a sum is no sum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-struct Known {
+pub struct Known {
     sum: i64,
     missing: u64,
 }
 
 impl Known {
-    fn add(&mut self, amount: Option<i64>) {
+    /// One more part.
+    pub const fn add(&mut self, amount: Option<i64>) {
         match amount {
             Some(amount) => self.sum += amount,
             None => self.missing += 1,
         }
     }
 
-    const fn get(self) -> Option<i64> {
+    /// The sum, if all of it is known.
+    #[must_use]
+    pub const fn get(self) -> Option<i64> {
         if self.missing == 0 { Some(self.sum) } else { None }
     }
 }

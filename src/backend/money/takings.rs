@@ -5,12 +5,11 @@
 
 use crate::sale::counted::{self, End, Scheme, scheme};
 use crate::settings::SETTINGS;
-use qris_core::order::merchant::{Money, Order, Repayment, TakenBack};
-use qris_core::order::money::Rupiah;
+use qris_core::order::merchant::{Order, Repayment};
 use qris_core::order::time::Wall;
 use qris_host::config::Checker;
 use qris_host::config::settings::{Whole, number};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// A part of ten thousand: 70 are 0.70 %.
 const WHOLE: u64 = 10_000;
@@ -36,7 +35,7 @@ impl Taking {
     pub fn of(order: &Order, fees: &Fees) -> Self {
         let price = order.sale.purchase.amount.get();
         let paid = counted::paid(order);
-        let returned = returned(order, paid);
+        let returned = counted::returned(order);
         let fee = scheme(order).zip(returned).and_then(|(scheme, returned)| fees.of(&scheme, paid, returned));
         Self { price, paid, end: counted::end(order), returned, fee }
     }
@@ -50,8 +49,14 @@ impl Taking {
     /// What the gateway should pay out for it. It is below zero where the gateway keeps a fee of money that went back.
     #[must_use]
     pub fn payout(&self) -> Option<i64> {
-        Some(signed(self.paid) - signed(self.returned?) - signed(self.fee?))
+        Some(left(self.paid, self.returned?, self.fee?))
     }
+}
+
+/// What the gateway should pay out for a payment.
+#[must_use]
+pub fn left(paid: u64, returned: u64, fee: u64) -> i64 {
+    signed(paid) - signed(returned) - signed(fee)
 }
 
 /// A sum of rupiah as a number that can be below zero.
@@ -66,26 +71,6 @@ pub const fn refunded_at(order: &Order) -> Option<Wall> {
     match order.repayment() {
         Some(Repayment::Done { at, .. } | Repayment::ByHand { at, .. }) => Some(*at),
         Some(Repayment::Requested { .. } | Repayment::Refused { .. } | Repayment::Given { .. }) | None => None,
-    }
-}
-
-/// What the gateway gave or took back. Money that a person gave back in another way is still at the gateway.
-fn returned(order: &Order, paid: u64) -> Option<u64> {
-    match (order.repayment(), &order.taken_back) {
-        // The gateway had refunded it, and says settled again.
-        (Some(Repayment::Done { settled_again_at: Some(_), .. }), _) if order.is_money_late() => return None,
-        (Some(Repayment::Done { .. }), _) | (_, Some(TakenBack::Reversal)) => return Some(paid),
-        // A bank may take a part, and the books do not say how much.
-        (_, Some(TakenBack::Chargeback)) => return None,
-        (_, Some(TakenBack::Partly { amount })) => return amount.map(Rupiah::get),
-        // By hand the order counts as refunded, too. Money that came later may have been the gateway's refund.
-        (Some(Repayment::ByHand { .. }), None) => return if order.is_money_late() { None } else { Some(0) },
-        (Some(Repayment::Requested { .. } | Repayment::Refused { .. } | Repayment::Given { .. }) | None, None) => {}
-    }
-    match order.money() {
-        Money::AtCounter | Money::AtMerchant => Some(0),
-        // It was settled once, and is not any more.
-        Money::Unpaid | Money::TakenBack | Money::Refunded => Some(paid),
     }
 }
 
@@ -108,14 +93,14 @@ struct WrittenFees {
 }
 
 /// The fee for a payment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Rate {
     basis_points: u64,
     rupiah: u64,
 }
 
 /// The fees of each scheme, as far as the merchant has said them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Fees {
     gopay: Option<Rate>,
     qris: Option<Rate>,

@@ -46,7 +46,7 @@ pub use publishing::{PUBLISHING, may_publish, publishing_ends};
 pub use rebuild::{Forgotten, rebuild};
 pub use repaying::{Decision, decide, given, may_decide, refund_by_hand, request_refund, seen};
 pub use strangers::{Later, ask_later, forget, remember, strangers};
-pub use sums::{Grouped, Sum, sums};
+pub use sums::{Alike, Grouped, Sum, alike, first_settled, keep, kept, sums};
 pub use waiting::{Waiting, machines_let_in, waiting};
 pub use words::proof_in_words;
 pub use write::LEASE;

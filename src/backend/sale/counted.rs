@@ -1,7 +1,8 @@
 //! What an order counts as in sums: what became of its money, how much was paid, for which goods, on which way. The books keep it in columns
 //! beside the order, so that a database adds it up (`books/sums.rs`).
 
-use qris_core::order::merchant::{Money, Order, Repayment};
+use qris_core::order::merchant::{Money, Order, Repayment, TakenBack};
+use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::Delivery;
 use qris_core::order::request::Payment;
 use std::fmt;
@@ -101,6 +102,29 @@ pub fn paid(order: &Order) -> u64 {
     paid.unwrap_or(order.sale.purchase.amount).get()
 }
 
+/// What the gateway gave or took back; `None`: a part, and nobody has said how much. Money that a person gave back in another way is still at
+/// the gateway.
+#[must_use]
+pub fn returned(order: &Order) -> Option<u64> {
+    let paid = paid(order);
+    match (order.repayment(), &order.taken_back) {
+        // The gateway had refunded it, and says settled again.
+        (Some(Repayment::Done { settled_again_at: Some(_), .. }), _) if order.is_money_late() => return None,
+        (Some(Repayment::Done { .. }), _) | (_, Some(TakenBack::Reversal)) => return Some(paid),
+        // A bank may take a part, and the books do not say how much.
+        (_, Some(TakenBack::Chargeback)) => return None,
+        (_, Some(TakenBack::Partly { amount })) => return amount.map(Rupiah::get),
+        // By hand the order counts as refunded, too. Money that came later may have been the gateway's refund.
+        (Some(Repayment::ByHand { .. }), None) => return if order.is_money_late() { None } else { Some(0) },
+        (Some(Repayment::Requested { .. } | Repayment::Refused { .. } | Repayment::Given { .. }) | None, None) => {}
+    }
+    match order.money() {
+        Money::AtCounter | Money::AtMerchant => Some(0),
+        // It was settled once, and is not any more.
+        Money::Unpaid | Money::TakenBack | Money::Refunded => Some(paid),
+    }
+}
+
 /// The kind of goods: their name; the slot if they have none. A slot of two machines may hold different goods.
 #[must_use]
 pub fn goods(order: &Order) -> &str {
@@ -132,6 +156,20 @@ impl fmt::Display for Scheme {
             Self::Indomaret => "indomaret",
             Self::Other(word) => word,
         })
+    }
+}
+
+impl Scheme {
+    /// As [`scheme_in_full`] tells it, with whatever name behind it.
+    #[must_use]
+    pub fn of_full(text: &str) -> Self {
+        match text.split(' ').next().unwrap_or_default() {
+            "gopay" => Self::Gopay,
+            "qris" => Self::Qris,
+            "alfamart" => Self::Alfamart,
+            "indomaret" => Self::Indomaret,
+            _ => Self::Other(text.into()),
+        }
     }
 }
 

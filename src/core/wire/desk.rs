@@ -344,8 +344,8 @@ pub struct Do {
 pub struct Found {
     /// The newest first; with a time, the nearest first.
     pub orders: Vec<OrderLine>,
-    /// What the next page is asked by; `None`: there is none.
-    pub behind: Option<Box<str>>,
+    /// What the page behind each of them is asked by. Behind the last one there may be nothing; of some lists there is one page only.
+    pub behind: Vec<Box<str>>,
     /// The search was understood as this.
     pub by: SearchedBy,
 }
@@ -621,12 +621,13 @@ pub struct ReportLine {
     pub payout: Option<i64>,
 }
 
-/// `GET /v1/to-bring`: what to bring to the machines. `GET /v1/to-bring.csv` has what `qris-backend stock --to-fill --csv` prints.
+/// `GET /v1/to-bring?behind=vm-007`: what to bring to the machines, those behind this one; without it those from the first one on. Some hundred
+/// slots are told at a time, more than a page has. `GET /v1/to-bring.csv` has what `qris-backend stock --to-fill --csv` prints.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct ToBring {
     /// The machines to go to, with the slots in which something fits.
     pub machines: Vec<Load>,
-    /// The sums by goods, the most first.
+    /// The sums by goods of all machines, the most first. None behind a machine.
     pub goods: Vec<(Box<str>, u64)>,
 }
 

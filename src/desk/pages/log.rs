@@ -1,7 +1,7 @@
 //! The log that nobody edits, for owners.
 
 use super::orders::sure_of;
-use super::{Frame, Query, Tab, address};
+use super::{Frame, Query, Tab, address, bytes, fitting, room};
 use crate::Desk;
 use crate::visitor::{Halt, Visitor};
 use crate::words::{self, Words};
@@ -19,6 +19,13 @@ struct Page {
     f: Frame,
     lines: Vec<LogLine>,
     next: Option<String>,
+}
+
+#[derive(Template)]
+#[template(path = "log_line.html")]
+pub(super) struct Line<'a> {
+    pub f: &'a Frame,
+    pub entry: &'a LogLine,
 }
 
 impl Frame {
@@ -77,6 +84,9 @@ pub async fn show(State(desk): State<Arc<Desk>>, visitor: Visitor, RawQuery(quer
     let asked: Vec<_> = behind.iter().map(|number| ("behind", number.as_str())).collect();
     let told = desk.serve.read::<Vec<LogLine>>(&visitor, "log", &asked).await.map_err(|why| why.halt(&visitor))?;
     let f = Frame::of(&visitor, Tab::Account, words::in_language(visitor.language).log, told.me);
-    let next = told.told.last().filter(|line| line.number > 1).map(|line| address("/log", &[("behind", &line.number.to_string())]));
-    Ok(visitor.show(StatusCode::OK, &Page { f, lines: told.told, next }))
+    let (mut page, mut lines) = (Page { f, lines: Vec::new(), next: None }, told.told);
+    lines.truncate(fitting(&lines, room(&page), |entry| bytes(&Line { f: &page.f, entry })));
+    page.next = lines.last().filter(|line| line.number > 1).map(|line| address("/log", &[("behind", &line.number.to_string())]));
+    page.lines = lines;
+    Ok(visitor.show(StatusCode::OK, &page))
 }

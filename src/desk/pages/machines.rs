@@ -1,6 +1,6 @@
 //! The machines, and one of them.
 
-use super::{Frame, Query, Tab, address, named, note};
+use super::{Frame, Query, Tab, address, bytes, fitting, named, note, room};
 use crate::Desk;
 use crate::visitor::{Halt, Visitor};
 use crate::words::{self, machines as machine_words};
@@ -8,7 +8,7 @@ use askama::Template;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use qris_core::wire::desk::{MachineLine, MachinePage};
+use qris_core::wire::desk::{MachineLine, MachinePage, SlotLine};
 use std::sync::Arc;
 
 #[derive(Template)]
@@ -19,19 +19,25 @@ struct List {
     next: Option<String>,
 }
 
-/// The machines of a page: a phone loads it over mobile data.
-const PAGE: usize = 25;
+#[derive(Template)]
+#[template(path = "machine_card.html")]
+pub(super) struct Card<'a> {
+    pub f: &'a Frame,
+    pub machine: &'a MachineLine,
+}
 
-/// `GET /machines?page=2`: those that want a person first.
+/// `GET /machines?from=25`: those that want a person first.
 pub async fn list(State(desk): State<Arc<Desk>>, visitor: Visitor, RawQuery(query): RawQuery) -> Result<Response, Halt> {
     let told = desk.serve.read::<Vec<MachineLine>>(&visitor, "machines", &[]).await.map_err(|why| why.halt(&visitor))?;
     let f = Frame::of(&visitor, Tab::Machines, words::in_language(visitor.language).machines, told.me);
-    let page = Query::read(query.as_deref()).get("page").parse::<usize>().unwrap_or(1).clamp(1, told.told.len().div_ceil(PAGE).max(1));
-    let mut machines = told.told;
-    machines.sort_by_key(|machine| machine.trouble.first().map_or(u8::MAX, |trouble| *trouble as u8));
-    let next = (page * PAGE < machines.len()).then(|| format!("/machines?page={}", page + 1));
-    let machines = machines.into_iter().skip((page - 1) * PAGE).take(PAGE).collect();
-    Ok(visitor.show(StatusCode::OK, &List { f, machines, next }))
+    let mut all = told.told;
+    all.sort_by_key(|machine| machine.trouble.first().map_or(u8::MAX, |trouble| *trouble as u8));
+    let from = Query::read(query.as_deref()).place("from").min(all.len().saturating_sub(1));
+    let mut page = List { f, machines: Vec::new(), next: None };
+    let there = fitting(&all[from..], room(&page), |machine| bytes(&Card { f: &page.f, machine }));
+    page.next = (from + there < all.len()).then(|| format!("/machines?from={}", from + there));
+    page.machines = all.into_iter().skip(from).take(there).collect();
+    Ok(visitor.show(StatusCode::OK, &page))
 }
 
 #[derive(Template)]
@@ -41,16 +47,49 @@ struct One {
     page: MachinePage,
     screen: String,
     orders: String,
+    next: Option<String>,
 }
 
-/// `GET /machines/DEVICE`
-pub async fn show(State(desk): State<Arc<Desk>>, visitor: Visitor, Path(device): Path<String>) -> Result<Response, Halt> {
+#[derive(Template)]
+#[template(path = "slots.html")]
+pub(super) struct Slots<'a> {
+    pub f: &'a Frame,
+    pub slots: &'a [SlotLine],
+}
+
+/// The bytes of a slot in a table, and of a table without slots.
+pub(super) fn slot_bytes(f: &Frame, line: &SlotLine) -> usize {
+    bytes(&Slots { f, slots: std::slice::from_ref(line) }) - table_bytes(f)
+}
+
+pub(super) fn table_bytes(f: &Frame) -> usize {
+    bytes(&Slots { f, slots: &[] })
+}
+
+/// `GET /machines/DEVICE?slot=40`. Its orders are on the first page.
+pub async fn show(
+    State(desk): State<Arc<Desk>>,
+    visitor: Visitor,
+    Path(device): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Halt> {
     let Some(device) = named(&device) else { return Err(note::not_found(&visitor).into()) };
     let told = desk.serve.read::<MachinePage>(&visitor, &format!("machines/{device}"), &[]).await.map_err(|why| why.halt(&visitor))?;
-    let page = told.told;
+    let mut page = told.told;
     let title = page.line.name.clone().unwrap_or_else(|| page.line.device.as_str().into());
     let f = Frame::of(&visitor, Tab::Machines, title, told.me);
     let screen = machine_words::screen(f.m(), &page.screen, |amount| f.money(&amount), |time| f.at(time));
     let orders = address("/orders", &[("device", page.line.device.as_str())]);
-    Ok(visitor.show(StatusCode::OK, &One { f, page, screen, orders }))
+    let mut slots = std::mem::take(&mut page.slots);
+    let from = Query::read(query.as_deref()).place("slot").min(slots.len().saturating_sub(1));
+    if from > 0 {
+        page.orders.clear();
+    }
+    let mut page = One { f, page, screen, orders, next: None };
+    let room = room(&page).saturating_sub(table_bytes(&page.f));
+    let there = fitting(&slots[from..], room, |line| slot_bytes(&page.f, line));
+    let behind = from + there;
+    page.next = (behind < slots.len()).then(|| format!("/machines/{device}?slot={behind}"));
+    page.page.slots = slots.drain(from..behind).collect();
+    Ok(visitor.show(StatusCode::OK, &page))
 }

@@ -1,6 +1,7 @@
 //! Orders: the list with its search, one of them, and what is done about its money.
 
-use super::{Frame, Query, Tab, address, named, note};
+use super::log::Line as LogLine;
+use super::{Frame, Query, Tab, address, bytes, fitting, named, note, room};
 use crate::Desk;
 use crate::asking::Unanswered;
 use crate::form::Posted;
@@ -11,7 +12,7 @@ use axum::extract::{Path, RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use qris_core::text::plain;
-use qris_core::wire::desk::{Code, Deed, Denied, Do, Found, NOTE_MAX, OrderPage, Possible, Sure};
+use qris_core::wire::desk::{Code, Deed, Denied, Do, Found, HistoryLine, NOTE_MAX, OrderLine, OrderPage, Possible, Sure};
 use qris_host::speech::fill;
 use std::sync::Arc;
 
@@ -36,7 +37,7 @@ pub async fn list(State(desk): State<Arc<Desk>>, visitor: Visitor, RawQuery(quer
     let asked: Vec<_> =
         [("q", &*q), ("device", &*device), ("behind", &*behind)].into_iter().filter(|(_, value)| !value.is_empty()).collect();
     let told = desk.serve.read::<Found>(&visitor, "orders", &asked).await.map_err(|why| why.halt(&visitor))?;
-    let found = told.told;
+    let mut found = told.told;
     let words = words::in_language(visitor.language);
     let f = Frame::of(&visitor, Tab::Orders, words.orders, told.me);
     let by = [
@@ -46,8 +47,21 @@ pub async fn list(State(desk): State<Arc<Desk>>, visitor: Visitor, RawQuery(quer
         found.by.day.as_ref().map(|day| f.day(day)),
         found.by.device.as_ref().map(|device| fill(words.search_machine, &[device])),
     ];
-    let next = found.behind.as_ref().map(|behind| address("/orders", &[("q", &q), ("device", &device), ("behind", behind)]));
-    Ok(visitor.show(StatusCode::OK, &List { by: by.into_iter().flatten().collect(), next, q, device, found, f }))
+    let mut orders = std::mem::take(&mut found.orders);
+    let mut page = List { by: by.into_iter().flatten().collect(), next: None, q, device, found, f };
+    let there = fitting(&orders, room(&page), |line| bytes(&Line { f: &page.f, line }));
+    orders.truncate(there);
+    let behind = there.checked_sub(1).and_then(|last| page.found.behind.get(last));
+    page.next = behind.map(|behind| address("/orders", &[("q", &page.q), ("device", &page.device), ("behind", behind)]));
+    page.found.orders = orders;
+    Ok(visitor.show(StatusCode::OK, &page))
+}
+
+#[derive(Template)]
+#[template(path = "order_line.html")]
+struct Line<'a> {
+    f: &'a Frame,
+    line: &'a OrderLine,
 }
 
 #[derive(Template)]
@@ -55,6 +69,9 @@ pub async fn list(State(desk): State<Arc<Desk>>, visitor: Visitor, RawQuery(quer
 struct One {
     f: Frame,
     page: OrderPage,
+    /// The history goes on there, and this is not its beginning.
+    next: Option<String>,
+    is_later: bool,
 }
 
 /// An order by the first letters of its number. Where several have them, the list shows those.
@@ -73,10 +90,34 @@ async fn read(desk: &Desk, visitor: &Visitor, order: &str) -> Result<(Frame, Ord
     }
 }
 
-/// `GET /orders/ORDER`
-pub async fn show(State(desk): State<Arc<Desk>>, visitor: Visitor, Path(order): Path<String>) -> Result<Response, Halt> {
-    let (f, page) = read(&desk, &visitor, &order).await?;
-    Ok(visitor.show(StatusCode::OK, &One { f, page }))
+/// `GET /orders/ORDER?line=40`: the lines of its history from this one on.
+pub async fn show(
+    State(desk): State<Arc<Desk>>,
+    visitor: Visitor,
+    Path(order): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Halt> {
+    let (f, mut page) = read(&desk, &visitor, &order).await?;
+    let (mut history, mut log) = (std::mem::take(&mut page.history), std::mem::take(&mut page.log));
+    let from = Query::read(query.as_deref()).place("line").min(history.len().saturating_sub(1));
+    let mut page = One { f, page, next: None, is_later: from > 0 };
+    // What people did last says more.
+    log.reverse();
+    log.truncate(fitting(&log, room(&page) / 2, |entry| bytes(&LogLine { f: &page.f, entry })));
+    log.reverse();
+    page.page.log = log;
+    let there = fitting(&history[from..], room(&page), |event| bytes(&Event { f: &page.f, event }));
+    let behind = from + there;
+    page.next = (behind < history.len()).then(|| format!("/orders/{}?line={behind}", page.page.line.order));
+    page.page.history = history.drain(from..behind).collect();
+    Ok(visitor.show(StatusCode::OK, &page))
+}
+
+#[derive(Template)]
+#[template(path = "event.html")]
+struct Event<'a> {
+    f: &'a Frame,
+    event: &'a HistoryLine,
 }
 
 #[derive(Template)]

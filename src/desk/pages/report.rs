@@ -1,6 +1,6 @@
 //! What was paid on a day or in a month, and what became of it.
 
-use super::{Frame, Query, Tab, address, note};
+use super::{Frame, Query, Tab, address, bytes, fitting, note, room};
 use crate::Desk;
 use crate::say::Day;
 use crate::visitor::{Halt, Visitor};
@@ -9,7 +9,7 @@ use askama::Template;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use qris_core::wire::desk::{By, Report};
+use qris_core::wire::desk::{By, Report, ReportLine};
 use qris_host::speech::fill;
 use std::sync::Arc;
 
@@ -47,8 +47,8 @@ fn by_of(word: &str) -> Option<(By, &'static str)> {
     if word.is_empty() { Some(BY[0]) } else { BY.into_iter().find(|(_, known)| *known == word) }
 }
 
-/// The most groups on the page: more than a month has days. All are in the table for a spreadsheet.
-const GROUPS_MAX: usize = 35;
+/// The most goods that machines refused, those of which most was wanted.
+const REFUSED_MAX: usize = 20;
 
 /// A way to another report.
 struct Choice {
@@ -68,9 +68,18 @@ struct Page {
     month: String,
     csv: String,
     report: Report,
+    next: Option<String>,
 }
 
-/// `GET /report?day=2026-11-27&by=item`, or `month=2026-11`; without a time: today.
+#[derive(Template)]
+#[template(path = "report_line.html")]
+struct Row<'a> {
+    f: &'a Frame,
+    name: String,
+    line: &'a ReportLine,
+}
+
+/// `GET /report?day=2026-11-27&by=item&from=30`, or `month=2026-11`; without a time: today.
 pub async fn show(State(desk): State<Arc<Desk>>, visitor: Visitor, RawQuery(query): RawQuery) -> Result<Response, Halt> {
     let query = Query::read(query.as_deref());
     let Some((by, by_word)) = by_of(query.get("by")) else { return Err(note::malformed(&visitor)) };
@@ -114,8 +123,16 @@ pub async fn show(State(desk): State<Arc<Desk>>, visitor: Visitor, RawQuery(quer
         Time::Month(first) => (first.iso(), first.month()),
     };
     let csv = address("/report.csv", &[(name, &value), ("by", by_word)]);
-    let page =
-        Page { f: Frame { title, ..f }, times: times.into(), groups: groups.into(), by: by_word, day, month, csv, report: told.told };
+    let mut report = told.told;
+    let mut lines = std::mem::take(&mut report.groups);
+    let from = query.place("from").min(lines.len().saturating_sub(1));
+    report.refused.truncate(if from == 0 { REFUSED_MAX } else { 0 });
+    let f = Frame { title, ..f };
+    let mut page = Page { f, times: times.into(), groups: groups.into(), by: by_word, day, month, csv, report, next: None };
+    let row = |line: &ReportLine| bytes(&Row { f: &page.f, name: page.f.group(by_word, &line.name), line });
+    let behind = from + fitting(&lines[from..], room(&page), row);
+    page.next = (behind < lines.len()).then(|| address("/report", &[(name, &value), ("by", by_word), ("from", &behind.to_string())]));
+    page.report.groups = lines.drain(from..behind).collect();
     Ok(visitor.show(StatusCode::OK, &page))
 }
 

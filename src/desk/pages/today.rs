@@ -1,6 +1,7 @@
 //! The first page: what needs a person, the money first; then what was sold.
 
-use super::{Frame, Tab};
+use super::machines::Card as MachineCard;
+use super::{Frame, Tab, bytes, fitting, room};
 use crate::Desk;
 use crate::visitor::{Halt, Visitor};
 use crate::words;
@@ -8,7 +9,7 @@ use askama::Template;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use qris_core::wire::desk::{Sum, Today};
+use qris_core::wire::desk::{MachineLine, OrderLine, Sum, Today};
 use std::sync::Arc;
 
 #[derive(Template)]
@@ -18,6 +19,8 @@ struct Page {
     day: String,
     today: Today,
     bars: Vec<Bar>,
+    /// The machines that want a person.
+    all_ill: usize,
 }
 
 /// The bar of an hour.
@@ -29,8 +32,11 @@ struct Bar {
     sum: Sum,
 }
 
-/// The most machines on this page. The others are on theirs.
+/// The most machines on this page, and the bytes that are kept for them. The others are on theirs.
 const MACHINES_MAX: usize = 10;
+const MACHINES_BYTES: usize = 4 << 10;
+/// The headings above both lists, and what stands below them.
+const HEADINGS_BYTES: usize = 1 << 10;
 /// The height of the highest bar, and the distance from one to the next.
 const HIGH: u64 = 60;
 const STEP: usize = 13;
@@ -50,8 +56,27 @@ pub async fn show(State(desk): State<Arc<Desk>>, visitor: Visitor) -> Result<Res
     let told = desk.serve.read::<Today>(&visitor, "today", &[]).await.map_err(|why| why.halt(&visitor))?;
     let f = Frame::of(&visitor, Tab::Today, words::in_language(visitor.language).today, told.me);
     let day = f.clock.map(|clock| clock.long(clock.today())).unwrap_or_default();
-    let page = Page { day, bars: bars(&told.told.hours), today: told.told, f };
+    let mut page = Page { day, bars: bars(&told.told.hours), all_ill: told.told.machines.len(), today: told.told, f };
+    let (mut wanting, mut machines) = (std::mem::take(&mut page.today.wanting), std::mem::take(&mut page.today.machines));
+    // The headings above both.
+    let left = room(&page).saturating_sub(HEADINGS_BYTES);
+    let machine = |machine: &MachineLine| bytes(&MachineCard { f: &page.f, machine });
+    machines.truncate(MACHINES_MAX);
+    let of_machines: usize = machines.iter().map(machine).sum();
+    let there = fitting(&wanting, left.saturating_sub(of_machines.min(MACHINES_BYTES)), |line| bytes(&Card { f: &page.f, line }));
+    page.today.more |= there < wanting.len();
+    wanting.truncate(there);
+    let of_orders: usize = wanting.iter().map(|line| bytes(&Card { f: &page.f, line })).sum();
+    machines.truncate(fitting(&machines, left.saturating_sub(of_orders), machine));
+    (page.today.wanting, page.today.machines) = (wanting, machines);
     Ok(visitor.show(StatusCode::OK, &page))
+}
+
+#[derive(Template)]
+#[template(path = "order_card.html")]
+struct Card<'a> {
+    f: &'a Frame,
+    line: &'a OrderLine,
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::keeping::databases::open_both;
+use crate::money::days::{self, Days};
 use crate::sale::books::testing;
 use crate::samples::{T0, after, paid, pending, report as said, reported_order};
 use crate::store::read_on;
@@ -136,6 +137,110 @@ fn the_database_adds_up_what_the_orders_say() {
         }
         assert_eq!(sums.iter().map(|sum| sum.orders).sum::<u64>(), 9);
     }
+}
+
+/// The same with what the gateway should pay out, by the fees that were said.
+#[test]
+fn the_sums_of_days_are_those_of_the_orders_with_their_payout() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let books = open_both(&directory.path().join("orders.db"), true, true).expect("opens").books;
+    let mut all: Vec<_> = orders().into_iter().map(|(order, _)| order).collect();
+    all.push(by_scheme("q", Payment::Gopay, "qris", None, Some("DANA")));
+    all.push(by_scheme("s", Payment::Indomaret, "cstore", None, None));
+    let put = |tx: &mut dyn Tx| {
+        all.into_iter().for_each(|order| testing::put(tx, order, T0));
+        Ok::<_, BooksError>(())
+    };
+    read_on(&books, put).expect("written");
+    let gopay = "gopay = { basis_points = 70 }\n";
+    let more = format!("{gopay}qris = {{ basis_points = 70, rupiah = 3 }}\nindomaret = {{ rupiah = 5000 }}\n");
+    for fees in ["", gopay, &more, &format!("{more}kept_on_refund = false\n"), &format!("{more}kept_on_refund = true\n")] {
+        for (by, of_days) in [(By::Machine, days::By::Machine), (By::Item, days::By::Goods), (By::Scheme, days::By::Scheme)] {
+            let wanted = Wanted { span: (T0 - Span::secs(86_400), T0 + Span::secs(86_400)), ..wanted(by, fees) };
+            let report = read_on(&books, |tx| make(tx, &wanted)).expect("read");
+            let days = Days { span: wanted.span, by: of_days, fees: wanted.fees };
+            let parts: Vec<_> = read_on(&books, |tx| days.read(tx)).expect("read").into_iter().flat_map(|(_, parts)| parts).collect();
+            for (name, group) in report.groups.iter().map(|(name, group)| (Some(&**name), group)).chain([(None, &report.total)]) {
+                let of_group = || parts.iter().filter(|part| name.is_none_or(|name| *part.group == *name));
+                let mut payout = Known::default();
+                of_group().for_each(|part| payout.add(part.payout));
+                assert_eq!(payout.get(), group.payout(), "{fees} {by:?} {name:?}");
+                for end in End::ALL {
+                    let sum = of_group().filter(|part| part.end == end).fold(Sum::default(), |all, part| all.and(part.sum));
+                    assert_eq!(sum, group.of(end), "{fees} {by:?} {name:?} {end:?}");
+                }
+            }
+        }
+    }
+}
+
+/// What was added up once is kept until an order of that day comes, changes or goes, whoever changes it.
+#[test]
+fn a_day_is_added_up_once_and_again_when_its_orders_change() {
+    const DAY: Span = Span::secs(86_400);
+    let directory = tempfile::tempdir().expect("a directory");
+    let books = open_both(&directory.path().join("orders.db"), true, true).expect("opens").books;
+    let sell = |tx: &mut dyn Tx| {
+        testing::sell(tx, T0);
+        Ok::<_, BooksError>(())
+    };
+    let days = |fees: &str| Days { span: (T0 - DAY, T0 + DAY + DAY), by: days::By::Goods, fees: wanted(By::Item, fees).fees };
+    let (plain, other) = (days(""), days("gopay = { basis_points = 70 }"));
+    let to_keep = |days: &Days, now: Wall| read_on(&books, |tx| days.to_keep(tx, now)).expect("read");
+    let sums = |days: &Days| -> Vec<(End, u64)> {
+        let all = read_on(&books, |tx| days.read(tx)).expect("read");
+        all.into_iter().flat_map(|(_, parts)| parts).map(|part| (part.end, part.sum.orders)).collect()
+    };
+    let keep = |days: &Days, now: Wall| {
+        to_keep(days, now).into_iter().for_each(|day| read_on(&books, |tx| days.keep(tx, day)).expect("kept"));
+    };
+    let now = T0 + DAY + DAY + DAY;
+    assert!(to_keep(&plain, now).is_empty(), "nothing was ever sold");
+    read_on(&books, sell).expect("written");
+    let first = (T0, T0 + DAY);
+    // Not what was before the first payment, and not a day that still goes on.
+    assert!(to_keep(&plain, T0 + DAY - Span(1)).is_empty());
+    assert_eq!(to_keep(&plain, now), [first, (T0 + DAY, T0 + DAY + DAY)]);
+    let added = sums(&plain);
+    assert_eq!(added, [(End::Delivered, 3), (End::RefundDue, 1), (End::Awaited, 1)]);
+    keep(&plain, now);
+    assert_eq!((to_keep(&plain, now), sums(&plain)), (vec![], added.clone()));
+    assert_eq!(to_keep(&other, now).len(), 2, "by other fees it is another payout");
+    // It is what is kept that is read; and what cannot be read is added up.
+    for (text, read) in
+        [(r#"[["Teh","given",7,1,null]]"#, vec![(End::Given, 7)]), ("[[]]", added.clone()), (r#"[["","x",1,1,1]]"#, added.clone())]
+    {
+        books.execute("UPDATE day_sums SET sums = ?1 WHERE from_ms = ?2", (text, first.0.0)).expect("written");
+        assert_eq!(sums(&plain), read, "{text}");
+    }
+    // Whatever happens to an order of it, the day is forgotten, and no other.
+    let archived =
+        "INSERT INTO archives (file, at_ms) VALUES ('f', 1); INSERT INTO archived (order_id, device, request_id, ticket, archive)
+        SELECT order_id, device, request_id, ticket, 1 FROM orders WHERE order_id = 'o3'; DELETE FROM receipts WHERE order_id = 'o3';
+        DELETE FROM history WHERE order_id = 'o3'; DELETE FROM orders WHERE order_id = 'o3'";
+    let changes = [
+        "UPDATE orders SET ended = 'given' WHERE order_id = 'o4'".to_owned(),
+        "UPDATE orders SET paid = 6000 WHERE order_id = 'o4'".to_owned(),
+        "UPDATE orders SET returned = 5000 WHERE order_id = 'o4'".to_owned(),
+        format!("UPDATE orders SET settled_ms = {} WHERE order_id = 'o5'", (T0 + DAY).0),
+        archived.to_owned(),
+    ];
+    for change in &changes {
+        keep(&plain, now);
+        books.execute_batch(change).expect(change);
+        let moved = change.contains("settled_ms");
+        assert_eq!(to_keep(&plain, now).len(), if moved { 2 } else { 1 }, "{change}");
+        assert_eq!(to_keep(&plain, now)[0], first, "{change}");
+    }
+    keep(&plain, now);
+    let put = |tx: &mut dyn Tx| {
+        testing::put(tx, reported_order("late", "vm-001", 5000, 5000, Delivery::Dispensed), T0);
+        Ok::<_, BooksError>(())
+    };
+    read_on(&books, put).expect("written");
+    assert_eq!(to_keep(&plain, now), [first]);
+    // Its goods are another group.
+    assert_eq!(sums(&plain), [(End::Delivered, 1), (End::Delivered, 1), (End::Given, 1), (End::Awaited, 1), (End::Delivered, 1)]);
 }
 
 #[test]

@@ -299,6 +299,7 @@ fn found_by(order: &Order) -> Columns<'static> {
         ("ended", counted::end(order).as_str().into()),
         ("paid", number(counted::paid(order)).into()),
         ("scheme", counted::scheme_in_full(order).into()),
+        ("returned", counted::returned(order).map(number).into()),
     ]
 }
 

@@ -4,6 +4,7 @@ use super::entry::{BooksError, Stored};
 use super::ledger::{self, READ};
 use crate::store::{Row, StoreError, Tx, Value};
 use qris_core::order::ids::{DeviceId, KeyId, OrderId, RequestId};
+use qris_core::order::merchant::Order;
 use qris_core::order::outcome::Delivery;
 use qris_core::order::time::Wall;
 use std::collections::HashMap;
@@ -41,6 +42,12 @@ impl Cursor {
     #[must_use]
     pub const fn at(at: Wall) -> Self {
         Self { at, id: String::new() }
+    }
+
+    /// The place behind an order, in a list by the time at which they began.
+    #[must_use]
+    pub fn of(order: &Order) -> Self {
+        Self { at: order.created_at, id: order.id.to_string() }
     }
 
     /// The place behind a row. Its column `sorted_ms` has the time by which the database sorted.

@@ -1,10 +1,11 @@
 //! Sums that the database adds up from its columns, in one index. No order is read for them.
 
 use super::entry::BooksError;
-use crate::sale::counted::End;
-use crate::store::{Row, StoreError, Tx};
+use crate::sale::counted::{End, Scheme};
+use crate::store::{self, Row, StoreError, Tx};
 use qris_core::order::ids::DeviceId;
 use qris_core::order::time::{Wall, Zone};
+use std::collections::HashMap;
 
 /// What sums are told by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +20,19 @@ pub enum Grouped {
     Scheme,
     /// Each hour of this zone, by the number of hours since 1970 there.
     Hour(Zone),
+}
+
+impl Grouped {
+    /// The group of an order, in SQL. A zone is a setting, so there are few such statements.
+    fn column(self) -> String {
+        match self {
+            Self::All => "''".into(),
+            Self::Machine => "device".into(),
+            Self::Goods => "goods".into(),
+            Self::Scheme => "scheme".into(),
+            Self::Hour(zone) => format!("CAST((settled_ms + {}) / 3600000 AS TEXT)", zone.ahead().0),
+        }
+    }
 }
 
 /// The orders of one group that have this end, and the sum that their customers paid.
@@ -39,14 +53,7 @@ pub struct Sum {
 /// # Errors
 /// The database's.
 pub fn sums(tx: &mut dyn Tx, device: Option<&DeviceId>, (from, until): (Wall, Wall), by: Grouped) -> Result<Vec<Sum>, BooksError> {
-    let group = match by {
-        Grouped::All => "''".into(),
-        Grouped::Machine => "device".into(),
-        Grouped::Goods => "goods".into(),
-        Grouped::Scheme => "scheme".into(),
-        // A zone is a setting, so there are few such statements.
-        Grouped::Hour(zone) => format!("CAST((settled_ms + {}) / 3600000 AS TEXT)", zone.ahead().0),
-    };
+    let group = by.column();
     // What a machine sold today is found by the day: it has sold more in all its life. So no index of the machine may be taken.
     let only = if device.is_some() { " AND device || '' = $3" } else { "" };
     let sql = format!(
@@ -56,11 +63,92 @@ pub fn sums(tx: &mut dyn Tx, device: Option<&DeviceId>, (from, until): (Wall, Wa
     let mut values = vec![from.into(), until.into()];
     values.extend(device.map(|device| device.as_str().into()));
     let read = |row: &Row| {
-        let word = row.text("ended")?;
-        let damaged = || StoreError::Damaged { what: "the sums of orders".into(), why: format!("there is no end {word:?}") };
-        let number = |column| Ok::<_, StoreError>(u64::try_from(row.int(column)?).unwrap_or(0));
-        let end = End::from_word(word).ok_or_else(damaged)?;
-        Ok::<_, StoreError>(Sum { group: row.text("grouped")?.into(), end, orders: number("orders")?, amount: number("rupiah")? })
+        Ok::<_, StoreError>(Sum {
+            group: row.text("grouped")?.into(),
+            end: end(row)?,
+            orders: whole(row, "orders")?,
+            amount: whole(row, "rupiah")?,
+        })
     };
     Ok(tx.rows(&sql, &values)?.iter().map(read).collect::<Result<_, _>>()?)
+}
+
+/// Orders of one group that are alike in all that a payout is reckoned from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Alike {
+    /// The group.
+    pub group: Box<str>,
+    /// What became of the money.
+    pub end: End,
+    /// The way on which it came.
+    pub scheme: Scheme,
+    /// What the customer of each paid, in rupiah.
+    pub paid: u64,
+    /// What of it the gateway gave or took back; `None`: a part, and nobody has said how much.
+    pub returned: Option<u64>,
+    /// How many they are.
+    pub orders: u64,
+}
+
+/// What was settled in a span.
+///
+/// # Errors
+/// The database's.
+pub fn alike(tx: &mut dyn Tx, (from, until): (Wall, Wall), by: Grouped) -> Result<Vec<Alike>, BooksError> {
+    let group = by.column();
+    let sql = format!(
+        "SELECT {group} AS grouped, ended, paid, scheme, returned, count(*) AS orders FROM orders
+        WHERE settled_ms IS NOT NULL AND settled_ms >= $1 AND settled_ms < $2 GROUP BY 1, 2, 3, 4, 5"
+    );
+    let read = |row: &Row| {
+        Ok::<_, StoreError>(Alike {
+            group: row.text("grouped")?.into(),
+            end: end(row)?,
+            scheme: Scheme::of_full(row.text("scheme")?),
+            paid: whole(row, "paid")?,
+            returned: row.maybe_int("returned")?.and_then(|returned| u64::try_from(returned).ok()),
+            orders: whole(row, "orders")?,
+        })
+    };
+    Ok(tx.rows(&sql, &[from.into(), until.into()])?.iter().map(read).collect::<Result<_, _>>()?)
+}
+
+fn end(row: &Row) -> Result<End, StoreError> {
+    let word = row.text("ended")?;
+    End::from_word(word).ok_or_else(|| StoreError::Damaged { what: "the sums of orders".into(), why: format!("there is no end {word:?}") })
+}
+
+fn whole(row: &Row, column: &str) -> Result<u64, StoreError> {
+    Ok(u64::try_from(row.int(column)?).unwrap_or(0))
+}
+
+/// When the first order was settled.
+///
+/// # Errors
+/// The database's.
+pub fn first_settled(tx: &mut dyn Tx) -> Result<Option<Wall>, BooksError> {
+    let rows = tx.rows("SELECT min(settled_ms) AS first FROM orders WHERE settled_ms IS NOT NULL", &[])?;
+    Ok(rows.first().map(|row| row.maybe_int("first")).transpose()?.flatten().map(Wall))
+}
+
+/// What is kept of the days of a span: the text of each, by its first moment and its end. The database forgets a day when an order of it
+/// changes.
+///
+/// # Errors
+/// The database's.
+pub fn kept(tx: &mut dyn Tx, (from, until): (Wall, Wall), by: &str, fees: &str) -> Result<HashMap<(Wall, Wall), Box<str>>, BooksError> {
+    let sql = "SELECT from_ms, until_ms, sums FROM day_sums
+        WHERE until_ms > $1 AND until_ms <= $2 AND from_ms >= $1 AND grouped = $3 AND fees = $4";
+    let read = |row: &Row| Ok::<_, StoreError>(((Wall(row.int("from_ms")?), Wall(row.int("until_ms")?)), row.text("sums")?.into()));
+    Ok(tx.rows(sql, &[from.into(), until.into(), by.into(), fees.into()])?.iter().map(read).collect::<Result<_, _>>()?)
+}
+
+/// Keeps the text of a day. It must come of what this transaction has read: nobody else writes meanwhile.
+///
+/// # Errors
+/// The database's.
+pub fn keep(tx: &mut dyn Tx, (from, until): (Wall, Wall), by: &str, fees: &str, sums: &str) -> Result<(), BooksError> {
+    let row =
+        vec![("until_ms", until.into()), ("from_ms", from.into()), ("grouped", by.into()), ("fees", fees.into()), ("sums", sums.into())];
+    Ok(store::put(tx, "day_sums", "until_ms, from_ms, grouped", row)?)
 }

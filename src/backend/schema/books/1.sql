@@ -26,10 +26,11 @@ CREATE TABLE orders (
     is_open INTEGER NOT NULL CHECK (is_open IN (0, 1)),
     refund_due INTEGER NOT NULL CHECK (refund_due IN (0, 1)),
     attention INTEGER NOT NULL CHECK (attention IN (0, 1)),
-    -- What it counts as in sums. The first three mean something only if it was settled once.
+    -- What it counts as in sums. But for the goods this means something only if it was settled once.
     ended TEXT NOT NULL,
     paid INTEGER NOT NULL,
     scheme TEXT NOT NULL,
+    returned INTEGER,                         -- what the gateway gave or took back; NULL: a part, and nobody has said how much
     goods TEXT NOT NULL,
     sum TEXT NOT NULL,
     -- What the machine's relay has signed of it: `kid:number`, a key and the number that it gave to the order's ticket. No two
@@ -46,10 +47,20 @@ CREATE INDEX orders_attention ON orders (created_ms) WHERE attention = 1;
 CREATE INDEX orders_created ON orders (created_ms, order_id);
 CREATE INDEX orders_settled ON orders (settled_ms, order_id) WHERE settled_ms IS NOT NULL;
 -- Sums are added up without a look at the orders: a month of them is a page for a phone.
-CREATE INDEX orders_sums ON orders (settled_ms, ended, paid, device, goods, scheme) WHERE settled_ms IS NOT NULL;
+CREATE INDEX orders_sums ON orders (settled_ms, ended, paid, device, goods, scheme, returned) WHERE settled_ms IS NOT NULL;
 -- What a customer says: so much, at about that time.
 CREATE INDEX orders_amount ON orders (amount, created_ms, order_id);
 CREATE INDEX orders_proof ON orders (proof) WHERE proof IS NOT NULL;
+
+-- What the orders of a day that is over add up to, as it was read last. The rules below forget it when one of them changes.
+CREATE TABLE day_sums (
+    until_ms INTEGER NOT NULL,
+    from_ms INTEGER NOT NULL,
+    grouped TEXT NOT NULL,                    -- what the sums are told by
+    fees TEXT NOT NULL,                       -- what the gateway kept, as the merchant had said it
+    sums TEXT NOT NULL,                       -- as JSON
+    PRIMARY KEY (until_ms, from_ms, grouped)
+) STRICT;
 
 -- One receipt a try at a request, whoever raced.
 CREATE TABLE receipts (
@@ -212,6 +223,18 @@ CREATE TABLE desk_log (
 ) STRICT;
 CREATE INDEX desk_log_person ON desk_log (person, at_ms) WHERE person IS NOT NULL;
 CREATE INDEX desk_log_order ON desk_log (order_id) WHERE order_id IS NOT NULL;
+
+-- What is kept of a day is forgotten with each change of its orders.
+CREATE TRIGGER day_sums_forget_what_comes AFTER INSERT ON orders
+WHEN NEW.settled_ms IS NOT NULL
+BEGIN DELETE FROM day_sums WHERE until_ms > NEW.settled_ms AND from_ms <= NEW.settled_ms; END;
+CREATE TRIGGER day_sums_forget_what_changes AFTER UPDATE OF settled_ms, ended, paid, scheme, returned, goods ON orders
+WHEN NEW.settled_ms IS NOT NULL OR OLD.settled_ms IS NOT NULL
+BEGIN DELETE FROM day_sums WHERE until_ms > OLD.settled_ms AND from_ms <= OLD.settled_ms;
+DELETE FROM day_sums WHERE until_ms > NEW.settled_ms AND from_ms <= NEW.settled_ms; END;
+CREATE TRIGGER day_sums_forget_what_goes AFTER DELETE ON orders
+WHEN OLD.settled_ms IS NOT NULL
+BEGIN DELETE FROM day_sums WHERE until_ms > OLD.settled_ms AND from_ms <= OLD.settled_ms; END;
 
 -- What must never happen.
 CREATE TRIGGER orders_are_written_once_a_version BEFORE UPDATE OF body, state, sum ON orders

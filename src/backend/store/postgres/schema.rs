@@ -11,8 +11,9 @@ const WORDS: [(&str, &str); 4] = [
     (") STRICT", ")"),
 ];
 
-/// A step of SQLite for PostgreSQL. It has tables, indexes, and rules of the form
-/// `CREATE TRIGGER … ON table [WHEN …] BEGIN SELECT RAISE(ABORT, 'why'); END;`.
+/// A step of SQLite for PostgreSQL. It has tables, indexes, and rules of two forms:
+/// `CREATE TRIGGER … BEFORE … ON table [WHEN …] BEGIN SELECT RAISE(ABORT, 'why'); END;` and
+/// `CREATE TRIGGER … AFTER … ON table WHEN … BEGIN statements; END;`.
 pub(super) fn translated(step: &str) -> String {
     let code: Vec<&str> = step.lines().map(|line| line.split("--").next().unwrap_or_default().trim_end()).collect();
     let mut made = String::new();
@@ -36,6 +37,14 @@ fn first(text: &str) -> Option<(&str, &str)> {
 
 /// A rule. PostgreSQL asks a table only within a function.
 fn trigger(rule: &str) -> String {
+    if let Some((head, statements)) = rule.split_once("\nBEGIN ").filter(|(head, _)| head.contains(" AFTER ")) {
+        let (when, condition) = head.split_once("\nWHEN ").expect("a rule after it happened says when");
+        let name = when.split(' ').next().unwrap_or_default();
+        return format!(
+            "CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {statements} RETURN NULL; END $$;
+            CREATE TRIGGER {when} FOR EACH ROW WHEN ({condition}) EXECUTE FUNCTION {name}();\n"
+        );
+    }
     let parts = rule.split_once(" BEGIN SELECT RAISE(ABORT, ").or_else(|| rule.split_once("\nBEGIN SELECT RAISE(ABORT, "));
     let (head, why) = parts.expect("a rule that refuses");
     let why = why.trim_end().strip_suffix(");").expect("the end of a rule");

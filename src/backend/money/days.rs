@@ -1,0 +1,147 @@
+//! What was paid on each day of a span, what became of it, and what the gateway should pay out. The database adds it up from its columns, and no
+//! order is read. A month of a large shop has hundreds of thousands of orders, so the sums of a day that is over are kept. The database
+//! forgets them when an order of that day changes (`schema/books/1.sql`), so what is kept is what the orders say.
+
+use crate::money::report::{Known, Sum};
+use crate::money::takings::{Fees, left};
+use crate::sale::books::{self, Alike, BooksError, Grouped};
+use crate::sale::counted::End;
+use crate::store::Tx;
+use qris_core::order::time::{Span, Wall};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+const DAY: Span = Span::secs(24 * 3600);
+
+/// What the sums of a day are told by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum By {
+    /// All in one.
+    All,
+    /// Each machine.
+    Machine,
+    /// Each kind of goods.
+    Goods,
+    /// Each way on which a payment came.
+    Scheme,
+}
+
+impl By {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::Machine => "machine",
+            Self::Goods => "goods",
+            Self::Scheme => "scheme",
+        }
+    }
+
+    const fn grouped(self) -> Grouped {
+        match self {
+            Self::All => Grouped::All,
+            Self::Machine => Grouped::Machine,
+            Self::Goods => Grouped::Goods,
+            Self::Scheme => Grouped::Scheme,
+        }
+    }
+}
+
+/// Whole days, from midnight to midnight, and how they are told.
+#[derive(Debug, Clone, Copy)]
+pub struct Days {
+    /// From the first moment to the end.
+    pub span: (Wall, Wall),
+    /// The groups.
+    pub by: By,
+    /// What the gateway keeps.
+    pub fees: Fees,
+}
+
+/// The orders of one group and day that have this end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// The group.
+    pub group: Box<str>,
+    /// What became of the money.
+    pub end: End,
+    /// How many, and what their customers paid.
+    pub sum: Sum,
+    /// What the gateway should pay out; `None`: not known of all.
+    pub payout: Option<i64>,
+}
+
+/// The same as it is kept: the group, the word for the end, how many, their sum, the payout.
+#[derive(Serialize, Deserialize)]
+struct KeptPart(Box<str>, Box<str>, u64, u64, Option<i64>);
+
+impl From<&Part> for KeptPart {
+    fn from(Part { group, end, sum, payout }: &Part) -> Self {
+        Self(group.clone(), end.as_str().into(), sum.orders, sum.amount, *payout)
+    }
+}
+
+impl KeptPart {
+    fn read(self) -> Option<Part> {
+        let Self(group, end, orders, amount, payout) = self;
+        Some(Part { group, end: End::from_word(&end)?, sum: Sum { orders, amount }, payout })
+    }
+}
+
+impl Days {
+    fn each(&self) -> impl Iterator<Item = (Wall, Wall)> {
+        let (from, end) = self.span;
+        let next = move |day: &Wall| Some(*day + DAY).filter(|day| *day < end);
+        std::iter::successors(Some(from).filter(|from| *from < end), next).map(move |day| (day, (day + DAY).min(end)))
+    }
+
+    fn fees(&self) -> String {
+        serde_json::to_string(&self.fees).expect("plain data")
+    }
+
+    /// The days that are over and of which nothing is kept. Of those before the first payment there is nothing to keep.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn to_keep(&self, tx: &mut dyn Tx, now: Wall) -> Result<Vec<(Wall, Wall)>, BooksError> {
+        let Some(first) = books::first_settled(tx)? else { return Ok(Vec::new()) };
+        let kept = books::kept(tx, self.span, self.by.word(), &self.fees())?;
+        let is_missing = |day: &(Wall, Wall)| first < day.1 && day.1 <= now && !kept.contains_key(day);
+        Ok(self.each().filter(is_missing).collect())
+    }
+
+    /// Adds up a day, and keeps it.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn keep(&self, tx: &mut dyn Tx, day: (Wall, Wall)) -> Result<(), BooksError> {
+        let parts: Vec<KeptPart> = self.add_up(tx, day)?.iter().map(KeptPart::from).collect();
+        books::keep(tx, day, self.by.word(), &self.fees(), &serde_json::to_string(&parts).expect("plain data"))
+    }
+
+    /// The parts of each day, by its first moment.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn read(&self, tx: &mut dyn Tx) -> Result<Vec<(Wall, Vec<Part>)>, BooksError> {
+        let kept = books::kept(tx, self.span, self.by.word(), &self.fees())?;
+        let read =
+            |text: &str| serde_json::from_str::<Vec<KeptPart>>(text).ok()?.into_iter().map(KeptPart::read).collect::<Option<Vec<_>>>();
+        self.each()
+            .map(|day| match kept.get(&day).and_then(|text| read(text)) {
+                Some(parts) => Ok((day.0, parts)),
+                None => Ok((day.0, self.add_up(tx, day)?)),
+            })
+            .collect()
+    }
+
+    fn add_up(&self, tx: &mut dyn Tx, day: (Wall, Wall)) -> Result<Vec<Part>, BooksError> {
+        let mut parts = BTreeMap::<(Box<str>, End), (Sum, Known)>::new();
+        for Alike { group, end, scheme, paid, returned, orders } in books::alike(tx, day, self.by.grouped())? {
+            let (sum, payout) = parts.entry((group, end)).or_default();
+            *sum = sum.and(Sum { orders, amount: paid * orders });
+            let of_one = returned.and_then(|returned| Some(left(paid, returned, self.fees.of(&scheme, paid, returned)?)));
+            payout.add(of_one.map(|payout| payout * i64::try_from(orders).unwrap_or(i64::MAX)));
+        }
+        Ok(parts.into_iter().map(|((group, end), (sum, payout))| Part { group, end, sum, payout: payout.get() }).collect())
+    }
+}
