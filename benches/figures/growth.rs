@@ -34,8 +34,9 @@ use std::path::Path;
 use std::time::Duration;
 
 const DAY: Span = Span::secs(24 * 3600);
-/// The merchant's orders are of so many machines.
+/// The merchant's orders are of so many machines, each of this many kinds of goods.
 const FLEET: usize = 100;
+const KINDS: usize = 1;
 /// So many are written together.
 const TOGETHER: usize = 5000;
 /// A command that prints is run so often.
@@ -263,7 +264,8 @@ fn bearer(token: &str) -> String {
 /// A backend with so many settled orders, from its start on, and the commands that read them.
 fn old_books(places: &Places, databases: &Path, orders: usize, counts: &Counts) -> Figures {
     let path = databases.join("orders.db");
-    let [old, day] = fill_books(&path, orders, counts.a_day);
+    let past = Past { orders, a_day: counts.a_day, machines: FLEET, kinds: KINDS, end: clock::now().wall - DAY };
+    let [old, day] = past.fill(&path);
     let size = std::fs::metadata(&path).expect("the books").len();
     let office = Office::open(places, databases, 1);
     let idle = rested(&office.backend, counts.rest[1]);
@@ -289,78 +291,108 @@ fn old_books(places: &Places, databases: &Path, orders: usize, counts: &Counts) 
     figures
 }
 
-/// Writes books by the backend's own functions, each order with all that happens to it. The last order is of yesterday. Gives the
-/// oldest and the newest day with all their orders.
-fn fill_books(path: &Path, count: usize, a_day: usize) -> [String; 2] {
-    let books = open_both(path, true, true).expect("new books").books;
-    // What is lost with the power is of no use. The commands read the file as any other.
-    books.execute_batch("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -500000").expect("settings");
-    let rules = Rules {
-        issuer: "pay.example".into(),
-        keys: vec![SigningKey::from_seed([1; 32])],
-        max_imposed_fee: 1000,
-        reversal_window: Span::secs(300),
-        collect_within: DAY,
-        second_tries: 0,
-        try_again_within: Span::secs(24 * 3600),
-    };
-    let policy = Policy { rules, push: false, orders_per_minute: 0, auto_refund_per_day: 0, tries_per_day: 10 };
-    let end = clock::now().wall - DAY;
-    let began = |n: usize| end - Span((DAY.0 / a_day as i64) * (count - n) as i64);
-    for first in (0..count).step_by(TOGETHER) {
-        books.execute_batch("BEGIN").expect("begun");
-        for n in first..count.min(first + TOGETHER) {
-            read_on(&books, |tx| sell(tx, &policy, n, began(n))).expect("an order as any other");
-        }
-        books.execute_batch("COMMIT").expect("committed");
-    }
-    drop(books);
-    // Else the backend would wait for it when it syncs its first commit. And what is read once more stays in the kernel's memory.
-    let mut file = File::open(path).expect("the books");
-    file.sync_all().and_then(|()| std::io::copy(&mut file, &mut std::io::sink())).expect("on the disk");
-    [began(0) + DAY, end - DAY].map(|at| at.to_wib()[..10].into())
+/// What was sold until now.
+pub struct Past {
+    pub orders: usize,
+    /// In each day.
+    pub a_day: usize,
+    pub machines: usize,
+    pub kinds: usize,
+    /// The time of the last one.
+    pub end: Wall,
 }
 
-/// A sale in the books, from the order to its outcome.
-fn sell(tx: &mut dyn Tx, policy: &Policy, number: usize, now: Wall) -> Result<(), BooksError> {
-    let id = name(|text| OrderId::new(&text.replace('-', "x")), "", number);
-    let (amount, key) = (Rupiah::new(5000).expect("an amount"), &policy.rules.keys[0]);
-    let device = DeviceId::new(&format!("vm-{:03}", number % FLEET + 1)).expect("a name");
-    let sale = Sale {
-        purchase: Purchase {
-            request_id: name(RequestId::new, "old", number),
-            ticket: Ticket::from_random(bits(number)),
-            item: ItemId::new("A1").expect("a name"),
-            asked: None,
-            description: Some("Teh botol 350 ml".into()),
-            machine: None,
-            amount,
-            payment: Payment::Gopay,
-            timeout_s: 120,
-        },
-        device: device.clone(),
-        kid: key.kid().clone(),
-        relay_key: Some(RelayKey::of(key)),
-    };
-    let after = |seconds| now + Span::secs(seconds);
-    books::create(tx, policy, sale, &format!("{:064x}", scattered(number)), &id, now)?;
-    let charge = Charge {
-        transaction_id: name(TransactionId::new, "t", number),
-        gross_amount: amount,
-        qr_payload: Some(qris::sim::qris::Merchant::default().payload(amount.get(), &format!("{number:032x}")).into()),
-        qr_url: None,
-        deeplink_url: None,
-        payment_code: None,
-        store: None,
-        charged_at: now,
-        expires_at: now + QR_EXPIRY,
-    };
-    books::answered(tx, policy, &id, Event::Charged(charge), after(1))?;
-    let Noted::News(noted) = books::notified(tx, policy, &id, Said::Settled, after(20))? else { return Err(BooksError::Unknown) };
-    let report = Status { settled_at: Some(after(19)), ..Status::of(&noted.now.order, Said::Settled) };
-    books::answered(tx, policy, &id, Event::Status(report), after(21))?;
-    let proof =
-        Proof::Signed { kid: KeyId::new(&format!("relay-{device}")).expect("a name"), number: (number / FLEET + 1) as u64, driven: true };
-    let told = DeliveryReport { nth_try: TryNumber::FIRST, outcome: Delivery::Dispensed, reason: None, detail: None, proof };
-    books::delivered(tx, policy, &device, &id, told, after(25))?.map(drop).map_err(|_| BooksError::Unknown)
+impl Past {
+    /// The number of an order, by which it is found.
+    pub fn id(number: usize) -> OrderId {
+        name(|text| OrderId::new(&text.replace('-', "x")), "", number)
+    }
+
+    /// The name of a machine.
+    pub fn device(&self, number: usize) -> DeviceId {
+        DeviceId::new(&format!("vm-{:03}", number % self.machines + 1)).expect("a name")
+    }
+
+    /// Writes books by the backend's own functions, each order with all that happens to it. Gives the oldest day with all its orders, and
+    /// the last but one.
+    pub fn fill(&self, path: &Path) -> [String; 2] {
+        let Self { orders: count, a_day, end, .. } = *self;
+        let books = open_both(path, true, true).expect("new books").books;
+        // What is lost with the power is of no use. The commands read the file as any other.
+        books.execute_batch("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -500000").expect("settings");
+        let rules = Rules {
+            issuer: "pay.example".into(),
+            keys: vec![SigningKey::from_seed([1; 32])],
+            max_imposed_fee: 1000,
+            reversal_window: Span::secs(300),
+            collect_within: DAY,
+            second_tries: 0,
+            try_again_within: DAY,
+        };
+        let policy = Policy { rules, push: false, orders_per_minute: 0, auto_refund_per_day: 0, tries_per_day: 10 };
+        let began = |n: usize| end - Span((DAY.0 / a_day as i64) * (count - n) as i64);
+        for first in (0..count).step_by(TOGETHER) {
+            books.execute_batch("BEGIN").expect("begun");
+            for n in first..count.min(first + TOGETHER) {
+                read_on(&books, |tx| self.sell(tx, &policy, n, began(n))).expect("an order as any other");
+            }
+            books.execute_batch("COMMIT").expect("committed");
+        }
+        drop(books);
+        // Else the backend would wait for it when it syncs its first commit. And what is read once more stays in the kernel's memory.
+        let mut file = File::open(path).expect("the books");
+        file.sync_all().and_then(|()| std::io::copy(&mut file, &mut std::io::sink())).expect("on the disk");
+        [began(0) + DAY, end - DAY].map(|at| at.to_wib()[..10].into())
+    }
+
+    /// A sale in the books, from the order to its outcome.
+    fn sell(&self, tx: &mut dyn Tx, policy: &Policy, number: usize, now: Wall) -> Result<(), BooksError> {
+        let id = Self::id(number);
+        let (amount, key) = (Rupiah::new(5000).expect("an amount"), &policy.rules.keys[0]);
+        let device = self.device(number);
+        let sale = Sale {
+            purchase: Purchase {
+                request_id: name(RequestId::new, "old", number),
+                ticket: Ticket::from_random(bits(number)),
+                item: ItemId::new("A1").expect("a name"),
+                asked: None,
+                description: Some(if number.is_multiple_of(self.kinds) {
+                    "Teh botol 350 ml".into()
+                } else {
+                    format!("Minuman {} ml", number % self.kinds).into()
+                }),
+                machine: None,
+                amount,
+                payment: Payment::Gopay,
+                timeout_s: 120,
+            },
+            device: device.clone(),
+            kid: key.kid().clone(),
+            relay_key: Some(RelayKey::of(key)),
+        };
+        let after = |seconds| now + Span::secs(seconds);
+        books::create(tx, policy, sale, &format!("{:064x}", scattered(number)), &id, now)?;
+        let charge = Charge {
+            transaction_id: name(TransactionId::new, "t", number),
+            gross_amount: amount,
+            qr_payload: Some(qris::sim::qris::Merchant::default().payload(amount.get(), &format!("{number:032x}")).into()),
+            qr_url: None,
+            deeplink_url: None,
+            payment_code: None,
+            store: None,
+            charged_at: now,
+            expires_at: now + QR_EXPIRY,
+        };
+        books::answered(tx, policy, &id, Event::Charged(charge), after(1))?;
+        let Noted::News(noted) = books::notified(tx, policy, &id, Said::Settled, after(20))? else { return Err(BooksError::Unknown) };
+        let report = Status { settled_at: Some(after(19)), ..Status::of(&noted.now.order, Said::Settled) };
+        books::answered(tx, policy, &id, Event::Status(report), after(21))?;
+        let proof = Proof::Signed {
+            kid: KeyId::new(&format!("relay-{device}")).expect("a name"),
+            number: (number / self.machines + 1) as u64,
+            driven: true,
+        };
+        let told = DeliveryReport { nth_try: TryNumber::FIRST, outcome: Delivery::Dispensed, reason: None, detail: None, proof };
+        books::delivered(tx, policy, &device, &id, told, after(25))?.map(drop).map_err(|_| BooksError::Unknown)
+    }
 }

@@ -126,10 +126,15 @@ pub struct Office {
 
 impl Office {
     pub fn open(places: &Places, databases: &Path, machines: usize) -> Self {
+        Self::open_with(places, &database(databases), machines, |_| String::new())
+    }
+
+    /// The same with the body of `[store]`, and with other sections in its configuration, which may name the directory.
+    pub fn open_with(places: &Places, store: &str, machines: usize, more: impl Fn(&Path) -> String) -> Self {
         let directory = tempfile::Builder::new().prefix("qris-bench-").tempdir_in("/dev/shm").expect("a temporary directory");
         let broker = rig::bare_broker::BareBroker::start("allow_anonymous true\nset_tcp_nodelay true\nmax_queued_messages 0\n");
         let port = rig::free_port();
-        let (backend, tokens, kid) = Self::start(places, databases, directory.path(), [port, broker.port], machines);
+        let (backend, tokens, kid) = Self::start(places, store, directory.path(), [port, broker.port], machines, &more(directory.path()));
         let news = Client::connect(broker.port, "load", "none").listen(&["qrisd/v1/+/payment/update"]);
         Self {
             ready: backend.wait_ready(),
@@ -147,7 +152,14 @@ impl Office {
     }
 
     /// The backend, with a Midtrans that answers at once: the program, the machines' tokens, and the name of the key for receipts.
-    fn start(places: &Places, databases: &Path, directory: &Path, ports: [u16; 2], machines: usize) -> (Program, Vec<String>, String) {
+    fn start(
+        places: &Places,
+        store: &str,
+        directory: &Path,
+        ports: [u16; 2],
+        machines: usize,
+        more: &str,
+    ) -> (Program, Vec<String>, String) {
         let [port, broker] = ports;
         // What is set when nothing is, unless the machines need more.
         let connections = (2 * machines).max(1024);
@@ -158,8 +170,8 @@ impl Office {
             http: &format!("orders_per_minute = 0\nconnections = {connections}\n"),
             midtrans: &format!("http://127.0.0.1:{}", acquirer::start()),
             server_key: KEY,
-            more: "",
-            store: Some(&database(databases)),
+            more,
+            store: Some(store),
             broker: Some(BrokerAccess { port: broker, password: &password(BACKEND), tls: None }),
         };
         merchant.write("backend.toml").expect("written");
@@ -178,6 +190,11 @@ impl Office {
         let mut command = Command::new(places.ours("qris-backend"));
         command.arg("--config").arg(directory.join("backend.toml")).args(words);
         command
+    }
+
+    /// Where its files are, but for the databases.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
     }
 
     /// Runs a command beside the backend; what it prints.

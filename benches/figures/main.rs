@@ -12,6 +12,7 @@ mod rig;
 mod acquirer;
 mod backend;
 mod beside;
+mod desk;
 mod eyes;
 mod figures;
 mod fleet;
@@ -45,6 +46,7 @@ struct Counts {
     load: load::Amounts,
     fleet: fleet::Counts,
     growth: growth::Counts,
+    desk: desk::Counts,
 }
 
 fn main() {
@@ -74,7 +76,7 @@ fn main() {
 }
 
 /// The groups of figures, by the word that asks for one of them alone.
-const GROUPS: [&str; 9] = ["sales", "starts", "whole", "memory", "writes", "backend", "sizes", "fleet", "growth"];
+const GROUPS: [&str; 10] = ["sales", "starts", "whole", "memory", "writes", "backend", "sizes", "fleet", "growth", "desk"];
 
 impl Counts {
     fn whole() -> Self {
@@ -86,6 +88,7 @@ impl Counts {
             fleet: fleet::Counts { machines: 1000, lists: 50, rounds: 5, sales: 40 },
             load: load::Amounts { burst: 20_000, paced: 2_000, all: 100_000 },
             growth: growth::Counts::whole(),
+            desk: desk::Counts { orders: 1_000_000, a_day: 5000, machines: 500, looks: 200, seconds: 10 },
         }
     }
 
@@ -98,6 +101,7 @@ impl Counts {
             fleet: fleet::Counts { machines: 20, lists: 3, rounds: 2, sales: 3 },
             load: load::Amounts { burst: 500, paced: 100, all: 600 },
             growth: growth::Counts::quick(),
+            desk: desk::Counts { orders: 400, a_day: 20, machines: 5, looks: 3, seconds: 1 },
         }
     }
 }
@@ -136,6 +140,7 @@ fn measure(places: &Places, counts: &Counts, only: Option<&str>) -> FiguresText 
                 fleet::lists(&mut report, places, &counts.fleet);
                 fleet::flooded(&mut report, places, new(&ram).path(), &counts.fleet);
             }
+            "desk" => desk::measure(&mut report, places, new(&disk).path(), &counts.desk),
             "growth" => growth::measure(&mut report, places, ram.path(), disk.path(), &counts.growth),
             _ => sizes(&mut report, places),
         }
