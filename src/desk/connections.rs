@@ -1,4 +1,5 @@
-//! The connections from the web server in front. It has the limits for strangers; these keep a mistake in it from harm.
+//! The connections from the web server in front. It has the limits for strangers. These keep harm away where it has none, or passes everything
+//! on: if there is no room, the oldest connection leaves. So whoever is silent, sends a drop at a time or never reads keeps nobody out.
 
 use axum::Router;
 use axum::extract::Request;
@@ -7,19 +8,22 @@ use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio::time::{sleep, timeout};
 
 /// The most connections at once. Each is one of the web server's, which uses it again.
 const CONNECTIONS_MAX: usize = 256;
 /// The most that wait to be let in.
 const WAITING_MAX: u32 = 1024;
+/// The bytes of an answer that the kernel keeps until the other side takes them. It would keep megabytes for one that does not read.
+const SEND_BYTES: u32 = 64 << 10;
 /// The most bytes of a head.
 const HEAD_BYTES_MAX: usize = 16 << 10;
 /// The time from the end of an answer, or from the connection, to the end of the next head.
@@ -41,16 +45,17 @@ pub struct Peer(pub IpAddr);
 pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     socket.set_reuseaddr(true)?;
+    // Each connection has the same.
+    socket.set_send_buffer_size(SEND_BYTES)?;
     socket.bind(address)?;
     socket.listen(WAITING_MAX)
 }
 
 /// Serves until `stop` says so. Then the running requests have a moment to end.
 pub async fn serve(router: Router, listener: TcpListener, mut stop: watch::Receiver<bool>) {
-    let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let (room, visits) = (Arc::new(Semaphore::new(CONNECTIONS_MAX)), Arc::<Visits>::default());
     let router = TowerToHyperService::new(router);
     loop {
-        let permit = Arc::clone(&room).acquire_owned().await.expect("the semaphore is never closed");
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             () = stopped(&mut stop) => break,
@@ -59,9 +64,17 @@ pub async fn serve(router: Router, listener: TcpListener, mut stop: watch::Recei
             sleep(ACCEPT_PAUSE).await;
             continue;
         };
-        let (router, mut stop) = (router.clone(), stop.clone());
+        if room.available_permits() == 0 {
+            visits.make_room();
+        }
+        let permit = tokio::select! {
+            permit = Arc::clone(&room).acquire_owned() => permit.expect("the semaphore is never closed"),
+            () = stopped(&mut stop) => break,
+        };
+        let (router, mut stop, visit) = (router.clone(), stop.clone(), visits.enter());
         tokio::spawn(async move {
-            let _permit = permit;
+            let (_permit, visit) = (permit, visit);
+            let mut leaves = pin!(visit.leave.notified());
             let service = service_fn(|mut request: Request<Incoming>| {
                 request.extensions_mut().insert(Peer(from.ip().to_canonical()));
                 router.call(request)
@@ -76,15 +89,58 @@ pub async fn serve(router: Router, listener: TcpListener, mut stop: watch::Recei
             // A connection that breaks is the other side's business.
             let ends_within = tokio::select! {
                 _ = connection.as_mut() => return,
+                () = leaves.as_mut() => return,
                 () = sleep(CONNECTION_AGE) => LAST_ANSWER,
                 () = stopped(&mut stop) => STOP_WAIT,
             };
             connection.as_mut().graceful_shutdown();
-            let _ = timeout(ends_within, connection).await;
+            tokio::select! {
+                _ = timeout(ends_within, connection) => {}
+                () = leaves => {}
+            }
         });
     }
     let all = u32::try_from(CONNECTIONS_MAX).unwrap_or(u32::MAX);
     let _ = timeout(STOP_WAIT, room.acquire_many(all)).await;
+}
+
+/// Those that are let in, by their number: the oldest first.
+#[derive(Debug, Default)]
+struct Visits(Mutex<(u64, BTreeMap<u64, Arc<Notify>>)>);
+
+/// One of them. Its end takes it out.
+#[derive(Debug)]
+struct Visit {
+    visits: Arc<Visits>,
+    number: u64,
+    leave: Arc<Notify>,
+}
+
+impl Visits {
+    fn lock(&self) -> MutexGuard<'_, (u64, BTreeMap<u64, Arc<Notify>>)> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn enter(self: &Arc<Self>) -> Visit {
+        let (last, all) = &mut *self.lock();
+        *last += 1;
+        let leave = Arc::<Notify>::default();
+        all.insert(*last, Arc::clone(&leave));
+        Visit { visits: Arc::clone(self), number: *last, leave }
+    }
+
+    /// The oldest leaves. What it has begun in `serve` goes on there.
+    fn make_room(&self) {
+        if let Some((_, leave)) = self.lock().1.pop_first() {
+            leave.notify_one();
+        }
+    }
+}
+
+impl Drop for Visit {
+    fn drop(&mut self) {
+        self.visits.lock().1.remove(&self.number);
+    }
 }
 
 async fn stopped(stop: &mut watch::Receiver<bool>) {

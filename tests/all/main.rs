@@ -25,6 +25,7 @@ mod demo;
 mod demo_page;
 mod desk;
 mod desk_door;
+mod desk_large;
 mod desk_pages;
 mod disk;
 mod doctor;

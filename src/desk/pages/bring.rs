@@ -40,7 +40,6 @@ struct Part<'a> {
 const HEADINGS_BYTES: usize = 1 << 10;
 
 /// Where a page of the list begins: so many sums were there before, the machines until this one, and so many slots of the next.
-#[derive(Clone)]
 struct Place {
     sums: usize,
     behind: String,
@@ -61,16 +60,21 @@ pub async fn show(State(desk): State<Arc<Desk>>, visitor: Visitor, RawQuery(quer
         Place { sums: query.place("sums"), behind: named(query.get("behind")).unwrap_or_default().into(), slots: query.place("slots") };
     let told = desk.serve.read::<ToBring>(&visitor, "to-bring", &[("behind", &place.behind)]).await.map_err(|why| why.halt(&visitor))?;
     let f = Frame::of(&visitor, Tab::Bring, words::in_language(visitor.language).bring_title, told.me);
-    let is_nothing = told.told.machines.is_empty() && place.behind.is_empty();
+    let (is_end, is_nothing) = (told.told.machines.is_empty(), told.told.machines.is_empty() && place.behind.is_empty());
     let mut page = Page { f, bring: ToBring { machines: Vec::new(), goods: Vec::new() }, is_nothing, next: None };
     let left = room(&page).saturating_sub(HEADINGS_BYTES);
-    let (bring, next) = part(&page.f, told.told, place, left);
-    (page.bring, page.next) = (bring, next.map(|place| place.address()));
+    let (bring, next, mut is_more) = part(&page.f, told.told, place, left);
+    if !is_more && !is_end {
+        // A part of the machines was told. Whether it was the last one, the next part says.
+        let told = desk.serve.read::<ToBring>(&visitor, "to-bring", &[("behind", &next.behind)]).await.map_err(|why| why.halt(&visitor))?;
+        is_more = !told.told.machines.is_empty();
+    }
+    (page.bring, page.next) = (bring, is_more.then(|| next.address()));
     Ok(visitor.show(StatusCode::OK, &page))
 }
 
-/// What of it fits from a place on, and the place behind that.
-fn part(f: &Frame, told: ToBring, mut place: Place, mut left: usize) -> (ToBring, Option<Place>) {
+/// What of it fits from a place on, the place behind that, and whether something of it is left there.
+fn part(f: &Frame, told: ToBring, mut place: Place, mut left: usize) -> (ToBring, Place, bool) {
     let size = |sum: &(Box<str>, u64)| bytes(&Sum { sum });
     let mut goods: Vec<_> = told.goods.into_iter().skip(place.sums).collect();
     let there = fitting(&goods, left, size);
@@ -79,7 +83,7 @@ fn part(f: &Frame, told: ToBring, mut place: Place, mut left: usize) -> (ToBring
     goods.truncate(there);
     let mut bring = ToBring { goods, machines: Vec::new() };
     if !is_all {
-        return (bring, Some(place));
+        return (bring, place, true);
     }
     left = left.saturating_sub(bring.goods.iter().map(size).sum());
     for load in told.machines {
@@ -90,7 +94,7 @@ fn part(f: &Frame, told: ToBring, mut place: Place, mut left: usize) -> (ToBring
         let needed = around + slots[..there].iter().map(|line| slot_bytes(f, line)).sum::<usize>();
         let is_alone = bring.goods.is_empty() && bring.machines.is_empty();
         if needed > left && !is_alone {
-            return (bring, Some(place));
+            return (bring, place, true);
         }
         left = left.saturating_sub(needed);
         let is_all = there == slots.len();
@@ -99,12 +103,12 @@ fn part(f: &Frame, told: ToBring, mut place: Place, mut left: usize) -> (ToBring
         if !is_all {
             place.slots += there;
             bring.machines.push(load);
-            return (bring, Some(place));
+            return (bring, place, true);
         }
         (place.behind, place.slots) = (load.device.to_string(), 0);
         bring.machines.push(load);
     }
-    (bring, None)
+    (bring, place, false)
 }
 
 /// `GET /bring.csv`
