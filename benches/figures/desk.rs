@@ -172,7 +172,7 @@ fn copy(from: &Path, to: &Postgres) {
     let books = Connection::open(from).expect("the books");
     for table in ["orders", "history"] {
         let mut read = books.prepare(&format!("SELECT * FROM {table}")).expect("a table");
-        let columns: Vec<String> = read.column_names().into_iter().map(str::to_owned).collect();
+        let columns: Vec<String> = read.column_names().map(str::to_owned).collect();
         let begin = format!("SET session_replication_role = replica;\nCOPY {table} ({}) FROM STDIN;\n", columns.join(", "));
         let mut psql = Psql::start(to);
         psql.write(begin.as_bytes());
