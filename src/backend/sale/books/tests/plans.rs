@@ -57,7 +57,7 @@ fn sought_by(tx: &mut dyn Tx, device: Option<DeviceId>, amount: Option<u64>) -> 
 #[tokio::test]
 async fn no_statement_of_a_command_reads_all_orders() {
     type Job = fn(&mut dyn Tx) -> Result<usize, BooksError>;
-    let table: [(&str, Job, usize, &[&str]); 17] = [
+    let table: [(&str, Job, usize, &[&str]); 19] = [
         ("orders", |tx| listed(tx, &of(ALL, None, false, false)), 4, &[BY_TIME, COUNTED_BY_TIME]),
         ("orders --date", |tx| listed(tx, &of(SECOND_MINUTE, None, false, false)), 1, &[BY_TIME, COUNTED_BY_TIME]),
         (
@@ -116,10 +116,22 @@ async fn no_statement_of_a_command_reads_all_orders() {
             &["SEARCH orders USING INDEX orders_settled (settled_ms>? AND settled_ms<?)"],
         ),
         (
-            "the sums of a month by goods",
+            "the sums of a day by goods",
             |tx| sums(tx, None, ALL, Grouped::Goods).map(|sums| sums.iter().map(|sum| sum.orders as usize).sum()),
             3,
             &["SEARCH orders USING COVERING INDEX orders_sums (settled_ms>? AND settled_ms<?)", "USE TEMP B-TREE FOR GROUP BY"],
+        ),
+        (
+            "the same with what a payout is reckoned from",
+            |tx| alike(tx, ALL, Grouped::Goods).map(|all| all.iter().map(|alike| alike.orders as usize).sum()),
+            3,
+            &["SEARCH orders USING COVERING INDEX orders_sums (settled_ms>? AND settled_ms<?)", "USE TEMP B-TREE FOR GROUP BY"],
+        ),
+        (
+            "the days that are kept",
+            |tx| kept(tx, ALL, "goods", "").map(|days| days.len()),
+            0,
+            &["SEARCH day_sums USING INDEX sqlite_autoindex_day_sums_1 (until_ms>? AND until_ms<?)"],
         ),
         (
             "what a machine sold",
