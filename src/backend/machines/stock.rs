@@ -46,6 +46,8 @@ pub struct Told {
     number: u64,
     /// When, as far as that is known.
     at: Option<Wall>,
+    /// The same, if the machine itself has said so.
+    said_at: Option<Wall>,
     slots: Box<[Slot]>,
 }
 
@@ -166,8 +168,9 @@ pub fn read(payload: &[u8], is_stored: bool, now: Wall) -> Result<Told, Unreadab
         slot.filled_at = time(slot.filled_at.take())?.map(|at| at.to_rfc3339().into());
     }
     // A clock that is ahead does not make it newer than now.
-    let at = time(at)?.map(|at| at.min(now)).or((!is_stored).then_some(now));
-    Ok(Told { stream, number, at, slots: slots.into() })
+    let said_at = time(at)?.map(|at| at.min(now));
+    let at = said_at.or((!is_stored).then_some(now));
+    Ok(Told { stream, number, at, said_at, slots: slots.into() })
 }
 
 /// The slots of a machine with what follows from those before, and from what was sold of each item in the time of [`PACE`].
@@ -231,7 +234,7 @@ impl Told {
 
     /// Whether this was said after that. A machine with an older image of its database counts on from there, and its time goes on.
     fn is_after(&self, stream: &str, number: i64, at: Option<Wall>) -> bool {
-        *stream != *self.stream || number < self.number() || self.at.zip(at).is_some_and(|(at, before)| before < at)
+        *stream != *self.stream || number < self.number() || self.said_at.zip(at).is_some_and(|(at, before)| before < at)
     }
 
     fn number(&self) -> i64 {

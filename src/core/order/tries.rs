@@ -63,7 +63,8 @@ impl fmt::Display for TryNumber {
     }
 }
 
-/// Which try it is. On the wire it is `try`, and for a later one `after`, the ticket of the one before.
+/// Which try it is. On the wire it is `try`, and for a later one `after`, the ticket of the one before. A backend that offers no other try may
+/// leave both out.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(try_from = "Told", into = "Told")]
 pub enum Try {
@@ -80,6 +81,7 @@ pub enum Try {
 
 #[derive(Serialize, Deserialize)]
 struct Told {
+    #[serde(default)]
     r#try: TryNumber,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     after: Option<Ticket>,
@@ -176,12 +178,12 @@ mod tests {
             (r#"{"try":0}"#.to_owned(), None),
             (format!(r#"{{"try":10,"after":"{after}"}}"#), None),
             (format!(r#"{{"after":"{after}"}}"#), None),
-            ("{}".to_owned(), None),
         ] {
             let read = serde_json::from_str::<Try>(&text).ok();
             assert_eq!(read, want, "{text}");
             assert_eq!(read.map(|nth| serde_json::to_string(&nth).expect("text")).unwrap_or(text.clone()), text);
         }
+        assert_eq!(serde_json::from_str::<Try>("{}").ok(), Some(Try::First));
         assert_eq!(TryNumber(8).next().and_then(TryNumber::next), None, "there is a last one");
     }
 
