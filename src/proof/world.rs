@@ -441,6 +441,7 @@ impl World {
                 self.fills(m);
                 self.fills_second(m);
             }),
+            Event::AtSlot(what) => self.acts_at_slot(what),
             Event::Door(m, step) => self.at_the_door(m, step),
             Event::Clears => self.wants_it_cleared(),
             Event::Commands(None) => self.wants_something_done(),

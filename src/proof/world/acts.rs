@@ -21,6 +21,9 @@ impl World {
         for (at, body) in play.requests() {
             self.at(*at, Event::Asks(body));
         }
+        for (at, what) in play.at_slot() {
+            self.at(*at, Event::AtSlot(*what));
+        }
         self.at(FILLED, Event::Fills);
         self.at(WELL, Event::Heals);
         self.begin_strike();
@@ -37,7 +40,7 @@ impl World {
         }
         let pays = |force| Event::Pays { payload: payload.clone(), force };
         match play {
-            Play::Sale | Play::Reboot | Play::Refund | Play::Two => self.after(4_000, pays(false)),
+            Play::Sale | Play::Reboot | Play::Refund | Play::Two | Play::Filled => self.after(4_000, pays(false)),
             Play::Cancel => self.after(4_000, Event::Cancels(1)),
             // Whoever comes then must not get what the first one can still pay for.
             Play::TooLate if self.now > FIRST_IS_GONE => self.after(4_000, pays(false)),

@@ -7,6 +7,7 @@ pub mod machine;
 pub mod merchant;
 pub mod relay;
 
+use super::play::AtSlot;
 use super::strike::Who;
 
 /// One thing that will happen.
@@ -45,6 +46,8 @@ pub enum Event {
     Holds,
     /// Somebody does something to the slots of the machines.
     Fills,
+    /// Somebody does this to the first slot of the machine of a play.
+    AtSlot(AtSlot),
     /// Somebody fills a machine by its buttons.
     Door(usize, door::Step),
     /// The operator wants the block taken off a line.

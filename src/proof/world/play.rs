@@ -19,6 +19,19 @@ pub enum Play {
     Refund,
     /// Two requests, one right after the other.
     Two,
+    /// Somebody buys the last one; then its slot is filled, counted and tested.
+    Filled,
+}
+
+/// What somebody does to a slot in a play.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum AtSlot {
+    /// Fills it.
+    Fill,
+    /// Counts so many.
+    Count(u32),
+    /// Has its line tested.
+    Test,
 }
 
 const FIRST: &str = r#"{"request_id":"r-1","item":"A1"}"#;
@@ -27,7 +40,8 @@ const AT_STORE: &str = r#"{"request_id":"r-1","item":"B1","payment":"alfamart"}"
 
 impl Play {
     /// All of them.
-    pub const ALL: [Self; 8] = [Self::Sale, Self::Cancel, Self::TooLate, Self::Race, Self::Counter, Self::Reboot, Self::Refund, Self::Two];
+    pub const ALL: [Self; 9] =
+        [Self::Sale, Self::Cancel, Self::TooLate, Self::Race, Self::Counter, Self::Reboot, Self::Refund, Self::Two, Self::Filled];
 
     /// Its name.
     #[must_use]
@@ -41,13 +55,14 @@ impl Play {
             Self::Reboot => "reboot",
             Self::Refund => "refund",
             Self::Two => "two",
+            Self::Filled => "filled",
         }
     }
 
     /// The requests, each with its moment. A controller repeats a request, as MQTT may do.
     pub(super) const fn requests(self) -> &'static [(i64, &'static str)] {
         match self {
-            Self::Sale | Self::Cancel | Self::Race | Self::Reboot | Self::Refund => &[(2_000, FIRST), (40_000, FIRST)],
+            Self::Sale | Self::Cancel | Self::Race | Self::Reboot | Self::Refund | Self::Filled => &[(2_000, FIRST), (40_000, FIRST)],
             Self::TooLate => &[(2_000, FIRST), (40_000, FIRST), (140_000, SECOND)],
             Self::Counter => &[(2_000, AT_STORE), (40_000, AT_STORE)],
             Self::Two => &[(2_000, FIRST), (3_000, SECOND), (150_000, SECOND)],
@@ -58,7 +73,15 @@ impl Play {
     pub(super) const fn there(self) -> u32 {
         match self {
             Self::Two => 2,
-            Self::Sale | Self::Cancel | Self::TooLate | Self::Race | Self::Counter | Self::Reboot | Self::Refund => 1,
+            Self::Sale | Self::Cancel | Self::TooLate | Self::Race | Self::Counter | Self::Reboot | Self::Refund | Self::Filled => 1,
+        }
+    }
+
+    /// What somebody does to the slot, each with its moment.
+    pub(super) const fn at_slot(self) -> &'static [(i64, AtSlot)] {
+        match self {
+            Self::Filled => &[(12_000, AtSlot::Fill), (14_000, AtSlot::Count(2)), (16_000, AtSlot::Test)],
+            Self::Sale | Self::Cancel | Self::TooLate | Self::Race | Self::Counter | Self::Reboot | Self::Refund | Self::Two => &[],
         }
     }
 
@@ -66,7 +89,7 @@ impl Play {
     pub(super) const fn is_about_slots(self) -> bool {
         match self {
             Self::Two => true,
-            Self::Sale | Self::Cancel | Self::TooLate | Self::Race | Self::Counter | Self::Reboot | Self::Refund => false,
+            Self::Sale | Self::Cancel | Self::TooLate | Self::Race | Self::Counter | Self::Reboot | Self::Refund | Self::Filled => false,
         }
     }
 
@@ -74,7 +97,7 @@ impl Play {
     pub(super) const fn refunds_by_itself(self) -> u32 {
         match self {
             Self::Refund => 5,
-            Self::Sale | Self::Cancel | Self::TooLate | Self::Race | Self::Counter | Self::Reboot | Self::Two => 0,
+            Self::Sale | Self::Cancel | Self::TooLate | Self::Race | Self::Counter | Self::Reboot | Self::Two | Self::Filled => 0,
         }
     }
 }

@@ -6,6 +6,7 @@
 
 use super::counts::Kind;
 use super::fate::{Fate, Plan};
+use super::play::AtSlot;
 use super::{World, large, second, small};
 use crate::rng::Rng;
 use qris_core::order::ids::{ItemId, RequestId};
@@ -206,6 +207,16 @@ impl World {
         }
         if self.losses.image.is_some() && self.may(1, Kind::Images) {
             self.set_store_back(0);
+        }
+    }
+
+    /// What somebody does to the first slot in a play, unless the machine is off.
+    pub(super) fn acts_at_slot(&mut self, what: AtSlot) {
+        match what {
+            AtSlot::Fill if self.alive[0] => self.changes(0, Change::Fill, small(), None),
+            AtSlot::Count(n) if self.alive[0] => self.changes(0, Change::Count, small(), Some(n)),
+            AtSlot::Fill | AtSlot::Count(_) => {}
+            AtSlot::Test => self.wants_a_test(),
         }
     }
 
