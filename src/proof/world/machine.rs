@@ -186,6 +186,7 @@ impl World {
     /// The program ends at this point and starts again, in the same boot or in another.
     pub(super) fn start_machine(&mut self, m: usize, same_boot: bool) {
         self.stop_machine(m);
+        self.slots.machine_begins(m);
         if same_boot {
             self.hang_up(m);
         }

@@ -49,6 +49,8 @@ struct Held {
     /// Tests in this life of the relay's ledger, and how many of them the machine has been told of.
     tests: i64,
     told: i64,
+    /// Tests that really took one out. Of others the ledger does not know that nothing fell.
+    fell: i64,
     /// Somebody has counted since the last loss.
     is_known: bool,
     /// Somebody has put something in, and the machine did not take it.
@@ -128,6 +130,11 @@ impl Slots {
             held.is_of_image = false;
             held.has_base |= is_quiet;
         }
+    }
+
+    /// The program begins. What it had heard of tests it has stored or not, and hears it again before it sells.
+    pub(super) fn machine_begins(&mut self, m: usize) {
+        self.held.iter_mut().filter(|((of, _), _)| *of == m).for_each(|(_, held)| held.told = 0);
     }
 
     /// Is an older image of nothing but the machine's database put in, by chance?
@@ -302,6 +309,7 @@ impl World {
         held.there = (held.there - 1).max(0);
         if is_test {
             held.tests += 1;
+            held.fell += 1;
             held.lowered_at = now;
         } else if is_air && self.slots.are_counted() {
             self.fail(format!("{item} was sold, and nothing was there"));
@@ -370,7 +378,11 @@ impl World {
             return Some("the sums of a slot do not agree");
         }
         let is_missing = |((of, item), held): (&(usize, ItemId), &Held)| {
-            let told = machine.shelf(item).map(|shelf| i64::from(shelf.count()) + i64::try_from(shelf.uncertain).unwrap_or(i64::MAX));
+            // Nobody knows whether what a test had driven fell, where it jammed or the power went.
+            let told = machine.shelf(item).map(|shelf| {
+                let [uncertain, tested] = [shelf.uncertain, shelf.tested].map(|n| i64::try_from(n).unwrap_or(i64::MAX));
+                i64::from(shelf.count()) + uncertain + (tested - held.fell).max(0)
+            });
             *of == m && held.is_known && !held.is_more_untold && told.is_some_and(|told| told < held.there)
         };
         let is_judged = self.is_planned() && self.strike().is_none() && self.losses.are_none();
