@@ -336,7 +336,8 @@ impl World {
         if self.machine_runs(m) {
             self.machines[m].relay_trouble = facts.faults.iter().map(RelayFault::as_str).chain(facts.blocked()).map(Into::into).collect();
         }
-        if self.machine_runs(m) && facts.proof_key.is_some() {
+        // Before it has seen that the relay is there, it takes no word of it.
+        if self.machines[m].has_relay && facts.proof_key.is_some() {
             self.slots.told(m, &facts.driven, !self.machines[m].is_held_by_order);
         }
         self.input(m, input(facts));
