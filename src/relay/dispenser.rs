@@ -17,9 +17,10 @@ use qris_core::order::ledger::{
 };
 use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::Outcome;
+use qris_core::order::promise::Promise;
 use qris_core::order::proof::{self, Last, RelayKey, Statement};
 use qris_core::order::receipt::{Receipt, ReceiptError};
-use qris_core::order::tries::{Promise, TryNumber};
+use qris_core::order::tries::TryNumber;
 use qris_core::wire::dbus::{CloseAnswer, DispenseAnswer, RelayError};
 use qris_core::wire::relay::{LineCondition, ProofKey, RelayFacts, RelayFault, RelayLine, RelayStatus};
 use qris_host::events::Event;

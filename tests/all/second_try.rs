@@ -10,8 +10,9 @@ use crate::rig::wait_for;
 use qris::order::ids::{DeviceId, ItemId, OrderId, Ticket};
 use qris::order::ledger::Again;
 use qris::order::money::Rupiah;
+use qris::order::promise::Promise;
 use qris::order::proof::RelayKey;
-use qris::order::tries::{Promise, TryNumber};
+use qris::order::tries::TryNumber;
 use serde_json::{Value, json};
 
 struct Machine {

@@ -21,10 +21,11 @@ use qris_core::order::ids::{DeviceId, OrderId, RequestId};
 use qris_core::order::merchant::{ANSWER_WITHIN, DeliveryReport, Ending, NoTry, Proof, Refused, Sale, Standing};
 use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::Delivery;
+use qris_core::order::promise::Promise;
 use qris_core::order::proof::RelayKey;
 use qris_core::order::reason::Reason;
 use qris_core::order::request::{DESCRIPTION_MAX, Payment, Purchase, TIMEOUT_S};
-use qris_core::order::tries::{Promise, TryNumber};
+use qris_core::order::tries::TryNumber;
 use qris_core::text::{self, steers};
 use qris_core::wire::orders::{
     AT_BROKER, FieldError, MACHINE_NAME_MAX, NewOrder, OpenOrders, OrderResource, RECEIPT_KEYS, RELAY_KEY, Status, TAKEN_OVER, WAIT_MAX_S,

@@ -5,10 +5,10 @@
 use crate::store::{Row, Tx};
 use qris_core::order::ids::{DeviceId, OrderId, RequestId, Ticket};
 use qris_core::order::merchant::{self, DeliveryReport, Event, NoProof, NoTry, Order, Proof, Refused, Said, Sale};
+use qris_core::order::promise::Promise;
 use qris_core::order::proof::{RelayKey, is_far_ahead};
 use qris_core::order::request::Purchase;
 use qris_core::order::time::{Span, Wall};
-use qris_core::order::tries::Promise;
 
 mod alerts;
 mod archived;

@@ -10,6 +10,7 @@ pub mod merchant;
 pub mod money;
 pub mod operator;
 pub mod outcome;
+pub mod promise;
 pub mod proof;
 pub mod qris;
 pub mod reason;

@@ -1,14 +1,8 @@
 //! The tries at handing out what was paid for: the first one, and another one on the relay's word that nothing came.
 
-use super::ids::{DeviceId, ItemId, OrderId, Ticket};
-use super::keys::SigningKey;
-use super::money::Rupiah;
-use super::proof::{ProofError, RelayKey, verify_as};
-use super::{jws, ledger};
+use super::ids::Ticket;
 use serde::{Deserialize, Serialize};
 use std::fmt;
-
-const TYP: &str = "qris-try+jwt";
 
 /// The number of a try at handing out an order: 1 for the first one, at most 9.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
@@ -18,7 +12,7 @@ pub struct TryNumber(u8);
 /// A number that no try has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a try is a number from 1 to 9, and has `after`, the ticket of the one before, unless it is 1")]
-pub struct NoTry;
+pub struct NotATry;
 
 impl TryNumber {
     /// The first one.
@@ -44,10 +38,10 @@ impl Default for TryNumber {
 }
 
 impl TryFrom<u32> for TryNumber {
-    type Error = NoTry;
+    type Error = NotATry;
 
-    fn try_from(number: u32) -> Result<Self, NoTry> {
-        u8::try_from(number).ok().filter(|number| (1..=9).contains(number)).map(Self).ok_or(NoTry)
+    fn try_from(number: u32) -> Result<Self, NotATry> {
+        u8::try_from(number).ok().filter(|number| (1..=9).contains(number)).map(Self).ok_or(NotATry)
     }
 }
 
@@ -99,12 +93,12 @@ impl Try {
 }
 
 impl TryFrom<Told> for Try {
-    type Error = NoTry;
+    type Error = NotATry;
 
-    fn try_from(Told { r#try: number, after }: Told) -> Result<Self, NoTry> {
+    fn try_from(Told { r#try: number, after }: Told) -> Result<Self, NotATry> {
         match (number, after) {
             (TryNumber::FIRST, None) => Ok(Self::First),
-            (TryNumber::FIRST, Some(_)) | (_, None) => Err(NoTry),
+            (TryNumber::FIRST, Some(_)) | (_, None) => Err(NotATry),
             (number, Some(after)) => Ok(Self::Again { number, after }),
         }
     }
@@ -118,47 +112,6 @@ impl From<Try> for Told {
             Try::Again { after, .. } => Some(after),
         };
         Self { r#try: number, after }
-    }
-}
-
-/// The relay's signed promise of another try. The backend signs no receipt for one without it, so that nobody makes up its ticket.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Promise {
-    /// The machine.
-    pub device: DeviceId,
-    /// The ticket of this try.
-    pub ticket: Ticket,
-    /// The order.
-    pub order_id: OrderId,
-    /// Which try it is.
-    #[serde(flatten)]
-    pub nth: Try,
-    /// What would be handed out.
-    pub item: ItemId,
-    /// Its price, whole rupiah.
-    pub amount: Rupiah,
-}
-
-impl Promise {
-    /// That of a ticket in the ledger.
-    #[must_use]
-    pub fn of(device: DeviceId, ticket: Ticket, again: ledger::Again, item: ItemId, amount: Rupiah) -> Self {
-        let ledger::Again { order, number, after } = again;
-        Self { device, ticket, order_id: order, nth: Try::Again { number, after }, item, amount }
-    }
-
-    /// Signs it.
-    #[must_use]
-    pub fn sign(&self, key: &SigningKey) -> String {
-        jws::sign(key, TYP, self)
-    }
-
-    /// The promise that this relay signed.
-    ///
-    /// # Errors
-    /// See [`ProofError`].
-    pub fn verify(jws: &str, key: &RelayKey) -> Result<Self, ProofError> {
-        verify_as(jws, TYP, key)
     }
 }
 
@@ -185,17 +138,5 @@ mod tests {
         }
         assert_eq!(serde_json::from_str::<Try>("{}").ok(), Some(Try::First));
         assert_eq!(TryNumber(8).next().and_then(TryNumber::next), None, "there is a last one");
-    }
-
-    #[test]
-    fn a_promise_is_believed_as_this_relay_signed_it() {
-        let (key, other) = (SigningKey::from_seed([3; 32]), SigningKey::from_seed([4; 32]));
-        let claims = super::super::receipt::testing::claims();
-        let again = ledger::Again { order: claims.sub, number: TryNumber(2), after: Ticket::from_random([2; 16]) };
-        let promise = Promise::of(claims.aud, claims.ticket, again, claims.item, claims.amount);
-        let jws = promise.sign(&key);
-        assert_eq!(Promise::verify(&jws, &RelayKey::of(&key)), Ok(promise));
-        assert_eq!(Promise::verify(&jws, &RelayKey::of(&other)), Err(ProofError::Key));
-        assert!(super::super::proof::verify(&jws, &RelayKey::of(&key)).is_err(), "it is no proof");
     }
 }

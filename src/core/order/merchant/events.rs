@@ -3,10 +3,10 @@
 use super::{Asker, AtBank, Charge, DeliveryReport, Parties, RefundEnding};
 use crate::order::ids::{OrderId, TransactionId};
 use crate::order::money::Rupiah;
+use crate::order::promise::Promise;
 use crate::order::proof::RelayKey;
 use crate::order::request::Payment;
 use crate::order::time::{Span, Wall};
-use crate::order::tries::Promise;
 use serde::{Deserialize, Serialize};
 
 /// What may happen to an order.

@@ -7,8 +7,9 @@ use super::*;
 use crate::order::ids::{ItemId, Ticket};
 use crate::order::money::Rupiah;
 use crate::order::outcome::Delivery;
+use crate::order::promise::Promise;
 use crate::order::proof::RelayKey;
-use crate::order::tries::{Promise, Try, TryNumber};
+use crate::order::tries::{Try, TryNumber};
 use serde::{Deserialize, Serialize};
 
 /// The gateway must have said so recently that the money is the merchant's, before another try gets its receipt.

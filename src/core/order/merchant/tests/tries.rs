@@ -1,8 +1,9 @@
 //! Another try at what came to nothing, or the money: one of the two.
 
 use super::*;
+use crate::order::promise::Promise;
 use crate::order::proof::RelayKey;
-use crate::order::tries::{Promise, Try, TryNumber};
+use crate::order::tries::{Try, TryNumber};
 
 fn relay() -> RelayKey {
     RelayKey::of(&SigningKey::from_seed([3; 32]))

@@ -2,8 +2,9 @@
 
 use super::*;
 use crate::order::ledger::Again;
+use crate::order::promise::Promise;
 use crate::order::proof::RelayKey;
-use crate::order::tries::{Promise, TryNumber};
+use crate::order::tries::TryNumber;
 
 /// The number of lives. Each prints its seed when it goes wrong.
 const LIVES: u64 = 1000;
