@@ -170,6 +170,7 @@ impl Shared {
             ticket: new.purchase.ticket.clone(),
             nth_try: TryNumber::FIRST,
             try_again_s: None,
+            try_wanted_s: None,
             item: new.purchase.item.clone(),
             asked: None,
             amount: new.purchase.amount,

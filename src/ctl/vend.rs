@@ -6,7 +6,7 @@ use crate::complete;
 use qris_core::order::ids::{DeviceId, RequestId};
 use qris_core::order::request::TIMEOUT_S;
 use qris_core::wire::topics::Topic;
-use qris_core::wire::vend::{EventState, VendEvent, read_request};
+use qris_core::wire::vend::{EventState, VendEvent, read_sale};
 use qris_host::Failure;
 use qris_host::mqtt::{Outbound, Retained};
 use qris_host::qr;
@@ -136,7 +136,7 @@ impl Vend {
         body.extend(options.into_iter().filter_map(|(key, value)| value.map(|value| (key.to_owned(), value))));
         let payload = Value::Object(body).to_string().into_bytes();
         // The machine would refuse it. So it is told here, as wrong use.
-        let request = read_request(&payload).map_err(|rejected| Failure::usage(rejected.refusal.detail.into_string()))?;
+        let request = read_sale(&payload).map_err(|rejected| Failure::usage(rejected.refusal.detail.into_string()))?;
         if !following.wait {
             print::line(&if json { serde_json::json!({ "request_id": request_id }).to_string() } else { request_id.clone() })?;
         }

@@ -213,6 +213,7 @@ impl Audit {
             | EventState::AwaitingPayment
             | EventState::AwaitingCollection
             | EventState::Cancelling
+            | EventState::TryingAgain
             | EventState::Paid
             | EventState::Dispensing
             | EventState::Other(_) => {

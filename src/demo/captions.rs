@@ -94,6 +94,7 @@ sentences! {
     cancelling(): "cancelling", "membatalkan";
     order_paid(): "paid", "terbayar";
     dispensing(): "dispensing", "mengeluarkan barang";
+    trying_again(): "trying again", "mencoba lagi";
     dispensed(): "dispensed", "barang keluar";
     refused(): "refused", "ditolak";
     cancelled(): "cancelled", "dibatalkan";
@@ -126,6 +127,7 @@ pub fn state(state: EventState) -> Bilingual {
         EventState::Cancelling => cancelling(),
         EventState::Paid => order_paid(),
         EventState::Dispensing => dispensing(),
+        EventState::TryingAgain => trying_again(),
         EventState::Dispensed => dispensed(),
         EventState::Refused => refused(),
         EventState::Cancelled => cancelled(),

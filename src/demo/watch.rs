@@ -248,7 +248,7 @@ fn faults_in_words(faults: &[Fault]) -> Bilingual {
 fn towards(state: EventState) -> Option<Who> {
     match state {
         EventState::AwaitingPayment | EventState::AwaitingCollection => Some(Who::Customer),
-        EventState::Dispensing => Some(Who::Relay),
+        EventState::Dispensing | EventState::TryingAgain => Some(Who::Relay),
         EventState::Requested
         | EventState::Cancelling
         | EventState::Paid

@@ -141,6 +141,10 @@ impl Backend {
             HttpCall::Watch(id, since) => self.client.get(format!("{}?wait={POLL_S}&since={since}", self.order_url(id))),
             HttpCall::Get(id) => self.client.get(format!("{}?ask=true", self.order_url(id))).timeout(ANSWER_WAIT),
             HttpCall::Cancel(id) => self.client.post(format!("{}/cancel", self.order_url(id))).timeout(ANSWER_WAIT),
+            HttpCall::TryAgain(id, promise) => {
+                let body = serde_json::json!({ "promise": promise });
+                self.client.post(format!("{}/again", self.order_url(id))).json(&body).timeout(ANSWER_WAIT)
+            }
             HttpCall::Tell(id, report) => self.client.post(format!("{}/outcome", self.order_url(id))).json(report).timeout(ANSWER_WAIT),
         };
         self.authorized(request)
@@ -205,7 +209,8 @@ fn is_resource(status: StatusCode) -> bool {
 fn is_asked_for(call: &HttpCall, order: &OrderResource) -> bool {
     match call {
         HttpCall::Create(new) => order.request_id == new.purchase.request_id && order.ticket == new.purchase.ticket,
-        HttpCall::Watch(id, _) | HttpCall::Get(id) | HttpCall::Cancel(id) | HttpCall::Tell(id, _) => order.order_id == *id,
+        HttpCall::Watch(id, _) | HttpCall::Get(id) | HttpCall::Cancel(id) => order.order_id == *id,
+        HttpCall::TryAgain(id, _) | HttpCall::Tell(id, _) => order.order_id == *id,
     }
 }
 
@@ -249,6 +254,12 @@ fn refused(status: StatusCode, headers: &HeaderMap, body: &[u8], call: Option<&H
         (404, Reason::UnknownRequest) if about_it => BackendAnswer::Absent,
         (409, Reason::ReusedId) if about_it && matches!(call, Some(HttpCall::Tell(..))) => BackendAnswer::OtherOutcome,
         (409, Reason::ReusedId) if matches!(call, Some(HttpCall::Create(_))) => BackendAnswer::Refused(refusal),
+        // The books have no such try, and make none.
+        (409, Reason::Late | Reason::UnknownKey | Reason::Mismatch | Reason::WrongAmount)
+            if about_it && matches!(call, Some(HttpCall::TryAgain(..))) =>
+        {
+            BackendAnswer::Refused(refusal)
+        }
         (400 | 413 | 415 | 422 | 429, _) => BackendAnswer::Refused(refusal),
         (401, _) => BackendAnswer::Wrong(Refusal::new(code, "it does not know this machine's token (401)")),
         (503, _) => {
@@ -265,7 +276,8 @@ fn refused(status: StatusCode, headers: &HeaderMap, body: &[u8], call: Option<&H
 fn order_id(call: &HttpCall) -> Option<&OrderId> {
     match call {
         HttpCall::Create(_) => None,
-        HttpCall::Watch(id, _) | HttpCall::Get(id) | HttpCall::Cancel(id) | HttpCall::Tell(id, _) => Some(id),
+        HttpCall::Watch(id, _) | HttpCall::Get(id) | HttpCall::Cancel(id) => Some(id),
+        HttpCall::TryAgain(id, _) | HttpCall::Tell(id, _) => Some(id),
     }
 }
 
@@ -285,7 +297,7 @@ mod tests {
     }
 
     /// Every call about that order.
-    fn calls() -> [HttpCall; 5] {
+    fn calls() -> [HttpCall; 6] {
         let OrderResource { order_id: id, request_id, ticket, item, amount, payment, .. } = order();
         let new = NewOrder {
             purchase: Purchase { request_id, ticket, item, asked: None, description: None, machine: None, amount, payment, timeout_s: 120 },
@@ -304,6 +316,7 @@ mod tests {
             HttpCall::Watch(id.clone(), 1),
             HttpCall::Get(id.clone()),
             HttpCall::Cancel(id.clone()),
+            HttpCall::TryAgain(id.clone(), "promise".into()),
             HttpCall::Tell(id, report),
         ]
     }
@@ -346,8 +359,9 @@ mod tests {
         for call in &calls() {
             assert_eq!(word(&told_as(call, 200, PLAIN, ORDER)).0, "order", "{call:?}");
             let creates = matches!(call, HttpCall::Create(_));
-            let tells = matches!(call, HttpCall::Tell(..));
-            let conflict = if tells { ("told", None) } else { ("no answer", None) };
+            let none = ("no answer", None);
+            let conflict = if matches!(call, HttpCall::Tell(..)) { ("told", None) } else { none };
+            let no_try = if matches!(call, HttpCall::TryAgain(..)) { ("refused", Some(Reason::Late)) } else { none };
             // The status, the code, whether it names the order, and the meaning.
             for (status, code, named, expected) in [
                 (400, "malformed", false, ("refused", Some(Reason::Malformed))),
@@ -357,6 +371,8 @@ mod tests {
                 (404, "malformed", true, ("no answer", None)),
                 (409, "reused_id", true, if creates { ("refused", Some(Reason::ReusedId)) } else { conflict }),
                 (409, "reused_id", false, if creates { ("refused", Some(Reason::ReusedId)) } else { ("no answer", None) }),
+                (409, "late", true, no_try),
+                (409, "late", false, none),
                 (413, "too_large", false, ("refused", Some(Reason::TooLarge))),
                 (415, "malformed", false, ("refused", Some(Reason::Malformed))),
                 (422, "unknown_key", false, ("refused", Some(Reason::UnknownKey))),

@@ -336,7 +336,11 @@ async fn signal(message: &zbus::Message, inbox: &Inbox, buttons: &Buttons) -> Ne
                 inbox.send(Input::ClearPressed(is_held));
             }
         }
-        Some("Cleared" | "Switched" | "Tested") => return News::ReadAgain,
+        Some("Cleared") => {
+            inbox.send(Input::Cleared);
+            return News::ReadAgain;
+        }
+        Some("Switched" | "Tested") => return News::ReadAgain,
         _ => {}
     }
     News::Told

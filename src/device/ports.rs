@@ -108,8 +108,10 @@ impl Ports {
     /// first, then everything else that goes to others, and the journal last.
     pub async fn perform(&mut self, mut effects: Vec<Effect>, screen: &Screen) {
         // A call may need the time that is trusted since now.
-        let is_call =
-            |effect: &mut Effect| matches!(effect, Effect::Prepare(..) | Effect::Relay(..) | Effect::Backend(..) | Effect::Trust(_));
+        let is_call = |effect: &mut Effect| {
+            let is_asked = matches!(effect, Effect::Prepare(..) | Effect::PrepareAgain(..) | Effect::Relay(..) | Effect::Backend(..));
+            is_asked || matches!(effect, Effect::Trust(_))
+        };
         let calls: Vec<Effect> = effects.extract_if(.., is_call).collect();
         self.send(calls).await;
         let is_here = |effect: &mut Effect| matches!(effect, Effect::Dress(_) | Effect::Show(_) | Effect::Journal(_));
@@ -156,14 +158,14 @@ impl Ports {
                 self.at_broker(|mqtt| mqtt.publish(id, broker::outbound(&self.device, notice, payload)));
             }
             Effect::Prepare(call, item, amount) => {
-                let (device, inbox, relay) = (self.device.clone(), self.inbox.clone(), self.relay.wait());
-                tokio::spawn(async move {
-                    let asked = async { Some(relay.await?.prepare(&device, &item, amount).await) };
-                    // This is the time for the wait and the question together: a customer stands there.
-                    let answer = timeout(PREPARE_WAIT.to_duration(), asked).await.ok().flatten();
-                    let answer = answer.unwrap_or_else(|| Err(PrepareError::NoAnswer("the relay service does not answer".into())));
-                    inbox.send(Input::Prepared(call, answer));
-                });
+                let device = self.device.clone();
+                let asked = async move |relay: Relay| relay.prepare(&device, &item, amount).await;
+                self.promised(asked, move |answer| Input::Prepared(call, answer));
+            }
+            Effect::PrepareAgain(call, item, amount, again) => {
+                let device = self.device.clone();
+                let asked = async move |relay: Relay| relay.prepare_again(&device, &item, amount, &again).await;
+                self.promised(asked, move |answer| Input::PreparedAgain(call, answer));
             }
             Effect::Relay(id, request, call) => self.with_relay(move |relay| async move {
                 let answer = match relay {
@@ -356,6 +358,24 @@ impl Ports {
                 },
             };
             inbox.send(Input::System(answer.unwrap_or(SystemAnswer::NoAnswer)));
+        });
+    }
+
+    /// Asks the relay for a ticket. This is the time for the wait and the question together: a customer stands there.
+    fn promised<T, F>(
+        &self,
+        ask: impl FnOnce(Relay) -> F + Send + 'static,
+        input: impl FnOnce(Result<T, PrepareError>) -> Input + Send + 'static,
+    ) where
+        T: Send,
+        F: Future<Output = Result<T, PrepareError>> + Send,
+    {
+        let (inbox, relay) = (self.inbox.clone(), self.relay.wait());
+        tokio::spawn(async move {
+            let asked = async { Some(ask(relay.await?).await) };
+            let answer = timeout(PREPARE_WAIT.to_duration(), asked).await.ok().flatten();
+            let answer = answer.unwrap_or_else(|| Err(PrepareError::NoAnswer("the relay service does not answer".into())));
+            inbox.send(input(answer));
         });
     }
 

@@ -2,6 +2,7 @@
 
 use super::words::{Operated, PrepareError, RelayAnswer};
 use qris_core::order::ids::{DeviceId, ItemId, OrderId, Ticket};
+use qris_core::order::ledger::Again;
 use qris_core::order::machine::RelayCall;
 use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::Outcome;
@@ -41,13 +42,26 @@ impl Relay {
     /// # Errors
     /// The relay's refusal, or the lack of an answer in time.
     pub async fn prepare(&self, device: &DeviceId, item: &ItemId, amount: Rupiah) -> Result<Ticket, PrepareError> {
-        let amount = i64::try_from(amount.get()).unwrap_or(i64::MAX);
-        let ticket: String =
-            self.call("Prepare", &(device.as_str(), item.as_str(), amount), QUICK).await.map_err(|failure| match failure {
-                Failure::Refused(error, detail) => PrepareError::Refused(error, detail),
-                Failure::NoAnswer(why) => PrepareError::NoAnswer(why),
-            })?;
-        Ticket::new(&ticket).map_err(|error| PrepareError::NoAnswer(error.to_string().into()))
+        let body = (device.as_str(), item.as_str(), whole(amount));
+        let ticket: String = self.call("Prepare", &body, QUICK).await.map_err(unprepared)?;
+        ticket_of(&ticket)
+    }
+
+    /// `PrepareAgain(device, item, amount, order_id, nth_try, after) → ticket, promise`.
+    ///
+    /// # Errors
+    /// The relay's refusal, or the lack of an answer in time.
+    pub async fn prepare_again(
+        &self,
+        device: &DeviceId,
+        item: &ItemId,
+        amount: Rupiah,
+        again: &Again,
+    ) -> Result<(Ticket, Box<str>), PrepareError> {
+        let Again { order, number, after } = again;
+        let body = (device.as_str(), item.as_str(), whole(amount), order.as_str(), number.get(), after.as_str());
+        let (ticket, promise): (String, String) = self.call("PrepareAgain", &body, QUICK).await.map_err(unprepared)?;
+        Ok((ticket_of(&ticket)?, promise.into()))
     }
 
     /// A call for an order.
@@ -119,6 +133,21 @@ impl Relay {
             Ok(Err(error)) => Err(Failure::NoAnswer(format!("{method}: {error}").into())),
         }
     }
+}
+
+fn whole(amount: Rupiah) -> i64 {
+    i64::try_from(amount.get()).unwrap_or(i64::MAX)
+}
+
+fn unprepared(failure: Failure) -> PrepareError {
+    match failure {
+        Failure::Refused(error, detail) => PrepareError::Refused(error, detail),
+        Failure::NoAnswer(why) => PrepareError::NoAnswer(why),
+    }
+}
+
+fn ticket_of(text: &str) -> Result<Ticket, PrepareError> {
+    Ticket::new(text).map_err(|error| PrepareError::NoAnswer(error.to_string().into()))
 }
 
 /// What the relay service says, as it may go to screens and to askers far away.

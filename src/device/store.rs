@@ -11,6 +11,7 @@ mod outbox;
 pub mod sealed;
 mod stock;
 
+use qris_core::order::ids::ItemId;
 use qris_core::order::machine::Order;
 use qris_core::order::stock::Taken;
 use qris_core::wire::vend::VendEvent;
@@ -38,10 +39,10 @@ pub struct Stored {
 }
 
 impl Stored {
-    /// Whether its item lies in its slot, and is kept for it.
+    /// Whether one of this item lies in its slot, and is kept for it.
     #[must_use]
-    pub fn is_promised(&self) -> bool {
-        self.order.is_promised(self.taken.is_some())
+    pub fn keeps(&self, item: &ItemId) -> bool {
+        self.order.keeps(item, self.taken.is_some())
     }
 }
 

@@ -18,6 +18,7 @@ pub use settings::{OrderSettings, Settings, SlotSettings};
 pub use system::{System, SystemAnswer, SystemCall};
 
 use qris_core::order::ids::{CommandId, ItemId, OrderId, RequestId, Ticket};
+use qris_core::order::ledger::Again;
 use qris_core::order::machine::RelayCall;
 use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::DispenseAnswer;
@@ -70,6 +71,8 @@ pub enum Input {
     System(SystemAnswer),
     /// The relay's answer to `Prepare`.
     Prepared(CallId, Result<Ticket, PrepareError>),
+    /// The relay's answer to `PrepareAgain`: the ticket of another try, and the signed promise of it.
+    PreparedAgain(CallId, Result<(Ticket, Box<str>), PrepareError>),
     /// The computer has answered a command that reads what it knows.
     Read(CommandId, Box<Response>),
     /// The relay's answer to another call.
@@ -80,6 +83,8 @@ pub enum Input {
     Finished(OrderId, TryNumber, DispenseAnswer),
     /// The button of an item was let go.
     Released(ItemId),
+    /// A line is blocked no more: a person has looked.
+    Cleared,
     /// A clear button was pressed and let go; or, with true, it is held.
     ClearPressed(bool),
     /// The relay has a new owner, with these facts.
@@ -136,6 +141,8 @@ pub enum Effect {
     },
     /// Call `Prepare`.
     Prepare(CallId, ItemId, Rupiah),
+    /// Call `PrepareAgain`.
+    PrepareAgain(CallId, ItemId, Rupiah, Again),
     /// Call the relay for an order.
     Relay(CallId, RequestId, RelayCall),
     /// Close a ticket that no order has.

@@ -33,6 +33,7 @@ mod relay_keys;
 mod reports;
 mod same_goods;
 mod screen;
+mod second_tries;
 mod stock;
 mod strike;
 #[cfg(test)]
@@ -233,6 +234,7 @@ struct World {
     reports: reports::Reports,
     slots: stock::Slots,
     doors: door::Doors,
+    second_tries: second_tries::SecondTries,
     same: same_goods::SameGoods,
     /// This goes last: those that hold files in it are gone before.
     disks: [Disk; 3],
@@ -305,6 +307,7 @@ impl World {
         let disk = |at: usize| Disk::at(&places[at]).map_err(|source| NoDirectory::new(directory, source));
         let disks = [disk(0)?, disk(1)?, disk(2)?];
         let slots = stock::Slots::new(seed, matches!(fate, Fate::Chance));
+        let second_tries = second_tries::SecondTries::new(seed, matches!(fate, Fate::Chance));
         let same = same_goods::SameGoods::new(seed, matches!(fate, Fate::Chance) && slots.are_counted());
         let mut world = Self {
             directory: directory.into(),
@@ -325,7 +328,7 @@ impl World {
             relays: Default::default(),
             alive: [true, false],
             ledgers: relay::Ledgers::default(),
-            merchant: merchant::SimulatedMerchant::new(by_itself, fee_max),
+            merchant: merchant::SimulatedMerchant::new(by_itself, fee_max, second_tries.rules()),
             gateway: asking::Gateway::new(Midtrans::new(options), alien),
             broker: broker::Broker::default(),
             network: broker::Network { has_broker, ..broker::Network::default() },
@@ -338,6 +341,7 @@ impl World {
             reports: Default::default(),
             slots,
             doors: door::Doors::new(seed),
+            second_tries,
             same,
             disks,
         };
@@ -443,6 +447,7 @@ impl World {
             }),
             Event::AtSlot(what) => self.acts_at_slot(what),
             Event::Door(m, step) => self.at_the_door(m, step),
+            Event::Tries(m, request) => self.tries_again(m, request),
             Event::Clears => self.wants_it_cleared(),
             Event::Commands(None) => self.wants_something_done(),
             Event::Commands(Some(number)) => self.sends_command(number),

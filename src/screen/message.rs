@@ -125,6 +125,13 @@ impl Message {
                 let message = plain(Sign::Exclamation, theme.warn(), t.refund_due).line(t.refund_due_more);
                 Self { order: Some(groups(order)), amount: Some(amount.to_string()), page: page.clone(), contact: true, ..message }
             }
+            Scene::TryAgain { same, up_to, is_later, order, page, .. } => {
+                let headline = if *same { t.try_same } else { t.try_other };
+                let first = if *is_later { t.try_later } else { t.try_now };
+                let message = plain(Sign::Clock, theme.accent, headline).line(&format!("{item}: {first}"));
+                let message = up_to.map(|up_to| t.try_up_to(*same, up_to)).iter().fold(message, |message, line| message.line(line));
+                Self { order: Some(groups(order)), page: page.clone(), ..message }
+            }
             Scene::Uncertain { order, amount, page } => {
                 let message = plain(Sign::Exclamation, theme.warn(), t.uncertain).line(t.uncertain_more);
                 Self { order: Some(groups(order)), amount: Some(amount.to_string()), page: page.clone(), contact: true, ..message }

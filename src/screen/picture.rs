@@ -152,6 +152,21 @@ pub enum Scene {
         /// The address of its page, where the customer sees the state of the refund.
         page: Option<Box<str>>,
     },
+    /// Paid without goods, and the customer may have them after all: by a press, for nothing more.
+    TryAgain {
+        /// The goods that did not come.
+        goods: Goods,
+        /// Whether these may be pressed.
+        same: bool,
+        /// The most that other goods may cost; `None`: there are none.
+        up_to: Option<Rupiah>,
+        /// The customer came back for it.
+        is_later: bool,
+        /// The customer may want the money.
+        order: OrderId,
+        /// The address of its page.
+        page: Option<Box<str>>,
+    },
     /// Paid, and nobody knows whether the goods came: the order number and whom to contact.
     Uncertain {
         /// The customer names this to the contact.
@@ -244,6 +259,7 @@ impl Scene {
             | Self::Denied
             | Self::Failed { .. }
             | Self::RefundDue { .. }
+            | Self::TryAgain { .. }
             | Self::Uncertain { .. }
             | Self::Refunded { .. } => None,
         }
@@ -260,6 +276,7 @@ impl Scene {
             | Self::Checking { goods }
             | Self::Cancelling { goods }
             | Self::Dispensing { goods }
+            | Self::TryAgain { goods, .. }
             | Self::Take { goods } => Some(goods),
             Self::Starting
             | Self::Offline { .. }

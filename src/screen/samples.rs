@@ -47,7 +47,7 @@ const LEFT: Span = Span::secs(118);
 const PAYMENT_CODE: &str = "8127740588870520";
 
 /// The states by name, in the order in which a sale passes them.
-const STATES: [(&str, Make); 28] = [
+const STATES: [(&str, Make); 31] = [
     ("connecting", |_| Scene::Starting),
     ("idle", |_| Scene::Idle { trouble: None, sold_out: Vec::new() }),
     ("sold-out", |sample| Scene::Idle { trouble: None, sold_out: vec![sample.goods.item.clone()] }),
@@ -89,6 +89,9 @@ const STATES: [(&str, Make); 28] = [
     ("refused", |_| Scene::Denied),
     ("failed", |_| Scene::Failed { reason: Some(Reason::Backend) }),
     ("refund-due", |sample| Scene::RefundDue { order: sample.order.clone(), amount: sample.amount, page: Some(sample.page.clone()) }),
+    ("try-again", |sample| try_again(sample, true, false)),
+    ("try-another", |sample| try_again(sample, false, false)),
+    ("second-try", |sample| try_again(sample, true, true)),
     ("uncertain", |sample| Scene::Uncertain { order: sample.order.clone(), amount: sample.amount, page: Some(sample.page.clone()) }),
     ("refunded", |sample| Scene::Refunded { order: sample.order.clone(), amount: sample.amount }),
     ("code-gone", |sample| Scene::PayAtStore {
@@ -114,6 +117,12 @@ fn filling(sample: &Sample, counting: Option<Level>) -> Scene {
     };
     let slots = items().into_iter().zip(levels).map(slot).collect();
     Scene::Filling { slots, pressed: counting.map(|_| sample.goods.item.clone()) }
+}
+
+/// The goods did not come, and may be pressed again, or others in their place.
+fn try_again(sample: &Sample, same: bool, is_later: bool) -> Scene {
+    let (order, page) = (sample.order.clone(), Some(sample.page.clone()));
+    Scene::TryAgain { goods: sample.goods.clone(), same, up_to: Some(sample.amount), is_later, order, page }
 }
 
 /// The states' names.

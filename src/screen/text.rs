@@ -83,6 +83,13 @@ texts! {
     failed: "Tidak berhasil", "That did not work";
     refund_due: "Dana Anda akan dikembalikan", "Your money will be returned";
     refund_due_more: "Barang tidak keluar. Foto layar ini.", "The goods did not come out. Photograph this.";
+    try_same: "Tekan lagi, tanpa bayar", "Press it again, at no cost";
+    try_other: "Tekan yang lain, tanpa bayar", "Press another one, at no cost";
+    try_now: "tidak keluar. Uang Anda aman. Tekan dalam 60 detik.", "it did not come. Your money is safe. Press within 60 s.";
+    try_later: "percobaan kedua. Uang Anda aman. Tekan dalam 60 detik.", "a second try. Your money is safe. Press within 60 s.";
+    try_or: "Atau yang lain", "Or another one";
+    try_up_to: "sampai", "up to";
+    try_rest: "Selisih harga tidak kembali.", "A difference is not paid back.";
     uncertain: "Belum pasti", "Uncertain";
     uncertain_more: "Sudah dibayar, barang belum tentu keluar. Foto layar ini.", "Paid, and nobody knows whether it came. Photograph this.";
     refunded: "Dana Anda sudah dikembalikan", "Refunded";
@@ -166,6 +173,16 @@ impl Texts {
     /// The same text, beside the code of a page that keeps it.
     pub(super) fn take_along(&self, collect: Option<Span>) -> String {
         self.collected(self.take_along, collect)
+    }
+
+    /// `Or another one, up to Rp5,000. A difference is not paid back.`
+    pub(super) fn try_up_to(&self, same: bool, up_to: Rupiah) -> String {
+        let other = if same { format!("{}, ", self.try_or) } else { String::new() };
+        let mut text = format!("{other}{} {up_to}. {}", self.try_up_to, self.try_rest);
+        if let Some(first) = text.get_mut(..1) {
+            first.make_ascii_uppercase();
+        }
+        text
     }
 
     /// A text that ends with the way to collect, and with the time for it if that is known.

@@ -108,6 +108,7 @@ pub fn resource(order: &Order, rev: u64, now: Wall, place: &Place) -> orders::Or
         expires_in_s: order.ends_at().map(|at| seconds((at - now).0)),
         settled_ago_s: settled_at.map(|at| seconds((now - at).0)),
         try_again_s: order.try_again_until(now).map(|until| seconds((until - now).0)),
+        try_wanted_s: None,
         kid: Some(sale.kid.clone()),
         receipt: receipt(order).map(|receipt| receipt.jws().into()),
         outcome: order.delivery().map(|told| OutcomeReport {

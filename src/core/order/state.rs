@@ -31,6 +31,8 @@ words! {
         Failed = "failed",
         /// Paid, and not delivered, or nobody knows whether it was.
         RefundDue = "refund_due",
+        /// Nothing came, and the customer wants the goods once more: the backend is asked for the receipt of another try.
+        TryingAgain = "trying_again",
         /// The money went back.
         Refunded = "refunded",
     }
@@ -42,7 +44,7 @@ impl EventState {
     pub const fn is_end(self) -> bool {
         match self {
             Self::Requested | Self::AwaitingPayment | Self::AwaitingCollection | Self::Cancelling | Self::Paid | Self::Dispensing => false,
-            Self::Other(_) => false,
+            Self::TryingAgain | Self::Other(_) => false,
             Self::Dispensed
             | Self::Refused
             | Self::Cancelled
@@ -96,7 +98,7 @@ mod tests {
     #[test]
     fn a_controller_knows_when_the_story_is_over() {
         use EventState as E;
-        let going = [E::Requested, E::AwaitingPayment, E::AwaitingCollection, E::Cancelling, E::Paid, E::Dispensing];
+        let going = [E::Requested, E::AwaitingPayment, E::AwaitingCollection, E::Cancelling, E::Paid, E::Dispensing, E::TryingAgain];
         for state in EventState::ALL.iter().chain([&E::from_word("in_the_post").expect("a word")]) {
             assert_eq!(state.is_end(), E::ALL.contains(state) && !going.contains(state), "{state:?}");
         }

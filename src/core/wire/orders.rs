@@ -123,6 +123,10 @@ pub struct OrderResource {
     /// For how many seconds another try at handing it out may begin; null: none is offered. A backend may leave it out.
     #[serde(default)]
     pub try_again_s: Option<u64>,
+    /// The customer has asked for it on the order's page, and stands at the machine: for how many seconds more the machine offers it; null: not
+    /// now. A backend may leave it out.
+    #[serde(default)]
+    pub try_wanted_s: Option<u64>,
     /// The key that signs, or will sign, its receipt.
     pub kid: Option<KeyId>,
     /// A compact JWS, with `settlement`.

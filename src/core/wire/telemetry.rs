@@ -177,6 +177,7 @@ impl Sums {
             | EventState::Cancelling
             | EventState::Paid
             | EventState::Dispensing
+            | EventState::TryingAgain
             | EventState::Refused
             | EventState::Other(_) => {}
         }

@@ -5,6 +5,7 @@ use crate::order::ids::{ItemId, OrderId, PaymentCode, RequestId};
 use crate::order::money::Rupiah;
 use crate::order::reason::Reason;
 use crate::order::request::{DESCRIPTION_MAX, Refusal, TIMEOUT_S, VendRequest};
+use crate::order::tries::TryNumber;
 use crate::text::steers;
 use serde::{Deserialize, Serialize};
 
@@ -26,23 +27,68 @@ fn with_id<T>(bytes: &[u8], read: impl FnOnce(RequestId, Object) -> Result<T, Re
     read(request_id.clone(), object).map_err(|refusal| Rejected { request_id: Some(request_id), refusal })
 }
 
+/// What `vend/request` asks for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Vend {
+    /// To sell something.
+    Sale(VendRequest),
+    /// Another try at an order that was paid.
+    TryAgain(TryRequest),
+}
+
+/// A customer wants the goods once more in place of the money.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TryRequest {
+    /// The request whose order it is.
+    pub request_id: RequestId,
+    /// Which try this is to be: 2 and more.
+    pub number: TryNumber,
+    /// What the customer wants now.
+    pub item: ItemId,
+}
+
 /// Reads `vend/request`.
 ///
 /// # Errors
 /// A refusal that names the field.
-pub fn read_request(bytes: &[u8]) -> Result<VendRequest, Rejected> {
+pub fn read_request(bytes: &[u8]) -> Result<Vend, Rejected> {
     with_id(bytes, |request_id, mut object| {
-        let request = VendRequest {
-            request_id,
-            item: object.required("item")?,
-            amount: object.optional("amount")?,
-            description: object.optional("description")?,
-            payment: object.optional("payment")?.unwrap_or_default(),
-            timeout_s: object.optional("timeout_s")?,
-        };
-        check_request(&request)?;
-        Ok(request)
+        if let Some(number) = object.optional::<u32>("try")? {
+            let number = later_try(number)?;
+            return Ok(Vend::TryAgain(TryRequest { request_id, number, item: object.required("item")? }));
+        }
+        sale(request_id, object).map(Vend::Sale)
     })
+}
+
+/// The same for who only sells.
+///
+/// # Errors
+/// A refusal that names the field.
+pub fn read_sale(bytes: &[u8]) -> Result<VendRequest, Rejected> {
+    with_id(bytes, sale)
+}
+
+fn sale(request_id: RequestId, mut object: Object) -> Result<VendRequest, Refusal> {
+    let request = VendRequest {
+        request_id,
+        item: object.required("item")?,
+        amount: object.optional("amount")?,
+        description: object.optional("description")?,
+        payment: object.optional("payment")?.unwrap_or_default(),
+        timeout_s: object.optional("timeout_s")?,
+    };
+    check_request(&request)?;
+    Ok(request)
+}
+
+/// The number of a try after the first one.
+///
+/// # Errors
+/// `malformed`: no later try has this number.
+pub fn later_try(number: u32) -> Result<TryNumber, Refusal> {
+    let known = TryNumber::try_from(number).ok().filter(|number| *number > TryNumber::FIRST);
+    known.ok_or_else(|| Refusal::field(Reason::Malformed, "try", "a later try is a number from 2 to 9"))
 }
 
 /// The rules of a request that its types do not hold. They are the same for every way a request can come.
@@ -93,6 +139,9 @@ pub struct VendEvent {
     pub order_id: Option<OrderId>,
     /// Where the order is now.
     pub state: EventState,
+    /// Which try at handing it out this is; absent for the first one.
+    #[serde(default, rename = "try", skip_serializing_if = "Option::is_none")]
+    pub number_of_try: Option<TryNumber>,
     /// Why, if there is a reason.
     pub reason: Option<Reason>,
     /// What is driven for it; of a refusal, what was asked for.
@@ -138,9 +187,9 @@ mod tests {
     #[test]
     fn requests_are_read_or_the_field_is_named() {
         let good = br#"{"request_id":"r-1","item":"A1","amount":5000,"description":"Teh","payment":"gopay","timeout_s":60,"x":[1]}"#;
-        let request = read_request(good).expect("a request");
+        let Ok(Vend::Sale(request)) = read_request(good) else { panic!("a request") };
         assert_eq!(request.amount.map(Rupiah::get), Some(5000));
-        let cases: [(&str, Option<&str>, Option<&str>); 14] = [
+        let cases: [(&str, Option<&str>, Option<&str>); 18] = [
             (r#"{"item":"A1"}"#, None, Some("request_id")),
             (r#"{"request_id":"a b","item":"A1"}"#, None, Some("request_id")),
             (r#"{"request_id":7,"item":"A1"}"#, None, Some("request_id")),
@@ -159,6 +208,10 @@ mod tests {
                 Some("description"),
             ),
             (r#"{"request_id":"r","item":"A1","item":"A1"}"#, None, Some("item")),
+            (r#"{"request_id":"r","item":"A1","try":1}"#, Some("r"), Some("try")),
+            (r#"{"request_id":"r","item":"A1","try":10}"#, Some("r"), Some("try")),
+            (r#"{"request_id":"r","item":"A1","try":"2"}"#, Some("r"), Some("try")),
+            (r#"{"request_id":"r","try":2}"#, Some("r"), Some("item")),
         ];
         for (text, id, field) in cases {
             let rejected = read_request(text.as_bytes()).expect_err("must be refused");
@@ -166,5 +219,8 @@ mod tests {
             assert_eq!(rejected.refusal.field.as_deref(), field, "{text}");
             assert_eq!(rejected.refusal.reason, Reason::Malformed, "{text}");
         }
+        let again = read_request(br#"{"request_id":"r-1","item":"A2","try":2,"amount":"x"}"#);
+        let Ok(Vend::TryAgain(TryRequest { number, item, .. })) = again else { panic!("another try") };
+        assert_eq!((number.get(), item.as_str()), (2, "A2"), "its price is known");
     }
 }

@@ -10,7 +10,7 @@ use qris_core::order::stock::{Change, NotChanged};
 use qris_core::order::time::Span;
 use qris_core::text::steers;
 use qris_core::wire::dbus::{DEVICE_NAME, DEVICE_PATH};
-use qris_core::wire::vend::{EventState, VendEvent};
+use qris_core::wire::vend::{EventState, TryRequest, Vend, VendEvent, later_try};
 use qris_host::bus::{Served, serve};
 use qris_host::clock;
 use qris_host::config::BusAddress;
@@ -112,7 +112,8 @@ impl Device1 {
     #[zbus(out_args("state", "reason"))]
     async fn vend(&self, request_id: &str, item: &str, options: HashMap<String, OwnedVariant>) -> zbus::fdo::Result<(String, String)> {
         let request = match request(request_id, item, options) {
-            Ok(request) => Request::Vend(request),
+            Ok(Vend::Sale(request)) => Request::Vend(request),
+            Ok(Vend::TryAgain(request)) => Request::TryAgain(request),
             Err(refusal) => Request::Refused(RequestId::new(request_id).ok(), refusal),
         };
         let reply = self.ask(request).await?;
@@ -260,10 +261,14 @@ fn rupiah(amount: Rupiah) -> i64 {
 }
 
 /// Reads the arguments of `Vend`. An unknown option is ignored, as on MQTT.
-fn request(request_id: &str, item: &str, mut options: HashMap<String, OwnedVariant>) -> Result<VendRequest, Refusal> {
+fn request(request_id: &str, item: &str, mut options: HashMap<String, OwnedVariant>) -> Result<Vend, Refusal> {
     let wrong = |field: &'static str| move |why: String| Refusal::field(Reason::Malformed, field, format!("{field}: {why}"));
     let request_id = RequestId::new(request_id).map_err(|e| wrong("request_id")(e.to_string()))?;
     let item = ItemId::new(item).map_err(|e| wrong("item")(e.to_string()))?;
+    if let Some(number) = options.remove("try") {
+        let number = u32::try_from(number).map_err(|_| wrong("try")("must be of type u".into()))?;
+        return Ok(Vend::TryAgain(TryRequest { request_id, number: later_try(number)?, item }));
+    }
     let amount = match options.remove("amount") {
         None => None,
         Some(value) => {
@@ -284,7 +289,7 @@ fn request(request_id: &str, item: &str, mut options: HashMap<String, OwnedVaria
             Some(u16::try_from(seconds).unwrap_or(u16::MAX))
         }
     };
-    Ok(VendRequest { request_id, item, amount, description, payment: payment.unwrap_or_default(), timeout_s })
+    Ok(Vend::Sale(VendRequest { request_id, item, amount, description, payment: payment.unwrap_or_default(), timeout_s }))
 }
 
 fn word<T: DeserializeOwned>(field: &'static str, text: Option<String>) -> Result<Option<T>, Refusal> {

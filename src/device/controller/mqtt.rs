@@ -10,7 +10,7 @@ use qris_core::order::ids::DeviceId;
 use qris_core::order::reason::Reason;
 use qris_core::order::request::{Refusal, Way};
 use qris_core::wire::topics::Topic;
-use qris_core::wire::vend::{Rejected, read_cancel, read_collect, read_request};
+use qris_core::wire::vend::{Rejected, Vend, read_cancel, read_collect, read_request};
 use qris_host::mqtt::{Inbound, Mqtt};
 use qris_screen::Camera;
 
@@ -49,12 +49,17 @@ pub fn read(topic: Topic, payload: &[u8], retained: bool) -> Option<Request> {
     match topic {
         Topic::VendRequest | Topic::VendCancel | Topic::VendCollect if retained => {
             let request_id = match read_request(payload) {
-                Ok(request) => Some(request.request_id),
+                Ok(Vend::Sale(request)) => Some(request.request_id),
+                Ok(Vend::TryAgain(request)) => Some(request.request_id),
                 Err(rejected) => rejected.request_id,
             };
             Some(Request::Refused(request_id, Refusal::new(Reason::Retained, "a retained message may be of any age")))
         }
-        Topic::VendRequest => Some(read_request(payload).map_or_else(rejected, Request::Vend)),
+        Topic::VendRequest => Some(match read_request(payload) {
+            Ok(Vend::Sale(request)) => Request::Vend(request),
+            Ok(Vend::TryAgain(request)) => Request::TryAgain(request),
+            Err(refused) => rejected(refused),
+        }),
         Topic::VendCancel => Some(read_cancel(payload).map_or_else(rejected, Request::Cancel)),
         Topic::VendCollect => Some(read_collect(payload).map_or_else(|refusal| Request::Refused(None, refusal), Request::Collect)),
         Topic::PaymentUpdate

@@ -68,8 +68,10 @@ impl Machine {
             self.outbox.journal(loss);
         }
         let absent = matches!(answer, BackendAnswer::Absent);
+        let mut told = None;
         let events = match answer {
             BackendAnswer::Order(resource) => {
+                told = matches!(end.call, HttpCall::Tell(..)).then(|| resource.clone());
                 let mut events = self.seen(request, *resource);
                 if matches!(end.call, HttpCall::Tell(..)) {
                     events.insert(0, Event::Reported);
@@ -81,11 +83,13 @@ impl Machine {
             BackendAnswer::Absent => match end.call {
                 HttpCall::Watch(..) | HttpCall::Get(_) | HttpCall::Cancel(_) if end.forsaken => vec![Event::Forsaken],
                 HttpCall::Watch(..) | HttpCall::Get(_) | HttpCall::Cancel(_) => vec![Event::Absent],
+                HttpCall::TryAgain(..) => vec![Event::TryRefused],
                 HttpCall::Tell(..) if end.forsaken => vec![Event::Reported],
                 HttpCall::Tell(..) | HttpCall::Create(_) => vec![],
             },
             BackendAnswer::Refused(refusal) | BackendAnswer::Wrong(refusal) => match end.call {
                 HttpCall::Create(_) => vec![Event::CreateRefused(refusal)],
+                HttpCall::TryAgain(..) => vec![Event::TryRefused],
                 HttpCall::Watch(..) | HttpCall::Get(_) | HttpCall::Cancel(_) | HttpCall::Tell(..) => vec![],
             },
             BackendAnswer::Later(refusal, after) => {
@@ -103,7 +107,12 @@ impl Machine {
             BackendAnswer::Open(_) | BackendAnswer::NoAnswer { code: None, .. } => vec![],
         };
         let known = !events.is_empty() && !absent;
+        let wanted = self.orders.wanted_ticket(request);
         let is_stored = self.happen(request, events, now).is_ok();
+        self.close_unwanted(request, wanted);
+        if let Some(resource) = told {
+            self.offer_at_once(request, &resource, now);
+        }
         if let Some(live) = self.orders.get_mut(request) {
             live.pace_backend(&end, known, is_stored, now.boot);
         }
@@ -153,8 +162,9 @@ impl Machine {
                 match self.orders.of_order(&order_id).and_then(|id| self.orders.get_mut(&id)) {
                     Some(live) => live.hint(),
                     None => match self.storage.store().map(|store| store.by_order(&order_id)) {
-                        Some(Ok(Some(_))) => {}
-                        Some(Ok(None) | Err(_)) | None => self.reconciliation.hint_open(now.boot),
+                        // Its customer may want another try. The list of open orders has the order then.
+                        Some(Ok(Some(stored))) if !stored.order.came_to_nothing() => {}
+                        Some(Ok(_) | Err(_)) | None => self.reconciliation.hint_open(now.boot),
                     },
                 }
             }
@@ -230,8 +240,8 @@ impl Machine {
             }
         }
         absent.retain(|request| {
-            let ticket = self.orders.get(request).map(|live| &live.stored.order.ticket);
-            !open.iter().any(|resource| resource.request_id == *request && ticket == Some(&resource.ticket))
+            let order = self.orders.get(request).map(|live| &live.stored.order);
+            !open.iter().any(|resource| resource.request_id == *request && order.is_some_and(|order| order.has_ticket(&resource.ticket)))
         });
         for request in &absent {
             if self.happen(request, vec![Event::Absent], now).is_err() {
@@ -249,10 +259,11 @@ impl Machine {
             // Then the request has another ticket here, and the first order is never delivered: its ticket must not stay open,
             // since its money may go back.
             let may_deliver = |resource: &OrderResource| match self.orders.find(&resource.request_id, &self.storage) {
-                Ok(Some(stored)) => stored.order.ticket == resource.ticket,
+                Ok(Some(stored)) => stored.order.has_ticket(&resource.ticket),
                 Ok(None) | Err(_) => true,
             };
-            let is_known = |ticket: &Ticket| self.storage.store().is_none_or(|store| store.has_ticket(ticket).unwrap_or(true));
+            let is_stored = |ticket: &Ticket| self.storage.store().is_none_or(|store| store.has_ticket(ticket).unwrap_or(true));
+            let is_known = |ticket: &Ticket| self.orders.stored().any(|stored| stored.order.has_ticket(ticket)) || is_stored(ticket);
             let is_open = |ticket: &Ticket| open.iter().any(|resource| resource.ticket == *ticket && may_deliver(resource));
             let is_carried = |ticket: &Ticket| is_open(ticket) || is_known(ticket);
             let (preparing, held) = (self.front.is_preparing(), self.orders.tickets_held());
@@ -264,11 +275,16 @@ impl Machine {
     fn take_in(&mut self, resource: &OrderResource, now: Now) -> Result<(), StoreError> {
         let request = &resource.request_id;
         if let Some(stored) = self.find(request)? {
-            // The order is of another machine with an image or a clone of this card, which made the same request. Our
-            // relay would not deliver it.
-            if stored.order.ticket != resource.ticket {
-                return Ok(());
+            if !stored.order.has_ticket(&resource.ticket) {
+                let receipt = resource.receipt.as_deref().and_then(|jws| self.settings.keys.verify(jws, &self.settings.device).ok());
+                return match receipt.filter(|receipt| stored.order.is_overtaken_by(receipt)) {
+                    Some(receipt) => self.happen(request, vec![Event::Overtaken(receipt)], now),
+                    // The order is of another machine with an image or a clone of this card, which made the same request. Our
+                    // relay would not deliver it.
+                    None => Ok(()),
+                };
             }
+            self.wished(&stored.order, resource, now);
             let finished = self.orders.get(request).is_none();
             if unfinished(&stored.order) && finished {
                 // An index finds the rows of unfinished orders, and all of them were taken up when the database was opened.

@@ -10,7 +10,6 @@ use qris_core::order::outcome::{CloseAnswer, DispenseAnswer};
 use qris_core::order::reason::Reason;
 use qris_core::order::request::Purchase;
 use qris_core::order::time::{Boot, Span};
-use qris_core::order::tries::TryNumber;
 use qris_core::wire::dbus::RelayError;
 use qris_core::wire::orders::{NewOrder, OutcomeReport};
 use qris_host::events::Event as Journal;
@@ -187,7 +186,7 @@ impl Live {
             Some(BackendCall::Find) => None,
             Some(BackendCall::Await(_) | BackendCall::Check(_)) => self.look.map(|look| look.at).into_iter().chain(hint).min(),
             Some(BackendCall::Create | BackendCall::Watch(_) | BackendCall::Confirm(_)) => Some(Boot(i64::MIN)),
-            Some(BackendCall::Cancel(_) | BackendCall::Tell(..)) => Some(Boot(i64::MIN)),
+            Some(BackendCall::Cancel(_) | BackendCall::TryAgain(..) | BackendCall::Tell(..)) => Some(Boot(i64::MIN)),
             None => hint.filter(|_| order.order_id().is_some() && !order.name().0.is_end()),
         };
         let backend = backend.zip(self.backend.free_at().filter(|_| room.backend)).map(|(at, free_at)| at.max(free_at));
@@ -256,7 +255,7 @@ impl Live {
             BackendCall::Check(_) if self.stored.order.waits_for_customer() => Some(CHECK_EVERY),
             BackendCall::Await(_) | BackendCall::Check(_) => Some(Span((self.pace().0 * 2).clamp(LASTING_FIRST.0, LASTING_MAX.0))),
             BackendCall::Create | BackendCall::Find | BackendCall::Watch(_) => None,
-            BackendCall::Confirm(_) | BackendCall::Cancel(_) | BackendCall::Tell(..) => None,
+            BackendCall::Confirm(_) | BackendCall::Cancel(_) | BackendCall::TryAgain(..) | BackendCall::Tell(..) => None,
         }
     }
 
@@ -280,13 +279,13 @@ impl Live {
                 (due || follows_hint).then_some(HttpCall::Get(id))
             }
             Some(BackendCall::Cancel(id)) => Some(HttpCall::Cancel(id)),
+            Some(BackendCall::TryAgain(id, promise)) => Some(HttpCall::TryAgain(id, promise)),
             Some(BackendCall::Tell(id, outcome, reason)) => {
                 let proof = match &self.proof {
                     Proof::Signed(word) => Some(word.clone()),
                     Proof::Unknown | Proof::Missing => None,
                 };
-                let nth_try = order.receipt().map_or(TryNumber::FIRST, |receipt| receipt.claims().nth.number());
-                Some(HttpCall::Tell(id, OutcomeReport { nth_try, outcome, reason, detail: None, proof }))
+                Some(HttpCall::Tell(id, OutcomeReport { nth_try: order.number_of_try(), outcome, reason, detail: None, proof }))
             }
             None => order.order_id().filter(|_| follows_hint && !order.name().0.is_end()).cloned().map(HttpCall::Get),
         }
@@ -428,7 +427,12 @@ impl Live {
                 self.hint = Hint::Waits(self.hint.at());
                 self.backend.again_in_background(Span::ZERO, now);
             }
-            HttpCall::Create(_) | HttpCall::Watch(..) | HttpCall::Get(_) | HttpCall::Cancel(_) | HttpCall::Tell(..) => {
+            HttpCall::Create(_)
+            | HttpCall::Watch(..)
+            | HttpCall::Get(_)
+            | HttpCall::Cancel(_)
+            | HttpCall::TryAgain(..)
+            | HttpCall::Tell(..) => {
                 if self.stored.order.holds_machine() {
                     self.backend.again(Span::ZERO, now);
                 } else {

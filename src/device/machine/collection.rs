@@ -106,7 +106,7 @@ pub(super) fn may_be_news(order: &Order) -> bool {
         State::AwaitingPayment(_) | State::AtCounter(_) | State::AwaitingCollection(_) => true,
         State::Cancelling(_) | State::Ended(_) | State::TakenBack(_) | State::RefundDue(_) => true,
         // It has no charge yet; or it is paid, and is or was handed out; or its money went back.
-        State::Requested(_) | State::Paid(_) | State::Dispensing(_) => false,
+        State::Requested(_) | State::Paid(_) | State::Dispensing(_) | State::TryingAgain(_) => false,
         State::Dispensed(_) | State::Refunded(_) => false,
     }
 }
@@ -122,7 +122,7 @@ pub(super) fn objection(order: &Order) -> Option<Refusal> {
         State::Cancelling(_) => "it is being cancelled",
         State::Ended(_) => "it was never paid, and cannot be any more",
         State::TakenBack(_) => "its payment was taken back",
-        State::Paid(_) | State::Dispensing(_) => "it is being handed out",
+        State::Paid(_) | State::Dispensing(_) | State::TryingAgain(_) => "it is being handed out",
         State::Dispensed(_) => "it was collected already",
         State::RefundDue(_) => "it is not handed out any more: its refund is due",
         State::Refunded(_) => "its money was paid back",

@@ -8,6 +8,7 @@ use qris_core::order::machine::{self as core, Event, Order, State};
 use qris_core::order::reason::Reason;
 use qris_core::order::request::Refusal;
 use qris_core::order::time::Now;
+use qris_core::order::tries::TryNumber;
 use qris_core::wire::vend::{EventState, VendEvent};
 
 /// The most transitions of an order within one input. More would be a loop in the rules.
@@ -76,13 +77,14 @@ impl Machine {
             live.stored.order = order;
             return Ok(());
         }
-        let before = before.rev;
+        let (before, earlier) = (before.rev, before.order.clone());
         let (events, stored) = self.commit(&order, Some(before), steps, note, now)?;
         let held = self.orders.set(id, stored);
         if held || !events.is_empty() {
             self.front.stage.moved(&order, held, now.boot);
         }
         events.iter().for_each(|event| self.faults.charged(event, now));
+        self.note_sensor(&earlier, &order, now);
         self.outbox.announce(&order, events);
         if !core::unfinished(&order) {
             self.orders.remove(id, &mut self.outbox);
@@ -141,6 +143,7 @@ fn is_payable(state: &State) -> bool {
         | State::Dispensing(_)
         | State::Dispensed(_)
         | State::RefundDue(_)
+        | State::TryingAgain(_)
         | State::TakenBack(_)
         | State::Refunded(_)
         | State::Ended(_) => false,
@@ -157,9 +160,10 @@ fn draft(((state, reason), order): Step, note: Option<Refusal>, stream: &str, at
         request_id: Some(order.offer.request.request_id.clone()),
         order_id: order.order_id().cloned(),
         state,
+        number_of_try: Some(order.next_number()).filter(|number| *number > TryNumber::FIRST),
         reason,
-        item: Some(order.offer.item.clone()),
-        asked: order.offer.asked().cloned(),
+        item: Some(order.next_item().clone()),
+        asked: order.offer.asked().filter(|_| order.next_number() == TryNumber::FIRST).cloned(),
         amount: Some(order.offer.amount),
         gross_amount: order.charge.as_ref().and_then(|c| c.gross_amount),
         payment_code: order.code().map(|code| code.as_str().into()),

@@ -29,7 +29,9 @@ impl Machine {
                 self.outbox.reply([asker], Reply::NOTHING);
                 self.pressed(request.item, now);
             }
+            Request::Pressed(request) if self.pressed_again(&request.item, asker, now) => {}
             Request::Pressed(request) => self.vend(request, asker, now),
+            Request::TryAgain(request) => self.try_again(request, asker, now),
             Request::Cancel(request) => self.cancel(&request, asker, now),
             Request::Collect(code) if asker.kind.hears_replies => self.collect(code, asker.kind.way, Some(asker), now),
             Request::Collect(code) => {
@@ -79,7 +81,7 @@ impl Machine {
 
     /// Replies and tells everybody. The messages are acknowledged first: a refused request that comes once more after a crash
     /// could be sold after all.
-    fn refuse(&mut self, askers: impl IntoIterator<Item = Asker>, of: RefusedVend, refusal: &Refusal, now: Now) {
+    pub(super) fn refuse(&mut self, askers: impl IntoIterator<Item = Asker>, of: RefusedVend, refusal: &Refusal, now: Now) {
         self.outbox.reply(askers, Reply::refused(refusal.reason));
         self.outbox.refuse(of, refusal, self.storage.stream(), &self.settings, now);
     }
@@ -89,6 +91,7 @@ impl Machine {
         if let Some(candidate) = self.front.candidate(id) {
             return candidate.cancelled.push(asker);
         }
+        self.second_tries.end(Some(id));
         let (reply, refusal) = match self.cancel_order(id, now) {
             Ok(Some((order, is_changed))) => {
                 // A change has its own event.
@@ -138,6 +141,7 @@ impl Machine {
                         let call = self.outbox.next_call();
                         self.outbox.push(Effect::Prepare(call, offer.item.clone(), offer.amount));
                         let candidate = Candidate::new(offer, call, self.links.last_owner(), now.boot, from);
+                        self.second_tries.end(None);
                         return self.front.take_place(Customer::Asks(candidate));
                     }
                     Err(refusal) => refusal,
@@ -246,6 +250,7 @@ impl Machine {
                 let request = order.offer.request.request_id.clone();
                 let Some(id) = order.order_id().cloned() else { return };
                 self.outbox.push(Effect::Backend(call, request.clone(), HttpCall::Get(id)));
+                self.second_tries.end(None);
                 return self.front.take_place(Customer::Collects(Collection::new(request, code, asker, call, now.boot)));
             }
             Err(refused) => refused,
@@ -385,6 +390,10 @@ impl Machine {
                 }
                 let refusal = collection.unanswered();
                 self.refuse_collection(collection, &refusal, now);
+            }
+            Some(Customer::TriesAgain(candidate)) => {
+                self.reconciliation.read_tickets(&mut self.outbox);
+                self.refuse_try(candidate, &Refusal::new(Reason::Relay, "the relay service did not answer"), false, now);
             }
             None => {}
         }

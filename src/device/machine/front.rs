@@ -2,7 +2,8 @@
 
 use super::collection::{Collection, Guesses};
 use super::orders::Orders;
-use super::show::{Stage, goods, scene_of};
+use super::second_tries::TryCandidate;
+use super::show::{Stage, goods, goods_of, scene_of};
 use crate::words::{Asker, CallId, Settings};
 use qris_core::order::ids::{PaymentCode, RequestId};
 use qris_core::order::request::Offer;
@@ -31,6 +32,8 @@ pub(super) enum Customer {
     Asks(Candidate),
     /// The goods were paid at a store. The backend and the relay are asked whether they may be handed out.
     Collects(Collection),
+    /// Nothing came, and the customer wants it once more. The relay is asked for a ticket.
+    TriesAgain(TryCandidate),
 }
 
 /// A request that waits for the relay's ticket.
@@ -61,6 +64,7 @@ impl Customer {
         match self {
             Self::Asks(candidate) => candidate.requested_at + PREPARE_LOST,
             Self::Collects(collection) => collection.give_up_at(),
+            Self::TriesAgain(candidate) => candidate.give_up_at(),
         }
     }
 }
@@ -75,18 +79,27 @@ impl Front {
         self.customer.as_ref().map(|customer| match customer {
             Customer::Asks(candidate) => candidate.request_id(),
             Customer::Collects(collection) => &collection.request,
+            Customer::TriesAgain(candidate) => candidate.request_id(),
         })
     }
 
     pub(super) fn is_preparing(&self) -> bool {
-        matches!(self.customer, Some(Customer::Asks(_)))
+        matches!(self.customer, Some(Customer::Asks(_) | Customer::TriesAgain(_)))
     }
 
     /// This request, while it waits for its ticket.
     pub(super) fn candidate(&mut self, id: &RequestId) -> Option<&mut Candidate> {
         match &mut self.customer {
             Some(Customer::Asks(candidate)) if candidate.request_id() == id => Some(candidate),
-            Some(Customer::Asks(_) | Customer::Collects(_)) | None => None,
+            Some(Customer::Asks(_) | Customer::Collects(_) | Customer::TriesAgain(_)) | None => None,
+        }
+    }
+
+    /// This order, while it waits for the ticket of another try.
+    pub(super) fn try_candidate(&mut self, id: &RequestId) -> Option<&mut TryCandidate> {
+        match &mut self.customer {
+            Some(Customer::TriesAgain(candidate)) if candidate.request_id() == id => Some(candidate),
+            Some(Customer::Asks(_) | Customer::Collects(_) | Customer::TriesAgain(_)) | None => None,
         }
     }
 
@@ -94,7 +107,7 @@ impl Front {
     pub(super) fn collection(&mut self, code: &PaymentCode) -> Option<&mut Collection> {
         match &mut self.customer {
             Some(Customer::Collects(collection)) if collection.code.is(code) => Some(collection),
-            Some(Customer::Asks(_) | Customer::Collects(_)) | None => None,
+            Some(Customer::Asks(_) | Customer::Collects(_) | Customer::TriesAgain(_)) | None => None,
         }
     }
 
@@ -119,7 +132,7 @@ impl Front {
     pub(super) fn prepared(&mut self, call: CallId) -> Option<Candidate> {
         match self.customer.take_if(|customer| matches!(customer, Customer::Asks(candidate) if candidate.call == call)) {
             Some(Customer::Asks(candidate)) => Some(candidate),
-            Some(Customer::Collects(_)) | None => None,
+            Some(Customer::Collects(_) | Customer::TriesAgain(_)) | None => None,
         }
     }
 
@@ -127,7 +140,15 @@ impl Front {
     pub(super) fn end_collection(&mut self, ends: impl FnOnce(&Collection) -> bool) -> Option<Collection> {
         match self.customer.take_if(|customer| matches!(customer, Customer::Collects(collection) if ends(collection))) {
             Some(Customer::Collects(collection)) => Some(collection),
-            Some(Customer::Asks(_)) | None => None,
+            Some(Customer::Asks(_) | Customer::TriesAgain(_)) | None => None,
+        }
+    }
+
+    /// The answer to `PrepareAgain`: the press that waits for it.
+    pub(super) fn end_try(&mut self, call: CallId) -> Option<TryCandidate> {
+        match self.customer.take_if(|customer| matches!(customer, Customer::TriesAgain(candidate) if candidate.call() == call)) {
+            Some(Customer::TriesAgain(candidate)) => Some(candidate),
+            Some(Customer::Asks(_) | Customer::Collects(_)) | None => None,
         }
     }
 
@@ -140,9 +161,10 @@ impl Front {
     pub(super) fn scene(&self, orders: &Orders, settings: &Settings, frozen: bool) -> Option<Scene> {
         let held = orders.holder().map(|order| scene_of(order, settings, frozen));
         let waits = || match self.customer.as_ref()? {
-            Customer::Asks(Candidate { offer, .. }) => Some(Scene::Preparing { goods: goods(offer, settings), amount: offer.amount }),
+            Customer::Asks(Candidate { offer, .. }) => Some(Scene::Preparing { goods: goods_of(offer, settings), amount: offer.amount }),
+            Customer::TriesAgain(candidate) => Some(Scene::Dispensing { goods: goods(candidate.item()) }),
             Customer::Collects(collection) => {
-                orders.get(&collection.request).map(|live| Scene::Checking { goods: goods(&live.stored.order.offer, settings) })
+                orders.get(&collection.request).map(|live| Scene::Checking { goods: goods_of(&live.stored.order.offer, settings) })
             }
         };
         held.or_else(waits).or_else(|| self.stage.end().map(|order| scene_of(order, settings, frozen)))

@@ -23,6 +23,7 @@
 //! | the commands that operators have signed | `commands.rs` |
 //! | the time by which certificates are judged | `trust.rs` |
 //! | who looks after the machine, while nothing is sold | `hold.rs` |
+//! | another try at what did not come | `second_tries.rs` |
 //! | who fills it at its open door | `door.rs` |
 //! | everything that leaves the machine | `outbox.rs` |
 //! | the comparison with the backend's open orders and the relay's tickets | `reconcile.rs` |
@@ -51,6 +52,7 @@ mod parts;
 mod place;
 mod proving;
 mod reconcile;
+mod second_tries;
 mod shelves;
 mod show;
 mod slot;
@@ -87,6 +89,7 @@ use qris_core::wire::relay::RelayFacts;
 use qris_core::wire::status::{FaultCode, Status};
 use qris_host::events::Event as Journal;
 use reconcile::Reconciliation;
+use second_tries::SecondTries;
 use stock::Stock;
 use storage::Storage;
 use system::Systems;
@@ -114,6 +117,7 @@ impl Machine {
             systems: Systems::new(now.boot),
             hold: Hold::default(),
             door: Door::default(),
+            second_tries: SecondTries::default(),
             trust: Trust::default(),
             place: Place::default(),
             own: settings.clone(),
@@ -138,16 +142,18 @@ impl Machine {
             Input::Operated(id, answer) => self.operated(&id, answer, now),
             Input::Read(id, end) => self.read(&id, &end),
             Input::Prepared(id, answer) => self.prepared(id, answer, now),
+            Input::PreparedAgain(id, answer) => self.prepared_again(id, answer, now),
             Input::Relay(id, request, answer) => self.relay_answered(id, &request, &answer, now),
             Input::TicketLeft => self.reconciliation.read_tickets(out),
             Input::Finished(order, number, answer) => {
-                let is_its = |id: &RequestId| self.orders.get(id).is_some_and(|live| live.stored.order.is_at(number));
+                let is_its = |id: &RequestId| self.orders.get(id).is_some_and(|live| live.stored.order.number_of_try() == number);
                 if let (Some(id), DispenseAnswer::Ended(_)) = (self.orders.of_order(&order).filter(is_its), answer) {
                     // If it cannot be stored, `Query` tells it again.
                     drop(self.happen(&id, vec![Event::RelayAnswered(answer)], now));
                 }
             }
             Input::Released(item) => self.released(&item, now),
+            Input::Cleared => self.looked(None, now),
             Input::ClearPressed(is_held) => self.clear_pressed(is_held, now),
             Input::RelayUp(facts) => {
                 self.links.relay_came(out, now.boot);
@@ -230,6 +236,7 @@ impl Machine {
             self.afar.deadline(),
             self.hold.deadline(),
             self.door.deadline(now),
+            self.second_tries.deadline(),
         ];
         [stored, self.trust.deadline(), self.place.deadline()].into_iter().chain(others).flatten().min()
     }
@@ -286,6 +293,8 @@ impl Machine {
         let unconfirmed = self.orders.unconfirmed().map(|order| format!("nobody confirms whether order {order} is paid"));
         self.faults.set(FaultCode::Unconfirmed, unconfirmed.as_deref(), now);
         self.watch_door(now);
+        self.front.stage.clear(now.boot);
+        self.watch_offers(now);
         self.tell(now);
         self.outbox.take()
     }
@@ -314,13 +323,15 @@ impl Machine {
         let trouble = self.trouble().map(|refusal| refusal.reason).or(missing);
         let slots = self.slots();
         self.tell_stock(slots.clone(), now);
-        self.front.stage.clear(now.boot);
         let scene = self.front.scene(&self.orders, &self.settings, self.storage.cannot_sell());
         let sold_out = self.all_sold_out();
         let has_nothing = self.settings.appearance.items.iter().all(|item| sold_out.contains(&item.id));
         let trouble = trouble.or((has_nothing && !sold_out.is_empty()).then_some(Reason::SoldOut));
-        let scene =
-            self.filling(&slots).or(scene).unwrap_or_else(|| show::idle(trouble, sold_out.clone(), &self.faults, self.outbox.is_lost()));
+        let scene = self
+            .filling(&slots)
+            .or_else(|| self.offered_again())
+            .or(scene)
+            .unwrap_or_else(|| show::idle(trouble, sold_out.clone(), &self.faults, self.outbox.is_lost()));
         let view = View {
             order: self.orders.holder().map(show::shown),
             customer: self.customer().cloned(),
@@ -378,6 +389,7 @@ impl Machine {
         if let Some(store) = self.storage.store() {
             self.front.stage.take_up(store);
         }
+        self.take_up_misses();
         Ok(())
     }
 

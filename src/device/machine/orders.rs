@@ -5,7 +5,7 @@ use super::outbox::Outbox;
 use super::storage::Storage;
 use crate::store::{StoreError, Stored};
 use crate::words::HttpCall;
-use qris_core::order::ids::{ItemId, OrderId, PaymentCode, RequestId};
+use qris_core::order::ids::{ItemId, OrderId, PaymentCode, RequestId, Ticket};
 use qris_core::order::machine::{self as core, BackendCall, Context, Order, State, unfinished};
 use qris_core::order::stock::Fate;
 use qris_core::order::time::Boot;
@@ -65,13 +65,13 @@ impl Orders {
 
     /// For how many orders that can still be paid or collected this item is kept.
     pub(super) fn promised(&self, item: &ItemId) -> usize {
-        self.stored().filter(|stored| stored.order.offer.item == *item && stored.is_promised()).count()
+        self.stored().filter(|stored| stored.keeps(item)).count()
     }
 
     /// Whether an order of this item is on its way to the relay or back.
     pub(super) fn is_out(&self, item: &ItemId) -> bool {
         let is_back = |fate| matches!(fate, Some(Fate::InPlace | Fate::Delivered | Fate::Failed));
-        let is_out = |order: &Order| order.offer.item == *item && unfinished(order) && !is_back(order.fate());
+        let is_out = |order: &Order| order.item() == item && unfinished(order) && !is_back(order.fate());
         self.stored().any(|stored| stored.taken.is_some() && is_out(&stored.order))
     }
 
@@ -140,6 +140,14 @@ impl Orders {
     /// The first order of which nobody confirms whether it is paid, by the backend's word.
     pub(super) fn unconfirmed(&self) -> Option<&OrderId> {
         self.live.values().find(|live| live.unconfirmed).and_then(|live| live.stored.order.order_id())
+    }
+
+    /// The ticket of another try that this order waits for.
+    pub(super) fn wanted_ticket(&self, id: &RequestId) -> Option<Ticket> {
+        match &self.get(id)?.stored.order.state {
+            State::TryingAgain(trying) => Some(trying.wanted.ticket.clone()),
+            _ => None,
+        }
     }
 
     /// How many tickets of the relay may be open for these orders.

@@ -210,6 +210,7 @@ impl Outbox {
             request_id: of.request,
             order_id: None,
             state: EventState::Refused,
+            number_of_try: None,
             reason: Some(refusal.reason),
             item: of.item,
             asked: None,
@@ -228,7 +229,8 @@ impl Outbox {
 
     /// Tells everybody except the broker, whose copies are in the queue.
     pub(super) fn announce(&mut self, order: &Order, events: Vec<VendEvent>) {
-        let Offer { request, item, amount, .. } = &order.offer;
+        let Offer { request, amount, .. } = &order.offer;
+        let item = order.next_item();
         for event in events {
             self.journal(Journal::OrderMoved {
                 request: request.request_id.clone(),

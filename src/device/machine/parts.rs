@@ -12,6 +12,7 @@ use super::orders::Orders;
 use super::outbox::Outbox;
 use super::place::Place;
 use super::reconcile::Reconciliation;
+use super::second_tries::SecondTries;
 use super::stock::Stock;
 use super::storage::Storage;
 use super::system::Systems;
@@ -50,6 +51,7 @@ pub struct Machine {
     pub(super) reconciliation: Reconciliation,
     pub(super) stock: Stock,
     pub(super) trust: Trust,
+    pub(super) second_tries: SecondTries,
 }
 
 impl Machine {

@@ -7,6 +7,7 @@ use crate::config::afar::line_of;
 use crate::store::Stored;
 use crate::words::{Counted, Effect, SlotSettings, text};
 use qris_core::order::ids::{CommandId, ItemId};
+use qris_core::order::machine::State;
 use qris_core::order::reason::Reason;
 use qris_core::order::request::Refusal;
 use qris_core::order::stock::{Change, NotChanged, Shelf};
@@ -33,7 +34,8 @@ impl Machine {
 
     /// Whether nothing lies there for this order, by our own count, nor was it taken out for it before.
     pub(super) fn has_none_for(&self, stored: &Stored) -> bool {
-        stored.taken.is_none() && self.is_empty(&stored.order.offer.item)
+        let is_taken = stored.taken.is_some() && !matches!(stored.order.state, State::TryingAgain(_));
+        !is_taken && self.is_empty(stored.order.next_item())
     }
 
     /// How many of a slot are offered, or why none is. `None`: nobody has counted, and it is offered.
@@ -47,9 +49,18 @@ impl Machine {
         }
     }
 
-    /// The slot for a request: the fullest of those with its goods, whose lines are free. Of equal ones it is the one that was asked for, and
-    /// one that nobody has counted comes last. A request for which there is none is counted.
+    /// The slot for a request. A request for which there is none is counted.
     pub(super) fn choose_slot(&mut self, asked: &ItemId) -> Result<ItemId, Refusal> {
+        self.fullest_slot(asked).map_err(|why| {
+            let refused = self.stock.refused.entry(asked.clone()).or_default();
+            *refused = refused.saturating_add(1);
+            Refusal::field(Reason::SoldOut, "item", why)
+        })
+    }
+
+    /// The fullest of the slots with the goods of this one, whose lines are free. Of equal ones it is the one that was asked for, and one that
+    /// nobody has counted comes last.
+    pub(super) fn fullest_slot(&self, asked: &ItemId) -> Result<ItemId, String> {
         let Some(goods) = self.settings.slots.get(asked).map(|slot| &slot.goods) else { return Ok(asked.clone()) };
         let lines = self.links.lines(&self.settings);
         let rank = |(item, slot): (&ItemId, &SlotSettings)| {
@@ -58,13 +69,10 @@ impl Machine {
             // The relay refuses it if there is no other one.
             Some(((!is_blocked, left, item == asked), item.clone()))
         };
-        if let Some((_, fullest)) = self.settings.slots.iter().filter_map(rank).max() {
-            return Ok(fullest);
+        match self.settings.slots.iter().filter_map(rank).max() {
+            Some((_, fullest)) => Ok(fullest),
+            None => Err(self.offered(asked).err().unwrap_or_default()),
         }
-        let why = self.offered(asked).err().unwrap_or_default();
-        let refused = self.stock.refused.entry(asked.clone()).or_default();
-        *refused = refused.saturating_add(1);
-        Err(Refusal::field(Reason::SoldOut, "item", why))
     }
 
     /// The items of which nothing is offered, in no slot.
@@ -119,6 +127,7 @@ impl Machine {
             self.store_failed(&error, now);
             return Err(NotChanged::Store);
         }
+        self.looked(Some(item), now);
         // An older image of this database can be found out only by what the relay had driven by now.
         self.outbox.push(Effect::ReadRelay);
         self.outbox.journal(Journal::StockChanged {

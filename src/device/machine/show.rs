@@ -63,7 +63,7 @@ impl Stage {
                 self.end = None;
                 return;
             }
-            State::Requested(_) | State::AwaitingPayment(_) | State::Paid(_) => return,
+            State::Requested(_) | State::AwaitingPayment(_) | State::Paid(_) | State::TryingAgain(_) => return,
         };
         let same = self.end.as_ref().filter(|(known, _)| known.name() == order.name() && known.ticket == order.ticket);
         let until = same.map_or(now + span, |(_, until)| *until);
@@ -125,15 +125,21 @@ pub(super) fn idle(trouble: Option<Reason>, sold_out: Vec<ItemId>, faults: &Faul
 }
 
 /// The goods, as the screen names them. The request's words appear only for items whose price it brings.
-pub(super) fn goods(offer: &Offer, settings: &Settings) -> Goods {
+pub(super) fn goods_of(offer: &Offer, settings: &Settings) -> Goods {
     let item = offer.item.clone();
     let own_price = matches!(settings.prices.of(&item), Some(Price::FromRequest { .. }));
     Goods { item, description: offer.request.description.clone().filter(|_| own_price) }
 }
 
+/// The same of an item in its place.
+pub(super) fn goods(item: &ItemId) -> Goods {
+    Goods { item: item.clone(), description: None }
+}
+
 /// The picture of an order. `frozen`: a sale could not be written to its end.
 pub(super) fn scene_of(order: &Order, settings: &Settings, frozen: bool) -> Scene {
-    let goods = goods(&order.offer, settings);
+    let first = order.again.is_none() && !matches!(order.state, State::TryingAgain(_));
+    let goods = if first { goods_of(&order.offer, settings) } else { goods(order.next_item()) };
     let amount = order.offer.amount;
     let paid = order.charge.as_ref().and_then(|charge| charge.gross_amount).unwrap_or(amount);
     let page = order.charge.as_ref().and_then(|charge| charge.pay_url.clone());
@@ -164,7 +170,7 @@ pub(super) fn scene_of(order: &Order, settings: &Settings, frozen: bool) -> Scen
         State::Ended(Ended { how: End::Expired, .. }) => Scene::Expired,
         State::Ended(Ended { how: End::Denied, .. }) => Scene::Denied,
         State::Ended(Ended { how: End::Failed, why, .. }) => Scene::Failed { reason: *why },
-        State::Paid(_) | State::Dispensing(_) => Scene::Dispensing { goods },
+        State::Paid(_) | State::Dispensing(_) | State::TryingAgain(_) => Scene::Dispensing { goods },
         State::Dispensed(_) => Scene::Take { goods },
         State::RefundDue(RefundDue { why, .. }) => match order.order_id() {
             // The books do not say that the money is due: a person must find out.
@@ -202,13 +208,14 @@ pub(super) fn shown(order: &Order) -> Shown {
         | State::Dispensing(_)
         | State::Dispensed(_)
         | State::RefundDue(_)
+        | State::TryingAgain(_)
         | State::Refunded(_) => None,
     };
     Shown {
         state: order.name().0,
         request_id: order.offer.request.request_id.clone(),
         order_id: order.order_id().cloned(),
-        item: order.offer.item.clone(),
+        item: order.next_item().clone(),
         amount: order.offer.amount,
         gross_amount: order.charge.as_ref().and_then(|charge| charge.gross_amount),
         until,

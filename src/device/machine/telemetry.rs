@@ -51,7 +51,7 @@ impl Measures {
                 }
                 EventState::AwaitingPayment => (EventState::Requested, Some(&mut after.fresh.qr_ms)),
                 EventState::Dispensed => (EventState::Paid, Some(&mut after.fresh.delivery_ms)),
-                EventState::Dispensing | EventState::AwaitingCollection => continue,
+                EventState::Dispensing | EventState::AwaitingCollection | EventState::TryingAgain => continue,
                 EventState::Cancelling
                 | EventState::Refused
                 | EventState::Cancelled

@@ -17,6 +17,7 @@ mod refusals;
 mod rig;
 mod sales;
 mod same_goods;
+mod second_tries;
 mod stock;
 mod stores;
 mod strangers;

@@ -5,7 +5,7 @@ CREATE TABLE orders (
     order_id   TEXT UNIQUE,
     ticket     TEXT NOT NULL UNIQUE,
     state      TEXT NOT NULL CHECK (state IN ('requested', 'awaiting_payment', 'awaiting_collection', 'cancelling', 'cancelled',
-                   'expired', 'denied', 'failed', 'paid', 'dispensing', 'dispensed', 'refund_due', 'refunded')),
+                   'expired', 'denied', 'failed', 'paid', 'dispensing', 'dispensed', 'refund_due', 'trying_again', 'refunded')),
     reason     TEXT,
     body       TEXT NOT NULL,             -- the order, without its receipt
     receipt    TEXT,
@@ -22,16 +22,21 @@ CREATE UNIQUE INDEX one_customer_at_a_time ON orders ((1)) WHERE holds = 1;
 CREATE INDEX live_orders ON orders (live) WHERE live = 1;
 
 CREATE TRIGGER paid_states_need_a_receipt_new BEFORE INSERT ON orders
-WHEN new.receipt IS NULL AND (new.state IN ('paid', 'dispensing', 'dispensed') OR new.state = 'refund_due' AND new.reason NOT IN ('mismatch', 'uncertain'))
+WHEN new.receipt IS NULL AND (new.state IN ('paid', 'dispensing', 'dispensed', 'trying_again') OR new.state = 'refund_due' AND new.reason NOT IN ('mismatch', 'uncertain'))
 BEGIN SELECT raise(ABORT, 'a paid state needs a receipt'); END;
 
 CREATE TRIGGER paid_states_need_a_receipt BEFORE UPDATE ON orders
-WHEN new.receipt IS NULL AND (new.state IN ('paid', 'dispensing', 'dispensed') OR new.state = 'refund_due' AND new.reason NOT IN ('mismatch', 'uncertain'))
+WHEN new.receipt IS NULL AND (new.state IN ('paid', 'dispensing', 'dispensed', 'trying_again') OR new.state = 'refund_due' AND new.reason NOT IN ('mismatch', 'uncertain'))
 BEGIN SELECT raise(ABORT, 'a paid state needs a receipt'); END;
 
+-- Another try has another ticket.
 CREATE TRIGGER a_receipt_stays BEFORE UPDATE ON orders
-WHEN old.receipt IS NOT NULL AND new.receipt IS NOT old.receipt
-BEGIN SELECT raise(ABORT, 'a receipt is never changed'); END;
+WHEN old.receipt IS NOT NULL AND new.receipt IS NOT old.receipt AND (new.receipt IS NULL OR new.ticket = old.ticket)
+BEGIN SELECT raise(ABORT, 'the receipt of a try is never changed'); END;
+
+CREATE TRIGGER another_try_comes_after_nothing BEFORE UPDATE ON orders
+WHEN (new.state = 'trying_again' OR new.ticket <> old.ticket) AND old.state NOT IN ('refund_due', 'trying_again')
+BEGIN SELECT raise(ABORT, 'another try comes after nothing came'); END;
 
 CREATE TRIGGER a_paid_order_keeps_its_name BEFORE UPDATE ON orders
 WHEN old.receipt IS NOT NULL AND new.order_id IS NOT old.order_id

@@ -83,8 +83,9 @@ impl Database {
             Some(_) => Some(Before::read(&transaction, &order.offer.request.request_id)?),
         };
         let mut last_event = known.as_ref().map_or_else(Box::default, |known| known.last_event.clone());
-        let was = known.as_ref().and_then(|known| known.taken);
-        let item = &order.offer.item;
+        // The item of the try before stays where it is.
+        let was = known.as_ref().filter(|known| *known.ticket == *order.ticket.as_str()).and_then(|known| known.taken);
+        let item = order.item();
         let (taken, shelf) = moved(self.shelves.get(item), was, order);
         for draft in drafts {
             let seq = outbox.last() + 1;
@@ -174,6 +175,7 @@ struct OrderRow {
 /// What a new version of an order needs of the row before: the columns that have an index and may change, and what it leads on from.
 struct Before {
     order_id: Option<String>,
+    ticket: String,
     holds: bool,
     live: bool,
     taken: Option<Taken>,
@@ -182,11 +184,12 @@ struct Before {
 
 impl Before {
     fn read(transaction: &Transaction<'_>, request: &RequestId) -> rusqlite::Result<Self> {
-        let sql = "SELECT order_id, holds, live, taken, last_event FROM orders WHERE request_id = ?1";
+        let sql = "SELECT order_id, ticket, holds, live, taken, last_event FROM orders WHERE request_id = ?1";
         transaction.prepare_cached(sql)?.query_row([request.as_str()], |row| {
             let taken: Option<String> = row.get("taken")?;
             Ok(Self {
                 order_id: row.get("order_id")?,
+                ticket: row.get("ticket")?,
                 holds: row.get("holds")?,
                 live: row.get("live")?,
                 taken: taken.and_then(|taken| serde_json::from_str(&taken).ok()),
@@ -291,8 +294,9 @@ impl OrderRow {
                 format!("INSERT INTO orders ({}) VALUES ({})", names.join(", "), vec!["?"; names.len()].join(", "))
             }
             Some(before) => {
-                let changed: [(bool, &str, &dyn ToSql); 3] = [
+                let changed: [(bool, &str, &dyn ToSql); 4] = [
                     (before.order_id != *order_id, "order_id", order_id),
+                    (before.ticket != self.ticket, "ticket", &self.ticket),
                     (before.holds != *holds, "holds", holds),
                     (before.live != *live, "live", live),
                 ];

@@ -29,6 +29,8 @@ pub enum HttpCall {
     Get(OrderId),
     /// `POST /v1/orders/{order_id}/cancel`.
     Cancel(OrderId),
+    /// `POST /v1/orders/{order_id}/again`, with the relay's promise.
+    TryAgain(OrderId, Box<str>),
     /// `POST /v1/orders/{order_id}/outcome`.
     Tell(OrderId, OutcomeReport),
 }

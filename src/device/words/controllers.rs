@@ -9,7 +9,7 @@ use qris_core::order::stock::{Change, NotChanged};
 use qris_core::order::time::{Boot, Span};
 use qris_core::wire::status::FaultCode;
 use qris_core::wire::stock::Slot;
-use qris_core::wire::vend::EventState;
+use qris_core::wire::vend::{EventState, TryRequest};
 use serde::Serialize;
 
 /// Who holds the machine for commands. Nobody else may take this name.
@@ -45,7 +45,9 @@ pub struct Asker {
 pub enum Request {
     /// Sell.
     Vend(VendRequest),
-    /// The button of an item was pressed: sell, unless somebody fills the machine by its buttons.
+    /// Try once more to hand out what was paid.
+    TryAgain(TryRequest),
+    /// The button of an item was pressed: sell, unless another try is offered, or somebody fills the machine by its buttons.
     Pressed(VendRequest),
     /// Cancel.
     Cancel(RequestId),

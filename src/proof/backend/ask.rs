@@ -30,6 +30,7 @@ impl Ask {
             Self::Order(HttpCall::Watch(..)) => "watch",
             Self::Order(HttpCall::Get(_)) => "get",
             Self::Order(HttpCall::Cancel(_)) => "cancel",
+            Self::Order(HttpCall::TryAgain(..)) => "try again",
             Self::Order(HttpCall::Tell(..)) => "tell",
         }
     }

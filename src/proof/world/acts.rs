@@ -107,7 +107,7 @@ impl World {
         if self.is_about_slots() {
             self.acts_at_slots();
         }
-        let Some(id) = paid.filter(|id| self.driven(id) == 0) else { return };
+        let Some(id) = paid.filter(|id| self.pulses(id) == 0) else { return };
         if self.may(1, Kind::RefundOutside) {
             self.takes_money_back(id.clone(), 0);
         }

@@ -9,7 +9,7 @@ use qris_backend::sale::books;
 use qris_core::order::ids::OrderId;
 use qris_core::order::outcome::Delivery;
 use qris_core::wire::topics::Topic;
-use qris_core::wire::vend::read_request;
+use qris_core::wire::vend::read_sale;
 use qris_device::screen::picture::Scene;
 use qris_device::words::Request;
 
@@ -65,7 +65,7 @@ impl World {
         let item = if self.one_in(2) { "A1" } else { "B1" };
         let body = format!(r#"{{"request_id":"{NAME}{number}","item":"{item}"}}"#);
         self.note(|| format!("all is well, and a controller asks: {body}"));
-        match read_request(body.as_bytes()) {
+        match read_sale(body.as_bytes()) {
             Ok(request) if number == 1 || !self.network.has_broker => self.ask_on_board(m, Request::Vend(request)),
             Ok(_) | Err(_) => self.broker_takes(Topic::VendRequest, body.into_bytes()),
         }
@@ -81,7 +81,7 @@ impl World {
         let Some(book) = self.charge_for(number) else { return false };
         let Ok(id) = OrderId::new(&book.order_id) else { return false };
         let told = self.books(|tx, _| books::load(tx, &id)).ok().flatten().and_then(|stored| stored.order.outcome());
-        self.driven(&id) == 1 && told == Some(Delivery::Dispensed)
+        self.came(&id) == 1 && told == Some(Delivery::Dispensed)
     }
 
     fn charge_for(&self, number: u32) -> Option<Book> {

@@ -244,6 +244,9 @@ impl World {
             && call == Some(Call::GetStatus)
             && let Some(told) = told
         {
+            if told.is_settled() {
+                self.merchant.settled_at.insert(of.clone(), self.now);
+            }
             self.merchant.vouched.insert(of, told.is_settled());
         }
     }

@@ -14,6 +14,7 @@ use qris_core::order::merchant::{Attention, Closed, Closing, NoReceipt, Order, R
 use qris_core::order::outcome::{Delivery, DispenseAnswer, Outcome};
 use qris_core::order::proof::Last;
 use qris_core::order::state::EventState;
+use qris_core::order::tries::TryNumber;
 use qris_core::wire::orders::{OrderResource, Status};
 use qris_device::store::database::Database;
 
@@ -27,6 +28,8 @@ const COLLECTED_PULSE_WITHIN: i64 = 12_000 + 600_000 + 25_000;
 const BELIEVED_PULSE_WITHIN: i64 = 265_000 + COLLECTED_PULSE_WITHIN;
 /// Indomaret may take a settlement back within this time.
 const REVERSAL: i64 = 300_000;
+/// Another try may begin so long after the end of the one before.
+const TRY_WITHIN: i64 = 2 * 900_000;
 
 /// Midtrans' words for a refund whose key it takes no more.
 const KEY_OVER: &str = "Duplicate refund ID";
@@ -41,12 +44,12 @@ fn is_kept(status: &str) -> bool {
 
 impl World {
     /// How often the line was driven for an order, in all lives of all ledgers.
-    pub(super) fn driven(&self, order: &OrderId) -> u32 {
+    pub(super) fn pulses(&self, order: &OrderId) -> u32 {
         self.ledgers.driven(order)
     }
 
     /// The rules when a line is driven for an order.
-    pub(super) fn judge_pulse(&mut self, m: usize, order: &OrderId) {
+    pub(super) fn judge_pulse(&mut self, m: usize, order: &OrderId, number: TryNumber) {
         let book = self.gateway.midtrans.transaction(order.as_str());
         let Some((book, settled_at)) = book.and_then(|book| book.settled_at_ms.map(|at| (book, at))) else {
             return self.fail(format!("{order} was driven and is not paid"));
@@ -76,7 +79,9 @@ impl World {
             self.fail(format!("{order} was driven and is {}; the backend has known it for {known:?} ms", book.status));
         }
         let waited = BEGIN + self.now - settled_at;
-        if book.store.is_none() && waited > PULSE_WITHIN && !strange {
+        // A later try has its time from the press.
+        let within = if number == TryNumber::FIRST { PULSE_WITHIN } else { PULSE_WITHIN + TRY_WITHIN };
+        if book.store.is_none() && waited > within && !strange {
             self.fail(format!("{order} was driven {waited} ms after it was paid"));
         }
         // One request is sold once, whatever orders are behind it.
@@ -151,7 +156,9 @@ impl World {
         }
         let Some(receipt) = order.receipt() else { return };
         let claims = receipt.claims();
-        if claims.gross_amount.get() != book.gross_amount || claims.amount.get() != book.amount {
+        let is_first = claims.nth.number() == TryNumber::FIRST;
+        let is_its_price = if is_first { claims.amount.get() == book.amount } else { claims.amount.get() <= book.amount };
+        if claims.gross_amount.get() != book.gross_amount || !is_its_price {
             self.fail(format!("the receipt of {id} is not for what was paid"));
         }
     }
@@ -175,7 +182,7 @@ impl World {
         if !wanted && (!by_itself || order.has_conflict()) {
             self.fail(format!("the backend gives back {id} by itself, told {told:?}, {:?}", order.state));
         }
-        if !wanted && self.driven(id) > 0 && told != Some(Delivery::Failed) && !forgotten && !by_thief {
+        if !wanted && self.came(id) > 0 && told != Some(Delivery::Failed) && !forgotten && !by_thief {
             self.fail(format!("the backend gives back {id}, which was handed out; told {told:?}"));
         }
         if !self.people.unproven.contains(id) {
@@ -183,8 +190,8 @@ impl World {
             if !self.is_signed_as_not_delivered(order) && !self.is_in_two_ledgers(id) {
                 self.fail(format!("the backend gives back {id}, and no relay has signed that it was not delivered; told {told:?}"));
             }
-            let failed = matches!(self.words.first.get(&order.sale.purchase.ticket), Some((Last::Failed, _)));
-            if !failed && self.driven(id) > 0 && !self.is_in_two_ledgers(id) && !by_thief {
+            let failed = matches!(self.words.first.get(&order.goods().ticket), Some((Last::Failed, _)));
+            if !failed && self.came(id) > 0 && !self.is_in_two_ledgers(id) && !by_thief {
                 self.fail(format!("the backend gives back {id}, which was driven, and no relay has signed that nothing came"));
             }
         }
@@ -192,7 +199,7 @@ impl World {
         if !self.thief.betrayed.contains(id)
             && order.receipt().is_some()
             && told != Some(Delivery::Failed)
-            && self.may_be_driven(id)
+            && self.may_be_driven(order)
             && !forgotten
         {
             self.fail(format!("the backend gives back {id}, which may still be handed out; told {told:?}"));
@@ -295,7 +302,7 @@ impl World {
             Err(error) if self.lists_as_damaged(&id, &error) => return None,
             Err(error) => return Some(format!("{id} cannot be read: {error}")),
         };
-        let times = self.driven(&id);
+        let times = self.pulses(&id);
         if let Some(stored) = &stored
             && let Some(why) = self.audit_unconfirmed(&stored.order)
         {
@@ -334,7 +341,7 @@ impl World {
             // Books from before the machine's own word have only his, and his word is the relay's if his key was known.
             let is_lost = self.losses.books() || self.thief.of_his_time.contains(&id);
             let robbed = times == 0 && !listed && owed && matches!(order.state, State::Settled(_)) && !is_lost;
-            let twice = times > 1 && !self.is_forgotten(&id);
+            let twice = self.came(&id) > 1 && !self.is_forgotten(&id);
             let why = if robbed { "nothing was handed out, and nobody is told" } else { "it was handed out twice" };
             return (robbed || twice).then(|| format!("{id}: {why}; told {told:?}, {:?}", order.state));
         }
@@ -346,7 +353,7 @@ impl World {
             ));
         }
         if let Some(why) = self.audit_goods(m, &order, times).or_else(|| self.audit_machine(machine, &order)) {
-            let ledger = self.relays[m].query(&id);
+            let ledger = self.relays[m].query(&id, order.number_of_try());
             return Some(format!("{id}: {why}; told {told:?}, the ledger says {ledger:?}, driven {times} times, {:?}", order.state));
         }
         None
@@ -360,7 +367,7 @@ impl World {
             State::Charging(_) | State::Pending(_) | State::Cancelling(_) | State::Held(_) | State::Closed(_) => false,
             State::Settled(_) | State::Void(_) | State::Withheld(_) | State::Refunded(_) => true,
         };
-        if self.gateway.never_confirmed.contains(id) && (order.receipt().is_some() || self.driven(id) > 0) {
+        if self.gateway.never_confirmed.contains(id) && (order.receipt().is_some() || self.pulses(id) > 0) {
             return Some("get-status never told its payment, and it has a receipt");
         }
         let listed = order.attention();
@@ -443,7 +450,7 @@ impl World {
         let id = &order.id;
         let forgotten = self.is_forgotten(id);
         let told = order.outcome();
-        if times > 1 && !forgotten {
+        if self.came(id) > 1 && !forgotten {
             return Some("it was handed out by two ledgers, and no card was copied while it was open");
         }
         match (&order.state, told) {
@@ -473,8 +480,11 @@ impl World {
         let agrees = match told {
             Delivery::Dispensed | Delivery::Failed => times >= 1,
             Delivery::Uncertain | Delivery::Other(_) => true,
-            Delivery::Undelivered => times == 0,
+            Delivery::Undelivered => self.came(id) == 0 && (times == 0 || order.number_of_try() > TryNumber::FIRST),
         };
+        if self.is_tried_and_forgotten(order) {
+            return None;
+        }
         // Two machines, or one that forgot, may tell two different outcomes. Then a person is told of that.
         let second_word = !order.late.is_empty() && self.losses.card();
         let conflict = order.has_conflict() && self.losses.touch_machine(self.ticket_of(id).as_ref());
@@ -485,8 +495,8 @@ impl World {
         if !agrees && !forgotten && !conflict && !second_word && !is_unknown {
             return Some("what was told is not what was done");
         }
-        if self.holds_the_ticket(m, id) && !forgotten && !conflict {
-            let ledger = self.relays[m].query(id);
+        if self.holds_the_ticket(m, order) && !forgotten && !conflict {
+            let ledger = self.relays[m].query(id, order.number_of_try());
             let same = match told {
                 // A damaged page hides the order from a ledger. It refused to drive it, and closed its ticket.
                 Delivery::Undelivered if ledger.is_none() && self.flips(Who::Relay) => true,
@@ -523,7 +533,10 @@ impl World {
     fn audit_machine(&self, machine: &Database, order: &Order) -> Option<&'static str> {
         let told = order.outcome()?;
         // It forgot, or could not keep, the outcome that it told.
-        if self.losses.touch_machine(self.ticket_of(&order.id).as_ref()) || self.losses.is_harmed(STORE) {
+        if self.losses.touch_machine(self.ticket_of(&order.id).as_ref())
+            || self.losses.is_harmed(STORE)
+            || self.is_tried_and_forgotten(order)
+        {
             return None;
         }
         let Ok(Some(stored)) = machine.by_order(&order.id) else {
@@ -551,6 +564,7 @@ impl World {
             | Machine::Cancelling(_)
             | Machine::Ended(_)
             | Machine::Paid(_)
+            | Machine::TryingAgain(_)
             | Machine::Dispensing(_) => None,
         };
         if own != Some(told) {
@@ -571,8 +585,9 @@ impl World {
     }
 
     /// Is the ledger that gave the order's ticket still there?
-    fn holds_the_ticket(&self, m: usize, id: &OrderId) -> bool {
-        self.ticket_of(id).is_some_and(|ticket| ticket.life == self.relays[m].life())
+    fn holds_the_ticket(&self, m: usize, order: &Order) -> bool {
+        let given = self.losses.tickets.get(order.goods().ticket.as_str());
+        given.is_some_and(|ticket| ticket.life == self.relays[m].life())
     }
 
     /// Was a memory lost that can have held something about it?

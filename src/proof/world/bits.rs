@@ -11,6 +11,7 @@ use qris_core::order::merchant::{Attention, Order, State};
 use qris_core::order::outcome::{Delivery, DispenseAnswer, Outcome};
 use qris_core::order::reason::Reason;
 use qris_core::order::state::EventState;
+use qris_core::order::tries::TryNumber;
 use qris_core::wire::relay::RelayFault;
 use std::path::Path;
 
@@ -97,7 +98,7 @@ impl World {
         let id = OrderId::new(&book.order_id).ok()?;
         // The audit before this one has looked for the others.
         let order = self.books(|tx, _| books::load(tx, &id)).ok()??.order;
-        let (times, ledger) = (self.driven(&id), self.relays[0].query(&id));
+        let (times, ledger) = (self.pulses(&id), self.relays[0].query(&id, TryNumber::FIRST));
         if let Some(why) = unjust(&order, times) {
             return Some(format!("{id}: {why}; {:?}, told {:?}, driven {times} times", order.state, order.delivery()));
         }
@@ -127,7 +128,7 @@ impl World {
     fn audit_request(&mut self, request: &str, books: &[Book], amnesia: bool, unkept: bool) -> Option<String> {
         use EventState::{Cancelled, Denied, Dispensed, Expired, Failed, RefundDue, Refunded};
         let paid = books.iter().find(|book| book.settled_at_ms.is_some() && book.custom_fields[1].as_deref() == Some(request));
-        let ledger = paid.and_then(|book| OrderId::new(&book.order_id).ok()).map(|id| self.relays[0].query(&id));
+        let ledger = paid.and_then(|book| OrderId::new(&book.order_id).ok()).map(|id| self.relays[0].query(&id, TryNumber::FIRST));
         let Some(machine) = self.machine_store(0) else { return Some("the machine's database cannot be opened".into()) };
         let stored = match machine.by_request(&RequestId::new(request).expect("an id")) {
             Ok(stored) => stored,
@@ -159,7 +160,7 @@ impl World {
         let is_down = self.merchant.is_down();
         for book in self.gateway.midtrans.transactions() {
             let Ok(id) = OrderId::new(&book.order_id) else { continue };
-            let times = self.driven(&id);
+            let times = self.pulses(&id);
             if times > 0 && !matches!(book.status, "settlement" | "refund") {
                 return Some(format!("{id} was driven and is {}", book.status));
             }

@@ -9,7 +9,7 @@ use super::{Event, Outage, STORE, World};
 use base64::Engine as _;
 use qris_core::order::state::EventState;
 use qris_core::wire::topics::Topic;
-use qris_core::wire::vend::{VendEvent, read_request};
+use qris_core::wire::vend::{VendEvent, read_sale};
 use qris_device::words::{Input, NEWS, report_of};
 use qris_host::mqtt::{Ack, PublishId};
 use std::collections::{BTreeMap, VecDeque};
@@ -278,7 +278,7 @@ impl World {
         };
         self.count(Kind::Hostile, "somebody is hostile");
         // A name that was refused before can be asked for again, and another item with it.
-        if let (Topic::VendRequest, Ok(request)) = (topic, read_request(&payload)) {
+        if let (Topic::VendRequest, Ok(request)) = (topic, read_sale(&payload)) {
             self.same.asks(&request.request_id, &request.item);
         }
         self.broker_takes(topic, payload);

@@ -9,6 +9,7 @@ pub mod relay;
 
 use super::play::AtSlot;
 use super::strike::Who;
+use qris_core::order::ids::RequestId;
 
 /// One thing that will happen.
 #[derive(Debug)]
@@ -50,6 +51,8 @@ pub enum Event {
     AtSlot(AtSlot),
     /// Somebody fills a machine by its buttons.
     Door(usize, door::Step),
+    /// Somebody presses for another try.
+    Tries(usize, Option<RequestId>),
     /// The operator wants the block taken off a line.
     Clears,
     /// The operator wants something done, or sends a command again.

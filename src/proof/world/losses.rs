@@ -8,7 +8,7 @@
 //! next.
 
 use super::World;
-use qris_core::order::ids::{OrderId, Ticket};
+use qris_core::order::ids::OrderId;
 use qris_core::order::merchant::Order;
 use qris_core::order::outcome::DispenseAnswer;
 use std::collections::{BTreeMap, BTreeSet};
@@ -198,10 +198,10 @@ impl World {
     }
 
     /// Would any relay drive a receipt for this order now, or is one driving it?
-    pub(super) fn may_be_driven(&mut self, order: &OrderId) -> bool {
-        let Some(ticket) = self.ticket_name(order).and_then(|ticket| Ticket::new(&ticket).ok()) else { return false };
+    pub(super) fn may_be_driven(&mut self, order: &Order) -> bool {
+        let (ticket, number) = (order.goods().ticket, order.number_of_try());
         (0..self.relays.len()).any(|m| {
-            let driven = self.relays[m].query(order) == Some(DispenseAnswer::Dispensing);
+            let driven = self.relays[m].query(&order.id, number) == Some(DispenseAnswer::Dispensing);
             self.alive[m] && (driven || self.relays[m].could_deliver(&ticket))
         })
     }

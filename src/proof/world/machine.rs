@@ -55,6 +55,7 @@ const HELD_FOR: Span = Span::secs(120);
 #[derive(Debug)]
 enum Asked {
     Prepare(CallId),
+    PrepareAgain(CallId),
     /// With the ticket to check, if it is a `Check`.
     Relay(CallId, RequestId, Option<Ticket>),
     Backend(CallId, RequestId),
@@ -237,6 +238,7 @@ impl World {
             Arrival::Timeout(caller) => {
                 let none = match self.machines[m].asked.get(&caller) {
                     Some(Asked::Prepare(_)) => ServiceAnswer::Prepared(Err(PrepareError::NoAnswer("no answer".into()))),
+                    Some(Asked::PrepareAgain(_)) => ServiceAnswer::PreparedAgain(Err(PrepareError::NoAnswer("no answer".into()))),
                     Some(Asked::Relay(..) | Asked::Close | Asked::Operate(_)) => {
                         ServiceAnswer::Relay(RelayAnswer::NoAnswer("no answer".into()))
                     }
@@ -309,6 +311,7 @@ impl World {
                 }
                 self.input(m, Input::Prepared(id, answer));
             }
+            (Asked::PrepareAgain(id), ServiceAnswer::PreparedAgain(answer)) => self.input(m, Input::PreparedAgain(id, answer)),
             (Asked::Relay(id, request, ticket), ServiceAnswer::Relay(answer)) => {
                 // A line that is driven for a test is free in a moment. It is asked again then.
                 if let (Some(ticket), RelayAnswer::Checked(checked)) = (ticket, &answer)
@@ -413,7 +416,7 @@ impl World {
                 self.connect_broker(m, after);
             }
             Effect::Publish { id, notice, payload } => self.publishes(m, id, broker::topic(notice).0, &payload),
-            Effect::Prepare(..) if self.machines[m].held_until.is_some_and(|until| self.now < until) => {
+            Effect::Prepare(..) | Effect::PrepareAgain(..) if self.machines[m].held_until.is_some_and(|until| self.now < until) => {
                 self.fail("it sells while somebody looks after it".into());
             }
             Effect::Prepare(id, item, amount) => {
@@ -421,6 +424,12 @@ impl World {
                 self.judge_door(m, &item);
                 self.judge_choice(m, &item);
                 self.ask_relay(m, Asked::Prepare(id), Call::Prepare(item, amount), QUICK);
+            }
+            Effect::PrepareAgain(id, item, amount, again) => {
+                self.judge_offer(m, &item);
+                self.judge_door(m, &item);
+                self.judge_try(&again);
+                self.ask_relay(m, Asked::PrepareAgain(id), Call::PrepareAgain(item, amount, again), QUICK);
             }
             Effect::Relay(id, request, call) => {
                 let limit = if matches!(call, RelayCall::Dispense(_)) { SLOW } else { QUICK };
@@ -574,6 +583,7 @@ fn for_operator(answer: ServiceAnswer) -> Operated {
         ServiceAnswer::Cleared => relay::cleared(),
         ServiceAnswer::Relay(RelayAnswer::Checked(_) | RelayAnswer::Close(_) | RelayAnswer::Proof(_) | RelayAnswer::NoAnswer(_))
         | ServiceAnswer::Prepared(_)
+        | ServiceAnswer::PreparedAgain(_)
         | ServiceAnswer::Facts(_)
         | ServiceAnswer::Backend(_) => Operated::NoAnswer,
     }

@@ -16,6 +16,8 @@ use qris_core::order::proof::RelayKey;
 use qris_core::order::reason::Reason;
 use qris_core::order::request::Refusal;
 use qris_core::order::state::Status;
+use qris_core::order::time::Span;
+use qris_core::order::tries::TryNumber;
 use qris_core::wire::topics::Topic;
 use qris_device::words::{BackendAnswer, HttpCall};
 use qris_host::events::Event as Journal;
@@ -54,9 +56,11 @@ pub(super) struct SimulatedMerchant {
     posts: u64,
     /// The last get-status answer to this run of the program: is it settled?
     pub(super) vouched: BTreeMap<OrderId, bool>,
+    /// When a get-status answer last told it that an order is settled. It remembers that across a start.
+    pub(super) settled_at: BTreeMap<OrderId, i64>,
     /// The last minute in which Midtrans was asked about an order, and how often in it.
     asked: BTreeMap<OrderId, (i64, u32)>,
-    /// The state in which an order was last seen in the books, and whether it had a receipt.
+    /// The state in which an order was last seen in the books, and the try for which it had a receipt.
     seen: Seen,
     /// Orders whose charge it gives up, and since when.
     giving_up: BTreeMap<OrderId, i64>,
@@ -64,25 +68,29 @@ pub(super) struct SimulatedMerchant {
     failed: bool,
 }
 
-type Seen = BTreeMap<OrderId, (Box<str>, bool)>;
+type Seen = BTreeMap<OrderId, (Box<str>, Option<u32>)>;
 
 /// All orders in the books.
 fn seen(tx: &mut dyn Tx) -> Result<Seen, BooksError> {
-    let sql = "SELECT o.order_id, o.state, r.jws FROM orders AS o LEFT JOIN receipts AS r ON r.order_id = o.order_id";
+    let sql = "SELECT o.order_id, o.state, max(r.try) AS signed FROM orders AS o LEFT JOIN receipts AS r ON r.order_id = o.order_id \
+               GROUP BY o.order_id, o.state";
     let mut seen = Seen::new();
     for row in tx.rows(sql, &[])? {
         if let Ok(id) = OrderId::new(row.text("order_id")?) {
-            seen.insert(id, (row.text("state")?.into(), row.maybe_text("jws")?.is_some()));
+            let signed = row.maybe_int("signed")?.and_then(|number| u32::try_from(number).ok());
+            seen.insert(id, (row.text("state")?.into(), signed));
         }
     }
     Ok(seen)
 }
 
 impl SimulatedMerchant {
-    /// `by_itself`: this many refunds a day. `fee_max`: at most this many rupiah may be put on a price.
-    pub(super) fn new(by_itself: u32, fee_max: u64) -> Self {
+    /// `by_itself`: this many refunds a day. `fee_max`: at most this many rupiah may be put on a price. `tries`: how many other tries there
+    /// may be, and for how long.
+    pub(super) fn new(by_itself: u32, fee_max: u64, (tries, within): (u32, Span)) -> Self {
         let mut policy = policy(COLLECT_WITHIN, by_itself);
         policy.rules.max_imposed_fee = fee_max;
+        (policy.rules.second_tries, policy.rules.try_again_within) = (tries, within);
         Self {
             program: None,
             began: 0,
@@ -94,6 +102,7 @@ impl SimulatedMerchant {
             posted: BTreeMap::new(),
             posts: 0,
             vouched: BTreeMap::new(),
+            settled_at: BTreeMap::new(),
             asked: BTreeMap::new(),
             seen: BTreeMap::new(),
             giving_up: BTreeMap::new(),
@@ -292,7 +301,7 @@ impl World {
     /// An order is in the books, in its present state.
     fn wrote(&mut self, stored: &Stored) {
         let order = &stored.order;
-        let (word, signed) = (order.state.word(), order.receipt().is_some());
+        let (word, signed) = (order.state.word(), order.receipt().map(|receipt| receipt.claims().nth.number().get()));
         if matches!(order.state, State::Cancelling(_)) {
             self.merchant.giving_up.entry(order.id.clone()).or_insert(self.now);
         } else {
@@ -302,9 +311,13 @@ impl World {
         if was.as_ref().is_none_or(|(was, _)| **was != *word) {
             self.note(|| format!("{} is {word}", order.id));
         }
-        if signed && !was.is_some_and(|(_, signed)| signed) {
+        if signed > was.and_then(|(_, signed)| signed) {
             let vouched = self.merchant.vouched.get(&order.id).copied().unwrap_or(false);
-            self.judge_receipt(order, vouched);
+            let is_first = signed.is_none_or(|number| number == TryNumber::FIRST.get());
+            self.judge_receipt(order, vouched || !is_first);
+            if !is_first {
+                self.judge_later_receipt(order);
+            }
         }
         let is_back = matches!(order.state, State::Refunded(_)) || order.taken_back == Some(TakenBack::Reversal);
         if is_back && self.gateway.outside.contains_key(&order.id) {

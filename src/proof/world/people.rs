@@ -9,7 +9,7 @@ use qris_core::order::merchant::{Attention, NO_REPORT_AFTER, Order, RefundWish, 
 use qris_core::order::outcome::Delivery;
 use qris_core::order::time::Wall;
 use qris_core::wire::topics::Topic;
-use qris_core::wire::vend::read_request;
+use qris_core::wire::vend::read_sale;
 use qris_device::words::Request;
 use std::collections::BTreeSet;
 
@@ -77,7 +77,7 @@ impl World {
     /// A request, over the broker or on the machine's own board.
     pub(super) fn ask_for(&mut self, body: &str) {
         let m = self.some_machine();
-        let request = read_request(body.as_bytes());
+        let request = read_sale(body.as_bytes());
         if let Ok(request) = &request {
             self.same.asks(&request.request_id, &request.item);
         }
@@ -164,7 +164,7 @@ impl World {
     pub(super) fn collects(&mut self, code: Box<str>, tries: u32) {
         let Some(book) = self.gateway.midtrans.transaction(&code) else { return };
         let Ok(order) = OrderId::new(&book.order_id) else { return };
-        if self.driven(&order) > 0 {
+        if self.pulses(&order) > 0 {
             self.counts.note(Kind::Collected);
             return;
         }

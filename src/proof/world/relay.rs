@@ -46,7 +46,7 @@ pub(super) struct SimulatedRelay {
 #[derive(Debug, Clone)]
 enum Begun {
     /// The order of the last `Dispense`.
-    Order(OrderId, ItemId),
+    Order { order: OrderId, item: ItemId, number: TryNumber },
     /// The test of a command, by its number.
     Test { number: usize, by_stranger: bool },
 }
@@ -55,7 +55,7 @@ impl SimulatedRelay {
     /// The order for which the line is driven now.
     pub(super) fn drives_order(&self) -> Option<&OrderId> {
         match self.begun.as_ref().filter(|_| self.is_driving())? {
-            Begun::Order(order, _) => Some(order),
+            Begun::Order { order, .. } => Some(order),
             Begun::Test { .. } => None,
         }
     }
@@ -81,32 +81,55 @@ impl SimulatedRelay {
         self.dispenser.as_ref()?.key()
     }
 
-    /// The ledger's word on an order.
-    pub(super) fn query(&mut self, order: &OrderId) -> Option<DispenseAnswer> {
-        self.dispenser.as_mut()?.query(order.as_str(), TryNumber::FIRST.get()).ok().map(|(answer, _)| answer)
+    /// The ledger's word on a try at an order.
+    pub(super) fn query(&mut self, order: &OrderId, number: TryNumber) -> Option<DispenseAnswer> {
+        self.dispenser.as_mut()?.query(order.as_str(), number.get()).ok().map(|(answer, _)| answer)
     }
 }
 
 /// What lines and ledgers went through.
 #[derive(Debug, Default)]
 pub(super) struct Ledgers {
-    /// How often the line was driven for an order, in one life of a ledger.
-    pulses: BTreeMap<(OrderId, u32), u32>,
+    /// The pulses for an order, in one life of a ledger: of each, whether a sensor has said that nothing came.
+    pulses: BTreeMap<(OrderId, u32), Vec<bool>>,
     /// Counts the lives.
     lives: u32,
 }
 
 impl Ledgers {
-    /// A line is driven for an order. How often that happened in this life.
-    fn drive(&mut self, order: &OrderId, life: u32) -> u32 {
-        let times = self.pulses.entry((order.clone(), life)).or_default();
-        *times += 1;
-        *times
+    /// A line is driven for an order, at this try. Why that is wrong, if so: each try is driven once, and none after one that may have come.
+    fn drive(&mut self, order: &OrderId, life: u32, number: TryNumber) -> Option<&'static str> {
+        let pulses = self.pulses.entry((order.clone(), life)).or_default();
+        let why = if !pulses.iter().all(|failed| *failed) {
+            Some("it may have come before")
+        } else if u32::try_from(pulses.len()).is_ok_and(|before| before >= number.get()) {
+            Some("this try was driven before")
+        } else {
+            None
+        };
+        pulses.push(false);
+        why
     }
 
-    /// How often it happened for an order, in all lives of all ledgers.
+    /// A sensor says that nothing came of the last pulse.
+    fn failed(&mut self, order: &OrderId, life: u32) {
+        if let Some(last) = self.pulses.get_mut(&(order.clone(), life)).and_then(|pulses| pulses.last_mut()) {
+            *last = true;
+        }
+    }
+
+    fn all(&self, order: &OrderId) -> impl Iterator<Item = bool> {
+        self.pulses.range((order.clone(), 0)..=(order.clone(), u32::MAX)).flat_map(|(_, pulses)| pulses.iter().copied())
+    }
+
+    /// How often a line was driven for an order, in all lives of all ledgers.
     pub(super) fn driven(&self, order: &OrderId) -> u32 {
-        self.pulses.range((order.clone(), 0)..=(order.clone(), u32::MAX)).map(|(_, times)| *times).sum()
+        u32::try_from(self.all(order).count()).unwrap_or(u32::MAX)
+    }
+
+    /// The same without those of which nothing came, by a sensor's word.
+    pub(super) fn came(&self, order: &OrderId) -> u32 {
+        u32::try_from(self.all(order).filter(|failed| !failed).count()).unwrap_or(u32::MAX)
     }
 
     /// Whether it happened in this life.
@@ -236,13 +259,14 @@ impl World {
             }
             Arrival::Call { call, from } => self.relay_call(m, call, from),
             Arrival::Stranger { receipt } => {
-                let item = self.keys.verify(&receipt, &device()).map(|receipt| receipt.claims().item.clone());
-                if let (Some(dispenser), Ok(item)) = (&mut self.relays[m].dispenser, item)
+                let item =
+                    self.keys.verify(&receipt, &device()).map(|receipt| (receipt.claims().item.clone(), receipt.claims().nth.number()));
+                if let (Some(dispenser), Ok((item, number))) = (&mut self.relays[m].dispenser, item)
                     && let Ok(Dispensed::Begun(Cause::Order { order, .. })) = dispenser.dispense(&receipt)
                 {
                     self.thief.strange.insert(order.clone());
                     self.slots.strange(m, &item);
-                    self.relays[m].begun = Some(Begun::Order(order, item));
+                    self.relays[m].begun = Some(Begun::Order { order, item, number });
                 }
                 self.relay_effects(m);
             }
@@ -259,6 +283,9 @@ impl World {
                 let is_test = matches!(self.relays[m].begun, Some(Begun::Test { .. }));
                 if let (Some(Begun::Test { number, .. }), false) = (&self.relays[m].begun, jammed) {
                     self.commands.delivers(*number);
+                }
+                if let (Some(Begun::Order { order, .. }), true) = (&self.relays[m].begun, jammed) {
+                    self.ledgers.failed(order, self.relays[m].life);
                 }
                 if let Some(dispenser) = &mut self.relays[m].dispenser {
                     dispenser.ended(line, Ending { outcome, detail: "the end of the pulse".into() });
@@ -323,7 +350,7 @@ impl World {
             return self.lose_ledger(m);
         }
         let bits = match call {
-            machine::Call::Prepare(..) | machine::Call::Order(_) | machine::Call::Facts => self.bits(),
+            machine::Call::Prepare(..) | machine::Call::PrepareAgain(..) | machine::Call::Order(_) | machine::Call::Facts => self.bits(),
             machine::Call::Test(_) | machine::Call::Clear(_) => [0; 16],
         };
         let relay = &mut self.relays[m];
@@ -353,6 +380,15 @@ impl World {
                     self.losses.tickets.insert(ticket.to_string(), Given { life: relay.life, at: self.now, ended: None });
                 }
                 machine::ServiceAnswer::Prepared(given.map_err(|refusal| PrepareError::Refused(refusal.error, refusal.detail.into())))
+            }
+            machine::Call::PrepareAgain(item, amount, again) => {
+                let amount = i64::try_from(amount.get()).unwrap_or(i64::MAX);
+                let given = dispenser.prepare_again(device().as_str(), item.as_str(), amount, again, bits);
+                if let Ok((ticket, _)) = &given {
+                    self.losses.tickets.insert(ticket.to_string(), Given { life: relay.life, at: self.now, ended: None });
+                }
+                let given = given.map(|(ticket, promise)| (ticket, promise.into()));
+                machine::ServiceAnswer::PreparedAgain(given.map_err(|refusal| PrepareError::Refused(refusal.error, refusal.detail.into())))
             }
             machine::Call::Facts => match self.facts(m) {
                 Some(facts) => machine::ServiceAnswer::Facts(facts),
@@ -387,7 +423,9 @@ impl World {
                         Ok(Dispensed::Known(answer, _)) => RelayAnswer::Dispense(answer),
                         Ok(Dispensed::Begun(cause)) => {
                             let run = relay.run;
-                            relay.begun = Some(Begun::Order(receipt.claims().sub.clone(), receipt.claims().item.clone()));
+                            let claims = receipt.claims();
+                            let (order, item, number) = (claims.sub.clone(), claims.item.clone(), claims.nth.number());
+                            relay.begun = Some(Begun::Order { order, item, number });
                             relay.waits.entry(cause.clone()).or_default().push(from);
                             self.after(20_000, Event::Relay(m, Arrival::Waited { run, cause }));
                             self.relay_effects(m);
@@ -446,7 +484,7 @@ impl World {
         self.facts(m).is_some_and(|facts| facts.blocked().next().is_some())
     }
 
-    fn bits(&mut self) -> [u8; 16] {
+    pub(super) fn bits(&mut self) -> [u8; 16] {
         let mut bits = [0; 16];
         bits[..8].copy_from_slice(&self.rng.number().to_be_bytes());
         bits[8..].copy_from_slice(&self.rng.number().to_be_bytes());
@@ -544,8 +582,8 @@ impl World {
     fn pulse(&mut self, m: usize, line: usize) {
         let run = self.relays[m].run;
         self.after(PULSE, Event::Relay(m, Arrival::LineEnds { run, line }));
-        let (order, item) = match self.relays[m].begun.clone() {
-            Some(Begun::Order(order, item)) => (order, item),
+        let (order, item, number) = match self.relays[m].begun.clone() {
+            Some(Begun::Order { order, item, number }) => (order, item, number),
             Some(Begun::Test { number, by_stranger }) => {
                 if self.may(8, Kind::MidPulse) {
                     let soon = self.delay(PULSE, PULSE / 2);
@@ -561,11 +599,11 @@ impl World {
             let soon = self.delay(PULSE, PULSE / 2);
             self.after(soon, Event::PowerCut(m));
         }
-        if self.ledgers.drive(&order, self.relays[m].life) > 1 {
-            self.fail(format!("{order} was driven twice"));
+        if let Some(why) = self.ledgers.drive(&order, self.relays[m].life, number) {
+            self.fail(format!("{order} was driven once more: {why}"));
         }
         self.ticket_used(&order);
         self.item_leaves(m, &item, false);
-        self.judge_pulse(m, &order);
+        self.judge_pulse(m, &order, number);
     }
 }

@@ -95,7 +95,8 @@ impl World {
     /// An order is of a slot with the goods that were asked for, and says so.
     pub(super) fn judge_slot(&mut self, m: usize, event: &VendEvent) {
         let (Some(id), Some(item)) = (&event.request_id, &event.item) else { return };
-        if self.same.rng.is_none() || event.state == EventState::Refused {
+        // Another try may be for other goods.
+        if self.same.rng.is_none() || event.state == EventState::Refused || event.number_of_try.is_some() {
             return;
         }
         let group = [small(), second()];

@@ -31,7 +31,11 @@ impl World {
         if matches!(scene, Scene::DoNotPay { .. }) {
             self.machines[m].could_not_store = Some(self.now);
         }
+        let tries = matches!(scene, Scene::TryAgain { .. }) && !matches!(self.machines[m].scene, Some(Scene::TryAgain { .. }));
         self.machines[m].scene = Some(scene);
+        if tries {
+            self.sees_an_offer_to_try(m);
+        }
         if self.machines[m].screen_gone.is_none() {
             self.customers_see(m);
         }
@@ -135,7 +139,7 @@ impl World {
     pub(super) fn judge_screen(&mut self, m: usize) {
         let Some((book, ticket)) = self.shown(m).and_then(|shown| self.charge_of(&shown.payload)) else { return };
         let refused = self.machines[m].deliverable.get(&ticket) == Some(&false);
-        if refused && !self.asks_once_more(m) && OrderId::new(&book.order_id).is_ok_and(|id| self.driven(&id) == 0) {
+        if refused && !self.asks_once_more(m) && OrderId::new(&book.order_id).is_ok_and(|id| self.pulses(&id) == 0) {
             self.fail("a QR stays, and the relay said that it cannot deliver".into());
         }
     }

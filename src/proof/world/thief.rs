@@ -3,11 +3,13 @@
 
 use super::counts::Kind;
 use super::events::relay::Arrival;
+use super::losses::Given;
 use super::{Event, World, device};
 use crate::backend::Ask;
 use qris_backend::sale::books;
 use qris_core::order::ids::{OrderId, Ticket};
 use qris_core::order::keys::SigningKey;
+use qris_core::order::ledger::Again;
 use qris_core::order::merchant::{Order, State};
 use qris_core::order::outcome::Delivery;
 use qris_core::order::proof::{self, Last, RelayKey, Statement};
@@ -45,7 +47,7 @@ impl World {
     /// Has the relay signed that nothing came out for this order, as far as one card knows? A thief whose key was known when the order was
     /// made is its relay.
     pub(super) fn is_signed_as_not_delivered(&self, order: &Order) -> bool {
-        let word = self.words.first.get(&order.sale.purchase.ticket).map(|(word, _)| *word);
+        let word = self.words.first.get(&order.goods().ticket).map(|(word, _)| *word);
         let by_relay = matches!(word, Some(Last::Closed | Last::Failed)) || self.thief.of_his_time.contains(&order.id);
         matches!(order.state, State::Withheld(_)) && !order.rebuilt || by_relay
     }
@@ -67,10 +69,11 @@ impl World {
         self.thief.betrayed.insert(id.clone());
         match self.below(5) {
             0 => {
+                let ticket = order.goods().ticket;
                 if let Some(dispenser) = self.relays[m].dispenser()
-                    && dispenser.close(order.sale.purchase.ticket.as_str()).is_ok()
+                    && dispenser.close(ticket.as_str()).is_ok()
                 {
-                    self.losses.ended(order.sale.purchase.ticket.as_str(), self.now);
+                    self.losses.ended(ticket.as_str(), self.now);
                 }
                 self.relay_effects(m);
             }
@@ -78,8 +81,23 @@ impl World {
                 let Some(receipt) = order.receipt().map(|receipt| receipt.jws().to_owned()) else { return };
                 self.after(1, Event::Relay(m, Arrival::Stranger { receipt }));
             }
+            2 => self.tries_as_the_machine(m, &order),
             _ => self.tells_a_lie(m, &id, &order),
         }
+    }
+
+    /// He asks the relay for another try, and the backend for its receipt. He has that with the next answer.
+    fn tries_as_the_machine(&mut self, m: usize, order: &Order) {
+        let Some(number) = order.number_of_try().next() else { return };
+        let again = Again { order: order.id.clone(), number, after: order.goods().ticket };
+        let (bits, amount) = (self.bits(), i64::try_from(order.goods().amount.get()).unwrap_or(i64::MAX));
+        let Some(dispenser) = self.relays[m].dispenser() else { return };
+        let given = dispenser.prepare_again(device().as_str(), order.goods().item.as_str(), amount, again, bits);
+        self.relay_effects(m);
+        let Ok((ticket, promise)) = given else { return };
+        self.losses.tickets.insert(ticket.to_string(), Given { life: self.relays[m].life(), at: self.now, ended: None });
+        let (ask, from) = (Ask::Order(HttpCall::TryAgain(order.id.clone(), promise.into())), self.caller(m));
+        self.merchant_hears(ask, from, 1);
     }
 
     /// If the relay's key is replaced by his own, his proofs are as good, for orders that are made from then on.
@@ -106,7 +124,12 @@ impl World {
     fn tells_a_lie(&mut self, m: usize, id: &OrderId, order: &Order) {
         let outcomes = [Delivery::Undelivered, Delivery::Failed, Delivery::Dispensed];
         let outcome = outcomes[self.below_usize(outcomes.len())];
-        let ticket = order.sale.purchase.ticket.clone();
+        // Of an earlier try, sometimes.
+        let (ticket, nth_try) = if self.below(4) == 0 {
+            (order.sale.purchase.ticket.clone(), TryNumber::FIRST)
+        } else {
+            (order.goods().ticket, order.number_of_try())
+        };
         let proof = match self.below(7) {
             0 => None,
             // One that he made himself.
@@ -115,7 +138,7 @@ impl World {
                     device: device(),
                     ticket,
                     order_id: None,
-                    number_of_try: TryNumber::FIRST,
+                    number_of_try: nth_try,
                     outcome: Last::Closed,
                     driven: false,
                     number: self.rng.number(),
@@ -138,7 +161,7 @@ impl World {
                 signed
             }
         };
-        let report = OutcomeReport { nth_try: TryNumber::FIRST, outcome, reason: None, detail: None, proof: proof.map(Into::into) };
+        let report = OutcomeReport { nth_try, outcome, reason: None, detail: None, proof: proof.map(Into::into) };
         let (ask, from) = (Ask::Order(HttpCall::Tell(id.clone(), report)), self.caller(m));
         self.merchant_hears(ask, from, 1);
     }

@@ -142,6 +142,9 @@ fn any_scene(random: &mut Random) -> Scene {
         Scene::Preparing { .. } => Scene::Preparing { goods: any_goods, amount: random.amount() },
         Scene::Dispensing { .. } => Scene::Dispensing { goods: any_goods },
         Scene::Take { .. } => Scene::Take { goods: any_goods },
+        Scene::TryAgain { same, up_to, is_later, order, .. } => {
+            Scene::TryAgain { goods: any_goods, same, up_to: up_to.map(|_| random.amount()), is_later, order, page: address }
+        }
         Scene::RefundDue { .. } | Scene::Uncertain { .. } => {
             let order = OrderId::new(&"W".repeat(1 + random.below(50) as usize)).expect("an order id");
             Scene::RefundDue { order, amount: random.amount(), page: address }

@@ -47,7 +47,7 @@ const REFUSAL_MAX: usize = 2 * 1024;
 pub(super) const DETAIL_MAX: usize = 16 * 1024;
 
 const VEND_WORDS: &str = r#""request_id":  "item":  "amount":  "description":  "payment":  "timeout_s":  "gopay"  "alfamart"  "indomaret"  "code":
-    5000  120"#;
+    "try":  2  5000  120"#;
 
 fn refused(refusal: &Refusal) -> String {
     let text = refusal.to_string();
@@ -59,9 +59,10 @@ fn refused(refusal: &Refusal) -> String {
 #[test]
 fn vend_request() {
     Target { name: "vend_request", words: VEND_WORDS, longest: 9_000 }.run(|bytes| match vend::read_request(bytes) {
-        Ok(request) => {
+        Ok(vend::Vend::TryAgain(request)) => format!("try {}", request.number),
+        Ok(vend::Vend::Sale(request)) => {
             let again = serde_json::to_vec(&request).expect("a request can be written");
-            assert_eq!(vend::read_request(&again).expect("what was read can be read again"), request);
+            assert_eq!(vend::read_sale(&again).expect("what was read can be read again"), request);
             match vend::check_request(&request) {
                 Ok(()) => format!("{:?} {:?}", request.payment, request.amount.is_some()),
                 Err(refusal) => refused(&refusal),

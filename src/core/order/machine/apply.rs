@@ -6,6 +6,7 @@ use crate::order::reason::Reason;
 use crate::order::receipt::Receipt;
 use crate::order::state::{EventState, Status};
 use crate::order::time::Boot;
+use crate::order::tries::Try;
 
 /// The order after an event. Unchanged if the event brings nothing new.
 #[must_use]
@@ -13,6 +14,7 @@ pub fn apply(mut order: Order, event: Event, now: Boot, with: &Context) -> Order
     let at = At { order: &order, now, with };
     let state = order.state.phase();
     let next = match event {
+        Event::Tick if order.is_try_over(now) => return order.without_try(),
         Event::Tick => state.tick(&at),
         Event::Seen(seen) => return see(order, &seen, now, with),
         Event::CreateRefused(refusal) => state.create_refused(&refusal),
@@ -30,6 +32,10 @@ pub fn apply(mut order: Order, event: Event, now: Boot, with: &Context) -> Order
         Event::TicketUnknown => state.ticket_unknown(),
         Event::Reported => state.reported(),
         Event::Forgotten => state.forgotten(),
+        Event::TryPromised(wanted, pressed_at) => order.begin_try(wanted, pressed_at, with),
+        Event::TryRefused => state.try_refused(),
+        Event::Overtaken(receipt) => return overtake(order, receipt),
+        Event::CancelRequested if matches!(order.state, State::TryingAgain(_)) => return order.without_try(),
         Event::CancelRequested => state.withdraw(Ending::Cancelled(Reason::Customer), &at),
         Event::Collected => {
             let next = state.collected(&at);
@@ -43,10 +49,11 @@ pub fn apply(mut order: Order, event: Event, now: Boot, with: &Context) -> Order
 }
 
 fn if_unknown(order: &Order) -> IfUnknown {
-    match (order.earlier_boot, order.is_over_the_counter()) {
-        (false, _) => IfUnknown::Dispense,
-        (true, false) => IfUnknown::Confirm,
-        (true, true) => IfUnknown::Collect,
+    match (order.earlier_boot, &order.again, order.is_over_the_counter()) {
+        (false, ..) => IfUnknown::Dispense,
+        (true, Some(_), _) => IfUnknown::GiveUp,
+        (true, None, false) => IfUnknown::Confirm,
+        (true, None, true) => IfUnknown::Collect,
     }
 }
 
@@ -91,12 +98,15 @@ fn see(mut order: Order, seen: &Seen, now: Boot, with: &Context) -> Order {
 /// A receipt for the order, verified.
 fn settle(mut order: Order, receipt: Receipt, now: Boot, with: &Context) -> Order {
     let next = |order: &Order, receipt: Receipt| {
-        let deliver_by = now + with.rules.deliver_within;
+        let deliver_by = match &order.state {
+            State::TryingAgain(trying) => trying.deliver_by,
+            _ => now + with.rules.deliver_within,
+        };
         Some(match order.state.phase().worth(&At { order, now, with }) {
             Worth::Known => return None,
             Worth::Late => RefundDue::once_closed(Some(receipt), Undelivered::Late, false),
             // A customer who pays at a store is not here. The order waits, also while another one holds the machine.
-            Worth::InTime if order.is_over_the_counter() => {
+            Worth::InTime if order.is_over_the_counter() && receipt.claims().nth == Try::First => {
                 State::AwaitingCollection(AwaitingCollection { receipt, sent: false, doubtful: false })
             }
             Worth::InTime if with.empty => RefundDue::once_closed(Some(receipt), Undelivered::SoldOut, false),
@@ -106,10 +116,20 @@ fn settle(mut order: Order, receipt: Receipt, now: Boot, with: &Context) -> Orde
     };
     if let Some(state) = next(&order, receipt.clone()) {
         order.charge = Some(Charge::paid(order.charge, receipt.claims()));
+        order.take_up_try(receipt.claims());
         order.state = state;
     }
     if order.is_adopted() {
         order.state = order.state.phase().taken_as_sent().unwrap_or(order.state);
+    }
+    order
+}
+
+/// The backend has a later try open. Only the relay can tell what came of it.
+fn overtake(mut order: Order, receipt: Receipt) -> Order {
+    if order.is_overtaken_by(&receipt) && matches!(order.state, State::RefundDue(_) | State::TryingAgain(_)) {
+        order.take_up_try(receipt.claims());
+        order.state = RefundDue::once_closed(Some(receipt), Undelivered::Late, true);
     }
     order
 }

@@ -47,6 +47,8 @@ pub enum BackendCall {
     Check(OrderId),
     /// `POST /v1/orders/{order_id}/cancel`.
     Cancel(OrderId),
+    /// `POST /v1/orders/{order_id}/again`, with the relay's promise: always the same body, so it may be asked again.
+    TryAgain(OrderId, Box<str>),
     /// `POST /v1/orders/{order_id}/outcome`.
     Tell(OrderId, Delivery, Option<Reason>),
 }

@@ -1,5 +1,6 @@
 //! What can happen to an order, and the surroundings in which it happens.
 
+use super::Wanted;
 use crate::order::ids::{KeyId, OrderId, PaymentCode};
 use crate::order::money::Rupiah;
 use crate::order::outcome::{CloseAnswer, DispenseAnswer};
@@ -83,6 +84,12 @@ pub enum Event {
     Forgotten,
     /// A person or controller wants it cancelled.
     CancelRequested,
+    /// The customer wants another try, and the relay has promised it. The time is that of the press.
+    TryPromised(Wanted, Boot),
+    /// The backend signs no receipt for the try that was wanted.
+    TryRefused,
+    /// The backend has a later try open than this database knows: the database is older. With its verified receipt.
+    Overtaken(Receipt),
     /// The customer typed in the code. The backend and the relay were asked just now, and say that it can be handed out.
     Collected,
 }

@@ -16,6 +16,7 @@ mod events;
 mod state;
 #[cfg(test)]
 mod tests;
+mod tries;
 
 pub use apply::{apply, passed};
 pub use calls::{BackendCall, Duty, RelayCall};
@@ -23,10 +24,11 @@ pub use duty::{duty, next_deadline, unfinished};
 pub use events::{Context, Event, RelayRefusal, Rules, Seen};
 pub use state::{
     Ask, AtCounter, AwaitingCollection, AwaitingPayment, Cancelling, Dispensed, Dispensing, End, Ended, Ending, LeftCharge, Paid,
-    RefundDue, Refunded, ReportStep, Requested, State, TakenBack, Undelivered,
+    RefundDue, Refunded, ReportStep, Requested, State, TakenBack, TryingAgain, Undelivered,
 };
+pub use tries::{LaterTry, Wanted};
 
-use super::ids::{KeyId, OrderId, PaymentCode, Ticket};
+use super::ids::{ItemId, KeyId, OrderId, PaymentCode, Ticket};
 use super::money::Rupiah;
 use super::proof::RelayKey;
 use super::reason::Reason;
@@ -35,7 +37,6 @@ use super::request::{Offer, VendRequest};
 use super::state::{EventState, Status};
 use super::stock::Fate;
 use super::time::{Boot, Span};
-use super::tries::{Try, TryNumber};
 use serde::{Deserialize, Serialize};
 
 /// How long a machine waits for the backend's answer to a request. The customer stands there.
@@ -53,8 +54,11 @@ pub const LAST_ANSWER: Span = Span::secs(25);
 pub struct Order {
     /// The request, and the price.
     pub offer: Offer,
-    /// The relay's promise that it could deliver.
+    /// The relay's promise that it could deliver: that of the present try.
     pub ticket: Ticket,
+    /// What the present try hands out, if it is not the first one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub again: Option<LaterTry>,
     /// The rest of the question to the backend. It is kept, since a repeated question must be the same.
     pub posted: Posted,
     /// The backend's answer, once there is one.
@@ -110,7 +114,7 @@ impl Order {
     #[must_use]
     pub fn new(offer: Offer, ticket: Ticket, posted: Posted, owner: u64, asked_at: Boot) -> Self {
         let state = State::Requested(Requested { give_up_at: asked_at + REQUEST_WAIT, checked: owner, trouble: None });
-        Self { offer, ticket, posted, charge: None, earlier_boot: false, state }
+        Self { offer, ticket, again: None, posted, charge: None, earlier_boot: false, state }
     }
 
     /// The backend has this order open, and this database does not: the database was lost, or is older than the order. A
@@ -120,7 +124,10 @@ impl Order {
     pub fn adopted(offer: Offer, ticket: Ticket, seen: &Seen, receipt: Option<Receipt>, now: Boot, with: &Context) -> Self {
         let counter = offer.request.payment.is_over_the_counter();
         let charge = Charge::of(seen, counter, None);
+        let again = receipt.as_ref().and_then(|receipt| LaterTry::of(receipt.claims()));
         let state = match receipt {
+            // A machine that knew the order has told of it, or its customer has pressed there.
+            Some(receipt) if again.is_some() || seen.has_outcome => RefundDue::once_closed(Some(receipt), Undelivered::Late, true),
             // Nobody waits for it, so it need not hold the machine.
             Some(receipt) if counter => State::AwaitingCollection(AwaitingCollection { receipt, sent: true, doubtful: true }),
             None if counter && charge.code.is_some() => State::AtCounter(AtCounter {}),
@@ -133,7 +140,7 @@ impl Order {
             None => Ended::unpaid(End::Cancelled, Some(Reason::Store), None, LeftCharge::ToCancel(seen.order_id.clone())),
         };
         let posted = Posted::default();
-        Self { offer, ticket, posted, charge: Some(charge), earlier_boot: true, state }
+        Self { offer, ticket, again, posted, charge: Some(charge), earlier_boot: true, state }
     }
 
     /// The order after a new start of this program. In the same boot its deadlines hold. In another boot nobody knows
@@ -143,6 +150,9 @@ impl Order {
         self.earlier_boot |= !same_boot;
         if let State::Dispensing(state) = &mut self.state {
             state.restarted();
+        }
+        if !same_boot && matches!(self.state, State::TryingAgain(_)) {
+            return self.without_try();
         }
         if !same_boot {
             self.state = self.state.phase().rebooted(&self, now, rules).unwrap_or(self.state);
@@ -159,8 +169,16 @@ impl Order {
             State::AwaitingPayment(state) => state.checked = 0,
             State::AtCounter(_) | State::AwaitingCollection(_) | State::TakenBack(_) | State::Cancelling(_) | State::Ended(_) => {}
             State::Paid(_) | State::Dispensing(_) | State::Dispensed(_) | State::RefundDue(_) | State::Refunded(_) => {}
+            State::TryingAgain(_) => {}
         }
         order
+    }
+
+    /// Whether one of this item is kept for it in its slot. `is_taken`: it has left the slot before.
+    #[must_use]
+    pub fn keeps(&self, item: &ItemId, is_taken: bool) -> bool {
+        let is_kept = matches!(self.state, State::TryingAgain(_)) || self.is_promised(is_taken);
+        is_kept && self.next_item() == item
     }
 
     /// Whether it keeps every other customer waiting.
@@ -180,8 +198,7 @@ impl Order {
     }
 
     /// Whether its item lies in its slot, and is kept for it. `is_taken`: it has left the slot before.
-    #[must_use]
-    pub fn is_promised(&self, is_taken: bool) -> bool {
+    fn is_promised(&self, is_taken: bool) -> bool {
         match self.state.phase().facts().goods {
             state::Goods::Promised => true,
             state::Goods::Kept => !is_taken,
@@ -227,7 +244,7 @@ impl Order {
             State::Ended(Ended { left: LeftCharge::Lasting(_), late_until, .. }) => *late_until,
             State::Requested(_) | State::AwaitingPayment(_) | State::AtCounter(_) | State::Cancelling(_) | State::Ended(_) => None,
             State::AwaitingCollection(_) | State::TakenBack(_) | State::Paid(_) | State::Dispensing(_) => None,
-            State::Dispensed(_) | State::RefundDue(_) | State::Refunded(_) => None,
+            State::Dispensed(_) | State::RefundDue(_) | State::TryingAgain(_) | State::Refunded(_) => None,
         }
     }
 
@@ -258,25 +275,6 @@ impl Order {
         let told = (&known.request_id, &known.item, known.payment) == (&request.request_id, &request.item, request.payment)
             && request.amount.is_none_or(|amount| amount == self.offer.amount);
         known == request || adopted && told
-    }
-
-    /// Whether this is the try at handing it out that its receipt is for.
-    #[must_use]
-    pub fn is_at(&self, number: TryNumber) -> bool {
-        self.receipt().is_some_and(|receipt| receipt.claims().nth.number() == number)
-    }
-
-    /// Whether a verified receipt is for this order: same request, ticket, item and price.
-    #[must_use]
-    pub fn fits(&self, receipt: &Receipt) -> bool {
-        let claims = receipt.claims();
-        let known = self.receipt().is_none_or(|r| r.claims().sub == claims.sub);
-        known
-            && claims.jti == self.offer.request.request_id
-            && claims.ticket == self.ticket
-            && claims.nth == Try::First
-            && claims.item == self.offer.item
-            && claims.amount == self.offer.amount
     }
 
     /// Its state and reason, as they stand on `vend/event`.

@@ -5,6 +5,7 @@ mod bounds;
 mod counter;
 mod lasting;
 mod stock;
+mod tries;
 
 use super::*;
 use crate::order::ids::{ItemId, RequestId};
@@ -123,6 +124,7 @@ fn jammed() -> Word {
 }
 
 /// An order and its surroundings, driven as the shell drives it.
+#[derive(Clone)]
 struct Walk {
     order: Order,
     now: i64,
@@ -213,6 +215,7 @@ impl Walk {
             BackendCall::Await(id) => format!("await {id}"),
             BackendCall::Check(id) => format!("look {id}"),
             BackendCall::Cancel(id) => format!("cancel {id}"),
+            BackendCall::TryAgain(id, promise) => format!("again {id} {promise}"),
             BackendCall::Tell(id, delivery, why) => {
                 format!("tell {id} {}{}", delivery.as_str(), why.map(|why| format!("({why})")).unwrap_or_default())
             }

@@ -28,7 +28,7 @@ fn customer(effects: &[Effect]) -> Option<Option<RequestId>> {
 
 fn vend(n: u8) -> Request {
     let payload = format!(r#"{{"request_id":"r-{n}","item":"A1"}}"#);
-    Request::Vend(qris_core::wire::vend::read_request(payload.as_bytes()).expect("a request"))
+    Request::Vend(sale(&payload))
 }
 
 #[test]
@@ -62,7 +62,7 @@ fn the_view_names_the_customer_from_the_request_to_the_end() {
 #[test]
 fn the_controller_may_set_a_price_that_the_broker_may_not() {
     let mut rig = Rig::new();
-    let request = qris_core::wire::vend::read_request(br#"{"request_id":"r-1","item":"exit","amount":7000}"#).expect("a request");
+    let request = sale(r#"{"request_id":"r-1","item":"exit","amount":7000}"#);
     let effects = ask(&mut rig, Request::Vend(request));
     assert!(effects.iter().any(|effect| matches!(effect, Effect::Prepare(_, _, amount) if *amount == rp(7000))));
 }

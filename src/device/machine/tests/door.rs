@@ -5,7 +5,6 @@ use qris_core::order::machine::RelayCall;
 use qris_core::order::outcome::Outcome;
 use qris_core::order::reason::Reason;
 use qris_core::order::stock::Change;
-use qris_core::wire::vend::read_request;
 
 const IDLE: &str = "Idle { trouble: None, sold_out: [] }";
 
@@ -23,9 +22,9 @@ impl Rig {
         rig
     }
 
-    fn press(&mut self, item: &str) -> Vec<Effect> {
+    pub(super) fn press(&mut self, item: &str) -> Vec<Effect> {
         let name = format!("p-{}", self.now.boot.0);
-        let request = read_request(format!(r#"{{"request_id":"{name}","item":"{item}"}}"#).as_bytes()).expect("a request");
+        let request = sale(&format!(r#"{{"request_id":"{name}","item":"{item}"}}"#));
         let asker = Asker { question: 80_000, kind: crate::controller::buttons::KIND };
         self.on(Input::Requested(Request::Pressed(request), asker))
     }

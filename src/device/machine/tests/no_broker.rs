@@ -7,7 +7,6 @@ use qris_core::order::machine::{LAST_ANSWER, RelayCall};
 use qris_core::order::outcome::Outcome;
 use qris_core::wire::orders::{OrderResource, Status};
 use qris_core::wire::vend::EventState;
-use qris_core::wire::vend::read_request;
 
 impl Rig {
     /// The file of the machine names this broker from now on, or none.
@@ -26,7 +25,7 @@ impl Rig {
     /// A controller on the board asks, and a QR is shown.
     pub(super) fn offered_on_board(&mut self, n: u8) -> Vec<Effect> {
         let payload = format!(r#"{{"request_id":"r-{n}","item":"A1"}}"#);
-        let request = Request::Vend(read_request(payload.as_bytes()).expect("a request"));
+        let request = Request::Vend(sale(&payload));
         let mut all = self.on(Input::Requested(request, ON_BOARD));
         all.extend(self.prepare(&all.clone(), Ok(ticket(n))));
         all.extend(self.answer(n, order(resource(n, Status::Pending))));

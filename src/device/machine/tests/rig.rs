@@ -12,7 +12,7 @@ pub(super) use qris_core::order::outcome::DispenseAnswer;
 use qris_core::order::outcome::{CloseAnswer, Outcome};
 use qris_core::order::receipt::testing::{claims, key, keys};
 use qris_core::order::receipt::{Claims, Receipt};
-use qris_core::order::request::{Payment, Price, PriceList, Way};
+use qris_core::order::request::{Payment, Price, PriceList, VendRequest, Way};
 pub(super) use qris_core::order::time::{Boot, BootId, Now, Span, Wall};
 
 pub(super) use qris_core::wire::dbus::RelayError;
@@ -21,6 +21,7 @@ pub(super) use qris_core::wire::relay::RelayFacts;
 pub(super) use qris_core::wire::status::FaultCode;
 pub(super) use qris_core::wire::topics::Topic;
 pub(super) use qris_core::wire::vend::VendEvent;
+use qris_core::wire::vend::read_sale;
 pub(super) use qris_host::events::Event as Journal;
 pub(super) use qris_host::mqtt::{Ack, PublishId};
 use std::collections::BTreeMap;
@@ -57,6 +58,11 @@ pub(super) fn order_id(text: &str) -> OrderId {
     OrderId::new(text).expect("an id")
 }
 
+/// What a controller asks to sell.
+pub(super) fn sale(payload: &str) -> VendRequest {
+    read_sale(payload.as_bytes()).expect("a request")
+}
+
 pub(super) fn ticket(n: u8) -> Ticket {
     Ticket::from_random([n; 16])
 }
@@ -81,6 +87,7 @@ pub(super) fn resource(n: u8, status: Status) -> OrderResource {
         ticket: ticket(n),
         nth_try: qris_core::order::tries::TryNumber::FIRST,
         try_again_s: None,
+        try_wanted_s: None,
         item: ItemId::new("A1").expect("an id"),
         asked: None,
         amount: rp(5000),

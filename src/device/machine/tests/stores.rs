@@ -411,7 +411,7 @@ fn with_a_full_outbox_nothing_new_is_sold() {
     rig.power_cut(true);
     rig.on(Input::Screen(ScreenState::Working));
     rig.on(Input::RelayUp(rig.facts.clone()));
-    let request = qris_core::wire::vend::read_request(br#"{"request_id":"r-1","item":"A1"}"#).expect("a request");
+    let request = sale(r#"{"request_id":"r-1","item":"A1"}"#);
     let effects = rig.on(Input::Requested(Request::Vend(request), ON_BOARD));
     let refused = effects.iter().any(|effect| matches!(effect, Effect::Reply(_, Reply { reason: Some(Reason::Store), .. })));
     assert!(refused, "{effects:?}");

@@ -1,6 +1,7 @@
 //! What happens at a machine, and what it asks of others.
 
 use qris_core::order::ids::{CommandId, ItemId, OrderId, Ticket};
+use qris_core::order::ledger::Again;
 use qris_core::order::machine::RelayCall;
 use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::DispenseAnswer;
@@ -87,6 +88,7 @@ impl Caller {
 #[derive(Debug)]
 pub enum ServiceAnswer {
     Prepared(Result<Ticket, PrepareError>),
+    PreparedAgain(Result<(Ticket, Box<str>), PrepareError>),
     Relay(RelayAnswer),
     Facts(RelayFacts),
     Backend(BackendAnswer),
@@ -98,6 +100,7 @@ pub enum ServiceAnswer {
 #[derive(Debug)]
 pub enum Call {
     Prepare(ItemId, Rupiah),
+    PrepareAgain(ItemId, Rupiah, Again),
     Order(RelayCall),
     Facts,
     /// With an operator's signature.

@@ -13,7 +13,7 @@ use qris_core::order::outcome::{Delivery, Outcome};
 use qris_core::order::reason::Reason;
 use qris_core::wire::telemetry::{Ended, Measured, Telemetry};
 use qris_core::wire::topics::Topic;
-use qris_core::wire::vend::{EventState, read_request};
+use qris_core::wire::vend::{EventState, read_sale};
 use qris_device::words::Request;
 use qris_relay::outlet::Ending;
 use std::collections::{BTreeMap, BTreeSet};
@@ -95,7 +95,7 @@ impl Week {
         let until = self.at + EACH;
         let item = self.below(ITEMS);
         let body = format!(r#"{{"request_id":"r-{number}","item":"I{item}"}}"#);
-        let request = read_request(body.as_bytes()).expect("a request");
+        let request = read_sale(body.as_bytes()).expect("a request");
         self.world.ask_on_board(0, Request::Vend(request));
         match self.below(10) {
             // The item does not come, and a person sees to it.
@@ -290,6 +290,7 @@ const fn is_unpaid(state: EventState) -> bool {
         | EventState::Cancelling
         | EventState::Paid
         | EventState::Dispensing
+        | EventState::TryingAgain
         | EventState::Refused
         | EventState::Other(_) => panic!("no end of an order"),
     }

@@ -114,7 +114,7 @@ impl Phase for Dispensing {
             return None;
         }
         // The relay must still tell whether it was handed out, but nobody waits for that any more.
-        if self.ask == Ask::Query && at.order.is_over_the_counter() && at.order.earlier_boot {
+        if self.ask == Ask::Query && at.order.is_over_the_counter() && at.order.again.is_none() && at.order.earlier_boot {
             return Some(State::AwaitingCollection(AwaitingCollection { receipt: self.receipt.clone(), sent: true, doubtful: true }));
         }
         Some(State::Dispensing(Self { ask: Ask::Close, overdue: true, ..self.clone() }))
@@ -136,6 +136,7 @@ impl Phase for Dispensing {
             DispenseAnswer::Unknown => Some(match unknown {
                 IfUnknown::Dispense => self.asking(Ask::Dispense),
                 IfUnknown::Confirm => self.asking(Ask::Confirm),
+                IfUnknown::GiveUp => RefundDue::once_closed(Some(self.receipt.clone()), Undelivered::Late, self.sent),
                 IfUnknown::Collect => {
                     State::AwaitingCollection(AwaitingCollection { receipt: self.receipt.clone(), sent: self.sent, doubtful: false })
                 }

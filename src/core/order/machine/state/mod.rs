@@ -12,6 +12,7 @@ mod refund_due;
 mod refunded;
 mod requested;
 mod taken_back;
+mod trying_again;
 
 pub use at_counter::AtCounter;
 pub use awaiting_collection::AwaitingCollection;
@@ -25,6 +26,7 @@ pub use refund_due::{RefundDue, ReportStep, Undelivered};
 pub use refunded::Refunded;
 pub use requested::Requested;
 pub use taken_back::TakenBack;
+pub use trying_again::TryingAgain;
 
 use super::{BackendCall, Context, LAST_ANSWER, Order, RelayCall, RelayRefusal, Rules, Seen};
 use crate::order::outcome::{CloseAnswer, DispenseAnswer, Outcome};
@@ -62,6 +64,8 @@ pub enum State {
     Dispensed(Dispensed),
     /// Paid, and not delivered, or nobody knows whether it was.
     RefundDue(RefundDue),
+    /// The backend is asked for the receipt of another try.
+    TryingAgain(TryingAgain),
     /// The money went back.
     Refunded(Refunded),
 }
@@ -80,6 +84,7 @@ impl State {
             Self::Dispensing(state) => state,
             Self::Dispensed(state) => state,
             Self::RefundDue(state) => state,
+            Self::TryingAgain(state) => state,
             Self::Refunded(state) => state,
         }
     }
@@ -145,6 +150,8 @@ pub(super) enum IfUnknown {
     Dispense,
     /// Ask the backend: nobody knows how long the power was off.
     Confirm,
+    /// Another try is not begun again without its customer.
+    GiveUp,
     /// Over the counter: the customer types in the code once more.
     Collect,
 }
@@ -259,6 +266,11 @@ pub(super) trait Phase {
 
     /// The customer typed in the code.
     fn collected(&self, _at: &At) -> Option<State> {
+        None
+    }
+
+    /// The backend signs no receipt for the try that was wanted.
+    fn try_refused(&self) -> Option<State> {
         None
     }
 

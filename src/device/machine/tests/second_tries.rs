@@ -1,0 +1,404 @@
+//! Another try at what did not come: offered, pressed, driven, refused, and over.
+
+use super::rig::*;
+use super::stock::{item, slot_of};
+use qris_core::order::ledger::Limits;
+use qris_core::order::machine::RelayCall;
+use qris_core::order::outcome::{CloseAnswer, Delivery, Outcome};
+use qris_core::order::reason::Reason;
+use qris_core::order::receipt::{Claims, Receipt};
+use qris_core::order::request::{Price, PriceList, Refusal};
+use qris_core::order::stock::Change;
+use qris_core::order::tries::{Try, TryNumber};
+use qris_core::wire::orders::{OrderResource, OutcomeReport, Refund, Status};
+use qris_core::wire::relay::{LineCondition, RelayLine};
+use std::collections::BTreeMap;
+
+fn second() -> TryNumber {
+    TryNumber::FIRST.next().expect("2")
+}
+
+fn reported(outcome: Delivery) -> OutcomeReport {
+    OutcomeReport { nth_try: TryNumber::FIRST, outcome, reason: None, detail: None, proof: None }
+}
+
+/// The books know that nothing came of the first try, and offer another one for so many seconds.
+fn nothing_came(n: u8, try_again_s: u64) -> OrderResource {
+    OrderResource { outcome: Some(reported(Delivery::Failed)), refund: Some(Refund::Due), try_again_s: Some(try_again_s), ..settled(n, 9) }
+}
+
+/// The receipt of the second try, for this item.
+fn receipt_2(n: u8, of: &str, price: u64) -> Receipt {
+    let first = receipt_of(n).claims().clone();
+    let nth = Try::Again { number: second(), after: ticket(n) };
+    receipt(|claims| *claims = Claims { ticket: ticket(n + 100), nth, item: item(of), amount: rp(price), ..first })
+}
+
+/// The books at the second try.
+fn at_second(n: u8, of: &str, price: u64) -> OrderResource {
+    let receipt = receipt_2(n, of, price);
+    OrderResource { rev: 4, ticket: ticket(n + 100), nth_try: second(), receipt: Some(receipt.jws().into()), ..settled(n, 12) }
+}
+
+fn line(id: &str, state: LineCondition) -> RelayLine {
+    let limits = Limits { min: rp(1), step: None, max: None };
+    RelayLine { name: format!("tray {id}").into(), items: vec![id.into()], state, limits }
+}
+
+impl Rig {
+    /// A machine with three goods at three prices. Those of A1 and A2 are counted.
+    fn with_prices() -> Self {
+        let mut rig = Self::unlimited();
+        rig.settings.prices =
+            PriceList::new([("A1", 5000), ("A2", 3000), ("B1", 9000)].map(|(id, price)| (item(id), Price::Fixed(rp(price)))));
+        rig.settings.slots = BTreeMap::from(["A1", "A2"].map(|id| (item(id), slot_of(id, 10, 2))));
+        rig.facts.lines = ["A1", "A2", "B1"].map(|id| line(id, LineCondition::Ready)).to_vec();
+        rig.cut_and_up(true);
+        rig.settle_open();
+        for id in ["A1", "A2"] {
+            rig.change_of(id, Change::Count, Some(5)).expect("counted");
+        }
+        rig
+    }
+
+    /// A sale whose goods the sensor did not see.
+    fn fails(&mut self, n: u8) {
+        self.dispensing(n);
+        self.answer_relay(n, RelayAnswer::Dispense(DispenseAnswer::Ended(Outcome::Failed)));
+    }
+
+    /// The backend offers another try.
+    fn offers_again(n: u8) -> Self {
+        Self::with_prices().offering_again(n)
+    }
+
+    /// The same, on a machine that counts nothing.
+    fn offers_again_uncounted(n: u8) -> Self {
+        let mut rig = Self::with_prices();
+        rig.settings.slots.clear();
+        rig.cut_and_up(true);
+        rig.settle_open();
+        rig.offering_again(n)
+    }
+
+    fn offering_again(self, n: u8) -> Self {
+        let mut rig = self;
+        rig.fails(n);
+        rig.answer(n, order(nothing_came(n, 86_000)));
+        assert!(rig.scene.starts_with("TryAgain"), "{}", rig.scene);
+        rig.announced();
+        rig
+    }
+
+    /// Asks for a second try as a controller far away.
+    fn asks_again(&mut self, n: u8, id: &str) -> Vec<Effect> {
+        self.message(Topic::VendRequest, &format!(r#"{{"request_id":"r-{n}","item":"{id}","try":2}}"#)).1
+    }
+
+    /// The next customer.
+    fn asks_for_b1(&mut self) -> Vec<Effect> {
+        self.message(Topic::VendRequest, r#"{"request_id":"r-77","item":"B1"}"#).1
+    }
+
+    fn promise(&mut self, n: u8, effects: &[Effect]) -> Vec<Effect> {
+        self.answer_again(effects, Ok((ticket(n + 100), "the promise".into())))
+    }
+
+    fn answer_again(&mut self, effects: &[Effect], answer: Result<(Ticket, Box<str>), PrepareError>) -> Vec<Effect> {
+        let call = prepared(effects).expect("the relay is asked for another ticket").0;
+        self.on(Input::PreparedAgain(call, answer))
+    }
+
+    /// A second try whose receipt the backend is asked for.
+    fn tries_again(n: u8, id: &str) -> Self {
+        let mut rig = Self::offers_again(n);
+        let effects = rig.press(id);
+        rig.promise(n, &effects);
+        assert_eq!(rig.backend(n), Some(HttpCall::TryAgain(order_id(&format!("o-{n}")), "the promise".into())));
+        rig
+    }
+
+    fn left(&self) -> Vec<Option<u32>> {
+        self.machine.slots().iter().map(|slot| slot.count).collect()
+    }
+}
+
+/// What the relay is asked for another ticket: the call, the item, its price, the try, and the ticket before.
+fn prepared(effects: &[Effect]) -> Option<(CallId, String, u64, u32, Ticket)> {
+    effects.iter().find_map(|effect| match effect {
+        Effect::PrepareAgain(call, item, amount, again) => {
+            Some((*call, item.to_string(), amount.get(), again.number.get(), again.after.clone()))
+        }
+        _ => None,
+    })
+}
+
+fn sells_anew(effects: &[Effect]) -> bool {
+    effects.iter().any(|effect| matches!(effect, Effect::Prepare(..)))
+}
+
+#[test]
+fn nothing_came_and_it_comes_at_the_second_try() {
+    let mut rig = Rig::offers_again(1);
+    // Somebody must look at A1 first.
+    assert!(rig.scene.contains("same: false, up_to: Some(Rupiah(5000)), is_later: false"), "{}", rig.scene);
+    assert_eq!(rig.left(), [Some(4), Some(5)]);
+    let effects = rig.press("A2");
+    let (_, of, price, number, after) = prepared(&effects).expect("the relay is asked");
+    assert_eq!((&*of, price, number, after), ("A2", 3000, 2, ticket(1)));
+    assert!(rig.scene.starts_with("Dispensing"), "{}", rig.scene);
+    rig.promise(1, &effects);
+    assert_eq!(rig.announced(), ["trying_again"]);
+    assert!(rig.scene.starts_with("Dispensing"), "{}", rig.scene);
+    assert_eq!(rig.left(), [Some(4), Some(5)], "it is kept, and lies there");
+    rig.answer(1, order(at_second(1, "A2", 3000)));
+    assert_eq!(rig.relay(1), Some(RelayCall::Dispense(receipt_2(1, "A2", 3000))));
+    assert_eq!(rig.left(), [Some(4), Some(4)]);
+    rig.on(Input::Finished(order_id("o-1"), TryNumber::FIRST, DispenseAnswer::Ended(Outcome::Uncertain)));
+    assert!(rig.scene.starts_with("Dispensing"), "a word about the first try says nothing of the second");
+    rig.on(Input::Finished(order_id("o-1"), second(), DispenseAnswer::Ended(Outcome::Dispensed)));
+    assert!(rig.scene.starts_with("Take"), "{}", rig.scene);
+    rig.delivered(1);
+    rig.after(2_000);
+    let Some(HttpCall::Tell(_, report)) = rig.backend(1) else { panic!("the backend is told") };
+    assert_eq!((report.outcome, report.nth_try), (Delivery::Dispensed, second()));
+    rig.answer(1, order(OrderResource { outcome: Some(reported(Delivery::Dispensed)), ..at_second(1, "A2", 3000) }));
+    assert_eq!(rig.announced(), ["dispensing", "dispensed"]);
+    let last = rig.events.last().expect("an event");
+    assert_eq!((last.number_of_try, last.item.as_ref(), last.amount), (Some(second()), Some(&item("A2")), Some(rp(5000))));
+    assert_eq!(rig.left(), [Some(4), Some(4)]);
+    let sums = rig.machine.storage.store().expect("a database").tally().all();
+    assert_eq!((sums.dispensed, sums.dispensed_amount, sums.refund_due), (1, 5000, 0), "it is sold, once");
+    rig.after(11_000);
+    assert!(rig.scene.starts_with("Idle"), "{}", rig.scene);
+}
+
+#[test]
+fn it_is_offered_to_the_customer_who_is_there_and_to_nobody_else() {
+    let offered = |change: &dyn Fn(&mut Rig), resource: OrderResource| {
+        let mut rig = Rig::with_prices();
+        rig.fails(1);
+        change(&mut rig);
+        rig.answer(1, order(resource));
+        rig.scene.starts_with("TryAgain")
+    };
+    assert!(offered(&|_| {}, nothing_came(1, 5)));
+    assert!(!offered(&|_| {}, nothing_came(1, 0)));
+    assert!(!offered(&|_| {}, OrderResource { try_again_s: None, ..nothing_came(1, 5) }), "a backend that offers none");
+    // Its screen is gone: so is the customer.
+    assert!(!offered(&|rig| drop(rig.after(121_000)), nothing_came(1, 5)));
+    let another = |rig: &mut Rig| drop(rig.asks_for_b1());
+    assert!(!offered(&another, nothing_came(1, 5)));
+    assert!(!offered(&|rig| rig.cut_and_up(false), nothing_came(1, 5)), "nobody knows how long the power was off");
+}
+
+#[test]
+fn the_offer_ends_with_its_time_and_with_whatever_else_is_wanted() {
+    type Act = fn(&mut Rig);
+    let table: [(&str, Act); 7] = [
+        ("its time", |rig| drop(rig.after(60_000))),
+        ("the next request", |rig| drop(rig.asks_for_b1())),
+        ("other goods that cost more", |rig| assert!(sells_anew(&rig.press("B1")))),
+        ("a cancel", |rig| drop(rig.message(Topic::VendCancel, r#"{"request_id":"r-1"}"#))),
+        ("a clear", |rig| drop(rig.on(Input::ClearPressed(false)))),
+        ("a restart", |rig| rig.cut_and_up(true)),
+        ("somebody who looks after it", |rig| drop(rig.on(Input::Requested(Request::Hold("me".into(), Span::secs(60)), ON_BOARD)))),
+    ];
+    for (what, act) in table {
+        let mut rig = Rig::offers_again(1);
+        rig.after(59_999 - 1);
+        assert!(rig.scene.starts_with("TryAgain"), "{}", rig.scene);
+        let mut rig = Rig::offers_again(1);
+        act(&mut rig);
+        assert!(!rig.scene.starts_with("TryAgain"), "{what}: {}", rig.scene);
+        rig.announced();
+        assert!(prepared(&rig.asks_again(1, "A2")).is_none(), "{what}");
+        let told = rig.announced();
+        assert!(["refused(late)", "refused(busy)", "refused(updating)"].contains(&&*told.concat()), "{what}: {told:?}");
+    }
+}
+
+#[test]
+fn a_controller_names_the_order_and_the_try_and_may_repeat_itself() {
+    let mut rig = Rig::offers_again(1);
+    for (text, refused) in [
+        (r#"{"request_id":"r-9","item":"A2","try":2}"#, "refused(unknown_request)"),
+        (r#"{"request_id":"r-1","item":"A2","try":3}"#, "refused(late)"),
+        (r#"{"request_id":"r-1","item":"B1","try":2}"#, "refused(wrong_amount)"),
+        (r#"{"request_id":"r-1","item":"A1","try":2}"#, "refused(sold_out)"),
+        (r#"{"request_id":"r-1","item":"C1","try":2}"#, "refused(unknown_item)"),
+    ] {
+        rig.after(1001);
+        let (ack, effects) = rig.message(Topic::VendRequest, text);
+        assert_eq!((prepared(&effects), rig.announced().concat().as_str(), rig.is_acked(ack)), (None, refused, true), "{text}");
+    }
+    let effects = rig.asks_again(1, "A2");
+    let again = rig.asks_again(1, "A2");
+    assert!(prepared(&effects).is_some() && prepared(&again).is_none());
+    rig.promise(1, &effects);
+    assert_eq!(rig.announced(), ["trying_again"]);
+    rig.asks_again(1, "A2");
+    assert_eq!(rig.announced(), ["trying_again"], "its last event, once more");
+    rig.answer(1, order(at_second(1, "A2", 3000)));
+    rig.delivered(1);
+    rig.announced();
+    assert!(prepared(&rig.asks_again(1, "A2")).is_none());
+    assert_eq!(rig.announced(), ["dispensed"]);
+}
+
+#[test]
+fn the_relay_has_its_own_rule() {
+    let refuse = |error| PrepareError::Refused(error, "why".into());
+    for (answer, is_offered, told) in [
+        (refuse(RelayError::NoTry), false, "refused(relay)"),
+        (refuse(RelayError::Busy), true, "refused(busy)"),
+        (refuse(RelayError::Blocked), true, "refused(line_blocked)"),
+        (PrepareError::NoAnswer("nobody".into()), true, "refused(relay)"),
+    ] {
+        let mut rig = Rig::offers_again(1);
+        let effects = rig.press("A2");
+        rig.answer_again(&effects, Err(answer));
+        assert_eq!(rig.scene.starts_with("TryAgain"), is_offered, "{told}: {}", rig.scene);
+        assert_eq!(rig.announced().concat(), told);
+    }
+    // Its answer is lost. When it comes after all, its ticket is closed.
+    let mut rig = Rig::offers_again(1);
+    let effects = rig.press("A2");
+    rig.after(5_000);
+    assert!(rig.scene.starts_with("TryAgain"), "{}", rig.scene);
+    let late = rig.promise(1, &effects);
+    assert_eq!(closes(&late), [ticket(101)]);
+}
+
+#[test]
+fn the_backend_makes_no_receipt_and_the_money_goes_back() {
+    for answer in [
+        BackendAnswer::Refused(Refusal::new(Reason::Late, "no other try")),
+        BackendAnswer::Refused(Refusal::new(Reason::RateLimited, "too many")),
+        BackendAnswer::Absent,
+    ] {
+        let mut rig = Rig::tries_again(1, "A2");
+        let effects = rig.answer(1, answer);
+        assert_eq!(closes(&effects), [ticket(101)]);
+        assert_eq!(rig.announced().last().map(String::as_str), Some("refund_due(failed)"));
+        assert!(rig.scene.starts_with("RefundDue"), "{}", rig.scene);
+        assert!(rig.machine.orders.ids().is_empty());
+        assert_eq!(rig.left(), [Some(4), Some(5)]);
+    }
+    // No answer: it may be signed. So it is closed first, and then told.
+    let mut rig = Rig::tries_again(1, "A2");
+    rig.answer(1, gone());
+    rig.after(15_000);
+    assert!(rig.scene.starts_with("RefundDue"), "{}", rig.scene);
+    assert_eq!(rig.relay(1), Some(RelayCall::Close(ticket(101))));
+    rig.closed(1);
+    let told = |rig: &Rig| match rig.backend(1) {
+        Some(HttpCall::Tell(_, report)) => Some((report.outcome, report.nth_try.get())),
+        _ => None,
+    };
+    assert_eq!(told(&rig), Some((Delivery::Undelivered, 2)));
+    // The books have no such try, and know the first one's end.
+    rig.answer(1, BackendAnswer::OtherOutcome);
+    assert!(rig.machine.orders.ids().is_empty() && rig.scene.starts_with("RefundDue"));
+    assert_eq!(rig.left(), [Some(4), Some(5)]);
+    // It was signed all the same: the backend asks for the end.
+    rig.on(Input::BrokerDown { reason: "gone".into(), date_refusal: false, thrown_out: false });
+    rig.on(Input::BrokerUp { refused: vec![] });
+    rig.answer_open(vec![at_second(1, "A2", 3000)]);
+    assert_eq!(told(&rig), Some((Delivery::Undelivered, 2)));
+}
+
+#[test]
+fn a_power_cut_ends_a_try_and_its_customer_may_ask_again() {
+    let mut rig = Rig::tries_again(1, "A2");
+    rig.cut_and_up(false);
+    assert_eq!(rig.relay(1), Some(RelayCall::Close(ticket(101))), "the press is not seen again");
+    rig.answer_relay(1, RelayAnswer::Close(CloseAnswer::Closed));
+    // The program alone: its customer waits.
+    let mut rig = Rig::tries_again(1, "A2");
+    rig.cut_and_up(true);
+    assert!(matches!(rig.backend(1), Some(HttpCall::TryAgain(..))));
+    rig.answer(1, order(at_second(1, "A2", 3000)));
+    assert_eq!(rig.relay(1), Some(RelayCall::Dispense(receipt_2(1, "A2", 3000))));
+}
+
+#[test]
+fn an_older_database_hears_of_a_try_that_it_does_not_know() {
+    let mut rig = Rig::offers_again(1);
+    rig.on(Input::BrokerDown { reason: "gone".into(), date_refusal: false, thrown_out: false });
+    rig.on(Input::BrokerUp { refused: vec![] });
+    rig.answer_open(vec![at_second(1, "A2", 3000)]);
+    assert_eq!(rig.relay(1), Some(RelayCall::Close(ticket(101))));
+    rig.answer_relay(1, RelayAnswer::Close(CloseAnswer::Ended(Outcome::Dispensed)));
+    let Some(HttpCall::Tell(_, report)) = rig.backend(1) else { panic!("the backend is told") };
+    assert_eq!((report.outcome, report.nth_try), (Delivery::Dispensed, second()));
+    assert_eq!(rig.left(), [Some(4), Some(4)], "it has left its slot");
+}
+
+#[test]
+fn a_sensor_that_misses_twice_is_looked_at_first() {
+    let mut rig = Rig::with_prices();
+    rig.settings.slots.clear();
+    rig.cut_and_up(true);
+    for n in [1, 2] {
+        rig.fails(n);
+        rig.answer(n, order(nothing_came(n, 86_000)));
+        let is_same = rig.scene.contains("same: true");
+        assert_eq!(is_same, n == 1, "{n}: {}", rig.scene);
+        rig.after(121_000);
+    }
+    // Across a restart, too.
+    rig.cut_and_up(true);
+    rig.settle_open();
+    rig.fails(3);
+    rig.answer(3, order(nothing_came(3, 86_000)));
+    assert!(rig.scene.contains("same: false"), "{}", rig.scene);
+    rig.on(Input::Cleared);
+    assert!(rig.scene.contains("same: true"), "somebody has looked: {}", rig.scene);
+    rig.after(121_000);
+    // One that was seen counts, too.
+    for (n, outcome, is_same) in [(4, Outcome::Failed, true), (5, Outcome::Dispensed, false), (6, Outcome::Failed, true)] {
+        rig.dispensing(n);
+        rig.answer_relay(n, RelayAnswer::Dispense(DispenseAnswer::Ended(outcome)));
+        let told = if outcome == Outcome::Failed { nothing_came(n, 86_000) } else { settled(n, 9) };
+        rig.answer(n, order(told));
+        assert_eq!(rig.scene.contains("same: true"), is_same, "{n}: {}", rig.scene);
+        rig.after(121_000);
+    }
+}
+
+#[test]
+fn who_asks_on_the_page_gets_a_turn_at_the_machine() {
+    let wish = |s| OrderResource { try_wanted_s: Some(s), ..nothing_came(1, 86_000) };
+    let mut rig = Rig::offers_again_uncounted(1);
+    rig.after(121_000);
+    assert!(rig.scene.starts_with("Idle"), "{}", rig.scene);
+    // Another customer is served first.
+    rig.offered(2);
+    rig.message(Topic::PaymentUpdate, r#"{"order_id":"o-1","rev":7,"status":"settlement"}"#);
+    assert!(rig.open().is_some(), "the hint is followed");
+    rig.answer_open(vec![wish(300)]);
+    assert!(rig.scene.starts_with("Pay"), "{}", rig.scene);
+    rig.pay(&receipt_of(2));
+    rig.delivered(2);
+    rig.answer(2, order(settled(2, 3)));
+    assert!(rig.scene.starts_with("Take"), "{}", rig.scene);
+    rig.after(10_000);
+    assert!(rig.scene.starts_with("TryAgain") && rig.scene.contains("is_later: true"), "{}", rig.scene);
+    rig.after(59_999);
+    let effects = rig.press("A2");
+    rig.promise(1, &effects);
+    rig.answer(1, order(at_second(1, "A2", 3000)));
+    assert_eq!(rig.relay(1), Some(RelayCall::Dispense(receipt_2(1, "A2", 3000))));
+    // Who does not come in time asks once more.
+    let mut rig = Rig::offers_again_uncounted(1);
+    rig.after(121_000);
+    rig.offered(2);
+    rig.message(Topic::PaymentUpdate, r#"{"order_id":"o-1","rev":7,"status":"settlement"}"#);
+    rig.answer_open(vec![wish(20)]);
+    rig.after(21_000);
+    rig.message(Topic::VendCancel, r#"{"request_id":"r-2"}"#);
+    rig.answer(2, order(OrderResource { rev: 9, ..resource(2, Status::Cancel) }));
+    rig.after(11_000);
+    assert!(rig.scene.starts_with("Idle"), "{}", rig.scene);
+}

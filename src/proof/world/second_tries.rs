@@ -1,0 +1,136 @@
+//! Second tries. In some seeds the merchant allows them. A customer to whom nothing came presses once more, by a button or through a
+//! controller, and so does somebody who stands there by chance, or comes too late. All their chances are drawn apart.
+
+use super::counts::Kind;
+use super::{Event, World, large, small};
+use crate::rng::Rng;
+use qris_core::order::ids::{ItemId, OrderId, RequestId};
+use qris_core::order::ledger::Again;
+use qris_core::order::merchant::Order;
+use qris_core::order::request::{Payment, VendRequest};
+use qris_core::order::time::Span;
+use qris_core::order::tries::TryNumber;
+use qris_core::wire::topics::Topic;
+use qris_core::wire::vend::TryRequest;
+use qris_device::controller::buttons;
+use qris_device::screen::picture::Scene;
+use qris_device::words::{Asker, Input, Request};
+
+const BUTTON: Asker = Asker { question: 6, kind: buttons::KIND };
+/// The merchant offers one for so long.
+const WITHIN: Span = Span::secs(900);
+/// The last answer of Midtrans that a later receipt may rest on is not older than this, in milliseconds, with its way.
+const SETTLED_LATELY: i64 = 30_000 + 10_000;
+
+/// What the judge knows of second tries.
+#[derive(Debug)]
+pub(super) struct SecondTries {
+    rng: Rng,
+    /// How many the merchant allows.
+    most: u32,
+}
+
+impl SecondTries {
+    pub(super) fn new(seed: u64, is_chance: bool) -> Self {
+        let mut rng = Rng::new(seed ^ 0x02_d7);
+        let most = if is_chance && rng.below(2) == 0 { 1 + u32::try_from(rng.below(2)).unwrap_or(0) } else { u32::from(!is_chance) };
+        Self { rng, most }
+    }
+
+    pub(super) const fn rules(&self) -> (u32, Span) {
+        (self.most, WITHIN)
+    }
+}
+
+impl World {
+    /// Another try is on the screen. Its customer stands there, or comes a little too late.
+    pub(super) fn sees_an_offer_to_try(&mut self, m: usize) {
+        self.counts.note(Kind::TriesOffered);
+        if self.is_planned() {
+            return self.after(3_000, Event::Tries(m, None));
+        }
+        if self.second_tries.rng.below(4) > 0 {
+            let after = 1_000 + i64::try_from(self.second_tries.rng.below(70_000)).unwrap_or(0);
+            let request = self.request_on_screen(m);
+            self.after(after, Event::Tries(m, request));
+        }
+    }
+
+    /// The request whose order is on the screen, from Midtrans' own record of the charge.
+    fn request_on_screen(&self, m: usize) -> Option<RequestId> {
+        let Some(Scene::TryAgain { order, .. }) = &self.machines[m].scene else { return None };
+        let book = self.gateway.midtrans.transaction(order.as_str())?;
+        RequestId::new(book.custom_fields[1].as_deref()?).ok()
+    }
+
+    /// Somebody presses. `known`: the request that was on the screen when a controller looked.
+    pub(super) fn tries_again(&mut self, m: usize, known: Option<RequestId>) {
+        if !self.machine_runs(m) {
+            return;
+        }
+        let item = match &self.machines[m].scene {
+            Some(Scene::TryAgain { goods, same: true, .. }) => goods.item.clone(),
+            Some(Scene::TryAgain { goods, .. }) if goods.item == large() => small(),
+            _ => [small(), large()][usize::from(self.second_tries.rng.below(3) == 0)].clone(),
+        };
+        let way = if self.is_planned() { 0 } else { self.second_tries.rng.below(4) };
+        match (way, known) {
+            (1, Some(request_id)) => {
+                let request = TryRequest { request_id, number: second(), item };
+                self.ask_on_board(m, Request::TryAgain(request));
+            }
+            (2, Some(request)) if self.network.has_broker => {
+                let body = format!(r#"{{"request_id":"{request}","item":"{item}","try":2}}"#);
+                self.broker_takes(Topic::VendRequest, body.into_bytes());
+            }
+            // A button sells, too, where nothing is offered.
+            _ if matches!(self.machines[m].scene, Some(Scene::TryAgain { .. })) => self.presses(m, item),
+            _ => {}
+        }
+    }
+
+    fn presses(&mut self, m: usize, item: ItemId) {
+        let request_id = RequestId::new(&format!("press-{m}-{}", self.now)).expect("an id");
+        let request = VendRequest { request_id, item, amount: None, description: None, payment: Payment::Gopay, timeout_s: None };
+        self.input(m, Input::Requested(Request::Pressed(request), BUTTON));
+    }
+
+    /// A machine asks its relay for another try.
+    pub(super) fn judge_try(&mut self, again: &Again) {
+        self.counts.note(Kind::TriesPressed);
+        let came = self.came(&again.order);
+        if came > 0 && !self.is_forgotten(&again.order) && !self.thief.betrayed.contains(&again.order) && self.losses.are_none() {
+            self.fail(format!("another try at {} is begun, and it came", again.order));
+        }
+    }
+
+    /// The backend has signed the receipt of another try.
+    pub(super) fn judge_later_receipt(&mut self, order: &Order) {
+        let id = &order.id;
+        self.counts.note(Kind::TriesSigned);
+        if self.people.repaid.contains(id) || self.gateway.refund_requested.contains(id) {
+            self.fail(format!("another try at {id} was signed, and its money goes back, or somebody has settled it"));
+        }
+        let told = self.merchant.settled_at.get(id).copied().unwrap_or(i64::MIN / 2);
+        if self.now - told > SETTLED_LATELY {
+            self.fail(format!("another try at {id} was signed, and Midtrans has not said lately that it is paid"));
+        }
+        if self.second_tries.most < order.number_of_try().get() - TryNumber::FIRST.get() {
+            self.fail(format!("{id} has more tries than its merchant allows"));
+        }
+    }
+
+    /// How often goods may have come out for an order: pulses of which no sensor has said that nothing came.
+    pub(super) fn came(&self, order: &OrderId) -> u32 {
+        self.ledgers.came(order)
+    }
+
+    /// Did its machine try it more than once, and was a memory lost? Then its earlier tries are not judged by what they told.
+    pub(super) fn is_tried_and_forgotten(&self, order: &Order) -> bool {
+        order.number_of_try() > TryNumber::FIRST && !self.losses.are_none()
+    }
+}
+
+fn second() -> TryNumber {
+    TryNumber::FIRST.next().unwrap_or(TryNumber::FIRST)
+}
