@@ -307,7 +307,7 @@ impl World {
         let disk = |at: usize| Disk::at(&places[at]).map_err(|source| NoDirectory::new(directory, source));
         let disks = [disk(0)?, disk(1)?, disk(2)?];
         let slots = stock::Slots::new(seed, matches!(fate, Fate::Chance));
-        let second_tries = second_tries::SecondTries::new(seed, matches!(fate, Fate::Chance));
+        let second_tries = second_tries::SecondTries::new(seed, fate.play());
         let same = same_goods::SameGoods::new(seed, matches!(fate, Fate::Chance) && slots.are_counted());
         let mut world = Self {
             directory: directory.into(),

@@ -29,7 +29,7 @@ fn a_play_that_nothing_disturbs_ends_as_it_should() {
         assert_eq!(report.failure, None, "{}\n{}", play.name(), report.trace);
         // Dispensed, refund due or done, uncertain, not paid.
         let expected = match play {
-            Play::Sale | Play::Counter | Play::Reboot | Play::Race | Play::Filled => [1, 0, 0, 0],
+            Play::Sale | Play::Counter | Play::Reboot | Play::Race | Play::SecondTry | Play::Filled => [1, 0, 0, 0],
             Play::Two => [2, 0, 0, 0],
             Play::Cancel => [0, 0, 0, 1],
             Play::TooLate | Play::Refund => [0, 1, 0, 0],

@@ -40,7 +40,7 @@ impl World {
         }
         let pays = |force| Event::Pays { payload: payload.clone(), force };
         match play {
-            Play::Sale | Play::Reboot | Play::Refund | Play::Two | Play::Filled => self.after(4_000, pays(false)),
+            Play::Sale | Play::Reboot | Play::Refund | Play::SecondTry | Play::Two | Play::Filled => self.after(4_000, pays(false)),
             Play::Cancel => self.after(4_000, Event::Cancels(1)),
             // Whoever comes then must not get what the first one can still pay for.
             Play::TooLate if self.now > FIRST_IS_GONE => self.after(4_000, pays(false)),

@@ -29,6 +29,16 @@ pub(super) struct Plan {
     pub(super) disks: Struck,
 }
 
+impl Fate {
+    /// The play of a plan.
+    pub(super) const fn play(&self) -> Option<Play> {
+        match self {
+            Self::Chance => None,
+            Self::Plan(plan) => Some(plan.play),
+        }
+    }
+}
+
 impl Plan {
     /// A play, in which nothing goes wrong so far.
     pub(super) fn of(play: Play) -> Self {

@@ -17,6 +17,8 @@ pub enum Play {
     Reboot,
     /// The line jams, and the money goes back by itself.
     Refund,
+    /// The line jams, and the customer gets something else in place of the money.
+    SecondTry,
     /// Two requests, one right after the other.
     Two,
     /// Somebody buys the last one; then its slot is filled, counted and tested.
@@ -36,12 +38,23 @@ pub(super) enum AtSlot {
 
 const FIRST: &str = r#"{"request_id":"r-1","item":"A1"}"#;
 const SECOND: &str = r#"{"request_id":"r-2","item":"A1"}"#;
+const DEAR: &str = r#"{"request_id":"r-1","item":"B1"}"#;
 const AT_STORE: &str = r#"{"request_id":"r-1","item":"B1","payment":"alfamart"}"#;
 
 impl Play {
     /// All of them.
-    pub const ALL: [Self; 9] =
-        [Self::Sale, Self::Cancel, Self::TooLate, Self::Race, Self::Counter, Self::Reboot, Self::Refund, Self::Two, Self::Filled];
+    pub const ALL: [Self; 10] = [
+        Self::Sale,
+        Self::Cancel,
+        Self::TooLate,
+        Self::Race,
+        Self::Counter,
+        Self::Reboot,
+        Self::Refund,
+        Self::SecondTry,
+        Self::Two,
+        Self::Filled,
+    ];
 
     /// Its name.
     #[must_use]
@@ -54,6 +67,7 @@ impl Play {
             Self::Counter => "counter",
             Self::Reboot => "reboot",
             Self::Refund => "refund",
+            Self::SecondTry => "second-try",
             Self::Two => "two",
             Self::Filled => "filled",
         }
@@ -65,6 +79,7 @@ impl Play {
             Self::Sale | Self::Cancel | Self::Race | Self::Reboot | Self::Refund | Self::Filled => &[(2_000, FIRST), (40_000, FIRST)],
             Self::TooLate => &[(2_000, FIRST), (40_000, FIRST), (140_000, SECOND)],
             Self::Counter => &[(2_000, AT_STORE), (40_000, AT_STORE)],
+            Self::SecondTry => &[(2_000, DEAR), (40_000, DEAR)],
             Self::Two => &[(2_000, FIRST), (3_000, SECOND), (150_000, SECOND)],
         }
     }
@@ -74,6 +89,7 @@ impl Play {
         match self {
             Self::Two => 2,
             Self::Sale | Self::Cancel | Self::TooLate | Self::Race | Self::Counter | Self::Reboot | Self::Refund | Self::Filled => 1,
+            Self::SecondTry => 1,
         }
     }
 
@@ -81,7 +97,8 @@ impl Play {
     pub(super) const fn at_slot(self) -> &'static [(i64, AtSlot)] {
         match self {
             Self::Filled => &[(12_000, AtSlot::Fill), (14_000, AtSlot::Count(2)), (16_000, AtSlot::Test)],
-            Self::Sale | Self::Cancel | Self::TooLate | Self::Race | Self::Counter | Self::Reboot | Self::Refund | Self::Two => &[],
+            Self::Sale | Self::Cancel | Self::TooLate | Self::Race | Self::Counter | Self::Reboot | Self::Refund | Self::SecondTry => &[],
+            Self::Two => &[],
         }
     }
 
@@ -90,13 +107,14 @@ impl Play {
         match self {
             Self::Two => true,
             Self::Sale | Self::Cancel | Self::TooLate | Self::Race | Self::Counter | Self::Reboot | Self::Refund | Self::Filled => false,
+            Self::SecondTry => false,
         }
     }
 
     /// How many refunds a day the backend begins by itself.
     pub(super) const fn refunds_by_itself(self) -> u32 {
         match self {
-            Self::Refund => 5,
+            Self::Refund | Self::SecondTry => 5,
             Self::Sale | Self::Cancel | Self::TooLate | Self::Race | Self::Counter | Self::Reboot | Self::Two | Self::Filled => 0,
         }
     }

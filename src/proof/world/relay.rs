@@ -278,7 +278,10 @@ impl World {
                 }
             }
             Arrival::LineEnds { run, line } if run == current => {
-                let jammed = self.is_twist(Play::Refund) || self.goes_wrong(12, Kind::Jams);
+                let is_order = matches!(self.relays[m].begun, Some(Begun::Order { .. }));
+                let is_played =
+                    self.is_twist(Play::Refund) || self.is_twist(Play::SecondTry) || is_order && self.jams_before_a_second_try();
+                let jammed = is_played || self.goes_wrong(12, Kind::Jams);
                 let outcome = if jammed { Outcome::Failed } else { Outcome::Dispensed };
                 let is_test = matches!(self.relays[m].begun, Some(Begun::Test { .. }));
                 if let (Some(Begun::Test { number, .. }), false) = (&self.relays[m].begun, jammed) {
@@ -295,7 +298,7 @@ impl World {
                     self.tell_facts(m);
                 }
                 if jammed {
-                    let after = 10_000 + self.below(60_000);
+                    let after = if self.is_soon_cleared() { 500 } else { 10_000 + self.below(60_000) };
                     self.after(after, Event::Relay(m, Arrival::Cleared));
                     if !self.is_planned() && self.one_in(2) {
                         let after = self.below(after);

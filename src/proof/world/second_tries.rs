@@ -2,7 +2,7 @@
 //! controller, and so does somebody who stands there by chance, or comes too late. All their chances are drawn apart.
 
 use super::counts::Kind;
-use super::{Event, World, large, small};
+use super::{Event, Play, World, large, small};
 use crate::rng::Rng;
 use qris_core::order::ids::{ItemId, OrderId, RequestId};
 use qris_core::order::ledger::Again;
@@ -31,9 +31,13 @@ pub(super) struct SecondTries {
 }
 
 impl SecondTries {
-    pub(super) fn new(seed: u64, is_chance: bool) -> Self {
+    /// `play`: that of a plan.
+    pub(super) fn new(seed: u64, play: Option<Play>) -> Self {
         let mut rng = Rng::new(seed ^ 0x02_d7);
-        let most = if is_chance && rng.below(2) == 0 { 1 + u32::try_from(rng.below(2)).unwrap_or(0) } else { u32::from(!is_chance) };
+        let most = match play {
+            Some(play) => u32::from(play == Play::SecondTry),
+            None => u32::try_from(rng.below(4)).unwrap_or(0).saturating_sub(1),
+        };
         Self { rng, most }
     }
 
@@ -43,6 +47,16 @@ impl SecondTries {
 }
 
 impl World {
+    /// Does the line jam, since customers are to try again?
+    pub(super) fn jams_before_a_second_try(&mut self) -> bool {
+        self.second_tries.most > 0 && !self.is_planned() && self.second_tries.rng.below(3) == 0 && self.storm
+    }
+
+    /// Is somebody at once there who takes the block off?
+    pub(super) fn is_soon_cleared(&mut self) -> bool {
+        self.second_tries.most > 0 && (self.is_planned() || self.second_tries.rng.below(2) == 0)
+    }
+
     /// Another try is on the screen. Its customer stands there, or comes a little too late.
     pub(super) fn sees_an_offer_to_try(&mut self, m: usize) {
         self.counts.note(Kind::TriesOffered);
@@ -50,7 +64,8 @@ impl World {
             return self.after(3_000, Event::Tries(m, None));
         }
         if self.second_tries.rng.below(4) > 0 {
-            let after = 1_000 + i64::try_from(self.second_tries.rng.below(70_000)).unwrap_or(0);
+            let within = if self.second_tries.rng.below(4) == 0 { 70_000 } else { 12_000 };
+            let after = 1_000 + i64::try_from(self.second_tries.rng.below(within)).unwrap_or(0);
             let request = self.request_on_screen(m);
             self.after(after, Event::Tries(m, request));
         }

@@ -148,8 +148,12 @@ impl Order {
             let is_known = self.reported_before(told.nth_try).is_some_and(|before| before.report.outcome == told.outcome);
             return if is_known { Ok(()) } else { Err(Refused::OutcomeStands) };
         }
-        // The books are older than that try: they do not know of its receipt.
+        // The books do not know of a receipt for that try: none was signed, or they are older.
         let is_lost = told.nth_try > number;
+        let came_to_nothing = |outcome| matches!(outcome, Delivery::Undelivered | Delivery::Failed);
+        if is_lost && told.outcome == Delivery::Undelivered && self.outcome().is_some_and(came_to_nothing) {
+            return Ok(());
+        }
         if is_lost && self.reported.is_some() {
             return Err(Refused::OutcomeStands);
         }

@@ -259,13 +259,16 @@ fn a_word_about_an_earlier_try_changes_nothing() {
 #[test]
 fn books_that_do_not_know_of_a_try_prove_nothing() {
     // Restored from yesterday: the machine tells of a second try.
-    for outcome in [Delivery::Dispensed, Delivery::Undelivered] {
+    for outcome in [Delivery::Dispensed, Delivery::Failed, Delivery::Uncertain] {
         let told = of_second(outcome);
         assert_eq!(then(nothing_came(), vec![(5000, Event::Delivered(told.clone()))]), Err(No::Refused(Refused::OutcomeStands)));
         let order = then(nothing_came(), vec![(5000, Event::Contradicted { told, refund_on_its_way: false })]).expect("a fact");
         assert!(order.has_conflict() && order.try_again_until(T0 + Span::millis(6000)).is_none());
         assert!(!order.may_refund_by_itself(T0 + Span::secs(48 * 3600)), "{outcome}");
     }
+    // It asked for one, and had no answer. Nothing came of that either.
+    let told = Event::Delivered(of_second(Delivery::Undelivered));
+    assert_eq!(then(nothing_came(), vec![(5000, told)]), Ok(nothing_came()));
     let paid = vec![(0, Event::Charged(charge(5000))), (1000, status(Said::Settled))];
     let order = then(order(), paid).and_then(|order| then(order, vec![(5000, Event::Delivered(of_second(Delivery::Undelivered)))]));
     assert!(order.expect("a fact").has_conflict());
