@@ -100,7 +100,7 @@ impl Machine {
 
     /// The clear button was pressed. A short press ends what a long one has begun.
     pub(super) fn clear_pressed(&mut self, is_held: bool, now: Now) {
-        self.looked(None, now);
+        self.looked(now);
         self.second_tries.end(None);
         if is_held { self.open_door(now) } else { self.close_door("it is done") }
     }

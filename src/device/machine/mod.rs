@@ -153,7 +153,7 @@ impl Machine {
                 }
             }
             Input::Released(item) => self.released(&item, now),
-            Input::Cleared => self.looked(None, now),
+            Input::Cleared => self.looked(now),
             Input::ClearPressed(is_held) => self.clear_pressed(is_held, now),
             Input::RelayUp(facts) => {
                 self.links.relay_came(out, now.boot);

@@ -22,16 +22,16 @@ use qris_core::wire::orders::OrderResource;
 use qris_core::wire::relay::LineCondition;
 use qris_core::wire::vend::TryRequest;
 use qris_screen::picture::Scene;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 /// So long an offer is on the screen.
 const OFFERED_FOR: Span = Span::secs(60);
 /// `PrepareAgain` gets 2 s. If its answer is lost all the same, the press is refused after this time.
 const PREPARE_LOST: Span = Span::secs(5);
-/// A sensor that has missed so many in a row is looked at before anything more is tried there.
+/// After so many misses in a row somebody looks first: the sensor itself may be wrong. Often all lines have the same one.
 const MISSES_MAX: u32 = 2;
-/// What each line's sensor has missed in a row, across a restart.
-const MISSES: Fact<BTreeMap<Box<str>, u32>> = Fact::new("misses");
+/// How many the sensors have missed in a row, across a restart.
+const MISSES: Fact<u32> = Fact::new("misses");
 
 /// The offers of another try.
 #[derive(Debug, Default)]
@@ -40,7 +40,7 @@ pub(super) struct SecondTries {
     offer: Option<TryOffer>,
     /// Those of customers who asked on their orders' pages. Each waits until nobody else is served.
     waiting: VecDeque<TryOffer>,
-    misses: BTreeMap<Box<str>, u32>,
+    misses: u32,
 }
 
 /// Another try that its customer may begin.
@@ -196,11 +196,11 @@ impl Machine {
             Ok(slot) => slot,
             Err(why) => return refused(Reason::SoldOut, why),
         };
+        if self.second_tries.misses >= MISSES_MAX {
+            return refused(Reason::LineBlocked, format!("{MISSES_MAX} in a row did not come, and nobody has looked since"));
+        }
         match line_of(&slot, self.links.lines(&self.settings)) {
             Some(line) if line.state == LineCondition::Blocked => refused(Reason::LineBlocked, format!("the line of {item} is blocked")),
-            Some(line) if self.second_tries.misses.get(&*line.name).is_some_and(|misses| *misses >= MISSES_MAX) => {
-                refused(Reason::LineBlocked, format!("the sensor of {item} has missed {MISSES_MAX} in a row, and nobody has looked since"))
-            }
             Some(_) | None => Ok((slot, price)),
         }
     }
@@ -336,28 +336,21 @@ impl Machine {
 
     /// An order has gone on: a sensor saw its item, or missed it.
     pub(super) fn note_sensor(&mut self, before: &Order, after: &Order, now: Now) {
-        let Some(seen) = sensed(after).filter(|seen| sensed(before) != Some(*seen) || before.ticket != after.ticket) else { return };
-        let Some(line) = line_of(after.item(), self.links.lines(&self.settings)).map(|line| line.name.clone()) else { return };
-        let misses = self.second_tries.misses.get(&*line).copied().unwrap_or(0);
-        self.keep_misses(|known| known.insert(line, if seen { 0 } else { misses + 1 }), now);
-    }
-
-    /// Somebody has looked at the line of this item; `None`: at the whole machine.
-    pub(super) fn looked(&mut self, item: Option<&ItemId>, now: Now) {
-        let line = item.and_then(|item| line_of(item, self.links.lines(&self.settings))).map(|line| line.name.clone());
-        match (item, line) {
-            (None, _) => self.keep_misses(BTreeMap::clear, now),
-            (Some(_), Some(line)) => self.keep_misses(|known| known.remove(&*line), now),
-            (Some(_), None) => {}
+        match sensed(after).filter(|seen| sensed(before) != Some(*seen) || before.ticket != after.ticket) {
+            Some(true) => self.keep_misses(0, now),
+            Some(false) => self.keep_misses(self.second_tries.misses.saturating_add(1), now),
+            None => {}
         }
     }
 
-    fn keep_misses<T>(&mut self, change: impl FnOnce(&mut BTreeMap<Box<str>, u32>) -> T, now: Now) {
-        let before = self.second_tries.misses.clone();
-        change(&mut self.second_tries.misses);
-        self.second_tries.misses.retain(|_, misses| *misses > 0);
-        if self.second_tries.misses != before
-            && let Some(Err(error)) = self.storage.store_mut().map(|store| store.keep(&MISSES, &self.second_tries.misses))
+    /// Somebody has looked at the machine.
+    pub(super) fn looked(&mut self, now: Now) {
+        self.keep_misses(0, now);
+    }
+
+    fn keep_misses(&mut self, misses: u32, now: Now) {
+        if std::mem::replace(&mut self.second_tries.misses, misses) != misses
+            && let Some(Err(error)) = self.storage.store_mut().map(|store| store.keep(&MISSES, &misses))
         {
             self.store_failed(&error, now);
         }

@@ -127,7 +127,7 @@ impl Machine {
             self.store_failed(&error, now);
             return Err(NotChanged::Store);
         }
-        self.looked(Some(item), now);
+        self.looked(now);
         // An older image of this database can be found out only by what the relay had driven by now.
         self.outbox.push(Effect::ReadRelay);
         self.outbox.journal(Journal::StockChanged {
