@@ -77,6 +77,14 @@ impl Controller {
         self.call("Vend", &(request_id.as_str(), item, options)).await?.body().deserialize().map_err(Into::into)
     }
 
+    /// `Vend` of a second try at an order: whether the machine offers one, and has begun it.
+    pub async fn try_again(&self, request_id: &RequestId, item: &str) -> bool {
+        let options: HashMap<&str, Variant<'_>> = HashMap::from([("try", 2_u32.into())]);
+        let Ok(answer) = self.call("Vend", &(request_id.as_str(), item, options)).await else { return false };
+        let told: Result<(String, String), _> = answer.body().deserialize();
+        told.is_ok_and(|(state, _)| state == EventState::TryingAgain.as_str())
+    }
+
     /// `Cancel`.
     ///
     /// # Errors

@@ -338,6 +338,11 @@ impl Site {
             captions::presses(product.words(), amount),
             EntryKind::Press { item: product.id },
         );
+        if let Some(owed) = self.watched.nothing_came()
+            && self.controller.try_again(&owed, product.id).await
+        {
+            return Ok(owed);
+        }
         if self.watched.view.borrow().connected {
             self.publish(Topic::VendRequest, &body);
         } else {

@@ -5,7 +5,7 @@ use super::chronicle::{Chronicle, EntryKind, Who};
 use super::language::{self, Desk, Language};
 use super::panel::{Frame, Panel};
 use super::phone::{self, Bill};
-use qris_core::order::ids::{DeviceId, OrderId};
+use qris_core::order::ids::{DeviceId, OrderId, RequestId};
 use qris_core::order::reason::Reason;
 use qris_core::order::request::Refusal;
 use qris_core::wire::payment::PaymentUpdate;
@@ -19,13 +19,16 @@ use std::collections::BTreeMap;
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
 
 /// Pixels and the line are looked at this often. They are hardware: nobody tells when they change.
 const GLANCE: Duration = Duration::from_millis(25);
 /// The last events of this many orders are kept; the oldest go.
 const ORDERS_MAX: usize = 10_000;
+
+/// A machine offers another try for so long.
+const OFFERED_FOR: Duration = Duration::from_secs(60);
 
 /// The present state.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
@@ -77,13 +80,20 @@ pub struct Watched {
     pub view: watch::Sender<View>,
     /// The machine's last word on every order.
     ends: Mutex<BTreeMap<OrderId, (EventState, Option<Reason>)>>,
+    /// The request of which nothing came last, and when.
+    nothing_came: Mutex<Option<(RequestId, Instant)>>,
 }
 
 impl Watched {
     /// The state before anything was seen.
     #[must_use]
     pub fn new() -> Self {
-        Self { chronicle: Arc::new(Chronicle::new()), view: watch::Sender::new(View::default()), ends: Mutex::default() }
+        Self {
+            chronicle: Arc::new(Chronicle::new()),
+            view: watch::Sender::new(View::default()),
+            ends: Mutex::default(),
+            nothing_came: Mutex::default(),
+        }
     }
 
     /// Changes the view. A view that stays the same wakes nobody.
@@ -93,6 +103,19 @@ impl Watched {
             change(view);
             *view != before
         });
+    }
+
+    /// The request of which nothing came just now. The machine may offer another try at it.
+    #[must_use]
+    pub fn nothing_came(&self) -> Option<RequestId> {
+        let last = self.nothing_came.lock().unwrap_or_else(PoisonError::into_inner);
+        last.as_ref().filter(|(_, at)| at.elapsed() < OFFERED_FOR).map(|(request, _)| request.clone())
+    }
+
+    fn hear(&self, event: &VendEvent) {
+        let Some(request) = event.request_id.clone().filter(|_| event.seq.is_some()) else { return };
+        let owed = event.state == EventState::RefundDue && event.reason != Some(Reason::Uncertain);
+        *self.nothing_came.lock().unwrap_or_else(PoisonError::into_inner) = owed.then(|| (request, Instant::now()));
     }
 
     /// The machine's last word on every order.
@@ -172,6 +195,7 @@ fn take(watched: &Watched, message: &Inbound) {
                 if let Some(order_id) = &event.order_id {
                     watched.keep(order_id, event.state, event.reason);
                 }
+                watched.hear(&event);
                 let (text, to) = (in_words(&event), towards(event.state));
                 let kind = EntryKind::Vend { event: Box::new(event) };
                 match to {

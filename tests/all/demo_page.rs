@@ -464,6 +464,13 @@ fn the_story_of_a_late_payment_presses_the_buttons() {
     assert_eq!((browser.run(&seen("#b-refunded")), browser.run(&seen("#b-open"))), (json!("1"), Value::Null));
 }
 
+/// Nothing came, and the goods come in place of the money.
+#[test]
+fn the_story_of_a_second_try_presses_the_buttons() {
+    let page = a_story("t_again", 6, (1, 1, 0, 1), &ENGLISH);
+    page.says("in place of the money");
+}
+
 /// A page on which this story was told, of so many steps, and what the books say then.
 fn a_story(story: &str, steps: u32, books: (u64, u64, u64, u64), language: &Language) -> Page {
     let page = Page::open();

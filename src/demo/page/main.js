@@ -60,8 +60,8 @@ function take(order, earlier) {
 /** What was heard inside the machine while the broker was cut off comes over the broker once more, and later: how far
     each of those orders had come. */
 const heard = new Map();
-const COURSE = ["requested", "awaiting_payment", "awaiting_collection", "cancelling", "paid", "dispensing"];
-const rank = order => (ended(order) ? COURSE.length : COURSE.indexOf(order.state));
+const COURSE = ["requested", "awaiting_payment", "awaiting_collection", "cancelling", "trying_again", "paid", "dispensing"];
+const rank = order => ((order.try ?? 1) - 1) * (COURSE.length + 1) + (ended(order) ? COURSE.length : COURSE.indexOf(order.state));
 
 /** The books are asked so long after something happened, in milliseconds. */
 const BOOKS_MS = 250;

@@ -112,6 +112,7 @@ function ofOrder(event) {
     case "cancelled": return () => t("s_cancelled");
     case "paid": return () => t("s_paid");
     case "dispensing": return () => t("s_dispensing");
+    case "trying_again": return () => t("s_trying_again", name().toLowerCase());
     case "dispensed": return ofDispensed(name);
     case "refund_due": return () => choice("s_refund", reason);
     case "refused": return () => choice("s_refused", reason, reason);

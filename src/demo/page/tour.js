@@ -44,6 +44,14 @@ const stories = {
     { say: () => t("t_owed") },
     ...hers("t_hers_owed"),
   ],
+  t_again: () => [
+    press("A2"),
+    { say: () => t("t_cancel"), press: () => $("cancel"), until: orderIs("cancelled") },
+    { say: () => t("t_under_way"), act: payUnderWay, until: closed("refund_due") },
+    { say: () => t("t_try_again"), press: key("A2"), until: closed("dispensed") },
+    { say: () => t("t_in_place") },
+    ...hers("t_hers_sold"),
+  ],
   t_network: () => [
     press("A3"),
     { say: () => t("t_cut_broker"), press: wire("broker"), until: () => !state.view.networks.broker },
