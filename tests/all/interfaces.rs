@@ -22,7 +22,7 @@ const STATUS: &str = "boot_id busy commands faults name report_every_s sold_out 
 const FAULT: &str = "code detail since";
 const UPDATE: &str = "order_id receipt rev status";
 const ORDER: &str = "amount asked collect_within_s deeplink_url device expires_in_s gross_amount item kid order_id outcome over pay_url payment \
-    payment_code qr_payload receipt refund request_id rev sandbox settled_ago_s status store ticket try try_again_s \
+    payment_code qr_payload receipt refund request_id rev sandbox settled_ago_s status store ticket try try_again_s try_wanted_s \
     unconfirmed";
 const OUTCOME: &str = "detail outcome reason try";
 
