@@ -468,7 +468,7 @@ fn the_story_of_a_late_payment_presses_the_buttons() {
 #[test]
 fn the_story_of_a_second_try_presses_the_buttons() {
     let page = a_story("t_again", 6, (1, 1, 0, 1), &ENGLISH);
-    page.says("in place of the money");
+    page.speaks("trying again: A2, Rp4.000");
 }
 
 /// A page on which this story was told, of so many steps, and what the books say then.

@@ -81,6 +81,7 @@ mod samples;
 mod screens;
 mod second_try;
 mod second_try_machine;
+mod second_try_page;
 mod secrets;
 mod settings_from_afar;
 mod setup;

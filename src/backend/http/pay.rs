@@ -1,5 +1,6 @@
 //! The customer's page on a phone. A visitor who knows an order_id, which nobody can guess, sees amount, item and
-//! state. Only who has the address that the machine showed sees a payment code, too. Nothing here changes an order, whatever the address says.
+//! state. Only who has the address that the machine showed sees a payment code, too, and may ask for another try at what did not come. Nothing
+//! else here changes an order, whatever the address says.
 
 mod draw;
 mod words;
@@ -11,9 +12,10 @@ use super::handles::Handles;
 use super::limit::Pace;
 use super::orders;
 use super::request::Named;
-use crate::sale::books::{self, Stored};
+use crate::sale::books::{self, BooksError, Stored};
 use crate::sale::handle::Books;
 use crate::sale::view::{self, Place};
+use crate::sale::work::Work;
 use axum::Router;
 use axum::extract::{FromRequestParts, RawQuery, State};
 use axum::http::request::Parts;
@@ -41,16 +43,17 @@ const AGAIN_S: u32 = 5;
 #[derive(Debug)]
 struct Window {
     books: Arc<Books>,
+    work: Arc<Work>,
     place: Arc<Place>,
     pace: Arc<Pace>,
 }
 
 /// `/pay/{order_id}` and `/pay/{order_id}/finish`, and `/` for whom types the address alone.
 pub fn router(handles: &Handles) -> Router {
-    let Handles { books, place, pace, .. } = handles.clone();
-    let window = Arc::new(Window { books, place, pace });
+    let Handles { books, work, place, pace, .. } = handles.clone();
+    let window = Arc::new(Window { books, work, place, pace });
     Router::new()
-        .route("/pay/{order_id}", get(page))
+        .route("/pay/{order_id}", get(page).post(want_try))
         .route("/pay/{order_id}/finish", get(finish))
         .route("/", get(nothing))
         .with_state(window)
@@ -59,6 +62,35 @@ pub fn router(handles: &Handles) -> Router {
 /// `GET /pay/{order_id}`
 async fn page(State(window): State<Arc<Window>>, visitor: Visitor, id: Named, RawQuery(query): RawQuery) -> Response {
     answer(&window, &visitor, &id, &Query(query.unwrap_or_default()), None).await
+}
+
+/// `POST /pay/{order_id}?key=…`: the customer stands at the machine, and wants another try. Without the key nothing happens. The answer is
+/// the page again.
+async fn want_try(State(window): State<Arc<Window>>, visitor: Visitor, id: Named, RawQuery(query): RawQuery) -> Response {
+    let query = Query(query.unwrap_or_default());
+    let words = visitor.words(&query);
+    let Ok(id) = OrderId::new(id.as_str()) else { return not_found(&window.place, words) };
+    if !window.pace.take(&id, visitor.address, clock::now().boot) {
+        return not_now(StatusCode::TOO_MANY_REQUESTS, &window.place, words);
+    }
+    let said = query.value("key").unwrap_or_default().to_owned();
+    let (of, key) = (id.clone(), said.clone());
+    let wished = window.books.write(move |tx, policy, now| {
+        let stored = books::load(tx, &of)?.ok_or(BooksError::Unknown)?;
+        if !bool::from(view::page_key(&stored.order).as_bytes().ct_eq(key.as_bytes())) {
+            return Err(BooksError::Unknown);
+        }
+        books::want_try(tx, policy, &of, None, now)
+    });
+    match wished.await {
+        Ok(done) => window.work.announce(&done),
+        // The page says what is.
+        Err(BooksError::NoTry(_)) => {}
+        Err(BooksError::Unknown) => return not_found(&window.place, words),
+        Err(_) => return not_now(StatusCode::SERVICE_UNAVAILABLE, &window.place, words),
+    }
+    let to = format!("{id}?key={said}&lang={}", words.language);
+    (StatusCode::SEE_OTHER, [(header::LOCATION, to), (header::CACHE_CONTROL, "no-store".into())]).into_response()
 }
 
 /// `GET /pay/{order_id}/finish`: GoPay sends the customer back to this page. The words in its address are not believed.
@@ -133,10 +165,12 @@ fn draw(stored: &Stored, window: &Window, headers: &HeaderMap, query: &Query, wo
     let (order, place, now) = (&stored.order, &window.place, window.books.now());
     let mut resource = view::resource(order, stored.rev, now, place);
     let said = query.value("key").unwrap_or_default();
-    let key = view::page_key(order).filter(|key| bool::from(key.as_bytes().ct_eq(said.as_bytes())));
+    let key = Some(view::page_key(order)).filter(|key| bool::from(key.as_bytes().ct_eq(said.as_bytes())));
     if key.is_none() {
         resource.payment_code = None;
+        (resource.try_again_s, resource.try_wanted_s) = (None, None);
     }
+    let try_at = key.as_ref().filter(|_| finish.is_none()).map(|key| format!("?key={key}&lang={}", words.language));
     let charge = order.charge();
     let hotlinked = charge.and_then(|charge| charge.qr_url.as_deref()).and_then(|url| Some((url.to_owned(), origin(url)?)));
     // A charge with the QR's text and without a picture of it gets our picture.
@@ -173,6 +207,8 @@ fn draw(stored: &Stored, window: &Window, headers: &HeaderMap, query: &Query, wo
         contact: place.contact.as_deref(),
         finish,
         other_language: &other_language,
+        try_at: try_at.as_deref(),
+        try_until: order.try_again_until(now),
         tag: "",
     };
     // The time that is left is no news.
@@ -213,7 +249,7 @@ fn policy(pictures: &str) -> String {
     let [style, script] = &*OURS;
     format!(
         "default-src 'none'; img-src {pictures}; style-src {style}; script-src {script}; connect-src 'self'; base-uri 'none'; \
-         form-action 'none'; frame-ancestors 'none'"
+         form-action 'self'; frame-ancestors 'none'"
     )
 }
 

@@ -274,6 +274,16 @@ pub fn try_again(
     write(tx, policy, stored, event, now, Claim::Keep)
 }
 
+/// Somebody asks for another try at the machine: its customer on the page, or a person.
+///
+/// # Errors
+/// [`BooksError::Unknown`], [`BooksError::NoTry`].
+pub fn want_try(tx: &mut dyn Tx, policy: &Policy, id: &OrderId, by: Option<Box<str>>, now: Wall) -> Result<Done, BooksError> {
+    let stored = ledger::load(tx, id)?.ok_or(BooksError::Unknown)?;
+    stored.order.may_want_try(by.as_deref(), now, &policy.rules)?;
+    write(tx, policy, stored, Event::TryWanted { by }, now, Claim::Keep)
+}
+
 /// The orders that are due, and that nobody works on.
 ///
 /// # Errors

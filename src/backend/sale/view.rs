@@ -99,16 +99,13 @@ pub fn resource(order: &Order, rev: u64, now: Wall, place: &Place) -> orders::Or
         over: order.is_over(),
         qr_payload: charge.and_then(|charge| charge.qr_payload.clone()),
         deeplink_url: charge.and_then(|charge| charge.deeplink_url.clone()),
-        pay_url: place.public_url.as_ref().map(|url| {
-            let key = page_key(order).map(|key| format!("?key={key}")).unwrap_or_default();
-            format!("{url}/pay/{}{key}", order.id).into()
-        }),
+        pay_url: place.public_url.as_ref().map(|url| format!("{url}/pay/{}?key={}", order.id, page_key(order)).into()),
         payment_code: charge.and_then(|charge| charge.payment_code.clone()),
         store: charge.and_then(|charge| charge.store.clone()),
         expires_in_s: order.ends_at().map(|at| seconds((at - now).0)),
         settled_ago_s: settled_at.map(|at| seconds((now - at).0)),
         try_again_s: order.try_again_until(now).map(|until| seconds((until - now).0)),
-        try_wanted_s: None,
+        try_wanted_s: order.try_wanted_until(now).map(|until| seconds((until - now).0)),
         kid: Some(sale.kid.clone()),
         receipt: receipt(order).map(|receipt| receipt.jws().into()),
         outcome: order.delivery().map(|told| OutcomeReport {
@@ -125,14 +122,14 @@ pub fn resource(order: &Order, rev: u64, now: Wall, place: &Place) -> orders::Or
     }
 }
 
-/// What the address of a customer's page has beside the order's number, if the page shows a payment code. Whoever knows the code
-/// collects the goods, and the number stands on receipts and in lists. The ticket is drawn at the machine, and no customer sees it.
+/// What the address of a customer's page has beside the order's number. With it the page shows a payment code, and offers another try. Whoever
+/// has these collects the goods, and the number stands on receipts and in lists. The ticket is drawn at the machine, and no customer sees it.
 #[must_use]
-pub fn page_key(order: &Order) -> Option<String> {
+pub fn page_key(order: &Order) -> String {
     let purchase = &order.sale.purchase;
     let key = hmac::Key::new(hmac::HMAC_SHA256, purchase.ticket.as_str().as_bytes());
     let tag = hmac::sign(&key, order.id.as_str().as_bytes());
-    purchase.payment.is_over_the_counter().then(|| BASE64URL.encode(&tag.as_ref()[..PAGE_KEY_BYTES]))
+    BASE64URL.encode(&tag.as_ref()[..PAGE_KEY_BYTES])
 }
 
 #[cfg(test)]

@@ -57,6 +57,10 @@ pub(super) struct Sheet<'a> {
     pub(super) finish: Option<Finish>,
     /// The same page in the other language.
     pub(super) other_language: &'a str,
+    /// Where the customer asks for another try; `None`: this address may not.
+    pub(super) try_at: Option<&'a str>,
+    /// Until then another try may begin.
+    pub(super) try_until: Option<Wall>,
     /// The name of what the page shows: a page that was seen before is not sent again.
     pub(super) tag: &'a str,
 }
@@ -244,6 +248,7 @@ pub(super) fn page(sheet: &Sheet<'_>, words: &'static Words) -> String {
         | Stage::ByHand
         | Stage::Given => {}
     }
+    try_again(&mut add, sheet, words);
     // Who must ask finds that first; the receipt has a button, too.
     if look.calls && sheet.paid.is_some() {
         reach(&mut add, sheet, &look, words);
@@ -262,6 +267,21 @@ pub(super) fn page(sheet: &Sheet<'_>, words: &'static Words) -> String {
     ));
     html.push_str(&tail());
     html
+}
+
+/// Nothing came: the customer may have the goods after all, in place of the money.
+fn try_again(add: &mut impl FnMut(std::fmt::Arguments<'_>), sheet: &Sheet<'_>, words: &Words) {
+    let (Some(at), Some(until), Some(_)) = (sheet.try_at, sheet.try_until, sheet.order.try_again_s) else { return };
+    if sheet.order.try_wanted_s.is_some() {
+        add(format_args!("<p class=\"s blue\" role=status>{}</p><p>{}</p>", words.try_wanted, words.try_wanted_hint));
+    }
+    add(format_args!(
+        "<form method=post action=\"{}\"><button class=\"a p\">{}</button></form><p class=n>{} {}</p>",
+        escape(at),
+        words.try_again,
+        words.try_again_hint,
+        moment(until, sheet.zone)
+    ));
 }
 
 /// The time until which it can be paid, and how long that is.

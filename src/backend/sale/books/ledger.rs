@@ -292,7 +292,8 @@ fn found_by(order: &Order) -> Columns<'static> {
         ("try", i64::from(order.number_of_try().get()).into()),
         ("settled_ms", order.settlement().map(|by| by.settled_at).into()),
         ("delivery", order.delivery().map(|told| told.outcome.as_str()).into()),
-        ("is_open", order.is_open().into()),
+        // Its machine hears of a wish as it hears of an order.
+        ("is_open", (order.is_open() || order.tries.wanted_until.is_some()).into()),
         ("refund_due", order.is_refund_due().into()),
         ("attention", order.needs_attention().into()),
         ("proof", order.delivery().and_then(proof).into()),

@@ -40,6 +40,9 @@ pub(super) fn describe(event: &Event) -> String {
         }
         Event::Contradicted { told, .. } => another_outcome(told),
         Event::TryAgain { promise, .. } => format!("the machine tries again (try {}, {})", promise.nth.number(), promise.item),
+        Event::TryWanted { by: None } => "its customer wants another try at the machine".into(),
+        Event::TryWanted { by } => format!("{} wants another try for its customer", person(by.as_deref())),
+        Event::TryWishEnds => "nobody has pressed for another try".into(),
         Event::TryOfferEnds => "no other try is offered any more".into(),
         Event::Unreported => "no outcome was told in time".into(),
         Event::RefundRequested(wish) => {

@@ -97,8 +97,9 @@ fn settle(
         ledger::note(tx, &id, &format!("{what}: {}", after.order.state.word()), now)?;
     }
     let done = Done { now: after, news, call, next: None, alert, was: stored.order };
-    if policy.push && before.0 != done.now.order.status() {
-        announce(tx, &done.now, now)?;
+    let is_wished = done.now.order.try_wanted_until(now).is_some() && done.now.order.tries.wanted_until != done.was.tries.wanted_until;
+    if policy.push && (before.0 != done.now.order.status() || is_wished) {
+        announce(tx, &done.now, is_wished, now)?;
     }
     Ok(done)
 }
@@ -124,14 +125,15 @@ fn apply(tx: &mut dyn Tx, policy: &Policy, order: Order, event: Event, now: Wall
 }
 
 /// News for the machine. The answer to its own request tells it the rest.
-fn announce(tx: &mut dyn Tx, stored: &Stored, now: Wall) -> Result<(), BooksError> {
+fn announce(tx: &mut dyn Tx, stored: &Stored, is_wished: bool, now: Wall) -> Result<(), BooksError> {
     let order = &stored.order;
     let asked = order.why() == Some(&merchant::Ending::Requested);
     let status = order.status();
     if asked || status == Status::Pending {
         return Ok(());
     }
-    let receipt = view::receipt(order).map(|receipt| receipt.jws().into());
+    // A wish is a hint: the machine asks for its open orders then.
+    let receipt = view::receipt(order).filter(|_| !is_wished).map(|receipt| receipt.jws().into());
     let update = PaymentUpdate { order_id: order.id.clone(), rev: stored.rev, status, receipt };
     let payload = serde_json::to_string(&update).expect("plain data");
     ledger::post(tx, &Topic::PaymentUpdate.of(&order.sale.device), &payload, now)

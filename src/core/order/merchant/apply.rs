@@ -39,7 +39,9 @@ pub fn apply(mut order: Order, event: Event, now: Wall, with: &Context<'_>) -> R
         Event::CancelRequested => order.go(order.state.phase().end(&Ending::Requested, &order.at(now))),
         Event::Delivered(told) => order.delivered(told, now, with.rules)?,
         Event::TryAgain { promise, key } => order.try_again(&promise, key.as_ref(), now, with.rules),
-        Event::TryOfferEnds => order.tries.until = None,
+        Event::TryWanted { by } => order.want_try(by.as_deref(), now, with.rules),
+        Event::TryWishEnds => order.tries.wanted_until = None,
+        Event::TryOfferEnds => (order.tries.until, order.tries.wanted_until) = (None, None),
         Event::Contradicted { told, refund_on_its_way } => order.contradicted(told, refund_on_its_way, now),
         Event::Unreported => {
             if let State::Settled(settled) = &mut order.state {

@@ -68,6 +68,13 @@ pub enum Event {
         /// The key of the machine's relay now.
         key: Option<RelayKey>,
     },
+    /// Somebody asks for another try at the machine: its customer on the page, or a person by this name.
+    TryWanted {
+        /// `None`: the customer.
+        by: Option<Box<str>>,
+    },
+    /// The customer does not stand at the machine any more (from [`super::duty`]).
+    TryWishEnds,
     /// No other try is offered any more: its time is over (from [`super::duty`]), or the customer wants the money.
     TryOfferEnds,
     /// No outcome came in time (from [`super::duty`]).
@@ -107,7 +114,8 @@ impl Event {
             Self::CancelDone(_) | Self::CancelRefused | Self::CancelUnknown | Self::CancelUnanswered => None,
             Self::Notified(_) | Self::StatusRequested | Self::PaymentReported => None,
             Self::Abandoned | Self::Restarted | Self::TimedOut | Self::GaveUp | Self::Awaited | Self::CancelRequested => None,
-            Self::Delivered(_) | Self::Contradicted { .. } | Self::Unreported | Self::TryAgain { .. } | Self::TryOfferEnds => None,
+            Self::Delivered(_) | Self::Contradicted { .. } | Self::Unreported => None,
+            Self::TryAgain { .. } | Self::TryWanted { .. } | Self::TryWishEnds | Self::TryOfferEnds => None,
             Self::RefundRequested(_) | Self::RefundAnswered(_) | Self::RefundEnds(_) => None,
             Self::SettledByHand { .. } | Self::Given { .. } | Self::SeenBy(_) => None,
         }

@@ -14,6 +14,8 @@ use serde::{Deserialize, Serialize};
 
 /// The gateway must have said so recently that the money is the merchant's, before another try gets its receipt.
 pub const SETTLED_LATELY: Span = Span::secs(30);
+/// A customer who asks for it on the page stands at the machine for so long.
+const WANTED_FOR: Span = Span::secs(600);
 /// No other try begins in the last part of the gateway's time for a refund: the money must still be able to go back after it.
 const LEFT_FOR_A_REFUND: Span = Span::secs(48 * 3600);
 
@@ -26,6 +28,9 @@ pub struct Tries {
     pub now: Option<Goods>,
     /// Another one may begin until then; `None`: none is offered.
     pub until: Option<Wall>,
+    /// The customer stands at the machine until then, and wants it; `None`: nobody has said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wanted_until: Option<Wall>,
 }
 
 /// What a try hands out.
@@ -103,6 +108,44 @@ impl Order {
         self.tries.until.filter(|until| now < *until && self.may_be_tried_again())
     }
 
+    /// The time until which its customer wants it, and it may begin.
+    #[must_use]
+    pub fn try_wanted_until(&self, now: Wall) -> Option<Wall> {
+        let until = self.try_again_until(now)?.min(self.tries.wanted_until?);
+        (now < until).then_some(until)
+    }
+
+    /// Whether somebody may ask for another try: the customer while it is offered. A person may for longer than that, and once more, but only
+    /// for what the relay has proven.
+    ///
+    /// # Errors
+    /// [`NoTry::NotOffered`].
+    pub fn may_want_try(&self, by: Option<&str>, now: Wall, rules: &Rules) -> Result<(), NoTry> {
+        let may = match by {
+            None => self.try_again_until(now).is_some(),
+            Some(_) => self.number_of_try().next().is_some() && self.may_be_tried_again() && self.offered_until(now, rules) > now,
+        };
+        if may { Ok(()) } else { Err(NoTry::NotOffered) }
+    }
+
+    /// Somebody asks for another try, [if that may be](Self::may_want_try).
+    pub(super) fn want_try(&mut self, by: Option<&str>, now: Wall, rules: &Rules) {
+        if self.may_want_try(by, now, rules).is_err() {
+            return;
+        }
+        if by.is_some() {
+            self.tries.until = Some(self.offered_until(now, rules));
+        }
+        self.tries.wanted_until = Some(now + WANTED_FOR);
+    }
+
+    /// An offer of now ends then.
+    fn offered_until(&self, now: Wall, rules: &Rules) -> Wall {
+        let refund_until = self.settlement().and_then(|by| by.refund_until).map(|until| until - LEFT_FOR_A_REFUND);
+        let until = now + rules.try_again_within;
+        refund_until.map_or(until, |refund_until| refund_until.min(until))
+    }
+
     /// Whether the relay's word allows another try, and nothing else stands against it.
     fn may_be_tried_again(&self) -> bool {
         let came_to_nothing = match self.delivery() {
@@ -118,11 +161,9 @@ impl Order {
 
     /// Offers another try from now on, if the rules and the relay's word allow one.
     pub(super) fn offer_a_try(&mut self, now: Wall, rules: &Rules) {
-        let Rules { second_tries: most, try_again_within: within, .. } = *rules;
         let tried = self.number_of_try().get() - TryNumber::FIRST.get();
-        let refund_until = self.settlement().and_then(|by| by.refund_until).map(|until| until - LEFT_FOR_A_REFUND);
-        let until = (now + within).min(refund_until.unwrap_or(now + within));
-        let may = tried < most && self.number_of_try().next().is_some() && now < until && self.may_be_tried_again();
+        let until = self.offered_until(now, rules);
+        let may = tried < rules.second_tries && self.number_of_try().next().is_some() && now < until && self.may_be_tried_again();
         self.tries.until = may.then_some(until);
     }
 
@@ -175,7 +216,7 @@ impl Order {
         let Some(reported) = self.reported.take() else { return };
         self.state = State::Settled(Settled { receipt, unreported_at: None, ..settled.clone() });
         self.tries.ended.push(EndedTry { goods: before, reported });
-        (self.tries.now, self.tries.until) = (Some(goods), None);
+        (self.tries.now, self.tries.until, self.tries.wanted_until) = (Some(goods), None, None);
     }
 
     /// What its machine told of a try that ended before the present one.

@@ -40,7 +40,29 @@ fn sheet(order: &OrderResource) -> Sheet<'_> {
         contact: Some("0812-3456-7890"),
         finish: None,
         other_language: "?lang=en",
+        try_at: Some("?key=k&lang=en"),
+        try_until: Some(CHARGED + Span::secs(3600)),
         tag: "\"the-tag\"",
+    }
+}
+
+/// The button stands only on the page of who has its address, and only while the backend offers another try.
+#[test]
+fn another_try_is_offered_in_both_languages() {
+    let mut order = order();
+    (order.status, order.refund, order.try_again_s) = (Status::Settlement, Some(Refund::Due), Some(3600));
+    for (words, offered, wanted) in
+        [(&ENGLISH, "Try again at the machine", "Second try"), (&INDONESIAN, "Coba lagi di mesin", "Percobaan kedua")]
+    {
+        let drawn = page(&sheet(&order), words);
+        assert!(drawn.contains(offered) && drawn.contains("<form method=post action=\"?key=k&amp;lang=en\">"), "{drawn}");
+        assert!(!drawn.contains(wanted));
+        let wished = OrderResource { try_wanted_s: Some(500), ..order.clone() };
+        assert!(page(&sheet(&wished), words).contains(wanted));
+        for none in [OrderResource { try_again_s: None, ..order.clone() }] {
+            assert!(!page(&sheet(&none), words).contains("<form"));
+        }
+        assert!(!page(&Sheet { try_at: None, ..sheet(&order) }, words).contains("<form"));
     }
 }
 

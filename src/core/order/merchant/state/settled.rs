@@ -100,6 +100,9 @@ impl Phase for Settled {
         if at.order.tries.until.is_some_and(|until| until <= at.now) {
             return Some(Duty::Apply(Event::TryOfferEnds));
         }
+        if at.order.tries.wanted_until.is_some_and(|until| until <= at.now) {
+            return Some(Duty::Apply(Event::TryWishEnds));
+        }
         if self.unreported_after(at.order).is_some_and(|listed_at| listed_at <= at.now) {
             return Some(Duty::Apply(Event::Unreported));
         }
@@ -107,6 +110,11 @@ impl Phase for Settled {
     }
 
     fn deadline(&self, order: &Order) -> Option<Wall> {
-        self.unreported_after(order).into_iter().chain(order.next_about_repaying()).chain(order.tries.until).min()
+        self.unreported_after(order)
+            .into_iter()
+            .chain(order.next_about_repaying())
+            .chain(order.tries.until)
+            .chain(order.tries.wanted_until)
+            .min()
     }
 }

@@ -275,6 +275,46 @@ fn books_that_do_not_know_of_a_try_prove_nothing() {
 }
 
 #[test]
+fn its_customer_wants_it_while_it_is_offered() {
+    let wants = |by: Option<&str>| Event::TryWanted { by: by.map(Into::into) };
+    let at = |milliseconds: i64| T0 + Span::millis(milliseconds);
+    let order = then(nothing_came(), vec![(5000, wants(None))]).expect("a wish");
+    assert_eq!(order.try_wanted_until(at(5000)), Some(at(605_000)));
+    assert_eq!((next_deadline(&order), order.try_wanted_until(at(605_000))), (Some(at(605_000)), None));
+    assert_eq!(duty(&order, at(605_000)), Duty::Apply(Event::TryWishEnds));
+    let ended = then(order.clone(), vec![(605_000, Event::TryWishEnds)]).expect("a fact");
+    assert_eq!((ended.tries.wanted_until, ended.try_again_until(at(605_000))), (None, order.tries.until));
+    // Who wants the money has no other try, and who got it wants none.
+    for what in [refund(), Event::Given { by: "Sari".into() }] {
+        let order = then(order.clone(), vec![(6000, what)]).expect("granted");
+        assert_eq!((order.try_wanted_until(at(6000)), order.may_want_try(None, at(6000), &rules())), (None, Err(NoTry::NotOffered)));
+        assert_eq!(order.may_want_try(Some("Sari"), at(6000), &rules()), Err(NoTry::NotOffered));
+    }
+    let asked = asks(promise(&order));
+    let begun = then(order, vec![(7000, asked)]).expect("a receipt");
+    assert_eq!((begun.number_of_try().get(), begun.tries.wanted_until), (2, None));
+}
+
+#[test]
+fn a_person_prolongs_what_is_proven_and_nothing_else() {
+    let hours = |hours: i64| Span::secs(hours * 3600);
+    let wants = Event::TryWanted { by: Some("Sari".into()) };
+    let over = then(nothing_came(), vec![(86_400_000, Event::TryOfferEnds)]).expect("a fact");
+    let later = T0 + hours(30);
+    assert_eq!(over.may_want_try(None, later, &rules()), Err(NoTry::NotOffered));
+    let order = then(over, vec![(30 * 3_600_000, wants.clone())]).expect("prolonged");
+    assert_eq!((order.try_again_until(later), order.try_wanted_until(later)), (Some(later + hours(24)), Some(later + Span::secs(600))));
+    // The number of the rules is used up, and it is proven once more that nothing came.
+    let twice = then(at_second(), vec![(5000, Event::Delivered(of_second(Delivery::Undelivered)))]).expect("a fact");
+    assert_eq!(twice.try_again_until(T0 + Span::millis(6000)), None);
+    assert!(then(twice, vec![(6000, wants.clone())]).expect("prolonged").try_again_until(T0 + Span::millis(7000)).is_some());
+    for outcome in [Delivery::Dispensed, Delivery::Uncertain] {
+        let order = then(ended(DeliveryReport::proven(outcome)), vec![(6000, wants.clone())]).expect("nothing changes");
+        assert_eq!((order.tries.until, order.tries.wanted_until), (None, None), "{outcome}");
+    }
+}
+
+#[test]
 fn the_offer_leaves_time_for_a_refund() {
     let hours = |hours: i64| Span::secs(hours * 3600);
     for (refund_within, offered) in

@@ -1,0 +1,97 @@
+//! Another try, later: the customer asks for it on the order's page, and presses at the machine.
+
+use crate::rig::caller::Caller;
+use crate::rig::http::HttpAnswer;
+use crate::rig::midtrans::Via;
+use crate::rig::postgres::Postgres;
+use crate::rig::shop::{Options, Program, Shop};
+use crate::rig::wait_for;
+use qris::order::reason::Reason;
+use qris::wire::vend::{EventState, VendEvent};
+use serde_json::json;
+use std::collections::HashMap;
+use zbus::zvariant::Variant;
+
+/// A payment came too late: another customer stands at the machine, whose request is the last answer.
+fn too_late(server: Option<&Postgres>) -> (Shop, VendEvent, String) {
+    let store = server.map(|server| format!("url = \"{}\"", server.url()));
+    let mut shop = Shop::open(Options { store, ..Options::default() });
+    shop.kill_backend();
+    shop.edit(Program::Backend, |text| format!("{text}\n[orders]\nsecond_tries = 1\n"));
+    shop.start_backend();
+    let first = shop.offer("A1");
+    let order = shop.order_id(&first);
+    shop.cancel(&first);
+    shop.wait_state(&first, EventState::Cancelled);
+    // The next customer stands there.
+    let next = shop.offer("A1");
+    shop.midtrans.pay_late(&order);
+    let due = shop.wait_state(&first, EventState::RefundDue);
+    assert_eq!(due.reason, Some(Reason::Late));
+    shop.wait_order(&order, "its outcome", |order| order["outcome"].as_object().cloned());
+    (shop, due, next)
+}
+
+/// The address that the machine showed, as the backend tells it.
+fn address(shop: &Shop, order: &str) -> String {
+    shop.order_at_backend(order)["pay_url"].as_str().expect("an address").to_owned()
+}
+
+fn get(shop: &Shop, url: &str) -> HttpAnswer {
+    shop.http.get(url, None)
+}
+
+fn post(shop: &Shop, url: &str) -> HttpAnswer {
+    shop.http.post_form(url, &[], Vec::new()).0
+}
+
+fn who_asks_on_the_page_has_a_second_try(server: Option<&Postgres>) {
+    let (shop, due, next) = too_late(server);
+    let (order, request) = (due.order_id.expect("an order"), due.request_id.expect("a request"));
+    let whole = address(&shop, order.as_str());
+    let (bare, key) = whole.split_once("?key=").expect("a secret");
+    // The number alone offers nothing, and changes nothing.
+    let page = get(&shop, &format!("{bare}?lang=en")).text();
+    assert!(page.contains("Your money will be returned") && !page.contains("<form"), "{page}");
+    for url in [bare.to_owned(), format!("{bare}?key="), format!("{bare}?key={}x", &key[1..])] {
+        assert_eq!(post(&shop, &url).status, 404, "{url}");
+    }
+    assert!(shop.order_at_backend(order.as_str())["try_wanted_s"].is_null());
+    let page = get(&shop, &format!("{whole}&lang=en")).text();
+    assert!(page.contains("<form method=post") && page.contains("Try again at the machine") && page.len() < 8192, "{page}");
+    let asked = post(&shop, &format!("{whole}&lang=en"));
+    assert_eq!(asked.status, 303);
+    let page = get(&shop, &format!("{whole}&lang=en")).text();
+    assert!(page.contains("Second try") && page.contains("press there"), "{page}");
+    assert!(shop.order_at_backend(order.as_str())["try_wanted_s"].as_u64().is_some_and(|left| left <= 600));
+    // It waits its turn.
+    shop.request(&json!({"request_id": request, "item": "A1", "try": 2}));
+    shop.tap.wait_refused(request.as_str(), Reason::Late);
+    shop.pay(Via::Gopay);
+    shop.wait_state(&next, EventState::Dispensed);
+    // The machine offers it as soon as the next customer has gone. A press begins it, here by a controller.
+    let bus = Caller::connect(&shop.bus.address);
+    wait_for("the machine to begin it", || {
+        let options = HashMap::from([("try", Variant::from(2_u32))]);
+        let answer: (String, String) = bus.device("Vend", &(request.as_str(), "A1", options)).expect("an answer");
+        (answer.0 == "trying_again").then_some(())
+    });
+    shop.wait_state(request.as_str(), EventState::Dispensed);
+    assert_eq!(shop.pulses(), 2, "the next customer's, and this one");
+    shop.wait_order(order.as_str(), "its end", |order| order["outcome"]["outcome"].as_str().filter(|end| *end == "dispensed").map(drop));
+    let page = get(&shop, &format!("{whole}&lang=en")).text();
+    assert!(page.contains("Done. Thank you!") && !page.contains("<form"), "{page}");
+    // Once more is too late, and changes nothing.
+    assert_eq!(post(&shop, &whole).status, 303);
+    assert!(shop.order_at_backend(order.as_str())["try_wanted_s"].is_null());
+}
+
+#[test]
+fn who_asks_on_the_page_presses_at_the_machine() {
+    who_asks_on_the_page_has_a_second_try(None);
+}
+
+#[test]
+fn who_asks_on_the_page_presses_at_the_machine_on_postgresql() {
+    who_asks_on_the_page_has_a_second_try(Some(&Postgres::start(&[])));
+}
