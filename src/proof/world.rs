@@ -448,6 +448,7 @@ impl World {
             Event::AtSlot(what) => self.acts_at_slot(what),
             Event::Door(m, step) => self.at_the_door(m, step),
             Event::Tries(m, request) => self.tries_again(m, request),
+            Event::Wishes(order) => self.wishes(&order),
             Event::Clears => self.wants_it_cleared(),
             Event::Commands(None) => self.wants_something_done(),
             Event::Commands(Some(number)) => self.sends_command(number),

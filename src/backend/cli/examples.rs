@@ -93,6 +93,7 @@ pub const EXAMPLES: ExamplesOf = &[
         ],
     ),
     ("given", &[("Somebody handed the goods over", "qris-backend given vm-001-20261120-ABCD --by Sari")]),
+    ("again", &[("A customer is back and wants the goods, not the money", "qris-backend again vm-001-20261120-ABCD --by Sari")]),
     ("seen", &[("Somebody has looked at it", "qris-backend seen vm-001-20261120-ABCD --by Sari")]),
     (
         "report",

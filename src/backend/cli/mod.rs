@@ -80,6 +80,8 @@ pub enum Command {
     Refund(refund::Refund),
     /// Record that an attendant handed the goods over: there will be no refund
     Given(refund::Given),
+    /// Offer a customer another try at the machine, at an order of which nothing came by its relay's proof
+    Again(refund::Again),
     /// Record that a person has seen an order that is listed for something that no refund ends (a chargeback, a late outcome …)
     ///
     /// An order that is listed as unconfirmed ends with it: nothing is handed out for it any more.
@@ -111,6 +113,7 @@ impl Command {
             Self::Orders(wanted) => wanted.is_for_a_person(),
             Self::Refund(wanted) => !wanted.json,
             Self::Given(wanted) => !wanted.json,
+            Self::Again(wanted) => !wanted.json,
             Self::Seen(wanted) => !wanted.json,
             Self::Report(wanted) => wanted.is_for_a_person(),
             Self::Stock(wanted) => wanted.is_for_a_person(),
@@ -142,6 +145,7 @@ pub async fn run(config: &Config, source: &Source, command: Command) -> Result<(
         Command::Orders(wanted) => orders::run(config, wanted).await,
         Command::Refund(wanted) => refund::refund(config, source, wanted).await,
         Command::Given(wanted) => refund::given(config, wanted).await,
+        Command::Again(wanted) => refund::again(config, wanted).await,
         Command::Seen(wanted) => refund::seen(config, wanted).await,
         Command::Report(wanted) => report::run(config, wanted, clock::now().wall).await,
         Command::Stock(wanted) => stock::run(config, wanted).await,

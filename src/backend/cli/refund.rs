@@ -1,4 +1,4 @@
-//! `qris-backend refund`, `given`, `seen`: a person's decisions about an order's money. They write beside `serve`, and
+//! `qris-backend refund`, `given`, `again`, `seen`: a person's decisions about an order's money. They write beside `serve`, and
 //! work without it. If one of the two asks the gateway, the other waits for it.
 
 use super::named::named;
@@ -56,6 +56,20 @@ pub struct Given {
     #[arg(required = true)]
     order: Vec<Beginning>,
     /// Who handed the goods over
+    #[arg(long, value_name = "NAME", value_parser = text)]
+    by: String,
+    /// Print the result as one JSON object
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// Who offers another try at what.
+#[derive(Debug, Args)]
+pub struct Again {
+    /// The order: its number, or the first 5 letters or more. The groups of the screen need no quotes
+    #[arg(required = true)]
+    order: Vec<Beginning>,
+    /// Who offers it
     #[arg(long, value_name = "NAME", value_parser = text)]
     by: String,
     /// Print the result as one JSON object
@@ -140,6 +154,15 @@ pub async fn given(config: &Config, wanted: Given) -> Result<(), Failure> {
     say(&order, config.zone, json, &fill(texts().noted_given, &[&about(&order), &by]))
 }
 
+/// Runs `again`.
+pub async fn again(config: &Config, wanted: Again) -> Result<(), Failure> {
+    let Again { order, by, json } = wanted;
+    let id = named(config, &order, None).await?;
+    let (name, wanted) = (by.clone().into(), id.clone());
+    let order = decided(config, &id, move |tx, policy, now| ledger::want_try(tx, policy, &wanted, Some(name), now)).await?;
+    say(&order, config.zone, json, &fill(texts().noted_again, &[&about(&order), &by]))
+}
+
 /// Runs `seen`.
 pub async fn seen(config: &Config, wanted: Seen) -> Result<(), Failure> {
     let Seen { order, by, json } = wanted;
@@ -170,6 +193,10 @@ async fn taken(store: &Store, id: &OrderId, written: Result<Done, BooksError>) -
         Err(BooksError::Refused(why)) => {
             let order = load(store, id).await?;
             Err(Failure::failed(format!("{}: {}\n  {}", about(&order), wording::refused(why), fill(advice(why), &[id]))))
+        }
+        Err(BooksError::NoTry(_)) => {
+            let order = load(store, id).await?;
+            Err(Failure::failed(format!("{}: {}\n  {}", about(&order), texts().no_try, fill(texts().do_no_try, &[id]))))
         }
         Err(error) => Err(Failure::failed(error)),
     }

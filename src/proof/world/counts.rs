@@ -40,6 +40,7 @@ kinds! {
     TestPulses = "test pulses from afar",
     Clears = "blocks taken off from afar",
     TriesOffered = "second tries offered",
+    TriesWished = "second tries asked for on the page",
     TriesPressed = "second tries that somebody wanted",
     TriesSigned = "receipts of second tries",
     Sales = "sales",

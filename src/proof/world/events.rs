@@ -9,7 +9,7 @@ pub mod relay;
 
 use super::play::AtSlot;
 use super::strike::Who;
-use qris_core::order::ids::RequestId;
+use qris_core::order::ids::{OrderId, RequestId};
 
 /// One thing that will happen.
 #[derive(Debug)]
@@ -53,6 +53,8 @@ pub enum Event {
     Door(usize, door::Step),
     /// Somebody presses for another try.
     Tries(usize, Option<RequestId>),
+    /// A customer wants another try, on the order's page.
+    Wishes(OrderId),
     /// The operator wants the block taken off a line.
     Clears,
     /// The operator wants something done, or sends a command again.

@@ -2,8 +2,10 @@
 //! controller, and so does somebody who stands there by chance, or comes too late. All their chances are drawn apart.
 
 use super::counts::Kind;
+use super::merchant::AT_ONCE;
 use super::{Event, Play, World, large, small};
 use crate::rng::Rng;
+use qris_backend::sale::books;
 use qris_core::order::ids::{ItemId, OrderId, RequestId};
 use qris_core::order::ledger::Again;
 use qris_core::order::merchant::Order;
@@ -63,11 +65,28 @@ impl World {
         if self.is_planned() {
             return self.after(3_000, Event::Tries(m, None));
         }
+        if let Some(Scene::TryAgain { order, .. }) = &self.machines[m].scene
+            && self.second_tries.rng.below(2) == 0
+        {
+            let order = order.clone();
+            let after = 20_000 + i64::try_from(self.second_tries.rng.below(700_000)).unwrap_or(0);
+            self.after(after, Event::Wishes(order));
+        }
         if self.second_tries.rng.below(4) > 0 {
             let within = if self.second_tries.rng.below(4) == 0 { 70_000 } else { 12_000 };
             let after = 1_000 + i64::try_from(self.second_tries.rng.below(within)).unwrap_or(0);
             let request = self.request_on_screen(m);
             self.after(after, Event::Tries(m, request));
+        }
+    }
+
+    /// A customer is back, and says so on the page. Whoever waits there for the machine may ask for what has come long ago.
+    pub(super) fn wishes(&mut self, id: &OrderId) {
+        let now = self.wall();
+        if self.books(|tx, policy| books::want_try(tx, policy, id, None, now)).is_ok() {
+            self.count(Kind::TriesWished, "a customer wants another try, on the page");
+            self.plan_sweep(AT_ONCE);
+            self.publish_soon(5);
         }
     }
 
