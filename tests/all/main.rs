@@ -80,6 +80,7 @@ mod sale_lock;
 mod samples;
 mod screens;
 mod second_try;
+mod second_try_books;
 mod second_try_machine;
 mod second_try_page;
 mod secrets;

@@ -15,20 +15,20 @@ use qris::order::proof::RelayKey;
 use qris::order::tries::TryNumber;
 use serde_json::{Value, json};
 
-struct Machine {
-    shop: Shop,
-    bus: Caller,
+pub struct Machine {
+    pub shop: Shop,
+    pub bus: Caller,
 }
 
 /// A paid order, and its newest try.
-struct Bought {
-    order_id: String,
-    ticket: String,
-    receipt: String,
+pub struct Bought {
+    pub order_id: String,
+    pub ticket: String,
+    pub receipt: String,
 }
 
 impl Machine {
-    fn new(server: Option<&Postgres>, more: &str) -> Self {
+    pub fn new(server: Option<&Postgres>, more: &str) -> Self {
         let store = server.map(|server| format!("url = \"{}\"", server.url()));
         let mut shop = Shop::open(Options { machine: false, store, ..Options::default() });
         shop.kill_backend();
@@ -39,7 +39,7 @@ impl Machine {
         Self { shop, bus }
     }
 
-    fn buys(&self) -> Bought {
+    pub fn buys(&self) -> Bought {
         let ticket: String = self.bus.relay("Prepare", &(DEVICE, "A1", price())).expect("a ticket");
         let mut body = self.shop.order_body(&new_request_id());
         body["ticket"] = json!(ticket);
@@ -51,20 +51,20 @@ impl Machine {
         Bought { order_id, ticket, receipt }
     }
 
-    fn closes(&self, bought: &Bought) {
+    pub fn closes(&self, bought: &Bought) {
         assert_eq!(self.bus.relay::<_, (String, bool)>("Close", &(bought.ticket.as_str(),)), Ok(("closed".into(), false)));
     }
 
-    fn proof(&self, ticket: &str) -> String {
+    pub fn proof(&self, ticket: &str) -> String {
         self.bus.relay("Prove", &(ticket,)).expect("a ticket of this relay")
     }
 
-    fn tells(&self, bought: &Bought, nth: u32, outcome: &str, proof: &str) -> HttpAnswer {
+    pub fn tells(&self, bought: &Bought, nth: u32, outcome: &str, proof: &str) -> HttpAnswer {
         self.shop.post_to(&bought.order_id, "outcome", &json!({ "try": nth, "outcome": outcome, "proof": proof }))
     }
 
     /// Buys, and nothing comes: the relay has closed the ticket, and the backend has its word.
-    fn buys_nothing(&self) -> Bought {
+    pub fn buys_nothing(&self) -> Bought {
         let bought = self.buys();
         self.closes(&bought);
         let told = self.tells(&bought, 1, "undelivered", &self.proof(&bought.ticket));
@@ -72,17 +72,17 @@ impl Machine {
         bought
     }
 
-    fn promised(&self, bought: &Bought) -> Result<(String, String), CallRefused> {
+    pub fn promised(&self, bought: &Bought) -> Result<(String, String), CallRefused> {
         let (order, after) = (bought.order_id.as_str(), bought.ticket.as_str());
         self.bus.relay("PrepareAgain", &(DEVICE, "A1", price(), order, 2_u32, after))
     }
 
-    fn asks(&self, order_id: &str, promise: &str) -> HttpAnswer {
+    pub fn asks(&self, order_id: &str, promise: &str) -> HttpAnswer {
         self.shop.post_to(order_id, "again", &json!({ "promise": promise }))
     }
 
     /// The second try at it, with its receipt.
-    fn again(&self, bought: &Bought) -> Bought {
+    pub fn again(&self, bought: &Bought) -> Bought {
         let (ticket, promise) = self.promised(bought).expect("a ticket");
         let order = self.asks(&bought.order_id, &promise);
         assert_eq!(order.status, 200, "{}", order.text());
@@ -91,13 +91,13 @@ impl Machine {
         Bought { order_id: bought.order_id.clone(), ticket, receipt: order["receipt"].as_str().expect("a receipt").into() }
     }
 
-    fn dispenses(&self, bought: &Bought) -> Result<String, String> {
+    pub fn dispenses(&self, bought: &Bought) -> Result<String, String> {
         let answer = self.bus.relay::<_, (String, bool, String)>("Dispense", &(bought.receipt.as_str(),));
         answer.map(|(outcome, ..)| outcome).map_err(|refused| refused.name)
     }
 
     /// What a person may do with its money: refund, note, goods by hand; each refused?
-    fn bars_persons(&self, order_id: &str) -> [bool; 3] {
+    pub fn bars_persons(&self, order_id: &str) -> [bool; 3] {
         [
             &["refund", order_id, "--by", "Sari"][..],
             &["refund", order_id, "--settled-by-hand", "cash", "--by", "Sari"],
@@ -106,12 +106,12 @@ impl Machine {
         .map(|arguments| !self.shop.merchant(arguments).status.success())
     }
 
-    fn in_the_books(&self, order_id: &str) -> Value {
+    pub fn in_the_books(&self, order_id: &str) -> Value {
         let shown = self.shop.merchant(&["orders", order_id, "--json"]);
         serde_json::from_slice(&shown.stdout).expect("JSON")
     }
 
-    fn refunds(&self, order_id: &str) -> usize {
+    pub fn refunds(&self, order_id: &str) -> usize {
         self.shop.midtrans.calls("refund", order_id).len()
     }
 }

@@ -5,7 +5,7 @@ use crate::config::Config;
 use crate::keeping::databases::Place;
 use crate::keeping::restoring::{self, Restored};
 use clap::Args;
-use qris_host::Failure;
+use qris_host::{Failure, clock};
 use serde_json::json;
 use std::path::PathBuf;
 
@@ -29,7 +29,8 @@ pub fn run(config: &Config, wanted: Restore) -> Result<(), Failure> {
             return Err(Failure::failed(format!("the books are in PostgreSQL ({}): restore them with pg_restore", server.name())));
         }
     };
-    let Restored { orders, until, aside, missing, changed, has_machines } = restoring::restore(books, &file).map_err(Failure::failed)?;
+    let Restored { orders, until, aside, missing, changed, has_machines } =
+        restoring::restore(books, &file, (config.second_tries > 0).then(|| clock::now().wall)).map_err(Failure::failed)?;
     let mut out = Out::default();
     if json {
         let lost = |order: &restoring::Changed| json!({ "order_id": order.order_id, "device": order.device, "state": order.state, "amount": order.amount });

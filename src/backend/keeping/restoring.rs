@@ -2,6 +2,7 @@
 //! stand beside the new ones.
 
 use super::copies::{self, CopyError};
+use crate::sale::books::of_a_copy;
 use crate::store::{BOOKS, MACHINES, Row, entries, machines_beside, read_on};
 use qris_core::order::time::Wall;
 use qris_host::mark::Mark;
@@ -39,11 +40,12 @@ pub struct Changed {
     pub amount: i64,
 }
 
-/// Puts the copy `from`, and that of the machines beside it if theirs are not good, in the place of these books.
+/// Puts the copy `from`, and that of the machines beside it if theirs are not good, in the place of these books. `tries_until`: now, if
+/// machines may have begun other tries that the copy does not know.
 ///
 /// # Errors
 /// [`CopyError`]: a `serve` has the books, or the copy is not good. Then nothing was changed.
-pub fn restore(books: &Path, from: &Path) -> Result<Restored, CopyError> {
+pub fn restore(books: &Path, from: &Path, tries_until: Option<Wall>) -> Result<Restored, CopyError> {
     let _alone = sqlite::claim(books)?;
     drop(copies::check(from)?);
     let copy = copies::open(from, &BOOKS)?;
@@ -62,9 +64,12 @@ pub fn restore(books: &Path, from: &Path) -> Result<Restored, CopyError> {
         Err(error) => return Err(error.into()),
     };
     if has_machines {
-        put(&copies::machines_of(from), &machines, &MACHINES, "")?;
+        put(&copies::machines_of(from), &machines, &MACHINES, |_| Ok(()))?;
     }
-    let aside = put(from, books, &BOOKS, ENDED)?;
+    let aside = put(from, books, &BOOKS, |copy| {
+        copy.execute_batch(ENDED).map_err(of_copy)?;
+        tries_until.map_or(Ok(()), |now| Ok(read_on(copy, |tx| of_a_copy(tx, now))?))
+    })?;
     let of_mark = |source| CopyError::Io { path: books.into(), source };
     Mark::open(books).and_then(|mut mark| mark.begin_at(has)).map_err(of_mark)?;
     Ok(Restored { orders, until: until.map(Wall), aside, missing: (had - has).max(0), changed, has_machines })
@@ -93,14 +98,18 @@ fn changed(copy: &Connection, books: &Path) -> Result<Vec<Changed>, CopyError> {
 /// What of a copy is not good any more: sessions that their people may have ended since, devices, and links that may have been used.
 const ENDED: &str = "DELETE FROM sessions; DELETE FROM desk_devices; DELETE FROM people_invited";
 
-/// Puts a copy in the place of a database, which is set aside, without what is `ended`. Answers where that stands now.
-fn put(from: &Path, to: &Path, schema: &Schema, ended: &str) -> Result<Option<PathBuf>, CopyError> {
+/// Puts a copy in the place of a database, which is set aside, after a `mend`. Answers where that stands now.
+fn put(
+    from: &Path,
+    to: &Path,
+    schema: &Schema,
+    mend: impl FnOnce(&Connection) -> Result<(), CopyError>,
+) -> Result<Option<PathBuf>, CopyError> {
     drop(copies::check(from)?);
     let copy = copies::open(from, schema)?;
     let part = copies::begin_over(to)?;
     copy.execute("VACUUM INTO ?1", [copies::name(&part)?]).map_err(|source| CopyError::Sqlite { path: part.clone(), source })?;
-    let of_part = |source| CopyError::Sqlite { path: part.clone(), source };
-    Connection::open(&part).and_then(|made| made.execute_batch(ended)).map_err(of_part)?;
+    mend(&Connection::open(&part).map_err(|source| CopyError::Sqlite { path: part.clone(), source })?)?;
     let io = |source| CopyError::Io { path: to.into(), source };
     let is_there = ["", "-wal", "-shm"].iter().any(|suffix| copies::with_suffix(to, suffix).exists());
     let aside = if is_there { Some(sqlite::move_aside(to, "before").map_err(io)?) } else { None };

@@ -49,7 +49,7 @@ pub use strangers::{Later, ask_later, forget, remember, strangers};
 pub use sums::{Alike, Grouped, Sum, alike, first_settled, keep, kept, sums};
 pub use waiting::{Waiting, machines_let_in, waiting};
 pub use words::proof_in_words;
-pub use write::LEASE;
+pub use write::{LEASE, of_a_copy};
 
 use write::{Claim, matters, take_up, write};
 

@@ -81,6 +81,8 @@ pub fn end(order: &Order) -> End {
     }
     match order.money() {
         Money::AtMerchant => match order.outcome() {
+            // Two words differ: a person may still give the money back.
+            Some(Delivery::Dispensed) if order.has_conflict() => End::Uncertain,
             Some(Delivery::Dispensed) => End::Delivered,
             Some(Delivery::Failed | Delivery::Undelivered) => End::RefundDue,
             // A word of a later release of a machine is for a person.

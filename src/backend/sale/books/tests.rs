@@ -10,6 +10,7 @@ use qris_core::wire::orders::Status;
 use std::sync::Arc;
 
 mod beginnings;
+mod ends;
 mod people;
 mod plans;
 

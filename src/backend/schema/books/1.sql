@@ -26,7 +26,8 @@ CREATE TABLE orders (
     is_open INTEGER NOT NULL CHECK (is_open IN (0, 1)),
     refund_due INTEGER NOT NULL CHECK (refund_due IN (0, 1)),
     attention INTEGER NOT NULL CHECK (attention IN (0, 1)),
-    -- What it counts as in sums. But for the goods this means something only if it was settled once.
+    -- What became of the payment, which is also what it counts as in sums: goods (delivered, given), money (refunded, refunded_by_hand,
+    -- taken_back), owed (refund_due) or uncertain (uncertain, unreported); awaited: nothing yet. It means something once it was settled.
     ended TEXT NOT NULL,
     paid INTEGER NOT NULL,
     scheme TEXT NOT NULL,
@@ -246,6 +247,16 @@ BEGIN SELECT RAISE(ABORT, 'an order does not become another one'); END;
 CREATE TRIGGER paid_stays_paid BEFORE UPDATE OF state ON orders
 WHEN OLD.state NOT IN ('charging', 'pending', 'cancelling', 'closed') AND NEW.state IN ('charging', 'pending', 'cancelling', 'closed')
 BEGIN SELECT RAISE(ABORT, 'what is paid stays paid'); END;
+-- Goods or money: one of the two, whoever writes. What was given stays given. Nothing is owed for what came, unless two words about it
+-- differ (then it is uncertain), or the relay proves what the machine alone had told otherwise. But whatever the gateway or a bank did with the money all the same is written. A machine that has a receipt
+-- and has told nothing may still deliver: nobody settles that in another way.
+CREATE TRIGGER ends_stay BEFORE UPDATE OF ended ON orders
+WHEN NEW.ended <> OLD.ended AND (OLD.ended IN ('given', 'refunded', 'refunded_by_hand')
+    OR OLD.ended = 'delivered' AND NEW.ended NOT IN ('uncertain', 'taken_back') AND (NEW.ended <> 'refunded' OR NEW.state <> 'refunded')
+        AND (NEW.ended <> 'refund_due' OR OLD.proof IS NOT NULL OR NEW.proof IS NULL)
+    OR OLD.ended = 'awaited' AND OLD.state = 'settled' AND NEW.delivery IS NULL
+        AND NEW.ended IN ('given', 'refund_due', 'refunded_by_hand'))
+BEGIN SELECT RAISE(ABORT, 'goods or money: the first end stays'); END;
 -- Another try begins when the relay has signed that nothing came of the one before.
 CREATE TRIGGER tries_go_forward BEFORE UPDATE OF try ON orders
 WHEN NEW.try <> OLD.try AND (NEW.try <> OLD.try + 1 OR OLD.proof IS NULL OR OLD.delivery NOT IN ('undelivered', 'failed')
@@ -258,6 +269,10 @@ BEGIN SELECT RAISE(ABORT, 'the first outcome stays, but for the relay''s own wor
 CREATE TRIGGER proofs_stay BEFORE UPDATE OF proof ON orders
 WHEN NEW.try = OLD.try AND OLD.proof IS NOT NULL AND NEW.proof IS DISTINCT FROM OLD.proof
 BEGIN SELECT RAISE(ABORT, 'a proof stays'); END;
+CREATE TRIGGER payments_have_one_order BEFORE INSERT ON receipts
+WHEN EXISTS (SELECT 1 FROM receipts WHERE order_id <> NEW.order_id
+    AND (transaction_id = NEW.transaction_id OR device = NEW.device AND request_id = NEW.request_id))
+BEGIN SELECT RAISE(ABORT, 'another order has the receipt of this payment'); END;
 CREATE TRIGGER receipts_are_not_changed BEFORE UPDATE ON receipts BEGIN SELECT RAISE(ABORT, 'receipts are never changed'); END;
 CREATE TRIGGER tries_are_not_changed BEFORE UPDATE ON tries BEGIN SELECT RAISE(ABORT, 'what was tried was tried'); END;
 CREATE TRIGGER history_is_not_changed BEFORE UPDATE ON history BEGIN SELECT RAISE(ABORT, 'history only grows'); END;

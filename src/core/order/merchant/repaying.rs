@@ -468,7 +468,11 @@ impl Order {
             Some(Repayment::ByHand { .. } | Repayment::Given { .. }) => self.comes_late(LateFact::Money),
             Some(Repayment::Done { bank, settled_again_at, .. }) => (*bank, *settled_again_at) = (told.or(*bank), None),
             Some(Repayment::Requested { .. } | Repayment::Refused { .. }) | None => {
-                self.repaying.step = Some(Repayment::Done { at: now, bank: told, settled_again_at: None })
+                self.repaying.step = Some(Repayment::Done { at: now, bank: told, settled_again_at: None });
+                // Its machine has the receipt, and cannot be called back.
+                if self.is_tried_now() {
+                    self.comes_late(LateFact::Money);
+                }
             }
         }
         // If nobody saw the payment, this answer has it.
@@ -599,7 +603,11 @@ impl Order {
     /// never will, or no receipt exists that could open it.
     #[must_use]
     pub fn is_proven(&self) -> bool {
-        let has_no_receipt = self.no_receipt().is_some() && !self.rebuilt;
+        if self.rebuilt {
+            // Of a try that these books do not know, the relay may have signed another word.
+            return false;
+        }
+        let has_no_receipt = self.no_receipt().is_some();
         match self.delivery() {
             Some(DeliveryReport { outcome: Delivery::Failed | Delivery::Undelivered, proof: Proof::Signed { .. }, .. }) => true,
             Some(DeliveryReport { outcome: Delivery::Failed | Delivery::Undelivered, proof: Proof::Missing(_), .. }) | None => {

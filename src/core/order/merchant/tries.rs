@@ -200,6 +200,20 @@ impl Order {
         if self.is_settled_lately(now) { Ok(()) } else { Err(NoTry::NotAsked) }
     }
 
+    /// The order in a copy of the books. Another try may have begun after that. So its end is for a person; one that is settled stays so.
+    #[must_use]
+    pub fn of_a_copy(mut self) -> Self {
+        if matches!(self.state, State::Settled(_)) && !self.is_decided() && (self.outcome() != Some(Delivery::Dispensed)) {
+            (self.rebuilt, self.tries.until) = (true, None);
+        }
+        self
+    }
+
+    /// Whether another try has its receipt, and its machine has told nothing of it.
+    pub(super) fn is_tried_now(&self) -> bool {
+        self.tries.now.is_some() && self.reported.is_none()
+    }
+
     fn has_receipt_for(&self, promise: &Promise) -> bool {
         self.tries.now.as_ref().is_some_and(|goods| goods.ticket == promise.ticket)
     }

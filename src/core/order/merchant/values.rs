@@ -47,7 +47,7 @@ pub struct Order {
     pub late: Vec<LateFact>,
     /// The reasons that a person has seen and need not be told again.
     pub seen: Vec<Attention>,
-    /// The books had lost it. It may have had a receipt that they do not know.
+    /// The books had lost it, or are a copy of before its end. It may have had a receipt that they do not know.
     pub rebuilt: bool,
 }
 

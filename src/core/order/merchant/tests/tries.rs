@@ -240,6 +240,30 @@ fn an_open_try_bars_every_other_end() {
     assert_eq!((next_deadline(&offered), duty(&offered, over)), (Some(over), Duty::Apply(Event::TryOfferEnds)));
 }
 
+/// In the gateway's dashboard anybody of the merchant's may give it back. The machine has the receipt all the same.
+#[test]
+fn a_refund_in_the_dashboard_during_a_try_is_listed() {
+    let back = then(at_second(), vec![(4000, status(Said::Refunded))]).expect("a fact");
+    assert_eq!((back.attention(), back.money()), (vec![Attention::LateFact], Money::Refunded));
+    let came = then(back, vec![(5000, Event::Delivered(of_second(Delivery::Dispensed)))]).expect("a fact");
+    assert_eq!((came.attention(), came.money()), (vec![Attention::LateFact], Money::Refunded));
+    // Of a try that has ended nothing more comes.
+    let offered = then(nothing_came(), vec![(4000, status(Said::Refunded))]).expect("a fact");
+    assert_eq!(offered.attention(), []);
+}
+
+/// Another try may have begun after the copy was made.
+#[test]
+fn what_a_copy_of_the_books_does_not_know_is_for_a_person() {
+    let copied = nothing_came().of_a_copy();
+    assert!(!copied.is_proven() && !copied.may_refund_by_itself(T0 + Span::secs(86_400)));
+    assert_eq!(then(copied.clone(), vec![(3000, refund())]), Err(No::Refused(Refused::NoProof)));
+    let asked = asks(promise(&copied));
+    assert_eq!(then(copied, vec![(3000, asked)]), Err(No::Try(NoTry::NotOffered)));
+    let came = ended(DeliveryReport::proven(Delivery::Dispensed));
+    assert_eq!(came.clone().of_a_copy(), came);
+}
+
 #[test]
 fn a_word_about_an_earlier_try_changes_nothing() {
     let first = |outcome| DeliveryReport::proven(outcome);

@@ -1,0 +1,273 @@
+//! The books and another try: whatever comes in one instant, and whatever is lost between two tries, a payment has the goods or the money.
+
+use crate::rig::caller::Caller;
+use crate::rig::http::Http;
+use crate::rig::output;
+use crate::rig::postgres::Postgres;
+use crate::rig::shop::Program;
+use crate::rig::wait_for;
+use crate::second_try::{Bought, Machine};
+use crate::two_backends::second;
+use rusqlite::Connection;
+use serde_json::{Value, json};
+use std::io::Write as _;
+use std::net::TcpStream;
+use std::sync::Barrier;
+
+/// Orders of each race.
+const ROUNDS: usize = 9;
+
+/// Asks the books themselves, in SQL.
+fn number(machine: &Machine, server: Option<&Postgres>, sql: &str) -> String {
+    if let Some(server) = server {
+        return server.ask(sql).trim().to_owned();
+    }
+    let books = Connection::open(machine.shop.path().join("orders.db")).expect("the books");
+    books.query_row(sql, [], |row| row.get::<_, i64>(0)).expect("a number").to_string()
+}
+
+fn receipts_of_second_tries(machine: &Machine, server: Option<&Postgres>, order_id: &str) -> String {
+    number(machine, server, &format!("SELECT count(*) FROM receipts WHERE order_id = '{order_id}' AND try = 2"))
+}
+
+#[test]
+fn a_person_and_a_press_in_one_instant_are_one_end() {
+    a_person_and_a_press(None);
+}
+
+#[test]
+fn a_person_and_a_press_in_one_instant_on_postgresql_are_one_end() {
+    a_person_and_a_press(Some(&Postgres::start(&[])));
+}
+
+fn a_person_and_a_press(server: Option<&Postgres>) {
+    let machine = Machine::new(server, "auto_refund_per_day = 100\n");
+    let (_second, other) = second(&machine.shop);
+    let mut pulses = 0;
+    for round in 0..ROUNDS {
+        let bought = machine.buys_nothing();
+        let (ticket, promise) = machine.promised(&bought).expect("a ticket");
+        let id = bought.order_id.as_str();
+        let deeds = [
+            &["refund", id, "--by", "Sari"][..],
+            &["refund", id, "--settled-by-hand", "cash", "--by", "Sari"],
+            &["given", id, "--by", "Sari"],
+        ];
+        let mut person = machine.shop.program_command(Program::Backend);
+        person.args(deeds[round % deeds.len()]);
+        let together = Barrier::new(2);
+        let (told, pressed) = std::thread::scope(|scope| {
+            let told = scope.spawn(|| {
+                together.wait();
+                output(&mut person)
+            });
+            let http = Http::new();
+            together.wait();
+            // The command takes a while to start: the press comes earlier or later, as the round has it.
+            for _ in 0..round * 2 {
+                assert_eq!(http.get(&format!("{other}/v1/orders/{id}"), Some(&machine.shop.token)).status, 200);
+            }
+            let url = format!("{other}/v1/orders/{id}/again");
+            let pressed = http.post(&url, Some(&machine.shop.token), &[], &json!({ "promise": promise }));
+            (told.join().expect("no panic"), pressed)
+        });
+        let is_tried = pressed.status == 200;
+        assert!(is_tried || pressed.status == 409, "{}", pressed.text());
+        assert_ne!(is_tried, told.status.success(), "round {round}: {told:?}: {}", pressed.text());
+        assert_eq!(receipts_of_second_tries(&machine, server, id), u8::from(is_tried).to_string());
+        if is_tried {
+            let receipt = pressed.json()["receipt"].as_str().expect("a receipt").to_owned();
+            assert_eq!(machine.dispenses(&Bought { order_id: id.into(), ticket, receipt }), Ok("dispensed".into()));
+            assert_eq!(machine.refunds(id), 0);
+            pulses += 1;
+        }
+        assert_eq!(machine.shop.pulses(), pulses, "round {round}");
+    }
+}
+
+#[test]
+fn two_promises_at_two_backends_get_one_receipt() {
+    two_promises(None);
+}
+
+#[test]
+fn two_promises_at_two_backends_on_postgresql_get_one_receipt() {
+    two_promises(Some(&Postgres::start(&[])));
+}
+
+fn two_promises(server: Option<&Postgres>) {
+    let machine = Machine::new(server, "auto_refund_per_day = 100\n");
+    let (_second, other) = second(&machine.shop);
+    for round in 0..ROUNDS {
+        let bought = machine.buys_nothing();
+        let asks = [machine.shop.backend_url.as_str(), &other].map(|url| {
+            let url = format!("{url}/v1/orders/{}/again", bought.order_id);
+            (url, json!({ "promise": machine.promised(&bought).expect("a ticket").1 }))
+        });
+        let together = Barrier::new(2);
+        let mut answers = std::thread::scope(|scope| {
+            let asked = asks.each_ref().map(|(url, body)| {
+                let (together, token) = (&together, &machine.shop.token);
+                scope.spawn(move || {
+                    let http = Http::new();
+                    together.wait();
+                    http.post(url, Some(token), &[], body).status
+                })
+            });
+            asked.map(|thread| thread.join().expect("no panic"))
+        });
+        answers.sort_unstable();
+        assert_eq!(answers, [200, 409], "round {round}");
+        assert_eq!(receipts_of_second_tries(&machine, server, &bought.order_id), "1");
+    }
+}
+
+#[test]
+fn a_backend_that_dies_between_signing_and_telling_tells_the_same() {
+    dies(None);
+}
+
+#[test]
+fn a_backend_on_postgresql_that_dies_between_signing_and_telling_tells_the_same() {
+    dies(Some(&Postgres::start(&[])));
+}
+
+/// Asks for a try, and does not read the answer.
+fn begins(machine: &Machine, order_id: &str, body: &Value) -> TcpStream {
+    let (host, body) = (machine.shop.backend_url.trim_start_matches("http://"), body.to_string());
+    let mut stream = TcpStream::connect(host).expect("it listens");
+    let (token, length) = (&machine.shop.token, body.len());
+    let head = format!(
+        "POST /v1/orders/{order_id}/again HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\n\
+         Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
+    );
+    stream.write_all((head + &body).as_bytes()).expect("sent");
+    stream
+}
+
+fn dies(server: Option<&Postgres>) {
+    let mut machine = Machine::new(server, "auto_refund_per_day = 100\n");
+    let mut signed_untold = 0;
+    for round in 0..ROUNDS {
+        let bought = machine.buys_nothing();
+        let promise = machine.promised(&bought).expect("a ticket").1;
+        let unread = begins(&machine, &bought.order_id, &json!({ "promise": promise }));
+        if round % 3 > 0 {
+            // It is signed, and nobody has read the answer.
+            wait_for("its receipt", || (receipts_of_second_tries(&machine, server, &bought.order_id) == "1").then_some(()));
+        }
+        machine.shop.kill_backend();
+        let was_signed = receipts_of_second_tries(&machine, server, &bought.order_id);
+        signed_untold += u32::from(was_signed == "1");
+        drop(unread);
+        machine.shop.start_backend();
+        let receipt = |machine: &Machine| {
+            let answer = machine.asks(&bought.order_id, &promise);
+            assert_eq!(answer.status, 200, "{}", answer.text());
+            answer.json()["receipt"].as_str().expect("a receipt").to_owned()
+        };
+        let told = receipt(&machine);
+        assert_eq!(told, receipt(&machine), "round {round}");
+        let kept = format!("SELECT count(*) FROM receipts WHERE order_id = '{}' AND jws = '{told}'", bought.order_id);
+        assert_eq!(
+            (number(&machine, server, &kept), receipts_of_second_tries(&machine, server, &bought.order_id)),
+            ("1".into(), "1".into())
+        );
+        assert_eq!(machine.bars_persons(&bought.order_id), [true; 3], "round {round}");
+    }
+    assert!(signed_untold > 0);
+}
+
+/// The second try began after the copy was made, and its goods came.
+#[test]
+fn restored_books_that_do_not_know_of_a_try_give_nothing_back() {
+    let mut machine = Machine::new(None, "auto_refund = true\n");
+    let (first, open) = (machine.buys_nothing(), machine.buys());
+    let file = machine.shop.path().join("yesterday.db");
+    let file = file.to_str().expect("text");
+    assert!(machine.shop.merchant(&["backup", file]).status.success());
+    machine.closes(&open);
+    let word = machine.proof(&open.ticket);
+    assert_eq!(machine.tells(&open, 1, "undelivered", &word).status, 200);
+    for bought in [&first, &open] {
+        let second = machine.again(bought);
+        assert_eq!(machine.dispenses(&second), Ok("dispensed".into()));
+        assert_eq!(machine.tells(&second, 2, "dispensed", &machine.proof(&second.ticket)).status, 200);
+    }
+    machine.shop.kill_backend();
+    let restored = machine.shop.merchant(&["restore", file]);
+    assert!(restored.status.success(), "{restored:?}");
+    machine.shop.start_backend();
+    // The relay's own words about the first tries are genuine.
+    for bought in [&first, &open] {
+        assert_eq!(machine.tells(bought, 1, "undelivered", &machine.proof(&bought.ticket)).status, 200);
+        let order = machine.in_the_books(&bought.order_id);
+        assert_eq!((&order["attention"], &order["refund"]), (&json!(["no_proof"]), &Value::Null), "for a person: {order}");
+        assert!(machine.shop.order_at_backend(&bought.order_id)["try_again_s"].is_null(), "no other try");
+        assert!(machine.promised(bought).is_err(), "the relay knows what it drove");
+        assert!(!machine.shop.merchant(&["refund", &bought.order_id, "--by", "Sari"]).status.success(), "without a proof");
+        assert_eq!(machine.refunds(&bought.order_id), 0);
+    }
+    assert_eq!(machine.shop.pulses(), 2);
+}
+
+#[test]
+fn a_refund_in_the_dashboard_during_a_try_is_listed() {
+    let machine = Machine::new(None, "");
+    let first = machine.buys_nothing();
+    let second = machine.again(&first);
+    machine.shop.midtrans.set(&first.order_id, "refund", false);
+    let order = wait_for("it is listed", || {
+        let order = machine.in_the_books(&first.order_id);
+        (order["attention"] == json!(["late_fact"])).then_some(order)
+    });
+    assert_eq!(order["outcome"], Value::Null, "{order}");
+    assert_eq!(machine.dispenses(&second), Ok("dispensed".into()), "the machine had its receipt");
+    assert_eq!(machine.tells(&second, 2, "dispensed", &machine.proof(&second.ticket)).status, 200);
+    let order = machine.in_the_books(&first.order_id);
+    assert_eq!((&order["outcome"], &order["attention"]), (&json!("dispensed"), &json!(["late_fact"])), "{order}");
+    assert_eq!(machine.bars_persons(&first.order_id), [true; 3], "it is not given back once more");
+}
+
+/// A ledger that knows nothing of the first try promises no second one, and drives none that was promised before.
+#[test]
+fn a_ledger_that_was_lost_between_the_tries_drives_nothing() {
+    let mut machine = Machine::new(None, "");
+    let (promised, signed) = (machine.buys_nothing(), machine.buys_nothing());
+    let promise = machine.promised(&promised).expect("a ticket").1;
+    let second = machine.again(&signed);
+    machine.shop.kill_relayd();
+    let of_the_ledger = |name: &str| name.starts_with("ledger.db");
+    let files: Vec<_> = std::fs::read_dir(machine.shop.path()).expect("there").map(|file| file.expect("a file").path()).collect();
+    let lost = files.iter().filter(|path| path.file_name().and_then(|name| name.to_str()).is_some_and(of_the_ledger));
+    assert!(lost.map(|path| std::fs::remove_file(path).expect("removed")).count() > 0);
+    machine.shop.start_relayd();
+    machine.bus = Caller::connect(&machine.shop.bus.address);
+    for bought in [&promised, &signed] {
+        assert!(machine.promised(bought).is_err(), "it does not know that nothing came");
+    }
+    assert!(machine.dispenses(&second).is_err(), "nor this ticket");
+    let receipt = machine.asks(&promised.order_id, &promise).json()["receipt"].as_str().map(str::to_owned);
+    let late = Bought { order_id: promised.order_id.clone(), ticket: promised.ticket.clone(), receipt: receipt.unwrap_or_default() };
+    assert!(machine.dispenses(&late).is_err());
+    assert_eq!(machine.shop.pulses(), 0);
+}
+
+/// Another machine of the same merchant has a token of its own, and knows the order and its promise.
+#[test]
+fn another_machine_gets_no_try_of_this_order() {
+    let machine = Machine::new(None, "");
+    let bought = machine.buys_nothing();
+    let promise = machine.promised(&bought).expect("a ticket").1;
+    let added = machine.shop.merchant(&["device", "add", "vm-002"]);
+    let token = String::from_utf8(added.stdout).expect("text").trim().to_owned();
+    let url = format!("{}/v1/orders/{}/again", machine.shop.backend_url, bought.order_id);
+    let answer = Http::new().post(&url, Some(&token), &[], &json!({ "promise": promise }));
+    assert_eq!(answer.status, 404, "{}", answer.text());
+    assert_eq!(receipts_of_second_tries(&machine, None, &bought.order_id), "0");
+    // Nor does its relay promise one: it never had this ticket.
+    let second = machine
+        .bus
+        .relay::<_, (String, String)>("PrepareAgain", &("vm-002", "A1", 5000_i64, bought.order_id.as_str(), 2_u32, bought.ticket.as_str()));
+    assert!(second.is_err(), "{second:?}");
+}
