@@ -88,7 +88,7 @@ words! {
     wanting: "Perlu Anda", "Needs you";
     wanting_one: "1 pesanan perlu Anda", "1 order needs you";
     wanting_many: "{0} pesanan perlu Anda", "{0} orders need you";
-    wanting_more: "Masih ada pesanan lain yang perlu Anda. Selesaikan dulu yang ini.", "More orders need you. Settle these first.";
+    wanting_all: "Semua pesanan yang perlu Anda", "All orders that need you";
     owed: "Harus dikembalikan kepada pelanggan: {0} ({1})", "Owed to customers: {0} ({1})";
     all_well: "Semua beres", "All is well";
     all_well_hint: "Tidak ada pesanan dan mesin yang perlu Anda sekarang.", "No order and no machine needs you now.";
@@ -112,6 +112,7 @@ words! {
     search_unclear: "Tidak ada yang cocok dengan yang Anda ketik. Inilah pesanan terbaru.", "Nothing fits what you typed. Here are the newest orders.";
     search_by: "Dicari:", "Searched by:";
     search_number: "nomor diawali {0}", "number begins with {0}";
+    search_wanting: "yang perlu Anda", "that need you";
     search_near: "sekitar {0}", "about {0}";
     search_machine: "mesin {0}", "machine {0}";
     search_archived: "Pesanan dengan nomor ini sudah selesai dan diarsipkan, jadi tidak ada di sini lagi. Orang yang mengurus server Anda bisa mencarinya.", "An order of this number is over and archived, so it is not here any more. Whoever runs your server can look it up.";

@@ -162,6 +162,11 @@ fn each_page_of_a_large_shop_is_small() {
         assert!(each(&all.replace("<tfoot><tr><th scope=\"row\">", ""), "<tr><th scope=\"row\">", '/').len() >= MANY);
         let all = pages(&sari, "/orders");
         assert_eq!(each(&all, "<h3><a href=\"/orders/", '"').len(), orders.len());
+        // The first page has what fits, and leads to all.
+        let today = pages(&sari, "/");
+        assert!(each(&today, "<h3><a href=\"/orders/", '"').len() < orders.len() && today.contains("href=\"/orders?wanting=true\""));
+        let all = pages(&sari, "/orders?wanting=true");
+        assert_eq!(each(&all, "<h3><a href=\"/orders/", '"').len(), orders.len());
         let all = pages(&sari, "/log");
         assert!(all.matches("tunai").count() == 400 && all.contains("chose a password") || language == "id");
         let all = pages(&sari, &format!("/orders/{first}"));

@@ -2,7 +2,7 @@
 
 use super::Desk;
 use super::sessions::{self, Asker};
-use crate::sale::books::{self, BooksError, Wanted};
+use crate::sale::books::{self, BooksError};
 use crate::store::Tx;
 use axum::Json;
 use axum::body::to_bytes;
@@ -222,7 +222,6 @@ pub(super) struct Head {
 impl Head {
     /// Who asks, and what they see on every page.
     pub(super) fn me(&self, tx: &mut dyn Tx, asker: &Asker, now: Wall) -> Result<Me, BooksError> {
-        let wanting = Wanted { device: None, from: Wall(i64::MIN), until: Wall(i64::MAX), refund_due: false, attention: true };
         Ok(Me {
             name: asker.person.name.clone(),
             role: asker.person.role,
@@ -231,7 +230,7 @@ impl Head {
             zone: self.usual.zone,
             now: now.to_rfc3339_in(self.usual.zone).into(),
             sandbox: self.sandbox,
-            wanting: books::count(tx, &wanting, WANTING_MAX)?,
+            wanting: books::count(tx, &super::today::WANTING, WANTING_MAX)?,
         })
     }
 }

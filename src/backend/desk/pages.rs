@@ -69,11 +69,14 @@ pub struct Looked {
     q: Option<String>,
     device: Option<String>,
     behind: Option<String>,
+    /// All that want a person.
+    #[serde(default)]
+    wanting: bool,
 }
 
 /// `GET /v1/orders`
 pub async fn orders(State(desk): Of, headers: HeaderMap, query: Asked<Looked>) -> Result<Json<Told<Found>>, No> {
-    let Looked { q, device, behind } = asked(query)?;
+    let Looked { q, device, behind, wanting } = asked(query)?;
     let malformed = |_| No::Malformed("there is no such place in a list");
     let behind = behind.map(|behind| behind.parse::<Cursor>().map_err(malformed)).transpose()?;
     let device = device.map(|device| DeviceId::new(&device).map_err(|_| No::Unknown)).transpose()?;
@@ -83,6 +86,9 @@ pub async fn orders(State(desk): Of, headers: HeaderMap, query: Asked<Looked>) -
         (None, Some(words)) if secret(&headers).is_ok() => Known::read(&desk.machines).await?.meant(words),
         (_, _) => device,
     };
+    if wanting {
+        return Ok(Json(desk.tell_of(&headers, move |tx, teller| search::wanting(tx, teller, behind.as_ref())).await?));
+    }
     Ok(Json(desk.tell_of(&headers, move |tx, teller| search::found(tx, teller, &wanted, device, behind.as_ref())).await?))
 }
 

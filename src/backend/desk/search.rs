@@ -2,6 +2,7 @@
 
 use super::judge;
 use super::orders::{PAGE, Teller};
+use super::today::WANTING;
 use crate::sale::books::{self, Beginning, BooksError, Cursor, Page, Sought, Stored};
 use crate::store::Tx;
 use qris_core::order::ids::DeviceId;
@@ -131,6 +132,7 @@ pub fn found(
         day: search.day.filter(|_| !is_unclear && search.near.is_none()).map(|(day, _)| teller.time(day)),
         device,
         is_unclear,
+        is_wanting: false,
     };
     if let Some(near) = search.near.filter(|_| !is_unclear) {
         let before = books::sought(tx, &sought, (Wall(i64::MIN), &Cursor::at(near)), PAGE)?.orders;
@@ -151,6 +153,23 @@ pub fn found(
     let is_number = found.orders.is_empty() && search.amount.is_some();
     let numbered = if is_number { by_number(tx)? } else { None };
     Ok(numbered.unwrap_or(found))
+}
+
+/// All orders that want a person.
+///
+/// # Errors
+/// The database's.
+pub fn wanting(tx: &mut dyn Tx, teller: &Teller<'_>, behind: Option<&Cursor>) -> Result<Found, BooksError> {
+    let newest = Cursor::at(WANTING.until);
+    let Page { mut orders, damaged, .. } = books::page(tx, &WANTING, behind.unwrap_or(&newest))?;
+    let is_last = orders.len() <= PAGE && orders.len() + damaged.len() < books::PAGE;
+    orders.truncate(PAGE);
+    let mut found = by(tx, teller, &orders, SearchedBy { is_wanting: true, ..SearchedBy::default() })?;
+    found.behind = orders.iter().map(|stored| Cursor::of(&stored.order).to_string().into()).collect();
+    if is_last {
+        found.behind.pop();
+    }
+    Ok(found)
 }
 
 fn by(tx: &mut dyn Tx, teller: &Teller<'_>, stored: &[Stored], by: SearchedBy) -> Result<Found, BooksError> {

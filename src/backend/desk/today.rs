@@ -2,7 +2,7 @@
 
 use super::judge;
 use super::orders::{Teller, is_about_money};
-use crate::sale::books::{self, BooksError, Grouped, Stored};
+use crate::sale::books::{self, BooksError, Grouped, Stored, Wanted};
 use crate::sale::counted::End;
 use crate::store::{Row, Tx};
 use qris_core::order::time::{Span, Wall};
@@ -13,6 +13,8 @@ const LOOKED_AT: usize = 200;
 /// … and so many are told: they fill a phone.
 const TOLD: usize = 20;
 const HOUR: Span = Span::secs(3600);
+/// All of them.
+pub const WANTING: Wanted = Wanted { device: None, from: Wall(i64::MIN), until: Wall(i64::MAX), refund_due: false, attention: true };
 
 /// What counts as sold.
 #[must_use]

@@ -367,6 +367,8 @@ pub struct SearchedBy {
     pub device: Option<DeviceId>,
     /// What was typed was not understood. The newest orders are shown.
     pub is_unclear: bool,
+    /// All that want a person.
+    pub is_wanting: bool,
 }
 
 /// `GET /v1/orders/ORDER`; `ORDER` may be the first letters of it.

@@ -28,19 +28,23 @@ struct List {
     next: Option<String>,
 }
 
-/// `GET /orders?q=…&device=…&behind=…`
+/// `GET /orders?q=…&device=…&behind=…`, `GET /orders?wanting=true&behind=…`
 pub async fn list(State(desk): State<Arc<Desk>>, visitor: Visitor, RawQuery(query): RawQuery) -> Result<Response, Halt> {
     const LENGTH_MAX: usize = 64;
     let query = Query::read(query.as_deref());
     let short = |name| query.get(name).chars().take(LENGTH_MAX).collect::<String>();
     let (q, device, behind) = (short("q").trim().to_owned(), short("device"), short("behind"));
-    let asked: Vec<_> =
-        [("q", &*q), ("device", &*device), ("behind", &*behind)].into_iter().filter(|(_, value)| !value.is_empty()).collect();
+    let wanting = if query.get("wanting") == "true" { "true" } else { "" };
+    let asked: Vec<_> = [("q", &*q), ("device", &*device), ("behind", &*behind), ("wanting", wanting)]
+        .into_iter()
+        .filter(|(_, value)| !value.is_empty())
+        .collect();
     let told = desk.serve.read::<Found>(&visitor, "orders", &asked).await.map_err(|why| why.halt(&visitor))?;
     let mut found = told.told;
     let words = words::in_language(visitor.language);
     let f = Frame::of(&visitor, Tab::Orders, words.orders, told.me);
     let by = [
+        found.by.is_wanting.then(|| words.search_wanting.to_owned()),
         found.by.number.as_ref().map(|number| fill(words.search_number, &[number])),
         found.by.amount.map(|amount| f.money(&amount)),
         found.by.near.as_ref().map(|near| fill(words.search_near, &[&f.at(near)])),
@@ -52,7 +56,8 @@ pub async fn list(State(desk): State<Arc<Desk>>, visitor: Visitor, RawQuery(quer
     let there = fitting(&orders, room(&page), |line| bytes(&Line { f: &page.f, line }));
     orders.truncate(there);
     let behind = there.checked_sub(1).and_then(|last| page.found.behind.get(last));
-    page.next = behind.map(|behind| address("/orders", &[("q", &page.q), ("device", &page.device), ("behind", behind)]));
+    page.next =
+        behind.map(|behind| address("/orders", &[("q", &page.q), ("device", &page.device), ("wanting", wanting), ("behind", behind)]));
     page.found.orders = orders;
     Ok(visitor.show(StatusCode::OK, &page))
 }
