@@ -1,5 +1,6 @@
 //! The connections from the web server in front. It has the limits for strangers. These keep harm away where it has none, or passes everything
-//! on: if there is no room, the oldest connection leaves. So whoever is silent, sends a drop at a time or never reads keeps nobody out.
+//! on: if there is no room, the oldest connection leaves, once it had time for a page. So whoever is silent, sends a drop at a time or
+//! never reads keeps nobody out.
 
 use axum::Router;
 use axum::extract::Request;
@@ -9,6 +10,8 @@ use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::future::pending;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
@@ -16,7 +19,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::{Notify, Semaphore, watch};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 /// The most connections at once. Each is one of the web server's, which uses it again.
 const CONNECTIONS_MAX: usize = 256;
@@ -28,6 +31,8 @@ const SEND_BYTES: u32 = 64 << 10;
 const HEAD_BYTES_MAX: usize = 16 << 10;
 /// The time from the end of an answer, or from the connection, to the end of the next head.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(20);
+/// A connection stays at least this long, however many come after it: a page is there sooner.
+const STAY: Duration = Duration::from_millis(500);
 /// An older connection takes no more requests, and soon ends: whoever sends or reads a drop at a time does not stay for ever.
 const CONNECTION_AGE: Duration = Duration::from_secs(600);
 /// The time that the last answer of an old connection has: a deed may wait for the gateway.
@@ -64,11 +69,10 @@ pub async fn serve(router: Router, listener: TcpListener, mut stop: watch::Recei
             sleep(ACCEPT_PAUSE).await;
             continue;
         };
-        if room.available_permits() == 0 {
-            visits.make_room();
-        }
         let permit = tokio::select! {
+            biased;
             permit = Arc::clone(&room).acquire_owned() => permit.expect("the semaphore is never closed"),
+            never = visits.make_room() => match never {},
             () = stopped(&mut stop) => break,
         };
         let (router, mut stop, visit) = (router.clone(), stop.clone(), visits.enter());
@@ -106,7 +110,10 @@ pub async fn serve(router: Router, listener: TcpListener, mut stop: watch::Recei
 
 /// Those that are let in, by their number: the oldest first.
 #[derive(Debug, Default)]
-struct Visits(Mutex<(u64, BTreeMap<u64, Arc<Notify>>)>);
+struct Visits(Mutex<(u64, All)>);
+
+/// Since when each is there, and how it is asked to leave.
+type All = BTreeMap<u64, (Instant, Arc<Notify>)>;
 
 /// One of them. Its end takes it out.
 #[derive(Debug)]
@@ -117,7 +124,7 @@ struct Visit {
 }
 
 impl Visits {
-    fn lock(&self) -> MutexGuard<'_, (u64, BTreeMap<u64, Arc<Notify>>)> {
+    fn lock(&self) -> MutexGuard<'_, (u64, All)> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -125,15 +132,21 @@ impl Visits {
         let (last, all) = &mut *self.lock();
         *last += 1;
         let leave = Arc::<Notify>::default();
-        all.insert(*last, Arc::clone(&leave));
+        all.insert(*last, (Instant::now(), Arc::clone(&leave)));
         Visit { visits: Arc::clone(self), number: *last, leave }
     }
 
-    /// The oldest leaves. What it has begun in `serve` goes on there.
-    fn make_room(&self) {
-        if let Some((_, leave)) = self.lock().1.pop_first() {
+    /// The oldest leaves when it has stayed for its time. What it has begun in `serve` goes on there. Nobody waits for this to end, but for
+    /// the room.
+    async fn make_room(&self) -> Infallible {
+        let oldest = self.lock().1.first_key_value().map(|(_, (since, _))| *since);
+        if let Some(since) = oldest {
+            sleep_until(since + STAY).await;
+        }
+        if let Some((_, (_, leave))) = self.lock().1.pop_first() {
             leave.notify_one();
         }
+        pending().await
     }
 }
 
