@@ -95,3 +95,34 @@ fn who_asks_on_the_page_presses_at_the_machine() {
 fn who_asks_on_the_page_presses_at_the_machine_on_postgresql() {
     who_asks_on_the_page_has_a_second_try(Some(&Postgres::start(&[])));
 }
+
+#[test]
+fn a_person_offers_it_by_name_until_the_order_has_its_end() {
+    let (shop, due, next) = too_late(None);
+    let (order, request) = (due.order_id.expect("an order"), due.request_id.expect("a request"));
+    let waiting = shop.order_id(&next);
+    // Nothing is proven of an order that is not paid.
+    let refused = shop.merchant(&["again", &waiting, "--by", "Sari"]);
+    assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(said.contains("no other try is possible for this order"), "{said}");
+    assert!(shop.order_at_backend(&waiting)["try_wanted_s"].is_null());
+
+    let offered = shop.merchant(&["again", order.as_str(), "--by", "Sari"]);
+    let said = String::from_utf8_lossy(&offered.stdout).into_owned();
+    assert!(offered.status.success() && said.contains("noted by Sari"), "{said} {offered:?}");
+    assert!(shop.order_at_backend(order.as_str())["try_wanted_s"].as_u64().is_some_and(|left| left <= 600));
+    shop.cancel(&next);
+    shop.wait_state(&next, EventState::Cancelled);
+    let bus = Caller::connect(&shop.bus.address);
+    wait_for("the machine to begin it", || {
+        let options = HashMap::from([("try", Variant::from(2_u32))]);
+        let answer: (String, String) = bus.device("Vend", &(request.as_str(), "A1", options)).expect("an answer");
+        (answer.0 == "trying_again").then_some(())
+    });
+    shop.wait_state(request.as_str(), EventState::Dispensed);
+    shop.wait_order(order.as_str(), "its end", |order| order["outcome"]["outcome"].as_str().filter(|end| *end == "dispensed").map(drop));
+    // The goods came. Nobody offers them once more.
+    assert_eq!(shop.merchant(&["again", order.as_str(), "--by", "Sari"]).status.code(), Some(1));
+    assert_eq!(shop.pulses(), 1);
+}

@@ -98,26 +98,29 @@ impl World {
         let id = OrderId::new(&book.order_id).ok()?;
         // The audit before this one has looked for the others.
         let order = self.books(|tx, _| books::load(tx, &id)).ok()??.order;
-        let (times, ledger) = (self.pulses(&id), self.relays[0].query(&id, TryNumber::FIRST));
-        if let Some(why) = unjust(&order, times) {
+        let (times, came) = (self.pulses(&id), self.came(&id));
+        let ledger = self.relays[0].query(&id, order.number_of_try());
+        if let Some(why) = unjust(&order, times, came) {
             return Some(format!("{id}: {why}; {:?}, told {:?}, driven {times} times", order.state, order.delivery()));
         }
         // Paid twice, or given back: nothing was handed out for it.
         let is_back = matches!(order.state, State::Withheld(_) | State::Refunded(_));
-        if !matches!(book.status, "settlement" | "refund") || amnesia || is_back && times == 0 {
+        if !matches!(book.status, "settlement" | "refund") || amnesia || is_back && counted(&order, times, came) == 0 {
             return None;
         }
         let told = order.outcome();
+        // What the tries before this one drove, at most: nothing came of any of them.
+        let before = order.number_of_try().get() - 1;
         let agree = match (told, ledger) {
-            (Some(Delivery::Dispensed), Some(DispenseAnswer::Ended(Outcome::Dispensed))) => times == 1,
-            (Some(Delivery::Failed), Some(DispenseAnswer::Ended(Outcome::Failed))) => times == 1,
-            (Some(Delivery::Failed), Some(DispenseAnswer::Ended(Outcome::NotDriven))) => times == 0,
-            (Some(Delivery::Uncertain), Some(DispenseAnswer::Ended(Outcome::Uncertain))) => times <= 1,
-            (Some(Delivery::Undelivered), Some(DispenseAnswer::Unknown)) => times == 0,
+            (Some(Delivery::Dispensed), Some(DispenseAnswer::Ended(Outcome::Dispensed))) => came == 1,
+            (Some(Delivery::Failed), Some(DispenseAnswer::Ended(Outcome::Failed))) => came == 0 && (1..=before + 1).contains(&times),
+            (Some(Delivery::Failed), Some(DispenseAnswer::Ended(Outcome::NotDriven))) => came == 0 && times <= before,
+            (Some(Delivery::Uncertain), Some(DispenseAnswer::Ended(Outcome::Uncertain))) => came <= 1,
+            (Some(Delivery::Undelivered), Some(DispenseAnswer::Unknown)) => came == 0 && times <= before,
             // A damaged page hides the order.
-            (Some(Delivery::Undelivered), None) => times == 0 && self.flips(Who::Relay),
+            (Some(Delivery::Undelivered), None) => came == 0 && self.flips(Who::Relay),
             // It is doubtful for the merchant, and so a person looks.
-            (Some(Delivery::Uncertain), Some(DispenseAnswer::Ended(Outcome::Dispensed | Outcome::Failed))) => times == 1 && unkept,
+            (Some(Delivery::Uncertain), Some(DispenseAnswer::Ended(Outcome::Dispensed | Outcome::Failed))) => came <= 1 && unkept,
             (Some(_) | None, _) => false,
         };
         (!agree || order.has_conflict() || is_back && told != Some(Delivery::Failed))
@@ -128,13 +131,14 @@ impl World {
     fn audit_request(&mut self, request: &str, books: &[Book], amnesia: bool, unkept: bool) -> Option<String> {
         use EventState::{Cancelled, Denied, Dispensed, Expired, Failed, RefundDue, Refunded};
         let paid = books.iter().find(|book| book.settled_at_ms.is_some() && book.custom_fields[1].as_deref() == Some(request));
-        let ledger = paid.and_then(|book| OrderId::new(&book.order_id).ok()).map(|id| self.relays[0].query(&id, TryNumber::FIRST));
         let Some(machine) = self.machine_store(0) else { return Some("the machine's database cannot be opened".into()) };
         let stored = match machine.by_request(&RequestId::new(request).expect("an id")) {
             Ok(stored) => stored,
             Err(error) => return Some(format!("the machine's database cannot be read: {error}")),
         };
         drop(machine);
+        let number = stored.as_ref().map_or(TryNumber::FIRST, |stored| stored.order.number_of_try());
+        let ledger = paid.and_then(|book| OrderId::new(&book.order_id).ok()).map(|id| self.relays[0].query(&id, number));
         // An index that lost a row hides the row's order. If that order is asked for once more, the backend refuses it.
         let hidden = self.flips(Who::Machine) && stored.as_ref().is_some_and(|stored| stored.order.name().1 == Some(Reason::ReusedId));
         let state = stored.map(|stored| stored.order.name().0);
@@ -160,14 +164,14 @@ impl World {
         let is_down = self.merchant.is_down();
         for book in self.gateway.midtrans.transactions() {
             let Ok(id) = OrderId::new(&book.order_id) else { continue };
-            let times = self.pulses(&id);
+            let (times, came) = (self.pulses(&id), self.came(&id));
             if times > 0 && !matches!(book.status, "settlement" | "refund") {
                 return Some(format!("{id} was driven and is {}", book.status));
             }
             // If the books are what no longer works, they say so.
             let Ok(Some(stored)) = self.books(|tx, _| books::load(tx, &id)) else { continue };
             let order = stored.order;
-            if let Some(why) = unjust(&order, times) {
+            if let Some(why) = unjust(&order, times, came) {
                 return Some(format!("{id}: {why}; {:?}, told {:?}, driven {times} times", order.state, order.delivery()));
             }
             // Books that take nothing more say so themselves, and the machine goes on telling.
@@ -205,14 +209,20 @@ fn aside(directory: &Path, database: &str) -> usize {
 
 /// No loss of any memory excuses these two faults. Money is back, or to go back, for an item that was handed out. Or goods were
 /// reported and never came.
-fn unjust(order: &Order, times: u32) -> Option<&'static str> {
+fn unjust(order: &Order, times: u32, came: u32) -> Option<&'static str> {
     let told = order.outcome();
     let gives_back = order.is_refund_due() || matches!(order.state, State::Withheld(_) | State::Refunded(_));
-    match (told, times) {
+    match (told, counted(order, times, came)) {
         (Some(Delivery::Failed), 0 | 1) | (_, 0) if told != Some(Delivery::Dispensed) => None,
         (Some(Delivery::Dispensed), 0) => Some("it was told as handed out, and no line was driven"),
         (Some(Delivery::Undelivered), _) => Some("it was told as not delivered, and the line was driven"),
         (_, _) if gives_back => Some("the money is back, or to go back, and it was handed out"),
         (_, _) => None,
     }
+}
+
+/// The pulses that may have handed something out. Of an order that was tried again, those of which the sensor said that nothing came do not
+/// count.
+fn counted(order: &Order, times: u32, came: u32) -> u32 {
+    if order.number_of_try() > TryNumber::FIRST { came } else { times }
 }

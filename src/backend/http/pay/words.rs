@@ -51,7 +51,7 @@ words! {
     try_again: "Coba lagi di mesin", "Try again at the machine";
     try_again_hint: "Barang sebagai ganti uang, tanpa bayar lagi. Berdirilah di depan mesin. Sampai", "The goods in place of the money, at no cost. Stand in front of the machine. Until";
     try_wanted: "Percobaan kedua", "Second try";
-    try_wanted_hint: "Layar mesin menawarkannya selama 60 detik: tekan di sana. Kalau ada pembeli lain, tunggu sampai ia selesai.", "The machine's screen offers it for 60 s: press there. If another customer is there, wait until that one is served.";
+    try_wanted_hint: "Layar mesin menawarkannya selama 60 detik: tekan di sana. Kalau ada pelanggan lain, tunggu sampai ia selesai.", "The machine's screen offers it for 60 s: press there. If another customer is there, wait until that one is served.";
     say_code: "Sebutkan nomor pesanan di bawah.", "Tell us the order number below.";
     call_operator: "Hubungi pengelola mesin.", "Ask the owner of the machine.";
     call: "Telepon", "Call";
