@@ -32,7 +32,7 @@ const HEAD_BYTES_MAX: usize = 16 << 10;
 /// The time from the end of an answer, or from the connection, to the end of the next head.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(20);
 /// A connection stays at least this long, however many come after it: a page is there sooner.
-const STAY: Duration = Duration::from_millis(500);
+const STAY: Duration = Duration::from_millis(100);
 /// An older connection takes no more requests, and soon ends: whoever sends or reads a drop at a time does not stay for ever.
 const CONNECTION_AGE: Duration = Duration::from_secs(600);
 /// The time that the last answer of an old connection has: a deed may wait for the gateway.

@@ -104,6 +104,7 @@ const COMMANDS: [(&str, &str, &[&str]); 2] = [
         "qris-backend",
         "on the merchant's server",
         &[
+            "again",
             "archive",
             "backup",
             "copy",

@@ -144,6 +144,13 @@ impl Ledgers {
 }
 
 impl World {
+    /// A sensor says that nothing came of the order that is being driven.
+    pub(super) fn nothing_came(&mut self, m: usize) {
+        if let Some(Begun::Order { order, .. }) = &self.relays[m].begun {
+            self.ledgers.failed(order, self.relays[m].life);
+        }
+    }
+
     fn relay_config(&self, m: usize) -> Config {
         let line = LineSettings {
             name: "tray 1".into(),
@@ -287,8 +294,8 @@ impl World {
                 if let (Some(Begun::Test { number, .. }), false) = (&self.relays[m].begun, jammed) {
                     self.commands.delivers(*number);
                 }
-                if let (Some(Begun::Order { order, .. }), true) = (&self.relays[m].begun, jammed) {
-                    self.ledgers.failed(order, self.relays[m].life);
+                if jammed {
+                    self.nothing_came(m);
                 }
                 if let Some(dispenser) = &mut self.relays[m].dispenser {
                     dispenser.ended(line, Ending { outcome, detail: "the end of the pulse".into() });

@@ -100,6 +100,7 @@ impl Week {
         match self.below(10) {
             // The item does not come, and a person sees to it.
             kind @ (0 | 1) if self.is_driven() => {
+                self.world.nothing_came(0);
                 let dispenser = self.world.relays[0].dispenser().expect("it runs");
                 dispenser.ended(0, Ending { outcome: Outcome::Failed, detail: "it jams".into() });
                 self.world.relay_effects(0);
