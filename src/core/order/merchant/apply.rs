@@ -55,6 +55,7 @@ pub fn apply(mut order: Order, event: Event, now: Wall, with: &Context<'_>) -> R
         Event::RefundEnds(ending) => order.refund_ends(ending, now),
         Event::SeenBy(by) => order.seen_by_a_person(by, now)?,
     }
+    order.end_a_barred_wish();
     Ok(order)
 }
 

@@ -139,6 +139,13 @@ impl Order {
         self.tries.wanted_until = Some(now + WANTED_FOR);
     }
 
+    /// What bars another try ends the wish for one, too.
+    pub(super) fn end_a_barred_wish(&mut self) {
+        if !self.may_be_tried_again() {
+            self.tries.wanted_until = None;
+        }
+    }
+
     /// An offer of now ends then.
     fn offered_until(&self, now: Wall, rules: &Rules) -> Wall {
         let refund_until = self.settlement().and_then(|by| by.refund_until).map(|until| until - LEFT_FOR_A_REFUND);

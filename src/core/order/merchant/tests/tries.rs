@@ -309,8 +309,9 @@ fn its_customer_wants_it_while_it_is_offered() {
     let ended = then(order.clone(), vec![(605_000, Event::TryWishEnds)]).expect("a fact");
     assert_eq!((ended.tries.wanted_until, ended.try_again_until(at(605_000))), (None, order.tries.until));
     // Who wants the money has no other try, and who got it wants none.
-    for what in [refund(), Event::Given { by: "Sari".into() }] {
+    for what in [refund(), Event::Given { by: "Sari".into() }, status(Said::Refunded)] {
         let order = then(order.clone(), vec![(6000, what)]).expect("granted");
+        assert!(!order.is_open() && order.tries.wanted_until.is_none());
         assert_eq!((order.try_wanted_until(at(6000)), order.may_want_try(None, at(6000), &rules())), (None, Err(NoTry::NotOffered)));
         assert_eq!(order.may_want_try(Some("Sari"), at(6000), &rules()), Err(NoTry::NotOffered));
     }
