@@ -17,6 +17,7 @@ pub mod keys;
 pub mod machines;
 pub mod midtrans;
 pub mod money;
+mod page_key;
 pub mod sale;
 #[cfg(test)]
 mod samples;

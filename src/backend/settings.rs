@@ -101,7 +101,7 @@ pub const SETTINGS: &[Setting] = &[
         "midtrans.deeplink",
         true,
         "\
-        a `gopay` charge names `public_url` + `/pay/{order_id}/finish` as the place to which the GoPay app sends the customer back",
+        a `gopay` charge names `public_url` + `/pay/{order_id}/finish` with the key of the customer's page as the place to which the GoPay app sends the customer back",
     ),
     whole_or(
         "midtrans.qr_expiry_min",
@@ -173,10 +173,10 @@ pub const SETTINGS: &[Setting] = &[
         "orders.second_tries",
         0..=8,
         "",
-        0,
+        1,
         "\
-        how many [other tries](protocol.md#another-try) there may be at an order of which nothing came, by its relay's proof; 0: none, and \
-        the money goes back",
+        how many [other tries](protocol.md#another-try) there may be at an order of which nothing came, by its relay's proof; 0: none from \
+        then on, and the money goes back",
     ),
     whole(
         "orders.try_again_within_h",

@@ -147,7 +147,7 @@ impl Files<'_> {
             http: &(public_url + "orders_per_minute = 60\n"),
             midtrans: &midtrans,
             server_key,
-            more: &format!("{notices}[customer]\ncontact = \"{CONTACT}\"\n{desk}[orders]\nsecond_tries = 1\n"),
+            more: &format!("{notices}[customer]\ncontact = \"{CONTACT}\"\n{desk}"),
             store: None,
             broker: Some(BrokerAccess { port: ports.broker, password, tls: None }),
         };

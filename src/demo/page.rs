@@ -63,7 +63,7 @@ fn router(site: Arc<Site>) -> Router {
         .route("/power", post(power))
         .route("/network", post(network))
         .route("/language", post(language))
-        .route("/pay/{*path}", get(of_backend))
+        .route("/pay/{*path}", get(of_backend).post(of_backend))
         .route("/v2/{kind}/{name}/qr-code", get(of_midtrans))
         .route("/gopay/{*path}", get(of_midtrans).post(of_midtrans))
         .with_state(site)

@@ -150,9 +150,14 @@ fn the_finish_page_thanks_or_apologises_and_changes_nothing() {
     browser.be_phone(PHONE.0, PHONE.1, "en");
     let order = shop.charge();
     let order_id = text(&order, "order_id");
-    // The gateway gets the address without the page's key.
-    let (url, _) = text(&order, "pay_url").split_once("?key=").expect("a key");
+    let (url, key) = text(&order, "pay_url").split_once("?key=").expect("a key");
+    // GoPay's way back has the page's key, and GoPay's own words behind it.
+    let back = format!("{url}/finish?key={key}");
+    let charged = shop.midtrans.transactions();
+    assert!(charged.iter().any(|charge| charge["callback_url"] == back), "{back}: {charged:?}");
     for (query, greeting) in [
+        (format!("?key={key}&order_id={order_id}&result=success"), "Thank you!"),
+        (format!("?key={key}?order_id={order_id}&result=failure"), "Sorry, the payment in the app did not work."),
         (format!("?order_id={order_id}&result=success"), "Thank you!"),
         (format!("?order_id={order_id}&result=failure"), "Sorry, the payment in the app did not work."),
         ("?order_id=another&result=success".into(), "Thank you!"),
@@ -170,7 +175,10 @@ fn the_finish_page_thanks_or_apologises_and_changes_nothing() {
         (shop.order_at_backend(order_id)["status"].as_str(), &shop.order_at_backend(order_id)["rev"]),
         (Some("pending"), &order["rev"])
     );
-    // Back to the payment, and on it the truth: nobody has paid.
+    // Back to the payment, and on it the truth: nobody has paid. The other language and the way back keep the key.
+    browser.open(&format!("{back}&order_id={order_id}&result=failure&lang=id"));
+    browser.click("a[hreflang=en]");
+    browser.wait("the same greeting", "return document.querySelector('.f')?.textContent?.startsWith('Sorry')");
     browser.click("a.c[href^='../']");
     browser.wait("the payment's page", "return document.querySelector('a.p')?.textContent === 'Pay with GoPay'");
     // A redirect that says success is told the order's end, live.
@@ -282,6 +290,8 @@ fn a_payment_code_is_shown_only_at_the_address_that_the_machine_showed() {
             (format!("{bare}?key={}", &key[..11]), false),
             (format!("{bare}?key={key}A"), false),
             (format!("{bare}/finish?result=success"), false),
+            (format!("{bare}/finish?key={key}&order_id=x&result=success"), true),
+            (format!("{bare}/finish?key={other_key}&result=success"), false),
         ] {
             let page = page(&address);
             assert!(page.contains(status) && page.contains("Alfamart") == (status == "Waiting"), "{address}: {page}");

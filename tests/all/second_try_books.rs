@@ -178,9 +178,19 @@ fn dies(server: Option<&Postgres>) {
     assert!(signed_untold > 0);
 }
 
-/// The second try began after the copy was made, and its goods came.
 #[test]
 fn restored_books_that_do_not_know_of_a_try_give_nothing_back() {
+    restored_books_give_nothing_back(false);
+}
+
+/// The merchant offers no more tries since then.
+#[test]
+fn restored_books_give_nothing_back_where_tries_were_turned_off() {
+    restored_books_give_nothing_back(true);
+}
+
+/// The second try began after the copy was made, and its goods came.
+fn restored_books_give_nothing_back(is_off: bool) {
     let mut machine = Machine::new(None, "auto_refund = true\n");
     let (first, open) = (machine.buys_nothing(), machine.buys());
     let file = machine.shop.path().join("yesterday.db");
@@ -195,6 +205,9 @@ fn restored_books_that_do_not_know_of_a_try_give_nothing_back() {
         assert_eq!(machine.tells(&second, 2, "dispensed", &machine.proof(&second.ticket)).status, 200);
     }
     machine.shop.kill_backend();
+    if is_off {
+        machine.shop.edit(Program::Backend, |text| text.replace("second_tries = 1", "second_tries = 0"));
+    }
     let restored = machine.shop.merchant(&["restore", file]);
     assert!(restored.status.success(), "{restored:?}");
     machine.shop.start_backend();

@@ -14,10 +14,14 @@ use zbus::zvariant::Variant;
 
 /// A payment came too late: another customer stands at the machine, whose request is the last answer.
 fn too_late(server: Option<&Postgres>) -> (Shop, VendEvent, String) {
+    too_late_with(server, "")
+}
+
+fn too_late_with(server: Option<&Postgres>, more: &str) -> (Shop, VendEvent, String) {
     let store = server.map(|server| format!("url = \"{}\"", server.url()));
     let mut shop = Shop::open(Options { store, ..Options::default() });
     shop.kill_backend();
-    shop.edit(Program::Backend, |text| format!("{text}\n[orders]\nsecond_tries = 1\n"));
+    shop.edit(Program::Backend, |text| format!("{text}\n[orders]\nsecond_tries = 1\n{more}"));
     shop.start_backend();
     let first = shop.offer("A1");
     let order = shop.order_id(&first);
@@ -59,6 +63,12 @@ fn who_asks_on_the_page_has_a_second_try(server: Option<&Postgres>) {
     assert!(shop.order_at_backend(order.as_str())["try_wanted_s"].is_null());
     let page = get(&shop, &format!("{whole}&lang=en")).text();
     assert!(page.contains("<form method=post") && page.contains("Try again at the machine") && page.len() < 8192, "{page}");
+    // GoPay's way back has the key, too, and leads to the same page.
+    let page = get(&shop, &format!("{bare}/finish?key={key}&order_id={}&result=success&lang=en", order.as_str())).text();
+    let form = page.split_once("<form method=post action=\"").and_then(|(_, rest)| rest.split_once('"')).expect("a form").0;
+    assert_eq!(form, format!("../{}?key={key}&amp;lang=en", order.as_str()));
+    let page = get(&shop, &format!("{bare}/finish?result=success&lang=en")).text();
+    assert!(!page.contains("<form"), "{page}");
     let asked = post(&shop, &format!("{whole}&lang=en"));
     assert_eq!(asked.status, 303);
     let page = get(&shop, &format!("{whole}&lang=en")).text();
@@ -96,6 +106,52 @@ fn who_asks_on_the_page_presses_at_the_machine_on_postgresql() {
     who_asks_on_the_page_has_a_second_try(Some(&Postgres::start(&[])));
 }
 
+fn who_wants_the_money_has_it_and_no_other_try(server: Option<&Postgres>) {
+    let (shop, due, _) = too_late_with(server, "auto_refund = true\n");
+    let order = due.order_id.expect("an order");
+    let whole = address(&shop, order.as_str());
+    let bare = whole.split_once("?key=").expect("a secret").0;
+    let calls = || shop.midtrans.calls("refund", order.as_str()).len();
+    // The key alone lets somebody say so.
+    assert_eq!(post(&shop, &format!("{bare}?want=money")).status, 404);
+    assert!(shop.order_at_backend(order.as_str())["try_again_s"].is_u64());
+    let page = get(&shop, &format!("{whole}&lang=en")).text();
+    assert!(page.contains("Give me the money back") && calls() == 0, "{page}");
+    assert_eq!(post(&shop, &format!("{whole}&lang=en&want=money")).status, 303);
+    shop.wait_order(order.as_str(), "its money", |order| (order["refund"] == "done").then_some(()));
+    assert_eq!(calls(), 1);
+    // It is one of the two, for ever.
+    for want in ["", "&want=money"] {
+        assert_eq!(post(&shop, &format!("{whole}{want}")).status, 303);
+    }
+    assert!(!get(&shop, &whole).text().contains("<form"));
+    assert_eq!(shop.merchant(&["again", order.as_str(), "--by", "Sari"]).status.code(), Some(1));
+    assert_eq!((calls(), shop.pulses()), (1, 0));
+    let history = String::from_utf8_lossy(&shop.merchant(&["orders", order.as_str()]).stdout).into_owned();
+    assert!(history.contains("its customer wants the money, and no other try"), "{history}");
+}
+
+#[test]
+fn who_wants_the_money_on_the_page_has_it() {
+    who_wants_the_money_has_it_and_no_other_try(None);
+}
+
+#[test]
+fn who_wants_the_money_on_the_page_has_it_on_postgresql() {
+    who_wants_the_money_has_it_and_no_other_try(Some(&Postgres::start(&[])));
+}
+
+/// Where a person decides every refund, nobody else can end the offer.
+#[test]
+fn where_the_backend_gives_nothing_back_by_itself_the_page_has_no_such_button() {
+    let (shop, due, _) = too_late(None);
+    let order = due.order_id.expect("an order");
+    let whole = address(&shop, order.as_str());
+    assert!(!get(&shop, &format!("{whole}&lang=en")).text().contains("want=money"));
+    assert_eq!(post(&shop, &format!("{whole}&want=money")).status, 303);
+    assert!(shop.order_at_backend(order.as_str())["try_again_s"].is_u64(), "it is offered still");
+}
+
 #[test]
 fn a_person_offers_it_by_name_until_the_order_has_its_end() {
     let (shop, due, next) = too_late(None);
@@ -105,7 +161,7 @@ fn a_person_offers_it_by_name_until_the_order_has_its_end() {
     let refused = shop.merchant(&["again", &waiting, "--by", "Sari"]);
     assert_eq!(refused.status.code(), Some(1), "{refused:?}");
     let said = String::from_utf8_lossy(&refused.stderr).into_owned();
-    assert!(said.contains("no other try is possible for this order"), "{said}");
+    assert!(said.contains("no other try: the order is not paid"), "{said}");
     assert!(shop.order_at_backend(&waiting)["try_wanted_s"].is_null());
 
     let offered = shop.merchant(&["again", order.as_str(), "--by", "Sari"]);
@@ -123,6 +179,8 @@ fn a_person_offers_it_by_name_until_the_order_has_its_end() {
     shop.wait_state(request.as_str(), EventState::Dispensed);
     shop.wait_order(order.as_str(), "its end", |order| order["outcome"]["outcome"].as_str().filter(|end| *end == "dispensed").map(drop));
     // The goods came. Nobody offers them once more.
-    assert_eq!(shop.merchant(&["again", order.as_str(), "--by", "Sari"]).status.code(), Some(1));
+    let refused = shop.merchant(&["again", order.as_str(), "--by", "Sari"]);
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(refused.status.code() == Some(1) && said.contains("no other try: the machine reported it as dispensed"), "{said}");
     assert_eq!(shop.pulses(), 1);
 }

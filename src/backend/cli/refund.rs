@@ -16,7 +16,7 @@ use crate::telling::wording;
 use crate::together::{handles, policy};
 use clap::Args;
 use qris_core::order::ids::OrderId;
-use qris_core::order::merchant::{Order, RefundWish, Refused, Repayment, next_deadline};
+use qris_core::order::merchant::{NoTry, Order, RefundWish, Refused, Repayment, next_deadline};
 use qris_core::order::time::{Wall, Zone};
 use qris_core::text::steers;
 use qris_host::config::Source;
@@ -194,9 +194,10 @@ async fn taken(store: &Store, id: &OrderId, written: Result<Done, BooksError>) -
             let order = load(store, id).await?;
             Err(Failure::failed(format!("{}: {}\n  {}", about(&order), wording::refused(why), fill(advice(why), &[id]))))
         }
-        Err(BooksError::NoTry(_)) => {
+        Err(BooksError::NoTry(why)) => {
             let order = load(store, id).await?;
-            Err(Failure::failed(format!("{}: {}\n  {}", about(&order), texts().no_try, fill(texts().do_no_try, &[id]))))
+            let no_try = fill(texts().no_try, &[&wording::no_try(why)]);
+            Err(Failure::failed(format!("{}: {no_try}\n  {}", about(&order), fill(instead_of_a_try(why), &[id]))))
         }
         Err(error) => Err(Failure::failed(error)),
     }
@@ -218,6 +219,26 @@ fn advice(why: Refused) -> &'static str {
         | Refused::TakenBack
         | Refused::OutcomeStands
         | Refused::NothingToSee => texts().do_read,
+    }
+}
+
+/// What to do where no other try is possible.
+fn instead_of_a_try(why: NoTry) -> &'static str {
+    match why {
+        NoTry::Off => texts().do_try_off,
+        NoTry::NotPaid => texts().do_ask,
+        NoTry::NotTold => texts().do_too_early,
+        NoTry::NotProven => texts().do_no_proof,
+        NoTry::TooLate | NoTry::NotOffered => texts().do_try_money,
+        NoTry::Came
+        | NoTry::Uncertain
+        | NoTry::Repaid
+        | NoTry::Doubtful
+        | NoTry::OtherKey
+        | NoTry::OtherPromise
+        | NoTry::TooDear
+        | NoTry::NotAsked
+        | NoTry::TooMany => texts().do_read,
     }
 }
 

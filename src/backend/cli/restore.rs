@@ -30,7 +30,7 @@ pub fn run(config: &Config, wanted: Restore) -> Result<(), Failure> {
         }
     };
     let Restored { orders, until, aside, missing, changed, has_machines } =
-        restoring::restore(books, &file, (config.second_tries > 0).then(|| clock::now().wall)).map_err(Failure::failed)?;
+        restoring::restore(books, &file, clock::now().wall).map_err(Failure::failed)?;
     let mut out = Out::default();
     if json {
         let lost = |order: &restoring::Changed| json!({ "order_id": order.order_id, "device": order.device, "state": order.state, "amount": order.amount });

@@ -110,8 +110,9 @@ texts! {
     was_refunded: "{0} dikembalikan lewat gateway", "{0} was refunded through the gateway";
     noted_given: "{0} dicatat sebagai diserahkan oleh {1}: tidak ada pengembalian dana", "{0} is noted as handed over by {1}: no refund";
     noted_again: "{0}: mesinnya menawarkan percobaan lagi mulai sekarang, dicatat oleh {1}; pelanggan menekan di sana", "{0}: its machine offers another try from now on, noted by {1}; the customer presses there";
-    no_try: "tidak ada percobaan lagi untuk pesanan ini", "no other try is possible for this order";
-    do_no_try: "itu perlu bukti relai bahwa tidak ada yang keluar, dan belum ada pengembalian dana atau penyerahan; dan lebih dari 48 jam sebelum masa pengembalian gateway berakhir. `orders {0}` menampilkan riwayatnya; `refund {0}` mengembalikan uangnya", "it needs the relay's proof that nothing came, no refund or handover so far, and more than 48 h in which the gateway refunds it. `orders {0}` shows its history; `refund {0}` gives the money back";
+    no_try: "tidak ada percobaan lagi: {0}", "no other try: {0}";
+    do_try_off: "`refund {0}` mengembalikan uangnya; atau isi orders.second_tries di konfigurasi", "`refund {0}` gives the money back; or set orders.second_tries in the configuration";
+    do_try_money: "`refund {0}` mengembalikan uangnya", "`refund {0}` gives the money back";
     noted_seen: "{0} dicatat sebagai sudah dilihat oleh {1}", "{0} is noted as seen by {1}";
     noted_seen_ended: "{0} dicatat sebagai sudah dilihat oleh {1}, dan berakhir: barang tidak akan keluar lagi untuk pesanan ini", "{0} is noted as seen by {1}, and has ended: nothing is handed out for it any more";
     do_not_reported: "setelah pesanan tercatat sebagai `unreported`, satu jam setelah pembayaran: `refund {0} --no-report --by NAME`", "once it is listed as unreported, an hour after the settlement: `refund {0} --no-report --by NAME`";

@@ -511,7 +511,7 @@ pub async fn again(
     let promise: Option<Box<str>> = field(&mut object, "promise", true, &mut errors);
     let Some(promise) = promise.filter(|_| errors.is_empty()) else { return Err(malformed().errors(errors)) };
     let mut stored = find(&work, &device, id.as_str()).await?;
-    let known = stored.order.sale.relay_key.as_ref().ok_or(BooksError::NoTry(NoTry::NotOffered))?;
+    let known = stored.order.sale.relay_key.as_ref().ok_or(BooksError::NoTry(NoTry::NotProven))?;
     let promise = Promise::verify(&promise, known)
         .map_err(|why| Refusal::field(Reason::Malformed, "promise", why.to_string()).about(&stored.order.id))?;
     if stored.order.may_try_again(&promise, stored.order.sale.relay_key.as_ref(), work.books().now()) == Err(NoTry::NotAsked) {

@@ -1,5 +1,5 @@
 //! The customer's page on a phone. A visitor who knows an order_id, which nobody can guess, sees amount, item and
-//! state. Only who has the address that the machine showed sees a payment code, too, and may ask for another try at what did not come. Nothing
+//! state. Only who has the address that the machine showed sees a payment code and the link to the app, too, and may ask for another try at what did not come. Nothing
 //! else here changes an order, whatever the address says.
 
 mod draw;
@@ -12,6 +12,7 @@ use super::handles::Handles;
 use super::limit::Pace;
 use super::orders;
 use super::request::Named;
+use crate::page_key;
 use crate::sale::books::{self, BooksError, Stored};
 use crate::sale::handle::Books;
 use crate::sale::view::{self, Place};
@@ -53,7 +54,7 @@ pub fn router(handles: &Handles) -> Router {
     let Handles { books, work, place, pace, .. } = handles.clone();
     let window = Arc::new(Window { books, work, place, pace });
     Router::new()
-        .route("/pay/{order_id}", get(page).post(want_try))
+        .route("/pay/{order_id}", get(page).post(want))
         .route("/pay/{order_id}/finish", get(finish))
         .route("/", get(nothing))
         .with_state(window)
@@ -64,9 +65,9 @@ async fn page(State(window): State<Arc<Window>>, visitor: Visitor, id: Named, Ra
     answer(&window, &visitor, &id, &Query(query.unwrap_or_default()), None).await
 }
 
-/// `POST /pay/{order_id}?key=…`: the customer stands at the machine, and wants another try. Without the key nothing happens. The answer is
-/// the page again.
-async fn want_try(State(window): State<Arc<Window>>, visitor: Visitor, id: Named, RawQuery(query): RawQuery) -> Response {
+/// `POST /pay/{order_id}?key=…`: the customer stands at the machine, and wants another try; or, with `want=money`, the money. Without the key
+/// nothing happens. The answer is the page again.
+async fn want(State(window): State<Arc<Window>>, visitor: Visitor, id: Named, RawQuery(query): RawQuery) -> Response {
     let query = Query(query.unwrap_or_default());
     let words = visitor.words(&query);
     let Ok(id) = OrderId::new(id.as_str()) else { return not_found(&window.place, words) };
@@ -74,13 +75,13 @@ async fn want_try(State(window): State<Arc<Window>>, visitor: Visitor, id: Named
         return not_now(StatusCode::TOO_MANY_REQUESTS, &window.place, words);
     }
     let said = query.value("key").unwrap_or_default().to_owned();
-    let (of, key) = (id.clone(), said.clone());
+    let (of, key, is_money) = (id.clone(), said.clone(), query.value("want") == Some("money"));
     let wished = window.books.write(move |tx, policy, now| {
         let stored = books::load(tx, &of)?.ok_or(BooksError::Unknown)?;
-        if !bool::from(view::page_key(&stored.order).as_bytes().ct_eq(key.as_bytes())) {
+        if !bool::from(page_key::of(&stored.order).as_bytes().ct_eq(key.as_bytes())) {
             return Err(BooksError::Unknown);
         }
-        books::want_try(tx, policy, &of, None, now)
+        if is_money { books::want_money(tx, policy, &of, now) } else { books::want_try(tx, policy, &of, None, now) }
     });
     match wished.await {
         Ok(done) => window.work.announce(&done),
@@ -127,12 +128,13 @@ impl<S: Send + Sync> FromRequestParts<S> for Visitor {
     }
 }
 
-/// The part of an address behind `?`. Only words without any escape mean something here. The rest is ignored.
+/// The part of an address behind `?`. Only words without any escape mean something here. The rest is ignored. GoPay puts its own words behind
+/// the address that it was given, perhaps with another `?`.
 struct Query(String);
 
 impl Query {
     fn value(&self, name: &str) -> Option<&str> {
-        self.0.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
+        self.0.split(['&', '?']).find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
     }
 }
 
@@ -165,12 +167,14 @@ fn draw(stored: &Stored, window: &Window, headers: &HeaderMap, query: &Query, wo
     let (order, place, now) = (&stored.order, &window.place, window.books.now());
     let mut resource = view::resource(order, stored.rev, now, place);
     let said = query.value("key").unwrap_or_default();
-    let key = Some(view::page_key(order)).filter(|key| bool::from(key.as_bytes().ct_eq(said.as_bytes())));
+    let key = Some(page_key::of(order)).filter(|key| bool::from(key.as_bytes().ct_eq(said.as_bytes())));
     if key.is_none() {
-        resource.payment_code = None;
+        // The link has the way back in it, and this the key.
+        (resource.payment_code, resource.deeplink_url) = (None, None);
         (resource.try_again_s, resource.try_wanted_s) = (None, None);
     }
-    let try_at = key.as_ref().filter(|_| finish.is_none()).map(|key| format!("?key={key}&lang={}", words.language));
+    let page = key.as_ref().map_or_else(|| order.id.to_string(), |key| format!("{}?key={key}", order.id));
+    let page = if finish.is_some() { format!("../{page}") } else { page };
     let charge = order.charge();
     let hotlinked = charge.and_then(|charge| charge.qr_url.as_deref()).and_then(|url| Some((url.to_owned(), origin(url)?)));
     // A charge with the QR's text and without a picture of it gets our picture.
@@ -185,18 +189,19 @@ fn draw(stored: &Stored, window: &Window, headers: &HeaderMap, query: &Query, wo
         .map(|charge| charge.charged_at + order.sale.purchase.timeout());
     let until = order.ends_at().map(|at| off_screen.map_or(at, |off| off.min(at)));
     let other = words.other().language;
-    let kept = match (finish, &key) {
-        (Some(Finish::Success), _) => "result=success&",
-        (Some(Finish::Failure), _) => "result=failure&",
-        (None | Some(Finish::Unsaid), Some(key)) => &format!("key={key}&"),
-        (None | Some(Finish::Unsaid), None) => "",
+    let result = match finish {
+        Some(Finish::Success) => "result=success&",
+        Some(Finish::Failure) => "result=failure&",
+        None | Some(Finish::Unsaid) => "",
     };
-    let other_language = format!("?{kept}lang={other}");
+    let kept = key.as_ref().map(|key| format!("key={key}&")).unwrap_or_default();
+    let other_language = format!("?{kept}{result}lang={other}");
     let mut sheet = Sheet {
         order: &resource,
         zone: place.zone,
         merchant: place.merchant.as_deref().or_else(named),
         machine: order.sale.purchase.machine.as_deref().unwrap_or_else(|| order.sale.device.as_str()),
+        price: order.sale.purchase.amount,
         name: order.sale.purchase.description.as_deref().unwrap_or_else(|| order.sale.purchase.item.as_str()),
         standing: order.standing(),
         charged_at: charge.map(|charge| charge.charged_at),
@@ -207,8 +212,9 @@ fn draw(stored: &Stored, window: &Window, headers: &HeaderMap, query: &Query, wo
         contact: place.contact.as_deref(),
         finish,
         other_language: &other_language,
-        try_at: try_at.as_deref(),
+        page: &page,
         try_until: order.try_again_until(now),
+        gives_back: books::gives_back_on_a_wish(&window.books.policy(), order, now),
         tag: "",
     };
     // The time that is left is no news.
@@ -308,6 +314,9 @@ mod tests {
         let value = |query: &str, name: &str| Query(query.into()).value(name).map(str::to_owned);
         assert_eq!(value("order_id=x&result=success", "result").as_deref(), Some("success"));
         assert_eq!(value("result=failure&result=success", "result").as_deref(), Some("failure"));
+        for joined in ["key=K&order_id=x&result=success", "key=K?order_id=x&result=success"] {
+            assert_eq!((value(joined, "key").as_deref(), value(joined, "result").as_deref()), (Some("K"), Some("success")), "{joined}");
+        }
         for query in ["", "&&&", "results=success", "result", "xresult=success", "%ff=%", "result%3Dsuccess"] {
             assert_eq!(value(query, "result"), None, "{query}");
         }

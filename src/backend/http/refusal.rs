@@ -100,7 +100,16 @@ impl From<BooksError> for Refusal {
             BooksError::Refused(Refused::OutcomeStands) => Self::new(StatusCode::CONFLICT).code(Reason::ReusedId).detail(error.to_string()),
             BooksError::NoTry(why) => {
                 let (status, code) = match why {
-                    NoTry::NotOffered => (StatusCode::CONFLICT, Reason::Late),
+                    NoTry::Off
+                    | NoTry::NotPaid
+                    | NoTry::NotTold
+                    | NoTry::Came
+                    | NoTry::Uncertain
+                    | NoTry::NotProven
+                    | NoTry::Repaid
+                    | NoTry::Doubtful
+                    | NoTry::TooLate
+                    | NoTry::NotOffered => (StatusCode::CONFLICT, Reason::Late),
                     NoTry::OtherKey => (StatusCode::CONFLICT, Reason::UnknownKey),
                     NoTry::OtherPromise => (StatusCode::CONFLICT, Reason::Mismatch),
                     NoTry::TooDear => (StatusCode::CONFLICT, Reason::WrongAmount),

@@ -40,12 +40,12 @@ pub struct Changed {
     pub amount: i64,
 }
 
-/// Puts the copy `from`, and that of the machines beside it if theirs are not good, in the place of these books. `tries_until`: now, if
-/// machines may have begun other tries that the copy does not know.
+/// Puts the copy `from`, and that of the machines beside it if theirs are not good, in the place of these books. Machines may have
+/// begun other tries until `now` that the copy does not know.
 ///
 /// # Errors
 /// [`CopyError`]: a `serve` has the books, or the copy is not good. Then nothing was changed.
-pub fn restore(books: &Path, from: &Path, tries_until: Option<Wall>) -> Result<Restored, CopyError> {
+pub fn restore(books: &Path, from: &Path, now: Wall) -> Result<Restored, CopyError> {
     let _alone = sqlite::claim(books)?;
     drop(copies::check(from)?);
     let copy = copies::open(from, &BOOKS)?;
@@ -68,7 +68,7 @@ pub fn restore(books: &Path, from: &Path, tries_until: Option<Wall>) -> Result<R
     }
     let aside = put(from, books, &BOOKS, |copy| {
         copy.execute_batch(ENDED).map_err(of_copy)?;
-        tries_until.map_or(Ok(()), |now| Ok(read_on(copy, |tx| of_a_copy(tx, now))?))
+        Ok(read_on(copy, |tx| of_a_copy(tx, now))?)
     })?;
     let of_mark = |source| CopyError::Io { path: books.into(), source };
     Mark::open(books).and_then(|mut mark| mark.begin_at(has)).map_err(of_mark)?;

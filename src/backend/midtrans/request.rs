@@ -1,6 +1,7 @@
 //! The bodies that are sent to Midtrans: a charge, and its three custom fields. A backend that forgot an order can
 //! rebuild it from these.
 
+use crate::page_key::page_key;
 use crate::settings::SETTINGS;
 use qris_core::order::ids::OrderId;
 use qris_core::order::merchant::{COUNTER_EXPIRY, Metadata, QR_EXPIRY};
@@ -68,7 +69,7 @@ pub struct ChargeOptions {
     pub charge_as: ChargeAs,
     /// For a `qris` charge.
     pub acquirer: Acquirer,
-    /// The address to which the GoPay app sends the customer after a payment by its link: this, an order_id, and `/finish`.
+    /// The address to which the GoPay app sends the customer after a payment by its link: this, an order_id, `/finish`, and the page's key.
     pub finish_base: Option<String>,
     /// `customer_details`
     pub customer: Option<Customer>,
@@ -152,7 +153,7 @@ impl ChargeRequest {
             (Payment::Gopay, ChargeAs::Gopay) => {
                 body["payment_type"] = json!("gopay");
                 if let Some(base) = &options.finish_base {
-                    let url = format!("{base}{}/finish", self.order_id);
+                    let url = format!("{base}{}/finish?key={}", self.order_id, page_key(&self.order_id, &self.metadata.ticket));
                     body["gopay"] = json!({ "enable_callback": true, "callback_url": url });
                 }
             }
@@ -284,7 +285,9 @@ pub mod tests {
             ..ChargeOptions::default()
         };
         let body = request("o-1", 5_000).body(&options);
-        assert_eq!(body["gopay"], json!({ "enable_callback": true, "callback_url": "https://pay.example/pay/o-1/finish" }));
+        let key = page_key(&OrderId::new("o-1").expect("an order_id"), &Ticket::from_random([7; 16]));
+        let back = format!("https://pay.example/pay/o-1/finish?key={key}");
+        assert_eq!(body["gopay"], json!({ "enable_callback": true, "callback_url": back }));
         assert_eq!(body["customer_details"], json!({ "first_name": "Kios", "phone": "0812" }));
         assert_eq!(body["custom_expiry"], json!({ "expiry_duration": 20, "unit": "minute" }));
         let counter = ChargeRequest { payment: Payment::Indomaret, ..request("o-1", 10_000) }.body(&options);

@@ -284,6 +284,26 @@ pub fn want_try(tx: &mut dyn Tx, policy: &Policy, id: &OrderId, by: Option<Box<s
     write(tx, policy, stored, Event::TryWanted { by }, now, Claim::Keep)
 }
 
+/// Its customer wants the money at once, and no other try, where the backend gives it back by itself.
+///
+/// # Errors
+/// [`BooksError::Unknown`], [`BooksError::NoTry`].
+pub fn want_money(tx: &mut dyn Tx, policy: &Policy, id: &OrderId, now: Wall) -> Result<Done, BooksError> {
+    let stored = ledger::load(tx, id)?.ok_or(BooksError::Unknown)?;
+    stored.order.may_want_try(None, now, &policy.rules)?;
+    if !gives_back_on_a_wish(policy, &stored.order, now) {
+        return Err(NoTry::NotOffered.into());
+    }
+    ledger::note(tx, id, "its customer wants the money, and no other try", now)?;
+    write(tx, policy, stored, Event::TryOfferEnds, now, Claim::Keep)
+}
+
+/// Whether a customer who may have another try can have the money at once.
+#[must_use]
+pub fn gives_back_on_a_wish(policy: &Policy, order: &Order, now: Wall) -> bool {
+    policy.auto_refund_per_day > 0 && order.may_refund_on_a_wish(now)
+}
+
 /// The orders that are due, and that nobody works on.
 ///
 /// # Errors

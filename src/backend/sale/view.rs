@@ -1,17 +1,12 @@
 //! An order as its machine sees it, over HTTP and MQTT.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
+use crate::page_key;
 use qris_core::order::merchant::{Charge, Money, Order, Repayment, Standing};
 use qris_core::order::outcome::Delivery;
 use qris_core::order::receipt::Receipt;
 use qris_core::order::time::{Span, Wall, Zone};
 use qris_core::order::tries::TryNumber;
 use qris_core::wire::orders::{self, OutcomeReport, Refund, Status};
-use ring::hmac;
-
-/// The bytes of a page's key. Five guesses a second are answered, and a code lives for days.
-const PAGE_KEY_BYTES: usize = 9;
 
 /// The address of this backend from outside, and its kind of money.
 #[derive(Debug, Clone)]
@@ -99,7 +94,7 @@ pub fn resource(order: &Order, rev: u64, now: Wall, place: &Place) -> orders::Or
         over: order.is_over(),
         qr_payload: charge.and_then(|charge| charge.qr_payload.clone()),
         deeplink_url: charge.and_then(|charge| charge.deeplink_url.clone()),
-        pay_url: place.public_url.as_ref().map(|url| format!("{url}/pay/{}?key={}", order.id, page_key(order)).into()),
+        pay_url: place.public_url.as_ref().map(|url| format!("{url}/pay/{}?key={}", order.id, page_key::of(order)).into()),
         payment_code: charge.and_then(|charge| charge.payment_code.clone()),
         store: charge.and_then(|charge| charge.store.clone()),
         expires_in_s: order.ends_at().map(|at| seconds((at - now).0)),
@@ -120,16 +115,6 @@ pub fn resource(order: &Order, rev: u64, now: Wall, place: &Place) -> orders::Or
         unconfirmed: is_unconfirmed(order),
         collect_within_s: sale.purchase.payment.is_over_the_counter().then(|| seconds(place.collect_within.0)),
     }
-}
-
-/// What the address of a customer's page has beside the order's number. With it the page shows a payment code, and offers another try. Whoever
-/// has these collects the goods, and the number stands on receipts and in lists. The ticket is drawn at the machine, and no customer sees it.
-#[must_use]
-pub fn page_key(order: &Order) -> String {
-    let purchase = &order.sale.purchase;
-    let key = hmac::Key::new(hmac::HMAC_SHA256, purchase.ticket.as_str().as_bytes());
-    let tag = hmac::sign(&key, order.id.as_str().as_bytes());
-    BASE64URL.encode(&tag.as_ref()[..PAGE_KEY_BYTES])
 }
 
 #[cfg(test)]

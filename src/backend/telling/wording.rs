@@ -2,7 +2,7 @@
 
 use crate::sale::counted::End;
 use crate::sale::view;
-use qris_core::order::merchant::{Asker, AtBank, Attention, NoProof, Order, Proof, RefundEnding, Refused, Repayment};
+use qris_core::order::merchant::{Asker, AtBank, Attention, NoProof, NoTry, Order, Proof, RefundEnding, Refused, Repayment};
 use qris_core::order::money::Rupiah;
 use qris_core::order::time::{Span, Wall, Zone};
 use qris_core::text::named;
@@ -70,6 +70,19 @@ texts! {
     no_no_proof: "bukti dari relai bahwa barang tidak keluar belum ada", "the relay's proof that it was not handed out is missing";
     no_not_by_api: "pembayaran di kasir toko tidak bisa dikembalikan lewat gateway: kembalikan uangnya secara langsung", "the gateway does not refund payments over the counter: give the money back by hand";
     no_only_by_hand: "tidak bisa dikembalikan lagi lewat gateway: hanya secara langsung", "the gateway does not refund it any more: only by hand";
+    no_try_off: "percobaan lagi tidak ditawarkan: orders.second_tries adalah 0", "no other tries are offered: orders.second_tries is 0";
+    no_try_uncertain: "tidak diketahui apakah barangnya keluar", "nobody knows whether it came out";
+    no_try_came: "mesin melaporkan bahwa barang keluar", "the machine reported it as dispensed";
+    no_try_not_proven: "bukti dari relai bahwa tidak ada yang keluar belum ada", "the relay's proof that nothing came out is missing";
+    no_try_repaid: "uangnya sudah atau sedang dikembalikan, atau petugas sudah menyerahkan barangnya", "the money went back or is asked back, or an attendant handed the goods over";
+    no_try_doubtful: "yang diketahui tentang pesanan ini meragukan: seseorang harus memutuskannya", "what is known of the order is in doubt: a person decides about it";
+    no_try_too_late: "gateway mengembalikannya kurang dari 48 jam lagi", "the gateway refunds it for less than 48 h from now";
+    no_try_not_offered: "percobaan lagi tidak ditawarkan lagi untuk pesanan ini", "no other try is offered for this order any more";
+    no_try_other_key: "kunci relai mesin itu bukan kunci pesanan ini", "the key of the machine's relay is not the one of this order";
+    no_try_other_promise: "janji relai itu bukan untuk percobaan berikutnya pada pesanan ini", "the relay's promise is not for the next try at this order";
+    no_try_too_dear: "barang itu lebih mahal daripada yang dibayar", "the item costs more than was paid";
+    no_try_not_asked: "dalam 30 detik terakhir gateway tidak menyatakan bahwa uangnya milik penjual", "the gateway has not said in the last 30 s that the money is the merchant's";
+    no_try_too_many: "jatah percobaan lagi mesin ini untuk hari ini sudah habis", "this machine has had its other tries of this day";
     no_nothing_to_see: "tidak ada hal di pesanan ini yang bisa diakhiri `seen`", "this order has nothing that `seen` could end";
 }
 
@@ -135,6 +148,29 @@ pub fn refused(why: Refused) -> &'static str {
         Refused::NotByApi => texts.no_not_by_api,
         Refused::OnlyByHand => texts.no_only_by_hand,
         Refused::NothingToSee => texts.no_nothing_to_see,
+    }
+}
+
+/// Why there is no other try.
+#[must_use]
+pub fn no_try(why: NoTry) -> &'static str {
+    let texts = texts();
+    match why {
+        NoTry::Off => texts.no_try_off,
+        NoTry::NotPaid => texts.no_not_paid,
+        NoTry::NotTold => texts.no_not_reported,
+        NoTry::Came => texts.no_try_came,
+        NoTry::Uncertain => texts.no_try_uncertain,
+        NoTry::NotProven => texts.no_try_not_proven,
+        NoTry::Repaid => texts.no_try_repaid,
+        NoTry::Doubtful => texts.no_try_doubtful,
+        NoTry::TooLate => texts.no_try_too_late,
+        NoTry::NotOffered => texts.no_try_not_offered,
+        NoTry::OtherKey => texts.no_try_other_key,
+        NoTry::OtherPromise => texts.no_try_other_promise,
+        NoTry::TooDear => texts.no_try_too_dear,
+        NoTry::NotAsked => texts.no_try_not_asked,
+        NoTry::TooMany => texts.no_try_too_many,
     }
 }
 
@@ -310,6 +346,26 @@ mod tests {
         ];
         for why in all {
             assert_eq!(refused(why), why.to_string());
+        }
+        let no_tries = [
+            NoTry::Off,
+            NoTry::NotPaid,
+            NoTry::NotTold,
+            NoTry::Came,
+            NoTry::Uncertain,
+            NoTry::NotProven,
+            NoTry::Repaid,
+            NoTry::Doubtful,
+            NoTry::TooLate,
+            NoTry::NotOffered,
+            NoTry::OtherKey,
+            NoTry::OtherPromise,
+            NoTry::TooDear,
+            NoTry::NotAsked,
+            NoTry::TooMany,
+        ];
+        for why in no_tries {
+            assert_eq!(no_try(why), why.to_string());
         }
         let missing = [
             NoProof::None,

@@ -13,6 +13,7 @@ use qris_core::order::outcome::Delivery;
 use qris_core::order::qris;
 use qris_core::order::request::Payment;
 use qris_core::order::time::{Span, Wall, Zone};
+use qris_core::order::tries::TryNumber;
 use qris_core::text;
 use qris_core::wire::orders::{OrderResource, Refund, Status};
 use std::fmt::Write as _;
@@ -35,6 +36,8 @@ pub(super) struct Sheet<'a> {
     pub(super) merchant: Option<&'a str>,
     /// The machine's name; its id if it has not told one.
     pub(super) machine: &'a str,
+    /// The price of what was bought.
+    pub(super) price: Rupiah,
     /// The name of the goods.
     pub(super) name: &'a str,
     /// How it stands for its customer.
@@ -57,10 +60,12 @@ pub(super) struct Sheet<'a> {
     pub(super) finish: Option<Finish>,
     /// The same page in the other language.
     pub(super) other_language: &'a str,
-    /// Where the customer asks for another try; `None`: this address may not.
-    pub(super) try_at: Option<&'a str>,
+    /// The order's own page, from here.
+    pub(super) page: &'a str,
     /// Until then another try may begin.
     pub(super) try_until: Option<Wall>,
+    /// Who may have another try can have the money at once.
+    pub(super) gives_back: bool,
     /// The name of what the page shows: a page that was seen before is not sent again.
     pub(super) tag: &'a str,
 }
@@ -189,7 +194,7 @@ pub(super) fn page(sheet: &Sheet<'_>, words: &'static Words) -> String {
     }
     add(format_args!("<p class=n>{} {}</p>", words.machine, escape(sheet.machine)));
     add(format_args!("<p>{}</p><p class=b>{amount}</p>", escape(sheet.name)));
-    if let Some(fee) = amount.above(order.amount) {
+    if let Some(fee) = amount.above(sheet.price) {
         add(format_args!("<p>{} {fee}</p>", words.fee));
     }
     add(format_args!("<p class=\"s {}\" role=status>{}</p>", look.colour, look.head));
@@ -197,7 +202,7 @@ pub(super) fn page(sheet: &Sheet<'_>, words: &'static Words) -> String {
         add(format_args!("<p>{}</p>", look.more));
     }
     if sheet.finish.is_some() && sheet.standing == Standing::Payable {
-        add(format_args!("<p><a class=c href=\"../{}\">{}</a></p>", order.order_id, words.back));
+        add(format_args!("<p><a class=c href=\"{}\">{}</a></p>", escape(sheet.page), words.back));
     }
     match stage {
         Stage::Waiting if sheet.finish.is_none() => {
@@ -248,6 +253,9 @@ pub(super) fn page(sheet: &Sheet<'_>, words: &'static Words) -> String {
         | Stage::ByHand
         | Stage::Given => {}
     }
+    if stage == Stage::Working && order.nth_try > TryNumber::FIRST {
+        add(format_args!("<p>{}</p>", words.try_wanted));
+    }
     try_again(&mut add, sheet, words);
     // Who must ask finds that first; the receipt has a button, too.
     if look.calls && sheet.paid.is_some() {
@@ -271,17 +279,19 @@ pub(super) fn page(sheet: &Sheet<'_>, words: &'static Words) -> String {
 
 /// Nothing came: the customer may have the goods after all, in place of the money.
 fn try_again(add: &mut impl FnMut(std::fmt::Arguments<'_>), sheet: &Sheet<'_>, words: &Words) {
-    let (Some(at), Some(until), Some(_)) = (sheet.try_at, sheet.try_until, sheet.order.try_again_s) else { return };
+    let (Some(until), Some(_)) = (sheet.try_until, sheet.order.try_again_s) else { return };
     if sheet.order.try_wanted_s.is_some() {
         add(format_args!("<p class=\"s blue\" role=status>{}</p><p>{}</p>", words.try_wanted, words.try_wanted_hint));
     }
-    add(format_args!(
-        "<form method=post action=\"{}\"><button class=\"a p\">{}</button></form><p class=n>{} {}</p>",
-        escape(at),
-        words.try_again,
-        words.try_again_hint,
-        moment(until, sheet.zone)
-    ));
+    let mut ask = |want: &str, class: &str, text: &str| {
+        let (page, language) = (escape(sheet.page), words.language);
+        add(format_args!("<form method=post action=\"{page}&amp;lang={language}{want}\"><button class=\"{class}\">{text}</button></form>"));
+    };
+    ask("", "a p", words.try_again);
+    if sheet.gives_back {
+        ask("&amp;want=money", "a", words.want_money);
+    }
+    add(format_args!("<p class=n>{} {}</p>", words.try_again_hint, moment(until, sheet.zone)));
 }
 
 /// The time until which it can be paid, and how long that is.
@@ -314,6 +324,10 @@ fn facts(add: &mut impl FnMut(std::fmt::Arguments<'_>), sheet: &Sheet<'_>, look:
     }
     row(words.machine, &escape(sheet.machine));
     row(words.item, &escape(sheet.name));
+    if order.nth_try > TryNumber::FIRST {
+        // The machine's name of the goods, and their price. Who took cheaper ones sees that here.
+        row(words.try_wanted, &format!("{} ({})", escape(order.item.as_str()), order.amount));
+    }
     row(words.total, &amount.or(order.gross_amount).unwrap_or(order.amount).to_string());
     row(words.paid_at, &moment(at, sheet.zone));
     row(words.status, &look.head);

@@ -49,6 +49,7 @@ words! {
         nobody knows whether it came out. We will look into it.";
     refund_due: "Dana Anda akan dikembalikan", "Your money will be returned";
     try_again: "Coba lagi di mesin", "Try again at the machine";
+    want_money: "Kembalikan uang saya", "Give me the money back";
     try_again_hint: "Barang sebagai ganti uang, tanpa bayar lagi. Berdirilah di depan mesin. Sampai", "The goods in place of the money, at no cost. Stand in front of the machine. Until";
     try_wanted: "Percobaan kedua", "Second try";
     try_wanted_hint: "Layar mesin menawarkannya selama 60 detik: tekan di sana. Kalau ada pelanggan lain, tunggu sampai ia selesai.", "The machine's screen offers it for 60 s: press there. If another customer is there, wait until that one is served.";

@@ -150,7 +150,7 @@ pub(super) fn keep_receipt(tx: &mut dyn Tx, receipt: &Receipt) -> Result<(), Boo
 
 /// Keeps that another try begins. `before`: the order, when the relay had signed that nothing came.
 pub(super) fn keep_try(tx: &mut dyn Tx, before: &Order, order: &Order, now: Wall) -> Result<(), BooksError> {
-    let Some(proof_before) = before.delivery().and_then(proof) else { return Err(BooksError::NoTry(NoTry::NotOffered)) };
+    let Some(proof_before) = before.delivery().and_then(proof) else { return Err(BooksError::NoTry(NoTry::NotProven)) };
     let row = vec![
         ("order_id", order.id.as_str().into()),
         ("try", i64::from(order.number_of_try().get()).into()),

@@ -630,13 +630,18 @@ impl Order {
     /// if the payment does not match.
     #[must_use]
     pub fn may_refund_by_itself(&self, now: Wall) -> bool {
+        // The customer may still have the goods instead.
+        self.tries.until.is_none() && self.may_refund_on_a_wish(now)
+    }
+
+    /// The same where its customer may have the goods instead, and wants the money.
+    #[must_use]
+    pub fn may_refund_on_a_wish(&self, now: Wall) -> bool {
         let known = match self.no_receipt() {
             None | Some(NoReceipt::PaidTwice) => true,
             Some(NoReceipt::Mismatch | NoReceipt::Ended(_)) => false,
         };
-        // The customer may still have the goods instead.
-        let offered = self.tries.until.is_some();
-        let clear = !offered && self.is_proven() && !self.has_conflict() && self.taken_back.is_none() && self.repaying.step.is_none();
+        let clear = self.is_proven() && !self.has_conflict() && self.taken_back.is_none() && self.repaying.step.is_none();
         let came = self.outcome() == Some(Delivery::Dispensed);
         known && clear && !came && !self.refund_time_is_over(now) && self.is_refund_due() && !self.is_over_the_counter()
     }

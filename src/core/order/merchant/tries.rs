@@ -29,7 +29,6 @@ pub struct Tries {
     /// Another one may begin until then; `None`: none is offered.
     pub until: Option<Wall>,
     /// The customer stands at the machine until then, and wants it; `None`: nobody has said so.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wanted_until: Option<Wall>,
 }
 
@@ -57,8 +56,35 @@ pub struct EndedTry {
 /// Why there is no other try.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum NoTry {
-    /// None is offered: by the settings, or for such an end.
-    #[error("no other try is offered for this order")]
+    /// The merchant offers none.
+    #[error("no other tries are offered: orders.second_tries is 0")]
+    Off,
+    /// Nobody has paid it, as far as anybody knows.
+    #[error("the order is not paid")]
+    NotPaid,
+    /// Its machine has told nothing of its newest try.
+    #[error("the machine has told no outcome, and may still deliver it")]
+    NotTold,
+    /// The goods came.
+    #[error("the machine reported it as dispensed")]
+    Came,
+    /// The goods may have come.
+    #[error("nobody knows whether it came out")]
+    Uncertain,
+    /// The machine says that nothing came, and its relay has not signed that.
+    #[error("the relay's proof that nothing came out is missing")]
+    NotProven,
+    /// The money went back, or is on its way, or an attendant handed the goods over.
+    #[error("the money went back or is asked back, or an attendant handed the goods over")]
+    Repaid,
+    /// What the books know of it does not agree, or they were restored.
+    #[error("what is known of the order is in doubt: a person decides about it")]
+    Doubtful,
+    /// The gateway's time for a refund is over soon.
+    #[error("the gateway refunds it for less than 48 h from now")]
+    TooLate,
+    /// It had all its tries, or the time for another one is over.
+    #[error("no other try is offered for this order any more")]
     NotOffered,
     /// The machine's relay has another key than the one that was known when the order was made.
     #[error("the key of the machine's relay is not the one of this order")]
@@ -105,7 +131,7 @@ impl Order {
     /// The time until which another try may begin, if one may.
     #[must_use]
     pub fn try_again_until(&self, now: Wall) -> Option<Wall> {
-        self.tries.until.filter(|until| now < *until && self.may_be_tried_again())
+        self.tries.until.filter(|until| now < *until && self.may_be_tried_again().is_ok())
     }
 
     /// The time until which its customer wants it, and it may begin.
@@ -119,11 +145,14 @@ impl Order {
     /// for what the relay has proven.
     ///
     /// # Errors
-    /// [`NoTry::NotOffered`].
+    /// The reason why not.
     pub fn may_want_try(&self, by: Option<&str>, now: Wall, rules: &Rules) -> Result<(), NoTry> {
+        self.may_be_tried_again()?;
         let may = match by {
             None => self.try_again_until(now).is_some(),
-            Some(_) => self.number_of_try().next().is_some() && self.may_be_tried_again() && self.offered_until(now, rules) > now,
+            Some(_) if rules.second_tries == 0 => return Err(NoTry::Off),
+            Some(_) if self.offered_until(now, rules) <= now => return Err(NoTry::TooLate),
+            Some(_) => self.number_of_try().next().is_some(),
         };
         if may { Ok(()) } else { Err(NoTry::NotOffered) }
     }
@@ -141,7 +170,7 @@ impl Order {
 
     /// What bars another try ends the wish for one, too.
     pub(super) fn end_a_barred_wish(&mut self) {
-        if !self.may_be_tried_again() {
+        if self.may_be_tried_again().is_err() {
             self.tries.wanted_until = None;
         }
     }
@@ -154,23 +183,38 @@ impl Order {
     }
 
     /// Whether the relay's word allows another try, and nothing else stands against it.
-    fn may_be_tried_again(&self) -> bool {
-        let came_to_nothing = match self.delivery() {
-            Some(DeliveryReport { outcome: Delivery::Undelivered, proof: Proof::Signed { .. }, .. }) => true,
+    fn may_be_tried_again(&self) -> Result<(), NoTry> {
+        match self.state {
+            State::Charging(_) | State::Pending(_) | State::Cancelling(_) | State::Closed(_) | State::Held(_) => {
+                return Err(NoTry::NotPaid);
+            }
+            State::Void(_) | State::Refunded(_) => return Err(NoTry::Repaid),
+            State::Withheld(_) => return Err(NoTry::Doubtful),
+            State::Settled(_) => {}
+        }
+        if self.repaying.step.is_some() || self.taken_back.is_some() {
+            return Err(NoTry::Repaid);
+        }
+        if self.has_conflict() || self.rebuilt || !self.late.is_empty() || self.is_suspect() {
+            return Err(NoTry::Doubtful);
+        }
+        let Some(DeliveryReport { outcome, proof, .. }) = self.delivery() else { return Err(NoTry::NotTold) };
+        match (outcome, proof) {
+            (Delivery::Undelivered, Proof::Signed { .. }) | (Delivery::Failed, Proof::Signed { driven: true, .. }) => Ok(()),
             // The hardware that could not be used is no sensor.
-            Some(DeliveryReport { outcome: Delivery::Failed, proof: Proof::Signed { driven, .. }, .. }) => *driven,
-            Some(DeliveryReport { outcome: Delivery::Failed | Delivery::Undelivered, proof: Proof::Missing(_), .. }) | None => false,
-            Some(DeliveryReport { outcome: Delivery::Dispensed | Delivery::Uncertain | Delivery::Other(_), .. }) => false,
-        };
-        let is_clear = !self.has_conflict() && !self.rebuilt && self.taken_back.is_none() && self.late.is_empty() && !self.is_suspect();
-        came_to_nothing && is_clear && self.repaying.step.is_none() && matches!(self.state, State::Settled(_))
+            (Delivery::Failed, Proof::Signed { driven: false, .. }) | (Delivery::Failed | Delivery::Undelivered, Proof::Missing(_)) => {
+                Err(NoTry::NotProven)
+            }
+            (Delivery::Dispensed, _) => Err(NoTry::Came),
+            (Delivery::Uncertain | Delivery::Other(_), _) => Err(NoTry::Uncertain),
+        }
     }
 
     /// Offers another try from now on, if the rules and the relay's word allow one.
     pub(super) fn offer_a_try(&mut self, now: Wall, rules: &Rules) {
         let tried = self.number_of_try().get() - TryNumber::FIRST.get();
         let until = self.offered_until(now, rules);
-        let may = tried < rules.second_tries && self.number_of_try().next().is_some() && now < until && self.may_be_tried_again();
+        let may = tried < rules.second_tries && self.number_of_try().next().is_some() && now < until && self.may_be_tried_again().is_ok();
         self.tries.until = may.then_some(until);
     }
 
@@ -191,6 +235,7 @@ impl Order {
         if self.has_receipt_for(promise) {
             return Ok(());
         }
+        self.may_be_tried_again()?;
         if self.try_again_until(now).is_none() {
             return Err(NoTry::NotOffered);
         }

@@ -1,7 +1,6 @@
 use super::super::words::{ENGLISH, INDONESIAN};
 use super::*;
 use qris_core::order::reason::Reason;
-use qris_core::order::tries::TryNumber;
 use qris_core::wire::orders::OutcomeReport;
 use serde_json::json;
 
@@ -26,6 +25,7 @@ fn sheet(order: &OrderResource) -> Sheet<'_> {
         merchant: Some("Warung <Jaya>"),
         zone: Zone::Wib,
         machine: "Lobby & Co",
+        price: Rupiah::new(5000).expect("a price"),
         name: "Teh <b>botol</b>",
         standing: match order.status {
             Status::Pending if order.gross_amount.is_none() => Standing::Charging,
@@ -40,8 +40,9 @@ fn sheet(order: &OrderResource) -> Sheet<'_> {
         contact: Some("0812-3456-7890"),
         finish: None,
         other_language: "?lang=en",
-        try_at: Some("?key=k&lang=en"),
+        page: "../4x7c1m8k2p9q?key=k",
         try_until: Some(CHARGED + Span::secs(3600)),
+        gives_back: false,
         tag: "\"the-tag\"",
     }
 }
@@ -54,14 +55,36 @@ fn another_try_is_offered_in_both_languages() {
     for (words, offered, wanted) in
         [(&ENGLISH, "Try again at the machine", "Second try"), (&INDONESIAN, "Coba lagi di mesin", "Percobaan kedua")]
     {
+        let form = |words: &Words| format!("<form method=post action=\"../4x7c1m8k2p9q?key=k&amp;lang={}\">", words.language);
         let drawn = page(&sheet(&order), words);
-        assert!(drawn.contains(offered) && drawn.contains("<form method=post action=\"?key=k&amp;lang=en\">"), "{drawn}");
+        assert!(drawn.contains(offered) && drawn.contains(&form(words)), "{drawn}");
         assert!(!drawn.contains(wanted));
         let wished = OrderResource { try_wanted_s: Some(500), ..order.clone() };
         assert!(page(&sheet(&wished), words).contains(wanted));
         let none = OrderResource { try_again_s: None, ..order.clone() };
-        assert!(!page(&sheet(&none), words).contains("<form"));
-        assert!(!page(&Sheet { try_at: None, ..sheet(&order) }, words).contains("<form"));
+        assert!(!page(&Sheet { gives_back: true, ..sheet(&none) }, words).contains("<form"));
+        assert!(!drawn.contains("want=money"), "{drawn}");
+        let money = page(&Sheet { gives_back: true, ..sheet(&order) }, words);
+        assert!(money.contains("&amp;want=money\"><button class=\"a\">") && money.contains(words.want_money), "{money}");
+    }
+}
+
+/// A cheaper item is no fee. The receipt names what the second try hands out.
+#[test]
+fn a_second_try_and_its_goods_are_on_the_page() {
+    let second = TryNumber::FIRST.next().expect("2");
+    let mut order = order();
+    (order.status, order.nth_try, order.item) = (Status::Settlement, second, qris_core::order::ids::ItemId::new("B2").expect("an item"));
+    order.amount = Rupiah::new(3000).expect("a price");
+    let paid = Some((CHARGED, Rupiah::new(5000).ok()));
+    let under_way = page(&Sheet { paid, ..sheet(&order) }, &ENGLISH);
+    assert!(under_way.contains("The machine is working") && under_way.contains("<p>Second try</p>"), "{under_way}");
+    order.outcome = Some(OutcomeReport { nth_try: second, outcome: Delivery::Dispensed, reason: None, detail: None, proof: None });
+    let came = page(&Sheet { paid, ..sheet(&order) }, &ENGLISH);
+    assert!(came.contains("Done. Thank you!") && !came.contains("<p>Second try</p>"), "{came}");
+    for drawn in [under_way, came] {
+        assert!(drawn.contains("<dt>Second try</dt><dd>B2 (Rp3.000)</dd><dt>Amount</dt><dd>Rp5.000</dd>"), "{drawn}");
+        assert!(!drawn.contains("incl. fee"), "{drawn}");
     }
 }
 
@@ -182,7 +205,9 @@ fn the_finish_page_greets_and_tells_the_truth() {
     let success = finish(&pending, Finish::Success);
     assert!(success.contains("Thank you!") && success.contains("being confirmed") && !success.contains("<img "), "{success}");
     let failure = finish(&pending, Finish::Failure);
-    assert!(failure.contains("Sorry") && failure.contains("Waiting for your payment") && failure.contains("href=\"../4x7c1m8k2p9q\""));
+    assert!(
+        failure.contains("Sorry") && failure.contains("Waiting for your payment") && failure.contains("href=\"../4x7c1m8k2p9q?key=k\"")
+    );
     let cancelled = OrderResource { status: Status::Cancel, ..order() };
     let lie = finish(&cancelled, Finish::Success);
     assert!(lie.contains("Cancelled. Please do not pay.") && !lie.contains("href=\"../"), "{lie}");

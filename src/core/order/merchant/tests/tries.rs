@@ -13,9 +13,12 @@ fn second() -> TryNumber {
     TryNumber::FIRST.next().expect("2")
 }
 
+fn offering() -> Rules {
+    Rules { second_tries: 1, ..rules() }
+}
+
 fn with<T>(run: impl FnOnce(&Context<'_>) -> T) -> T {
-    let rules = Rules { second_tries: 1, ..rules() };
-    run(&Context { rules: &rules, paid_already: false })
+    run(&Context { rules: &offering(), paid_already: false })
 }
 
 /// Why it is not granted.
@@ -115,40 +118,49 @@ fn only_what_certainly_did_not_come_is_tried_again() {
     let then_told = |event| then(nothing_came(), vec![(2500, event)]).expect("a fact");
     let dispensed = Event::Contradicted { told: DeliveryReport::proven(Delivery::Dispensed), refund_on_its_way: false };
     let table = [
-        ("closed", nothing_came(), true),
-        ("a sensor saw it", ended(of(Delivery::Failed, true)), true),
-        ("the hardware was not there", ended(of(Delivery::Failed, false)), false),
-        ("dispensed", ended(of(Delivery::Dispensed, true)), false),
-        ("uncertain", ended(of(Delivery::Uncertain, true)), false),
-        ("closed, says the machine alone", ended(unproven(Delivery::Undelivered)), false),
-        ("failed, says the machine alone", ended(unproven(Delivery::Failed)), false),
-        ("two words", then_told(dispensed), false),
-        ("a part went back", then_told(status(Said::PartlyRefunded)), false),
-        ("the bank took it", then_told(status(Said::ChargedBack)), false),
-        ("all went back", then_told(status(Said::Refunded)), false),
-        ("a refund is asked for", then_told(refund()), false),
-        ("given back by hand", then_told(Event::SettledByHand { note: "cash".into(), by: None, no_report: false }), false),
-        ("handed over", then_told(Event::Given { by: "Budi".into() }), false),
-        ("the books had lost it", Order { rebuilt: true, ..nothing_came() }, false),
-        ("the customer wants the money", then_told(Event::TryOfferEnds), false),
+        ("closed", nothing_came(), None),
+        ("a sensor saw it", ended(of(Delivery::Failed, true)), None),
+        ("the hardware was not there", ended(of(Delivery::Failed, false)), Some(NoTry::NotProven)),
+        ("dispensed", ended(of(Delivery::Dispensed, true)), Some(NoTry::Came)),
+        ("uncertain", ended(of(Delivery::Uncertain, true)), Some(NoTry::Uncertain)),
+        ("closed, says the machine alone", ended(unproven(Delivery::Undelivered)), Some(NoTry::NotProven)),
+        ("failed, says the machine alone", ended(unproven(Delivery::Failed)), Some(NoTry::NotProven)),
+        ("two words", then_told(dispensed), Some(NoTry::Doubtful)),
+        ("a part went back", then_told(status(Said::PartlyRefunded)), Some(NoTry::Repaid)),
+        ("the bank took it", then_told(status(Said::ChargedBack)), Some(NoTry::Repaid)),
+        ("all went back", then_told(status(Said::Refunded)), Some(NoTry::Repaid)),
+        ("a refund is asked for", then_told(refund()), Some(NoTry::Repaid)),
+        ("given back by hand", then_told(Event::SettledByHand { note: "cash".into(), by: None, no_report: false }), Some(NoTry::Repaid)),
+        ("handed over", then_told(Event::Given { by: "Budi".into() }), Some(NoTry::Repaid)),
+        ("the books had lost it", Order { rebuilt: true, ..nothing_came() }, Some(NoTry::Doubtful)),
+        ("the customer wants the money", then_told(Event::TryOfferEnds), Some(NoTry::NotOffered)),
         (
             "it is the second one",
             then(at_second(), vec![(4000, Event::Delivered(of_second(Delivery::Undelivered)))]).expect("a fact"),
-            false,
+            Some(NoTry::NotOffered),
         ),
-        ("the second one is open", at_second(), false),
+        ("the second one is open", at_second(), Some(NoTry::NotTold)),
+        ("nobody has paid", live(&[(0, Event::Charged(charge(5000)))]), Some(NoTry::NotPaid)),
     ];
-    for (name, order, may) in table {
+    for (name, order, why_not) in table {
         let now = T0 + Span::millis(5000);
-        assert_eq!(order.try_again_until(now).is_some(), may, "{name}");
-        let fresh = then(order.clone(), vec![(5000, status(Said::Settled))]).expect("a fact");
+        assert_eq!(order.try_again_until(now).is_some(), why_not.is_none(), "{name}");
+        // A person prolongs an offer that is over, and asks once more. Nothing else is a person's to change.
+        let by_a_person = order.may_want_try(Some("Sari"), now, &offering());
+        assert_eq!(by_a_person.err(), why_not.filter(|why| *why != NoTry::NotOffered), "{name}");
+        assert_eq!(order.may_want_try(None, now, &offering()).err(), why_not, "{name}");
         let next = Promise {
             ticket: ticket(30),
             nth: Try::Again { number: order.number_of_try().next().expect("few"), after: order.goods().ticket },
             ..promise(&order)
         };
+        if why_not == Some(NoTry::NotPaid) {
+            assert_eq!(order.may_try_again(&next, Some(&relay()), now).err(), why_not);
+            continue;
+        }
+        let fresh = then(order, vec![(5000, status(Said::Settled))]).expect("a fact");
         let asked = then(fresh, vec![(5000, asks(next))]);
-        assert_eq!(asked.err(), (!may).then_some(No::Try(NoTry::NotOffered)), "{name}");
+        assert_eq!(asked.err(), why_not.map(No::Try), "{name}");
     }
     let off = live(&[(0, Event::Charged(charge(5000))), (1000, status(Said::Settled)), (2000, told(Delivery::Undelivered))]);
     assert_eq!(off.tries.until, None, "the merchant offers none");
@@ -259,7 +271,7 @@ fn what_a_copy_of_the_books_does_not_know_is_for_a_person() {
     assert!(!copied.is_proven() && !copied.may_refund_by_itself(T0 + Span::secs(86_400)));
     assert_eq!(then(copied.clone(), vec![(3000, refund())]), Err(No::Refused(Refused::NoProof)));
     let asked = asks(promise(&copied));
-    assert_eq!(then(copied, vec![(3000, asked)]), Err(No::Try(NoTry::NotOffered)));
+    assert_eq!(then(copied, vec![(3000, asked)]), Err(No::Try(NoTry::Doubtful)));
     let came = ended(DeliveryReport::proven(Delivery::Dispensed));
     assert_eq!(came.clone().of_a_copy(), came);
 }
@@ -312,8 +324,7 @@ fn its_customer_wants_it_while_it_is_offered() {
     for what in [refund(), Event::Given { by: "Sari".into() }, status(Said::Refunded)] {
         let order = then(order.clone(), vec![(6000, what)]).expect("granted");
         assert!(!order.is_open() && order.tries.wanted_until.is_none());
-        assert_eq!((order.try_wanted_until(at(6000)), order.may_want_try(None, at(6000), &rules())), (None, Err(NoTry::NotOffered)));
-        assert_eq!(order.may_want_try(Some("Sari"), at(6000), &rules()), Err(NoTry::NotOffered));
+        assert_eq!((order.try_wanted_until(at(6000)), order.may_want_try(None, at(6000), &offering())), (None, Err(NoTry::Repaid)));
     }
     let asked = asks(promise(&order));
     let begun = then(order, vec![(7000, asked)]).expect("a receipt");
@@ -326,7 +337,8 @@ fn a_person_prolongs_what_is_proven_and_nothing_else() {
     let wants = Event::TryWanted { by: Some("Sari".into()) };
     let over = then(nothing_came(), vec![(86_400_000, Event::TryOfferEnds)]).expect("a fact");
     let later = T0 + hours(30);
-    assert_eq!(over.may_want_try(None, later, &rules()), Err(NoTry::NotOffered));
+    assert_eq!(over.may_want_try(None, later, &offering()), Err(NoTry::NotOffered));
+    assert_eq!(over.may_want_try(Some("Sari"), later, &rules()), Err(NoTry::Off), "0 turns it off for everybody");
     let order = then(over, vec![(30 * 3_600_000, wants.clone())]).expect("prolonged");
     assert_eq!((order.try_again_until(later), order.try_wanted_until(later)), (Some(later + hours(24)), Some(later + Span::secs(600))));
     // The number of the rules is used up, and it is proven once more that nothing came.
