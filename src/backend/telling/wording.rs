@@ -76,7 +76,7 @@ texts! {
     no_try_not_proven: "bukti dari relai bahwa tidak ada yang keluar belum ada", "the relay's proof that nothing came out is missing";
     no_try_repaid: "uangnya sudah atau sedang dikembalikan, atau petugas sudah menyerahkan barangnya", "the money went back or is asked back, or an attendant handed the goods over";
     no_try_doubtful: "yang diketahui tentang pesanan ini meragukan: seseorang harus memutuskannya", "what is known of the order is in doubt: a person decides about it";
-    no_try_too_late: "gateway mengembalikannya kurang dari 48 jam lagi", "the gateway refunds it for less than 48 h from now";
+    no_try_too_late: "waktu pengembalian dana lewat gateway tinggal kurang dari 48 jam", "the gateway refunds it for less than 48 h from now";
     no_try_not_offered: "percobaan lagi tidak ditawarkan lagi untuk pesanan ini", "no other try is offered for this order any more";
     no_try_other_key: "kunci relai mesin itu bukan kunci pesanan ini", "the key of the machine's relay is not the one of this order";
     no_try_other_promise: "janji relai itu bukan untuk percobaan berikutnya pada pesanan ini", "the relay's promise is not for the next try at this order";
