@@ -180,22 +180,30 @@ fn dies(server: Option<&Postgres>) {
 
 #[test]
 fn restored_books_that_do_not_know_of_a_try_give_nothing_back() {
-    restored_books_give_nothing_back(false);
+    restored_books_give_nothing_back(false, None);
+}
+
+#[test]
+fn a_dump_that_does_not_know_of_a_try_gives_nothing_back() {
+    restored_books_give_nothing_back(false, Some((&Postgres::start(&[]), &Postgres::start(&[]))));
 }
 
 /// The merchant offers no more tries since then.
 #[test]
 fn restored_books_give_nothing_back_where_tries_were_turned_off() {
-    restored_books_give_nothing_back(true);
+    restored_books_give_nothing_back(true, None);
 }
 
 /// The second try began after the copy was made, and its goods came.
-fn restored_books_give_nothing_back(is_off: bool) {
-    let mut machine = Machine::new(None, "auto_refund = true\n");
+fn restored_books_give_nothing_back(is_off: bool, servers: Option<(&Postgres, &Postgres)>) {
+    let mut machine = Machine::new(servers.map(|(first, _)| first), "auto_refund = true\n");
     let (first, open) = (machine.buys_nothing(), machine.buys());
     let file = machine.shop.path().join("yesterday.db");
     let file = file.to_str().expect("text");
-    assert!(machine.shop.merchant(&["backup", file]).status.success());
+    match servers {
+        None => assert!(machine.shop.merchant(&["backup", file]).status.success()),
+        Some((first, other)) => first.dump_into(other),
+    }
     machine.closes(&open);
     let word = machine.proof(&open.ticket);
     assert_eq!(machine.tells(&open, 1, "undelivered", &word).status, 200);
@@ -208,8 +216,13 @@ fn restored_books_give_nothing_back(is_off: bool) {
     if is_off {
         machine.shop.edit(Program::Backend, |text| text.replace("second_tries = 1", "second_tries = 0"));
     }
-    let restored = machine.shop.merchant(&["restore", file]);
-    assert!(restored.status.success(), "{restored:?}");
+    match servers {
+        None => {
+            let restored = machine.shop.merchant(&["restore", file]);
+            assert!(restored.status.success(), "{restored:?}");
+        }
+        Some((first, other)) => machine.shop.edit(Program::Backend, |text| text.replace(&first.url(), &other.url())),
+    }
     machine.shop.start_backend();
     // The relay's own words about the first tries are genuine.
     for bought in [&first, &open] {
@@ -222,6 +235,24 @@ fn restored_books_give_nothing_back(is_off: bool) {
         assert_eq!(machine.refunds(&bought.order_id), 0);
     }
     assert_eq!(machine.shop.pulses(), 2);
+}
+
+/// PostgreSQL can put its files back to a point in time. Nothing in them tells that.
+#[test]
+fn a_person_says_that_postgresql_was_put_back() {
+    let server = Postgres::start(&[]);
+    let mut machine = Machine::new(Some(&server), "");
+    let order = machine.buys_nothing().order_id;
+    machine.shop.kill_backend();
+    let named = machine.shop.merchant(&["restore", "yesterday.db"]);
+    let said = String::from_utf8_lossy(&named.stderr).into_owned();
+    assert!(!named.status.success() && said.contains("then run `restore` without a file"), "{said}");
+    let restored = machine.shop.merchant(&["restore"]);
+    let said = String::from_utf8_lossy(&restored.stdout).into_owned();
+    assert!(restored.status.success() && said.contains(": 1 order for a person"), "{said} {restored:?}");
+    machine.shop.start_backend();
+    assert_eq!(machine.in_the_books(&order)["attention"], json!(["no_proof"]));
+    assert!(machine.shop.order_at_backend(&order)["try_again_s"].is_null(), "no other try");
 }
 
 #[test]

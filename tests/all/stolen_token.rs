@@ -30,7 +30,7 @@ impl Thief {
     fn new() -> Self {
         let mut shop = Shop::merchants_side();
         shop.kill_backend();
-        shop.edit(Program::Backend, |text| format!("{text}\n[orders]\nauto_refund = true\nauto_refund_per_day = 100\n"));
+        shop.edit(Program::Backend, |text| format!("{text}\n[orders]\nauto_refund = true\nauto_refund_per_day = 100\nsecond_tries = 0\n"));
         shop.start_backend();
         shop.start_relayd();
         let bus = Caller::connect(&shop.bus.address);

@@ -112,7 +112,13 @@ pub const EXAMPLES: ExamplesOf = &[
         &[("A day", "qris-backend reconcile --date 2026-11-20"), ("One order", "qris-backend reconcile --order vm-001-20261120-ABCD")],
     ),
     ("backup", &[("To a file", "qris-backend backup /var/backups/orders.db")]),
-    ("restore", &[("After the disk was replaced", "qris-backend restore /var/backups/orders.db")]),
+    (
+        "restore",
+        &[
+            ("After the disk was replaced", "qris-backend restore /var/backups/orders.db"),
+            ("PostgreSQL was put back to a point in time", "qris-backend restore"),
+        ],
+    ),
     (
         "copy",
         &[("To PostgreSQL", "qris-backend copy --from sqlite:///var/lib/qris-backend/orders.db --to postgres://qris@db.example/qris")],

@@ -15,7 +15,7 @@ use crate::sale::view;
 use crate::telling::wording;
 use clap::Args;
 use qris_core::order::ids::{DeviceId, OrderId};
-use qris_core::order::merchant::{AtBank, Attention, Order, Repayment, Standing};
+use qris_core::order::merchant::{AtBank, Attention, DeliveryReport, Goods, Order, Repayment, Standing};
 use qris_core::order::money::total;
 use qris_core::order::proof::RelayKey;
 use qris_core::order::time::{Wall, Zone};
@@ -371,6 +371,7 @@ fn facts(stored: &Stored, attempts: &[OrderId], zone: Zone) -> Vec<(&'static str
         facts.push((texts.outcome, format!("{}{reason}{detail}", told.outcome)));
         facts.push((texts.proof, wording::proof(&told.proof)));
     }
+    facts.extend(tries(order));
     facts.extend(view::refund(order).map(|refund| (texts.money, refund_told(refund).to_owned())));
     facts.extend(order.repayment().map(|repayment| (texts.repayment, wording::repayment(repayment, zone))));
     let by = wording::refund_by(order, zone);
@@ -381,14 +382,35 @@ fn facts(stored: &Stored, attempts: &[OrderId], zone: Zone) -> Vec<(&'static str
     facts
 }
 
+/// Each try at an order that had more than one.
+fn tries(order: &Order) -> Vec<(&'static str, String)> {
+    let texts = texts();
+    let line = |(number, (goods, told)): (u8, (Goods, Option<&DeliveryReport>))| {
+        let end = told.map_or_else(|| texts.try_open.into(), |told| format!("{}; {}", told.outcome, wording::proof(&told.proof)));
+        (texts.one_try, fill(texts.try_told, &[&number, &goods.item, &goods.amount, &goods.ticket, &end]))
+    };
+    if order.tries.now.is_none() { Vec::new() } else { (1..).zip(order.every_try()).map(line).collect() }
+}
+
 /// Everything in JSON.
 fn whole(stored: &Stored, attempts: &[OrderId], history: &[HistoryLine], zone: Zone) -> Value {
     let mut whole = wording::summary(&stored.order, zone);
     let charge = stored.order.charge();
+    let one_try = |(number, (goods, told)): (u8, (Goods, Option<&DeliveryReport>))| {
+        json!({
+            "try": number,
+            "ticket": goods.ticket,
+            "item": goods.item,
+            "amount": goods.amount,
+            "outcome": told.map(|told| told.outcome),
+            "proof": told.map(|told| wording::proof_word(&told.proof)),
+        })
+    };
     let more = json!({
         "rev": stored.rev,
         "state": stored.order.state.word(),
         "ticket": stored.order.sale.purchase.ticket,
+        "tries": (1..).zip(stored.order.every_try()).map(one_try).collect::<Vec<_>>(),
         "attempts": attempts,
         "charged_at": charge.map(|charge| charge.charged_at.to_rfc3339_in(zone)),
         "expires_at": charge.map(|charge| charge.expires_at.to_rfc3339_in(zone)),

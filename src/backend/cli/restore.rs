@@ -1,23 +1,43 @@
 //! `qris-backend restore`: puts a copy of the books in their place, and says what it cannot know.
 
+use super::opening::apart;
 use super::print::{Out, counted};
 use crate::config::Config;
 use crate::keeping::databases::Place;
 use crate::keeping::restoring::{self, Restored};
+use crate::sale::books::of_a_copy;
+use crate::store::postgres::{self, Server};
 use clap::Args;
 use qris_host::{Failure, clock};
 use serde_json::json;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// From where.
 #[derive(Debug, Args)]
 pub struct Restore {
-    /// A file that `backup` wrote; the machines are taken from FILE.devices only if theirs are gone or damaged
+    /// A file that `backup` wrote; the machines are taken from FILE.devices only if theirs are gone or damaged. None for PostgreSQL, whose
+    /// own tools have put its books back
     #[arg(value_name = "FILE")]
-    file: PathBuf,
+    file: Option<PathBuf>,
     /// Print the result as one JSON object
     #[arg(long)]
     json: bool,
+}
+
+/// PostgreSQL's own tools have put these books back.
+fn taken_up(server: &Server, file: Option<&Path>, json: bool) -> Result<(), Failure> {
+    let name = server.name();
+    if file.is_some() {
+        let how = "put them back with pg_restore, or to a point in time; then run `restore` without a file";
+        return Err(Failure::failed(format!("the books are in PostgreSQL ({name}): {how}")));
+    }
+    let orders = apart(|| postgres::alone(server, false, |tx| of_a_copy(tx, clock::now().wall))).map_err(Failure::failed)?;
+    let mut out = Out::default();
+    if json {
+        return out.line(&json!({ "books": name, "orders": orders }).to_string());
+    }
+    out.line(&format!("{name}: {} for a person, since another try may have begun after the copy was made", counted(orders, "order")))?;
+    out.line("run `reconcile` for each day since then: it takes up what the gateway knows")
 }
 
 /// Runs the command.
@@ -25,9 +45,10 @@ pub fn run(config: &Config, wanted: Restore) -> Result<(), Failure> {
     let Restore { file, json } = wanted;
     let books = match &config.store {
         Place::File(path) => path,
-        Place::Server(server) => {
-            return Err(Failure::failed(format!("the books are in PostgreSQL ({}): restore them with pg_restore", server.name())));
-        }
+        Place::Server(server) => return taken_up(server, file.as_deref(), json),
+    };
+    let Some(file) = file else {
+        return Err(Failure::failed(format!("{}: name the copy that takes its place: restore FILE", books.display())));
     };
     let Restored { orders, until, aside, missing, changed, has_machines } =
         restoring::restore(books, &file, clock::now().wall).map_err(Failure::failed)?;

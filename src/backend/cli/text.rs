@@ -70,6 +70,9 @@ texts! {
     no_relay_key: "belum ada yang dikenal ketika pesanan dibuat", "none was known when it was made";
     outcome: "hasil", "outcome";
     proof: "bukti", "proof";
+    one_try: "percobaan mesin", "try";
+    try_told: "{0}: {1} ({2}), tiket {3}, {4}", "{0}: {1} ({2}), ticket {3}, {4}";
+    try_open: "belum ada kabar", "nothing is told yet";
     money: "uang", "money";
     repayment: "pengembalian", "repayment";
     refund_by: "dikembalikan paling lambat", "refund by";

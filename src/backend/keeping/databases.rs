@@ -1,8 +1,10 @@
 //! Where the merchant's books and machines are. In SQLite these are two files, so that who loses one does not lose the other. In PostgreSQL
 //! they are one database.
 
+use crate::sale::books::{BooksError, of_a_copy};
 use crate::store::postgres::Server;
-use crate::store::{BOOKS, MACHINES, Store, StoreError, entries, machines_beside};
+use crate::store::{BOOKS, MACHINES, Store, StoreError, Tx, entries, machines_beside};
+use qris_host::clock;
 use qris_host::mark::Mark;
 use qris_host::sqlite::{self, Schema, Share};
 use rusqlite::Connection;
@@ -63,7 +65,7 @@ impl Place {
         let path = match self {
             Self::File(path) => path,
             Self::Server(server) => {
-                let books = Store::at(server, true)?;
+                let books = Store::at(server, true, restored)?;
                 return Ok(Open {
                     machines: books.clone(),
                     books,
@@ -96,7 +98,7 @@ impl Place {
     pub fn books(&self) -> Result<Store, StoreError> {
         match self {
             Self::File(path) => Store::open_beside(path, &BOOKS, false),
-            Self::Server(server) => Store::at(server, false),
+            Self::Server(server) => Store::at(server, false, restored),
         }
     }
 
@@ -107,9 +109,17 @@ impl Place {
     pub fn machines(&self, make: bool) -> Result<Store, StoreError> {
         match self {
             Self::File(path) => Store::open_beside(&machines_beside(path), &MACHINES, make),
-            Self::Server(server) => Store::at(server, make),
+            Self::Server(server) => Store::at(server, make, restored),
         }
     }
+}
+
+/// These books came back from a dump.
+fn restored(tx: &mut dyn Tx) -> Result<(), StoreError> {
+    of_a_copy(tx, clock::now().wall).map(drop).map_err(|error| match error {
+        BooksError::Store(error) => error,
+        error => StoreError::Postgres(format!("the books that came back cannot be taken up: {error}")),
+    })
 }
 
 impl Open {

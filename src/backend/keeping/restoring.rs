@@ -68,7 +68,7 @@ pub fn restore(books: &Path, from: &Path, now: Wall) -> Result<Restored, CopyErr
     }
     let aside = put(from, books, &BOOKS, |copy| {
         copy.execute_batch(ENDED).map_err(of_copy)?;
-        Ok(read_on(copy, |tx| of_a_copy(tx, now))?)
+        Ok(read_on(copy, |tx| of_a_copy(tx, now).map(drop))?)
     })?;
     let of_mark = |source| CopyError::Io { path: books.into(), source };
     Mark::open(books).and_then(|mut mark| mark.begin_at(has)).map_err(of_mark)?;

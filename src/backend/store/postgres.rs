@@ -184,18 +184,19 @@ impl Runner for Threads {
 }
 
 impl Store {
-    /// Connects, and brings the tables up to date. Without `make` missing tables are an error.
+    /// Connects, and brings the tables up to date. Without `make` missing tables are an error. `restored` is done in tables that came back from
+    /// a dump, once.
     ///
     /// # Errors
     /// [`StoreError::Postgres`], [`StoreError::Thread`].
-    pub fn at(server: &Server, make: bool) -> Result<Self, StoreError> {
+    pub fn at(server: &Server, make: bool, restored: Restored) -> Result<Self, StoreError> {
         let ahead = Arc::new(AtomicI64::new(0));
         let session = || Session::new(server.clone(), Arc::clone(&ahead));
         // In a thread of its own, since this one may be that of a runtime.
         let ready = thread::scope(|scope| {
             let first = scope.spawn(move || {
                 let mut first = session()?;
-                first.bring_up_to_date(make, &*STEPS)?;
+                first.bring_up_to_date(make, &*STEPS, Some(restored))?;
                 Ok::<_, StoreError>(first)
             });
             first.join().unwrap_or(Err(StoreError::Gone))
@@ -217,7 +218,7 @@ impl Store {
 /// The job's, or the database's. Then nothing was written.
 pub fn alone<T, E: From<StoreError>>(server: &Server, writes: bool, job: impl FnOnce(&mut dyn Tx) -> Result<T, E>) -> Result<T, E> {
     let mut session = Session::new(server.clone(), Arc::default())?;
-    session.bring_up_to_date(writes, &*STEPS)?;
+    session.bring_up_to_date(writes, &*STEPS, None)?;
     session.begin(writes)?;
     let done = job(&mut session).and_then(|value| Ok(session.say("RELEASE job; COMMIT").map(|()| value)?));
     if done.is_err() {
@@ -225,6 +226,12 @@ pub fn alone<T, E: From<StoreError>>(server: &Server, writes: bool, job: impl Fn
     }
     done
 }
+
+/// What is done in tables that came back from a dump.
+type Restored = fn(&mut dyn Tx) -> Result<(), StoreError>;
+
+/// Where the tables are, in SQL: the cluster and the table. A table that is made anew has another number.
+const PLACE: &str = "(pg_control_system()).system_identifier || ':' || 'qris_steps'::regclass::oid";
 
 /// A connection, which is made when it is needed.
 struct Session {
@@ -363,9 +370,10 @@ impl Session {
     }
 
     /// Takes the steps that the database has not taken: all of them, or none.
-    fn bring_up_to_date(&mut self, make: bool, steps: &[String]) -> Result<(), StoreError> {
+    fn bring_up_to_date(&mut self, make: bool, steps: &[String], restored: Option<Restored>) -> Result<(), StoreError> {
         self.begin(true)?;
-        let done = self.take_steps(make, steps).and_then(|()| self.say("RELEASE job; COMMIT"));
+        let taken = self.take_steps(make, steps).and_then(|()| restored.map_or(Ok(()), |restored| self.take_up(restored)));
+        let done = taken.and_then(|()| self.say("RELEASE job; COMMIT"));
         done.inspect_err(|_| self.give_up())
     }
 
@@ -376,7 +384,7 @@ impl Session {
             return Err(StoreError::Postgres(format!("{name} has no books: `serve` makes them")));
         }
         if missing {
-            self.say("CREATE TABLE qris_steps (step BIGINT PRIMARY KEY, at TIMESTAMPTZ NOT NULL DEFAULT now())")?;
+            self.say("CREATE TABLE qris_steps (step BIGINT PRIMARY KEY, at TIMESTAMPTZ NOT NULL DEFAULT now(), place TEXT NOT NULL)")?;
         }
         let taken = self.rows("SELECT coalesce(max(step), 0) FROM qris_steps", &[])?;
         let taken = usize::try_from(Row::number(&taken)?).unwrap_or(usize::MAX);
@@ -386,9 +394,15 @@ impl Session {
         }
         for (number, step) in (1_i64..).zip(steps).skip(taken) {
             self.say(step)?;
-            self.rows("INSERT INTO qris_steps (step) VALUES ($1)", &[number.into()])?;
+            self.rows(&format!("INSERT INTO qris_steps (step, place) VALUES ($1, {PLACE})"), &[number.into()])?;
         }
         Ok(())
+    }
+
+    /// A dump that was restored has the place of the tables that it was made from. The first who opens them sees that, and nobody after it.
+    fn take_up(&mut self, restored: Restored) -> Result<(), StoreError> {
+        let here = format!("UPDATE qris_steps SET place = {PLACE} WHERE place <> {PLACE} RETURNING 1");
+        if self.rows(&here, &[])?.is_empty() { Ok(()) } else { restored(self) }
     }
 }
 
@@ -477,7 +491,7 @@ mod tests {
             let mut session = Session::new(server.clone(), Arc::default()).expect("a runtime");
             let taken = move || {
                 session.connect()?;
-                let done = session.bring_up_to_date(true, &steps);
+                let done = session.bring_up_to_date(true, &steps, None);
                 session.begin(false)?;
                 let rows = session.rows("SELECT (SELECT max(step) FROM qris_steps) AS step WHERE to_regclass('second') IS NULL", &[])?;
                 Ok::<_, StoreError>((done, rows.len()))

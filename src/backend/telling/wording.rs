@@ -194,6 +194,15 @@ pub fn proof(proof: &Proof) -> String {
     fill(texts.unsigned, &[&why])
 }
 
+/// The same in one word, for programs.
+#[must_use]
+pub fn proof_word(proof: &Proof) -> &'static str {
+    match proof {
+        Proof::Signed { .. } => "signed",
+        Proof::Missing(why) => why.as_str(),
+    }
+}
+
 /// How the money goes back, or why it does not.
 #[must_use]
 pub fn repayment(repayment: &Repayment, zone: Zone) -> String {
@@ -298,10 +307,7 @@ pub fn summary(order: &Order, zone: Zone) -> Value {
         "outcome": delivery.map(|told| told.outcome),
         "reason": delivery.and_then(|told| told.reason),
         "detail": delivery.and_then(|told| told.detail.as_deref()),
-        "proof": delivery.map(|told| match &told.proof {
-            Proof::Signed { .. } => "signed",
-            Proof::Missing(why) => why.as_str(),
-        }),
+        "proof": delivery.map(|told| proof_word(&told.proof)),
         "refund": view::refund(order),
         "refund_until": match refund_until(order) {
             Some(RefundUntil::At(until)) => Some(until.to_rfc3339_in(zone)),

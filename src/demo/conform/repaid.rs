@@ -90,7 +90,7 @@ async fn other_key(t: &Tester) -> Checked {
 }
 
 /// A paid order: the request and the order.
-async fn paid(t: &Tester) -> Result<(Value, Value), Stop> {
+pub async fn paid(t: &Tester) -> Result<(Value, Value), Stop> {
     let (body, order) = charged(t).await?;
     pay(t, &order).await?;
     let order = t.until(text(&order, "order_id")?, "settlement with a receipt", |order| order["status"] == "settlement").await?;
@@ -99,7 +99,12 @@ async fn paid(t: &Tester) -> Result<(Value, Value), Stop> {
 
 async fn tell_undelivered(t: &Tester, id: &str, proof: Option<String>) -> Checked {
     let body = json!({"outcome": "undelivered", "reason": null, "detail": "told by qris-demo conform", "proof": proof});
-    t.ask.call(OUTCOME, id).token(&t.token).json(&body).send().await?.is(200)
+    let answer = t.ask.call(OUTCOME, id).token(&t.token).json(&body).send().await?;
+    answer.is(200)?;
+    if answer.json()?["try_again_s"].is_u64() {
+        return Err(Stop::NotRun("this backend offers another try first, and refunds when that is over".into()));
+    }
+    Ok(())
 }
 
 /// The relay's word that it closed the ticket.

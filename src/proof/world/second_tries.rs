@@ -5,7 +5,8 @@ use super::counts::Kind;
 use super::merchant::AT_ONCE;
 use super::{Event, Play, World, large, small};
 use crate::rng::Rng;
-use qris_backend::sale::books;
+use qris_backend::sale::books::{self, Policy};
+use qris_backend::store::Tx;
 use qris_core::order::ids::{ItemId, OrderId, RequestId};
 use qris_core::order::ledger::Again;
 use qris_core::order::merchant::Order;
@@ -80,11 +81,17 @@ impl World {
         }
     }
 
-    /// A customer is back, and says so on the page. Whoever waits there for the machine may ask for what has come long ago.
+    /// A customer is back, and says so on the page, or wants the money there. Whoever waits there for the machine may ask for what has come
+    /// long ago.
     pub(super) fn wishes(&mut self, id: &OrderId) {
-        let now = self.wall();
-        if self.books(|tx, policy| books::want_try(tx, policy, id, None, now)).is_ok() {
-            self.count(Kind::TriesWished, "a customer wants another try, on the page");
+        let (now, is_money) = (self.wall(), self.second_tries.rng.below(4) == 0);
+        let want = |tx: &mut dyn Tx, policy: &Policy| match is_money {
+            true => books::want_money(tx, policy, id, now),
+            false => books::want_try(tx, policy, id, None, now),
+        };
+        if self.books(want).is_ok() {
+            let what = if is_money { "a customer wants the money, on the page" } else { "a customer wants another try, on the page" };
+            self.count(Kind::TriesWished, what);
             self.plan_sweep(AT_ONCE);
             self.publish_soon(5);
         }

@@ -128,6 +128,12 @@ impl Order {
         self.tries.now.clone().unwrap_or_else(first)
     }
 
+    /// Every try, the first one first: what it hands out, and what its machine told of it.
+    pub fn every_try(&self) -> impl Iterator<Item = (Goods, Option<&DeliveryReport>)> {
+        let ended = self.tries.ended.iter().map(|EndedTry { goods, reported }| (goods.clone(), Some(&reported.report)));
+        ended.chain([(self.goods(), self.delivery())])
+    }
+
     /// The time until which another try may begin, if one may.
     #[must_use]
     pub fn try_again_until(&self, now: Wall) -> Option<Wall> {
