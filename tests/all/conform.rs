@@ -78,7 +78,7 @@ fn keeps_the_contract((shop, other): &(Shop, String)) {
     assert_eq!(differences(&ended), [""; 0], "{text}");
     assert_eq!(ended.status.code(), Some(0), "{text}");
     let skipped: Vec<_> = text.lines().filter(|line| line.starts_with("skipped: ")).collect();
-    let expected = ["more orders than orders_per_minute", "a payment over the counter", "--refunds is missing", "--tries is missing"];
+    let expected = ["more orders than orders_per_minute", "a payment over the counter", "--refunds is missing"];
     assert!(skipped.iter().all(|line| expected.iter().any(|known| line.contains(known))), "{skipped:#?}");
     // It leaves nothing behind that can be paid.
     shop.wait_nothing_payable();
@@ -94,50 +94,6 @@ fn our_own_backend_refunds_as_the_contract_has_it() {
         let text = String::from_utf8_lossy(&ended.stdout);
         let good = text.lines().filter(|line| line.starts_with("ok: a refund ")).count();
         assert_eq!((ended.status.code(), good), (Some(0), checks), "{text}");
-    }
-}
-
-#[test]
-fn our_own_backend_offers_other_tries_as_the_contract_has_it() {
-    let (shop, _) = open(0);
-    for _ in 0..2 {
-        let ended = run(conform(&shop, &shop.backend_url, &["--simulator", &shop.midtrans.url, "--tries", "--only", "try"]));
-        let text = String::from_utf8_lossy(&ended.stdout);
-        let good = text.lines().filter(|line| line.starts_with("ok: a") && line.contains("try")).count();
-        assert_eq!((ended.status.code(), good), (Some(0), 3), "{text}");
-    }
-}
-
-/// It offers another try on a machine's word, signs for any promise, and believes any word.
-fn obliging(_: &str, path: &str, reply: &mut Reply) {
-    if path.ends_with("/again") && reply.status == 409 {
-        (reply.status, reply.content_type) = (200, "application/json".into());
-    }
-    reply.json_mut(|order| {
-        let is_second = order["try"] == 2;
-        let outcome = &mut order["outcome"];
-        if outcome.is_null() && is_second {
-            *outcome = json!({ "try": 2, "outcome": "undelivered", "reason": null, "detail": null });
-        }
-        if order["outcome"]["outcome"] == "undelivered" {
-            order["try_again_s"] = json!(60);
-        }
-        Some(())
-    });
-}
-
-#[test]
-fn a_backend_that_is_too_obliging_with_other_tries_is_found_out() {
-    let (shop, _) = open(0);
-    let proxy = Proxy::start(&shop.backend_url, obliging);
-    let ended = run(conform(&shop, &proxy.url, &["--simulator", &shop.midtrans.url, "--tries", "--only", "try"]));
-    let differences = differences(&ended);
-    for words in [
-        "and on no other: expected try_again_s of what no relay has signed Null; came Number(60)",
-        "for the promise of the machine's relay: expected 409",
-        "a word about an earlier try changes nothing: expected outcome Null",
-    ] {
-        assert!(differences.iter().any(|line| line.contains(words)), "no {words:?} in {differences:#?}");
     }
 }
 

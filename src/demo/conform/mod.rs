@@ -11,7 +11,6 @@ mod paid;
 mod repaid;
 mod report;
 pub mod schema;
-mod tries;
 mod watch;
 
 use ask::{Ask, CANCEL, CREATE, CallAnswer, SHOW};
@@ -86,10 +85,6 @@ struct Arguments {
     /// this program signs in its place, with a key made of the token.
     #[arg(long)]
     refunds: bool,
-    /// The backend offers another try where a relay's proof shows that nothing came; checks that it does so rightly. This program signs as
-    /// with --refunds.
-    #[arg(long)]
-    tries: bool,
     /// Runs only the checks whose names contain these words.
     #[arg(long, value_name = "WORDS")]
     only: Option<String>,
@@ -131,7 +126,6 @@ fn run(mut arguments: Arguments) -> Result<(), Failure> {
         ends::all(&tester, &mut report).await;
         paid::all(&tester, &mut report).await;
         gateway::all(&tester, &mut report).await;
-        tries::all(&tester, &mut report).await;
         repaid::all(&tester, &mut report).await;
         outside::all(&tester, &mut report).await;
         tester.clear_up().await;
@@ -158,8 +152,6 @@ struct Tester {
     max_imposed_fee: Option<u64>,
     /// The key of the relay, if proofs are shown.
     relay: Option<SigningKey>,
-    /// Other tries are offered.
-    tries: bool,
     /// The number of the next proof. It is a time: the next run goes on above it.
     closed: AtomicU64,
     hand: Hand,
@@ -200,7 +192,10 @@ impl Tester {
         };
         let token = token.trim().to_owned();
         // Each run has the same key. A backend trusts the first one of a machine.
-        let relay = (arguments.refunds || arguments.tries).then(|| SigningKey::from_seed(seed(&token)));
+        let relay = arguments.refunds.then(|| {
+            let digest = digest(&SHA256, format!("qris-demo conform {token}").as_bytes());
+            SigningKey::from_seed(digest.as_ref().try_into().expect("SHA-256 has 32 bytes"))
+        });
         Ok(Self {
             ask,
             token,
@@ -213,7 +208,6 @@ impl Tester {
             orders_per_minute: arguments.orders_per_minute,
             max_imposed_fee: arguments.max_imposed_fee,
             relay,
-            tries: arguments.tries,
             closed: AtomicU64::new(now_s().unsigned_abs()),
             hand,
             made: Mutex::default(),
@@ -351,11 +345,6 @@ async fn wait_as_told(seconds: u64) {
 /// The text of a field, or a difference.
 fn text<'a>(order: &'a Value, field: &str) -> Result<&'a str, Stop> {
     order[field].as_str().ok_or_else(|| different(format_args!("a text in {field}"), &order[field]))
-}
-
-/// That of a key which this program makes of a text.
-fn seed(text: &str) -> [u8; 32] {
-    digest(&SHA256, format!("qris-demo conform {text}").as_bytes()).as_ref().try_into().expect("SHA-256 has 32 bytes")
 }
 
 /// Seconds since 1970.

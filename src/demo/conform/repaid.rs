@@ -90,7 +90,7 @@ async fn other_key(t: &Tester) -> Checked {
 }
 
 /// A paid order: the request and the order.
-pub async fn paid(t: &Tester) -> Result<(Value, Value), Stop> {
+async fn paid(t: &Tester) -> Result<(Value, Value), Stop> {
     let (body, order) = charged(t).await?;
     pay(t, &order).await?;
     let order = t.until(text(&order, "order_id")?, "settlement with a receipt", |order| order["status"] == "settlement").await?;
