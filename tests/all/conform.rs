@@ -7,9 +7,11 @@ use crate::rig::shop::{Options, Program, Shop};
 use crate::rig::{command, output, succeed};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
+use qris::order::keys::SigningKey;
 use serde_json::{Value, json};
 use std::process::Output;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 fn open(orders_per_minute: u32) -> (Shop, String) {
@@ -29,16 +31,26 @@ fn open_with(orders_per_minute: u32, store: Option<String>) -> (Shop, String) {
 
 /// A shop whose backend refunds by itself.
 fn open_refunding() -> Shop {
+    open_trying(0)
+}
+
+/// The same, and it offers so many second tries.
+fn open_trying(second_tries: u32) -> Shop {
     let (mut shop, _) = open(0);
     shop.kill_backend();
-    shop.edit(Program::Backend, |text| format!("{text}\n[orders]\nauto_refund = true\nsecond_tries = 0\n"));
+    let orders = format!("[orders]\nauto_refund = true\nsecond_tries = {second_tries}\n");
+    shop.edit(Program::Backend, |text| format!("{text}\n{orders}"));
     shop.start_backend();
     shop
 }
 
 fn conform(shop: &Shop, backend: &str, more: &[&str]) -> std::process::Command {
+    conform_as(&shop.token, shop, backend, more)
+}
+
+fn conform_as(token: &str, shop: &Shop, backend: &str, more: &[&str]) -> std::process::Command {
     let mut start = command(env!("CARGO_BIN_EXE_qris-demo"));
-    start.args(["conform", "--backend", backend, "--token", &shop.token, "--keys"]).arg(shop.path().join("keys.json")).args(more);
+    start.args(["conform", "--backend", backend, "--token", token, "--keys"]).arg(shop.path().join("keys.json")).args(more);
     start
 }
 
@@ -78,7 +90,8 @@ fn keeps_the_contract((shop, other): &(Shop, String)) {
     assert_eq!(differences(&ended), [""; 0], "{text}");
     assert_eq!(ended.status.code(), Some(0), "{text}");
     let skipped: Vec<_> = text.lines().filter(|line| line.starts_with("skipped: ")).collect();
-    let expected = ["more orders than orders_per_minute", "a payment over the counter", "--refunds is missing"];
+    let expected =
+        ["more orders than orders_per_minute", "a payment over the counter", "--refunds is missing", "--second-tries is missing"];
     assert!(skipped.iter().all(|line| expected.iter().any(|known| line.contains(known))), "{skipped:#?}");
     // It leaves nothing behind that can be paid.
     shop.wait_nothing_payable();
@@ -95,6 +108,19 @@ fn our_own_backend_refunds_as_the_contract_has_it() {
         let good = text.lines().filter(|line| line.starts_with("ok: a refund ")).count();
         assert_eq!((ended.status.code(), good), (Some(0), checks), "{text}");
     }
+}
+
+#[test]
+fn our_own_backend_gives_second_tries_as_the_contract_has_it() {
+    let shop = open_trying(1);
+    let ended = run(trying(&shop.token, &shop, &shop.backend_url, "second try"));
+    let text = String::from_utf8_lossy(&ended.stdout);
+    let good = text.lines().filter(|line| line.starts_with("ok: ") && line.contains("second try")).count();
+    assert_eq!((ended.status.code(), good, text.contains("\nskipped: ")), (Some(0), 10, false), "{text}");
+}
+
+fn trying(token: &str, shop: &Shop, backend: &str, only: &str) -> std::process::Command {
+    conform_as(token, shop, backend, &["--simulator", &shop.midtrans.url, "--refunds", "--second-tries", "--only", only])
 }
 
 #[test]
@@ -389,6 +415,135 @@ fn a_backend_that_reads_midtrans_wrongly_is_found_out() {
     for (run, told) in &runs {
         let line = run.wait_line_within(Duration::from_secs(240), "DIFFERENCE: ");
         assert!(line.contains(told), "{line}");
+    }
+}
+
+/// It says of no order that another try may begin.
+fn miserly(_: &str, _: &str, reply: &mut Reply) {
+    offer(reply, &Value::Null, |_| true);
+}
+
+/// It offers one on the machine's word alone, and for whatever the relay has signed.
+fn generous(_: &str, _: &str, reply: &mut Reply) {
+    offer(reply, &json!(3600), |order| !order["outcome"].is_null());
+}
+
+fn offer(reply: &mut Reply, seconds: &Value, where_it: fn(&Value) -> bool) {
+    reply.json_mut(|order| {
+        order.get("receipt").filter(|_| where_it(order))?;
+        order["try_again_s"] = seconds.clone();
+        Some(())
+    });
+}
+
+/// It begins a try whatever is promised.
+fn trusting(_: &str, path: &str, reply: &mut Reply) {
+    if path.ends_with("/again") && reply.status >= 400 {
+        (reply.status, reply.content_type) = (200, "application/json".into());
+    }
+}
+
+/// It refuses a promise, and the order changes.
+fn restless(method: &str, path: &str, reply: &mut Reply) {
+    static REV: AtomicU64 = AtomicU64::new(1000);
+    if method == "GET" && path.starts_with("/v1/orders/") {
+        reply.json_mut(|order| {
+            order["rev"] = json!(REV.fetch_add(1, Ordering::Relaxed));
+            Some(())
+        });
+    }
+}
+
+/// The key with which the shop signs its receipts.
+static SHOP_KEY: OnceLock<SigningKey> = OnceLock::new();
+
+/// Another receipt, and as well signed.
+fn sign_again(path: &str, reply: &mut Reply, change: impl FnOnce(&mut Value)) {
+    let (true, Some(key)) = (path.ends_with("/again"), SHOP_KEY.get()) else { return };
+    reply.json_mut(|order| {
+        let claims = BASE64URL.decode(order["receipt"].as_str()?.split('.').nth(1)?).ok()?;
+        let mut claims = serde_json::from_slice(&claims).ok()?;
+        change(&mut claims);
+        order["receipt"] = json!(key.sign(serde_json::from_value(claims).ok()?).jws());
+        Some(())
+    });
+}
+
+/// Its receipt names another ticket than the one of the try before.
+fn without_thread(_: &str, path: &str, reply: &mut Reply) {
+    sign_again(path, reply, |claims| claims["after"] = claims["ticket"].clone());
+}
+
+/// Its receipt is for the price of the first try.
+fn of_the_old_price(_: &str, path: &str, reply: &mut Reply) {
+    sign_again(path, reply, |claims| claims["amount"] = json!(5000));
+}
+
+/// It signs a new receipt each time.
+fn signing_anew(_: &str, path: &str, reply: &mut Reply) {
+    static IAT: AtomicU64 = AtomicU64::new(0);
+    sign_again(path, reply, |claims| {
+        claims["iat"] = json!(claims["iat"].as_u64().unwrap_or_default() - IAT.fetch_add(1, Ordering::Relaxed))
+    });
+}
+
+/// A word about the first try ends the second.
+fn believing_old_words(method: &str, path: &str, reply: &mut Reply) {
+    if method == "GET" && path.starts_with("/v1/orders/") {
+        reply.json_mut(|order| {
+            (order["try"] == 2 && order["outcome"].is_null()).then_some(())?;
+            order["outcome"] = json!({"try": 1, "outcome": "undelivered", "reason": null, "detail": null});
+            Some(())
+        });
+    }
+}
+
+/// What came at the second try is owed all the same.
+fn owing(_: &str, _: &str, reply: &mut Reply) {
+    reply.json_mut(|order| {
+        (order["try"] == 2 && order["outcome"]["outcome"] == "dispensed").then_some(())?;
+        order["refund"] = json!("due");
+        Some(())
+    });
+}
+
+#[test]
+fn a_backend_whose_second_tries_are_wrong_is_found_out() {
+    let offers = open_trying(1);
+    // It gives the money back at once, and says that a second try is offered.
+    let refunds = open_trying(0);
+    let key = std::fs::read_to_string(offers.path().join("signing-key.json")).expect("the shop's key");
+    assert!(SHOP_KEY.set(SigningKey::from_jwk(&key).expect("a key")).is_ok());
+    let runs: Vec<_> = [
+        (&refunds, restless as Break, "no proof shows has no second try", "expected rev after a promise where nothing is offered"),
+        (&offers, generous, "no proof shows has no second try", "expected no try_again_s without a proof; came 3600"),
+        (&offers, trusting, "no proof shows has no second try", "expected [409] for a promise where nothing is offered"),
+        (&offers, miserly, "offered for closed without", "expected seconds in try_again_s; came null"),
+        (&offers, miserly, "offered for failed with a pulse", "expected seconds in try_again_s; came null"),
+        (&offers, generous, "not offered for failed without", "expected no try_again_s; came 3600"),
+        (&offers, generous, "not offered for uncertain", "expected no try_again_s; came 3600"),
+        (&offers, without_thread, "a receipt of its own", "expected claims try and after"),
+        (&offers, of_the_old_price, "a receipt of its own", "expected claim amount Some(2500); came Some(5000)"),
+        (&offers, signing_anew, "a receipt of its own", "expected receipt "),
+        (&offers, trusting, "of something else", "expected [409, 422] for a promise of another key"),
+        (&offers, restless, "of something else", "expected rev after a promise of another key"),
+        (&offers, believing_old_words, "sold once", "expected outcome after a word about the first try Null"),
+        (&offers, owing, "sold once", "expected refund Null; came String(\"due\")"),
+        (&refunds, generous, "no money goes back while", "expected no refund while a second try is offered"),
+        (&offers, trusting, "ends each second try", "expected [409] for a promise after the refund"),
+        (&offers, generous, "ends each second try", "expected no try_again_s of what was given back; came 3600"),
+    ]
+    .into_iter()
+    .enumerate()
+    .map(|(number, (shop, alter, name, told))| {
+        let proxy = Proxy::start(&shop.backend_url, alter);
+        let token = succeed(shop.program_command(Program::Backend).args(["device", "add", &format!("vm-1{number}")]));
+        (Process::start("conform", &mut trying(token.trim(), shop, &proxy.url, name)), name, told)
+    })
+    .collect();
+    for (run, name, told) in &runs {
+        let line = run.wait_line_within(Duration::from_secs(240), "DIFFERENCE: ");
+        assert!(line.contains(name) && line.contains(told), "{name}: no {told:?} in {line}");
     }
 }
 

@@ -1,5 +1,6 @@
 //! Another try at the machine itself, with all its programs: nothing came, the customer presses something else, and it comes.
 
+use crate::alerts::{Alerted, TELL};
 use crate::rig::inputs::Inputs;
 use crate::rig::midtrans::Via;
 use crate::rig::postgres::Postgres;
@@ -8,11 +9,11 @@ use crate::rig::shop::{Options, Program, Shop};
 use qris::demo::shop::{item, line};
 use qris::order::reason::Reason;
 use qris::wire::vend::{EventState, VendEvent};
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// A machine with two trays. Of the first one nothing comes, by its sensor's word.
 struct TwoTrays {
-    shop: Shop,
+    alerted: Alerted,
     second: RelayLog,
     inputs: Inputs,
 }
@@ -24,31 +25,36 @@ impl TwoTrays {
         let trays = inputs.line_with_sensor(50) + &line("tray 2", &["B1"], 1000, &chip, "pulse_ms = 50\n");
         let items = item("B1", "Air", "Water", 4000) + &item("B2", "Kopi", "Coffee", 9000);
         let store = server.map(|server| format!("url = \"{}\"", server.url()));
-        let mut shop = Shop::open(Options { line: trays, items, store, ..Options::default() });
+        let mut alerted = Alerted::with(TELL, "", Options { line: trays, items, store, ..Options::default() });
+        let shop = &mut alerted.shop;
         shop.kill_backend();
         shop.edit(Program::Backend, |text| format!("{text}\n[orders]\nsecond_tries = {tries}\n"));
         shop.start_backend();
         let second = RelayLog(chip.trim_start_matches("sim:").into());
-        Self { shop, second, inputs }
+        Self { alerted, second, inputs }
+    }
+
+    fn shop(&self) -> &Shop {
+        &self.alerted.shop
     }
 
     /// A1 is paid, and does not come. Its request.
     fn fails(&self) -> String {
-        let request = self.shop.offer("A1");
-        self.shop.pay(Via::Gopay);
-        let due = self.shop.wait_state(&request, EventState::RefundDue);
+        let request = self.shop().offer("A1");
+        self.shop().pay(Via::Gopay);
+        let due = self.shop().wait_state(&request, EventState::RefundDue);
         assert_eq!(due.reason, Some(Reason::Failed));
         let order = due.order_id.expect("an order");
-        self.shop.wait_order(order.as_str(), "its outcome", |order| order["outcome"].as_object().cloned());
+        self.shop().wait_order(order.as_str(), "its outcome", |order| order["outcome"].as_object().cloned());
         request
     }
 
     /// A controller asks for another try, until the machine has heard that the backend offers one. What it is answered.
     fn asks(&self, request: &str, item: &str) -> VendEvent {
         loop {
-            let from = self.shop.tap.count();
-            self.shop.request(&json!({"request_id": request, "item": item, "try": 2}));
-            let told = self.shop.tap.wait_event_from(from, "an answer", |event| {
+            let from = self.shop().tap.count();
+            self.shop().request(&json!({"request_id": request, "item": item, "try": 2}));
+            let told = self.shop().tap.wait_event_from(from, "an answer", |event| {
                 event.request_id.as_ref().is_some_and(|id| id.as_str() == request)
                     && matches!(event.state, EventState::TryingAgain | EventState::Refused)
             });
@@ -61,7 +67,7 @@ impl TwoTrays {
 
 fn comes_from_the_other_tray(server: Option<&Postgres>) {
     let machine = TwoTrays::open(server, 1);
-    let shop = &machine.shop;
+    let shop = machine.shop();
     let request = machine.fails();
     let dear = machine.asks(&request, "B2");
     assert_eq!((dear.state, dear.reason), (EventState::Refused, Some(Reason::WrongAmount)));
@@ -82,10 +88,60 @@ fn comes_from_the_other_tray(server: Option<&Postgres>) {
     assert_eq!(shop.midtrans.calls("refund", order.as_str()).len(), 0);
     shop.wait_idle();
     assert!(!shop.merchant(&["refund", order.as_str(), "--by", "Sari"]).status.success(), "the customer has the goods");
+    is_sold_once(&machine.alerted, order.as_str());
     // The next customer is served as ever.
     machine.inputs.press("sensor");
     shop.sell("B1", Via::Gopay);
     assert_eq!(machine.second.pulses(), 2);
+}
+
+/// Whoever looks sees one sale, with what was paid for it.
+fn is_sold_once(alerted: &Alerted, order: &str) {
+    let shop = &alerted.shop;
+    let said = |arguments: &[&str]| {
+        let output = shop.merchant(arguments);
+        assert!(output.status.success(), "{arguments:?}: {output:?}");
+        String::from_utf8(output.stdout).expect("text")
+    };
+    let lines = |arguments: &[&str]| -> Vec<Value> {
+        said(arguments).lines().map(|line| serde_json::from_str(line).unwrap_or_else(|why| panic!("{why}: {line}"))).collect()
+    };
+    let listed = lines(&["orders", "--json"]);
+    assert_eq!(listed.len(), 1, "{listed:?}");
+    let listed = &listed[0];
+    assert_eq!((&listed["order_id"], &listed["outcome"]), (&json!(order), &json!("dispensed")), "{listed}");
+    assert_eq!((&listed["refund"], &listed["attention"]), (&Value::Null, &json!([])), "{listed}");
+    assert_eq!(said(&["orders", "--attention", "--json"]) + &said(&["orders", "--refund-due", "--json"]), "");
+    let report = &lines(&["report", "--json"])[0];
+    let ends = ["given", "refund_due", "refunded", "refunded_by_hand", "uncertain", "awaited", "unreported", "taken_back"];
+    for (end, orders) in [("paid", 1), ("delivered", 1)].into_iter().chain(ends.map(|end| (end, 0))) {
+        assert_eq!(report["total"][end], json!({ "orders": orders, "amount": orders * 5000 }), "{end}: {report}");
+    }
+    assert_eq!((&report["balanced"], &report["total"]["fees"]), (&json!(true), &json!(0)), "{report}");
+    // It stands under the goods that were paid for.
+    let record = |arguments: &[&str], count: usize, fields: &[&str]| -> Vec<String> {
+        let csv = said(arguments);
+        let records: Vec<Vec<&str>> = csv.split_terminator("\r\n").map(|record| record.split(',').collect()).collect();
+        assert_eq!(records.len(), count, "{csv}");
+        let field = |name: &&str| records[1][records[0].iter().position(|field| field == name).expect("a field")].to_owned();
+        fields.iter().map(field).collect()
+    };
+    let by_item = record(&["report", "--csv", "--by", "item"], 3, &["item", "paid_orders", "paid_amount", "delivered_amount"]);
+    assert_eq!(by_item, ["Bottled tea 350 ml", "1", "5000", "5000"]);
+    let account = record(&["orders", "--csv"], 2, &["order_id", "item", "price", "paid", "outcome", "money", "returned"]);
+    assert_eq!(account, [order, "A1", "5000", "5000", "dispensed", "delivered", "0"]);
+    let history = said(&["orders", order]);
+    assert!(history.contains("(try 2, B1)"), "what came: {history}");
+    let reconciled = said(&["reconcile", "--per-second", "100"]);
+    assert!(reconciled.contains("asked about 1 ") && reconciled.contains(" 0 differences"), "{reconciled}");
+    // Somebody was told that the money is owed, and then that this is over.
+    let told = alerted.wait_sent(2);
+    let told: Vec<_> = told.iter().map(|alert| (&alert["kind"], &alert["order"]["order_id"], &alert["over"])).collect();
+    let (due, none, id) = (json!("refund_due"), Value::Null, json!(order));
+    assert_eq!(told, [(&due, &id, &none), (&json!("over"), &id, &due)]);
+    let page = shop.order_at_backend(order)["pay_url"].as_str().expect("an address").to_owned();
+    let page = shop.http.get(&format!("{page}&lang=en"), None).text();
+    assert!(page.contains("Done. Thank you!") && !page.contains("<form") && !page.contains("returned"), "{page}");
 }
 
 #[test]
@@ -102,8 +158,8 @@ fn it_comes_from_the_other_tray_on_postgresql() {
 fn a_backend_that_offers_none_leaves_the_machine_as_it_was() {
     let machine = TwoTrays::open(None, 0);
     let request = machine.fails();
-    machine.shop.wait_idle();
-    machine.shop.request(&json!({"request_id": request, "item": "B1", "try": 2}));
-    machine.shop.tap.wait_refused(&request, Reason::Late);
+    machine.shop().wait_idle();
+    machine.shop().request(&json!({"request_id": request, "item": "B1", "try": 2}));
+    machine.shop().tap.wait_refused(&request, Reason::Late);
     assert_eq!(machine.second.pulses(), 0);
 }

@@ -6,6 +6,7 @@ use crate::rig::midtrans::Via;
 use crate::rig::postgres::Postgres;
 use crate::rig::shop::{Options, Program, Shop};
 use crate::rig::wait_for;
+use qris::demo::shop::item;
 use qris::order::reason::Reason;
 use qris::wire::vend::{EventState, VendEvent};
 use serde_json::json;
@@ -19,7 +20,7 @@ fn too_late(server: Option<&Postgres>) -> (Shop, VendEvent, String) {
 
 fn too_late_with(server: Option<&Postgres>, more: &str) -> (Shop, VendEvent, String) {
     let store = server.map(|server| format!("url = \"{}\"", server.url()));
-    let mut shop = Shop::open(Options { store, ..Options::default() });
+    let mut shop = Shop::open(Options { store, items: item("B2", "Kopi", "Coffee", 9000), ..Options::default() });
     shop.kill_backend();
     shop.edit(Program::Backend, |text| format!("{text}\n[orders]\nsecond_tries = 1\n{more}"));
     shop.start_backend();
@@ -183,4 +184,51 @@ fn a_person_offers_it_by_name_until_the_order_has_its_end() {
     let said = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert!(refused.status.code() == Some(1) && said.contains("no other try: the machine reported it as dispensed"), "{said}");
     assert_eq!(shop.pulses(), 1);
+}
+
+/// Whoever knows the number of an order keeps no other customer from a page, and whoever knows its key wishes no faster than that.
+#[test]
+fn a_flood_of_wishes_is_slowed() {
+    let (shop, due, next) = too_late(None);
+    let whole = address(&shop, due.order_id.expect("an order").as_str());
+    let bare = whole.split_once("?key=").expect("a secret").0;
+    for (url, taken) in [(bare, 404), (&whole, 303)] {
+        let answers: Vec<u16> = (0..100).map(|_| post(&shop, url).status).collect();
+        assert!(answers.iter().all(|status| [taken, 429].contains(status)) && answers.contains(&429), "{answers:?}");
+        let other = address(&shop, &shop.order_id(&next));
+        assert_eq!(get(&shop, &other).status, 200, "another order's page");
+        wait_for("it is taken again", || (post(&shop, url).status == taken).then_some(()));
+    }
+}
+
+/// Who has the whole address may wish, and gets nothing by it: the goods come out at the machine, and the money goes to whoever paid it.
+#[test]
+fn a_thief_of_the_address_has_neither_goods_nor_money() {
+    let (shop, due, next) = too_late(None);
+    let (order, request) = (due.order_id.expect("an order"), due.request_id.expect("a request"));
+    let whole = address(&shop, order.as_str());
+    for _ in 0..3 {
+        assert_eq!(post(&shop, &whole).status, 303);
+    }
+    shop.cancel(&next);
+    shop.wait_state(&next, EventState::Cancelled);
+    let bus = Caller::connect(&shop.bus.address);
+    let press = |item: &str| -> (String, String) {
+        bus.device("Vend", &(request.as_str(), item, HashMap::from([("try", Variant::from(2_u32))]))).expect("an answer")
+    };
+    // A dearer item is not handed out, and tells that the machine offers the try.
+    wait_for("the machine to offer it", || (press("B2").1 == Reason::WrongAmount.as_str()).then_some(()));
+    // Nobody presses, and whoever paid asks for the money.
+    let kept = shop.order_at_backend(order.as_str());
+    assert_eq!((&kept["try"], &kept["outcome"]["outcome"], &kept["refund"]), (&json!(1), &json!("undelivered"), &json!("due")), "{kept}");
+    assert!(shop.merchant(&["refund", order.as_str(), "--by", "Sari"]).status.success());
+    assert_eq!(post(&shop, &whole).status, 303);
+    assert!(shop.order_at_backend(order.as_str())["try_wanted_s"].is_null());
+    // Now he stands there, too.
+    let from = shop.tap.count();
+    press("A1");
+    shop.tap.wait_event_from(from, "no try", |event| {
+        event.request_id.as_ref() == Some(&request) && matches!(event.state, EventState::RefundDue | EventState::Refused)
+    });
+    assert_eq!((shop.pulses(), shop.midtrans.calls("refund", order.as_str()).len()), (0, 1));
 }

@@ -514,8 +514,12 @@ pub async fn again(
     let known = stored.order.sale.relay_key.as_ref().ok_or(BooksError::NoTry(NoTry::NotProven))?;
     let promise = Promise::verify(&promise, known)
         .map_err(|why| Refusal::field(Reason::Malformed, "promise", why.to_string()).about(&stored.order.id))?;
-    if stored.order.may_try_again(&promise, stored.order.sale.relay_key.as_ref(), work.books().now()) == Err(NoTry::NotAsked) {
-        stored = asked(&work, &device, stored).await?;
+    match stored.order.may_try_again(&promise, stored.order.sale.relay_key.as_ref(), work.books().now()) {
+        Ok(()) => {}
+        Err(NoTry::NotAsked) => stored = asked(&work, &device, stored).await?,
+        Err(why @ (NoTry::NotOffered | NoTry::OtherKey | NoTry::OtherPromise | NoTry::TooDear | NoTry::TooMany)) => {
+            return Err(BooksError::NoTry(why).into());
+        }
     }
     let of = device.clone();
     let key = machines.read(move |tx| devices::relay_key(tx, &of)).await?;

@@ -32,6 +32,7 @@ pub const SHOW: Op = Op { method: "get", path: "/v1/orders/{order_id}" };
 pub const QR: Op = Op { method: "get", path: "/v1/orders/{order_id}/qr.png" };
 pub const CANCEL: Op = Op { method: "post", path: "/v1/orders/{order_id}/cancel" };
 pub const OUTCOME: Op = Op { method: "post", path: "/v1/orders/{order_id}/outcome" };
+pub const AGAIN: Op = Op { method: "post", path: "/v1/orders/{order_id}/again" };
 pub const NOTIFY: Op = Op { method: "post", path: "/midtrans/notifications" };
 pub const FINISH: Op = Op { method: "get", path: "/pay/{order_id}/finish" };
 

@@ -1,6 +1,7 @@
 //! `qris-demo conform`: checks any implementation of the backend's HTTP interface from outside, as a machine would use it,
 //! and names each difference from `docs/using/openapi.json` and the words of `docs/using/protocol.md`.
 
+mod again;
 mod ask;
 mod create;
 mod ends;
@@ -85,6 +86,10 @@ struct Arguments {
     /// this program signs in its place, with a key made of the token.
     #[arg(long)]
     refunds: bool,
+    /// The backend offers a second try where a relay's proof shows that nothing came; checks that it does so rightly. This program signs as
+    /// with `--refunds`.
+    #[arg(long)]
+    second_tries: bool,
     /// Runs only the checks whose names contain these words.
     #[arg(long, value_name = "WORDS")]
     only: Option<String>,
@@ -127,6 +132,7 @@ fn run(mut arguments: Arguments) -> Result<(), Failure> {
         paid::all(&tester, &mut report).await;
         gateway::all(&tester, &mut report).await;
         repaid::all(&tester, &mut report).await;
+        again::all(&tester, &mut report).await;
         outside::all(&tester, &mut report).await;
         tester.clear_up().await;
         for (name, checked) in tester.ask.shapes() {
@@ -150,6 +156,10 @@ struct Tester {
     amount: u64,
     orders_per_minute: Option<usize>,
     max_imposed_fee: Option<u64>,
+    /// The backend refunds by itself.
+    refunds: bool,
+    /// The backend offers second tries.
+    second_tries: bool,
     /// The key of the relay, if proofs are shown.
     relay: Option<SigningKey>,
     /// The number of the next proof. It is a time: the next run goes on above it.
@@ -192,7 +202,8 @@ impl Tester {
         };
         let token = token.trim().to_owned();
         // Each run has the same key. A backend trusts the first one of a machine.
-        let relay = arguments.refunds.then(|| {
+        let (refunds, second_tries) = (arguments.refunds, arguments.second_tries);
+        let relay = (refunds || second_tries).then(|| {
             let digest = digest(&SHA256, format!("qris-demo conform {token}").as_bytes());
             SigningKey::from_seed(digest.as_ref().try_into().expect("SHA-256 has 32 bytes"))
         });
@@ -207,6 +218,8 @@ impl Tester {
             amount: arguments.amount,
             orders_per_minute: arguments.orders_per_minute,
             max_imposed_fee: arguments.max_imposed_fee,
+            refunds,
+            second_tries,
             relay,
             closed: AtomicU64::new(now_s().unsigned_abs()),
             hand,

@@ -7,6 +7,7 @@ use base64::Engine as _;
 use qris_core::order::ids::DeviceId;
 use qris_core::order::receipt::Claims;
 use qris_core::order::time::Wall;
+use qris_core::order::tries::Try;
 use serde_json::{Value, json};
 use std::time::Instant;
 
@@ -41,7 +42,7 @@ pub async fn tell(t: &Tester, id: &str, outcome: &str) -> Result<CallAnswer, Sto
 }
 
 /// A paid order with its receipt: the request and the order.
-async fn settled(t: &Tester) -> Result<(Value, Value), Stop> {
+pub async fn settled(t: &Tester) -> Result<(Value, Value), Stop> {
     let (body, order) = t.charged().await?;
     let id = text(&order, "order_id")?;
     holds(t.hand.pay(&order).await?, "the payment to be taken", "a refusal")?;
@@ -98,15 +99,21 @@ async fn receipt(t: &Tester) -> Checked {
 
 /// The receipt's signature and each of its claims. `gross`: what was paid, in rupiah.
 pub fn verify(t: &Tester, body: &Value, order: &Value, gross: Option<u64>) -> Checked {
+    verify_try(t, body, order, gross, &Try::First)
+}
+
+/// The same of this try.
+pub fn verify_try(t: &Tester, body: &Value, order: &Value, gross: Option<u64>, nth: &Try) -> Checked {
     let jws = text(order, "receipt")?;
     let device = text(order, "device")?;
     let device = DeviceId::new(device).map_err(|error| different("a device id", error))?;
     let keys = t.keys.as_ref().ok_or_else(|| Stop::NotRun("--keys is missing".into()))?;
     let receipt = keys.verify(jws, t.device.as_ref().unwrap_or(&device)).map_err(|error| different("a receipt that verifies", error))?;
-    let Claims { sub, jti, ticket, item, amount, gross_amount, payment_type, settled_at, iat, .. } = receipt.claims();
+    let Claims { sub, jti, ticket, nth: told, item, amount, gross_amount, payment_type, settled_at, iat, .. } = receipt.claims();
     same("claim sub", &text(order, "order_id")?, &sub.as_str())?;
     same("claim jti", &text(body, "request_id")?, &jti.as_str())?;
     same("claim ticket", &text(body, "ticket")?, &ticket.as_str())?;
+    same("claims try and after", nth, told)?;
     same("claim item", &text(body, "item")?, &item.as_str())?;
     same("claim amount", &body["amount"].as_u64(), &Some(amount.get()))?;
     same("claim gross_amount", &gross, &Some(gross_amount.get()))?;

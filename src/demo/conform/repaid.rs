@@ -4,7 +4,7 @@ use super::ask::OUTCOME;
 use super::gateway::{charged, pay};
 use super::report::{Checked, Conformance, Stop, different, holds};
 use super::{CHECK, NEWS, Tester, text};
-use qris_core::order::ids::{DeviceId, Ticket};
+use qris_core::order::ids::{DeviceId, OrderId, Ticket};
 use qris_core::order::proof::{self, Last, Statement};
 use qris_core::order::tries::TryNumber;
 use serde_json::{Value, json};
@@ -17,9 +17,9 @@ const BOUNCES: Duration = Duration::from_secs(20);
 /// A refund under another key comes within this time. Before it a backend looks twice what became of the first.
 const OTHER_KEY: Duration = Duration::from_secs(120);
 /// Money that is still owed is looked at for so long.
-const STILL: Duration = Duration::from_secs(6);
+pub const STILL: Duration = Duration::from_secs(6);
 /// Order and calls are looked at this often.
-const LOOK: Duration = Duration::from_millis(500);
+pub const LOOK: Duration = Duration::from_millis(500);
 
 pub async fn all(t: &Tester, report: &mut Conformance) {
     report.check("a refund that the bank refuses later is looked up at Midtrans", CHECK, bounced(t)).await;
@@ -29,7 +29,7 @@ pub async fn all(t: &Tester, report: &mut Conformance) {
 
 /// The merchant refunds at Midtrans' dashboard. Then the bank refuses: a notification tells of a settlement again.
 async fn bounced(t: &Tester) -> Checked {
-    let (_, order) = paid(t).await?;
+    let order = paid(t).await?;
     let id = text(&order, "order_id")?;
     tell_undelivered(t, id, None).await?;
     plan(t, id, json!({"fault": "bounce_refund"})).await?;
@@ -49,9 +49,9 @@ async fn bounced(t: &Tester) -> Checked {
 
 /// Midtrans answers with HTTP 200 that the bank denies the refund.
 async fn denied(t: &Tester) -> Checked {
-    let (body, order) = paid(t).await?;
+    let order = paid(t).await?;
     let id = text(&order, "order_id")?;
-    let proof = proof(t, &body, &order)?;
+    let proof = proof(t, &order, Last::Closed, false)?;
     plan(t, id, json!({"fault": "deny_refund"})).await?;
     tell_undelivered(t, id, Some(proof)).await?;
     calls(t, id, "a refund of what the relay's proof shows", NEWS, |calls| refund_keys(calls).first().map(drop)).await?;
@@ -65,9 +65,9 @@ async fn denied(t: &Tester) -> Checked {
 
 /// Midtrans takes the refund_key no more, and no money has gone back.
 async fn other_key(t: &Tester) -> Checked {
-    let (body, order) = paid(t).await?;
+    let order = paid(t).await?;
     let id = text(&order, "order_id")?;
-    let proof = proof(t, &body, &order)?;
+    let proof = proof(t, &order, Last::Closed, false)?;
     plan(t, id, json!({"fault": "error", "on": "refund", "code": 406, "message": "Duplicate refund ID"})).await?;
     tell_undelivered(t, id, Some(proof)).await?;
     let what = "a second refund, under another key";
@@ -89,12 +89,10 @@ async fn other_key(t: &Tester) -> Checked {
     is_owed_or_back(t, id).await
 }
 
-/// A paid order: the request and the order.
-async fn paid(t: &Tester) -> Result<(Value, Value), Stop> {
-    let (body, order) = charged(t).await?;
+async fn paid(t: &Tester) -> Result<Value, Stop> {
+    let (_, order) = charged(t).await?;
     pay(t, &order).await?;
-    let order = t.until(text(&order, "order_id")?, "settlement with a receipt", |order| order["status"] == "settlement").await?;
-    Ok((body, order))
+    t.until(text(&order, "order_id")?, "settlement with a receipt", |order| order["status"] == "settlement").await
 }
 
 async fn tell_undelivered(t: &Tester, id: &str, proof: Option<String>) -> Checked {
@@ -107,16 +105,17 @@ async fn tell_undelivered(t: &Tester, id: &str, proof: Option<String>) -> Checke
     Ok(())
 }
 
-/// The relay's word that it closed the ticket.
-fn proof(t: &Tester, body: &Value, order: &Value) -> Result<String, Stop> {
+/// The relay's word on the ticket of the order's present try.
+pub fn proof(t: &Tester, order: &Value, outcome: Last, driven: bool) -> Result<String, Stop> {
     let key = t.relay.as_ref().ok_or_else(|| Stop::NotRun("--refunds is missing".into()))?;
     let device = DeviceId::new(text(order, "device")?).map_err(|error| different("a device id", error))?;
-    let ticket = Ticket::new(text(body, "ticket")?).map_err(|error| different("a ticket", error))?;
+    let ticket = Ticket::new(text(order, "ticket")?).map_err(|error| different("a ticket", error))?;
+    let id = OrderId::new(text(order, "order_id")?).map_err(|error| different("an order_id", error))?;
+    let number_of_try = order["try"].as_u64().and_then(|number| u32::try_from(number).ok()?.try_into().ok()).unwrap_or_default();
+    // A relay does not know of which order the first ticket was that it closed.
+    let order_id = (outcome != Last::Closed || number_of_try != TryNumber::FIRST).then_some(id);
     let number = t.closed.fetch_add(1, Ordering::Relaxed);
-    Ok(proof::sign(
-        key,
-        &Statement { device, ticket, order_id: None, number_of_try: TryNumber::FIRST, outcome: Last::Closed, driven: false, number },
-    ))
+    Ok(proof::sign(key, &Statement { device, ticket, order_id, number_of_try, outcome, driven, number }))
 }
 
 /// The next call for this order's refund meets this.
@@ -125,12 +124,18 @@ async fn plan(t: &Tester, id: &str, mut fault: Value) -> Checked {
     t.hand.control("faults", Some(&fault)).await.map(drop)
 }
 
+/// The calls about an order at Midtrans.
+pub async fn calls_of(t: &Tester, id: &str) -> Result<Vec<Value>, Stop> {
+    let mut calls = t.hand.control("requests", None).await?.as_array().cloned().unwrap_or_default();
+    calls.retain(|call| call["order_id"] == id);
+    Ok(calls)
+}
+
 /// Waits for a call, or calls, about an order at Midtrans.
 async fn calls<T>(t: &Tester, id: &str, what: &str, within: Duration, pick: impl Fn(&[Value]) -> Option<T>) -> Result<T, Stop> {
     let end = Instant::now() + within;
     loop {
-        let mut calls = t.hand.control("requests", None).await?.as_array().cloned().unwrap_or_default();
-        calls.retain(|call| call["order_id"] == id);
+        let calls = calls_of(t, id).await?;
         if let Some(found) = pick(&calls) {
             return Ok(found);
         }
@@ -143,7 +148,7 @@ async fn calls<T>(t: &Tester, id: &str, what: &str, within: Duration, pick: impl
 }
 
 /// The key of each refund that was asked for.
-fn refund_keys(calls: &[Value]) -> Vec<Value> {
+pub fn refund_keys(calls: &[Value]) -> Vec<Value> {
     calls.iter().filter(|call| call["call"] == "refund").map(|call| call["refund_key"].clone()).collect()
 }
 
