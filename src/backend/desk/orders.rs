@@ -9,7 +9,7 @@ use crate::store::Tx;
 use crate::telling::wording;
 use judge::Usual;
 use qris_core::order::ids::OrderId;
-use qris_core::order::merchant::{Asker as RefundAsker, Attention, Money, Order, Proof, Repayment};
+use qris_core::order::merchant::{Asker as RefundAsker, Money, Order, Proof, Repayment};
 use qris_core::order::time::{Wall, Zone};
 use qris_core::wire::desk::{Deed, HistoryLine, LogLine, OrderLine, OrderPage, Stands, Step, What};
 
@@ -157,30 +157,6 @@ pub fn stands(order: &Order) -> Stands {
         (End::Awaited, _) => Stands::Awaited,
         (End::TakenBack, _) => Stands::TakenBack,
     }
-}
-
-/// Whether money may be owed for it, for the order of a list.
-#[must_use]
-pub fn is_about_money(order: &Order) -> bool {
-    let is_so = |kind: &Attention| match kind {
-        Attention::RefundDue
-        | Attention::NoProof
-        | Attention::RefundFailed
-        | Attention::Uncertain
-        | Attention::Unreported
-        | Attention::Mismatch
-        | Attention::Conflict
-        | Attention::RefundSoon
-        | Attention::RefundLastDay
-        | Attention::OnlyByHand => true,
-        Attention::Suspect
-        | Attention::Unconfirmed
-        | Attention::PartialRefund
-        | Attention::Chargeback
-        | Attention::Reversed
-        | Attention::LateFact => false,
-    };
-    order.is_refund_due() || order.attention().iter().any(is_so)
 }
 
 /// The order of this number, or of its first letters.
