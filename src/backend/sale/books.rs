@@ -2,9 +2,9 @@
 //! core decide. It writes the order with its version, its history, its receipt and its news together, and names the
 //! next step. Nothing in here waits, asks or reads a clock.
 
-use crate::store::{Row, Tx};
+use crate::store::{Row, StoreError, Tx};
 use qris_core::order::ids::{DeviceId, OrderId, RequestId, Ticket};
-use qris_core::order::merchant::{self, DeliveryReport, Event, NoProof, NoTry, Order, Proof, Refused, Said, Sale};
+use qris_core::order::merchant::{self, Context, DeliveryReport, Event, NoProof, NoTry, Order, Proof, Refused, Said, Sale};
 use qris_core::order::promise::Promise;
 use qris_core::order::proof::{RelayKey, is_far_ahead};
 use qris_core::order::request::Purchase;
@@ -282,6 +282,26 @@ pub fn want_try(tx: &mut dyn Tx, policy: &Policy, id: &OrderId, by: Option<Box<s
     let stored = ledger::load(tx, id)?.ok_or(BooksError::Unknown)?;
     stored.order.may_want_try(by.as_deref(), now, &policy.rules)?;
     write(tx, policy, stored, Event::TryWanted { by }, now, Claim::Keep)
+}
+
+/// Until when another try is offered, if this person wants one now. Nothing is written.
+///
+/// # Errors
+/// Those of [`want_try`].
+pub fn would_be_offered_until(policy: &Policy, order: &Order, by: &str, now: Wall) -> Result<Wall, NoTry> {
+    order.may_want_try(Some(by), now, &policy.rules)?;
+    let wanted = Event::TryWanted { by: Some(by.into()) };
+    let offered = merchant::apply(order.clone(), wanted, now, &Context { rules: &policy.rules, paid_already: false });
+    offered.ok().and_then(|order| order.try_again_until(now)).ok_or(NoTry::NotOffered)
+}
+
+/// When each try after the first one began.
+///
+/// # Errors
+/// The database's.
+pub fn tries_begun(tx: &mut dyn Tx, id: &OrderId) -> Result<Vec<Wall>, BooksError> {
+    let rows = tx.rows("SELECT begun_ms FROM tries WHERE order_id = $1 ORDER BY try", &[id.as_str().into()])?;
+    Ok(rows.iter().map(|row| Ok(Wall(row.int("begun_ms")?))).collect::<Result<_, StoreError>>()?)
 }
 
 /// The orders that are due, and that nobody works on.

@@ -156,13 +156,19 @@ impl Ask {
     }
 
     fn moves_money(&self) -> bool {
-        matches!(self.deed, Deed::Refund | Deed::ByHand | Deed::Given)
+        match self.deed {
+            Deed::Refund | Deed::ByHand | Deed::Given => true,
+            Deed::Again | Deed::Seen => false,
+        }
     }
 }
 
 /// The page that asks before a deed.
 fn asking(f: Frame, page: OrderPage, deed: Deed) -> Ask {
-    let [title, what, yes] = order_words::asked(f.o(), deed, page.line.amount);
+    let [title, mut what, yes] = order_words::asked(f.o(), deed, page.line.amount);
+    if let (Deed::Again, Some(until)) = (deed, &page.would_be_until) {
+        what = format!("{what} {} {}", fill(f.o().again_until, &[&f.at(until)]), f.o().again_bars);
+    }
     let possible = page.line.deeds.iter().find(|possible| possible.deed == deed);
     let nothing = Possible { deed, is_sure: None, denied: Some(Denied::NothingToSee) };
     let Possible { is_sure: sure, denied, .. } = *possible.unwrap_or(&nothing);
