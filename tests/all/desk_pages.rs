@@ -4,6 +4,7 @@
 use crate::indonesian::english_in;
 use crate::rig::browser::Browser;
 use crate::rig::midtrans::Via;
+use crate::rig::mosquitto::TAP;
 use crate::rig::nginx::Nginx;
 use crate::rig::people::{Desk, PASSWORD};
 use crate::rig::shop::{DEVICE, Program};
@@ -157,14 +158,8 @@ fn a_refund_is_three_touches_with_scripts_and_without() {
 #[test]
 fn the_machine_offers_it_again_with_scripts_and_without() {
     for (language, scripts, said, offered, cannot) in [
-        (
-            "id",
-            false,
-            "Pelanggan tidak membayar lagi: Rp5.000 tetap milik Anda",
-            "Mesin menawarkannya lagi sampai ",
-            "relai menandatangani",
-        ),
-        ("en", true, "The customer pays nothing more: Rp5.000 stay yours", "The machine offers it again until ", "relay has signed"),
+        ("id", false, "Tidak ada yang dibayar lagi. Setelah ditekan, Rp5.000", "Mesin menawarkannya lagi sampai ", "relai menandatangani"),
+        ("en", true, "Nothing more is paid. Once it is pressed, Rp5.000", "The machine offers it again until ", "relay has signed"),
     ] {
         let shop = furnished(language);
         let (browser, failed) = (&shop.browser, &shop.failed);
@@ -237,13 +232,12 @@ fn an_owner_s_day_as_the_documents_tell_it() {
     let slot = |item: &str, name: &str, count: u32| json!({ "item": item, "name": name, "count": count, "capacity": 10, "low": 2, "sold": 10 - count });
     let slots = [slot("A1", "Teh botol", 2), slot("A2", "Air mineral", 0), slot("A3", "Kopi susu", 7)];
     let machine = Tap::connect(&desk.shop.broker, DEVICE, &[]);
-    let says_of = |device: &str, topic: &str, what: &Value| {
-        machine.publish_bytes(&format!("qrisd/v1/{device}/{topic}"), what.to_string().as_bytes(), true);
-    };
-    let says = |topic: &str, what: &Value| says_of(DEVICE, topic, what);
+    let says = |topic: &str, what: &Value| machine.publish_bytes(&format!("qrisd/v1/{DEVICE}/{topic}"), what.to_string().as_bytes(), true);
     // Another one has lost its power.
+    let other = Tap::connect(&desk.shop.broker, TAP, &[]);
     for state in ["online", "offline"] {
-        says_of("vm-002", "status", &json!({ "state": state, "name": "Garasi", "version": "0.1.0", "busy": false, "faults": [] }));
+        let said = json!({ "state": state, "name": "Garasi", "version": "0.1.0", "busy": false, "faults": [] });
+        other.publish_bytes("qrisd/v1/vm-002/status", said.to_string().as_bytes(), true);
     }
     let fault = json!({ "code": "line_blocked", "detail": "tray 2", "since": null });
     says("status", &json!({ "state": "online", "name": "Lobi, lantai 2", "version": "0.1.0", "busy": false, "faults": [fault] }));

@@ -84,12 +84,12 @@ impl Teller<'_> {
             transaction: wording::transaction(order).map(Into::into),
             payment: order.sale.purchase.payment.as_str().into(),
             app: order.settlement().and_then(|by| by.parties.issuer.clone()),
-            log,
+            log: log.into_iter().map(|(_, line)| line).collect(),
         })
     }
 
     /// `begun`: when each try after the first one began.
-    fn steps(&self, order: &Order, begun: &[Wall], log: &[LogLine]) -> Vec<Step> {
+    fn steps(&self, order: &Order, begun: &[Wall], log: &[(Wall, LogLine)]) -> Vec<Step> {
         let step = |at: Option<Wall>, what| (at, Step { at: at.map(|at| self.time(at)), what });
         let mut steps = vec![step(Some(order.created_at), What::Began)];
         if let Some(charge) = order.charge() {
@@ -115,12 +115,12 @@ impl Teller<'_> {
                 steps.push(step(Some(*at), What::Told { outcome, reason, is_signed }));
             }
         }
-        for line in log.iter().filter(|line| *line.what == *Deed::Again.as_str()) {
-            steps.push(step(Wall::from_rfc3339(&line.at).ok(), What::Offered { by: line.who.clone() }));
+        for (at, line) in log.iter().filter(|(_, line)| *line.what == *Deed::Again.as_str()) {
+            steps.push(step(Some(*at), What::Offered { by: line.who.clone() }));
         }
-        let asked: Vec<_> = log.iter().filter(|line| *line.what == *Deed::Refund.as_str()).collect();
-        for line in &asked {
-            steps.push(step(Wall::from_rfc3339(&line.at).ok(), What::RefundAsked { by: Some(line.who.clone()) }));
+        let asked: Vec<_> = log.iter().filter(|(_, line)| *line.what == *Deed::Refund.as_str()).collect();
+        for (at, line) in &asked {
+            steps.push(step(Some(*at), What::RefundAsked { by: Some(line.who.clone()) }));
         }
         match order.repayment() {
             Some(Repayment::Requested { by, .. }) if asked.is_empty() => {

@@ -167,7 +167,7 @@ impl Ask {
 fn asking(f: Frame, page: OrderPage, deed: Deed) -> Ask {
     let [title, mut what, yes] = order_words::asked(f.o(), deed, page.line.amount);
     if let (Deed::Again, Some(until)) = (deed, &page.would_be_until) {
-        what = format!("{what} {} {}", fill(f.o().again_until, &[&f.at(until)]), f.o().again_bars);
+        what = format!("{what} {}", fill(f.o().again_until, &[&f.at(until)]));
     }
     let possible = page.line.deeds.iter().find(|possible| possible.deed == deed);
     let nothing = Possible { deed, is_sure: None, denied: Some(Denied::NothingToSee) };
