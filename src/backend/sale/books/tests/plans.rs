@@ -160,7 +160,12 @@ async fn no_statement_of_a_command_reads_all_orders() {
             4,
             &["SEARCH orders USING INDEX orders_amount (amount=? AND created_ms>?)"],
         ),
-        ("what wants a person", |tx| wanting(tx, 9).map(|page| page.orders.len()), 3, &["SCAN orders USING INDEX orders_urgent"]),
+        (
+            "what wants a person",
+            |tx| wanting(tx, 9).map(|page| page.orders.len()),
+            3,
+            &["SEARCH orders USING INDEX orders_urgent (look_by_ms>?)"],
+        ),
         ("its sweep", |tx| claim_due(tx, T0).map(|ids| ids.len()), 0, &["SEARCH orders USING INDEX orders_due (due_ms<?)"]),
     ];
     let rig = Rig::new();
