@@ -141,6 +141,7 @@ words! {
     note_label: "Bagaimana Anda mengembalikannya?", "How did you pay it back?";
     note_hint: "Misalnya: tunai, ditransfer ke 0812…", "For example: in cash, sent to 0812…";
     note_first: "Tulis dulu bagaimana Anda mengembalikannya, paling banyak {0} huruf.", "First write how you paid it back, in {0} letters at most.";
+    offered_until: "Mesin menawarkannya lagi sampai {0}.", "The machine offers it again until {0}.";
     changed: "Pesanan ini sudah berubah", "This order has changed";
     changed_hint: "Ada yang menyelesaikannya, atau mesin melaporkan sesuatu. Tidak ada yang dilakukan. Lihat pesanan ini sekali lagi.", "Somebody settled it, or the machine told something. Nothing was done. Look at this order once more.";
     look_again: "Lihat pesanan", "Look at the order";
@@ -230,6 +231,7 @@ words! {
     log_refund: "meminta pengembalian dana", "asked for a refund";
     log_by_hand: "mencatat: dikembalikan secara langsung", "noted: paid back by hand";
     log_given: "mencatat: barang diserahkan", "noted: goods handed over";
+    log_again: "menawarkan lagi di mesin", "had the machine offer it again";
     log_seen: "menandai sudah dilihat", "marked as seen";
     log_denied: "ditolak: {0}", "denied: {0}";
 

@@ -211,13 +211,13 @@ fn the_log_is_for_owners_and_has_who_did_what_from_where() {
 #[test]
 fn the_log_speaks_the_language_of_who_reads_it() {
     let desk = Desk::open();
-    let (failed, other) = (desk.shop.reported("failed"), desk.shop.reported("failed"));
+    let [failed, other, offered] = ["failed"; 3].map(|outcome| desk.shop.reported(outcome));
     let (mut sari, budi) = (desk.person("Sari", "owner"), desk.person("Budi", "owner"));
     for wanted in [&["link", "Budi"][..], &["role", "Budi", "--role", "viewer"]] {
         assert!(desk.shop.merchant(&[&["desk"], wanted].concat()).status.success());
     }
     login(&budi, "Budi", PASSWORD);
-    for (order, deed) in [(&failed, "given"), (&other, "by_hand")] {
+    for (order, deed) in [(&failed, "given"), (&other, "by_hand"), (&offered, "again")] {
         let form = format!("/orders/{order}/{deed}");
         assert_eq!(sari.submit(&form, &form, &[("note", "12")]).status, 303, "{form}");
     }
@@ -242,6 +242,7 @@ fn the_log_speaks_the_language_of_who_reads_it() {
                 "logged all devices out<",
                 "noted: goods handed over",
                 "noted: paid back by hand: 12",
+                "had the machine offer it again",
             ],
         ),
         (
@@ -257,6 +258,7 @@ fn the_log_speaks_the_language_of_who_reads_it() {
                 "mengeluarkan semua perangkat<",
                 "mencatat: barang diserahkan",
                 "mencatat: dikembalikan secara langsung: 12",
+                "menawarkan lagi di mesin",
             ],
         ),
     ] {
@@ -383,6 +385,10 @@ fn money_goes_back_once_and_only_by_who_may_send_it() {
         let refused = sari.post(&refund, &[], &fields);
         assert_eq!(refused.status, status, "{fields:?}: {}", refused.html);
     }
+    // Nor does another form take it.
+    let again = refund.replace("/refund", "/again");
+    assert_eq!(sari.post(&again, &[], &[("token", &forged(&sari, &refund)), ("version", &version)]).status, 403);
+    assert!(desk.shop.order_at_backend(&order)["try_wanted_s"].is_null());
     let refunds = || desk.shop.midtrans.transactions().iter().filter(|charge| charge["status"] == "refund").count();
     assert_eq!(
         (refunds(), sari.get("/log").html.matches("denied: asked for a refund").count()),

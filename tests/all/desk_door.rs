@@ -6,6 +6,7 @@ use crate::rig::postgres::Postgres;
 use crate::rig::process::Process;
 use crate::rig::shop::{Options, PRICE, Shop};
 use crate::rig::{stderr, stdout, wait_for};
+use crate::second_try::Machine;
 use crate::two_backends::{second_command, second_started_by};
 use qris::order::merchant::Refused;
 use qris::order::time::{Span, Wall};
@@ -204,8 +205,8 @@ fn who_only_sees_settles_nothing() {
     let budi = Phone::of(&shop, &socket, "Budi", "viewer");
     let page = budi.told(&format!("orders/{order}"));
     let denied: Vec<_> = page["line"]["deeds"].as_array().expect("deeds").iter().map(|possible| possible["denied"].clone()).collect();
-    assert_eq!(denied, vec![json!("role"); 4], "{page}");
-    for deed in ["refund", "by_hand", "given", "seen"] {
+    assert_eq!(denied, vec![json!("role"); 5], "{page}");
+    for deed in ["refund", "by_hand", "given", "again", "seen"] {
         let answer = budi.settle_as(&order, deed, &Value::Null, page["version"].as_u64().expect("a version"));
         is(&answer, 403, "denied");
         assert_eq!(answer.json()["denied"], "role");
@@ -225,7 +226,7 @@ fn who_only_sees_settles_nothing() {
     let owner = Phone::of(&shop, &socket, "Sari", "owner");
     let log = owner.told("log");
     let what: Vec<_> = log.as_array().expect("lines").iter().map(|line| line["what"].as_str().expect("a word").to_owned()).collect();
-    for word in ["denied refund", "denied by_hand", "denied given", "denied seen", "refund", "role", "add", "join"] {
+    for word in ["denied refund", "denied by_hand", "denied given", "denied again", "denied seen", "refund", "role", "add", "join"] {
         assert!(what.iter().any(|what| what == word), "{word}: {what:?}");
     }
 }
@@ -309,6 +310,7 @@ fn what_the_command_refuses_is_refused_here() {
             "refund" => &["refund", order],
             "by_hand" => &["refund", order, "--settled-by-hand", "cash"],
             "given" => &["given", order, "--by", "Sari"],
+            "again" => &["again", order, "--by", "Sari"],
             "seen" => &["seen", order, "--by", "Sari"],
             other => panic!("{other}"),
         };
@@ -334,7 +336,7 @@ fn what_the_command_refuses_is_refused_here() {
     ];
     let mut refused = 0;
     for (what, make) in made {
-        for deed in ["refund", "by_hand", "given", "seen"] {
+        for deed in ["refund", "by_hand", "given", "again", "seen"] {
             // One for each: what is done changes the order.
             let (here, there) = (make(&shop), make(&shop));
             let version = phone.told(&format!("orders/{here}"))["version"].as_u64().expect("a version");
@@ -352,6 +354,10 @@ fn what_the_command_refuses_is_refused_here() {
                     "too_early" => Refused::TooEarly,
                     "no_proof" => Refused::NoProof,
                     "nothing_to_see" => Refused::NothingToSee,
+                    "no_try" => {
+                        assert!(deed == "again" && stderr(&told).contains("no other try is possible"), "{what} {deed}: {told:?}");
+                        continue;
+                    }
                     other => panic!("{what} {deed}: {other}"),
                 };
                 // A person who has not said that the report is missing is told so; the desk tells at once that it is too early, too.
@@ -372,6 +378,82 @@ fn what_the_command_refuses_is_refused_here() {
     let version = phone.told(&format!("orders/{order}"))["version"].as_u64().expect("a version");
     assert!(by_command(&order, "given").status.success());
     is(&phone.settle_as(&order, "refund", &Value::Null, version), 409, "changed");
+}
+
+#[test]
+fn another_try_is_offered_by_name_until_the_order_has_its_end() {
+    another_try(None);
+}
+
+#[test]
+fn another_try_on_postgresql_is_offered_by_name_until_the_order_has_its_end() {
+    another_try(Some(&Postgres::start(&[])));
+}
+
+fn another_try(server: Option<&Postgres>) {
+    let mut machine = Machine::new(server, "");
+    let socket = open_desk(&mut machine.shop, "limit_per_day = 1\n");
+    let (_process, other) = second(&machine.shop);
+    let phone = Phone::of(&machine.shop, &socket, "Sari", "owner");
+    let page = |order: &str| phone.told(&format!("orders/{order}"));
+    let again = |page: &Value| page["line"]["deeds"].as_array().expect("deeds").iter().find(|deed| deed["deed"] == "again").cloned();
+    let end = |text: &Value| Wall::from_rfc3339(text.as_str().expect("a time")).expect("a time");
+
+    // Two phones at once: one of them has it offered. It moves no money, so no limit is asked for.
+    let bought = machine.buys_nothing();
+    let order = bought.order_id.as_str();
+    let before = page(order);
+    assert_eq!(again(&before), Some(json!({"deed": "again", "is_sure": null, "denied": null})), "{before}");
+    assert!(machine.shop.order_at_backend(order)["try_wanted_s"].is_null());
+    let version = before["version"].as_u64().expect("a version");
+    let answers = both([&phone, &phone.at(&other)], |_, phone| phone.settle_as(order, "again", &Value::Null, version));
+    let mut statuses = answers.each_ref().map(|answer| answer.status);
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 409], "{} {}", answers[0].text(), answers[1].text());
+    let offered = page(order);
+    assert!(
+        end(&offered["again_until"]) >= end(&before["would_be_until"]) && end(&before["would_be_until"]) >= end(&before["again_until"])
+    );
+    assert!(machine.shop.order_at_backend(order)["try_wanted_s"].as_u64().is_some_and(|left| left <= 600));
+    assert_eq!((&offered["line"]["stands"], machine.refunds(order)), (&json!("refund_due"), 0), "the money is as it was");
+    let history = stdout(&machine.shop.merchant(&["orders", order]));
+    assert_eq!(history.matches("Sari (desk) wants another try for its customer").count(), 1, "{history}");
+    let log = phone.told("log");
+    assert_eq!((&log[0]["what"], &log[0]["order"], &log[0]["who"]), (&json!("again"), &json!(order), &json!("Sari")), "{log}");
+
+    // It is pressed, and it comes. What was open in between bars a refund.
+    let tried = machine.again(&bought);
+    let story = |page: &Value| page["steps"].as_array().expect("steps").iter().map(|step| step["what"].clone()).collect::<Vec<_>>();
+    let open = page(order);
+    assert_eq!((&open["line"]["stands"], &open["again_until"], &open["would_be_until"]), (&json!("awaited"), &Value::Null, &Value::Null));
+    for deed in ["refund", "given", "again"] {
+        let answer = phone.settle_as(order, deed, &Value::Null, open["version"].as_u64().expect("a version"));
+        is(&answer, 409, "denied");
+        assert_eq!(answer.json()["denied"], if deed == "again" { "no_try" } else { "too_early" });
+    }
+    assert_eq!(machine.dispenses(&tried), Ok("dispensed".into()));
+    assert_eq!(machine.tells(&tried, 2, "dispensed", &machine.proof(&tried.ticket)).status, 200);
+    let steps = story(&page(order));
+    let words: Vec<_> = steps.iter().map(|what| what["is"].as_str().expect("a word")).collect();
+    assert_eq!(words, ["began", "charged", "paid", "told", "offered", "tried_again", "told"], "{steps:?}");
+    assert_eq!((&steps[3]["outcome"], &steps[4]["by"], &steps[6]["outcome"]), (&json!("undelivered"), &json!("Sari"), &json!("dispensed")));
+    assert_eq!(steps[5], json!({"is": "tried_again", "number": 2, "goods": "Bottled tea"}));
+
+    // What was settled is not offered, and whoever only sees offers nothing.
+    let settled = machine.buys_nothing().order_id;
+    assert!(machine.shop.merchant(&["given", &settled, "--by", "Budi"]).status.success());
+    let denied = phone.settle(&settled, "again");
+    is(&denied, 409, "denied");
+    assert_eq!((&denied.json()["denied"], &page(&settled)["again_until"]), (&json!("no_try"), &Value::Null));
+    let refunding = machine.buys_nothing().order_id;
+    assert!(machine.shop.merchant(&["refund", &refunding, "--by", "Budi"]).status.success());
+    is(&phone.settle(&refunding, "again"), 409, "denied");
+    let budi = Phone::of(&machine.shop, &socket, "Budi", "viewer");
+    let seen = machine.buys_nothing().order_id;
+    let answer = budi.settle(&seen, "again");
+    is(&answer, 403, "denied");
+    assert_eq!((&answer.json()["denied"], &budi.told(&format!("orders/{seen}"))["would_be_until"]), (&json!("role"), &Value::Null));
+    assert!(machine.shop.order_at_backend(&seen)["try_wanted_s"].is_null());
 }
 
 #[test]

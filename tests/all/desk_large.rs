@@ -66,7 +66,8 @@ fn machines(shop: &Shop) {
 fn books(shop: &Shop, order: &str) {
     let database = database(shop, "orders.db");
     database.execute("CREATE TEMP TABLE copy AS SELECT * FROM orders WHERE order_id = ?1", [order]).expect("one");
-    let quiet = "UPDATE copy SET is_open = 0, refund_due = 0, attention = 0, due_ms = NULL, created_ms = 0, proof = NULL";
+    let quiet =
+        "UPDATE copy SET is_open = 0, refund_due = 0, attention = 0, look_by_ms = NULL, due_ms = NULL, created_ms = 0, proof = NULL";
     database.execute(quiet, []).expect("one");
     for number in 0..MANY {
         for end in ["delivered", "refund_due", "refunded", "uncertain"] {

@@ -4,9 +4,10 @@
 use crate::indonesian::english_in;
 use crate::rig::browser::Browser;
 use crate::rig::midtrans::Via;
+use crate::rig::mosquitto::TAP;
 use crate::rig::nginx::Nginx;
 use crate::rig::people::{Desk, PASSWORD};
-use crate::rig::shop::DEVICE;
+use crate::rig::shop::{DEVICE, Program};
 use crate::rig::tap::Tap;
 use crate::rig::{installed, wait_for};
 use serde_json::{Value, json};
@@ -72,7 +73,7 @@ impl Furnished {
         .map(String::from)
         .into();
         pages.extend([failed, uncertain, delivered].map(|order| format!("/orders/{order}")));
-        pages.extend(["refund", "by_hand", "given", "seen"].map(|deed| format!("/orders/{failed}/{deed}")));
+        pages.extend(["refund", "by_hand", "given", "again", "seen"].map(|deed| format!("/orders/{failed}/{deed}")));
         pages.push(format!("/orders/{uncertain}/refund"));
         pages.extend(["item", "machine", "scheme", "day"].map(|by| format!("/report?by={by}")));
         pages.extend(["/report?month=2026-11", "/nowhere", "/login", "/join/x"].map(String::from));
@@ -153,6 +154,36 @@ fn a_refund_is_three_touches_with_scripts_and_without() {
     }
 }
 
+/// Two touches, in words of hers. The money stays where it is, and she reads until when.
+#[test]
+fn the_machine_offers_it_again_with_scripts_and_without() {
+    for (language, scripts, said, offered, cannot) in [
+        ("id", false, "Tidak ada yang dibayar lagi. Setelah ditekan, Rp5.000", "Mesin menawarkannya lagi sampai ", "relai menandatangani"),
+        ("en", true, "Nothing more is paid. Once it is pressed, Rp5.000", "The machine offers it again until ", "relay has signed"),
+    ] {
+        let shop = furnished(language);
+        let (browser, failed) = (&shop.browser, &shop.failed);
+        browser.allow_scripts(scripts);
+        browser.open(&format!("{}/orders/{failed}", shop.front.url));
+        assert!(!browser.text("main").contains(offered), "{}", browser.text("main"));
+        browser.click(&format!("a[href='/orders/{failed}/again']"));
+        let text = browser.text("main");
+        assert!(text.contains(said), "{text}");
+        browser.keep_whole(&format!("again-{language}.png"));
+        browser.click("main form button");
+        browser.wait("the order", &format!("return location.pathname === '/orders/{failed}'"));
+        let text = browser.text("main");
+        assert!(text.contains(offered) && browser.text(".story").contains("Sari"), "{text}");
+        browser.keep_whole(&format!("offered-{language}.png"));
+        assert!(shop.desk.shop.order_at_backend(failed)["try_wanted_s"].as_u64().is_some());
+        assert!(shop.desk.shop.midtrans.calls("refund", failed).is_empty());
+        // Of the other one nobody knows whether it came.
+        browser.open(&format!("{}/orders/{}", shop.front.url, shop.uncertain));
+        assert_eq!(browser.count("a[href$='/again']"), 0);
+        assert!(browser.text("main").contains(cannot), "{}", browser.text("main"));
+    }
+}
+
 /// A table that is wider than a phone: no name is broken into letters, and no column is cut off.
 #[test]
 fn a_report_fits_a_tablet_and_a_sheet_of_paper() {
@@ -193,11 +224,21 @@ fn a_keyboard_is_enough() {
 /// The documents follow a day of an owner. These are its pictures; `docs/using/pictures/desk` takes them over.
 #[test]
 fn an_owner_s_day_as_the_documents_tell_it() {
-    let desk = Desk::open();
+    let mut desk = Desk::open();
+    desk.shop.kill_backend();
+    desk.shop.edit(Program::Backend, |text| format!("{text}\n[alerts]\ncommand = [\"/bin/true\"]\noffline_after_s = 10\n"));
+    desk.shop.start_backend();
+    assert!(desk.shop.merchant(&["device", "add", "vm-002"]).status.success());
     let slot = |item: &str, name: &str, count: u32| json!({ "item": item, "name": name, "count": count, "capacity": 10, "low": 2, "sold": 10 - count });
     let slots = [slot("A1", "Teh botol", 2), slot("A2", "Air mineral", 0), slot("A3", "Kopi susu", 7)];
     let machine = Tap::connect(&desk.shop.broker, DEVICE, &[]);
     let says = |topic: &str, what: &Value| machine.publish_bytes(&format!("qrisd/v1/{DEVICE}/{topic}"), what.to_string().as_bytes(), true);
+    // Another one has lost its power.
+    let other = Tap::connect(&desk.shop.broker, TAP, &[]);
+    for state in ["online", "offline"] {
+        let said = json!({ "state": state, "name": "Garasi", "version": "0.1.0", "busy": false, "faults": [] });
+        other.publish_bytes("qrisd/v1/vm-002/status", said.to_string().as_bytes(), true);
+    }
     let fault = json!({ "code": "line_blocked", "detail": "tray 2", "since": null });
     says("status", &json!({ "state": "online", "name": "Lobi, lantai 2", "version": "0.1.0", "busy": false, "faults": [fault] }));
     says("stock", &json!({ "v": 1, "number": 1, "stream": "s", "slots": slots }));
@@ -223,14 +264,21 @@ fn an_owner_s_day_as_the_documents_tell_it() {
     wait_for("the machine's news", || {
         open("/");
         let text = browser.text("main");
-        (text.contains("ada yang habis") && text.contains("Sebuah jalur gagal")).then_some(())
+        (text.contains("ada yang habis") && text.contains("Sebuah jalur gagal") && text.contains("tidak ada kabar")).then_some(())
     });
     assert!(browser.text("main").contains("2 pesanan perlu Anda"), "{}", browser.text("main"));
+    // The worst stands first: which machine is silent, and since when.
+    let silent = browser.text("section[aria-labelledby=ill] .card");
+    assert!(silent.contains("Garasi") && silent.contains("tidak ada kabar") && silent.contains("sejak hari ini "), "{silent}");
     browser.keep_whole("desk-today.png");
 
     // The alert's link leads to an order; three touches.
     open(&format!("/orders/{failed}"));
     browser.keep_whole("desk-order.png");
+    browser.click(&format!("a[href='/orders/{failed}/again']"));
+    browser.wait("the question", "return location.pathname.endsWith('/again')");
+    browser.keep_whole("desk-again.png");
+    open(&format!("/orders/{failed}"));
     browser.click(&format!("a[href='/orders/{failed}/refund']"));
     browser.wait("the question", "return location.pathname.endsWith('/refund')");
     browser.keep_whole("desk-refund.png");
@@ -241,6 +289,12 @@ fn an_owner_s_day_as_the_documents_tell_it() {
     open("/orders?q=5.000");
     assert_eq!(browser.count(".card"), 4);
     browser.keep_whole("desk-orders.png");
+    open("/machines");
+    let cards = browser.run("return [...document.querySelectorAll('main .card')].map(card => card.innerText)");
+    let silent = cards.as_array().expect("cards").iter().filter_map(Value::as_str).filter(|card| card.contains("tidak ada kabar"));
+    let silent: Vec<_> = silent.collect();
+    assert!(silent.len() == 1 && silent[0].contains("Garasi") && silent[0].contains("sejak hari ini "), "{cards}");
+    browser.keep_whole("desk-machines.png");
     open(&format!("/machines/{DEVICE}"));
     assert!(browser.text("main").contains("tekan tombol di balik pintu"), "{}", browser.text("main"));
     browser.keep_whole("desk-machine.png");

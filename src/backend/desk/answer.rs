@@ -10,7 +10,7 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use qris_core::order::merchant::Refused;
+use qris_core::order::merchant::{NoTry, Refused};
 use qris_core::order::time::{Span, Wall};
 use qris_core::wire::desk::{Code, Denied, FROM, Me, Problem, Told};
 use serde::de::DeserializeOwned;
@@ -68,13 +68,11 @@ impl From<BooksError> for No {
         match error {
             BooksError::Unknown => Self::Unknown,
             BooksError::Refused(why) => Self::Denied(denied(why)),
+            BooksError::NoTry(why) => Self::Denied(no_try(why)),
             // The journal has the database's reason. The others are reasons for a machine.
-            BooksError::Store(_)
-            | BooksError::ReusedId
-            | BooksError::ReusedTicket
-            | BooksError::Full
-            | BooksError::NoTry(_)
-            | BooksError::RateLimited(_) => Self::Away,
+            BooksError::Store(_) | BooksError::ReusedId | BooksError::ReusedTicket | BooksError::Full | BooksError::RateLimited(_) => {
+                Self::Away
+            }
         }
     }
 }
@@ -98,6 +96,26 @@ pub const fn denied(why: Refused) -> Denied {
         Refused::NotByApi => Denied::NotByApi,
         Refused::OnlyByHand => Denied::OnlyByHand,
         Refused::NothingToSee => Denied::NothingToSee,
+    }
+}
+
+/// The word for why there is no other try.
+#[must_use]
+pub const fn no_try(why: NoTry) -> Denied {
+    match why {
+        NoTry::Off => Denied::TryOff,
+        NoTry::NotPaid => Denied::NotPaid,
+        NoTry::NotTold => Denied::NotReported,
+        NoTry::Came => Denied::Delivered,
+        NoTry::Uncertain => Denied::Uncertain,
+        NoTry::NotProven => Denied::NoProof,
+        NoTry::Repaid => Denied::Repaid,
+        NoTry::Doubtful => Denied::Doubtful,
+        NoTry::TooLate => Denied::TryTooLate,
+        // The others are told to the machine that asks for the receipt.
+        NoTry::NotOffered | NoTry::OtherKey | NoTry::OtherPromise | NoTry::TooDear | NoTry::NotAsked | NoTry::TooMany => {
+            Denied::NoMoreTries
+        }
     }
 }
 
@@ -132,7 +150,13 @@ impl IntoResponse for No {
                     | Denied::NoProof
                     | Denied::NotByApi
                     | Denied::OnlyByHand
-                    | Denied::NothingToSee => (StatusCode::CONFLICT, Code::Denied, "the order does not allow it"),
+                    | Denied::NothingToSee
+                    | Denied::TryOff
+                    | Denied::Uncertain
+                    | Denied::Repaid
+                    | Denied::Doubtful
+                    | Denied::TryTooLate
+                    | Denied::NoMoreTries => (StatusCode::CONFLICT, Code::Denied, "the order does not allow it"),
                 }
             }
             Self::Changed => (StatusCode::CONFLICT, Code::Changed, "the order was written to meanwhile"),

@@ -1,7 +1,7 @@
-//! What a person does about the money of an order. The order is asked by the very code of `qris-backend refund`, `given` and `seen`; the
+//! What a person does about a paid order. The order is asked by the very code of `qris-backend refund`, `given`, `again` and `seen`; the
 //! person is judged beside it; and the deed, its judging and its line in the log are one transaction.
 
-use super::answer::{No, denied};
+use super::answer::{No, denied, no_try};
 use super::judge::{self, Usual};
 use super::log::{self, By, What};
 use super::people::Person;
@@ -34,11 +34,12 @@ const fn sures(deed: Deed) -> &'static [Sure] {
     match deed {
         Deed::Refund => &[Sure::NoReport, Sure::NoProof],
         Deed::ByHand => &[Sure::NoReport, Sure::NotRefunded],
-        Deed::Given | Deed::Seen => &[],
+        Deed::Given | Deed::Again | Deed::Seen => &[],
     }
 }
 
 /// The decision of a deed. `by`: who answers for it, where the order asks for a name. `None`: there is no such decision.
+/// That another try is wanted decides nothing about the money.
 fn decision(deed: Deed, is_sure: Option<Sure>, note: &str, by: Option<&str>, name: &str) -> Option<Decision> {
     let by = by.map(Into::into);
     let wish = RefundWish::of_a_person(Some(name.into()));
@@ -53,11 +54,19 @@ fn decision(deed: Deed, is_sure: Option<Sure>, note: &str, by: Option<&str>, nam
         (Deed::Given, None) => Decision::Given { by: name.into() },
         (Deed::Seen, None) => Decision::Seen { by: name.into() },
         (Deed::Refund, Some(Sure::NotRefunded)) | (Deed::ByHand, Some(Sure::NoProof)) | (Deed::Given | Deed::Seen, Some(_)) => return None,
+        (Deed::Again, _) => return None,
     })
 }
 
 /// What must be said first, or why the order refuses.
-fn needs(policy: &Policy, order: &Order, deed: Deed, name: &str, now: Wall) -> Result<Option<Sure>, Refused> {
+fn needs(policy: &Policy, order: &Order, deed: Deed, name: &str, now: Wall) -> Result<Option<Sure>, Denied> {
+    match deed {
+        Deed::Again => order.may_want_try(Some(name), now, &policy.rules).map(|()| None).map_err(no_try),
+        Deed::Refund | Deed::ByHand | Deed::Given | Deed::Seen => needs_to_decide(policy, order, deed, name, now).map_err(denied),
+    }
+}
+
+fn needs_to_decide(policy: &Policy, order: &Order, deed: Deed, name: &str, now: Wall) -> Result<Option<Sure>, Refused> {
     // On the command line a name says that somebody has looked. At the desk everybody has one, so each is asked for itself.
     let may = |is_sure| decision(deed, is_sure, "-", None, name).map_or(Ok(()), |decision| books::may_decide(policy, order, decision, now));
     let Err(plain) = may(None) else { return Ok(None) };
@@ -73,7 +82,7 @@ fn needs(policy: &Policy, order: &Order, deed: Deed, name: &str, now: Wall) -> R
 fn moves(deed: Deed, order: &Order) -> Option<u64> {
     match deed {
         Deed::Refund | Deed::ByHand | Deed::Given => Some(counted::paid(order)),
-        Deed::Seen => None,
+        Deed::Again | Deed::Seen => None,
     }
 }
 
@@ -85,7 +94,7 @@ pub fn possible(policy: &Policy, order: &Order, person: &Person, left: u64, now:
     let name = in_history(person);
     let one = |deed| {
         let judged = judge::role(person).and_then(|()| {
-            let needs = needs(policy, order, deed, &name, now).map_err(denied)?;
+            let needs = needs(policy, order, deed, &name, now)?;
             judge::limit(left, moves(deed, order)).map(|()| needs)
         });
         match judged {
@@ -143,7 +152,7 @@ pub fn carry_out(tx: &mut dyn Tx, policy: &Policy, asked: &Asked, usual: Usual, 
         Err(why) => Err(why),
         Ok(()) if stored.version() != with.version => return Ok(Err(No::Changed)),
         Ok(()) => match needs(policy, &stored.order, deed, &name, now) {
-            Err(why) => Err(denied(why)),
+            Err(why) => Err(why),
             Ok(Some(sure)) if with.is_sure != Some(sure) => Err(unsaid(sure)),
             Ok(needs) => judge::limit(judge::left(tx, person, Some(id), usual, now)?, moves(deed, &stored.order)).map(|()| needs),
         },
@@ -156,10 +165,13 @@ pub fn carry_out(tx: &mut dyn Tx, policy: &Policy, asked: &Asked, usual: Usual, 
             return Ok(Err(No::Denied(why)));
         }
     };
-    let Some(decision) = decision(deed, is_sure, &with.note, Some(&name), &name) else {
-        return Ok(Err(No::Malformed("nobody is asked to be sure of that")));
+    let done = match (deed, decision(deed, is_sure, &with.note, Some(&name), &name)) {
+        (Deed::Again, _) => books::want_try(tx, policy, id, Some(name), now)?,
+        (Deed::Refund | Deed::ByHand | Deed::Given | Deed::Seen, Some(decision)) => books::decide(tx, policy, id, decision, now)?,
+        (Deed::Refund | Deed::ByHand | Deed::Given | Deed::Seen, None) => {
+            return Ok(Err(No::Malformed("nobody is asked to be sure of that")));
+        }
     };
-    let done = books::decide(tx, policy, id, decision, now)?;
     let said = [is_sure.map(|sure| word(&sure)), Some(with.note.to_string()).filter(|note| !note.is_empty())];
     let detail = said.into_iter().flatten().collect::<Vec<_>>().join(": ");
     log::write(tx, by, What::Done(deed, id, moves(deed, &stored.order)), Some(&*detail).filter(|detail| !detail.is_empty()), now)?;

@@ -101,11 +101,11 @@ pub fn write(tx: &mut dyn Tx, by: By<'_>, what: What<'_>, detail: Option<&str>, 
     Ok(store::insert(tx, "desk_log", row)?)
 }
 
-/// The lines of an order, the oldest first.
+/// The lines of an order with their times, the oldest first.
 ///
 /// # Errors
 /// The database's.
-pub fn of_order(tx: &mut dyn Tx, order: &OrderId, zone: Zone) -> Result<Vec<LogLine>, BooksError> {
+pub fn of_order(tx: &mut dyn Tx, order: &OrderId, zone: Zone) -> Result<Vec<(Wall, LogLine)>, BooksError> {
     let sql = "SELECT seq, at_ms, who, address, what, order_id, detail FROM desk_log WHERE order_id = $1 ORDER BY seq LIMIT $2";
     lines(&tx.rows(sql, &[order.as_str().into(), OF_ORDER_MAX.into()])?, zone)
 }
@@ -116,20 +116,23 @@ pub fn of_order(tx: &mut dyn Tx, order: &OrderId, zone: Zone) -> Result<Vec<LogL
 /// The database's.
 pub fn page(tx: &mut dyn Tx, behind: Option<i64>, zone: Zone) -> Result<Vec<LogLine>, BooksError> {
     let sql = "SELECT seq, at_ms, who, address, what, order_id, detail FROM desk_log WHERE seq < $1 ORDER BY seq DESC LIMIT $2";
-    lines(&tx.rows(sql, &[behind.unwrap_or(i64::MAX).into(), PAGE.into()])?, zone)
+    let lines = lines(&tx.rows(sql, &[behind.unwrap_or(i64::MAX).into(), PAGE.into()])?, zone)?;
+    Ok(lines.into_iter().map(|(_, line)| line).collect())
 }
 
-fn lines(rows: &[Row], zone: Zone) -> Result<Vec<LogLine>, BooksError> {
+fn lines(rows: &[Row], zone: Zone) -> Result<Vec<(Wall, LogLine)>, BooksError> {
     let line = |row: &Row| {
-        Ok::<_, StoreError>(LogLine {
+        let at = Wall(row.int("at_ms")?);
+        let line = LogLine {
             number: u64::try_from(row.int("seq")?).unwrap_or(0),
-            at: Wall(row.int("at_ms")?).to_rfc3339_in(zone).into(),
+            at: at.to_rfc3339_in(zone).into(),
             who: row.text("who")?.into(),
             from: row.maybe_text("address")?.map(Into::into),
             what: row.text("what")?.into(),
             order: row.maybe_text("order_id")?.and_then(|order| OrderId::new(order).ok()),
             detail: row.maybe_text("detail")?.map(Into::into),
-        })
+        };
+        Ok::<_, StoreError>((at, line))
     };
     Ok(rows.iter().map(line).collect::<Result<_, _>>()?)
 }

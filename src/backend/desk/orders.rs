@@ -9,7 +9,7 @@ use crate::store::Tx;
 use crate::telling::wording;
 use judge::Usual;
 use qris_core::order::ids::OrderId;
-use qris_core::order::merchant::{Asker as RefundAsker, Attention, Money, Order, Proof, Repayment};
+use qris_core::order::merchant::{Asker as RefundAsker, Money, Order, Proof, Repayment, Reported};
 use qris_core::order::time::{Wall, Zone};
 use qris_core::wire::desk::{Deed, HistoryLine, LogLine, OrderLine, OrderPage, Stands, Step, What};
 
@@ -67,22 +67,29 @@ impl Teller<'_> {
     /// The database's.
     pub fn page(&self, tx: &mut dyn Tx, stored: &Stored) -> Result<OrderPage, BooksError> {
         let order = &stored.order;
-        let log = log::of_order(tx, &order.id, self.zone())?;
+        let (line, log) = (self.line(tx, order)?, log::of_order(tx, &order.id, self.zone())?);
+        let begun = books::tries_begun(tx, &order.id)?;
+        // A person who could not press for it is told nothing of it.
+        let may_offer = line.deeds.iter().any(|possible| possible.deed == Deed::Again && possible.denied.is_none());
+        let offered = may_offer.then(|| books::would_be_offered_until(self.policy, order, &self.asker.person.name, self.now).ok());
         let history = books::history(tx, &order.id)?;
         let told = |Noted { at, event }: Noted| HistoryLine { at: self.time(at), event: event.into() };
         Ok(OrderPage {
-            line: self.line(tx, order)?,
+            line,
             version: stored.version(),
-            steps: self.steps(order, &log),
+            steps: self.steps(order, &begun, &log),
+            again_until: order.try_again_until(self.now).map(|until| self.time(until)),
+            would_be_until: offered.flatten().map(|until| self.time(until)),
             history: history.into_iter().map(told).collect(),
             transaction: wording::transaction(order).map(Into::into),
             payment: order.sale.purchase.payment.as_str().into(),
             app: order.settlement().and_then(|by| by.parties.issuer.clone()),
-            log,
+            log: log.into_iter().map(|(_, line)| line).collect(),
         })
     }
 
-    fn steps(&self, order: &Order, log: &[LogLine]) -> Vec<Step> {
+    /// `begun`: when each try after the first one began.
+    fn steps(&self, order: &Order, begun: &[Wall], log: &[(Wall, LogLine)]) -> Vec<Step> {
         let step = |at: Option<Wall>, what| (at, Step { at: at.map(|at| self.time(at)), what });
         let mut steps = vec![step(Some(order.created_at), What::Began)];
         if let Some(charge) = order.charge() {
@@ -93,15 +100,27 @@ impl Teller<'_> {
             let after = order.charge().map_or(order.created_at, |charge| charge.charged_at);
             steps.push(step(Some(by.settled_at.max(after)), What::Paid { amount: counted::paid(order) }));
         }
-        if let Some(told) = order.delivery() {
-            let outcome = told.outcome.as_str().into();
-            let reason = told.reason.map(|reason| reason.as_str().into());
-            let is_signed = matches!(told.proof, Proof::Signed { .. });
-            steps.push(step(order.reported_at(), What::Told { outcome, reason, is_signed }));
+        let ended = order.tries.ended.iter().map(|ended| (ended.goods.clone(), Some(&ended.reported)));
+        for (number, (goods, reported)) in (1..).zip(ended.chain([(order.goods(), order.reported.as_ref())])) {
+            if number > 1 {
+                let purchase = &order.sale.purchase;
+                let named = purchase.description.as_deref().filter(|_| goods.item == purchase.item);
+                let goods = named.unwrap_or(goods.item.as_str()).into();
+                steps.push(step(begun.get(number - 2).copied(), What::TriedAgain { number: u32::try_from(number).unwrap_or(0), goods }));
+            }
+            if let Some(Reported { report, at, .. }) = reported {
+                let outcome = report.outcome.as_str().into();
+                let reason = report.reason.map(|reason| reason.as_str().into());
+                let is_signed = matches!(report.proof, Proof::Signed { .. });
+                steps.push(step(Some(*at), What::Told { outcome, reason, is_signed }));
+            }
         }
-        let asked: Vec<_> = log.iter().filter(|line| *line.what == *Deed::Refund.as_str()).collect();
-        for line in &asked {
-            steps.push(step(Wall::from_rfc3339(&line.at).ok(), What::RefundAsked { by: Some(line.who.clone()) }));
+        for (at, line) in log.iter().filter(|(_, line)| *line.what == *Deed::Again.as_str()) {
+            steps.push(step(Some(*at), What::Offered { by: line.who.clone() }));
+        }
+        let asked: Vec<_> = log.iter().filter(|(_, line)| *line.what == *Deed::Refund.as_str()).collect();
+        for (at, line) in &asked {
+            steps.push(step(Some(*at), What::RefundAsked { by: Some(line.who.clone()) }));
         }
         match order.repayment() {
             Some(Repayment::Requested { by, .. }) if asked.is_empty() => {
@@ -157,30 +176,6 @@ pub fn stands(order: &Order) -> Stands {
         (End::Awaited, _) => Stands::Awaited,
         (End::TakenBack, _) => Stands::TakenBack,
     }
-}
-
-/// Whether money may be owed for it, for the order of a list.
-#[must_use]
-pub fn is_about_money(order: &Order) -> bool {
-    let is_so = |kind: &Attention| match kind {
-        Attention::RefundDue
-        | Attention::NoProof
-        | Attention::RefundFailed
-        | Attention::Uncertain
-        | Attention::Unreported
-        | Attention::Mismatch
-        | Attention::Conflict
-        | Attention::RefundSoon
-        | Attention::RefundLastDay
-        | Attention::OnlyByHand => true,
-        Attention::Suspect
-        | Attention::Unconfirmed
-        | Attention::PartialRefund
-        | Attention::Chargeback
-        | Attention::Reversed
-        | Attention::LateFact => false,
-    };
-    order.is_refund_due() || order.attention().iter().any(is_so)
 }
 
 /// The order of this number, or of its first letters.

@@ -128,7 +128,7 @@ async fn done(desk: Arc<Desk>, asked: deeds::Asked) -> Result<(), No> {
     match deed {
         // What the gateway says is the answer that a person waits for.
         Deed::Refund => drop(timeout(GATEWAY_WAIT, going).await),
-        Deed::ByHand | Deed::Given | Deed::Seen => {}
+        Deed::ByHand | Deed::Given | Deed::Again | Deed::Seen => {}
     }
     Ok(())
 }

@@ -1,16 +1,14 @@
 //! What was sold today, and what wants a person now.
 
 use super::judge;
-use super::orders::{Teller, is_about_money};
-use crate::sale::books::{self, BooksError, Grouped, Stored, Wanted};
+use super::orders::Teller;
+use crate::sale::books::{self, BooksError, Grouped, Wanted};
 use crate::sale::counted::End;
 use crate::store::{Row, Tx};
 use qris_core::order::time::{Span, Wall};
 use qris_core::wire::desk::{Sum, Today};
 
-/// Of the orders that want a person, so many are read to find the most urgent.
-const LOOKED_AT: usize = 200;
-/// … and so many are told: they fill a phone.
+/// Of the orders that want a person, so many are told: they fill a phone.
 const TOLD: usize = 20;
 const HOUR: Span = Span::secs(3600);
 /// All of them.
@@ -62,14 +60,7 @@ pub fn read(tx: &mut dyn Tx, teller: &Teller<'_>) -> Result<Today, BooksError> {
         let began = judge::days_before(midnight, days);
         (began, began + (now - midnight))
     };
-    let mut wanting: Vec<Stored> = books::wanting(tx, LOOKED_AT)?.orders;
-    for stored in &mut wanting {
-        stored.order = stored.order.clone().as_of(now);
-    }
-    wanting.sort_by_key(|stored| {
-        let order = &stored.order;
-        (!is_about_money(order), order.repay_by().unwrap_or(Wall(i64::MAX)), order.created_at)
-    });
+    let mut wanting = books::wanting(tx, TOLD + 1)?.orders;
     let more = wanting.len() > TOLD;
     wanting.truncate(TOLD);
     Ok(Today {

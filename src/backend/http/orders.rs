@@ -517,9 +517,7 @@ pub async fn again(
     match stored.order.may_try_again(&promise, stored.order.sale.relay_key.as_ref(), work.books().now()) {
         Ok(()) => {}
         Err(NoTry::NotAsked) => stored = asked(&work, &device, stored).await?,
-        Err(why @ (NoTry::NotOffered | NoTry::OtherKey | NoTry::OtherPromise | NoTry::TooDear | NoTry::TooMany)) => {
-            return Err(BooksError::NoTry(why).into());
-        }
+        Err(why) => return Err(BooksError::NoTry(why).into()),
     }
     let of = device.clone();
     let key = machines.read(move |tx| devices::relay_key(tx, &of)).await?;

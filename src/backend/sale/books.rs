@@ -2,9 +2,9 @@
 //! core decide. It writes the order with its version, its history, its receipt and its news together, and names the
 //! next step. Nothing in here waits, asks or reads a clock.
 
-use crate::store::{Row, Tx};
+use crate::store::{Row, StoreError, Tx};
 use qris_core::order::ids::{DeviceId, OrderId, RequestId, Ticket};
-use qris_core::order::merchant::{self, DeliveryReport, Event, NoProof, NoTry, Order, Proof, Refused, Said, Sale};
+use qris_core::order::merchant::{self, Context, DeliveryReport, Event, NoProof, NoTry, Order, Proof, Refused, Said, Sale};
 use qris_core::order::promise::Promise;
 use qris_core::order::proof::{RelayKey, is_far_ahead};
 use qris_core::order::request::Purchase;
@@ -302,6 +302,26 @@ pub fn want_money(tx: &mut dyn Tx, policy: &Policy, id: &OrderId, now: Wall) -> 
 #[must_use]
 pub fn gives_back_on_a_wish(policy: &Policy, order: &Order, now: Wall) -> bool {
     policy.auto_refund_per_day > 0 && order.may_refund_on_a_wish(now)
+}
+
+/// Until when another try is offered, if this person wants one now. Nothing is written.
+///
+/// # Errors
+/// Those of [`want_try`].
+pub fn would_be_offered_until(policy: &Policy, order: &Order, by: &str, now: Wall) -> Result<Wall, NoTry> {
+    order.may_want_try(Some(by), now, &policy.rules)?;
+    let wanted = Event::TryWanted { by: Some(by.into()) };
+    let offered = merchant::apply(order.clone(), wanted, now, &Context { rules: &policy.rules, paid_already: false });
+    offered.ok().and_then(|order| order.try_again_until(now)).ok_or(NoTry::NotOffered)
+}
+
+/// When each try after the first one began.
+///
+/// # Errors
+/// The database's.
+pub fn tries_begun(tx: &mut dyn Tx, id: &OrderId) -> Result<Vec<Wall>, BooksError> {
+    let rows = tx.rows("SELECT begun_ms FROM tries WHERE order_id = $1 ORDER BY try", &[id.as_str().into()])?;
+    Ok(rows.iter().map(|row| Ok(Wall(row.int("begun_ms")?))).collect::<Result<_, StoreError>>()?)
 }
 
 /// The orders that are due, and that nobody works on.

@@ -1,10 +1,11 @@
 //! What an order counts as in sums: what became of its money, how much was paid, for which goods, on which way. The books keep it in columns
 //! beside the order, so that a database adds it up (`books/sums.rs`).
 
-use qris_core::order::merchant::{Money, Order, Repayment, TakenBack};
+use qris_core::order::merchant::{Attention, Money, Order, Repayment, TakenBack};
 use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::Delivery;
 use qris_core::order::request::Payment;
+use qris_core::order::time::Wall;
 use std::fmt;
 
 /// The end of the money of a paid order. Each order has one.
@@ -204,4 +205,38 @@ pub fn scheme_in_full(order: &Order) -> String {
         (Scheme::Qris, Some(name)) => format!("{scheme} {name}"),
         (Scheme::Qris, None) | (Scheme::Gopay | Scheme::Alfamart | Scheme::Indomaret | Scheme::Other(_), _) => scheme.to_string(),
     }
+}
+
+/// By when a person must look at it: money first, that whose refund ends next. `None`: it wants nobody.
+#[must_use]
+pub fn look_by(order: &Order) -> Option<Wall> {
+    const MONEY_WITHOUT_AN_END: Wall = Wall(i64::MAX - 1);
+    const NO_MONEY: Wall = Wall(i64::MAX);
+    if !order.is_refund_due() && !order.needs_attention() {
+        return None;
+    }
+    Some(if is_about_money(order) { order.repay_by().unwrap_or(MONEY_WITHOUT_AN_END) } else { NO_MONEY })
+}
+
+/// Whether money may be owed for it.
+fn is_about_money(order: &Order) -> bool {
+    let is_so = |kind: &Attention| match kind {
+        Attention::RefundDue
+        | Attention::NoProof
+        | Attention::RefundFailed
+        | Attention::Uncertain
+        | Attention::Unreported
+        | Attention::Mismatch
+        | Attention::Conflict
+        | Attention::RefundSoon
+        | Attention::RefundLastDay
+        | Attention::OnlyByHand => true,
+        Attention::Suspect
+        | Attention::Unconfirmed
+        | Attention::PartialRefund
+        | Attention::Chargeback
+        | Attention::Reversed
+        | Attention::LateFact => false,
+    };
+    order.is_refund_due() || order.attention().iter().any(is_so)
 }

@@ -233,7 +233,7 @@ pub enum Stands {
     TakenBack,
 }
 
-/// What a person does about the money of an order. `qris-backend` has the same: `refund`, `refund --settled-by-hand`, `given`, `seen`.
+/// What a person does about a paid order. `qris-backend` has the same: `refund`, `refund --settled-by-hand`, `given`, `again`, `seen`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Deed {
@@ -243,13 +243,15 @@ pub enum Deed {
     ByHand,
     /// The goods were handed over.
     Given,
+    /// The machine offers another try.
+    Again,
     /// I have seen it.
     Seen,
 }
 
 impl Deed {
     /// All there are.
-    pub const ALL: [Self; 4] = [Self::Refund, Self::ByHand, Self::Given, Self::Seen];
+    pub const ALL: [Self; 5] = [Self::Refund, Self::ByHand, Self::Given, Self::Again, Self::Seen];
 
     /// Its word in an address.
     #[must_use]
@@ -258,6 +260,7 @@ impl Deed {
             Self::Refund => "refund",
             Self::ByHand => "by_hand",
             Self::Given => "given",
+            Self::Again => "again",
             Self::Seen => "seen",
         }
     }
@@ -320,6 +323,18 @@ pub enum Denied {
     OnlyByHand,
     /// There is nothing to see.
     NothingToSee,
+    /// The merchant offers no other try.
+    TryOff,
+    /// The goods may have come, so there is no other try.
+    Uncertain,
+    /// The money goes back, or the goods were handed over: there is no other try.
+    Repaid,
+    /// What is known of it does not agree, so there is no other try.
+    Doubtful,
+    /// The gateway's time for a refund would be over before another try is.
+    TryTooLate,
+    /// It had all its tries.
+    NoMoreTries,
     /// This person only sees.
     Role,
     /// It is more than this person may do in a day.
@@ -390,6 +405,10 @@ pub struct OrderPage {
     pub app: Option<Box<str>>,
     /// What a phone and a terminal did about it, by name.
     pub log: Vec<LogLine>,
+    /// Another try is offered until then. `None`: none is.
+    pub again_until: Option<Box<str>>,
+    /// [`Deed::Again`] of now would offer one until then. `None`: it is not possible.
+    pub would_be_until: Option<Box<str>>,
 }
 
 /// Something that happened to an order.
@@ -453,6 +472,18 @@ pub enum What {
     Given {
         /// Who.
         by: Box<str>,
+    },
+    /// A person of the desk had another try offered.
+    Offered {
+        /// Who.
+        by: Box<str>,
+    },
+    /// The customer pressed for another try.
+    TriedAgain {
+        /// Which: 2, 3, …
+        number: u32,
+        /// What people call its goods, or their slot.
+        goods: Box<str>,
     },
 }
 

@@ -71,6 +71,7 @@ fn did<'a>(words: &'static Words, what: &'a str) -> &'a str {
         "refund" => words.log_refund,
         "by_hand" => words.log_by_hand,
         "given" => words.log_given,
+        "again" => words.log_again,
         "seen" => words.log_seen,
         other => other,
     }

@@ -156,13 +156,19 @@ impl Ask {
     }
 
     fn moves_money(&self) -> bool {
-        matches!(self.deed, Deed::Refund | Deed::ByHand | Deed::Given)
+        match self.deed {
+            Deed::Refund | Deed::ByHand | Deed::Given => true,
+            Deed::Again | Deed::Seen => false,
+        }
     }
 }
 
 /// The page that asks before a deed.
 fn asking(f: Frame, page: OrderPage, deed: Deed) -> Ask {
-    let [title, what, yes] = order_words::asked(f.o(), deed, page.line.amount);
+    let [title, mut what, yes] = order_words::asked(f.o(), deed, page.line.amount);
+    if let (Deed::Again, Some(until)) = (deed, &page.would_be_until) {
+        what = format!("{what} {}", fill(f.o().again_until, &[&f.at(until)]));
+    }
     let possible = page.line.deeds.iter().find(|possible| possible.deed == deed);
     let nothing = Possible { deed, is_sure: None, denied: Some(Denied::NothingToSee) };
     let Possible { is_sure: sure, denied, .. } = *possible.unwrap_or(&nothing);
@@ -209,8 +215,8 @@ pub async fn act(State(desk): State<Arc<Desk>>, Path((order, deed)): Path<(Strin
             Code::Changed => Ok(changed(visitor, order)),
             Code::Denied => {
                 // The tick is what is missing, if that would make it possible.
-                let is_unsaid =
-                    matches!(problem.denied, Some(Denied::NotReported | Denied::NoProof | Denied::RefundUnsure)) && is_sure.is_none();
+                let may_be_sure = matches!(problem.denied, Some(Denied::NotReported | Denied::NoProof | Denied::RefundUnsure));
+                let is_unsaid = may_be_sure && is_sure.is_none() && deed != Deed::Again;
                 let why = match problem.denied {
                     Some(_) if is_unsaid => words.sure_first,
                     Some(denied) => order_words::denied(order_words::in_language(visitor.language), denied),

@@ -57,18 +57,23 @@ words! {
     refund: "Kembalikan {0}", "Send {0} back";
     by_hand: "Sudah saya kembalikan sendiri", "I paid it back by hand";
     hand_over: "Barang diserahkan", "Goods handed over";
+    again: "Tawarkan lagi di mesin", "Offer it again at the machine";
     seen: "Sudah saya lihat", "I have seen it";
     refund_title: "Kembalikan {0} kepada pelanggan?", "Send {0} back to the customer?";
     by_hand_title: "Anda sudah mengembalikan {0} sendiri?", "Did you pay {0} back by hand?";
     given_title: "Barangnya sudah diserahkan?", "Were the goods handed over?";
+    again_title: "Tawarkan barangnya sekali lagi di mesin?", "Offer the goods once more at the machine?";
     seen_title: "Anda sudah melihat pesanan ini?", "Have you seen this order?";
     refund_what: "Gateway diminta mengirim {0} kembali ke aplikasi pembayaran pelanggan. Ini tidak bisa dibatalkan. Halaman pesanan menunjukkan hasilnya, biasanya dalam beberapa menit.", "The gateway is asked to send {0} back to the payment app of the customer. This cannot be undone. The page of the order shows the result, mostly within some minutes.";
     by_hand_what: "Dicatat bahwa Anda sudah mengembalikan {0} dengan cara lain. Dari sini tidak ada uang yang dikirim, dan gateway tidak diminta lagi.", "It is noted that you paid {0} back in another way. No money is sent from here, and the gateway is not asked any more.";
     given_what: "Dicatat bahwa pelanggan sudah menerima barangnya. {0} tetap milik Anda, dan tidak dikembalikan.", "It is noted that the customer has the goods. {0} stay yours, and do not go back.";
+    again_what: "Pelanggan harus ada di depan mesin: dalam sepuluh menit layarnya menawarkannya lagi, dan pelanggan menekan di sana. Tidak ada yang dibayar lagi. Setelah ditekan, {0} tidak bisa dikembalikan sampai mesin melaporkan hasilnya, atau satu jam berlalu.", "The customer must stand at the machine: within ten minutes its screen offers it again, and the customer presses there. Nothing more is paid. Once it is pressed, {0} cannot go back until the machine has told the end, or an hour is over.";
+    again_until: "Pelanggan juga bisa memintanya di halaman pesanannya, sampai {0}.", "The customer can also ask for it on the order's page, until {0}.";
     seen_what: "Pesanan ini tidak lagi ditampilkan sebagai sesuatu yang perlu Anda. {0} tidak dikirim ke mana-mana. Jika belum pasti apakah pesanan ini dibayar, pesanan berakhir, dan barang tidak akan keluar lagi.", "This order is no longer shown as one that needs you. {0} go nowhere. If it is uncertain whether it is paid, the order ends, and nothing is handed out for it any more.";
     refund_yes: "Ya, kembalikan {0}", "Yes, send {0} back";
     by_hand_yes: "Ya, {0} sudah saya kembalikan", "Yes, I paid {0} back";
     given_yes: "Ya, barangnya sudah diserahkan", "Yes, the goods were handed over";
+    again_yes: "Ya, tawarkan lagi", "Yes, offer it again";
     seen_yes: "Ya, sudah saya lihat", "Yes, I have seen it";
 
     sure_no_report: "Saya sudah memeriksa mesinnya: hasilnya tidak dilaporkan, dan barang tidak akan keluar lagi untuk pesanan ini.", "I have looked at the machine: it told no outcome, and hands nothing out for this order any more.";
@@ -90,6 +95,12 @@ words! {
     no_not_by_api: "Pembayaran di kasir toko tidak bisa dikembalikan lewat gateway.", "The gateway does not refund payments at a shop's counter.";
     no_only_by_hand: "Gateway tidak bisa mengembalikannya lagi: waktunya lewat.", "The gateway does not send it back any more: its time is over.";
     no_nothing_to_see: "Tidak ada yang perlu dilihat di pesanan ini.", "There is nothing to see in this order.";
+    no_try_off: "Percobaan kedua tidak ditawarkan di toko ini. Orang yang mengurus server Anda bisa mengubahnya.", "This shop offers no second tries. Whoever runs your server can change that.";
+    no_uncertain: "Tidak diketahui apakah barang keluar. Mesin bisa mengeluarkannya dua kali.", "Nobody knows whether the goods came. The machine could hand them out twice.";
+    no_repaid: "Uangnya kembali, atau barangnya sudah diserahkan.", "The money goes back, or the goods were handed over.";
+    no_doubtful: "Yang diketahui tentang pesanan ini tidak cocok satu sama lain. Putuskan tentang uangnya.", "What is known of this order does not agree. Decide about the money.";
+    no_try_too_late: "Gateway hanya bisa mengembalikan uangnya kurang dari dua hari lagi. Putuskan tentang uangnya.", "The gateway can send the money back for less than two more days. Decide about the money.";
+    no_more_tries: "Mesin sudah mencobanya sebanyak yang dibolehkan.", "The machine has tried it as often as it may.";
     no_role: "Anda hanya boleh melihat. Untuk ini perlu seorang pemilik.", "You may only see. This needs an owner.";
     no_limit: "Ini lebih dari yang boleh Anda kembalikan hari ini. Coba besok, atau minta orang yang mengurus server Anda.", "This is more than you may send back today. Try tomorrow, or ask whoever runs your server.";
 
@@ -111,6 +122,8 @@ words! {
     step_refunded: "Gateway mengembalikan uangnya.", "The gateway sent the money back.";
     step_by_hand: "Uang dikembalikan secara langsung: {0}", "The money was paid back by hand: {0}";
     step_by_hand_by: "{0} mengembalikan uangnya secara langsung: {1}", "{0} paid the money back by hand: {1}";
+    step_offered: "{0} menawarkan barangnya lagi di mesin.", "{0} had the machine offer it again.";
+    step_tried_again: "Pelanggan menekan tombol untuk percobaan ke-{0}: {1}.", "The customer pressed for try {0}: {1}.";
     step_given: "{0} menyerahkan barangnya.", "{0} handed the goods over.";
 
     reason_late: "dibayar terlambat", "it was paid too late";
@@ -174,6 +187,7 @@ pub fn button(words: &'static Words, deed: Deed, amount: u64) -> String {
         Deed::Refund => fill(words.refund, &[&total(amount)]),
         Deed::ByHand => words.by_hand.into(),
         Deed::Given => words.hand_over.into(),
+        Deed::Again => words.again.into(),
         Deed::Seen => words.seen.into(),
     }
 }
@@ -184,6 +198,7 @@ pub fn asked(words: &'static Words, deed: Deed, amount: u64) -> [String; 3] {
         Deed::Refund => [words.refund_title, words.refund_what, words.refund_yes],
         Deed::ByHand => [words.by_hand_title, words.by_hand_what, words.by_hand_yes],
         Deed::Given => [words.given_title, words.given_what, words.given_yes],
+        Deed::Again => [words.again_title, words.again_what, words.again_yes],
         Deed::Seen => [words.seen_title, words.seen_what, words.seen_yes],
     };
     texts.map(|text| fill(text, &[&total(amount)]))
@@ -214,6 +229,12 @@ pub const fn denied(words: &'static Words, denied: Denied) -> &'static str {
         Denied::NotByApi => words.no_not_by_api,
         Denied::OnlyByHand => words.no_only_by_hand,
         Denied::NothingToSee => words.no_nothing_to_see,
+        Denied::TryOff => words.no_try_off,
+        Denied::Uncertain => words.no_uncertain,
+        Denied::Repaid => words.no_repaid,
+        Denied::Doubtful => words.no_doubtful,
+        Denied::TryTooLate => words.no_try_too_late,
+        Denied::NoMoreTries => words.no_more_tries,
         Denied::Role => words.no_role,
         Denied::Limit => words.no_limit,
     }
@@ -235,6 +256,8 @@ pub fn step(words: &'static Words, what: &What, at: impl Fn(&str) -> String) -> 
         What::RefundedByHand { by: None, note } => fill(words.step_by_hand, &[note]),
         What::RefundedByHand { by: Some(by), note } => fill(words.step_by_hand_by, &[by, note]),
         What::Given { by } => fill(words.step_given, &[by]),
+        What::Offered { by } => fill(words.step_offered, &[by]),
+        What::TriedAgain { number, goods } => fill(words.step_tried_again, &[number, goods]),
     }
 }
 

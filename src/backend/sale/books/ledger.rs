@@ -296,6 +296,7 @@ fn found_by(order: &Order) -> Columns<'static> {
         ("is_open", (order.is_open() || order.tries.wanted_until.is_some()).into()),
         ("refund_due", order.is_refund_due().into()),
         ("attention", order.needs_attention().into()),
+        ("look_by_ms", counted::look_by(order).into()),
         ("proof", order.delivery().and_then(proof).into()),
         ("ended", counted::end(order).as_str().into()),
         ("paid", number(counted::paid(order)).into()),

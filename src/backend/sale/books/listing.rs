@@ -191,17 +191,14 @@ pub fn sought_from(tx: &mut dyn Tx, sought: &Sought, from: Wall, most: usize) ->
     Page::of(&tx.rows(&sql, &values)?)
 }
 
-/// The orders that want a person: those whose refund is due, and then the others, each the oldest first, at most so many of both.
+/// The orders that want a person: those with money first, of them the one whose refund ends next; at most so many.
 ///
 /// # Errors
 /// The database's.
 pub fn wanting(tx: &mut dyn Tx, most: usize) -> Result<Page, BooksError> {
-    let mut rows = Vec::new();
-    for which in ["refund_due = 1", "attention = 1 AND refund_due = 0"] {
-        let sql = format!("SELECT {READ}, created_ms AS sorted_ms FROM orders WHERE {which} ORDER BY created_ms LIMIT $1");
-        rows.extend(tx.rows(&sql, &[i64::try_from(most).unwrap_or(0).into()])?);
-    }
-    Page::of(&rows)
+    let sql =
+        format!("SELECT {READ}, created_ms AS sorted_ms FROM orders WHERE look_by_ms IS NOT NULL ORDER BY look_by_ms, created_ms LIMIT $1");
+    Page::of(&tx.rows(&sql, &[i64::try_from(most).unwrap_or(0).into()])?)
 }
 
 /// The names of the damaged orders behind this one, among the next [`PAGE`] orders, and the last of these.

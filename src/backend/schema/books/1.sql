@@ -26,6 +26,9 @@ CREATE TABLE orders (
     is_open INTEGER NOT NULL CHECK (is_open IN (0, 1)),
     refund_due INTEGER NOT NULL CHECK (refund_due IN (0, 1)),
     attention INTEGER NOT NULL CHECK (attention IN (0, 1)),
+    -- When a person must have looked at the latest: the end of the gateway's time for a refund; a time far ahead where money may be owed and
+    -- there is none; the last of all times where no money is owed. NULL: it wants nobody.
+    look_by_ms INTEGER,
     -- What became of the payment, which is also what it counts as in sums: goods (delivered, given), money (refunded, refunded_by_hand,
     -- taken_back), owed (refund_due) or uncertain (uncertain, unreported); awaited: nothing yet. It means something once it was settled.
     ended TEXT NOT NULL,
@@ -45,6 +48,7 @@ CREATE INDEX orders_recent ON orders (device, created_ms);
 CREATE INDEX orders_ticket ON orders (device, ticket);
 CREATE INDEX orders_refund_due ON orders (created_ms) WHERE refund_due = 1;
 CREATE INDEX orders_attention ON orders (created_ms) WHERE attention = 1;
+CREATE INDEX orders_urgent ON orders (look_by_ms, created_ms) WHERE look_by_ms IS NOT NULL;
 CREATE INDEX orders_created ON orders (created_ms, order_id);
 CREATE INDEX orders_settled ON orders (settled_ms, order_id) WHERE settled_ms IS NOT NULL;
 -- Sums are added up without a look at the orders: a month of them is a page for a phone.

@@ -452,3 +452,33 @@ async fn whom_qrs_pay_is_told_when_it_is_another_and_once() {
     }
     assert_eq!(rig.due(T0 + Span::secs(9)).await, []);
 }
+
+#[tokio::test]
+async fn what_is_most_urgent_stands_first_however_many_are_older() {
+    let rig = Rig::new();
+    let days = |days: i64| Some(Span::secs(days * 86_400));
+    for (number, (request, refund_within, outcome)) in (1_u8..).zip([
+        ("seen", None, Delivery::Dispensed),
+        ("never", None, Delivery::Failed),
+        ("later", days(45), Delivery::Failed),
+        ("settled", days(1), Delivery::Failed),
+        ("soon", days(7), Delivery::Uncertain),
+    ]) {
+        let (order, at) = (format!("o-{request}"), T0 + Span::secs(60 * i64::from(number)));
+        rig.create(request, number, "d", at).await.expect("created");
+        rig.answered(&order, Event::Charged(charge(request)), at).await;
+        let report = StatusReport { refund_within, ..settled(&rig.load(&order).await.order, &format!("t-{request}")) };
+        rig.answered(&order, Event::Status(report.clone()), at).await;
+        rig.tell(&order, outcome, at).await;
+        if request == "seen" {
+            rig.answered(&order, Event::Status(StatusReport { said: Said::PartlyRefunded, ..report }), at).await;
+        }
+    }
+    rig.run(|tx, policy| given(tx, policy, &id("o-settled"), "Sari", T0 + Span::secs(600))).await.expect("written");
+    let sorted = ["o-soon", "o-later", "o-never", "o-seen"];
+    for most in 1..=5 {
+        let found = rig.run(move |tx, _| wanting(tx, most)).await.expect("read").orders;
+        let found: Vec<_> = found.iter().map(|stored| stored.order.id.as_str().to_owned()).collect();
+        assert_eq!(found, sorted[..most.min(4)], "at most {most}");
+    }
+}
