@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 #[derive(clap::Parser, Debug)]
 #[command(name = "search", bin_name = "qris-tools search")]
 struct Search {
-    /// Only this play: sale, cancel, too-late, race, counter, reboot, refund or two.
+    /// Only this play: sale, cancel, too-late, race, counter, reboot, refund, two or second-try.
     #[arg(long, value_name = "PLAY")]
     only: Option<String>,
     /// In every play things go wrong at so many places of one performance, at the most.
