@@ -31,7 +31,7 @@ fn taken_up(server: &Server, file: Option<&Path>, json: bool) -> Result<(), Fail
         let how = "put them back with pg_restore, or to a point in time; then run `restore` without a file";
         return Err(Failure::failed(format!("the books are in PostgreSQL ({name}): {how}")));
     }
-    let orders = apart(|| postgres::alone(server, false, |tx| of_a_copy(tx, clock::now().wall))).map_err(Failure::failed)?;
+    let orders = apart(|| postgres::alone(server, true, |tx| of_a_copy(tx, clock::now().wall))).map_err(Failure::failed)?;
     let mut out = Out::default();
     if json {
         return out.line(&json!({ "books": name, "orders": orders }).to_string());
@@ -48,7 +48,7 @@ pub fn run(config: &Config, wanted: Restore) -> Result<(), Failure> {
         Place::Server(server) => return taken_up(server, file.as_deref(), json),
     };
     let Some(file) = file else {
-        return Err(Failure::failed(format!("{}: name the copy that takes its place: restore FILE", books.display())));
+        return Err(Failure::usage(format!("{}: name the copy that takes its place: restore FILE", books.display())));
     };
     let Restored { orders, until, aside, missing, changed, has_machines } =
         restoring::restore(books, &file, clock::now().wall).map_err(Failure::failed)?;
