@@ -198,6 +198,20 @@ fn guesses_wait_and_keep_nobody_out() {
     assert!(!shop.backend.as_ref().expect("it runs").text().contains("my secret password"));
 }
 
+/// It takes no other order with it, and nobody is told that all is well.
+#[test]
+fn an_order_that_cannot_be_read_is_named() {
+    let (shop, socket) = shop(None, "");
+    let (harmed, other) = (shop.reported("failed"), shop.reported("failed"));
+    write(&shop, None, &format!("UPDATE orders SET body = replace(body, 'A1', 'A2') WHERE order_id = '{harmed}'")).expect("harmed");
+    let sari = Phone::of(&shop, &socket, "Sari", "owner");
+    for told in [sari.told("today"), sari.told("orders?wanting=true")] {
+        assert_eq!(told["damaged"], json!([harmed]), "{told}");
+        let list = if told["wanting"].is_array() { &told["wanting"] } else { &told["orders"] };
+        assert!(matches!(&list.as_array().expect("orders")[..], [line] if line["order"] == other), "{told}");
+    }
+}
+
 #[test]
 fn who_only_sees_settles_nothing() {
     let (shop, socket) = shop(None, "");

@@ -101,13 +101,15 @@ pub fn write(tx: &mut dyn Tx, by: By<'_>, what: What<'_>, detail: Option<&str>, 
     Ok(store::insert(tx, "desk_log", row)?)
 }
 
-/// The lines of an order with their times, the oldest first.
+/// The newest lines of an order with their times, the oldest first.
 ///
 /// # Errors
 /// The database's.
 pub fn of_order(tx: &mut dyn Tx, order: &OrderId, zone: Zone) -> Result<Vec<(Wall, LogLine)>, BooksError> {
-    let sql = "SELECT seq, at_ms, who, address, what, order_id, detail FROM desk_log WHERE order_id = $1 ORDER BY seq LIMIT $2";
-    lines(&tx.rows(sql, &[order.as_str().into(), OF_ORDER_MAX.into()])?, zone)
+    let sql = "SELECT seq, at_ms, who, address, what, order_id, detail FROM desk_log WHERE order_id = $1 ORDER BY seq DESC LIMIT $2";
+    let mut lines = lines(&tx.rows(sql, &[order.as_str().into(), OF_ORDER_MAX.into()])?, zone)?;
+    lines.reverse();
+    Ok(lines)
 }
 
 /// Some lines behind this one, the newest first.

@@ -113,7 +113,7 @@ pub fn found(
         }
         let is_archived = stored.len() < all.len();
         let taken_for = SearchedBy { number: Some(number.to_string().into()), is_archived, ..SearchedBy::default() };
-        if all.is_empty() { Ok(None) } else { by(tx, teller, &stored, taken_for).map(Some) }
+        if all.is_empty() { Ok(None) } else { by(tx, teller, &stored, Vec::new(), taken_for).map(Some) }
     };
     // What has a letter in it, and is no machine, is a number. A number of digits alone is a sum first.
     if device.is_none()
@@ -140,14 +140,15 @@ pub fn found(
         let mut all: Vec<_> = before.into_iter().chain(after).collect();
         all.sort_by_key(|stored| (stored.order.created_at - near).0.abs());
         all.truncate(PAGE);
-        return by(tx, teller, &all, understood);
+        return by(tx, teller, &all, Vec::new(), understood);
     }
     let (from, until) = search.day.filter(|_| !is_unclear).unwrap_or((Wall(i64::MIN), Wall(i64::MAX)));
     let newest = Cursor::at(until);
     let Page { orders, damaged, .. } = books::sought(tx, &sought, (from, behind.unwrap_or(&newest)), PAGE)?;
-    let mut found = by(tx, teller, &orders, understood)?;
+    let is_last = orders.len() + damaged.len() < PAGE;
+    let mut found = by(tx, teller, &orders, damaged, understood)?;
     found.behind = orders.iter().map(|stored| Cursor::of(&stored.order).to_string().into()).collect();
-    if orders.len() + damaged.len() < PAGE {
+    if is_last {
         found.behind.pop();
     }
     let is_number = found.orders.is_empty() && search.amount.is_some();
@@ -164,7 +165,7 @@ pub fn wanting(tx: &mut dyn Tx, teller: &Teller<'_>, behind: Option<&Cursor>) ->
     let Page { mut orders, damaged, .. } = books::page(tx, &WANTING, behind.unwrap_or(&newest))?;
     let is_last = orders.len() <= PAGE && orders.len() + damaged.len() < books::PAGE;
     orders.truncate(PAGE);
-    let mut found = by(tx, teller, &orders, SearchedBy { is_wanting: true, ..SearchedBy::default() })?;
+    let mut found = by(tx, teller, &orders, damaged, SearchedBy { is_wanting: true, ..SearchedBy::default() })?;
     found.behind = orders.iter().map(|stored| Cursor::of(&stored.order).to_string().into()).collect();
     if is_last {
         found.behind.pop();
@@ -172,9 +173,9 @@ pub fn wanting(tx: &mut dyn Tx, teller: &Teller<'_>, behind: Option<&Cursor>) ->
     Ok(found)
 }
 
-fn by(tx: &mut dyn Tx, teller: &Teller<'_>, stored: &[Stored], by: SearchedBy) -> Result<Found, BooksError> {
+fn by(tx: &mut dyn Tx, teller: &Teller<'_>, stored: &[Stored], damaged: Vec<String>, by: SearchedBy) -> Result<Found, BooksError> {
     let orders = stored.iter().map(|stored| teller.line(tx, &stored.order)).collect::<Result<_, _>>()?;
-    Ok(Found { orders, behind: Vec::new(), by })
+    Ok(Found { orders, behind: Vec::new(), damaged: damaged.into_iter().map(Into::into).collect(), by })
 }
 
 #[cfg(test)]

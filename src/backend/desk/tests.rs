@@ -189,3 +189,19 @@ fn the_log_only_grows_and_is_not_filled_by_what_is_denied() {
     }
     assert_eq!(rig.run(|tx| log::page(tx, None, Zone::Wib)).len(), 11);
 }
+
+/// Who only sees cannot push what others did out of an order's story.
+#[test]
+fn the_newest_of_an_order_is_told() {
+    let rig = Rig::new();
+    let (joko, sari) = (rig.add("Joko", Role::Viewer, None), rig.add("Sari", Role::Owner, None));
+    for minute in 0..300 {
+        let at = T0 + Span::secs(minute * 60);
+        rig.run(|tx| log::write(tx, By::Person(&joko, "192.0.2.7"), What::Denied(Deed::Refund, &order(1)), Some("role"), at));
+    }
+    rig.run(|tx| log::write(tx, By::Person(&sari, "192.0.2.8"), What::Did(Deed::Refund, &order(1)), None, T0 + Span::secs(18_000)));
+    let lines = rig.run(|tx| log::of_order(tx, &order(1), Zone::Wib));
+    let (first, last) = (lines.first().expect("a line"), lines.last().expect("a line"));
+    assert!(first.0 < last.0, "the oldest first");
+    assert_eq!((&*last.1.who, &*last.1.what), ("Sari", "refund"));
+}

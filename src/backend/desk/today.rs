@@ -2,7 +2,7 @@
 
 use super::judge;
 use super::orders::Teller;
-use crate::sale::books::{self, BooksError, Grouped, Wanted};
+use crate::sale::books::{self, BooksError, Grouped, Page, Wanted};
 use crate::sale::counted::End;
 use crate::store::{Row, Tx};
 use qris_core::order::time::{Span, Wall};
@@ -60,8 +60,8 @@ pub fn read(tx: &mut dyn Tx, teller: &Teller<'_>) -> Result<Today, BooksError> {
         let began = judge::days_before(midnight, days);
         (began, began + (now - midnight))
     };
-    let mut wanting = books::wanting(tx, TOLD + 1)?.orders;
-    let more = wanting.len() > TOLD;
+    let Page { orders: mut wanting, damaged, .. } = books::wanting(tx, TOLD + 1)?;
+    let more = wanting.len() + damaged.len() > TOLD;
     wanting.truncate(TOLD);
     Ok(Today {
         sold: hours.iter().fold(Sum::default(), |all, hour| Sum { orders: all.orders + hour.orders, amount: all.amount + hour.amount }),
@@ -70,6 +70,7 @@ pub fn read(tx: &mut dyn Tx, teller: &Teller<'_>) -> Result<Today, BooksError> {
         hours,
         owed: owed(tx)?,
         wanting: wanting.iter().map(|stored| teller.line(tx, &stored.order)).collect::<Result<_, _>>()?,
+        damaged: damaged.into_iter().map(Into::into).collect(),
         more,
         machines: Vec::new(),
         all_machines: 0,

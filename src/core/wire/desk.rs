@@ -166,6 +166,8 @@ pub struct Today {
     pub owed: Sum,
     /// The orders that want a person: those with money first, and of those the one whose last day is next.
     pub wanting: Vec<OrderLine>,
+    /// The numbers of those whose rows in the database are damaged.
+    pub damaged: Vec<Box<str>>,
     /// There are more of them.
     pub more: bool,
     /// The machines that want a person, with [`MachineLine::trouble`].
@@ -361,6 +363,8 @@ pub struct Found {
     pub orders: Vec<OrderLine>,
     /// What the page behind each of them is asked by. Behind the last one there may be nothing; of some lists there is one page only.
     pub behind: Vec<Box<str>>,
+    /// The numbers of those whose rows in the database are damaged.
+    pub damaged: Vec<Box<str>>,
     /// The search was understood as this.
     pub by: SearchedBy,
 }
