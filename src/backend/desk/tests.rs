@@ -199,7 +199,9 @@ fn the_newest_of_an_order_is_told() {
         let at = T0 + Span::secs(minute * 60);
         rig.run(|tx| log::write(tx, By::Person(&joko, "192.0.2.7"), What::Denied(Deed::Refund, &order(1)), Some("role"), at));
     }
-    rig.run(|tx| log::write(tx, By::Person(&sari, "192.0.2.8"), What::Did(Deed::Refund, &order(1)), None, T0 + Span::secs(18_000)));
+    rig.run(|tx| {
+        log::write(tx, By::Person(&sari, "192.0.2.8"), What::Done(Deed::Refund, &order(1), Some(5_000)), None, T0 + Span::secs(18_000))
+    });
     let lines = rig.run(|tx| log::of_order(tx, &order(1), Zone::Wib));
     let (first, last) = (lines.first().expect("a line"), lines.last().expect("a line"));
     assert!(first.0 < last.0, "the oldest first");
