@@ -203,7 +203,8 @@ fn guesses_wait_and_keep_nobody_out() {
 fn an_order_that_cannot_be_read_is_named() {
     let (shop, socket) = shop(None, "");
     let (harmed, other) = (shop.reported("failed"), shop.reported("failed"));
-    write(&shop, None, &format!("UPDATE orders SET body = replace(body, 'A1', 'A2') WHERE order_id = '{harmed}'")).expect("harmed");
+    write(&shop, None, &format!("UPDATE orders SET body = replace(body, 'A1', 'A2'), version = version + 1 WHERE order_id = '{harmed}'"))
+        .expect("harmed");
     let sari = Phone::of(&shop, &socket, "Sari", "owner");
     for told in [sari.told("today"), sari.told("orders?wanting=true")] {
         assert_eq!(told["damaged"], json!([harmed]), "{told}");
