@@ -96,10 +96,11 @@ impl Machine {
         answer.map(|(outcome, ..)| outcome).map_err(|refused| refused.name)
     }
 
-    /// What a person may do with its money: refund, note, goods by hand; each refused?
-    pub fn bars_persons(&self, order_id: &str) -> [bool; 3] {
+    /// What a person may do with its money: refund, also without a proof, note, goods by hand; each refused?
+    pub fn bars_persons(&self, order_id: &str) -> [bool; 4] {
         [
             &["refund", order_id, "--by", "Sari"][..],
+            &["refund", order_id, "--no-proof", "--by", "Sari"],
             &["refund", order_id, "--settled-by-hand", "cash", "--by", "Sari"],
             &["given", order_id, "--by", "Sari"],
         ]
@@ -138,14 +139,14 @@ fn comes_at_the_second_try(server: Option<&Postgres>) {
     assert_eq!(machine.refunds(&first.order_id), 0, "the refund waits until the offer is over");
     let second = machine.again(&first);
     assert!(machine.shop.order_at_backend(&first.order_id)["try_again_s"].is_null(), "it is open");
-    assert_eq!(machine.bars_persons(&first.order_id), [true; 3], "while it is open");
+    assert_eq!(machine.bars_persons(&first.order_id), [true; 4], "while it is open");
     assert_eq!(machine.dispenses(&second), Ok("dispensed".into()));
     // Whatever is sent once more.
     assert_eq!((machine.dispenses(&second), machine.dispenses(&first)), (Ok("dispensed".into()), Err("UnknownTicket".into())));
     assert_eq!(machine.shop.pulses(), 1);
     let told = machine.tells(&second, 2, "dispensed", &machine.proof(&second.ticket));
     assert_eq!(told.status, 200, "{}", told.text());
-    assert_eq!(machine.bars_persons(&first.order_id), [true; 3], "it came");
+    assert_eq!(machine.bars_persons(&first.order_id), [true; 4], "it came");
     let order = machine.in_the_books(&first.order_id);
     assert_eq!((&order["outcome"], &order["refund"], &order["attention"]), (&json!("dispensed"), &Value::Null, &json!([])), "{order}");
     assert_eq!(machine.refunds(&first.order_id), 0);
