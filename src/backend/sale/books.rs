@@ -4,7 +4,7 @@
 
 use crate::store::{Row, StoreError, Tx};
 use qris_core::order::ids::{DeviceId, OrderId, RequestId, Ticket};
-use qris_core::order::merchant::{self, Context, DeliveryReport, Event, NoProof, NoTry, Order, Proof, Refused, Said, Sale};
+use qris_core::order::merchant::{self, DeliveryReport, Event, NoProof, NoTry, Order, Proof, Refused, Said, Sale};
 use qris_core::order::promise::Promise;
 use qris_core::order::proof::{RelayKey, is_far_ahead};
 use qris_core::order::request::Purchase;
@@ -309,10 +309,7 @@ pub fn gives_back_on_a_wish(policy: &Policy, order: &Order, now: Wall) -> bool {
 /// # Errors
 /// Those of [`want_try`].
 pub fn would_be_offered_until(policy: &Policy, order: &Order, by: &str, now: Wall) -> Result<Wall, NoTry> {
-    order.may_want_try(Some(by), now, &policy.rules)?;
-    let wanted = Event::TryWanted { by: Some(by.into()) };
-    let offered = merchant::apply(order.clone(), wanted, now, &Context { rules: &policy.rules, paid_already: false });
-    offered.ok().and_then(|order| order.try_again_until(now)).ok_or(NoTry::NotOffered)
+    order.may_want_try(Some(by), now, &policy.rules).map(|()| order.offered_until(now, &policy.rules))
 }
 
 /// When each try after the first one began.

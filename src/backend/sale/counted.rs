@@ -215,12 +215,14 @@ pub fn look_by(order: &Order) -> Option<Wall> {
     if !order.is_refund_due() && !order.needs_attention() {
         return None;
     }
-    Some(if is_about_money(order) { order.repay_by().unwrap_or(MONEY_WITHOUT_AN_END) } else { NO_MONEY })
+    let is_about_money = order.is_refund_due() || order.attention().into_iter().any(may_be_owed);
+    Some(if is_about_money { order.repay_by().unwrap_or(MONEY_WITHOUT_AN_END) } else { NO_MONEY })
 }
 
-/// Whether money may be owed for it.
-fn is_about_money(order: &Order) -> bool {
-    let is_so = |kind: &Attention| match kind {
+/// Whether the customer may have paid, and have nothing for it.
+#[must_use]
+pub const fn may_be_owed(kind: Attention) -> bool {
+    match kind {
         Attention::RefundDue
         | Attention::NoProof
         | Attention::RefundFailed
@@ -228,15 +230,11 @@ fn is_about_money(order: &Order) -> bool {
         | Attention::Unreported
         | Attention::Mismatch
         | Attention::Conflict
+        | Attention::Suspect
+        | Attention::Unconfirmed
         | Attention::RefundSoon
         | Attention::RefundLastDay
         | Attention::OnlyByHand => true,
-        Attention::Suspect
-        | Attention::Unconfirmed
-        | Attention::PartialRefund
-        | Attention::Chargeback
-        | Attention::Reversed
-        | Attention::LateFact => false,
-    };
-    order.is_refund_due() || order.attention().iter().any(is_so)
+        Attention::PartialRefund | Attention::Chargeback | Attention::Reversed | Attention::LateFact => false,
+    }
 }

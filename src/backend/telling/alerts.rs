@@ -15,6 +15,7 @@ use crate::command;
 use crate::machines::handle::Machines;
 use crate::machines::stock::{self, Kept, State};
 use crate::sale::books::{self, Alert, StockAlert, Subject, Ways};
+use crate::sale::counted;
 use crate::sale::handle::{Bell, Books};
 use crate::sale::view::Place;
 use crate::settings::SETTINGS;
@@ -201,7 +202,7 @@ fn object(alert: &Alert, name: Option<&str>, day: Option<&DayTold>, slots: &[Kep
     let (told, to_do, order) = match &alert.about {
         Subject::Order(stored, kind) => {
             let order = &stored.order;
-            customer = may_be_owed(*kind).then(|| customers(order, place));
+            customer = counted::may_be_owed(*kind).then(|| customers(order, place));
             (in_words(*kind, order, zone), wording::to_do(*kind), wording::summary(order, zone))
         }
         Subject::Damaged(id, _) => {
@@ -349,25 +350,6 @@ fn customers(order: &Order, place: &Place) -> Value {
     let ask = contact.map_or_else(|| "whom the machine names".into(), |contact| format!("at {contact}"));
     let told = format!("the customer can {}ask {ask}", follow.unwrap_or_default());
     json!({ "message": told, "page": page, "contact": contact })
-}
-
-/// Whether the customer may have paid, and have nothing for it.
-const fn may_be_owed(kind: Attention) -> bool {
-    match kind {
-        Attention::RefundDue
-        | Attention::NoProof
-        | Attention::RefundFailed
-        | Attention::Uncertain
-        | Attention::Unreported
-        | Attention::Mismatch
-        | Attention::Conflict
-        | Attention::Suspect
-        | Attention::Unconfirmed
-        | Attention::RefundSoon
-        | Attention::RefundLastDay
-        | Attention::OnlyByHand => true,
-        Attention::PartialRefund | Attention::Chargeback | Attention::Reversed | Attention::LateFact => false,
-    }
 }
 
 /// One sentence for a message on a phone.

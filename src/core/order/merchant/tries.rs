@@ -182,7 +182,8 @@ impl Order {
     }
 
     /// An offer of now ends then.
-    fn offered_until(&self, now: Wall, rules: &Rules) -> Wall {
+    #[must_use]
+    pub fn offered_until(&self, now: Wall, rules: &Rules) -> Wall {
         let refund_until = self.settlement().and_then(|by| by.refund_until).map(|until| until - LEFT_FOR_A_REFUND);
         let until = now + rules.try_again_within;
         refund_until.map_or(until, |refund_until| refund_until.min(until))
