@@ -115,6 +115,8 @@ fn look_at_all(report: &mut FiguresText, places: &Places, (name, store): (&str, 
         report.time(name, &times, "p99 < 100");
         spent.push((name, (cpu() - before) / counts.looks as f64));
     }
+    let table = format!("/report.csv?{}", month("item").split_once('?').expect("a month").1);
+    report.time("a month as a table (CSV), which reads each of its orders", &Times::of(3, || drop(look(&mut wire, &table))), "");
     report.numbers(&format!("processor time of a page, serve + qris-desk: {large}"), "ms");
     spent.iter().for_each(|(name, ms)| report.number(name, &format!("{ms:.2}"), ""));
     let looked = AtomicUsize::new(0);

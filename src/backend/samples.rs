@@ -74,7 +74,8 @@ pub fn after(order: Order, event: Event, now: Wall) -> Order {
     order
 }
 
-fn rules() -> Rules {
+/// What these orders were made by.
+pub fn rules() -> Rules {
     Rules {
         issuer: "pay.example".into(),
         keys: vec![SigningKey::from_seed([1; 32])],

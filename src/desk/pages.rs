@@ -190,6 +190,11 @@ impl Frame {
         self.me.as_ref().is_some_and(|me| me.sandbox)
     }
 
+    /// The server hears what the machines say.
+    fn hears(&self) -> bool {
+        self.me.as_ref().is_some_and(|me| me.hears)
+    }
+
     fn is_owner(&self) -> bool {
         self.me.as_ref().is_some_and(|me| me.role == Role::Owner)
     }
@@ -346,8 +351,8 @@ impl Frame {
     /// The order that is on a screen.
     fn on_screen<'a>(&self, screen: &'a Screen) -> Option<&'a OrderId> {
         match screen {
-            Screen::Payable { order, .. } | Screen::Paid { order } => Some(order),
-            Screen::Unknown | Screen::Idle | Screen::Preparing => None,
+            Screen::Payable { order, .. } | Screen::Paid { order } | Screen::TryAgain { order } => Some(order),
+            Screen::Unknown | Screen::Dark | Screen::Idle { .. } | Screen::OutOfOrder | Screen::Offline | Screen::Preparing => None,
         }
     }
 

@@ -92,6 +92,7 @@ words! {
     owed: "Harus dikembalikan kepada pelanggan: {0} ({1})", "Owed to customers: {0} ({1})";
     all_well: "Semua beres", "All is well";
     all_well_hint: "Tidak ada pesanan dan mesin yang perlu Anda sekarang.", "No order and no machine needs you now.";
+    hears_not: "Server tidak mendengar mesin sekarang, jadi tidak tahu apakah mesinnya masih ada. Barang dan gangguannya seperti yang terakhir didengar.", "The server hears no machine now, so it does not know whether they are there. Stock and faults are as it heard them last.";
     machines_ill: "Mesin yang perlu Anda", "Machines that need you";
     machines_all: "Semua mesin", "All machines";
     of_machines: "{0} dari {1} mesin", "{0} of {1} machines";
@@ -108,7 +109,7 @@ words! {
 
     search: "Cari", "Search";
     search_label: "Nomor, jumlah atau jam", "Number, sum or time";
-    search_hint: "Contoh: 4TS65, 5.000 15.00, 27-11", "For example: 4TS65, 5.000 15:00, 27-11";
+    search_hint: "Contoh: 4TS65, 5.000 15.00, kemarin jam 3, 27-11", "For example: 4TS65, 5.000 15:00, yesterday about 3, 27-11";
     search_unclear: "Tidak ada yang cocok dengan yang Anda ketik. Inilah pesanan terbaru.", "Nothing fits what you typed. Here are the newest orders.";
     search_by: "Dicari:", "Searched by:";
     search_number: "nomor diawali {0}", "number begins with {0}";
@@ -150,7 +151,7 @@ words! {
 
     there: "terhubung", "connected";
     not_there: "tidak terhubung", "not connected";
-    there_unknown: "belum diketahui", "not known yet";
+    there_unknown: "tidak diketahui", "not known";
     since: "sejak {0}", "since {0}";
     sold_today: "Terjual hari ini", "Sold today";
     to_fill: "{0} tempat perlu diisi", "{0} slots to fill";
@@ -238,6 +239,8 @@ words! {
 
     not_found: "Tidak ditemukan", "Not found";
     not_found_hint: "Tidak ada apa-apa di alamat ini. Periksa nomornya, atau cari pesanannya.", "There is nothing at this address. Check the number, or search for the order.";
+    damaged_title: "Pesanan ini tidak bisa dibaca", "This order cannot be read";
+    damaged_hint: "Barisnya di basis data rusak. Hubungi orang yang mengurus server Anda: ia mencarinya di dashboard gateway.", "Its row in the database is damaged. Ask whoever runs your server: they look for it in the gateway's dashboard.";
     archived: "Pesanan ini sudah diarsipkan", "This order is archived";
     archived_hint: "Pesanan ini sudah selesai, dan dipindahkan ke arsip. Orang yang mengurus server Anda bisa mencarinya.", "It is over, and was moved to an archive. Whoever runs your server can look it up.";
     not_understood: "Isian ini tidak dipahami", "This was not understood";

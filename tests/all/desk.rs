@@ -1,7 +1,7 @@
 //! The desk: who comes in, what a form must show before it counts, and what is said where something cannot be.
 
 use crate::rig::people::{Desk, PASSWORD, Page, Visitor};
-use crate::rig::shop::new_request_id;
+use crate::rig::shop::{Program, new_request_id, without_broker};
 use crate::rig::wait_for;
 
 /// Every page that wants a session.
@@ -294,6 +294,26 @@ fn while_serve_is_away_every_page_says_so() {
     let lines = program.lines.all();
     let told = |words: &str| lines.iter().filter(|line| line.contains(words)).count();
     assert_eq!((told("qris-backend does not answer the desk"), told("qris-backend answers the desk again")), (1, 1), "{lines:?}");
+}
+
+/// Without a broker nobody could know that all is well.
+#[test]
+fn a_server_that_hears_no_machine_says_so() {
+    let mut desk = Desk::open();
+    let sari = desk.person("Sari", "owner");
+    let (well, deaf) = ("All is well", "The server hears no machine now");
+    wait_for("the broker", || sari.get("/").has(well).then_some(()));
+    let pages = ["/", "/machines", "/machines/vm-001"];
+    let all_say = |words: &str| pages.map(|page| sari.get(page).has(words));
+    assert_eq!((all_say(deaf), all_say("not known")), ([false; 3], [false, true, true]));
+    // It calls, so it is there. Who hears nothing of its end cannot say so.
+    desk.shop.charged();
+    wait_for("the machine", || sari.get("/machines").has("connected").then_some(()));
+    desk.shop.kill_backend();
+    desk.shop.edit(Program::Backend, without_broker);
+    desk.shop.start_backend();
+    wait_for("the page", || (sari.get("/").status == 200).then_some(()));
+    assert_eq!((all_say(deaf), all_say("connected"), sari.get("/").has(well)), ([true; 3], [false; 3], false));
 }
 
 #[test]

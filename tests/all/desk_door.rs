@@ -211,6 +211,8 @@ fn an_order_that_cannot_be_read_is_named() {
         let list = if told["wanting"].is_array() { &told["wanting"] } else { &told["orders"] };
         assert!(matches!(&list.as_array().expect("orders")[..], [line] if line["order"] == other), "{told}");
     }
+    is(&sari.get(&format!("orders/{harmed}")), 500, "damaged");
+    is(&sari.settle_as(&harmed, "seen", &Value::Null, 1), 500, "damaged");
 }
 
 #[test]

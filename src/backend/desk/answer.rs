@@ -2,8 +2,8 @@
 
 use super::Desk;
 use super::sessions::{self, Asker};
-use crate::sale::books::{self, BooksError};
-use crate::store::Tx;
+use crate::sale::books::{self, BooksError, Wanted};
+use crate::store::{StoreError, Tx};
 use axum::Json;
 use axum::body::to_bytes;
 use axum::extract::rejection::QueryRejection;
@@ -57,6 +57,8 @@ pub enum No {
     Several,
     /// The order is archived.
     Archived,
+    /// Its row in the database is damaged.
+    Damaged,
     /// The question is not understood.
     Malformed(&'static str),
     /// The books cannot be used now.
@@ -70,6 +72,7 @@ impl From<BooksError> for No {
             BooksError::Refused(why) => Self::Denied(denied(why)),
             BooksError::NoTry(why) => Self::Denied(no_try(why)),
             // The journal has the database's reason. The others are reasons for a machine.
+            BooksError::Store(StoreError::Damaged { .. }) => Self::Damaged,
             BooksError::Store(_) | BooksError::ReusedId | BooksError::ReusedTicket | BooksError::Full | BooksError::RateLimited(_) => {
                 Self::Away
             }
@@ -163,6 +166,7 @@ impl IntoResponse for No {
             Self::Unknown => (StatusCode::NOT_FOUND, Code::Unknown, "there is no such thing"),
             Self::Several => (StatusCode::NOT_FOUND, Code::Unknown, "several have these first letters"),
             Self::Archived => (StatusCode::GONE, Code::Archived, "the order is archived"),
+            Self::Damaged => (StatusCode::INTERNAL_SERVER_ERROR, Code::Damaged, "the row in the database is damaged"),
             Self::Malformed(why) => (StatusCode::UNPROCESSABLE_ENTITY, Code::Malformed, why),
             Self::Away => (StatusCode::SERVICE_UNAVAILABLE, Code::Away, "the books cannot be used now"),
         };
@@ -231,7 +235,8 @@ impl Desk {
     }
 
     pub(super) fn head(&self) -> Head {
-        Head { merchant: self.place.merchant.clone(), sandbox: self.place.sandbox, usual: self.usual }
+        let hears = self.machines.is_hearing();
+        Head { merchant: self.place.merchant.clone(), sandbox: self.place.sandbox, hears, usual: self.usual }
     }
 }
 
@@ -240,6 +245,7 @@ impl Desk {
 pub(super) struct Head {
     merchant: Option<Box<str>>,
     sandbox: bool,
+    hears: bool,
     pub usual: super::judge::Usual,
 }
 
@@ -254,7 +260,8 @@ impl Head {
             zone: self.usual.zone,
             now: now.to_rfc3339_in(self.usual.zone).into(),
             sandbox: self.sandbox,
-            wanting: books::count(tx, &super::today::WANTING, WANTING_MAX)?,
+            hears: self.hears,
+            wanting: books::count(tx, &Wanted::ATTENTION, WANTING_MAX)?,
         })
     }
 }

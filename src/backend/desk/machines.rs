@@ -9,13 +9,19 @@ use crate::machines::{devices, handle::Machines};
 use crate::sale::books;
 use qris_core::order::ids::DeviceId;
 use qris_core::order::merchant::{Order, Standing};
-use qris_core::order::time::{Wall, Zone};
+use qris_core::order::time::{Span, Wall, Zone};
 use qris_core::wire::desk::{Load, MachineLine, Screen, SlotLine, Sum, ToBring, Trouble};
+use qris_core::wire::status::FaultCode;
 use std::collections::{BTreeMap, HashMap};
+
+/// A machine offers another try for so long by itself.
+const OFFERED_FOR: Span = Span::secs(60);
 
 /// The machines as they were noted last, whichever process heard them.
 #[derive(Debug, Default)]
 pub struct Known {
+    /// What they say is heard.
+    hears: bool,
     let_in: Vec<DeviceId>,
     noted: HashMap<Box<str>, Noted>,
     wanting: BTreeMap<Box<str>, Wanting>,
@@ -27,10 +33,11 @@ impl Known {
     /// # Errors
     /// [`No::Away`]
     pub async fn read(machines: &Machines) -> Result<Self, No> {
-        let known = machines.read(|tx| {
+        let hears = machines.is_hearing();
+        let known = machines.read(move |tx| {
             let mut let_in: Vec<_> = devices::let_in(tx)?.into_iter().collect();
             let_in.sort();
-            Ok(Self { let_in, noted: reported::noted(tx)?, wanting: stock::wanting(tx)? })
+            Ok(Self { hears, let_in, noted: reported::noted(tx)?, wanting: stock::wanting(tx)? })
         });
         Ok(known.await?)
     }
@@ -85,6 +92,8 @@ impl Known {
         let faults: Vec<_> = noted.iter().filter_map(|noted| noted.facts.as_ref()).flat_map(|facts| facts.faults.iter().copied()).collect();
         let Wanting { low, sold_out, suspect } = self.wanting.get(device.as_str()).copied().unwrap_or_default();
         let is_silent = noted.is_some_and(|noted| !noted.is_there);
+        // That one is there is known as long as one would hear that it goes.
+        let presence = noted.filter(|_| self.hears || is_silent);
         let trouble = [
             (Trouble::Silent, is_silent),
             (Trouble::Faulty, !faults.is_empty()),
@@ -95,8 +104,8 @@ impl Known {
         MachineLine {
             device: device.clone(),
             name: self.name(device).map(Into::into),
-            is_there: noted.map(|noted| noted.is_there),
-            since: noted.map(|noted| noted.since.to_rfc3339_in(zone).into()),
+            is_there: presence.map(|noted| noted.is_there),
+            since: presence.map(|noted| noted.since.to_rfc3339_in(zone).into()),
             trouble: trouble.into_iter().filter_map(|(trouble, is_so)| is_so.then_some(trouble)).collect(),
             faults,
             sold: sold.get(device.as_str()).copied().unwrap_or_default(),
@@ -116,24 +125,60 @@ pub fn by_machine(sums: &[books::Sum]) -> HashMap<Box<str>, Sum> {
     all
 }
 
-/// What a machine's screen shows, as its newest order says. `is_there`: something is heard of the machine.
+/// What a machine's screen shows, as its newest order, its faults and its slots say.
 #[must_use]
-pub fn screen(is_there: Option<bool>, newest: Option<&Order>, zone: Zone) -> Screen {
-    let (Some(true), Some(order)) = (is_there, newest) else {
-        return if is_there == Some(true) { Screen::Idle } else { Screen::Unknown };
-    };
+pub fn screen(machine: &MachineLine, newest: Option<&Order>, now: Wall, zone: Zone) -> Screen {
+    if machine.is_there != Some(true) {
+        return Screen::Unknown;
+    }
+    if machine.faults.contains(&FaultCode::Screen) {
+        return Screen::Dark;
+    }
+    newest.and_then(|order| of_order(order, now, zone)).unwrap_or_else(|| idle(machine))
+}
+
+/// `None`: the order is not on the screen any more.
+fn of_order(order: &Order, now: Wall, zone: Zone) -> Option<Screen> {
     match order.standing() {
-        Standing::Charging => Screen::Preparing,
-        Standing::Payable => Screen::Payable {
+        Standing::Charging => Some(Screen::Preparing),
+        Standing::Payable => Some(Screen::Payable {
             order: order.id.clone(),
             amount: order.charge().map_or(order.sale.purchase.amount, |charge| charge.gross_amount).get(),
             until: order.ends_at().map(|at| at.to_rfc3339_in(zone)).unwrap_or_default().into(),
-        },
+        }),
         // Its code was shown, and its customer may be on the way.
-        Standing::Over | Standing::Held if order.is_over_the_counter() => Screen::Idle,
-        Standing::Over | Standing::Held if order.receipt().is_some() && order.is_open() => Screen::Paid { order: order.id.clone() },
-        Standing::Over | Standing::Held | Standing::Ending => Screen::Idle,
+        Standing::Over | Standing::Held if order.is_over_the_counter() => None,
+        Standing::Over | Standing::Held if order.receipt().is_some() && order.is_open() => Some(Screen::Paid { order: order.id.clone() }),
+        Standing::Over if is_offered(order, now) => Some(Screen::TryAgain { order: order.id.clone() }),
+        Standing::Over | Standing::Held | Standing::Ending => None,
     }
+}
+
+/// Whether the machine offers another try of it at this moment: at once, or because somebody has asked for it.
+fn is_offered(order: &Order, now: Wall) -> bool {
+    let just_ended = order.reported.as_ref().is_some_and(|reported| now - reported.at < OFFERED_FOR);
+    order.try_wanted_until(now).is_some() || just_ended && order.try_again_until(now).is_some()
+}
+
+fn idle(machine: &MachineLine) -> Screen {
+    let stops = |fault: &FaultCode| match fault {
+        FaultCode::Store | FaultCode::NewerDatabase | FaultCode::Relay | FaultCode::Charges => Some(Screen::OutOfOrder),
+        FaultCode::Backend | FaultCode::Clock => Some(Screen::Offline),
+        FaultCode::Screen
+        | FaultCode::StoreReset
+        | FaultCode::LineBlocked
+        | FaultCode::Config
+        | FaultCode::TakenOver
+        | FaultCode::Unconfirmed
+        | FaultCode::Settings
+        | FaultCode::Stock
+        | FaultCode::Prices
+        | FaultCode::Other(_) => None,
+    };
+    let some_gone = machine.trouble.iter().any(|trouble| matches!(trouble, Trouble::SoldOut | Trouble::Suspect));
+    let stopped: Vec<_> = machine.faults.iter().filter_map(stops).collect();
+    let out = stopped.iter().find(|screen| **screen == Screen::OutOfOrder).or(stopped.first());
+    out.cloned().unwrap_or(Screen::Idle { some_gone })
 }
 
 /// A slot with what follows for its owner.
@@ -188,5 +233,74 @@ pub fn to_bring(all: &[Machine], packing: &Packing, zone: Zone) -> ToBring {
     ToBring {
         machines: all.iter().map(load).collect(),
         goods: packing.most_first().into_iter().map(|(goods, count)| (goods.into(), count)).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::samples::{T0, paid, pending, reported_order, rules};
+    use qris_core::order::merchant::{self, Context, DeliveryReport, Event, Rules};
+    use qris_core::order::outcome::Delivery;
+
+    fn machine(is_there: Option<bool>, faults: &[FaultCode], trouble: &[Trouble]) -> MachineLine {
+        let device = DeviceId::new("vm-001").expect("an id");
+        let (faults, trouble) = (faults.to_vec(), trouble.to_vec());
+        MachineLine { device, name: None, is_there, since: None, trouble, faults, sold: Sum::default(), to_fill: 0 }
+    }
+
+    /// It failed, by the relay's own word, and may be tried again.
+    fn offered() -> Order {
+        let rules = Rules { second_tries: 1, ..rules() };
+        let told = Event::Delivered(DeliveryReport::proven(Delivery::Undelivered));
+        let context = Context { rules: &rules, paid_already: false };
+        merchant::apply(paid("order1", "vm-001", 5_000, 5_000), told, T0 + Span::secs(8), &context).expect("not refused")
+    }
+
+    #[test]
+    fn a_screen_shows_its_order_or_why_nothing_is_sold() {
+        let order = || pending("order1", "vm-001", 5_000, 5_000).id;
+        let idle = |some_gone| Screen::Idle { some_gone };
+        let gone = [Trouble::SoldOut];
+        let (waits, bought) = (pending("order1", "vm-001", 5_000, 5_000), paid("order1", "vm-001", 5_000, 5_000));
+        let came = reported_order("order1", "vm-001", 5_000, 5_000, Delivery::Dispensed);
+        let payable =
+            || Screen::Payable { order: order(), amount: 5_000, until: waits.ends_at().expect("an end").to_rfc3339_in(Zone::Wib).into() };
+        let (there, soon, later) = (Some(true), 10, 100);
+        let table: [(_, &[FaultCode], &[Trouble], _, _, _); 17] = [
+            (None, &[], &[], None, soon, Screen::Unknown),
+            (Some(false), &[], &[], Some(&waits), soon, Screen::Unknown),
+            (there, &[], &[], None, soon, idle(false)),
+            (there, &[], &gone, None, soon, idle(true)),
+            (there, &[], &[Trouble::Suspect], None, soon, idle(true)),
+            (there, &[], &[Trouble::Low], None, soon, idle(false)),
+            (there, &[FaultCode::LineBlocked], &[Trouble::Faulty], None, soon, idle(false)),
+            (there, &[FaultCode::Relay], &gone, None, soon, Screen::OutOfOrder),
+            (there, &[FaultCode::Clock, FaultCode::Store], &[], None, soon, Screen::OutOfOrder),
+            (there, &[FaultCode::Clock], &gone, None, soon, Screen::Offline),
+            (there, &[FaultCode::Screen], &[], Some(&waits), soon, Screen::Dark),
+            (there, &[FaultCode::Relay], &[], Some(&waits), soon, payable()),
+            (there, &[], &gone, Some(&waits), soon, payable()),
+            (there, &[], &[], Some(&bought), soon, Screen::Paid { order: order() }),
+            (there, &[], &[], Some(&came), soon, idle(false)),
+            (there, &[], &[], Some(&offered()), soon, Screen::TryAgain { order: order() }),
+            (there, &[], &[], Some(&offered()), later, idle(false)),
+        ];
+        for (is_there, faults, trouble, newest, seconds, wanted) in table {
+            let shown = screen(&machine(is_there, faults, trouble), newest, T0 + Span::secs(seconds), Zone::Wib);
+            assert_eq!(shown, wanted, "{is_there:?} {faults:?} {trouble:?} {newest:?} {seconds}");
+        }
+        // Its customer has asked for it on the page.
+        let wanted = merchant::apply(
+            offered(),
+            Event::TryWanted { by: None },
+            T0 + Span::secs(later),
+            &Context { rules: &Rules { second_tries: 1, ..rules() }, paid_already: false },
+        );
+        let wanted = wanted.expect("not refused");
+        assert_eq!(
+            screen(&machine(there, &[], &[]), Some(&wanted), T0 + Span::secs(later), Zone::Wib),
+            Screen::TryAgain { order: order() }
+        );
     }
 }

@@ -24,6 +24,7 @@ mod sessions;
 #[cfg(test)]
 mod tests;
 mod today;
+mod typed;
 
 pub use door::{listen, serve};
 pub use section::{SOCKET, Section, Settings};

@@ -3,9 +3,9 @@
 use super::answer::{Asked, No, Of, asked, body, from, secret};
 use super::machines::{self as known, Known};
 use super::orders::{self, Teller};
-use super::search::{self, Search};
 use super::sessions::Asker;
-use super::{Desk, deeds, judge, report as sums, today as day};
+use super::typed::Search;
+use super::{Desk, deeds, judge, report as sums, search, today as day};
 use crate::csv::Separator;
 use crate::machines::stock::{self, Packing};
 use crate::money::report as whole;
@@ -163,7 +163,7 @@ pub async fn machine(
     }
     let line = machines.line(&device, &known::by_machine(&sold), desk.usual.zone);
     let (slots, slots_at) = known::slots(&desk, &device).await?;
-    let screen = known::screen(line.is_there, newest.as_ref(), desk.usual.zone);
+    let screen = known::screen(&line, newest.as_ref(), desk.books.now(), desk.usual.zone);
     Ok(Json(Told { me, told: MachinePage { version: machines.version(&device), line, screen, orders, slots, slots_at } }))
 }
 

@@ -2,7 +2,7 @@
 
 use super::judge;
 use super::orders::Teller;
-use crate::sale::books::{self, BooksError, Grouped, Page, Wanted};
+use crate::sale::books::{self, BooksError, Grouped, Page};
 use crate::sale::counted::End;
 use crate::store::{Row, Tx};
 use qris_core::order::time::{Span, Wall};
@@ -11,8 +11,6 @@ use qris_core::wire::desk::{Sum, Today};
 /// Of the orders that want a person, so many are told: they fill a phone.
 const TOLD: usize = 20;
 const HOUR: Span = Span::secs(3600);
-/// All of them.
-pub const WANTING: Wanted = Wanted { device: None, from: Wall(i64::MIN), until: Wall(i64::MAX), refund_due: false, attention: true };
 
 /// What counts as sold.
 #[must_use]

@@ -162,6 +162,12 @@ impl Machines {
         self.presence.hears(hears, self.moment());
     }
 
+    /// Whether it does.
+    #[must_use]
+    pub fn is_hearing(&self) -> bool {
+        self.presence.is_hearing()
+    }
+
     /// A machine says whether another computer takes its place at the broker. People are told when that begins and when it is over.
     pub async fn at_broker(&self, device: &DeviceId, taken_over: bool) {
         self.presence.taken_over(device, taken_over);

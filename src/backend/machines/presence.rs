@@ -146,6 +146,12 @@ impl Presence {
         self.lock().hears_from = hears.then_some(now.boot);
     }
 
+    /// Whether the broker brings what machines say.
+    #[must_use]
+    pub fn is_hearing(&self) -> bool {
+        self.lock().hears_from.is_some()
+    }
+
     /// The last time of something fresh of a machine that is there.
     #[must_use]
     pub fn there(&self, device: &DeviceId) -> Option<Wall> {

@@ -234,7 +234,9 @@ pub const fn may_be_owed(kind: Attention) -> bool {
         | Attention::Unconfirmed
         | Attention::RefundSoon
         | Attention::RefundLastDay
-        | Attention::OnlyByHand => true,
-        Attention::PartialRefund | Attention::Chargeback | Attention::Reversed | Attention::LateFact => false,
+        | Attention::OnlyByHand
+        // The bank may have refused the refund.
+        | Attention::LateFact => true,
+        Attention::PartialRefund | Attention::Chargeback | Attention::Reversed => false,
     }
 }

@@ -113,6 +113,8 @@ pub struct Me {
     pub sandbox: bool,
     /// Orders that want a person: the number on the page's head.
     pub wanting: u64,
+    /// The backend hears what machines say at the broker. If not, it cannot know of a machine that it is there.
+    pub hears: bool,
 }
 
 /// `GET /v1/sessions`: the sessions of this person.
@@ -356,7 +358,7 @@ pub struct Do {
 }
 
 /// `GET /v1/orders?q=…&device=…&behind=…`: orders by the first letters of their number, by sum and time, by machine. `q` is what a
-/// person types: `4TS65`, `5000`, `Rp5.000`, `5.000 15:00`, `15:00`, `27-11`; nothing: the newest.
+/// person types: `4TS65`, `5000`, `Rp5.000`, `5.000 15:00`, `15:00`, `yesterday about three`, `27-11`; nothing: the newest.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Found {
     /// The newest first; with a time, the nearest first.
@@ -543,7 +545,7 @@ pub struct MachineLine {
     pub device: DeviceId,
     /// What people call it.
     pub name: Option<Box<str>>,
-    /// Whether it is there; `None`: nobody knows yet.
+    /// Whether it is there; `None`: nobody knows.
     pub is_there: Option<bool>,
     /// Since when.
     pub since: Option<Box<str>>,
@@ -578,10 +580,19 @@ pub struct MachinePage {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "is")]
 pub enum Screen {
-    /// The machine is silent: nobody knows.
+    /// The machine is silent, or somebody fills it: nobody knows.
     Unknown,
+    /// Nothing: its panel cannot be used.
+    Dark,
     /// The goods and their prices.
-    Idle,
+    Idle {
+        /// Some cannot be bought: nothing is left, or nothing came out.
+        some_gone: bool,
+    },
+    /// The machine sells nothing now. Its faults say why.
+    OutOfOrder,
+    /// The goods, and that a sale may not work: the backend is not reached.
+    Offline,
     /// It waits for a QR.
     Preparing,
     /// A QR or code.
@@ -595,6 +606,11 @@ pub enum Screen {
     },
     /// It hands out what was paid, or says what became of it.
     Paid {
+        /// The order.
+        order: OrderId,
+    },
+    /// It offers another try of it.
+    TryAgain {
         /// The order.
         order: OrderId,
     },
@@ -703,6 +719,8 @@ pub enum Code {
     Unknown,
     /// The order is over, and was moved to an archive (410).
     Archived,
+    /// Its row in the database is damaged (500).
+    Damaged,
     /// The question is not understood (422).
     Malformed,
     /// The books cannot be read or written now (503). Nothing was lost.

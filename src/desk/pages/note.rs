@@ -104,6 +104,7 @@ impl Unanswered {
             Code::NotIn => not_in(visitor),
             Code::Unknown => not_found(visitor),
             Code::Archived => note(visitor, StatusCode::GONE, words.archived, words.archived_hint, home(words)),
+            Code::Damaged => note(visitor, StatusCode::INTERNAL_SERVER_ERROR, words.damaged_title, words.damaged_hint, home(words)),
             Code::LinkOver => link_over(visitor),
             Code::Away => away(visitor),
             Code::Wait => note(visitor, StatusCode::TOO_MANY_REQUESTS, words.not_possible, &wait(words, problem), home(words)),

@@ -231,6 +231,7 @@ pub async fn act(State(desk): State<Arc<Desk>>, Path((order, deed)): Path<(Strin
             | Code::Password
             | Code::Unknown
             | Code::Archived
+            | Code::Damaged
             | Code::Malformed
             | Code::Away => Err(Unanswered::Told(problem).halt(visitor)),
         },

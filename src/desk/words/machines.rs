@@ -43,11 +43,16 @@ words! {
     prices: "Tidak ada jalur yang menerima harga sebuah barang.", "No line takes the price of an item.";
     do_prices: "Hubungi orang yang mengurus server Anda.", "Ask whoever runs your server.";
 
-    screen_unknown: "Belum diketahui: tidak ada kabar dari mesin.", "Not known: the machine is silent.";
+    screen_unknown: "Tidak diketahui: tidak ada kabar dari mesin.", "Not known: nothing is heard of the machine.";
+    screen_dark: "Tidak ada: layarnya tidak bisa dipakai.", "Nothing: its screen cannot be used.";
     screen_idle: "Barang dan harganya.", "The goods and their prices.";
+    screen_some_gone: "Barang dan harganya. Sebagian tidak bisa dibeli.", "The goods and their prices. Some cannot be bought.";
+    screen_out: "Mesin sedang tidak berjualan.", "The machine sells nothing now.";
+    screen_offline: "Barang dan harganya, dan bahwa pembelian mungkin tidak berhasil.", "The goods and their prices, and that a sale may not work.";
     screen_preparing: "Pembayaran sedang disiapkan.", "A payment is being prepared.";
     screen_payable: "Kode untuk {0}, berlaku sampai {1}.", "A code for {0}, good until {1}.";
     screen_paid: "Pesanan yang baru dibayar.", "An order that was just paid.";
+    screen_try_again: "Percobaan kedua ditawarkan.", "A second try is offered.";
 
     slot_suspect: "periksa: tidak ada yang keluar", "look: nothing came out";
     slot_sold_out: "habis", "sold out";
@@ -93,10 +98,15 @@ pub fn fault<'a>(words: &'static Words, fault: &'a FaultCode) -> (&'a str, Optio
 pub fn screen(words: &'static Words, screen: &Screen, money: impl Fn(u64) -> String, at: impl Fn(&str) -> String) -> String {
     match screen {
         Screen::Unknown => words.screen_unknown.into(),
-        Screen::Idle => words.screen_idle.into(),
+        Screen::Dark => words.screen_dark.into(),
+        Screen::Idle { some_gone: false } => words.screen_idle.into(),
+        Screen::Idle { some_gone: true } => words.screen_some_gone.into(),
+        Screen::OutOfOrder => words.screen_out.into(),
+        Screen::Offline => words.screen_offline.into(),
         Screen::Preparing => words.screen_preparing.into(),
         Screen::Payable { order: _, amount, until } => fill(words.screen_payable, &[&money(*amount), &at(until)]),
         Screen::Paid { order: _ } => words.screen_paid.into(),
+        Screen::TryAgain { order: _ } => words.screen_try_again.into(),
     }
 }
 

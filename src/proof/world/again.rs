@@ -22,8 +22,9 @@ pub(super) const PAYS_AFTER: i64 = 2_000;
 const WITHIN: i64 = 30_000;
 /// Both together wait this long for the customer who collects an order that was paid at a store.
 const QUEUES: i64 = 60_000;
-/// Both together wait this long for what operators have ordered: an update takes minutes, and one waits for the other.
-const COMMANDS: i64 = 2_700_000;
+/// Both together wait this long for what operators have ordered. An update takes up to a quarter of an hour, and one waits for the other.
+/// They have bought long before RAUC may hang (`LATE`).
+const COMMANDS: i64 = 7_200_000;
 /// Their requests have this name, with a number behind it.
 const NAME: &str = "again-";
 /// How many there are.

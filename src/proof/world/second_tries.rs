@@ -52,7 +52,7 @@ impl SecondTries {
 impl World {
     /// Does the line jam, since customers are to try again?
     pub(super) fn jams_before_a_second_try(&mut self) -> bool {
-        self.second_tries.most > 0 && !self.is_planned() && self.second_tries.rng.below(3) == 0 && self.storm
+        self.second_tries.most > 0 && !self.is_planned() && self.second_tries.rng.below(2) == 0 && self.storm
     }
 
     /// Is somebody at once there who takes the block off?
@@ -66,14 +66,16 @@ impl World {
         if self.is_planned() {
             return self.after(3_000, Event::Tries(m, None));
         }
+        let comes_back = self.second_tries.rng.below(2) == 0;
         if let Some(Scene::TryAgain { order, .. }) = &self.machines[m].scene
-            && self.second_tries.rng.below(2) == 0
+            && comes_back
         {
             let order = order.clone();
             let after = 20_000 + i64::try_from(self.second_tries.rng.below(700_000)).unwrap_or(0);
             self.after(after, Event::Wishes(order));
         }
-        if self.second_tries.rng.below(4) > 0 {
+        // Few of those who come back have pressed.
+        if self.second_tries.rng.below(4) > if comes_back { 2 } else { 0 } {
             let within = if self.second_tries.rng.below(4) == 0 { 70_000 } else { 12_000 };
             let after = 1_000 + i64::try_from(self.second_tries.rng.below(within)).unwrap_or(0);
             let request = self.request_on_screen(m);

@@ -30,6 +30,11 @@ pub struct Wanted {
     pub attention: bool,
 }
 
+impl Wanted {
+    /// All that want a person.
+    pub const ATTENTION: Self = Self { device: None, from: Wall(i64::MIN), until: Wall(i64::MAX), refund_due: false, attention: true };
+}
+
 /// The beginning of a page: behind this order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cursor {

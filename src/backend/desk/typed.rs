@@ -1,0 +1,239 @@
+//! What a person types to find an order, and how it is understood.
+
+use super::judge;
+use crate::sale::books::Beginning;
+use qris_core::order::time::{Span, Wall, Zone};
+
+/// What a person looks for.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Search {
+    /// Perhaps the first letters of a number.
+    pub number: Option<Beginning>,
+    /// A sum.
+    pub amount: Option<u64>,
+    /// About this time.
+    pub near: Option<Wall>,
+    /// On that day, from its beginning to its end.
+    pub day: Option<(Wall, Wall)>,
+    /// Perhaps a machine.
+    pub words: Option<Box<str>>,
+}
+
+impl Search {
+    /// Reads what a person has typed.
+    #[must_use]
+    pub fn read(text: &str, zone: Zone, now: Wall) -> Self {
+        let mut search = Self { number: text.parse().ok().filter(|beginning: &Beginning| !beginning.is_short()), ..Self::default() };
+        let (mut time, mut words) = (None, Vec::new());
+        let tokens: Vec<&str> =
+            text.split_whitespace().map(|token| token.trim_end_matches(',')).filter(|token| !token.is_empty()).collect();
+        let mut rest = &tokens[..];
+        while let Some((token, behind)) = rest.split_first() {
+            let lower = token.to_lowercase();
+            let taken = if let (None, Some((read, taken))) = (time, clock(rest)) {
+                time = Some(read);
+                taken
+            } else if let (None, Some((day, taken))) = (search.day, day(rest, zone, now)) {
+                search.day = Some((day, judge::days_before(day, -1)));
+                taken
+            } else if let (None, Some((amount, taken))) = (search.amount, sum(rest)) {
+                search.amount = Some(amount);
+                taken
+            } else {
+                if lower != "rp" {
+                    words.push(*token);
+                }
+                1
+            };
+            rest = rest.get(taken..).unwrap_or(behind);
+        }
+        let today = judge::midnight(now, zone);
+        search.near = time.map(|Clock { at, later }| {
+            let at_day = |day: Wall, minutes| day + Span::secs(minutes * 60);
+            match search.day {
+                Some((day, _)) if at_day(day, later) <= now => at_day(day, later),
+                Some((day, _)) => at_day(day, at),
+                // It is not to come yet.
+                None if at_day(today, later) > now => at_day(judge::days_before(today, 1), later),
+                None => at_day(today, later),
+            }
+        });
+        search.words = (!words.is_empty()).then(|| words.join(" ").into());
+        search
+    }
+
+    /// Whether it says anything but a number or a machine.
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        self.amount.is_some() || self.near.is_some() || self.day.is_some()
+    }
+}
+
+/// A time of day, in minutes.
+#[derive(Debug, Clone, Copy)]
+struct Clock {
+    at: i64,
+    /// The same in the afternoon, if that may be meant.
+    later: i64,
+}
+
+const HALF_DAY: i64 = 12 * 60;
+
+/// The time of day with which these words begin, and how many of them say it: `15:04`, and `15.04`, as Indonesians write it, because no sum
+/// has two digits behind a dot; `jam 3`, `3pm`, `3 sore`, `about three`.
+fn clock(words: &[&str]) -> Option<(Clock, usize)> {
+    const ABOUT: [&str; 8] = ["jam", "pukul", "sekitar", "kira-kira", "at", "about", "around", "o'clock"];
+    let lower = |word: &&str| word.to_lowercase();
+    let about = words.iter().take_while(|word| ABOUT.contains(&&*lower(word))).count();
+    let word = words.get(about).map(lower)?;
+    let (word, half) = match word.strip_suffix("am").or_else(|| word.strip_suffix("pm")) {
+        Some(number) if !number.is_empty() => (number, Some(word[number.len()..].to_owned())),
+        _ => (&*word, words.get(about + 1).map(lower)),
+    };
+    let read = time_of_day(word);
+    let at = read.or_else(|| hour(word))?;
+    let hour = at / 60;
+    let afternoon = match half.as_deref() {
+        Some("am" | "pagi") => Some(if hour == 12 { at - HALF_DAY } else { at }),
+        Some("pm" | "sore") => Some(if hour < 12 { at + HALF_DAY } else { at }),
+        Some("siang") => Some(if hour < 10 { at + HALF_DAY } else { at }),
+        Some("malam") if hour == 12 => Some(at - HALF_DAY),
+        Some("malam") => Some(if (5..12).contains(&hour) { at + HALF_DAY } else { at }),
+        _ => None,
+    };
+    let taken = about + 1 + usize::from(afternoon.is_some() && word.len() == words[about].len());
+    match afternoon {
+        Some(at) => Some((Clock { at, later: at }, taken)),
+        // Few buy at three at night.
+        None if about > 0 => Some((Clock { at, later: if (1..7).contains(&hour) { at + HALF_DAY } else { at } }, taken)),
+        None => read.map(|at| (Clock { at, later: at }, taken)),
+    }
+}
+
+fn time_of_day(text: &str) -> Option<i64> {
+    let (hour, minute) = text.split_once([':', '.'])?;
+    let number = |text: &str, most: i64| text.parse::<i64>().ok().filter(|number| text.len() <= 2 && (0..=most).contains(number));
+    Some(number(hour, 23)? * 60 + number(minute, 59).filter(|_| minute.len() == 2)?)
+}
+
+/// `3`, `three`, `tiga`
+fn hour(text: &str) -> Option<i64> {
+    const EN: [&str; 12] = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"];
+    const ID: [&str; 11] = ["satu", "dua", "tiga", "empat", "lima", "enam", "tujuh", "delapan", "sembilan", "sepuluh", "sebelas"];
+    let said = EN.iter().position(|word| *word == text).or_else(|| ID.iter().position(|word| *word == text)).map(|at| at + 1);
+    let hour = said.or_else(|| text.parse().ok().filter(|hour| *hour < 24 && text.len() <= 2))?;
+    i64::try_from(hour * 60).ok()
+}
+
+/// The day with which these words begin, and how many of them say it: `27-11`, `27/11`, `27-11-2026`, `2026-11-27`, `today`, `kemarin`. It is
+/// the beginning of that day. Without a year it is not to come yet.
+fn day(words: &[&str], zone: Zone, now: Wall) -> Option<(Wall, usize)> {
+    let today = judge::midnight(now, zone);
+    let lower: Vec<_> = words.iter().take(2).map(|word| word.to_lowercase()).collect();
+    match lower.iter().map(|word| &**word).collect::<Vec<_>>()[..] {
+        ["hari", "ini"] => return Some((today, 2)),
+        ["today", ..] => return Some((today, 1)),
+        ["yesterday" | "kemarin", ..] => return Some((judge::days_before(today, 1), 1)),
+        _ => {}
+    }
+    let parts: Vec<&str> = words.first()?.split(['-', '/']).collect();
+    let at = |year: &str, month: &str, day: &str| Wall::from_local(&format!("{year}-{month:0>2}-{day:0>2} 00:00:00"), zone).ok();
+    let day = match parts[..] {
+        [year, month, day] if year.len() == 4 => at(year, month, day),
+        [day, month, year] if year.len() == 4 => at(year, month, day),
+        [day, month] => {
+            let this_year: i64 = now.to_local(zone).get(..4)?.parse().ok()?;
+            let that = |year: i64| at(&year.to_string(), month, day);
+            that(this_year).filter(|day| *day <= now).or_else(|| that(this_year - 1))
+        }
+        _ => None,
+    };
+    day.map(|day| (day, 1))
+}
+
+/// The sum with which these words begin, and how many of them say it: `5000`, `Rp5.000`, `5k`, `5rb`, `5 ribu`
+fn sum(words: &[&str]) -> Option<(u64, usize)> {
+    const THOUSAND: [&str; 3] = ["k", "rb", "ribu"];
+    let lower = words.first()?.to_lowercase();
+    let number = lower.strip_prefix("rp").unwrap_or(&lower);
+    if let Some(thousands) = THOUSAND.iter().find_map(|thousand| number.strip_suffix(thousand)).filter(|number| !number.is_empty()) {
+        return rupiah(thousands).and_then(|thousands| thousands.checked_mul(1000)).map(|amount| (amount, 1));
+    }
+    let amount = rupiah(number)?;
+    let is_thousands = words.get(1).is_some_and(|word| THOUSAND.contains(&&*word.to_lowercase()));
+    if is_thousands { amount.checked_mul(1000).map(|amount| (amount, 2)) } else { Some((amount, 1)) }
+}
+
+/// `5000`, `5.000`
+fn rupiah(text: &str) -> Option<u64> {
+    let parts: Vec<&str> = text.split('.').collect();
+    let are_groups = parts.len() == 1 || parts[1..].iter().all(|part| part.len() == 3) && (1..=3).contains(&parts[0].len());
+    let digits = parts.concat();
+    let is_number = are_groups && digits.len() <= 9 && digits.bytes().all(|byte| byte.is_ascii_digit());
+    digits.parse().ok().filter(|amount| is_number && *amount > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_person_types_is_understood() {
+        let zone = Zone::Wib;
+        let at = |text: &str| Wall::from_local(text, zone).expect("a time");
+        let now = at("2026-11-27 16:00:00");
+        let read = |text: &str| {
+            let Search { amount, near, day, words, .. } = Search::read(text, zone, now);
+            (amount, near, day.map(|(day, _)| day), words)
+        };
+        let today = at("2026-11-27 00:00:00");
+        let words = |text: &str| Some(Box::from(text));
+        for (text, wanted) in [
+            ("", (None, None, None, None)),
+            ("5000", (Some(5000), None, None, None)),
+            ("Rp5.000", (Some(5000), None, None, None)),
+            ("rp 12.500.000", (Some(12_500_000), None, None, None)),
+            ("5.000 15:00", (Some(5000), Some(at("2026-11-27 15:00:00")), None, None)),
+            ("15:00 5.000", (Some(5000), Some(at("2026-11-27 15:00:00")), None, None)),
+            ("5.000 15.00", (Some(5000), Some(at("2026-11-27 15:00:00")), None, None)),
+            ("9.05", (None, Some(at("2026-11-27 09:05:00")), None, None)),
+            ("17:00", (None, Some(at("2026-11-26 17:00:00")), None, None)),
+            ("27-11", (None, None, Some(today), None)),
+            ("27/11/2026 09:30", (None, Some(at("2026-11-27 09:30:00")), Some(today), None)),
+            ("28-11", (None, None, Some(at("2025-11-28 00:00:00")), None)),
+            ("2026-11-26", (None, None, Some(at("2026-11-26 00:00:00")), None)),
+            ("31-02", (None, None, None, words("31-02"))),
+            ("25:00", (None, None, None, words("25:00"))),
+            ("25.00", (None, None, None, words("25.00"))),
+            ("5.0", (None, None, None, words("5.0"))),
+            ("0", (None, None, None, words("0"))),
+            ("Lobi", (None, None, None, words("Lobi"))),
+            ("Rp5.000, today about three", (Some(5000), Some(at("2026-11-27 15:00:00")), Some(today), None)),
+            ("hari ini jam 3", (None, Some(at("2026-11-27 15:00:00")), Some(today), None)),
+            ("kemarin sekitar jam 8 malam", (None, Some(at("2026-11-26 20:00:00")), Some(at("2026-11-26 00:00:00")), None)),
+            ("Kemarin", (None, None, Some(at("2026-11-26 00:00:00")), None)),
+            ("yesterday 3pm 5k", (Some(5000), Some(at("2026-11-26 15:00:00")), Some(at("2026-11-26 00:00:00")), None)),
+            ("3 sore", (None, Some(at("2026-11-27 15:00:00")), None, None)),
+            ("pukul 3.30 pagi", (None, Some(at("2026-11-27 03:30:00")), None, None)),
+            ("12 siang", (None, Some(at("2026-11-27 12:00:00")), None, None)),
+            ("12am", (None, Some(at("2026-11-27 00:00:00")), None, None)),
+            ("jam 5", (None, Some(at("2026-11-26 17:00:00")), None, None)),
+            ("today about five", (None, Some(at("2026-11-27 05:00:00")), Some(today), None)),
+            ("about 9", (None, Some(at("2026-11-27 09:00:00")), None, None)),
+            ("5rb Lobi", (Some(5000), None, None, words("Lobi"))),
+            ("5 ribu jam tiga", (Some(5000), Some(at("2026-11-27 15:00:00")), None, None)),
+            ("Jam Kantin", (None, None, None, words("Jam Kantin"))),
+            ("Pagi", (None, None, None, words("Pagi"))),
+            ("am", (None, None, None, words("am"))),
+            ("k", (None, None, None, words("k"))),
+            ("jam", (None, None, None, words("jam"))),
+            ("Kantin 3", (Some(3), None, None, words("Kantin"))),
+            ("<b>5000", (None, None, None, words("<b>5000"))),
+            ("99999999999999999999", (None, None, None, words("99999999999999999999"))),
+        ] {
+            assert_eq!(read(text), wanted, "{text:?}");
+        }
+        assert_eq!(Search::read("4TS6 5XYZ1", zone, now).number.map(|number| number.to_string()).as_deref(), Some("4TS65XYZ1"));
+        assert_eq!(Search::read("4TS", zone, now).number, None);
+    }
+}
