@@ -1,0 +1,135 @@
+//! What the desk is told of machines, and of what lies in them.
+
+use super::{OrderLine, Sum};
+use crate::order::ids::{DeviceId, OrderId};
+use crate::wire::status::FaultCode;
+use crate::wire::stock::Slot;
+use serde::{Deserialize, Serialize};
+
+/// Why a machine wants a person.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Trouble {
+    /// Nothing is heard of it.
+    Silent,
+    /// It says a fault.
+    Faulty,
+    /// The sensor of a slot saw nothing come out.
+    Suspect,
+    /// A slot is empty.
+    SoldOut,
+    /// A slot will be empty soon.
+    Low,
+}
+
+/// A machine in a list.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct MachineLine {
+    /// Its id.
+    pub device: DeviceId,
+    /// What people call it.
+    pub name: Option<Box<str>>,
+    /// Whether it is there; `None`: nobody knows.
+    pub is_there: Option<bool>,
+    /// Since when.
+    pub since: Option<Box<str>>,
+    /// Why it wants a person, the worst first.
+    pub trouble: Vec<Trouble>,
+    /// Its faults.
+    pub faults: Vec<FaultCode>,
+    /// What it sold since midnight.
+    pub sold: Sum,
+    /// So many of its slots want to be filled.
+    pub to_fill: u64,
+}
+
+/// `GET /v1/machines/DEVICE`.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct MachinePage {
+    /// As in the list.
+    pub line: MachineLine,
+    /// What its screen shows now, as far as the backend knows.
+    pub screen: Screen,
+    /// Its newest orders.
+    pub orders: Vec<OrderLine>,
+    /// Its slots, as it told them last.
+    pub slots: Vec<SlotLine>,
+    /// When it told them.
+    pub slots_at: Option<Box<str>>,
+    /// The release of its program.
+    pub version: Option<Box<str>>,
+}
+
+/// What a screen shows.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "is")]
+pub enum Screen {
+    /// The machine is silent, or somebody fills it: nobody knows.
+    Unknown,
+    /// Nothing: its panel cannot be used.
+    Dark,
+    /// The goods and their prices.
+    Idle {
+        /// Some cannot be bought: nothing is left, or nothing came out.
+        some_gone: bool,
+    },
+    /// The machine sells nothing now. Its faults say why.
+    OutOfOrder,
+    /// The goods, and that a sale may not work: the backend is not reached.
+    Offline,
+    /// It waits for a QR.
+    Preparing,
+    /// A QR or code.
+    Payable {
+        /// The order.
+        order: OrderId,
+        /// In rupiah.
+        amount: u64,
+        /// Until then.
+        until: Box<str>,
+    },
+    /// It hands out what was paid, or says what became of it.
+    Paid {
+        /// The order.
+        order: OrderId,
+    },
+    /// It offers another try of it.
+    TryAgain {
+        /// The order.
+        order: OrderId,
+    },
+}
+
+/// A slot with what follows for its owner.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct SlotLine {
+    /// As the machine told it.
+    pub slot: Slot,
+    /// It will be empty in so many days, by the last fortnight.
+    pub empty_in_days: Option<u8>,
+    /// So many fit into it.
+    pub bring: u64,
+}
+
+/// `GET /v1/to-bring?behind=vm-007`: what to bring to the machines, those behind this one; without it those from the first one on. Some hundred
+/// slots are told at a time, more than a page has. `GET /v1/to-bring.csv` has what `qris-backend stock --to-fill --csv` prints.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ToBring {
+    /// The machines to go to, with the slots in which something fits.
+    pub machines: Vec<Load>,
+    /// The sums by goods of all machines, the most first. None behind a machine.
+    pub goods: Vec<(Box<str>, u64)>,
+}
+
+/// What to bring to a machine.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Load {
+    /// The machine.
+    pub device: DeviceId,
+    /// What people call it.
+    pub name: Option<Box<str>>,
+    /// When it told its slots.
+    pub at: Option<Box<str>>,
+    /// Its slots.
+    pub slots: Vec<SlotLine>,
+}
