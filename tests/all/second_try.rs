@@ -267,3 +267,16 @@ fn a_key_that_came_later_signs_no_try_of_what_was_sold_before() {
     let answer = machine.asks(&bought.order_id, &promise);
     assert_eq!((answer.status, answer.json()["code"].clone()), (409, json!("unknown_key")), "{}", answer.text());
 }
+
+#[test]
+fn a_try_that_the_books_never_saw_and_that_came_to_nothing_is_no_other_outcome() {
+    let shop = Shop::open(Options { machine: false, ..Options::default() });
+    let order = shop.reported("failed");
+    let told = shop.post_to(&order, "outcome", &json!({ "try": 2, "outcome": "undelivered" }));
+    assert_eq!((told.status, &told.json()["outcome"]["outcome"]), (200, &json!("failed")), "{}", told.text());
+    assert_eq!(shop.post_to(&order, "outcome", &json!({ "outcome": "dispensed" })).status, 409);
+    let backend = shop.backend.as_ref().expect("it runs");
+    backend.wait_line(&format!("order {order}: outcome dispensed was told, but failed stands"));
+    let told: Vec<_> = backend.lines.all().into_iter().filter(|line| line.contains("was told, but")).collect();
+    assert_eq!(told.len(), 1, "{told:?}");
+}

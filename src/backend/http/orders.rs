@@ -478,7 +478,8 @@ pub async fn outcome(
             let order = &done.now.order;
             match was {
                 None => work.outcome(order, &told),
-                Some(was) if was.outcome != told.outcome => {
+                // What the machine told of a try that came to nothing changes nothing.
+                Some(was) if order.delivery().is_some_and(|stands| stands.outcome != was.outcome) => {
                     work.conflict(&order.id, &order.sale.device, was.outcome, told.outcome.as_str());
                 }
                 Some(_) => {}

@@ -487,7 +487,9 @@ impl World {
         }
         // Two machines, or one that forgot, may tell two different outcomes. Then a person is told of that.
         let second_word = !order.late.is_empty() && self.losses.card();
-        let conflict = order.has_conflict() && self.losses.touch_machine(self.ticket_of(id).as_ref());
+        // Books that were lost know of no second try, and its machine tells of it.
+        let is_of_lost_try = order.delivery().is_some_and(|told| told.nth_try > order.number_of_try()) && self.losses.books();
+        let conflict = order.has_conflict() && (is_of_lost_try || self.losses.touch_machine(self.ticket_of(id).as_ref()));
         if order.has_conflict() && !conflict {
             return Some("two things were told of it, and nothing was forgotten");
         }
