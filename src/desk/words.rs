@@ -224,6 +224,7 @@ words! {
     log_terminal: "di server", "at the server";
     log_login: "masuk", "logged in";
     log_join: "memilih kata sandi", "chose a password";
+    log_logout: "keluar", "logged out";
     log_end_session: "mengeluarkan satu perangkat", "logged one device out";
     log_end_sessions: "mengeluarkan semua perangkat", "logged all devices out";
     log_add: "mengundang", "invited";

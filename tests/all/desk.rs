@@ -217,6 +217,13 @@ fn the_log_speaks_the_language_of_who_reads_it() {
         assert!(desk.shop.merchant(&[&["desk"], wanted].concat()).status.success());
     }
     login(&budi, "Budi", PASSWORD);
+    // Whoever goes stands in it once, also if the phone sends it twice.
+    let (kept, token) = (budi.cookies.borrow().clone(), forged(&budi, "/logout"));
+    for _ in 0..2 {
+        *budi.cookies.borrow_mut() = kept.clone();
+        assert_eq!(budi.post("/logout", &[], &[("token", &token)]).status, 303);
+    }
+    login(&budi, "Budi", PASSWORD);
     for (order, deed) in [(&failed, "given"), (&other, "by_hand"), (&offered, "again")] {
         let form = format!("/orders/{order}/{deed}");
         assert_eq!(sari.submit(&form, &form, &[("note", "12")]).status, 303, "{form}");
@@ -238,6 +245,7 @@ fn the_log_speaks_the_language_of_who_reads_it() {
                 "removed a person: Budi",
                 "chose a password",
                 "logged in",
+                "</b> logged out<",
                 "logged one device out<",
                 "logged all devices out<",
                 "noted: goods handed over",
@@ -254,6 +262,7 @@ fn the_log_speaks_the_language_of_who_reads_it() {
                 "menghapus orang: Budi",
                 "memilih kata sandi",
                 "masuk",
+                "</b> keluar<",
                 "mengeluarkan satu perangkat<",
                 "mengeluarkan semua perangkat<",
                 "mencatat: barang diserahkan",
@@ -268,6 +277,8 @@ fn the_log_speaks_the_language_of_who_reads_it() {
             assert!(page.contains(word), "{word}: {page}");
         }
     }
+    sari.language = "en";
+    assert_eq!(sari.get("/log").html.matches("</b> logged out<").count(), 1);
 }
 
 /// The desk says so, loses nothing, and is there again by itself.

@@ -121,10 +121,11 @@ fn let_in(tx: &mut dyn Tx, person: &Person, session: &str, device: &str, from: I
 
 /// `POST /v1/logout`: ends this session. Whoever has none is out already.
 pub async fn logout(State(desk): Of, headers: HeaderMap) -> Result<Json<()>, No> {
-    let secret = secret(&headers)?;
+    let (secret, from) = (secret(&headers)?, from(&headers)?);
     let end = move |tx: &mut dyn Tx, now: Wall| {
         let Some(asker) = store::asker(tx, &secret, now)? else { return Ok(()) };
-        store::end(tx, asker.person.number, Some(asker.session)).map(drop)
+        store::end(tx, asker.person.number, Some(asker.session))?;
+        log::write(tx, By::Person(&asker.person, &from.to_string()), What::Logout, None, now)
     };
     Ok(Json(desk.books.write(move |tx, _, now| end(tx, now)).await?))
 }

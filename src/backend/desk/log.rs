@@ -35,6 +35,8 @@ pub enum What<'a> {
     Login,
     /// A link was used.
     Join,
+    /// A person went.
+    Logout,
     /// A session was ended by its person.
     EndSession,
     /// All of them were.
@@ -56,6 +58,7 @@ impl What<'_> {
             Self::Denied(deed, _) => format!("denied {}", deed.as_str()),
             Self::Login => "login".into(),
             Self::Join => "join".into(),
+            Self::Logout => "logout".into(),
             Self::EndSession => "end_session".into(),
             Self::EndSessions => "end_sessions".into(),
             Self::Add => "add".into(),
@@ -84,9 +87,15 @@ pub fn write(tx: &mut dyn Tx, by: By<'_>, what: What<'_>, detail: Option<&str>, 
             }
             (Some(order.as_str()), None)
         }
-        What::Login | What::Join | What::EndSession | What::EndSessions | What::Add | What::Link | What::Role | What::Remove => {
-            (None, None)
-        }
+        What::Login
+        | What::Join
+        | What::Logout
+        | What::EndSession
+        | What::EndSessions
+        | What::Add
+        | What::Link
+        | What::Role
+        | What::Remove => (None, None),
     };
     let row = vec![
         ("at_ms", now.into()),

@@ -163,7 +163,8 @@ pub struct LogLine {
     pub who: Box<str>,
     /// From where; `None`: at the backend's own terminal.
     pub from: Option<Box<str>>,
-    /// What: a [`Deed`], `login`, `join`, `end_session`, `end_sessions`, `add`, `link`, `role`, `remove`, or `denied` before a deed's word.
+    /// What: a [`Deed`], `login`, `join`, `logout`, `end_session`, `end_sessions`, `add`, `link`, `role`, `remove`, or `denied` before a
+    /// deed's word.
     pub what: Box<str>,
     /// Of this order.
     pub order: Option<OrderId>,

@@ -62,6 +62,7 @@ fn did<'a>(words: &'static Words, what: &'a str) -> &'a str {
     match what {
         "login" => words.log_login,
         "join" => words.log_join,
+        "logout" => words.log_logout,
         "end_session" => words.log_end_session,
         "end_sessions" => words.log_end_sessions,
         "add" => words.log_add,
