@@ -1,16 +1,19 @@
 //! Sessions, links and the money of a day, by the clock of the books.
 
+use super::deeds;
 use super::judge::{self, Usual};
 use super::log::{self, By, What};
 use super::people::{self, LINK_LASTS, Name, NotAdded, PEOPLE_MAX, Person};
 use super::sessions::{self, IDLE, LASTS};
 use crate::keeping::databases::open_both;
-use crate::sale::books::BooksError;
-use crate::samples::T0;
+use crate::sale::books::{BooksError, Policy};
+use crate::samples::{T0, after, pending, report, reported_order, rules};
 use crate::store::{Tx, read_on};
 use qris_core::order::ids::OrderId;
+use qris_core::order::merchant::{DeliveryReport, EndedTry, Event, Order, Rules, Said, StatusReport};
+use qris_core::order::outcome::Delivery;
 use qris_core::order::time::{Span, Wall, Zone};
-use qris_core::wire::desk::{Deed, Role};
+use qris_core::wire::desk::{Deed, Denied, Role};
 use rusqlite::Connection;
 
 struct Rig {
@@ -206,4 +209,32 @@ fn the_newest_of_an_order_is_told() {
     let (first, last) = (lines.first().expect("a line"), lines.last().expect("a line"));
     assert!(first.0 < last.0, "the oldest first");
     assert_eq!((&*last.1.who, &*last.1.what), ("Sari", "refund"));
+}
+
+/// Nothing came, and a person may have it offered once more: unless one of these stands against it.
+#[test]
+fn what_stands_against_another_try_has_its_word() {
+    let rules = Rules { second_tries: 1, ..rules() };
+    let policy = Policy { rules, push: false, orders_per_minute: 0, auto_refund_per_day: 0, tries_per_day: 10 };
+    let nothing_came = || reported_order("order1", "vm-001", 5_000, 5_000, Delivery::Undelivered);
+    let soon = {
+        let order = pending("order1", "vm-001", 5_000, 5_000);
+        let settled = StatusReport { refund_within: Some(Span::secs(48 * 3600)), ..report(&order, Said::Settled) };
+        let paid = after(order, Event::Status(settled), T0 + Span::secs(6));
+        after(paid, Event::Delivered(DeliveryReport::proven(Delivery::Undelivered)), T0 + Span::secs(8))
+    };
+    let mut tried_often = nothing_came();
+    let ended = EndedTry { goods: tried_often.goods(), reported: tried_often.reported.clone().expect("it told") };
+    tried_often.tries.ended = vec![ended; 8];
+    let sari = Rig::new().add("Sari", Role::Owner, None);
+    for (order, wanted) in [
+        (nothing_came(), None),
+        (Order { rebuilt: true, ..nothing_came() }, Some(Denied::Doubtful)),
+        (soon, Some(Denied::TryTooLate)),
+        (tried_often, Some(Denied::NoMoreTries)),
+    ] {
+        let possible = deeds::possible(&policy, &order, &sari, 10_000, T0 + Span::secs(10));
+        let again = possible.iter().find(|possible| possible.deed == Deed::Again).expect("it is asked about");
+        assert_eq!(again.denied, wanted);
+    }
 }

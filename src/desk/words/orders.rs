@@ -316,6 +316,50 @@ mod tests {
         }
     }
 
+    /// All of them: one that is missing does not compile.
+    macro_rules! each_denied {
+        ($($name:ident),* $(,)?) => {{
+            let _ = |denied| match denied { $(Denied::$name => (),)* };
+            [$(Denied::$name),*]
+        }};
+    }
+
+    #[test]
+    fn everything_that_is_denied_has_a_sentence_of_its_own() {
+        let all = each_denied![
+            OutcomeStands,
+            NotPaid,
+            NotEnded,
+            Delivered,
+            NotReported,
+            TooEarly,
+            RefundUnderWay,
+            RefundUnsure,
+            RefundedAlready,
+            Given,
+            TakenBack,
+            NoProof,
+            NotByApi,
+            OnlyByHand,
+            NothingToSee,
+            TryOff,
+            Uncertain,
+            Repaid,
+            Doubtful,
+            TryTooLate,
+            NoMoreTries,
+            Role,
+            Limit,
+        ];
+        for language in [Language::Id, Language::En] {
+            let mut said = all.map(|why| denied(in_language(language), why));
+            assert!(said.iter().all(|text| text.ends_with('.') && !text.contains('{')), "{said:?}");
+            said.sort_unstable();
+            let same = said.windows(2).find(|two| two[0] == two[1]);
+            assert_eq!(same, None);
+        }
+    }
+
     #[test]
     fn a_deed_says_the_sum_that_it_moves() {
         for deed in Deed::ALL {
