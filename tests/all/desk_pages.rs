@@ -23,6 +23,10 @@ const SMALL: &str = "return [...document.querySelectorAll('button, a.button, nav
     .filter(thing => thing.checkVisibility() && Math.round(thing.getBoundingClientRect().height) < 44).map(thing => thing.outerHTML)";
 const AXE: &str = "return axe.run(document, { resultTypes: ['violations'] }).then(found => found.violations \
     .filter(one => ['serious', 'critical'].includes(one.impact)).map(one => one.id + ': ' + one.nodes.map(node => node.html).join(' | ')))";
+/// Sends the form of a page with these fields, past what the browser itself would ask for.
+const SEND: &str = "const form = document.querySelector('main form[method=post]'); form.noValidate = true; \
+    for (const [name, value] of Object.entries(typed)) form.elements[name].value = value; \
+    window.isBefore = true; form.requestSubmit()";
 
 /// A shop with an order of each kind, and a browser in which its owner is logged in.
 struct Furnished {
@@ -56,28 +60,73 @@ fn furnished(language: &str) -> Furnished {
     Furnished { browser, front, desk, failed, uncertain, delivered, _temporary: temporary }
 }
 
+/// A page, and how it comes to be seen.
+struct Seen {
+    at: String,
+    /// What is typed into its form before that is sent. `None`: it is only opened.
+    typed: Option<Value>,
+    /// What somebody at the server's terminal does while it is open.
+    meanwhile: &'static [&'static str],
+    /// The status of what is seen in the end.
+    status: u64,
+}
+
+impl Seen {
+    fn opened(at: impl Into<String>, status: u64) -> Self {
+        Self { at: at.into(), typed: None, meanwhile: &[], status }
+    }
+
+    fn sent(at: impl Into<String>, typed: Value, status: u64) -> Self {
+        Self { typed: Some(typed), ..Self::opened(at, status) }
+    }
+}
+
 impl Furnished {
-    fn pages(&self) -> Vec<String> {
+    /// Every page and form. At the end whoever is logged in may only see.
+    fn pages(&self) -> Vec<Seen> {
         let Self { failed, uncertain, delivered, .. } = self;
-        let mut pages: Vec<String> = [
-            "/",
-            "/orders",
-            "/orders?q=5.000+15%3A00",
-            "/orders?q=%3Cb%3E",
-            "/machines",
-            "/machines/vm-001",
-            "/bring",
-            "/sessions",
-            "/log",
-        ]
-        .map(String::from)
-        .into();
-        pages.extend([failed, uncertain, delivered].map(|order| format!("/orders/{order}")));
-        pages.extend(["refund", "by_hand", "given", "again", "seen"].map(|deed| format!("/orders/{failed}/{deed}")));
-        pages.push(format!("/orders/{uncertain}/refund"));
-        pages.extend(["item", "machine", "scheme", "day"].map(|by| format!("/report?by={by}")));
-        pages.extend(["/report?month=2026-11", "/nowhere", "/login", "/join/x"].map(String::from));
+        let shop = &self.desk.shop;
+        let (offered, large) = (shop.reported("failed"), shop.reported_of(("Lobi", "Bottled tea", 500_001), "failed"));
+        assert!(shop.merchant(&["again", &offered, "--by", "Sari"]).status.success());
+        let join = format!("/join/{}", self.desk.add("Budi", "viewer"));
+        let deed = |order: &str, deed: &str| format!("/orders/{order}/{deed}");
+        let opened = |pages: &[&str]| pages.iter().map(|page| Seen::opened(*page, 200)).collect::<Vec<_>>();
+        let orders = ["/", "/orders", "/machines", "/machines/vm-001", "/report", "/sessions"];
+        let mut pages = opened(&orders);
+        pages.extend(opened(&["/orders?q=5.000+15%3A00", "/orders?q=%3Cb%3E", "/orders?wanting=true", "/bring", "/log", "/login", &join]));
+        pages.extend(opened(&["/report?by=item", "/report?by=machine", "/report?by=scheme", "/report?by=day", "/report?month=2026-11"]));
+        pages.extend([failed, uncertain, delivered, &offered, &large].map(|order| Seen::opened(format!("/orders/{order}"), 200)));
+        pages.extend(["refund", "by_hand", "given", "again", "seen"].map(|word| Seen::opened(deed(failed, word), 200)));
+        // It wants a tick; it is more than she may send back in a day.
+        pages.extend([uncertain, &large].map(|order| Seen::opened(deed(order, "refund"), 200)));
+        pages.extend([("/nowhere", 404), ("/join/x", 410)].map(|(page, status)| Seen::opened(page, status)));
+        pages.extend([
+            Seen::sent("/login", json!({ "name": "Sari", "password": "another sentence" }), 403),
+            Seen::sent(&join, json!({ "password": "short", "again": "short" }), 422),
+            Seen::sent(&join, json!({ "password": PASSWORD, "again": "another sentence" }), 422),
+            Seen::sent(deed(failed, "by_hand"), json!({ "note": " " }), 422),
+            // Without the tick; of a page from before something was written to the order; of another session.
+            Seen::sent(deed(uncertain, "refund"), json!({}), 409),
+            Seen::sent(deed(failed, "refund"), json!({ "version": "0" }), 409),
+            Seen::sent(deed(failed, "refund"), json!({ "token": "x" }), 403),
+            Seen { meanwhile: &["desk", "role", "Sari", "--role", "viewer"], ..Seen::sent(deed(failed, "refund"), json!({}), 403) },
+        ]);
+        pages.extend(opened(&orders));
+        pages.extend([failed, uncertain].map(|order| Seen::opened(format!("/orders/{order}"), 200)));
+        pages.extend([Seen::opened(deed(failed, "refund"), 200), Seen::opened("/log", 403)]);
         pages
+    }
+
+    /// Opens a page, and sends its form.
+    fn arrive(&self, seen: &Seen) {
+        self.browser.open(&format!("{}{}", self.front.url, seen.at));
+        if !seen.meanwhile.is_empty() {
+            assert!(self.desk.shop.merchant(seen.meanwhile).status.success());
+        }
+        if let Some(typed) = &seen.typed {
+            self.browser.run(&format!("const typed = {typed}; {SEND}"));
+            self.browser.wait("the answer", "return document.readyState === 'complete' && window.isBefore !== true");
+        }
     }
 }
 
@@ -88,19 +137,26 @@ fn every_page_can_be_used_by_everybody() {
     for language in ["id", "en"] {
         let shop = furnished(language);
         let browser = &shop.browser;
-        for page in shop.pages() {
+        let pages = shop.pages();
+        for seen in &pages {
+            browser.be_phone(SIZES[0].0, SIZES[0].1, language);
+            // A page without scripts is the same.
+            browser.allow_scripts(language == "en");
+            shop.arrive(seen);
+            browser.allow_scripts(true);
             for (width, height) in SIZES {
-                if width < 500 {
-                    browser.be_phone(width, height, language)
-                } else {
-                    browser.be_window(width, height)
+                if width > 500 {
+                    browser.be_window(width, height);
                 }
-                browser.open(&format!("{}{page}", shop.front.url));
+                let page = format!("{}{}", seen.at, seen.typed.as_ref().map_or(String::new(), |typed| format!(" {typed}")));
                 let mut expect = |what: &str, found: Value, wanted: Value| {
                     if found != wanted {
                         wrong.push(format!("{language} {width} {page}: {what}: {found}"));
                     }
                 };
+                let status = "return performance.getEntriesByType('navigation')[0].responseStatus";
+                expect("the status", browser.run(status), seen.status.into());
+                expect("the width", browser.run("return innerWidth"), width.into());
                 expect("the language", browser.run("return document.documentElement.lang"), language.into());
                 let scrolls = "const all = document.documentElement; return all.scrollWidth > all.clientWidth";
                 expect("it scrolls to the side", browser.run(scrolls), false.into());
@@ -121,9 +177,12 @@ fn every_page_can_be_used_by_everybody() {
                 }
             }
         }
-        // Only the pages that are not there are complained about.
-        let errors: Vec<_> =
-            browser.errors().into_iter().filter(|line| !["/nowhere", "/join/x", "/seen"].iter().any(|at| line.contains(at))).collect();
+        // Only the pages that say no are complained about.
+        let told = |Seen { at, status, .. }: &Seen| {
+            format!("{}{at} - Failed to load resource: the server responded with a status of {status}", shop.front.url)
+        };
+        let refusals: Vec<_> = pages.iter().filter(|seen| seen.status >= 400).map(told).collect();
+        let errors: Vec<_> = browser.errors().into_iter().filter(|line| !refusals.iter().any(|told| line.contains(told))).collect();
         assert_eq!(errors, [""; 0]);
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -261,7 +320,7 @@ fn an_owner_s_day_as_the_documents_tell_it() {
     for (goods, amount) in [("Teh botol", 5000), ("Air mineral", 4000), ("Kopi susu", 12_500), ("Teh botol", 5000)] {
         sale(goods, amount, "dispensed");
     }
-    let [failed, _] = [("Teh botol", "failed"), ("Air mineral", "uncertain")].map(|(goods, outcome)| sale(goods, 5000, outcome));
+    let [failed, uncertain] = [("Teh botol", "failed"), ("Air mineral", "uncertain")].map(|(goods, outcome)| sale(goods, 5000, outcome));
     let temporary = tempfile::tempdir().expect("a directory");
     let browser = Browser::start(temporary.path());
     browser.be_phone(SIZES[0].0, SIZES[0].1, "id");
@@ -318,6 +377,23 @@ fn an_owner_s_day_as_the_documents_tell_it() {
     browser.keep_whole("desk-bring.png");
     open("/report");
     browser.keep_whole("desk-report.png");
+
+    // Another customer comes to the shop, and gets the money from the till. Then nothing is left to do.
+    open(&format!("/orders/{uncertain}/by_hand"));
+    browser.press("#note", "tunai");
+    browser.click("main form button");
+    browser.wait("the order", &format!("return location.pathname === '/orders/{uncertain}'"));
+    assert_eq!(browser.text(".stand"), "uang dikembalikan secara langsung");
+    assert!(browser.text(".story").contains("Sari mengembalikan uangnya secara langsung: tunai"), "{}", browser.text(".story"));
+    wait_for("the word of the gateway", || {
+        open(&format!("/orders/{failed}"));
+        (browser.text(".stand") == "uang sudah dikembalikan").then_some(())
+    });
+    open("/");
+    assert_eq!((browser.count("#sales"), browser.count("#wanting")), (1, 0), "{}", browser.text("main"));
+    let refunds = [&failed, &uncertain].map(|order| desk.shop.midtrans.calls("refund", order).len());
+    assert_eq!(refunds, [1, 0]);
+
     open("/sessions");
     browser.keep_whole("desk-sessions.png");
     browser.click("form[action='/sessions/end'] button.bad");
