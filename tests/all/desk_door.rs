@@ -356,9 +356,7 @@ fn what_the_command_refuses_is_refused_here() {
         for deed in ["refund", "by_hand", "given", "again", "seen"] {
             // One for each: what is done changes the order.
             let (here, there) = (make(&shop), make(&shop));
-            let page = phone.told(&format!("orders/{here}"));
-            let version = page["version"].as_u64().expect("a version");
-            let answer = phone.settle_as(&here, deed, &Value::Null, version);
+            let (page, answer) = phone.settle_as_seen(&here, deed, |_| Value::Null);
             let told = by_command(&there, deed);
             // The page has said so before.
             if let Some(shown) = page["line"]["deeds"].as_array().expect("deeds").iter().find(|shown| shown["deed"] == deed) {
@@ -397,7 +395,7 @@ fn what_the_command_refuses_is_refused_here() {
     let order = shop.reported("uncertain");
     let page = phone.told(&format!("orders/{order}"));
     assert_eq!(page["line"]["deeds"][0], json!({"deed": "refund", "is_sure": "no_proof", "denied": null}), "{page}");
-    is(&phone.settle_as(&order, "refund", &json!("no_report"), page["version"].as_u64().expect("a version")), 409, "denied");
+    is(&phone.settle_as_seen(&order, "refund", |_| json!("no_report")).1, 409, "denied");
     assert_eq!(phone.settle(&order, "refund").status, 200);
     // A page that was seen before something happened does nothing.
     let order = shop.reported("failed");

@@ -98,10 +98,21 @@ impl Phone {
 
     /// Does it to the order as it stands, whatever must be said first.
     pub fn settle(&self, order: &str, deed: &str) -> HttpAnswer {
-        let page = self.told(&format!("orders/{order}"));
-        let possible = page["line"]["deeds"].as_array().expect("deeds").iter().find(|possible| possible["deed"] == deed).cloned();
-        let is_sure = possible.map_or(Value::Null, |possible| possible["is_sure"].clone());
-        self.settle_as(order, deed, &is_sure, page["version"].as_u64().expect("a version"))
+        let is_sure = |page: &Value| {
+            let possible = page["line"]["deeds"].as_array().expect("deeds").iter().find(|possible| possible["deed"] == deed).cloned();
+            possible.map_or(Value::Null, |possible| possible["is_sure"].clone())
+        };
+        self.settle_as_seen(order, deed, is_sure).1
+    }
+
+    /// The page, and what comes of the deed. The gateway's word may come in between: then a person looks again.
+    pub fn settle_as_seen(&self, order: &str, deed: &str, is_sure: impl Fn(&Value) -> Value) -> (Value, HttpAnswer) {
+        let mut tries = (0..20).map(|_| {
+            let page = self.told(&format!("orders/{order}"));
+            let answer = self.settle_as(order, deed, &is_sure(&page), page["version"].as_u64().expect("a version"));
+            (page, answer)
+        });
+        tries.find(|(_, answer)| answer.json()["code"] != "changed").expect("it does not change for ever")
     }
 
     pub fn settle_as(&self, order: &str, deed: &str, is_sure: &Value, version: u64) -> HttpAnswer {
