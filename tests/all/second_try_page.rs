@@ -4,14 +4,26 @@ use crate::rig::caller::Caller;
 use crate::rig::http::HttpAnswer;
 use crate::rig::midtrans::Via;
 use crate::rig::postgres::Postgres;
+use crate::rig::proxy::{Proxy, Reply};
 use crate::rig::shop::{Options, Program, Shop};
 use crate::rig::wait_for;
 use qris::demo::shop::item;
 use qris::order::reason::Reason;
 use qris::wire::vend::{EventState, VendEvent};
-use serde_json::json;
-use std::collections::HashMap;
+use serde_json::{Value, json};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Mutex;
 use zbus::zvariant::Variant;
+
+/// The orders of which the machine was told that somebody wants another try.
+static WANTED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+
+/// Reads an answer to the machine along.
+fn note_wishes(_: &str, _: &str, reply: &mut Reply) {
+    let open: Value = serde_json::from_slice(&reply.body).unwrap_or_default();
+    let wanted = open["orders"].as_array().into_iter().flatten().filter(|order| order["try_wanted_s"].is_u64());
+    WANTED.lock().expect("no panic").extend(wanted.map(|order| order["order_id"].as_str().expect("an order").to_owned()));
+}
 
 /// A payment came too late: another customer stands at the machine, whose request is the last answer.
 fn too_late(server: Option<&Postgres>) -> (Shop, VendEvent, String) {
@@ -20,10 +32,13 @@ fn too_late(server: Option<&Postgres>) -> (Shop, VendEvent, String) {
 
 fn too_late_with(server: Option<&Postgres>, more: &str) -> (Shop, VendEvent, String) {
     let store = server.map(|server| format!("url = \"{}\"", server.url()));
-    let mut shop = Shop::open(Options { store, items: item("B2", "Kopi", "Coffee", 9000), ..Options::default() });
+    let mut shop = Shop::open(Options { machine: false, store, items: item("B2", "Kopi", "Coffee", 9000), ..Options::default() });
     shop.kill_backend();
     shop.edit(Program::Backend, |text| format!("{text}\n[orders]\nsecond_tries = 1\n{more}"));
     shop.start_backend();
+    let (link, proxy) = (format!("http://127.0.0.1:{}", shop.backend_link.port), Proxy::start(&shop.backend_url, note_wishes));
+    shop.edit(Program::Qrisd, |text| text.replace(&link, &proxy.url));
+    shop.start_machine();
     let first = shop.offer("A1");
     let order = shop.order_id(&first);
     shop.cancel(&first);
@@ -76,6 +91,7 @@ fn who_asks_on_the_page_has_a_second_try(server: Option<&Postgres>) {
     assert!(page.contains("Second try") && page.contains("press there"), "{page}");
     assert!(shop.order_at_backend(order.as_str())["try_wanted_s"].as_u64().is_some_and(|left| left <= 600));
     // It waits its turn.
+    wait_for("the machine to hear of it", || WANTED.lock().expect("no panic").contains(order.as_str()).then_some(()));
     shop.request(&json!({"request_id": request, "item": "A1", "try": 2}));
     shop.tap.wait_refused(request.as_str(), Reason::Late);
     shop.pay(Via::Gopay);
@@ -227,8 +243,9 @@ fn a_thief_of_the_address_has_neither_goods_nor_money() {
     // Now he stands there, too.
     let from = shop.tap.count();
     press("A1");
-    shop.tap.wait_event_from(from, "no try", |event| {
-        event.request_id.as_ref() == Some(&request) && matches!(event.state, EventState::RefundDue | EventState::Refused)
+    shop.tap.wait_event_from(from, "the end of it", |event| {
+        event.request_id.as_ref() == Some(&request)
+            && matches!(event.state, EventState::RefundDue | EventState::Refused | EventState::Dispensed)
     });
     assert_eq!((shop.pulses(), shop.midtrans.calls("refund", order.as_str()).len()), (0, 1));
 }
