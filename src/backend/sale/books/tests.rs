@@ -2,11 +2,12 @@ use super::*;
 use crate::store::{BOOKS, Row, Store, StoreError, testing};
 use qris_core::order::ids::{ItemId, Ticket, TransactionId};
 use qris_core::order::keys::SigningKey;
-use qris_core::order::merchant::{Call, Cancelling, Charge, NoCharge, QR_EXPIRY, Rules, State, StatusReport, Withheld};
+use qris_core::order::merchant::{Call, Cancelling, Charge, EndedTry, NoCharge, QR_EXPIRY, Rules, State, StatusReport, Withheld};
 use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::Delivery;
 use qris_core::order::request::{Payment, Purchase};
 use qris_core::wire::orders::Status;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 mod beginnings;
@@ -532,4 +533,20 @@ async fn of_two_who_tell_people_one_has_the_turn() {
     let done = alert.clone();
     rig.run(move |tx, _| alert_tried(tx, &done, Ways::COMMAND, false, at(173))).await.expect("written");
     assert!(!turn("b", 174).await && rig.run(move |tx, _| due_alerts(tx, at(100_000))).await.expect("read").is_empty());
+}
+
+#[tokio::test]
+async fn a_slot_is_paced_by_what_came_out_of_it() {
+    let rig = Rig::new();
+    let came = |name: &str| crate::samples::reported_order(name, "vm-001", 5000, 5000, Delivery::Dispensed);
+    let mut tried = came("second");
+    let ended = EndedTry { goods: tried.goods(), reported: tried.reported.clone().expect("it told") };
+    tried.tries.now = Some(qris_core::order::merchant::Goods { item: ItemId::new("B1").expect("an id"), ..tried.goods() });
+    tried.tries.ended.push(ended);
+    let orders = [came("first"), tried];
+    let sold = rig.run(move |tx, _| {
+        orders.into_iter().for_each(|order| super::testing::put(tx, order, T0));
+        sold_since(tx, &DeviceId::new("vm-001").expect("an id"), T0)
+    });
+    assert_eq!(sold.await.expect("read"), HashMap::from([("A1".into(), 1), ("B1".into(), 1)]));
 }
