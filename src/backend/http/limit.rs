@@ -1,7 +1,8 @@
 //! How often customers' pages are drawn. Each page costs a reading of the books, and a visitor needs no token.
 //!
 //! Whoever makes names up must not take the page of anybody's order away. So a page of an order that is known to be there, and one that
-//! may be of no order, are counted apart. An order is known as soon as its machine has asked for it here, or its page was found.
+//! may be of no order, are counted apart. An order is known as soon as its machine has asked for it here, or its page was found. Its number
+//! is no secret: who knows it takes no page away from its customer, who asks from another address.
 
 use qris_core::order::ids::OrderId;
 use qris_core::order::time::Boot;
@@ -11,13 +12,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// All pages of orders that are known: one in 2 ms, 1,000 at once.
 const KNOWN: Rate = Rate { every_ms: 2, burst: 1000 };
-/// The pages of one order: five a second, 20 at once. A phone asks for one in three seconds.
+/// The pages of one order for one address: five a second, 20 at once. A phone asks for one in three seconds.
 const ORDER: Rate = Rate { every_ms: 200, burst: 20 };
 /// All pages that may be of no order: as many again.
 const UNKNOWN: Rate = Rate { every_ms: 2, burst: 1000 };
 /// … and those of one address: five a second, 100 at once.
 const ADDRESS: Rate = Rate { every_ms: 200, burst: 100 };
-/// The number of counters that orders share, and addresses. A secret hash chooses them, so nobody can aim at another's counter.
+/// The number of counters that orders share for each address, and addresses. A secret hash chooses them, so nobody can aim at another's counter.
 const COUNTERS: usize = 4096;
 /// So many orders are known, about. A later one takes the place of another.
 const ORDERS: usize = 16_384;
@@ -67,7 +68,7 @@ impl Pace {
         let order = self.hash.hash_one(id);
         let Counted { known, orders, unknown, addresses, are_there } = &mut *self.counted();
         if are_there[place(order, ORDERS)] == order {
-            both(&mut orders[place(order, COUNTERS)], ORDER, known, KNOWN, now)
+            both(&mut orders[place(self.hash.hash_one((id, address)), COUNTERS)], ORDER, known, KNOWN, now)
         } else {
             both(&mut addresses[place(self.hash.hash_one(address), COUNTERS)], ADDRESS, unknown, UNKNOWN, now)
         }
@@ -116,6 +117,7 @@ mod tests {
         assert_eq!((0..100).filter(|_| take(1_000)).count(), 20, "a burst");
         assert_eq!(taken(1_001, 11_001, 10), 50, "five a second");
         assert_eq!((0..100).filter(|_| take(3_600_000)).count(), 20, "rest brings the burst back");
+        assert!(pace.take(&id, address(1), Boot(3_600_000)), "its customer asks from another address");
     }
 
     #[test]
