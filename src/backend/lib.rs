@@ -155,6 +155,7 @@ async fn serve(config: Config, source: &Source, ring: Ring, path: &Path) -> Resu
     if open.is_alone {
         books.write(|tx, policy, now| books::restarted(tx, policy, now)).await.map_err(Failure::failed)?;
     }
+    books.write(|tx, policy, now| books::end_offers(tx, policy, now)).await.map_err(Failure::failed)?;
     open.let_others_in().map_err(Failure::failed)?;
     tell_of_lost_machines(&books, &machines).await.map_err(Failure::failed)?;
     // The broker tells of many machines in the moment of the connection.

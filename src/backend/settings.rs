@@ -168,7 +168,13 @@ pub const SETTINGS: &[Setting] = &[
         `undelivered` with [its relay's proof](merchant.md#the-relays-key), and those that were paid twice. It never refunds an order \
         that is uncertain, has contradicting reports, does not match its charge, or was paid over the counter",
     ),
-    whole("orders.auto_refund_per_day", 1..=1_000, "", 10, "so many of one machine in 24 hours; any more are listed for a person"),
+    whole(
+        "orders.auto_refund_per_day",
+        1..=1_000,
+        "",
+        10,
+        "so many of one machine in 24 hours; any more are listed for a person. As many second tries begin there in 24 hours, without `auto_refund` too",
+    ),
     whole(
         "orders.second_tries",
         0..=8,
@@ -176,7 +182,7 @@ pub const SETTINGS: &[Setting] = &[
         1,
         "\
         how many [other tries](protocol.md#another-try) there may be at an order of which nothing came, by its relay's proof; 0: none from \
-        then on, and the money goes back",
+        the start of `serve` on. What is on offer then ends, and the money goes back",
     ),
     whole(
         "orders.try_again_within_h",

@@ -280,3 +280,16 @@ fn a_try_that_the_books_never_saw_and_that_came_to_nothing_is_no_other_outcome()
     let told: Vec<_> = backend.lines.all().into_iter().filter(|line| line.contains("was told, but")).collect();
     assert_eq!(told.len(), 1, "{told:?}");
 }
+
+#[test]
+fn who_offers_none_any_more_ends_what_is_offered_and_the_money_goes_back() {
+    let mut machine = Machine::new(None, "auto_refund = true\n");
+    let bought = machine.buys_nothing();
+    let (_, promise) = machine.promised(&bought).expect("a ticket");
+    machine.shop.kill_backend();
+    machine.shop.edit(Program::Backend, |text| text.replace("second_tries = 1", "second_tries = 0"));
+    machine.shop.start_backend();
+    assert!(machine.shop.order_at_backend(&bought.order_id)["try_again_s"].is_null());
+    assert_eq!(machine.asks(&bought.order_id, &promise).status, 409);
+    wait_for("the refund", || (machine.refunds(&bought.order_id) == 1).then_some(()));
+}

@@ -88,6 +88,51 @@ fn a_person_and_a_press(server: Option<&Postgres>) {
 }
 
 #[test]
+fn the_money_on_the_page_and_a_press_in_one_instant_are_one_end() {
+    the_money_and_a_press(None);
+}
+
+#[test]
+fn the_money_on_the_page_and_a_press_in_one_instant_on_postgresql_are_one_end() {
+    the_money_and_a_press(Some(&Postgres::start(&[])));
+}
+
+fn the_money_and_a_press(server: Option<&Postgres>) {
+    let machine = Machine::new(server, "auto_refund = true\nauto_refund_per_day = 100\n");
+    let (_second, other) = second(&machine.shop);
+    let mut pulses = 0;
+    for round in 0..ROUNDS {
+        let bought = machine.buys_nothing();
+        let (ticket, promise) = machine.promised(&bought).expect("a ticket");
+        let id = bought.order_id.as_str();
+        let page = machine.shop.order_at_backend(id)["pay_url"].as_str().expect("an address").to_owned() + "&want=money";
+        let together = Barrier::new(2);
+        let pressed = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let http = Http::new();
+                together.wait();
+                http.post_form(&page, &[], Vec::new())
+            });
+            let http = Http::new();
+            let url = format!("{other}/v1/orders/{id}/again");
+            together.wait();
+            http.post(&url, Some(&machine.shop.token), &[], &json!({ "promise": promise }))
+        });
+        if pressed.status == 200 {
+            let receipt = pressed.json()["receipt"].as_str().expect("a receipt").to_owned();
+            assert_eq!(machine.dispenses(&Bought { order_id: id.into(), ticket, receipt }), Ok("dispensed".into()));
+            assert_eq!(machine.refunds(id), 0, "round {round}");
+            pulses += 1;
+        } else {
+            assert_eq!(pressed.status, 409, "{}", pressed.text());
+            wait_for("the refund", || (machine.refunds(id) == 1).then_some(()));
+            assert_eq!(receipts_of_second_tries(&machine, server, id), "0", "round {round}");
+        }
+        assert_eq!(machine.shop.pulses(), pulses, "round {round}");
+    }
+}
+
+#[test]
 fn two_promises_at_two_backends_get_one_receipt() {
     two_promises(None);
 }

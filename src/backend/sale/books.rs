@@ -298,6 +298,26 @@ pub fn want_money(tx: &mut dyn Tx, policy: &Policy, id: &OrderId, now: Wall) -> 
     write(tx, policy, stored, Event::TryOfferEnds, now, Claim::Keep)
 }
 
+/// Where the merchant offers no other try any more, those that are on offer end, and their money moves on.
+///
+/// # Errors
+/// The database's.
+pub fn end_offers(tx: &mut dyn Tx, policy: &Policy, now: Wall) -> Result<(), BooksError> {
+    if policy.rules.second_tries > 0 {
+        return Ok(());
+    }
+    for row in tx.rows("SELECT order_id FROM orders WHERE refund_due = 1", &[])? {
+        let stored = match ledger::load(tx, &ledger::order_id(row.text("order_id")?)?) {
+            Err(error) if error.is_damage() => continue,
+            loaded => loaded?.ok_or(BooksError::Unknown)?,
+        };
+        if stored.order.tries.until.is_some() {
+            write(tx, policy, stored, Event::TryOfferEnds, now, Claim::Keep)?;
+        }
+    }
+    Ok(())
+}
+
 /// Whether a customer who may have another try can have the money at once.
 #[must_use]
 pub fn gives_back_on_a_wish(policy: &Policy, order: &Order, now: Wall) -> bool {

@@ -163,8 +163,9 @@ impl Machine {
                     Some(live) => live.hint(),
                     None => match self.storage.store().map(|store| store.by_order(&order_id)) {
                         // Its customer may want another try. The list of open orders has the order then.
-                        Some(Ok(Some(stored))) if !stored.order.came_to_nothing() => {}
-                        Some(Ok(_) | Err(_)) | None => self.reconciliation.hint_open(now.boot),
+                        Some(Ok(Some(stored))) if stored.order.came_to_nothing() => self.reconciliation.hint_ours(now.boot),
+                        Some(Ok(Some(_))) => {}
+                        Some(Ok(None) | Err(_)) | None => self.reconciliation.hint_open(now.boot),
                     },
                 }
             }

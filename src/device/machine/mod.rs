@@ -236,7 +236,7 @@ impl Machine {
             self.afar.deadline(),
             self.hold.deadline(),
             self.door.deadline(now),
-            self.second_tries.deadline(),
+            self.second_tries.deadline(self.outbox.is_connected()),
         ];
         [stored, self.trust.deadline(), self.place.deadline()].into_iter().chain(others).flatten().min()
     }
@@ -274,6 +274,7 @@ impl Machine {
             self.orders.begin_calls(now.boot, with, &mut self.outbox);
         }
         self.watch_place(now);
+        self.look_for_wishes(now);
         if !self.storage.is_failing() {
             let lookers = self.lookers(now);
             let newest_event = || self.storage.store().map(|store| store.newest_event());

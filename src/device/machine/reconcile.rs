@@ -9,7 +9,9 @@ use qris_core::order::proof::RelayKey;
 use qris_core::order::time::{Boot, Span};
 
 /// Hints of strangers lead to at most one question in this time.
-const HINT_EVERY: Span = Span::secs(300);
+const STRANGERS_EVERY: Span = Span::secs(300);
+/// … and hints about an order of ours, whose customer may stand there.
+const OURS_EVERY: Span = Span::secs(5);
 /// The most tickets that are closed at once. Each costs a commit of the relay, which has customers to serve.
 const CLOSE_BATCH: usize = 50;
 /// The time until the remaining tickets are looked at again, or the tickets during a `Prepare`.
@@ -22,9 +24,8 @@ const TICKETS_MANY: usize = 900;
 pub(super) struct Reconciliation {
     wanted: bool,
     slot: Slot<()>,
-    hint_after: Boot,
-    /// A hint came too early. It is followed at `hint_after`.
-    hinted: bool,
+    strangers: Hints,
+    ours: Hints,
     /// The requests that were looked for when the present question was asked. The answer may not know later ones.
     requested: Vec<RequestId>,
     /// The tickets that the relay had open before the question was asked.
@@ -40,6 +41,30 @@ pub(super) struct Reconciliation {
     shown_key: Option<RelayKey>,
 }
 
+/// Hints of a kind.
+#[derive(Debug, Default)]
+struct Hints {
+    /// The next one is followed from then on.
+    after: Boot,
+    /// One came too early. It is followed then.
+    waits: bool,
+}
+
+impl Hints {
+    /// Whether it is followed now.
+    fn take(&mut self, every: Span, now: Boot) -> bool {
+        self.waits = now < self.after;
+        if !self.waits {
+            self.after = now + every;
+        }
+        !self.waits
+    }
+
+    fn deadline(&self) -> Option<Boot> {
+        self.waits.then_some(self.after)
+    }
+}
+
 impl Reconciliation {
     pub(super) fn ask_open(&mut self) {
         self.wanted = true;
@@ -47,13 +72,12 @@ impl Reconciliation {
 
     /// Anybody may say this: there is an order that we do not have.
     pub(super) fn hint_open(&mut self, now: Boot) {
-        if now >= self.hint_after {
-            self.hint_after = now + HINT_EVERY;
-            self.hinted = false;
-            self.wanted = true;
-        } else {
-            self.hinted = true;
-        }
+        self.wanted |= self.strangers.take(STRANGERS_EVERY, now);
+    }
+
+    /// The same of an order that came to nothing here: its customer may want another try.
+    pub(super) fn hint_ours(&mut self, now: Boot) {
+        self.wanted |= self.ours.take(OURS_EVERY, now);
     }
 
     pub(super) fn nudge(&mut self) {
@@ -88,7 +112,7 @@ impl Reconciliation {
 
     pub(super) fn deadline(&self) -> Option<Boot> {
         let ask = self.slot.free_at().filter(|_| self.wanted);
-        [ask, self.hinted.then_some(self.hint_after)].into_iter().flatten().min()
+        [ask, self.strangers.deadline(), self.ours.deadline()].into_iter().flatten().min()
     }
 
     /// The relay may have tickets open that belong to no order. They are closed when it has told which tickets it has.
@@ -108,8 +132,11 @@ impl Reconciliation {
         out: &mut Outbox,
         now: Boot,
     ) {
-        if self.hinted {
+        if self.strangers.waits {
             self.hint_open(now);
+        }
+        if self.ours.waits {
+            self.hint_ours(now);
         }
         let looked = self.reading || !self.suspects.is_empty() || !self.asked_about.is_empty();
         if self.open_tickets >= TICKETS_MANY && !looked {

@@ -30,6 +30,8 @@ const OFFERED_FOR: Span = Span::secs(60);
 const PREPARE_LOST: Span = Span::secs(5);
 /// After so many misses in a row somebody looks first: the sensor itself may be wrong. Often all lines have the same one.
 const MISSES_MAX: u32 = 2;
+/// Without the broker nobody brings the wish of a customer who comes back. So the backend is asked this often.
+const LOOK_EVERY: Span = Span::secs(20);
 /// How many the sensors have missed in a row, across a restart.
 const MISSES: Fact<u32> = Fact::new("misses");
 
@@ -40,6 +42,10 @@ pub(super) struct SecondTries {
     offer: Option<TryOffer>,
     /// Those of customers who asked on their orders' pages. Each waits until nobody else is served.
     waiting: VecDeque<TryOffer>,
+    /// Until then the backend offers another try of something.
+    offered_until: Boot,
+    /// Without the broker the backend is asked about wishes from then on.
+    look_at: Boot,
     misses: u32,
 }
 
@@ -116,8 +122,9 @@ impl SecondTries {
         self.offer.take_if(|offer| of.is_none_or(|request| offer.request == *request));
     }
 
-    pub(super) fn deadline(&self) -> Option<Boot> {
-        self.offer.iter().chain(&self.waiting).map(|offer| offer.until).min()
+    pub(super) fn deadline(&self, is_connected: bool) -> Option<Boot> {
+        let looks = !is_connected && self.look_at < self.offered_until;
+        self.offer.iter().chain(&self.waiting).map(|offer| offer.until).chain(looks.then_some(self.look_at)).min()
     }
 }
 
@@ -131,6 +138,7 @@ impl Machine {
     /// The backend has taken the report that nothing came. While the customer looks at that, another try is offered.
     pub(super) fn offer_at_once(&mut self, request: &RequestId, resource: &OrderResource, now: Now) {
         let Some(left) = resource.try_again_s.filter(|left| *left > 0) else { return };
+        self.second_tries.offered_until = self.second_tries.offered_until.max(now.boot + seconds(left));
         let Ok(Some(stored)) = self.find(request) else { return };
         let order = &stored.order;
         let is_there = self.front.stage.end().is_some_and(|end| end.ticket == order.ticket);
@@ -156,17 +164,36 @@ impl Machine {
         self.second_tries.offer.take_if(|offer| now.boot >= offer.until);
         self.second_tries.waiting.retain(|offer| now.boot < offer.until);
         let is_free = !self.is_busy() && !self.hold.is_held() && self.front.stage.end().is_none();
+        // One that nobody would see waits.
+        let shown = || self.second_tries.waiting.iter().position(|offer| self.picture_of(offer).is_some());
         if self.second_tries.offer.is_none()
             && is_free
-            && let Some(offer) = self.second_tries.waiting.pop_front()
+            && let Some(offer) = shown().and_then(|at| self.second_tries.waiting.remove(at))
         {
             self.second_tries.offer = Some(TryOffer { until: now.boot + OFFERED_FOR, ..offer });
         }
     }
 
+    /// Asks the backend for wishes that no broker brings.
+    pub(super) fn look_for_wishes(&mut self, now: Now) {
+        let SecondTries { look_at, offered_until, .. } = &mut self.second_tries;
+        if self.outbox.is_connected() {
+            *look_at = now.boot + LOOK_EVERY;
+        } else if (*look_at..*offered_until).contains(&now.boot) {
+            *look_at = now.boot + LOOK_EVERY;
+            self.reconciliation.ask_open();
+        }
+    }
+
     /// The picture of the offer; `None`: there is none, or nothing can be tried.
     pub(super) fn offered_again(&self) -> Option<Scene> {
-        let offer = self.second_tries.offer.as_ref().filter(|_| !self.is_busy() && self.trouble().is_none())?;
+        self.second_tries.offer.as_ref().and_then(|offer| self.picture_of(offer))
+    }
+
+    fn picture_of(&self, offer: &TryOffer) -> Option<Scene> {
+        if self.is_busy() || self.trouble().is_some() {
+            return None;
+        }
         let items = self.settings.appearance.items.iter().map(|item| &item.id);
         let others = items.filter(|item| **item != offer.item && self.may_try(offer, item).is_ok()).count();
         let same = self.may_try(offer, &offer.item).is_ok();

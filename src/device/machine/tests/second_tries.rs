@@ -387,7 +387,18 @@ fn who_asks_on_the_page_gets_a_turn_at_the_machine() {
     rig.promise(1, &effects);
     rig.answer(1, order(at_second(1, "A2", 3000)));
     assert_eq!(rig.relay(1), Some(RelayCall::Dispense(receipt_2(1, "A2", 3000))));
-    // Who does not come in time asks once more.
+    // Who does not come in time asks once more, and does not wait for strangers' hints.
+    let mut rig = Rig::offers_again_uncounted(1);
+    rig.after(121_000);
+    for _ in 0..2 {
+        rig.after(6_000);
+        rig.message(Topic::PaymentUpdate, r#"{"order_id":"o-1","rev":7,"status":"settlement"}"#);
+        assert!(rig.open().is_some(), "the hint is followed");
+        rig.answer_open(vec![wish(300)]);
+        assert!(rig.scene.starts_with("TryAgain"), "{}", rig.scene);
+        rig.after(60_001);
+        assert!(rig.scene.starts_with("Idle"), "{}", rig.scene);
+    }
     let mut rig = Rig::offers_again_uncounted(1);
     rig.after(121_000);
     rig.offered(2);
@@ -398,4 +409,20 @@ fn who_asks_on_the_page_gets_a_turn_at_the_machine() {
     rig.answer(2, order(OrderResource { rev: 9, ..resource(2, Status::Cancel) }));
     rig.after(11_000);
     assert!(rig.scene.starts_with("Idle"), "{}", rig.scene);
+}
+
+#[test]
+fn without_the_broker_the_backend_is_asked_for_wishes_while_a_try_is_offered() {
+    let mut rig = Rig::offers_again_uncounted(1);
+    rig.after(121_000);
+    rig.after(60_000);
+    assert!(rig.open().is_none(), "the broker would bring it");
+    rig.on(Input::BrokerDown { reason: "gone".into(), date_refusal: false, thrown_out: false });
+    rig.after(20_000);
+    assert!(rig.open().is_some());
+    rig.answer_open(vec![]);
+    rig.after(20_000);
+    assert!(rig.open().is_some());
+    rig.answer_open(vec![OrderResource { try_wanted_s: Some(300), ..nothing_came(1, 86_000) }]);
+    assert!(rig.scene.starts_with("TryAgain"), "{}", rig.scene);
 }
