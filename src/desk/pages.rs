@@ -352,7 +352,13 @@ impl Frame {
     fn on_screen<'a>(&self, screen: &'a Screen) -> Option<&'a OrderId> {
         match screen {
             Screen::Payable { order, .. } | Screen::Paid { order } | Screen::TryAgain { order } => Some(order),
-            Screen::Unknown | Screen::Dark | Screen::Idle { .. } | Screen::OutOfOrder | Screen::Offline | Screen::Preparing => None,
+            Screen::Unknown
+            | Screen::Dark
+            | Screen::Idle { .. }
+            | Screen::OutOfOrder
+            | Screen::Unsure
+            | Screen::Offline
+            | Screen::Preparing => None,
         }
     }
 

@@ -108,7 +108,7 @@ words! {
     sum: "Jumlah", "Sum";
 
     search: "Cari", "Search";
-    search_label: "Nomor, jumlah atau jam", "Number, sum or time";
+    search_label: "Nomor, jumlah, jam, atau mesin", "Number, sum, time or machine";
     search_hint: "Contoh: 4TS65, 5.000 15.00, kemarin jam 3, 27-11", "For example: 4TS65, 5.000 15:00, yesterday about 3, 27-11";
     search_unclear: "Tidak ada yang cocok dengan yang Anda ketik. Inilah pesanan terbaru.", "Nothing fits what you typed. Here are the newest orders.";
     search_by: "Dicari:", "Searched by:";

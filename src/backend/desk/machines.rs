@@ -162,11 +162,14 @@ fn is_offered(order: &Order, now: Wall) -> bool {
 
 fn idle(machine: &MachineLine) -> Screen {
     let stops = |fault: &FaultCode| match fault {
-        FaultCode::Store | FaultCode::NewerDatabase | FaultCode::Relay | FaultCode::Charges => Some(Screen::OutOfOrder),
+        FaultCode::Store | FaultCode::NewerDatabase => Some(Screen::OutOfOrder),
+        // Its service is gone, or it has a fault beside which it sells.
+        FaultCode::Relay => Some(Screen::Unsure),
         FaultCode::Backend | FaultCode::Clock => Some(Screen::Offline),
         FaultCode::Screen
         | FaultCode::StoreReset
         | FaultCode::LineBlocked
+        | FaultCode::Charges
         | FaultCode::Config
         | FaultCode::TakenOver
         | FaultCode::Unconfirmed
@@ -267,7 +270,7 @@ mod tests {
         let payable =
             || Screen::Payable { order: order(), amount: 5_000, until: waits.ends_at().expect("an end").to_rfc3339_in(Zone::Wib).into() };
         let (there, soon, later) = (Some(true), 10, 100);
-        let table: [(_, &[FaultCode], &[Trouble], _, _, _); 17] = [
+        let table: [(_, &[FaultCode], &[Trouble], _, _, _); 18] = [
             (None, &[], &[], None, soon, Screen::Unknown),
             (Some(false), &[], &[], Some(&waits), soon, Screen::Unknown),
             (there, &[], &[], None, soon, idle(false)),
@@ -275,7 +278,8 @@ mod tests {
             (there, &[], &[Trouble::Suspect], None, soon, idle(true)),
             (there, &[], &[Trouble::Low], None, soon, idle(false)),
             (there, &[FaultCode::LineBlocked], &[Trouble::Faulty], None, soon, idle(false)),
-            (there, &[FaultCode::Relay], &gone, None, soon, Screen::OutOfOrder),
+            (there, &[FaultCode::Relay], &gone, None, soon, Screen::Unsure),
+            (there, &[FaultCode::Charges], &[], None, soon, idle(false)),
             (there, &[FaultCode::Clock, FaultCode::Store], &[], None, soon, Screen::OutOfOrder),
             (there, &[FaultCode::Clock], &gone, None, soon, Screen::Offline),
             (there, &[FaultCode::Screen], &[], Some(&waits), soon, Screen::Dark),

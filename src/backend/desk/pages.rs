@@ -80,11 +80,19 @@ pub async fn orders(State(desk): Of, headers: HeaderMap, query: Asked<Looked>) -
     let malformed = |_| No::Malformed("there is no such place in a list");
     let behind = behind.map(|behind| behind.parse::<Cursor>().map_err(malformed)).transpose()?;
     let device = device.map(|device| DeviceId::new(&device).map_err(|_| No::Unknown)).transpose()?;
-    let wanted = Search::read(q.as_deref().unwrap_or_default(), desk.usual.zone, desk.books.now());
-    let device = match (&device, &wanted.words) {
-        // Somebody without a session hears nothing of it.
-        (None, Some(words)) if secret(&headers).is_ok() => Known::read(&desk.machines).await?.meant(words),
-        (_, _) => device,
+    let typed = q.as_deref().unwrap_or_default().trim();
+    let mut wanted = Search::read(typed, desk.usual.zone, desk.books.now());
+    // Somebody without a session hears nothing of machines.
+    let device = if device.is_none() && wanted.words.is_some() && secret(&headers).is_ok() {
+        let known = Known::read(&desk.machines).await?;
+        // A machine's name may have a number in it, which is no sum then.
+        let by_name = known.meant(typed);
+        if by_name.is_some() {
+            wanted = Search::default();
+        }
+        by_name.or_else(|| known.meant(wanted.words.as_deref()?))
+    } else {
+        device
     };
     if wanting {
         return Ok(Json(desk.tell_of(&headers, move |tx, teller| search::wanting(tx, teller, behind.as_ref())).await?));

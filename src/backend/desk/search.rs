@@ -23,13 +23,16 @@ pub fn found(
     let by_number = |tx: &mut dyn Tx| -> Result<Option<Found>, BooksError> {
         let Some(number) = &search.number else { return Ok(None) };
         let all = books::beginning_with(tx, number)?;
-        let mut stored = Vec::new();
+        let (mut stored, mut damaged) = (Vec::new(), Vec::new());
         for id in &all {
-            stored.extend(books::load(tx, id)?);
+            match books::load(tx, id) {
+                Err(error) if error.is_damage() => damaged.push(id.to_string()),
+                loaded => stored.extend(loaded?),
+            }
         }
-        let is_archived = stored.len() < all.len();
+        let is_archived = stored.len() + damaged.len() < all.len();
         let taken_for = SearchedBy { number: Some(number.to_string().into()), is_archived, ..SearchedBy::default() };
-        if all.is_empty() { Ok(None) } else { by(tx, teller, &stored, Vec::new(), taken_for).map(Some) }
+        if all.is_empty() { Ok(None) } else { by(tx, teller, &stored, damaged, taken_for).map(Some) }
     };
     // What has a letter in it, and is no machine, is a number. A number of digits alone is a sum first.
     if device.is_none()
@@ -51,12 +54,13 @@ pub fn found(
         is_wanting: false,
     };
     if let Some(near) = search.near.filter(|_| !is_unclear) {
-        let before = books::sought(tx, &sought, (Wall(i64::MIN), &Cursor::at(near)), PAGE)?.orders;
-        let after = books::sought_from(tx, &sought, near, PAGE)?.orders;
-        let mut all: Vec<_> = before.into_iter().chain(after).collect();
+        let before = books::sought(tx, &sought, (Wall(i64::MIN), &Cursor::at(near)), PAGE)?;
+        let after = books::sought_from(tx, &sought, near, PAGE)?;
+        let damaged = before.damaged.into_iter().chain(after.damaged).collect();
+        let mut all: Vec<_> = before.orders.into_iter().chain(after.orders).collect();
         all.sort_by_key(|stored| (stored.order.created_at - near).0.abs());
         all.truncate(PAGE);
-        return by(tx, teller, &all, Vec::new(), understood);
+        return by(tx, teller, &all, damaged, understood);
     }
     let (from, until) = search.day.filter(|_| !is_unclear).unwrap_or((Wall(i64::MIN), Wall(i64::MAX)));
     let newest = Cursor::at(until);

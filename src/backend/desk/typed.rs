@@ -26,7 +26,7 @@ impl Search {
         let mut search = Self { number: text.parse().ok().filter(|beginning: &Beginning| !beginning.is_short()), ..Self::default() };
         let (mut time, mut words) = (None, Vec::new());
         let tokens: Vec<&str> =
-            text.split_whitespace().map(|token| token.trim_end_matches(',')).filter(|token| !token.is_empty()).collect();
+            text.split_whitespace().map(|token| token.trim_matches(['"', ',', '.', '-'])).filter(|token| !token.is_empty()).collect();
         let mut rest = &tokens[..];
         while let Some((token, behind)) = rest.split_first() {
             let lower = token.to_lowercase();
@@ -48,14 +48,17 @@ impl Search {
             rest = rest.get(taken..).unwrap_or(behind);
         }
         let today = judge::midnight(now, zone);
-        search.near = time.map(|Clock { at, later }| {
-            let at_day = |day: Wall, minutes| day + Span::secs(minutes * 60);
-            match search.day {
-                Some((day, _)) if at_day(day, later) <= now => at_day(day, later),
-                Some((day, _)) => at_day(day, at),
+        search.near = time.map(|Clock { at, later, is_day }| {
+            let (of, before) = (search.day.map_or(today, |(day, _)| day), judge::days_before(today, 1));
+            // Half an hour is less than people err.
+            let has_come = |at: &Wall| *at <= now + Span::secs(1800);
+            let [morning, evening] = [at, later].map(|minutes| of + Span::secs(minutes * 60));
+            match (search.day, is_day) {
+                (Some(_), true) if of != today => morning,
+                (Some(_), _) => [evening].into_iter().find(has_come).unwrap_or(morning),
+                (None, true) => [evening, morning].into_iter().find(has_come).unwrap_or(before + Span::secs(later * 60)),
                 // It is not to come yet.
-                None if at_day(today, later) > now => at_day(judge::days_before(today, 1), later),
-                None => at_day(today, later),
+                (None, false) => [evening].into_iter().find(has_come).unwrap_or(before + Span::secs(later * 60)),
             }
         });
         search.words = (!words.is_empty()).then(|| words.join(" ").into());
@@ -75,6 +78,8 @@ struct Clock {
     at: i64,
     /// The same in the afternoon, if that may be meant.
     later: i64,
+    /// As many buy at this hour of the morning.
+    is_day: bool,
 }
 
 const HALF_DAY: i64 = 12 * 60;
@@ -103,10 +108,13 @@ fn clock(words: &[&str]) -> Option<(Clock, usize)> {
     };
     let taken = about + 1 + usize::from(afternoon.is_some() && word.len() == words[about].len());
     match afternoon {
-        Some(at) => Some((Clock { at, later: at }, taken)),
+        Some(at) => Some((Clock { at, later: at, is_day: false }, taken)),
         // Few buy at three at night.
-        None if about > 0 => Some((Clock { at, later: if (1..7).contains(&hour) { at + HALF_DAY } else { at } }, taken)),
-        None => read.map(|at| (Clock { at, later: at }, taken)),
+        None if about > 0 => {
+            let later = if (1..12).contains(&hour) { at + HALF_DAY } else { at };
+            Some((Clock { at, later, is_day: (7..12).contains(&hour) }, taken))
+        }
+        None => read.map(|at| (Clock { at, later: at, is_day: false }, taken)),
     }
 }
 
@@ -166,7 +174,7 @@ fn sum(words: &[&str]) -> Option<(u64, usize)> {
 
 /// `5000`, `5.000`
 fn rupiah(text: &str) -> Option<u64> {
-    let parts: Vec<&str> = text.split('.').collect();
+    let parts: Vec<&str> = text.split(['.', ',']).collect();
     let are_groups = parts.len() == 1 || parts[1..].iter().all(|part| part.len() == 3) && (1..=3).contains(&parts[0].len());
     let digits = parts.concat();
     let is_number = are_groups && digits.len() <= 9 && digits.bytes().all(|byte| byte.is_ascii_digit());
@@ -219,6 +227,10 @@ mod tests {
             ("12am", (None, Some(at("2026-11-27 00:00:00")), None, None)),
             ("jam 5", (None, Some(at("2026-11-26 17:00:00")), None, None)),
             ("today about five", (None, Some(at("2026-11-27 05:00:00")), Some(today), None)),
+            ("yesterday about 9", (None, Some(at("2026-11-26 09:00:00")), Some(at("2026-11-26 00:00:00")), None)),
+            ("about 16:15", (None, Some(at("2026-11-27 16:15:00")), None, None)),
+            ("\"5,000\" today, about three.", (Some(5000), Some(at("2026-11-27 15:00:00")), Some(today), None)),
+            ("Rp5.000,-", (Some(5000), None, None, None)),
             ("about 9", (None, Some(at("2026-11-27 09:00:00")), None, None)),
             ("5rb Lobi", (Some(5000), None, None, words("Lobi"))),
             ("5 ribu jam tiga", (Some(5000), Some(at("2026-11-27 15:00:00")), None, None)),

@@ -18,7 +18,7 @@ words! {
     do_store_reset: "Minta teknisi memeriksa kartunya: mungkin sudah usang.", "Ask a technician to look at its card: it may be worn.";
     newer_database: "Program mesin lebih lama daripada catatannya, jadi tidak berjualan.", "The machine's program is older than its records, so it does not sell.";
     do_newer_database: "Minta teknisi memasang lagi rilis yang lebih baru.", "Ask a technician to install the newer release again.";
-    relay: "Bagian yang mengeluarkan barang tidak menjawab.", "The part that hands the goods out does not answer.";
+    relay: "Bagian yang mengeluarkan barang tidak menjawab, atau ada gangguan di sana.", "The part that hands the goods out does not answer, or has a fault.";
     do_relay: "Matikan dan nyalakan mesinnya. Jika tidak membantu, panggil teknisi.", "Turn the machine off and on. If that does not help, call a technician.";
     line_blocked: "Sebuah jalur gagal dan menunggu diperiksa. Barang di jalur itu tidak dijual.", "A line failed and waits to be looked at. Its goods are not sold.";
     do_line_blocked: "Periksa apakah spiralnya kosong atau macet, lalu tekan tombol di balik pintu.", "See whether its spiral is empty or jammed, then press the button inside the door.";
@@ -48,11 +48,12 @@ words! {
     screen_idle: "Barang dan harganya.", "The goods and their prices.";
     screen_some_gone: "Barang dan harganya. Sebagian tidak bisa dibeli.", "The goods and their prices. Some cannot be bought.";
     screen_out: "Mesin sedang tidak berjualan.", "The machine sells nothing now.";
+    screen_unsure: "Barang dan harganya, atau bahwa mesin tidak berjualan: lihat gangguannya.", "The goods and their prices, or that nothing is sold: see its faults.";
     screen_offline: "Barang dan harganya, dan bahwa pembelian mungkin tidak berhasil.", "The goods and their prices, and that a sale may not work.";
     screen_preparing: "Pembayaran sedang disiapkan.", "A payment is being prepared.";
     screen_payable: "Kode untuk {0}, berlaku sampai {1}.", "A code for {0}, good until {1}.";
     screen_paid: "Pesanan yang baru dibayar.", "An order that was just paid.";
-    screen_try_again: "Percobaan kedua ditawarkan.", "A second try is offered.";
+    screen_try_again: "Percobaan kedua, atau segera: ditawarkan begitu mesinnya bebas.", "A second try, or soon: it is offered once the machine is free.";
 
     slot_suspect: "periksa: tidak ada yang keluar", "look: nothing came out";
     slot_sold_out: "habis", "sold out";
@@ -102,6 +103,7 @@ pub fn screen(words: &'static Words, screen: &Screen, money: impl Fn(u64) -> Str
         Screen::Idle { some_gone: false } => words.screen_idle.into(),
         Screen::Idle { some_gone: true } => words.screen_some_gone.into(),
         Screen::OutOfOrder => words.screen_out.into(),
+        Screen::Unsure => words.screen_unsure.into(),
         Screen::Offline => words.screen_offline.into(),
         Screen::Preparing => words.screen_preparing.into(),
         Screen::Payable { order: _, amount, until } => fill(words.screen_payable, &[&money(*amount), &at(until)]),

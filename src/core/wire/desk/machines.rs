@@ -75,6 +75,8 @@ pub enum Screen {
     },
     /// The machine sells nothing now. Its faults say why.
     OutOfOrder,
+    /// The goods and their prices, or that nothing is sold: its faults do not say which.
+    Unsure,
     /// The goods, and that a sale may not work: the backend is not reached.
     Offline,
     /// It waits for a QR.
