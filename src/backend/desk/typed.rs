@@ -47,20 +47,7 @@ impl Search {
             };
             rest = rest.get(taken..).unwrap_or(behind);
         }
-        let today = judge::midnight(now, zone);
-        search.near = time.map(|Clock { at, later, is_day }| {
-            let (of, before) = (search.day.map_or(today, |(day, _)| day), judge::days_before(today, 1));
-            // Half an hour is less than people err.
-            let has_come = |at: &Wall| *at <= now + Span::secs(1800);
-            let [morning, evening] = [at, later].map(|minutes| of + Span::secs(minutes * 60));
-            match (search.day, is_day) {
-                (Some(_), true) if of != today => morning,
-                (Some(_), _) => [evening].into_iter().find(has_come).unwrap_or(morning),
-                (None, true) => [evening, morning].into_iter().find(has_come).unwrap_or(before + Span::secs(later * 60)),
-                // It is not to come yet.
-                (None, false) => [evening].into_iter().find(has_come).unwrap_or(before + Span::secs(later * 60)),
-            }
-        });
+        search.near = time.map(|clock| clock.of(search.day.map(|(day, _)| day), judge::midnight(now, zone), now));
         search.words = (!words.is_empty()).then(|| words.join(" ").into());
         search
     }
@@ -83,11 +70,29 @@ struct Clock {
 }
 
 const HALF_DAY: i64 = 12 * 60;
+/// People err by less than this: what is not to come yet may be so far ahead.
+const AHEAD: Span = Span::secs(1800);
+
+impl Clock {
+    /// When that was. `day`: the one that was said.
+    fn of(self, day: Option<Wall>, today: Wall, now: Wall) -> Wall {
+        let on = |day: Wall, minutes: i64| day + Span::secs(minutes * 60);
+        let come = |at: Wall| Some(at).filter(|at| *at <= now + AHEAD);
+        match day {
+            Some(day) if self.is_day && day != today => on(day, self.at),
+            Some(day) => come(on(day, self.later)).unwrap_or_else(|| on(day, self.at)),
+            None => {
+                let earlier = come(on(today, self.at)).filter(|_| self.is_day);
+                come(on(today, self.later)).or(earlier).unwrap_or_else(|| on(judge::days_before(today, 1), self.later))
+            }
+        }
+    }
+}
 
 /// The time of day with which these words begin, and how many of them say it: `15:04`, and `15.04`, as Indonesians write it, because no sum
 /// has two digits behind a dot; `jam 3`, `3pm`, `3 sore`, `about three`.
 fn clock(words: &[&str]) -> Option<(Clock, usize)> {
-    const ABOUT: [&str; 8] = ["jam", "pukul", "sekitar", "kira-kira", "at", "about", "around", "o'clock"];
+    const ABOUT: [&str; 7] = ["jam", "pukul", "sekitar", "kira-kira", "at", "about", "around"];
     let lower = |word: &&str| word.to_lowercase();
     let about = words.iter().take_while(|word| ABOUT.contains(&&*lower(word))).count();
     let word = words.get(about).map(lower)?;
