@@ -8,6 +8,7 @@ use super::phone::{self, Bill};
 use qris_core::order::ids::{DeviceId, OrderId, RequestId};
 use qris_core::order::reason::Reason;
 use qris_core::order::request::Refusal;
+use qris_core::order::tries::OFFERED_FOR;
 use qris_core::wire::payment::PaymentUpdate;
 use qris_core::wire::settings::Reported;
 use qris_core::wire::status::{Fault, Presence, Status};
@@ -26,9 +27,6 @@ use tokio::sync::{mpsc, watch};
 const GLANCE: Duration = Duration::from_millis(25);
 /// The last events of this many orders are kept; the oldest go.
 const ORDERS_MAX: usize = 10_000;
-
-/// A machine offers another try for so long.
-const OFFERED_FOR: Duration = Duration::from_secs(60);
 
 /// The present state.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
@@ -109,7 +107,9 @@ impl Watched {
     #[must_use]
     pub fn nothing_came(&self) -> Option<RequestId> {
         let last = self.nothing_came.lock().unwrap_or_else(PoisonError::into_inner);
-        last.as_ref().filter(|(_, at)| at.elapsed() < OFFERED_FOR).map(|(request, _)| request.clone())
+        last.as_ref()
+            .filter(|(_, at)| at.elapsed() < Duration::from_millis(OFFERED_FOR.0.unsigned_abs()))
+            .map(|(request, _)| request.clone())
     }
 
     fn hear(&self, event: &VendEvent) {

@@ -9,13 +9,11 @@ use crate::machines::{devices, handle::Machines};
 use crate::sale::books;
 use qris_core::order::ids::DeviceId;
 use qris_core::order::merchant::{Order, Standing};
-use qris_core::order::time::{Span, Wall, Zone};
+use qris_core::order::time::{Wall, Zone};
+use qris_core::order::tries::OFFERED_FOR;
 use qris_core::wire::desk::{Load, MachineLine, Screen, SlotLine, Sum, ToBring, Trouble};
 use qris_core::wire::status::FaultCode;
 use std::collections::{BTreeMap, HashMap};
-
-/// A machine offers another try for so long by itself.
-const OFFERED_FOR: Span = Span::secs(60);
 
 /// The machines as they were noted last, whichever process heard them.
 #[derive(Debug, Default)]
@@ -245,6 +243,7 @@ mod tests {
     use crate::samples::{T0, paid, pending, reported_order, rules};
     use qris_core::order::merchant::{self, Context, DeliveryReport, Event, Rules};
     use qris_core::order::outcome::Delivery;
+    use qris_core::order::time::Span;
 
     fn machine(is_there: Option<bool>, faults: &[FaultCode], trouble: &[Trouble]) -> MachineLine {
         let device = DeviceId::new("vm-001").expect("an id");

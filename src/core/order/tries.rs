@@ -1,8 +1,12 @@
 //! The tries at handing out what was paid for: the first one, and another one on the relay's word that nothing came.
 
 use super::ids::Ticket;
+use super::time::Span;
 use serde::{Deserialize, Serialize};
 use std::fmt;
+
+/// A machine offers another try on its screen for so long.
+pub const OFFERED_FOR: Span = Span::secs(60);
 
 /// The number of a try at handing out an order: 1 for the first one, at most 9.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]

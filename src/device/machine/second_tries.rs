@@ -16,7 +16,7 @@ use qris_core::order::outcome::Delivery;
 use qris_core::order::reason::Reason;
 use qris_core::order::request::{Price, Refusal};
 use qris_core::order::time::{Boot, Now, Span};
-use qris_core::order::tries::TryNumber;
+use qris_core::order::tries::{OFFERED_FOR, TryNumber};
 use qris_core::wire::dbus::RelayError;
 use qris_core::wire::orders::OrderResource;
 use qris_core::wire::relay::LineCondition;
@@ -24,8 +24,6 @@ use qris_core::wire::vend::TryRequest;
 use qris_screen::picture::Scene;
 use std::collections::VecDeque;
 
-/// So long an offer is on the screen.
-const OFFERED_FOR: Span = Span::secs(60);
 /// `PrepareAgain` gets 2 s. If its answer is lost all the same, the press is refused after this time.
 const PREPARE_LOST: Span = Span::secs(5);
 /// After so many misses in a row somebody looks first: the sensor itself may be wrong. Often all lines have the same one.
