@@ -307,10 +307,7 @@ pub fn end_offers(tx: &mut dyn Tx, policy: &Policy, now: Wall) -> Result<(), Boo
         return Ok(());
     }
     for row in tx.rows("SELECT order_id FROM orders WHERE refund_due = 1", &[])? {
-        let stored = match ledger::load(tx, &ledger::order_id(row.text("order_id")?)?) {
-            Err(error) if error.is_damage() => continue,
-            loaded => loaded?.ok_or(BooksError::Unknown)?,
-        };
+        let Some(stored) = ledger::load_good(tx, &row)? else { continue };
         if stored.order.tries.until.is_some() {
             write(tx, policy, stored, Event::TryOfferEnds, now, Claim::Keep)?;
         }
@@ -369,23 +366,16 @@ pub fn let_go(tx: &mut dyn Tx, id: &OrderId, asked: Option<Wall>) -> Result<(), 
 /// The database's.
 pub fn restarted(tx: &mut dyn Tx, policy: &Policy, now: Wall) -> Result<usize, BooksError> {
     let charging = "SELECT order_id FROM orders WHERE due_ms IS NOT NULL AND state = 'charging'";
-    let ids = tx.rows(charging, &[])?.iter().map(|row| ledger::order_id(row.text("order_id")?)).collect::<Result<Vec<_>, _>>()?;
-    for id in &ids {
-        let mut stored = match ledger::load(tx, id) {
-            // One damaged row must not keep all machines from selling. The sweep finds it again, and tells the journal.
-            Err(error) if error.is_damage() => continue,
-            loaded => loaded?.ok_or(BooksError::Unknown)?,
-        };
+    let given_up = tx.rows(charging, &[])?;
+    for row in &given_up {
+        let Some(mut stored) = ledger::load_good(tx, row)? else { continue };
         stored.claimed_until = None;
         write(tx, policy, stored, Event::Restarted, now, Claim::Keep)?;
     }
     let refunding =
         "SELECT order_id FROM orders WHERE due_ms IS NOT NULL AND claimed_until_ms IS NOT NULL AND state IN ('settled', 'withheld')";
     for row in tx.rows(refunding, &[])? {
-        let mut stored = match ledger::load(tx, &ledger::order_id(row.text("order_id")?)?) {
-            Err(error) if error.is_damage() => continue,
-            loaded => loaded?.ok_or(BooksError::Unknown)?,
-        };
+        let Some(mut stored) = ledger::load_good(tx, &row)? else { continue };
         stored.claimed_until = None;
         write(tx, policy, stored, Event::Abandoned, now, Claim::Keep)?;
     }
@@ -393,7 +383,7 @@ pub fn restarted(tx: &mut dyn Tx, policy: &Policy, now: Wall) -> Result<usize, B
     // The processes that told people, and that published, are gone with the rest.
     tx.rows("DELETE FROM alert_turn", &[])?;
     tx.rows("DELETE FROM outbox_turn", &[])?;
-    Ok(ids.len())
+    Ok(given_up.len())
 }
 
 /// Puts a new attempt into the books, if there may be one.

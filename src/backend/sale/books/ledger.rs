@@ -31,6 +31,18 @@ pub fn load(tx: &mut dyn Tx, id: &OrderId) -> Result<Option<Stored>, BooksError>
     tx.rows(&sql, &[id.as_str().into()])?.first().map(read).transpose()
 }
 
+/// Gives the order that a row names; `None`: it is damaged. One such row must not keep all machines from selling. The sweep finds it again,
+/// and tells the journal.
+///
+/// # Errors
+/// The database's.
+pub fn load_good(tx: &mut dyn Tx, row: &Row) -> Result<Option<Stored>, BooksError> {
+    match load(tx, &order_id(row.text("order_id")?)?) {
+        Err(error) if error.is_damage() => Ok(None),
+        loaded => loaded?.ok_or(BooksError::Unknown).map(Some),
+    }
+}
+
 /// Gives the newest attempt at a request.
 ///
 /// # Errors
