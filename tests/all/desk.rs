@@ -393,6 +393,11 @@ fn money_goes_back_once_and_only_by_who_may_send_it() {
     let (sari, budi) = (desk.person("Sari", "owner"), desk.person("Budi", "viewer"));
     let refund = format!("/orders/{order}/refund");
 
+    // What came wants nobody.
+    let came = desk.shop.reported("dispensed");
+    let page = sari.get(&format!("/orders/{came}/refund"));
+    assert!(page.has("The machine told that the goods came out.") && !page.has("nothing to see in this order"), "{}", page.html);
+
     // A viewer is offered nothing, and is refused what he sends all the same.
     let page = budi.get(&format!("/orders/{order}"));
     assert!(page.has("money is owed") && page.has("You may only see.") && !page.has(&format!("href=\"{refund}\"")), "{}", page.html);

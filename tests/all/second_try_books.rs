@@ -30,6 +30,20 @@ fn receipts_of_second_tries(machine: &Machine, server: Option<&Postgres>, order_
     number(machine, server, &format!("SELECT count(*) FROM receipts WHERE order_id = '{order_id}' AND try = 2"))
 }
 
+/// Does both in one instant.
+fn at_once<T: Send, U>(one: impl FnOnce() -> T + Send, other: impl FnOnce() -> U) -> (T, U) {
+    let together = Barrier::new(2);
+    std::thread::scope(|scope| {
+        let one = scope.spawn(|| {
+            together.wait();
+            one()
+        });
+        together.wait();
+        let other = other();
+        (one.join().expect("no panic"), other)
+    })
+}
+
 #[test]
 fn a_person_and_a_press_in_one_instant_are_one_end() {
     a_person_and_a_press(None);
@@ -55,22 +69,16 @@ fn a_person_and_a_press(server: Option<&Postgres>) {
         ];
         let mut person = machine.shop.program_command(Program::Backend);
         person.args(deeds[round % deeds.len()]);
-        let together = Barrier::new(2);
-        let (told, pressed) = std::thread::scope(|scope| {
-            let told = scope.spawn(|| {
-                together.wait();
-                output(&mut person)
-            });
-            let http = Http::new();
-            together.wait();
+        let http = Http::new();
+        let press = || {
             // The command takes a while to start: the press comes earlier or later, as the round has it.
             for _ in 0..round * 2 {
                 assert_eq!(http.get(&format!("{other}/v1/orders/{id}"), Some(&machine.shop.token)).status, 200);
             }
             let url = format!("{other}/v1/orders/{id}/again");
-            let pressed = http.post(&url, Some(&machine.shop.token), &[], &json!({ "promise": promise }));
-            (told.join().expect("no panic"), pressed)
-        });
+            http.post(&url, Some(&machine.shop.token), &[], &json!({ "promise": promise }))
+        };
+        let (told, pressed) = at_once(|| output(&mut person), press);
         let is_tried = pressed.status == 200;
         assert!(is_tried || pressed.status == 409, "{}", pressed.text());
         assert_ne!(is_tried, told.status.success(), "round {round}: {told:?}: {}", pressed.text());
@@ -106,18 +114,10 @@ fn the_money_and_a_press(server: Option<&Postgres>) {
         let (ticket, promise) = machine.promised(&bought).expect("a ticket");
         let id = bought.order_id.as_str();
         let page = machine.shop.order_at_backend(id)["pay_url"].as_str().expect("an address").to_owned() + "&want=money";
-        let together = Barrier::new(2);
-        let pressed = std::thread::scope(|scope| {
-            scope.spawn(|| {
-                let http = Http::new();
-                together.wait();
-                http.post_form(&page, &[], Vec::new())
-            });
-            let http = Http::new();
-            let url = format!("{other}/v1/orders/{id}/again");
-            together.wait();
-            http.post(&url, Some(&machine.shop.token), &[], &json!({ "promise": promise }))
-        });
+        let (customer, http) = (Http::new(), Http::new());
+        let url = format!("{other}/v1/orders/{id}/again");
+        let press = || http.post(&url, Some(&machine.shop.token), &[], &json!({ "promise": promise }));
+        let (_, pressed) = at_once(|| customer.post_form(&page, &[], Vec::new()), press);
         if pressed.status == 200 {
             let receipt = pressed.json()["receipt"].as_str().expect("a receipt").to_owned();
             assert_eq!(machine.dispenses(&Bought { order_id: id.into(), ticket, receipt }), Ok("dispensed".into()));
