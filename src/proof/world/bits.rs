@@ -139,12 +139,17 @@ impl World {
         drop(machine);
         let number = stored.as_ref().map_or(TryNumber::FIRST, |stored| stored.order.number_of_try());
         let ledger = paid.and_then(|book| OrderId::new(&book.order_id).ok()).map(|id| self.relays[0].query(&id, number));
-        // An index that lost a row hides the row's order. If that order is asked for once more, the backend refuses it.
-        let hidden = self.flips(Who::Machine) && stored.as_ref().is_some_and(|stored| stored.order.name().1 == Some(Reason::ReusedId));
+        // An index that lost a row hides the row's order. If that order is asked for once more, the backend refuses it, or the
+        // machine does because nothing is left.
+        let hidden = self.flips(Who::Machine)
+            && match &stored {
+                Some(stored) => stored.order.name().1 == Some(Reason::ReusedId),
+                None => self.slots.refused.iter().any(|refused| refused.as_str() == request),
+            };
         let state = stored.map(|stored| stored.order.name().0);
         let agrees = match (&ledger, state) {
             // It was never asked for, or was refused, or is forgotten with its database.
-            (_, None) => ledger.is_none() || amnesia,
+            (_, None) => ledger.is_none() || amnesia || hidden,
             (None, Some(state)) => matches!(state, Cancelled | Expired | Denied | Failed),
             // The machine was told "uncertain".
             (Some(Some(DispenseAnswer::Ended(Outcome::Dispensed))), Some(RefundDue)) if unkept => true,

@@ -11,6 +11,7 @@ use super::World;
 use qris_core::order::ids::OrderId;
 use qris_core::order::merchant::Order;
 use qris_core::order::outcome::DispenseAnswer;
+use qris_core::order::tries::TryNumber;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// One memory that is lost, or exists twice.
@@ -52,8 +53,8 @@ pub(super) struct Losses {
     /// Each with the moment of the loss.
     all: Vec<(Loss, i64)>,
     pub(super) tickets: BTreeMap<String, Given>,
-    /// The moment when the backend was first told an outcome.
-    pub(super) reported: BTreeMap<OrderId, i64>,
+    /// The newest try whose outcome the backend was told, and the first moment of that.
+    reported: BTreeMap<OrderId, (TryNumber, i64)>,
     /// One of two machines with the same card did not know the fate of these, and said so. A person decided on its word while
     /// the other machine ran.
     pub(super) by_twin: BTreeSet<OrderId>,
@@ -73,6 +74,18 @@ impl Losses {
         }
     }
 
+    /// The backend is told what became of this try.
+    pub(super) fn report(&mut self, order: &OrderId, nth: TryNumber, now: i64) {
+        let newest = self.reported.entry(order.clone()).or_insert((nth, now));
+        if newest.0 < nth {
+            *newest = (nth, now);
+        }
+    }
+
+    pub(super) fn reported(&self, order: &OrderId) -> Option<i64> {
+        self.reported.get(order).map(|(_, at)| *at)
+    }
+
     /// From now on an operation on this database fails, or may.
     pub(super) fn harmed(&mut self, database: &'static str, now: i64) {
         self.harmed.entry(database).or_insert(now);
@@ -85,7 +98,7 @@ impl Losses {
 
     /// May one have failed before the backend was told the outcome of this order?
     pub(super) fn was_harmed_before_report(&self, database: &str, order: &OrderId) -> bool {
-        let told = self.reported.get(order).copied().unwrap_or(i64::MAX);
+        let told = self.reported(order).unwrap_or(i64::MAX);
         self.harmed.get(database).is_some_and(|since| *since <= told)
     }
 
@@ -136,7 +149,7 @@ impl Losses {
     pub(super) fn forgotten(&self, order: &OrderId, ticket: Option<&Given>) -> bool {
         self.has(|loss| {
             let Loss::Card { image } = loss else { return false };
-            is_open_in(loss, ticket) && self.reported.get(order).is_none_or(|told| told > image)
+            is_open_in(loss, ticket) && self.reported(order).is_none_or(|told| told > *image)
         })
     }
 
@@ -152,7 +165,7 @@ impl Losses {
 
     fn loses_end(&self, order: &OrderId, ticket: Option<&Given>, is_one: impl Fn(&Loss) -> bool) -> bool {
         let Some(ended) = ticket.and_then(|ticket| ticket.ended) else { return false };
-        let told = self.reported.get(order).copied().unwrap_or(i64::MAX);
+        let told = self.reported(order).unwrap_or(i64::MAX);
         self.all.iter().any(|(loss, at)| is_one(loss) && (ended..told).contains(at))
     }
 }

@@ -187,7 +187,14 @@ impl World {
         });
         match added.and(begun) {
             Ok(seen) => {
-                self.merchant.seen = seen;
+                let before = std::mem::replace(&mut self.merchant.seen, seen);
+                // A damaged page hides orders and receipts. What was signed stays signed.
+                if self.flips(Who::Backend) {
+                    for (id, was) in before {
+                        let known = self.merchant.seen.entry(id).or_insert_with(|| was.clone());
+                        known.1 = known.1.max(was.1);
+                    }
+                }
                 // The journal may not have heard of a key before the program was killed.
                 self.check_key();
                 self.publish_soon(3);
@@ -324,8 +331,8 @@ impl World {
             self.gateway.known_back.entry(order.id.clone()).or_insert(self.now);
         }
         self.judge_key(order);
-        if order.delivery().is_some() {
-            self.losses.reported.entry(order.id.clone()).or_insert(self.now);
+        if let Some(told) = order.delivery() {
+            self.losses.report(&order.id, told.nth_try, self.now);
         }
     }
 

@@ -89,7 +89,7 @@ impl World {
             Some(Proof::Signed { kid, .. }) if !self.was_known_by(order, |key| key.kid() == *kid) => {
                 self.fail(format!("{} is proven by a key that was not known when it was made", order.id));
             }
-            Some(Proof::Missing(NoProof::OtherKey | NoProof::NoKey)) if !self.losses.reported.contains_key(&order.id) => {
+            Some(Proof::Missing(NoProof::OtherKey | NoProof::NoKey)) if self.losses.reported(&order.id).is_none() => {
                 self.count(Kind::KeysOfLater, "an outcome comes with a proof by another key than the order's");
             }
             Some(Proof::Signed { .. } | Proof::Missing(_)) | None => {}

@@ -18,7 +18,7 @@ use qris_core::wire::vend::{EventState, VendEvent};
 use qris_device::controller::dbus;
 use qris_device::store::database::Database;
 use qris_device::words::{Asker, Counted, Input, Request, SlotSettings};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Seeds whose number leaves this rest are counted.
 const COUNTED: u64 = 2;
@@ -38,6 +38,8 @@ pub(super) struct Slots {
     held: BTreeMap<(usize, ItemId), Held>,
     /// When each request was first heard of.
     requested: BTreeMap<RequestId, i64>,
+    /// Requests that were refused because nothing was left. The machine keeps nothing of them.
+    pub(super) refused: BTreeSet<RequestId>,
     /// What somebody does now, and whether the machine has heard it.
     done: Option<Result<Counted, NotChanged>>,
 }
@@ -354,7 +356,10 @@ impl World {
         let (Some(request), Some(item)) = (&event.request_id, &event.item) else { return };
         let at = *self.slots.requested.entry(request.clone()).or_insert(self.now);
         match (event.state, event.reason) {
-            (EventState::Refused, Some(Reason::SoldOut)) => self.counts.note(Kind::SoldOut),
+            (EventState::Refused, Some(Reason::SoldOut)) => {
+                self.counts.note(Kind::SoldOut);
+                self.slots.refused.insert(request.clone());
+            }
             (EventState::RefundDue, Some(Reason::SoldOut)) => {
                 self.counts.note(Kind::PaidForNothing);
                 let held = self.slots.of(m, item);
