@@ -154,7 +154,7 @@ words! {
     there_unknown: "tidak diketahui", "not known";
     since: "sejak {0}", "since {0}";
     sold_today: "Terjual hari ini", "Sold today";
-    to_fill: "{0} tempat perlu diisi", "{0} slots to fill";
+    to_fill: "tempat yang perlu diisi: {0}", "slots to fill: {0}";
     no_machines: "Belum ada mesin.", "There is no machine yet.";
     screen_now: "Di layarnya sekarang", "On its screen now";
     faults: "Gangguan", "Faults";

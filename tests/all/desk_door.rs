@@ -4,7 +4,7 @@ use crate::rig::http::HttpAnswer;
 use crate::rig::phone::{PASSWORD, Phone, code, open_desk};
 use crate::rig::postgres::Postgres;
 use crate::rig::process::Process;
-use crate::rig::shop::{Options, PRICE, Program, Shop};
+use crate::rig::shop::{DEVICE, Options, PRICE, Program, Shop};
 use crate::rig::{stderr, stdout, wait_for};
 use crate::second_try::Machine;
 use crate::two_backends::{second_command, second_started_by};
@@ -208,7 +208,9 @@ fn an_order_that_cannot_be_read_is_named() {
     let sari = Phone::of(&shop, &socket, "Sari", "owner");
     let now = sari.get("today").json()["me"]["now"].as_str().expect("a time")[11..16].to_owned();
     let by_time = format!("orders?q=5000%20{now}");
-    for told in [sari.told("today"), sari.told("orders?wanting=true"), sari.told("orders?q=5000"), sari.told(&by_time)] {
+    let of_machine = format!("machines/{DEVICE}");
+    for place in ["today", "orders?wanting=true", "orders?q=5000", &by_time, &of_machine] {
+        let told = sari.told(place);
         assert_eq!(told["damaged"], json!([harmed]), "{told}");
         let list = if told["wanting"].is_array() { &told["wanting"] } else { &told["orders"] };
         assert!(matches!(&list.as_array().expect("orders")[..], [line] if line["order"] == other), "{told}");
@@ -350,6 +352,8 @@ fn what_the_command_refuses_is_refused_here() {
         ("cancelled", |shop| {
             let order = shop.charged();
             assert_eq!(shop.post_to(&order, "cancel", &json!({})).status, 200);
+            // What the gateway answers is written to it, too.
+            wait_for("the answer", || (shop.order_at_backend(&order)["status"] == "cancel").then_some(()));
             order
         }),
     ];
@@ -361,10 +365,10 @@ fn what_the_command_refuses_is_refused_here() {
             let (page, answer) = phone.settle_as_seen(&here, deed, |_| Value::Null);
             let told = by_command(&there, deed);
             // The page has said so before.
-            if let Some(shown) = page["line"]["deeds"].as_array().expect("deeds").iter().find(|shown| shown["deed"] == deed) {
-                let is_possible = shown["denied"].is_null() && shown["is_sure"].is_null();
-                assert_eq!(answer.status == 200, is_possible, "{what} {deed}: {shown} {}", answer.text());
-            }
+            let shown =
+                page["line"]["deeds"].as_array().expect("deeds").iter().find(|shown| shown["deed"] == deed).expect("each is judged");
+            let is_possible = shown["denied"].is_null() && shown["is_sure"].is_null();
+            assert_eq!(answer.status == 200, is_possible, "{what} {deed}: {shown} {}", answer.text());
             assert_eq!(answer.status == 200, told.status.success(), "{what} {deed}: {} {told:?}", answer.text());
             if answer.status != 200 {
                 refused += 1;
@@ -536,7 +540,11 @@ fn pages(server: Option<&Postgres>) {
     assert_eq!(phone.get("today").json()["me"]["wanting"], 1);
     // An order, by its number, its first letters, its sum, its time and its machine.
     let page = phone.told(&format!("orders/{}", &sold[..6]));
-    assert_eq!((&page["line"]["order"], &page["line"]["stands"], &page["line"]["deeds"]), (&json!(sold), &json!("delivered"), &json!([])));
+    assert_eq!((&page["line"]["order"], &page["line"]["stands"]), (&json!(sold), &json!("delivered")));
+    // It wants nobody, and its page says why nothing can be done. In a list it has no buttons.
+    let denied: Vec<_> = page["line"]["deeds"].as_array().expect("deeds").iter().map(|possible| possible["denied"].clone()).collect();
+    assert_eq!(denied, ["delivered", "delivered", "delivered", "delivered", "nothing_to_see"]);
+    assert_eq!(phone.told(&format!("orders?q={}", &sold[..6]))["orders"][0]["deeds"], json!([]));
     let steps: Vec<_> =
         page["steps"].as_array().expect("steps").iter().map(|step| step["what"]["is"].as_str().unwrap_or("?").to_owned()).collect();
     assert_eq!(steps, ["began", "charged", "paid", "told"], "{page}");

@@ -28,6 +28,8 @@ const SEND: &str = "const form = document.querySelector('main form[method=post]'
     for (const [name, value] of Object.entries(typed)) form.elements[name].value = value; \
     window.isBefore = true; form.requestSubmit()";
 
+const STATUS: &str = "return performance.getEntriesByType('navigation')[0].responseStatus";
+
 /// A shop with an order of each kind, and a browser in which its owner is logged in.
 struct Furnished {
     browser: Browser,
@@ -141,12 +143,36 @@ fn every_page_in_indonesian_can_be_used_by_everybody() {
 }
 
 fn every_page(language: &str) {
+    let mut shop = furnished(language);
+    let mut pages = shop.pages();
+    let mut wrong = look(&shop, &pages, language);
+    // Whoever guesses waits.
+    let wait = Seen::sent("/login", json!({ "name": "Sari", "password": "another sentence" }), 429);
+    wait_for("a guess that must wait", || {
+        shop.arrive(&wait);
+        (shop.browser.run(STATUS) == 429).then_some(())
+    });
+    wrong.extend(look(&shop, std::slice::from_ref(&wait), language));
+    shop.desk.shop.backend = None;
+    let away = Seen::opened("/", 503);
+    wrong.extend(look(&shop, std::slice::from_ref(&away), language));
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    pages.extend([wait, away]);
+    // Only the pages that say no are complained about.
+    let told = |Seen { at, status, .. }: &Seen| {
+        format!("{}{at} - Failed to load resource: the server responded with a status of {status}", shop.front.url)
+    };
+    let refusals: Vec<_> = pages.iter().filter(|seen| seen.status >= 400).map(told).collect();
+    let errors: Vec<_> = shop.browser.errors().into_iter().filter(|line| !refusals.iter().any(|told| line.contains(told))).collect();
+    assert_eq!(errors, [""; 0]);
+}
+
+/// What is wrong with these pages, in both sizes, by day and by night.
+fn look(shop: &Furnished, pages: &[Seen], language: &str) -> Vec<String> {
     let axe = std::fs::read_to_string(installed("axe/node_modules/axe-core/axe.min.js")).expect("axe-core");
     let mut wrong = Vec::new();
-    let shop = furnished(language);
     let browser = &shop.browser;
-    let pages = shop.pages();
-    for seen in &pages {
+    for seen in pages {
         browser.be_phone(SIZES[0].0, SIZES[0].1, language);
         // A page without scripts is the same.
         browser.allow_scripts(language == "en");
@@ -162,8 +188,7 @@ fn every_page(language: &str) {
                     wrong.push(format!("{language} {width} {page}: {what}: {found}"));
                 }
             };
-            let status = "return performance.getEntriesByType('navigation')[0].responseStatus";
-            expect("the status", browser.run(status), seen.status.into());
+            expect("the status", browser.run(STATUS), seen.status.into());
             expect("the width", browser.run("return innerWidth"), width.into());
             expect("the language", browser.run("return document.documentElement.lang"), language.into());
             let scrolls = "const all = document.documentElement; return all.scrollWidth > all.clientWidth";
@@ -185,14 +210,7 @@ fn every_page(language: &str) {
             }
         }
     }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    // Only the pages that say no are complained about.
-    let told = |Seen { at, status, .. }: &Seen| {
-        format!("{}{at} - Failed to load resource: the server responded with a status of {status}", shop.front.url)
-    };
-    let refusals: Vec<_> = pages.iter().filter(|seen| seen.status >= 400).map(told).collect();
-    let errors: Vec<_> = browser.errors().into_iter().filter(|line| !refusals.iter().any(|told| line.contains(told))).collect();
-    assert_eq!(errors, [""; 0]);
+    wrong
 }
 
 /// The alert's link, "send it back", "yes".

@@ -294,15 +294,17 @@ async fn show(config: &Config, wanted: &[Beginning], file: Option<PathBuf>, as_j
     let Some((attempts, history, stored)) = found else {
         return Err(Failure::failed(gone(config, &id).await?.unwrap_or_else(|| fill(texts().no_order, &[&id]))));
     };
+    let offered_until = stored.order.try_again_until(clock::now().wall);
     let mut out = Out::default();
     if as_json {
-        let mut whole = whole(&stored, &attempts, &history, config.zone);
+        let mut whole = whole(&stored, &attempts, &history, offered_until, config.zone);
         whole["picture"] = picture(&stored, config).into();
         return out.line(&whole.to_string());
     }
     let zone = config.zone;
     out.line(&fill(texts().order_title, &[&id, &zone.words()]))?;
     let mut facts = facts(&stored, &attempts, zone);
+    facts.extend(offered_until.map(|until| (texts().one_try, fill(texts().try_offered, &[&until.to_local(zone)]))));
     // Midtrans' simulator asks for it.
     facts.extend(picture(&stored, config).map(|url| (texts().picture, url.to_owned())));
     let width = facts.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0).max(12);
@@ -393,7 +395,7 @@ fn tries(order: &Order) -> Vec<(&'static str, String)> {
 }
 
 /// Everything in JSON.
-fn whole(stored: &Stored, attempts: &[OrderId], history: &[HistoryLine], zone: Zone) -> Value {
+fn whole(stored: &Stored, attempts: &[OrderId], history: &[HistoryLine], offered_until: Option<Wall>, zone: Zone) -> Value {
     let mut whole = wording::summary(&stored.order, zone);
     let charge = stored.order.charge();
     let one_try = |(number, (goods, told)): (u8, (Goods, Option<&DeliveryReport>))| {
@@ -410,6 +412,7 @@ fn whole(stored: &Stored, attempts: &[OrderId], history: &[HistoryLine], zone: Z
         "rev": stored.rev,
         "state": stored.order.state.word(),
         "ticket": stored.order.sale.purchase.ticket,
+        "try_offered_until": offered_until.map(|until| until.to_rfc3339_in(zone)),
         "tries": (1..).zip(stored.order.every_try()).map(one_try).collect::<Vec<_>>(),
         "attempts": attempts,
         "charged_at": charge.map(|charge| charge.charged_at.to_rfc3339_in(zone)),

@@ -229,7 +229,7 @@ fn instead_of_a_try(why: NoTry) -> &'static str {
         NoTry::NotPaid => texts().do_ask,
         NoTry::NotTold => texts().do_too_early,
         NoTry::NotProven => texts().do_no_proof,
-        NoTry::TooLate | NoTry::NotOffered => texts().do_try_money,
+        NoTry::TooLate | NoTry::NotOffered | NoTry::TooMany => texts().do_try_money,
         NoTry::Came
         | NoTry::Uncertain
         | NoTry::Repaid
@@ -237,8 +237,7 @@ fn instead_of_a_try(why: NoTry) -> &'static str {
         | NoTry::OtherKey
         | NoTry::OtherPromise
         | NoTry::TooDear
-        | NoTry::NotAsked
-        | NoTry::TooMany => texts().do_read,
+        | NoTry::NotAsked => texts().do_read,
     }
 }
 

@@ -72,6 +72,7 @@ texts! {
     proof: "bukti", "proof";
     one_try: "percobaan mesin", "try";
     try_told: "{0}: {1} ({2}), tiket {3}, {4}", "{0}: {1} ({2}), ticket {3}, {4}";
+    try_offered: "percobaan lagi ditawarkan sampai {0}", "another one is offered until {0}";
     try_open: "belum ada kabar", "nothing is told yet";
     money: "uang", "money";
     repayment: "pengembalian", "repayment";

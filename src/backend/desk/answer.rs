@@ -116,9 +116,8 @@ pub const fn no_try(why: NoTry) -> Denied {
         NoTry::Doubtful => Denied::Doubtful,
         NoTry::TooLate => Denied::TryTooLate,
         // The others are told to the machine that asks for the receipt.
-        NoTry::NotOffered | NoTry::OtherKey | NoTry::OtherPromise | NoTry::TooDear | NoTry::NotAsked | NoTry::TooMany => {
-            Denied::NoMoreTries
-        }
+        NoTry::NotOffered | NoTry::OtherKey | NoTry::OtherPromise | NoTry::TooDear | NoTry::NotAsked => Denied::NoMoreTries,
+        NoTry::TooMany => Denied::TriesOfToday,
     }
 }
 
@@ -159,7 +158,8 @@ impl IntoResponse for No {
                     | Denied::Repaid
                     | Denied::Doubtful
                     | Denied::TryTooLate
-                    | Denied::NoMoreTries => (StatusCode::CONFLICT, Code::Denied, "the order does not allow it"),
+                    | Denied::NoMoreTries
+                    | Denied::TriesOfToday => (StatusCode::CONFLICT, Code::Denied, "the order does not allow it"),
                 }
             }
             Self::Changed => (StatusCode::CONFLICT, Code::Changed, "the order was written to meanwhile"),

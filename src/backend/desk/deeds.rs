@@ -58,12 +58,23 @@ fn decision(deed: Deed, is_sure: Option<Sure>, note: &str, by: Option<&str>, nam
     })
 }
 
-/// What must be said first, or why the order refuses.
-fn needs(policy: &Policy, order: &Order, deed: Deed, name: &str, now: Wall) -> Result<Option<Sure>, Denied> {
-    match deed {
-        Deed::Again => order.may_want_try(Some(name), now, &policy.rules).map(|()| None).map_err(no_try),
+/// What must be said first, or why the order refuses. The outer error is the database's.
+fn needs(
+    tx: &mut dyn Tx,
+    policy: &Policy,
+    order: &Order,
+    deed: Deed,
+    name: &str,
+    now: Wall,
+) -> Result<Result<Option<Sure>, Denied>, BooksError> {
+    Ok(match deed {
+        Deed::Again => match books::may_want_try(tx, policy, order, Some(name), now) {
+            Ok(()) => Ok(None),
+            Err(BooksError::NoTry(why)) => Err(no_try(why)),
+            Err(error) => return Err(error),
+        },
         Deed::Refund | Deed::ByHand | Deed::Given | Deed::Seen => needs_to_decide(policy, order, deed, name, now).map_err(denied),
-    }
+    })
 }
 
 fn needs_to_decide(policy: &Policy, order: &Order, deed: Deed, name: &str, now: Wall) -> Result<Option<Sure>, Refused> {
@@ -86,23 +97,31 @@ fn moves(deed: Deed, order: &Order) -> Option<u64> {
     }
 }
 
-/// What this person can do about an order that wants somebody. `left`: what they may still move today.
-pub fn possible(policy: &Policy, order: &Order, person: &Person, left: u64, now: Wall) -> Vec<Possible> {
-    if order.attention().is_empty() && !order.is_refund_due() {
-        return Vec::new();
-    }
+/// What this person can do about an order, and why not the rest. `left`: what they may still move today.
+///
+/// # Errors
+/// The database's.
+pub fn possible(
+    tx: &mut dyn Tx,
+    policy: &Policy,
+    order: &Order,
+    person: &Person,
+    left: u64,
+    now: Wall,
+) -> Result<Vec<Possible>, BooksError> {
     let name = in_history(person);
-    let one = |deed| {
-        let judged = judge::role(person).and_then(|()| {
-            let needs = needs(policy, order, deed, &name, now)?;
-            judge::limit(left, moves(deed, order)).map(|()| needs)
-        });
-        match judged {
+    let mut one = |deed| {
+        let judged = match judge::role(person) {
+            Ok(()) => needs(tx, policy, order, deed, &name, now)?,
+            Err(why) => Err(why),
+        };
+        let judged = judged.and_then(|needs| judge::limit(left, moves(deed, order)).map(|()| needs));
+        Ok(match judged {
             Ok(is_sure) => Possible { deed, is_sure, denied: None },
             Err(why) => Possible { deed, is_sure: None, denied: Some(why) },
-        }
+        })
     };
-    Deed::ALL.map(one).into()
+    Deed::ALL.into_iter().map(&mut one).collect()
 }
 
 /// A deed that somebody asks for.
@@ -151,7 +170,7 @@ pub fn carry_out(tx: &mut dyn Tx, policy: &Policy, asked: &Asked, usual: Usual, 
     let judged = match judge::role(person) {
         Err(why) => Err(why),
         Ok(()) if stored.version() != with.version => return Ok(Err(No::Changed)),
-        Ok(()) => match needs(policy, &stored.order, deed, &name, now) {
+        Ok(()) => match needs(tx, policy, &stored.order, deed, &name, now)? {
             Err(why) => Err(why),
             Ok(Some(sure)) if with.is_sure != Some(sure) => Err(unsaid(sure)),
             Ok(needs) => judge::limit(judge::left(tx, person, Some(id), usual, now)?, moves(deed, &stored.order)).map(|()| needs),

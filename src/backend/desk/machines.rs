@@ -123,16 +123,20 @@ pub fn by_machine(sums: &[books::Sum]) -> HashMap<Box<str>, Sum> {
     all
 }
 
-/// What a machine's screen shows, as its newest order, its faults and its slots say.
+/// What a machine's screen shows, as its newest orders, its faults and its slots say. `newest`: the newest one first.
 #[must_use]
-pub fn screen(machine: &MachineLine, newest: Option<&Order>, now: Wall, zone: Zone) -> Screen {
+pub fn screen<'a>(machine: &MachineLine, newest: impl IntoIterator<Item = &'a Order>, now: Wall, zone: Zone) -> Screen {
     if machine.is_there != Some(true) {
         return Screen::Unknown;
     }
     if machine.faults.contains(&FaultCode::Screen) {
         return Screen::Dark;
     }
-    newest.and_then(|order| of_order(order, now, zone)).unwrap_or_else(|| idle(machine))
+    let mut newest = newest.into_iter();
+    let shown = newest.next().and_then(|order| of_order(order, now, zone));
+    // Of an older one only another try comes back to the screen.
+    let offered = || newest.find(|order| is_offered(order, now)).map(|order| Screen::TryAgain { order: order.id.clone() });
+    shown.or_else(offered).unwrap_or_else(|| idle(machine))
 }
 
 /// `None`: the order is not on the screen any more.
@@ -301,9 +305,11 @@ mod tests {
             &Context { rules: &Rules { second_tries: 1, ..rules() }, paid_already: false },
         );
         let wanted = wanted.expect("not refused");
-        assert_eq!(
-            screen(&machine(there, &[], &[]), Some(&wanted), T0 + Span::secs(later), Zone::Wib),
-            Screen::TryAgain { order: order() }
-        );
+        // Another one was sold since.
+        let sold = reported_order("order2", "vm-001", 5_000, 5_000, Delivery::Dispensed);
+        for newest in [vec![&wanted], vec![&sold, &wanted]] {
+            let shown = screen(&machine(there, &[], &[]), newest, T0 + Span::secs(later), Zone::Wib);
+            assert_eq!(shown, Screen::TryAgain { order: order() });
+        }
     }
 }

@@ -11,7 +11,7 @@ use judge::Usual;
 use qris_core::order::ids::OrderId;
 use qris_core::order::merchant::{Asker as RefundAsker, Money, Order, Proof, Repayment, Reported};
 use qris_core::order::time::{Wall, Zone};
-use qris_core::wire::desk::{Deed, HistoryLine, LogLine, OrderLine, OrderPage, Stands, Step, What};
+use qris_core::wire::desk::{Deed, HistoryLine, LogLine, OrderLine, OrderPage, Possible, Stands, Step, What};
 
 /// The orders on a page.
 pub const PAGE: usize = 25;
@@ -38,13 +38,14 @@ impl Teller<'_> {
         at.to_rfc3339_in(self.zone()).into()
     }
 
-    /// An order in a list.
+    /// An order in a list. One that wants nobody has no deeds there.
     ///
     /// # Errors
     /// The database's.
     pub fn line(&self, tx: &mut dyn Tx, order: &Order) -> Result<OrderLine, BooksError> {
         let order = order.clone().as_of(self.now);
-        let left = judge::left(tx, &self.asker.person, Some(&order.id), self.usual, self.now)?;
+        let wants_nobody = order.attention().is_empty() && !order.is_refund_due();
+        let deeds = if wants_nobody { Vec::new() } else { self.deeds(tx, &order)? };
         let purchase = &order.sale.purchase;
         Ok(OrderLine {
             order: order.id.clone(),
@@ -57,8 +58,13 @@ impl Teller<'_> {
             stands: stands(&order),
             why: order.attention().into_iter().map(|kind| kind.as_str().into()).collect(),
             last_day: wording::last_day(&order, self.zone()).map(Into::into),
-            deeds: deeds::possible(self.policy, &order, &self.asker.person, left, self.now),
+            deeds,
         })
+    }
+
+    fn deeds(&self, tx: &mut dyn Tx, order: &Order) -> Result<Vec<Possible>, BooksError> {
+        let left = judge::left(tx, &self.asker.person, Some(&order.id), self.usual, self.now)?;
+        deeds::possible(tx, self.policy, order, &self.asker.person, left, self.now)
     }
 
     /// Everything about an order.
@@ -67,7 +73,8 @@ impl Teller<'_> {
     /// The database's.
     pub fn page(&self, tx: &mut dyn Tx, stored: &Stored) -> Result<OrderPage, BooksError> {
         let order = &stored.order;
-        let (line, log) = (self.line(tx, order)?, log::of_order(tx, &order.id, self.zone())?);
+        let deeds = self.deeds(tx, &order.clone().as_of(self.now))?;
+        let (line, log) = (OrderLine { deeds, ..self.line(tx, order)? }, log::of_order(tx, &order.id, self.zone())?);
         let begun = books::tries_begun(tx, &order.id)?;
         // A person who could not press for it is told nothing of it.
         let may_offer = line.deeds.iter().any(|possible| possible.deed == Deed::Again && possible.denied.is_none());

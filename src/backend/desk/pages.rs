@@ -159,9 +159,8 @@ pub async fn machine(
     let (of, span) = (device.clone(), desk.today());
     let told = desk.tell_of(&headers, move |tx, teller| {
         let sought = Sought { device: Some(of.clone()), amount: None };
-        let page = books::sought(tx, &sought, (Wall(i64::MIN), &Cursor::at(Wall(i64::MAX))), OF_MACHINE)?;
-        let lines = page.orders.iter().map(|stored| teller.line(tx, &stored.order)).collect::<Result<Vec<_>, _>>()?;
-        let newest = page.orders.into_iter().next().map(|stored| stored.order);
+        let newest = books::sought(tx, &sought, (Wall(i64::MIN), &Cursor::at(Wall(i64::MAX))), OF_MACHINE)?;
+        let lines = newest.orders.iter().map(|stored| teller.line(tx, &stored.order)).collect::<Result<Vec<_>, _>>()?;
         Ok((lines, newest, books::sums(tx, Some(&of), span, Grouped::Machine)?))
     });
     let Told { me, told: (orders, newest, sold) } = told.await?;
@@ -171,8 +170,9 @@ pub async fn machine(
     }
     let line = machines.line(&device, &known::by_machine(&sold), desk.usual.zone);
     let (slots, slots_at) = known::slots(&desk, &device).await?;
-    let screen = known::screen(&line, newest.as_ref(), desk.books.now(), desk.usual.zone);
-    Ok(Json(Told { me, told: MachinePage { version: machines.version(&device), line, screen, orders, slots, slots_at } }))
+    let screen = known::screen(&line, newest.orders.iter().map(|stored| &stored.order), desk.books.now(), desk.usual.zone);
+    let damaged = newest.damaged.into_iter().map(Into::into).collect();
+    Ok(Json(Told { me, told: MachinePage { version: machines.version(&device), line, screen, orders, damaged, slots, slots_at } }))
 }
 
 /// `GET /v1/report`

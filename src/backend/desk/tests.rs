@@ -215,7 +215,7 @@ fn the_newest_of_an_order_is_told() {
 #[test]
 fn what_stands_against_another_try_has_its_word() {
     let rules = Rules { second_tries: 1, ..rules() };
-    let policy = Policy { rules, push: false, orders_per_minute: 0, auto_refund_per_day: 0, tries_per_day: 10 };
+    let policy = |tries_per_day| Policy { rules: rules.clone(), push: false, orders_per_minute: 0, auto_refund_per_day: 0, tries_per_day };
     let nothing_came = || reported_order("order1", "vm-001", 5_000, 5_000, Delivery::Undelivered);
     let soon = {
         let order = pending("order1", "vm-001", 5_000, 5_000);
@@ -226,14 +226,16 @@ fn what_stands_against_another_try_has_its_word() {
     let mut tried_often = nothing_came();
     let ended = EndedTry { goods: tried_often.goods(), reported: tried_often.reported.clone().expect("it told") };
     tried_often.tries.ended = vec![ended; 8];
-    let sari = Rig::new().add("Sari", Role::Owner, None);
-    for (order, wanted) in [
-        (nothing_came(), None),
-        (Order { rebuilt: true, ..nothing_came() }, Some(Denied::Doubtful)),
-        (soon, Some(Denied::TryTooLate)),
-        (tried_often, Some(Denied::NoMoreTries)),
+    let rig = Rig::new();
+    let sari = rig.add("Sari", Role::Owner, None);
+    for (order, tries_per_day, wanted) in [
+        (nothing_came(), 1, None),
+        (nothing_came(), 0, Some(Denied::TriesOfToday)),
+        (Order { rebuilt: true, ..nothing_came() }, 1, Some(Denied::Doubtful)),
+        (soon, 1, Some(Denied::TryTooLate)),
+        (tried_often, 1, Some(Denied::NoMoreTries)),
     ] {
-        let possible = deeds::possible(&policy, &order, &sari, 10_000, T0 + Span::secs(10));
+        let possible = rig.run(|tx| deeds::possible(tx, &policy(tries_per_day), &order, &sari, 10_000, T0 + Span::secs(10)));
         let again = possible.iter().find(|possible| possible.deed == Deed::Again).expect("it is asked about");
         assert_eq!(again.denied, wanted);
     }

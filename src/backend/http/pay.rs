@@ -17,6 +17,7 @@ use crate::sale::books::{self, BooksError, Stored};
 use crate::sale::handle::Books;
 use crate::sale::view::{self, Place};
 use crate::sale::work::Work;
+use crate::store::Tx;
 use axum::Router;
 use axum::extract::{FromRequestParts, RawQuery, State};
 use axum::http::request::Parts;
@@ -152,10 +153,20 @@ async fn answer(window: &Window, visitor: &Visitor, id: &Named, query: &Query, f
     if !window.pace.take(&id, *address, clock::now().boot) {
         return not_now(StatusCode::TOO_MANY_REQUESTS, &window.place, words);
     }
-    match window.books.read(move |tx| books::load(tx, &id)).await {
-        Ok(Some(stored)) => {
+    let (policy, now) = (window.books.policy(), window.books.now());
+    let read = move |tx: &mut dyn Tx| {
+        let Some(stored) = books::load(tx, &id)? else { return Ok(None) };
+        let can_begin = match books::may_want_try(tx, &policy, &stored.order, None, now) {
+            Ok(()) => true,
+            Err(BooksError::NoTry(_)) => false,
+            Err(error) => return Err(error),
+        };
+        Ok(Some((stored, can_begin)))
+    };
+    match window.books.read(read).await {
+        Ok(Some((stored, can_begin))) => {
             window.pace.is_there(&stored.order.id);
-            draw(&stored, window, headers, query, words, finish)
+            draw(&stored, can_begin, window, headers, query, words, finish)
         }
         Ok(None) => not_found(&window.place, words),
         Err(_) => not_now(StatusCode::SERVICE_UNAVAILABLE, &window.place, words),
@@ -163,7 +174,15 @@ async fn answer(window: &Window, visitor: &Visitor, id: &Named, query: &Query, f
 }
 
 /// The page. One that was seen before is not sent again. The phone asks for it every few seconds, over mobile data.
-fn draw(stored: &Stored, window: &Window, headers: &HeaderMap, query: &Query, words: &'static Words, finish: Option<Finish>) -> Response {
+fn draw(
+    stored: &Stored,
+    can_begin: bool,
+    window: &Window,
+    headers: &HeaderMap,
+    query: &Query,
+    words: &'static Words,
+    finish: Option<Finish>,
+) -> Response {
     let (order, place, now) = (&stored.order, &window.place, window.books.now());
     let mut resource = view::resource(order, stored.rev, now, place);
     let said = query.value("key").unwrap_or_default();
@@ -214,6 +233,7 @@ fn draw(stored: &Stored, window: &Window, headers: &HeaderMap, query: &Query, wo
         other_language: &other_language,
         page: &page,
         try_until: order.try_again_until(now),
+        try_can_begin: can_begin,
         gives_back: books::gives_back_on_a_wish(&window.books.policy(), order, now),
         tag: "",
     };

@@ -57,8 +57,6 @@ use write::{Claim, matters, take_up, write};
 const DUE_MAX: i64 = 512;
 /// `orders_per_minute` counts over this time.
 const MINUTE: Span = Span::secs(60);
-/// The tries of a machine are counted over this time.
-const DAY: Span = Span::secs(24 * 3600);
 
 /// The result of a POST.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -265,7 +263,7 @@ pub fn try_again(
     let stored = of_device(tx, &promise.device, id)?;
     stored.order.may_try_again(&promise, key.as_ref(), now)?;
     if stored.order.goods().ticket != promise.ticket {
-        if ledger::tries_since(tx, &promise.device, now - DAY)? >= policy.tries_per_day.into() {
+        if !ledger::has_tries_left(tx, policy, &promise.device, now)? {
             return Err(NoTry::TooMany.into());
         }
         has_new_ticket(tx, &promise.device, &promise.ticket)?;
@@ -280,8 +278,17 @@ pub fn try_again(
 /// [`BooksError::Unknown`], [`BooksError::NoTry`].
 pub fn want_try(tx: &mut dyn Tx, policy: &Policy, id: &OrderId, by: Option<Box<str>>, now: Wall) -> Result<Done, BooksError> {
     let stored = ledger::load(tx, id)?.ok_or(BooksError::Unknown)?;
-    stored.order.may_want_try(by.as_deref(), now, &policy.rules)?;
+    may_want_try(tx, policy, &stored.order, by.as_deref(), now)?;
     write(tx, policy, stored, Event::TryWanted { by }, now, Claim::Keep)
+}
+
+/// Whether somebody may ask for another try. Nothing is written.
+///
+/// # Errors
+/// [`BooksError::NoTry`], and the database's.
+pub fn may_want_try(tx: &mut dyn Tx, policy: &Policy, order: &Order, by: Option<&str>, now: Wall) -> Result<(), BooksError> {
+    order.may_want_try(by, now, &policy.rules)?;
+    if ledger::has_tries_left(tx, policy, &order.sale.device, now)? { Ok(()) } else { Err(NoTry::TooMany.into()) }
 }
 
 /// Its customer wants the money at once, and no other try, where the backend gives it back by itself.

@@ -82,7 +82,7 @@ texts! {
     no_try_other_promise: "janji relai itu bukan untuk percobaan berikutnya pada pesanan ini", "the relay's promise is not for the next try at this order";
     no_try_too_dear: "barang itu lebih mahal daripada yang dibayar", "the item costs more than was paid";
     no_try_not_asked: "dalam 30 detik terakhir gateway tidak menyatakan bahwa uangnya milik penjual", "the gateway has not said in the last 30 s that the money is the merchant's";
-    no_try_too_many: "jatah percobaan lagi mesin ini untuk hari ini sudah habis", "this machine has had its other tries of this day";
+    no_try_too_many: "jatah percobaan lagi mesin ini untuk 24 jam sudah habis", "this machine has had its other tries of 24 hours";
     no_nothing_to_see: "tidak ada hal di pesanan ini yang bisa diakhiri `seen`", "this order has nothing that `seen` could end";
 }
 

@@ -12,7 +12,7 @@ use axum::extract::{Path, RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use qris_core::text::plain;
-use qris_core::wire::desk::{Code, Deed, Denied, Do, Found, HistoryLine, NOTE_MAX, OrderLine, OrderPage, Possible, Stands, Sure};
+use qris_core::wire::desk::{Code, Deed, Denied, Do, Found, HistoryLine, NOTE_MAX, OrderLine, OrderPage, Sure};
 use qris_host::speech::fill;
 use std::sync::Arc;
 
@@ -169,24 +169,10 @@ fn asking(f: Frame, page: OrderPage, deed: Deed) -> Ask {
     if let (Deed::Again, Some(until)) = (deed, &page.would_be_until) {
         what = format!("{what} {}", fill(f.o().again_until, &[&f.at(until)]));
     }
+    // `serve` judges each deed.
     let possible = page.line.deeds.iter().find(|possible| possible.deed == deed);
-    let nothing = Possible { deed, is_sure: None, denied: Some(nothing_to_do(deed, page.line.stands)) };
-    let Possible { is_sure: sure, denied, .. } = *possible.unwrap_or(&nothing);
+    let (sure, denied) = possible.map_or((None, Some(Denied::NothingToSee)), |possible| (possible.is_sure, possible.denied));
     Ask { f: Frame { title, ..f }, page, deed, what, yes, sure, denied, wrong: None, note: String::new() }
-}
-
-/// Why nothing is to be done at an order that wants nobody.
-const fn nothing_to_do(deed: Deed, stands: Stands) -> Denied {
-    match (deed, stands) {
-        (Deed::Seen, _) => Denied::NothingToSee,
-        (_, Stands::Delivered) => Denied::Delivered,
-        (_, Stands::Given) => Denied::Given,
-        (_, Stands::Refunded | Stands::RefundedByHand) => Denied::RefundedAlready,
-        (_, Stands::TakenBack) => Denied::TakenBack,
-        (_, Stands::Open | Stands::Unpaid) => Denied::NotPaid,
-        (_, Stands::Awaited) => Denied::NotEnded,
-        (_, Stands::Unconfirmed | Stands::RefundDue | Stands::Refunding | Stands::Uncertain | Stands::Unreported) => Denied::NothingToSee,
-    }
 }
 
 fn deed_of(visitor: &Visitor, word: &str) -> Result<Deed, Halt> {

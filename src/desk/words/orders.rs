@@ -100,6 +100,7 @@ words! {
     no_repaid: "Uangnya kembali, atau barangnya sudah diserahkan.", "The money goes back, or the goods were handed over.";
     no_doubtful: "Yang diketahui tentang pesanan ini tidak cocok satu sama lain. Putuskan tentang uangnya.", "What is known of this order does not agree. Decide about the money.";
     no_try_too_late: "Gateway hanya bisa mengembalikan uangnya kurang dari dua hari lagi. Putuskan tentang uangnya.", "The gateway can send the money back for less than two more days. Decide about the money.";
+    no_tries_of_today: "Mesin ini sudah memakai semua percobaan keduanya dalam 24 jam. Tunggu, atau kembalikan uangnya.", "This machine has had all its second tries of 24 hours. Wait, or give the money back.";
     no_more_tries: "Mesin sudah mencobanya sebanyak yang dibolehkan.", "The machine has tried it as often as it may.";
     no_role: "Anda hanya boleh melihat. Untuk ini perlu seorang pemilik.", "You may only see. This needs an owner.";
     no_limit: "Ini lebih dari yang boleh Anda kembalikan hari ini. Coba besok, atau minta orang yang mengurus server Anda.", "This is more than you may send back today. Try tomorrow, or ask whoever runs your server.";
@@ -235,6 +236,7 @@ pub const fn denied(words: &'static Words, denied: Denied) -> &'static str {
         Denied::Doubtful => words.no_doubtful,
         Denied::TryTooLate => words.no_try_too_late,
         Denied::NoMoreTries => words.no_more_tries,
+        Denied::TriesOfToday => words.no_tries_of_today,
         Denied::Role => words.no_role,
         Denied::Limit => words.no_limit,
     }
@@ -348,6 +350,7 @@ mod tests {
             Doubtful,
             TryTooLate,
             NoMoreTries,
+            TriesOfToday,
             Role,
             Limit,
         ];

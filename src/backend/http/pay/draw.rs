@@ -64,6 +64,8 @@ pub(super) struct Sheet<'a> {
     pub(super) page: &'a str,
     /// Until then another try may begin.
     pub(super) try_until: Option<Wall>,
+    /// Its machine has not had all its other tries of 24 hours.
+    pub(super) try_can_begin: bool,
     /// Who may have another try can have the money at once.
     pub(super) gives_back: bool,
     /// The name of what the page shows: a page that was seen before is not sent again.
@@ -287,11 +289,14 @@ fn try_again(add: &mut impl FnMut(std::fmt::Arguments<'_>), sheet: &Sheet<'_>, w
         let (page, language) = (escape(sheet.page), words.language);
         add(format_args!("<form method=post action=\"{page}&amp;lang={language}{want}\"><button class=\"{class}\">{text}</button></form>"));
     };
-    ask("", "a p", words.try_again);
+    if sheet.try_can_begin {
+        ask("", "a p", words.try_again);
+    }
     if sheet.gives_back {
         ask("&amp;want=money", "a", words.want_money);
     }
-    add(format_args!("<p class=n>{} {}</p>", words.try_again_hint, moment(until, sheet.zone)));
+    let hint = if sheet.try_can_begin { words.try_again_hint } else { words.try_later };
+    add(format_args!("<p class=n>{hint} {}</p>", moment(until, sheet.zone)));
 }
 
 /// The time until which it can be paid, and how long that is.

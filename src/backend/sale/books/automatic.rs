@@ -6,8 +6,8 @@ use crate::store::{Row, Tx};
 use qris_core::order::merchant::{Asker, Event, Order, RefundWish};
 use qris_core::order::time::{Span, Wall};
 
-/// `auto_refund_per_day` counts over this time.
-const DAY: Span = Span::secs(24 * 3600);
+/// `auto_refund_per_day` counts refunds and other tries over this time.
+pub(super) const DAY: Span = Span::secs(24 * 3600);
 
 /// The refund that the backend begins by itself, within the machine's daily limit, when an order needs one under
 /// `auto_refund`. A refund over the limit is for a person.

@@ -1,6 +1,7 @@
 //! The rows: reading, checking, writing them.
 
-use super::entry::{BooksError, Stored};
+use super::automatic::DAY;
+use super::entry::{BooksError, Policy, Stored};
 use crate::sale::{counted, view};
 use crate::store::{self, Columns, Row, StoreError, Tx, Value};
 use qris_core::order::ids::{DeviceId, KeyId, OrderId, RequestId, TransactionId};
@@ -174,10 +175,11 @@ pub(super) fn keep_try(tx: &mut dyn Tx, before: &Order, order: &Order, now: Wall
     Ok(store::insert(tx, "tries", row)?)
 }
 
-/// How many other tries this machine has begun since then.
-pub(super) fn tries_since(tx: &mut dyn Tx, device: &DeviceId, since: Wall) -> Result<i64, BooksError> {
+/// Whether this machine may begin another try today.
+pub(super) fn has_tries_left(tx: &mut dyn Tx, policy: &Policy, device: &DeviceId, now: Wall) -> Result<bool, BooksError> {
     let sql = "SELECT count(*) FROM tries WHERE device = $1 AND begun_ms > $2";
-    Ok(Row::number(&tx.rows(sql, &[device.as_str().into(), since.0.into()])?)?)
+    let begun = Row::number(&tx.rows(sql, &[device.as_str().into(), (now - DAY).0.into()])?)?;
+    Ok(begun < policy.tries_per_day.into())
 }
 
 /// Whether another order has the receipt of this transaction: the gateway has told of one payment under two names.

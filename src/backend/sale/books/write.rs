@@ -5,7 +5,7 @@ use super::words::describe;
 use super::{alerts, automatic, ledger};
 use crate::sale::view;
 use crate::store::Tx;
-use qris_core::order::merchant::{self, Context, Doubt, Duty, Event, Order};
+use qris_core::order::merchant::{self, Context, Doubt, Duty, Event, Order, Rules};
 use qris_core::order::time::{Span, Wall};
 use qris_core::wire::orders::Status;
 use qris_core::wire::payment::PaymentUpdate;
@@ -149,7 +149,11 @@ fn apply(tx: &mut dyn Tx, policy: &Policy, order: Order, event: Event, now: Wall
         event
     };
     let paid_already = event.status().is_some() && ledger::is_paid_otherwise(tx, &order)?;
-    Ok(merchant::apply(order, event, now, &Context { rules: &policy.rules, paid_already })?)
+    // What could not begin is not offered: its money would wait for nothing.
+    let is_for_nothing = matches!(event, Event::Delivered(_)) && !ledger::has_tries_left(tx, policy, &order.sale.device, now)?;
+    let without = is_for_nothing.then(|| Rules { second_tries: 0, ..policy.rules.clone() });
+    let rules = without.as_ref().unwrap_or(&policy.rules);
+    Ok(merchant::apply(order, event, now, &Context { rules, paid_already })?)
 }
 
 /// News for the machine. The answer to its own request tells it the rest.

@@ -98,8 +98,8 @@ pub enum NoTry {
     /// The gateway's last word on the money is too old, or was another one.
     #[error("the gateway has not said in the last 30 s that the money is the merchant's")]
     NotAsked,
-    /// The machine has had its tries of this day.
-    #[error("this machine has had its other tries of this day")]
+    /// The machine has had its tries of 24 hours.
+    #[error("this machine has had its other tries of 24 hours")]
     TooMany,
 }
 
@@ -287,7 +287,8 @@ impl Order {
         let State::Settled(settled) = &self.state else { return };
         let receipt = self.sign(&settled.by, nth, &goods, now, rules);
         let Some(reported) = self.reported.take() else { return };
-        self.state = State::Settled(Settled { receipt, unreported_at: None, ..settled.clone() });
+        // Its customer stands at the machine now, also one who paid over the counter.
+        self.state = State::Settled(Settled { receipt, collect_by: None, unreported_at: None, ..settled.clone() });
         self.tries.ended.push(EndedTry { goods: before, reported });
         (self.tries.now, self.tries.until, self.tries.wanted_until) = (Some(goods), None, None);
     }

@@ -52,6 +52,8 @@ pub struct MachinePage {
     pub screen: Screen,
     /// Its newest orders.
     pub orders: Vec<OrderLine>,
+    /// The numbers of those among them whose rows in the database are damaged.
+    pub damaged: Vec<Box<str>>,
     /// Its slots, as it told them last.
     pub slots: Vec<SlotLine>,
     /// When it told them.

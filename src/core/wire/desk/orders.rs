@@ -168,6 +168,8 @@ pub enum Denied {
     TryTooLate,
     /// It had all its tries.
     NoMoreTries,
+    /// Its machine had all its tries of 24 hours.
+    TriesOfToday,
     /// This person only sees.
     Role,
     /// It is more than this person may do in a day.

@@ -42,6 +42,7 @@ fn sheet(order: &OrderResource) -> Sheet<'_> {
         other_language: "?lang=en",
         page: "../4x7c1m8k2p9q?key=k",
         try_until: Some(CHARGED + Span::secs(3600)),
+        try_can_begin: true,
         gives_back: false,
         tag: "\"the-tag\"",
     }
@@ -59,6 +60,8 @@ fn another_try_is_offered_in_both_languages() {
         let drawn = page(&sheet(&order), words);
         assert!(drawn.contains(offered) && drawn.contains(&form(words)), "{drawn}");
         assert!(!drawn.contains(wanted));
+        let later = page(&Sheet { try_can_begin: false, gives_back: true, ..sheet(&order) }, words);
+        assert!(later.contains(words.try_later) && !later.contains(offered) && later.contains("want=money"), "{later}");
         let wished = OrderResource { try_wanted_s: Some(500), ..order.clone() };
         assert!(page(&sheet(&wished), words).contains(wanted));
         let none = OrderResource { try_again_s: None, ..order.clone() };

@@ -39,7 +39,7 @@ impl Settled {
 
     /// From then on the machine's silence counts. An order that can be collected may be delivered until its time is over.
     fn silent_from(&self) -> Wall {
-        self.collect_by.unwrap_or(self.signed_at()).max(self.signed_at())
+        self.collect_by.unwrap_or(self.signed_at())
     }
 
     /// The time at which it is listed if the machine has told no outcome by then.

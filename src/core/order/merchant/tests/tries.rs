@@ -72,9 +72,20 @@ fn asks(promise: Promise) -> Event {
 
 /// At its second try, which has its receipt.
 fn at_second() -> Order {
-    let order = nothing_came();
+    at_second_of(nothing_came())
+}
+
+fn at_second_of(order: Order) -> Order {
     let asked = asks(promise(&order));
     then(order, vec![(3000, asked)]).expect("granted")
+}
+
+/// The same, as it is after a payment over the counter: it could be collected for three days.
+fn to_collect() -> Order {
+    let mut order = nothing_came();
+    let State::Settled(settled) = &mut order.state else { panic!("settled: {order:?}") };
+    settled.collect_by = Some(T0 + Span::secs(3 * 24 * 3600));
+    order
 }
 
 fn of_second(outcome: Delivery) -> DeliveryReport {
@@ -236,10 +247,12 @@ fn an_open_try_bars_every_other_end() {
         (3000 + hour, by_hand(true), Ok(())),
         (3000 + hour, Event::Given { by: "Budi".into() }, Ok(())),
     ];
-    for (at, event, want) in table {
-        let listed = then(at_second(), vec![(3000 + REPORT_WITHIN.0, Event::Unreported)]).expect("a fact");
+    for (order, (at, event, want)) in
+        [at_second(), at_second_of(to_collect())].iter().flat_map(|order| table.clone().map(|row| (order, row)))
+    {
+        let listed = then(order.clone(), vec![(3000 + REPORT_WITHIN.0, Event::Unreported)]).expect("a fact");
         let now = T0 + Span::millis(at);
-        let order = if now.0 - T0.0 > REPORT_WITHIN.0 { listed } else { at_second() };
+        let order = if now.0 - T0.0 > REPORT_WITHIN.0 { listed } else { order.clone() };
         assert_eq!(with(|with| apply(order, event.clone(), now, with)).map(drop), want, "{event:?} at {at}");
     }
     assert!(!at_second().may_refund_by_itself(T0 + Span::millis(4000)));
