@@ -306,6 +306,17 @@ impl Frame {
         possible.denied.filter(|denied| *denied != Denied::NothingToSee)
     }
 
+    /// The reason of all deeds, if it is one.
+    fn one_reason(&self, line: &OrderLine) -> Option<Denied> {
+        let mut all = line.deeds.iter().filter_map(|possible| self.why_not(possible));
+        let first = all.next()?;
+        all.all(|other| other == first).then_some(first)
+    }
+
+    fn wants_somebody(&self, line: &OrderLine) -> bool {
+        !line.why.is_empty() || line.stands == Stands::RefundDue
+    }
+
     /// The deed that stands first: it is what a customer waits for.
     fn is_main(&self, deed: &Deed) -> bool {
         *deed == Deed::Refund

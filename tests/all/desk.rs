@@ -397,6 +397,9 @@ fn money_goes_back_once_and_only_by_who_may_send_it() {
     let came = desk.shop.reported("dispensed");
     let page = sari.get(&format!("/orders/{came}/refund"));
     assert!(page.has("The machine told that the goods came out.") && !page.has("nothing to see in this order"), "{}", page.html);
+    let page = sari.get(&format!("/orders/{came}"));
+    assert_eq!(page.html.matches("The machine told that the goods came out.").count(), 1, "once for all deeds: {}", page.html);
+    assert!(!budi.get(&format!("/orders/{came}")).has("This needs an owner"), "nobody is needed");
 
     // A viewer is offered nothing, and is refused what he sends all the same.
     let page = budi.get(&format!("/orders/{order}"));

@@ -565,6 +565,9 @@ fn pages(server: Option<&Postgres>) {
         ("device=vm-002", 0),
         ("device=vm-001&q=5000", all),
         ("q=vm-001", all),
+        ("q=vm-001%205.000", all),
+        ("q=today%20vm-001", all),
+        ("q=vm-001%205001", 0),
     ] {
         assert_eq!(found(query).0.len(), orders, "{query}");
     }

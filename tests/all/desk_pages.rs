@@ -114,7 +114,7 @@ impl Furnished {
             Seen { meanwhile: &["desk", "role", "Sari", "--role", "viewer"], ..Seen::sent(deed(failed, "refund"), json!({}), 403) },
         ]);
         pages.extend(opened(&orders));
-        pages.extend([failed, uncertain].map(|order| Seen::opened(format!("/orders/{order}"), 200)));
+        pages.extend([failed, uncertain, delivered].map(|order| Seen::opened(format!("/orders/{order}"), 200)));
         pages.extend([Seen::opened(deed(failed, "refund"), 200), Seen::opened("/log", 403)]);
         pages
     }

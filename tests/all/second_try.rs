@@ -250,6 +250,7 @@ fn a_machine_has_a_number_of_tries_a_day() {
         let answer = machine.asks(&bought.order_id, &promise);
         assert_eq!(answer.status, if n < 2 { 200 } else { 429 }, "{}", answer.text());
     }
+    assert_eq!(machine.in_the_books(&bought[2].order_id)["try_offered_until"], json!(null));
     let again = machine.shop.merchant(&["again", &bought[2].order_id, "--by", "Sari"]);
     assert!(!again.status.success());
     assert!(String::from_utf8_lossy(&again.stderr).contains("has had its other tries of 24 hours"), "{again:?}");

@@ -7,6 +7,7 @@ use crate::rig::postgres::Postgres;
 use crate::rig::proxy::{Proxy, Reply};
 use crate::rig::shop::{Options, Program, Shop};
 use crate::rig::wait_for;
+use crate::second_try::Machine;
 use qris::demo::shop::item;
 use qris::order::reason::Reason;
 use qris::wire::vend::{EventState, VendEvent};
@@ -167,6 +168,22 @@ fn where_the_backend_gives_nothing_back_by_itself_the_page_has_no_such_button() 
     assert!(!get(&shop, &format!("{whole}&lang=en")).text().contains("want=money"));
     assert_eq!(post(&shop, &format!("{whole}&want=money")).status, 303);
     assert!(shop.order_at_backend(order.as_str())["try_again_s"].is_u64(), "it is offered still");
+}
+
+/// What the backend would not give back by itself is not promised, and the offer stays.
+#[test]
+fn a_machine_that_had_its_refunds_of_the_day_has_no_such_button() {
+    let machine = Machine::new(None, "auto_refund = true\nauto_refund_per_day = 1\n");
+    let shop = &machine.shop;
+    let [first, second] = [machine.buys_nothing(), machine.buys_nothing()].map(|bought| bought.order_id);
+    let page = |order: &str| get(shop, &format!("{}&lang=en", address(shop, order))).text();
+    assert!(page(&second).contains("want=money"));
+    assert_eq!(post(shop, &format!("{}&want=money", address(shop, &first))).status, 303);
+    shop.wait_order(&first, "its money", |order| (order["refund"] == "done").then_some(()));
+    let shown = page(&second);
+    assert!(!shown.contains("want=money") && shown.contains("Try again at the machine"), "{shown}");
+    assert_eq!(post(shop, &format!("{}&want=money", address(shop, &second))).status, 303);
+    assert!(shop.order_at_backend(&second)["try_again_s"].is_u64(), "it is offered still");
 }
 
 #[test]

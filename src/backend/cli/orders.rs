@@ -10,9 +10,11 @@ use super::time::{Day, When, day_or_month, when};
 use crate::config::Config;
 use crate::csv::Separator;
 use crate::keeping::archive;
-use crate::sale::books::{self, Archived, Beginning, Cursor, HistoryLine, Stored, Wanted};
+use crate::sale::books::{self, Archived, Beginning, BooksError, Cursor, HistoryLine, Stored, Wanted};
 use crate::sale::view;
+use crate::store::Tx;
 use crate::telling::wording;
+use crate::together::policy;
 use clap::Args;
 use qris_core::order::ids::{DeviceId, OrderId};
 use qris_core::order::merchant::{AtBank, Attention, DeliveryReport, Goods, Order, Repayment, Standing};
@@ -280,21 +282,22 @@ fn refund_told(refund: Refund) -> &'static str {
 async fn show(config: &Config, wanted: &[Beginning], file: Option<PathBuf>, as_json: bool) -> Result<(), Failure> {
     let id = named(config, wanted, file.as_deref()).await?;
     let found = match &file {
-        Some(file) => archive::look_into(file, |tx| archive::whole(tx, &id)).map_err(Failure::failed)?,
+        Some(file) => archive::look_into(file, |tx| archive::whole(tx, &id)).map_err(Failure::failed)?.map(|found| (found, None)),
         None => {
-            let (store, wanted) = (books(config)?, id.clone());
+            let (store, policy, wanted) = (books(config)?, policy(config, Vec::new()), id.clone());
             let now = store.now(clock::now().wall);
-            let found = store.read(move |tx| archive::whole(tx, &wanted)).await.map_err(Failure::failed)?;
-            found.map(|(attempts, history, mut stored)| {
+            let read = move |tx: &mut dyn Tx| {
+                let Some((attempts, history, mut stored)) = archive::whole(tx, &wanted)? else { return Ok::<_, BooksError>(None) };
                 stored.order = stored.order.as_of(now);
-                (attempts, history, stored)
-            })
+                let offered_until = books::try_offered_until(tx, &policy, &stored.order, now)?;
+                Ok(Some(((attempts, history, stored), offered_until)))
+            };
+            store.read(read).await.map_err(Failure::failed)?
         }
     };
-    let Some((attempts, history, stored)) = found else {
+    let Some(((attempts, history, stored), offered_until)) = found else {
         return Err(Failure::failed(gone(config, &id).await?.unwrap_or_else(|| fill(texts().no_order, &[&id]))));
     };
-    let offered_until = stored.order.try_again_until(clock::now().wall);
     let mut out = Out::default();
     if as_json {
         let mut whole = whole(&stored, &attempts, &history, offered_until, config.zone);

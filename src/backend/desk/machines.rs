@@ -77,6 +77,26 @@ impl Known {
             .or_else(|| one(&|device| name(device).contains(&words)))
     }
 
+    /// The machine whose whole id or name stands in what a person typed, and the rest of that. Of several the longest is meant.
+    #[must_use]
+    pub fn named_in(&self, typed: &str) -> Option<(DeviceId, String)> {
+        let typed: Vec<&str> = typed.split_whitespace().collect();
+        let words = |text: &str| text.split_whitespace().map(|word| word.trim_matches(['"', ',']).to_lowercase()).collect::<Vec<_>>();
+        let lower = words(&typed.join(" "));
+        let place = |name: &str| {
+            // A number alone is a sum, or a time.
+            let name = words(name).into_iter().filter(|_| name.contains(char::is_alphabetic)).collect::<Vec<_>>();
+            let at = (!name.is_empty()).then(|| lower.windows(name.len()).position(|window| *window == *name))??;
+            Some((name.len(), at))
+        };
+        let named = |device: &DeviceId| [Some(device.as_str()), self.name(device)].into_iter().flatten().filter_map(place).max();
+        let mut all: Vec<_> = self.let_in.iter().filter_map(|device| Some((named(device)?, device))).collect();
+        all.sort();
+        let ((length, at), device) = all.pop()?;
+        let rest = [&typed[..at], &typed[at + length..]].concat().join(" ");
+        all.last().is_none_or(|((other, _), _)| *other < length).then(|| (device.clone(), rest))
+    }
+
     /// All machines, with what they sold today.
     #[must_use]
     pub fn lines(&self, sold: &HashMap<Box<str>, Sum>, zone: Zone) -> Vec<MachineLine> {
@@ -134,8 +154,8 @@ pub fn screen<'a>(machine: &MachineLine, newest: impl IntoIterator<Item = &'a Or
     }
     let mut newest = newest.into_iter();
     let shown = newest.next().and_then(|order| of_order(order, now, zone));
-    // Of an older one only another try comes back to the screen.
-    let offered = || newest.find(|order| is_offered(order, now)).map(|order| Screen::TryAgain { order: order.id.clone() });
+    // An older one comes back to the screen if somebody has asked for another try of it.
+    let offered = || newest.find(|order| order.try_wanted_until(now).is_some()).map(|order| Screen::TryAgain { order: order.id.clone() });
     shown.or_else(offered).unwrap_or_else(|| idle(machine))
 }
 
@@ -151,15 +171,16 @@ fn of_order(order: &Order, now: Wall, zone: Zone) -> Option<Screen> {
         // Its code was shown, and its customer may be on the way.
         Standing::Over | Standing::Held if order.is_over_the_counter() => None,
         Standing::Over | Standing::Held if order.receipt().is_some() && order.is_open() => Some(Screen::Paid { order: order.id.clone() }),
-        Standing::Over if is_offered(order, now) => Some(Screen::TryAgain { order: order.id.clone() }),
+        Standing::Over if is_offered_at_once(order, now) || order.try_wanted_until(now).is_some() => {
+            Some(Screen::TryAgain { order: order.id.clone() })
+        }
         Standing::Over | Standing::Held | Standing::Ending => None,
     }
 }
 
-/// Whether the machine offers another try of it at this moment: at once, or because somebody has asked for it.
-fn is_offered(order: &Order, now: Wall) -> bool {
-    let just_ended = order.reported.as_ref().is_some_and(|reported| now - reported.at < OFFERED_FOR);
-    order.try_wanted_until(now).is_some() || just_ended && order.try_again_until(now).is_some()
+/// Whether its machine offers another try of it by itself, as it does when nothing came.
+fn is_offered_at_once(order: &Order, now: Wall) -> bool {
+    order.try_again_until(now).is_some() && order.reported.as_ref().is_some_and(|reported| now - reported.at < OFFERED_FOR)
 }
 
 fn idle(machine: &MachineLine) -> Screen {
@@ -244,6 +265,7 @@ pub fn to_bring(all: &[Machine], packing: &Packing, zone: Zone) -> ToBring {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::machines::reported::Facts;
     use crate::samples::{T0, paid, pending, reported_order, rules};
     use qris_core::order::merchant::{self, Context, DeliveryReport, Event, Rules};
     use qris_core::order::outcome::Delivery;
@@ -261,6 +283,31 @@ mod tests {
         let told = Event::Delivered(DeliveryReport::proven(Delivery::Undelivered));
         let context = Context { rules: &rules, paid_already: false };
         merchant::apply(paid("order1", "vm-001", 5_000, 5_000), told, T0 + Span::secs(8), &context).expect("not refused")
+    }
+
+    #[test]
+    fn a_machine_is_found_by_its_name_in_what_is_typed() {
+        let mut known = Known::default();
+        for (device, name) in
+            [("vm-001", "Lobi lantai 2"), ("vm-002", "Lobi"), ("vm-003", "5000"), ("vm-004", "Kantin"), ("vm-005", "Kantin")]
+        {
+            known.let_in.push(DeviceId::new(device).expect("an id"));
+            let facts = Some(Facts { name: Some(name.into()), ..Facts::default() });
+            known.noted.insert(device.into(), Noted { is_there: true, since: T0, facts });
+        }
+        for (typed, wanted) in [
+            ("Lobi lantai 2 5.000", Some(("vm-001", "5.000"))),
+            ("5.000, \"lobi Lantai 2\" today", Some(("vm-001", "5.000, today"))),
+            ("Lobi 15:00", Some(("vm-002", "15:00"))),
+            ("today VM-003", Some(("vm-003", "today"))),
+            ("5000 today", None),
+            ("Kantin 5000", None),
+            ("Lob 5000", None),
+            ("", None),
+        ] {
+            let found = known.named_in(typed);
+            assert_eq!(found.as_ref().map(|(device, rest)| (device.as_str(), &**rest)), wanted, "{typed}");
+        }
     }
 
     #[test]
@@ -305,8 +352,9 @@ mod tests {
             &Context { rules: &Rules { second_tries: 1, ..rules() }, paid_already: false },
         );
         let wanted = wanted.expect("not refused");
-        // Another one was sold since.
+        // Its own offer ends when another customer is served.
         let sold = reported_order("order2", "vm-001", 5_000, 5_000, Delivery::Dispensed);
+        assert_eq!(screen(&machine(there, &[], &[]), [&sold, &offered()], T0 + Span::secs(soon), Zone::Wib), idle(false));
         for newest in [vec![&wanted], vec![&sold, &wanted]] {
             let shown = screen(&machine(there, &[], &[]), newest, T0 + Span::secs(later), Zone::Wib);
             assert_eq!(shown, Screen::TryAgain { order: order() });

@@ -79,13 +79,15 @@ impl Teller<'_> {
         // A person who could not press for it is told nothing of it.
         let may_offer = line.deeds.iter().any(|possible| possible.deed == Deed::Again && possible.denied.is_none());
         let offered = may_offer.then(|| books::would_be_offered_until(self.policy, order, &self.asker.person.name, self.now).ok());
+        let again_until = books::try_offered_until(tx, self.policy, order, self.now)?;
         let history = books::history(tx, &order.id)?;
         let told = |Noted { at, event }: Noted| HistoryLine { at: self.time(at), event: event.into() };
         Ok(OrderPage {
             line,
             version: stored.version(),
             steps: self.steps(order, &begun, &log),
-            again_until: order.try_again_until(self.now).map(|until| self.time(until)),
+            again_until: again_until.map(|until| self.time(until)),
+            collect_until: order.ends_at().filter(|_| order.receipt().is_some()).map(|until| self.time(until)),
             would_be_until: offered.flatten().map(|until| self.time(until)),
             history: history.into_iter().map(told).collect(),
             transaction: wording::transaction(order).map(Into::into),

@@ -86,11 +86,12 @@ pub async fn orders(State(desk): Of, headers: HeaderMap, query: Asked<Looked>) -
     let device = if device.is_none() && wanted.words.is_some() && secret(&headers).is_ok() {
         let known = Known::read(&desk.machines).await?;
         // A machine's name may have a number in it, which is no sum then.
-        let by_name = known.meant(typed);
-        if by_name.is_some() {
-            wanted = Search::default();
+        let whole = known.meant(typed).map(|device| (device, String::new()));
+        let named = whole.or_else(|| known.named_in(typed));
+        if let Some((_, rest)) = &named {
+            wanted = Search::read(rest, desk.usual.zone, desk.books.now());
         }
-        by_name.or_else(|| known.meant(wanted.words.as_deref()?))
+        named.map(|(device, _)| device).or_else(|| known.meant(wanted.words.as_deref()?))
     } else {
         device
     };

@@ -114,8 +114,8 @@ fn clock(words: &[&str]) -> Option<(Clock, usize)> {
     let taken = about + 1 + usize::from(afternoon.is_some() && word.len() == words[about].len());
     match afternoon {
         Some(at) => Some((Clock { at, later: at, is_day: false }, taken)),
-        // Few buy at three at night.
-        None if about > 0 => {
+        // Few buy at three at night. But `03:00` says it.
+        None if about > 0 && (read.is_none() || !word.starts_with('0')) => {
             let later = if (1..12).contains(&hour) { at + HALF_DAY } else { at };
             Some((Clock { at, later, is_day: (7..12).contains(&hour) }, taken))
         }
@@ -236,6 +236,7 @@ mod tests {
             ("about 16:15", (None, Some(at("2026-11-27 16:15:00")), None, None)),
             ("\"5,000\" today, about three.", (Some(5000), Some(at("2026-11-27 15:00:00")), Some(today), None)),
             ("Rp5.000,-", (Some(5000), None, None, None)),
+            ("pukul 03.30", (None, Some(at("2026-11-27 03:30:00")), None, None)),
             ("about 9", (None, Some(at("2026-11-27 09:00:00")), None, None)),
             ("5rb Lobi", (Some(5000), None, None, words("Lobi"))),
             ("5 ribu jam tiga", (Some(5000), Some(at("2026-11-27 15:00:00")), None, None)),

@@ -156,27 +156,35 @@ async fn answer(window: &Window, visitor: &Visitor, id: &Named, query: &Query, f
     let (policy, now) = (window.books.policy(), window.books.now());
     let read = move |tx: &mut dyn Tx| {
         let Some(stored) = books::load(tx, &id)? else { return Ok(None) };
-        let can_begin = match books::may_want_try(tx, &policy, &stored.order, None, now) {
-            Ok(()) => true,
-            Err(BooksError::NoTry(_)) => false,
-            Err(error) => return Err(error),
+        let can = Can {
+            begin_a_try: books::try_offered_until(tx, &policy, &stored.order, now)?.is_some(),
+            have_the_money: books::gives_back_on_a_wish(tx, &policy, &stored.order, now)?,
         };
-        Ok(Some((stored, can_begin)))
+        Ok(Some((stored, can)))
     };
     match window.books.read(read).await {
-        Ok(Some((stored, can_begin))) => {
+        Ok(Some((stored, can))) => {
             window.pace.is_there(&stored.order.id);
-            draw(&stored, can_begin, window, headers, query, words, finish)
+            draw(&stored, can, window, headers, query, words, finish)
         }
         Ok(None) => not_found(&window.place, words),
         Err(_) => not_now(StatusCode::SERVICE_UNAVAILABLE, &window.place, words),
     }
 }
 
+/// What its customer can have, while another try is offered.
+#[derive(Clone, Copy)]
+struct Can {
+    /// The machine has not had all its other tries of 24 hours.
+    begin_a_try: bool,
+    /// The backend gives the money back at once.
+    have_the_money: bool,
+}
+
 /// The page. One that was seen before is not sent again. The phone asks for it every few seconds, over mobile data.
 fn draw(
     stored: &Stored,
-    can_begin: bool,
+    can: Can,
     window: &Window,
     headers: &HeaderMap,
     query: &Query,
@@ -233,8 +241,8 @@ fn draw(
         other_language: &other_language,
         page: &page,
         try_until: order.try_again_until(now),
-        try_can_begin: can_begin,
-        gives_back: books::gives_back_on_a_wish(&window.books.policy(), order, now),
+        try_can_begin: can.begin_a_try,
+        gives_back: can.have_the_money,
         tag: "",
     };
     // The time that is left is no news.

@@ -291,6 +291,15 @@ pub fn may_want_try(tx: &mut dyn Tx, policy: &Policy, order: &Order, by: Option<
     if ledger::has_tries_left(tx, policy, &order.sale.device, now)? { Ok(()) } else { Err(NoTry::TooMany.into()) }
 }
 
+/// The time until which its customer may ask for another try.
+///
+/// # Errors
+/// The database's.
+pub fn try_offered_until(tx: &mut dyn Tx, policy: &Policy, order: &Order, now: Wall) -> Result<Option<Wall>, BooksError> {
+    let Some(until) = order.try_again_until(now) else { return Ok(None) };
+    Ok(ledger::has_tries_left(tx, policy, &order.sale.device, now)?.then_some(until))
+}
+
 /// Its customer wants the money at once, and no other try, where the backend gives it back by itself.
 ///
 /// # Errors
@@ -298,7 +307,7 @@ pub fn may_want_try(tx: &mut dyn Tx, policy: &Policy, order: &Order, by: Option<
 pub fn want_money(tx: &mut dyn Tx, policy: &Policy, id: &OrderId, now: Wall) -> Result<Done, BooksError> {
     let stored = ledger::load(tx, id)?.ok_or(BooksError::Unknown)?;
     stored.order.may_want_try(None, now, &policy.rules)?;
-    if !gives_back_on_a_wish(policy, &stored.order, now) {
+    if !gives_back_on_a_wish(tx, policy, &stored.order, now)? {
         return Err(NoTry::NotOffered.into());
     }
     ledger::note(tx, id, "its customer wants the money, and no other try", now)?;
@@ -323,9 +332,11 @@ pub fn end_offers(tx: &mut dyn Tx, policy: &Policy, now: Wall) -> Result<(), Boo
 }
 
 /// Whether a customer who may have another try can have the money at once.
-#[must_use]
-pub fn gives_back_on_a_wish(policy: &Policy, order: &Order, now: Wall) -> bool {
-    policy.auto_refund_per_day > 0 && order.may_refund_on_a_wish(now)
+///
+/// # Errors
+/// The database's.
+pub fn gives_back_on_a_wish(tx: &mut dyn Tx, policy: &Policy, order: &Order, now: Wall) -> Result<bool, BooksError> {
+    Ok(order.may_refund_on_a_wish(now) && automatic::has_refunds_left(tx, policy, &order.sale.device, now)?)
 }
 
 /// Until when another try is offered, if this person wants one now. Nothing is written.

@@ -43,13 +43,14 @@ pub async fn list(State(desk): State<Arc<Desk>>, visitor: Visitor, RawQuery(quer
     let mut found = told.told;
     let words = words::in_language(visitor.language);
     let f = Frame::of(&visitor, Tab::Orders, words.orders, told.me);
+    let name = found.orders.first().and_then(|line| line.machine.clone());
     let by = [
         found.by.is_wanting.then(|| words.search_wanting.to_owned()),
         found.by.number.as_ref().map(|number| fill(words.search_number, &[number])),
         found.by.amount.map(|amount| f.money(&amount)),
         found.by.near.as_ref().map(|near| fill(words.search_near, &[&f.at(near)])),
         found.by.day.as_ref().map(|day| f.day(day)),
-        found.by.device.as_ref().map(|device| fill(words.search_machine, &[device])),
+        found.by.device.as_ref().map(|device| fill(words.search_machine, &[&name.as_deref().unwrap_or(device.as_str())])),
     ];
     let mut orders = std::mem::take(&mut found.orders);
     let mut page = List { by: by.into_iter().flatten().collect(), next: None, q, device, found, f };

@@ -85,7 +85,7 @@ words! {
     no_not_ended: "Pesanan ini belum berakhir.", "This order has not ended yet.";
     no_delivered: "Mesin melaporkan bahwa barang keluar.", "The machine told that the goods came out.";
     no_not_reported: "Mesin belum melapor, dan mungkin masih mengeluarkan barangnya.", "The machine has told nothing, and may still hand it out.";
-    no_too_early: "Masih terlalu awal: mesin mungkin masih mengeluarkan barangnya. Coba lagi satu jam setelah pembayaran.", "It is too early: the machine may still hand it out. Try again an hour after the payment.";
+    no_too_early: "Masih terlalu awal: mesin mungkin masih mengeluarkan barangnya. Coba lagi satu jam setelah pembayaran atau percobaan terakhir; yang dibayar di kasir: satu jam setelah batas pengambilannya.", "It is too early: the machine may still hand it out. Try again an hour after the payment or the last try; what was paid at a counter: an hour after its time to collect is over.";
     no_under_way: "Gateway sedang diminta mengembalikan uangnya.", "The gateway is being asked to send the money back.";
     no_unsure: "Mungkin uangnya sudah dikembalikan sebelumnya. Lihat dulu di dashboard gateway.", "The money may have gone back before. First look in the gateway's dashboard.";
     no_refunded_already: "Uangnya sudah dikembalikan.", "The money went back already.";

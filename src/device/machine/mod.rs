@@ -390,7 +390,7 @@ impl Machine {
         if let Some(store) = self.storage.store() {
             self.front.stage.take_up(store);
         }
-        self.take_up_misses();
+        self.take_up_tries(now);
         Ok(())
     }
 

@@ -1,5 +1,5 @@
 //! Another try at what did not come. It is offered on the screen for a while, to the customer who is there or who stands there again, and
-//! begins with a press. Nothing of this is stored: after a restart the customer asks for it on the order's page.
+//! begins with a press. No offer is stored: after a restart the customer asks for it on the order's page.
 
 use super::front::Customer;
 use super::outbox::RefusedVend;
@@ -15,14 +15,14 @@ use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::Delivery;
 use qris_core::order::reason::Reason;
 use qris_core::order::request::{Price, Refusal};
-use qris_core::order::time::{Boot, Now, Span};
+use qris_core::order::time::{Boot, Now, Span, Wall};
 use qris_core::order::tries::{OFFERED_FOR, TryNumber};
 use qris_core::wire::dbus::RelayError;
 use qris_core::wire::orders::OrderResource;
 use qris_core::wire::relay::LineCondition;
 use qris_core::wire::vend::TryRequest;
 use qris_screen::picture::Scene;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 /// `PrepareAgain` gets 2 s. If its answer is lost all the same, the press is refused after this time.
 const PREPARE_LOST: Span = Span::secs(5);
@@ -30,6 +30,12 @@ const PREPARE_LOST: Span = Span::secs(5);
 const MISSES_MAX: u32 = 2;
 /// Without the broker nobody brings the wish of a customer who comes back. So the backend is asked this often.
 const LOOK_EVERY: Span = Span::secs(20);
+/// The backend tells in whole seconds how long a wish lasts. One that ends later by more than this is another wish.
+const SAME_WISH: Span = Span::secs(5);
+/// Until when the backend offers something again, across a restart.
+const OFFERED_UNTIL: Fact<Wall> = Fact::new("offered_until");
+/// After a restart the backend is asked for so long at most: the clock may be wrong.
+const OFFERED_MAX: Span = Span::secs(24 * 3600);
 /// How many the sensors have missed in a row, across a restart.
 const MISSES: Fact<u32> = Fact::new("misses");
 
@@ -40,6 +46,8 @@ pub(super) struct SecondTries {
     offer: Option<TryOffer>,
     /// Those of customers who asked on their orders' pages. Each waits until nobody else is served.
     waiting: VecDeque<TryOffer>,
+    /// The wishes that were heard, and when each is over. The backend tells of one until then, again and again.
+    heard: BTreeMap<RequestId, Boot>,
     /// Until then the backend offers another try of something.
     offered_until: Boot,
     /// Without the broker the backend is asked about wishes from then on.
@@ -127,16 +135,25 @@ impl SecondTries {
 }
 
 impl Machine {
-    /// What was missed in a row before this start.
-    pub(super) fn take_up_misses(&mut self) {
-        let known = self.storage.store().and_then(|store| store.known(&MISSES).ok()).and_then(Known::good);
-        self.second_tries.misses = known.unwrap_or_default();
+    /// What was missed in a row before this start, and how long something may come back.
+    pub(super) fn take_up_tries(&mut self, now: Now) {
+        let Some(store) = self.storage.store() else { return };
+        let until = store.known(&OFFERED_UNTIL).ok().and_then(Known::good).unwrap_or(now.wall);
+        self.second_tries.misses = store.known(&MISSES).ok().and_then(Known::good).unwrap_or_default();
+        if until > now.wall {
+            self.second_tries.offered_until = now.boot + (until - now.wall).min(OFFERED_MAX);
+            self.second_tries.look_at = now.boot + LOOK_EVERY;
+        }
     }
 
     /// The backend has taken the report that nothing came. While the customer looks at that, another try is offered.
     pub(super) fn offer_at_once(&mut self, request: &RequestId, resource: &OrderResource, now: Now) {
         let Some(left) = resource.try_again_s.filter(|left| *left > 0) else { return };
         self.second_tries.offered_until = self.second_tries.offered_until.max(now.boot + seconds(left));
+        let until = now.wall + seconds(left);
+        if let Some(Err(error)) = self.storage.store_mut().map(|store| store.keep(&OFFERED_UNTIL, &until)) {
+            self.store_failed(&error, now);
+        }
         let Ok(Some(stored)) = self.find(request) else { return };
         let order = &stored.order;
         let is_there = self.front.stage.end().is_some_and(|end| end.ticket == order.ticket);
@@ -148,12 +165,22 @@ impl Machine {
         }
     }
 
-    /// A customer asks for another try on the order's page, and stands in front of the machine.
+    /// A customer asks for another try on the order's page, and stands in front of the machine. Each wish is on the screen once.
     pub(super) fn wished(&mut self, order: &Order, resource: &OrderResource, now: Now) {
-        let is_known = |known: &TryOffer| known.request == order.offer.request.request_id;
         let Some(left) = resource.try_wanted_s.filter(|left| *left > 0) else { return };
-        if !self.second_tries.offer.iter().chain(&self.second_tries.waiting).any(is_known) {
-            self.second_tries.waiting.extend(TryOffer::of(order, resource, true, now.boot + seconds(left)));
+        let until = now.boot + seconds(left);
+        let Some(wished) = TryOffer::of(order, resource, true, until) else { return };
+        let SecondTries { offer, waiting, heard, .. } = &mut self.second_tries;
+        if heard.get(&wished.request).is_some_and(|over| until <= *over + SAME_WISH) {
+            return;
+        }
+        heard.insert(wished.request.clone(), until);
+        if let Some(shown) = offer.as_mut().filter(|shown| shown.request == wished.request) {
+            shown.until = now.boot + OFFERED_FOR;
+        } else if let Some(waits) = waiting.iter_mut().find(|waits| waits.request == wished.request) {
+            *waits = wished;
+        } else {
+            waiting.push_back(wished);
         }
     }
 
@@ -161,6 +188,7 @@ impl Machine {
     pub(super) fn watch_offers(&mut self, now: Now) {
         self.second_tries.offer.take_if(|offer| now.boot >= offer.until);
         self.second_tries.waiting.retain(|offer| now.boot < offer.until);
+        self.second_tries.heard.retain(|_, over| now.boot <= *over + SAME_WISH);
         let is_free = !self.is_busy() && !self.hold.is_held() && self.front.stage.end().is_none();
         // One that nobody would see waits.
         let shown = || self.second_tries.waiting.iter().position(|offer| self.picture_of(offer).is_some());
@@ -177,7 +205,7 @@ impl Machine {
         let SecondTries { look_at, offered_until, .. } = &mut self.second_tries;
         if self.outbox.is_connected() {
             *look_at = now.boot + LOOK_EVERY;
-        } else if (*look_at..*offered_until).contains(&now.boot) {
+        } else if *look_at < *offered_until && *look_at <= now.boot {
             *look_at = now.boot + LOOK_EVERY;
             self.reconciliation.ask_open();
         }

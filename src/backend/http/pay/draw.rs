@@ -282,7 +282,7 @@ pub(super) fn page(sheet: &Sheet<'_>, words: &'static Words) -> String {
 /// Nothing came: the customer may have the goods after all, in place of the money.
 fn try_again(add: &mut impl FnMut(std::fmt::Arguments<'_>), sheet: &Sheet<'_>, words: &Words) {
     let (Some(until), Some(_)) = (sheet.try_until, sheet.order.try_again_s) else { return };
-    if sheet.order.try_wanted_s.is_some() {
+    if sheet.order.try_wanted_s.is_some() && sheet.try_can_begin {
         add(format_args!("<p class=\"s blue\" role=status>{}</p><p>{}</p>", words.try_wanted, words.try_wanted_hint));
     }
     let mut ask = |want: &str, class: &str, text: &str| {

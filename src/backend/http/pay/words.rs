@@ -51,7 +51,7 @@ words! {
     try_again: "Coba lagi di mesin", "Try again at the machine";
     want_money: "Kembalikan uang saya", "Give me the money back";
     try_again_hint: "Barang sebagai ganti uang, tanpa bayar lagi. Berdirilah di depan mesin. Sampai", "The goods in place of the money, at no cost. Stand in front of the machine. Until";
-    try_later: "Mesin ini sudah memakai semua percobaan keduanya dalam 24 jam. Lihat halaman ini lagi nanti. Barang sebagai ganti uang ditawarkan sampai", "This machine has had all its second tries of 24 hours. Look at this page again later. The goods in place of the money are offered until";
+    try_later: "Mesin ini sudah memakai semua percobaan keduanya dalam 24 jam. Halaman ini menawarkannya lagi, jika bisa sebelum", "This machine has had all its second tries of 24 hours. This page offers one again, if that is possible before";
     try_wanted: "Percobaan kedua", "Second try";
     try_wanted_hint: "Layar mesin menawarkannya selama 60 detik: tekan di sana. Kalau ada pelanggan lain, tunggu sampai ia selesai.", "The machine's screen offers it for 60 s: press there. If another customer is there, wait until that one is served.";
     say_code: "Sebutkan nomor pesanan di bawah.", "Tell us the order number below.";

@@ -242,6 +242,8 @@ pub struct OrderPage {
     pub app: Option<Box<str>>,
     /// What a phone and a terminal did about it, by name.
     pub log: Vec<LogLine>,
+    /// Its customer can collect it until then, with the code that was paid at a counter.
+    pub collect_until: Option<Box<str>>,
     /// Another try is offered until then. `None`: none is.
     pub again_until: Option<Box<str>>,
     /// [`Deed::Again`] of now would offer one until then. `None`: it is not possible.

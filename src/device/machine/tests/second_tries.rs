@@ -417,7 +417,8 @@ fn without_the_broker_the_backend_is_asked_for_wishes_while_a_try_is_offered() {
     rig.after(121_000);
     rig.after(60_000);
     assert!(rig.open().is_none(), "the broker would bring it");
-    rig.on(Input::BrokerDown { reason: "gone".into(), date_refusal: false, thrown_out: false });
+    let gone = || Input::BrokerDown { reason: "gone".into(), date_refusal: false, thrown_out: false };
+    rig.on(gone());
     rig.after(20_000);
     assert!(rig.open().is_some());
     rig.answer_open(vec![]);
@@ -425,4 +426,43 @@ fn without_the_broker_the_backend_is_asked_for_wishes_while_a_try_is_offered() {
     assert!(rig.open().is_some());
     rig.answer_open(vec![OrderResource { try_wanted_s: Some(300), ..nothing_came(1, 86_000) }]);
     assert!(rig.scene.starts_with("TryAgain"), "{}", rig.scene);
+    // Started again, it asks all the same.
+    rig.cut_and_up(true);
+    rig.on(gone());
+    rig.settle_open();
+    rig.after(20_000);
+    assert!(rig.open().is_some());
+    rig.answer_open(vec![]);
+    rig.after(86_000_000);
+    rig.settle_open();
+    rig.after(20_000);
+    assert!(rig.open().is_none(), "nothing is offered any more");
+}
+
+/// The backend tells of a wish for ten minutes, as often as it is asked.
+#[test]
+fn a_wish_is_on_the_screen_once() {
+    let mut rig = Rig::offers_again_uncounted(1);
+    rig.after(121_000);
+    let hears = |rig: &mut Rig, s| {
+        rig.after(6_000);
+        rig.message(Topic::PaymentUpdate, r#"{"order_id":"o-1","rev":7,"status":"settlement"}"#);
+        assert!(rig.open().is_some(), "the hint is followed");
+        rig.answer_open(vec![OrderResource { try_wanted_s: Some(s), ..nothing_came(1, 86_000) }]);
+        rig.scene.starts_with("TryAgain")
+    };
+    assert!(hears(&mut rig, 600));
+    // Who presses on the page while it is there has 60 s more.
+    rig.after(44_000);
+    assert!(hears(&mut rig, 600));
+    rig.after(59_999);
+    assert!(rig.scene.starts_with("TryAgain"), "{}", rig.scene);
+    rig.after(1);
+    assert!(!hears(&mut rig, 535), "that wish was on the screen");
+    assert!(hears(&mut rig, 600), "another wish");
+    rig.message(Topic::VendCancel, r#"{"request_id":"r-1"}"#);
+    assert!(!hears(&mut rig, 595), "it was cancelled");
+    // At its end the backend still says one second.
+    rig.after(582_000);
+    assert!(!hears(&mut rig, 3));
 }

@@ -64,6 +64,8 @@ fn another_try_is_offered_in_both_languages() {
         assert!(later.contains(words.try_later) && !later.contains(offered) && later.contains("want=money"), "{later}");
         let wished = OrderResource { try_wanted_s: Some(500), ..order.clone() };
         assert!(page(&sheet(&wished), words).contains(wanted));
+        let none_left = page(&Sheet { try_can_begin: false, ..sheet(&wished) }, words);
+        assert!(none_left.contains(words.try_later) && !none_left.contains(wanted), "{none_left}");
         let none = OrderResource { try_again_s: None, ..order.clone() };
         assert!(!page(&Sheet { gives_back: true, ..sheet(&none) }, words).contains("<form"));
         assert!(!drawn.contains("want=money"), "{drawn}");
