@@ -254,7 +254,7 @@ fn a_machine_has_a_number_of_tries_a_day() {
     let again = machine.shop.merchant(&["again", &bought[2].order_id, "--by", "Sari"]);
     assert!(!again.status.success());
     assert!(String::from_utf8_lossy(&again.stderr).contains("has had its other tries of 24 hours"), "{again:?}");
-    // What fails now is offered to nobody, and its money waits for nothing.
+    // No other try is offered for what fails now.
     let offered = |order: &str| !machine.shop.order_at_backend(order)["try_again_s"].is_null();
     assert!(offered(&bought[2].order_id) && !offered(&machine.buys_nothing().order_id));
 }

@@ -85,9 +85,8 @@ impl Known {
         let lower = words(&typed.join(" "));
         let place = |name: &str| {
             // A number alone is a sum, or a time.
-            let name = words(name).into_iter().filter(|_| name.contains(char::is_alphabetic)).collect::<Vec<_>>();
-            let at = (!name.is_empty()).then(|| lower.windows(name.len()).position(|window| *window == *name))??;
-            Some((name.len(), at))
+            let name = Some(words(name)).filter(|_| name.contains(char::is_alphabetic))?;
+            Some((name.len(), lower.windows(name.len()).position(|window| *window == *name)?))
         };
         let named = |device: &DeviceId| [Some(device.as_str()), self.name(device)].into_iter().flatten().filter_map(place).max();
         let mut all: Vec<_> = self.let_in.iter().filter_map(|device| Some((named(device)?, device))).collect();

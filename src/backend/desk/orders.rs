@@ -73,8 +73,10 @@ impl Teller<'_> {
     /// The database's.
     pub fn page(&self, tx: &mut dyn Tx, stored: &Stored) -> Result<OrderPage, BooksError> {
         let order = &stored.order;
-        let deeds = self.deeds(tx, &order.clone().as_of(self.now))?;
-        let (line, log) = (OrderLine { deeds, ..self.line(tx, order)? }, log::of_order(tx, &order.id, self.zone())?);
+        let (mut line, log) = (self.line(tx, order)?, log::of_order(tx, &order.id, self.zone())?);
+        if line.deeds.is_empty() {
+            line.deeds = self.deeds(tx, &order.clone().as_of(self.now))?;
+        }
         let begun = books::tries_begun(tx, &order.id)?;
         // A person who could not press for it is told nothing of it.
         let may_offer = line.deeds.iter().any(|possible| possible.deed == Deed::Again && possible.denied.is_none());

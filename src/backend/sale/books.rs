@@ -16,6 +16,7 @@ mod automatic;
 mod beginning;
 mod entry;
 mod ledger;
+mod limits;
 mod listing;
 mod publishing;
 mod rebuild;
@@ -263,7 +264,7 @@ pub fn try_again(
     let stored = of_device(tx, &promise.device, id)?;
     stored.order.may_try_again(&promise, key.as_ref(), now)?;
     if stored.order.goods().ticket != promise.ticket {
-        if !ledger::has_tries_left(tx, policy, &promise.device, now)? {
+        if !limits::has_tries_left(tx, policy, &promise.device, now)? {
             return Err(NoTry::TooMany.into());
         }
         has_new_ticket(tx, &promise.device, &promise.ticket)?;
@@ -288,7 +289,7 @@ pub fn want_try(tx: &mut dyn Tx, policy: &Policy, id: &OrderId, by: Option<Box<s
 /// [`BooksError::NoTry`], and the database's.
 pub fn may_want_try(tx: &mut dyn Tx, policy: &Policy, order: &Order, by: Option<&str>, now: Wall) -> Result<(), BooksError> {
     order.may_want_try(by, now, &policy.rules)?;
-    if ledger::has_tries_left(tx, policy, &order.sale.device, now)? { Ok(()) } else { Err(NoTry::TooMany.into()) }
+    if limits::has_tries_left(tx, policy, &order.sale.device, now)? { Ok(()) } else { Err(NoTry::TooMany.into()) }
 }
 
 /// The time until which its customer may ask for another try.
@@ -297,7 +298,7 @@ pub fn may_want_try(tx: &mut dyn Tx, policy: &Policy, order: &Order, by: Option<
 /// The database's.
 pub fn try_offered_until(tx: &mut dyn Tx, policy: &Policy, order: &Order, now: Wall) -> Result<Option<Wall>, BooksError> {
     let Some(until) = order.try_again_until(now) else { return Ok(None) };
-    Ok(ledger::has_tries_left(tx, policy, &order.sale.device, now)?.then_some(until))
+    Ok(limits::has_tries_left(tx, policy, &order.sale.device, now)?.then_some(until))
 }
 
 /// Its customer wants the money at once, and no other try, where the backend gives it back by itself.
@@ -336,7 +337,7 @@ pub fn end_offers(tx: &mut dyn Tx, policy: &Policy, now: Wall) -> Result<(), Boo
 /// # Errors
 /// The database's.
 pub fn gives_back_on_a_wish(tx: &mut dyn Tx, policy: &Policy, order: &Order, now: Wall) -> Result<bool, BooksError> {
-    Ok(order.may_refund_on_a_wish(now) && automatic::has_refunds_left(tx, policy, &order.sale.device, now)?)
+    Ok(order.may_refund_on_a_wish(now) && limits::has_refunds_left(tx, policy, &order.sale.device, now)?)
 }
 
 /// Until when another try is offered, if this person wants one now. Nothing is written.

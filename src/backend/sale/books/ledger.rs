@@ -1,7 +1,6 @@
 //! The rows: reading, checking, writing them.
 
-use super::automatic::DAY;
-use super::entry::{BooksError, Policy, Stored};
+use super::entry::{BooksError, Stored};
 use crate::sale::{counted, view};
 use crate::store::{self, Columns, Row, StoreError, Tx, Value};
 use qris_core::order::ids::{DeviceId, KeyId, OrderId, RequestId, TransactionId};
@@ -173,13 +172,6 @@ pub(super) fn keep_try(tx: &mut dyn Tx, before: &Order, order: &Order, now: Wall
         ("begun_ms", now.into()),
     ];
     Ok(store::insert(tx, "tries", row)?)
-}
-
-/// Whether this machine may begin another try today.
-pub(super) fn has_tries_left(tx: &mut dyn Tx, policy: &Policy, device: &DeviceId, now: Wall) -> Result<bool, BooksError> {
-    let sql = "SELECT count(*) FROM tries WHERE device = $1 AND begun_ms > $2";
-    let begun = Row::number(&tx.rows(sql, &[device.as_str().into(), (now - DAY).0.into()])?)?;
-    Ok(begun < policy.tries_per_day.into())
 }
 
 /// Whether another order has the receipt of this transaction: the gateway has told of one payment under two names.

@@ -2,7 +2,7 @@
 
 use super::entry::{BooksError, Done, Policy, Stored};
 use super::words::describe;
-use super::{alerts, automatic, ledger};
+use super::{alerts, automatic, ledger, limits};
 use crate::sale::view;
 use crate::store::Tx;
 use qris_core::order::merchant::{self, Context, Doubt, Duty, Event, Order, Rules};
@@ -150,7 +150,7 @@ fn apply(tx: &mut dyn Tx, policy: &Policy, order: Order, event: Event, now: Wall
     };
     let paid_already = event.status().is_some() && ledger::is_paid_otherwise(tx, &order)?;
     // What could not begin is not offered: its money would wait for nothing.
-    let is_for_nothing = matches!(event, Event::Delivered(_)) && !ledger::has_tries_left(tx, policy, &order.sale.device, now)?;
+    let is_for_nothing = matches!(event, Event::Delivered(_)) && !limits::has_tries_left(tx, policy, &order.sale.device, now)?;
     let without = is_for_nothing.then(|| Rules { second_tries: 0, ..policy.rules.clone() });
     let rules = without.as_ref().unwrap_or(&policy.rules);
     Ok(merchant::apply(order, event, now, &Context { rules, paid_already })?)
