@@ -30,12 +30,12 @@ ended() {
 }
 trap ended EXIT
 
-# The time that a step of tests/run should take at most on two quiet cores, in seconds, with what runs beside it. A step that takes
-# half as long again is named at the end: mend it, or write here why it may take longer.
+# The most that a step of tests/run should take of the processors, in seconds of one of them; of all of it, the time by the clock on two
+# quiet cores. What runs beside a step makes it longer, but not dearer. A step that takes half as much again is named at the end:
+# mend it, or write here why it may.
 declare -A aims=(
   [build]=300
   # So a build of more than six minutes is named. It takes seven to eight: the crates that the proofs run are optimised.
-  ["build, in seconds of a processor"]=240
   ["official clients and Node-RED"]=40
   ["the tool that packs, and fresh Debians"]=200
   ["unit tests of qris_proof"]=30
@@ -66,11 +66,11 @@ step() {
   echo "== $name: $*"
   exec {said}> >(tee "$log")
   told=$!
-  "$@" >&"$said" 2>&1
+  { time "$@" >&"$said" 2>&1; } 2>"$log-time"
   status=$?
   exec {said}>&-
   settled "$told"
-  took "$name" $((SECONDS - start))
+  took "$name" $((SECONDS - start)) "$log-time"
   if [ "$status" -eq 0 ]; then
     passed=$((passed + 1))
     echo "== $name: good ($((SECONDS - start)) s)"
@@ -92,18 +92,12 @@ settled() {
   done
 }
 
-took() {
-  printf '%s\t%s\n' "$2" "$1" >>"$logs/took"
-}
+# What bash tells of `time`: what a command and all that it began took of the processors.
+TIMEFORMAT='%U %S'
 
-# in_processor_time NAME COMMAND…: keeps how much the command took of all processors, in seconds.
-in_processor_time() {
-  local name=$1 status TIMEFORMAT='%U %S'
-  shift
-  { time "$@" >&3 2>&4; } 3>&1 4>&2 2>"$logs/time"
-  status=$?
-  awk -v name="$name" 'END { printf "%d\t%s, in seconds of a processor\n", $1 + $2, name }' "$logs/time" >>"$logs/took"
-  return $status
+# took NAME SECONDS FILE: keeps the time by the clock, and that of the processors, which stands in the file.
+took() {
+  awk -v name="$1" -v seconds="$2" 'END { printf "%d\t%d\t%s\n", seconds, $1 + $2, name }' "$3" >>"$logs/took"
 }
 
 # A function of its own process group, whose results come by files. It has no terminal, and a key pressed there does not reach it.
@@ -159,8 +153,7 @@ counted() {
   shift
   log=$logs/${name//[^A-Za-z0-9]/-}
   echo "== $name: $*"
-  "$@" 2>&1 | tee "$log"
-  status=${PIPESTATUS[0]}
+  { time "$@" 2>&1 | tee "$log"; status=${PIPESTATUS[0]}; } 2>"$log-time"
   counts=$(awk '/^test result: /{ for (i = 2; i <= NF; i++) { if ($i == "passed;") p += $(i-1); if ($i == "failed;") f += $(i-1) } } END { print p + 0, f + 0 }' "$log")
   passed=$((passed + ${counts% *}))
   failed=$((failed + ${counts#* }))
@@ -182,7 +175,7 @@ counted() {
     { echo "-- of $name"; grep -A 30 '^---- .* stdout ----$' "$log" || tail -n 40 "$log"; } | head -n 200 >>"$logs/failures"
   fi
   sed -nE 's/^test (.*) \.\.\. .*<([0-9.]+)s>$/\2\t\1/p' "$log" >>"$logs/each"
-  took "$name" $((SECONDS - start))
+  took "$name" $((SECONDS - start)) "$log-time"
   echo "== $name: ${counts% *} passed, ${counts#* } failed ($((SECONDS - start)) s)"
 }
 
@@ -207,15 +200,15 @@ alone() {
 }
 
 told() {
-  local seconds name aim slow=() slowest=20
+  local seconds cost name aim slow=() slowest=20
   echo
-  echo "== what took how long, and should, in seconds"
-  while IFS=$'\t' read -r seconds name; do
+  echo "== what took how long, how much of the processors, and should, in seconds"
+  while IFS=$'\t' read -r seconds cost name; do
     aim=
     [ "$tier" != run ] || aim=${aims[$name]-}
-    printf '%6d %6s  %s\n' "$seconds" "$aim" "$name"
-    if [ -n "$aim" ] && [ "$seconds" -gt $((aim * 3 / 2)) ]; then slow+=("$name: $seconds s, and its aim is $aim s"); fi
-  done < <({ cat "$logs/took"; printf '%s\t%s\n' "$SECONDS" "all of it"; } | sort -rn)
+    printf '%6d %6s %6s  %s\n' "$seconds" "$cost" "$aim" "$name"
+    if [ -n "$aim" ] && [ "$cost" -gt $((aim * 3 / 2)) ]; then slow+=("$name: $cost s, and its aim is $aim s"); fi
+  done < <({ cat "$logs/took"; printf '%s\t%s\t%s\n' "$SECONDS" "$SECONDS" "all of it"; } | sort -rn)
   if [ -s "$logs/each" ]; then
     echo "== the slowest tests, in seconds"
     sort -rn "$logs/each" | head -n "$slowest" | awk -F '\t' '{ printf "%6.0f  %s\n", $1, $2 }'

@@ -15,7 +15,7 @@ use tokio::net::UnixDatagram;
 use tokio::sync::watch;
 
 /// The longest that a program may take from its start to READY=1.
-pub const READY_WAIT: Duration = Duration::from_secs(20);
+pub const READY_WAIT: Duration = Duration::from_secs(60);
 /// The longest that a program may take to end after SIGTERM; then it is killed.
 pub const STOP_WAIT: Duration = Duration::from_secs(2);
 /// A line of a program's standard error is cut here, in characters.

@@ -4,7 +4,7 @@ use crate::rig::postgres::Postgres;
 use crate::rig::process::Process;
 use crate::rig::proxy::{Proxy, Reply};
 use crate::rig::shop::{Options, Program, Shop};
-use crate::rig::{command, output, succeed};
+use crate::rig::{PATIENCE, command, output, succeed};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use qris::order::keys::SigningKey;
@@ -12,7 +12,6 @@ use serde_json::{Value, json};
 use std::process::Output;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
 
 fn open(orders_per_minute: u32) -> (Shop, String) {
     open_with(orders_per_minute, None)
@@ -63,7 +62,7 @@ fn differences(output: &Output) -> Vec<String> {
 /// Runs it to its end; it waits for long polls, so it takes longer than others.
 fn run(mut command: std::process::Command) -> Output {
     let process = Process::start("conform", &mut command);
-    let line = process.wait_line_within(Duration::from_secs(240), " checks: ");
+    let line = process.wait_line_within(PATIENCE * 4, " checks: ");
     assert!(line.contains(" ok, "), "{line}");
     let (status, text) = process.finish();
     Output { status, stdout: text.into_bytes(), stderr: Vec::new() }
@@ -413,7 +412,7 @@ fn a_backend_that_reads_midtrans_wrongly_is_found_out() {
     })
     .collect();
     for (run, told) in &runs {
-        let line = run.wait_line_within(Duration::from_secs(240), "DIFFERENCE: ");
+        let line = run.wait_line_within(PATIENCE * 4, "DIFFERENCE: ");
         assert!(line.contains(told), "{line}");
     }
 }
@@ -542,7 +541,7 @@ fn a_backend_whose_second_tries_are_wrong_is_found_out() {
     })
     .collect();
     for (run, name, told) in &runs {
-        let line = run.wait_line_within(Duration::from_secs(240), "DIFFERENCE: ");
+        let line = run.wait_line_within(PATIENCE * 4, "DIFFERENCE: ");
         assert!(line.contains(name) && line.contains(told), "{name}: no {told:?} in {line}");
     }
 }

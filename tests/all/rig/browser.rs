@@ -39,7 +39,9 @@ impl Browser {
                          --disable-component-update --disable-sync --no-first-run --no-proxy-server --window-size=1280,1000";
         let arguments: Vec<&str> = arguments.split(' ').chain([profile.as_str()]).collect();
         let options = json!({ "binary": tool("chromium"), "args": arguments });
-        let wanted = json!({ "capabilities": { "alwaysMatch": { "goog:chromeOptions": options, "goog:loggingPrefs": { "browser": "ALL" }, "acceptInsecureCerts": believes } } });
+        // Its own are half a minute for a script.
+        let timeouts = json!({ "script": PATIENCE.as_millis(), "pageLoad": PATIENCE.as_millis() });
+        let wanted = json!({ "capabilities": { "alwaysMatch": { "goog:chromeOptions": options, "goog:loggingPrefs": { "browser": "ALL" }, "acceptInsecureCerts": believes, "timeouts": timeouts } } });
         let http = Http::new();
         let root = format!("http://127.0.0.1:{port}/session");
         let answer = http.post(&root, None, &[], &wanted);

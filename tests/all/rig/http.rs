@@ -1,8 +1,12 @@
 //! A plain HTTP client that can be called from a test.
 
+use super::PATIENCE;
 use serde_json::Value;
 use std::path::Path;
 use std::time::Duration;
+
+/// The longest wait for an answer. A browser's driver answers when a page is there, and that is waited for as everything is.
+const WAIT: Duration = PATIENCE.saturating_mul(2);
 
 /// A client with a runtime of its own.
 pub struct Http {
@@ -31,7 +35,7 @@ impl HttpAnswer {
 
 impl Http {
     pub fn new() -> Self {
-        let limits = qris::host::http::Limits { total: Duration::from_secs(90), read: Duration::from_secs(90), idle_connections: 1 };
+        let limits = qris::host::http::Limits { total: WAIT, read: WAIT, idle_connections: 1 };
         Self {
             runtime: tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime"),
             client: qris::host::http::client(None, limits).expect("a client"),
@@ -41,7 +45,7 @@ impl Http {
     /// A client that asks whoever answers at this socket, whatever host an address names.
     pub fn at_socket(socket: &Path) -> Self {
         qris::host::tls::install_provider();
-        let client = reqwest::Client::builder().unix_socket(socket).no_proxy().timeout(Duration::from_secs(90));
+        let client = reqwest::Client::builder().unix_socket(socket).no_proxy().timeout(WAIT);
         Self { client: client.build().expect("a client"), ..Self::new() }
     }
 

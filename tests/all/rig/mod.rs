@@ -45,7 +45,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 /// How long anything that must come is waited for. Far longer than it takes: two cores may be busy with something else.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(180);
 
 /// Looks until there is something. For what announces itself in no way but by being there, such as a file's content.
 pub fn wait_for<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
