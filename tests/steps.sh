@@ -95,9 +95,9 @@ settled() {
 # What bash tells of `time`: what a command and all that it began took of the processors.
 TIMEFORMAT='%U %S'
 
-# took NAME SECONDS FILE: keeps the time by the clock, and that of the processors, which stands in the file.
+# took NAME SECONDS [FILE]: keeps the time by the clock, and that of the processors, which stands in the file.
 took() {
-  awk -v name="$1" -v seconds="$2" 'END { printf "%d\t%d\t%s\n", seconds, $1 + $2, name }' "$3" >>"$logs/took"
+  awk -v name="$1" -v seconds="$2" 'END { printf "%d\t%d\t%s\n", seconds, $1 + $2, name }' "${3:-/dev/null}" >>"$logs/took"
 }
 
 # A function of its own process group, whose results come by files. It has no terminal, and a key pressed there does not reach it.
