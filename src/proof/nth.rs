@@ -30,7 +30,7 @@ const MOMENTS: [i64; 3] = [5_000, MID_PULSE, 30_000];
 const MID_PULSE: i64 = 7_300;
 /// A sample has one in so many of the sale's operations that are no commits.
 const SALE_ONE_IN: u64 = 4;
-/// … and bits flip in one of so many pages.
+/// … and bits flip in all pages of the relay's ledger, which alone knows of a pulse, and in one of so many others.
 const PAGES_ONE_IN: u64 = 4;
 
 /// Databases that were used before.
@@ -203,7 +203,7 @@ impl Bits {
     }
 
     /// One run for each bit: in the fields of the file's header, in those of each page, and at random places. With `sample`,
-    /// those of the file's header, and one bit in each fourth page.
+    /// those of the file's header, and one bit in each page of the relay's and in each fourth page of the others'.
     fn runs(self, length: usize, sample: bool, rng: &mut Rng) -> Vec<Run> {
         let (header, each) = if self.log { (LOG_HEADER, PAGE + FRAME_HEADER) } else { (0, PAGE) };
         let mut wanted: Vec<usize> = if self.log { LOG_FIELDS.into() } else { DATABASE_FIELDS.into() };
@@ -217,7 +217,7 @@ impl Bits {
             let chance = || usize::try_from(rng.below(PAGE as u64)).unwrap_or(0);
             there.extend(std::iter::repeat_with(chance).take(BY_CHANCE).map(|at| page + each - PAGE + at));
             match sample {
-                true if rng.below(PAGES_ONE_IN) > 0 => {}
+                true if self.who != Who::Relay && rng.below(PAGES_ONE_IN) > 0 => {}
                 true => wanted.extend(there.get(usize::try_from(rng.below(there.len() as u64)).unwrap_or(0))),
                 false => wanted.extend(there),
             }
