@@ -214,8 +214,8 @@ struct Nth {
     /// In one row, only this operation, and tell everything that happens.
     #[arg(long, value_name = "N", requires = "only")]
     at: Option<u64>,
-    /// Be quick: of the sale all commits and a quarter of the other operations, in the other plays one of each kind for each way to
-    /// fail, and one bit in each page of the ledger and in each fourth page of the others.
+    /// Be quick. Of the sale all commits fail and a quarter of the other operations, in the other plays one of each kind for each way.
+    /// One bit flips in each page of the ledger, and in each fourth page of the others.
     #[arg(long, conflicts_with = "at")]
     sample: bool,
     /// Which operations a sample has, and where in a page bits flip.

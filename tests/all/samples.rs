@@ -235,7 +235,8 @@ fn the_sample_in_python_sells() {
 #[test]
 fn the_sample_of_a_panel_greys_what_is_sold_out() {
     let mut shop = with_slot();
-    assert!(stock(&shop, &["count", "A1", "1"]).status.success());
+    let counted = stock(&shop, &["count", "A1", "1"]);
+    assert!(counted.status.success(), "{counted:?}");
     let mut buttons = command(installed("paho/bin/python"));
     buttons.arg(source("samples/python/buttons.py")).args(["A1", "A2"]);
     let user = "vm-001-controller";
