@@ -24,7 +24,7 @@ fn signal(demo: &mut Running, signal: &str) -> ExitStatus {
 }
 
 /// The processes whose parent is this one.
-fn children(parent: u32) -> Vec<u32> {
+pub fn children(parent: u32) -> Vec<u32> {
     let list = format!("/proc/{parent}/task/{parent}/children");
     std::fs::read_to_string(list).expect("it lives").split_whitespace().filter_map(|id| id.parse().ok()).collect()
 }

@@ -1,5 +1,6 @@
 //! The demo's page in a real browser: what a visitor sees, presses and cuts, and that the books balance after it.
 
+use crate::demo::children;
 use crate::rig::browser::Browser;
 use crate::rig::http::Http;
 use crate::rig::midtrans::{Midtrans, SERVER_KEY, Via};
@@ -744,13 +745,10 @@ impl Page {
 
     /// Does this. The relay's program stands still as soon as it drives its line.
     fn stopped_in_the_turn(&self, deed: impl FnOnce()) {
-        let children = std::fs::read_dir("/proc").expect("it is mounted").flatten().filter_map(|entry| {
-            let of = |name: &str| std::fs::read_to_string(entry.path().join(name)).ok();
-            let parent = of("stat")?.rsplit_once(") ")?.1.split(' ').nth(1)?.to_owned();
-            let is_relay = of("cmdline")?.split('\0').nth(1) == Some("qris-relayd");
-            (is_relay && parent == self.demo.0.id().to_string()).then(|| entry.file_name().to_string_lossy().parse().ok()).flatten()
-        });
-        let relay = children.filter_map(Pid::from_raw).next().expect("the relay's program runs");
+        let is_relay =
+            |id: &u32| std::fs::read_to_string(format!("/proc/{id}/cmdline")).is_ok_and(|words| words.contains("\0qris-relayd\0"));
+        let relay = children(self.demo.0.id()).into_iter().find(is_relay).expect("the relay's program runs");
+        let relay = Pid::from_raw(i32::try_from(relay).expect("an id")).expect("an id");
         let log = RelayLog(self.file("machine/relay.log"));
         std::thread::scope(|scope| {
             scope.spawn(|| {
