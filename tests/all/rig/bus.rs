@@ -69,6 +69,10 @@ impl DbusDaemon {
         drop(self.process.take());
     }
 
+    pub const fn is_running(&self) -> bool {
+        self.process.is_some()
+    }
+
     /// Sends it a signal, if it runs.
     pub fn signal(&self, name: &str) {
         if let Some(process) = &self.process {

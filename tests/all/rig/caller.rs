@@ -66,6 +66,16 @@ impl Caller {
         self.runtime.block_on(soon(signal, sent)).unwrap_or_else(|why| panic!("{signal}: {why}"));
     }
 
+    /// Waits until a name has an owner, or none. A program sells before it has its name.
+    pub fn wait_name(&self, name: &str, owned: bool) {
+        let bus = self.runtime.block_on(zbus::fdo::DBusProxy::new(&self.connection)).expect("made");
+        wait_for(&format!("an owner of {name}: {owned}"), || {
+            let has_owner = bus.name_has_owner(name.try_into().expect("a name"));
+            let has_owner = self.runtime.block_on(soon(name, has_owner)).unwrap_or_else(|why| panic!("{name}: {why}"));
+            (has_owner == owned).then_some(())
+        });
+    }
+
     /// What the relay service says of itself.
     pub fn relay_facts(&self) -> RelayFacts {
         let facts: String = self.property(RELAY_NAME, RELAY_PATH, RELAY_FACTS);
@@ -108,15 +118,8 @@ impl Caller {
 
     fn property<T: TryFrom<Variant<'static>>>(&self, interface: &str, path: &str, name: &str) -> T {
         let asked = (interface, name);
-        // A program that was started a moment ago sells before it has its name on the bus.
-        let message = wait_for(&format!("{name} of {interface}"), || {
-            let call = self.connection.call_method(Some(interface), path, Some("org.freedesktop.DBus.Properties"), "Get", &asked);
-            match self.runtime.block_on(soon(name, call)) {
-                // zbus tells it in two ways.
-                Err(why) if why.to_string().starts_with("org.freedesktop.DBus.Error.ServiceUnknown") => None,
-                answer => Some(answer.unwrap_or_else(|why| panic!("{name}: {why}"))),
-            }
-        });
+        let call = self.connection.call_method(Some(interface), path, Some("org.freedesktop.DBus.Properties"), "Get", &asked);
+        let message = self.runtime.block_on(soon(name, call)).unwrap_or_else(|why| panic!("{name}: {why}"));
         let value: OwnedVariant = message.body().deserialize().unwrap_or_else(|why| panic!("{name}: {why}"));
         T::try_from(Variant::from(value)).unwrap_or_else(|_| panic!("{name} is of another type"))
     }

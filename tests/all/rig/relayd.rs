@@ -9,6 +9,7 @@ use super::{command, user, wait_for};
 use qris::demo::shop;
 use qris::order::keys::{SigningKey, jwk_set};
 use qris::order::receipt::Claims;
+use qris::wire::dbus::RELAY_NAME;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -62,6 +63,7 @@ impl Relayd {
 
     /// Starts the process and waits until it is ready.
     pub fn resume(&mut self) {
+        self.caller.wait_name(RELAY_NAME, false);
         self.process = Some(Process::start_service("qris-relayd", &mut self.command(), self.path()));
     }
 

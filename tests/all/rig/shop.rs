@@ -1,6 +1,7 @@
 //! A whole shop: broker, bus, Midtrans, backend and one machine, as processes, with configuration files of the design.
 
 use super::bus::{DbusDaemon, Names};
+use super::caller::Caller;
 use super::certificates::Certificates;
 use super::http::{Http, HttpAnswer};
 use super::link::Link;
@@ -16,6 +17,7 @@ use qris::order::ids::{DeviceId, Ticket};
 use qris::order::keys::SigningKey;
 use qris::order::proof::{self, Last, RelayKey, Statement};
 use qris::order::tries::TryNumber;
+use qris::wire::dbus::{DEVICE_NAME, RELAY_NAME};
 use qris::wire::vend::{EventState, VendEvent};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -97,6 +99,8 @@ pub struct Shop {
     /// The machine's token at the backend.
     pub token: String,
     pub options: Options,
+    /// How much the tap had heard when `qrisd` was started last.
+    qrisd_since: usize,
     directory: tempfile::TempDir,
 }
 
@@ -144,6 +148,7 @@ impl Shop {
             backend_url: format!("http://127.0.0.1:{backend_port}"),
             token: String::new(),
             options,
+            qrisd_since: 0,
             directory,
         };
         shop.write_configuration(backend_port);
@@ -382,9 +387,21 @@ impl Shop {
         self.start_as(program, &mut self.service(program));
     }
 
-    /// Starts a program by a command of one's own.
+    /// Starts a program by a command of one's own, and waits until its bus knows it.
     pub fn start_as(&mut self, program: Program, command: &mut Command) {
+        // What the one before has said, and its name on the bus, are not taken for those of this one.
+        drop(self.process(program).take());
+        let on_bus = program.bus_name().filter(|_| self.bus.is_running()).map(|name| (Caller::connect(&self.bus.address), name));
+        if let Some((bus, name)) = &on_bus {
+            bus.wait_name(name, false);
+        }
+        if program == Program::Qrisd {
+            self.qrisd_since = self.tap.count();
+        }
         *self.process(program) = Some(Process::start_service(program.name(), command, self.path()));
+        if let Some((bus, name)) = &on_bus {
+            bus.wait_name(name, true);
+        }
         if program == Program::Backend {
             // The connections to the one before ended with it.
             self.http = Http::new();
@@ -430,9 +447,12 @@ impl Shop {
         drop(self.backend.take());
     }
 
-    /// Waits until the last status that was published says that the machine is online.
+    /// Waits until the last status of the `qrisd` that was started last says that the machine is online.
     pub fn wait_online(&self) {
-        self.wait_status_of_machine("the machine to be online", |status| (status["state"] == "online").then_some(()));
+        self.tap.until("the machine to be online", |messages| {
+            let status = last_status_of(&messages[self.qrisd_since..])?;
+            (status["state"] == "online").then_some(())
+        });
     }
 
     /// Waits until no order holds the machine.
@@ -569,6 +589,15 @@ impl Program {
             Self::Qrisd => "qrisd",
             Self::Relayd => "qris-relayd",
             Self::Backend => "qris-backend",
+        }
+    }
+
+    /// What it is called on the machine's bus.
+    const fn bus_name(self) -> Option<&'static str> {
+        match self {
+            Self::Qrisd => Some(DEVICE_NAME),
+            Self::Relayd => Some(RELAY_NAME),
+            Self::Backend => None,
         }
     }
 
