@@ -527,7 +527,7 @@ fn the_pages_on_postgresql_say_what_is() {
 }
 
 fn pages(server: Option<&Postgres>) {
-    let (shop, socket) = shop(server, "[fees]\ngopay = { basis_points = 70 }\n");
+    let (mut shop, socket) = shop(server, "[fees]\ngopay = { basis_points = 70 }\n");
     let phone = Phone::of(&shop, &socket, "Sari", "owner");
     let sum = |orders: u64| json!({"orders": orders, "amount": orders * PRICE});
     let today = phone.told("today");
@@ -619,6 +619,19 @@ fn pages(server: Option<&Postgres>) {
     is(&phone.get("report?by=day&month=2026-13"), 422, "malformed");
     assert_eq!(phone.told("to-bring"), json!({"machines": [], "goods": []}));
     assert_eq!(phone.get("to-bring.csv").text(), stdout(&shop.merchant(&["stock", "--to-fill", "--csv"])));
+    // Before anybody looks, a day is added up for each way to tell it.
+    write(&shop, server, "DELETE FROM day_sums").expect("written");
+    shop.kill_backend();
+    shop.start_backend();
+    let books = || Connection::open(shop.path().join("orders.db")).expect("the books");
+    wait_for("the sums of yesterday", || {
+        let sql = "SELECT count(*) FROM day_sums";
+        let kept = server.map_or_else(
+            || books().query_row(sql, [], |row| row.get::<_, i64>(0)),
+            |server| Ok(server.ask(sql).parse().expect("a number")),
+        );
+        (kept.expect("read") == 4).then_some(())
+    });
 }
 
 #[test]

@@ -22,7 +22,7 @@ const OTHERS: [&str; 6] = ["Bottled tea", "Warung Jaya", "English", "the relay",
 const SMALL: &str = "return [...document.querySelectorAll('button, a.button, nav a, .choices a, summary, .me, input:not([type=hidden]):not([type=checkbox]):not(.hidden)')] \
     .filter(thing => thing.checkVisibility() && Math.round(thing.getBoundingClientRect().height) < 44).map(thing => thing.outerHTML)";
 const AXE: &str = "return axe.run(document, { resultTypes: ['violations'] }).then(found => found.violations \
-    .filter(one => ['serious', 'critical'].includes(one.impact)).map(one => one.id + ': ' + one.nodes.map(node => node.html).join(' | ')))";
+    .filter(one => ['moderate', 'serious', 'critical'].includes(one.impact)).map(one => one.id + ': ' + one.nodes.map(node => node.html).join(' | ')))";
 /// Sends the form of a page with these fields, past what the browser itself would ask for.
 const SEND: &str = "const form = document.querySelector('main form[method=post]'); form.noValidate = true; \
     for (const [name, value] of Object.entries(typed)) form.elements[name].value = value; \

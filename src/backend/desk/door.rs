@@ -53,6 +53,11 @@ pub fn listen(path: &Path) -> io::Result<UnixListener> {
 
 /// Answers the desk until `stop` says so.
 pub async fn serve(desk: Desk, listener: UnixListener, mut stop: watch::Receiver<bool>) {
+    let desk = Arc::new(desk);
+    let ahead = tokio::spawn({
+        let desk = Arc::clone(&desk);
+        async move { desk.keep_ahead().await }
+    });
     let service = TowerToHyperService::new(router(desk));
     let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     loop {
@@ -80,6 +85,7 @@ pub async fn serve(desk: Desk, listener: UnixListener, mut stop: watch::Receiver
             drop(place);
         });
     }
+    ahead.abort();
     let _ = timeout(STOP_WAIT, room.acquire_many(CONNECTIONS_MAX as u32)).await;
 }
 
@@ -88,7 +94,7 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
-fn router(desk: Desk) -> Router {
+fn router(desk: Arc<Desk>) -> Router {
     Router::new()
         .route("/v1/invitation", post(entering::knock))
         .route("/v1/join", post(entering::join))
@@ -108,7 +114,7 @@ fn router(desk: Desk) -> Router {
         .route("/v1/to-bring.csv", get(pages::to_bring_csv))
         .route("/v1/log", get(pages::log))
         .fallback(|| async { No::Unknown })
-        .with_state(Arc::new(desk))
+        .with_state(desk)
         .layer(from_fn(in_time))
 }
 

@@ -6,7 +6,7 @@ use crate::machines::handle::Machines;
 use crate::machines::stock;
 use crate::money::days::{self, Days, Part};
 use crate::money::report::{self as whole, Known};
-use crate::sale::books;
+use crate::sale::books::{self, BooksError};
 use crate::sale::counted::End;
 use axum::http::HeaderMap;
 use qris_core::order::time::{Span, Wall, Zone};
@@ -14,6 +14,13 @@ use qris_core::text::named;
 use qris_core::wire::desk::{By, Report, ReportLine, Sum, Told};
 use serde::Deserialize;
 use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+use tokio::time::sleep;
+
+/// So many days before today are added up before anybody looks: this month, and the one that is over.
+const DAYS_AHEAD: i64 = 62;
+/// How often. An order of an earlier day that changes makes the database forget that day.
+const AHEAD_EVERY: Duration = Duration::from_secs(3600);
 
 /// Which days, and what the sums are told by.
 #[derive(Debug, Deserialize)]
@@ -73,23 +80,51 @@ fn add((line, payout): &mut (ReportLine, Known), part: &Part) {
 }
 
 impl Desk {
-    /// The sums of a span. Days that are over are added up once, each in a writing of its own, so that nobody waits for a whole month.
-    ///
-    /// # Errors
-    /// [`No::NotIn`], [`No::Away`]
-    pub(super) async fn report(&self, headers: &HeaderMap, span: (Wall, Wall), by: By) -> Result<Told<Report>, No> {
+    fn days(&self, span: (Wall, Wall), by: By) -> Days {
         let grouped = match by {
             By::Machine => days::By::Machine,
             By::Item => days::By::Goods,
             By::Scheme => days::By::Scheme,
             By::Day => days::By::All,
         };
-        let (days, zone) = (Days { span, by: grouped, fees: self.fees }, self.usual.zone);
-        let Told { told: to_keep, .. } = self.tell(headers, move |tx, _, now| days.to_keep(tx, now)).await?;
+        Days { span, by: grouped, fees: self.fees }
+    }
+
+    /// Adds up days that are over, each in a writing of its own: a sale waits for one day at most.
+    async fn keep(&self, days: Days, to_keep: Vec<(Wall, Wall)>) -> Result<(), BooksError> {
         for day in to_keep {
-            // Without it the day is added up below. The journal has the database's reason.
-            let _ = self.books.write(move |tx, _, _| days.keep(tx, day)).await;
+            self.books.write(move |tx, _, _| days.keep(tx, day)).await?;
         }
+        Ok(())
+    }
+
+    /// Adds up the days that are over, now and each hour. So the first look at a month takes no longer than the next.
+    pub(super) async fn keep_ahead(&self) {
+        loop {
+            // What the database refuses is in the journal, and tried again in an hour.
+            let _ = self.keep_days_before(judge::midnight(self.books.now(), self.usual.zone)).await;
+            sleep(AHEAD_EVERY).await;
+        }
+    }
+
+    async fn keep_days_before(&self, today: Wall) -> Result<(), BooksError> {
+        for by in [By::Machine, By::Item, By::Scheme, By::Day] {
+            let days = self.days((judge::days_before(today, DAYS_AHEAD), today), by);
+            let to_keep = self.books.read(move |tx| days.to_keep(tx, today)).await?;
+            self.keep(days, to_keep).await?;
+        }
+        Ok(())
+    }
+
+    /// The sums of a span.
+    ///
+    /// # Errors
+    /// [`No::NotIn`], [`No::Away`]
+    pub(super) async fn report(&self, headers: &HeaderMap, span: (Wall, Wall), by: By) -> Result<Told<Report>, No> {
+        let (days, zone) = (self.days(span, by), self.usual.zone);
+        let Told { told: to_keep, .. } = self.tell(headers, move |tx, _, now| days.to_keep(tx, now)).await?;
+        // What is not kept is added up below. The journal has the database's reason.
+        let _ = self.keep(days, to_keep).await;
         self.tell(headers, move |tx, _, _| Ok(sums(days.read(tx)?, by, zone, books::archived_between(tx, span)?.unsigned_abs()))).await
     }
 }

@@ -24,6 +24,8 @@ struct List {
 pub(super) struct Card<'a> {
     pub f: &'a Frame,
     pub machine: &'a MachineLine,
+    /// Of its heading: `h2` below the page's, `h3` below another one.
+    pub level: &'static str,
 }
 
 /// `GET /machines?from=25`: those that want a person first.
@@ -34,7 +36,7 @@ pub async fn list(State(desk): State<Arc<Desk>>, visitor: Visitor, RawQuery(quer
     all.sort_by_key(|machine| machine.trouble.first().map_or(u8::MAX, |trouble| *trouble as u8));
     let from = Query::read(query.as_deref()).place("from").min(all.len().saturating_sub(1));
     let mut page = List { f, machines: Vec::new(), next: None };
-    let there = fitting(&all[from..], room(&page), |machine| bytes(&Card { f: &page.f, machine }));
+    let there = fitting(&all[from..], room(&page), |machine| bytes(&Card { f: &page.f, machine, level: "h2" }));
     page.next = (from + there < all.len()).then(|| format!("/machines?from={}", from + there));
     page.machines = all.into_iter().skip(from).take(there).collect();
     Ok(visitor.show(StatusCode::OK, &page))

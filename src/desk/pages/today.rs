@@ -60,7 +60,7 @@ pub async fn show(State(desk): State<Arc<Desk>>, visitor: Visitor) -> Result<Res
     let (mut wanting, mut machines) = (std::mem::take(&mut page.today.wanting), std::mem::take(&mut page.today.machines));
     // The headings above both.
     let left = room(&page).saturating_sub(HEADINGS_BYTES);
-    let machine = |machine: &MachineLine| bytes(&MachineCard { f: &page.f, machine });
+    let machine = |machine: &MachineLine| bytes(&MachineCard { f: &page.f, machine, level: "h3" });
     machines.truncate(MACHINES_MAX);
     let of_machines: usize = machines.iter().map(machine).sum();
     let there = fitting(&wanting, left.saturating_sub(of_machines.min(MACHINES_BYTES)), |line| bytes(&Card { f: &page.f, line }));

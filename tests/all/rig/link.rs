@@ -3,7 +3,7 @@
 use super::free_listener;
 use super::received::Received;
 use qris::sim::middlebox::Foreign;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, ErrorKind, Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -122,7 +122,7 @@ fn carry(near: TcpStream, state: &Arc<Mutex<State>>) {
                             break;
                         }
                     }
-                    Err(why) if matches!(why.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut) => {}
+                    Err(why) if matches!(why.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted) => {}
                     Err(_) => break,
                 }
                 if lock(&state).closed {
