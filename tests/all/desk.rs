@@ -438,8 +438,10 @@ fn money_goes_back_once_and_only_by_who_may_send_it() {
     // Two phones, at the same moment: one of them is told that the order has changed.
     let phone = desk.visitor();
     login(&phone, "Sari", PASSWORD);
-    let pressed = [sari, phone].map(|one| {
-        let (fields, refund) = (one.get(&refund).fields(&refund, 0), refund.clone());
+    // Both have the page before one of them sends it.
+    let both = [sari, phone].map(|one| (one.get(&refund).fields(&refund, 0), one));
+    let pressed = both.map(|(fields, one)| {
+        let refund = refund.clone();
         std::thread::spawn(move || {
             let answer = one.post(&refund, &[], &fields.iter().map(|(name, value)| (&**name, &**value)).collect::<Vec<_>>());
             (one, answer.status)
