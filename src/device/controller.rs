@@ -22,13 +22,13 @@ use qris_screen::Camera;
 /// Starts every controller of this machine.
 #[must_use]
 pub fn start(config: &Config, inbox: Inbox, mqtt: Option<&Mqtt>, camera: &Camera) -> (Controllers, Fed) {
-    let mut all = Controllers::new(inbox);
+    let mut all = Controllers::new(inbox.clone());
     let mqtt = mqtt.map(|mqtt| mqtt::Reader::start(&all, config.machine.device.clone(), mqtt.clone(), camera.clone()));
     let buttons = buttons::Buttons::start(&all);
     file::start(&mut all);
     let mut logind = None;
     if let Some(address) = &config.controller {
-        dbus::start(&mut all, address, camera);
+        dbus::start(&mut all, address, camera, inbox);
         logind = Some(shutdown::start(&all, address));
     }
     (all, Fed { mqtt, buttons, logind })

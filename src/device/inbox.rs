@@ -21,6 +21,8 @@ pub struct Inbox {
 pub enum Letter {
     /// For the machine. An input from outside gives its room back when it is dropped.
     Input(Box<Input>, Option<OwnedSemaphorePermit>),
+    /// The first attempt to be reached over D-Bus has ended, with or without success.
+    Served,
     /// The program was told to stop.
     Stop,
 }

@@ -171,7 +171,8 @@ async fn serve(
         inbox: inbox.clone(),
         calls: Default::default(),
     };
-    let owner = tokio::spawn(own(machine, screen, ports, effects, letters));
+    let awaited = Awaited { screen: true, relay: true, controller: config.controller.is_some() };
+    let owner = tokio::spawn(own(machine, screen, ports, effects, letters, awaited));
     let leave = loop {
         tokio::select! {
             request = signals.next_good(PROGRAM, || examine(path).map(drop)) => break request.announce(PROGRAM),
@@ -195,12 +196,19 @@ async fn serve(
 }
 
 /// The machine's loop: one input, its commit, its effects.
-async fn own(mut machine: Machine, screen: Screen, mut ports: Ports, effects: Vec<Effect>, mut letters: UnboundedReceiver<Letter>) {
+async fn own(
+    mut machine: Machine,
+    screen: Screen,
+    mut ports: Ports,
+    effects: Vec<Effect>,
+    mut letters: UnboundedReceiver<Letter>,
+    awaited: Awaited,
+) {
     ports.perform(effects, &screen).await;
     // The watchdog is fed from here: this loop makes progress only if the sockets do.
     let feed = service::watchdog_interval().map(|interval| interval / 2);
     let mut next_feed = feed.map(|_| Instant::now());
-    let mut ready = false;
+    let mut awaited = Some(awaited);
     loop {
         let now = clock::now();
         let deadline = machine.next_deadline(now.boot).map_or(IDLE, |at| until(at, now.boot));
@@ -210,18 +218,20 @@ async fn own(mut machine: Machine, screen: Screen, mut ports: Ports, effects: Ve
             Ok(None) => return,
             Err(_) => Letter::Input(Box::new(Input::Woken), None),
         };
+        if let Some(awaited) = &mut awaited {
+            awaited.hear(&letter);
+        }
         match letter {
             Letter::Input(input, _room) => {
-                // The screen's first word says that the first picture is on the panel, or why not.
-                let first_word = !ready && matches!(*input, Input::Screen(_));
                 ports.perform(machine.handle(*input, clock::now()), &screen).await;
-                if first_word {
-                    ready = true;
-                    service::ready();
-                    emit(&Event::Ready { program: PROGRAM.into(), version: env!("CARGO_PKG_VERSION").into() });
-                }
             }
+            Letter::Served => {}
             Letter::Stop => return ports.stop(machine.farewell()),
+        }
+        if awaited.as_ref().is_some_and(Awaited::is_over) {
+            awaited = None;
+            service::ready();
+            emit(&Event::Ready { program: PROGRAM.into(), version: env!("CARGO_PKG_VERSION").into() });
         }
         if let (Some(feed), Some(at)) = (feed, next_feed)
             && Instant::now() >= at
@@ -229,6 +239,34 @@ async fn own(mut machine: Machine, screen: Screen, mut ports: Ports, effects: Ve
             next_feed = Some(Instant::now() + feed);
             service::watchdog();
         }
+    }
+}
+
+/// What is still to be heard before the program says that it is ready. Who has waited for that can call it. Each is heard
+/// within half a minute, if only that it is not there.
+struct Awaited {
+    /// The first picture is on the panel.
+    screen: bool,
+    /// The relay service answers.
+    relay: bool,
+    /// The machine can be reached over D-Bus.
+    controller: bool,
+}
+
+impl Awaited {
+    fn hear(&mut self, letter: &Letter) {
+        match letter {
+            Letter::Input(input, _) => {
+                self.screen &= !matches!(**input, Input::Screen(_));
+                self.relay &= !matches!(**input, Input::RelayUp(_) | Input::RelayDown(_));
+            }
+            Letter::Served => self.controller = false,
+            Letter::Stop => {}
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        !self.screen && !self.relay && !self.controller
     }
 }
 

@@ -1,16 +1,19 @@
-//! The service manager's view: the watchdog is fed by progress and by nothing else.
+//! The service manager's view: a program is ready when it can be called, and the watchdog is fed by progress and by nothing else.
 
+use crate::rig::caller::Caller;
 use crate::rig::midtrans::Via;
 use crate::rig::process::Process;
-use crate::rig::shop::{Program, Shop};
-use crate::rig::{PATIENCE, command, succeed, tool};
+use crate::rig::shop::{Options, Program, Shop};
+use crate::rig::{PATIENCE, command, succeed, tool, wait_for};
+use qris::wire::dbus::DEVICE_NAME;
 use rustix::fs::OFlags;
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The service manager wants to be fed within this.
 const WATCHDOG: Duration = Duration::from_millis(400);
@@ -20,11 +23,15 @@ fn fed(process: &Process) -> bool {
     process.notices.find_from(process.notices.count(), PATIENCE, |notice| (notice == "WATCHDOG=1").then_some(())).is_some()
 }
 
-/// Whether it stays unfed for much longer than the service manager would wait. One notice may be under way already.
+/// What stops a program, and notices of before, may be under way for so long.
+const UNDER_WAY: Duration = Duration::from_secs(30);
+
+/// Whether it comes to stay unfed for much longer than the service manager would wait.
 fn starves(process: &Process) -> bool {
+    let began = Instant::now();
     let mut from = process.notices.count();
-    for _ in 0..3 {
-        if process.notices.find_from(from, WATCHDOG * 4, |notice| (notice == "WATCHDOG=1").then_some(())).is_none() {
+    while began.elapsed() < UNDER_WAY {
+        if process.notices.find_from(from, WATCHDOG * 10, |notice| (notice == "WATCHDOG=1").then_some(())).is_none() {
             return true;
         }
         from = process.notices.count();
@@ -69,6 +76,53 @@ impl Spout {
         start.args(["-c", "out=$0; exec \"$@\" 2>> \"$out\""]).arg(&self.path).arg(program.get_program()).args(program.get_args());
         start
     }
+}
+
+/// `systemctl restart qrisd` is over with READY. Who has waited for it calls at once.
+#[test]
+fn a_machine_is_ready_when_it_can_be_called() {
+    let mut shop = Shop::open(Options::default());
+    shop.kill_qrisd();
+    // A bus that takes its time: it accepts, and says nothing yet.
+    let slow = shop.path().join("slow");
+    let door = UnixListener::bind(&slow).expect("a short path");
+    let (real, address) = (shop.bus.address.clone(), format!("unix:path={}", slow.display()));
+    shop.edit(Program::Qrisd, |text| text.replace(&real, &address));
+    let bus = Caller::connect(&real);
+    bus.wait_name(DEVICE_NAME, false);
+    let start = |shop: &Shop| {
+        std::fs::write(&shop.screen.path, vec![0; shop.screen.width * shop.screen.height * 2]).expect("a dark panel");
+        let qrisd = Process::start_notifying("qrisd", &mut shop.service(Program::Qrisd), shop.path());
+        let is_lit = || std::fs::read(&shop.screen.path).is_ok_and(|pixels| pixels.iter().any(|byte| *byte != 0));
+        wait_for("its first picture", || is_lit().then_some(()));
+        qrisd
+    };
+    let qrisd = start(&shop);
+    let socket = real.strip_prefix("unix:path=").expect("a socket").to_owned();
+    std::thread::spawn(move || {
+        // The bus is the first to be called, or the relay service. Both wait here.
+        for near in door.incoming() {
+            let (near, far) = (near.expect("a caller"), UnixStream::connect(&socket).expect("the bus is there"));
+            for (mut from, mut to) in [(&near, &far), (&far, &near)].map(|(from, to)| (from.try_clone(), to.try_clone())).map(both) {
+                std::thread::spawn(move || std::io::copy(&mut from, &mut to));
+            }
+        }
+    });
+    qrisd.wait_ready();
+    assert_eq!(bus.device_property::<String>("State"), "", "it answers, and no order is there");
+    assert!(qrisd.text().contains("the relay service answers"), "it sells:\n{}", qrisd.text());
+    drop(qrisd);
+
+    // A bus that hangs for ever delays the start, and does not stop it.
+    let hangs = UnixListener::bind(shop.path().join("hangs")).expect("a short path");
+    shop.edit(Program::Qrisd, |text| text.replace("/slow", "/hangs"));
+    let qrisd = start(&shop);
+    qrisd.wait_ready();
+    drop(hangs);
+}
+
+fn both((from, to): (std::io::Result<UnixStream>, std::io::Result<UnixStream>)) -> (UnixStream, UnixStream) {
+    (from.expect("cloned"), to.expect("cloned"))
 }
 
 #[test]
@@ -142,7 +196,10 @@ fn who_drives_a_line_is_watched_more_closely() {
     for _ in 0..2 {
         shop.sell("A1", Via::Gopay);
     }
-    let notices = shop.relayd.as_ref().expect("it runs").notices.all();
-    let limits: Vec<_> = notices.iter().filter(|notice| notice.starts_with("WATCHDOG_USEC=")).collect();
+    let limits =
+        |notices: &[String]| -> Vec<String> { notices.iter().filter(|notice| notice.starts_with("WATCHDOG_USEC=")).cloned().collect() };
+    // The last one may be read after the sale.
+    let told = shop.relayd.as_ref().expect("it runs").notices.until(PATIENCE, |notices| Some(limits(notices)).filter(|all| all.len() >= 4));
+    let limits = told.expect("two a pulse");
     assert_eq!(limits, ["WATCHDOG_USEC=5000000", "WATCHDOG_USEC=30000000", "WATCHDOG_USEC=5000000", "WATCHDOG_USEC=30000000"]);
 }

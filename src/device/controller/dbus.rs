@@ -1,6 +1,7 @@
 //! The interface `io.qrisd.Device1`, for a controller on the same board.
 
 use super::requests::{Controllers, Listener, Requests, lock};
+use crate::inbox::{Inbox, Letter};
 use crate::words::{ControllerKind, FILLING, OPERATOR, Reply, Request, SHUTDOWN, Shown, View};
 use qris_core::order::ids::{ItemId, PaymentCode, RequestId};
 use qris_core::order::money::Rupiah;
@@ -36,13 +37,13 @@ const HOLD_S: std::ops::RangeInclusive<u32> = 1..=3600;
 /// The longest name of a holder.
 const HOLDER_CHARS_MAX: usize = 64;
 
-/// Serves the interface as long as the machine has something to tell.
-pub fn start(controllers: &mut Controllers, address: &BusAddress, camera: &Camera) {
+/// Serves the interface as long as the machine has something to tell. `inbox` hears when the first attempt has ended.
+pub fn start(controllers: &mut Controllers, address: &BusAddress, camera: &Camera, inbox: Inbox) {
     let (news, news_rx) = mpsc::channel(NEWS_WAITING_MAX);
     let view = Arc::default();
     let served = publish(address, Device1 { requests: controllers.requests(KIND), view: Arc::clone(&view), camera: camera.clone() });
     controllers.listen(Feed { view, news });
-    tokio::spawn(tell(served, news_rx));
+    tokio::spawn(tell(served, news_rx, inbox));
 }
 
 /// Hands news to the interface.
@@ -67,10 +68,11 @@ fn publish(address: &BusAddress, device: Device1) -> Served {
 }
 
 /// Sends the signal `OrderChanged` for each event, in order. Meanwhile it keeps the interface served.
-async fn tell(mut served: Served, mut news: mpsc::Receiver<VendEvent>) {
+async fn tell(mut served: Served, mut news: mpsc::Receiver<VendEvent>, inbox: Inbox) {
     if let Some(unreachable) = unreachable(&mut served).await {
         emit(&unreachable);
     }
+    inbox.post(Letter::Served);
     while let Some(event) = news.recv().await {
         changed(&served, &event).await;
     }
