@@ -103,9 +103,10 @@ function showBooks() {
     cell.parentElement.hidden = cell.parentElement.previousElementSibling.hidden = count === 0;
   }
   const [kind, text] = totals.under_way ? ["wait", t("under_way", totals.under_way, rupiah(totals.rupiah))]
-    : wrong.length ? ["bad", wrong.join("; ")]
+    : wrong.length ? ["bad", wrong.length > 1 ? `${wrong[0]} (+${wrong.length - 1})` : wrong[0]]
     : totals.orders ? ["good", t("balanced", rupiah(totals.rupiah), totals.pulses)] : ["", t("empty")];
   $("verdict").textContent = text;
+  $("verdict").title = kind === "bad" ? wrong.join("\n") : "";
   $("verdict").className = kind;
   $("books").className = `card ${kind}`;
 }
