@@ -137,7 +137,8 @@ fn selling_does_not_wait_and_never_two_are_told_at_once() {
     for _ in 0..3 {
         shop.reported("failed");
     }
-    assert!(start.elapsed() < Duration::from_secs(20), "selling took {:?}", start.elapsed());
+    // Who waited for the command would wait until it is ended, half a minute after it began.
+    assert!(start.elapsed() < Duration::from_secs(30), "selling took {:?}", start.elapsed());
     assert_eq!(alerted.text("log"), "begin\n", "the others wait for the first");
     std::fs::write(alerted.file("go"), "").expect("written");
     alerted.wait_sent(4);

@@ -5,7 +5,7 @@ use crate::rig::http::{Http, HttpAnswer};
 use crate::rig::shop::{Program, Shop, new_request_id};
 use crate::rig::{PATIENCE, wait_for};
 use serde_json::json;
-use std::sync::mpsc;
+use std::sync::{Arc, Barrier, mpsc};
 
 /// A problem of RFC 9457 with this status and word, and the seconds after which to ask again.
 fn problem(what: &str, answer: &HttpAnswer, status: u16, code: &str) -> u64 {
@@ -22,6 +22,7 @@ fn problem(what: &str, answer: &HttpAnswer, status: u16, code: &str) -> u64 {
 #[test]
 fn so_many_requests_of_a_machine_wait_for_midtrans() {
     let shop = Shop::merchants_side();
+    let add = shop.program_command(Program::Backend).args(["device", "add", "vm-002"]).output().expect("it runs");
     shop.midtrans.fault(&json!({"fault": "hang", "on": "charge"}));
     let (answer, answers) = mpsc::channel();
     let post = |token: &str| {
@@ -30,14 +31,18 @@ fn so_many_requests_of_a_machine_wait_for_midtrans() {
         // Ends when Midtrans answers, below, or with the test's backend.
         std::thread::spawn(move || {
             let headers = [("Idempotency-Key", body["request_id"].as_str().expect("an id"))];
-            drop(answer.send(Http::new().post(&url, Some(&token), &headers, &body)));
+            let (http, mut told) = (Http::new(), None);
+            // Who has waited for ten seconds is told to ask again.
+            while told.as_ref().is_none_or(|told: &HttpAnswer| told.status == 503) {
+                told = Some(http.post(&url, Some(&token), &headers, &body));
+            }
+            drop(answer.send(told.expect("asked")));
         });
     };
     (0..33).for_each(|_| post(&shop.token));
     let refused = answers.recv_timeout(PATIENCE).expect("one is answered at once");
     problem("the 33rd that waits", &refused, 429, "rate_limited");
     // Another machine is not concerned.
-    let add = shop.program_command(Program::Backend).args(["device", "add", "vm-002"]).output().expect("it runs");
     post(String::from_utf8(add.stdout).expect("text").trim());
     shop.midtrans.wait_held(33);
     assert!(answers.try_recv().is_err(), "the others wait");
@@ -45,7 +50,7 @@ fn so_many_requests_of_a_machine_wait_for_midtrans() {
     shop.midtrans.release();
     for _ in 0..33 {
         let answer = answers.recv_timeout(PATIENCE).expect("Midtrans has answered");
-        assert_eq!(answer.status, 201, "{}", answer.text());
+        assert!(matches!(answer.status, 200 | 201), "{}", answer.text());
     }
     // Those that were answered count no more.
     shop.charge();
@@ -65,9 +70,15 @@ fn so_many_questions_of_a_machine_wait_for_midtrans() {
     std::fs::write(&clock, "+20s").expect("written");
     let (answer, answers) = mpsc::channel();
     let url = format!("{}/v1/orders/{order_id}?ask=true", shop.backend_url);
+    // All at once: each waits for five seconds.
+    let together = Arc::new(Barrier::new(33));
     for _ in 0..33 {
-        let (answer, token, url) = (answer.clone(), shop.token.clone(), url.clone());
-        std::thread::spawn(move || drop(answer.send(Http::new().get(&url, Some(&token)))));
+        let (answer, token, url, together) = (answer.clone(), shop.token.clone(), url.clone(), Arc::clone(&together));
+        std::thread::spawn(move || {
+            let http = Http::new();
+            together.wait();
+            drop(answer.send(http.get(&url, Some(&token))));
+        });
     }
     let refused = answers.recv_timeout(PATIENCE).expect("one is answered at once");
     problem("the 33rd that waits", &refused, 429, "rate_limited");

@@ -204,7 +204,7 @@ fn without_a_clock_a_command_is_carried_out_once_if_it_names_the_stream() {
     let caller = Caller::connect(&desk.shop.bus.address);
     for (name, method, outcome) in [("test-pulse", "Test", "dispensed"), ("clear", "ClearBy", "cleared")] {
         let topic = format!("qrisd/v1/{DEVICE}/cmd/{name}/request");
-        let sent = desk.shop.tap.messages().into_iter().find(|message| message.topic == topic).expect("it went over the broker");
+        let sent = desk.shop.tap.wait_from(from, "the command at the broker", |message| (message.topic == topic).then(|| message.clone()));
         let end = desk.asks(&format!("cmd/{name}/request"), &sent.payload, false);
         assert_eq!((&end["state"], &end["result"]["outcome"]), (&"done".into(), &outcome.into()), "the same end: {end}");
         let jws = SignedCommand::jws_in(&sent.payload).expect("signed");

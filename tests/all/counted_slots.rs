@@ -161,12 +161,13 @@ fn a_slot_that_becomes_empty_is_told_at_once_and_filled_from_afar_once() {
     wait_slot(&desk.shop, "an empty slot", |slot| slot["count"] == 0);
     let refused = desk.shop.vend("A1");
     desk.shop.wait_state(&refused, EventState::Refused);
+    let from = desk.shop.tap.count();
     assert_eq!(desk.does(&["stock", "fill", "A1"]), json!({ "before": 0, "after": 2 }));
     desk.does_not(&["stock", "fill", "A1", "1"], "failed (refused): there would be 3 in it, and it holds 2");
     // The same command again puts nothing in, whoever sends it: `asks` sends what went over the broker.
     desk.shop.sell("A1", Via::Gopay);
     let topic = format!("qrisd/v1/{DEVICE}/cmd/stock/request");
-    let sent = desk.shop.tap.messages().into_iter().filter(|message| message.topic == topic).nth(1).expect("it went over the broker");
+    let sent = desk.shop.tap.wait_from(from, "the command at the broker", |message| (message.topic == topic).then(|| message.clone()));
     let end = desk.asks("cmd/stock/request", &sent.payload, false);
     assert_eq!((&end["state"], &end["result"]), (&"done".into(), &json!({ "before": 0, "after": 2 })));
     assert_eq!(told(&stock(&desk.shop, &[]))["count"], 1);

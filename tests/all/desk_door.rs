@@ -168,7 +168,6 @@ fn a_session_is_over(server: Option<&Postgres>) {
 fn guesses_wait_and_keep_nobody_out() {
     let (shop, socket) = shop(None, "");
     let mut sari = Phone::of(&shop, &socket, "Sari", "owner");
-    let mut guesser = Phone::new(&socket, "192.0.2.66");
     // How many guesses are wrong before one has to wait; what it is told.
     let guess = |phone: &mut Phone, name: &str| {
         (0..20)
@@ -178,10 +177,17 @@ fn guesses_wait_and_keep_nobody_out() {
             })
             .expect("it waits")
     };
-    let (wrong, told) = guess(&mut guesser, "Sari");
-    is(&told, 429, "wait");
-    assert!(wrong >= 5 && told.json()["wait_s"].as_u64().is_some_and(|wait| wait >= 1), "{wrong}: {}", told.text());
-    is(&guesser.login("Sari", PASSWORD), 429, "wait");
+    // The right password waits, too. If the first wait, of 2 s, was over when it came, it is right, and all begins anew.
+    let guessed = (70..75).find_map(|n| {
+        let mut guesser = Phone::new(&socket, &format!("192.0.2.{n}"));
+        let (wrong, told) = guess(&mut guesser, "Sari");
+        is(&told, 429, "wait");
+        assert!(wrong >= 5 && told.json()["wait_s"].as_u64().is_some_and(|wait| wait >= 1), "{wrong}: {}", told.text());
+        let right = guesser.login("Sari", PASSWORD);
+        (right.status != 200).then_some((guesser, right))
+    });
+    let (mut guesser, right) = guessed.expect("the right password waits");
+    is(&right, 429, "wait");
     // A name that nobody has waits as well: nobody hears which names there are.
     let mut other = Phone::new(&socket, "192.0.2.67");
     let (wrong, told) = guess(&mut other, "Nobody");

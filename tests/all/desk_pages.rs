@@ -334,6 +334,8 @@ fn an_owner_s_day_as_the_documents_tell_it() {
     desk.shop.kill_backend();
     desk.shop.edit(Program::Backend, |text| format!("{text}\n[alerts]\ncommand = [\"/bin/true\"]\noffline_after_s = 10\n"));
     desk.shop.start_backend();
+    // It must hear that the other machine was there.
+    desk.shop.backend.as_ref().expect("it runs").wait_line("connected to the broker");
     assert!(desk.shop.merchant(&["device", "add", "vm-002"]).status.success());
     let slot = |item: &str, name: &str, count: u32| json!({ "item": item, "name": name, "count": count, "capacity": 10, "low": 2, "sold": 10 - count });
     let slots = [slot("A1", "Teh botol", 2), slot("A2", "Air mineral", 0), slot("A3", "Kopi susu", 7)];

@@ -30,7 +30,7 @@ fn refused(shop: &Shop, reason: Reason) {
 /// Nobody else writes to a database until this is dropped.
 fn lock(database: &Path) -> Connection {
     let connection = Connection::open(database).expect("the database is there");
-    connection.busy_timeout(std::time::Duration::from_secs(10)).expect("set");
+    connection.busy_timeout(crate::rig::PATIENCE).expect("set");
     connection.execute_batch("BEGIN IMMEDIATE").expect("the lock is free for a moment");
     connection
 }

@@ -4,7 +4,7 @@
 use crate::rig::caller::Caller;
 use crate::rig::midtrans::Via;
 use crate::rig::shop::{DEVICE, Options, Program, Shop};
-use crate::rig::source_text;
+use crate::rig::{source_text, stderr, wait_for};
 use qris::demo::conform::schema::Schema;
 use qris::order::ids::DeviceId;
 use qris::order::keys::{KeyFile, Level, SigningKey};
@@ -152,7 +152,9 @@ fn every_message_is_as_the_asyncapi_document_says() {
     }
     assert!(shop.qrisctl(&["screen", "shot", "--device", DEVICE, "--out", "/dev/null"]).status.success());
     // The tap takes no message as large as a picture. One that comes too soon is answered in a few words.
-    assert!(!shop.qrisctl(&["screen", "shot", "--device", DEVICE, "--out", "/dev/null"]).status.success());
+    wait_for("a picture that comes too soon", || {
+        stderr(&shop.qrisctl(&["screen", "shot", "--device", DEVICE, "--out", "/dev/null"])).contains("(rate_limited)").then_some(())
+    });
     let key_file = shop.path().join("desk.jwk");
     std::fs::write(&key_file, key.to_private_jwk()).expect("written");
     std::fs::set_permissions(&key_file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).expect("set");
@@ -164,6 +166,8 @@ fn every_message_is_as_the_asyncapi_document_says() {
     shop.wait_state(&request_id, EventState::Cancelled);
     shop.cancel(&refused);
     shop.controller.publish(&format!("qrisd/v1/{DEVICE}/vend/collect"), &json!({ "code": "8127740588870520" }));
+    // The QR of the order that was cancelled is not taken for the next one.
+    shop.screen.wait_no_payload();
     shop.sell("A1", Via::Gopay);
     shop.kill_relayd();
     shop.wait_fault("relay", true);

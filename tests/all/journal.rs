@@ -75,6 +75,12 @@ impl Journald {
         entries.into_iter().filter(|entry| entry.get("MESSAGE_ID").is_some_and(|found| found == message_id)).collect()
     }
 
+    /// The same, once there is one: a program may have ended before all that it wrote is read here.
+    fn wait_kind(&self, from: usize, message_id: &str) -> Vec<Entry> {
+        self.entries.find_from(from, PATIENCE, |entry| (entry.get("MESSAGE_ID")? == message_id).then_some(()));
+        self.of_kind(from, message_id)
+    }
+
     fn wait(&self, what: &str, look: impl Fn(&Entry) -> bool) -> Entry {
         let found = self.entries.find_from(0, PATIENCE, |entry| look(entry).then(|| entry.clone()));
         found.unwrap_or_else(|| panic!("journald did not get {what}: {:#?}", self.entries.all()))
@@ -179,7 +185,7 @@ fn a_service_that_cannot_start_tells_the_journal_why_and_once() {
         let (ended, text) = Process::start(name, &mut journald.command(&of)).finish();
         fastest = fastest.min(began.elapsed());
         assert_eq!((ended.code(), text.as_str()), (Some(status), ""), "{told}: in the journal alone");
-        let entries = journald.of_kind(from, CANNOT_START);
+        let entries = journald.wait_kind(from, CANNOT_START);
         assert_eq!(entries.len(), 1, "{told}: {:#?}", journald.entries.since(from));
         let is = |field: &str| entries[0].get(field).map(String::as_str);
         assert_eq!((is("PRIORITY"), is("SYSLOG_IDENTIFIER")), (Some("3"), Some(name)), "{entries:#?}");
@@ -232,7 +238,7 @@ fn a_service_that_fails_while_it_runs_tells_the_journal_why() {
     relayd.signal("HUP");
     let (ended, text) = relayd.finish();
     assert_eq!((ended.code(), text.as_str()), (Some(1), ""));
-    let entries = journald.of_kind(0, ENDED_BY_FAILURE);
+    let entries = journald.wait_kind(0, ENDED_BY_FAILURE);
     assert_eq!(entries.len(), 1, "{:#?}", journald.entries.all());
     for (field, value) in [("PRIORITY", "3"), ("SYSLOG_IDENTIFIER", "qris-relayd"), ("DEVICE_ID", "vm-001")] {
         assert_eq!(entries[0].get(field).map(String::as_str), Some(value), "{entries:#?}");

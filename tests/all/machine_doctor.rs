@@ -5,7 +5,7 @@ use crate::indonesian::english_in;
 use crate::rig::namespace::Namespace;
 use crate::rig::process::Process;
 use crate::rig::shop::Program;
-use crate::rig::{command, output, output_text, source_text, stderr, succeed};
+use crate::rig::{command, output, output_text, source_text, stderr, succeed, wait_for};
 use crate::setup::Site;
 use qris::order::keys::{SigningKey, jwk_set};
 use serde_json::Value;
@@ -102,12 +102,18 @@ impl Machine {
         assert!(english.is_empty() && text.contains("OK    "), "{english:?} in {text}");
     }
 
-    /// Exit status, and the lines as they are told about each thing.
+    /// Exit status, and the lines as they are told about each thing. What gives no answer in time, on a busy computer, is asked again.
     fn examine(&self) -> (i32, Vec<Value>) {
-        let told = self.doctor(&["--json"]);
-        let text = String::from_utf8_lossy(&told.stdout).into_owned();
-        let lines = text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
-        (told.status.code().expect("a status"), lines)
+        let is_late = |line: &Value| {
+            let said = line["said"].as_str().unwrap_or_default();
+            ["gives no answer in", "did not answer in", "timed out"].iter().any(|late| said.contains(late))
+        };
+        wait_for("an answer of everything", || {
+            let told = self.doctor(&["--json"]);
+            let text = String::from_utf8_lossy(&told.stdout).into_owned();
+            let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+            (!lines.iter().any(is_late)).then(|| (told.status.code().expect("a status"), lines))
+        })
     }
 }
 

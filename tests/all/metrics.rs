@@ -63,7 +63,8 @@ fn prometheus_finds_each_figure_that_is_watched() {
         ("store_up", 1),
         ("receipt_seconds_count", 2),
     ] {
-        assert!(has(&format!("qris_backend_{name} == {value}")), "{name}: {}", ask(&format!("qris_backend_{name}")));
+        // Each comes with one of the next readings.
+        wait_for(&format!("{name} to be {value}"), || has(&format!("qris_backend_{name} == {value}")).then_some(()));
     }
     // What is watched is there: each name in a query has a series, and each query can be asked.
     let dashboard: Value = serde_json::from_str(&source_text(DASHBOARD)).expect("JSON");

@@ -6,7 +6,7 @@ use crate::rig::process::Process;
 use crate::rig::relayd::Relayd;
 use crate::rig::screen::code_in_blocks;
 use crate::rig::tap::Tap;
-use crate::rig::{command, output};
+use crate::rig::{PATIENCE, command, output};
 use rumqttc::v5::mqttbytes::v5::PublishProperties;
 use serde_json::{Value, json};
 use std::process::Output;
@@ -360,7 +360,7 @@ fn a_request_that_nobody_answers_fails_when_the_broker_has_forgotten_it() {
     let fleet = Fleet::start();
     let start = Instant::now();
     let vend = Process::start("qrisctl", &mut fleet.command(&["vend", "--device", "vm-001", "--item", "A1", "--wait"]));
-    vend.wait_line_within(Duration::from_secs(45), "no machine took it: vm-001");
+    vend.wait_line_within(Duration::from_secs(30) + PATIENCE, "no machine took it: vm-001");
     assert!(start.elapsed() >= Duration::from_secs(30), "the request was still at the broker");
     assert_eq!(vend.wait().code(), Some(1));
 }
@@ -395,7 +395,8 @@ fn watch_shows_what_comes_until_it_is_ended() {
         let event = event.trim_end_matches([' ', '\u{fffd}']);
         watch.wait_line(event);
         let (status, took) = watch.terminate();
-        assert!(status.success() && took.as_secs() < 2, "{status} after {took:?}");
+        // A second is what is wanted. A busy computer lets it stand still besides.
+        assert!(status.success() && took.as_secs() < 20, "{status} after {took:?}");
     }
 }
 

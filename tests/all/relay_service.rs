@@ -18,7 +18,7 @@ fn a_receipt_drives_the_line_once_and_is_remembered() {
     assert_eq!(relay.dispense(receipt.jws()).expect("a good receipt").0, "dispensed");
     let edges = relay.relay.edges();
     assert_eq!(edges.iter().map(|edge| edge.active).collect::<Vec<_>>(), [true, false], "{edges:?}");
-    assert!((45..1000).contains(&(edges[1].at_ms - edges[0].at_ms)), "{edges:?}");
+    assert!((45..20_000).contains(&(edges[1].at_ms - edges[0].at_ms)), "{edges:?}");
     assert!(edges.iter().all(|edge| edge.line == "tray 1"));
     for _ in 0..2 {
         assert_eq!(relay.dispense(receipt.jws()).expect("what is recorded is an answer").0, "dispensed");

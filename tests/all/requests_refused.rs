@@ -81,7 +81,7 @@ fn without_relay_or_with_a_blocked_line_nobody_is_asked_to_pay() {
     assert_eq!(output_text(&clear), "{\"item\":\"A1\",\"outcome\":\"cleared\"}\n");
     let cleared = Instant::now();
     shop.wait_fault("line_blocked", false);
-    assert!(cleared.elapsed().as_secs() < 10, "the relay's signal tells it; without one it is read every 30 s");
+    assert!(cleared.elapsed().as_secs() < 25, "the relay's signal tells it; without one it is read every 30 s");
     shop.kill_relayd();
     shop.wait_fault("relay", true);
     let refused = shop.vend("A1");
@@ -97,13 +97,13 @@ fn without_relay_or_with_a_blocked_line_nobody_is_asked_to_pay() {
 
 #[test]
 fn too_many_requests_are_refused_before_they_cost_anything() {
-    let shop = Shop::open(Options { orders: "orders_per_minute = 2\n".into(), ..Options::default() });
-    for _ in 0..2 {
-        let request_id = shop.offer("A1");
-        shop.cancel(&request_id);
-        shop.wait_state(&request_id, EventState::Cancelled);
-    }
-    let third = shop.vend("A1");
-    shop.tap.wait_refused(&third, Reason::RateLimited);
-    assert_eq!(shop.midtrans.transactions().len(), 2);
+    // One: a busy computer may need long for each, and they must come within a minute.
+    let shop = Shop::open(Options { orders: "orders_per_minute = 1\n".into(), ..Options::default() });
+    let first = shop.vend("A1");
+    shop.wait_state(&first, EventState::AwaitingPayment);
+    shop.cancel(&first);
+    shop.wait_state(&first, EventState::Cancelled);
+    let second = shop.vend("A1");
+    shop.tap.wait_refused(&second, Reason::RateLimited);
+    assert_eq!(shop.midtrans.transactions().len(), 1);
 }

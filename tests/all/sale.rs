@@ -46,7 +46,7 @@ fn a_paid_order_drives_the_relay_once_whatever_the_app() {
 fn an_unpaid_order_never_fires() {
     let shop = Shop::open(Options::default());
     let request_id = new_request_id();
-    shop.request(&json!({"request_id": request_id, "item": "A1", "timeout_s": 10}));
+    shop.request(&json!({"request_id": request_id, "item": "A1", "timeout_s": 30}));
     let offered = shop.wait_state(&request_id, EventState::AwaitingPayment);
     shop.screen.wait_payload();
     let order_id = offered.order_id.expect("its order");

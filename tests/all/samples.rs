@@ -185,6 +185,8 @@ fn sells_over_mqtt(demo: &Demo, sell: &dyn Fn(&str) -> Sale) {
     let heard = sells(demo, Broken::Cable, sell);
     let sale = sell("A1");
     sale.wait("awaiting_payment");
+    // Then all that was asked before is heard, too.
+    heard.wait_line(&sale.request_id);
     demo.forge("later.1", &sale.request_id, "resting", None);
     sale.wait("resting");
     sale.wait("a word of a later release");

@@ -1,7 +1,7 @@
 //! The books and another try: whatever comes in one instant, and whatever is lost between two tries, a payment has the goods or the money.
 
 use crate::rig::caller::Caller;
-use crate::rig::http::Http;
+use crate::rig::http::{Http, HttpAnswer};
 use crate::rig::output;
 use crate::rig::postgres::Postgres;
 use crate::rig::shop::Program;
@@ -44,6 +44,11 @@ fn at_once<T: Send, U>(one: impl FnOnce() -> T + Send, other: impl FnOnce() -> U
     })
 }
 
+/// Asks, and again while the backend says that it cannot use its books now: another process may have them for too long.
+fn answered(mut ask: impl FnMut() -> HttpAnswer) -> HttpAnswer {
+    wait_for("an answer that is one", || Some(ask()).filter(|answer| answer.status != 503))
+}
+
 #[test]
 fn a_person_and_a_press_in_one_instant_are_one_end() {
     a_person_and_a_press(None);
@@ -73,10 +78,10 @@ fn a_person_and_a_press(server: Option<&Postgres>) {
         let press = || {
             // The command takes a while to start: the press comes earlier or later, as the round has it.
             for _ in 0..round * 2 {
-                assert_eq!(http.get(&format!("{other}/v1/orders/{id}"), Some(&machine.shop.token)).status, 200);
+                assert_eq!(answered(|| http.get(&format!("{other}/v1/orders/{id}"), Some(&machine.shop.token))).status, 200);
             }
             let url = format!("{other}/v1/orders/{id}/again");
-            http.post(&url, Some(&machine.shop.token), &[], &json!({ "promise": promise }))
+            answered(|| http.post(&url, Some(&machine.shop.token), &[], &json!({ "promise": promise })))
         };
         let (told, pressed) = at_once(|| output(&mut person), press);
         let is_tried = pressed.status == 200;
@@ -116,8 +121,8 @@ fn the_money_and_a_press(server: Option<&Postgres>) {
         let page = machine.shop.order_at_backend(id)["pay_url"].as_str().expect("an address").to_owned() + "&want=money";
         let (customer, http) = (Http::new(), Http::new());
         let url = format!("{other}/v1/orders/{id}/again");
-        let press = || http.post(&url, Some(&machine.shop.token), &[], &json!({ "promise": promise }));
-        let (_, pressed) = at_once(|| customer.post_form(&page, &[], Vec::new()), press);
+        let press = || answered(|| http.post(&url, Some(&machine.shop.token), &[], &json!({ "promise": promise })));
+        let (_, pressed) = at_once(|| answered(|| customer.post_form(&page, &[], Vec::new()).0), press);
         if pressed.status == 200 {
             let receipt = pressed.json()["receipt"].as_str().expect("a receipt").to_owned();
             assert_eq!(machine.dispenses(&Bought { order_id: id.into(), ticket, receipt }), Ok("dispensed".into()));
@@ -158,7 +163,7 @@ fn two_promises(server: Option<&Postgres>) {
                 scope.spawn(move || {
                     let http = Http::new();
                     together.wait();
-                    http.post(url, Some(token), &[], body).status
+                    answered(|| http.post(url, Some(token), &[], body)).status
                 })
             });
             asked.map(|thread| thread.join().expect("no panic"))
@@ -209,7 +214,7 @@ fn dies(server: Option<&Postgres>) {
         drop(unread);
         machine.shop.start_backend();
         let receipt = |machine: &Machine| {
-            let answer = machine.asks(&bought.order_id, &promise);
+            let answer = answered(|| machine.asks(&bought.order_id, &promise));
             assert_eq!(answer.status, 200, "{}", answer.text());
             answer.json()["receipt"].as_str().expect("a receipt").to_owned()
         };

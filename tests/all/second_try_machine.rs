@@ -69,6 +69,8 @@ fn comes_from_the_other_tray(server: Option<&Postgres>) {
     let machine = TwoTrays::open(server, 1);
     let shop = machine.shop();
     let request = machine.fails();
+    // What is over before anybody was told of it is not told.
+    machine.alerted.wait_sent(1);
     let dear = machine.asks(&request, "B2");
     assert_eq!((dear.state, dear.reason), (EventState::Refused, Some(Reason::WrongAmount)));
     let trying = machine.asks(&request, "B1");

@@ -226,7 +226,11 @@ fn a_flood_of_wishes_is_slowed() {
     let whole = address(&shop, due.order_id.expect("an order").as_str());
     let bare = whole.split_once("?key=").expect("a secret").0;
     for (url, taken) in [(bare, 404), (&whole, 303)] {
-        let answers: Vec<u16> = (0..100).map(|_| post(&shop, url).status).collect();
+        let mut answers: Vec<u16> = (0..100).map(|_| post(&shop, url).status).collect();
+        // On a busy computer these may have come no faster than they are taken.
+        while answers.last() != Some(&429) && answers.len() < 10_000 {
+            answers.push(post(&shop, url).status);
+        }
         assert!(answers.iter().all(|status| [taken, 429].contains(status)) && answers.contains(&429), "{answers:?}");
         let other = address(&shop, &shop.order_id(&next));
         assert_eq!(get(&shop, &other).status, 200, "another order's page");

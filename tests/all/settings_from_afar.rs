@@ -120,10 +120,7 @@ fn what_is_wrong_is_named_and_changes_nothing() {
         let told = succeed(command(env!("CARGO_BIN_EXE_qrisctl")).args(["keys", what, argument, "--keys-file", &keys, "--json"]));
         assert_eq!(told.parse::<Value>().expect("JSON"), serde_json::json!({ "kid": kid, "believed": is_believed }));
     }
-    let before = desk.shop.qrisd.as_ref().expect("it runs").lines.count();
-    desk.shop.qrisd.as_ref().expect("it runs").signal("HUP");
-    desk.shop.qrisd.as_ref().expect("it runs").wait_line_from(before, "is ready");
-    desk.shop.wait_online();
+    desk.reload_qrisd();
     let told = desk.refused(&priced(7000), "desk.jwk");
     assert!(told.contains("unknown_key"), "{told}");
     assert_eq!(desk.shop.sell("A1", Via::Gopay).amount.map(Rupiah::get), Some(6000), "what was taken stays");

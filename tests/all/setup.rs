@@ -272,7 +272,7 @@ fn a_pulse_that_is_broken_off_leaves_the_line_inactive() {
     for (signal, number) in [("INT", 2), ("TERM", 15), ("HUP", 1)] {
         let site = Site::new();
         let text = site.enrolment();
-        let goods = site.goods().iter().map(|word| word.replace(":50ms", ":9000ms")).collect::<Vec<_>>();
+        let goods = site.goods().iter().map(|word| word.replace(":50ms", ":60000ms")).collect::<Vec<_>>();
         let setup = Process::start("qrisctl", site.setup().args(["--from", &text]).args(goods).args(["--pulse", "A1"]));
         site.shop.relay.wait_pulses(1);
         setup.signal(signal);

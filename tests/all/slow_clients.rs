@@ -14,8 +14,9 @@ use tokio::runtime::Runtime;
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 
-/// An order is answered within this. A second is what is wanted; this computer may be busy with other tests.
+/// Most orders are answered within this, and each within the other. A second is what is wanted; this computer may be busy with other tests.
 const SOON: Duration = Duration::from_secs(5);
+const LATEST: Duration = Duration::from_secs(60);
 /// What the backend never takes more of, in KiB.
 const MEMORY_KIB: u64 = 64 << 10;
 
@@ -43,7 +44,7 @@ fn backend_address(shop: &Shop) -> SocketAddr {
 
 /// An order on a connection of its own; how long the answer took.
 fn order(shop: &Shop) -> Duration {
-    let limits = qris::host::http::Limits { total: SOON, read: SOON, idle_connections: 0 };
+    let limits = qris::host::http::Limits { total: LATEST, read: LATEST, idle_connections: 0 };
     let client = qris::host::http::client(None, limits).expect("a client");
     let body = shop.order_body(&new_request_id());
     let request = client.post(format!("{}/v1/orders", shop.backend_url)).json(&body);
@@ -62,6 +63,7 @@ fn told(what: &str, mut took: Vec<Duration>) {
         took[took.len() / 2],
         took[took.len() - 1]
     );
+    assert!(took[took.len() / 2] < SOON, "{what}: {took:?}");
 }
 
 /// A bad client. It goes on until it is closed.

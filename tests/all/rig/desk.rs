@@ -1,6 +1,7 @@
 //! The desk of an operator, whose key the machine believes.
 
-use super::shop::{Options, Shop};
+use super::shop::{DEVICE, Options, Shop};
+use super::tap::Message;
 use super::{command, succeed};
 
 /// A shop, and the desk of its operator, whose key the machine believes.
@@ -28,13 +29,24 @@ impl Desk {
     /// The machine takes up its keys.
     pub fn reload(&self) {
         // The relay service is back before qrisd asks for it.
-        for program in [&self.shop.relayd, &self.shop.qrisd] {
-            let program = program.as_ref().expect("it runs");
-            let lines = program.lines.count();
-            program.signal("HUP");
-            program.wait_line_from(lines, "is ready");
+        let relayd = self.shop.relayd.as_ref().expect("it runs");
+        let lines = relayd.lines.count();
+        relayd.signal("HUP");
+        relayd.wait_line_from(lines, "is ready");
+        self.reload_qrisd();
+    }
+
+    /// The same without the relay service. What `qrisd` has told before of its links does not count any more.
+    pub fn reload_qrisd(&self) {
+        let qrisd = self.shop.qrisd.as_ref().expect("it runs");
+        let (lines, messages) = (qrisd.lines.count(), self.shop.tap.count());
+        qrisd.signal("HUP");
+        for told in ["is ready", "connected to the broker", "the relay service answers"] {
+            qrisd.wait_line_from(lines, told);
         }
-        self.shop.wait_online();
+        let topic = format!("qrisd/v1/{DEVICE}/status");
+        let is_online = |message: &Message| message.topic == topic && message.json()["state"] == "online";
+        self.shop.tap.wait_from(messages, "the machine to be online again", |message| is_online(message).then_some(()));
     }
 
     /// The path of a file of the shop.

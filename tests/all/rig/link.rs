@@ -34,13 +34,15 @@ struct State {
     targets: Vec<u16>,
     cable: Cable,
     open: Vec<TcpStream>,
+    /// How often what was connected was lost.
+    cuts: u64,
     closed: bool,
 }
 
 impl Link {
     pub fn to(target: u16) -> Self {
         let (port, listener) = free_listener();
-        let state = Arc::new(Mutex::new(State { targets: vec![target], cable: Cable::Whole, open: Vec::new(), closed: false }));
+        let state = Arc::new(Mutex::new(State { targets: vec![target], cable: Cable::Whole, open: Vec::new(), cuts: 0, closed: false }));
         let shared = Arc::clone(&state);
         let attempts = Received::default();
         let sink = attempts.clone();
@@ -78,6 +80,7 @@ impl Link {
         let mut state = lock(&self.state);
         state.cable = cable;
         if cable != Cable::Silent {
+            state.cuts += 1;
             for stream in state.open.drain(..) {
                 drop(stream.shutdown(Shutdown::Both));
             }
@@ -95,10 +98,10 @@ impl Drop for Link {
 }
 
 fn carry(near: TcpStream, state: &Arc<Mutex<State>>) {
-    let targets = {
+    let (targets, cuts) = {
         let mut state = lock(state);
         state.targets.rotate_left(1);
-        state.targets.clone()
+        (state.targets.clone(), state.cuts)
     };
     let Some(far) = targets.iter().find_map(|target| TcpStream::connect(("127.0.0.1", *target)).ok()) else { return };
     for stream in [&near, &far] {
@@ -107,7 +110,14 @@ fn carry(near: TcpStream, state: &Arc<Mutex<State>>) {
         drop(stream.set_read_timeout(Some(Duration::from_millis(200))));
     }
     for (mut from, mut to) in [(&near, &far), (&far, &near)].map(|(from, to)| (clone(from), clone(to))) {
-        lock(state).open.push(clone(&from));
+        {
+            let mut state = lock(state);
+            state.open.push(clone(&from));
+            // A change of the cable before this line does not know of this connection.
+            if state.cuts != cuts || !matches!(state.cable, Cable::Whole | Cable::Silent) {
+                drop(from.shutdown(Shutdown::Both));
+            }
+        }
         let state = Arc::clone(state);
         std::thread::spawn(move || {
             let mut buffer = [0; 16 * 1024];
