@@ -101,7 +101,8 @@ fn books_that_balance_late_are_asked_again() {
     browser.run(
         "const ask = window.fetch; window.late = 0; window.fetch = async (url, ...rest) => { const answer = await ask(url, ...rest); \
          if (url !== '/books' || window.isOnTime) return answer; \
-         window.late += 1; return new Response(JSON.stringify({ ...await answer.json(), wrong: ['the backend is late', ...Array(4).fill('S1-01:          settlement at Midtrans, dispensed on the machine, and nothing told')] })); }",
+         window.late += 1; return new Response(JSON.stringify({ ...await answer.json(), \
+         wrong: ['the backend is late', ...Array(4).fill('S1-01: settlement at Midtrans, dispensed on the machine')] })); }",
     );
     keep_captions(browser);
     page.asks("A1");
