@@ -442,6 +442,13 @@ fn trusting(_: &str, path: &str, reply: &mut Reply) {
     }
 }
 
+/// Its refusal of a promise is about no order.
+fn nameless(_: &str, path: &str, reply: &mut Reply) {
+    if path.ends_with("/again") {
+        reply.json_mut(|problem| problem.as_object_mut()?.remove("order_id").map(drop));
+    }
+}
+
 /// It refuses a promise, and the order changes.
 fn restless(method: &str, path: &str, reply: &mut Reply) {
     static REV: AtomicU64 = AtomicU64::new(1000);
@@ -526,6 +533,7 @@ fn a_backend_whose_second_tries_are_wrong_is_found_out() {
         (&offers, signing_anew, "a receipt of its own", "expected receipt "),
         (&offers, trusting, "of something else", "expected [409, 422] for a promise of another key"),
         (&offers, restless, "of something else", "expected rev after a promise of another key"),
+        (&offers, nameless, "of something else", "expected order_id in the refusal of "),
         (&offers, believing_old_words, "sold once", "expected outcome after a word about the first try Null"),
         (&offers, owing, "sold once", "expected refund Null; came String(\"due\")"),
         (&refunds, generous, "no money goes back while", "expected no refund while a second try is offered"),

@@ -236,7 +236,8 @@ fn what_settled_it_bars_another_try_and_so_does_the_gateway() {
         let bought = machine.buys_nothing();
         let promise = machine.promised(&bought).expect("the relay knows nothing of money").1;
         end(&bought.order_id);
-        assert_eq!(machine.asks(&bought.order_id, &promise).status, 409, "{name}");
+        let refused = machine.asks(&bought.order_id, &promise);
+        assert_eq!((refused.status, &refused.json()["order_id"]), (409, &json!(bought.order_id)), "{name}: the machine believes no other");
     }
     assert_eq!(machine.shop.pulses(), 0);
 }

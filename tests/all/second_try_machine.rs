@@ -2,6 +2,7 @@
 
 use crate::alerts::{Alerted, TELL};
 use crate::rig::inputs::Inputs;
+use crate::rig::link::Cable;
 use crate::rig::midtrans::Via;
 use crate::rig::postgres::Postgres;
 use crate::rig::relay_log::RelayLog;
@@ -56,9 +57,10 @@ impl TwoTrays {
             self.shop().request(&json!({"request_id": request, "item": item, "try": 2}));
             let told = self.shop().tap.wait_event_from(from, "an answer", |event| {
                 event.request_id.as_ref().is_some_and(|id| id.as_str() == request)
-                    && matches!(event.state, EventState::TryingAgain | EventState::Refused)
+                    && matches!(event.state, EventState::TryingAgain | EventState::Refused | EventState::RefundDue)
             });
-            if told.reason != Some(Reason::Late) {
+            // A try that was given up is answered with its last event, until it is offered once more.
+            if told.reason != Some(Reason::Late) && told.state != EventState::RefundDue {
                 return told;
             }
         }
@@ -95,6 +97,47 @@ fn comes_from_the_other_tray(server: Option<&Postgres>) {
     machine.inputs.press("sensor");
     shop.sell("B1", Via::Gopay);
     assert_eq!(machine.second.pulses(), 2);
+}
+
+/// The backend cannot be reached in the moment of the press. The customer presses once more, and it comes.
+#[test]
+fn a_try_whose_receipt_did_not_come_in_time_is_begun_once_more() {
+    let machine = TwoTrays::open(None, 1);
+    let shop = machine.shop();
+    let request = machine.fails();
+    assert_eq!(machine.asks(&request, "B2").reason, Some(Reason::WrongAmount), "it is offered");
+    shop.backend_link.set(Cable::Cut);
+    assert_eq!(machine.asks(&request, "B1").state, EventState::TryingAgain);
+    let of_it = |event: &VendEvent| event.request_id.as_ref().is_some_and(|id| id.as_str() == request);
+    let from = shop.tap.count();
+    let over = shop.tap.wait_event_from(from, "the end of the try", |event| of_it(event) && event.state == EventState::RefundDue);
+    assert_eq!((over.reason, machine.second.pulses()), (Some(Reason::Late), 0));
+    shop.backend_link.set(Cable::Whole);
+    assert_eq!(machine.asks(&request, "B1").state, EventState::TryingAgain);
+    let came = shop.wait_state(&request, EventState::Dispensed);
+    assert_eq!((came.number_of_try.map(|number| number.get()), machine.second.pulses()), (Some(2), 1));
+    let order = came.order_id.expect("an order");
+    let told = shop.wait_order(order.as_str(), "the end of its second try", |order| order["outcome"].as_object().cloned());
+    assert_eq!((&told["outcome"], &told["try"]), (&json!("dispensed"), &json!(2)));
+}
+
+/// The money goes back while the screen still offers the goods.
+#[test]
+fn a_press_after_the_money_went_back_is_refused_at_once() {
+    let machine = TwoTrays::open(None, 1);
+    let shop = machine.shop();
+    let request = machine.fails();
+    assert_eq!(machine.asks(&request, "B2").reason, Some(Reason::WrongAmount), "it is offered");
+    let order = shop.order_id(&request);
+    assert!(shop.merchant(&["refund", &order, "--by", "Sari"]).status.success());
+    let (from, lines) = (shop.tap.count(), shop.qrisd.as_ref().expect("it runs").lines.count());
+    assert_eq!(machine.asks(&request, "B1").state, EventState::TryingAgain);
+    let of_it = |event: &VendEvent| event.request_id.as_ref().is_some_and(|id| id.as_str() == request);
+    let over = shop.tap.wait_event_from(from, "the refusal", |event| of_it(event) && event.state == EventState::RefundDue);
+    assert_eq!(over.reason, Some(Reason::Failed), "as it was before");
+    let said = shop.qrisd.as_ref().expect("it runs").lines.since(lines);
+    assert!(!said.iter().any(|line| line.contains("the backend cannot be reached")), "{said:#?}");
+    assert_eq!(machine.second.pulses(), 0);
 }
 
 /// Whoever looks sees one sale, with what was paid for it.

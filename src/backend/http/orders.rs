@@ -511,20 +511,32 @@ pub async fn again(
     let mut errors = Vec::new();
     let promise: Option<Box<str>> = field(&mut object, "promise", true, &mut errors);
     let Some(promise) = promise.filter(|_| errors.is_empty()) else { return Err(malformed().errors(errors)) };
-    let mut stored = find(&work, &device, id.as_str()).await?;
+    let stored = find(&work, &device, id.as_str()).await?;
+    let id = stored.order.id.clone();
+    // The machine believes a refusal only if it names the order.
+    try_again(&work, &machines, &place, &device, stored, &promise).await.map_err(|why| why.about(&id))
+}
+
+async fn try_again(
+    work: &Arc<Work>,
+    machines: &Machines,
+    place: &view::Place,
+    device: &DeviceId,
+    mut stored: Stored,
+    promise: &str,
+) -> Result<Json<OrderResource>, Refusal> {
     let known = stored.order.sale.relay_key.as_ref().ok_or(BooksError::NoTry(NoTry::NotProven))?;
-    let promise = Promise::verify(&promise, known)
-        .map_err(|why| Refusal::field(Reason::Malformed, "promise", why.to_string()).about(&stored.order.id))?;
+    let promise = Promise::verify(promise, known).map_err(|why| Refusal::field(Reason::Malformed, "promise", why.to_string()))?;
     match stored.order.may_try_again(&promise, stored.order.sale.relay_key.as_ref(), work.books().now()) {
         Ok(()) => {}
-        Err(NoTry::NotAsked) => stored = asked(&work, &device, stored).await?,
+        Err(NoTry::NotAsked) => stored = asked(work, device, stored).await?,
         Err(why) => return Err(BooksError::NoTry(why).into()),
     }
     let of = device.clone();
     let key = machines.read(move |tx| devices::relay_key(tx, &of)).await?;
     let id = stored.order.id.clone();
     let written = {
-        let work = Arc::clone(&work);
+        let work = Arc::clone(work);
         tokio::spawn(async move {
             let done = work.books().write(move |tx, policy, now| books::try_again(tx, policy, &id, promise, key, now)).await?;
             work.announce(&done);
@@ -533,7 +545,7 @@ pub async fn again(
         .await
     };
     let done = written.map_err(|_| BooksError::Store(crate::store::StoreError::Gone))??;
-    Ok(resource(&done.now, work.books(), &place))
+    Ok(resource(&done.now, work.books(), place))
 }
 
 /// A machine's order. If the books have forgotten it, it is looked up at the gateway.

@@ -101,6 +101,10 @@ async fn again(t: &Tester, order: &Value, promise: &Promise) -> Result<Value, St
 async fn refused(t: &Tester, order: &Value, what: &str, promise: &str, statuses: &[u16]) -> Checked {
     let answer = ask(t, order, promise).await?;
     holds(statuses.contains(&answer.status), format_args!("{statuses:?} for {what}"), format_args!("{} {}", answer.status, answer.text()))?;
+    if t.second_tries && answer.status == 409 {
+        // The machine takes another one for no answer, and asks again.
+        same(&format!("order_id in the refusal of {what}"), &order["order_id"], &answer.json()?["order_id"])?;
+    }
     let now = t.show(text(order, "order_id")?).await?;
     for field in ["rev", "receipt", "ticket", "outcome", "refund"] {
         same(&format!("{field} after {what}"), &order[field], &now[field])?;

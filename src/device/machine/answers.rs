@@ -277,6 +277,11 @@ impl Machine {
         let request = &resource.request_id;
         if let Some(stored) = self.find(request)? {
             if !stored.order.has_ticket(&resource.ticket) {
+                if stored.order.has_receipt_for(&resource.ticket) {
+                    // The backend has signed nothing for the try that was given up. It offers that one once more.
+                    self.wished(&stored.order, resource, now);
+                    return self.happen(request, vec![Event::Seen(seen_of(resource.clone()))], now);
+                }
                 let receipt = resource.receipt.as_deref().and_then(|jws| self.settings.keys.verify(jws, &self.settings.device).ok());
                 return match receipt.filter(|receipt| stored.order.is_overtaken_by(receipt)) {
                     Some(receipt) => self.happen(request, vec![Event::Overtaken(receipt)], now),

@@ -94,6 +94,9 @@ impl Machine {
         self.second_tries.end(Some(id));
         let (reply, refusal) = match self.cancel_order(id, now) {
             Ok(Some((order, is_changed))) => {
+                if is_changed && order.order.is_without_its_receipt() {
+                    self.second_tries.decline(id);
+                }
                 // A change has its own event.
                 if !is_changed && !asker.kind.hears_replies {
                     self.outbox.repeat(&order);

@@ -53,6 +53,8 @@ pub(super) struct SecondTries {
     /// Without the broker the backend is asked about wishes from then on.
     look_at: Boot,
     misses: u32,
+    /// Its customer has cancelled the try that waited for its receipt, and is not asked once more.
+    declined: Option<RequestId>,
 }
 
 /// Another try that its customer may begin.
@@ -69,6 +71,8 @@ pub(super) struct TryOffer {
     /// What the order was paid for: its item may cost no more.
     up_to: Rupiah,
     page: Option<Box<str>>,
+    /// The ticket with which the order stands in the database.
+    stored: Ticket,
     /// The customer came back for it.
     is_later: bool,
     /// It ends then; one that waits is forgotten then.
@@ -115,6 +119,7 @@ impl TryOffer {
             after: resource.ticket.clone(),
             up_to: order.offer.amount,
             page: order.charge.as_ref().and_then(|charge| charge.pay_url.clone()),
+            stored: order.ticket.clone(),
             is_later,
             until,
         })
@@ -126,6 +131,11 @@ impl SecondTries {
     /// The offer is over: somebody wants something else, or this order's customer no other try.
     pub(super) fn end(&mut self, of: Option<&RequestId>) {
         self.offer.take_if(|offer| of.is_none_or(|request| offer.request == *request));
+    }
+
+    /// Its customer was trying again, and has cancelled that.
+    pub(super) fn decline(&mut self, of: &RequestId) {
+        self.declined = Some(of.clone());
     }
 
     pub(super) fn deadline(&self, is_connected: bool) -> Option<Boot> {
@@ -157,7 +167,7 @@ impl Machine {
         let Ok(Some(stored)) = self.find(request) else { return };
         let order = &stored.order;
         let is_there = self.front.stage.end().is_some_and(|end| end.ticket == order.ticket);
-        if order.earlier_boot || !is_there || self.is_busy() {
+        if order.earlier_boot || !is_there || self.is_busy() || self.second_tries.declined.as_ref() == Some(request) {
             return;
         }
         if let Some(offer) = TryOffer::of(order, resource, false, now.boot + seconds(left).min(OFFERED_FOR)) {
@@ -189,9 +199,10 @@ impl Machine {
         self.second_tries.offer.take_if(|offer| now.boot >= offer.until);
         self.second_tries.waiting.retain(|offer| now.boot < offer.until);
         self.second_tries.heard.retain(|_, over| now.boot <= *over + SAME_WISH);
-        let is_free = !self.is_busy() && !self.hold.is_held() && self.front.stage.end().is_none();
-        // One that nobody would see waits.
-        let shown = || self.second_tries.waiting.iter().position(|offer| self.picture_of(offer).is_some());
+        let is_free = !self.is_busy() && !self.hold.is_held();
+        // The end of another order stays on the screen for its customer. One that nobody would see waits.
+        let may_come = |offer: &TryOffer| self.front.stage.end().is_none_or(|end| end.ticket == offer.stored);
+        let shown = || self.second_tries.waiting.iter().position(|offer| may_come(offer) && self.picture_of(offer).is_some());
         if self.second_tries.offer.is_none()
             && is_free
             && let Some(offer) = shown().and_then(|at| self.second_tries.waiting.remove(at))
@@ -277,7 +288,7 @@ impl Machine {
             return candidate.askers.push(asker);
         }
         let refusal = match self.find(&request_id) {
-            Ok(Some(stored)) if is_begun(&stored.order, number) => {
+            Ok(Some(stored)) if is_begun(&stored.order, number) && !self.is_offered_anew(&stored.order, number) => {
                 self.outbox.repeat(&stored);
                 return self.outbox.reply([asker], Reply::of(&stored.order));
             }
@@ -286,6 +297,7 @@ impl Machine {
                     let call = self.outbox.next_call();
                     let again = Again { order: offer.order.clone(), number, after: offer.after.clone() };
                     self.outbox.push(Effect::PrepareAgain(call, item.clone(), amount, again));
+                    self.second_tries.declined = None;
                     let candidate = TryCandidate { offer, item, amount, call, pressed_at: now.boot, askers: vec![asker] };
                     return self.front.take_place(Customer::TriesAgain(candidate));
                 }
@@ -299,6 +311,13 @@ impl Machine {
         };
         let of = RefusedVend { request: Some(request_id), item: Some(item), code: None };
         self.refuse([asker], of, &refusal, now);
+    }
+
+    /// Whether the order was at this try in vain: its customer waited for a receipt that was never signed, and the backend offers it once more.
+    fn is_offered_anew(&self, order: &Order, number: TryNumber) -> bool {
+        let request = &order.offer.request.request_id;
+        let is_it = |offer: &TryOffer| offer.request == *request && offer.number == number;
+        order.is_without_its_receipt() && self.second_tries.offer.as_ref().is_some_and(is_it)
     }
 
     /// Every objection that is known before the relay is asked. The offer is taken with it.

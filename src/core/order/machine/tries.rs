@@ -94,11 +94,27 @@ impl Order {
         self.is_named_by(claims) && claims.ticket == *ticket && is_same_try
     }
 
-    /// Whether a verified receipt is for a later try at this order than the present one.
+    /// Whether a verified receipt is for a later try at this order than that of the receipt that is known.
     #[must_use]
     pub fn is_overtaken_by(&self, receipt: &Receipt) -> bool {
         let claims = receipt.claims();
-        self.is_named_by(claims) && claims.nth.number() > self.number_of_try()
+        self.is_named_by(claims) && claims.nth.number() > self.number_with_receipt()
+    }
+
+    /// Whether its customer waited in vain for the receipt of the present try. If the backend signed none, it offers this try once more.
+    #[must_use]
+    pub fn is_without_its_receipt(&self) -> bool {
+        self.number_with_receipt() < self.number_of_try()
+    }
+
+    /// Whether the ticket is that of the try before, and the backend may know of no other.
+    #[must_use]
+    pub fn has_receipt_for(&self, ticket: &Ticket) -> bool {
+        self.receipt().is_some_and(|receipt| receipt.claims().ticket == *ticket)
+    }
+
+    fn number_with_receipt(&self) -> TryNumber {
+        self.receipt().map_or(TryNumber::FIRST, |receipt| receipt.claims().nth.number())
     }
 
     fn is_named_by(&self, claims: &Claims) -> bool {

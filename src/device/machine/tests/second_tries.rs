@@ -308,12 +308,92 @@ fn the_backend_makes_no_receipt_and_the_money_goes_back() {
     assert_eq!(told(&rig), Some((Delivery::Undelivered, 2)));
 }
 
+/// Its customer waits in vain, or goes, or the power: the books know of no second try, and offer it once more.
+fn given_up(ends: impl FnOnce(&mut Rig)) -> Rig {
+    let mut rig = Rig::tries_again(1, "A2");
+    ends(&mut rig);
+    assert_eq!(rig.relay(1), Some(RelayCall::Close(ticket(101))));
+    rig.closed(1);
+    assert!(matches!(rig.backend(1), Some(HttpCall::Tell(_, report)) if report.nth_try == second()));
+    rig.answer(1, order(nothing_came(1, 86_000)));
+    rig.announced();
+    rig
+}
+
+fn gets_no_answer(rig: &mut Rig) {
+    rig.answer(1, gone());
+    rig.after(15_000);
+}
+
+/// The receipt of the second try with the ticket that was promised for it at last.
+fn at_last() -> (Receipt, OrderResource) {
+    let receipt = receipt(|claims| *claims = Claims { ticket: ticket(201), ..receipt_2(1, "A2", 3000).claims().clone() });
+    let jws = receipt.jws().into();
+    (receipt, OrderResource { ticket: ticket(201), receipt: Some(jws), ..at_second(1, "A2", 3000) })
+}
+
+/// A press begins it anew, with another ticket, and the goods come.
+fn comes_at_last(mut rig: Rig, effects: &[Effect]) {
+    let (_, item, _, number, after) = prepared(effects).expect("the relay is asked for another ticket");
+    assert_eq!((item.as_str(), number, after), ("A2", 2, ticket(1)));
+    rig.answer_again(effects, Ok((ticket(201), "the promise".into())));
+    assert!(matches!(rig.backend(1), Some(HttpCall::TryAgain(..))));
+    let (receipt, books) = at_last();
+    rig.answer(1, order(books));
+    // Of an order of an earlier boot the backend is asked whether it may still be delivered.
+    if let Some(HttpCall::Get(_)) = rig.backend(1) {
+        rig.answer(1, order(at_last().1));
+    }
+    assert_eq!(rig.relay(1), Some(RelayCall::Dispense(receipt)));
+    rig.delivered(1);
+    assert_eq!(rig.announced().last().map(String::as_str), Some("dispensed"));
+    assert_eq!(rig.left(), [Some(4), Some(4)]);
+}
+
+#[test]
+fn a_try_that_got_no_receipt_is_begun_once_more() {
+    let mut rig = given_up(gets_no_answer);
+    assert!(rig.scene.starts_with("TryAgain"), "{}", rig.scene);
+    let effects = rig.press("A2");
+    comes_at_last(rig, &effects);
+    let mut rig = given_up(gets_no_answer);
+    let effects = rig.asks_again(1, "A2");
+    comes_at_last(rig, &effects);
+    // As long as it is not offered, the same request is answered with the last event.
+    let mut rig = given_up(gets_no_answer);
+    rig.after(60_000);
+    assert!(prepared(&rig.asks_again(1, "A2")).is_none());
+    assert_eq!(rig.announced(), ["refund_due(late)"]);
+    // It was signed after all that: its ticket is closed, and the books hear that once more.
+    let mut rig = given_up(gets_no_answer);
+    rig.on(Input::BrokerDown { reason: "gone".into(), date_refusal: false, thrown_out: false });
+    rig.on(Input::BrokerUp { refused: vec![] });
+    rig.answer_open(vec![at_second(1, "A2", 3000)]);
+    assert!(matches!(rig.backend(1), Some(HttpCall::Tell(_, report)) if report.nth_try == second()));
+}
+
+#[test]
+fn who_cancels_a_try_is_not_asked_once_more_and_may_ask_on_the_page() {
+    let mut rig = given_up(|rig| drop(rig.message(Topic::VendCancel, r#"{"request_id":"r-1"}"#)));
+    assert!(rig.scene.starts_with("RefundDue"), "{}", rig.scene);
+    rig.message(Topic::PaymentUpdate, r#"{"order_id":"o-1","rev":7,"status":"settlement"}"#);
+    rig.answer_open(vec![OrderResource { try_wanted_s: Some(300), ..nothing_came(1, 86_000) }]);
+    // The end of its own order does not stand in its way.
+    assert!(rig.scene.starts_with("TryAgain") && rig.scene.contains("is_later: true"), "{}", rig.scene);
+    let effects = rig.press("A2");
+    comes_at_last(rig, &effects);
+}
+
 #[test]
 fn a_power_cut_ends_a_try_and_its_customer_may_ask_again() {
-    let mut rig = Rig::tries_again(1, "A2");
-    rig.cut_and_up(false);
-    assert_eq!(rig.relay(1), Some(RelayCall::Close(ticket(101))), "the press is not seen again");
-    rig.answer_relay(1, RelayAnswer::Close(CloseAnswer::Closed));
+    // The press is not seen again.
+    let mut rig = given_up(|rig| rig.cut_and_up(false));
+    assert!(rig.scene.starts_with("RefundDue"), "{}", rig.scene);
+    rig.message(Topic::PaymentUpdate, r#"{"order_id":"o-1","rev":7,"status":"settlement"}"#);
+    rig.answer_open(vec![OrderResource { try_wanted_s: Some(300), ..nothing_came(1, 86_000) }]);
+    assert!(rig.scene.starts_with("TryAgain"), "{}", rig.scene);
+    let effects = rig.press("A2");
+    comes_at_last(rig, &effects);
     // The program alone: its customer waits.
     let mut rig = Rig::tries_again(1, "A2");
     rig.cut_and_up(true);
