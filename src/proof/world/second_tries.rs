@@ -9,7 +9,7 @@ use qris_backend::sale::books::{self, Policy};
 use qris_backend::store::Tx;
 use qris_core::order::ids::{ItemId, OrderId, RequestId};
 use qris_core::order::ledger::Again;
-use qris_core::order::merchant::Order;
+use qris_core::order::merchant::{Order, Repayment};
 use qris_core::order::request::{Payment, VendRequest};
 use qris_core::order::time::Span;
 use qris_core::order::tries::TryNumber;
@@ -86,13 +86,18 @@ impl World {
     /// A customer is back, and says so on the page, or wants the money there. Whoever waits there for the machine may ask for what has come
     /// long ago.
     pub(super) fn wishes(&mut self, id: &OrderId) {
-        let (now, is_money) = (self.wall(), self.second_tries.rng.below(4) == 0);
-        let want = |tx: &mut dyn Tx, policy: &Policy| match is_money {
-            true => books::want_money(tx, policy, id, now),
-            false => books::want_try(tx, policy, id, None, now),
+        let (now, draw) = (self.wall(), self.second_tries.rng.below(8));
+        let want = |tx: &mut dyn Tx, policy: &Policy| match draw {
+            0 | 1 => books::want_money(tx, policy, id, now),
+            2 => books::want_try(tx, policy, id, Some("Sari".into()), now),
+            _ => books::want_try(tx, policy, id, None, now),
         };
         if self.books(want).is_ok() {
-            let what = if is_money { "a customer wants the money, on the page" } else { "a customer wants another try, on the page" };
+            let what = match draw {
+                0 | 1 => "a customer wants the money, on the page",
+                2 => "a person offers another try",
+                _ => "a customer wants another try, on the page",
+            };
             self.count(Kind::TriesWished, what);
             self.plan_sweep(AT_ONCE);
             self.publish_soon(5);
@@ -151,6 +156,12 @@ impl World {
     pub(super) fn judge_later_receipt(&mut self, order: &Order) {
         let id = &order.id;
         self.counts.note(Kind::TriesSigned);
+        // A refund that Midtrans refused, and of which nothing went back, is none.
+        let is_refused = matches!(order.repayment(), Some(Repayment::Refused { unsure: false, .. }));
+        if is_refused && self.gateway.midtrans.transaction(id.as_str()).is_some_and(|book| book.refunded == 0) {
+            self.people.repaid.remove(id);
+            self.gateway.refund_requested.remove(id);
+        }
         if self.people.repaid.contains(id) || self.gateway.refund_requested.contains(id) {
             self.fail(format!("another try at {id} was signed, and its money goes back, or somebody has settled it"));
         }

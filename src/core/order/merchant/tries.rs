@@ -199,7 +199,13 @@ impl Order {
             State::Withheld(_) => return Err(NoTry::Doubtful),
             State::Settled(_) => {}
         }
-        if self.repaying.step.is_some() || self.taken_back.is_some() {
+        let is_repaid = match &self.repaying.step {
+            // The gateway has refused it, and get-status says that nothing went back: the goods are what is left.
+            Some(Repayment::Refused { unsure: false, .. }) | None => false,
+            Some(Repayment::Requested { .. } | Repayment::Refused { .. } | Repayment::Done { .. }) => true,
+            Some(Repayment::ByHand { .. } | Repayment::Given { .. }) => true,
+        };
+        if is_repaid || self.taken_back.is_some() {
             return Err(NoTry::Repaid);
         }
         if self.has_conflict() || self.rebuilt || !self.late.is_empty() || self.is_suspect() {

@@ -88,6 +88,12 @@ fn to_collect() -> Order {
     order
 }
 
+/// A person wanted the money to go back, and the gateway did not do it.
+fn refund_refused(unsure: bool) -> Order {
+    let refused = Repayment::Refused { why: "not for payments on site".into(), at: T0 + Span::millis(2500), unsure };
+    Order { repaying: Repaying { step: Some(refused), ..Repaying::default() }, ..nothing_came() }
+}
+
 fn of_second(outcome: Delivery) -> DeliveryReport {
     DeliveryReport { nth_try: second(), ..DeliveryReport::proven(outcome) }
 }
@@ -143,6 +149,7 @@ fn only_what_certainly_did_not_come_is_tried_again() {
         ("a refund is asked for", then_told(refund()), Some(NoTry::Repaid)),
         ("given back by hand", then_told(Event::SettledByHand { note: "cash".into(), by: None, no_report: false }), Some(NoTry::Repaid)),
         ("handed over", then_told(Event::Given { by: "Budi".into() }), Some(NoTry::Repaid)),
+        ("the gateway refuses a refund", refund_refused(false), None),
         ("the books had lost it", Order { rebuilt: true, ..nothing_came() }, Some(NoTry::Doubtful)),
         ("the customer wants the money", then_told(Event::TryOfferEnds), Some(NoTry::NotOffered)),
         (
@@ -173,6 +180,9 @@ fn only_what_certainly_did_not_come_is_tried_again() {
         let asked = then(fresh, vec![(5000, asks(next))]);
         assert_eq!(asked.err(), why_not.map(No::Try), "{name}");
     }
+    assert_eq!(refund_refused(true).may_want_try(None, T0 + Span::millis(5000), &offering()), Err(NoTry::Repaid), "it may have gone back");
+    let came = then(at_second_of(refund_refused(false)), vec![(4000, Event::Delivered(of_second(Delivery::Dispensed)))]).expect("a fact");
+    assert!(came.repayment().is_none() && !came.is_refund_due(), "the goods came in its place");
     let off = live(&[(0, Event::Charged(charge(5000))), (1000, status(Said::Settled)), (2000, told(Delivery::Undelivered))]);
     assert_eq!(off.tries.until, None, "the merchant offers none");
 }
