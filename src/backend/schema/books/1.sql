@@ -264,8 +264,8 @@ BEGIN SELECT RAISE(ABORT, 'goods or money: the first end stays'); END;
 -- Another try begins when the relay has signed that nothing came of the one before.
 CREATE TRIGGER tries_go_forward BEFORE UPDATE OF try ON orders
 WHEN NEW.try <> OLD.try AND (NEW.try <> OLD.try + 1 OR OLD.proof IS NULL OR OLD.delivery NOT IN ('undelivered', 'failed')
-    OR NEW.delivery IS NOT NULL OR OLD.state <> 'settled' OR NEW.state <> 'settled')
-BEGIN SELECT RAISE(ABORT, 'another try begins after one of which nothing came, by proof'); END;
+    OR NEW.delivery IS NOT NULL OR OLD.state <> 'settled' OR NEW.state <> 'settled' OR OLD.ended <> 'refund_due')
+BEGIN SELECT RAISE(ABORT, 'another try begins after one of which nothing came, by proof, and nothing was given for it'); END;
 -- The relay's own word stands over what was told without it, and stays.
 CREATE TRIGGER outcomes_stay BEFORE UPDATE OF delivery ON orders
 WHEN NEW.try = OLD.try AND OLD.delivery IS NOT NULL AND NEW.delivery IS DISTINCT FROM OLD.delivery AND (OLD.proof IS NOT NULL OR NEW.proof IS NULL)

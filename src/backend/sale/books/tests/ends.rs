@@ -184,6 +184,14 @@ async fn a_second_end_is_refused_whoever_writes_it() {
     rig.tell("o-r10", Delivery::Dispensed, T0).await;
     rig.sql(write("r10", ", state = 'refunded'", "refunded")).await.expect("a fact");
     assert!(rig.sql(write("r10", "", "delivered")).await.is_err());
+    // What was given for it bars another try, also if the relay has signed that nothing came.
+    rig.paid("r5", 5, T0).await;
+    rig.tell("o-r5", Delivery::Undelivered, T0).await;
+    for (order, is_refused) in [("r4", true), ("r3", true), ("r5", false)] {
+        let set = |what: &str| format!("UPDATE orders SET {what}, version = version + 1 WHERE order_id = 'o-{order}'");
+        let again = rig.sql(set("try = 2, delivery = NULL, proof = NULL")).await;
+        assert_eq!(again.is_err(), is_refused, "{order}: {again:?}");
+    }
     // One payment under the names of two orders has one receipt, of whatever try.
     let another = "INSERT INTO receipts (order_id, try, device, request_id, transaction_id, jws)
         VALUES ('o-r9', 2, 'vm-001', 'r9', 't-r4', 'x')";
