@@ -110,7 +110,9 @@ impl Message {
                 let message = Self::loud(Sign::Cross, Signal::Stop, t.do_not_pay).line(t.do_not_pay_more);
                 Self { order: order.as_ref().map(groups), contact: true, ..message }
             }
-            Scene::Dispensing { .. } => Self::loud(Sign::Check, Signal::Good, t.paid).line(item).line(t.paid_more),
+            Scene::Dispensing { is_again, .. } => {
+                Self::loud(Sign::Check, Signal::Good, if *is_again { t.tried_again } else { t.paid }).line(item).line(t.paid_more)
+            }
             Scene::Take { .. } => Self::loud(Sign::Check, Signal::Good, t.take).line(item).line(t.take_more),
             Scene::Cancelled { timed_out } => {
                 plain(Sign::Cross, theme.accent, if *timed_out { t.timed_out } else { t.cancelled }).line(t.nothing_paid)

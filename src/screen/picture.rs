@@ -123,6 +123,8 @@ pub enum Scene {
     Dispensing {
         /// The goods.
         goods: Goods,
+        /// It is another try: nothing was paid just now.
+        is_again: bool,
     },
     /// Done: take your item.
     Take {
@@ -275,7 +277,7 @@ impl Scene {
             | Self::Collect { goods, .. }
             | Self::Checking { goods }
             | Self::Cancelling { goods }
-            | Self::Dispensing { goods }
+            | Self::Dispensing { goods, .. }
             | Self::TryAgain { goods, .. }
             | Self::Take { goods } => Some(goods),
             Self::Starting

@@ -77,7 +77,7 @@ const STATES: [(&str, Make); 31] = [
         page: Some(sample.page.clone()),
         until: Boot(0) + LEFT,
     }),
-    ("paid", |sample| Scene::Dispensing { goods: sample.goods.clone() }),
+    ("paid", |sample| Scene::Dispensing { goods: sample.goods.clone(), is_again: false }),
     ("take", |sample| Scene::Take { goods: sample.goods.clone() }),
     ("collect", |sample| Scene::Collect { goods: sample.goods.clone(), within: Some(Span::secs(72 * 3600)) }),
     ("checking", |sample| Scene::Checking { goods: sample.goods.clone() }),

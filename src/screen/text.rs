@@ -70,6 +70,7 @@ texts! {
     do_not_pay: "Belum selesai, jangan dibayar dulu", "Not finished, please do not pay";
     do_not_pay_more: "Jika Anda sudah membayar, foto layar ini.", "If you have paid already, photograph this.";
     paid: "Pembayaran diterima", "Payment received";
+    tried_again: "Dicoba sekali lagi", "Trying once more";
     paid_more: "Sedang diproses…", "Working on it…";
     take: "Silakan ambil", "Please take it";
     take_more: "Terima kasih!", "Thank you!";

@@ -162,7 +162,7 @@ impl Front {
         let held = orders.holder().map(|order| scene_of(order, settings, frozen));
         let waits = || match self.customer.as_ref()? {
             Customer::Asks(Candidate { offer, .. }) => Some(Scene::Preparing { goods: goods_of(offer, settings), amount: offer.amount }),
-            Customer::TriesAgain(candidate) => Some(Scene::Dispensing { goods: goods(candidate.item()) }),
+            Customer::TriesAgain(candidate) => Some(Scene::Dispensing { goods: goods(candidate.item()), is_again: true }),
             Customer::Collects(collection) => {
                 orders.get(&collection.request).map(|live| Scene::Checking { goods: goods_of(&live.stored.order.offer, settings) })
             }

@@ -170,7 +170,8 @@ pub(super) fn scene_of(order: &Order, settings: &Settings, frozen: bool) -> Scen
         State::Ended(Ended { how: End::Expired, .. }) => Scene::Expired,
         State::Ended(Ended { how: End::Denied, .. }) => Scene::Denied,
         State::Ended(Ended { how: End::Failed, why, .. }) => Scene::Failed { reason: *why },
-        State::Paid(_) | State::Dispensing(_) | State::TryingAgain(_) => Scene::Dispensing { goods },
+        State::Paid(_) | State::Dispensing(_) => Scene::Dispensing { goods, is_again: order.again.is_some() },
+        State::TryingAgain(_) => Scene::Dispensing { goods, is_again: true },
         State::Dispensed(_) => Scene::Take { goods },
         State::RefundDue(RefundDue { why, .. }) => match order.order_id() {
             // The books do not say that the money is due: a person must find out.

@@ -140,7 +140,7 @@ fn any_scene(random: &mut Random) -> Scene {
             Scene::PayAtStore { code, store, goods: any_goods, amount: random.amount(), fee, within, collect, page: address, until }
         }
         Scene::Preparing { .. } => Scene::Preparing { goods: any_goods, amount: random.amount() },
-        Scene::Dispensing { .. } => Scene::Dispensing { goods: any_goods },
+        Scene::Dispensing { is_again, .. } => Scene::Dispensing { goods: any_goods, is_again },
         Scene::Take { .. } => Scene::Take { goods: any_goods },
         Scene::TryAgain { same, up_to, is_later, order, .. } => {
             Scene::TryAgain { goods: any_goods, same, up_to: up_to.map(|_| random.amount()), is_later, order, page: address }
