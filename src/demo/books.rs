@@ -53,7 +53,9 @@ pub struct Totals {
     pub uncertain: u64,
     /// Paid, not known to be handed out, and paid back.
     pub refunded: u64,
-    /// Some of the refunds due and done: the relay was driven, or could not be, and the item did not come or may have come.
+    /// Paid, not known to be handed out, and an attendant handed the goods over.
+    pub given: u64,
+    /// Some of the refunds due, and of the orders that a person has settled: the relay was driven, or could not be, and the item did not come or may have come.
     pub failed: u64,
     /// Rising edges of the relay lines.
     pub pulses: u64,
@@ -157,20 +159,21 @@ async fn reported(site: &Site, order_id: &OrderId, wait: bool) -> Result<OrderRe
     Ok(order)
 }
 
-/// The books' own rule: paid = dispensed + refund due + uncertain + refunded, and one pulse for each dispensed order. While
-/// an order is under way the books cannot be closed. Then only a state that no order may have counts as wrong.
+/// The books' own rule: paid = dispensed + refund due + uncertain + refunded + handed over, and one pulse for each dispensed order.
+/// While an order is under way the books cannot be closed. Then only a state that no order may have counts as wrong.
 #[must_use]
 pub fn balance(sales: &[Sale], pulses: u64, driven: bool) -> Audit {
     let mut audit = Audit { totals: Totals { pulses, ..Totals::default() }, ..Audit::default() };
     for sale in sales {
         audit.enter(sale);
     }
-    let Totals { under_way, paid, dispensed, refund_due, uncertain, refunded, failed, .. } = audit.totals;
+    let Totals { under_way, paid, dispensed, refund_due, uncertain, refunded, given, failed, .. } = audit.totals;
     if under_way > 0 {
         return audit;
     }
-    if paid != dispensed + refund_due + uncertain + refunded {
-        let ends = format!("{dispensed} dispensed, {refund_due} refund due, {uncertain} uncertain and {refunded} refunded");
+    if paid != dispensed + refund_due + uncertain + refunded + given {
+        let owed = format!("{refund_due} refund due, {uncertain} uncertain");
+        let ends = format!("{dispensed} dispensed, {owed}, {refunded} refunded and {given} handed over");
         audit.wrong.push(format!("{paid} paid, but {ends}"));
     }
     // When the relay says that no item came, or that it does not know, there may have been a pulse or none.
@@ -197,16 +200,17 @@ impl Audit {
         match state {
             EventState::Dispensed => totals.dispensed += 1,
             EventState::RefundDue | EventState::Refunded => {
-                // The machine does not hear of every refund.
-                let is_back = state == EventState::Refunded || matches!(refund, Some(Refund::Done | Refund::ByHand));
                 let is_uncertain = reason == Some(Reason::Uncertain);
-                let end = match (is_back, is_uncertain) {
-                    (true, _) => &mut totals.refunded,
-                    (false, true) => &mut totals.uncertain,
-                    (false, false) => &mut totals.refund_due,
+                // The machine does not hear of every refund, and of no goods that were handed over.
+                let (end, is_settled) = match refund {
+                    Some(Refund::Given) => (&mut totals.given, true),
+                    Some(Refund::Done | Refund::ByHand) => (&mut totals.refunded, true),
+                    Some(Refund::Due | Refund::Other(_)) | None if state == EventState::Refunded => (&mut totals.refunded, true),
+                    Some(Refund::Due | Refund::Other(_)) | None if is_uncertain => (&mut totals.uncertain, false),
+                    Some(Refund::Due | Refund::Other(_)) | None => (&mut totals.refund_due, false),
                 };
                 *end += 1;
-                totals.failed += u64::from(reason == Some(Reason::Failed) || is_back && (is_uncertain || reason.is_none()));
+                totals.failed += u64::from(reason == Some(Reason::Failed) || is_settled && (is_uncertain || reason.is_none()));
             }
             EventState::Refused | EventState::Cancelled | EventState::Expired | EventState::Denied | EventState::Failed => {}
             EventState::Requested
@@ -270,7 +274,9 @@ mod tests {
         let no_refund = Sale { refund: None, ..late.clone() };
         let back = Sale { refund: Some(Refund::Done), ..late.clone() };
         let heard = Sale { machine: Some((EventState::Refunded, None)), ..back.clone() };
-        let cases: [(&str, Vec<Sale>, u64, bool, usize); 17] = [
+        let given = Sale { refund: Some(Refund::Given), ..late.clone() };
+        let given_in_doubt = Sale { refund: Some(Refund::Given), ..unknown.clone() };
+        let cases: [(&str, Vec<Sale>, u64, bool, usize); 20] = [
             ("nothing", vec![], 0, false, 0),
             ("one of each", vec![good.clone(), late.clone(), jammed.clone(), unknown.clone(), left.clone()], 2, false, 0),
             ("uncertain after the pulse", vec![unknown.clone()], 1, false, 0),
@@ -278,6 +284,9 @@ mod tests {
             ("failed after the pulse", vec![jammed], 1, false, 0),
             ("refunded, and the machine did not hear of it", vec![back], 0, false, 0),
             ("refunded, and the machine knows", vec![heard], 0, false, 0),
+            ("handed over by a person", vec![given.clone()], 0, false, 0),
+            ("handed over, and a pulse besides", vec![given.clone()], 1, false, 1),
+            ("handed over, after a pulse of which nobody knew", vec![given_in_doubt.clone()], 1, false, 0),
             ("a pulse too many", vec![good.clone(), late.clone()], 2, false, 1),
             ("a pulse too few", vec![good.clone(), good.clone()], 1, false, 1),
             ("a pulse for nobody", vec![left], 1, false, 1),
@@ -295,5 +304,8 @@ mod tests {
         }
         let totals = balance(&[good, late], 1, false).totals;
         assert_eq!(totals, Totals { orders: 2, paid: 2, rupiah: 10_000, dispensed: 1, refund_due: 1, pulses: 1, ..Totals::default() });
+        // Nobody is owed anything any more.
+        let totals = balance(&[given, given_in_doubt], 0, false).totals;
+        assert_eq!(totals, Totals { orders: 2, paid: 2, rupiah: 10_000, given: 2, failed: 1, ..Totals::default() });
     }
 }

@@ -3,14 +3,22 @@
 
 use super::layout::Files;
 use super::process::{self, ProcessError};
-use qris_core::wire::desk::{FROM, Join, Opened};
+use qris_core::wire::desk::{FROM, Join, Login, Opened};
 use qris_host::http::{HttpError, Limits, local_client, read_limited};
 use qris_host::random;
+use qris_host::secret::Secret;
+use reqwest::{Client, StatusCode};
+use serde::Serialize;
 use std::net::Ipv4Addr;
 use std::time::Duration;
+use tokio::sync::Mutex;
 
 /// Her name.
 const NAME: &str = "Sari";
+/// How her list of sessions names the demo.
+const BROWSER: &str = "qris-demo";
+/// Where `serve` answers the desk.
+const SERVE: &str = "http://serve/v1";
 /// The cookie in which `qris-desk --plain-http` finds a session.
 const COOKIE: &str = "desk";
 /// `serve` answers within this time.
@@ -40,7 +48,17 @@ pub enum OwnerError {
 pub struct Owner {
     /// The port of its pages, at the address of the demo's page.
     pub port: u16,
-    session: Box<str>,
+    client: Client,
+    /// She never types it: whoever opens the demo's page has her session.
+    password: Secret,
+    phone: Mutex<Phone>,
+}
+
+/// Her phone, as the backend knows it.
+#[derive(Debug)]
+struct Phone {
+    session: Secret,
+    device: Secret,
 }
 
 impl Owner {
@@ -53,18 +71,46 @@ impl Owner {
         let said = String::from_utf8_lossy(&said);
         let link = said.split_whitespace().find_map(|word| Some(word.split_once("/join/")?.1));
         let code = link.ok_or_else(|| OwnerError::Answer(said.clone().into_owned()))?;
-        // She never types it: whoever opens the demo's page has her session.
-        let join = Join { code: code.into(), password: random::name().into(), browser: "qris-demo".into() };
+        let password = Secret::new(random::name());
         let client = local_client(&files.desk(), Limits { total: WAIT, read: WAIT, idle_connections: 0 })?;
-        let asked = client.post("http://serve/v1/join").header(FROM, Ipv4Addr::LOCALHOST.to_string()).json(&join);
-        let answer = read_limited(asked.send().await?.error_for_status()?, ANSWER_MAX).await?;
-        let Opened { session, .. } = serde_json::from_slice(&answer).map_err(|why| OwnerError::Answer(why.to_string()))?;
-        Ok(Self { port, session })
+        let join = Join { code: code.into(), password: password.expose().into(), browser: BROWSER.into() };
+        let phone = Mutex::new(Phone::let_in(&client, "join", &join).await?);
+        Ok(Self { port, client, password, phone })
     }
 
-    /// What a browser needs to be her phone.
-    #[must_use]
-    pub fn cookie(&self) -> String {
-        format!("{COOKIE}={}; Path=/; HttpOnly; SameSite=Lax", self.session)
+    /// What a browser needs to be her phone. Whoever has her session can end it, and nobody knows her password: if it is over, she is let in
+    /// anew.
+    ///
+    /// # Errors
+    /// [`OwnerError`]
+    pub async fn cookie(&self) -> Result<String, OwnerError> {
+        // Of two browsers that ask at once, one lets her in.
+        let mut phone = self.phone.lock().await;
+        if !phone.is_in(&self.client).await? {
+            let (password, device) = (self.password.expose().into(), Some(phone.device.expose().into()));
+            let login = Login { name: NAME.into(), password, device, browser: BROWSER.into() };
+            *phone = Phone::let_in(&self.client, "login", &login).await?;
+        }
+        Ok(format!("{COOKIE}={}; Path=/; HttpOnly; SameSite=Lax", phone.session.expose()))
+    }
+}
+
+impl Phone {
+    async fn let_in(client: &Client, path: &str, how: &impl Serialize) -> Result<Self, OwnerError> {
+        let asked = client.post(format!("{SERVE}/{path}")).header(FROM, Ipv4Addr::LOCALHOST.to_string()).json(how);
+        let answer = read_limited(asked.send().await?.error_for_status()?, ANSWER_MAX).await?;
+        let Opened { session, device, .. } = serde_json::from_slice(&answer).map_err(|why| OwnerError::Answer(why.to_string()))?;
+        Ok(Self { session: Secret::new(session), device: Secret::new(device) })
+    }
+
+    /// Whether its session lasts.
+    async fn is_in(&self, client: &Client) -> Result<bool, OwnerError> {
+        let asked = client.get(format!("{SERVE}/sessions")).header(FROM, Ipv4Addr::LOCALHOST.to_string());
+        let answer = asked.bearer_auth(self.session.expose()).send().await?;
+        if answer.status() == StatusCode::UNAUTHORIZED {
+            return Ok(false);
+        }
+        answer.error_for_status()?;
+        Ok(true)
     }
 }

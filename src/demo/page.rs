@@ -20,6 +20,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use futures_util::stream::{Stream, unfold};
 use qris_core::order::ids::{OrderId, RequestId};
+use qris_host::causes::in_one_line;
 use qris_host::http::read_limited;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
@@ -56,6 +57,7 @@ fn router(site: Arc<Site>) -> Router {
         .route("/picture/{order_id}", get(picture))
         .route("/vend", post(vend))
         .route("/cancel", post(cancel))
+        .route("/decline", post(decline))
         .route("/pay", post(pay))
         .route("/fail", post(fail))
         .route("/leave", post(leave))
@@ -152,7 +154,14 @@ async fn sandbox(State(site): State<Arc<Site>>) -> Json<bool> {
 /// The port of the owner's pages, at this address, and what makes this browser her phone. `null`: there are none.
 async fn owner(State(site): State<Arc<Site>>) -> Response {
     let Some(owner) = &site.owner else { return Json(None::<u16>).into_response() };
-    ([(header::SET_COOKIE, owner.cookie())], Json(Some(owner.port))).into_response()
+    match owner.cookie().await {
+        Ok(cookie) => ([(header::SET_COOKIE, cookie)], Json(Some(owner.port))).into_response(),
+        // The page is of use without her, and asks again when it turns to her.
+        Err(error) => {
+            site.watched.chronicle.note(Who::Demo, format!("the owner's phone: {}", in_one_line(&error)), EntryKind::Log);
+            Json(Some(owner.port)).into_response()
+        }
+    }
 }
 
 /// The address to give to Midtrans' simulator.
@@ -235,6 +244,11 @@ struct Cancelled {
 
 async fn cancel(State(site): State<Arc<Site>>, Json(cancelled): Json<Cancelled>) -> Result<StatusCode, PageRefusal> {
     site.cancel(&cancelled.request_id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn decline(State(site): State<Arc<Site>>) -> Result<StatusCode, PageRefusal> {
+    site.decline().await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

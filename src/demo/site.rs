@@ -368,6 +368,17 @@ impl Site {
         Ok(self.controller.cancel(request_id).await?)
     }
 
+    /// Where the machine may offer another try, its customer presses cancel: the offer ends. Else nothing happens.
+    ///
+    /// # Errors
+    /// When the machine does not answer on D-Bus.
+    pub async fn decline(&self) -> Result<(), SiteError> {
+        let Some(owed) = self.watched.decline() else { return Ok(()) };
+        self.watched.chronicle.arrow(Who::Customer, Who::Machine, captions::presses_cancel(), EntryKind::Deed);
+        // The answer is waited for, which the broker does not bring: a press may follow at once, and must find no offer.
+        Ok(self.controller.cancel(&owed).await?)
+    }
+
     /// Somebody opens the machine, fills the slot of a product, and says so to the machine.
     ///
     /// # Errors

@@ -112,6 +112,13 @@ impl Watched {
             .map(|(request, _)| request.clone())
     }
 
+    /// The same. From now on its customer wants no other try.
+    pub fn decline(&self) -> Option<RequestId> {
+        let owed = self.nothing_came();
+        *self.nothing_came.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        owed
+    }
+
     fn hear(&self, event: &VendEvent) {
         let Some(request) = event.request_id.clone().filter(|_| event.seq.is_some()) else { return };
         let owed = event.state == EventState::RefundDue && event.reason != Some(Reason::Uncertain);
@@ -418,6 +425,14 @@ mod tests {
             watched.keep(&order_id, state, reason);
             assert_eq!(watched.last_reported()[&order_id].0, wanted, "after {state:?}");
         }
+    }
+
+    #[test]
+    fn an_offer_that_was_declined_is_over() {
+        let (watched, owed) = (Watched::new(), RequestId::new("request-1").expect("an id"));
+        *watched.nothing_came.lock().expect("nobody panicked") = Some((owed.clone(), Instant::now()));
+        assert_eq!([watched.nothing_came(), watched.decline()], [Some(owed.clone()), Some(owed)]);
+        assert_eq!([watched.nothing_came(), watched.decline()], [None, None]);
     }
 
     #[test]

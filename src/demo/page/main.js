@@ -95,8 +95,8 @@ function showBooks() {
   $("b-paid").textContent = totals.paid;
   $("b-dispensed").textContent = totals.dispensed;
   $("b-refund").textContent = totals.refund_due;
-  const rest = { uncertain: totals.uncertain, refunded: totals.refunded };
-  rest.open = totals.paid - totals.dispensed - totals.refund_due - totals.uncertain - totals.refunded;
+  const { uncertain, refunded, given } = totals;
+  const rest = { uncertain, refunded, given, open: totals.paid - totals.dispensed - totals.refund_due - uncertain - refunded - given };
   for (const [name, count] of Object.entries(rest)) {
     const cell = $(`b-${name}`);
     cell.textContent = count;
@@ -144,5 +144,7 @@ onLanguage(() => {
   $("language").lang = spoken() === "id" ? "en" : "id";
   showBooks();
 });
+// What the owner settles on her phone need not be news to any other program.
+$("owner").onload = askBooks;
 askBooks();
 follow();

@@ -30,8 +30,10 @@ export function turn(toHers) {
   name();
 }
 
-function draw() {
+async function draw() {
   drawn = wanting;
+  // Somebody may have logged out there, and nobody has her password: with this answer she is in again.
+  await fetch("/owner").catch(() => {});
   $("owner").src = root;
 }
 

@@ -1,6 +1,6 @@
 // Stories that press the page's own buttons while the visitor watches.
 
-import { $, make, state, ended } from "./common.js";
+import { $, make, state, ended, post } from "./common.js";
 import { t, onLanguage, called } from "./words.js";
 import { payUnderWay } from "./phone.js";
 import { turn } from "./owner.js";
@@ -93,6 +93,8 @@ async function tell(story) {
   turn(false);
   try {
     await makeWhole(run);
+    // Where the machine still offers another try, it would take the first press for that, and for no new sale.
+    await post("/decline");
     const steps = stories[story]();
     for (const [n, step] of steps.entries()) {
       $("caption").textContent = t("t_step", n + 1, steps.length) + step.say();

@@ -88,7 +88,13 @@ impl Browser {
         if found.status == 200 {
             let element = found.json()["value"].as_object().and_then(|found| found.values().next()?.as_str().map(str::to_owned));
             let element = element.expect("an element's id");
-            found = self.http.post(&format!("{}/element/{element}/click", self.session), None, &[], &json!({}));
+            let click = || self.http.post(&format!("{}/element/{element}/click", self.session), None, &[], &json!({}));
+            found = click();
+            if found.json()["value"]["error"] == "element click intercepted" {
+                // It is behind the menu: a hand scrolls.
+                self.run(&format!("document.querySelector({selector:?})?.scrollIntoView({{ block: 'center' }})"));
+                found = click();
+            }
         }
         let gone = found.status == 404
             && ["no such element", "stale element reference"].iter().any(|error| found.json()["value"]["error"] == *error);
