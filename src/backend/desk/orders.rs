@@ -44,8 +44,7 @@ impl Teller<'_> {
     /// The database's.
     pub fn line(&self, tx: &mut dyn Tx, order: &Order) -> Result<OrderLine, BooksError> {
         let order = order.clone().as_of(self.now);
-        let wants_nobody = order.attention().is_empty() && !order.is_refund_due();
-        let deeds = if wants_nobody { Vec::new() } else { self.deeds(tx, &order)? };
+        let deeds = if order.attention().is_empty() { Vec::new() } else { self.deeds(tx, &order)? };
         let purchase = &order.sale.purchase;
         Ok(OrderLine {
             order: order.id.clone(),
@@ -91,6 +90,7 @@ impl Teller<'_> {
             again_until: again_until.map(|until| self.time(until)),
             collect_until: order.ends_at().filter(|_| order.receipt().is_some()).map(|until| self.time(until)),
             would_be_until: offered.flatten().map(|until| self.time(until)),
+            refund_asked_again_at: refund_asked_again_at(order).map(|at| self.time(at)),
             history: history.into_iter().map(told).collect(),
             transaction: wording::transaction(order).map(Into::into),
             payment: order.sale.purchase.payment.as_str().into(),
@@ -157,6 +157,21 @@ impl Teller<'_> {
         // What nobody noted the time of is the last.
         steps.sort_by_key(|(at, _)| at.unwrap_or(Wall(i64::MAX)));
         steps.into_iter().map(|(_, step)| step).collect()
+    }
+}
+
+/// When the gateway is asked again for a refund, after a call that brought no end.
+fn refund_asked_again_at(order: &Order) -> Option<Wall> {
+    match order.repayment() {
+        Some(Repayment::Requested { tries: 1.., retry_at, .. }) => Some(*retry_at),
+        Some(
+            Repayment::Requested { tries: 0, .. }
+            | Repayment::Refused { .. }
+            | Repayment::Done { .. }
+            | Repayment::ByHand { .. }
+            | Repayment::Given { .. },
+        )
+        | None => None,
     }
 }
 

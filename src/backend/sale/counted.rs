@@ -207,15 +207,17 @@ pub fn scheme_in_full(order: &Order) -> String {
     }
 }
 
-/// By when a person must look at it: money first, that whose refund ends next. `None`: it wants nobody.
+/// By when a person must look at it: money first, that whose refund ends next. `None`: it wants nobody, and [`Order::attention`] alone says so.
+/// The money of a refund that is under way is still owed, and nobody has to do anything about it.
 #[must_use]
 pub fn look_by(order: &Order) -> Option<Wall> {
     const MONEY_WITHOUT_AN_END: Wall = Wall(i64::MAX - 1);
     const NO_MONEY: Wall = Wall(i64::MAX);
-    if !order.is_refund_due() && !order.needs_attention() {
+    let why = order.attention();
+    if why.is_empty() {
         return None;
     }
-    let is_about_money = order.is_refund_due() || order.attention().into_iter().any(may_be_owed);
+    let is_about_money = order.is_refund_due() || why.into_iter().any(may_be_owed);
     Some(if is_about_money { order.repay_by().unwrap_or(MONEY_WITHOUT_AN_END) } else { NO_MONEY })
 }
 

@@ -25,8 +25,7 @@ pub struct Wanted {
     pub until: Wall,
     /// Only orders whose customer is owed the money.
     pub refund_due: bool,
-    /// Only orders at which a person may have to look: for a refund that is due, or for another reason. The other
-    /// reasons are in the column of that name.
+    /// Only orders at which a person must look: those with a `look_by_ms`. A refund that is under way needs nobody.
     pub attention: bool,
 }
 
@@ -147,8 +146,7 @@ pub fn page(tx: &mut dyn Tx, wanted: &Wanted, behind: &Cursor) -> Result<Page, B
         }
         Wanted { attention: true, .. } => {
             "(+created_ms, order_id) < ($1, $2)
-                AND order_id IN (SELECT order_id FROM orders WHERE refund_due = 1 AND created_ms >= $3
-                    UNION ALL SELECT order_id FROM orders WHERE attention = 1 AND created_ms >= $3) AND (CAST($4 AS TEXT) IS NULL OR device = $4)
+                AND look_by_ms IS NOT NULL AND +created_ms >= $3 AND (CAST($4 AS TEXT) IS NULL OR device = $4)
             ORDER BY +created_ms DESC, order_id DESC LIMIT $5"
         }
         Wanted { device: Some(_), .. } => {
@@ -275,9 +273,7 @@ pub fn count(tx: &mut dyn Tx, wanted: &Wanted, most: u64) -> Result<u64, BooksEr
         }
         Wanted { attention: true, .. } => {
             "SELECT count(*) FROM (SELECT 1 FROM orders
-                WHERE refund_due = 1 AND created_ms >= $1 AND created_ms < $2 AND (CAST($3 AS TEXT) IS NULL OR device = $3)
-                UNION ALL SELECT 1 FROM orders
-                WHERE attention = 1 AND refund_due = 0 AND created_ms >= $1 AND created_ms < $2 AND (CAST($3 AS TEXT) IS NULL OR device = $3)
+                WHERE look_by_ms IS NOT NULL AND +created_ms >= $1 AND +created_ms < $2 AND (CAST($3 AS TEXT) IS NULL OR device = $3)
                 LIMIT $4) AS o"
         }
         Wanted { device: Some(_), .. } => {

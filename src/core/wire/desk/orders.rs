@@ -248,6 +248,9 @@ pub struct OrderPage {
     pub again_until: Option<Box<str>>,
     /// [`Deed::Again`] of now would offer one until then. `None`: it is not possible.
     pub would_be_until: Option<Box<str>>,
+    /// Its refund was asked for, and the gateway has not yet told that it made it: it could not be reached, or its answer does not say. It is
+    /// asked again at this time, by itself. `None`: no refund waits for that.
+    pub refund_asked_again_at: Option<Box<str>>,
 }
 
 /// Something that happened to an order.

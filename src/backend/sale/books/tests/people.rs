@@ -1,7 +1,7 @@
 //! The decisions of people about orders, and the alerts that they get.
 
 use super::*;
-use qris_core::order::merchant::{Attention, NoProof, Proof, RefundWish, Repayment};
+use qris_core::order::merchant::{Attention, NoProof, Proof, RefundAnswer, RefundWish, Repayment};
 
 /// It is proven, under a number that no other order here has.
 fn told(order: &str, outcome: Delivery) -> DeliveryReport {
@@ -481,4 +481,33 @@ async fn what_is_most_urgent_stands_first_however_many_are_older() {
         let found: Vec<_> = found.iter().map(|stored| stored.order.id.as_str().to_owned()).collect();
         assert_eq!(found, sorted[..most.min(4)], "at most {most}");
     }
+}
+
+/// What the desk counts and lists as needing a person: its badge, the list of all, and the most urgent. And what is owed.
+fn needing(tx: &mut dyn Tx) -> Result<([usize; 3], usize), BooksError> {
+    let newest = Cursor::at(Wanted::ATTENTION.until);
+    let counted = count(tx, &Wanted::ATTENTION, 9)? as usize;
+    let listed = page(tx, &Wanted::ATTENTION, &newest)?.orders.len();
+    let urgent = wanting(tx, 9)?.orders.len();
+    Ok(([counted, listed, urgent], page(tx, &wanted(true, false), &newest)?.orders.len()))
+}
+
+#[tokio::test]
+async fn a_refund_on_its_way_needs_nobody_until_it_has_failed() {
+    let rig = Rig::new();
+    let found = async || rig.run(|tx, _| needing(tx)).await.expect("read");
+    rig.paid("r1", 1, T0).await;
+    assert_eq!(found().await, ([0; 3], 0));
+    rig.tell("o-r1", Delivery::Failed, T0).await;
+    assert_eq!(found().await, ([1; 3], 1), "it waits for a decision");
+    rig.run(|tx, policy| request_refund(tx, policy, &id("o-r1"), RefundWish::of_a_person(None), T0)).await.expect("granted");
+    let (mut at, mut calls) = (T0, 0);
+    while matches!(rig.load("o-r1").await.order.repayment(), Some(Repayment::Requested { .. })) {
+        assert_eq!(found().await, ([0; 3], 1), "after {calls} calls: it is owed, and under way");
+        assert!(rig.load("o-r1").await.order.attention().is_empty() && calls < 100);
+        (at, calls) = (at + Span::secs(3600), calls + 1);
+        rig.answered("o-r1", Event::RefundAnswered(RefundAnswer::Passing("cut".into())), at).await;
+    }
+    assert_eq!((rig.listed(Attention::RefundFailed).await, calls > 1), (vec!["o-r1".to_owned()], true));
+    assert_eq!(found().await, ([1; 3], 1), "nobody asks the gateway any more");
 }
