@@ -5,7 +5,7 @@ use super::print::{Column, Out, heading, left, right, row};
 use super::text::{fill, texts};
 use crate::config::Config;
 use crate::desk::log::{self, By, What};
-use crate::desk::people::{self, LINK_LASTS, Name, NotAdded, PEOPLE_MAX, Person};
+use crate::desk::people::{self, LIMIT_MAX, LINK_LASTS, Name, NotAdded, PEOPLE_MAX, Person};
 use crate::sale::books::BooksError;
 use crate::store::{Store, Tx};
 use base64::Engine as _;
@@ -39,8 +39,8 @@ pub struct May {
     /// What they may do: owner (sees, and settles orders) or viewer (sees)
     #[arg(long, value_parser = people::role)]
     role: Role,
-    /// How much money they may send back or write off in a day, in rupiah; else what [desk] says
-    #[arg(long, value_name = "RUPIAH")]
+    /// How much money they may send back or write off in a day, in rupiah; else as before, and for a new person what [desk] says
+    #[arg(long, value_name = "RUPIAH", value_parser = clap::value_parser!(u64).range(0..=LIMIT_MAX))]
     limit_per_day: Option<u64>,
 }
 
@@ -73,6 +73,7 @@ pub struct Named {
 pub async fn run(config: &Config, wanted: Desk) -> Result<(), Failure> {
     let Some(desk) = &config.desk else { return Err(Failure::usage(texts().no_desk)) };
     let (store, mut out) = (books(config)?, Out::default());
+    let usual = desk.limit_per_day;
     match wanted {
         Desk::Add(Add { name, may: May { role, limit_per_day } }) => {
             let (code, told) = (draw(), name.to_string());
@@ -80,7 +81,8 @@ pub async fn run(config: &Config, wanted: Desk) -> Result<(), Failure> {
             let added = write(&store, move |tx, now| match people::add(tx, &wanted, role, limit_per_day, now)? {
                 Ok(person) => {
                     people::invite(tx, person.number, &link, now)?;
-                    log::write(tx, By::Terminal(&user()), What::Add, Some(&person.name), now)?;
+                    let detail = detail(&person.name, role, limit_per_day.unwrap_or(usual));
+                    log::write(tx, By::Terminal(&user()), What::Add, Some(&detail), now)?;
                     Ok(Ok(()))
                 }
                 Err(why) => Ok(Err(why)),
@@ -93,16 +95,21 @@ pub async fn run(config: &Config, wanted: Desk) -> Result<(), Failure> {
         }
         Desk::List => {
             let all = store.read(people::list).await.map_err(Failure::failed)?;
-            if all.is_empty() { out.line(texts().desk_nobody) } else { out.text(&table(&all, config, desk.limit_per_day)) }
+            if all.is_empty() { out.line(texts().desk_nobody) } else { out.text(&table(&all, config, usual)) }
         }
         Desk::Role(Allowed { name, may: May { role, limit_per_day } }) => {
+            let limit = move |person: &Person| limit_per_day.or(person.limit_per_day).unwrap_or(usual);
             let change = move |tx: &mut dyn Tx, person: &Person, now| {
                 people::change(tx, person.number, role, limit_per_day)?;
-                let detail = format!("{}: {}", person.name, people::word(role));
+                let detail = detail(&person.name, role, limit(person));
                 log::write(tx, By::Terminal(&user()), What::Role, Some(&detail), now)
             };
             let person = of(&store, &name, change).await?;
-            out.line(&fill(texts().desk_changed, &[&person.name, &sees(role)]))
+            let told = match role {
+                Role::Owner => texts().desk_limit,
+                Role::Viewer => texts().desk_limit_as_owner,
+            };
+            out.line(&fill(texts().desk_changed, &[&person.name, &sees(role), &fill(told, &[&total(limit(&person))])]))
         }
         Desk::Link(Named { name }) => {
             let code = draw();
@@ -162,6 +169,11 @@ fn user() -> String {
 
 fn invitation(url: &str, name: &str, code: &str) -> String {
     format!("{}\n{url}/join/{code}\n", fill(texts().desk_link, &[&name, &(LINK_LASTS.as_secs_up() / 60)]))
+}
+
+/// What the log says of a person. It has the sum also where that is the usual one: the configuration may say another one later.
+fn detail(name: &str, role: Role, limit: u64) -> String {
+    format!("{name}: {}, {}", people::word(role), total(limit))
 }
 
 fn sees(role: Role) -> &'static str {

@@ -171,7 +171,9 @@ texts! {
     desk_full: "sudah ada {0} orang: hapus seseorang dulu", "there are {0} people already: remove somebody first";
     desk_unknown: "tidak ada yang bernama {0}: `desk list` menampilkan semua", "there is nobody of the name {0}: `desk list` shows everybody";
     desk_nobody: "belum ada orang: `desk add NAME --role owner`", "there is nobody yet: `desk add NAME --role owner`";
-    desk_changed: "{0}: {1}, mulai sekarang", "{0}: {1}, from now on";
+    desk_changed: "{0}, mulai sekarang: {1}; {2}", "{0}, from now on: {1}; {2}";
+    desk_limit: "batas sehari: {0}", "limit a day: {0}";
+    desk_limit_as_owner: "batas sehari sebagai pemilik: {0}", "limit a day as an owner: {0}";
     desk_removed: "{0} tidak bisa masuk lagi, dan semua sesinya berakhir", "{0} is not let in any more, and all their sessions are over";
     desk_link: "tautan untuk {0}, berlaku satu kali, selama {1} menit:", "the link for {0}, good once, for {1} minutes:";
     desk_owner: "melihat dan menyelesaikan", "sees and settles";

@@ -3,10 +3,12 @@
 
 use crate::machines::token;
 use crate::sale::books::BooksError;
+use crate::settings::SETTINGS;
 use crate::store::{self, Row, StoreError, Tx, Value};
 use qris_core::order::time::{Span, Wall};
 use qris_core::text::steers;
 use qris_core::wire::desk::{NAME_MAX, Role};
+use qris_host::config::settings::number;
 use std::fmt;
 use std::str::FromStr;
 
@@ -14,6 +16,8 @@ use std::str::FromStr;
 pub const LINK_LASTS: Span = Span::secs(3600);
 /// The most people.
 pub const PEOPLE_MAX: i64 = 100;
+/// The most money that a person may move in a day, in rupiah: as much as the configuration may say.
+pub const LIMIT_MAX: u64 = number(SETTINGS, "desk.limit_per_day").most.unsigned_abs();
 
 /// The name of a person, as it is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -167,12 +171,17 @@ pub fn list(tx: &mut dyn Tx) -> Result<Vec<Person>, BooksError> {
     Ok(tx.rows(&sql, &[])?.iter().map(Person::read).collect::<Result<_, _>>()?)
 }
 
-/// This person may do this from now on. Sessions go on: each question asks for the role.
+/// This person may do this from now on. Sessions go on: each question asks for the role. Without a sum theirs stays.
 ///
 /// # Errors
 /// The database's.
 pub fn change(tx: &mut dyn Tx, person: i64, role: Role, limit: Option<u64>) -> Result<(), BooksError> {
-    store::update(tx, "people", vec![("role", word(role).into()), ("limit_per_day", limit_value(limit))], vec![("person", person.into())])?;
+    let mut may: Vec<(&'static str, Value)> = vec![("role", word(role).into())];
+    // A role alone says nothing of the sum: whoever had a small one must not get the usual one unseen.
+    if limit.is_some() {
+        may.push(("limit_per_day", limit_value(limit)));
+    }
+    store::update(tx, "people", may, vec![("person", person.into())])?;
     Ok(())
 }
 

@@ -170,8 +170,11 @@ fn the_money_of_a_day_is_counted_once_an_order() {
     // The next day, and when less is allowed than was moved.
     assert_eq!(rig.left(&sari, None, judge::days_before(midnight, -1)), 10_000);
     rig.run(|tx| people::change(tx, sari.number, Role::Owner, Some(1_000)));
+    // A role alone leaves the sum.
+    rig.run(|tx| people::change(tx, sari.number, Role::Viewer, None));
+    rig.run(|tx| people::change(tx, sari.number, Role::Owner, None));
     let sari = rig.run(|tx| people::find(tx, &name("Sari"))).expect("she is there");
-    assert_eq!(rig.left(&sari, None, now), 0);
+    assert_eq!((rig.left(&sari, None, now), sari.limit_per_day), (0, Some(1_000)));
 }
 
 #[test]

@@ -40,9 +40,11 @@ impl Frame {
     /// More about it, in words where it is one of ours: why it was denied, or what somebody has answered for.
     pub(super) fn detail(&self, line: &LogLine) -> Option<String> {
         let detail = line.detail.as_deref()?;
-        if let ("role", Some((name, word))) = (&*line.what, detail.rsplit_once(": ")) {
+        if let ("add" | "role", Some((name, may))) = (&*line.what, detail.rsplit_once(": "))
+            && let Some((word, sum)) = may.split_once(", ")
+        {
             let role = serde_json::from_value::<Role>(word.into()).ok();
-            return Some(format!("{name}: {}", role.as_ref().map_or(word, |role| self.role(role))));
+            return Some(format!("{name}: {}, {sum}", role.as_ref().map_or(word, |role| self.role(role))));
         }
         let denied = serde_json::from_value::<Denied>(detail.into()).ok();
         if let Some(denied) = denied.filter(|_| line.what.starts_with("denied ")) {
