@@ -194,16 +194,16 @@ def words(alert, language):
     return {
         "machine": test + machine,
         "what": what,
-        "to_do": str(to_do).replace("ORDER", number or "ORDER") + customers(alert.get("customer"), language) + link(alert, language),
+        "to_do": link(alert, language) + str(to_do).replace("ORDER", number or "ORDER") + customers(alert.get("customer"), language),
         "details": ", ".join(details),
     }
 
 
 def link(alert, language):
-    """Where it is settled on a phone. Who opens it must be let in there."""
+    """Where it is settled on a phone: whoever has one need not type a command. Who opens it must be let in there."""
     if not alert.get("desk_url"):
         return ""
-    return {"id": " Buka: ", "en": "; open: "}[language] + str(alert["desk_url"])
+    return {"id": "Buka %s. ", "en": "open %s; or "}[language] % alert["desk_url"]
 
 
 def customers(customer, language):
