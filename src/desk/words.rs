@@ -143,7 +143,8 @@ words! {
     note_hint: "Misalnya: tunai, ditransfer ke 0812…", "For example: in cash, sent to 0812…";
     note_first: "Tulis dulu bagaimana Anda mengembalikannya, paling banyak {0} huruf.", "First write how you paid it back, in {0} letters at most.";
     collect_until: "Pelanggan bisa mengambilnya sampai {0}.", "The customer can collect it until {0}.";
-    offered_until: "Sampai {0} pelanggan boleh mencoba lagi di mesin, tanpa membayar: tombolnya ada di halaman pesanannya.", "Until {0} the customer may try again at the machine, and pays nothing: the order's page has the button.";
+    offered_until: "Sampai {0} pelanggan boleh mencoba lagi di mesin, tanpa membayar. Tombolnya ada di halaman pelanggan, yang terbuka lewat kode di layar mesin.", "Until {0} the customer may try again at the machine, and pays nothing. The button is on the customer's page, which opens by the code on the machine's screen.";
+    refund_asked_again: "Gateway belum bisa dihubungi, atau belum memastikan pengembalian dananya. Gateway ditanya lagi dengan sendirinya: {0}.", "The gateway could not be reached yet, or has not confirmed the refund. It is asked again by itself: {0}.";
     damaged: "Ada yang tidak bisa dibaca, karena barisnya di basis data rusak: {0}. Hubungi orang yang mengurus server Anda: ia mencarinya di dashboard gateway.", "Some cannot be read, because their rows in the database are damaged: {0}. Ask whoever runs your server: they look for it in the gateway's dashboard.";
     changed: "Pesanan ini sudah berubah", "This order has changed";
     changed_hint: "Ada yang menyelesaikannya, atau mesin melaporkan sesuatu. Tidak ada yang dilakukan. Lihat pesanan ini sekali lagi.", "Somebody settled it, or the machine told something. Nothing was done. Look at this order once more.";

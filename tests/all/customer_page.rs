@@ -397,7 +397,7 @@ fn in_a_flood(shop: &Shop, from: impl Fn(usize) -> String + Sync, done: impl FnO
     std::thread::scope(|threads| {
         (0..3).for_each(|_| drop(threads.spawn(flood)));
         let _stops = Stops(&stop);
-        wait_for("a flood that is slowed", || (slowed.load(Ordering::Relaxed) > 1000).then_some(()));
+        wait_for("a flood that is slowed", || (slowed.load(Ordering::Relaxed) > 100).then_some(()));
         done();
     });
 }

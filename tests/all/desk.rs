@@ -490,6 +490,70 @@ fn what_was_paid_back_by_hand_says_how_and_what_is_uncertain_wants_a_tick() {
     assert_eq!(done.status, 303, "{}", done.html);
 }
 
+/// Whoever hands out money or goods first, and presses later, loses it: the customer may press at the machine meanwhile. So each page says
+/// what comes first, and until when.
+#[test]
+fn while_another_try_is_offered_yes_comes_before_the_money_and_the_goods() {
+    let desk = Desk::open();
+    let order = desk.shop.reported("failed");
+    let mut sari = desk.person("Sari", "owner");
+    assert!(desk.shop.merchant(&["again", &order, "--by", "Sari"]).status.success());
+    for (language, until, behind, where_it_is, may_try, ends, first) in [
+        (
+            "en",
+            "<p>Until ",
+            " the customer may try again at the machine, and pays nothing.",
+            "The button is on the customer&#39;s page",
+            "Until {} the customer may try again at the machine.",
+            "If you press Yes, that offer ends.",
+            ["So press Yes first, then hand out the money", "So press Yes first, then hand out the goods"],
+        ),
+        (
+            "id",
+            "<p>Sampai ",
+            " pelanggan boleh mencoba lagi di mesin, tanpa membayar.",
+            "Tombolnya ada di halaman pelanggan",
+            "Sampai {} pelanggan boleh mencoba lagi di mesin.",
+            "Jika Anda menekan Ya, tawaran itu berakhir.",
+            ["Jadi tekan Ya dulu, baru serahkan uangnya", "Jadi tekan Ya dulu, baru serahkan barangnya"],
+        ),
+    ] {
+        sari.language = language;
+        let page = sari.get(&format!("/orders/{order}"));
+        assert!(page.has(where_it_is), "{}", page.html);
+        let (before, _) = page.html.split_once(behind).unwrap_or_else(|| panic!("no offer in {}", page.html));
+        let (_, time) = before.rsplit_once(until).expect("its time");
+        let may_try = may_try.replace("{}", time);
+        for (deed, first) in [("by_hand", Some(first[0])), ("given", Some(first[1])), ("refund", None)] {
+            let page = sari.get(&format!("/orders/{order}/{deed}"));
+            assert!(page.has(&may_try) && page.has(ends) && first.is_none_or(|first| page.has(first)), "{deed}: {}", page.html);
+        }
+    }
+    // Where nothing is offered, nothing is said of it.
+    let uncertain = desk.shop.reported("uncertain");
+    let page = sari.get(&format!("/orders/{uncertain}/given"));
+    assert!(page.has("Ya, barangnya sudah diserahkan") && !page.has("mencoba lagi di mesin"), "{}", page.html);
+}
+
+/// Whom the limit denies it reads what is left.
+#[test]
+fn what_the_limit_denies_says_what_is_left_today() {
+    let desk = Desk::open();
+    let large = desk.shop.reported_of(("Lobi", "Bottled tea", 500_001), "failed");
+    let sari = desk.person("Sari", "owner");
+    for deed in ["refund", "by_hand", "given"] {
+        let page = sari.get(&format!("/orders/{large}/{deed}"));
+        assert!(
+            page.has("This is more than you may send back today.") && page.forms().iter().all(|form| !form.contains(&large)),
+            "{}",
+            page.html
+        );
+        assert!(page.has("Today you may still send back or write off Rp500.000."), "{deed}: {}", page.html);
+    }
+    let came = desk.shop.reported("dispensed");
+    assert!(!sari.get(&format!("/orders/{came}/refund")).has("Today you may still"), "what another reason denies no money allows");
+}
+
 /// The bank takes it back without a word of the machine or of a person.
 #[test]
 fn money_that_was_taken_back_is_in_the_order_s_story() {

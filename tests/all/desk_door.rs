@@ -258,6 +258,46 @@ fn who_only_sees_settles_nothing() {
     }
 }
 
+/// Nobody gets more money a day because another role was said, and the log tells both.
+#[test]
+fn a_role_alone_leaves_the_sum_of_a_day() {
+    let (shop, socket) = shop(None, "");
+    let sari = Phone::of(&shop, &socket, "Sari", "owner");
+    code(&shop, &["desk", "add", "Budi", "--role", "owner", "--limit-per-day", "100000"]);
+    for (who, role, limit, told) in [
+        ("Budi", "viewer", None, "Budi, from now on: sees; limit a day as an owner: Rp100.000\n"),
+        ("Budi", "owner", None, "Budi, from now on: sees and settles; limit a day: Rp100.000\n"),
+        ("Budi", "owner", Some("0"), "Budi, from now on: sees and settles; limit a day: Rp0\n"),
+        ("Budi", "owner", Some("1000000000"), "Budi, from now on: sees and settles; limit a day: Rp1.000.000.000\n"),
+        ("Sari", "owner", None, "Sari, from now on: sees and settles; limit a day: Rp500.000\n"),
+    ] {
+        let mut words = vec!["desk", "role", who, "--role", role];
+        words.extend(limit.iter().flat_map(|limit| ["--limit-per-day", *limit]));
+        assert_eq!(stdout(&shop.merchant(&words)), told, "{words:?}");
+    }
+    // As the configuration, so the option.
+    for limit in ["1000000001", "99999999999999"] {
+        for words in [["desk", "role", "Budi"], ["desk", "add", "Joko"]] {
+            let refused = shop.merchant(&[&words[..], &["--role", "owner", "--limit-per-day", limit]].concat());
+            assert_eq!(refused.status.code(), Some(2), "{refused:?}");
+            assert!(stderr(&refused).contains("must be 0 to 1000000000"), "{refused:?}");
+        }
+    }
+    let log = sari.told("log");
+    let mut details: Vec<_> = log.as_array().expect("lines").iter().filter_map(|line| line["detail"].as_str()).collect();
+    details.reverse();
+    let wanted = [
+        "Sari: owner, Rp500.000",
+        "Budi: owner, Rp100.000",
+        "Budi: viewer, Rp100.000",
+        "Budi: owner, Rp100.000",
+        "Budi: owner, Rp0",
+        "Budi: owner, Rp1.000.000.000",
+        "Sari: owner, Rp500.000",
+    ];
+    assert_eq!(details, wanted, "{log}");
+}
+
 #[test]
 fn two_phones_at_once_make_one_refund_and_stay_within_the_limit() {
     two_phones(None);
@@ -502,6 +542,38 @@ fn another_try(server: Option<&Postgres>) {
 }
 
 #[test]
+fn a_refund_on_its_way_needs_nobody() {
+    on_its_way(None);
+}
+
+#[test]
+fn a_refund_on_its_way_needs_nobody_on_postgresql() {
+    on_its_way(Some(&Postgres::start(&[])));
+}
+
+/// The gateway is cut, and asked again and again.
+fn on_its_way(server: Option<&Postgres>) {
+    let (shop, socket) = shop(server, "");
+    let phone = Phone::of(&shop, &socket, "Sari", "owner");
+    let order = shop.reported("failed");
+    let needs = || {
+        let (today, all) = (phone.get("today").json(), phone.told("orders?wanting=true"));
+        let listed = stdout(&shop.merchant(&["orders", "--attention", "--json"])).lines().count();
+        let told = [&today["told"]["wanting"], &all["orders"]].map(|list| list.as_array().expect("a list").len());
+        (today["me"]["wanting"].as_u64().expect("a number"), told, listed)
+    };
+    assert_eq!(needs(), (1, [1, 1], 1));
+    let page = || phone.told(&format!("orders/{order}"));
+    assert_eq!(page()["refund_asked_again_at"], Value::Null);
+    shop.midtrans.fault(&json!({"fault": "refuse"}));
+    assert_eq!(phone.settle(&order, "refund").status, 200);
+    wait_for("the first call to fail", || page()["refund_asked_again_at"].is_string().then_some(()));
+    assert_eq!((&page()["line"]["stands"], &page()["line"]["why"]), (&json!("refunding"), &json!([])));
+    assert_eq!(needs(), (0, [0, 0], 0));
+    assert_eq!(stdout(&shop.merchant(&["orders", "--refund-due", "--json"])).lines().count(), 1, "it is owed all the same");
+}
+
+#[test]
 fn the_books_are_away_and_come_back() {
     let mut server = Postgres::start(&[]);
     let (shop, socket) = shop(Some(&server), "");
@@ -565,6 +637,7 @@ fn pages(server: Option<&Postgres>) {
     for (query, orders) in [
         ("q=", all),
         ("q=Rp5.000", all),
+        ("q=tadi%20sekitar%20Rp5.000", all),
         ("q=5001", 0),
         (&*format!("q=5000%20{minute}"), all),
         ("device=vm-001", all),
@@ -582,6 +655,7 @@ fn pages(server: Option<&Postgres>) {
     assert_eq!((orders.len(), &by["near"], by["day"].as_str()), (all, &json!(null), Some(&*format!("{today}T00:00:00+07:00"))), "{by}");
     let groups = format!("q={}%20{}", &open[..4].to_uppercase(), &open[4..8]);
     assert_eq!(found(&groups).0, std::slice::from_ref(&open), "{groups}");
+    assert_eq!(found(&format!("q=%23{}", &sold[..6])).0, std::slice::from_ref(&sold), "with a # before it");
     assert_eq!(found("q=nothing%20of%20the%20kind").1["is_unclear"], true);
     for nowhere in ["orders/zzzzz", "orders/zz", "orders/%00", "machines/vm-999", "nothing"] {
         let answer = phone.get(nowhere);

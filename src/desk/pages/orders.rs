@@ -162,13 +162,19 @@ impl Ask {
             Deed::Again | Deed::Seen => false,
         }
     }
+
+    /// Whether the page says what is left of today's limit: also to whom the limit denies it.
+    fn shows_left(&self) -> bool {
+        self.moves_money() && self.denied.is_none_or(|denied| denied == Denied::Limit)
+    }
 }
 
 /// The page that asks before a deed.
 fn asking(f: Frame, page: OrderPage, deed: Deed) -> Ask {
     let [title, mut what, yes] = order_words::asked(f.o(), deed, page.line.amount);
-    if let (Deed::Again, Some(until)) = (deed, &page.would_be_until) {
-        what = format!("{what} {}", fill(f.o().again_until, &[&f.at(until)]));
+    let until = if deed == Deed::Again { &page.would_be_until } else { &page.again_until };
+    if let (Some(about), Some(until)) = (order_words::about_another_try(f.o(), deed), until) {
+        what = format!("{what} {}", fill(about, &[&f.at(until)]));
     }
     // `serve` judges each deed.
     let possible = page.line.deeds.iter().find(|possible| possible.deed == deed);

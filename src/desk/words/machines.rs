@@ -53,7 +53,7 @@ words! {
     screen_preparing: "Pembayaran sedang disiapkan.", "A payment is being prepared.";
     screen_payable: "Kode untuk {0}, berlaku sampai {1}.", "A code for {0}, good until {1}.";
     screen_paid: "Pesanan yang baru dibayar.", "An order that was just paid.";
-    screen_try_again: "Percobaan kedua, atau segera: ditawarkan begitu mesinnya bebas.", "A second try, or soon: it is offered once the machine is free.";
+    screen_try_again: "Tawaran percobaan kedua. Jika pelanggan lain sedang dilayani, tawaran itu muncul sesudahnya.", "The offer of a second try. If another customer is being served, it comes after that.";
 
     slot_suspect: "periksa: tidak ada yang keluar", "look: nothing came out";
     slot_sold_out: "habis", "sold out";

@@ -66,10 +66,13 @@ words! {
     seen_title: "Anda sudah melihat pesanan ini?", "Have you seen this order?";
     refund_what: "Gateway diminta mengirim {0} kembali ke aplikasi pembayaran pelanggan. Ini tidak bisa dibatalkan. Halaman pesanan menunjukkan hasilnya, biasanya dalam beberapa menit.", "The gateway is asked to send {0} back to the payment app of the customer. This cannot be undone. The page of the order shows the result, mostly within some minutes.";
     by_hand_what: "Dicatat bahwa Anda sudah mengembalikan {0} dengan cara lain. Dari sini tidak ada uang yang dikirim, dan gateway tidak diminta lagi.", "It is noted that you paid {0} back in another way. No money is sent from here, and the gateway is not asked any more.";
-    given_what: "Dicatat bahwa pelanggan sudah menerima barangnya. {0} tetap milik Anda, dan tidak dikembalikan.", "It is noted that the customer has the goods. {0} stay yours, and do not go back.";
+    given_what: "Dicatat bahwa pelanggan sudah menerima barangnya. {0} tetap milik Anda, dan tidak dikembalikan.", "It is noted that the customer has the goods. {0} stays yours, and does not go back.";
     again_what: "Pelanggan harus ada di depan mesin: dalam sepuluh menit layarnya menawarkannya lagi, dan pelanggan menekan di sana. Tidak ada yang dibayar lagi. Setelah ditekan, {0} tidak bisa dikembalikan sampai mesin melaporkan hasilnya, atau satu jam berlalu.", "The customer must stand at the machine: within ten minutes its screen offers it again, and the customer presses there. Nothing more is paid. Once it is pressed, {0} cannot go back until the machine has told the end, or an hour is over.";
-    again_until: "Pelanggan juga bisa memintanya di halaman pesanannya, sampai {0}.", "The customer can also ask for it on the order's page, until {0}.";
-    seen_what: "Pesanan ini tidak lagi ditampilkan sebagai sesuatu yang perlu Anda. {0} tidak dikirim ke mana-mana. Jika belum pasti apakah pesanan ini dibayar, pesanan berakhir, dan barang tidak akan keluar lagi.", "This order is no longer shown as one that needs you. {0} go nowhere. If it is uncertain whether it is paid, the order ends, and nothing is handed out for it any more.";
+    again_until: "Sampai {0} pelanggan juga bisa memintanya di halaman pelanggan, yang terbuka lewat kode di layar mesin.", "Until {0} the customer can also ask for it on the customer's page, which opens by the code on the machine's screen.";
+    refund_ends: "Sampai {0} pelanggan boleh mencoba lagi di mesin. Jika Anda menekan Ya, tawaran itu berakhir.", "Until {0} the customer may try again at the machine. If you press Yes, that offer ends.";
+    by_hand_first: "Sampai {0} pelanggan boleh mencoba lagi di mesin. Jadi tekan Ya dulu, baru serahkan uangnya: sampai Anda menekan Ya, mesin masih bisa mengeluarkan barangnya. Jika Anda menekan Ya, tawaran itu berakhir.", "Until {0} the customer may try again at the machine. So press Yes first, then hand out the money: until you press Yes, the machine may still give the goods. If you press Yes, that offer ends.";
+    given_first: "Sampai {0} pelanggan boleh mencoba lagi di mesin. Jadi tekan Ya dulu, baru serahkan barangnya: sampai Anda menekan Ya, mesin masih bisa mengeluarkannya. Jika Anda menekan Ya, tawaran itu berakhir.", "Until {0} the customer may try again at the machine. So press Yes first, then hand out the goods: until you press Yes, the machine may still give them. If you press Yes, that offer ends.";
+    seen_what: "Pesanan ini tidak lagi ditampilkan sebagai sesuatu yang perlu Anda. {0} tidak dikirim ke mana-mana. Jika belum pasti apakah pesanan ini dibayar, pesanan berakhir, dan barang tidak akan keluar lagi.", "This order is no longer shown as one that needs you. {0} goes nowhere. If it is uncertain whether it is paid, the order ends, and nothing is handed out for it any more.";
     refund_yes: "Ya, kembalikan {0}", "Yes, send {0} back";
     by_hand_yes: "Ya, {0} sudah saya kembalikan", "Yes, I paid {0} back";
     given_yes: "Ya, barangnya sudah diserahkan", "Yes, the goods were handed over";
@@ -107,7 +110,7 @@ words! {
 
     step_began: "Pelanggan memulai pesanan.", "A customer began the order.";
     step_charged: "Kode QR atau kode pembayaran berlaku sampai {0}.", "The QR or code could be paid until {0}.";
-    step_paid: "{0} dibayar.", "{0} were paid.";
+    step_paid: "{0} dibayar.", "{0} was paid.";
     step_dispensed: "Mesin melapor: barang keluar.", "The machine told: the goods came out.";
     step_failed: "Mesin melapor: relai aktif, tetapi barang tidak keluar.", "The machine told: its relay worked, but nothing came out.";
     step_uncertain: "Mesin melapor: belum pasti apakah barang keluar.", "The machine told: it is uncertain whether the goods came.";
@@ -190,6 +193,18 @@ pub fn button(words: &'static Words, deed: Deed, amount: u64) -> String {
         Deed::Given => words.hand_over.into(),
         Deed::Again => words.again.into(),
         Deed::Seen => words.seen.into(),
+    }
+}
+
+/// What is said before a deed about another try, with the time until which it is offered. While it is, the customer may press at the machine
+/// before somebody who has handed out money or goods presses here.
+pub const fn about_another_try(words: &'static Words, deed: Deed) -> Option<&'static str> {
+    match deed {
+        Deed::Refund => Some(words.refund_ends),
+        Deed::ByHand => Some(words.by_hand_first),
+        Deed::Given => Some(words.given_first),
+        Deed::Again => Some(words.again_until),
+        Deed::Seen => None,
     }
 }
 
@@ -370,5 +385,16 @@ mod tests {
             assert!(what.contains("Rp5.000") && !title.contains('{') && !yes.contains('{'), "{title} {what} {yes}");
         }
         assert_eq!(button(in_language(Language::Id), Deed::Refund, 12_500), "Kembalikan Rp12.500");
+    }
+
+    #[test]
+    fn a_sum_is_one_thing() {
+        let words = in_language(Language::En);
+        let said =
+            Deed::ALL.map(|deed| asked(words, deed, 5000)[1].clone()).join(" ") + &step(words, &What::Paid { amount: 5000 }, str::to_owned);
+        for many in [" were", " are", " stay ", " go ", " do "] {
+            assert!(!said.contains(&format!("Rp5.000{many}")), "{said}");
+        }
+        assert!(said.contains("Rp5.000 was paid."), "{said}");
     }
 }
