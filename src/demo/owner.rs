@@ -78,8 +78,8 @@ impl Owner {
         Ok(Self { port, client, password, phone })
     }
 
-    /// What a browser needs to be her phone. Whoever has her session can end it, and nobody knows her password: if it is over, she is let in
-    /// anew.
+    /// What a browser needs to be her phone. A visitor can end her session, and nobody knows her password. So she is let in anew if it is
+    /// over.
     ///
     /// # Errors
     /// [`OwnerError`]

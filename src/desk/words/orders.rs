@@ -196,8 +196,8 @@ pub fn button(words: &'static Words, deed: Deed, amount: u64) -> String {
     }
 }
 
-/// What is said before a deed about another try, with the time until which it is offered. While it is, the customer may press at the machine
-/// before somebody who has handed out money or goods presses here.
+/// What is said of another try before a deed; its place is for the end of the offer. Until then the customer may press at the machine. So
+/// nobody hands out money or goods before the deed is done here.
 pub const fn about_another_try(words: &'static Words, deed: Deed) -> Option<&'static str> {
     match deed {
         Deed::Refund => Some(words.refund_ends),

@@ -107,7 +107,7 @@ impl Order {
         self.number_with_receipt() < self.number_of_try()
     }
 
-    /// Whether the ticket is that of the try before, and the backend may know of no other.
+    /// Whether the receipt that is known is for this ticket. After a try that got none, that is the ticket of the try before.
     #[must_use]
     pub fn has_receipt_for(&self, ticket: &Ticket) -> bool {
         self.receipt().is_some_and(|receipt| receipt.claims().ticket == *ticket)

@@ -184,7 +184,7 @@ async fn a_second_end_is_refused_whoever_writes_it() {
     rig.tell("o-r10", Delivery::Dispensed, T0).await;
     rig.sql(write("r10", ", state = 'refunded'", "refunded")).await.expect("a fact");
     assert!(rig.sql(write("r10", "", "delivered")).await.is_err());
-    // What was given for it bars another try, also if the relay has signed that nothing came.
+    // Money that went back bars another try, and so do goods from a hand. The relay has signed that nothing came of all three.
     rig.paid("r5", 5, T0).await;
     rig.tell("o-r5", Delivery::Undelivered, T0).await;
     for (order, is_refused) in [("r4", true), ("r3", true), ("r5", false)] {
