@@ -6,6 +6,7 @@ use crate::rig::http::Http;
 use crate::rig::midtrans::{Midtrans, SERVER_KEY, Via};
 use crate::rig::relay_log::RelayLog;
 use crate::rig::screen::code_in_blocks;
+use crate::rig::tap::Tap;
 use crate::rig::{PATIENCE, Running, wait_for_within};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
@@ -362,12 +363,26 @@ fn what_is_over_is_not_offered_again() {
     browser.click("[data-act=leave]");
     browser.wait("the words", "return document.querySelector('#just').textContent === 'Budi walked away.'");
 
+    let controller = page.broker_as("vm-001-controller", &["qrisd/v1/vm-001/vend/event"]);
     page.asks("A2");
+    let told = controller.until("both events of the order", |heard| heard.get(..2).map(<[_]>::to_vec));
     page.power(false);
     browser.click("[data-act=leave]");
     page.says("Budi walked away. The machine is dark");
     page.power(true);
     page.says("The power is back, and so is the same QR");
+    // What the machine had published before the power went may come once more: it is no news.
+    let machine = page.broker_as("vm-001", &[]);
+    for event in &told {
+        machine.publish_bytes(&event.topic, &event.payload, false);
+    }
+    browser.wait(
+        "both events once more",
+        "const again = [...document.querySelectorAll('#list li.again .text')].map(row => row.textContent); \
+         const first = again.findIndex(text => text.startsWith('requested')); \
+         return first >= 0 && again.slice(first).some(text => text.startsWith('awaiting payment'))",
+    );
+    assert!(browser.text("#just").starts_with("The power is back, and so is the same QR"), "{}", browser.text("#just"));
     browser.click("#cancel");
     page.says("Voided at Midtrans");
     assert_eq!(page.books(), (0, 0, 0, 0));
@@ -821,6 +836,13 @@ impl Page {
         });
     }
 
+    /// A user of the demo's broker.
+    fn broker_as(&self, user: &str, filters: &[&str]) -> Tap {
+        let environment = std::fs::read_to_string(self.file("controller.env")).expect("there");
+        let value = |name: &str| environment.lines().find_map(|line| line.strip_prefix(name)).expect("it is named");
+        Tap::connect_at(value("QRISD_PORT=").parse().expect("a port"), user, value("QRISD_PASSWORD="), filters)
+    }
+
     /// Where the simulated Midtrans is, and its orders.
     fn orders(&self) -> (String, Value) {
         let config: toml::Table = std::fs::read_to_string(self.file("merchant/backend.toml")).expect("there").parse().expect("TOML");
@@ -849,10 +871,17 @@ impl Page {
         self.browser.run(rows).as_str().expect("a text").to_owned()
     }
 
-    /// A customer wants an item, and the phone offers to pay it.
+    /// A customer wants an item, and the phone offers to pay it. A computer that stands still for long misses the machine's patience for
+    /// its backend: then the customer presses once more.
     fn asks(&self, item: &str) {
-        self.browser.click(&format!("#keys [data-item={item}]"));
-        self.browser.wait("the phone's offer to pay", ASKED);
+        let key = format!("#keys [data-item={item}]");
+        self.browser.click(&key);
+        let once_more = format!(
+            "if (/^(No QR came|QR tidak didapat)/.test(document.querySelector('#just').textContent) \
+             && !(performance.now() - window.pressed < 4000)) {{ \
+             window.pressed = performance.now(); document.querySelector('{key}').click(); }} {ASKED}"
+        );
+        self.browser.wait("the phone's offer to pay", &once_more);
     }
 
     /// Waits until the machine has told its language on the timeline.

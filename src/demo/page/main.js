@@ -32,7 +32,8 @@ function entry(told) {
   story.note(told);
   if (told.kind === "vend") {
     const { event } = told;
-    told.replayed = heard.has(event.request_id) && rank(event) <= heard.get(event.request_id);
+    told.replayed = events.has(event.event_id) || (heard.has(event.request_id) && rank(event) <= heard.get(event.request_id));
+    events.add(event.event_id);
     told.earlier = isEarlier(event);
     if (event.state !== "refused" && !told.replayed) take(event, told.earlier);
   } else if (told.kind === "order" && told.state !== "refused") {
@@ -60,6 +61,8 @@ function take(order, earlier) {
 /** What was heard inside the machine while the broker was cut off comes over the broker once more, and later: how far
     each of those orders had come. */
 const heard = new Map();
+/** What the broker has brought: after a power cut the machine publishes its last events once more. */
+const events = new Set();
 const COURSE = ["requested", "awaiting_payment", "awaiting_collection", "cancelling", "trying_again", "paid", "dispensing"];
 const rank = order => ((order.try ?? 1) - 1) * (COURSE.length + 1) + (ended(order) ? COURSE.length : COURSE.indexOf(order.state));
 
@@ -118,6 +121,7 @@ function follow() {
     newsFrom = hello.news_from;
     state.order = null;
     heard.clear();
+    events.clear();
     timeline.clear();
     story.restart();
   });

@@ -49,9 +49,14 @@ impl Tap {
 
     /// The same with a password of its own.
     pub fn connect_with(broker: &Mosquitto, user: &str, password: &str, filters: &[&str]) -> Self {
+        Self::connect_at(broker.port, user, password, filters)
+    }
+
+    /// The same at a broker that others have started.
+    pub fn connect_at(port: u16, user: &str, password: &str, filters: &[&str]) -> Self {
         static NUMBER: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
         let id = format!("test-{user}-{}", NUMBER.fetch_add(1, Ordering::Relaxed));
-        let mut options = MqttOptions::new(id, "127.0.0.1", broker.port);
+        let mut options = MqttOptions::new(id, "127.0.0.1", port);
         options.set_credentials(user, password);
         options.set_keep_alive(Duration::from_secs(30));
         options.set_outgoing_inflight_upper_limit(16);
