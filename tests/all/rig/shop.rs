@@ -16,6 +16,7 @@ use qris::demo::shop::{BACKEND, BrokerAccess, MachineFiles, MerchantFiles, SetUp
 use qris::order::ids::{DeviceId, Ticket};
 use qris::order::keys::SigningKey;
 use qris::order::proof::{self, Last, RelayKey, Statement};
+use qris::order::reason::Reason;
 use qris::order::tries::TryNumber;
 use qris::wire::dbus::{DEVICE_NAME, RELAY_NAME};
 use qris::wire::vend::{EventState, VendEvent};
@@ -195,12 +196,19 @@ impl Shop {
         self.tap.wait_state(request_id, state)
     }
 
-    /// Asks for an item and waits until its QR is on the screen; the request's id.
+    /// Asks for an item and waits until its QR is on the screen; the request's id. A computer whose disk stands still for seconds misses the
+    /// machine's patience for its relay: then the customer asks once more.
     pub fn offer(&self, item: &str) -> String {
-        let request_id = self.vend(item);
-        self.wait_state(&request_id, EventState::AwaitingPayment);
-        self.screen.wait_payload();
-        request_id
+        for asked in 1.. {
+            let request_id = self.vend(item);
+            let event = self.tap.wait_one_of(&request_id, &[EventState::AwaitingPayment, EventState::Refused]);
+            if event.state == EventState::AwaitingPayment {
+                self.screen.wait_payload();
+                return request_id;
+            }
+            assert!(event.reason == Some(Reason::Relay) && asked < 3, "{event:?}");
+        }
+        unreachable!("it is asked three times at the most")
     }
 
     /// A whole sale; its last event.
