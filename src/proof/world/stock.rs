@@ -61,7 +61,8 @@ struct Held {
     lowered_at: i64,
     /// The machine knows what its relay had driven when somebody counted first.
     has_base: bool,
-    /// An image of the machine's database can be compared with the relay: it has such a base, and nobody has taken anything out since.
+    /// An image of the machine's database can be compared with the relay: it has such a base, the machine knew then what was there, and
+    /// nobody has taken anything out since.
     is_image_good: bool,
     /// The machine has an older database, and its relay has not told it yet what it drove since.
     is_of_image: bool,
@@ -146,7 +147,7 @@ impl Slots {
 
     /// An image of this machine's database is made.
     pub(super) fn imaged(&mut self, m: usize) {
-        self.held.iter_mut().filter(|((of, _), _)| *of == m).for_each(|(_, held)| held.is_image_good = held.has_base);
+        self.held.iter_mut().filter(|((of, _), _)| *of == m).for_each(|(_, held)| held.is_image_good = held.has_base && held.is_known);
     }
 
     /// The image takes the place of the database. What the relay drove since then the machine hears from it, and nothing else. What was put in
