@@ -164,7 +164,7 @@ counted() {
       failed=$((failed - 1))
       late+=("$each: $what")
     else
-      broken+=("$each")
+      broken+=("$each: $(complaint "$log" "$each")")
     fi
   done < <(sed -n 's/^test \(.*\) \.\.\. FAILED.*$/\1/p' "$log")
   if [ "$status" -ne 0 ] && [ "${counts#* }" -eq 0 ]; then
@@ -190,11 +190,20 @@ came_late() {
     END { exit !late }' "$1"
 }
 
-# Runs one test once more, by itself, at most two of them: more is no accident.
+# The first line of what a test complained of, for whoever sees only the end of all this.
+complaint() {
+  awk -v head="---- $2 stdout ----" '
+    $0 == head { inside = 1; next }
+    /^---- .* stdout ----$/ { inside = 0 }
+    inside && panicked { print substr($0, 1, 300); exit }
+    inside && / panicked at / { panicked = 1 }' "$1"
+}
+
+# Runs one test once more, by itself, at most four of them: more is no accident.
 alone() {
   local name=$1
   shift
-  [ "${#late[@]}" -lt 2 ] || return 1
+  [ "${#late[@]}" -lt 4 ] || return 1
   echo "== once more, by itself: $name"
   "$@" --exact "$name" | tee "$logs/alone"
   [ "${PIPESTATUS[0]}" -eq 0 ] && grep -q '^test result: ok. 1 passed' "$logs/alone"
@@ -216,14 +225,14 @@ told() {
   fi
   # Once more at the end, where whoever sees only the end of all this looks.
   [ ! -e "$logs/failures" ] || cat "$logs/failures"
-  for name in ${broken[@]+"${broken[@]}"}; do
-    echo "FAILED: $name"
+  for name in ${slow[@]+"${slow[@]}"}; do
+    echo "SLOW: $name"
   done
   for name in ${late[@]+"${late[@]}"}; do
     echo "LATE: $name (beside the other tests; good by itself: to be looked into)"
   done
-  for name in ${slow[@]+"${slow[@]}"}; do
-    echo "SLOW: $name"
+  for name in ${broken[@]+"${broken[@]}"}; do
+    echo "FAILED: $name"
   done
   echo "$passed passed, $failed failed"
   [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]

@@ -442,13 +442,16 @@ fn lines_of_the_journal_are_read_literally_and_not_as_a_command() {
     let history = ["fleet", "config", "history", "--device", DEVICE, "--operator-key", &desk.file("desk.jwk")];
     let told = succeed(desk.shop.qrisctl_command("fleet").args(history));
     assert!(told.contains("Lobby (vm-001): --grep=settings version"), "{told}");
-    // Followed, each line is told once, and the machine's lines about the questions are not.
+    // Followed, each line is told once, and the machine's lines about the questions are not. Those of the two commands so far are others.
+    let questions =
+        |qrisd: &Process| qrisd.text().lines().filter(|line| line.contains("question logs")).map(str::to_owned).collect::<Vec<_>>();
+    let qrisd = desk.shop.qrisd.as_ref().expect("it runs");
+    wait_for("the lines of two questions", || (questions(qrisd).len() >= 2).then_some(()));
     let line = |text: &str| format!("2026-12-01T06:00:00+0700 {text}\n");
     std::fs::write(&lines, line("one") + &line("two")).expect("written");
     let follows = Process::start("qrisctl", &mut desk.command(&["logs", "--follow"]));
     follows.wait_line("two");
-    let qrisd = desk.shop.qrisd.as_ref().expect("it runs");
-    let question = qrisd.text().lines().rev().find(|line| line.contains("question logs")).expect("told").to_owned();
+    let question = wait_for("the line of its question", || questions(qrisd).get(2).cloned());
     std::fs::write(&lines, line("two") + &line(&question) + &line("three")).expect("written");
     follows.wait_line("three");
     let asked = std::fs::read_to_string(directory.path().join("asked")).expect("there");

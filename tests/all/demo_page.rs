@@ -872,12 +872,12 @@ impl Page {
     }
 
     /// A customer wants an item, and the phone offers to pay it. A computer that stands still for long misses the machine's patience for
-    /// its backend: then the customer presses once more.
+    /// its backend or its relay: then the customer presses once more.
     fn asks(&self, item: &str) {
         let key = format!("#keys [data-item={item}]");
         self.browser.click(&key);
         let once_more = format!(
-            "if (/^(No QR came|QR tidak didapat)/.test(document.querySelector('#just').textContent) \
+            "if (/^(No QR came|QR tidak didapat|The relay is not there|Relai belum ada)/.test(document.querySelector('#just').textContent) \
              && !(performance.now() - window.pressed < 4000)) {{ \
              window.pressed = performance.now(); document.querySelector('{key}').click(); }} {ASKED}"
         );

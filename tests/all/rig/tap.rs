@@ -162,7 +162,8 @@ impl Tap {
 
     /// The same, of what is late by design.
     pub fn wait_from_within<U>(&self, from: usize, patience: Duration, what: &str, look: impl Fn(&Message) -> Option<U>) -> U {
-        self.messages.find_from(from, patience, look).unwrap_or_else(|| panic!("waited in vain for {what}; heard:\n{}", self.heard(from)))
+        let found = self.messages.find_from(from, patience, look);
+        found.unwrap_or_else(|| panic!("waited {patience:?} in vain for: {what}; heard:\n{}", self.heard(from)))
     }
 
     /// Every `vend/event` so far.
