@@ -190,12 +190,12 @@ came_late() {
     END { exit !late }' "$1"
 }
 
-# The first line of what a test complained of, for whoever sees only the end of all this.
+# The first two lines of what a test complained of, for whoever sees only the end of all this.
 complaint() {
   awk -v head="---- $2 stdout ----" '
     $0 == head { inside = 1; next }
     /^---- .* stdout ----$/ { inside = 0 }
-    inside && panicked { print substr($0, 1, 300); exit }
+    inside && panicked { printf "%s  ", substr($0, 1, 300); if (++lines == 2) exit }
     inside && / panicked at / { panicked = 1 }' "$1"
 }
 
