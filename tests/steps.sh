@@ -180,23 +180,23 @@ counted() {
   echo "== $name: ${counts% *} passed, ${counts#* } failed ($((SECONDS - start)) s)"
 }
 
-# Whether a test complains of nothing but that something did not come in time. That may be the fault of the tests beside it,
-# on a busy computer. A wrong value never is. Says what.
-came_late() {
+# What a test said, in this log.
+output_of() {
   awk -v head="---- $2 stdout ----" '
     $0 == head { inside = 1; next }
     /^---- .* stdout ----$/ { inside = 0 }
-    inside && /^waited [0-9.]+s in vain for: / { late = 1; print; exit }
-    END { exit !late }' "$1"
+    inside' "$1"
+}
+
+# Whether a test complains of nothing but that something did not come in time. That may be the fault of the tests beside it,
+# on a busy computer. A wrong value never is. Says what.
+came_late() {
+  grep -m 1 -E '^waited [0-9.]+s in vain for: ' < <(output_of "$1" "$2")
 }
 
 # The first two lines of what a test complained of, for whoever sees only the end of all this.
 complaint() {
-  awk -v head="---- $2 stdout ----" '
-    $0 == head { inside = 1; next }
-    /^---- .* stdout ----$/ { inside = 0 }
-    inside && panicked { printf "%s  ", substr($0, 1, 300); if (++lines == 2) exit }
-    inside && / panicked at / { panicked = 1 }' "$1"
+  output_of "$1" "$2" | sed -n '/ panicked at /{n;p;n;p;q}' | cut -c 1-300 | paste -s -d ' '
 }
 
 # Runs one test once more, by itself, at most four of them: more is no accident.

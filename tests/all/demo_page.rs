@@ -408,13 +408,7 @@ fn late_news_of_an_earlier_order_is_not_taken_for_news_of_the_one_on_the_screen(
         "the old order's end",
         "return [...document.querySelectorAll('#list .text')].some(text => text.textContent.startsWith('cancelled'))",
     );
-    // A page that stood still for long has missed the machine's patience for its backend: the customer presses once more.
-    browser.wait(
-        "the QR for Rp5.000",
-        "const isThere = document.querySelector('#just').textContent.startsWith('The QR for Rp5.000 is on the screen'); \
-         if (!isThere && performance.now() - window.pressed > 20000) { \
-         window.pressed = performance.now(); document.querySelector('#keys [data-item=A1]').click(); } return isThere",
-    );
+    page.is_offered("A1");
     assert_eq!(browser.run("return document.querySelector('#cancel').disabled"), false);
     browser.click("#cancel");
     page.says("Voided at Midtrans");
@@ -871,17 +865,21 @@ impl Page {
         self.browser.run(rows).as_str().expect("a text").to_owned()
     }
 
-    /// A customer wants an item, and the phone offers to pay it. A computer that stands still for long misses the machine's patience for
-    /// its backend or its relay: then the customer presses once more.
+    /// A customer wants an item, and the phone offers to pay it.
     fn asks(&self, item: &str) {
-        let key = format!("#keys [data-item={item}]");
-        self.browser.click(&key);
-        let once_more = format!(
+        self.browser.click(&format!("#keys [data-item={item}]"));
+        self.is_offered(item);
+    }
+
+    /// The phone offers to pay what was pressed. A computer that stands still for long misses the machine's patience for its backend or its
+    /// relay: then the customer presses once more.
+    fn is_offered(&self, item: &str) {
+        let script = format!(
             "if (/^(No QR came|QR tidak didapat|The relay is not there|Relai belum ada)/.test(document.querySelector('#just').textContent) \
              && !(performance.now() - window.pressed < 4000)) {{ \
-             window.pressed = performance.now(); document.querySelector('{key}').click(); }} {ASKED}"
+             window.pressed = performance.now(); document.querySelector('#keys [data-item={item}]').click(); }} {ASKED}"
         );
-        self.browser.wait("the phone's offer to pay", &once_more);
+        self.browser.wait("the phone's offer to pay", &script);
     }
 
     /// Waits until the machine has told its language on the timeline.

@@ -167,7 +167,7 @@ fn a_pause_that_is_killed_begins_anew() {
     let before = starts(directory.path(), service);
     std::fs::remove_file(&broken).expect("removed");
     let first = systemd.property(&rest, "InvocationID");
-    // The others of its group, of which there are none, cannot be looked for any more when it has ended by then.
+    // It is alone in its group. systemd fails if it looks for others when the group is gone.
     systemd.tell(&["kill", "--kill-whom=main", "--signal=KILL", &rest]);
     let anew = |now: String| (now != first && !now.is_empty()).then_some(());
     wait_for("another pause", || anew(systemd.property(&rest, "InvocationID")));

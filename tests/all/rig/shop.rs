@@ -199,16 +199,18 @@ impl Shop {
     /// Asks for an item and waits until its QR is on the screen; the request's id. A computer whose disk stands still for seconds misses the
     /// machine's patience for its relay: then the customer asks once more.
     pub fn offer(&self, item: &str) -> String {
-        for asked in 1.. {
+        let asks = || {
             let request_id = self.vend(item);
             let event = self.tap.wait_one_of(&request_id, &[EventState::AwaitingPayment, EventState::Refused]);
-            if event.state == EventState::AwaitingPayment {
-                self.screen.wait_payload();
-                return request_id;
-            }
-            assert!(event.reason == Some(Reason::Relay) && asked < 3, "{event:?}");
+            (request_id, event)
+        };
+        let (mut request_id, mut event) = asks();
+        if event.reason == Some(Reason::Relay) {
+            (request_id, event) = asks();
         }
-        unreachable!("it is asked three times at the most")
+        assert_eq!(event.state, EventState::AwaitingPayment, "{event:?}");
+        self.screen.wait_payload();
+        request_id
     }
 
     /// A whole sale; its last event.
