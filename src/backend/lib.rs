@@ -37,12 +37,14 @@ use keys::Ring;
 use machines::handle::Machines;
 use machines::{devices, revoked};
 use money::daily;
+use qris_core::order::money::total;
 use qris_host::config::{Source, is_good, remark};
 use qris_host::events::Event as Journal;
 use qris_host::journal::{self, emit};
 use qris_host::service::Signals;
 use qris_host::tls;
 use qris_host::{self, Failure, Leave, commands, interrupt, memory, service};
+use sale::books::LeftToAPerson;
 use sale::handle::{Bell, Books};
 use sale::{books, work};
 use std::path::Path;
@@ -156,6 +158,7 @@ async fn serve(config: Config, source: &Source, ring: Ring, path: &Path) -> Resu
         books.write(|tx, policy, now| books::restarted(tx, policy, now)).await.map_err(Failure::failed)?;
     }
     books.write(|tx, policy, now| books::end_offers(tx, policy, now)).await.map_err(Failure::failed)?;
+    tell_of_older_refunds(&books, &config).await.map_err(Failure::failed)?;
     open.let_others_in().map_err(Failure::failed)?;
     tell_of_lost_machines(&books, &machines).await.map_err(Failure::failed)?;
     // The broker tells of many machines in the moment of the connection.
@@ -228,6 +231,16 @@ fn open_stores(config: &Config) -> Result<databases::Open, Failure> {
         emit(&Journal::StoreBehind { path: path.display().to_string().into(), has: *has, had: *had });
     }
     Ok(open)
+}
+
+/// What does not go back by itself, although `auto_refund` is on.
+async fn tell_of_older_refunds(books: &Books, config: &Config) -> Result<(), books::BooksError> {
+    let left = books.write(|tx, policy, now| books::auto_refund_starts(tx, policy, now)).await?;
+    if let Some(LeftToAPerson { orders, rupiah, since }) = left.filter(|left| left.orders > 0) {
+        let orders = i64::try_from(orders).unwrap_or(i64::MAX);
+        emit(&Journal::RefundsLeft { orders, amount: total(rupiah).into(), since: since.to_local_named(config.zone).into() });
+    }
+    Ok(())
 }
 
 /// There are orders, and no machine: the machines that sold them are locked out.

@@ -172,7 +172,7 @@ async fn answer(window: &Window, visitor: &Visitor, id: &Named, query: &Query, f
     }
 }
 
-/// What its customer can have, while another try is offered.
+/// What its customer can have.
 #[derive(Clone, Copy)]
 struct Can {
     /// The machine has not had all its other tries of 24 hours.
@@ -242,7 +242,7 @@ fn draw(
         page: &page,
         try_until: order.try_again_until(now),
         try_can_begin: can.begin_a_try,
-        gives_back: can.have_the_money,
+        gives_back: key.is_some() && can.have_the_money,
         tag: "",
     };
     // The time that is left is no news.

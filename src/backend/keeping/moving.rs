@@ -29,7 +29,7 @@ enum Part {
 }
 
 /// A table comes after those to which its rows refer, and before those that forbid its rows.
-const TABLES: [Table; 23] = [
+const TABLES: [Table; 24] = [
     books("orders", &["order_id"]),
     books("day_sums", &["until_ms", "from_ms", "grouped"]),
     books("receipts", &["order_id", "try"]),
@@ -37,6 +37,7 @@ const TABLES: [Table; 23] = [
     books("history", &["seq"]),
     books("outbox", &["seq"]),
     books("alerts", &["subject", "kind"]),
+    books("auto_refund", &["one"]),
     books("automatic_refunds", &["order_id"]),
     books("strangers", &["order_id"]),
     books("archives", &["archive"]),

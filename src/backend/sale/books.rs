@@ -36,6 +36,7 @@ pub use alerts::{
     machine_twice, machines_offline, merchant_paid, open_stock_alerts, stock_wants, take_turn, taken_over, turn_ends,
 };
 pub use archived::{Archived, archived, archived_between};
+pub use automatic::{LeftToAPerson, auto_refund_starts};
 pub use beginning::{ALIKE_MAX, BEGINNING_MIN, Beginning, beginning_with};
 pub use entry::{BooksError, Done, Policy, Stored};
 pub use ledger::{HistoryLine, Message, has_orders, history, latest, load, open_orders, prune_outbox, published, take_outbox};
@@ -307,12 +308,12 @@ pub fn try_offered_until(tx: &mut dyn Tx, policy: &Policy, order: &Order, now: W
 /// [`BooksError::Unknown`], [`BooksError::NoTry`].
 pub fn want_money(tx: &mut dyn Tx, policy: &Policy, id: &OrderId, now: Wall) -> Result<Done, BooksError> {
     let stored = ledger::load(tx, id)?.ok_or(BooksError::Unknown)?;
-    stored.order.may_want_try(None, now, &policy.rules)?;
     if !gives_back_on_a_wish(tx, policy, &stored.order, now)? {
         return Err(NoTry::NotOffered.into());
     }
+    let Some(refund) = automatic::begin(tx, &stored.order, now)? else { return Err(NoTry::NotOffered.into()) };
     ledger::note(tx, id, "its customer wants the money, and no other try", now)?;
-    write(tx, policy, stored, Event::TryOfferEnds, now, Claim::Keep)
+    write(tx, policy, stored, refund, now, Claim::Keep)
 }
 
 /// Where the merchant offers no other try any more, those that are on offer end, and their money moves on.
@@ -332,12 +333,14 @@ pub fn end_offers(tx: &mut dyn Tx, policy: &Policy, now: Wall) -> Result<(), Boo
     Ok(())
 }
 
-/// Whether a customer who may have another try can have the money at once.
+/// Whether its customer can have the money at once.
 ///
 /// # Errors
 /// The database's.
 pub fn gives_back_on_a_wish(tx: &mut dyn Tx, policy: &Policy, order: &Order, now: Wall) -> Result<bool, BooksError> {
-    Ok(order.may_refund_on_a_wish(now) && limits::has_refunds_left(tx, policy, &order.sale.device, now)?)
+    Ok(order.may_refund_on_a_wish(now)
+        && limits::has_refunds_left(tx, policy, &order.sale.device, now)?
+        && !automatic::was_begun(tx, order)?)
 }
 
 /// Until when another try is offered, if this person wants one now. Nothing is written.
@@ -364,7 +367,9 @@ pub fn tries_begun(tx: &mut dyn Tx, id: &OrderId) -> Result<Vec<Wall>, BooksErro
 pub fn claim_due(tx: &mut dyn Tx, now: Wall) -> Result<Vec<OrderId>, BooksError> {
     let due =
         "SELECT order_id FROM orders WHERE due_ms <= $1 AND (claimed_until_ms IS NULL OR claimed_until_ms <= $1) ORDER BY due_ms LIMIT $2";
-    tx.rows(due, &[now.0.into(), DUE_MAX.into()])?.iter().map(|row| ledger::order_id(row.text("order_id")?)).collect()
+    let mut rows = tx.rows(due, &[now.0.into(), DUE_MAX.into()])?;
+    rows.extend(automatic::undecided(tx, now, DUE_MAX)?);
+    rows.iter().map(|row| ledger::order_id(row.text("order_id")?)).collect()
 }
 
 /// This process does not go on with an order that it has claimed: it ends. If it has `asked`, the answer may be lost, as with a lease

@@ -66,7 +66,7 @@ pub(super) struct Sheet<'a> {
     pub(super) try_until: Option<Wall>,
     /// Its machine has not had all its other tries of 24 hours.
     pub(super) try_can_begin: bool,
-    /// Who may have another try can have the money at once.
+    /// Its customer, who has the page's address, can have the money at once.
     pub(super) gives_back: bool,
     /// The name of what the page shows: a page that was seen before is not sent again.
     pub(super) tag: &'a str,
@@ -279,24 +279,27 @@ pub(super) fn page(sheet: &Sheet<'_>, words: &'static Words) -> String {
     html
 }
 
-/// Nothing came: the customer may have the goods after all, in place of the money.
+/// Nothing came: the customer may have the goods after all, or the money at once.
 fn try_again(add: &mut impl FnMut(std::fmt::Arguments<'_>), sheet: &Sheet<'_>, words: &Words) {
-    let (Some(until), Some(_)) = (sheet.try_until, sheet.order.try_again_s) else { return };
-    if sheet.order.try_wanted_s.is_some() && sheet.try_can_begin {
+    let offered_until = sheet.try_until.filter(|_| sheet.order.try_again_s.is_some());
+    let can_begin = offered_until.is_some() && sheet.try_can_begin;
+    if can_begin && sheet.order.try_wanted_s.is_some() {
         add(format_args!("<p class=\"s blue\" role=status>{}</p><p>{}</p>", words.try_wanted, words.try_wanted_hint));
     }
     let mut ask = |want: &str, class: &str, text: &str| {
         let (page, language) = (escape(sheet.page), words.language);
         add(format_args!("<form method=post action=\"{page}&amp;lang={language}{want}\"><button class=\"{class}\">{text}</button></form>"));
     };
-    if sheet.try_can_begin {
+    if can_begin {
         ask("", "a p", words.try_again);
     }
     if sheet.gives_back {
         ask("&amp;want=money", "a", words.want_money);
     }
-    let hint = if sheet.try_can_begin { words.try_again_hint } else { words.try_later };
-    add(format_args!("<p class=n>{hint} {}</p>", moment(until, sheet.zone)));
+    if let Some(until) = offered_until {
+        let hint = if can_begin { words.try_again_hint } else { words.try_later };
+        add(format_args!("<p class=n>{hint} {}</p>", moment(until, sheet.zone)));
+    }
 }
 
 /// The time until which it can be paid, and how long that is.

@@ -301,6 +301,7 @@ fn found_by(order: &Order) -> Columns<'static> {
         // Its machine hears of a wish as it hears of an order.
         ("is_open", (order.is_open() || order.tries.wanted_until.is_some()).into()),
         ("refund_due", order.is_refund_due().into()),
+        ("goes_back", order.goes_back_by_itself().into()),
         ("attention", order.needs_attention().into()),
         ("look_by_ms", counted::look_by(order).into()),
         ("proof", order.delivery().and_then(proof).into()),

@@ -10,6 +10,7 @@ use qris_core::wire::orders::Status;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+mod automatic;
 mod beginnings;
 mod ends;
 mod people;

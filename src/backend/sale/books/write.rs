@@ -86,21 +86,16 @@ fn settle(
     claim: Claim,
 ) -> Result<Done, BooksError> {
     let free = stored.claimed_until.is_none_or(|until| until <= now);
-    if let Some(event) = automatic::begin(tx, policy, &stored.order, &order, now)? {
+    let call = loop {
+        let (event, call) = match merchant::duty(&order, now) {
+            Duty::Apply(event) => (Some(event), None),
+            Duty::Call(call) => (automatic::due(tx, policy, &order, now)?, Some(call)),
+            Duty::Wait => (automatic::due(tx, policy, &order, now)?, None),
+        };
+        let Some(event) = event else { break call };
         let also = describe(&event);
         what = Some(what.map_or(also.clone(), |what| format!("{what}; {also}")));
         order = apply(tx, policy, order, event, now)?;
-    }
-    let call = loop {
-        match merchant::duty(&order, now) {
-            Duty::Apply(event) => {
-                let also = describe(&event);
-                what = Some(what.map_or(also.clone(), |what| format!("{what}; {also}")));
-                order = apply(tx, policy, order, event, now)?;
-            }
-            Duty::Call(call) => break Some(call),
-            Duty::Wait => break None,
-        }
     };
     let (claimed_until, call) = match claim {
         Claim::Keep => (stored.claimed_until, None),

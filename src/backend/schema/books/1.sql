@@ -25,6 +25,7 @@ CREATE TABLE orders (
     delivery TEXT,
     is_open INTEGER NOT NULL CHECK (is_open IN (0, 1)),
     refund_due INTEGER NOT NULL CHECK (refund_due IN (0, 1)),
+    goes_back INTEGER NOT NULL CHECK (goes_back IN (0, 1)), -- its money may go back without a person, if the merchant wants that
     attention INTEGER NOT NULL CHECK (attention IN (0, 1)),
     -- When a person must have looked at the latest: the end of the gateway's time for a refund; a time far ahead where money may be owed and
     -- there is none; the last of all times where no money is owed. NULL: it wants nobody.
@@ -47,6 +48,7 @@ CREATE INDEX orders_open ON orders (device) WHERE is_open = 1;
 CREATE INDEX orders_recent ON orders (device, created_ms);
 CREATE INDEX orders_ticket ON orders (device, ticket);
 CREATE INDEX orders_refund_due ON orders (created_ms) WHERE refund_due = 1;
+CREATE INDEX orders_go_back ON orders (order_id) WHERE goes_back = 1;
 CREATE INDEX orders_attention ON orders (created_ms) WHERE attention = 1;
 CREATE INDEX orders_urgent ON orders (look_by_ms, created_ms) WHERE look_by_ms IS NOT NULL;
 CREATE INDEX orders_created ON orders (created_ms, order_id);
@@ -126,11 +128,16 @@ CREATE TABLE alerts (
 CREATE INDEX alerts_due ON alerts (next_ms) WHERE next_ms IS NOT NULL;
 CREATE INDEX alerts_open ON alerts (kind, since_ms) WHERE ended_ms IS NULL;
 
--- Refunds that the backend began by itself: one an order, and a daily limit a machine.
+-- Since when the backend begins refunds by itself; no row: it does not.
+CREATE TABLE auto_refund (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    since_ms INTEGER NOT NULL
+) STRICT;
+-- Refunds that it began by itself, or left to a person: one row an order, and a daily limit a machine.
 CREATE TABLE automatic_refunds (
     order_id TEXT PRIMARY KEY REFERENCES orders,
     device TEXT NOT NULL,
-    asked_ms INTEGER NOT NULL
+    asked_ms INTEGER                          -- NULL: left to a person, unless its customer asks for it
 ) STRICT;
 CREATE INDEX automatic_refunds_recent ON automatic_refunds (device, asked_ms);
 

@@ -200,6 +200,10 @@ impl Order {
         }
         let refused = no_more.map(Into::into);
         let by = wish.by;
+        if by == Asker::Automatic {
+            // Its customer wants the money, and no other try.
+            (self.tries.until, self.tries.wanted_until) = (None, None);
+        }
         self.repaying.step =
             Some(Repayment::Requested { by, tries: 0, retry_at: now, get_status: unsure, unsure, refused, key_used: false });
         Ok(())
@@ -630,19 +634,36 @@ impl Order {
     /// if the payment does not match.
     #[must_use]
     pub fn may_refund_by_itself(&self, now: Wall) -> bool {
-        // The customer may still have the goods instead.
-        self.tries.until.is_none() && self.may_refund_on_a_wish(now)
+        self.goes_back_by_itself() && !self.refund_time_is_over(now)
     }
 
     /// The same where its customer may have the goods instead, and wants the money.
     #[must_use]
     pub fn may_refund_on_a_wish(&self, now: Wall) -> bool {
+        self.is_clear() && !self.refund_time_is_over(now)
+    }
+
+    /// Whether [it may](Self::may_refund_by_itself) as long as the gateway refunds it.
+    #[must_use]
+    pub fn goes_back_by_itself(&self) -> bool {
+        // The customer may still have the goods instead.
+        self.tries.until.is_none() && self.is_clear()
+    }
+
+    fn is_clear(&self) -> bool {
         let known = match self.no_receipt() {
             None | Some(NoReceipt::PaidTwice) => true,
             Some(NoReceipt::Mismatch | NoReceipt::Ended(_)) => false,
         };
         let clear = self.is_proven() && !self.has_conflict() && self.taken_back.is_none() && self.repaying.step.is_none();
         let came = self.outcome() == Some(Delivery::Dispensed);
-        known && clear && !came && !self.refund_time_is_over(now) && self.is_refund_due() && !self.is_over_the_counter()
+        known && clear && !came && self.is_refund_due() && !self.is_over_the_counter()
+    }
+
+    /// The time since which nothing came of a payment, as far as anybody knows: that of its machine's word; of what was paid twice, that of the
+    /// payment.
+    #[must_use]
+    pub fn came_to_nothing_at(&self) -> Option<Wall> {
+        self.reported_at().or_else(|| self.settlement().map(|by| by.settled_at))
     }
 }

@@ -67,7 +67,9 @@ fn another_try_is_offered_in_both_languages() {
         let none_left = page(&Sheet { try_can_begin: false, ..sheet(&wished) }, words);
         assert!(none_left.contains(words.try_later) && !none_left.contains(wanted), "{none_left}");
         let none = OrderResource { try_again_s: None, ..order.clone() };
-        assert!(!page(&Sheet { gives_back: true, ..sheet(&none) }, words).contains("<form"));
+        assert!(!page(&sheet(&none), words).contains("<form"));
+        let over = page(&Sheet { gives_back: true, ..sheet(&none) }, words);
+        assert!(over.contains("want=money") && !over.contains(offered), "the offer is over, and the money can go back: {over}");
         assert!(!drawn.contains("want=money"), "{drawn}");
         let money = page(&Sheet { gives_back: true, ..sheet(&order) }, words);
         assert!(money.contains("&amp;want=money\"><button class=\"a\">") && money.contains(words.want_money), "{money}");

@@ -15,7 +15,7 @@ fn numbered(outcome: Delivery, number: u64) -> DeliveryReport {
 
 impl Rig {
     /// The same with automatic refunds.
-    fn refunding(per_day: u32) -> Self {
+    pub(super) fn refunding(per_day: u32) -> Self {
         let rig = Self::new();
         let policy = Policy { auto_refund_per_day: per_day, orders_per_minute: 0, ..Arc::into_inner(policy()).expect("one") };
         Self { policy: Arc::new(policy), ..rig }
@@ -34,13 +34,13 @@ impl Rig {
         self.tell_as(order, told(order, outcome), at).await
     }
 
-    async fn tell_as(&self, order: &str, told: DeliveryReport, at: Wall) -> Done {
+    pub(super) async fn tell_as(&self, order: &str, told: DeliveryReport, at: Wall) -> Done {
         let (device, id) = (DeviceId::new("vm-001").expect("an id"), id(order));
         let result = self.run(move |tx, policy| delivered(tx, policy, &device, &id, told, at)).await.expect("written");
         result.unwrap_or_else(|done| done)
     }
 
-    async fn listed(&self, kind: Attention) -> Vec<String> {
+    pub(super) async fn listed(&self, kind: Attention) -> Vec<String> {
         let sql = "SELECT subject FROM alerts WHERE kind = $1 AND ended_ms IS NULL ORDER BY subject";
         let rows = self.run(move |tx, _| Ok(tx.rows(sql, &[kind.as_str().into()])?)).await.expect("read");
         rows.iter().map(|row| row.text("subject").expect("a name").to_owned()).collect()

@@ -150,7 +150,17 @@ async fn no_statement_of_a_command_reads_all_orders() {
             &["SEARCH orders USING INDEX orders_amount (amount=? AND created_ms>?)"],
         ),
         ("what wants a person", |tx| wanting(tx, 9).map(|page| page.orders.len()), 3, &[URGENT]),
-        ("its sweep", |tx| claim_due(tx, T0).map(|ids| ids.len()), 0, &["SEARCH orders USING INDEX orders_due (due_ms<?)"]),
+        (
+            "its sweep",
+            |tx| claim_due(tx, T0).map(|ids| ids.len()),
+            0,
+            &[
+                "SEARCH orders USING INDEX orders_due (due_ms<?)",
+                "SCAN auto_refund EXISTS",
+                "SCAN orders USING INDEX orders_go_back",
+                "SEARCH a USING COVERING INDEX sqlite_autoindex_automatic_refunds_1 (order_id=?)",
+            ],
+        ),
     ];
     let rig = Rig::new();
     rig.pending("r1", 1).await;
