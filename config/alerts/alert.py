@@ -91,6 +91,10 @@ INDONESIAN = {
         "Uang dari QR di mesin ini masuk ke penjual lain daripada sebelumnya.",
         "Cocokkan dengan NMID Anda. Jika bukan milik Anda, matikan mesinnya, dan hubungi Midtrans.",
     ),
+    "another_primary": (
+        "Basis data punya server utama lain: data dari saat-saat terakhir mungkin hilang.",
+        "Jika tidak ada standby sinkron: `restore` tanpa berkas, lalu `reconcile` untuk hari itu.",
+    ),
     "taken_over": (
         "Komputer lain memakai nama mesin ini di broker, dan terus memutusnya.",
         "Cari komputer itu, dan matikan. Jika mungkin di tangan orang lain: `device revoke`, lalu kode baru.",

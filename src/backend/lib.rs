@@ -140,7 +140,7 @@ async fn serve(config: Config, source: &Source, ring: Ring, path: &Path) -> Resu
     if let databases::Place::Server(server) = &config.store {
         server.prove_sessions().await.map_err(Failure::failed)?;
     }
-    let open = open_stores(&config)?;
+    let (open, store) = (open_stores(&config)?, config.store.clone());
     let handles = together::handles(&config, source, ring, open.books.clone(), open.machines.clone())?;
     let Handles { around, books, work, waiters, machines, counters, place, .. } = handles.clone();
     emit(&Journal::KeyInUse { kid: books.policy().rules.keys[0].kid().to_string().into() });
@@ -217,6 +217,7 @@ async fn serve(config: Config, source: &Source, ring: Ring, path: &Path) -> Resu
     };
     let _ = timeout(LEAVE, async { tokio::join!(&mut server, published, work.hand_over()) }).await;
     publisher.into_iter().chain(ender).chain(hearer).chain(desk).chain([others]).for_each(|task| task.abort());
+    store.closes();
     Ok(leave)
 }
 

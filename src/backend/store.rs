@@ -13,7 +13,7 @@ pub(crate) mod testing;
 mod watched;
 
 pub use row::{Columns, Row, Value};
-pub use sqlite::{BOOKS, ENTRIES, MACHINES, MACHINES_FILE, entries, machines_beside, read_on, together};
+pub use sqlite::{BOOKS, ENTRIES, MACHINES, MACHINES_FILE, alone_on, entries, machines_beside, read_on, together};
 pub(crate) use sqlite::{SqliteTx, say};
 pub(crate) use table::{insert, put, update};
 pub use watched::{JobError, WatchedStore};
@@ -58,6 +58,9 @@ pub enum StoreError {
     /// There are [`WAITING_MAX`] waiting jobs already.
     #[error("too many tasks wait for the database")]
     Overloaded,
+    /// Books that came back cannot be taken up.
+    #[error("the books that came back cannot be taken up: {0}")]
+    Taken(String),
     /// A row is not as it was written.
     #[error("the row of {what} is damaged: {why}")]
     Damaged {
@@ -78,7 +81,8 @@ impl StoreError {
         match self {
             Self::Damaged { .. } => true,
             Self::Sqlite(error) => error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseCorrupt),
-            Self::Open(_) | Self::Mark(_) | Self::Thread(_) | Self::Postgres(_) | Self::Commit(_) | Self::Overloaded | Self::Gone => false,
+            Self::Open(_) | Self::Mark(_) | Self::Thread(_) | Self::Postgres(_) | Self::Commit(_) => false,
+            Self::Taken(_) | Self::Overloaded | Self::Gone => false,
         }
     }
 }

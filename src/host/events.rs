@@ -58,8 +58,8 @@ events! {
 
     /// A database is older than it was, or new where there was one.
     /// The mark beside it had counted more than it has. Somebody put an older copy in its place, or removed it, or its disk lost what was written.
-    /// Of a machine's database: nothing is to be done at once, because the backend and the ledger know its orders. Of the merchant's books: stop serve, put the newest copy in place with qris-backend restore, and look at what it lists.
-    StoreBehind { path: Text, has: i64, had: i64 } = "4b07e861134342cba37bf543b91e1152", Err, Own, "the database {path} has {has} entries, and had {had} once: what came after them is lost";
+    /// Of a machine's database: nothing is to be done at once, because the backend and the ledger know its orders. Of the merchant's books: each order that had no end in them is a person's now (no_proof), and nothing of it goes back by itself. If there is a newer copy, stop serve, put that in place with qris-backend restore, and look at what it lists.
+    StoreBehind { path: Text, has: i64, had: i64 } = "4b07e861134342cba37bf543b91e1152", Err, Own, "the database {path} has {has} entries, and had {had} or more once: what came after them is lost";
 
     /// No machine is let in, but the books have orders of machines.
     /// The database of the machines (devices.db, beside the books) was lost. Each machine gets 401, and sells nothing.

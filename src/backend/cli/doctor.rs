@@ -132,6 +132,7 @@ async fn books(config: &Config, tries: bool) -> Vec<Finding> {
                 }
                 Place::Server(server) => {
                     findings.extend(standby(&store, server).await);
+                    findings.extend(another_primary(&store, config).await);
                     findings.extend(places(&store).await);
                 }
             }
@@ -210,6 +211,15 @@ async fn right_keys(store: &Store, config: &Config) -> Option<Finding> {
 fn clock(store: &Store) -> Finding {
     let own = clock::now().wall;
     Finding::of_clock(store.now(own), texts().its_clock, own, own)
+}
+
+/// The books may lack what the primary of before had answered last.
+async fn another_primary(store: &Store, config: &Config) -> Option<Finding> {
+    let now = store.now(clock::now().wall);
+    // If it cannot be read, the other checks tell.
+    let since = store.read(move |tx| ledger::another_primary_since(tx, now)).await.ok()??;
+    let said = fill(texts().another_primary, &[&since.to_local_named(config.zone)]);
+    Some(Finding::warn("database", said, texts().another_primary_do))
 }
 
 /// What is answered may not be at a standby yet.

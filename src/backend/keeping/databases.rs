@@ -1,9 +1,9 @@
 //! Where the merchant's books and machines are. In SQLite these are two files, so that who loses one does not lose the other. In PostgreSQL
 //! they are one database.
 
-use crate::sale::books::{BooksError, of_a_copy};
-use crate::store::postgres::Server;
-use crate::store::{BOOKS, MACHINES, Store, StoreError, Tx, entries, machines_beside};
+use crate::sale::books::{BooksError, of_a_copy, on_another_primary};
+use crate::store::postgres::{CameBack, Server};
+use crate::store::{BOOKS, MACHINES, Store, StoreError, Tx, alone_on, entries, machines_beside};
 use qris_host::clock;
 use qris_host::mark::Mark;
 use qris_host::sqlite::{self, Schema, Share};
@@ -65,7 +65,7 @@ impl Place {
         let path = match self {
             Self::File(path) => path,
             Self::Server(server) => {
-                let books = Store::at(server, true, restored)?;
+                let books = Store::at(server, true, came_back)?;
                 return Ok(Open {
                     machines: books.clone(),
                     books,
@@ -79,8 +79,18 @@ impl Place {
         let beside = machines_beside(path);
         let shares = [sqlite::share(path)?, sqlite::share(&beside)?];
         let Both { books, machines, set_aside } = open_both(path, shares[0].is_alone(), shares[1].is_alone())?;
-        let mark = Mark::open(path).map_err(StoreError::Mark)?;
-        let behind = Behind::found(path, entries(&books)?, mark.counted());
+        let mut mark = Mark::open(path).map_err(StoreError::Mark)?;
+        let has = entries(&books)?;
+        let behind = Behind::found(path, has, mark.counted());
+        match &behind {
+            // As `restore` does it. People and sessions stay: a disk that lost what it had told to be written looks the same.
+            Some(_) if shares[0].is_alone() => {
+                alone_on(&books, |tx| of_a_copy(tx, clock::now().wall).map(drop).map_err(of_books))?;
+            }
+            Some(_) => {}
+            // What is lost from now on is counted from here.
+            None => mark.write(has).map_err(StoreError::Mark)?,
+        }
         Ok(Open {
             books: Store::over(path, &BOOKS, books, Some(mark))?,
             machines: Store::over(&beside, &MACHINES, machines, None)?,
@@ -91,6 +101,18 @@ impl Place {
         })
     }
 
+    /// `serve` ends: the mark says all that is there.
+    pub fn closes(&self) {
+        if let Self::File(path) = self
+            && let Ok(open) = sqlite::open_beside(path, &BOOKS, false)
+            && let Ok(has) = entries(&open.connection)
+            && let Ok(mut mark) = Mark::open(path)
+        {
+            // If this fails, the next start writes it.
+            let _ = mark.write(has);
+        }
+    }
+
     /// The books, which must be there. For a command beside `serve`.
     ///
     /// # Errors
@@ -98,7 +120,7 @@ impl Place {
     pub fn books(&self) -> Result<Store, StoreError> {
         match self {
             Self::File(path) => Store::open_beside(path, &BOOKS, false),
-            Self::Server(server) => Store::at(server, false, restored),
+            Self::Server(server) => Store::at(server, false, came_back),
         }
     }
 
@@ -109,17 +131,26 @@ impl Place {
     pub fn machines(&self, make: bool) -> Result<Store, StoreError> {
         match self {
             Self::File(path) => Store::open_beside(&machines_beside(path), &MACHINES, make),
-            Self::Server(server) => Store::at(server, make, restored),
+            Self::Server(server) => Store::at(server, make, came_back),
         }
     }
 }
 
-/// These books came back from a dump.
-fn restored(tx: &mut dyn Tx) -> Result<(), StoreError> {
-    of_a_copy(tx, clock::now().wall).map(drop).map_err(|error| match error {
+/// What is done with books that came back.
+fn came_back(tx: &mut dyn Tx, how: CameBack) -> Result<(), StoreError> {
+    let now = clock::now().wall;
+    let done = match how {
+        CameBack::Restored => of_a_copy(tx, now).map(drop),
+        CameBack::OnAnotherPrimary => on_another_primary(tx, now),
+    };
+    done.map_err(of_books)
+}
+
+fn of_books(error: BooksError) -> StoreError {
+    match error {
         BooksError::Store(error) => error,
-        error => StoreError::Postgres(format!("the books that came back cannot be taken up: {error}")),
-    })
+        error => StoreError::Taken(error.to_string()),
+    }
 }
 
 impl Open {

@@ -91,7 +91,7 @@ pub(super) fn no_charge(error: &MidtransError) -> NoCharge {
 pub(super) fn report(transaction: Transaction, days: &RefundDays) -> StatusReport {
     let (status, fraud) = (&transaction.transaction_status, transaction.fraud_status.as_ref());
     let (said, unknown) = (said(status, fraud), unknown(status, fraud));
-    let refund_within = refund_within(&transaction, days);
+    let (refund_within, refunds_parts) = (refund_within(&transaction, days), refunds_parts(&transaction));
     let (payment, word) = (payment(&transaction), word(&transaction).into());
     StatusReport {
         order_id: transaction.order_id,
@@ -112,7 +112,14 @@ pub(super) fn report(transaction: Transaction, days: &RefundDays) -> StatusRepor
         refund_amount: transaction.refund_amount,
         refund_at_bank: transaction.refunds_confirmed.map(|all| if all { AtBank::Confirmed } else { AtBank::Requested }),
         refund_within,
+        refunds_parts,
     }
+}
+
+/// ShopeePay gives back whole payments only (Midtrans' page on refunds).
+fn refunds_parts(transaction: &Transaction) -> bool {
+    let ways = [&transaction.payment_type, &transaction.acquirer];
+    !ways.into_iter().flatten().any(|way| way.to_ascii_lowercase().contains("shopee"))
 }
 
 /// How long after the payment Midtrans refunds it. Where it does not say clearly how it was paid, the shortest time counts.

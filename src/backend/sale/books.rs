@@ -14,6 +14,7 @@ mod alerts;
 mod archived;
 mod automatic;
 mod beginning;
+mod copied;
 mod entry;
 mod ledger;
 mod limits;
@@ -38,6 +39,7 @@ pub use alerts::{
 pub use archived::{Archived, archived, archived_between};
 pub use automatic::{LeftToAPerson, auto_refund_starts};
 pub use beginning::{ALIKE_MAX, BEGINNING_MIN, Beginning, beginning_with};
+pub use copied::{another_primary_since, of_a_copy, on_another_primary};
 pub use entry::{BooksError, Done, Policy, Stored};
 pub use ledger::{HistoryLine, Message, has_orders, history, latest, load, open_orders, prune_outbox, published, take_outbox};
 pub use listing::{
@@ -51,7 +53,7 @@ pub use strangers::{Later, ask_later, forget, remember, strangers};
 pub use sums::{Alike, Grouped, Sum, alike, first_settled, keep, kept, sums};
 pub use waiting::{Waiting, machines_let_in, waiting};
 pub use words::proof_in_words;
-pub use write::{LEASE, of_a_copy};
+pub use write::LEASE;
 
 use write::{Claim, matters, take_up, write};
 

@@ -184,19 +184,19 @@ impl Runner for Threads {
 }
 
 impl Store {
-    /// Connects, and brings the tables up to date. Without `make` missing tables are an error. `restored` is done in tables that came back from
-    /// a dump, once.
+    /// Connects, and brings the tables up to date. Without `make` missing tables are an error. `take_up` is done in tables that came
+    /// back, once.
     ///
     /// # Errors
     /// [`StoreError::Postgres`], [`StoreError::Thread`].
-    pub fn at(server: &Server, make: bool, restored: Restored) -> Result<Self, StoreError> {
+    pub fn at(server: &Server, make: bool, take_up: TakeUp) -> Result<Self, StoreError> {
         let ahead = Arc::new(AtomicI64::new(0));
         let session = || Session::new(server.clone(), Arc::clone(&ahead));
         // In a thread of its own, since this one may be that of a runtime.
         let ready = thread::scope(|scope| {
             let first = scope.spawn(move || {
                 let mut first = session()?;
-                first.bring_up_to_date(make, &*STEPS, Some(restored))?;
+                first.bring_up_to_date(make, &*STEPS, Some(take_up))?;
                 Ok::<_, StoreError>(first)
             });
             first.join().unwrap_or(Err(StoreError::Gone))
@@ -227,11 +227,22 @@ pub fn alone<T, E: From<StoreError>>(server: &Server, writes: bool, job: impl Fn
     done
 }
 
-/// What is done in tables that came back from a dump.
-type Restored = fn(&mut dyn Tx) -> Result<(), StoreError>;
+/// How tables that were written elsewhere before came here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CameBack {
+    /// From a dump.
+    Restored,
+    /// With a server that was promoted, or went back to a point in time.
+    OnAnotherPrimary,
+}
+
+/// What is done in tables that came back.
+type TakeUp = fn(&mut dyn Tx, CameBack) -> Result<(), StoreError>;
 
 /// Where the tables are, in SQL: the cluster and the table. A table that is made anew has another number.
 const PLACE: &str = "(pg_control_system()).system_identifier || ':' || 'qris_steps'::regclass::oid";
+/// The timeline that is written, which is another one after each promotion: the beginning of the name of its file.
+const TIMELINE: &str = "substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)";
 
 /// A connection, which is made when it is needed.
 struct Session {
@@ -370,9 +381,9 @@ impl Session {
     }
 
     /// Takes the steps that the database has not taken: all of them, or none.
-    fn bring_up_to_date(&mut self, make: bool, steps: &[String], restored: Option<Restored>) -> Result<(), StoreError> {
+    fn bring_up_to_date(&mut self, make: bool, steps: &[String], take_up: Option<TakeUp>) -> Result<(), StoreError> {
         self.begin(true)?;
-        let taken = self.take_steps(make, steps).and_then(|()| restored.map_or(Ok(()), |restored| self.take_up(restored)));
+        let taken = self.take_steps(make, steps).and_then(|()| take_up.map_or(Ok(()), |take_up| self.take_up(take_up)));
         let done = taken.and_then(|()| self.say("RELEASE job; COMMIT"));
         done.inspect_err(|_| self.give_up())
     }
@@ -384,7 +395,10 @@ impl Session {
             return Err(StoreError::Postgres(format!("{name} has no books: `serve` makes them")));
         }
         if missing {
-            self.say("CREATE TABLE qris_steps (step BIGINT PRIMARY KEY, at TIMESTAMPTZ NOT NULL DEFAULT now(), place TEXT NOT NULL)")?;
+            self.say(
+                "CREATE TABLE qris_steps (step BIGINT PRIMARY KEY, at TIMESTAMPTZ NOT NULL DEFAULT now(), \
+                 place TEXT NOT NULL, timeline TEXT NOT NULL)",
+            )?;
         }
         let taken = self.rows("SELECT coalesce(max(step), 0) FROM qris_steps", &[])?;
         let taken = usize::try_from(Row::number(&taken)?).unwrap_or(usize::MAX);
@@ -394,15 +408,22 @@ impl Session {
         }
         for (number, step) in (1_i64..).zip(steps).skip(taken) {
             self.say(step)?;
-            self.rows(&format!("INSERT INTO qris_steps (step, place) VALUES ($1, {PLACE})"), &[number.into()])?;
+            self.rows(&format!("INSERT INTO qris_steps (step, place, timeline) VALUES ($1, {PLACE}, {TIMELINE})"), &[number.into()])?;
         }
         Ok(())
     }
 
-    /// A dump that was restored has the place of the tables that it was made from. The first who opens them sees that, and nobody after it.
-    fn take_up(&mut self, restored: Restored) -> Result<(), StoreError> {
-        let here = format!("UPDATE qris_steps SET place = {PLACE} WHERE place <> {PLACE} RETURNING 1");
-        if self.rows(&here, &[])?.is_empty() { Ok(()) } else { restored(self) }
+    /// A dump that was restored has the place of the tables that it was made from, and a promoted server the timeline of the one before. The first who
+    /// opens them sees that, and nobody after it.
+    fn take_up(&mut self, take_up: TakeUp) -> Result<(), StoreError> {
+        let is_elsewhere = !self.rows(&format!("SELECT 1 FROM qris_steps WHERE place <> {PLACE}"), &[])?.is_empty();
+        let here = format!(
+            "UPDATE qris_steps SET place = {PLACE}, timeline = {TIMELINE} WHERE place <> {PLACE} OR timeline <> {TIMELINE} RETURNING 1"
+        );
+        match self.rows(&here, &[])?.is_empty() {
+            true => Ok(()),
+            false => take_up(self, if is_elsewhere { CameBack::Restored } else { CameBack::OnAnotherPrimary }),
+        }
     }
 }
 

@@ -150,6 +150,17 @@ pub fn read_on<T, E: From<StoreError>>(connection: &Connection, job: impl FnOnce
     job(&mut SqliteTx { connection })
 }
 
+/// One transaction of whoever has an open database alone.
+///
+/// # Errors
+/// The job's own, or the database's. Then nothing was written.
+pub fn alone_on<T, E: From<StoreError>>(connection: &Connection, job: impl FnOnce(&mut dyn Tx) -> Result<T, E>) -> Result<T, E> {
+    let transaction = connection.unchecked_transaction().map_err(StoreError::Sqlite)?;
+    let done = job(&mut SqliteTx { connection: &transaction })?;
+    transaction.commit().map_err(StoreError::Sqlite)?;
+    Ok(done)
+}
+
 pub(crate) struct SqliteTx<'a> {
     pub(crate) connection: &'a Connection,
 }

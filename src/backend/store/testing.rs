@@ -12,7 +12,7 @@ const SERVER: &str = "QRIS_TEST_POSTGRES";
 pub(crate) fn open(directory: &Path, file: &str, schema: &Schema) -> Store {
     match server(directory) {
         None => Store::open_beside(&directory.join(file), schema, true).expect("opens"),
-        Some(server) => Store::at(&server, true, |_| Ok(())).expect("opens"),
+        Some(server) => Store::at(&server, true, |_, _| Ok(())).expect("opens"),
     }
 }
 

@@ -148,6 +148,7 @@ async fn tell_all(around: &dyn Surroundings, books: &Books, machines: &Machines,
             | Subject::Merchant(_)
             | Subject::Twice(_)
             | Subject::TakenOver
+            | Subject::AnotherPrimary
             | Subject::Stock(_) => None,
         };
         let slots = match (&alert.about, &alert.device) {
@@ -182,7 +183,13 @@ fn note(around: &dyn Surroundings, alert: &Alert, failed: &[String]) {
     let order = match &alert.about {
         Subject::Order(stored, _) => Some(stored.order.id.clone()),
         Subject::Damaged(id, _) => Some(id.clone()),
-        Subject::Offline | Subject::Merchant(_) | Subject::Twice(_) | Subject::TakenOver | Subject::Stock(_) | Subject::Daily(_) => None,
+        Subject::Offline
+        | Subject::Merchant(_)
+        | Subject::Twice(_)
+        | Subject::TakenOver
+        | Subject::AnotherPrimary
+        | Subject::Stock(_)
+        | Subject::Daily(_) => None,
     };
     let over = if alert.until.is_some() { " is over" } else { "" };
     let (device, kind) = (alert.device.clone(), format!("{}{over}", alert.kind()).into());
@@ -221,6 +228,14 @@ fn object(alert: &Alert, name: Option<&str>, day: Option<&DayTold>, slots: &[Kep
             let to_do = "find the other computer, and switch it off; if it may be in foreign hands: device revoke, then a new code";
             (told, to_do, Value::Null)
         }
+        Subject::AnotherPrimary => {
+            let told =
+                "the database has another primary than before, or went back to a point in time: what it had answered last may be missing"
+                    .into();
+            let to_do =
+                "if no standby was synchronous: `restore` without a file, then `reconcile` for this day. Else nothing is to be done";
+            (told, to_do, Value::Null)
+        }
         Subject::Merchant(merchant) => {
             let told = format!("a QR on the machine {machine} pays another merchant than earlier QRs did: {merchant}");
             let to_do = "compare it with the number (NMID) of your QRIS; if it is not yours, switch the machines off, and ask the gateway";
@@ -243,9 +258,15 @@ fn object(alert: &Alert, name: Option<&str>, day: Option<&DayTold>, slots: &[Kep
         (Some(_), Subject::Offline) => (OVER, format!("over: the machine {machine} is there again"), NOTHING_TO_DO),
         (Some(_), Subject::TakenOver) => (OVER, format!("over: the machine {machine} keeps its place at the broker"), NOTHING_TO_DO),
         (Some(_), Subject::Stock(why)) => (OVER, format!("over: the machine {machine} {}", is_over(*why)), NOTHING_TO_DO),
-        (Some(_), Subject::Order(..) | Subject::Damaged(..) | Subject::Merchant(_) | Subject::Twice(_) | Subject::Daily(_)) => {
-            (OVER, format!("over: nobody must look at this any more ({told})"), NOTHING_TO_DO)
-        }
+        (
+            Some(_),
+            Subject::Order(..)
+            | Subject::Damaged(..)
+            | Subject::Merchant(_)
+            | Subject::Twice(_)
+            | Subject::AnotherPrimary
+            | Subject::Daily(_),
+        ) => (OVER, format!("over: nobody must look at this any more ({told})"), NOTHING_TO_DO),
     };
     json!({
         "alert_id": format!("{subject}/{}/{}", alert.kind(), alert.since.0),
@@ -280,6 +301,7 @@ fn at_desk(alert: &Alert, url: &str) -> String {
             | Subject::Merchant(_)
             | Subject::Twice(_)
             | Subject::TakenOver
+            | Subject::AnotherPrimary
             | Subject::Stock(_)
             | Subject::Daily(_),
             Some(device),

@@ -72,6 +72,7 @@ fn report(id: &OrderId, bill: &Bill) -> StatusReport {
         refund_amount: (bill.word == "RETURNED").then_some(bill.total),
         refund_at_bank: None,
         refund_within: None,
+        refunds_parts: true,
     }
 }
 

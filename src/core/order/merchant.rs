@@ -213,6 +213,8 @@ pub fn next_attempt(order: &Order, first: &OrderId, now: Wall, answer_by: Wall) 
     let id = OrderId::new(&format!("{first}-{attempt}")).ok()?;
     let mut next = begin(id, order.sale.clone(), now);
     next.attempt = attempt;
+    // An attempt of this name may have been made and paid before, too.
+    next.rebuilt = order.rebuilt;
     next.answer_by = answer_by;
     next.state = Charging::begun(now + doubled(Span::millis(400), order.attempt, Span::secs(3)));
     Some(next)

@@ -32,6 +32,8 @@ texts! {
     other_key: "pesanan terbaru dibuat untuk kunci {0}, yang tidak ada di {1}", "the newest order is for the key {0}, which is not in {1}";
     other_key_do: "semua server dari satu basis data perlu berkas kunci yang sama: salin dari server lainnya. Mesin tidak menerima tanda terima dari kunci lain", "all servers of one database need the same file of keys: copy it from the other one. A machine takes no receipt of another key";
     its_clock: "jam basis data", "the database's clock";
+    another_primary: "server utamanya lain sejak {0}, atau basis datanya kembali ke waktu sebelumnya: data dari saat-saat terakhir sebelum itu mungkin hilang", "it has another primary since {0}, or went back to a point in time: the last moments before that may be missing";
+    another_primary_do: "jika tidak ada standby sinkron: `restore` tanpa berkas, lalu `reconcile` untuk hari itu. Jika ada, tidak perlu apa-apa", "if no standby was synchronous: `restore` without a file, then `reconcile` for that day. Else nothing is to be done";
     no_standby: "servernya tidak menunggu standby: failover bisa menghilangkan data dari saat-saat terakhir", "the server waits for no standby: a fail-over may lose the last moments";
     no_standby_do: "isi `synchronous_standby_names` di server itu", "set `synchronous_standby_names` of the server";
     places: "server punya {0} tempat kosong untuk koneksi", "the server has {0} free places for connections";
@@ -46,7 +48,7 @@ texts! {
     damaged: "rusak: {0}", "damaged: {0}";
     said_nothing: "pemeriksaannya tidak memberi jawaban", "the check said nothing";
     whole_do: "pulihkan cadangan; periksa disk", "restore a backup; look at the disk";
-    behind: "pembukuan ini punya {0} entri, dan pernah punya {1}: salinan lama, atau salah satu berkasnya dihapus", "they have {0} entries, and had {1} once: an older copy, or a file of them was removed";
+    behind: "pembukuan ini punya {0} entri, dan pernah punya {1} atau lebih: salinan lama, atau salah satu berkasnya dihapus", "they have {0} entries, and had {1} or more once: an older copy, or a file of them was removed";
     behind_do: "hentikan `serve`; pasang salinan terbaru dengan `restore`, dan baca daftar yang ditampilkannya", "stop `serve`; put the newest copy in place with `restore`, and look at what it lists";
     unreadable: "pesanan yang rusak: {0}", "damaged orders: {0}";
     unreadable_do: "cari di dashboard gateway; periksa disk, dan pulihkan cadangan", "look for them in the gateway's dashboard; look at the disk, and restore a backup";

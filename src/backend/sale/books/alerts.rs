@@ -23,6 +23,8 @@ const MERCHANT: &str = "merchant";
 const TWICE: &str = "twice";
 /// The kind for a machine whose place at the broker another computer takes.
 const TAKEN_OVER: &str = "taken_over";
+/// The kind for a database that has another primary than before.
+const ANOTHER_PRIMARY: &str = "another_primary";
 /// Such an alert lasts so long at the least.
 const TAKEN_OVER_LASTS: Span = Span::secs(3600);
 /// What people are told of the slots of a machine: one alert for all of them.
@@ -80,6 +82,8 @@ pub enum Subject {
     Twice(Box<str>),
     /// A machine whose place at the broker another computer takes.
     TakenOver,
+    /// The database has another primary than before.
+    AnotherPrimary,
     /// What lies in a machine wants a person.
     Stock(StockAlert),
     /// The message of this day, as `2026-11-27`.
@@ -154,6 +158,7 @@ impl Alert {
             Subject::Merchant(_) => MERCHANT,
             Subject::Twice(_) => TWICE,
             Subject::TakenOver => TAKEN_OVER,
+            Subject::AnotherPrimary => ANOTHER_PRIMARY,
             Subject::Stock(alert) => alert.as_str(),
             Subject::Daily(_) => DAILY,
         }
@@ -167,6 +172,7 @@ impl Alert {
             Subject::Damaged(id, _) => id.as_str(),
             Subject::Offline | Subject::TakenOver | Subject::Stock(_) => self.device.as_ref().map_or("", DeviceId::as_str),
             Subject::Merchant(merchant) => merchant,
+            Subject::AnotherPrimary => ANOTHER_PRIMARY,
             Subject::Daily(day) => day,
             Subject::Twice(both) => both,
         }
@@ -210,6 +216,7 @@ fn read(tx: &mut dyn Tx, row: &Row) -> Result<Option<Alert>, BooksError> {
         None if kind == MERCHANT => Subject::Merchant(subject.into()),
         None if kind == TWICE => Subject::Twice(subject.into()),
         None if kind == TAKEN_OVER => Subject::TakenOver,
+        None if kind == ANOTHER_PRIMARY => Subject::AnotherPrimary,
         None if kind == DAILY => Subject::Daily(subject.into()),
         None => match StockAlert::from_word(kind) {
             Some(alert) => Subject::Stock(alert),
@@ -373,6 +380,24 @@ pub fn merchant_paid(tx: &mut dyn Tx, merchant: &str, device: &DeviceId, now: Wa
         end(tx, merchant, MERCHANT, now)?;
     }
     Ok(first)
+}
+
+/// The database has another primary than before. This is told again for each later one.
+pub(super) fn another_primary(tx: &mut dyn Tx, now: Wall) -> Result<(), BooksError> {
+    tx.rows("DELETE FROM alerts WHERE kind = $1", &[ANOTHER_PRIMARY.into()])?;
+    let sql = "INSERT INTO alerts (subject, kind, since_ms, tries, next_ms) VALUES ($1, $1, $2, 0, $2)";
+    tx.rows(sql, &[ANOTHER_PRIMARY.into(), now.into()])?;
+    Ok(())
+}
+
+/// A person has said that the books are a copy.
+pub(super) fn another_primary_is_seen(tx: &mut dyn Tx, now: Wall) -> Result<(), BooksError> {
+    end(tx, ANOTHER_PRIMARY, ANOTHER_PRIMARY, now).map(drop)
+}
+
+pub(super) fn another_primary_since(tx: &mut dyn Tx) -> Result<Option<Wall>, BooksError> {
+    let rows = tx.rows("SELECT since_ms FROM alerts WHERE kind = $1 AND ended_ms IS NULL", &[ANOTHER_PRIMARY.into()])?;
+    Ok(rows.first().map(|row| row.int("since_ms")).transpose()?.map(Wall))
 }
 
 /// A day is over: its message is due, once, whoever else says so.

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 mod automatic;
 mod beginnings;
+mod copied;
 mod ends;
 mod people;
 mod plans;

@@ -48,34 +48,6 @@ pub(super) fn write(tx: &mut dyn Tx, policy: &Policy, stored: Stored, event: Eve
     settle(tx, policy, stored, order, Some(what), now, claim)
 }
 
-/// These books are a copy: another try at an order may have begun after it was made. Answers how many orders are a person's by that.
-///
-/// # Errors
-/// The database's.
-pub fn of_a_copy(tx: &mut dyn Tx, now: Wall) -> Result<u64, BooksError> {
-    let mut count = 0;
-    let sql = format!(
-        "SELECT {} FROM orders WHERE state = 'settled' AND ended IN ('awaited', 'refund_due', 'uncertain', 'unreported')",
-        ledger::READ
-    );
-    for row in tx.rows(&sql, &[])? {
-        let stored = match ledger::read(&row) {
-            Ok(stored) => stored,
-            // Nothing is done with it.
-            Err(error) if error.is_damage() => continue,
-            Err(error) => return Err(error),
-        };
-        let order = stored.order.clone().of_a_copy();
-        if order != stored.order {
-            alerts::keep(tx, &stored.order, &order, now)?;
-            ledger::note(tx, &order.id, "the books were restored: another try may have begun after their copy was made", now)?;
-            ledger::save(tx, &stored, order, stored.claimed_until)?;
-            count += 1;
-        }
-    }
-    Ok(count)
-}
-
 fn settle(
     tx: &mut dyn Tx,
     policy: &Policy,

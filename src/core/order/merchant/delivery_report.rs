@@ -1,6 +1,6 @@
 //! The machine's report of an order, and what its proof is worth.
 
-use super::{LateFact, Order, Refused, Rules};
+use super::{CHECK_AGAIN, LateFact, Order, Refused, Rules};
 use crate::order::ids::KeyId;
 use crate::order::outcome::Delivery;
 use crate::order::proof::{self, ProofError};
@@ -171,6 +171,7 @@ impl Order {
                 self.reported = Some(Reported { report: told, at: now, conflict: is_lost });
                 self.go(self.state.phase().reported());
                 self.offer_a_try(now, rules);
+                self.look_after_a_later_try(now);
             }
             // The detail is for people, and a repeated report may word it in another way. A proof may come later.
             Some(Reported { report: first, .. }) if first.outcome == told.outcome => {
@@ -182,6 +183,18 @@ impl Order {
             Some(_) => return Err(Refused::OutcomeStands),
         }
         Ok(())
+    }
+}
+
+impl Order {
+    /// While a later try ran, somebody may have given the money back at the gateway. The notification of that may be lost, or come after this.
+    fn look_after_a_later_try(&mut self, now: Wall) {
+        if self.tries.now.is_some() {
+            let look = now + self.spread(CHECK_AGAIN);
+            self.polling.at = Some(self.polling.at.map_or(look, |at| at.min(look)));
+            // A question without an answer is repeated.
+            self.polling.noted_at = Some(now);
+        }
     }
 }
 

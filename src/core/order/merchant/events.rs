@@ -189,6 +189,8 @@ pub struct StatusReport {
     pub refund_at_bank: Option<AtBank>,
     /// How long after the payment the gateway refunds it; `None`: it never does, or sets no limit.
     pub refund_within: Option<Span>,
+    /// Whether the gateway gives back a part of the payment, too.
+    pub refunds_parts: bool,
 }
 
 impl StatusReport {

@@ -25,7 +25,11 @@ const PART_IS_GONE: &str = "only a part of it went back";
 /// Likewise.
 const OTHER_OUTCOME: &str = "the machine told another outcome meanwhile";
 /// Likewise.
+const BOOKS_CAME_BACK: &str = "the books are a copy of before: nobody knows what became of it since";
+/// Likewise.
 const NO_KEY_IS_LEFT: &str = "every key for its refund is used up: only by hand";
+/// Likewise.
+const NO_PART_GOES_BACK: &str = "a part of it went back, and the gateway gives no part back here: the rest only by hand";
 /// Likewise.
 const TIME_IS_OVER: &str = "the gateway's time for a refund is over: only by hand";
 
@@ -48,6 +52,8 @@ pub enum Repayment {
     Requested {
         /// Who wants it.
         by: Asker,
+        /// How much; `None`: what is there.
+        sum: Option<Rupiah>,
         /// The number of calls so far.
         tries: u32,
         /// The time of the next call, at the earliest.
@@ -185,9 +191,11 @@ impl Order {
         self.holds_the_money()?;
         // If an earlier call may have made the refund, a look comes first, also when no other call would be made.
         let unsure = self.is_refund_unsure();
+        let no_part = matches!(self.taken_back, Some(TakenBack::Partly { .. })) && self.settlement().is_some_and(|by| !by.refunds_parts);
         let no_more = match (self.refund_time_is_over(now), self.repaying.used_keys >= REFUND_KEYS_MAX) {
             (true, _) => Some(TIME_IS_OVER),
             (false, true) => Some(NO_KEY_IS_LEFT),
+            (false, false) if no_part => Some(NO_PART_GOES_BACK),
             (false, false) => None,
         };
         if no_more.is_some() && !unsure {
@@ -199,13 +207,13 @@ impl Order {
             return Err(Refused::NoProof);
         }
         let refused = no_more.map(Into::into);
-        let by = wish.by;
+        let (by, sum) = (wish.by, self.to_refund());
         if by == Asker::Automatic {
             // Its customer wants the money, and no other try.
             (self.tries.until, self.tries.wanted_until) = (None, None);
         }
         self.repaying.step =
-            Some(Repayment::Requested { by, tries: 0, retry_at: now, get_status: unsure, unsure, refused, key_used: false });
+            Some(Repayment::Requested { by, sum, tries: 0, retry_at: now, get_status: unsure, unsure, refused, key_used: false });
         Ok(())
     }
 
@@ -273,6 +281,13 @@ impl Order {
         self.repaying.step = (unsure || !has_goods).then_some(Repayment::Refused { why, at, unsure });
     }
 
+    /// The books are a copy of before: what became of the refund since then, they do not know.
+    pub(super) fn books_came_back(&mut self, now: Wall) {
+        if let Some(Repayment::Requested { .. }) = &self.repaying.step {
+            self.repaying.step = Some(Repayment::Refused { why: BOOKS_CAME_BACK.into(), at: now, unsure: true });
+        }
+    }
+
     /// Get-status says that no earlier call has made the refund.
     fn refund_is_not_made(&mut self) {
         if let Some(Repayment::Refused { why, at, unsure: true }) = &self.repaying.step {
@@ -333,17 +348,31 @@ impl Order {
         }
     }
 
-    /// The sum that goes back: all that the customer paid, with an imposed fee. `None` if it was not whole rupiah: then the gateway gives
-    /// back what is there.
+    /// The sum that goes back, or is asked back: all that the customer paid, with an imposed fee, without the part that went back already. `None`
+    /// if it was not whole rupiah, or nobody has said how much that part was: then the gateway gives back what is there.
     #[must_use]
     pub fn to_refund(&self) -> Option<Rupiah> {
-        self.settlement().and_then(|by| by.gross_amount)
+        match &self.repaying.step {
+            Some(Repayment::Requested { sum, .. }) => *sum,
+            Some(Repayment::Refused { .. } | Repayment::Done { .. } | Repayment::ByHand { .. } | Repayment::Given { .. }) | None => {
+                self.rest()
+            }
+        }
     }
 
-    /// Get-status says settled, or that a part went back, for an order whose refund is asked for: the refund has not happened. Once a part
-    /// is gone, nobody asks for the whole again by itself.
-    pub(super) fn not_refunded_yet(&mut self, part_is_gone: bool, now: Wall) {
+    fn rest(&self) -> Option<Rupiah> {
+        let paid = self.settlement().and_then(|by| by.gross_amount)?;
+        match &self.taken_back {
+            Some(TakenBack::Partly { amount }) => paid.above((*amount)?),
+            Some(TakenBack::Chargeback | TakenBack::Reversal) | None => Some(paid),
+        }
+    }
+
+    /// Get-status says settled, or that a part went back, for an order whose refund is asked for: the refund has not happened. Once another
+    /// part is gone, nobody asks for the rest by itself.
+    pub(super) fn not_refunded_yet(&mut self, now: Wall) {
         let (pause, news) = (self.pause_after_refund(), self.next_check_of_news(now));
+        let part_is_gone = self.to_refund() != self.rest();
         self.refund_is_not_made();
         let Some(Repayment::Requested { tries, get_status, unsure, refused, retry_at, key_used, .. }) = &mut self.repaying.step else {
             return;
@@ -399,6 +428,14 @@ impl Order {
             Some(Repayment::Requested { .. }) => self.refund_fails(why.into(), now, false),
             Some(Repayment::Refused { .. }) => self.refund_is_not_made(),
             Some(Repayment::Done { .. } | Repayment::ByHand { .. } | Repayment::Given { .. }) | None => {}
+        }
+    }
+
+    /// Whether a call of ours may have made a refund.
+    const fn may_have_asked(&self) -> bool {
+        match &self.repaying.step {
+            Some(Repayment::Requested { .. } | Repayment::Refused { unsure: true, .. } | Repayment::Done { .. }) => true,
+            Some(Repayment::Refused { unsure: false, .. } | Repayment::ByHand { .. } | Repayment::Given { .. }) | None => false,
         }
     }
 
@@ -472,11 +509,11 @@ impl Order {
             Some(Repayment::ByHand { .. } | Repayment::Given { .. }) => self.comes_late(LateFact::Money),
             Some(Repayment::Done { bank, settled_again_at, .. }) => (*bank, *settled_again_at) = (told.or(*bank), None),
             Some(Repayment::Requested { .. } | Repayment::Refused { .. }) | None => {
-                self.repaying.step = Some(Repayment::Done { at: now, bank: told, settled_again_at: None });
-                // Its machine has the receipt, and cannot be called back.
-                if self.is_tried_now() {
+                // Somebody gave it back at the gateway, and its machine has or had the receipt of another try, and cannot be called back.
+                if !self.may_have_asked() && self.may_have_goods_of_a_try() {
                     self.comes_late(LateFact::Money);
                 }
+                self.repaying.step = Some(Repayment::Done { at: now, bank: told, settled_again_at: None });
             }
         }
         // If nobody saw the payment, this answer has it.

@@ -33,6 +33,12 @@ impl Order {
 
     /// Takes the gateway's word for it.
     fn take(&mut self, report: &StatusReport, now: Wall, with: &Context<'_>) {
+        // It is the same news. But of refunds of a part, there may be another one by now.
+        let is_last = report.said != Said::PartlyRefunded || self.unanswered_since(now).is_none();
+        let is_the_rest = report.said == Said::Refunded && self.polling.noted_back == Some(Said::PartlyRefunded);
+        if is_the_rest || self.polling.noted_back == Some(report.said) && is_last {
+            self.polling.noted_back = None;
+        }
         match report.said {
             Said::Settled => return self.settled(report, now, with),
             Said::Pending => {
@@ -53,12 +59,6 @@ impl Order {
             Said::Refunded => self.refunded(report, report.refund_at_bank, now),
             Said::PartlyRefunded => self.taken(TakenBack::Partly { amount: report.refund_amount }, report, now),
             Said::ChargedBack => self.taken(TakenBack::Chargeback, report, now),
-        }
-        // It is the same news. But of refunds of a part, there may be another one by now.
-        let is_last = report.said != Said::PartlyRefunded || self.unanswered_since(now).is_none();
-        let is_the_rest = report.said == Said::Refunded && self.polling.noted_back == Some(Said::PartlyRefunded);
-        if is_the_rest || self.polling.noted_back == Some(report.said) && is_last {
-            self.polling.noted_back = None;
         }
         // Of money that goes back, these words tell nothing.
         let tells_nothing = self.doubt().is_none() && matches!(report.said, Said::Pending | Said::Suspect | Said::Other);
@@ -111,7 +111,7 @@ impl Order {
                 return self.first_settled(report, held_until, now, with);
             }
             // It is known. A refund that is under way was not made yet.
-            State::Settled(_) | State::Void(_) | State::Withheld(_) => self.not_refunded_yet(false, now),
+            State::Settled(_) | State::Void(_) | State::Withheld(_) => self.not_refunded_yet(now),
             State::Refunded(_) => {
                 self.polling.noted_back = self.polling.noted_back.filter(|said| *said != Said::Settled);
                 self.settled_again(now);
@@ -168,6 +168,7 @@ impl Order {
             settled_at: report.settled_at.unwrap_or(now),
             parties: report.parties.clone(),
             refund_until: report.refund_within.map(|within| report.settled_at.unwrap_or(now) + within),
+            refunds_parts: report.refunds_parts,
         }
     }
 
@@ -236,7 +237,7 @@ impl Order {
                 if matches!(self.repayment(), Some(Repayment::ByHand { .. } | Repayment::Given { .. })) {
                     self.comes_late(LateFact::Money);
                 }
-                self.not_refunded_yet(true, now);
+                self.not_refunded_yet(now);
                 // Where all was to go back, the bank may have refused that.
                 self.settled_again(now);
             }

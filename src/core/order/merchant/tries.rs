@@ -265,18 +265,33 @@ impl Order {
         if self.is_settled_lately(now) { Ok(()) } else { Err(NoTry::NotAsked) }
     }
 
-    /// The order in a copy of the books. Another try may have begun after that. So its end is for a person; one that is settled stays so.
+    /// The order in a copy of the books. After that its end may have come, or another try: no proof of it counts, nothing goes back by itself, and a
+    /// refund that was under way is a person's. What had its end in the copy stays as it is.
     #[must_use]
-    pub fn of_a_copy(mut self) -> Self {
-        if matches!(self.state, State::Settled(_)) && !self.is_decided() && (self.outcome() != Some(Delivery::Dispensed)) {
-            (self.rebuilt, self.tries.until) = (true, None);
+    pub fn of_a_copy(mut self, now: Wall) -> Self {
+        let came = self.outcome() == Some(Delivery::Dispensed) && !self.has_conflict();
+        let is_over = match &self.state {
+            State::Charging(_) | State::Pending(_) | State::Cancelling(_) | State::Held(_) => false,
+            // Another attempt at it may have been made, and paid.
+            State::Closed(_) => self.is_over() && !may_try_again(&self),
+            State::Settled(_) | State::Void(_) | State::Withheld(_) => came || self.is_decided(),
+            State::Refunded(_) => true,
+        };
+        if !is_over {
+            self.rebuilt = true;
+            (self.tries.until, self.tries.wanted_until) = (None, None);
+            self.books_came_back(now);
         }
         self
     }
 
-    /// Whether another try has its receipt, and its machine has told nothing of it.
-    pub(super) fn is_tried_now(&self) -> bool {
-        self.tries.now.is_some() && self.reported.is_none()
+    /// Whether a later try has its receipt, and its goods came, or may have come or still come.
+    pub(super) fn may_have_goods_of_a_try(&self) -> bool {
+        self.tries.now.is_some()
+            && match self.outcome() {
+                Some(Delivery::Failed | Delivery::Undelivered) => false,
+                Some(Delivery::Dispensed | Delivery::Uncertain | Delivery::Other(_)) | None => true,
+            }
     }
 
     fn has_receipt_for(&self, promise: &Promise) -> bool {

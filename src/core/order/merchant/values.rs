@@ -104,6 +104,8 @@ pub struct Settlement {
     pub parties: Parties,
     /// The gateway refunds it until then; `None` if it never does, or does not say.
     pub refund_until: Option<Wall>,
+    /// Whether the gateway gives back a part of it, too.
+    pub refunds_parts: bool,
 }
 
 /// The two sides of a payment by QRIS, as the gateway names them, for the merchant's accounts. No decision depends on them.
@@ -304,6 +306,7 @@ impl super::StatusReport {
             refund_amount: None,
             refund_at_bank: None,
             refund_within: None,
+            refunds_parts: true,
         }
     }
 }

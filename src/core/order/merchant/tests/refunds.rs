@@ -238,6 +238,62 @@ fn a_refund_of_less_than_was_paid_is_a_refund_of_a_part() {
     }
 }
 
+/// Somebody sent a part back in the dashboard. The rest is owed, and that is what is asked for.
+#[test]
+fn the_rest_of_a_payment_is_asked_for_after_a_part_went_back() {
+    let part = |back: Option<u64>| Event::Status(StatusReport { refund_amount: back.map(rp), ..report(Said::PartlyRefunded) });
+    for (back, rest) in [(Some(3000), Some(rp(2000))), (Some(1), Some(rp(4999))), (None, None)] {
+        let order = all(&due(None), 3000, vec![part(back)]);
+        assert_eq!((order.is_refund_due(), order.to_refund()), (true, rest), "{back:?}");
+        let asked = all(&order, 4000, vec![wish()]);
+        assert_eq!((duty(&asked, at(4000)), asked.to_refund()), (Duty::Call(Call::Refund), rest), "{back:?}");
+        // Get-status may say the same part again meanwhile: that is no news.
+        let looked = all(&asked, 5000, vec![unsure(), part(back)]);
+        assert!(is_asked(&looked) && looked.refund_key() == "o1", "{back:?}: {:?}", looked.repayment());
+        let made = StatusReport { refund_amount: rest, ..report(Said::Refunded) };
+        let done = all(&asked, 5000, vec![answered(RefundAnswer::Approved(Box::new(made)))]);
+        // Of what nobody knows how much it is, get-status tells the end.
+        let whole = Event::Status(StatusReport { refund_amount: Some(rp(5000)), ..report(Said::Refunded) });
+        let done = if rest.is_none() { all(&done, 6000, vec![whole]) } else { done };
+        assert_eq!((word(&done).as_str(), done.attention()), ("refunded", vec![]), "{back:?}");
+    }
+    // Another part meanwhile: the rest is another one, and a person decides.
+    let asked = all(&due(None), 3000, vec![part(Some(1000)), wish()]);
+    let more = all(&asked, 5000, vec![unsure(), part(Some(2500))]);
+    assert!(matches!(more.repayment(), Some(Repayment::Refused { unsure: false, .. })), "{:?}", more.repayment());
+    assert_eq!(more.to_refund(), Some(rp(2500)));
+}
+
+/// The books do not know of the part yet. The gateway refuses the whole, get-status says why, and nobody waits longer for that.
+#[test]
+fn a_refusal_for_a_part_that_is_gone_is_known_at_once() {
+    let part = || Event::Status(StatusReport { refund_amount: Some(rp(3000)), ..report(Said::PartlyRefunded) });
+    for noted in [vec![], vec![Event::Notified(Said::PartlyRefunded)]] {
+        let asked = all(&due(None), 3000, vec![wish()]);
+        let mut order = after(&asked, 3100, refused());
+        for event in noted.clone() {
+            order = after(&order, 3200, event);
+        }
+        let order = after(&order, 3300 + if noted.is_empty() { 0 } else { CALL_LIFE.0 }, part());
+        assert!(matches!(order.repayment(), Some(Repayment::Refused { unsure: false, .. })), "{noted:?}: {:?}", order.repayment());
+        assert_eq!(order.to_refund(), Some(rp(2000)));
+        assert!(is_asked(&all(&order, 20_000, vec![wish()])));
+    }
+}
+
+/// Where the gateway gives back whole payments only, the rest goes by hand.
+#[test]
+fn the_rest_goes_by_hand_where_the_gateway_takes_no_part() {
+    let settled = Event::Status(StatusReport { refunds_parts: false, ..report(Said::Settled) });
+    let part = Event::Status(StatusReport { refund_amount: Some(rp(3000)), ..report(Said::PartlyRefunded) });
+    let whole = live(&[(0, Event::Charged(charge(5000))), (1000, settled), (2000, told(Delivery::Failed))]);
+    assert!(is_asked(&after(&whole, 3000, wish())), "all of it goes");
+    let order = all(&whole, 3000, vec![part]);
+    assert_eq!(then(&order, 4000, wish()), Err(Refused::OnlyByHand));
+    let cash = after(&order, 4000, Event::SettledByHand { note: "cash".into(), by: None, no_report: false });
+    assert!(!cash.is_refund_due());
+}
+
 #[test]
 fn a_refunds_answer_counts_only_with_the_sum_that_was_asked_for() {
     type Change = fn(&mut StatusReport);

@@ -282,21 +282,55 @@ fn a_refund_in_the_dashboard_during_a_try_is_listed() {
     assert_eq!((back.attention(), back.money()), (vec![Attention::LateFact], Money::Refunded));
     let came = then(back, vec![(5000, Event::Delivered(of_second(Delivery::Dispensed)))]).expect("a fact");
     assert_eq!((came.attention(), came.money()), (vec![Attention::LateFact], Money::Refunded));
+    // A try lasts two seconds, and a notification as long: the goods may be told first.
+    for outcome in [Delivery::Dispensed, Delivery::Uncertain] {
+        let told = then(at_second(), vec![(4000, Event::Delivered(of_second(outcome))), (7000, status(Said::Refunded))]).expect("facts");
+        assert_eq!((told.attention(), told.money()), (vec![Attention::LateFact], Money::Refunded), "{outcome}");
+    }
     // Of a try that has ended nothing more comes.
     let offered = then(nothing_came(), vec![(4000, status(Said::Refunded))]).expect("a fact");
     assert_eq!(offered.attention(), []);
+    let ended =
+        then(at_second(), vec![(4000, Event::Delivered(of_second(Delivery::Failed))), (7000, status(Said::Refunded))]).expect("facts");
+    assert_eq!(ended.attention(), []);
+    // Ours is no news, whoever has seen that nothing came.
+    let wish = RefundWish { no_proof: true, ..RefundWish::of_a_person(Some("Ani".into())) };
+    let events = vec![
+        (4000, Event::Delivered(of_second(Delivery::Uncertain))),
+        (5000, Event::RefundRequested(wish)),
+        (6000, status(Said::Refunded)),
+    ];
+    assert_eq!(then(at_second(), events).expect("granted").attention(), []);
+}
+
+/// The notification of a refund in the dashboard may be lost.
+#[test]
+fn after_a_later_try_the_gateway_is_asked_once_more() {
+    for outcome in [Delivery::Dispensed, Delivery::Uncertain, Delivery::Failed] {
+        let told = then(at_second(), vec![(4000, Event::Delivered(of_second(outcome)))]).expect("a fact");
+        let at = next_deadline(&told).expect("a question");
+        assert_eq!(duty(&told, at), Duty::Call(Call::GetStatus), "{outcome}");
+        assert!((at - T0).0 <= 4000 + 70_000, "{outcome}: {at:?}");
+        let ms = (at - T0).0;
+        let asked = then(told.clone(), vec![(ms, status(Said::Settled))]).expect("a fact");
+        assert_eq!(asked.polling.at, None, "{outcome}: once");
+        let silent = then(told, vec![(ms, Event::StatusUnanswered)]).expect("a fact");
+        assert!(silent.polling.at.is_some(), "{outcome}: until it is answered");
+    }
+    let first = ended(DeliveryReport::proven(Delivery::Dispensed));
+    assert_eq!(first.polling.at, None, "the goods of a first try are nobody's news");
 }
 
 /// Another try may have begun after the copy was made.
 #[test]
 fn what_a_copy_of_the_books_does_not_know_is_for_a_person() {
-    let copied = nothing_came().of_a_copy();
+    let copied = nothing_came().of_a_copy(T0);
     assert!(!copied.is_proven() && !copied.may_refund_by_itself(T0 + Span::secs(86_400)));
     assert_eq!(then(copied.clone(), vec![(3000, refund())]), Err(No::Refused(Refused::NoProof)));
     let asked = asks(promise(&copied));
     assert_eq!(then(copied, vec![(3000, asked)]), Err(No::Try(NoTry::Doubtful)));
     let came = ended(DeliveryReport::proven(Delivery::Dispensed));
-    assert_eq!(came.clone().of_a_copy(), came);
+    assert_eq!(came.clone().of_a_copy(T0), came);
 }
 
 #[test]

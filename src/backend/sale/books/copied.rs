@@ -1,0 +1,68 @@
+//! Books that came back: a copy that was put in their place, or a server that may not have the last moments. What became of an order since then,
+//! they do not know.
+
+use super::entry::{BooksError, Stored};
+use super::{alerts, ledger};
+use crate::store::Tx;
+use qris_core::order::time::{Span, Wall};
+
+/// The orders that are read at once.
+const PAGE: i64 = 500;
+/// So long a person is reminded that the database has another primary.
+const REMINDED: Span = Span::secs(7 * 24 * 3600);
+
+/// These books are a copy. Each order that had no end in it is a person's from now on. Answers how many these are.
+///
+/// # Errors
+/// The database's.
+pub fn of_a_copy(tx: &mut dyn Tx, now: Wall) -> Result<u64, BooksError> {
+    let sql = format!(
+        "SELECT {} FROM orders WHERE order_id > $1 AND ended NOT IN ('delivered', 'given', 'refunded', 'refunded_by_hand')
+        ORDER BY order_id LIMIT $2",
+        ledger::READ
+    );
+    let (mut count, mut behind) = (0, String::new());
+    loop {
+        let rows = tx.rows(&sql, &[behind.as_str().into(), PAGE.into()])?;
+        let Some(last) = rows.last() else { break };
+        behind = last.text("order_id")?.into();
+        for row in &rows {
+            match ledger::read(row) {
+                Ok(stored) => count += u64::from(mark(tx, &stored, now)?),
+                // Nothing is done with it.
+                Err(error) if error.is_damage() => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    alerts::another_primary_is_seen(tx, now)?;
+    Ok(count)
+}
+
+fn mark(tx: &mut dyn Tx, stored: &Stored, now: Wall) -> Result<bool, BooksError> {
+    let order = stored.order.clone().of_a_copy(now);
+    if order == stored.order {
+        return Ok(false);
+    }
+    alerts::keep(tx, &stored.order, &order, now)?;
+    ledger::note(tx, &order.id, "the books are a copy of before: nobody knows what became of it since", now)?;
+    ledger::save(tx, stored, order, stored.claimed_until)?;
+    Ok(true)
+}
+
+/// The database has another primary, or went back to a point in time. What the one before had answered last may be missing, unless a standby was
+/// synchronous. Nobody can see that here, so a person is told.
+///
+/// # Errors
+/// The database's.
+pub fn on_another_primary(tx: &mut dyn Tx, now: Wall) -> Result<(), BooksError> {
+    alerts::another_primary(tx, now)
+}
+
+/// Since when the database has another primary, if a person is still reminded of it.
+///
+/// # Errors
+/// The database's.
+pub fn another_primary_since(tx: &mut dyn Tx, now: Wall) -> Result<Option<Wall>, BooksError> {
+    Ok(alerts::another_primary_since(tx)?.filter(|since| now < *since + REMINDED))
+}
