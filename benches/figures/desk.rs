@@ -170,7 +170,7 @@ fn news(machines: usize) -> String {
 /// The orders, with what happened to them, go from a file to a server. Nobody pays for it twice, so its rules need not look.
 fn copy(from: &Path, to: &Postgres) {
     let at = Server::new(&to.url(), None, None).expect("an address");
-    drop(Store::at(&at, true, |_| Ok(())).expect("tables"));
+    drop(Store::at(&at, true, |_, _| Ok(())).expect("tables"));
     let books = Connection::open(from).expect("the books");
     for table in ["orders", "history"] {
         let mut read = books.prepare(&format!("SELECT * FROM {table}")).expect("a table");

@@ -322,6 +322,12 @@ impl Frame {
         *deed == Deed::Refund
     }
 
+    /// What is left to give back, after a part.
+    fn rest(&self, line: &OrderLine) -> Option<String> {
+        let is_owed = matches!(line.stands, Stands::RefundDue | Stands::Refunding);
+        (is_owed && line.to_return != line.amount).then(|| fill(self.o().rest, &[&total(line.to_return)]))
+    }
+
     fn button(&self, deed: &Deed, amount: &u64) -> String {
         order_words::button(self.o(), *deed, *amount)
     }

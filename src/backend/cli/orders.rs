@@ -187,7 +187,7 @@ async fn list(config: &Config, asked: Orders) -> Result<(), Failure> {
             fit += 1;
             if shown < limit {
                 shown += 1;
-                owed_in_all += wording::paid(&order).get();
+                owed_in_all += wording::to_return(&order).get();
                 text += &if asked.json { wording::summary(&order, zone).to_string() } else { row(&columns, &cells(&order, zone, owed)) };
                 text.push('\n');
             }
@@ -265,7 +265,8 @@ pub fn note(order: &Order) -> String {
         refund => refund.map(refund_told),
     };
     let reason = order.delivery().filter(|_| why.is_empty() && money == due).and_then(|told| told.reason);
-    let money = money.map(|money| reason.map_or_else(|| money.into(), |reason| format!("{money} ({reason})")));
+    let more = wording::rest(order).map(|rest| rest.to_string()).or(reason.map(|reason| reason.to_string()));
+    let money = money.map(|money| more.map_or_else(|| money.into(), |more| format!("{money} ({more})")));
     money.into_iter().chain(why.into_iter().map(Into::into)).collect::<Vec<String>>().join(", ")
 }
 

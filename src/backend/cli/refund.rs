@@ -262,9 +262,9 @@ async fn load(store: &Store, id: &OrderId) -> Result<Order, Failure> {
     found.map(|stored| stored.order).map_err(Failure::failed)
 }
 
-/// The amount that the customer paid, and its order.
+/// What goes back to the customer, and its order.
 fn about(order: &Order) -> String {
-    fill(texts().about, &[&wording::paid(order), &wording::goods(order), &wording::place(order), &order.id])
+    fill(texts().about, &[&wording::to_return(order), &wording::goods(order), &wording::place(order), &order.id])
 }
 
 fn say(order: &Order, zone: Zone, as_json: bool, words: &str) -> Result<(), Failure> {

@@ -92,7 +92,7 @@ fn needs_to_decide(policy: &Policy, order: &Order, deed: Deed, name: &str, now: 
 /// The money that a deed moves, for the limit of a day.
 fn moves(deed: Deed, order: &Order) -> Option<u64> {
     match deed {
-        Deed::Refund | Deed::ByHand | Deed::Given => Some(counted::paid(order)),
+        Deed::Refund | Deed::ByHand | Deed::Given => Some(counted::to_return(order)),
         Deed::Again | Deed::Seen => None,
     }
 }

@@ -54,6 +54,7 @@ impl Teller<'_> {
             item: purchase.item.clone(),
             goods: purchase.description.clone(),
             amount: counted::paid(&order),
+            to_return: counted::to_return(&order),
             stands: stands(&order),
             why: order.attention().into_iter().map(|kind| kind.as_str().into()).collect(),
             last_day: wording::last_day(&order, self.zone()).map(Into::into),

@@ -75,9 +75,10 @@ pub fn read(tx: &mut dyn Tx, teller: &Teller<'_>) -> Result<Today, BooksError> {
     })
 }
 
-/// What is owed to customers: what they paid.
+/// What is owed to customers: what they paid, without the parts that went back already.
 fn owed(tx: &mut dyn Tx) -> Result<Sum, BooksError> {
-    let sql = "SELECT count(*) AS orders, CAST(coalesce(sum(paid), 0) AS BIGINT) AS rupiah FROM orders WHERE refund_due = 1";
+    let sql = "SELECT count(*) AS orders, CAST(coalesce(sum(paid - coalesce(returned, 0)), 0) AS BIGINT) AS rupiah
+        FROM orders WHERE refund_due = 1";
     let rows = tx.rows(sql, &[])?;
     let number = |row: &Row, column| row.int(column).map(|number| u64::try_from(number).unwrap_or(0));
     let Some(row) = rows.first() else { return Ok(Sum::default()) };

@@ -105,6 +105,15 @@ pub fn paid(order: &Order) -> u64 {
     paid.unwrap_or(order.sale.purchase.amount).get()
 }
 
+/// What is left to give back of it: a part may have gone back already.
+#[must_use]
+pub fn to_return(order: &Order) -> u64 {
+    match &order.taken_back {
+        Some(TakenBack::Partly { amount }) => paid(order).saturating_sub(amount.map_or(0, Rupiah::get)),
+        Some(TakenBack::Chargeback | TakenBack::Reversal) | None => paid(order),
+    }
+}
+
 /// What the gateway gave or took back; `None`: a part, and nobody has said how much. Money that a person gave back in another way is still at
 /// the gateway.
 #[must_use]

@@ -397,5 +397,6 @@ fn in_words(kind: Attention, order: &Order, zone: Zone) -> String {
     let (goods, amount, place) = (wording::goods(order), order.sale.purchase.amount, wording::place(order));
     let reason = order.delivery().and_then(|told| told.reason).map(|reason| format!("; reason: {reason}"));
     let last_day = wording::last_day(order, zone).map(|day| format!("; last day for a refund at the gateway: {day}"));
-    format!("{goods} for {amount} at {place} {what}{}{}", reason.unwrap_or_default(), last_day.unwrap_or_default())
+    let rest = wording::rest(order).map(|rest| format!("; a part went back, and {rest} is left")).unwrap_or_default();
+    format!("{goods} for {amount} at {place} {what}{}{rest}{}", reason.unwrap_or_default(), last_day.unwrap_or_default())
 }

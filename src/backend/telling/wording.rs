@@ -2,7 +2,7 @@
 
 use crate::sale::counted::End;
 use crate::sale::view;
-use qris_core::order::merchant::{Asker, AtBank, Attention, NoProof, NoTry, Order, Proof, RefundEnding, Refused, Repayment};
+use qris_core::order::merchant::{Asker, AtBank, Attention, NoProof, NoTry, Order, Proof, RefundEnding, Refused, Repayment, TakenBack};
 use qris_core::order::money::Rupiah;
 use qris_core::order::time::{Span, Wall, Zone};
 use qris_core::text::named;
@@ -260,10 +260,16 @@ pub fn last_day(order: &Order, zone: Zone) -> Option<String> {
     }
 }
 
-/// What its customer paid; the price where the gateway has not said it.
+/// What is left to give back to its customer; the price where the gateway has not said what was paid.
 #[must_use]
-pub fn paid(order: &Order) -> Rupiah {
+pub fn to_return(order: &Order) -> Rupiah {
     order.to_refund().unwrap_or(order.sale.purchase.amount)
+}
+
+/// The rest of a payment of which a part went back.
+#[must_use]
+pub fn rest(order: &Order) -> Option<Rupiah> {
+    order.to_refund().filter(|_| order.is_refund_due() && matches!(order.taken_back, Some(TakenBack::Partly { .. })))
 }
 
 /// What was sold, for people: its name as the machine told it, and the slot.
@@ -309,6 +315,7 @@ pub fn summary(order: &Order, zone: Zone) -> Value {
         "detail": delivery.and_then(|told| told.detail.as_deref()),
         "proof": delivery.map(|told| proof_word(&told.proof)),
         "refund": view::refund(order),
+        "to_refund": order.to_refund().filter(|_| order.is_refund_due()),
         "refund_until": match refund_until(order) {
             Some(RefundUntil::At(until)) => Some(until.to_rfc3339_in(zone)),
             // Its attention says `only_by_hand`.

@@ -36,7 +36,9 @@ enum Moment {
 impl Rig {
     /// It refunds by itself what is proven.
     async fn refunding() -> Self {
-        Self::tuned(Options::new(KEY, ""), |policy| policy.auto_refund_per_day = 1000).await
+        let rig = Self::tuned(Options::new(KEY, ""), |policy| policy.auto_refund_per_day = 1000).await;
+        rig.handles.books.write(|tx, policy, now| books::auto_refund_starts(tx, policy, now)).await.expect("starts");
+        rig
     }
 
     async fn machines<T: Send + 'static>(

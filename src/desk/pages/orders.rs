@@ -171,7 +171,7 @@ impl Ask {
 
 /// The page that asks before a deed.
 fn asking(f: Frame, page: OrderPage, deed: Deed) -> Ask {
-    let [title, mut what, yes] = order_words::asked(f.o(), deed, page.line.amount);
+    let [title, mut what, yes] = order_words::asked(f.o(), deed, page.line.to_return);
     let until = if deed == Deed::Again { &page.would_be_until } else { &page.again_until };
     if let (Some(about), Some(until)) = (order_words::about_another_try(f.o(), deed), until) {
         what = format!("{what} {}", fill(about, &[&f.at(until)]));

@@ -59,6 +59,7 @@ words! {
     hand_over: "Barang diserahkan", "Goods handed over";
     again: "Tawarkan lagi di mesin", "Offer it again at the machine";
     seen: "Sudah saya lihat", "I have seen it";
+    rest: "Sebagian sudah dikembalikan. Sisanya {0}.", "A part went back already. {0} is left.";
     refund_title: "Kembalikan {0} kepada pelanggan?", "Send {0} back to the customer?";
     by_hand_title: "Anda sudah mengembalikan {0} sendiri?", "Did you pay {0} back by hand?";
     given_title: "Barangnya sudah diserahkan?", "Were the goods handed over?";

@@ -183,6 +183,7 @@ impl World {
         let begun = self.books(|tx, policy| {
             let known = seen(tx)?;
             books::restarted(tx, policy, now)?;
+            books::auto_refund_starts(tx, policy, now)?;
             Ok(known)
         });
         match added.and(begun) {

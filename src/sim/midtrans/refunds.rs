@@ -75,7 +75,9 @@ impl Midtrans {
             None => rest,
             Some(amount) => u64::try_from(amount).unwrap_or(0),
         };
-        if amount == 0 || amount > rest {
+        // ShopeePay gives back whole payments only (Midtrans' page on refunds).
+        let takes_no_part = transaction.charge.channel == Channel::Qris(Acquirer::AirpayShopee) && amount != transaction.gross;
+        if amount == 0 || amount > rest || takes_no_part {
             return (self.error(414, "Refund request is rejected due to invalid amount"), None);
         }
         if self.options.balance.is_some_and(|balance| balance < amount) {

@@ -305,12 +305,13 @@ pub fn settled(tx: &mut dyn Tx, device: Option<&DeviceId>, until: Wall, behind: 
     Page::of(&tx.rows(&sql, &[behind.at.into(), behind.id.as_str().into(), until.into(), device, limit()])?)
 }
 
-/// The orders whose customers are owed the money, and the sum of their prices.
+/// The orders whose customers are owed the money, and what they are owed: what they paid, without the parts that went back already.
 ///
 /// # Errors
 /// The database's.
 pub fn owed(tx: &mut dyn Tx) -> Result<(u64, u64), BooksError> {
-    let sql = "SELECT count(*) AS orders, CAST(coalesce(sum(amount), 0) AS BIGINT) AS rupiah FROM orders WHERE refund_due = 1";
+    let sql = "SELECT count(*) AS orders, CAST(coalesce(sum(paid - coalesce(returned, 0)), 0) AS BIGINT) AS rupiah
+        FROM orders WHERE refund_due = 1";
     sums(&tx.rows(sql, &[])?)
 }
 

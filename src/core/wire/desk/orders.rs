@@ -24,6 +24,8 @@ pub struct OrderLine {
     pub goods: Option<Box<str>>,
     /// What its customer paid; the price where nobody paid yet.
     pub amount: u64,
+    /// What of that is left to give back: a part may have gone back already.
+    pub to_return: u64,
     /// What became of it: a word of [`Stands`].
     pub stands: Stands,
     /// Why a person must look: words of `Attention` (`qris-backend orders --attention`), the most urgent first.
