@@ -166,7 +166,8 @@ pub const SETTINGS: &[Setting] = &[
         "\
         the backend refunds by itself, through Midtrans, two kinds of orders: those that the machine reports as `failed` or \
         `undelivered` with [its relay's proof](merchant.md#the-relays-key), and those that were paid twice. It never refunds an order \
-        that is uncertain, has contradicting reports, does not match its charge, or was paid over the counter",
+        that is uncertain, has contradicting reports, does not match its charge, or was paid over the counter. What came to nothing before \
+        this was on is a person's",
     ),
     whole(
         "orders.auto_refund_per_day",
