@@ -378,7 +378,7 @@ async fn signal(message: &zbus::Message, inbox: &Inbox, buttons: &Buttons) -> Ne
             inbox.send(Input::Cleared);
             return News::ReadAgain;
         }
-        Some("Switched" | "Tested") => return News::ReadAgain,
+        Some("Switched" | "Tested" | "LedgerBack") => return News::ReadAgain,
         _ => {}
     }
     News::Told

@@ -42,6 +42,8 @@ pub enum Signal {
     Switched,
     /// `Cleared()`
     Cleared,
+    /// `LedgerBack()`
+    LedgerBack,
     /// `Tested()`
     Tested,
 }
@@ -136,6 +138,7 @@ impl Service {
                 });
             }
             Effect::Cleared => self.signal(Signal::Cleared),
+            Effect::LedgerBack => self.signal(Signal::LedgerBack),
             Effect::Journal(event) => journal::emit(&event),
         }
     }
@@ -222,6 +225,7 @@ pub async fn emit(served: &Served, signal: Signal) {
         Signal::ClearPressed(is_held) => served.emit(RELAY_PATH, RELAY_NAME, "ClearPressed", &(is_held,)).await,
         Signal::Switched => served.emit(RELAY_PATH, RELAY_NAME, "Switched", &()).await,
         Signal::Cleared => served.emit(RELAY_PATH, RELAY_NAME, "Cleared", &()).await,
+        Signal::LedgerBack => served.emit(RELAY_PATH, RELAY_NAME, "LedgerBack", &()).await,
         Signal::Tested => served.emit(RELAY_PATH, RELAY_NAME, "Tested", &()).await,
     }
 }
@@ -349,6 +353,10 @@ impl Relay1 {
     /// Likewise.
     #[zbus(signal)]
     async fn cleared(emitter: &zbus::object_server::SignalEmitter<'_>) -> zbus::Result<()>;
+
+    /// Likewise.
+    #[zbus(signal)]
+    async fn ledger_back(emitter: &zbus::object_server::SignalEmitter<'_>) -> zbus::Result<()>;
 
     /// Likewise.
     #[zbus(signal)]

@@ -56,8 +56,10 @@ pub enum Effect {
         /// More, for people.
         detail: String,
     },
-    /// Tell everybody that a line is no longer blocked, or that the ledger is well again.
+    /// Tell everybody that a line is no longer blocked: somebody has looked.
     Cleared,
+    /// Tell everybody that the ledger is well again.
+    LedgerBack,
     /// Write the journal.
     Journal(Event),
 }
@@ -437,7 +439,7 @@ impl Dispenser {
         }
         self.ledger.probe();
         if was_failing && self.ledger.usable().is_ok() {
-            self.effects.push(Effect::Cleared);
+            self.effects.push(Effect::LedgerBack);
         }
         self.write_late();
     }

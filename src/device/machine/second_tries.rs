@@ -409,6 +409,8 @@ impl Machine {
     /// An order has gone on: a sensor saw its item, or missed it.
     pub(super) fn note_sensor(&mut self, before: &Order, after: &Order, now: Now) {
         match sensed(after).filter(|seen| sensed(before) != Some(*seen) || before.ticket != after.ticket) {
+            // After too many in a row nothing but a look ends them: it may be one line of several that goes well.
+            Some(true) if self.second_tries.misses >= MISSES_MAX => {}
             Some(true) => self.keep_misses(0, now),
             Some(false) => self.keep_misses(self.second_tries.misses.saturating_add(1), now),
             None => {}

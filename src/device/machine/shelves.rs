@@ -127,7 +127,11 @@ impl Machine {
             self.store_failed(&error, now);
             return Err(NotChanged::Store);
         }
-        self.looked(now);
+        match change {
+            Change::Fill | Change::Count | Change::Set => self.looked(now),
+            // Who takes one out for a customer has not looked at what did not come.
+            Change::Give | Change::Other(_) => {}
+        }
         // An older image of this database can be found out only by what the relay had driven by now.
         self.outbox.push(Effect::ReadRelay);
         self.outbox.journal(Journal::StockChanged {

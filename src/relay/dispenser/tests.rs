@@ -487,8 +487,11 @@ fn a_ledger_that_cannot_be_written_promises_and_drives_nothing() {
     rig.dispenser.tick();
     assert_eq!(rig.dispenser.faults(), [RelayFault::Ledger]);
     rig.fail_commits(false);
+    drop(rig.dispenser.take_effects());
     rig.dispenser.tick();
     assert_eq!(rig.dispenser.faults(), []);
+    let told: Vec<_> = rig.dispenser.take_effects().into_iter().filter(|effect| !matches!(effect, Effect::Journal(_))).collect();
+    assert_eq!(told, [Effect::LedgerBack], "nobody has looked at a line");
     assert_eq!(rig.query(1), DispenseAnswer::Unknown, "an error means that nothing was recorded");
     assert!(rig.dispense(&receipt(1, &ticket)).is_ok());
 }

@@ -444,6 +444,50 @@ fn after_two_misses_in_a_row_somebody_looks_first() {
     assert!(!ends(&mut rig, 7, Outcome::Failed));
 }
 
+/// What is done after two misses.
+type Done = (&'static str, fn(&mut Rig));
+
+#[test]
+fn nothing_but_a_look_ends_two_misses() {
+    let looks: [Done; 6] = [
+        ("a line was cleared", |rig| drop(rig.on(Input::Cleared))),
+        ("the clear button", |rig| drop(rig.on(Input::ClearPressed(false)))),
+        ("fill", |rig| _ = rig.change_of("A2", Change::Fill, None).expect("filled")),
+        ("fill 1", |rig| _ = rig.change_of("A2", Change::Fill, Some(1)).expect("filled")),
+        ("count", |rig| _ = rig.change_of("A2", Change::Count, Some(2)).expect("counted")),
+        ("set", |rig| _ = rig.change_of("A2", Change::Set, Some(2)).expect("set")),
+    ];
+    let others: [Done; 4] = [
+        ("give", |rig| _ = rig.change_of("A2", Change::Give, Some(1)).expect("given")),
+        ("the relay tells its facts", |rig| drop(rig.on(Input::RelayReported(rig.facts.clone())))),
+        ("a restart", |rig| rig.cut_and_up(true)),
+        ("a sale", |rig| {
+            rig.settle_open();
+            rig.dispensing(9);
+            rig.answer_relay(9, RelayAnswer::Dispense(DispenseAnswer::Ended(Outcome::Dispensed)));
+            rig.answer(9, order(settled(9, 9)));
+            rig.after(121_000);
+        }),
+    ];
+    let table = looks.iter().map(|done| (done, true)).chain(others.iter().map(|done| (done, false)));
+    for ((name, done), is_look) in table {
+        let mut rig = Rig::with_prices();
+        rig.settings.slots.remove(&item("A1"));
+        rig.cut_and_up(true);
+        rig.settle_open();
+        for n in [1, 2] {
+            rig.fails(n);
+            rig.answer(n, order(nothing_came(n, 86_000)));
+            rig.after(121_000);
+        }
+        done(&mut rig);
+        rig.settle_open();
+        rig.fails(3);
+        rig.answer(3, order(nothing_came(3, 86_000)));
+        assert_eq!(rig.scene.starts_with("TryAgain"), is_look, "{name}: {}", rig.scene);
+    }
+}
+
 #[test]
 fn who_asks_on_the_page_gets_a_turn_at_the_machine() {
     let wish = |s| OrderResource { try_wanted_s: Some(s), ..nothing_came(1, 86_000) };
