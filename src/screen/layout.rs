@@ -80,7 +80,7 @@ impl Layout {
                 match other {
                     Scene::Idle { trouble: None, sold_out } if page.shelf(None, sold_out) => {}
                     Scene::Offline { missing, sold_out } if page.shelf(Some(*missing), sold_out) => {}
-                    Scene::Filling { slots, pressed } if page.filling(slots, pressed.as_ref()) => {}
+                    Scene::Filling { slots, pressed, is_refused } if page.filling(slots, pressed.as_ref(), *is_refused) => {}
                     Scene::TestCard => page.test_card(),
                     other => {
                         let mut message = Message::of(other, &settings.theme, page.texts, &page.name(other.goods()));

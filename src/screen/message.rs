@@ -84,10 +84,11 @@ impl Message {
                 Self { contact: true, ..message.code(reason.as_str()) }
             }
             // There is no room for a list.
-            Scene::Filling { slots, pressed } => {
+            Scene::Filling { slots, pressed, is_refused } => {
                 let last = slots.iter().find(|slot| Some(&slot.item) == pressed.as_ref());
                 let words = last.map_or_else(|| t.filling_how.into(), |slot| format!("{}: {}", slot.item, t.content(slot, false)));
-                plain(Sign::Clock, theme.accent, t.filling).line(&words)
+                let (disc, headline) = if *is_refused { (theme.stop(), t.not_changed) } else { (theme.accent, t.filling) };
+                plain(Sign::Clock, disc, headline).line(&words)
             }
             Scene::Preparing { amount, .. } => {
                 Self { amount: Some(amount.to_string()), ..plain(Sign::Clock, theme.accent, t.preparing) }.line(item)

@@ -53,6 +53,8 @@ pub enum Scene {
         slots: Vec<Content>,
         /// The item whose button was pressed last.
         pressed: Option<ItemId>,
+        /// That press has changed nothing.
+        is_refused: bool,
     },
     /// A charge is being made.
     Preparing {

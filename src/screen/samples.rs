@@ -116,7 +116,7 @@ fn filling(sample: &Sample, counting: Option<Level>) -> Scene {
         Content { item: item.id, capacity: 8, level: counting.filter(|_| is_held).unwrap_or(level) }
     };
     let slots = items().into_iter().zip(levels).map(slot).collect();
-    Scene::Filling { slots, pressed: counting.map(|_| sample.goods.item.clone()) }
+    Scene::Filling { slots, pressed: counting.map(|_| sample.goods.item.clone()), is_refused: false }
 }
 
 /// The goods did not come, and may be pressed again, or others in their place.

@@ -88,12 +88,12 @@ fn pay_with_page(until: i64) -> Picture {
     plain(Scene::Pay { payload, goods, amount, fee, page: Some(PAGE.into()), until })
 }
 
-fn filling(pressed: Option<&str>) -> Scene {
+fn filling(pressed: Option<&str>, is_refused: bool) -> Scene {
     let levels = [Level::Unknown, Level::Counting(1_000), Level::Suspect(1_000), Level::Empty, Level::Low(1_000), Level::Good(7)];
     let item = |id: &str| ItemId::new(id).expect("an item id");
     let slot = |(id, level)| Content { item: item(id), capacity: 1_000, level };
     let slots = ["A1", "A2", "B1", "long", "C1", "gone"].into_iter().zip(levels).map(slot).collect();
-    Scene::Filling { slots, pressed: pressed.map(item) }
+    Scene::Filling { slots, pressed: pressed.map(item), is_refused }
 }
 
 fn scenes() -> Vec<Scene> {
@@ -106,8 +106,9 @@ fn scenes() -> Vec<Scene> {
         Scene::Offline { missing: Missing::Backend, sold_out: Vec::new() },
         Scene::Offline { missing: Missing::Broker, sold_out: vec![goods("A1", None).item, long().item] },
         Scene::TestCard,
-        filling(None),
-        filling(Some("long")),
+        filling(None, false),
+        filling(Some("long"), false),
+        filling(Some("long"), true),
         Scene::Preparing { goods: long(), amount: rupiah(1_000_000_000) },
         pay(119_000).scene,
         Scene::Pay {

@@ -32,6 +32,7 @@ texts! {
     filling: "Pengisian", "Filling";
     filling_how: "Tekan: penuh. Tahan: hitung.", "Press: full. Hold: count.";
     filling_more: "Mesin tidak menjual dulu", "Nothing is sold meanwhile";
+    not_changed: "Belum bisa: coba lagi", "Not now: try again";
     empty: "Habis", "Empty";
     low: "Sedikit", "Low";
     suspect: "Cek!", "Look!";

@@ -36,6 +36,8 @@ struct Button {
     item: ItemId,
     /// `None`: it was let go.
     down: Option<Down>,
+    /// It was let go, and its slot could not be changed.
+    is_refused: bool,
 }
 
 /// A button that is down.
@@ -112,7 +114,7 @@ impl Machine {
         let Some(slot) = self.settings.slots.get(&item) else { return };
         let count = self.storage.store().and_then(|store| store.shelf(&item)).map_or(0, |shelf| shelf.count());
         let down = Down { since: now.boot, from: count.min(slot.capacity), capacity: slot.capacity, shown: None };
-        self.door.last = Some(Button { item, down: Some(down) });
+        self.door.last = Some(Button { item, down: Some(down), is_refused: false });
     }
 
     /// It was let go: now its slot is full, or holds the number that the panel showed.
@@ -121,8 +123,10 @@ impl Machine {
         let Some(down) = button.and_then(|button| button.down.take()) else { return };
         self.open_door(now);
         let change = if down.shown.is_some() { Change::Count } else { Change::Fill };
-        // What could not be stored is not on the panel either.
-        let _ = self.change_stock((change, item, down.shown), AT_THE_DOOR, None, now);
+        let is_refused = self.change_stock((change, item, down.shown), AT_THE_DOOR, None, now).is_err();
+        if let Some(button) = &mut self.door.last {
+            button.is_refused = is_refused;
+        }
     }
 
     /// Opens the page, if nobody is served and nobody else holds the machine; or keeps it open for longer.
@@ -173,7 +177,8 @@ impl Machine {
             (None, Some(count)) => Level::Good(count),
         };
         let content = |slot: &Slot| Content { item: slot.item.clone(), capacity: slot.capacity, level: level(slot) };
-        let pressed = self.door.last.as_ref().map(|button| button.item.clone());
-        self.is_filled().then(|| Scene::Filling { slots: slots.iter().map(content).collect(), pressed })
+        let (pressed, is_refused) = self.door.last.as_ref().map(|button| (button.item.clone(), button.is_refused)).unzip();
+        let is_refused = is_refused.unwrap_or_default();
+        self.is_filled().then(|| Scene::Filling { slots: slots.iter().map(content).collect(), pressed, is_refused })
     }
 }

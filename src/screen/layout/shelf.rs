@@ -44,7 +44,7 @@ impl Page<'_> {
     }
 
     /// What lies in the slots, for the person who fills them. `false`: there is no room for a list, and nothing is drawn.
-    pub(super) fn filling(&mut self, slots: &[Content], pressed: Option<&ItemId>) -> bool {
+    pub(super) fn filling(&mut self, slots: &[Content], pressed: Option<&ItemId>, is_refused: bool) -> bool {
         let (settings, texts, theme) = (self.settings, self.texts, self.theme);
         let rows = slots.iter().map(|slot| {
             let item = settings.items.iter().find(|item| item.id == slot.item);
@@ -58,8 +58,10 @@ impl Page<'_> {
             let (slot_name, right, is_marked) = (slot.item.as_str(), texts.content(slot, !self.is_small()), pressed == Some(&slot.item));
             Row { slot: slot_name, name, right, accent: theme.accent, colour, text, is_marked }
         });
+        // A low page has no title, so the first line says it.
+        let (colour, state) = if is_refused { (theme.stop(), texts.not_changed) } else { (theme.accent, texts.filling) };
         self.list(&List {
-            state: (theme.accent, [texts.filling.into(), texts.filling.into()]),
+            state: (colour, [state.into(), state.into()]),
             title: texts.filling_how,
             foot: [texts.filling_more, ""],
             is_by_slot: true,

@@ -183,8 +183,11 @@ fn whatever_is_said_on_whatever_panel_nothing_lies_over_anything() {
 fn the_slot_that_was_pressed_is_on_the_panel() {
     for size in SIZES {
         for (item, wanted) in [("A1", "?/1000"), ("A2", "1000/1000"), ("long", "0/1000"), ("gone", "7/1000")] {
-            let said = texts(page(&plain(filling(Some(item))), size, Language::En));
-            assert!(said.iter().any(|text| text.contains(wanted)), "{size:?} {item}: {said:?}");
+            for is_refused in [false, true] {
+                let said = texts(page(&plain(filling(Some(item), is_refused)), size, Language::En));
+                assert!(said.iter().any(|text| text.contains(wanted)), "{size:?} {item}: {said:?}");
+                assert_eq!(said.iter().any(|text| text.contains("Not now")), is_refused, "{size:?} {item}: {said:?}");
+            }
         }
     }
 }
@@ -202,7 +205,7 @@ fn who_fills_sees_which_slot_is_which() {
         for language in [Language::Id, Language::En] {
             same.languages = Languages::Only(language);
             let slots: Vec<_> = slots().into_iter().zip(levels).map(|(item, level)| Content { item, capacity: 20, level }).collect();
-            let filling = plain(Scene::Filling { slots: slots.clone(), pressed: None });
+            let filling = plain(Scene::Filling { slots: slots.clone(), pressed: None, is_refused: false });
             let marks = Layout::default().page(&filling, &same, &Fonts::new(), size, Boot(0));
             assert_eq!(flaw(&marks, size, &Fonts::new()), None, "{size:?} {language:?}");
             let said = texts(marks);

@@ -291,3 +291,26 @@ fn a_machine_that_counts_nothing_has_no_page() {
     assert_eq!(rig.scene, IDLE);
     rig.requested(1);
 }
+
+#[test]
+fn a_press_that_changes_nothing_says_so() {
+    let mut rig = Rig::holding(5);
+    rig.dispensing(1);
+    // Its item is on its way while the ticket is being closed.
+    rig.after(601_000);
+    rig.answer_relay(1, RelayAnswer::NoAnswer("it hangs".into()));
+    rig.switch(true);
+    assert!(rig.scene.starts_with("Filling") && rig.scene.contains("is_refused: false"), "{}", rig.scene);
+    assert_eq!(changes(&rig.hold_down(300)), []);
+    assert!(rig.scene.contains("Good(4) }], pressed: Some(A1), is_refused: true"), "{}", rig.scene);
+    rig.closed(1);
+    rig.press("A1");
+    assert!(rig.scene.contains("is_refused: false"), "another press: {}", rig.scene);
+    assert_eq!(changes(&rig.release("A1")).len(), 1);
+    assert!(rig.scene.contains("Good(10) }], pressed: Some(A1), is_refused: false"), "{}", rig.scene);
+    // The page is opened before the relay service has told its facts.
+    rig.power_cut(true);
+    rig.on(Input::ClearPressed(true));
+    assert_eq!(changes(&rig.hold_down(300)), []);
+    assert!(rig.scene.contains("is_refused: true"), "{}", rig.scene);
+}
