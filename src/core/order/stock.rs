@@ -130,6 +130,9 @@ pub enum NotChanged {
     /// A customer is there.
     #[error("a customer is served to the end first")]
     Busy,
+    /// An older image of the database could not be told from this one.
+    #[error("the relay service has not told yet what it has driven: try again in a moment")]
+    Relay,
     /// The database does not take it.
     #[error("the machine cannot store it now")]
     Store,

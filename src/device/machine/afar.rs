@@ -80,8 +80,8 @@ pub(super) struct Around<'a> {
     pub(super) own: &'a Settings,
     /// Those in force.
     pub(super) in_force: &'a mut Settings,
-    /// The relay's lines, as far as it tells them.
-    pub(super) lines: &'a [RelayLine],
+    /// The relay's lines, as far as it tells them. `None`: nobody knows, and what is new waits.
+    pub(super) lines: Option<&'a [RelayLine]>,
     /// Whether a customer is there.
     pub(super) is_busy: bool,
     pub(super) storage: &'a mut Storage,
@@ -209,7 +209,7 @@ impl Afar {
             self.refuse(refused, Some(&kid), with, now);
             return true;
         }
-        let good = match afar::read(&desired.settings, desired.skip_unknown, with.own, with.lines) {
+        let good = match afar::read(&desired.settings, desired.skip_unknown, with.own, with.lines.unwrap_or_default()) {
             Ok(good) => good,
             Err(faults) => {
                 self.refuse(invalid(&desired, faults), Some(&kid), with, now);
@@ -231,6 +231,7 @@ impl Afar {
         let Some(Accepted { desired, kid, .. }) = &self.kept.next else { return };
         let until = match &desired.effective_at {
             Some(at) if look_again(desired, with.own, now).is_some() => text(at),
+            _ if with.lines.is_none() => text("the relay service is there"),
             _ if with.is_busy => text("no customer is there"),
             _ => return,
         };
@@ -238,7 +239,7 @@ impl Afar {
         with.out.journal(Journal::SettingsWait { version, until, by });
     }
 
-    /// Takes settings that wait, if it is their time and no customer is there.
+    /// Takes settings that wait, if it is their time, the relay's lines can judge them, and no customer is there.
     pub(super) fn take_next(&mut self, mut with: Around, now: Now) {
         let with = &mut with;
         if !with.storage.is_failing()
@@ -249,10 +250,10 @@ impl Afar {
         self.look_at = None;
         let Some(next) = &self.kept.next else { return };
         let look_at = look_again(&next.desired, with.own, now);
-        if look_at.is_some() || with.is_busy || with.storage.is_failing() {
+        let Some(lines) = with.lines.filter(|_| look_at.is_none() && !with.is_busy && !with.storage.is_failing()) else {
             self.look_at = look_at;
             return;
-        }
+        };
         let mut taken = next.clone();
         taken.since = with.own.time_of_day(now.wall);
         let told = Journal::SettingsTaken {
@@ -260,8 +261,8 @@ impl Afar {
             by: with.own.keys.named(&taken.kid).into(),
         };
         let good = match self.next.take() {
-            Some(good) => good.with(with.lines),
-            None => afar::read(&taken.desired.settings, taken.desired.skip_unknown, with.own, with.lines),
+            Some(good) => good.with(lines),
+            None => afar::read(&taken.desired.settings, taken.desired.skip_unknown, with.own, lines),
         };
         match good {
             Ok(good) => {

@@ -4,6 +4,7 @@
 use super::answers::seen_of;
 use super::collection::{Collection, WRONG_CODES, may_be_news, objection, unconfirmed};
 use super::front::{Candidate, Customer};
+use super::links::{Facts, no_answer};
 use super::outbox::RefusedVend;
 use super::parts::Machine;
 use super::shelves::BESIDE;
@@ -20,6 +21,9 @@ use qris_host::events::Event as Journal;
 impl Machine {
     /// A controller asks. Each question gets one reply: now, or when it is known.
     pub(super) fn requested(&mut self, request: Request, asker: Asker, now: Now) {
+        if self.links.facts(now.boot) == Facts::Awaited && self.waits_for_facts(&request) && self.front.has_room_for_early() {
+            return self.front.early.push((request, asker));
+        }
         match request {
             Request::Vend(request) => match check_request(&request) {
                 Ok(()) => self.vend(request, asker, now),
@@ -52,6 +56,26 @@ impl Machine {
                 self.outbox.reply([asker], Reply { stock: Some(counted), ..Reply::NOTHING });
             }
             Request::Refused(request, refusal) => self.refuse([asker], RefusedVend { request, ..RefusedVend::default() }, &refusal, now),
+        }
+    }
+
+    /// Whether this is judged by the relay service's facts, or must come after something that is.
+    fn waits_for_facts(&self, request: &Request) -> bool {
+        match request {
+            Request::Vend(_) | Request::TryAgain(_) | Request::Collect(_) => true,
+            Request::Pressed(_) => !self.is_filled(),
+            Request::Cancel(_) => !self.front.early.is_empty(),
+            // Whoever counts is there, and is told at once to do it again.
+            Request::Stock(_) | Request::Hold(..) | Request::Release(_) | Request::Refused(..) => false,
+        }
+    }
+
+    /// Takes what waited for the facts, or refuses it: there are none.
+    pub(super) fn take_early(&mut self, now: Now) {
+        if self.links.facts(now.boot) != Facts::Awaited {
+            for (request, asker) in std::mem::take(&mut self.front.early) {
+                self.requested(request, asker, now);
+            }
         }
     }
 
@@ -165,10 +189,10 @@ impl Machine {
             return Err(trouble);
         }
         if self.links.relay_missing(now.boot) {
-            return Err(Refusal::new(Reason::Relay, "the relay service does not answer"));
+            return Err(no_answer());
         }
-        if let Some(foreign) = self.links.relay_refusal(&self.settings) {
-            return Err(foreign);
+        if let Some(refusal) = self.links.relay_refusal(&self.settings) {
+            return Err(refusal);
         }
         if self.is_busy() {
             return Err(busy());

@@ -4,7 +4,7 @@ use super::collection::{Collection, Guesses};
 use super::orders::Orders;
 use super::second_tries::TryCandidate;
 use super::show::{Stage, goods, goods_of, scene_of};
-use crate::words::{Asker, CallId, Settings};
+use crate::words::{Asker, CallId, Request, Settings};
 use qris_core::order::ids::{PaymentCode, RequestId};
 use qris_core::order::request::Offer;
 use qris_core::order::time::{Boot, Span};
@@ -13,12 +13,16 @@ use std::collections::VecDeque;
 
 /// `Prepare` gets 2 s. If its answer is lost all the same, the request is refused after this time.
 const PREPARE_LOST: Span = Span::secs(5);
+/// The most requests that wait for the relay service's facts. The next one is refused as without them.
+const EARLY_MAX: usize = 16;
 const MINUTE: Span = Span::secs(60);
 
 /// The place before the machine: one customer at a time.
 #[derive(Debug, Default)]
 pub(super) struct Front {
     customer: Option<Customer>,
+    /// What was asked before the relay service's facts were known, in its order.
+    pub(super) early: Vec<(Request, Asker)>,
     pub(super) guesses: Guesses,
     pub(super) stage: Stage,
     /// The requests of the last minute.
@@ -70,6 +74,10 @@ impl Customer {
 }
 
 impl Front {
+    pub(super) fn has_room_for_early(&self) -> bool {
+        self.early.len() < EARLY_MAX
+    }
+
     pub(super) fn is_taken(&self) -> bool {
         self.customer.is_some()
     }

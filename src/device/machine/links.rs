@@ -20,10 +20,23 @@ use qris_host::events::Event as Journal;
 use qris_screen::ScreenState;
 use std::collections::BTreeSet;
 
+/// What is known of the relay service's facts in this run of the program.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Facts {
+    /// Nothing yet: whatever is judged by them waits.
+    Awaited,
+    /// Nobody is there who could tell them, or nobody has told them in time.
+    Missing,
+    /// They were heard.
+    Heard,
+}
+
 /// The present state of these things.
 #[derive(Debug)]
 pub(super) struct Links {
     relay_up: bool,
+    /// The bus has said that nobody is there.
+    relay_absent: bool,
     /// Counts the relay's owners. The last one is present if `relay_up`.
     owner: u64,
     relay_changed_at: Boot,
@@ -43,6 +56,7 @@ impl Links {
     pub(super) fn new(now: Boot) -> Self {
         Self {
             relay_up: false,
+            relay_absent: false,
             owner: 0,
             relay_changed_at: now,
             relay: RelayFacts::default(),
@@ -92,6 +106,23 @@ impl Links {
         self.relay_up.then_some(self.owner)
     }
 
+    /// Whether the relay service's facts are known. An older image of the database, and a text with another price, are found out by
+    /// nothing else.
+    pub(super) fn facts(&self, now: Boot) -> Facts {
+        if self.owner > 0 {
+            Facts::Heard
+        } else if self.relay_absent || self.relay_missing(now) {
+            Facts::Missing
+        } else {
+            Facts::Awaited
+        }
+    }
+
+    /// When facts that are awaited now are missing.
+    pub(super) fn deadline(&self, now: Boot) -> Option<Boot> {
+        (self.facts(now) == Facts::Awaited).then_some(self.relay_changed_at + PREPARE_WAIT)
+    }
+
     /// Whether the relay service is gone for longer than `Prepare` would wait for it.
     pub(super) fn relay_missing(&self, now: Boot) -> bool {
         !self.relay_up && now >= self.relay_changed_at + PREPARE_WAIT
@@ -103,15 +134,15 @@ impl Links {
         (*device != settings.device).then(|| format!("it is of another machine, {device}"))
     }
 
-    /// The refusal of everything that such a relay would have to do.
+    /// The refusal of everything that a relay of another machine would have to do, or one that was never heard.
     pub(super) fn relay_refusal(&self, settings: &Settings) -> Option<Refusal> {
-        self.relay_foreign(settings).map(|why| Refusal::new(Reason::Relay, format!("the relay service: {why}")))
+        let foreign = self.relay_foreign(settings).map(|why| Refusal::new(Reason::Relay, format!("the relay service: {why}")));
+        foreign.or_else(|| (self.owner == 0).then(no_answer))
     }
 
     /// Why the relay service cannot hand out anything now, if so.
     pub(super) fn relay_unfit(&self, settings: &Settings) -> Option<Refusal> {
-        let gone = || (!self.relay_up).then(|| Refusal::new(Reason::Relay, "the relay service does not answer"));
-        self.relay_refusal(settings).or_else(gone)
+        self.relay_refusal(settings).or_else(|| (!self.relay_up).then(no_answer))
     }
 
     /// The relay's open tickets. Another machine's are not ours to close.
@@ -119,10 +150,15 @@ impl Links {
         self.relay_foreign(settings).is_none().then(|| self.relay.tickets.clone())
     }
 
-    /// The relay's lines while it is there, as far as it tells them.
-    pub(super) fn lines(&self, settings: &Settings) -> &[RelayLine] {
+    /// The relay's lines while it is there, as far as it tells them. `None`: nobody knows.
+    pub(super) fn known_lines(&self, settings: &Settings) -> Option<&[RelayLine]> {
         let is_known = self.relay_up && self.relay_foreign(settings).is_none();
-        if is_known { &self.relay.lines } else { &[] }
+        is_known.then_some(&*self.relay.lines)
+    }
+
+    /// The same, as far as anybody knows.
+    pub(super) fn lines(&self, settings: &Settings) -> &[RelayLine] {
+        self.known_lines(settings).unwrap_or_default()
     }
 
     /// The relay's facts for `status`, while it is there.
@@ -190,7 +226,7 @@ impl Links {
         if self.relay_up {
             self.relay_changed_at = now.boot;
         }
-        self.relay_up = false;
+        (self.relay_up, self.relay_absent) = (false, true);
         if faults.set(FaultCode::Relay, Some(why), now) {
             out.journal(Journal::RelayGone { why: text(why) });
         }
@@ -284,4 +320,9 @@ impl Links {
             out.journal(Journal::ClockTrouble { why: text(why) });
         }
     }
+}
+
+/// The refusal of a customer who would wait for nothing.
+pub(super) fn no_answer() -> Refusal {
+    Refusal::new(Reason::Relay, "the relay service does not answer")
 }

@@ -232,6 +232,7 @@ impl Machine {
         let others = [
             self.storage.deadline(),
             self.front.deadline(),
+            self.links.deadline(now),
             self.outbox.deadline(),
             self.afar.deadline(),
             self.hold.deadline(),
@@ -264,6 +265,7 @@ impl Machine {
         if self.storage.retry(&mut self.faults, &mut self.outbox, now) {
             self.open_store(now);
         }
+        self.take_early(now);
         self.give_up(now);
         while let Some(by) = self.hold.end(now.boot) {
             self.outbox.journal(Journal::MachineReleased { by: text(&by), why: "its time is over".into() });

@@ -65,7 +65,7 @@ impl Machine {
     pub(super) fn afar(&mut self) -> (&mut Afar, afar::Around<'_>) {
         let is_busy = self.is_busy();
         let Self { afar, own, settings, links, storage, faults, outbox, .. } = self;
-        (afar, afar::Around { lines: links.lines(own), own, in_force: settings, is_busy, storage, faults, out: outbox })
+        (afar, afar::Around { lines: links.known_lines(own), own, in_force: settings, is_busy, storage, faults, out: outbox })
     }
 
     /// What the machine itself knows of the computer's condition.

@@ -228,7 +228,7 @@ impl Machine {
     }
 
     fn picture_of(&self, offer: &TryOffer) -> Option<Scene> {
-        if self.is_busy() || self.trouble().is_some() {
+        if self.is_busy() || self.trouble().is_some() || self.links.relay_refusal(&self.settings).is_some() {
             return None;
         }
         let items = self.settings.appearance.items.iter().map(|item| &item.id);

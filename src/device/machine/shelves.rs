@@ -1,6 +1,7 @@
 //! What lies in the slots: what is offered of it, and who changes it. The sums are in the database, where an order and its item move in one
 //! commit.
 
+use super::links::Facts;
 use super::parts::Machine;
 use super::stock::{fault, payload};
 use crate::config::afar::line_of;
@@ -111,6 +112,10 @@ impl Machine {
         now: Now,
     ) -> Result<Counted, NotChanged> {
         let Some(slot) = self.settings.slots.get(item) else { return Err(NotChanged::NotCounted) };
+        // What was driven since the image of this database would be taken from the new count.
+        if self.links.facts(now.boot) == Facts::Awaited {
+            return Err(NotChanged::Relay);
+        }
         // Nobody can count what is on its way. While the relay service is gone, nothing is.
         if self.is_busy() || self.links.relay_owner().is_some() && self.orders.is_out(item) {
             return Err(NotChanged::Busy);

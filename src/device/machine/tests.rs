@@ -8,6 +8,7 @@ mod commands;
 mod controllers;
 mod counter;
 mod door;
+mod facts;
 mod gateway;
 mod hold;
 mod lost_books;

@@ -1,6 +1,7 @@
 //! How a command is carried on, step by step, from what is stored of it. Nothing of this begins while a customer is there.
 
 use crate::machine::commands::{Hand, Kept, Step, Try, Turn};
+use crate::machine::links::Facts;
 use crate::machine::parts::Machine;
 use crate::machine::system::{INSTALLED_WITHIN, PROVEN_WITHIN, STARTS_MAX, Trying};
 use crate::store::sealed;
@@ -105,7 +106,10 @@ impl Machine {
             return self.cancel_for(id, request_id, now);
         }
         let trying = if matches!(action, Action::Update { .. }) { self.systems.protects_good() } else { None };
-        if let Some(trying) = trying {
+        let is_count = matches!(action, Action::Stock { .. });
+        if is_count && self.links.facts(now.boot) == Facts::Awaited {
+            self.not_yet(id, tried, (Code::Relay, "the relay service has not told yet what it has driven"), now);
+        } else if let Some(trying) = trying {
             self.not_yet(id, tried, (Code::Updating, trying.why()), now);
         } else if !action.is_alone() || self.is_free_for(id, tried, now) {
             match action {

@@ -296,7 +296,8 @@ fn a_price_that_no_line_takes_is_refused_while_the_relay_tells_its_limits() {
         let mut rig = Rig::new();
         rig.on(Input::RelayReported(facts));
         rig.on(Input::RelayDown("it stopped".into()));
-        assert_eq!(rig.wants(&desired(1, 0, text)).refused, None);
+        let told = rig.wants(&desired(1, 0, text));
+        assert_eq!((told.version, told.refused, told.waiting.map(|next| next.version)), (0, None, Some(1)));
     }
 }
 
@@ -310,9 +311,9 @@ fn a_price_that_no_line_takes_any_more_is_a_fault_until_one_does() {
     };
     let mut rig = Rig::new();
     let told = |rig: &Rig| rig.machine.faults.all().find(|fault| fault.code == FaultCode::Prices).map(|fault| fault.detail.to_string());
-    // The relay service is away, and the price is taken.
+    assert_eq!((rig.wants(&priced(1, 0, 6000)).version, told(&rig)), (1, None));
+    // The relay service comes back with other lines.
     rig.on(Input::RelayDown("it stopped".into()));
-    assert_eq!((rig.wants(&priced(1, 0, 6000)).version, told(&rig)), (1, None), "nobody knows");
     let facts = rig.facts.clone();
     let with = |line: RelayLine| RelayFacts { lines: [line].into(), ..facts.clone() };
     rig.on(Input::RelayUp(with(line(&["*"], 7000))));
@@ -487,7 +488,7 @@ fn a_price_for_later_waits_for_its_time() {
     assert_eq!(rig.wants(&later).waiting.and_then(|next| next.effective_at), later.effective_at);
     rig.after(88_000);
     assert_eq!(rig.price(), 5000);
-    rig.power_cut(false);
+    rig.cut_and_up(false);
     rig.after(2_000);
     assert_eq!((rig.price(), rig.reported().waiting), (6000, None));
     // Nobody can say when it is time while the clock is surely wrong.
@@ -539,8 +540,7 @@ fn settings_that_come_while_the_database_is_not_open_wait_for_it() {
         connection.pragma_update(None, "user_version", version).expect("written");
     };
     version(&rig, 99);
-    rig.power_cut(true);
-    rig.on(Input::BrokerUp { refused: vec![] });
+    rig.cut_and_up(true);
     rig.brings(&priced(3, 1, 7000).signed(&desk()));
     rig.brings(&priced(2, 1, 8000).signed(&SigningKey::from_seed([9; 32])));
     // The broker has the same for every new connection.
@@ -600,7 +600,7 @@ fn damaged_settings_never_become_another_price() {
         connection.execute("UPDATE facts SET value = replace(value, '6000', '6001') WHERE name = 'settings'", []).expect("written");
     assert_eq!(changed, 1);
     drop(connection);
-    rig.power_cut(true);
+    rig.cut_and_up(true);
     assert_eq!((rig.price(), rig.has_fault()), (5000, true), "the machine's own file");
     assert_eq!((rig.wants(&priced(1, 0, 6000)).version, rig.price(), rig.has_fault()), (1, 6000, false));
 }
@@ -618,5 +618,28 @@ fn what_can_be_set_from_afar_is_marked_in_the_table() {
         let marked = SETTINGS.iter().filter(|setting| setting.afar);
         let marked = marked.filter_map(|setting| setting.key.strip_prefix(section)?.strip_prefix('.'));
         assert_eq!(known, marked.chain(only_from_afar).collect(), "{section}");
+    }
+}
+
+#[test]
+fn a_text_is_judged_by_the_relays_lines_however_late_they_are_told() {
+    for (least, wanted) in [(5000, (1, 6000)), (7000, (0, 5000))] {
+        let mut rig = Rig::new();
+        rig.power_cut(true);
+        rig.on(Input::Screen(ScreenState::Working));
+        rig.on(Input::BrokerUp { refused: vec![] });
+        assert_eq!(rig.wait_until(&priced(1, 0, 6000)).as_deref(), Some("the relay service is there"));
+        rig.on(Input::RelayDown("nobody owns it".into()));
+        rig.power_cut(true);
+        rig.on(Input::BrokerUp { refused: vec![] });
+        rig.after(3_600_000);
+        let told = rig.reported();
+        assert_eq!((told.version, told.waiting.map(|next| next.version), rig.price()), (0, Some(1), 5000));
+        let limits = Limits { min: rp(least), step: None, max: None };
+        let line = RelayLine { name: "tray 1".into(), items: ["*".into()].into(), state: LineCondition::Ready, limits };
+        rig.on(Input::RelayUp(RelayFacts { lines: [line].into(), ..rig.facts.clone() }));
+        let told = rig.reported();
+        assert_eq!(((told.version, rig.price()), told.waiting), (wanted, None), "at least {least}");
+        assert_eq!(told.refused.is_some_and(|refused| refused.message.contains("at least Rp7.000")), wanted.0 == 0);
     }
 }

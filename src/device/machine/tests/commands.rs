@@ -793,3 +793,18 @@ fn commands_of_a_clock_that_was_ahead_stop_no_others_for_good() {
     rig.after(VALID_MAX_S * 1000);
     assert_eq!(rig.commands("c-3", Action::Restart {}).stages(), [Stage::Accepted]);
 }
+
+#[test]
+fn a_count_from_afar_waits_for_what_the_relay_has_driven() {
+    for is_told in [true, false] {
+        let mut rig = Rig::holding(5);
+        rig.power_cut(true);
+        rig.on(Input::BrokerUp { refused: vec![] });
+        let change = qris_core::order::stock::Change::Count;
+        let came = rig.commands("c-1", Action::Stock { change, item: item(), n: Some(3) });
+        assert_eq!((came.stages(), rig.count()), (vec![Stage::Accepted, Stage::Running], Some(5)));
+        assert_eq!(came.answers[1].message.as_deref(), Some("the relay service has not told yet what it has driven"));
+        let came = if is_told { rig.on(Input::RelayUp(rig.facts.clone())) } else { rig.after(2_000) };
+        assert_eq!((Came::of(came).stages(), rig.count()), (vec![Stage::Done], Some(3)), "told: {is_told}");
+    }
+}

@@ -76,7 +76,7 @@ impl Rig {
     }
 
     /// The relay says how often it has driven the line, for orders and for tests.
-    fn driven(&mut self, orders: u64, tests: u64) {
+    pub(super) fn driven(&mut self, orders: u64, tests: u64) {
         self.facts.driven = vec![Driven { item: item("A1"), drives: Drives { orders, tests } }];
         self.on(Input::RelayReported(self.facts.clone()));
     }
