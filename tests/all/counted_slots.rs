@@ -18,7 +18,7 @@ use std::process::Output;
 use std::time::SystemTime;
 
 /// From now on A1 is counted.
-fn count_a1(text: String) -> String {
+pub fn count_a1(text: String) -> String {
     let counted = text.replacen("id = \"A1\"\n", "id = \"A1\"\ncapacity = 2\nlow = 1\n", 1);
     assert_ne!(counted, text);
     counted

@@ -9,6 +9,7 @@ mod alerts;
 mod archive;
 mod backend_limits;
 mod backend_refuses;
+mod before_the_facts;
 mod broker_acl;
 mod bus_link;
 mod bus_policy;

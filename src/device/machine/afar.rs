@@ -71,6 +71,8 @@ struct Accepted {
     sum: Box<str>,
     /// Since when they are in force, RFC 3339; `None`: the clock was not trusted.
     since: Option<Box<str>>,
+    /// The relay's lines were known, and take them.
+    is_judged: bool,
 }
 
 /// What judges and keeps settings, beside themselves.
@@ -216,7 +218,7 @@ impl Afar {
                 return true;
             }
         };
-        let kept = Kept { next: Some(Accepted { desired, kid, sum, since: None }), ..self.kept.clone() };
+        let kept = Kept { next: Some(Accepted { desired, kid, sum, since: None, is_judged: with.lines.is_some() }), ..self.kept.clone() };
         let is_taken = self.keep(kept, with, now);
         if is_taken {
             self.next = Some(Box::new(good));
@@ -247,6 +249,7 @@ impl Afar {
         {
             self.read_desired(&payload, with, now);
         }
+        self.judge_next(with, now);
         self.look_at = None;
         let Some(next) = &self.kept.next else { return };
         let look_at = look_again(&next.desired, with.own, now);
@@ -260,11 +263,7 @@ impl Afar {
             version: i64::try_from(taken.desired.version).unwrap_or(i64::MAX),
             by: with.own.keys.named(&taken.kid).into(),
         };
-        let good = match self.next.take() {
-            Some(good) => good.with(lines),
-            None => afar::read(&taken.desired.settings, taken.desired.skip_unknown, with.own, lines),
-        };
-        match good {
+        match self.good(&taken.desired, with.own, lines) {
             Ok(good) => {
                 if self.keep(Kept { in_force: Some(taken), next: None }, with, now) {
                     with.out.journal(told);
@@ -273,13 +272,41 @@ impl Afar {
                     self.next = Some(Box::new(good));
                 }
             }
-            // They were good when they came: a newer release or another file of the machine judges otherwise, or the
-            // relay service was away. Whoever sent them was told that they wait, and hears nothing now.
+            // They were good when they came: a newer release, another file of the machine or other lines judge otherwise.
+            // Whoever sent them was told that they wait, and hears nothing now.
             Err(faults) => {
                 if self.keep(Kept { next: None, ..self.kept.clone() }, with, now) {
                     self.lose(invalid(&taken.desired, faults), Some(&taken.kid), with, now);
                 }
             }
+        }
+    }
+
+    /// Judges settings that came while nobody knew the relay's lines. Who sent a wrong text is told as if they had been known.
+    fn judge_next(&mut self, with: &mut Around, now: Now) {
+        let Some((next, lines)) = self.kept.next.as_ref().filter(|next| !next.is_judged).zip(with.lines) else { return };
+        if with.storage.is_failing() {
+            return;
+        }
+        let next = Accepted { is_judged: true, ..next.clone() };
+        match self.good(&next.desired, with.own, lines) {
+            Ok(good) => {
+                self.next = Some(Box::new(good));
+                self.keep(Kept { next: Some(next), ..self.kept.clone() }, with, now);
+            }
+            Err(faults) => {
+                if self.keep(Kept { next: None, ..self.kept.clone() }, with, now) {
+                    self.refuse(invalid(&next.desired, faults), Some(&next.kid), with, now);
+                }
+            }
+        }
+    }
+
+    /// What [`Kept::next`] comes to by these lines.
+    fn good(&mut self, desired: &Desired, own: &Settings, lines: &[RelayLine]) -> Result<Good, Vec<WrongValue>> {
+        match self.next.take() {
+            Some(good) => good.with(lines),
+            None => afar::read(&desired.settings, desired.skip_unknown, own, lines),
         }
     }
 

@@ -330,13 +330,29 @@ fn a_price_that_no_line_takes_any_more_is_a_fault_until_one_does() {
 
 #[test]
 fn settings_that_wait_are_judged_once_more_by_the_relay_that_is_there_then() {
+    let later = |rig: &Rig| Wall(rig.now.wall.0 + 3_600_000).to_rfc3339().into();
+    let from = |least| {
+        let limits = Limits { min: rp(least), step: None, max: None };
+        let line = RelayLine { name: "tray 1".into(), items: ["*".into()].into(), state: LineCondition::Ready, limits };
+        RelayFacts { lines: [line].into(), ..RelayFacts::default() }
+    };
+    // The relay service was away when they came: they are refused as soon as it is back.
     let mut rig = Rig::new();
     rig.on(Input::RelayDown("it stopped".into()));
-    let later = Wall(rig.now.wall.0 + 3_600_000).to_rfc3339().into();
-    assert_eq!(rig.wants(&Desired { effective_at: Some(later), ..priced(1, 0, 4000) }).refused, None);
-    let limits = Limits { min: rp(5000), step: None, max: None };
-    let line = RelayLine { name: "tray 1".into(), items: ["*".into()].into(), state: LineCondition::Ready, limits };
-    rig.on(Input::RelayUp(RelayFacts { lines: [line].into(), ..rig.facts.clone() }));
+    let desired = Desired { effective_at: Some(later(&rig)), ..priced(1, 0, 4000) };
+    assert_eq!(rig.wants(&desired).refused, None);
+    rig.on(Input::RelayUp(from(5000)));
+    let told = rig.reported();
+    assert_eq!((told.version, told.waiting, rig.has_fault()), (0, None, false));
+    assert!(told.refused.is_some_and(|refused| refused.code == Objection::Invalid));
+    // It has other lines when their time has come.
+    let mut rig = Rig::new();
+    rig.on(Input::RelayDown("it stopped".into()));
+    let desired = Desired { effective_at: Some(later(&rig)), ..priced(1, 0, 4000) };
+    rig.wants(&desired);
+    rig.on(Input::RelayUp(from(1)));
+    assert_eq!(rig.reported().waiting.map(|next| next.version), Some(1));
+    rig.on(Input::RelayReported(from(5000)));
     for _ in 0..70 {
         rig.after(60_000);
     }
@@ -641,5 +657,6 @@ fn a_text_is_judged_by_the_relays_lines_however_late_they_are_told() {
         let told = rig.reported();
         assert_eq!(((told.version, rig.price()), told.waiting), (wanted, None), "at least {least}");
         assert_eq!(told.refused.is_some_and(|refused| refused.message.contains("at least Rp7.000")), wanted.0 == 0);
+        assert!(!rig.has_fault(), "it is refused as any other wrong text");
     }
 }
