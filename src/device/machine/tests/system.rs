@@ -238,7 +238,7 @@ fn a_new_system_that_refuses_the_settings_in_force_is_not_called_good() {
         let mut rig = Rig::with_a_good_system();
         let connection = rusqlite::Connection::open(rig.directory.path().join("qrisd.db")).expect("a database");
         let desired = serde_json::json!({ "aud": "vm-001", "version": 1, "from": 0, "exp": 0, "settings": "[nonsense]\n" });
-        let kept = serde_json::json!({ "in_force": { "desired": desired, "kid": "a-key", "sum": "", "since": null }, "next": null });
+        let kept = serde_json::json!({ "in_force": { "desired": desired, "kid": "a-key", "sum": "", "since": null, "is_judged": true }, "next": null });
         connection.execute("INSERT INTO facts (name, value) VALUES ('settings', ?1)", [sealed::seal(&kept)]).expect("stored");
         if !has_good {
             connection.execute("DELETE FROM facts WHERE name = 'system'", []).expect("forgotten");
