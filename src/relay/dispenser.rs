@@ -536,7 +536,8 @@ impl Dispenser {
         let pulses = self.tries(order)?;
         let driven = pulses.iter().filter_map(|pulse| Some((pulse.number()?, pulse.entry))).collect();
         let before = before.map(|ticket| self.ledger.ticket(ticket)).transpose()?.flatten();
-        Ok((Tried { driven, before }, pulses))
+        let is_dropped = self.ledger.is_dropped(order)?;
+        Ok((Tried { driven, before, is_dropped }, pulses))
     }
 
     /// The facts about a test.

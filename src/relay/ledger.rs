@@ -188,6 +188,11 @@ impl Ledger {
         self.read(|store| store.pulses(order))
     }
 
+    /// See [`Database::is_dropped`].
+    pub fn is_dropped(&mut self, order: &OrderId) -> Result<bool, Refusal> {
+        self.read(|store| store.is_dropped(order))
+    }
+
     /// The record of a test.
     pub fn test(&mut self, jti: &CommandId) -> Result<Option<Pulse>, Refusal> {
         self.read(|store| store.test(jti))
@@ -332,6 +337,15 @@ impl Ledger {
     pub fn store(&self) -> &Database {
         match &self.state {
             State::Open { store, .. } => store,
+            State::Shut { why } => panic!("shut: {why:?}"),
+        }
+    }
+
+    /// See [`Database::age`].
+    #[cfg(test)]
+    pub fn age(&mut self) {
+        match &mut self.state {
+            State::Open { store, .. } => store.age(),
             State::Shut { why } => panic!("shut: {why:?}"),
         }
     }

@@ -56,6 +56,8 @@ pub struct Tried {
     pub driven: Vec<(TryNumber, Entry)>,
     /// The ticket of the try before.
     pub before: Option<TicketEntry>,
+    /// One was driven so long ago that the ledger knows nothing more of it. So no other is, whatever a backend signs.
+    pub is_dropped: bool,
 }
 
 impl Again {
@@ -90,10 +92,11 @@ impl Tried {
 
     /// Whether no try but this one can have handed it out, or will.
     fn came_to_nothing_before(&self, number: TryNumber) -> bool {
-        self.driven.iter().filter(|(driven, _)| *driven != number).all(|(driven, entry)| match entry {
-            Entry::Ended(Outcome::Failed | Outcome::NotDriven) => *driven < number,
-            Entry::Ended(Outcome::Dispensed | Outcome::Uncertain) | Entry::Driving => false,
-        })
+        !self.is_dropped
+            && self.driven.iter().filter(|(driven, _)| *driven != number).all(|(driven, entry)| match entry {
+                Entry::Ended(Outcome::Failed | Outcome::NotDriven) => *driven < number,
+                Entry::Ended(Outcome::Dispensed | Outcome::Uncertain) | Entry::Driving => false,
+            })
     }
 }
 
@@ -276,8 +279,8 @@ pub fn admit(ticket: Option<&TicketEntry>, tried: &Tried, receipt: &Receipt, lin
     }
     match &wanted {
         Some(again) => may_try(again, tried)?,
-        // A first receipt that comes after a later try.
-        None if !tried.driven.is_empty() => return Err(LedgerRefusal::NoTry),
+        // A first receipt that comes after a later try, or after one that was dropped.
+        None if !tried.driven.is_empty() || tried.is_dropped => return Err(LedgerRefusal::NoTry),
         None => {}
     }
     prepare(line, claims.amount).map(|()| Admission::Drive)
@@ -341,7 +344,7 @@ mod tests {
         ];
         for (i, (ticket, found, condition, want)) in table.into_iter().enumerate() {
             let line = condition.map(line);
-            let tried = Tried { driven: found.map(|entry| (TryNumber::FIRST, entry)).into_iter().collect(), before: None };
+            let tried = Tried { driven: found.map(|entry| (TryNumber::FIRST, entry)).into_iter().collect(), ..Tried::default() };
             assert_eq!(admit(ticket.as_ref(), &tried, &receipt, line.as_ref()), want, "row {i}");
         }
     }
@@ -392,11 +395,14 @@ mod tests {
             let Again { number, after, .. } = again(n);
             let receipt = key().sign(super::super::receipt::Claims { nth: Try::Again { number, after }, ..claims() });
             let ticket = |again| TicketEntry::Open { item: claims().item, amount: claims().amount, again };
-            let tried = Tried { driven, before };
+            let tried = Tried { driven, before, is_dropped: false };
             let line = Some(line(Condition::Ready));
             let want = if is_driven { Ok(Admission::Drive) } else { Err(LedgerRefusal::NoTry) };
             assert_eq!(admit(Some(&ticket(Some(again(n)))), &tried, &receipt, line.as_ref()), want, "row {i}");
             assert_eq!(may_try(&again(n), &tried), want.map(|_| ()), "row {i}");
+            let dropped = Tried { is_dropped: true, ..tried.clone() };
+            assert_eq!(may_try(&again(n), &dropped), Err(LedgerRefusal::NoTry), "row {i}: one was driven long ago");
+            assert_eq!(admit(Some(&ticket(Some(again(n)))), &dropped, &receipt, line.as_ref()), Err(LedgerRefusal::NoTry), "row {i}");
             // A ticket that was given for something else opens no try.
             for given in
                 [None, Some(again(n + 1)), Some(Again { order: other(), ..again(n) }), Some(Again { after: claims().ticket, ..again(n) })]
@@ -408,12 +414,12 @@ mod tests {
     }
 
     #[test]
-    fn a_first_receipt_that_comes_after_a_later_try_drives_nothing() {
+    fn a_first_receipt_that_comes_after_another_try_drives_nothing() {
         let receipt = key().sign(claims());
         let ticket = TicketEntry::Open { item: claims().item, amount: claims().amount, again: None };
-        for outcome in Outcome::ALL {
-            let tried = Tried { driven: vec![(number(2), Entry::Ended(outcome))], before: None };
-            assert_eq!(admit(Some(&ticket), &tried, &receipt, Some(&line(Condition::Ready))), Err(LedgerRefusal::NoTry), "{outcome:?}");
+        let later = Outcome::ALL.map(|outcome| Tried { driven: vec![(number(2), Entry::Ended(outcome))], ..Tried::default() });
+        for tried in later.into_iter().chain([Tried { is_dropped: true, ..Tried::default() }]) {
+            assert_eq!(admit(Some(&ticket), &tried, &receipt, Some(&line(Condition::Ready))), Err(LedgerRefusal::NoTry), "{tried:?}");
         }
     }
 

@@ -41,10 +41,11 @@ CREATE TABLE pulses (
     amount         INTEGER NOT NULL CHECK (amount > 0),
     outcome        TEXT CHECK (outcome IN ('dispensed', 'failed', 'not_driven', 'uncertain')),
     detail         TEXT NOT NULL,
+    digest         BLOB CHECK (length(digest) = 16), -- of `order_id`; kept for ever when the row is dropped
     sum            TEXT NOT NULL,
     UNIQUE (order_id, try), UNIQUE (request_id, try), UNIQUE (transaction_id, try),
     CHECK ((jti IS NULL) = (order_id IS NOT NULL) AND (order_id IS NULL) = (ticket IS NULL) AND (order_id IS NULL) = (request_id IS NULL)
-        AND (order_id IS NULL) = (transaction_id IS NULL) AND (order_id IS NULL) = (try IS NULL))
+        AND (order_id IS NULL) = (transaction_id IS NULL) AND (order_id IS NULL) = (try IS NULL) AND (order_id IS NULL) = (digest IS NULL))
 ) STRICT;
 
 -- A line does one thing at a time.
@@ -65,14 +66,24 @@ WHEN EXISTS (
     SELECT 1 FROM tickets AS this JOIN tickets AS before ON before.ticket = this.after LEFT JOIN pulses ON pulses.ticket = before.ticket
         WHERE this.ticket = new.ticket AND before.try = new.try - 1 AND coalesce(before.order_id, new.order_id) = new.order_id
             AND (before.state = 'closed' OR pulses.outcome = 'failed'))
+    OR EXISTS (SELECT 1 FROM dropped WHERE digest = new.digest)
 BEGIN SELECT RAISE(ABORT, 'another try begins after one that came to nothing'); END;
 CREATE TRIGGER pulses_end_once BEFORE UPDATE ON pulses
 WHEN old.outcome IS NOT NULL OR new.outcome IS NULL OR new.seq <> old.seq OR new.order_id IS NOT old.order_id
     OR new.try IS NOT old.try OR new.ticket IS NOT old.ticket OR new.request_id IS NOT old.request_id OR new.transaction_id IS NOT old.transaction_id
-    OR new.jti IS NOT old.jti OR new.line <> old.line OR new.item <> old.item OR new.amount <> old.amount
+    OR new.jti IS NOT old.jti OR new.line <> old.line OR new.item <> old.item OR new.amount <> old.amount OR new.digest IS NOT old.digest
 BEGIN SELECT RAISE(ABORT, 'a pulse gets its outcome once, and nothing else of it changes'); END;
 CREATE TRIGGER pulses_driving_stay BEFORE DELETE ON pulses WHEN old.outcome IS NULL
 BEGIN SELECT RAISE(ABORT, 'a pulse without an outcome is never deleted'); END;
+
+-- The orders of pulses that were dropped: 128 bits of SHA-256 of each id. No try at such an order is promised or driven any more.
+-- They have no checksum: 16 bytes an order are all that grows for ever. The check at each start compares their sequence.
+CREATE TABLE dropped (digest BLOB PRIMARY KEY CHECK (length(digest) = 16)) STRICT, WITHOUT ROWID;
+
+CREATE TRIGGER pulses_drop_to_a_digest BEFORE DELETE ON pulses WHEN old.order_id IS NOT NULL
+BEGIN INSERT INTO dropped VALUES (old.digest) ON CONFLICT DO NOTHING; END;
+CREATE TRIGGER dropped_stay BEFORE DELETE ON dropped BEGIN SELECT RAISE(ABORT, 'an order was driven for ever'); END;
+CREATE TRIGGER dropped_stay_so BEFORE UPDATE ON dropped BEGIN SELECT RAISE(ABORT, 'an order was driven for ever'); END;
 
 -- How often the line was driven for an item: for orders, and for tests. It counts on when old pulses are forgotten.
 CREATE TABLE driven (

@@ -3,7 +3,7 @@
 
 use super::pulses::PulseRow;
 use super::tickets::TicketRow;
-use super::{Begun, Block, INTERRUPTED, INTERRUPTED_BLOCKS, Once, Pulse, StoreError, blocked, commands, driven, signer};
+use super::{Begun, Block, INTERRUPTED, INTERRUPTED_BLOCKS, Once, Pulse, StoreError, blocked, commands, driven, pulses, signer};
 use qris_core::order::ids::{CommandId, ItemId, OrderId, Ticket};
 use qris_core::order::keys::SigningKey;
 use qris_core::order::ledger::{Again, Cause, Entry, TicketEntry};
@@ -18,8 +18,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// This many pulses are kept. A receipt needs an open ticket, so no receipt is good again when old pulses are
-/// forgotten.
+/// This many pulses are kept. Of the order of an older one 16 bytes are left, for ever, which bar it.
 pub const PULSES_KEPT: i64 = 10_000;
 /// This many tickets are kept. Open tickets and those of kept pulses stay at any age.
 const TICKETS_KEPT: i64 = 20_000;
@@ -120,6 +119,14 @@ impl Database {
         PulseRow::of_order(&self.connection, order)?.iter().map(PulseRow::pulse).collect()
     }
 
+    /// Is a pulse of this order so old that nothing else is known of it?
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn is_dropped(&self, order: &OrderId) -> Result<bool, StoreError> {
+        pulses::is_dropped(&self.connection, order)
+    }
+
     /// The record of a test.
     ///
     /// # Errors
@@ -149,11 +156,6 @@ impl Database {
         let transaction = self.connection.transaction()?;
         TicketRow::open(seq, ticket, item, amount, again).insert(&transaction)?;
         if seq % PRUNE_EVERY == 0 {
-            // With a later try the closed ticket before it is forgotten, too: nobody tries again after that one.
-            let before = "DELETE FROM tickets WHERE state = 'closed' AND ticket IN (
-                SELECT after FROM tickets WHERE ticket IN (SELECT ticket FROM pulses WHERE seq <= ?1 AND try > 1 AND outcome IS NOT NULL))
-                AND number IS NOT ?2";
-            transaction.execute(before, [self.pulses - PULSES_KEPT, self.left])?;
             transaction.execute("DELETE FROM pulses WHERE seq <= ?1 AND outcome IS NOT NULL", [self.pulses - PULSES_KEPT])?;
             // The row with the last number stays, so that the next number follows it.
             let old = "DELETE FROM tickets WHERE seq <= ?1 AND state <> 'open' AND ticket NOT IN (SELECT ticket FROM pulses WHERE ticket IS NOT NULL)
@@ -386,6 +388,12 @@ impl Database {
     /// Makes every commit fail as on a disk where nothing may be written, or none.
     pub fn fail_commits(&self, fail: bool) {
         self.connection.pragma_update(None, "query_only", fail).expect("a pragma");
+    }
+
+    /// As if so many pulses had been driven since that each one until now is too old to be kept. The next ticket drops them.
+    pub fn age(&mut self) {
+        self.pulses += PULSES_KEPT;
+        self.tickets += PRUNE_EVERY - 1 - self.tickets % PRUNE_EVERY;
     }
 
     /// Commits without waiting for the disk.

@@ -6,6 +6,7 @@ use qris_core::order::ids::{CommandId, ItemId, OrderId, RequestId};
 use qris_core::order::ledger::{Cause, Entry};
 use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::Outcome;
+use ring::digest::{SHA256, digest};
 use rusqlite::{Connection, Row, params};
 
 /// Its word in the ledger: one word for each outcome.
@@ -14,6 +15,19 @@ const fn stored(outcome: Outcome) -> &'static str {
         Outcome::NotDriven => "not_driven",
         Outcome::Dispensed | Outcome::Failed | Outcome::Uncertain => outcome.as_str(),
     }
+}
+
+/// What is kept of an order for ever: 128 bits of SHA-256 of its id. It bars this order. Its request and its transaction are barred for
+/// another order while the row is kept, and no longer: books that are wrong name an order once more, and the gateway says which order a
+/// transaction belongs to.
+fn digest_of(order: &str) -> [u8; 16] {
+    *digest(&SHA256, order.as_bytes()).as_ref().first_chunk().expect("a digest of 32 bytes")
+}
+
+/// Whether a pulse of this order was dropped.
+pub(super) fn is_dropped(connection: &Connection, order: &OrderId) -> Result<bool, StoreError> {
+    let mut statement = connection.prepare_cached("SELECT 1 FROM dropped WHERE digest = ?1")?;
+    Ok(statement.exists([digest_of(order.as_str())])?)
 }
 
 /// A row of `pulses`.
@@ -93,8 +107,8 @@ impl PulseRow {
     pub(super) fn insert(&self, connection: &Connection) -> Result<(), StoreError> {
         connection
             .prepare_cached(
-                "INSERT INTO pulses (seq, order_id, try, ticket, request_id, transaction_id, jti, line, item, amount, detail, sum)
-            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+                "INSERT INTO pulses (seq, order_id, try, ticket, request_id, transaction_id, jti, line, item, amount, detail, digest, sum)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
             )?
             .execute(params![
                 self.seq,
@@ -108,6 +122,7 @@ impl PulseRow {
                 self.item,
                 self.amount,
                 self.detail,
+                self.digest(),
                 self.sum()
             ])?;
         Ok(())
@@ -129,7 +144,12 @@ impl PulseRow {
             detail: row.get("detail")?,
         };
         let sum: String = row.get("sum")?;
-        if sum == pulse.sum() { Ok(pulse) } else { Err(StoreError::Damaged(format!("the checksum of pulse {} is wrong", pulse.seq))) }
+        let is_whole = sum == pulse.sum() && row.get::<_, Option<[u8; 16]>>("digest")? == pulse.digest();
+        if is_whole { Ok(pulse) } else { Err(StoreError::Damaged(format!("the checksum of pulse {} is wrong", pulse.seq))) }
+    }
+
+    fn digest(&self) -> Option<[u8; 16]> {
+        self.order_id.as_deref().map(digest_of)
     }
 
     fn sum(&self) -> String {

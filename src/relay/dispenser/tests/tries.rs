@@ -167,6 +167,36 @@ fn a_second_try_that_is_promised_waits_for_nobody_else() {
     assert_eq!(rig.drives(), [0; 0]);
 }
 
+/// The ledger drops the row of a pulse when it is old enough, and never that there was one.
+#[test]
+fn an_order_whose_pulse_was_dropped_is_never_driven_again() {
+    for outcome in Outcome::ALL {
+        let mut rig = Rig::new();
+        let (ticket, old) = rig.begin(1);
+        rig.end(0, outcome);
+        rig.dispenser.clear("A1").expect("cleared");
+        // Only of one that failed the relay promises another try.
+        let promised = rig.prepare_again(1, 2, &ticket).ok().map(|(second, _)| signed(1, 2, &ticket, &second));
+        rig.dispenser.ledger.age();
+        rig.ended(2, Outcome::Dispensed);
+        assert_eq!(rig.query(1), DispenseAnswer::Unknown, "{outcome:?}: its row is gone");
+        for _ in 0..2 {
+            assert_eq!(rig.dispense(&old), Err(RelayError::UnknownTicket), "{outcome:?}");
+            let fresh = rig.prepare("A1", 5000);
+            assert_eq!(rig.dispense(&receipt(1, &fresh)), Err(RelayError::NoTry), "{outcome:?}: signed once more");
+            if let Some(jws) = &promised {
+                assert_eq!(rig.dispense(jws), Err(RelayError::NoTry), "{outcome:?}: promised before");
+            }
+            let closed = rig.closed();
+            assert_eq!(rig.prepare_again(1, 2, &closed).map(drop), Err(RelayError::NoTry), "{outcome:?}: a ticket that names no order");
+            assert_eq!(rig.drives(), [0; 0], "{outcome:?}");
+            rig.restart();
+        }
+        let fresh = rig.prepare("A1", 5000);
+        assert!(rig.drives_for(&receipt(3, &fresh)), "{outcome:?}: another order");
+    }
+}
+
 /// The program believes nothing that the ledger would not take: a row is refused by the database itself.
 #[test]
 fn the_ledger_itself_refuses_a_try_that_does_not_come_after_nothing() {

@@ -155,6 +155,7 @@ fn the_schema_refuses_what_must_never_happen() {
     store.begin(&Begun::Order(&receipt(2)), "a").expect("begun");
     store.close(&ticket(3)).expect("closed");
     store.clear("a", Some(once())).expect("cleared");
+    store.connection.execute("INSERT INTO dropped VALUES (randomblob(16))", []).expect("dropped");
     assert!(store.clear("a", Some(once())).is_err(), "the same command");
     // The same order, a line that is driven, an outcome that stands, a ticket that is closed.
     assert!(store.begin(&Begun::Order(&receipt(1)), "b").is_err());
@@ -172,6 +173,8 @@ fn the_schema_refuses_what_must_never_happen() {
         "UPDATE pulses SET outcome = 'dispensed' WHERE order_id = 'o-1'",
         "UPDATE pulses SET line = 'b' WHERE order_id = 'o-2'",
         "DELETE FROM pulses WHERE outcome IS NULL",
+        "DELETE FROM dropped",
+        "UPDATE dropped SET digest = zeroblob(16)",
         "INSERT INTO pulses SELECT 9, 'o-9', ticket, 'r-9', 't-9', NULL, 'b', item, amount, NULL, '', sum FROM tickets WHERE state = 'open'",
         "INSERT INTO pulses SELECT 9, NULL, NULL, NULL, NULL, 'c-9', 'b', 'A1', 5000, NULL, '', sum FROM commands",
         "INSERT INTO pulses SELECT 9, 'o-9', NULL, NULL, NULL, 'c-1', 'b', 'A1', 5000, NULL, '', sum FROM commands",
@@ -194,6 +197,7 @@ fn a_flipped_bit_sets_the_ledger_aside() {
         "UPDATE tickets SET sum = 'x' WHERE state = 'open'",
         "UPDATE tickets SET amount = amount + 1",
         "UPDATE pulses SET detail = 'y'",
+        "UPDATE pulses SET digest = zeroblob(16)",
         "UPDATE blocked SET why = 'z'",
         "UPDATE commands SET exp = exp + 1",
         "UPDATE commands_over SET at = at - 1",
@@ -259,9 +263,22 @@ fn old_rows_are_forgotten_and_open_tickets_are_not() {
     }
     let kept: i64 = store.connection.query_row("SELECT count(*) FROM pulses", [], |row| row.get(0)).expect("a count");
     assert!((PULSES_KEPT + 2..PULSES_KEPT + PRUNE_EVERY).contains(&kept), "now and then, and not with each ticket: {kept}");
-    assert_eq!(store.pulses(&OrderId::new("o-0").expect("an id")).expect("readable"), []);
-    // With the pulse the ticket before it is forgotten: else a third try would follow one that came.
-    assert_eq!((store.pulses(&second.order).expect("readable"), store.ticket(&closed).expect("readable")), (vec![], None));
+    let old = [OrderId::new("o-0").expect("an id"), second.order.clone()];
+    for order in &old {
+        assert_eq!((store.pulses(order).expect("readable"), store.is_dropped(order).expect("readable")), (vec![], true), "{order}");
+    }
+    assert!(!store.is_dropped(&OrderId::new(&format!("o-{}", all - 1)).expect("an id")).expect("readable"));
+    // A first receipt that is signed anew, and one for the second try once more: the ticket before it is closed, and names no order.
+    for (n, again) in [(251, None), (252, Some(second.clone()))] {
+        let claims = claims();
+        store.add_ticket(&ticket(n), &claims.item, claims.amount, again.as_ref()).expect("written");
+        let sub = again.as_ref().map_or(old[0].clone(), |again| again.order.clone());
+        let nth = again.map_or(Try::First, |again| Try::Again { number: again.number, after: again.after });
+        let receipt = key().sign(Claims { sub, nth, ticket: ticket(n), ..claims });
+        let told = store.begin(&Begun::Order(&receipt), "a").expect_err("the database refuses it").to_string();
+        assert!(told.contains("another try begins after one that came to nothing"), "{told}");
+        store.close(&ticket(n)).expect("closed");
+    }
     drop(store);
     let found = open(&path);
     assert_eq!(found.open, [Ticket::from_random([9; 16])]);
