@@ -227,6 +227,7 @@ impl Config {
             let config = check(written, checker);
             if let Some(config) = &config {
                 config.take_descriptors(checker);
+                config.desk.iter().for_each(|desk| checker.socket(&desk.socket, "desk.socket"));
             }
             if let Some(file) = signing_key {
                 checker.take(Ring::read(&file), SIGNING_KEY);

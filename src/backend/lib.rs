@@ -145,14 +145,15 @@ async fn serve(config: Config, source: &Source, ring: Ring, path: &Path) -> Resu
     let Handles { around, books, work, waiters, machines, counters, place, .. } = handles.clone();
     emit(&Journal::KeyInUse { kid: books.policy().rules.keys[0].kid().to_string().into() });
     let listener = http::listen(config.listen).map_err(|error| Failure::failed(format!("cannot listen at {}: {error}", config.listen)))?;
-    let desk = config.desk.as_ref().map(|settings| {
-        let path = settings.socket.display();
-        let failed = |error| Failure::failed(format!("cannot listen at {path} (desk.socket): {error}"));
-        desk::listen(&settings.socket)
-            .map(|listener| (desk::Desk::new(&handles, settings, config.store.clone(), config.fees), listener))
-            .map_err(failed)
-    });
-    let desk = desk.transpose()?;
+    let desk = match &config.desk {
+        Some(settings) => {
+            let path = settings.socket.display();
+            let failed = |error| Failure::failed(format!("cannot listen at {path} (desk.socket): {error}"));
+            let listener = desk::listen(&settings.socket).await.map_err(failed)?;
+            Some((desk::Desk::new(&handles, settings, config.store.clone(), config.fees), listener))
+        }
+        None => None,
+    };
     // Another process may be asking the gateway. Its questions are not given up. If it is gone, its lease ends.
     if open.is_alone {
         books.write(|tx, policy, now| books::restarted(tx, policy, now)).await.map_err(Failure::failed)?;

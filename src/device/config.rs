@@ -141,6 +141,9 @@ impl Config {
             checker.guard(written.backend.token_file.as_deref(), "backend.token_file");
             let config = written.check(checker);
             if let Some(config) = &config {
+                if let Some(BusAddress::Peer(socket)) = &config.controller {
+                    checker.socket(socket, "controller.bus");
+                }
                 checker.also(config.check_against_relay(path));
             }
             config

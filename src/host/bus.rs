@@ -7,14 +7,13 @@
 
 use crate::backoff::Backoff;
 use crate::config::BusAddress;
+use crate::socket::{self, SocketError};
 use futures_util::StreamExt;
 use serde::Serialize;
-use std::io;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::net::{UnixListener, UnixStream};
+use tokio::net::UnixStream;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
@@ -58,12 +57,12 @@ pub enum BusError {
         /// The bus or socket.
         address: String,
     },
-    /// Another process has the name, or listens at the socket: is the program running already?
+    /// Another process has the name: is the program running already?
     #[error("D-Bus {address}: another process already has {name}. It may be a second copy of this program: find it and stop it")]
     Taken {
-        /// The bus or socket.
+        /// The bus.
         address: String,
-        /// The bus name, or the socket's path.
+        /// The bus name.
         name: String,
     },
     /// The socket cannot be made or reached.
@@ -71,8 +70,8 @@ pub enum BusError {
     Socket {
         /// Its path.
         path: PathBuf,
-        /// The system's reason.
-        why: io::Error,
+        /// The reason.
+        why: SocketError,
     },
 }
 
@@ -156,9 +155,9 @@ impl Drop for Served {
     fn drop(&mut self) {
         self.task.abort();
         if let Some(path) = &self.socket {
-            // A socket that another process owns must stay. The next start removes one that is left behind.
+            // A socket that another process owns must stay.
             if self.connections.is_listening() {
-                drop(std::fs::remove_file(path));
+                socket::remove(path);
             }
         }
     }
@@ -394,13 +393,13 @@ where
     let mut first = Some(first);
     let mut backoff = Backoff::local(&path.to_string_lossy());
     let listener = loop {
-        match listen(&path).await {
+        match socket::listen(&path, SOCKET_MODE).await {
             Ok(listener) => {
                 connections.mark_listening();
                 tell(&mut first, Ok(()));
                 break listener;
             }
-            Err(error) => tell(&mut first, Err(error)),
+            Err(why) => tell(&mut first, Err(BusError::Socket { path: path.clone(), why })),
         }
         sleep(backoff.next_wait()).await;
     };
@@ -432,23 +431,6 @@ where
         connection.closed().await;
         connections.remove_closed();
     }
-}
-
-/// Listens at a path. An earlier process may have left its socket there.
-async fn listen(path: &Path) -> Result<UnixListener, BusError> {
-    let failed = |why| BusError::Socket { path: path.to_path_buf(), why };
-    match UnixStream::connect(path).await {
-        Ok(_) => {
-            let path = path.display().to_string();
-            return Err(BusError::Taken { address: format!("peer:{path}"), name: path });
-        }
-        Err(why) if why.kind() == io::ErrorKind::ConnectionRefused => std::fs::remove_file(path).map_err(failed)?,
-        // There is no file, or it must not be removed: `bind` says which.
-        Err(_) => {}
-    }
-    let listener = UnixListener::bind(path).map_err(failed)?;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(SOCKET_MODE)).map_err(failed)?;
-    Ok(listener)
 }
 
 fn client_builder(address: &BusAddress) -> Builder<'static> {

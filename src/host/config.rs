@@ -20,6 +20,7 @@ pub use places::Places;
 use crate::causes;
 use crate::interrupt::Input;
 use crate::secret::{SecretError, located};
+use crate::socket;
 use crate::speech::fill;
 use crate::texts;
 use qris_core::order::ids::IdError;
@@ -451,6 +452,14 @@ impl<'a> Checker<'a> {
             && mode & 0o007 != 0
         {
             self.fault(&(), key, fill(texts().open_to_all, &[&file, &format_args!("{mode:04o}")]));
+        }
+    }
+
+    /// Notes a path for a socket that has something else.
+    pub fn socket(&mut self, path: &Path, key: &str) {
+        let path = self.locate(path);
+        if let Err(why) = socket::look(&path) {
+            self.fault(&(), key, format_args!("{}: {why}", path.display()));
         }
     }
 

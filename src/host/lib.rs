@@ -38,6 +38,7 @@ pub mod secret;
 pub mod service;
 #[cfg(feature = "commands")]
 pub mod setup;
+pub mod socket;
 pub mod speech;
 #[cfg(feature = "store")]
 pub mod sqlite;

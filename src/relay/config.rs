@@ -118,6 +118,9 @@ impl Config {
                     checker.take(found, &key);
                 }
             }
+            if let BusAddress::Peer(socket) = &config.bus {
+                checker.socket(socket, "dbus.bus");
+            }
             checker.also(config.check_against_qrisd(path));
             Some(config)
         })

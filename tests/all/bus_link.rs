@@ -4,6 +4,7 @@ use crate::rig::{Running, soon, wait_for};
 use futures_util::StreamExt as _;
 use qris::host::bus::{self, BusError, Object, Remote, RemoteEvent, Served};
 use qris::host::config::BusAddress;
+use qris::host::socket::SocketError;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -86,7 +87,8 @@ async fn a_service_comes_answers_goes_and_comes_again(address: BusAddress) {
     assert_eq!(number(&mut remote).await, 7);
 
     let mut second = serve(&address, &counter);
-    assert!(matches!(soon("the refusal", second.ready()).await, Err(BusError::Taken { .. })));
+    let refused = soon("the refusal", second.ready()).await;
+    assert!(matches!(refused, Err(BusError::Taken { .. } | BusError::Socket { why: SocketError::Taken, .. })), "{refused:?}");
     drop(second);
     assert_eq!(count(&connection).await.expect("the first is not disturbed"), 2);
 
@@ -106,6 +108,26 @@ async fn without_a_bus_a_service_comes_answers_goes_and_comes_again() {
     drop(std::os::unix::net::UnixListener::bind(&socket).expect("the directory is writable"));
     a_service_comes_answers_goes_and_comes_again(BusAddress::Peer(socket.clone())).await;
     assert!(!socket.exists(), "the socket goes with the service");
+}
+
+#[tokio::test]
+async fn without_a_bus_a_file_at_the_path_stays() {
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    let path = folder.path().join("notes");
+    std::fs::write(&path, "mine").expect("written");
+    let mut served = serve(&BusAddress::Peer(path.clone()), &Counter::default());
+    let told = soon("the refusal", served.ready()).await.expect_err("it is no socket").to_string();
+    drop(served);
+    assert_eq!(std::fs::read_to_string(&path).ok().as_deref(), Some("mine"), "{told}");
+    assert!(told.contains(&*path.to_string_lossy()) && told.contains("no socket"), "{told}");
+    // Somebody has put a file in the place of the socket while it listens.
+    std::fs::remove_file(&path).expect("removed");
+    let mut served = serve(&BusAddress::Peer(path.clone()), &Counter::default());
+    soon("the service", served.ready()).await.expect("nobody else is there");
+    std::fs::remove_file(&path).expect("removed");
+    std::fs::write(&path, "mine").expect("written");
+    drop(served);
+    assert_eq!(std::fs::read_to_string(&path).ok().as_deref(), Some("mine"));
 }
 
 #[tokio::test]

@@ -803,3 +803,20 @@ fn the_socket_is_made_anew_and_is_for_its_group() {
     let (mut start, _) = second_command(&shop);
     Process::start("second-backend", &mut start).wait_line("another process answers there");
 }
+
+#[test]
+fn a_file_at_the_sockets_path_stays() {
+    let (mut shop, socket) = shop(None, "");
+    shop.kill_backend();
+    let machines = || shop.merchant(&["device", "list"]).stdout;
+    let before = machines();
+    let database = shop.path().join("devices.db");
+    shop.edit(Program::Backend, |text| text.replace(&*socket.to_string_lossy(), &database.to_string_lossy()));
+    for arguments in [&["--check"][..], &["serve"]] {
+        let told = shop.merchant(arguments);
+        let why = stderr(&told);
+        assert!(!told.status.success() && ["desk.socket", "devices.db", "no socket"].iter().all(|word| why.contains(word)), "{why}");
+        assert_eq!(stdout(&told), "");
+        assert!(database.is_file() && machines() == before, "{arguments:?}: the machines are still known");
+    }
+}

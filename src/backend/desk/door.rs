@@ -10,10 +10,7 @@ use axum::routing::{get, post};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use std::fs::{self, Permissions};
-use std::io::{self, ErrorKind};
-use std::os::unix::fs::PermissionsExt as _;
-use std::os::unix::net::UnixStream;
+use qris_host::socket::{self, SocketError};
 use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
@@ -38,17 +35,9 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Makes the socket. Its directory says who reaches it, and the group of it is the desk's.
 ///
 /// # Errors
-/// The system's reason; another process answers there.
-pub fn listen(path: &Path) -> io::Result<UnixListener> {
-    match UnixStream::connect(path) {
-        Ok(_) => return Err(io::Error::new(ErrorKind::AddrInUse, "another process answers there")),
-        Err(error) if error.kind() == ErrorKind::NotFound => {}
-        // Nobody answers at a socket that an earlier process left.
-        Err(_) => fs::remove_file(path)?,
-    }
-    let listener = UnixListener::bind(path)?;
-    fs::set_permissions(path, Permissions::from_mode(0o660))?;
-    Ok(listener)
+/// [`SocketError`]
+pub async fn listen(path: &Path) -> Result<UnixListener, SocketError> {
+    socket::listen(path, 0o660).await
 }
 
 /// Answers the desk until `stop` says so.
