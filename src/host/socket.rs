@@ -86,7 +86,7 @@ mod tests {
             assert!(fs::symlink_metadata(at(name)).is_ok(), "{name}");
         }
         assert_eq!(fs::read_to_string(at("link")).expect("there"), "mine");
-        // What a process that was killed has left is none that anybody needs.
+        // A process that was killed has left this one.
         let listener = listen(&at("left"), 0o600).await.expect("nobody listens there");
         assert!(matches!(listen(&at("left"), 0o600).await, Err(SocketError::Taken)));
         drop(listener);

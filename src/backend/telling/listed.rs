@@ -18,7 +18,7 @@ pub struct Listed {
     pub name: String,
 }
 
-/// What is wrong with a list: the line and the reason of the first [`TOLD_MAX`] faults, and the number of the others.
+/// What is wrong with a list: the line and the reason of the first [`LISTED_MAX`] faults, and the number of the others.
 pub type Faults = (Vec<(usize, String)>, usize);
 
 /// Reads a list. `reserved`: whether a name is that of another user of the broker.

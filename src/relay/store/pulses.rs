@@ -17,9 +17,9 @@ const fn stored(outcome: Outcome) -> &'static str {
     }
 }
 
-/// What is kept of an order for ever: 128 bits of SHA-256 of its id. It bars this order. Its request and its transaction are barred for
-/// another order while the row is kept, and no longer: books that are wrong name an order once more, and the gateway says which order a
-/// transaction belongs to.
+/// What is kept of an order for ever: 128 bits of SHA-256 of its id. It bars this order. While its row is kept, its request and its
+/// transaction are barred for other orders, too. After that they need not be: books that are wrong name an order once more, and the gateway
+/// says to which order a transaction belongs.
 fn digest_of(order: &str) -> [u8; 16] {
     *digest(&SHA256, order.as_bytes()).as_ref().first_chunk().expect("a digest of 32 bytes")
 }
