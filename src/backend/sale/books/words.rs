@@ -45,6 +45,7 @@ pub(super) fn describe(event: &Event) -> String {
         Event::TryWishEnds => "nobody has pressed for another try".into(),
         Event::TryOfferEnds => "no other try is offered any more".into(),
         Event::Unreported => "no outcome was told in time".into(),
+        Event::Unconfirmed => "for five minutes get-status has not confirmed that it is paid".into(),
         Event::RefundRequested(wish) => {
             let by = match &wish.by {
                 Asker::Automatic => "the backend itself".into(),

@@ -48,6 +48,7 @@ pub fn apply(mut order: Order, event: Event, now: Wall, with: &Context<'_>) -> R
                 settled.unreported_at.get_or_insert(now);
             }
         }
+        Event::Unconfirmed => order.list_as_unconfirmed(now),
         Event::RefundRequested(wish) => order.refund_requested(wish, now)?,
         Event::RefundAnswered(answer) => order.refund_answered(answer, now, with),
         Event::SettledByHand { note, by, no_report } => order.settled_by_hand(note, by, no_report, now)?,
@@ -85,7 +86,7 @@ impl Order {
     }
 
     fn cancel_failed(&mut self, then_status: bool, now: Wall) {
-        self.judge_doubt(now);
+        self.judge_doubt();
         self.go(self.state.phase().cancel_failed(then_status, &self.at(now)));
     }
 

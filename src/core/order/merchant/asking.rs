@@ -159,7 +159,8 @@ impl Order {
         self.polling.tries += 1;
         (self.polling.last_at, self.polling.answered) = (Some(now), answered);
         let hot = self.polling.is_hot(now).then(|| now + doubled(Span::millis(250), tries + 1, Span::secs(2)));
-        self.polling.at = self.state.phase().next_question(&Asked { order: self, now, answered, hot, tries });
+        let planned = self.state.phase().next_question(&Asked { order: self, now, answered, hot, tries });
+        self.polling.at = planned.into_iter().chain(self.unclear_is_listed_at(now)).min();
     }
 
     /// The time of the next question about what began then: the longer ago, the more seldom.

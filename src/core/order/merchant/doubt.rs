@@ -58,16 +58,13 @@ impl Doubt {
         self.notified_at = None;
     }
 
-    /// After a question: lists what was told as paid [`UNCONFIRMED_AFTER`] ago and is not confirmed by now, and takes what is certain from
-    /// the list.
-    pub(super) fn judge(&mut self, is_decided: bool, now: Wall) {
+    /// After a question: takes what is certain from the list.
+    pub(super) const fn judge(&mut self, is_decided: bool) {
         if is_decided {
             (self.notified_at, self.unclear_since) = (None, None);
         }
-        match self.notified_at {
-            None if self.unclear_since.is_none() => self.listed_at = None,
-            Some(since) if now >= since + UNCONFIRMED_AFTER => _ = self.listed_at.get_or_insert(now),
-            None | Some(_) => {}
+        if self.since().is_none() {
+            self.listed_at = None;
         }
     }
 
@@ -78,8 +75,11 @@ impl Doubt {
     }
 
     /// The time since which get-status is asked because of it.
-    pub(super) fn since(&self) -> Option<Wall> {
-        self.notified_at.or(self.unclear_since)
+    pub(super) const fn since(&self) -> Option<Wall> {
+        match self.notified_at {
+            Some(at) => Some(at),
+            None => self.unclear_since,
+        }
     }
 
     /// A person was sure that it is not paid, and may have erred. So it is looked at as after a decision over a refund.
@@ -100,6 +100,25 @@ impl Doubt {
 }
 
 impl Order {
+    /// The time at which people are told that get-status has not confirmed what was told as paid. No question holds that back.
+    pub(super) fn told_as_unconfirmed_at(&self) -> Option<Wall> {
+        let doubt = self.doubt().filter(|doubt| doubt.listed_at.is_none() && !self.is_decided())?;
+        doubt.notified_at.map(|since| since + UNCONFIRMED_AFTER)
+    }
+
+    /// People are told so.
+    pub(super) fn list_as_unconfirmed(&mut self, now: Wall) {
+        if let Some(doubt) = self.state.doubt_mut() {
+            doubt.listed_at.get_or_insert(now);
+        }
+    }
+
+    /// The time of a question whose answer lists the order, if it is not understood either.
+    pub(super) fn unclear_is_listed_at(&self, now: Wall) -> Option<Wall> {
+        let doubt = self.doubt().filter(|doubt| doubt.listed_at.is_none())?;
+        doubt.unclear_since.map(|since| since + UNCONFIRMED_AFTER).filter(|at| now < *at)
+    }
+
     /// An answer does not tell whether it is paid. That means nothing while a charge is made. And what is not known of a paid order is news
     /// of its refund.
     pub(super) fn note_unclear(&mut self, now: Wall) {
@@ -124,10 +143,10 @@ impl Order {
     }
 
     /// A question has ended.
-    pub(super) fn judge_doubt(&mut self, now: Wall) {
+    pub(super) fn judge_doubt(&mut self) {
         let is_decided = self.is_decided();
         if let Some(doubt) = self.state.doubt_mut() {
-            doubt.judge(is_decided, now);
+            doubt.judge(is_decided);
         }
     }
 

@@ -34,6 +34,9 @@ pub fn duty(order: &Order, now: Wall) -> Duty {
     if let Some(ending) = order.refund_ending_due(now) {
         return Duty::Apply(Event::RefundEnds(ending));
     }
+    if order.told_as_unconfirmed_at().is_some_and(|at| at <= now) {
+        return Duty::Apply(Event::Unconfirmed);
+    }
     let asks = order.polling.at.is_some_and(|at| at <= now);
     let own = order.state.phase().duty(asks, &order.at(now));
     own.unwrap_or(if asks { Duty::Call(Call::GetStatus) } else { Duty::Wait })
@@ -42,5 +45,5 @@ pub fn duty(order: &Order, now: Wall) -> Duty {
 /// The time at which [`duty`] has something to do at the latest; `None`: not without news.
 #[must_use]
 pub fn next_deadline(order: &Order) -> Option<Wall> {
-    order.state.phase().deadline(order)
+    order.state.phase().deadline(order).into_iter().chain(order.told_as_unconfirmed_at()).min()
 }

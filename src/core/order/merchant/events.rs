@@ -79,6 +79,8 @@ pub enum Event {
     TryOfferEnds,
     /// No outcome came in time (from [`super::duty`]).
     Unreported,
+    /// For five minutes get-status has not confirmed what was told as paid (from [`super::duty`]).
+    Unconfirmed,
     /// The money is to go back through the gateway.
     RefundRequested(RefundWish),
     /// The gateway's answer to that.
@@ -114,7 +116,7 @@ impl Event {
             Self::CancelDone(_) | Self::CancelRefused | Self::CancelUnknown | Self::CancelUnanswered => None,
             Self::Notified(_) | Self::StatusRequested | Self::PaymentReported => None,
             Self::Abandoned | Self::Restarted | Self::TimedOut | Self::GaveUp | Self::Awaited | Self::CancelRequested => None,
-            Self::Delivered(_) | Self::Contradicted { .. } | Self::Unreported => None,
+            Self::Delivered(_) | Self::Contradicted { .. } | Self::Unreported | Self::Unconfirmed => None,
             Self::TryAgain { .. } | Self::TryWanted { .. } | Self::TryWishEnds | Self::TryOfferEnds => None,
             Self::RefundRequested(_) | Self::RefundAnswered(_) | Self::RefundEnds(_) => None,
             Self::SettledByHand { .. } | Self::Given { .. } | Self::SeenBy(_) => None,

@@ -228,7 +228,7 @@ impl Order {
         // Get-status may be behind where it said that nothing went back.
         let unsure = self.repaying.step.is_some() || self.polling.noted_back.is_some();
         self.repaying.step = Some(Repayment::ByHand { note, by, at: now, unsure });
-        self.judge_doubt(now);
+        self.judge_doubt();
         if unsure {
             self.check_once_more(now);
         }

@@ -28,7 +28,7 @@ impl Order {
             self.understood();
         }
         self.take(report, now, with);
-        self.judge_doubt(now);
+        self.judge_doubt();
     }
 
     /// Takes the gateway's word for it.
@@ -72,11 +72,11 @@ impl Order {
             Unknown::NeverMade(next) => return self.go(Some(*next)),
             Unknown::Doubtful => {
                 self.note_unclear(now);
-                self.judge_doubt(now);
+                self.judge_doubt();
             }
             Unknown::Possible => {
                 self.understood();
-                self.judge_doubt(now);
+                self.judge_doubt();
             }
             Unknown::Nothing => {}
         }
@@ -93,7 +93,7 @@ impl Order {
 
     /// There was no answer.
     pub(super) fn status_unanswered(&mut self, now: Wall) {
-        self.judge_doubt(now);
+        self.judge_doubt();
         self.go(self.state.phase().not_clear(&self.at(now)));
         self.question_ended(now, false);
     }

@@ -30,12 +30,11 @@ impl Cancelling {
 
     /// The cancel was not done.
     fn again(&self, then_status: bool, at: &At) -> Next {
-        let mut doubt = self.doubt.clone();
-        doubt.judge(at.order.is_decided(), at.now);
+        let doubt = &self.doubt;
         // What a person has ended is not held open by it.
-        let ended = self.doubt.ended_by.as_ref().is_some_and(|ended| ended.at + UNCONFIRMED_AFTER <= at.now);
+        let ended = doubt.ended_by.as_ref().is_some_and(|ended| ended.at + UNCONFIRMED_AFTER <= at.now);
         if ended || self.is_pending_unclear(at) {
-            return Closed::given_up(self.charge.clone(), Closing::Failure, &self.why, &doubt, at);
+            return Closed::given_up(self.charge.clone(), Closing::Failure, &self.why, doubt, at);
         }
         let tries = self.tries + 1;
         // The look after a cancel is due at once: the cancel lost a race, and somebody waits to know who won.
@@ -43,7 +42,7 @@ impl Cancelling {
         let is_soon = doubt.since().is_some_and(|since| at.now < since + UNCONFIRMED_AFTER + UNCONFIRMED_AFTER);
         let longest = if is_soon && doubt.listed_at.is_none() { Span::secs(60) } else { Span::secs(300) };
         let retry_at = if at_once { at.now } else { at.now + doubled(Span::secs(1), tries, longest) };
-        let state = Self { get_status: then_status, tries, retry_at, doubt, ..self.clone() };
+        let state = Self { get_status: then_status, tries, retry_at, ..self.clone() };
         Next { state: State::Cancelling(state), ask: Ask::AsPlanned }
     }
 }

@@ -63,7 +63,7 @@ impl Closed {
     /// The cancel of its charge is given up, or finds no charge. What is not certain stays so. From [`Cancelling`].
     pub(super) fn given_up(charge: Option<Charge>, how: Closing, why: &Ending, doubt: &Doubt, at: &At) -> Next {
         let mut closed = Self { charge, how, why: Some(why.clone()), ended_at: None, doubt: doubt.clone() };
-        closed.doubt.judge(at.order.is_decided(), at.now);
+        closed.doubt.judge(at.order.is_decided());
         // When the gateway can be asked again, it is asked what became of it. If it is found again and again, that is asked now and then.
         let again = match why {
             // What a person has ended or settled is over.
@@ -81,7 +81,7 @@ impl Closed {
     /// It ended by what is known of its charge. Somebody may have told that it is paid all the same.
     fn known(mut self, at: &At) -> Next {
         self.doubt.understood();
-        self.doubt.judge(at.order.is_decided(), at.now);
+        self.doubt.judge(at.order.is_decided());
         let own = self.last_check(at.order, at.now).or(self.doubt.next_check_after_a_persons_end(at.order, at.now));
         let planned = at.order.polling.at.or(own);
         let told = self.doubt.notified_at.map(|since| at.order.next_poll(since, at.now));

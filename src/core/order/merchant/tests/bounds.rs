@@ -155,7 +155,7 @@ fn a_flood_of_news_waits_for_ten_seconds_after_the_first() {
         (0, Event::Charged(charge(5000))),
         (1000, Event::Notified(Said::Settled)),
         (1100, Event::CancelRequested),
-        (6500, status(Said::Other)),
+        (6500, status(Said::Pending)),
     ]);
     assert_eq!(order.polling.at, None);
     let again = then(&order, 7000, Event::Notified(Said::Settled));

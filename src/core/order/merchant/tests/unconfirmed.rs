@@ -8,7 +8,12 @@ fn at(ms: i64) -> Wall {
 
 fn then(order: &Order, ms: i64, event: Event) -> Result<Order, Refused> {
     let rules = rules();
-    apply(order.clone(), event, at(ms), &Context { rules: &rules, paid_already: false })
+    let with = Context { rules: &rules, paid_already: false };
+    let mut order = apply(order.clone(), event, at(ms), &with)?;
+    while duty(&order, at(ms)) == Duty::Apply(Event::Unconfirmed) {
+        order = apply(order, Event::Unconfirmed, at(ms), &with)?;
+    }
+    Ok(order)
 }
 
 fn after(order: &Order, ms: i64, event: Event) -> Order {
@@ -66,6 +71,99 @@ fn a_settlement_that_get_status_does_not_confirm_is_listed_whatever_it_says() {
     }
 }
 
+/// What the gateway answers to a question about an order that it never confirms.
+type Answers = fn(Call) -> Event;
+
+/// The time at which an order is listed, if each call takes so long. Something happens only at its own deadlines, as for a backend that
+/// hears nothing else.
+fn listed_at(mut order: Order, answers: Answers, call_takes: i64) -> i64 {
+    let mut now = at(1000);
+    while !is_listed(&order) {
+        now = next_deadline(&order).expect("it is not listed yet").max(now);
+        assert!(now < at(10_000_000), "never: {order:?}");
+        let event = match duty(&order, now) {
+            Duty::Apply(event) => event,
+            Duty::Call(call) => {
+                now = now + Span::millis(call_takes);
+                answers(call)
+            }
+            Duty::Wait => panic!("nothing to do at its deadline: {order:?}"),
+        };
+        order = after(&order, (now - T0).0, event);
+    }
+    (now - T0).0
+}
+
+/// A person reads the list, and its customer may stand at the machine. No pace of questions may hold it back.
+#[test]
+fn whatever_its_state_it_is_listed_within_330_s() {
+    let counter = |events: &[(i64, Event)]| {
+        let order = Order { sale: order().sale.paid_by(Payment::Indomaret), ..order() };
+        events.iter().fold(order, |order, (ms, event)| after(&order, *ms, event.clone()))
+    };
+    let (told, cancel) = ((1000, Event::Notified(Said::Settled)), (500, Event::CancelRequested));
+    let closed = (600, Event::CancelDone(report(Said::Cancelled)));
+    let states = [
+        ("charging", live(&[told.clone()])),
+        ("pending", live(&[charged(), told.clone()])),
+        ("cancelling", live(&[charged(), cancel.clone(), told.clone()])),
+        ("told, then cancelled", live(&[charged(), told.clone(), (1100, Event::CancelRequested)])),
+        ("cancelled without a charge", live(&[(0, Event::Restarted), told.clone()])),
+        ("closed", live(&[charged(), cancel, closed, told])),
+        ("held, then pending again", counter(&[charged(), (700, status(Said::Settled)), (1000, status(Said::Pending))])),
+    ];
+    let answers: [(&str, Answers); 4] = [
+        ("no word", |call| match call {
+            Call::Charge => Event::NotCharged(NoCharge::Unsure("cut".into())),
+            Call::Cancel => Event::CancelUnanswered,
+            Call::GetStatus => Event::StatusUnanswered,
+            Call::Refund => panic!("nobody asked for it"),
+        }),
+        ("pending", |call| match call {
+            Call::Charge => Event::Charged(charge(5000)),
+            Call::Cancel => Event::CancelUnanswered,
+            Call::GetStatus => status(Said::Pending),
+            Call::Refund => panic!("nobody asked for it"),
+        }),
+        ("refused, and pending", |call| match call {
+            Call::Charge => Event::Charged(charge(5000)),
+            Call::Cancel => Event::CancelRefused,
+            Call::GetStatus => status(Said::Pending),
+            Call::Refund => panic!("nobody asked for it"),
+        }),
+        ("not understood", |call| match call {
+            Call::Charge => Event::NotCharged(NoCharge::Unsure("cut".into())),
+            Call::Cancel => Event::CancelRefused,
+            Call::GetStatus => unclear(),
+            Call::Refund => panic!("nobody asked for it"),
+        }),
+    ];
+    for (state, order) in &states {
+        for (what, answers) in &answers {
+            for call_takes in [0, 3_000, 15_000] {
+                let listed = listed_at(order.clone(), *answers, call_takes);
+                assert!((1000 + FIVE..=1000 + 330_000).contains(&listed), "{state}, {what}, {call_takes} ms a call: {listed}");
+            }
+        }
+    }
+}
+
+/// What get-status says is not understood, and nobody told that it is paid.
+#[test]
+fn an_answer_that_is_not_understood_is_listed_within_330_s_too() {
+    let unclear_at = |order: &Order| after(order, 1000, unclear());
+    let pending = live(&[charged()]);
+    let cancelling = live(&[charged(), (500, Event::CancelRequested), (600, Event::CancelRefused)]);
+    let closed = live(&[charged(), (500, Event::CancelRequested), (600, Event::CancelDone(report(Said::Cancelled)))]);
+    for (state, order) in [("pending", pending), ("cancelling", cancelling), ("closed", closed)] {
+        for call_takes in [0, 3_000, 15_000] {
+            let answers: Answers = |call| if call == Call::Cancel { Event::CancelRefused } else { unclear() };
+            let listed = listed_at(unclear_at(&order), answers, call_takes);
+            assert!((1000 + FIVE..=1000 + 330_000).contains(&listed), "{state}, {call_takes} ms a call: {listed}");
+        }
+    }
+}
+
 #[test]
 fn what_is_told_is_asked_about_until_it_is_confirmed() {
     let cancelled = live(&[
@@ -78,11 +176,14 @@ fn what_is_told_is_asked_about_until_it_is_confirmed() {
     let mut asked = 0;
     while let Some(due) = next_deadline(&order).filter(|due| *due < at(24 * 3_600_000)) {
         let event = match duty(&order, due) {
-            Duty::Call(Call::GetStatus) => status(Said::Cancelled),
+            Duty::Call(Call::GetStatus) => {
+                asked += 1;
+                status(Said::Cancelled)
+            }
+            Duty::Apply(Event::Unconfirmed) => Event::Unconfirmed,
             other => panic!("{other:?}"),
         };
         order = after(&order, (due - T0).0, event);
-        asked += 1;
     }
     assert!((80..200).contains(&asked), "for a day, and ever more seldom: {asked}");
 }
