@@ -2,6 +2,7 @@
 
 mod another_gateway;
 mod answers;
+mod bells;
 mod relay_keys;
 
 use crate::gateway::Gateway;

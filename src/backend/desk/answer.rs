@@ -49,7 +49,7 @@ pub enum No {
     Password,
     /// It is not possible.
     Denied(Denied),
-    /// The order was written to meanwhile.
+    /// What the person has seen of the order is not so any more.
     Changed,
     /// There is no such thing.
     Unknown,

@@ -169,7 +169,7 @@ pub fn carry_out(tx: &mut dyn Tx, policy: &Policy, asked: &Asked, usual: Usual, 
     let name = in_history(person);
     let judged = match judge::role(person) {
         Err(why) => Err(why),
-        Ok(()) if stored.version() != with.version => return Ok(Err(No::Changed)),
+        Ok(()) if stored.seen_as() != with.version => return Ok(Err(No::Changed)),
         Ok(()) => match needs(tx, policy, &stored.order, deed, &name, now)? {
             Err(why) => Err(why),
             Ok(Some(sure)) if with.is_sure != Some(sure) => Err(unsaid(sure)),

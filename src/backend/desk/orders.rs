@@ -86,7 +86,7 @@ impl Teller<'_> {
         let told = |Noted { at, event }: Noted| HistoryLine { at: self.time(at), event: event.into() };
         Ok(OrderPage {
             line,
-            version: stored.version(),
+            version: stored.seen_as(),
             steps: self.steps(order, &begun, &log),
             again_until: again_until.map(|until| self.time(until)),
             collect_until: order.ends_at().filter(|_| order.receipt().is_some()).map(|until| self.time(until)),

@@ -1,19 +1,21 @@
 //! Sessions, links and the money of a day, by the clock of the books.
 
-use super::deeds;
+use super::answer::No;
+use super::deeds::{self, Asked};
 use super::judge::{self, Usual};
 use super::log::{self, By, What};
+use super::orders::{self, Teller};
 use super::people::{self, LINK_LASTS, Name, NotAdded, PEOPLE_MAX, Person};
 use super::sessions::{self, IDLE, LASTS};
 use crate::keeping::databases::open_both;
-use crate::sale::books::{BooksError, Policy};
+use crate::sale::books::{self, BooksError, Done, Policy, testing};
 use crate::samples::{T0, after, pending, report, reported_order, rules};
 use crate::store::{Tx, read_on};
 use qris_core::order::ids::OrderId;
-use qris_core::order::merchant::{DeliveryReport, EndedTry, Event, Order, Rules, Said, StatusReport};
+use qris_core::order::merchant::{Attention, Call, DeliveryReport, EndedTry, Event, Order, Rules, Said, StatusReport, next_deadline};
 use qris_core::order::outcome::Delivery;
 use qris_core::order::time::{Span, Wall, Zone};
-use qris_core::wire::desk::{Deed, Denied, Role};
+use qris_core::wire::desk::{Deed, Denied, Do, Role};
 use rusqlite::Connection;
 
 struct Rig {
@@ -31,6 +33,8 @@ fn order(number: u8) -> OrderId {
     OrderId::new(&format!("order{number}")).expect("an id")
 }
 
+const USUAL: Usual = Usual { limit_per_day: 10_000, zone: Zone::Wib };
+
 impl Rig {
     fn new() -> Self {
         let directory = tempfile::tempdir().expect("a directory");
@@ -47,8 +51,7 @@ impl Rig {
     }
 
     fn left(&self, person: &Person, but: Option<&OrderId>, now: Wall) -> u64 {
-        let usual = Usual { limit_per_day: 10_000, zone: Zone::Wib };
-        self.run(|tx| judge::left(tx, person, but, usual, now))
+        self.run(|tx| judge::left(tx, person, but, USUAL, now))
     }
 
     fn done(&self, person: &Person, order: &OrderId, amount: u64, at: Wall) {
@@ -241,5 +244,104 @@ fn what_stands_against_another_try_has_its_word() {
         let possible = rig.run(|tx| deeds::possible(tx, &policy(tries_per_day), &order, &sari, 10_000, T0 + Span::secs(10)));
         let again = possible.iter().find(|possible| possible.deed == Deed::Again).expect("it is asked about");
         assert_eq!(again.denied, wanted);
+    }
+}
+
+/// A merchant who gives nothing back by itself.
+fn plain_policy() -> Policy {
+    Policy { rules: rules(), push: false, orders_per_minute: 0, auto_refund_per_day: 0, tries_per_day: 10 }
+}
+
+impl Rig {
+    /// Somebody is let in who may do everything, and this order is in the books.
+    fn with(order: Order) -> Self {
+        let rig = Self::new();
+        let sari = rig.add("Sari", Role::Owner, None);
+        rig.run(|tx| sessions::begin(tx, sari.number, "secret", "192.0.2.7", "a browser", T0));
+        rig.run(|tx| {
+            testing::put(tx, order, T0);
+            Ok(())
+        });
+        rig
+    }
+
+    /// What the order's page carries in its forms.
+    fn seen_as(&self, now: Wall) -> u64 {
+        self.run(|tx| {
+            let asker = sessions::asker(tx, "secret", now)?.expect("a session");
+            let policy = plain_policy();
+            Ok(orders::again(tx, &Teller { policy: &policy, asker: &asker, usual: USUAL, now }, &order(1))?.version)
+        })
+    }
+
+    fn press(&self, deed: Deed, seen_as: u64, now: Wall) -> Result<Done, No> {
+        let note = if deed == Deed::ByHand { "cash" } else { "" };
+        let with = Do { note: note.into(), is_sure: None, version: seen_as };
+        let asked = Asked { secret: "secret".into(), from: "192.0.2.7".into(), order: order(1), deed, with };
+        self.run(|tx| deeds::carry_out(tx, &plain_policy(), &asked, USUAL, now))
+    }
+
+    fn happens(&self, event: Event, now: Wall) -> Order {
+        self.run(|tx| books::answered(tx, &plain_policy(), &order(1), event, now)).now.order
+    }
+
+    /// Does all that is due from one time to another. The gateway gives this answer. The number of its questions.
+    fn passes(&self, answer: &Event, from: Wall, to: Wall) -> usize {
+        let (mut now, mut asked) = (from, 0);
+        loop {
+            let stored = self.run(|tx| books::load(tx, &order(1))).expect("in the books");
+            now = next_deadline(&stored.order).map_or(to, |due| due.max(now));
+            if now >= to {
+                return asked;
+            }
+            match self.run(|tx| books::claim(tx, &plain_policy(), &order(1), now)).call {
+                Some(Call::GetStatus) => _ = self.happens(answer.clone(), now),
+                Some(Call::Cancel) => _ = self.happens(Event::CancelRefused, now),
+                // Somebody else asks.
+                None => now = now + SECOND,
+                Some(call) => panic!("{call:?}"),
+            }
+            asked += 1;
+        }
+    }
+}
+
+/// A person reads, thinks, telephones and presses. Meanwhile the gateway is asked, and brings nothing new.
+#[test]
+fn what_nobody_can_see_does_not_keep_a_person_from_pressing() {
+    let order = pending("order1", "vm-001", 5_000, 5_000);
+    for answer in [Event::Status(report(&order, Said::Pending)), Event::StatusUnanswered] {
+        let rig = Rig::with(order.clone());
+        let (told, opened) = (T0 + SECOND, T0 + Span::secs(400));
+        rig.happens(Event::Notified(Said::Settled), told);
+        rig.passes(&answer, told, opened);
+        let seen_as = rig.seen_as(opened);
+        let pressed = opened + Span::secs(50 * 60);
+        let asked = rig.passes(&answer, opened, pressed);
+        assert!(asked > 10, "{asked}");
+        assert_eq!(rig.seen_as(pressed), seen_as, "{answer:?}");
+        let done = rig.press(Deed::ByHand, seen_as, pressed).expect("nothing has changed");
+        assert!(done.was.attention().contains(&Attention::Unconfirmed) && done.now.order.attention().is_empty(), "{answer:?}");
+    }
+}
+
+#[test]
+fn what_a_person_can_see_keeps_them_from_pressing() {
+    let failed = || reported_order("order1", "vm-001", 5_000, 5_000, Delivery::Failed);
+    let told = |outcome| Event::Contradicted { told: DeliveryReport::proven(outcome), refund_on_its_way: false };
+    let unconfirmed = || after(pending("order1", "vm-001", 5_000, 5_000), Event::Notified(Said::Settled), T0);
+    let status = |order: &Order, said| Event::Status(report(order, said));
+    for (order, deed, event) in [
+        (failed(), Deed::ByHand, told(Delivery::Dispensed)),
+        (failed(), Deed::Given, status(&failed(), Said::Refunded)),
+        (failed(), Deed::Refund, Event::Given { by: "Budi".into() }),
+        (unconfirmed(), Deed::Seen, status(&unconfirmed(), Said::Settled)),
+        (unconfirmed(), Deed::ByHand, status(&unconfirmed(), Said::Expired)),
+    ] {
+        let rig = Rig::with(order);
+        let seen_as = rig.seen_as(T0 + Span::secs(9));
+        rig.happens(event.clone(), T0 + Span::secs(10));
+        let refused = rig.press(deed, seen_as, T0 + Span::secs(11));
+        assert!(matches!(refused, Err(No::Changed)), "{event:?}: {refused:?}");
     }
 }

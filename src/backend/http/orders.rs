@@ -18,7 +18,7 @@ use axum::extract::{Query, Request, State as Shared};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use qris_core::order::ids::{DeviceId, OrderId, RequestId};
-use qris_core::order::merchant::{ANSWER_WITHIN, DeliveryReport, Ending, NoTry, Proof, Refused, Sale, Standing};
+use qris_core::order::merchant::{ANSWER_WITHIN, Ending, NoTry, Refused, Sale, Standing};
 use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::Delivery;
 use qris_core::order::promise::Promise;
@@ -28,7 +28,8 @@ use qris_core::order::request::{DESCRIPTION_MAX, Payment, Purchase, TIMEOUT_S};
 use qris_core::order::tries::TryNumber;
 use qris_core::text::{self, steers};
 use qris_core::wire::orders::{
-    AT_BROKER, FieldError, MACHINE_NAME_MAX, NewOrder, OpenOrders, OrderResource, RECEIPT_KEYS, RELAY_KEY, Status, TAKEN_OVER, WAIT_MAX_S,
+    AT_BROKER, FieldError, MACHINE_NAME_MAX, NewOrder, OpenOrders, OrderResource, OutcomeReport, RECEIPT_KEYS, RELAY_KEY, Status,
+    TAKEN_OVER, WAIT_MAX_S,
 };
 use qris_core::wire::strict::Object;
 use serde::Deserialize;
@@ -448,14 +449,12 @@ pub async fn outcome(
         return Err(refusal.detail("this order is archived: its outcome cannot change"));
     }
     let stored = find(&work, &device, id.as_str()).await?;
-    let was = stored.order.delivery().cloned();
-    let id = stored.order.id.clone();
-    let proof = Proof::of(proof.as_deref(), &stored.order, outcome);
-    let told = DeliveryReport { nth_try: nth_try.unwrap_or(TryNumber::FIRST), outcome, reason, detail, proof };
+    let id = stored.order.id;
+    let said = OutcomeReport { nth_try: nth_try.unwrap_or(TryNumber::FIRST), outcome, reason, detail, proof };
     let written = {
-        let (work, told, id) = (Arc::clone(&work), told.clone(), id.clone());
+        let (work, id) = (Arc::clone(&work), id.clone());
         tokio::spawn(async move {
-            let result = work.books().write(move |tx, policy, now| books::delivered(tx, policy, &device, &id, told, now)).await?;
+            let result = work.books().write(move |tx, policy, now| books::delivered(tx, policy, &device, &id, &said, now)).await?;
             if let Ok(done) = &result {
                 work.announce(done);
                 if is_ledger_old(&done.now.order) && !is_ledger_old(&done.was) {
@@ -476,20 +475,20 @@ pub async fn outcome(
     match result {
         Ok(done) => {
             let order = &done.now.order;
-            match was {
-                None => work.outcome(order, &told),
-                // What the machine told of a try that came to nothing changes nothing.
-                Some(was) if order.delivery().is_some_and(|stands| stands.outcome != was.outcome) => {
-                    work.conflict(&order.id, &order.sale.device, was.outcome, told.outcome.as_str());
+            match (done.was.delivery(), order.delivery()) {
+                (None, Some(told)) => work.outcome(order, told),
+                (Some(was), Some(stands)) if stands.outcome != was.outcome => {
+                    work.conflict(&order.id, &order.sale.device, was.outcome, outcome.as_str());
                 }
-                Some(_) => {}
+                // What the machine told of a try that came to nothing changes nothing.
+                (Some(_), Some(_)) | (_, None) => {}
             }
             Ok(resource(&done.now, work.books(), &place))
         }
         Err(done) => {
             let order = &done.now.order;
-            let kept = order.delivery().map_or(told.outcome, |kept| kept.outcome);
-            work.conflict(&order.id, &order.sale.device, told.outcome, kept.as_str());
+            let kept = order.delivery().map_or(outcome, |kept| kept.outcome);
+            work.conflict(&order.id, &order.sale.device, outcome, kept.as_str());
             let refusal = Refusal::new(StatusCode::CONFLICT).code(Reason::ReusedId).about(&order.id);
             Err(refusal.detail(format!("{kept} was told before, and stands")))
         }
@@ -526,6 +525,7 @@ async fn try_again(
     promise: &str,
 ) -> Result<Json<OrderResource>, Refusal> {
     let known = stored.order.sale.relay_key.as_ref().ok_or(BooksError::NoTry(NoTry::NotProven))?;
+    // The key of an order never changes. What else the promise must fit is judged once more where the receipt is signed.
     let promise = Promise::verify(promise, known).map_err(|why| Refusal::field(Reason::Malformed, "promise", why.to_string()))?;
     match stored.order.may_try_again(&promise, stored.order.sale.relay_key.as_ref(), work.books().now()) {
         Ok(()) => {}

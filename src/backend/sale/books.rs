@@ -9,6 +9,7 @@ use qris_core::order::promise::Promise;
 use qris_core::order::proof::{RelayKey, is_far_ahead};
 use qris_core::order::request::Purchase;
 use qris_core::order::time::{Span, Wall};
+use qris_core::wire::orders::OutcomeReport;
 
 mod alerts;
 mod archived;
@@ -212,7 +213,7 @@ pub fn cancel_requested(tx: &mut dyn Tx, policy: &Policy, device: &DeviceId, id:
 
 /// The machine told the outcome of the order. The first outcome stays. Another one is kept in the history, and the order is
 /// listed. An outcome with the relay's signature replaces one without it. One without it never replaces one with it: then it
-/// is only history.
+/// is only history. The relay's word is judged here: what it is worth depends on the try at which the order is now.
 ///
 /// # Errors
 /// [`BooksError::Unknown`], [`Refused::NotPaid`]. A second outcome is `Ok(Err(…))`, because it is written.
@@ -221,10 +222,23 @@ pub fn delivered(
     policy: &Policy,
     device: &DeviceId,
     id: &OrderId,
-    mut told: DeliveryReport,
+    said: &OutcomeReport,
     now: Wall,
 ) -> Result<Result<Done, Done>, BooksError> {
     let stored = of_device(tx, device, id)?;
+    let OutcomeReport { nth_try, outcome, reason, detail, proof } = said.clone();
+    let proof = Proof::of(proof.as_deref(), &stored.order, outcome);
+    take_report(tx, policy, stored, DeliveryReport { nth_try, outcome, reason, detail, proof }, now)
+}
+
+fn take_report(
+    tx: &mut dyn Tx,
+    policy: &Policy,
+    stored: Stored,
+    mut told: DeliveryReport,
+    now: Wall,
+) -> Result<Result<Done, Done>, BooksError> {
+    let id = &stored.order.id.clone();
     if let Proof::Signed { kid, number, .. } = &told.proof {
         let is_ahead = |(last, made): (u64, Wall)| is_far_ahead(*number, last, now - made);
         if ledger::is_number_used(tx, id, kid, *number)? {

@@ -350,7 +350,7 @@ impl Work {
         if done.news || answered || done.next.is_some() || done.now.order.state.word() != done.was.state.word() {
             self.waiters.wake(&sale.device, &sale.purchase.request_id);
         }
-        if done.news && self.books.policy().push {
+        if done.posted {
             self.books.ring(Bell::Outbox);
         }
         if done.alert {

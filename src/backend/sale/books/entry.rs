@@ -1,9 +1,11 @@
 //! What stands in the books of an order, what a change of it brings, and why the books refuse.
 
+use super::write::what_matters;
 use crate::store::{JobError, StoreError};
 use qris_core::order::ids::OrderId;
 use qris_core::order::merchant::{Call, NoTry, Order, Refused, Rules};
 use qris_core::order::time::Wall;
+use qris_host::checksum::checksum;
 
 /// Why the books refuse.
 #[derive(Debug, thiserror::Error)]
@@ -75,16 +77,18 @@ pub struct Stored {
     pub order: Order,
     /// Counts the changes that its machine can see.
     pub rev: u64,
+    /// Counts what was written, so that no other program's write is lost.
     pub(super) version: i64,
     pub(super) digest: Option<String>,
     pub(super) claimed_until: Option<Wall>,
 }
 
 impl Stored {
-    /// Counts what was written to the order.
+    /// Another one as soon as [what a person sees](super::write::what_matters) is not the same. A question to the gateway that brings nothing
+    /// leaves it.
     #[must_use]
-    pub fn version(&self) -> u64 {
-        self.version.unsigned_abs()
+    pub fn seen_as(&self) -> u64 {
+        u64::from_be_bytes(checksum(&what_matters(&self.order)))
     }
 }
 
@@ -95,6 +99,8 @@ pub struct Done {
     pub now: Stored,
     /// Whether its machine can see a difference.
     pub news: bool,
+    /// Whether the outbox has something new for its machine.
+    pub posted: bool,
     /// The question to the gateway. It is claimed for the caller, who must ask.
     pub call: Option<Call>,
     /// The attempt that replaced it, if there is one.

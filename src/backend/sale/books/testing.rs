@@ -78,7 +78,8 @@ pub fn sell(tx: &mut dyn Tx, now: Wall) {
                 proof: Proof::Signed { kid: kid.clone(), number: u64::from(n), driven: false },
                 ..DeliveryReport::proven(outcome)
             };
-            delivered(tx, &policy, &device, &id, report, now).expect("written").expect("the first");
+            let stored = of_device(tx, &device, &id).expect("there");
+            take_report(tx, &policy, stored, report, now).expect("written").expect("the first");
         }
     }
 }

@@ -6,6 +6,7 @@ use qris_core::order::merchant::{Call, Cancelling, Charge, EndedTry, NoCharge, Q
 use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::Delivery;
 use qris_core::order::request::{Payment, Purchase};
+use qris_core::order::tries::TryNumber;
 use qris_core::wire::orders::Status;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ mod copied;
 mod ends;
 mod people;
 mod plans;
+mod reports;
 
 const T0: Wall = Wall(1_795_132_800_000);
 
@@ -281,7 +283,7 @@ async fn another_outcome_is_kept_in_the_history_and_listed() {
     rig.answered("o-r1", Event::Status(report), T0).await;
     let tell = |device: &str, outcome| {
         let (device, told) = (DeviceId::new(device).expect("an id"), DeliveryReport::proven(outcome));
-        rig.run(move |tx, policy| delivered(tx, policy, &device, &id("o-r1"), told, T0))
+        rig.run(move |tx, policy| of_device(tx, &device, &id("o-r1")).and_then(|stored| take_report(tx, policy, stored, told, T0)))
     };
     assert!(matches!(tell("vm-002", Delivery::Failed).await, Err(BooksError::Unknown)), "another machine's order");
     assert!(tell("vm-001", Delivery::Dispensed).await.expect("written").is_ok());
@@ -324,8 +326,8 @@ async fn another_machines_order_does_not_exist() {
     let other = || DeviceId::new("vm-002").expect("an id");
     let cancelled = rig.run(move |tx, policy| cancel_requested(tx, policy, &other(), &id("o-r1"), T0)).await;
     assert!(matches!(cancelled, Err(BooksError::Unknown)), "{cancelled:?}");
-    let told = DeliveryReport::proven(Delivery::Dispensed);
-    let told = rig.run(move |tx, policy| delivered(tx, policy, &other(), &id("o-r1"), told, T0)).await;
+    let said = OutcomeReport { nth_try: TryNumber::FIRST, outcome: Delivery::Dispensed, reason: None, detail: None, proof: None };
+    let told = rig.run(move |tx, policy| delivered(tx, policy, &other(), &id("o-r1"), &said, T0)).await;
     assert!(matches!(told, Err(BooksError::Unknown)), "{told:?}");
     assert!(matches!(rig.load("o-r1").await.order.state, State::Pending(_)));
 }
@@ -513,10 +515,7 @@ async fn of_two_who_tell_people_one_has_the_turn() {
     rig.pending("r1", 1).await;
     let report = settled(&rig.load("o-r1").await.order, "t-r1");
     rig.answered("o-r1", Event::Status(report), T0 + Span::secs(1)).await;
-    let told = DeliveryReport::proven(Delivery::Failed);
-    let device = DeviceId::new("vm-001").expect("an id");
-    let order = id("o-r1");
-    rig.run(move |tx, policy| delivered(tx, policy, &device, &order, told, T0 + Span::secs(2))).await.expect("written").expect("first");
+    rig.tell("o-r1", Delivery::Failed, T0 + Span::secs(2)).await;
     let at = |seconds: i64| T0 + Span::secs(seconds);
     let due = rig.run(move |tx, _| due_alerts(tx, at(3))).await.expect("read");
     let [alert] = due.as_slice() else { panic!("{due:?}") };

@@ -10,6 +10,7 @@ use qris_core::order::time::{Span, Wall};
 use qris_core::wire::orders::Status;
 use qris_core::wire::payment::PaymentUpdate;
 use qris_core::wire::topics::Topic;
+use serde::Serialize;
 
 /// After this time without an answer, another caller may claim an order and ask the gateway. A call to a gateway takes 10 s at most. The
 /// next look comes a second later. So nobody waits for more than 15 s for a process that is gone.
@@ -91,12 +92,10 @@ fn settle(
     if let (true, Some(what)) = (told, what) {
         ledger::note(tx, &id, &format!("{what}: {}", after.order.state.word()), now)?;
     }
-    let done = Done { now: after, news, call, next: None, alert, was: stored.order };
-    let is_wished = done.now.order.try_wanted_until(now).is_some() && done.now.order.tries.wanted_until != done.was.tries.wanted_until;
-    if policy.push && (before.0 != done.now.order.status() || is_wished) {
-        announce(tx, &done.now, is_wished, now)?;
-    }
-    Ok(done)
+    let was = stored.order;
+    let is_wished = after.order.try_wanted_until(now).is_some() && after.order.tries.wanted_until != was.tries.wanted_until;
+    let posted = policy.push && (before.0 != after.order.status() || is_wished) && announce(tx, &after, is_wished, now)?;
+    Ok(Done { now: after, news, posted, call, next: None, alert, was })
 }
 
 /// The machine's relay believes a key that this process does not have, and a receipt is signed once. So another process may take the order
@@ -123,32 +122,30 @@ fn apply(tx: &mut dyn Tx, policy: &Policy, order: Order, event: Event, now: Wall
     Ok(merchant::apply(order, event, now, &Context { rules, paid_already })?)
 }
 
-/// News for the machine. The answer to its own request tells it the rest.
-fn announce(tx: &mut dyn Tx, stored: &Stored, is_wished: bool, now: Wall) -> Result<(), BooksError> {
+/// News for the machine, if there is any. The answer to its own request tells it the rest.
+fn announce(tx: &mut dyn Tx, stored: &Stored, is_wished: bool, now: Wall) -> Result<bool, BooksError> {
     let order = &stored.order;
     let asked = order.why() == Some(&merchant::Ending::Requested);
     let status = order.status();
     if asked || status == Status::Pending {
-        return Ok(());
+        return Ok(false);
     }
     // A wish is a hint: the machine asks for its open orders then.
     let receipt = view::receipt(order).filter(|_| !is_wished).map(|receipt| receipt.jws().into());
     let update = PaymentUpdate { order_id: order.id.clone(), rev: stored.rev, status, receipt };
     let payload = serde_json::to_string(&update).expect("plain data");
-    ledger::post(tx, &Topic::PaymentUpdate.of(&order.sale.device), &payload, now)
+    ledger::post(tx, &Topic::PaymentUpdate.of(&order.sale.device), &payload, now).map(|()| true)
 }
 
 /// Whether a reader of the history would want to know this. A repeated question to the gateway is not worth a line.
 pub(super) fn matters(before: &Order, after: &Order) -> bool {
+    what_matters(before) != what_matters(after)
+}
+
+/// What a person sees of an order, and decides by.
+pub(super) fn what_matters(order: &Order) -> impl PartialEq + Serialize {
     // That a notification came is told by the question that it brings.
-    let doubt = |order: &Order| order.doubt().map(|doubt| Doubt { notified_at: None, ..doubt.clone() });
-    before.state.word() != after.state.word()
-        || before.reported != after.reported
-        || before.tries != after.tries
-        || before.polling.hot_from != after.polling.hot_from
-        || before.repaying != after.repaying
-        || before.taken_back != after.taken_back
-        || before.late != after.late
-        || (before.unreported_at(), &before.seen) != (after.unreported_at(), &after.seen)
-        || doubt(before) != doubt(after)
+    let doubt = order.doubt().map(|doubt| Doubt { notified_at: None, ..doubt.clone() });
+    let Order { reported, tries, repaying, taken_back, late, seen, .. } = order;
+    (order.state.word(), reported, tries, order.polling.hot_from, repaying, taken_back, late, order.unreported_at(), seen, doubt)
 }

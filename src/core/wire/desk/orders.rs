@@ -230,7 +230,7 @@ pub struct SearchedBy {
 pub struct OrderPage {
     /// As in a list.
     pub line: OrderLine,
-    /// Counts what was written to it.
+    /// Another one as soon as what a person sees of it is not the same.
     pub version: u64,
     /// What happened, the oldest first.
     pub steps: Vec<Step>,

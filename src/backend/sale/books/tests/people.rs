@@ -35,8 +35,8 @@ impl Rig {
     }
 
     pub(super) async fn tell_as(&self, order: &str, told: DeliveryReport, at: Wall) -> Done {
-        let (device, id) = (DeviceId::new("vm-001").expect("an id"), id(order));
-        let result = self.run(move |tx, policy| delivered(tx, policy, &device, &id, told, at)).await.expect("written");
+        let stored = self.load(order).await;
+        let result = self.run(move |tx, policy| take_report(tx, policy, stored, told, at)).await.expect("written");
         result.unwrap_or_else(|done| done)
     }
 
