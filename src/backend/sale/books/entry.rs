@@ -1,6 +1,6 @@
 //! What stands in the books of an order, what a change of it brings, and why the books refuse.
 
-use super::write::what_matters;
+use super::write::decides;
 use crate::store::{JobError, StoreError};
 use qris_core::order::ids::OrderId;
 use qris_core::order::merchant::{Call, NoTry, Order, Refused, Rules};
@@ -84,11 +84,11 @@ pub struct Stored {
 }
 
 impl Stored {
-    /// Another one as soon as [what a person sees](super::write::what_matters) is not the same. A question to the gateway that brings nothing
-    /// leaves it.
+    /// Another one as soon as [what a person decides by](super::write::decides) is not the same, or somebody who must know first tells that
+    /// it is paid. Questions to the gateway that bring nothing leave it, and so does a machine that says something again and again.
     #[must_use]
     pub fn seen_as(&self) -> u64 {
-        u64::from_be_bytes(checksum(&what_matters(&self.order)))
+        u64::from_be_bytes(checksum(&(decides(&self.order), self.order.doubt().and_then(|doubt| doubt.notified_at))))
     }
 }
 

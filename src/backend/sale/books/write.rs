@@ -139,13 +139,13 @@ fn announce(tx: &mut dyn Tx, stored: &Stored, is_wished: bool, now: Wall) -> Res
 
 /// Whether a reader of the history would want to know this. A repeated question to the gateway is not worth a line.
 pub(super) fn matters(before: &Order, after: &Order) -> bool {
-    what_matters(before) != what_matters(after)
+    let unclear_since = |order: &Order| order.doubt().and_then(|doubt| doubt.unclear_since);
+    decides(before) != decides(after) || before.polling.hot_from != after.polling.hot_from || unclear_since(before) != unclear_since(after)
 }
 
-/// What a person sees of an order, and decides by.
-pub(super) fn what_matters(order: &Order) -> impl PartialEq + Serialize {
-    // That a notification came is told by the question that it brings.
-    let doubt = order.doubt().map(|doubt| Doubt { notified_at: None, ..doubt.clone() });
+/// What a person decides by. Of a notification the history has a line, and of answers that nobody understands, and neither decides anything.
+pub(super) fn decides(order: &Order) -> impl PartialEq + Serialize {
+    let doubt = order.doubt().map(|doubt| Doubt { notified_at: None, unclear_since: None, ..doubt.clone() });
     let Order { reported, tries, repaying, taken_back, late, seen, .. } = order;
-    (order.state.word(), reported, tries, order.polling.hot_from, repaying, taken_back, late, order.unreported_at(), seen, doubt)
+    (order.state.word(), reported, tries, repaying, taken_back, late, order.unreported_at(), seen, doubt)
 }
