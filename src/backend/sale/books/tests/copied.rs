@@ -88,9 +88,8 @@ impl Rig {
 
     /// The word is taken, or the books do not want it any more.
     async fn tells_that_nothing_came(&self, at: Wall) {
-        let device = DeviceId::new("vm-001").expect("an id");
-        let told = DeliveryReport::proven(Delivery::Undelivered);
-        let told = self.run(move |tx, policy| delivered(tx, policy, &device, &id("o-r1"), told, at)).await;
+        let (stored, told) = (self.load("o-r1").await, DeliveryReport::proven(Delivery::Undelivered));
+        let told = self.run(move |tx, policy| take_report(tx, policy, stored, told, at)).await;
         assert!(told.is_ok(), "{told:?}");
     }
 }
