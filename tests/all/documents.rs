@@ -1,6 +1,8 @@
 //! Documents are compared with what they describe. Their tables list the right files and crates. Their links lead to a file and
 //! a heading. The journal's page and catalogs are those of the table of events.
 
+mod meetings;
+
 use crate::rig::files::{files, files_if_any};
 use crate::rig::{source, source_text};
 use std::collections::{BTreeMap, BTreeSet};
