@@ -238,6 +238,9 @@ fn take_out_some(tx: &mut dyn Tx, file: &str, archive: Option<i64>, some: &[Requ
                 SELECT o.order_id, o.device, o.request_id, o.ticket, r.transaction_id, o.settled_ms, o.proof, CAST($1 AS BIGINT)
                 FROM orders AS o LEFT JOIN receipts AS r ON r.order_id = o.order_id AND r.try = 1 WHERE o.order_id = $2";
             tx.rows(guard, &[archive.into(), order.as_str().into()])?;
+            let guard = "INSERT INTO archived_tries (order_id, try, device, ticket, proof_before)
+                SELECT order_id, try, device, ticket, proof_before FROM tries WHERE order_id = $1";
+            tx.rows(guard, &[order.as_str().into()])?;
             for (table, column) in TABLES.iter().rev() {
                 tx.rows(&format!("DELETE FROM {table} WHERE {column} = $1"), &[order.as_str().into()])?;
             }

@@ -42,6 +42,7 @@ const TABLES: [Table; 24] = [
     books("strangers", &["order_id"]),
     books("archives", &["archive"]),
     books("archived", &["order_id"]),
+    books("archived_tries", &["order_id", "try"]),
     books("people", &["person"]),
     books("people_invited", &["person"]),
     books("sessions", &["session"]),

@@ -50,6 +50,7 @@ pub(super) fn has_request(tx: &mut dyn Tx, device: &DeviceId, request: &RequestI
 }
 
 pub(super) fn has_ticket(tx: &mut dyn Tx, device: &DeviceId, ticket: &Ticket) -> Result<bool, BooksError> {
-    let sql = "SELECT 1 FROM archived WHERE device = $1 AND ticket = $2 LIMIT 1";
+    let sql = "SELECT 1 FROM archived WHERE device = $1 AND ticket = $2
+        UNION ALL SELECT 1 FROM archived_tries WHERE device = $1 AND ticket = $2 LIMIT 1";
     Ok(!tx.rows(sql, &[device.as_str().into(), ticket.as_str().into()])?.is_empty())
 }

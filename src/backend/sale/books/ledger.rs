@@ -201,7 +201,7 @@ pub fn has_orders(tx: &mut dyn Tx, device: &DeviceId) -> Result<bool, BooksError
 /// Whether this relay has given the ticket number of this order to another order's ticket, too.
 pub(super) fn is_number_used(tx: &mut dyn Tx, id: &OrderId, kid: &KeyId, number: u64) -> Result<bool, BooksError> {
     let sql = "SELECT 1 FROM orders WHERE proof = $1 AND order_id <> $2 UNION ALL SELECT 1 FROM tries WHERE proof_before = $1
-        UNION ALL SELECT 1 FROM archived WHERE proof = $1 LIMIT 1";
+        UNION ALL SELECT 1 FROM archived WHERE proof = $1 UNION ALL SELECT 1 FROM archived_tries WHERE proof_before = $1 LIMIT 1";
     Ok(!tx.rows(sql, &[signed(kid, number).as_str().into(), id.as_str().into()])?.is_empty())
 }
 

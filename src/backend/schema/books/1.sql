@@ -185,6 +185,17 @@ CREATE INDEX archived_ticket ON archived (device, ticket);
 CREATE UNIQUE INDEX archived_transaction ON archived (transaction_id) WHERE transaction_id IS NOT NULL;
 CREATE INDEX archived_settled ON archived (settled_ms) WHERE settled_ms IS NOT NULL;
 CREATE INDEX archived_proof ON archived (proof) WHERE proof IS NOT NULL;
+-- The same of its later tries.
+CREATE TABLE archived_tries (
+    order_id TEXT NOT NULL REFERENCES archived,
+    try INTEGER NOT NULL,
+    device TEXT NOT NULL,
+    ticket TEXT NOT NULL,
+    proof_before TEXT NOT NULL,
+    PRIMARY KEY (order_id, try)
+) STRICT;
+CREATE INDEX archived_tries_ticket ON archived_tries (device, ticket);
+CREATE INDEX archived_tries_proof ON archived_tries (proof_before);
 
 -- The desk: the people who look at all this on a phone, and settle it. Of a link, a session and a device only the SHA-256 is kept.
 CREATE TABLE people (

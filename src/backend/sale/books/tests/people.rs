@@ -51,7 +51,7 @@ impl Rig {
     }
 
     /// Does for an order all that is due by now.
-    async fn pass(&self, order: &str, at: Wall) -> Done {
+    pub(super) async fn pass(&self, order: &str, at: Wall) -> Done {
         let id = id(order);
         self.run(move |tx, policy| claim(tx, policy, &id, at)).await.expect("written")
     }

@@ -1,0 +1,363 @@
+//! Two rights to the money of one order, or to its goods, meet. Whichever comes first, it is one of them.
+
+use super::*;
+use crate::keeping::archive;
+use crate::keeping::databases::Place;
+use qris_core::order::ledger::Again;
+use qris_core::order::merchant::{Asker, Attention, NO_REPORT_AFTER, NoProof, Proof, REPORT_WITHIN, RefundAnswer, RefundWish, Repayment};
+use qris_core::order::promise::Promise;
+use qris_core::order::proof::RelayKey;
+use qris_core::order::tries::TryNumber;
+
+/// What a person does about the money. The machine may have told nothing.
+type Settles = fn(&mut dyn Tx, &Policy, &OrderId, Wall) -> Result<Done, BooksError>;
+
+const WAYS: [(&str, Settles); 3] = [
+    ("refund", |tx, policy, id, now| {
+        let wish = RefundWish { no_report: true, ..RefundWish::of_a_person(Some("Sari".into())) };
+        request_refund(tx, policy, id, wish, now)
+    }),
+    ("cash", |tx, policy, id, now| refund_by_hand(tx, policy, id, "cash", Some("Sari".into()), true, now)),
+    ("goods", |tx, policy, id, now| given(tx, policy, id, "Sari", now)),
+];
+
+/// When the gateway is asked again, at the latest: after pauses that become longer, for two days.
+const LOOKS: [i64; 10] = [0, 1, 15, 61, 400, 3_600, 7_200, 30_000, 86_400, 172_800];
+
+impl Rig {
+    /// A paid order. Its name goes with the number of its proof.
+    async fn sold(&self, ticket: u8) -> String {
+        self.paid(&format!("r{ticket}"), ticket, T0).await;
+        format!("o-r{ticket}")
+    }
+
+    async fn settles(&self, order: &str, way: Settles, at: Wall) -> Result<Done, BooksError> {
+        let id = id(order);
+        self.run(move |tx, policy| way(tx, policy, &id, at)).await
+    }
+
+    /// Takes up what is due for an order, as `serve` does. Its gateway answers so. How often it is asked to give the money back.
+    async fn refund_calls(&self, order: &str, from: Wall, refund: impl Fn(&Order) -> RefundAnswer, said: Said) -> usize {
+        let mut calls = 0;
+        for after in LOOKS {
+            let at = from + Span::secs(after);
+            let mut call = self.pass(order, at).await.call;
+            while let Some(due) = call {
+                let known = self.load(order).await.order;
+                let event = match due {
+                    Call::Refund => Event::RefundAnswered(refund(&known)),
+                    Call::GetStatus => Event::Status(says(&known, said)),
+                    Call::Charge | Call::Cancel => panic!("{due:?} of what is paid"),
+                };
+                calls += usize::from(due == Call::Refund);
+                assert!(calls < 50, "{order}: it is asked without an end");
+                call = self.answered(order, event, at).await.call;
+            }
+        }
+        calls
+    }
+
+    async fn repayment(&self, order: &str) -> Option<Repayment> {
+        self.load(order).await.order.repayment().cloned()
+    }
+
+    async fn attention(&self, order: &str) -> Vec<Attention> {
+        self.load(order).await.order.attention()
+    }
+
+    async fn begun_by_itself(&self) -> i64 {
+        self.count("SELECT count(*) FROM automatic_refunds").await
+    }
+
+    fn place(&self) -> Place {
+        match testing::server(self.directory.path()) {
+            None => Place::File(self.directory.path().join("orders.db")),
+            Some(server) => Place::Server(Box::new(server)),
+        }
+    }
+
+    /// Takes out what was over before that moment. How many.
+    async fn archives(&self, before: Wall) -> u64 {
+        let (place, file) = (self.place(), self.directory.path().join("archive.db"));
+        let made = tokio::task::spawn_blocking(move || archive::archive(&place, before, &file, before)).await.expect("ran");
+        made.expect("written").orders
+    }
+}
+
+fn says(order: &Order, said: Said) -> StatusReport {
+    let transaction = order.charge().expect("charged").transaction_id.clone();
+    StatusReport { said, ..settled(order, transaction.as_str()) }
+}
+
+fn approves(order: &Order) -> RefundAnswer {
+    RefundAnswer::Approved(Box::new(StatusReport { refund_amount: Rupiah::new(5000).ok(), ..says(order, Said::Refunded) }))
+}
+
+fn refuses(_: &Order) -> RefundAnswer {
+    RefundAnswer::Refused("412".into())
+}
+
+fn is_by_itself(repayment: &Option<Repayment>) -> bool {
+    matches!(repayment, Some(Repayment::Requested { by: Asker::Automatic, .. }))
+}
+
+#[tokio::test]
+async fn while_it_goes_back_by_itself_nobody_settles_it_in_another_way() {
+    let rig = Rig::refunding(10);
+    for (ticket, (way, settles)) in (1_u8..).zip(WAYS) {
+        let order = rig.sold(ticket).await;
+        rig.tell(&order, Delivery::Undelivered, T0).await;
+        assert!(is_by_itself(&rig.repayment(&order).await), "{way}");
+        let refused = rig.settles(&order, settles, T0).await;
+        assert!(matches!(refused, Err(BooksError::Refused(Refused::RefundUnderWay))), "{way}, before it is sent: {refused:?}");
+        assert_eq!(rig.pass(&order, T0).await.call, Some(Call::Refund), "{way}");
+        let refused = rig.settles(&order, settles, T0 + NO_REPORT_AFTER).await;
+        assert!(matches!(refused, Err(BooksError::Refused(Refused::RefundUnderWay))), "{way}, on its way: {refused:?}");
+        let known = rig.load(&order).await.order;
+        rig.answered(&order, Event::RefundAnswered(approves(&known)), T0).await;
+        let refused = rig.settles(&order, settles, T0 + NO_REPORT_AFTER).await;
+        assert!(matches!(refused, Err(BooksError::Refused(Refused::RefundedAlready))), "{way}, made: {refused:?}");
+        assert_eq!(rig.refund_calls(&order, T0, approves, Said::Refunded).await, 0, "{way}: once more");
+    }
+    assert_eq!(rig.begun_by_itself().await, 3);
+}
+
+#[tokio::test]
+async fn what_the_gateway_did_not_give_back_by_itself_is_settled_once_by_a_person() {
+    let rig = Rig::refunding(10);
+    for (ticket, (way, settles)) in (1_u8..).zip(WAYS) {
+        let order = rig.sold(ticket).await;
+        rig.tell(&order, Delivery::Undelivered, T0).await;
+        assert_eq!(rig.refund_calls(&order, T0, refuses, Said::Settled).await, 1, "{way}");
+        assert_eq!(rig.attention(&order).await, [Attention::RefundFailed], "{way}");
+        let later = T0 + Span::secs(200_000);
+        rig.settles(&order, settles, later).await.expect("granted");
+        for (other, again) in WAYS {
+            assert!(matches!(rig.settles(&order, again, later).await, Err(BooksError::Refused(_))), "{way}, then {other}");
+        }
+        // The machine tells its word once more, and days go by.
+        rig.tell(&order, Delivery::Undelivered, later).await;
+        let said = if way == "refund" { Said::Refunded } else { Said::Settled };
+        assert_eq!(rig.refund_calls(&order, later, approves, said).await, usize::from(way == "refund"), "{way}");
+        assert_eq!(rig.attention(&order).await, [], "{way}: nothing happened twice");
+    }
+    assert_eq!(rig.begun_by_itself().await, 3);
+}
+
+/// The machine was silent for an hour, and a person has decided by name. Then the relay's word comes.
+#[tokio::test]
+async fn what_a_person_settled_before_the_word_does_not_go_back_by_itself() {
+    let rig = Rig::refunding(10);
+    for (ticket, (way, settles)) in (1_u8..).zip(WAYS) {
+        let order = rig.sold(ticket).await;
+        rig.pass(&order, T0 + REPORT_WITHIN).await;
+        rig.settles(&order, settles, T0 + NO_REPORT_AFTER).await.expect("granted");
+        let settled = rig.repayment(&order).await;
+        let later = T0 + NO_REPORT_AFTER + Span::secs(5);
+        rig.tell(&order, Delivery::Undelivered, later).await;
+        assert_eq!(rig.repayment(&order).await, settled, "{way}");
+        let said = if way == "refund" { Said::Refunded } else { Said::Settled };
+        assert_eq!(rig.refund_calls(&order, later, approves, said).await, usize::from(way == "refund"), "{way}");
+    }
+    assert_eq!(rig.begun_by_itself().await, 0);
+}
+
+#[tokio::test]
+async fn what_others_gave_back_does_not_go_back_by_itself() {
+    let rig = Rig::refunding(10);
+    let table = [
+        ("all", Said::Refunded, vec![], 0),
+        ("part", Said::PartlyRefunded, vec![Attention::PartialRefund, Attention::RefundDue], 0),
+        ("bank", Said::ChargedBack, vec![Attention::Chargeback], 0),
+    ];
+    for (ticket, (name, said, listed, calls)) in (1_u8..).zip(table) {
+        let order = rig.sold(ticket).await;
+        let known = rig.load(&order).await.order;
+        rig.answered(&order, Event::Status(says(&known, said)), T0).await;
+        rig.tell(&order, Delivery::Undelivered, T0).await;
+        assert!(!is_by_itself(&rig.repayment(&order).await), "{name}");
+        assert_eq!(rig.refund_calls(&order, T0, approves, said).await, calls, "{name}");
+        let mut found = rig.attention(&order).await;
+        found.sort_by_key(|kind| kind.as_str());
+        let mut wanted = listed;
+        wanted.sort_by_key(|kind| kind.as_str());
+        assert_eq!(found, wanted, "{name}");
+    }
+    assert_eq!(rig.begun_by_itself().await, 0);
+}
+
+/// Its call is on its way when somebody presses in the dashboard, or the bank takes it: the gateway refuses the call.
+#[tokio::test]
+async fn what_others_give_back_meanwhile_is_asked_for_once() {
+    let rig = Rig::refunding(10);
+    let table = [("all", Said::Refunded, false), ("part", Said::PartlyRefunded, true), ("bank", Said::ChargedBack, true)];
+    for (ticket, (name, said, is_listed)) in (1_u8..).zip(table) {
+        let order = rig.sold(ticket).await;
+        rig.tell(&order, Delivery::Undelivered, T0).await;
+        assert!(is_by_itself(&rig.repayment(&order).await), "{name}");
+        assert_eq!(rig.refund_calls(&order, T0, refuses, said).await, 1, "{name}");
+        let (repayment, listed) = (rig.repayment(&order).await, rig.attention(&order).await);
+        assert_eq!(matches!(repayment, Some(Repayment::Done { .. })), !is_listed, "{name}: {repayment:?}");
+        assert_eq!(!listed.is_empty(), is_listed, "{name}: {listed:?}");
+        // Another word of the machine, a start, days: it is a person's.
+        rig.tell(&order, Delivery::Undelivered, T0 + Span::secs(200_000)).await;
+        rig.run(|tx, policy| restarted(tx, policy, T0 + Span::secs(200_000))).await.expect("starts");
+        assert_eq!(rig.refund_calls(&order, T0 + Span::secs(200_001), approves, said).await, 0, "{name}");
+    }
+}
+
+/// One process has the call under way. The news comes to the other one.
+#[tokio::test]
+async fn of_two_programs_one_hears_what_others_gave_back_while_the_other_asks() {
+    for (name, said, is_back) in [("all", Said::Refunded, true), ("bank", Said::ChargedBack, false)] {
+        let rig = Rig::refunding(10);
+        let other = Rig { directory: tempfile::tempdir().expect("a directory"), store: rig.beside(), policy: Arc::clone(&rig.policy) };
+        let order = rig.sold(1).await;
+        rig.tell(&order, Delivery::Undelivered, T0).await;
+        assert_eq!(rig.pass(&order, T0).await.call, Some(Call::Refund));
+        let heard = id(&order);
+        other.run(move |tx, policy| notified(tx, policy, &heard, said, T0 + Span::secs(1))).await.expect("written");
+        assert_eq!(other.pass(&order, T0 + Span::secs(1)).await.call, None, "{name}: the first one has it");
+        let known = rig.load(&order).await.order;
+        let next = rig.answered(&order, Event::RefundAnswered(refuses(&known)), T0 + Span::secs(2)).await;
+        assert_eq!(next.call, Some(Call::GetStatus), "{name}");
+        rig.answered(&order, Event::Status(says(&known, said)), T0 + Span::secs(2)).await;
+        let calls = other.refund_calls(&order, T0 + Span::secs(3), approves, said).await;
+        let more = rig.refund_calls(&order, T0 + Span::secs(200_000), approves, said).await;
+        assert_eq!((calls, more), (0, 0), "{name}");
+        assert_eq!(matches!(rig.repayment(&order).await, Some(Repayment::Done { .. })), is_back, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn two_programs_begin_one_refund_by_themselves() {
+    let rig = Rig::refunding(10);
+    rig.paid("r1", 1, T0).await;
+    let beside = rig.beside();
+    let tasks: Vec<_> = (0..12)
+        .map(|round| {
+            let (store, policy) = (if round % 2 == 0 { rig.store.clone() } else { beside.clone() }, Arc::clone(&rig.policy));
+            tokio::spawn(async move {
+                let told = DeliveryReport::proven(Delivery::Undelivered);
+                let device = DeviceId::new("vm-001").expect("an id");
+                let written = store.run(move |tx| delivered(tx, &policy, &device, &id("o-r1"), told, T0)).await.expect("written");
+                written.expect("the same word")
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.expect("ran");
+    }
+    assert!(is_by_itself(&rig.repayment("o-r1").await));
+    let history = rig.run(|tx, _| history(tx, &id("o-r1"))).await.expect("read");
+    assert_eq!(history.iter().filter(|line| line.event.contains("refund")).count(), 1, "{history:?}");
+    assert_eq!((rig.begun_by_itself().await, rig.refund_calls("o-r1", T0, approves, Said::Refunded).await), (1, 1));
+}
+
+/// The gateway gives no such payment back.
+#[tokio::test]
+async fn a_payment_at_a_store_goes_back_by_hand_alone() {
+    let rig = Rig::refunding(10);
+    let sale = sale("vm-001", "r1", 1).paid_by(Payment::Alfamart);
+    rig.run(move |tx, policy| create(tx, policy, sale, "d", &id("o-r1"), T0)).await.expect("created");
+    rig.answered("o-r1", Event::Charged(charge("r1")), T0).await;
+    let report = settled(&rig.load("o-r1").await.order, "t-r1");
+    rig.answered("o-r1", Event::Status(report), T0).await;
+    // Its customer came, and nothing fell.
+    rig.tell("o-r1", Delivery::Failed, T0 + Span::secs(7_200)).await;
+    assert_eq!((rig.repayment("o-r1").await, rig.attention("o-r1").await), (None, vec![Attention::RefundDue]));
+    assert_eq!((rig.refund_calls("o-r1", T0 + Span::secs(7_200), approves, Said::Settled).await, rig.begun_by_itself().await), (0, 0));
+    let refused = rig.settles("o-r1", WAYS[0].1, T0 + Span::secs(90_000)).await;
+    assert!(matches!(refused, Err(BooksError::Refused(Refused::NotByApi))), "{refused:?}");
+    rig.settles("o-r1", WAYS[1].1, T0 + Span::secs(90_000)).await.expect("in cash");
+    assert_eq!(rig.attention("o-r1").await, []);
+}
+
+fn second() -> TryNumber {
+    TryNumber::FIRST.next().expect("2")
+}
+
+fn proven(outcome: Delivery, number: u64, nth_try: TryNumber) -> DeliveryReport {
+    let DeliveryReport { proof: Proof::Signed { kid, .. }, .. } = DeliveryReport::proven(outcome) else { panic!("it is proven") };
+    DeliveryReport { nth_try, proof: Proof::Signed { kid, number, driven: false }, ..DeliveryReport::proven(outcome) }
+}
+
+impl Rig {
+    async fn tells(&self, order: &str, told: DeliveryReport, at: Wall) -> Order {
+        let (device, id) = (DeviceId::new("vm-001").expect("an id"), id(order));
+        let done = self.run(move |tx, policy| delivered(tx, policy, &device, &id, told, at)).await.expect("written");
+        done.unwrap_or_else(|done| done).now.order
+    }
+}
+
+/// A ledger that was put back gives the same numbers and tickets once more: also those of tries whose order has left the books.
+#[tokio::test]
+async fn what_the_tries_of_an_archived_order_used_stays_used() {
+    let rig = Rig::refunding(10);
+    let policy = Policy { rules: Rules { second_tries: 1, ..rig.policy.rules.clone() }, ..Policy::clone(&rig.policy) };
+    let rig = Rig { policy: Arc::new(policy), ..rig };
+    let relay = RelayKey::of(&SigningKey::from_seed([3; 32]));
+    let sold = Sale { relay_key: Some(relay.clone()), ..sale("vm-001", "r1", 1) };
+    rig.run(move |tx, policy| create(tx, policy, sold, "d", &id("o-r1"), T0)).await.expect("created");
+    rig.answered("o-r1", Event::Charged(charge("r1")), T0).await;
+    let report = settled(&rig.load("o-r1").await.order, "t-r1");
+    rig.answered("o-r1", Event::Status(report), T0).await;
+    let order = rig.tells("o-r1", proven(Delivery::Undelivered, 7, TryNumber::FIRST), T0).await;
+    let again = Again { order: order.id.clone(), number: second(), after: order.goods().ticket };
+    let ticket = Ticket::from_random([2; 16]);
+    let Purchase { item, amount, .. } = order.sale.purchase;
+    let promise = Promise::of(order.sale.device, ticket, again, item, amount);
+    rig.run(move |tx, policy| try_again(tx, policy, &id("o-r1"), promise, Some(relay), T0)).await.expect("a receipt");
+    let order = rig.tells("o-r1", proven(Delivery::Dispensed, 8, second()), T0).await;
+    assert_eq!((order.outcome(), order.attention()), (Some(Delivery::Dispensed), vec![]));
+    assert_eq!(rig.refund_calls("o-r1", T0, approves, Said::Settled).await, 0);
+    assert_eq!(rig.archives(T0 + Span::secs(1)).await, 1, "it is over");
+
+    for (n, number) in [(11_u8, 7), (12, 8)] {
+        let request = format!("r{n}");
+        rig.paid(&request, n, T0).await;
+        let order = rig.tells(&format!("o-{request}"), proven(Delivery::Undelivered, number, TryNumber::FIRST), T0).await;
+        assert_eq!(order.delivery().map(|told| &told.proof), Some(&Proof::Missing(NoProof::NumberUsed)), "{number}");
+        assert_eq!(order.repayment(), None, "{number}");
+    }
+    for ticket in [1, 2] {
+        let made = rig.create(&format!("other-{ticket}"), ticket, "d", T0).await;
+        assert!(matches!(made, Err(BooksError::ReusedTicket)), "{ticket}: {made:?}");
+    }
+}
+
+/// However its money or its goods came to their end, an order that is over leaves the books, and one that is not stays.
+#[tokio::test]
+async fn what_is_settled_is_archived_and_what_waits_stays() {
+    let rig = Rig::refunding(1);
+    let [by_itself, handed_over, in_cash, due] = ["r1", "r2", "r3", "r4"].map(|request| format!("o-{request}"));
+    for (ticket, order) in (1_u8..).zip([&by_itself, &handed_over, &in_cash, &due]) {
+        rig.sold(ticket).await;
+        rig.tell(order, Delivery::Undelivered, T0).await;
+    }
+    assert_eq!(rig.refund_calls(&by_itself, T0, approves, Said::Refunded).await, 1);
+    rig.settles(&handed_over, WAYS[2].1, T0).await.expect("granted");
+    rig.settles(&in_cash, WAYS[1].1, T0).await.expect("granted");
+    // A code that nobody has paid, and one that waits for its customer.
+    for (ticket, name) in (11_u8..).zip(["code", "collect"]) {
+        let sale = sale("vm-001", name, ticket).paid_by(Payment::Alfamart);
+        let order = format!("o-{name}");
+        let fresh = id(&order);
+        rig.run(move |tx, policy| create(tx, policy, sale, "d", &fresh, T0)).await.expect("created");
+        rig.answered(&order, Event::Charged(charge(name)), T0).await;
+    }
+    let report = settled(&rig.load("o-collect").await.order, "t-collect");
+    rig.answered("o-collect", Event::Status(report), T0).await;
+    for (order, said) in [(&by_itself, Said::Refunded), (&handed_over, Said::Settled), (&in_cash, Said::Settled)] {
+        rig.refund_calls(order, T0 + Span::secs(8 * 86_400), approves, said).await;
+    }
+    assert_eq!(rig.archives(T0 + Span::secs(1)).await, 3);
+    let left = rig.run(|tx, _| Ok(tx.rows("SELECT order_id FROM orders ORDER BY order_id", &[])?)).await.expect("read");
+    let left: Vec<_> = left.iter().map(|row| row.text("order_id").expect("a name").to_owned()).collect();
+    assert_eq!(left, ["o-code", "o-collect", &*due]);
+    // Somebody gives one of them back in the dashboard, too: the books do not take it for a new order.
+    let report = settled(&Order { id: id(&handed_over), ..rig.load(&due).await.order }, "t-r2");
+    let report = StatusReport { said: Said::Refunded, ..report };
+    let heard = rig.run(move |tx, policy| rebuild(tx, policy, &id(&handed_over), &report, None, T0)).await.expect("read");
+    assert_eq!((heard, rig.count("SELECT count(*) FROM orders").await), (Forgotten::NotOurs, 3));
+}
