@@ -1,4 +1,4 @@
-//! The table of meetings names each two things once. What it names is there, and its head counts what stands in it.
+//! The table of meetings names each two things once. Each test that it names is there. Its head has the right counts.
 
 use crate::rig::{source, source_text};
 use std::path::{Path, PathBuf};

@@ -18,7 +18,7 @@ fn item() -> ItemId {
     ItemId::new("A1").expect("an item")
 }
 
-fn test_of(jti: &str) -> String {
+pub(super) fn test_of(jti: &str) -> String {
     asked(jti, Action::TestPulse { item: item() }).jws(&operator(Level::Service))
 }
 
@@ -27,7 +27,7 @@ fn clear_of(jti: &str) -> SignedCommand {
 }
 
 impl Rig {
-    fn test(&mut self, jws: &str) -> Result<Dispensed, RelayError> {
+    pub(super) fn test(&mut self, jws: &str) -> Result<Dispensed, RelayError> {
         self.test_at(jws, Some(NOW))
     }
 

@@ -1,5 +1,6 @@
 //! Another try at an order: the relay's own rule, whatever the backend signs.
 
+use super::operator::test_of;
 use super::*;
 use qris_core::order::tries::Try;
 
@@ -195,6 +196,33 @@ fn an_order_whose_pulse_was_dropped_is_never_driven_again() {
         let fresh = rig.prepare("A1", 5000);
         assert!(rig.drives_for(&receipt(3, &fresh)), "{outcome:?}: another order");
     }
+}
+
+/// An operator has the line driven while a try is promised, and after it came to nothing. Nobody gets the goods of the order by that, and it
+/// keeps its try.
+#[test]
+fn a_test_of_the_line_is_no_try() {
+    let mut rig = Rig::new();
+    let first = rig.closed();
+    let (second, _) = rig.prepare_again(1, 2, &first).expect("a ticket");
+    let jws = signed(1, 2, &first, &second);
+    assert!(matches!(rig.test(&test_of("c-1")), Ok(Dispensed::Begun(_))));
+    assert_eq!((rig.drives(), rig.dispense(&jws)), (vec![0], Err(RelayError::Busy)));
+    rig.end(0, Outcome::Dispensed);
+    assert_eq!(rig.dispenser.query("o-1", 2).expect("readable").0, DispenseAnswer::Unknown);
+    assert!(rig.drives_for(&jws));
+    assert_eq!(rig.test(&test_of("c-2")), Err(RelayError::Busy));
+    rig.end(0, Outcome::Failed);
+    rig.dispenser.clear("A1").expect("cleared");
+    assert!(matches!(rig.test(&test_of("c-2")), Ok(Dispensed::Begun(_))));
+    rig.end(0, Outcome::Dispensed);
+    rig.restart();
+    assert_eq!(rig.dispense(&jws), known(DispenseAnswer::Ended(Outcome::Failed)), "the end of the try, and not of the test");
+    let (third, _) = rig.prepare_again(1, 3, &second).expect("a ticket");
+    rig.drives();
+    assert!(rig.drives_for(&signed(1, 3, &second, &third)));
+    rig.end(0, Outcome::Dispensed);
+    assert_eq!((rig.prepare_again(1, 4, &third), rig.drives()), (Err(RelayError::NoTry), vec![]));
 }
 
 /// The program believes nothing that the ledger would not take: a row is refused by the database itself.

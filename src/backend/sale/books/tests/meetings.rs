@@ -186,16 +186,18 @@ async fn what_others_gave_back_does_not_go_back_by_itself() {
     assert_eq!(rig.begun_by_itself().await, 0);
 }
 
-/// Its call is on its way when somebody presses in the dashboard, or the bank takes it: the gateway refuses the call.
+/// Its call is on its way when somebody presses in the dashboard, or the bank takes it: the gateway refuses the call, or its answer is lost.
 #[tokio::test]
 async fn what_others_give_back_meanwhile_is_asked_for_once() {
     let rig = Rig::refunding(10);
     let table = [("all", Said::Refunded, false), ("part", Said::PartlyRefunded, true), ("bank", Said::ChargedBack, true)];
-    for (ticket, (name, said, is_listed)) in (1_u8..).zip(table) {
+    let answers: [fn(&Order) -> RefundAnswer; 2] = [refuses, |_| RefundAnswer::Unsure("cut".into())];
+    let rows = answers.into_iter().flat_map(|answer| table.map(|row| (answer, row)));
+    for (ticket, (answer, (name, said, is_listed))) in (1_u8..).zip(rows) {
         let order = rig.sold(ticket).await;
         rig.tell(&order, Delivery::Undelivered, T0).await;
         assert!(is_by_itself(&rig.repayment(&order).await), "{name}");
-        assert_eq!(rig.refund_calls(&order, T0, refuses, said).await, 1, "{name}");
+        assert_eq!(rig.refund_calls(&order, T0, answer, said).await, 1, "{name}");
         let (repayment, listed) = (rig.repayment(&order).await, rig.attention(&order).await);
         assert_eq!(matches!(repayment, Some(Repayment::Done { .. })), !is_listed, "{name}: {repayment:?}");
         assert_eq!(!listed.is_empty(), is_listed, "{name}: {listed:?}");
@@ -254,6 +256,33 @@ async fn two_programs_begin_one_refund_by_themselves() {
     assert_eq!((rig.begun_by_itself().await, rig.refund_calls("o-r1", T0, approves, Said::Refunded).await), (1, 1));
 }
 
+/// A ledger that was put back has given one number to two tickets. Each program hears of one of them, at the same moment.
+#[tokio::test]
+async fn of_two_words_with_one_number_one_counts_whichever_program_hears_it() {
+    for number in 1..=20 {
+        let rig = Rig::refunding(10);
+        let orders = [rig.sold(1).await, rig.sold(2).await];
+        let stores = [rig.store.clone(), rig.beside()];
+        let tasks = orders.iter().zip(stores).map(|(order, store)| {
+            let (policy, order) = (Arc::clone(&rig.policy), id(order));
+            tokio::spawn(async move {
+                let (device, told) = (DeviceId::new("vm-001").expect("an id"), proven(Delivery::Undelivered, number, TryNumber::FIRST));
+                store.run(move |tx| delivered(tx, &policy, &device, &order, told, T0)).await.expect("written").expect("the first word");
+            })
+        });
+        for task in tasks.collect::<Vec<_>>() {
+            task.await.expect("ran");
+        }
+        let mut proofs = Vec::new();
+        for order in &orders {
+            let told = rig.load(order).await.order;
+            proofs.push(matches!(told.delivery().map(|told| &told.proof), Some(Proof::Signed { .. })));
+            assert_eq!(told.repayment().is_some(), proofs[proofs.len() - 1], "{number}");
+        }
+        assert_eq!(proofs.iter().filter(|signed| **signed).count(), 1, "{number}: {proofs:?}");
+    }
+}
+
 /// The gateway gives no such payment back.
 #[tokio::test]
 async fn a_payment_at_a_store_goes_back_by_hand_alone() {
@@ -283,6 +312,26 @@ fn proven(outcome: Delivery, number: u64, nth_try: TryNumber) -> DeliveryReport 
 }
 
 impl Rig {
+    /// An order at its second try, which has its receipt. The number of the first word was 7.
+    async fn at_second_try() -> Self {
+        let rig = Rig::refunding(10);
+        let policy = Policy { rules: Rules { second_tries: 1, ..rig.policy.rules.clone() }, ..Policy::clone(&rig.policy) };
+        let rig = Rig { policy: Arc::new(policy), ..rig };
+        let relay = RelayKey::of(&SigningKey::from_seed([3; 32]));
+        let sold = Sale { relay_key: Some(relay.clone()), ..sale("vm-001", "r1", 1) };
+        rig.run(move |tx, policy| create(tx, policy, sold, "d", &id("o-r1"), T0)).await.expect("created");
+        rig.answered("o-r1", Event::Charged(charge("r1")), T0).await;
+        let report = settled(&rig.load("o-r1").await.order, "t-r1");
+        rig.answered("o-r1", Event::Status(report), T0).await;
+        let order = rig.tells("o-r1", proven(Delivery::Undelivered, 7, TryNumber::FIRST), T0).await;
+        let again = Again { order: order.id.clone(), number: second(), after: order.goods().ticket };
+        let ticket = Ticket::from_random([2; 16]);
+        let Purchase { item, amount, .. } = order.sale.purchase;
+        let promise = Promise::of(order.sale.device, ticket, again, item, amount);
+        rig.run(move |tx, policy| try_again(tx, policy, &id("o-r1"), promise, Some(relay), T0)).await.expect("a receipt");
+        rig
+    }
+
     async fn tells(&self, order: &str, told: DeliveryReport, at: Wall) -> Order {
         let (device, id) = (DeviceId::new("vm-001").expect("an id"), id(order));
         let done = self.run(move |tx, policy| delivered(tx, policy, &device, &id, told, at)).await.expect("written");
@@ -290,24 +339,36 @@ impl Rig {
     }
 }
 
+/// The machine has the receipt of a try when the bank takes the money. The goods may come all the same, and a person hears of that. Nobody
+/// gives anything back.
+#[tokio::test]
+async fn what_the_bank_takes_during_a_try_is_told_and_nothing_goes_back() {
+    for (outcome, is_first) in
+        [Delivery::Dispensed, Delivery::Undelivered].into_iter().flat_map(|outcome| [(outcome, true), (outcome, false)])
+    {
+        let rig = Rig::at_second_try().await;
+        let taken = Event::Status(says(&rig.load("o-r1").await.order, Said::ChargedBack));
+        let told = proven(outcome, 8, second());
+        if is_first {
+            rig.answered("o-r1", taken.clone(), T0).await;
+            assert_eq!(rig.attention("o-r1").await, [Attention::Chargeback], "{outcome}");
+            rig.tells("o-r1", told, T0).await;
+        } else {
+            // No third try is offered. What came to nothing is to go back at once, and the news comes before the call.
+            rig.tells("o-r1", told, T0).await;
+            rig.answered("o-r1", taken, T0).await;
+        }
+        assert_eq!(rig.refund_calls("o-r1", T0, refuses, Said::ChargedBack).await, 0, "{outcome}");
+        assert!(rig.attention("o-r1").await.contains(&Attention::Chargeback), "{outcome} {:?}", rig.attention("o-r1").await);
+        let refused = rig.settles("o-r1", WAYS[0].1, T0 + NO_REPORT_AFTER).await;
+        assert!(matches!(refused, Err(BooksError::Refused(_))), "{outcome}: {refused:?}");
+    }
+}
+
 /// A ledger that was put back gives the same numbers and tickets once more: also those of tries whose order has left the books.
 #[tokio::test]
 async fn what_the_tries_of_an_archived_order_used_stays_used() {
-    let rig = Rig::refunding(10);
-    let policy = Policy { rules: Rules { second_tries: 1, ..rig.policy.rules.clone() }, ..Policy::clone(&rig.policy) };
-    let rig = Rig { policy: Arc::new(policy), ..rig };
-    let relay = RelayKey::of(&SigningKey::from_seed([3; 32]));
-    let sold = Sale { relay_key: Some(relay.clone()), ..sale("vm-001", "r1", 1) };
-    rig.run(move |tx, policy| create(tx, policy, sold, "d", &id("o-r1"), T0)).await.expect("created");
-    rig.answered("o-r1", Event::Charged(charge("r1")), T0).await;
-    let report = settled(&rig.load("o-r1").await.order, "t-r1");
-    rig.answered("o-r1", Event::Status(report), T0).await;
-    let order = rig.tells("o-r1", proven(Delivery::Undelivered, 7, TryNumber::FIRST), T0).await;
-    let again = Again { order: order.id.clone(), number: second(), after: order.goods().ticket };
-    let ticket = Ticket::from_random([2; 16]);
-    let Purchase { item, amount, .. } = order.sale.purchase;
-    let promise = Promise::of(order.sale.device, ticket, again, item, amount);
-    rig.run(move |tx, policy| try_again(tx, policy, &id("o-r1"), promise, Some(relay), T0)).await.expect("a receipt");
+    let rig = Rig::at_second_try().await;
     let order = rig.tells("o-r1", proven(Delivery::Dispensed, 8, second()), T0).await;
     assert_eq!((order.outcome(), order.attention()), (Some(Delivery::Dispensed), vec![]));
     assert_eq!(rig.refund_calls("o-r1", T0, approves, Said::Settled).await, 0);
