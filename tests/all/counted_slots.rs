@@ -101,6 +101,39 @@ fn a_machine_sells_what_it_has_and_is_filled() {
     }
 }
 
+/// The last piece is taken out while somebody can still pay for it.
+#[test]
+fn what_finds_an_empty_slot_goes_back_by_itself_once() {
+    let mut shop = with_slot();
+    refund_by_itself(&mut shop);
+    told(&stock(&shop, &["count", "A1", "1"]));
+    let request = shop.offer("A1");
+    let order = shop.order_id(&request);
+    shop.cancel(&request);
+    shop.wait_state(&request, EventState::Cancelled);
+    assert_eq!(told(&stock(&shop, &["count", "A1", "0"])), json!({ "item": "A1", "before": 1, "after": 0 }));
+    shop.midtrans.pay_late(&order);
+    let due = shop.wait_state(&request, EventState::RefundDue);
+    assert_eq!(due.reason.map(|why| why.to_string()).as_deref(), Some("sold_out"));
+    shop.wait_order(&order, "its money", |order| (order["refund"] == "done").then_some(()));
+    // Somebody fills it, and the program starts anew: that piece is the next customer's.
+    told(&stock(&shop, &["fill", "A1"]));
+    shop.kill_qrisd();
+    shop.start_qrisd();
+    shop.wait_online();
+    shop.sell("A1", Via::Gopay);
+    assert_eq!((shop.midtrans.calls("refund", &order).len(), shop.pulses()), (1, 1));
+    assert_eq!(told(&stock(&shop, &[]))["count"], 1, "it keeps no piece");
+    shop.check_books();
+}
+
+/// The backend gives back what provably did not come, and offers no other try.
+pub fn refund_by_itself(shop: &mut Shop) {
+    shop.kill_backend();
+    shop.edit(Program::Backend, |text| format!("{text}\n[orders]\nauto_refund = true\nsecond_tries = 0\n"));
+    shop.start_backend();
+}
+
 #[test]
 fn of_two_slots_with_the_same_goods_the_fuller_one_is_sold_and_both_are_named() {
     let (shop, second) = with_same_goods();

@@ -1,6 +1,7 @@
 //! Parts that are missing or damaged: the machine stays up, says so in `status.faults`, sells nothing that it could not
 //! deliver, and recovers by itself where that is possible.
 
+use crate::counted_slots::refund_by_itself;
 use crate::rig::midtrans::Via;
 use crate::rig::screen::Screen;
 use crate::rig::shop::{Options, Program, Shop};
@@ -120,6 +121,29 @@ fn with_a_corrupt_database_what_was_paid_is_delivered_once() {
     let outcome = shop.wait_order(&shop.order_id(&request_id), "an end", |order| order["outcome"]["outcome"].as_str().map(str::to_owned));
     assert_eq!((outcome.as_str(), shop.pulses()), ("dispensed", 1));
     shop.check_books();
+}
+
+/// It is paid when the machine has forgotten it. The ledger still has its ticket, closes it, and signs that nothing came.
+#[test]
+fn with_a_corrupt_database_what_is_paid_too_late_goes_back_by_itself_once() {
+    let mut shop = Shop::open(Options::default());
+    refund_by_itself(&mut shop);
+    let request_id = shop.offer("A1");
+    let order_id = shop.order_id(&request_id);
+    shop.kill_qrisd();
+    shop.spoil("qrisd.db");
+    shop.start_qrisd();
+    shop.wait_state(&request_id, EventState::Cancelled);
+    wait_for("the charge to be cancelled", || (shop.midtrans.status(&order_id) == "cancel").then_some(()));
+    shop.midtrans.pay_late(&order_id);
+    assert_eq!(shop.wait_state(&request_id, EventState::RefundDue).reason, Some(Reason::Late));
+    shop.wait_order(&order_id, "its money", |order| (order["refund"] == "done").then_some(()));
+    // The database is lost once more: what is over is not asked for again.
+    shop.kill_qrisd();
+    shop.spoil("qrisd.db");
+    shop.start_qrisd();
+    shop.sell("A1", Via::Gopay);
+    assert_eq!((shop.midtrans.calls("refund", &order_id).len(), shop.pulses()), (1, 1));
 }
 
 #[test]
