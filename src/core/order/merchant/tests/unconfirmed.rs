@@ -104,7 +104,7 @@ fn whatever_its_state_it_is_listed_within_330_s() {
     let (told, cancel) = ((1000, Event::Notified(Said::Settled)), (500, Event::CancelRequested));
     let closed = (600, Event::CancelDone(report(Said::Cancelled)));
     let states = [
-        ("charging", live(&[told.clone()])),
+        ("charging", live(std::slice::from_ref(&told))),
         ("pending", live(&[charged(), told.clone()])),
         ("cancelling", live(&[charged(), cancel.clone(), told.clone()])),
         ("told, then cancelled", live(&[charged(), told.clone(), (1100, Event::CancelRequested)])),
