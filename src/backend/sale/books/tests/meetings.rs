@@ -231,6 +231,12 @@ async fn of_two_programs_one_hears_what_others_gave_back_while_the_other_asks() 
     }
 }
 
+/// The machine's word, judged already.
+fn takes(tx: &mut dyn Tx, policy: &Policy, id: &OrderId, told: DeliveryReport, at: Wall) -> Result<Result<Done, Done>, BooksError> {
+    let stored = load(tx, id)?.ok_or(BooksError::Unknown)?;
+    take_report(tx, policy, stored, told, at)
+}
+
 #[tokio::test]
 async fn two_programs_begin_one_refund_by_themselves() {
     let rig = Rig::refunding(10);
@@ -241,8 +247,7 @@ async fn two_programs_begin_one_refund_by_themselves() {
             let (store, policy) = (if round % 2 == 0 { rig.store.clone() } else { beside.clone() }, Arc::clone(&rig.policy));
             tokio::spawn(async move {
                 let told = DeliveryReport::proven(Delivery::Undelivered);
-                let device = DeviceId::new("vm-001").expect("an id");
-                let written = store.run(move |tx| delivered(tx, &policy, &device, &id("o-r1"), told, T0)).await.expect("written");
+                let written = store.run(move |tx| takes(tx, &policy, &id("o-r1"), told, T0)).await.expect("written");
                 written.expect("the same word")
             })
         })
@@ -266,8 +271,8 @@ async fn of_two_words_with_one_number_one_counts_whichever_program_hears_it() {
         let tasks = orders.iter().zip(stores).map(|(order, store)| {
             let (policy, order) = (Arc::clone(&rig.policy), id(order));
             tokio::spawn(async move {
-                let (device, told) = (DeviceId::new("vm-001").expect("an id"), proven(Delivery::Undelivered, number, TryNumber::FIRST));
-                store.run(move |tx| delivered(tx, &policy, &device, &order, told, T0)).await.expect("written").expect("the first word");
+                let told = proven(Delivery::Undelivered, number, TryNumber::FIRST);
+                store.run(move |tx| takes(tx, &policy, &order, told, T0)).await.expect("written").expect("the first word");
             })
         });
         for task in tasks.collect::<Vec<_>>() {
@@ -333,8 +338,8 @@ impl Rig {
     }
 
     async fn tells(&self, order: &str, told: DeliveryReport, at: Wall) -> Order {
-        let (device, id) = (DeviceId::new("vm-001").expect("an id"), id(order));
-        let done = self.run(move |tx, policy| delivered(tx, policy, &device, &id, told, at)).await.expect("written");
+        let id = id(order);
+        let done = self.run(move |tx, policy| takes(tx, policy, &id, told, at)).await.expect("written");
         done.unwrap_or_else(|done| done).now.order
     }
 }
