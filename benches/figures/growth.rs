@@ -13,20 +13,21 @@ use qris::backend::sale::books::{self, BooksError, Noted, Policy};
 use qris::backend::store::{Tx, read_on};
 use qris::device::store::{Draft, database::Database};
 use qris::host::clock;
-use qris::order::ids::{DeviceId, ItemId, KeyId, OrderId, RequestId, Ticket, TransactionId};
+use qris::order::ids::{DeviceId, ItemId, OrderId, RequestId, Ticket, TransactionId};
 use qris::order::keys::SigningKey;
 use qris::order::ledger::Cause;
 use qris::order::machine::{Dispensed, State};
-use qris::order::merchant::{Charge, DeliveryReport, Event, Proof, QR_EXPIRY, Rules, Said, Sale, StatusReport as Status};
+use qris::order::merchant::{Charge, Event, QR_EXPIRY, Rules, Said, Sale, StatusReport as Status};
 use qris::order::money::Rupiah;
 use qris::order::outcome::{Delivery, Outcome};
-use qris::order::proof::RelayKey;
+use qris::order::proof::{Last, RelayKey, Statement, sign};
 use qris::order::receipt::Claims;
 use qris::order::request::{Payment, Purchase};
 use qris::order::time::{BootId, Span, Wall};
 use qris::order::tries::TryNumber;
 use qris::relay::store::Begun;
 use qris::relay::store::database::Database as Ledger;
+use qris::wire::orders::OutcomeReport;
 use qris::wire::telemetry::Measured;
 use qris::wire::vend::VendEvent;
 use std::fs::File;
@@ -387,12 +388,17 @@ impl Past {
         let Noted::News(noted) = books::notified(tx, policy, &id, Said::Settled, after(20))? else { return Err(BooksError::Unknown) };
         let report = Status { settled_at: Some(after(19)), ..Status::of(&noted.now.order, Said::Settled) };
         books::answered(tx, policy, &id, Event::Status(report), after(21))?;
-        let proof = Proof::Signed {
-            kid: KeyId::new(&format!("relay-{device}")).expect("a name"),
-            number: (number / self.machines + 1) as u64,
+        let word = Statement {
+            device: device.clone(),
+            ticket: Ticket::from_random(bits(number)),
+            order_id: Some(id.clone()),
+            number_of_try: TryNumber::FIRST,
+            outcome: Last::Dispensed,
             driven: true,
+            number: number as u64 + 1,
         };
-        let told = DeliveryReport { nth_try: TryNumber::FIRST, outcome: Delivery::Dispensed, reason: None, detail: None, proof };
-        books::delivered(tx, policy, &device, &id, told, after(25))?.map(drop).map_err(|_| BooksError::Unknown)
+        let proof = Some(sign(key, &word).into());
+        let told = OutcomeReport { nth_try: TryNumber::FIRST, outcome: Delivery::Dispensed, reason: None, detail: None, proof };
+        books::delivered(tx, policy, &device, &id, &told, after(25))?.map(drop).map_err(|_| BooksError::Unknown)
     }
 }
