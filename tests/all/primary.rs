@@ -126,12 +126,21 @@ fn an_old_primary_that_can_be_written_to_is_left_and_what_it_has_alone_is_listed
     shop.kill_qrisd();
     shop.start_qrisd();
     shop.check_books();
-    // A process that starts now lists the same, and sells at the promoted one.
+    // A process that starts now lists the same, and sells at the promoted one. What the old one had answered last may be missing: a person is told.
+    let told = || new.ask("SELECT count(*) FROM alerts WHERE kind = 'another_primary' AND ended_ms IS NULL");
     shop.backend.take().expect("it runs").terminate();
     shop.start(Program::Backend);
     shop.backend.as_ref().expect("it runs").wait_line("is the primary of before a fail-over");
+    assert_eq!(told(), "1");
+    assert!(stdout(&shop.merchant(&["doctor"])).contains("it has another primary since"));
     shop.paid();
     assert_eq!(last_line(&old), last, "it is written to");
+    // Another start says nothing new. A person says that the books are older, and is not reminded any more.
+    assert!(shop.merchant(&["restore"]).status.success());
+    shop.backend.take().expect("it runs").terminate();
+    shop.start(Program::Backend);
+    assert_eq!(told(), "0");
+    assert!(!stdout(&shop.merchant(&["doctor"])).contains("it has another primary since"));
 }
 
 /// The old primary is silent and keeps its connections. What it has alone cannot be read, which is told. When it answers again, it is.

@@ -40,15 +40,25 @@ impl Machine {
     }
 
     pub fn buys(&self) -> Bought {
+        let (order_id, ticket) = self.orders();
+        self.shop.midtrans.pay(&order_id, Via::Gopay);
+        self.has_receipt(order_id, ticket)
+    }
+
+    /// The order that was paid, once its receipt is there.
+    pub fn has_receipt(&self, order_id: String, ticket: String) -> Bought {
+        let receipt = self.shop.wait_order(&order_id, "its receipt", |order| order["receipt"].as_str().map(str::to_owned));
+        Bought { order_id, ticket, receipt }
+    }
+
+    /// An order that can be paid, and its ticket.
+    pub fn orders(&self) -> (String, String) {
         let ticket: String = self.bus.relay("Prepare", &(DEVICE, "A1", price())).expect("a ticket");
         let mut body = self.shop.order_body(&new_request_id());
         body["ticket"] = json!(ticket);
         body["relay_key"] = json!(self.bus.relay_facts().proof_key.expect("a ledger").x.to_string());
         let order = self.shop.post_order(&body).json();
-        let order_id = order["order_id"].as_str().expect("an order").to_owned();
-        self.shop.midtrans.pay(&order_id, Via::Gopay);
-        let receipt = self.shop.wait_order(&order_id, "its receipt", |order| order["receipt"].as_str().map(str::to_owned));
-        Bought { order_id, ticket, receipt }
+        (order["order_id"].as_str().expect("an order").to_owned(), ticket)
     }
 
     pub fn closes(&self, bought: &Bought) {

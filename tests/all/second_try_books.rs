@@ -2,10 +2,11 @@
 
 use crate::rig::caller::Caller;
 use crate::rig::http::{Http, HttpAnswer};
-use crate::rig::output;
+use crate::rig::midtrans::Via;
 use crate::rig::postgres::Postgres;
-use crate::rig::shop::Program;
+use crate::rig::shop::{PRICE, Program};
 use crate::rig::wait_for;
+use crate::rig::{output, stdout};
 use crate::second_try::{Bought, Machine};
 use crate::two_backends::second;
 use rusqlite::Connection;
@@ -230,63 +231,117 @@ fn dies(server: Option<&Postgres>) {
     assert!(signed_untold > 0);
 }
 
+/// How older books come to be used.
+#[derive(Clone, Copy)]
+enum Back<'a> {
+    Restored,
+    /// The merchant offers no more tries since then.
+    RestoredWithoutTries,
+    /// Somebody copies the file over the books, and says nothing.
+    ByHand,
+    Dump(&'a Postgres, &'a Postgres),
+}
+
 #[test]
 fn restored_books_that_do_not_know_of_a_try_give_nothing_back() {
-    restored_books_give_nothing_back(false, None);
+    books_that_came_back_give_nothing_back(Back::Restored);
 }
 
 #[test]
 fn a_dump_that_does_not_know_of_a_try_gives_nothing_back() {
-    restored_books_give_nothing_back(false, Some((&Postgres::start(&[]), &Postgres::start(&[]))));
+    books_that_came_back_give_nothing_back(Back::Dump(&Postgres::start(&[]), &Postgres::start(&[])));
 }
 
-/// The merchant offers no more tries since then.
 #[test]
 fn restored_books_give_nothing_back_where_tries_were_turned_off() {
-    restored_books_give_nothing_back(true, None);
+    books_that_came_back_give_nothing_back(Back::RestoredWithoutTries);
 }
 
-/// The second try began after the copy was made, and its goods came.
-fn restored_books_give_nothing_back(is_off: bool, servers: Option<(&Postgres, &Postgres)>) {
-    let mut machine = Machine::new(servers.map(|(first, _)| first), "auto_refund = true\n");
+#[test]
+fn yesterdays_file_over_the_books_gives_nothing_back() {
+    books_that_came_back_give_nothing_back(Back::ByHand);
+}
+
+/// All had a second try after the copy was made, and its goods. In the copy nothing had come of one order, one was paid, one could be paid, one was
+/// cancelled and paid a moment later. The money of one was on its way, and Midtrans refused it after the copy.
+fn books_that_came_back_give_nothing_back(how: Back<'_>) {
+    let server = if let Back::Dump(first, _) = how { Some(first) } else { None };
+    let mut machine = Machine::new(server, "auto_refund = true\n");
     let (first, open) = (machine.buys_nothing(), machine.buys());
-    let file = machine.shop.path().join("yesterday.db");
-    let file = file.to_str().expect("text");
-    match servers {
-        None => assert!(machine.shop.merchant(&["backup", file]).status.success()),
-        Some((first, other)) => first.dump_into(other),
+    let (payable, cancelled) = (machine.orders(), machine.orders());
+    assert_eq!(machine.shop.post_to(&cancelled.0, "cancel", &json!({})).status, 200);
+    let repaid = machine.buys_nothing();
+    machine.shop.midtrans.fault(&json!({"fault": "refuse", "on": "refund"}));
+    let page = machine.shop.order_at_backend(&repaid.order_id)["pay_url"].as_str().expect("an address").to_owned() + "&want=money";
+    answered(|| Http::new().post_form(&page, &[], Vec::new()).0);
+    let copy = machine.shop.path().join("yesterday.db");
+    let file = copy.to_str().expect("text");
+    match how {
+        Back::Dump(first, other) => first.dump_into(other),
+        Back::Restored | Back::RestoredWithoutTries | Back::ByHand => assert!(machine.shop.merchant(&["backup", file]).status.success()),
     }
-    machine.closes(&open);
-    let word = machine.proof(&open.ticket);
-    assert_eq!(machine.tells(&open, 1, "undelivered", &word).status, 200);
-    for bought in [&first, &open] {
+    machine.shop.midtrans.heal();
+    machine.shop.midtrans.fault(&json!({"fault": "error", "code": 412, "on": "refund"}));
+    machine.shop.midtrans.pay(&payable.0, Via::Gopay);
+    machine.shop.midtrans.set(&cancelled.0, "settlement", false);
+    let late = [payable, cancelled].map(|(order_id, ticket)| machine.has_receipt(order_id, ticket));
+    for bought in late.iter().chain([&open]) {
+        machine.closes(bought);
+        assert_eq!(machine.tells(bought, 1, "undelivered", &machine.proof(&bought.ticket)).status, 200);
+    }
+    wait_for("the refusal", || {
+        let order = machine.in_the_books(&repaid.order_id);
+        (order["attention"] == json!(["refund_failed"])).then_some(())
+    });
+    assert!(machine.shop.merchant(&["again", &repaid.order_id, "--by", "Sari"]).status.success());
+    let all: Vec<&Bought> = late.iter().chain([&open, &first, &repaid]).collect();
+    for bought in &all {
+        machine.shop.wait_order(&bought.order_id, "another try", |order| order["try_again_s"].as_i64());
         let second = machine.again(bought);
         assert_eq!(machine.dispenses(&second), Ok("dispensed".into()));
         assert_eq!(machine.tells(&second, 2, "dispensed", &machine.proof(&second.ticket)).status, 200);
     }
-    machine.shop.kill_backend();
-    if is_off {
+    // So its mark says what it had.
+    machine.shop.backend.take().expect("it runs").terminate();
+    machine.shop.midtrans.heal();
+    let calls: Vec<usize> = all.iter().map(|bought| machine.refunds(&bought.order_id)).collect();
+    assert_eq!(calls[..4], [0; 4], "{calls:?}");
+    if matches!(how, Back::RestoredWithoutTries) {
         machine.shop.edit(Program::Backend, |text| text.replace("second_tries = 1", "second_tries = 0"));
     }
-    match servers {
-        None => {
+    match how {
+        Back::Restored | Back::RestoredWithoutTries => {
             let restored = machine.shop.merchant(&["restore", file]);
             assert!(restored.status.success(), "{restored:?}");
         }
-        Some((first, other)) => machine.shop.edit(Program::Backend, |text| text.replace(&first.url(), &other.url())),
+        Back::ByHand => {
+            let books = machine.shop.path().join("orders.db");
+            for left in ["orders.db-wal", "orders.db-shm"] {
+                let _ = std::fs::remove_file(books.with_file_name(left));
+            }
+            std::fs::copy(&copy, &books).expect("copied");
+        }
+        Back::Dump(first, other) => machine.shop.edit(Program::Backend, |text| text.replace(&first.url(), &other.url())),
     }
     machine.shop.start_backend();
+    if matches!(how, Back::ByHand) {
+        machine.shop.backend.as_ref().expect("it runs").wait_line("or more once: what came after them is lost");
+    }
+    // It says what does not agree yet, and the gateway is asked.
+    machine.shop.merchant(&["reconcile", "--order", &late[1].order_id]);
     // The relay's own words about the first tries are genuine.
-    for bought in [&first, &open] {
+    for bought in &all {
+        machine.shop.wait_order(&bought.order_id, "its receipt", |order| order["receipt"].as_str().map(|_| ()));
         assert_eq!(machine.tells(bought, 1, "undelivered", &machine.proof(&bought.ticket)).status, 200);
         let order = machine.in_the_books(&bought.order_id);
-        assert_eq!((&order["attention"], &order["refund"]), (&json!(["no_proof"]), &json!("due")), "for a person: {order}");
+        let listed = if bought.order_id == repaid.order_id { "refund_failed" } else { "no_proof" };
+        assert_eq!((&order["attention"], &order["refund"]), (&json!([listed]), &json!("due")), "for a person: {order}");
         assert!(machine.shop.order_at_backend(&bought.order_id)["try_again_s"].is_null(), "no other try");
         assert!(machine.promised(bought).is_err(), "the relay knows what it drove");
         assert!(!machine.shop.merchant(&["refund", &bought.order_id, "--by", "Sari"]).status.success(), "without a proof");
-        assert_eq!(machine.refunds(&bought.order_id), 0);
     }
-    assert_eq!(machine.shop.pulses(), 2);
+    assert_eq!(all.iter().map(|bought| machine.refunds(&bought.order_id)).collect::<Vec<_>>(), calls, "nothing was asked back");
+    assert_eq!(machine.shop.pulses(), all.len());
 }
 
 /// PostgreSQL can put its files back to a point in time. Nothing in them tells that.
@@ -323,6 +378,43 @@ fn a_refund_in_the_dashboard_during_a_try_is_listed() {
     let order = machine.in_the_books(&first.order_id);
     assert_eq!((&order["outcome"], &order["attention"]), (&json!("dispensed"), &json!(["late_fact"])), "{order}");
     assert_eq!(machine.bars_persons(&first.order_id), [true; 4], "it is not given back once more");
+}
+
+/// Its notification comes after the goods were told, or never.
+#[test]
+fn a_refund_in_the_dashboard_of_which_nobody_hears_in_time_is_listed() {
+    let machine = Machine::new(None, "");
+    for quietly in [false, true] {
+        let first = machine.buys_nothing();
+        let second = machine.again(&first);
+        assert_eq!(machine.dispenses(&second), Ok("dispensed".into()));
+        machine.shop.midtrans.set(&first.order_id, "refund", true);
+        assert_eq!(machine.tells(&second, 2, "dispensed", &machine.proof(&second.ticket)).status, 200);
+        assert_eq!(machine.in_the_books(&first.order_id)["attention"], json!([]), "nobody knows of it");
+        if !quietly {
+            machine.shop.midtrans.set(&first.order_id, "refund", false);
+        }
+        wait_for("it is listed", || (machine.in_the_books(&first.order_id)["attention"] == json!(["late_fact"])).then_some(()));
+    }
+}
+
+/// Somebody sends a part back there. The rest is owed, and the command asks for it.
+#[test]
+fn the_rest_of_a_payment_goes_back_after_a_part() {
+    let machine = Machine::new(None, "");
+    let bought = machine.buys_nothing();
+    machine.shop.midtrans.refund_in_dashboard(&bought.order_id, 2000);
+    let rest = i64::try_from(PRICE).expect("small") - 2000;
+    let order = wait_for("it is known", || {
+        let order = machine.in_the_books(&bought.order_id);
+        (order["attention"] == json!(["refund_due", "partial_refund"])).then_some(order)
+    });
+    assert_eq!(order["to_refund"], json!(rest), "{order}");
+    let told = machine.shop.merchant(&["refund", &bought.order_id, "--by", "Sari"]);
+    assert!(told.status.success() && stdout(&told).contains("Rp3.000"), "{told:?}");
+    // Midtrans refuses more than is there, and calls it a refund when all is back.
+    assert_eq!((machine.refunds(&bought.order_id), machine.shop.midtrans.status(&bought.order_id).as_str()), (1, "refund"));
+    assert_eq!(machine.in_the_books(&bought.order_id)["refund"], json!("done"));
 }
 
 /// A ledger that knows nothing of the first try promises no second one, and drives none that was promised before.

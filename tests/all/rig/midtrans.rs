@@ -102,6 +102,11 @@ impl Midtrans {
         self.must(&format!("/sim/set/{order_id}"), &json!({ "status": status, "quietly": quietly }));
     }
 
+    /// Somebody of the merchant sends so much back in Midtrans' dashboard.
+    pub fn refund_in_dashboard(&self, order_id: &str, amount: i64) {
+        self.must(&format!("/sim/refund/{order_id}"), &json!({ "amount": amount, "reason": "kept the change" }));
+    }
+
     /// Changes how the simulator behaves.
     pub fn change(&self, options: &Value) {
         self.must("/sim/options", options);
