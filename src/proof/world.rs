@@ -26,6 +26,7 @@ mod losses;
 mod machine;
 mod merchant;
 mod mischief;
+mod owed;
 mod people;
 mod play;
 mod relay;
@@ -229,6 +230,7 @@ struct World {
     thief: thief::Thief,
     words: relay_keys::Words,
     losses: Losses,
+    owed: owed::Owed,
     desk: Desk,
     commands: commands::Commands,
     reports: reports::Reports,
@@ -336,6 +338,7 @@ impl World {
             thief: thief::Thief { is_here: thief, ..thief::Thief::default() },
             words: relay_keys::Words::default(),
             losses: Losses::default(),
+            owed: owed::Owed::default(),
             desk: Desk::default(),
             commands: Default::default(),
             reports: Default::default(),
@@ -469,6 +472,7 @@ impl World {
             Event::DiskWorks(place, name) => self.disks[place].set(name, None),
             Event::Scrapped => self.scrap_one(),
             Event::Reconciles => self.reconcile(),
+            Event::MoneyIsOwed => self.judge_owed(),
             Event::Reconnects => self.reconnect(),
             Event::ClockIsSet(m) => self.machines[m].wall_off = 0,
             Event::Ends(outage) => {

@@ -207,7 +207,7 @@ impl World {
     }
 
     /// Midtrans' books. A charge that it denied frees its order_id, and then only the next charge counts.
-    fn charges(&self) -> Vec<Book> {
+    pub(super) fn charges(&self) -> Vec<Book> {
         let mut all = self.gateway.midtrans.transactions();
         all.retain(|book| self.gateway.midtrans.transaction(&book.order_id).is_none_or(|last| last.transaction_id == book.transaction_id));
         all
@@ -332,6 +332,9 @@ impl World {
         }
         if let Some(why) = self.audit_money(&order, book) {
             return Some(format!("{id}: {why}; at Midtrans {}, at the backend {:?}, {:?}", book.status, order.state, order.repayment()));
+        }
+        if let Some(why) = self.audit_told(&order, book) {
+            return Some(format!("{id}: {why}; {:?}, {:?}, told {:?}", order.attention(), order.state, order.delivery()));
         }
         let told = order.outcome();
         // A thief's word is not a fact. He gets no goods twice, and a person is told what he took from the customer.

@@ -86,6 +86,8 @@ pub enum Event {
     Scrapped,
     /// A merchant compares the books with Midtrans', as every night.
     Reconciles,
+    /// The judge looks for money that may go back by itself.
+    MoneyIsOwed,
     /// The connection to the broker is made anew, as happens now and then.
     Reconnects,
 }

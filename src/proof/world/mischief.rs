@@ -331,6 +331,7 @@ impl World {
             self.after(3_600_000, Event::Reconciles);
         }
         self.after(5_400_000, Event::Reconnects);
+        self.begin_to_look_for_debts();
     }
 
     /// The machine that is left, or the first of two.
