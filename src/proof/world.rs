@@ -16,6 +16,7 @@ mod bits;
 mod broker;
 mod commands;
 mod computer;
+mod copies;
 mod counts;
 mod desk;
 mod disks;
@@ -231,6 +232,7 @@ struct World {
     words: relay_keys::Words,
     losses: Losses,
     owed: owed::Owed,
+    copies: copies::Copies,
     desk: Desk,
     commands: commands::Commands,
     reports: reports::Reports,
@@ -269,7 +271,7 @@ fn price(item: &ItemId) -> Rupiah {
 
 impl World {
     fn new(seed: u64, fate: Fate, directory: &Path) -> Result<Self, NoDirectory> {
-        for name in ["machine", "clone", "backend", "image", "backup"] {
+        for name in ["machine", "clone", "backend", "image", "backup", "copy"] {
             std::fs::create_dir_all(directory.join(name)).map_err(|source| NoDirectory::new(directory, source))?;
         }
         let jwks = jwk_set(&[key().to_public_jwk(ISSUER), desk::public_key(), commands::viewer_public_key()]);
@@ -309,7 +311,9 @@ impl World {
         let disk = |at: usize| Disk::at(&places[at]).map_err(|source| NoDirectory::new(directory, source));
         let disks = [disk(0)?, disk(1)?, disk(2)?];
         let slots = stock::Slots::new(seed, matches!(fate, Fate::Chance));
-        let second_tries = second_tries::SecondTries::new(seed, fate.play());
+        let copies = copies::Copies::new(seed, matches!(fate, Fate::Chance));
+        let second_tries = second_tries::SecondTries::new(seed, fate.play(), copies.are_made());
+        let by_itself = second_tries.refunds_by_itself.unwrap_or(by_itself);
         let same = same_goods::SameGoods::new(seed, matches!(fate, Fate::Chance) && slots.are_counted());
         let mut world = Self {
             directory: directory.into(),
@@ -339,6 +343,7 @@ impl World {
             words: relay_keys::Words::default(),
             losses: Losses::default(),
             owed: owed::Owed::default(),
+            copies,
             desk: Desk::default(),
             commands: Default::default(),
             reports: Default::default(),
@@ -473,6 +478,11 @@ impl World {
             Event::Scrapped => self.scrap_one(),
             Event::Reconciles => self.reconcile(),
             Event::MoneyIsOwed => self.judge_owed(),
+            Event::Robs(order, step) => self.robs(order, step),
+            Event::Restores => self.restores(),
+            Event::TellsOldWord => self.tells_old_word(),
+            Event::WantsMoney(order) => self.wants_money(order),
+            Event::AtDashboard(order, how) => self.refunds_a_try(order, how),
             Event::Reconnects => self.reconnect(),
             Event::ClockIsSet(m) => self.machines[m].wall_off = 0,
             Event::Ends(outage) => {

@@ -89,6 +89,7 @@ impl World {
             && let Ok(Some(stored)) = self.books(|tx, _| books::load(tx, &asked.id))
         {
             self.judge_refund(&stored.order);
+            self.judge_sum(&stored.order, &asked.request.body);
         }
         self.note(|| format!("the backend asks Midtrans: {}", call.map_or("Picture".into(), |call| format!("{call:?}"))));
         if self.network.cut[Outage::Midtrans as usize] && self.one_in(2) {

@@ -12,7 +12,6 @@ use qris_core::order::ids::OrderId;
 use qris_core::order::machine::{self as core, Ended, LeftCharge, RefundDue, State as Machine, Undelivered, unfinished};
 use qris_core::order::merchant::{Attention, Closed, Closing, NoReceipt, Order, Repayment, State, TakenBack, Withheld};
 use qris_core::order::outcome::{Delivery, DispenseAnswer, Outcome};
-use qris_core::order::proof::Last;
 use qris_core::order::state::EventState;
 use qris_core::order::tries::TryNumber;
 use qris_core::wire::orders::{OrderResource, Status};
@@ -166,11 +165,17 @@ impl World {
     /// The rules when Midtrans is asked to give money back.
     pub(super) fn judge_refund(&mut self, order: &Order) {
         let id = &order.id;
-        self.gateway.refund_requested.insert(id.clone());
+        let is_new = self.gateway.refund_requested.insert(id.clone());
         let told = order.outcome();
         let wanted = self.people.repaid.contains(id) || self.people.wished.contains(id);
+        if is_new && !wanted && self.was_offered_in_vain(order) {
+            self.counts.note(Kind::OffersOver);
+        }
         if !wanted && self.merchant.policy.auto_refund_per_day == 0 {
             return self.fail(format!("the money of {id} is to go back, and nobody wanted it"));
+        }
+        if self.copies.stopped.contains(id) {
+            self.fail(format!("the refund of {id} was under way in books that were put back, and nobody has wanted it since"));
         }
         let (forgotten, by_thief) = (self.is_forgotten(id), self.thief.of_his_time.contains(id));
         // Without a person's word money goes back only for an order that the machine will never hand out, by its own word.
@@ -190,8 +195,7 @@ impl World {
             if !self.is_signed_as_not_delivered(order) && !self.is_in_two_ledgers(id) {
                 self.fail(format!("the backend gives back {id}, and no relay has signed that it was not delivered; told {told:?}"));
             }
-            let failed = matches!(self.words.first.get(&order.goods().ticket), Some((Last::Failed, _)));
-            if !failed && self.came(id) > 0 && !self.is_in_two_ledgers(id) && !by_thief {
+            if self.came(id) > 0 && !self.is_in_two_ledgers(id) && !by_thief {
                 self.fail(format!("the backend gives back {id}, which was driven, and no relay has signed that nothing came"));
             }
         }
@@ -333,7 +337,7 @@ impl World {
         if let Some(why) = self.audit_money(&order, book) {
             return Some(format!("{id}: {why}; at Midtrans {}, at the backend {:?}, {:?}", book.status, order.state, order.repayment()));
         }
-        if let Some(why) = self.audit_told(&order, book) {
+        if let Some(why) = self.audit_told(&order, book).or_else(|| self.audit_refunded_try(&order)) {
             return Some(format!("{id}: {why}; {:?}, {:?}, told {:?}", order.attention(), order.state, order.delivery()));
         }
         let told = order.outcome();

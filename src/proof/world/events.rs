@@ -7,6 +7,7 @@ pub mod machine;
 pub mod merchant;
 pub mod relay;
 
+use super::copies::Robbery;
 use super::play::AtSlot;
 use super::strike::Who;
 use qris_core::order::ids::{OrderId, RequestId};
@@ -88,6 +89,16 @@ pub enum Event {
     Reconciles,
     /// The judge looks for money that may go back by itself.
     MoneyIsOwed,
+    /// Whoever has the machine wants the goods and the money of an order.
+    Robs(OrderId, Robbery),
+    /// A copy of the books replaces them.
+    Restores,
+    /// Whoever has the machine tells restored books what the relay signed long ago.
+    TellsOldWord,
+    /// The money of an order is wanted.
+    WantsMoney(OrderId),
+    /// Somebody refunds an order at Midtrans' dashboard, while it is tried once more: all of it, or a part.
+    AtDashboard(OrderId, i64),
     /// The connection to the broker is made anew, as happens now and then.
     Reconnects,
 }

@@ -198,7 +198,7 @@ impl World {
         self.losses.tickets.get(&self.ticket_name(order)?).copied()
     }
 
-    fn ticket_name(&self, order: &OrderId) -> Option<String> {
+    pub(super) fn ticket_name(&self, order: &OrderId) -> Option<String> {
         let book = self.gateway.midtrans.transaction(order.as_str())?;
         Some(book.custom_fields[2].as_ref()?.rsplit('|').next()?.to_owned())
     }

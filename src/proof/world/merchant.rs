@@ -1,5 +1,6 @@
 //! `qris-backend` in the simulation: the whole program, as [`crate::backend`] runs it, on its own disk.
 
+use super::copies;
 use super::counts::Kind;
 use super::events::machine;
 use super::events::merchant::Arrival;
@@ -180,14 +181,18 @@ impl World {
         self.merchant.began = self.now;
         let now = self.wall();
         let added = self.merchant.program.as_ref().map_or(Err(BooksError::Store(StoreError::Gone)), |program| program.let_in(now));
+        let of_a_copy = if self.copies.is_restored { Some(self.all_orders()) } else { None };
         let begun = self.books(|tx, policy| {
+            let stopped = of_a_copy.map(|all| copies::come_back(tx, &all, now)).transpose()?;
             let known = seen(tx)?;
             books::restarted(tx, policy, now)?;
             books::auto_refund_starts(tx, policy, now)?;
-            Ok(known)
+            Ok((known, stopped))
         });
         match added.and(begun) {
-            Ok(seen) => {
+            Ok((seen, stopped)) => {
+                self.copies.is_restored = false;
+                self.copies.stopped.extend(stopped.into_iter().flatten());
                 let before = std::mem::replace(&mut self.merchant.seen, seen);
                 // A damaged page hides orders and receipts. What was signed stays signed.
                 if self.flips(Who::Backend) {
@@ -319,7 +324,9 @@ impl World {
         if was.as_ref().is_none_or(|(was, _)| **was != *word) {
             self.note(|| format!("{} is {word}", order.id));
         }
-        if signed > was.and_then(|(_, signed)| signed) {
+        let is_signed = signed > was.and_then(|(_, signed)| signed);
+        self.may_be_copied(order, is_signed && order.number_of_try() == TryNumber::FIRST);
+        if is_signed {
             let vouched = self.merchant.vouched.get(&order.id).copied().unwrap_or(false);
             let is_first = signed.is_none_or(|number| number == TryNumber::FIRST.get());
             self.judge_receipt(order, vouched || !is_first);
@@ -334,6 +341,7 @@ impl World {
         self.judge_key(order);
         if let Some(told) = order.delivery() {
             self.losses.report(&order.id, told.nth_try, self.now);
+            self.second_tries.ends(&order.id, told.nth_try);
         }
     }
 

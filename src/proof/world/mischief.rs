@@ -235,13 +235,12 @@ impl World {
         self.stop_merchant();
         let (live, saved) = (self.places[MERCHANT].clone(), self.directory.join("backup"));
         if self.losses.backed_up && self.one_in(2) {
-            self.count(Kind::Restored, "the backend is restored from a backup");
-            self.lose_books();
-            self.remove(MERCHANT, BOOKS);
-            copy(&saved, &live, BOOKS);
+            self.put_back(&saved);
         } else if self.one_in(3) {
             self.count(Kind::BooksLost, "the backend's books are lost");
-            self.lose_books();
+            self.losses.note(Loss::Books, self.now);
+            self.forget_news();
+            self.copies.is_restored = false;
             self.remove(MERCHANT, BOOKS);
         } else {
             self.note(|| "the backend is backed up".into());
@@ -253,8 +252,7 @@ impl World {
     }
 
     /// What the books knew last may be forgotten.
-    fn lose_books(&mut self) {
-        self.losses.note(Loss::Books, self.now);
+    pub(super) fn forget_news(&mut self) {
         self.gateway.known_back.clear();
         self.gateway.doubted.clear();
         self.people.ended.clear();
@@ -356,7 +354,7 @@ fn files(name: &str) -> [String; 4] {
     ["", "-wal", "-journal", ".mark"].map(|suffix| format!("{name}{suffix}"))
 }
 
-fn remove(place: &Path, name: &str) {
+pub(super) fn remove(place: &Path, name: &str) {
     // A file that is not there need not go. The memory shared over a database is made anew.
     drop(std::fs::remove_file(place.join(format!("{name}-shm"))));
     for file in files(name) {
@@ -365,7 +363,7 @@ fn remove(place: &Path, name: &str) {
 }
 
 /// A file that is not there is not copied.
-fn copy(from: &Path, to: &Path, name: &str) {
+pub(super) fn copy(from: &Path, to: &Path, name: &str) {
     for file in files(name) {
         drop(std::fs::copy(from.join(&file), to.join(&file)));
     }

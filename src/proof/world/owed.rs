@@ -5,7 +5,7 @@ use super::{Event, HEALED, World};
 use crate::midtrans::Book;
 use qris_backend::sale::books::{self, BooksError};
 use qris_core::order::ids::OrderId;
-use qris_core::order::merchant::{Attention, NoReceipt, Order, Proof, Repayment, State, Withheld};
+use qris_core::order::merchant::{Attention, NoReceipt, Order, Proof, Repayment, State, TakenBack, Withheld};
 use qris_core::order::outcome::Delivery;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -65,6 +65,18 @@ impl World {
         };
         let is_offered = order.tries.until.is_some_and(|until| self.wall() < until);
         is_whole && is_clear && comes_to_nothing && !is_offered && !self.gateway.says_nothing_of(&order.id)
+    }
+
+    /// Where the books know of a part that went back in the dashboard, they ask for the rest.
+    pub(super) fn judge_sum(&mut self, order: &Order, body: &[u8]) {
+        let id = &order.id;
+        let paid = order.settlement().and_then(|by| by.gross_amount);
+        let (Some(TakenBack::Partly { amount: Some(part) }), Some(paid)) = (&order.taken_back, paid) else { return };
+        let told: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
+        let rest = paid.get().saturating_sub(part.get());
+        if !self.gateway.bounced.contains(id) && told["amount"].as_u64().is_some_and(|asked| asked != rest) {
+            self.fail(format!("{} is asked back of {id}, and {rest} is left", told["amount"]));
+        }
     }
 
     /// At the end: what waits for a person is in a list, and each reason in the list has an alert that is not over.

@@ -219,6 +219,7 @@ impl World {
             Some("partial_refund") => Kind::PartOutside,
             _ => Kind::Chargebacks,
         };
+        self.money_left(&id, kind);
         self.gateway.outside.entry(id).or_insert(self.now);
         self.count(kind, "money goes back at Midtrans");
     }
@@ -238,6 +239,11 @@ impl World {
         let paid: Vec<OrderId> = self.paid();
         let at = self.below_usize(paid.len());
         paid.into_iter().nth(at)
+    }
+
+    /// Every order that Midtrans has a charge of.
+    pub(super) fn all_orders(&self) -> Vec<OrderId> {
+        self.gateway.midtrans.transactions().iter().filter_map(|book| OrderId::new(&book.order_id).ok()).collect()
     }
 
     pub(super) fn paid(&self) -> Vec<OrderId> {
@@ -290,6 +296,9 @@ impl World {
             }
         };
         let asks = wish == Kind::RefundRequested;
+        if asks && !matches!(done, Err(BooksError::Refused(_))) {
+            self.copies.stopped.remove(&id);
+        }
         if asks && (no_proof || before.order.delivery().is_none()) && !matches!(done, Err(BooksError::Refused(_))) {
             self.counts.note(Kind::Unproven);
             self.people.unproven.insert(id.clone());

@@ -98,7 +98,8 @@ impl World {
 
     /// May the backend have known the machine's relay by such a key when it took the order?
     fn was_known_by(&self, order: &Order, is_such: impl Fn(&RelayKey) -> bool) -> bool {
-        if order.rebuilt {
+        // An order that was rebuilt from the gateway has no key. In books that were put back it has that of its time.
+        if order.sale.relay_key.is_none() {
             return false;
         }
         // Every attempt has the key of the first.

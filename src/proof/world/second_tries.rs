@@ -9,7 +9,7 @@ use qris_backend::sale::books::{self, Policy};
 use qris_backend::store::Tx;
 use qris_core::order::ids::{ItemId, OrderId, RequestId};
 use qris_core::order::ledger::Again;
-use qris_core::order::merchant::{Order, Repayment};
+use qris_core::order::merchant::{Order, Repayment, TakenBack};
 use qris_core::order::request::{Payment, VendRequest};
 use qris_core::order::time::Span;
 use qris_core::order::tries::TryNumber;
@@ -18,6 +18,7 @@ use qris_core::wire::vend::TryRequest;
 use qris_device::controller::buttons;
 use qris_device::screen::picture::Scene;
 use qris_device::words::{Asker, Input, Request};
+use std::collections::{BTreeMap, BTreeSet};
 
 const BUTTON: Asker = Asker { question: 6, kind: buttons::KIND };
 /// The merchant offers one for so long.
@@ -29,19 +30,37 @@ const SETTLED_LATELY: i64 = 30_000 + 10_000;
 #[derive(Debug)]
 pub(super) struct SecondTries {
     rng: Rng,
+    /// The chance of what somebody does in Midtrans' dashboard meanwhile.
+    dashboard: Rng,
     /// How many the merchant allows.
     most: u32,
+    /// In some seeds so much goes back by itself once nobody came for another try.
+    pub(super) refunds_by_itself: Option<u32>,
+    /// The try whose receipt was signed, and of which the backend was told nothing yet.
+    open: BTreeMap<OrderId, TryNumber>,
+    /// All money of these went back in the dashboard meanwhile.
+    refunded: BTreeSet<OrderId>,
 }
 
 impl SecondTries {
-    /// `play`: that of a plan.
-    pub(super) fn new(seed: u64, play: Option<Play>) -> Self {
+    /// `play`: that of a plan. `always`: there is one in each case.
+    pub(super) fn new(seed: u64, play: Option<Play>, always: bool) -> Self {
         let mut rng = Rng::new(seed ^ 0x02_d7);
         let most = match play {
             Some(play) => u32::from(play == Play::SecondTry),
             None => u32::try_from(rng.below(4)).unwrap_or(0).saturating_sub(1),
         };
-        Self { rng, most }
+        let most = most.max(u32::from(always));
+        let mut dashboard = Rng::new(seed ^ 0x0da5_4b0a);
+        let is_generous = play.is_none() && most > 0 && dashboard.below(3) == 0;
+        Self { rng, dashboard, most, refunds_by_itself: is_generous.then_some(20), open: BTreeMap::new(), refunded: BTreeSet::new() }
+    }
+
+    /// The backend was told of this try.
+    pub(super) fn ends(&mut self, order: &OrderId, told: TryNumber) {
+        if self.open.get(order).is_some_and(|number| *number <= told) {
+            self.open.remove(order);
+        }
     }
 
     pub(super) const fn rules(&self) -> (u32, Span) {
@@ -156,6 +175,12 @@ impl World {
     pub(super) fn judge_later_receipt(&mut self, order: &Order) {
         let id = &order.id;
         self.counts.note(Kind::TriesSigned);
+        self.second_tries.open.insert(id.clone(), order.number_of_try());
+        if self.storm && !self.is_planned() && self.second_tries.dashboard.below(3) > 0 {
+            let (after, how) = (self.second_tries.dashboard.below(1_500), self.second_tries.dashboard.below(2));
+            let of = |number| i64::try_from(number).unwrap_or(0);
+            self.after(of(after), Event::AtDashboard(id.clone(), of(how)));
+        }
         // A refund that Midtrans refused, and of which nothing went back, is none.
         let is_refused = matches!(order.repayment(), Some(Repayment::Refused { unsure: false, .. }));
         if is_refused && self.gateway.midtrans.transaction(id.as_str()).is_some_and(|book| book.refunded == 0) {
@@ -172,6 +197,42 @@ impl World {
         if self.second_tries.most < order.number_of_try().get() - TryNumber::FIRST.get() {
             self.fail(format!("{id} has more tries than its merchant allows"));
         }
+    }
+
+    /// Somebody at the dashboard sees an order of which nothing came, and gives all or a part back. Meanwhile its machine tries again.
+    pub(super) fn refunds_a_try(&mut self, id: OrderId, how: i64) {
+        if self.storm && self.second_tries.open.contains_key(&id) {
+            self.takes_money_back(id, how);
+        }
+    }
+
+    /// Was another try offered until the time for it was over?
+    pub(super) fn was_offered_in_vain(&self, order: &Order) -> bool {
+        let told = order.reported.as_ref().map(|reported| reported.at);
+        self.second_tries.most > 0 && told.is_some_and(|at| at + WITHIN <= self.wall())
+    }
+
+    /// Money left at Midtrans, and not by us.
+    pub(super) fn money_left(&mut self, id: &OrderId, how: Kind) {
+        if !self.second_tries.open.contains_key(id) {
+            return;
+        }
+        match how {
+            Kind::RefundOutside => {
+                self.count(Kind::RefundInTry, "it is tried once more at that moment");
+                self.second_tries.refunded.insert(id.clone());
+            }
+            Kind::PartOutside => self.count(Kind::PartInTry, "it is tried once more at that moment"),
+            _ => {}
+        }
+    }
+
+    /// At the end: the goods came with another try, and the money went back in the dashboard meanwhile. A person must be told. Restored books
+    /// know of neither.
+    pub(super) fn audit_refunded_try(&self, order: &Order) -> Option<&'static str> {
+        let is_both = self.second_tries.refunded.contains(&order.id) && self.came(&order.id) > 0;
+        let is_told = order.is_money_late() || order.taken_back == Some(TakenBack::Chargeback);
+        (is_both && !is_told && !self.losses.books()).then_some("its money went back while it was tried once more, and nobody is told")
     }
 
     /// How often goods may have come out for an order: pulses of which no sensor has said that nothing came.

@@ -87,7 +87,7 @@ impl World {
     }
 
     /// He asks the relay for another try, and the backend for its receipt. He has that with the next answer.
-    fn tries_as_the_machine(&mut self, m: usize, order: &Order) {
+    pub(super) fn tries_as_the_machine(&mut self, m: usize, order: &Order) {
         let Some(number) = order.number_of_try().next() else { return };
         let again = Again { order: order.id.clone(), number, after: order.goods().ticket };
         let (bits, amount) = (self.bits(), i64::try_from(order.goods().amount.get()).unwrap_or(i64::MAX));
