@@ -313,7 +313,9 @@ impl<C: Copy + Ord + Send + 'static> Program<C> {
     pub(super) fn next_due(&self) -> Result<Option<Wall>, BooksError> {
         let sql =
             "SELECT min(due_ms) AS due_ms FROM (SELECT max(due_ms, coalesce(claimed_until_ms, 0)) AS due_ms FROM orders WHERE due_ms IS NOT NULL
-            UNION ALL SELECT due_ms FROM strangers)";
+            UNION ALL SELECT due_ms FROM strangers
+            UNION ALL SELECT 0 AS due_ms FROM orders WHERE goes_back = 1 AND EXISTS (SELECT 1 FROM auto_refund)
+                AND NOT EXISTS (SELECT 1 FROM automatic_refunds AS a WHERE a.order_id = orders.order_id))";
         read_on(&self.books.connection(), |tx| {
             Ok(tx.rows(sql, &[])?.first().map(|row| row.maybe_int("due_ms")).transpose()?.flatten().map(Wall))
         })

@@ -644,11 +644,11 @@ impl Order {
     /// never will, or no receipt exists that could open it.
     #[must_use]
     pub fn is_proven(&self) -> bool {
-        if self.rebuilt && self.receipt().is_some() {
-            // Of a try that these books do not know, the relay may have signed another word.
+        if self.rebuilt {
+            // Of a receipt or a try that these books do not know, the relay may have signed another word.
             return false;
         }
-        let has_no_receipt = self.no_receipt().is_some() && !self.rebuilt;
+        let has_no_receipt = self.no_receipt().is_some();
         match self.delivery() {
             Some(DeliveryReport { outcome: Delivery::Failed | Delivery::Undelivered, proof: Proof::Signed { .. }, .. }) => true,
             Some(DeliveryReport { outcome: Delivery::Failed | Delivery::Undelivered, proof: Proof::Missing(_), .. }) | None => {

@@ -7,6 +7,7 @@ use crate::order::request::{Payment, Purchase};
 
 mod answers;
 mod bounds;
+mod copies;
 mod counter;
 mod late_words;
 mod lives;

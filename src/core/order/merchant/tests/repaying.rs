@@ -504,7 +504,8 @@ fn what_is_withheld_proves_nothing_where_goods_may_have_come_out() {
     assert!(!rebuilt.may_refund_by_itself(T0) && rebuilt.attention().contains(&Attention::NoProof), "{:?}", rebuilt.attention());
     assert_eq!(then(rebuilt.clone(), vec![refund(false)], 3000), Err(Refused::NoProof));
     let closed = then(rebuilt, vec![told(Delivery::Undelivered)], 3000).expect("a fact");
-    assert!(closed.may_refund_by_itself(T0), "its relay says that nothing came out");
+    assert!(!closed.may_refund_by_itself(T0), "its relay may have signed another word since, of a try that these books do not know");
+    assert_eq!(then(closed, vec![refund(false)], 4000), Err(Refused::NoProof));
     for outcome in [Delivery::Dispensed, Delivery::Uncertain] {
         let came = then(twice(), vec![told(outcome)], 3000).expect("a fact");
         assert_eq!(then(came, vec![refund(false)], 4000), Err(Refused::NoProof), "{outcome}");

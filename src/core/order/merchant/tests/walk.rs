@@ -10,10 +10,10 @@ use crate::order::tries::TryNumber;
 const LIVES: u64 = 1000;
 const STEPS: usize = 60;
 
-struct Dice(u64);
+pub(super) struct Dice(pub(super) u64);
 
 impl Dice {
-    fn draw(&mut self, below: u64) -> u64 {
+    pub(super) fn draw(&mut self, below: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut bits = self.0;
         bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -21,7 +21,7 @@ impl Dice {
         (bits ^ (bits >> 31)) % below
     }
 
-    fn of<T: Clone>(&mut self, list: &[T]) -> T {
+    pub(super) fn of<T: Clone>(&mut self, list: &[T]) -> T {
         list[usize::try_from(self.draw(list.len() as u64)).expect("small")].clone()
     }
 }
@@ -68,7 +68,7 @@ impl Bank {
     }
 }
 
-fn relay() -> RelayKey {
+pub(super) fn relay() -> RelayKey {
     RelayKey::of(&SigningKey::from_seed([3; 32]))
 }
 
