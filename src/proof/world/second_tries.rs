@@ -231,7 +231,7 @@ impl World {
     /// know of neither.
     pub(super) fn audit_refunded_try(&self, order: &Order) -> Option<&'static str> {
         let is_both = self.second_tries.refunded.contains(&order.id) && self.came(&order.id) > 0;
-        let is_told = order.is_money_late() || order.taken_back == Some(TakenBack::Chargeback);
+        let is_told = !order.late.is_empty() || order.taken_back == Some(TakenBack::Chargeback);
         (is_both && !is_told && !self.losses.books()).then_some("its money went back while it was tried once more, and nobody is told")
     }
 
