@@ -23,6 +23,8 @@ mod duty;
 mod events;
 mod facts;
 mod judging;
+#[cfg(any(test, feature = "testing"))]
+pub mod outside;
 mod repaying;
 mod sale;
 mod settling;

@@ -15,6 +15,7 @@ mod automatic;
 mod beginnings;
 mod copied;
 mod ends;
+mod lives;
 mod meetings;
 mod people;
 mod plans;

@@ -2,29 +2,13 @@
 
 use super::*;
 use crate::order::ledger::Again;
+use crate::order::merchant::outside::{Dice, relay};
 use crate::order::promise::Promise;
-use crate::order::proof::RelayKey;
 use crate::order::tries::TryNumber;
 
 /// The number of lives. Each prints its seed when it goes wrong.
 const LIVES: u64 = 1000;
 const STEPS: usize = 60;
-
-pub(super) struct Dice(pub(super) u64);
-
-impl Dice {
-    pub(super) fn draw(&mut self, below: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut bits = self.0;
-        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (bits ^ (bits >> 31)) % below
-    }
-
-    pub(super) fn of<T: Clone>(&mut self, list: &[T]) -> T {
-        list[usize::try_from(self.draw(list.len() as u64)).expect("small")].clone()
-    }
-}
 
 const SAID: [Said; 11] = [
     Said::Pending,
@@ -66,10 +50,6 @@ impl Bank {
             }
         }
     }
-}
-
-pub(super) fn relay() -> RelayKey {
-    RelayKey::of(&SigningKey::from_seed([3; 32]))
 }
 
 /// The machine asks for the next try, or for another one than that.
