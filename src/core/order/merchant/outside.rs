@@ -49,6 +49,7 @@ pub fn relay() -> RelayKey {
 
 /// What happens next.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "it lives for the moment in which it is read")]
 pub enum Next {
     /// This comes to the books.
     Comes(Event),
@@ -86,7 +87,7 @@ impl Outside {
     /// That of a life, by its number. In one of three nothing is lost.
     #[must_use]
     pub fn of(life: u64) -> Self {
-        Self { is_copied: life % 3 > 0, closes: life % 3 == 1, ..Self::default() }
+        Self { is_copied: !life.is_multiple_of(3), closes: life % 3 == 1, ..Self::default() }
     }
 
     /// Whether the goods came.
