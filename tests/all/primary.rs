@@ -59,7 +59,7 @@ fn a_primary_that_becomes_read_only_is_left_for_the_promoted_one() {
 }
 
 /// Waits until the standby has all that was written.
-fn wait_replayed(old: &Postgres, standby: &Postgres) {
+pub fn wait_replayed(old: &Postgres, standby: &Postgres) {
     let written = old.ask("SELECT pg_current_wal_lsn()");
     let has = format!("SELECT pg_last_wal_replay_lsn() >= '{written}'");
     wait_for("the order at the standby", || (standby.ask(&has) == "t").then_some(()));

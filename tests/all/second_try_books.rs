@@ -1,7 +1,9 @@
 //! The books and another try: whatever comes in one instant, and whatever is lost between two tries, a payment has the goods or the money.
 
+use crate::primary::wait_replayed;
 use crate::rig::caller::Caller;
 use crate::rig::http::{Http, HttpAnswer};
+use crate::rig::link::{Cable, Link};
 use crate::rig::midtrans::Via;
 use crate::rig::postgres::Postgres;
 use crate::rig::shop::{PRICE, Program};
@@ -240,6 +242,8 @@ enum Back<'a> {
     /// Somebody copies the file over the books, and says nothing.
     ByHand,
     Dump(&'a Postgres, &'a Postgres),
+    /// The network between the two is cut, and the second one is promoted later. A person says so.
+    FailOver(&'a Postgres, &'a Link, &'a Postgres),
 }
 
 #[test]
@@ -262,10 +266,21 @@ fn yesterdays_file_over_the_books_gives_nothing_back() {
     books_that_came_back_give_nothing_back(Back::ByHand);
 }
 
+#[test]
+fn a_standby_that_does_not_know_of_a_try_gives_nothing_back() {
+    let old = Postgres::start(&[]);
+    let between = Link::to(old.port);
+    let new = Postgres::behind(between.port, &[]);
+    books_that_came_back_give_nothing_back(Back::FailOver(&old, &between, &new));
+}
+
 /// All had a second try after the copy was made, and its goods. In the copy nothing had come of one order, one was paid, one could be paid, one was
 /// cancelled and paid a moment later. The money of one was on its way, and Midtrans refused it after the copy.
 fn books_that_came_back_give_nothing_back(how: Back<'_>) {
-    let server = if let Back::Dump(first, _) = how { Some(first) } else { None };
+    let server = match how {
+        Back::Dump(first, _) | Back::FailOver(first, ..) => Some(first),
+        Back::Restored | Back::RestoredWithoutTries | Back::ByHand => None,
+    };
     let mut machine = Machine::new(server, "auto_refund = true\n");
     let (first, open) = (machine.buys_nothing(), machine.buys());
     let (payable, cancelled) = (machine.orders(), machine.orders());
@@ -278,6 +293,10 @@ fn books_that_came_back_give_nothing_back(how: Back<'_>) {
     let file = copy.to_str().expect("text");
     match how {
         Back::Dump(first, other) => first.dump_into(other),
+        Back::FailOver(old, between, new) => {
+            wait_replayed(old, new);
+            between.set(Cable::Cut);
+        }
         Back::Restored | Back::RestoredWithoutTries | Back::ByHand => assert!(machine.shop.merchant(&["backup", file]).status.success()),
     }
     machine.shop.midtrans.heal();
@@ -322,8 +341,16 @@ fn books_that_came_back_give_nothing_back(how: Back<'_>) {
             std::fs::copy(&copy, &books).expect("copied");
         }
         Back::Dump(first, other) => machine.shop.edit(Program::Backend, |text| text.replace(&first.url(), &other.url())),
+        Back::FailOver(old, _, new) => {
+            new.promote();
+            machine.shop.edit(Program::Backend, |text| text.replace(&old.url(), &new.url()));
+            assert!(machine.shop.merchant(&["restore"]).status.success());
+        }
     }
     machine.shop.start_backend();
+    if let Back::FailOver(.., new) = how {
+        assert_eq!(new.ask("SELECT count(*) FROM alerts WHERE kind = 'another_primary' AND ended_ms IS NULL"), "0", "somebody has said it");
+    }
     if matches!(how, Back::ByHand) {
         machine.shop.backend.as_ref().expect("it runs").wait_line("or more once: what came after them is lost");
     }
@@ -342,6 +369,42 @@ fn books_that_came_back_give_nothing_back(how: Back<'_>) {
     }
     assert_eq!(all.iter().map(|bought| machine.refunds(&bought.order_id)).collect::<Vec<_>>(), calls, "nothing was asked back");
     assert_eq!(machine.shop.pulses(), all.len());
+}
+
+/// After the copy one order was settled in cash, of one the goods were handed over, of one the money went back in the dashboard, and of one a bank
+/// took it. The copy knows of none of that, and `auto_refund` is on.
+#[test]
+fn what_was_settled_after_the_copy_is_not_settled_once_more() {
+    let mut machine = Machine::new(None, "auto_refund = true\n");
+    let [cash, given, dashboard, bank] = [(); 4].map(|()| machine.buys_nothing().order_id);
+    let file = machine.shop.path().join("yesterday.db");
+    let file = file.to_str().expect("text");
+    assert!(machine.shop.merchant(&["backup", file]).status.success());
+    assert!(machine.shop.merchant(&["refund", &cash, "--settled-by-hand", "cash", "--by", "Sari"]).status.success());
+    assert!(machine.shop.merchant(&["given", &given, "--by", "Sari"]).status.success());
+    machine.shop.midtrans.set(&dashboard, "refund", false);
+    machine.shop.midtrans.set(&bank, "chargeback", false);
+    machine.shop.wait_order(&dashboard, "its refund", |order| (order["refund"] == "done").then_some(()));
+    machine.shop.backend.take().expect("it runs").terminate();
+    assert!(machine.shop.merchant(&["restore", file]).status.success());
+    machine.shop.start_backend();
+    for order in [&cash, &given, &dashboard, &bank] {
+        assert_eq!(machine.in_the_books(order)["attention"], json!(["no_proof"]), "for a person");
+        let page = machine.shop.order_at_backend(order)["pay_url"].as_str().expect("an address").to_owned() + "&want=money";
+        answered(|| Http::new().post_form(&page, &[], Vec::new()).0);
+        assert!(!machine.shop.merchant(&["refund", order, "--by", "Sari"]).status.success(), "a plain one");
+        machine.shop.merchant(&["reconcile", "--order", order]);
+    }
+    // What the gateway knows the books know again. The rest is a person's.
+    let known = |order: &str| machine.in_the_books(order);
+    assert_eq!((&known(&dashboard)["refund"], &known(&dashboard)["attention"]), (&json!("done"), &json!([])));
+    assert_eq!(known(&bank)["attention"], json!(["chargeback"]));
+    for order in [&cash, &given, &dashboard, &bank] {
+        assert_eq!(machine.refunds(order), 0);
+    }
+    assert!(machine.shop.merchant(&["refund", &cash, "--settled-by-hand", "cash", "--by", "Sari"]).status.success(), "told once more");
+    assert!(machine.shop.merchant(&["given", &given, "--by", "Sari"]).status.success());
+    assert_eq!((&known(&cash)["attention"], &known(&given)["attention"]), (&json!([]), &json!([])));
 }
 
 /// PostgreSQL can put its files back to a point in time. Nothing in them tells that.

@@ -6,6 +6,7 @@ use crate::config::Config;
 use crate::keeping::databases::Place;
 use crate::keeping::restoring::{self, Restored};
 use crate::sale::books::of_a_copy;
+use crate::store::Store;
 use crate::store::postgres::{self, Server};
 use clap::Args;
 use qris_host::{Failure, clock};
@@ -31,7 +32,12 @@ fn taken_up(server: &Server, file: Option<&Path>, json: bool) -> Result<(), Fail
         let how = "put them back with pg_restore, or to a point in time; then run `restore` without a file";
         return Err(Failure::failed(format!("the books are in PostgreSQL ({name}): {how}")));
     }
-    let orders = apart(|| postgres::alone(server, true, |tx| of_a_copy(tx, clock::now().wall))).map_err(Failure::failed)?;
+    let taken = apart(|| {
+        // However the books came here, a person says what they are: nobody need be told of it.
+        drop(Store::at(server, true, |_, _| Ok(()))?);
+        postgres::alone(server, true, |tx| of_a_copy(tx, clock::now().wall))
+    });
+    let orders = taken.map_err(Failure::failed)?;
     let mut out = Out::default();
     if json {
         return out.line(&json!({ "books": name, "orders": orders }).to_string());

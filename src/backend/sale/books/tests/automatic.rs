@@ -29,7 +29,7 @@ impl Rig {
         }
     }
 
-    async fn starts(&self, at: Wall) -> Option<LeftToAPerson> {
+    pub(super) async fn starts(&self, at: Wall) -> Option<LeftToAPerson> {
         self.run(move |tx, policy| auto_refund_starts(tx, policy, at)).await.expect("written")
     }
 

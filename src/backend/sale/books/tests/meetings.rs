@@ -427,3 +427,38 @@ async fn what_is_settled_is_archived_and_what_waits_stays() {
     let heard = rig.run(move |tx, policy| rebuild(tx, policy, &id(&handed_over), &report, None, T0)).await.expect("read");
     assert_eq!((heard, rig.count("SELECT count(*) FROM orders").await), (Forgotten::NotOurs, 3));
 }
+
+/// The merchant's clock is two hours ahead for a while, and a try is open. Nothing goes back by itself. Only a person can be wrong by it, who answers
+/// by name for a machine that told nothing.
+#[tokio::test]
+async fn a_clock_that_is_ahead_during_a_try_moves_no_money_by_itself() {
+    for (way, settles) in WAYS {
+        let rig = Rig::at_second_try().await;
+        let ahead = T0 + NO_REPORT_AFTER + NO_REPORT_AFTER;
+        assert_eq!(rig.refund_calls("o-r1", ahead, approves, Said::Settled).await, 0, "{way}");
+        assert_eq!(rig.attention("o-r1").await, [Attention::Unreported], "{way}");
+        let plain = RefundWish::of_a_person(Some("Sari".into()));
+        let refused = rig.run(move |tx, policy| request_refund(tx, policy, &id("o-r1"), plain, ahead)).await;
+        assert!(matches!(refused, Err(BooksError::Refused(Refused::NotReported))), "{way}: {refused:?}");
+        rig.settles("o-r1", settles, ahead).await.expect("by name");
+        // The goods came, and people hear of it.
+        rig.tells("o-r1", proven(Delivery::Dispensed, 8, second()), T0 + Span::secs(2)).await;
+        assert!(rig.attention("o-r1").await.contains(&Attention::LateFact), "{way}: {:?}", rig.attention("o-r1").await);
+    }
+}
+
+/// The clock passes the end of the offer, and is set back. The money is on its way, so there is no try.
+#[tokio::test]
+async fn a_clock_that_jumps_over_the_offer_gives_the_money_and_no_goods() {
+    let rig = Rig::refunding(10);
+    let policy = Policy { rules: Rules { second_tries: 1, ..rig.policy.rules.clone() }, ..Policy::clone(&rig.policy) };
+    let rig = Rig { policy: Arc::new(policy), ..rig };
+    rig.starts(T0).await;
+    rig.paid("r1", 1, T0).await;
+    rig.tells("o-r1", proven(Delivery::Undelivered, 7, TryNumber::FIRST), T0).await;
+    assert_eq!(rig.pass("o-r1", T0 + Span::secs(25 * 3600)).await.call, Some(Call::Refund));
+    for by in [None, Some("Sari".into())] {
+        let wanted = rig.run(move |tx, policy| want_try(tx, policy, &id("o-r1"), by, T0 + Span::secs(60))).await;
+        assert!(matches!(wanted, Err(BooksError::NoTry(NoTry::Repaid))), "{wanted:?}");
+    }
+}
