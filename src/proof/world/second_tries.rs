@@ -52,7 +52,7 @@ impl SecondTries {
         };
         let most = most.max(u32::from(always));
         let mut dashboard = Rng::new(seed ^ 0x0da5_4b0a);
-        let is_generous = play.is_none() && most > 0 && dashboard.below(3) == 0;
+        let is_generous = play.is_none() && most > 0 && dashboard.below(3) > 0;
         Self { rng, dashboard, most, refunds_by_itself: is_generous.then_some(20), open: BTreeMap::new(), refunded: BTreeSet::new() }
     }
 
