@@ -94,7 +94,7 @@ fn shown(cell: &str) -> Option<Shown> {
     if cell.starts_with("cannot: ") {
         return Some(Shown::Cannot);
     }
-    if cell.starts_with("open: ") || cell.starts_with("open (next): ") {
+    if cell.starts_with("open: ") {
         return Some(Shown::Open);
     }
     names(cell).next().filter(|_| cell.starts_with('`'))?;

@@ -4,7 +4,9 @@ use super::rig::*;
 use qris_core::order::keys::{Level, SigningKey};
 use qris_core::order::ledger::Limits;
 use qris_core::order::receipt::testing::{key, operator};
+use qris_core::order::stock::Drives;
 use qris_core::order::time::Wall;
+use qris_core::wire::relay::Driven;
 use qris_core::wire::relay::{LineCondition, RelayLine};
 use qris_core::wire::settings::{Desired, FIRST_VERSIONS, Objection, Reported, SETTINGS_MAX, VERSIONS, made_of};
 use qris_core::wire::status::FaultCode;
@@ -659,4 +661,25 @@ fn a_text_is_judged_by_the_relays_lines_however_late_they_are_told() {
         assert_eq!(told.refused.is_some_and(|refused| refused.message.contains("at least Rp7.000")), wanted.0 == 0);
         assert!(!rig.has_fault(), "it is refused as any other wrong text");
     }
+}
+
+/// The database is an older image, and a text for another price and capacity comes before the relay has told what it drove since.
+#[test]
+fn a_text_changes_a_slot_once_it_is_known_what_is_in_it() {
+    let mut rig = Rig::holding(5);
+    rig.driven(0, 0);
+    rig.facts.driven = vec![Driven { item: super::stock::item("A1"), drives: Drives { orders: 2, tests: 0 } }];
+    rig.power_cut(true);
+    rig.on(Input::BrokerUp { refused: vec![] });
+    let slot = "[[item]]\nid = \"A1\"\nname = \"Tea\"\nprice = 6000\ncapacity = 4\n";
+    assert_eq!(rig.wait_until(&desired(1, 0, slot)).as_deref(), Some("the relay service is there"));
+    assert_eq!((rig.count(), rig.price()), (Some(5), 5000));
+    rig.on(Input::RelayUp(rig.facts.clone()));
+    rig.after(1_000);
+    assert_eq!((rig.count(), rig.price(), rig.reported().version), (Some(3), 6000, 1));
+    // It fits, so nobody need count. What does not is a fault, and sells on.
+    assert!(!rig.machine.faults.all().any(|fault| fault.code == FaultCode::Stock));
+    rig.wants(&desired(2, 1, &slot.replace("capacity = 4", "capacity = 2")));
+    assert_eq!((rig.count(), rig.machine.faults.all().any(|fault| fault.code == FaultCode::Stock)), (Some(3), true));
+    rig.requested(1);
 }
