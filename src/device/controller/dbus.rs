@@ -328,7 +328,7 @@ mod tests {
         assert!(unreachable(&mut first).await.is_none());
         let mut second = publish(&address, device());
         let told = unreachable(&mut second).await.expect("the socket is taken");
-        assert!(matches!(&told, Event::ControllerUnreachable { why } if why.contains("another process already has")), "{told}");
+        assert!(matches!(&told, Event::ControllerUnreachable { why } if why.contains("another process answers there")), "{told}");
     }
 
     #[test]
