@@ -31,7 +31,7 @@ mod together;
 use cli::{BackendArguments, Command};
 use config::Config;
 use http::Handles;
-use keeping::databases::{self, Behind};
+use keeping::databases;
 use keeping::overtaken;
 use keys::Ring;
 use machines::handle::Machines;
@@ -121,7 +121,11 @@ fn run(arguments: BackendArguments) -> Result<Leave, Failure> {
             let ring = Ring::read(&config.signing_key_file).map_err(|error| fault(&source, &error))?;
             runtime.block_on(serve(config, &source, ring, &arguments.config))
         }
-        command => runtime.block_on(cli::run(&config, &source, command)).map(|()| Leave::Stop),
+        command => {
+            let done = runtime.block_on(cli::run(&config, &source, command)).map(|()| Leave::Stop);
+            config.store.closes();
+            done
+        }
     };
     // A call to the gateway that hangs must not hold up the end of the program: the books know that it was made.
     runtime.shutdown_timeout(Duration::from_millis(100));
@@ -229,8 +233,8 @@ fn open_stores(config: &Config) -> Result<databases::Open, Failure> {
         let path = path.display().to_string().into();
         emit(&Journal::StoreSetAside { path, aside: aside.display().to_string().into() });
     }
-    if let Some(Behind { path, has, had }) = &open.behind {
-        emit(&Journal::StoreBehind { path: path.display().to_string().into(), has: *has, had: *had });
+    if let Some(behind) = &open.behind {
+        emit(&behind.told());
     }
     Ok(open)
 }

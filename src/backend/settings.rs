@@ -166,7 +166,7 @@ pub const SETTINGS: &[Setting] = &[
         "\
         the backend refunds by itself, through Midtrans, two kinds of orders: those that the machine reports as `failed` or \
         `undelivered` with [its relay's proof](merchant.md#the-relays-key), and those that were paid twice. It never refunds an order \
-        that is uncertain, has contradicting reports, does not match its charge, or was paid over the counter. What came to nothing before \
+        that is uncertain, has contradicting reports, does not match its charge, or was paid over the counter. What the machine told before \
         this was on is a person's",
     ),
     whole(

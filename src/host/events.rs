@@ -67,7 +67,7 @@ events! {
     MachinesLost {} = "8736fdec34a54aa0acc272297271839a", Err, Own, "no machine is let in, but the books have orders: devices.db was lost";
 
     /// Refunds wait for a person, although the backend begins refunds by itself.
-    /// The orders came to nothing before auto_refund was on, or over its limit of a day. A person may have seen to them in a way that the books do not know.
+    /// The machine told that nothing came before auto_refund was on, or over its limit of a day, or the gateway's time is over. A person may have seen to them in a way that the books do not know.
     /// Look at them with qris-backend orders --refund-due. Start each refund that is owed, or say what was done instead.
     RefundsLeft { orders: i64, amount: Text, since: Text } = "c7f28d0a5b9149c2a6a0f1b8e54d3377", Warning, Own, "{orders} orders wait for a person's refund, {amount} in all: auto_refund is on since {since}, and gives back what came to nothing since then";
 

@@ -48,7 +48,10 @@ pub async fn listen(path: &Path, mode: u32) -> Result<UnixListener, SocketError>
         Err(why) => match why.kind() {
             ErrorKind::NotFound => {}
             // Nobody listens at it any more.
-            ErrorKind::ConnectionRefused => fs::remove_file(path)?,
+            ErrorKind::ConnectionRefused => {
+                look(path)?;
+                fs::remove_file(path)?;
+            }
             _ => return Err(why.into()),
         },
     }

@@ -12,7 +12,7 @@ use crate::keys::{Ring, RingError};
 use crate::machines::devices;
 use crate::sale::books::{self as ledger, BooksError, Cursor, Wanted};
 use crate::store::postgres::{CONNECTIONS, Looked, Reached, Role, Server};
-use crate::store::{self, ENTRIES, Row, Store};
+use crate::store::{self, BOOKS, ENTRIES, Row, Store};
 use clap::Args;
 use qris_core::order::merchant::ChargeFailure;
 use qris_core::order::request::Payment;
@@ -123,7 +123,12 @@ async fn books(config: &Config, tries: bool) -> Vec<Finding> {
             findings.extend(servers(server).await);
         }
     }
-    match config.store.books() {
+    // It only looks: another command would take up books that came back.
+    let opened = match &config.store {
+        Place::File(path) => Store::open_beside(path, &BOOKS, false),
+        Place::Server(_) => config.store.books(),
+    };
+    match opened {
         Ok(store) => {
             match &config.store {
                 Place::File(path) => {

@@ -6,7 +6,6 @@ use crate::config::Config;
 use crate::keeping::databases::Place;
 use crate::keeping::restoring::{self, Restored};
 use crate::sale::books::of_a_copy;
-use crate::store::Store;
 use crate::store::postgres::{self, Server};
 use clap::Args;
 use qris_host::{Failure, clock};
@@ -33,16 +32,21 @@ fn taken_up(server: &Server, file: Option<&Path>, json: bool) -> Result<(), Fail
         return Err(Failure::failed(format!("the books are in PostgreSQL ({name}): {how}")));
     }
     let taken = apart(|| {
-        // However the books came here, a person says what they are: nobody need be told of it.
-        drop(Store::at(server, true, |_, _| Ok(()))?);
-        postgres::alone(server, true, |tx| of_a_copy(tx, clock::now().wall))
+        postgres::alone(server, true, |tx| {
+            // However the books came here, a person says what they are: nobody need be told of it.
+            postgres::are_here(tx)?;
+            of_a_copy(tx, clock::now().wall)
+        })
     });
     let orders = taken.map_err(Failure::failed)?;
     let mut out = Out::default();
     if json {
         return out.line(&json!({ "books": name, "orders": orders }).to_string());
     }
-    out.line(&format!("{name}: {} for a person, since another try may have begun after the copy was made", counted(orders, "order")))?;
+    out.line(&format!(
+        "{name}: {} for a person, since nobody knows what became of them after the copy was made",
+        counted(orders, "order")
+    ))?;
     out.line("run `reconcile` for each day since then: it takes up what the gateway knows")
 }
 

@@ -5,6 +5,8 @@ use crate::sale::books::{BooksError, of_a_copy, on_another_primary};
 use crate::store::postgres::{CameBack, Server};
 use crate::store::{BOOKS, MACHINES, Store, StoreError, Tx, alone_on, entries, machines_beside};
 use qris_host::clock;
+use qris_host::events::Event as Journal;
+use qris_host::journal::emit;
 use qris_host::mark::Mark;
 use qris_host::sqlite::{self, Schema, Share};
 use rusqlite::Connection;
@@ -53,6 +55,12 @@ impl Behind {
     pub fn found(path: &Path, has: i64, had: i64) -> Option<Self> {
         (has < had).then(|| Self { path: path.into(), has, had })
     }
+
+    /// What the journal tells of it.
+    #[must_use]
+    pub fn told(&self) -> Journal {
+        Journal::StoreBehind { path: self.path.display().to_string().into(), has: self.has, had: self.had }
+    }
 }
 
 impl Place {
@@ -80,17 +88,7 @@ impl Place {
         let shares = [sqlite::share(path)?, sqlite::share(&beside)?];
         let Both { books, machines, set_aside } = open_both(path, shares[0].is_alone(), shares[1].is_alone())?;
         let mut mark = Mark::open(path).map_err(StoreError::Mark)?;
-        let has = entries(&books)?;
-        let behind = Behind::found(path, has, mark.counted());
-        match &behind {
-            // As `restore` does it. People and sessions stay: a disk that lost what it had told to be written looks the same.
-            Some(_) if shares[0].is_alone() => {
-                alone_on(&books, |tx| of_a_copy(tx, clock::now().wall).map(drop).map_err(of_books))?;
-            }
-            Some(_) => {}
-            // What is lost from now on is counted from here.
-            None => mark.write(has).map_err(StoreError::Mark)?,
-        }
+        let behind = counted(path, &books, &mut mark)?;
         Ok(Open {
             books: Store::over(path, &BOOKS, books, Some(mark))?,
             machines: Store::over(&beside, &MACHINES, machines, None)?,
@@ -101,7 +99,7 @@ impl Place {
         })
     }
 
-    /// `serve` ends: the mark says all that is there.
+    /// `serve` or a command ends: the mark says all that is there.
     pub fn closes(&self) {
         if let Self::File(path) = self
             && let Ok(open) = sqlite::open_beside(path, &BOOKS, false)
@@ -119,7 +117,16 @@ impl Place {
     /// [`StoreError`]
     pub fn books(&self) -> Result<Store, StoreError> {
         match self {
-            Self::File(path) => Store::open_beside(path, &BOOKS, false),
+            Self::File(path) => {
+                let books = sqlite::open_beside(path, &BOOKS, false)?.connection;
+                // Whoever may not write here cannot do anything about an order either.
+                if let Ok(mut mark) = Mark::open(path)
+                    && let Some(behind) = counted(path, &books, &mut mark)?
+                {
+                    emit(&behind.told());
+                }
+                Store::over(path, &BOOKS, books, None)
+            }
             Self::Server(server) => Store::at(server, false, came_back),
         }
     }
@@ -134,6 +141,20 @@ impl Place {
             Self::Server(server) => Store::at(server, make, came_back),
         }
     }
+}
+
+/// Counts the entries of the books. If their mark says that there were more, they are a copy: it is done with their orders as `restore` does it, and
+/// the mark counts from here. People and sessions stay: a disk that lost what it had told to be written looks the same.
+fn counted(path: &Path, books: &Connection, mark: &mut Mark) -> Result<Option<Behind>, StoreError> {
+    let has = entries(books)?;
+    let behind = Behind::found(path, has, mark.counted());
+    if behind.is_some() {
+        alone_on(books, |tx| of_a_copy(tx, clock::now().wall).map(drop).map_err(of_books))?;
+        mark.begin_at(entries(books)?).map_err(StoreError::Mark)?;
+    } else {
+        mark.write(has).map_err(StoreError::Mark)?;
+    }
+    Ok(behind)
 }
 
 /// What is done with books that came back.

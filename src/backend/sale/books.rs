@@ -356,7 +356,7 @@ pub fn end_offers(tx: &mut dyn Tx, policy: &Policy, now: Wall) -> Result<(), Boo
 pub fn gives_back_on_a_wish(tx: &mut dyn Tx, policy: &Policy, order: &Order, now: Wall) -> Result<bool, BooksError> {
     Ok(order.may_refund_on_a_wish(now)
         && limits::has_refunds_left(tx, policy, &order.sale.device, now)?
-        && !automatic::was_begun(tx, order)?)
+        && automatic::may_begin(tx, order)?)
 }
 
 /// Until when another try is offered, if this person wants one now. Nothing is written.

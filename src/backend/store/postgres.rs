@@ -202,6 +202,8 @@ impl Store {
             first.join().unwrap_or(Err(StoreError::Gone))
         });
         let mut writing = ready?;
+        writing.take_up = Some(take_up);
+        writing.timeline = writing.live.as_ref().map(|live| live.timeline);
         let writer = Queue::start("store-writer", GROUP_MAX, move |batch| writing.together(batch, true))?;
         let mut readers = Vec::new();
         for _ in 0..READERS {
@@ -244,6 +246,17 @@ const PLACE: &str = "(pg_control_system()).system_identifier || ':' || 'qris_ste
 /// The timeline that is written, which is another one after each promotion: the beginning of the name of its file.
 const TIMELINE: &str = "substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)";
 
+/// The tables are here now, for whoever looks next. Whether they were elsewhere before.
+///
+/// # Errors
+/// The database's.
+pub fn are_here(tx: &mut dyn Tx) -> Result<bool, StoreError> {
+    let here = format!(
+        "UPDATE qris_steps SET place = {PLACE}, timeline = {TIMELINE} WHERE place <> {PLACE} OR timeline <> {TIMELINE} RETURNING 1"
+    );
+    Ok(!tx.rows(&here, &[])?.is_empty())
+}
+
 /// A connection, which is made when it is needed.
 struct Session {
     server: Server,
@@ -251,6 +264,10 @@ struct Session {
     live: Option<Live>,
     /// How far the server's clock is ahead of ours, in milliseconds.
     ahead: Arc<AtomicI64>,
+    /// What a writer does in tables that came back, also while it runs.
+    take_up: Option<TakeUp>,
+    /// The timeline on which the writer has looked for that.
+    timeline: Option<u32>,
 }
 
 struct Live {
@@ -262,7 +279,7 @@ struct Live {
 impl Session {
     fn new(server: Server, ahead: Arc<AtomicI64>) -> Result<Self, StoreError> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(StoreError::Thread)?;
-        Ok(Self { server, runtime, live: None, ahead })
+        Ok(Self { server, runtime, live: None, ahead, take_up: None, timeline: None })
     }
 
     /// Does something with the connection, which must be there. One that does not answer is given up, and one whose server is not the primary
@@ -361,6 +378,13 @@ impl Session {
     /// Does jobs in one transaction. A job that fails has changed nothing.
     fn together(&mut self, batch: &mut [Box<dyn Job>], writes: bool) -> Result<(), StoreError> {
         self.begin(writes)?;
+        let timeline = self.live.as_ref().map(|live| live.timeline);
+        if let Some(take_up) = self.take_up.filter(|_| writes && timeline != self.timeline) {
+            let taken = self.take_up(take_up).and_then(|()| self.say("RELEASE job; COMMIT"));
+            taken.inspect_err(|_| self.give_up())?;
+            self.timeline = timeline;
+            self.begin(writes)?;
+        }
         self.jobs(batch).inspect_err(|_| self.give_up())
     }
 
@@ -417,12 +441,9 @@ impl Session {
     /// opens them sees that, and nobody after it.
     fn take_up(&mut self, take_up: TakeUp) -> Result<(), StoreError> {
         let is_elsewhere = !self.rows(&format!("SELECT 1 FROM qris_steps WHERE place <> {PLACE}"), &[])?.is_empty();
-        let here = format!(
-            "UPDATE qris_steps SET place = {PLACE}, timeline = {TIMELINE} WHERE place <> {PLACE} OR timeline <> {TIMELINE} RETURNING 1"
-        );
-        match self.rows(&here, &[])?.is_empty() {
-            true => Ok(()),
-            false => take_up(self, if is_elsewhere { CameBack::Restored } else { CameBack::OnAnotherPrimary }),
+        match are_here(self)? {
+            false => Ok(()),
+            true => take_up(self, if is_elsewhere { CameBack::Restored } else { CameBack::OnAnotherPrimary }),
         }
     }
 }

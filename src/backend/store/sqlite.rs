@@ -6,8 +6,8 @@
 use super::{GROUP_MAX, Job, Queue, Row, Runner, Store, StoreError, Tx, Value};
 use qris_host::mark::Mark;
 use qris_host::sqlite::{self, OpenFiles, Schema};
-use rusqlite::Connection;
 use rusqlite::types::{Null, ToSqlOutput, ValueRef};
+use rusqlite::{Connection, Transaction, TransactionBehavior};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -150,12 +150,12 @@ pub fn read_on<T, E: From<StoreError>>(connection: &Connection, job: impl FnOnce
     job(&mut SqliteTx { connection })
 }
 
-/// One transaction of whoever has an open database alone.
+/// One transaction of whoever has just opened a database.
 ///
 /// # Errors
 /// The job's own, or the database's. Then nothing was written.
 pub fn alone_on<T, E: From<StoreError>>(connection: &Connection, job: impl FnOnce(&mut dyn Tx) -> Result<T, E>) -> Result<T, E> {
-    let transaction = connection.unchecked_transaction().map_err(StoreError::Sqlite)?;
+    let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate).map_err(StoreError::Sqlite)?;
     let done = job(&mut SqliteTx { connection: &transaction })?;
     transaction.commit().map_err(StoreError::Sqlite)?;
     Ok(done)

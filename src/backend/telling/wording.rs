@@ -1,6 +1,6 @@
 //! An order in the words of the people who look after it: the state of its money, and the advice for them.
 
-use crate::sale::counted::End;
+use crate::sale::counted::{self, End};
 use crate::sale::view;
 use qris_core::order::merchant::{Asker, AtBank, Attention, NoProof, NoTry, Order, Proof, RefundEnding, Refused, Repayment, TakenBack};
 use qris_core::order::money::Rupiah;
@@ -260,10 +260,10 @@ pub fn last_day(order: &Order, zone: Zone) -> Option<String> {
     }
 }
 
-/// What is left to give back to its customer; the price where the gateway has not said what was paid.
+/// What is left to give back to its customer.
 #[must_use]
 pub fn to_return(order: &Order) -> Rupiah {
-    order.to_refund().unwrap_or(order.sale.purchase.amount)
+    Rupiah::new(counted::to_return(order)).unwrap_or(order.sale.purchase.amount)
 }
 
 /// The rest of a payment of which a part went back.

@@ -426,6 +426,14 @@ pub(super) fn keep(tx: &mut dyn Tx, before: &Order, after: &Order, now: Wall) ->
     Ok(news)
 }
 
+/// People are told of it once more, if it is so.
+pub(super) fn tell_again(tx: &mut dyn Tx, order: &Order, kind: Attention, now: Wall) -> Result<(), BooksError> {
+    let sql = "UPDATE alerts SET since_ms = $1, next_ms = $1, told_ms = NULL, tries = 0, taken = 0
+        WHERE subject = $2 AND kind = $3 AND ended_ms IS NULL";
+    tx.rows(sql, &[now.into(), order.id.as_str().into(), kind.as_str().into()])?;
+    Ok(())
+}
+
 fn begin(tx: &mut dyn Tx, subject: &str, kind: &str, device: &DeviceId, now: Wall) -> Result<(), BooksError> {
     let sql = "INSERT INTO alerts (subject, kind, device, since_ms, tries, next_ms) VALUES ($1, $2, $3, $4, 0, $4)
         ON CONFLICT (subject, kind) DO UPDATE SET since_ms = excluded.since_ms, ended_ms = NULL, tries = 0,

@@ -1,11 +1,11 @@
-//! The refunds that the backend begins by itself (`auto_refund`). Whether one is due is read off the order as it is, and never off what changed:
-//! so whatever ends an offer, and whoever takes the order up next, a restarted or another backend too, begins it. An order has one row here for ever: it was asked for, or left
-//! to a person.
+//! The refunds that the backend begins by itself (`auto_refund`). Whether one is due is read off the order as it is, and never off what
+//! changed. So whoever looks at the order next begins it, whatever has ended its offer, after a restart and at another backend too. An order
+//! has one row here, for ever: its refund was begun, or left to a person.
 
 use super::entry::{BooksError, Policy};
-use super::{ledger, limits};
+use super::{alerts, ledger, limits};
 use crate::store::{Row, Tx, Value};
-use qris_core::order::merchant::{Asker, Event, Order, RefundWish};
+use qris_core::order::merchant::{Asker, Attention, Event, Order, RefundWish};
 use qris_core::order::time::Wall;
 
 /// What does not go back by itself although `auto_refund` is on, and waits for a person.
@@ -39,7 +39,7 @@ pub fn auto_refund_starts(tx: &mut dyn Tx, policy: &Policy, now: Wall) -> Result
         }
     }
     let left = "SELECT count(*) AS orders, CAST(coalesce(sum(paid - coalesce(returned, 0)), 0) AS BIGINT) AS rupiah
-        FROM automatic_refunds JOIN orders USING (order_id) WHERE asked_ms IS NULL AND refund_due = 1";
+        FROM automatic_refunds JOIN orders USING (order_id) WHERE asked_ms IS NULL AND refund_due = 1 AND look_by_ms IS NOT NULL";
     let rows = tx.rows(left, &[])?;
     let number = |column| rows.first().map_or(Ok(0), |row: &Row| row.int(column)).map(i64::unsigned_abs);
     Ok(Some(LeftToAPerson { orders: number("orders")?, rupiah: number("rupiah")?, since }))
@@ -65,7 +65,7 @@ pub(super) fn due(tx: &mut dyn Tx, policy: &Policy, order: &Order, now: Wall) ->
     Ok(None)
 }
 
-/// Begins it, also on the customer's wish: then a person had not begun what was left to one. There is only one for each order, ever.
+/// Begins it, also on the customer's wish. There is only one for each order, ever.
 pub(super) fn begin(tx: &mut dyn Tx, order: &Order, now: Wall) -> Result<Option<Event>, BooksError> {
     let sql = "INSERT INTO automatic_refunds (order_id, device, asked_ms) VALUES ($1, $2, $3)
         ON CONFLICT (order_id) DO UPDATE SET asked_ms = excluded.asked_ms WHERE automatic_refunds.asked_ms IS NULL RETURNING 1";
@@ -80,10 +80,12 @@ pub(super) fn undecided(tx: &mut dyn Tx, now: Wall, most: i64) -> Result<Vec<Row
     Ok(tx.rows(sql, &[now.into(), most.into()])?)
 }
 
-/// Whether its refund was begun once by itself.
-pub(super) fn was_begun(tx: &mut dyn Tx, order: &Order) -> Result<bool, BooksError> {
-    let sql = "SELECT 1 FROM automatic_refunds WHERE order_id = $1 AND asked_ms IS NOT NULL";
-    Ok(!tx.rows(sql, &[order.id.as_str().into()])?.is_empty())
+/// Whether its customer may begin it: it was not begun once, and is not older.
+pub(super) fn may_begin(tx: &mut dyn Tx, order: &Order) -> Result<bool, BooksError> {
+    let begun = "SELECT 1 FROM automatic_refunds WHERE order_id = $1 AND asked_ms IS NOT NULL";
+    let was_begun = !tx.rows(begun, &[order.id.as_str().into()])?.is_empty();
+    let since = tx.rows("SELECT since_ms FROM auto_refund", &[])?.first().map(|row| row.int("since_ms")).transpose()?;
+    Ok(!was_begun && since.is_some_and(|since| !is_older(order, Wall(since))))
 }
 
 fn is_decided(tx: &mut dyn Tx, order: &Order) -> Result<bool, BooksError> {
@@ -92,7 +94,10 @@ fn is_decided(tx: &mut dyn Tx, order: &Order) -> Result<bool, BooksError> {
 
 /// Since when `auto_refund` is on: from now on, if nobody has said so before.
 fn since(tx: &mut dyn Tx, now: Wall) -> Result<Wall, BooksError> {
-    tx.rows("INSERT INTO auto_refund (one, since_ms) VALUES (1, $1) ON CONFLICT DO NOTHING", &[now.into()])?;
+    // A time in the future is one from before the clock was set back.
+    let sql = "INSERT INTO auto_refund (one, since_ms) VALUES (1, $1)
+        ON CONFLICT (one) DO UPDATE SET since_ms = excluded.since_ms WHERE auto_refund.since_ms > excluded.since_ms";
+    tx.rows(sql, &[now.into()])?;
     Ok(Wall(Row::number(&tx.rows("SELECT since_ms FROM auto_refund", &[])?)?))
 }
 
@@ -103,5 +108,7 @@ fn is_older(order: &Order, since: Wall) -> bool {
 fn leave(tx: &mut dyn Tx, order: &Order, why: &str, now: Wall) -> Result<(), BooksError> {
     let sql = "INSERT INTO automatic_refunds (order_id, device, asked_ms) VALUES ($1, $2, $3)";
     tx.rows(sql, &[order.id.as_str().into(), order.sale.device.as_str().into(), Value::Null])?;
-    ledger::note(tx, &order.id, &format!("not refunded by itself: {why}"), now)
+    ledger::note(tx, &order.id, &format!("not refunded by itself: {why}"), now)?;
+    // Who was told when nothing came may have thought that it goes back by itself.
+    alerts::tell_again(tx, order, Attention::RefundDue, now)
 }

@@ -47,6 +47,7 @@ pub fn apply(mut order: Order, event: Event, now: Wall, with: &Context<'_>) -> R
             if let State::Settled(settled) = &mut order.state {
                 settled.unreported_at.get_or_insert(now);
             }
+            order.look_after_a_later_try(now);
         }
         Event::Unconfirmed => order.list_as_unconfirmed(now),
         Event::RefundRequested(wish) => order.refund_requested(wish, now)?,

@@ -104,9 +104,38 @@ async fn what_came_to_nothing_before_it_was_on_is_older() {
     assert_eq!(rig.starts(on + OFFER).await, Some(left));
     before.starts(on + OFFER).await;
     assert_eq!(rig.starts(on + OFFER + OFFER).await.map(|left| left.since), Some(on + OFFER + OFFER));
-    // Its customer may ask for it.
-    rig.run(move |tx, policy| want_money(tx, policy, &id("o-r1"), on + OFFER + OFFER)).await.expect("granted");
+    // A person may have paid it in cash. So its customer has no button for it either.
+    let wanted = rig.run(move |tx, policy| want_money(tx, policy, &id("o-r1"), on + OFFER + OFFER)).await;
+    assert!(matches!(wanted, Err(BooksError::NoTry(NoTry::NotOffered))), "{wanted:?}");
+}
+
+/// A clock that was ahead at the start says that it is on since a time that is still to come.
+#[tokio::test]
+async fn a_clock_that_was_ahead_leaves_nothing_to_a_person_once_it_is_right() {
+    let rig = Rig::refunding(10);
+    rig.starts(T0 + OFFER).await;
+    rig.starts(T0).await;
+    rig.fails("r1", 1, T0 + HOUR).await;
     assert!(rig.goes_back("o-r1").await);
+}
+
+/// Who was told at the failure thinks that the money goes back by itself. What does not is told again.
+#[tokio::test]
+async fn what_is_left_to_a_person_is_told_once_more() {
+    let rig = offering(Rig::refunding(1));
+    rig.starts(T0).await;
+    for (request, ticket) in [("r1", 1), ("r2", 2)] {
+        rig.fails(request, ticket, T0).await;
+    }
+    for alert in rig.due(T0).await {
+        rig.run(move |tx, _| alert_tried(tx, &alert, Ways::COMMAND, false, T0)).await.expect("told");
+    }
+    assert_eq!(rig.due(T0 + HOUR).await, []);
+    rig.sweep(T0 + OFFER).await;
+    let told: Vec<_> =
+        rig.due(T0 + OFFER).await.iter().filter(|alert| alert.until.is_none()).map(|alert| alert.subject().to_owned()).collect();
+    let left = if rig.goes_back("o-r1").await { "o-r2" } else { "o-r1" };
+    assert_eq!(told, [left], "the other one goes back");
 }
 
 /// Over the limit of its machine it is a person's, also the next day; and the customer's, once there is room.

@@ -46,7 +46,7 @@ impl Rig {
         rows.iter().map(|row| row.text("subject").expect("a name").to_owned()).collect()
     }
 
-    async fn due(&self, at: Wall) -> Vec<Alert> {
+    pub(super) async fn due(&self, at: Wall) -> Vec<Alert> {
         self.run(move |tx, _| due_alerts(tx, at)).await.expect("read")
     }
 
