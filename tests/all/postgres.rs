@@ -65,7 +65,7 @@ fn a_sale_and_the_merchants_commands() {
 fn a_database_that_is_behind_or_missing_or_shut_is_told() {
     let server = Postgres::start(&[]);
     let shop = Shop::open(Options { machine: false, ..on(&server) });
-    server.ask("INSERT INTO qris_steps (step, place) VALUES (99, '')");
+    server.ask("INSERT INTO qris_steps (step, place, timeline) VALUES (99, '', '')");
     let newer = shop.merchant(&["orders"]);
     assert!(!newer.status.success() && String::from_utf8_lossy(&newer.stderr).contains("newer release"), "{newer:?}");
     server.ask("DROP TABLE qris_steps");
