@@ -105,6 +105,8 @@ impl World {
             return;
         }
         let one_in = match &order.state {
+            // It is under way for a second, mostly.
+            _ if matches!(order.repayment(), Some(Repayment::Requested { .. })) => 2,
             State::Charging(_) | State::Pending(_) | State::Cancelling(_) | State::Closed(_) | State::Held(_) => 5,
             State::Settled(_) | State::Withheld(_) if order.outcome() != Some(Delivery::Dispensed) => 5,
             State::Settled(_) | State::Withheld(_) | State::Void(_) | State::Refunded(_) => 40,
