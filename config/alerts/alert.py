@@ -91,6 +91,10 @@ INDONESIAN = {
         "Uang dari QR di mesin ini masuk ke penjual lain daripada sebelumnya.",
         "Cocokkan dengan NMID Anda. Jika bukan milik Anda, matikan mesinnya, dan hubungi Midtrans.",
     ),
+    "older_books": (
+        "Pembukuan ini lebih lama daripada sebelumnya: sebuah salinan dipasang, atau disk-nya kehilangan sesuatu.",
+        "Jika ada salinan yang lebih baru, pasang dengan `restore`. Lalu `reconcile` untuk setiap hari sejak itu.",
+    ),
     "another_primary": (
         "Basis data punya server utama lain: data dari saat-saat terakhir mungkin hilang.",
         "Jika tidak ada standby sinkron: `restore` tanpa berkas, lalu `reconcile` untuk hari itu.",

@@ -10,7 +10,7 @@ use crate::keeping::databases::{Behind, Place};
 use crate::keeping::overtaken;
 use crate::keys::{Ring, RingError};
 use crate::machines::devices;
-use crate::sale::books::{self as ledger, BooksError, Cursor, Wanted};
+use crate::sale::books::{self as ledger, BooksError, Cursor, Older, Wanted};
 use crate::store::postgres::{CONNECTIONS, Looked, Reached, Role, Server};
 use crate::store::{self, BOOKS, ENTRIES, Row, Store};
 use clap::Args;
@@ -137,10 +137,10 @@ async fn books(config: &Config, tries: bool) -> Vec<Finding> {
                 }
                 Place::Server(server) => {
                     findings.extend(standby(&store, server).await);
-                    findings.extend(another_primary(&store, config).await);
                     findings.extend(places(&store).await);
                 }
             }
+            findings.extend(older(&store, config).await);
             findings.extend(readable(&store).await);
             findings.extend(charges(&store, tries).await);
             findings.extend(file.is_none().then(|| clock(&store)));
@@ -218,13 +218,16 @@ fn clock(store: &Store) -> Finding {
     Finding::of_clock(store.now(own), texts().its_clock, own, own)
 }
 
-/// The books may lack what the primary of before had answered last.
-async fn another_primary(store: &Store, config: &Config) -> Option<Finding> {
+/// The books are older than they were, or may lack what the primary of before had answered last.
+async fn older(store: &Store, config: &Config) -> Option<Finding> {
     let now = store.now(clock::now().wall);
     // If it cannot be read, the other checks tell.
-    let since = store.read(move |tx| ledger::another_primary_since(tx, now)).await.ok()??;
-    let said = fill(texts().another_primary, &[&since.to_local_named(config.zone)]);
-    Some(Finding::warn("database", said, texts().another_primary_do))
+    let (how, since) = store.read(move |tx| ledger::older_since(tx, now)).await.ok()??;
+    let (said, to_do) = match how {
+        Older::Copy => (texts().older_books, texts().older_books_do),
+        Older::AnotherPrimary => (texts().another_primary, texts().another_primary_do),
+    };
+    Some(Finding::warn("database", fill(said, &[&since.to_local_named(config.zone)]), to_do))
 }
 
 /// What is answered may not be at a standby yet.

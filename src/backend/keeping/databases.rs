@@ -1,7 +1,7 @@
 //! Where the merchant's books and machines are. In SQLite these are two files, so that who loses one does not lose the other. In PostgreSQL
 //! they are one database.
 
-use crate::sale::books::{BooksError, of_a_copy, on_another_primary};
+use crate::sale::books::{BooksError, of_a_copy, on_another_primary, taken_up};
 use crate::store::postgres::{CameBack, Server};
 use crate::store::{BOOKS, MACHINES, Store, StoreError, Tx, alone_on, entries, machines_beside};
 use qris_host::clock;
@@ -149,7 +149,7 @@ fn counted(path: &Path, books: &Connection, mark: &mut Mark) -> Result<Option<Be
     let has = entries(books)?;
     let behind = Behind::found(path, has, mark.counted());
     if behind.is_some() {
-        alone_on(books, |tx| of_a_copy(tx, clock::now().wall).map(drop).map_err(of_books))?;
+        alone_on(books, |tx| taken_up(tx, clock::now().wall).map_err(of_books))?;
         mark.begin_at(entries(books)?).map_err(StoreError::Mark)?;
     } else {
         mark.write(has).map_err(StoreError::Mark)?;

@@ -34,13 +34,13 @@ mod words;
 mod write;
 
 pub use alerts::{
-    ALERT_TRIES, Alert, StockAlert, Subject, Ways, alert_tried, day_is_over, due_alerts, is_place_news, machine_back, machine_offline,
-    machine_twice, machines_offline, merchant_paid, open_stock_alerts, stock_wants, take_turn, taken_over, turn_ends,
+    ALERT_TRIES, Alert, Older, StockAlert, Subject, Ways, alert_tried, day_is_over, due_alerts, is_place_news, machine_back,
+    machine_offline, machine_twice, machines_offline, merchant_paid, open_stock_alerts, stock_wants, take_turn, taken_over, turn_ends,
 };
 pub use archived::{Archived, archived, archived_between};
 pub use automatic::{LeftToAPerson, auto_refund_starts};
 pub use beginning::{ALIKE_MAX, BEGINNING_MIN, Beginning, beginning_with};
-pub use copied::{another_primary_since, of_a_copy, on_another_primary};
+pub use copied::{of_a_copy, older_since, on_another_primary, taken_up};
 pub use entry::{BooksError, Done, Policy, Stored};
 pub use ledger::{HistoryLine, Message, has_orders, history, latest, load, open_orders, prune_outbox, published, take_outbox};
 pub use listing::{

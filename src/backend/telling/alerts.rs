@@ -14,7 +14,7 @@ use super::daily::{Daily, DayTold, ReadDay};
 use crate::command;
 use crate::machines::handle::Machines;
 use crate::machines::stock::{self, Kept, State};
-use crate::sale::books::{self, Alert, StockAlert, Subject, Ways};
+use crate::sale::books::{self, Alert, Older, StockAlert, Subject, Ways};
 use crate::sale::counted;
 use crate::sale::handle::{Bell, Books};
 use crate::sale::view::Place;
@@ -148,7 +148,7 @@ async fn tell_all(around: &dyn Surroundings, books: &Books, machines: &Machines,
             | Subject::Merchant(_)
             | Subject::Twice(_)
             | Subject::TakenOver
-            | Subject::AnotherPrimary
+            | Subject::Older(_)
             | Subject::Stock(_) => None,
         };
         let slots = match (&alert.about, &alert.device) {
@@ -187,7 +187,7 @@ fn note(around: &dyn Surroundings, alert: &Alert, failed: &[String]) {
         | Subject::Merchant(_)
         | Subject::Twice(_)
         | Subject::TakenOver
-        | Subject::AnotherPrimary
+        | Subject::Older(_)
         | Subject::Stock(_)
         | Subject::Daily(_) => None,
     };
@@ -228,7 +228,14 @@ fn object(alert: &Alert, name: Option<&str>, day: Option<&DayTold>, slots: &[Kep
             let to_do = "find the other computer, and switch it off; if it may be in foreign hands: device revoke, then a new code";
             (told, to_do, Value::Null)
         }
-        Subject::AnotherPrimary => {
+        Subject::Older(Older::Copy) => {
+            let told = "the books are older than they were: a copy was put in their place, or their disk has lost something. Each order \
+                        that had no end in them is a person's"
+                .into();
+            let to_do = "if there is a newer copy: `restore` it. Then `reconcile` for each day since it was made";
+            (told, to_do, Value::Null)
+        }
+        Subject::Older(Older::AnotherPrimary) => {
             let told =
                 "the database has another primary than before, or went back to a point in time: what it had answered last may be missing"
                     .into();
@@ -260,12 +267,7 @@ fn object(alert: &Alert, name: Option<&str>, day: Option<&DayTold>, slots: &[Kep
         (Some(_), Subject::Stock(why)) => (OVER, format!("over: the machine {machine} {}", is_over(*why)), NOTHING_TO_DO),
         (
             Some(_),
-            Subject::Order(..)
-            | Subject::Damaged(..)
-            | Subject::Merchant(_)
-            | Subject::Twice(_)
-            | Subject::AnotherPrimary
-            | Subject::Daily(_),
+            Subject::Order(..) | Subject::Damaged(..) | Subject::Merchant(_) | Subject::Twice(_) | Subject::Older(_) | Subject::Daily(_),
         ) => (OVER, format!("over: nobody must look at this any more ({told})"), NOTHING_TO_DO),
     };
     json!({
@@ -301,7 +303,7 @@ fn at_desk(alert: &Alert, url: &str) -> String {
             | Subject::Merchant(_)
             | Subject::Twice(_)
             | Subject::TakenOver
-            | Subject::AnotherPrimary
+            | Subject::Older(_)
             | Subject::Stock(_)
             | Subject::Daily(_),
             Some(device),

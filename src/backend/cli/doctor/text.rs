@@ -32,6 +32,8 @@ texts! {
     other_key: "pesanan terbaru dibuat untuk kunci {0}, yang tidak ada di {1}", "the newest order is for the key {0}, which is not in {1}";
     other_key_do: "semua server dari satu basis data perlu berkas kunci yang sama: salin dari server lainnya. Mesin tidak menerima tanda terima dari kunci lain", "all servers of one database need the same file of keys: copy it from the other one. A machine takes no receipt of another key";
     its_clock: "jam basis data", "the database's clock";
+    older_books: "pembukuan ini sejak {0} lebih lama daripada sebelumnya: salinan lama, atau salah satu berkasnya dihapus", "they are older than they were since {0}: an older copy, or a file of them was removed";
+    older_books_do: "jika ada salinan yang lebih baru, pasang dengan `restore`. Lalu jalankan `reconcile` untuk setiap hari sejak salinan itu dibuat", "if there is a newer copy, put it in place with `restore`. Then run `reconcile` for each day since that was made";
     another_primary: "server utamanya lain sejak {0}, atau basis datanya kembali ke waktu sebelumnya: data dari saat-saat terakhir sebelum itu mungkin hilang", "it has another primary since {0}, or went back to a point in time: the last moments before that may be missing";
     another_primary_do: "jika tidak ada standby sinkron: `restore` tanpa berkas, lalu `reconcile` untuk hari itu. Jika ada, tidak perlu apa-apa", "if no standby was synchronous: `restore` without a file, then `reconcile` for that day. Else nothing is to be done";
     no_standby: "servernya tidak menunggu standby: failover bisa menghilangkan data dari saat-saat terakhir", "the server waits for no standby: a fail-over may lose the last moments";

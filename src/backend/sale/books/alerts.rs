@@ -23,8 +23,6 @@ const MERCHANT: &str = "merchant";
 const TWICE: &str = "twice";
 /// The kind for a machine whose place at the broker another computer takes.
 const TAKEN_OVER: &str = "taken_over";
-/// The kind for a database that has another primary than before.
-const ANOTHER_PRIMARY: &str = "another_primary";
 /// Such an alert lasts so long at the least.
 const TAKEN_OVER_LASTS: Span = Span::secs(3600);
 /// What people are told of the slots of a machine: one alert for all of them.
@@ -55,6 +53,30 @@ impl StockAlert {
     }
 }
 
+/// How books came to be older.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Older {
+    /// They are a copy, as their mark says.
+    Copy,
+    /// The database has another primary than before, or went back to a point in time.
+    AnotherPrimary,
+}
+
+impl Older {
+    const ALL: [Self; 2] = [Self::Copy, Self::AnotherPrimary];
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Copy => "older_books",
+            Self::AnotherPrimary => "another_primary",
+        }
+    }
+
+    fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|how| how.as_str() == word)
+    }
+}
+
 /// The kind of the daily message, by its day.
 const DAILY: &str = "daily";
 /// A daily message that is older is forgotten: it is told no more by then.
@@ -82,8 +104,8 @@ pub enum Subject {
     Twice(Box<str>),
     /// A machine whose place at the broker another computer takes.
     TakenOver,
-    /// The database has another primary than before.
-    AnotherPrimary,
+    /// The books are older than they were, or may be.
+    Older(Older),
     /// What lies in a machine wants a person.
     Stock(StockAlert),
     /// The message of this day, as `2026-11-27`.
@@ -158,7 +180,7 @@ impl Alert {
             Subject::Merchant(_) => MERCHANT,
             Subject::Twice(_) => TWICE,
             Subject::TakenOver => TAKEN_OVER,
-            Subject::AnotherPrimary => ANOTHER_PRIMARY,
+            Subject::Older(how) => how.as_str(),
             Subject::Stock(alert) => alert.as_str(),
             Subject::Daily(_) => DAILY,
         }
@@ -172,7 +194,7 @@ impl Alert {
             Subject::Damaged(id, _) => id.as_str(),
             Subject::Offline | Subject::TakenOver | Subject::Stock(_) => self.device.as_ref().map_or("", DeviceId::as_str),
             Subject::Merchant(merchant) => merchant,
-            Subject::AnotherPrimary => ANOTHER_PRIMARY,
+            Subject::Older(how) => how.as_str(),
             Subject::Daily(day) => day,
             Subject::Twice(both) => both,
         }
@@ -216,7 +238,7 @@ fn read(tx: &mut dyn Tx, row: &Row) -> Result<Option<Alert>, BooksError> {
         None if kind == MERCHANT => Subject::Merchant(subject.into()),
         None if kind == TWICE => Subject::Twice(subject.into()),
         None if kind == TAKEN_OVER => Subject::TakenOver,
-        None if kind == ANOTHER_PRIMARY => Subject::AnotherPrimary,
+        None if let Some(how) = Older::from_word(kind) => Subject::Older(how),
         None if kind == DAILY => Subject::Daily(subject.into()),
         None => match StockAlert::from_word(kind) {
             Some(alert) => Subject::Stock(alert),
@@ -382,22 +404,27 @@ pub fn merchant_paid(tx: &mut dyn Tx, merchant: &str, device: &DeviceId, now: Wa
     Ok(first)
 }
 
-/// The database has another primary than before. This is told again for each later one.
-pub(super) fn another_primary(tx: &mut dyn Tx, now: Wall) -> Result<(), BooksError> {
-    tx.rows("DELETE FROM alerts WHERE kind = $1", &[ANOTHER_PRIMARY.into()])?;
+/// The books are older, or may be. This is told again each time.
+pub(super) fn older_books(tx: &mut dyn Tx, how: Older, now: Wall) -> Result<(), BooksError> {
+    tx.rows("DELETE FROM alerts WHERE kind = $1", &[how.as_str().into()])?;
     let sql = "INSERT INTO alerts (subject, kind, since_ms, tries, next_ms) VALUES ($1, $1, $2, 0, $2)";
-    tx.rows(sql, &[ANOTHER_PRIMARY.into(), now.into()])?;
+    tx.rows(sql, &[how.as_str().into(), now.into()])?;
     Ok(())
 }
 
-/// A person has said that the books are a copy.
-pub(super) fn another_primary_is_seen(tx: &mut dyn Tx, now: Wall) -> Result<(), BooksError> {
-    end(tx, ANOTHER_PRIMARY, ANOTHER_PRIMARY, now).map(drop)
+/// A person has said what the books are.
+pub(super) fn older_books_are_known(tx: &mut dyn Tx, now: Wall) -> Result<(), BooksError> {
+    Older::ALL.into_iter().try_for_each(|how| end(tx, how.as_str(), how.as_str(), now).map(drop))
 }
 
-pub(super) fn another_primary_since(tx: &mut dyn Tx) -> Result<Option<Wall>, BooksError> {
-    let rows = tx.rows("SELECT since_ms FROM alerts WHERE kind = $1 AND ended_ms IS NULL", &[ANOTHER_PRIMARY.into()])?;
-    Ok(rows.first().map(|row| row.int("since_ms")).transpose()?.map(Wall))
+/// Since when the books are older, or may be, as far as nobody has said what they are.
+pub(super) fn older_since(tx: &mut dyn Tx) -> Result<Option<(Older, Wall)>, BooksError> {
+    let rows = tx.rows(
+        "SELECT kind, since_ms FROM alerts WHERE kind IN ('older_books', 'another_primary') AND ended_ms IS NULL ORDER BY since_ms DESC",
+        &[],
+    )?;
+    let Some(row) = rows.first() else { return Ok(None) };
+    Ok(Older::from_word(row.text("kind")?).zip(Some(Wall(row.int("since_ms")?))))
 }
 
 /// A day is over: its message is due, once, whoever else says so.

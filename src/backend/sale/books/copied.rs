@@ -1,14 +1,15 @@
 //! Books that came back: a copy that was put in their place, or a server that may not have the last moments. What became of an order since then,
 //! they do not know.
 
+use super::alerts::{self, Older};
 use super::entry::{BooksError, Stored};
-use super::{alerts, ledger};
+use super::ledger;
 use crate::store::Tx;
 use qris_core::order::time::{Span, Wall};
 
 /// The orders that are read at once.
 const PAGE: i64 = 500;
-/// So long a person is reminded that the database has another primary.
+/// So long a person is reminded that the books are older, or may be.
 const REMINDED: Span = Span::secs(7 * 24 * 3600);
 
 /// These books are a copy. Each order that had no end in it is a person's from now on. Answers how many these are.
@@ -35,7 +36,7 @@ pub fn of_a_copy(tx: &mut dyn Tx, now: Wall) -> Result<u64, BooksError> {
             }
         }
     }
-    alerts::another_primary_is_seen(tx, now)?;
+    alerts::older_books_are_known(tx, now)?;
     Ok(count)
 }
 
@@ -50,19 +51,28 @@ fn mark(tx: &mut dyn Tx, stored: &Stored, now: Wall) -> Result<bool, BooksError>
     Ok(true)
 }
 
+/// The mark of these books says that they are a copy. A person is told.
+///
+/// # Errors
+/// The database's.
+pub fn taken_up(tx: &mut dyn Tx, now: Wall) -> Result<(), BooksError> {
+    of_a_copy(tx, now)?;
+    alerts::older_books(tx, Older::Copy, now)
+}
+
 /// The database has another primary, or went back to a point in time. What the one before had answered last may be missing, unless a standby was
 /// synchronous. Nobody can see that here, so a person is told.
 ///
 /// # Errors
 /// The database's.
 pub fn on_another_primary(tx: &mut dyn Tx, now: Wall) -> Result<(), BooksError> {
-    alerts::another_primary(tx, now)
+    alerts::older_books(tx, Older::AnotherPrimary, now)
 }
 
-/// Since when the database has another primary, if a person is still reminded of it.
+/// Since when the books are older, or may be, if a person is still reminded of it.
 ///
 /// # Errors
 /// The database's.
-pub fn another_primary_since(tx: &mut dyn Tx, now: Wall) -> Result<Option<Wall>, BooksError> {
-    Ok(alerts::another_primary_since(tx)?.filter(|since| now < *since + REMINDED))
+pub fn older_since(tx: &mut dyn Tx, now: Wall) -> Result<Option<(Older, Wall)>, BooksError> {
+    Ok(alerts::older_since(tx)?.filter(|(_, since)| now < *since + REMINDED))
 }
