@@ -70,9 +70,12 @@ impl Machine {
         }
     }
 
-    /// Takes what waited for the facts, or refuses it: there are none.
+    /// Takes what waited for the facts, or refuses it: there are none. A text from afar that waited beside it comes first, or its customer
+    /// would be asked for a price that an operator was told is over.
     pub(super) fn take_early(&mut self, now: Now) {
-        if self.links.facts(now.boot) != Facts::Awaited {
+        if self.links.facts(now.boot) != Facts::Awaited && !self.front.early.is_empty() {
+            let (afar, with) = self.afar();
+            afar.take_next(with, now);
             for (request, asker) in std::mem::take(&mut self.front.early) {
                 self.requested(request, asker, now);
             }

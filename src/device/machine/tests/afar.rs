@@ -683,3 +683,20 @@ fn a_text_changes_a_slot_once_it_is_known_what_is_in_it() {
     assert_eq!((rig.count(), rig.machine.faults.all().any(|fault| fault.code == FaultCode::Stock)), (Some(3), true));
     rig.requested(1);
 }
+
+/// An operator hears that a price waits, and a customer presses. Both waited for the relay.
+#[test]
+fn who_waited_beside_a_price_from_afar_is_asked_for_that_price() {
+    let mut rig = Rig::new();
+    rig.power_cut(true);
+    rig.on(Input::Screen(ScreenState::Working));
+    rig.on(Input::BrokerUp { refused: vec![] });
+    if rig.open().is_some() {
+        rig.answer_open(vec![]);
+    }
+    assert_eq!(rig.wait_until(&priced(1, 0, 6000)).as_deref(), Some("the relay service is there"));
+    rig.vend(1);
+    let effects = rig.on(Input::RelayUp(rig.facts.clone()));
+    let asked = effects.iter().find_map(|effect| if let Effect::Prepare(_, _, amount, ..) = effect { Some(amount.get()) } else { None });
+    assert_eq!((asked, rig.price()), (Some(6000), 6000));
+}
