@@ -371,40 +371,92 @@ fn books_that_came_back_give_nothing_back(how: Back<'_>) {
     assert_eq!(machine.shop.pulses(), all.len());
 }
 
-/// After the copy one order was settled in cash, of one the goods were handed over, of one the money went back in the dashboard, and of one a bank
-/// took it. The copy knows of none of that, and `auto_refund` is on.
 #[test]
 fn what_was_settled_after_the_copy_is_not_settled_once_more() {
-    let mut machine = Machine::new(None, "auto_refund = true\n");
-    let [cash, given, dashboard, bank] = [(); 4].map(|()| machine.buys_nothing().order_id);
+    settled_after_the_copy(None);
+}
+
+#[test]
+fn what_a_standby_does_not_know_to_be_settled_is_not_settled_once_more() {
+    let old = Postgres::start(&[]);
+    let between = Link::to(old.port);
+    let new = Postgres::behind(between.port, &[]);
+    settled_after_the_copy(Some((&old, &between, &new)));
+}
+
+/// After the copy one order was settled in cash, of one the goods were handed over, of one the money went back in the dashboard, of one by a
+/// person's refund, and of one a bank took it. The copy, or a standby that was cut off, knows of none of that, and `auto_refund` is on.
+fn settled_after_the_copy(servers: Option<(&Postgres, &Link, &Postgres)>) {
+    let mut machine = Machine::new(servers.map(|(old, ..)| old), "auto_refund = true\n");
+    let [cash, given, dashboard, bank, refunded] = [(); 5].map(|()| machine.buys_nothing().order_id);
+    let all = [&cash, &given, &dashboard, &bank, &refunded];
     let file = machine.shop.path().join("yesterday.db");
     let file = file.to_str().expect("text");
-    assert!(machine.shop.merchant(&["backup", file]).status.success());
-    assert!(machine.shop.merchant(&["refund", &cash, "--settled-by-hand", "cash", "--by", "Sari"]).status.success());
-    assert!(machine.shop.merchant(&["given", &given, "--by", "Sari"]).status.success());
+    match servers {
+        None => assert!(machine.shop.merchant(&["backup", file]).status.success()),
+        Some((old, between, new)) => {
+            wait_replayed(old, new);
+            between.set(Cable::Cut);
+        }
+    }
+    let settles =
+        |machine: &Machine, order: &str, how: &[&str]| machine.shop.merchant(&[&[how[0], order], &how[1..], &["--by", "Sari"]].concat());
+    assert!(settles(&machine, &cash, &["refund", "--settled-by-hand", "cash"]).status.success());
+    assert!(settles(&machine, &given, &["given"]).status.success());
+    assert!(settles(&machine, &refunded, &["refund"]).status.success());
     machine.shop.midtrans.set(&dashboard, "refund", false);
     machine.shop.midtrans.set(&bank, "chargeback", false);
     machine.shop.wait_order(&dashboard, "its refund", |order| (order["refund"] == "done").then_some(()));
+    let calls = all.map(|order| machine.refunds(order));
     machine.shop.backend.take().expect("it runs").terminate();
-    assert!(machine.shop.merchant(&["restore", file]).status.success());
+    match servers {
+        None => assert!(machine.shop.merchant(&["restore", file]).status.success()),
+        Some((old, _, new)) => {
+            new.promote();
+            machine.shop.edit(Program::Backend, |text| text.replace(&old.url(), &new.url()));
+            assert!(machine.shop.merchant(&["restore"]).status.success());
+        }
+    }
     machine.shop.start_backend();
-    for order in [&cash, &given, &dashboard, &bank] {
+    for order in all {
         assert_eq!(machine.in_the_books(order)["attention"], json!(["no_proof"]), "for a person");
         let page = machine.shop.order_at_backend(order)["pay_url"].as_str().expect("an address").to_owned() + "&want=money";
         answered(|| Http::new().post_form(&page, &[], Vec::new()).0);
-        assert!(!machine.shop.merchant(&["refund", order, "--by", "Sari"]).status.success(), "a plain one");
+        assert!(!settles(&machine, order, &["refund"]).status.success(), "a plain one");
         machine.shop.merchant(&["reconcile", "--order", order]);
     }
     // What the gateway knows the books know again. The rest is a person's.
     let known = |order: &str| machine.in_the_books(order);
-    assert_eq!((&known(&dashboard)["refund"], &known(&dashboard)["attention"]), (&json!("done"), &json!([])));
-    assert_eq!(known(&bank)["attention"], json!(["chargeback"]));
-    for order in [&cash, &given, &dashboard, &bank] {
-        assert_eq!(machine.refunds(order), 0);
+    for order in [&dashboard, &refunded] {
+        assert_eq!((&known(order)["refund"], &known(order)["attention"]), (&json!("done"), &json!([])));
     }
-    assert!(machine.shop.merchant(&["refund", &cash, "--settled-by-hand", "cash", "--by", "Sari"]).status.success(), "told once more");
-    assert!(machine.shop.merchant(&["given", &given, "--by", "Sari"]).status.success());
+    assert_eq!(known(&bank)["attention"], json!(["chargeback"]));
+    assert_eq!(all.map(|order| machine.refunds(order)), calls, "nothing was asked back");
+    assert!(settles(&machine, &cash, &["refund", "--settled-by-hand", "cash"]).status.success(), "told once more");
+    assert!(settles(&machine, &given, &["given"]).status.success());
     assert_eq!((&known(&cash)["attention"], &known(&given)["attention"]), (&json!([]), &json!([])));
+}
+
+/// What failed while `auto_refund` was off may have been paid in cash.
+#[test]
+fn serve_says_how_much_waits_for_a_person_when_refunds_begin_by_themselves() {
+    let mut machine = Machine::new(None, "");
+    let older = machine.buys_nothing().order_id;
+    let page = machine.shop.order_at_backend(&older)["pay_url"].as_str().expect("an address").to_owned();
+    machine.shop.kill_backend();
+    machine.shop.edit(Program::Backend, |text| format!("{text}auto_refund = true\n"));
+    machine.shop.start_backend();
+    machine
+        .shop
+        .backend
+        .as_ref()
+        .expect("it runs")
+        .wait_line("1 orders wait for a person's refund, Rp5.000 in all: auto_refund is on since");
+    assert!(!Http::new().get(&page, None).text().contains("want=money"), "nor is there a button for it");
+    let newer = machine.buys_nothing().order_id;
+    let page = machine.shop.order_at_backend(&newer)["pay_url"].as_str().expect("an address").to_owned();
+    assert!(Http::new().get(&page, None).text().contains("want=money"));
+    assert!(machine.shop.merchant(&["refund", &older, "--by", "Sari"]).status.success(), "a person starts it");
 }
 
 /// PostgreSQL can put its files back to a point in time. Nothing in them tells that.
