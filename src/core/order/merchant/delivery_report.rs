@@ -187,7 +187,8 @@ impl Order {
 }
 
 impl Order {
-    /// A later try has ended, or is silent. While it ran, somebody may have given the money back at the gateway. The notification of that may be lost, or come after this.
+    /// A later try has ended, or is silent. While it ran, somebody may have given the money back at the gateway. The notification of that may
+    /// be lost, or come after this.
     pub(super) fn look_after_a_later_try(&mut self, now: Wall) {
         if self.tries.now.is_some() {
             let look = now + self.spread(CHECK_AGAIN);
