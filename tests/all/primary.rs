@@ -128,6 +128,7 @@ fn an_old_primary_that_can_be_written_to_is_left_and_what_it_has_alone_is_listed
     shop.check_books();
     // A process that starts now lists the same, and sells at the promoted one. What the old one had answered last may be missing: a person is told.
     let told = || new.ask("SELECT count(*) FROM alerts WHERE kind = 'another_primary' AND ended_ms IS NULL");
+    assert_eq!(told(), "1", "by the one that follows it");
     shop.backend.take().expect("it runs").terminate();
     shop.start(Program::Backend);
     shop.backend.as_ref().expect("it runs").wait_line("is the primary of before a fail-over");
