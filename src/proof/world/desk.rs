@@ -71,9 +71,10 @@ impl World {
         self.machines[m].price = first_price;
     }
 
-    /// All effects are carried out: no customer is in the middle of a sale.
-    pub(super) fn judge_taking(&mut self, m: usize) {
-        if std::mem::take(&mut self.machines[m].has_taken) && self.machines[m].is_in_mid_sale() {
+    /// All effects are carried out: no sale went on over it. A sale may begin with it, at the new prices.
+    pub(super) fn judge_taking(&mut self, m: usize, was_in_mid_sale: bool) {
+        let has_taken = std::mem::take(&mut self.machines[m].has_taken);
+        if has_taken && was_in_mid_sale && self.machines[m].is_in_mid_sale() {
             self.fail("settings were taken in mid-sale".into());
         }
     }

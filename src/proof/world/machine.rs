@@ -361,6 +361,7 @@ impl World {
         if self.disks[m].is_dead(STORE) {
             return self.falls(Who::Machine, m);
         }
+        let was_in_mid_sale = self.machines[m].is_in_mid_sale();
         let (mut ordered, mut systems) = (Vec::new(), Vec::new());
         for effect in effects {
             let matters = !matches!(effect, Effect::Journal(_) | Effect::View(_) | Effect::OrderChanged(_) | Effect::System(_));
@@ -380,7 +381,7 @@ impl World {
             }
         }
         self.judge_screen(m);
-        self.judge_taking(m);
+        self.judge_taking(m, was_in_mid_sale);
         let run = self.machines[m].run;
         for (id, operation) in ordered {
             self.carries_out(m, &id, operation);
