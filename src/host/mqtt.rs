@@ -211,7 +211,7 @@ impl Ack {
 /// The news of the connection.
 #[derive(Debug, Clone)]
 pub enum MqttEvent {
-    /// Connected and subscribed. Messages of a kept session may come before it.
+    /// Connected and subscribed. Messages of a kept session follow it, however soon the broker sends them.
     Up {
         /// The broker kept our session, and with it what it queued for us.
         session_present: bool,

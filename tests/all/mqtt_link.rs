@@ -461,6 +461,25 @@ async fn few_publishes_are_in_flight_and_none_is_lapped() {
     }
 }
 
+/// Whoever takes a message can answer it.
+#[tokio::test]
+async fn what_a_kept_session_brings_follows_the_news_of_the_connection() {
+    let (listener, port) = script_listener().await;
+    let mut machine = Link::start(settings(port, "machine", &["t"]));
+    let mut broker = Script(soon("a connection", listener.accept()).await.expect("a connection").0);
+    assert_eq!(broker.packet().await.0 >> 4, 1, "CONNECT");
+    // The session is there, and what waited in it comes at once.
+    broker.send(&[0x20, 3, 1, 0, 0]).await;
+    broker.publish(7).await;
+    let (kind, body) = broker.packet().await;
+    assert_eq!(kind >> 4, 8, "SUBSCRIBE");
+    broker.send(&[0x90, 4, body[0], body[1], 0, 1]).await;
+    assert!(machine.wait_up().await, "the session was kept");
+    let message = machine.message().await;
+    machine.mqtt.ack(message.ack);
+    assert_eq!(broker.puback().await, 7);
+}
+
 #[tokio::test]
 async fn a_refused_subscription_is_told_and_asked_for_again() {
     let (listener, port) = script_listener().await;

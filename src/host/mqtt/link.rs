@@ -149,6 +149,8 @@ struct Connection<'a> {
     let_in_at: Option<Instant>,
     /// The time at which [`MqttEvent::Up`] was told.
     up_since: Option<Instant>,
+    /// What came before it, from a session that the broker kept: whoever takes a message can answer it.
+    early: Vec<Inbound>,
     acks: AckQueue,
     /// The acknowledgements that may leave, in order.
     to_acknowledge: VecDeque<u16>,
@@ -213,6 +215,7 @@ impl<'a> Connection<'a> {
             session_present: false,
             let_in_at: None,
             up_since: None,
+            early: Vec::new(),
             acks: AckQueue::new(number),
             to_acknowledge: VecDeque::new(),
             acks_under_way: 0,
@@ -364,10 +367,16 @@ impl<'a> Connection<'a> {
     fn go_up(&mut self, refused: Vec<(String, &'static str)>, caller: &mut Caller) {
         self.up_since = Some(Instant::now());
         caller.tell(MqttEvent::Up { session_present: self.session_present, refused });
+        std::mem::take(&mut self.early).into_iter().for_each(|message| caller.tell(MqttEvent::Message(message)));
     }
 
     fn deliver(&mut self, message: Publish, caller: &mut Caller) -> Result<(), End> {
         if self.is_stopping() {
+            return Ok(());
+        }
+        // No broker sends more than `RECEIVE_MAX` others without an answer.
+        let is_early = self.up_since.is_none();
+        if is_early && message.qos == QoS::AtMostOnce && self.early.len() >= EVENTS_WAITING_MAX {
             return Ok(());
         }
         let ack = self.acks.admit((message.qos != QoS::AtMostOnce).then_some(message.pkid));
@@ -379,7 +388,7 @@ impl<'a> Connection<'a> {
         let is_large = self.settings.large.as_ref().is_some_and(|(large, _)| packets::fits(large, &topic));
         let room = if is_large { usize::MAX } else { MAX_PACKET as usize };
         let properties = message.properties.unwrap_or_default();
-        caller.tell(MqttEvent::Message(Inbound {
+        let message = Inbound {
             topic,
             payload: message.payload[..message.payload.len().min(room)].to_vec(),
             retain: message.retain,
@@ -389,7 +398,12 @@ impl<'a> Connection<'a> {
             response_topic: properties.response_topic,
             correlation_data: properties.correlation_data.map(|data| data.to_vec()),
             ack,
-        }));
+        };
+        if is_early {
+            self.early.push(message);
+        } else {
+            caller.tell(MqttEvent::Message(message));
+        }
         Ok(())
     }
 
