@@ -378,6 +378,10 @@ impl Order {
             return;
         };
         if !*get_status {
+            // The gateway gives back no more than is left: a call for the old sum was not granted, and never will be.
+            if part_is_gone {
+                self.stop_refund(PART_IS_GONE, now);
+            }
             return;
         }
         // News says otherwise, and get-status may be behind. No question that it brings is one of those for which a refusal waits.

@@ -281,6 +281,16 @@ fn a_refusal_for_a_part_that_is_gone_is_known_at_once() {
     }
 }
 
+/// A question of before the wish brings the part, and nobody has asked for the refund yet.
+#[test]
+fn a_part_that_is_gone_before_the_refund_is_asked_for_leaves_the_rest_to_a_person() {
+    let part = Event::Status(StatusReport { refund_amount: Some(rp(3000)), ..report(Said::PartlyRefunded) });
+    let order = all(&due(None), 3000, vec![wish(), part]);
+    assert!(matches!(order.repayment(), Some(Repayment::Refused { unsure: false, .. })), "{:?}", order.repayment());
+    assert_eq!(order.to_refund(), Some(rp(2000)));
+    assert!(is_asked(&all(&order, 20_000, vec![wish()])));
+}
+
 /// Where the gateway gives back whole payments only, the rest goes by hand.
 #[test]
 fn the_rest_goes_by_hand_where_the_gateway_takes_no_part() {
