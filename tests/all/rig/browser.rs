@@ -8,6 +8,9 @@ use serde_json::{Value, json};
 use std::path::Path;
 use std::time::Instant;
 
+/// Chromium is started so often, at the most.
+const STARTS: u32 = 3;
+
 /// The browser; it ends with the test.
 pub struct Browser {
     http: Http,
@@ -44,7 +47,9 @@ impl Browser {
         let wanted = json!({ "capabilities": { "alwaysMatch": { "goog:chromeOptions": options, "goog:loggingPrefs": { "browser": "ALL" }, "acceptInsecureCerts": believes, "timeouts": timeouts } } });
         let http = Http::new();
         let root = format!("http://127.0.0.1:{port}/session");
-        let answer = http.post(&root, None, &[], &wanted);
+        // On a busy computer Chromium sometimes ends while it starts. No page of ours is in it yet, so it is started again.
+        let ask = || http.post(&root, None, &[], &wanted);
+        let answer = (1..STARTS).map(|_| ask()).find(|answer| answer.status == 200).unwrap_or_else(ask);
         let id = answer.json()["value"]["sessionId"].as_str().unwrap_or_else(|| panic!("{}", answer.text())).to_owned();
         Self { http, session: format!("{root}/{id}"), _driver: driver }
     }

@@ -28,7 +28,7 @@ pub fn apply(mut order: Order, event: Event, now: Boot, with: &Context) -> Order
         Event::RelayAnswered(answer) => state.relay_answered(answer, if_unknown(&order)),
         Event::RelayRefused(refusal) => state.relay_refused(refusal),
         Event::RelayUnanswered => state.relay_unanswered(),
-        Event::TicketClosed(answer) => state.ticket_closed(answer),
+        Event::TicketClosed(answer) => state.ticket_closed(answer, &at),
         Event::TicketUnknown => state.ticket_unknown(),
         Event::Reported => state.reported(),
         Event::Forgotten => state.forgotten(),

@@ -164,7 +164,7 @@ impl Phase for Dispensing {
         Some(State::Dispensing(Self { ask, sent: true, ..self.clone() }))
     }
 
-    fn ticket_closed(&self, answer: CloseAnswer) -> Option<State> {
+    fn ticket_closed(&self, answer: CloseAnswer, _at: &At) -> Option<State> {
         match answer {
             // The line was driven. A ledger that forgets this later must not make the order undelivered.
             CloseAnswer::Dispensing => self.taken_as_sent(),

@@ -180,10 +180,16 @@ impl Phase for Ended {
         Some(State::Ended(Self { late_until: None, ..self.clone() }))
     }
 
-    fn ticket_closed(&self, answer: CloseAnswer) -> Option<State> {
-        match answer {
-            CloseAnswer::Dispensing => None,
-            CloseAnswer::Closed | CloseAnswer::Ended(_) | CloseAnswer::Later(_) => self.ticket_unknown(),
+    fn ticket_closed(&self, answer: CloseAnswer, at: &At) -> Option<State> {
+        match (answer, &self.left) {
+            (CloseAnswer::Dispensing, _) => None,
+            (CloseAnswer::Closed, _) => self.ticket_unknown(),
+            // Somebody else showed the relay a receipt, and the backend has not told of that payment. First the charge is known, and ended.
+            (CloseAnswer::Ended(_) | CloseAnswer::Later(_), LeftCharge::Unknown | LeftCharge::ToCancel(_)) => None,
+            (CloseAnswer::Ended(_) | CloseAnswer::Later(_), LeftCharge::Nothing | LeftCharge::Lasting(_)) => {
+                // Without a charge nobody can be told.
+                at.order.order_id().map_or_else(|| self.ticket_unknown(), |_| Some(RefundDue::uncertain(None)))
+            }
         }
     }
 

@@ -245,7 +245,7 @@ pub(super) trait Phase {
     }
 
     /// The relay answered `Close`.
-    fn ticket_closed(&self, _answer: CloseAnswer) -> Option<State> {
+    fn ticket_closed(&self, _answer: CloseAnswer, _at: &At) -> Option<State> {
         None
     }
 

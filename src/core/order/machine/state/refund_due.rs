@@ -170,7 +170,7 @@ impl Phase for RefundDue {
         }
     }
 
-    fn ticket_closed(&self, answer: CloseAnswer) -> Option<State> {
+    fn ticket_closed(&self, answer: CloseAnswer, _at: &At) -> Option<State> {
         self.is_sent()?;
         Some(match (answer, &self.receipt) {
             // The line was driven. A ledger that forgets this later must not make the order undelivered.

@@ -41,7 +41,7 @@ impl Phase for TakenBack {
         (!self.ticket_closed).then(|| RelayCall::Close(at.order.ticket.clone()))
     }
 
-    fn ticket_closed(&self, answer: CloseAnswer) -> Option<State> {
+    fn ticket_closed(&self, answer: CloseAnswer, _at: &At) -> Option<State> {
         match answer {
             CloseAnswer::Dispensing => None,
             CloseAnswer::Closed => self.ticket_unknown(),

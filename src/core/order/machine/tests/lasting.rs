@@ -40,6 +40,23 @@ fn money_that_comes_in_the_grace_is_delivered_and_later_money_is_owed() {
     cancelled().then(mismatch, "refund_due(mismatch) | close");
 }
 
+/// Its receipt was heard by somebody, who showed it to the relay. Then the counter took the money back, before the machine could hear of it.
+#[test]
+fn what_the_relay_drove_for_somebody_else_is_told() {
+    for answer in [CloseAnswer::Ended(Outcome::Dispensed), CloseAnswer::Later(jammed())] {
+        let driven = || closed(answer);
+        let told = "refund_due(uncertain) | prove, tell o-1 uncertain(uncertain)";
+        cancelled().after(146, "| close, look o-1").then(driven(), told);
+        // Its charge must end first.
+        let denied = Walk::offered().then(news(Status::Deny), "denied(gateway) | cancel o-1").after(200, "| close, cancel o-1");
+        let denied = denied.then(driven(), "| close, cancel o-1").then(news(Status::Deny), "| close");
+        denied.then(driven(), told).then(Event::Reported, "|");
+    }
+    // No charge is known that anybody could be told of.
+    let without = Walk::new().after(15, "failed(backend) | close, find").then(Event::Absent, "| close");
+    assert!(!unfinished(&without.then(closed(CloseAnswer::Ended(Outcome::Dispensed)), "|").order));
+}
+
 #[test]
 fn every_end_of_a_charge_may_last() {
     let rows = [
