@@ -55,7 +55,8 @@ fn balance(ordeal: &mut Ordeal, caller: &Caller, money: Money) -> Result<BTreeMa
     let start = Instant::now();
     let mut reconciled = false;
     loop {
-        ordeal.pass(Duration::from_millis(500))?;
+        // Each look starts programs: what is long in coming is looked at less often.
+        ordeal.pass((start.elapsed() / 10).clamp(Duration::from_millis(500), Duration::from_secs(10)))?;
         let mut audit = Audit::of(ordeal, caller, money);
         if audit.wrong.is_empty() && !audit.untold.is_empty() && !reconciled && start.elapsed() > TOLD_WITHIN {
             ordeal.note(&format!("reconcile, for {:?}", audit.untold));
