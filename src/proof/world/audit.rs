@@ -42,12 +42,10 @@ fn is_kept(status: &str) -> bool {
 }
 
 impl World {
-    /// How often the line was driven for an order, in all lives of all ledgers.
     pub(super) fn pulses(&self, order: &OrderId) -> u32 {
         self.ledgers.driven(order)
     }
 
-    /// The rules when a line is driven for an order.
     pub(super) fn judge_pulse(&mut self, m: usize, order: &OrderId, number: TryNumber) {
         let book = self.gateway.midtrans.transaction(order.as_str());
         let Some((book, settled_at)) = book.and_then(|book| book.settled_at_ms.map(|at| (book, at))) else {
@@ -127,7 +125,6 @@ impl World {
         self.gateway.midtrans.transaction(order.as_str()).is_some_and(|book| book.status == "chargeback")
     }
 
-    /// The rules when a receipt is signed.
     pub(super) fn judge_receipt(&mut self, order: &Order, by_status: bool) {
         let id = &order.id;
         if self.gateway.altered.contains(id) {
@@ -162,7 +159,6 @@ impl World {
         }
     }
 
-    /// The rules when Midtrans is asked to give money back.
     pub(super) fn judge_refund(&mut self, order: &Order) {
         let id = &order.id;
         let is_new = self.gateway.refund_requested.insert(id.clone());
@@ -386,7 +382,6 @@ impl World {
             .then_some("somebody told that it is paid, nobody confirms it, and nobody is told")
     }
 
-    /// Was it paid, and never confirmed?
     fn is_never_confirmed(&self, id: &OrderId) -> bool {
         let is_paid = || self.gateway.midtrans.transaction(id.as_str()).is_some_and(|book| book.settled_at_ms.is_some());
         self.gateway.never_confirmed.contains(id) && is_paid() && !self.gateway.outside.contains_key(id) && !self.losses.books()
@@ -616,7 +611,6 @@ impl World {
         (self.touched(&order.id) || is_late) && (settled || order.attention().contains(&Attention::Unreported))
     }
 
-    /// Counts how the orders ended.
     pub(super) fn count_ends(&mut self) {
         for book in self.charges() {
             let stored = OrderId::new(&book.order_id).ok().and_then(|id| self.books(|tx, _| books::load(tx, &id)).ok().flatten());

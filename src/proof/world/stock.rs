@@ -28,10 +28,8 @@ pub(super) const CAPACITY: u32 = 3;
 /// Who stands at the open door.
 pub(super) const FILLER: Asker = Asker { question: 3, kind: dbus::KIND };
 
-/// The slots of both machines.
 #[derive(Default)]
 pub(super) struct Slots {
-    /// Something is counted.
     are_counted: bool,
     /// What people do by chance.
     rng: Option<Rng>,
@@ -44,7 +42,6 @@ pub(super) struct Slots {
     done: Option<Result<Counted, NotChanged>>,
 }
 
-/// One slot.
 #[derive(Default)]
 struct Held {
     there: i64,
@@ -97,7 +94,6 @@ impl Slots {
         self.are_counted
     }
 
-    /// What the machine says.
     pub(super) fn counted(&self, m: usize, item: &ItemId) -> Option<u32> {
         self.held.get(&(m, item.clone())).and_then(|held| held.count)
     }
@@ -145,7 +141,6 @@ impl Slots {
         self.rng.as_mut().is_some_and(|rng| rng.below(2) == 0)
     }
 
-    /// An image of this machine's database is made.
     pub(super) fn imaged(&mut self, m: usize) {
         self.held.iter_mut().filter(|((of, _), _)| *of == m).for_each(|(_, held)| held.is_image_good = held.has_base && held.is_known);
     }
@@ -299,7 +294,6 @@ impl World {
         self.judge_slots(m);
     }
 
-    /// The machine has answered who filled it.
     pub(super) fn filler_hears(&mut self, stock: Option<Result<Counted, NotChanged>>) {
         self.slots.done = stock;
     }
@@ -319,7 +313,6 @@ impl World {
         }
     }
 
-    /// What the machine says of its slots.
     pub(super) fn slots_told(&mut self, m: usize, slots: &[Slot]) {
         for ((_, item), held) in self.slots.held.iter_mut().filter(|((of, _), _)| *of == m) {
             let slot = slots.iter().find(|slot| slot.item == *item);

@@ -1,5 +1,3 @@
-//! It ended and nothing was paid, as far as is known.
-
 use super::*;
 use crate::order::ids::OrderId;
 use crate::order::state::Status;
