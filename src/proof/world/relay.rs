@@ -213,10 +213,15 @@ impl World {
     }
 
     pub(super) fn clear_line(&mut self, m: usize) {
-        if let Some(dispenser) = &mut self.relays[m].dispenser {
-            // A ledger that cannot be written is a fault, and the person comes again.
-            drop(dispenser.clear(small().as_str()));
-        }
+        let Some(dispenser) = &mut self.relays[m].dispenser else {
+            // The machine is off. The person comes again.
+            if self.alive[m] && !self.is_planned() {
+                self.after(60_000, Event::Relay(m, Arrival::Cleared));
+            }
+            return;
+        };
+        // A ledger that cannot be written is a fault, and the person comes again.
+        drop(dispenser.clear(small().as_str()));
         self.relay_effects(m);
         self.tell_facts(m);
     }
