@@ -1,7 +1,7 @@
 //! What is asked of `qris-backend serve`, and its answers. Each question carries the session of the person who looks.
 
 use crate::visitor::Visitor;
-use qris_core::wire::desk::{Code, FROM, Problem, Told};
+use qris_core::wire::desk::{FROM, Problem, Told};
 use qris_host::events::Event;
 use qris_host::http::{self, HttpError, Limits};
 use qris_host::journal::emit;
@@ -84,14 +84,14 @@ impl Serve {
         }
         let body = http::read_limited(response, ANSWER_BYTES_MAX).await.map_err(|why| self.away(&why))?;
         match serde_json::from_slice::<Problem>(&body) {
-            Ok(Problem { code: Code::Away, detail, .. }) => Err(self.away(&detail)),
+            Ok(problem @ Problem::Away) => Err(self.away(&problem)),
             Ok(problem) => {
                 self.is_here();
                 Err(Unanswered::Told(problem))
             }
             // Without a session there is nothing to be seen, whatever the words.
             Err(_) if status == StatusCode::UNAUTHORIZED && visitor.session.is_none() => {
-                Err(Unanswered::Told(Problem { code: Code::NotIn, denied: None, wait_s: None, several: false, detail: "".into() }))
+                Err(Unanswered::Told(Problem::NotIn))
             }
             Err(why) => Err(self.away(&format!("{status}: {why}"))),
         }

@@ -25,11 +25,12 @@ use axum::routing::{get, post};
 use qris_core::order::ids::OrderId;
 use qris_core::order::money::total;
 use qris_core::order::time::Wall;
+use qris_core::order::merchant::{Attention, End, Refused};
 use qris_core::wire::desk::{
-    Deed, Denied, Load, MachineLine, Me, OrderLine, Possible, Role, Screen, SlotLine, Stands, Step, Sum, Sure, Trouble,
+    Barred, Deed, Denied, Load, MachineLine, Me, NoEnd, OrderLine, Possible, Role, Screen, SlotLine, Stands, Step, Sum, Sure, Trouble,
 };
 use qris_core::wire::status::FaultCode;
-use qris_host::speech::{Language, fill};
+use qris_host::speech::{Language, fill, orders};
 use std::fmt::Display;
 use std::sync::{Arc, LazyLock};
 
@@ -248,21 +249,22 @@ impl Frame {
     }
 
     fn stands(&self, stands: &Stands) -> &'static str {
-        order_words::stands(self.o(), *stands)
+        order_words::stands(self.o(), self.language, *stands)
     }
 
     /// The colour of it: good, bad, waiting or plain.
     fn tone(&self, stands: &Stands) -> &'static str {
         match stands {
-            Stands::Delivered | Stands::Given | Stands::Refunded | Stands::RefundedByHand => "good",
-            Stands::RefundDue => "bad",
-            Stands::Unconfirmed | Stands::Uncertain | Stands::Unreported | Stands::Refunding | Stands::TakenBack => "warn",
-            Stands::Open | Stands::Awaited | Stands::Unpaid => "plain",
+            Stands::At(End::Delivered | End::Given | End::Refunded | End::RefundedByHand) => "good",
+            Stands::At(End::RefundDue) => "bad",
+            Stands::At(End::Uncertain | End::Unreported | End::TakenBack) | Stands::Before(NoEnd::Unconfirmed | NoEnd::Refunding) => "warn",
+            Stands::At(End::Awaited) | Stands::Before(NoEnd::Open | NoEnd::Unpaid) => "plain",
         }
     }
 
-    fn why<'a>(&self, word: &'a str) -> (&'a str, Option<&'static str>) {
-        order_words::why(self.o(), word)
+    fn why(&self, kind: &Attention) -> (&'static str, &'static str) {
+        let said = orders::attention(*kind);
+        (said.desk.of(self.language), said.desk_to_do.of(self.language))
     }
 
     fn goods(&self, line: &OrderLine) -> String {
@@ -289,7 +291,7 @@ impl Frame {
 
     /// Whether this person settles nothing.
     fn only_sees(&self, line: &OrderLine) -> bool {
-        line.deeds.iter().any(|possible| possible.denied == Some(Denied::Role))
+        line.deeds.iter().any(|possible| possible.denied == Some(Denied::Person(Barred::Role)))
     }
 
     fn cannot(&self, line: &OrderLine) -> bool {
@@ -298,18 +300,19 @@ impl Frame {
 
     /// Why a deed is not possible. That there is nothing to be seen is no news.
     fn why_not(&self, possible: &Possible) -> Option<Denied> {
-        possible.denied.filter(|denied| *denied != Denied::NothingToSee)
+        possible.denied.filter(|denied| *denied != Denied::Order(Refused::NothingToSee))
     }
 
     /// The reason of all deeds, if it is one.
     fn one_reason(&self, line: &OrderLine) -> Option<Denied> {
         let mut all = line.deeds.iter().filter_map(|possible| self.why_not(possible));
         let first = all.next()?;
-        all.all(|other| other == first).then_some(first)
+        // Another try has words of its own for the same reason.
+        all.all(|other| self.denied(&other) == self.denied(&first)).then_some(first)
     }
 
     fn wants_somebody(&self, line: &OrderLine) -> bool {
-        !line.why.is_empty() || line.stands == Stands::RefundDue
+        !line.why.is_empty() || line.stands == Stands::At(End::RefundDue)
     }
 
     /// The deed that stands first: it is what a customer waits for.
@@ -319,7 +322,7 @@ impl Frame {
 
     /// What is left to give back, after a part.
     fn rest(&self, line: &OrderLine) -> Option<String> {
-        let is_owed = matches!(line.stands, Stands::RefundDue | Stands::Refunding);
+        let is_owed = matches!(line.stands, Stands::At(End::RefundDue) | Stands::Before(NoEnd::Refunding));
         (is_owed && line.to_return != line.amount).then(|| fill(self.o().rest, &[&total(line.to_return)]))
     }
 
@@ -328,7 +331,7 @@ impl Frame {
     }
 
     fn denied(&self, denied: &Denied) -> &'static str {
-        order_words::denied(self.o(), *denied)
+        order_words::denied(self.o(), self.language, *denied)
     }
 
     fn sure(&self, sure: &Sure) -> &'static str {

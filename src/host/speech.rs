@@ -2,6 +2,8 @@
 //! are the values that `fill` puts in. What services, other programs and the
 //! operating system say is not translated.
 
+pub mod orders;
+
 use std::fmt::Display;
 use std::sync::OnceLock;
 

@@ -22,7 +22,7 @@ use qris_core::order::money::total;
 use qris_core::order::proof::RelayKey;
 use qris_core::order::time::{Wall, Zone};
 use qris_core::wire::orders::{Refund, Status};
-use qris_host::{Failure, clock};
+use qris_host::{Failure, clock, speech};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
@@ -378,7 +378,7 @@ fn facts(stored: &Stored, attempts: &[OrderId], zone: Zone) -> Vec<(&'static str
     if !by.is_empty() {
         facts.push((texts.refund_by, by));
     }
-    facts.extend(order.attention().into_iter().map(|why| (texts.look_at_it, format!("{}: {}", why.as_str(), wording::to_do(why)))));
+    facts.extend(order.attention().into_iter().map(|why| (texts.look_at_it, format!("{}: {}", why.as_str(), speech::orders::attention(why).to_do.spoken()))));
     facts
 }
 

@@ -16,10 +16,11 @@ use crate::telling::wording;
 use crate::together::{handles, policy};
 use clap::Args;
 use qris_core::order::ids::OrderId;
-use qris_core::order::merchant::{NoTry, Order, RefundWish, Refused, Repayment, next_deadline};
+use qris_core::order::merchant::{Order, RefundWish, Repayment, next_deadline};
 use qris_core::order::time::{Wall, Zone};
 use qris_core::text::steers;
 use qris_host::config::Source;
+use qris_host::speech::orders;
 use qris_host::{Failure, clock, tls};
 use serde_json::json;
 use std::sync::Arc;
@@ -188,50 +189,16 @@ async fn taken(store: &Store, id: &OrderId, written: Result<Done, BooksError>) -
         Err(BooksError::Unknown) => Err(Failure::failed(fill(texts().no_order, &[id]))),
         Err(BooksError::Refused(why)) => {
             let order = load(store, id).await?;
-            Err(Failure::failed(format!("{}: {}\n  {}", about(&order), wording::refused(why), fill(advice(why), &[id]))))
+            let said = orders::refused(why);
+            Err(Failure::failed(format!("{}: {}\n  {}", about(&order), said.line.spoken(), fill(said.to_do.spoken(), &[id]))))
         }
         Err(BooksError::NoTry(why)) => {
             let order = load(store, id).await?;
-            let no_try = fill(texts().no_try, &[&wording::no_try(why)]);
-            Err(Failure::failed(format!("{}: {no_try}\n  {}", about(&order), fill(instead_of_a_try(why), &[id]))))
+            let said = orders::no_try(why);
+            let no_try = fill(texts().no_try, &[&said.line.spoken()]);
+            Err(Failure::failed(format!("{}: {no_try}\n  {}", about(&order), fill(said.to_do.spoken(), &[id]))))
         }
         Err(error) => Err(Failure::failed(error)),
-    }
-}
-
-fn advice(why: Refused) -> &'static str {
-    match why {
-        Refused::NotReported => texts().do_not_reported,
-        Refused::NoProof => texts().do_no_proof,
-        Refused::TooEarly => texts().do_too_early,
-        Refused::NotByApi | Refused::OnlyByHand => texts().do_by_hand,
-        Refused::RefundUnderWay => texts().do_under_way,
-        Refused::RefundUnsure => texts().do_unsure,
-        Refused::NotPaid | Refused::NotEnded => texts().do_ask,
-        Refused::Delivered
-        | Refused::RefundedAlready
-        | Refused::Given
-        | Refused::TakenBack
-        | Refused::OutcomeStands
-        | Refused::NothingToSee => texts().do_read,
-    }
-}
-
-fn instead_of_a_try(why: NoTry) -> &'static str {
-    match why {
-        NoTry::Off => texts().do_try_off,
-        NoTry::NotPaid => texts().do_ask,
-        NoTry::NotTold => texts().do_too_early,
-        NoTry::NotProven => texts().do_no_proof,
-        NoTry::TooLate | NoTry::NotOffered | NoTry::TooMany => texts().do_try_money,
-        NoTry::Came
-        | NoTry::Uncertain
-        | NoTry::Repaid
-        | NoTry::Doubtful
-        | NoTry::OtherKey
-        | NoTry::OtherPromise
-        | NoTry::TooDear
-        | NoTry::NotAsked => texts().do_read,
     }
 }
 

@@ -10,14 +10,14 @@ use crate::csv::Separator;
 use crate::machines::stock;
 use crate::money::report::{self, By, Sum, Sums};
 use crate::sale::books::{BooksError, archived_between};
-use crate::sale::counted::End;
+use qris_core::order::merchant::End;
 use crate::store::Tx;
 use clap::Args;
 use qris_core::order::ids::DeviceId;
 use qris_core::order::money::total;
 use qris_core::order::time::{Span, Wall};
 use qris_core::text::named;
-use qris_host::Failure;
+use qris_host::{Failure, speech};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -151,7 +151,7 @@ fn as_table(report: &report::SalesReport, wanted: &report::Wanted) -> String {
     text += &format!("{:<44} {:>7} {:>18}\n", "", texts.orders_column, texts.amount_column);
     text += &format!("{:<44} {}", texts.report_paid, total_of(all.paid));
     for end in End::ALL {
-        text += &format!("  {:<42} {}", end.sentence(), total_of(all.of(end)));
+        text += &format!("  {:<42} {}", speech::orders::end(end).line.spoken(), total_of(all.of(end)));
     }
     if let Some(until) = report.refund_until {
         text += &format!("{:<44} {:>26}\n", texts.refund_until, until.to_local_named(wanted.zone));

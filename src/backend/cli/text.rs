@@ -115,18 +115,8 @@ texts! {
     noted_given: "{0} dicatat sebagai diserahkan oleh {1}: tidak ada pengembalian dana", "{0} is noted as handed over by {1}: no refund";
     noted_again: "{0}: mesinnya menawarkan percobaan lagi mulai sekarang, dicatat oleh {1}; pelanggan menekan di sana", "{0}: its machine offers another try from now on, noted by {1}; the customer presses there";
     no_try: "tidak ada percobaan lagi: {0}", "no other try: {0}";
-    do_try_off: "`refund {0}` mengembalikan uangnya; atau isi orders.second_tries di konfigurasi", "`refund {0}` gives the money back; or set orders.second_tries in the configuration";
-    do_try_money: "`refund {0}` mengembalikan uangnya", "`refund {0}` gives the money back";
     noted_seen: "{0} dicatat sebagai sudah dilihat oleh {1}", "{0} is noted as seen by {1}";
     noted_seen_ended: "{0} dicatat sebagai sudah dilihat oleh {1}, dan berakhir: barang tidak akan keluar lagi untuk pesanan ini", "{0} is noted as seen by {1}, and has ended: nothing is handed out for it any more";
-    do_not_reported: "setelah pesanan tercatat sebagai `unreported`, satu jam setelah pembayaran: `refund {0} --no-report --by NAME`", "once it is listed as unreported, an hour after the settlement: `refund {0} --no-report --by NAME`";
-    do_no_proof: "periksa mesinnya; jika barang tidak keluar: `refund {0} --no-proof --by NAME`", "look at the machine; if the item did not come out: `refund {0} --no-proof --by NAME`";
-    do_too_early: "sementara itu periksa mesinnya: apakah menyala, dan apakah bisa menghubungi backend?", "look at the machine meanwhile: is it on, and does it reach the backend?";
-    do_by_hand: "kembalikan uangnya, lalu: `refund {0} --settled-by-hand NOTE`", "give it back, then: `refund {0} --settled-by-hand NOTE`";
-    do_under_way: "`serve` melanjutkannya: lihat `orders {0}`. Jika setelah beberapa menit hasilnya belum diketahui: `refund {0} --settled-by-hand NOTE --by NAME`", "`serve` goes on with it: see `orders {0}`. If nobody tells what became of it, after some minutes: `refund {0} --settled-by-hand NOTE --by NAME`";
-    do_unsure: "`refund {0}`; atau lihat di dashboard gateway, dan jika tidak ada uang yang kembali: `refund {0} --settled-by-hand NOTE --by NAME`", "`refund {0}`; or look in the gateway's dashboard, and if nothing went back: `refund {0} --settled-by-hand NOTE --by NAME`";
-    do_ask: "`orders {0}` menampilkan riwayatnya; `reconcile` bertanya kepada gateway", "`orders {0}` shows its history; `reconcile` asks the gateway";
-    do_read: "`orders {0}` menampilkan riwayatnya", "`orders {0}` shows its history";
     goods_column: "BARANG", "GOODS";
     slot_column: "SLOT", "SLOT";
     left_column: "ISI", "LEFT";

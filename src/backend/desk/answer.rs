@@ -10,9 +10,8 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use qris_core::order::merchant::{NoTry, Refused};
-use qris_core::order::time::{Span, Wall};
-use qris_core::wire::desk::{Code, Denied, FROM, Me, Problem, Told};
+use qris_core::order::time::Wall;
+use qris_core::wire::desk::{Denied, FROM, Me, Problem, Told};
 use serde::de::DeserializeOwned;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -32,37 +31,22 @@ pub(super) type Of = State<Arc<Desk>>;
 /// What stands behind the address of a question.
 pub(super) type Asked<T> = Result<Query<T>, QueryRejection>;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum No {
-    /// The session is over, or never was.
-    NotIn,
-    /// The name or the password is wrong.
-    WrongPassword,
-    LinkOver,
-    /// There were too many guesses.
-    Wait(Span),
-    /// Nobody may choose this password.
-    Password,
-    Denied(Denied),
-    /// What the person has seen of the order is not so any more.
-    Changed,
-    Unknown,
-    /// Several have these first letters.
-    Several,
-    Archived,
-    /// Its row in the database is damaged.
-    Damaged,
-    Malformed(&'static str),
-    /// The books cannot be used now.
-    Away,
+/// Why a question is not answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct No(Problem);
+
+impl<T: Into<Problem>> From<T> for No {
+    fn from(problem: T) -> Self {
+        Self(problem.into())
+    }
 }
 
-impl From<BooksError> for No {
+impl From<BooksError> for Problem {
     fn from(error: BooksError) -> Self {
         match error {
             BooksError::Unknown => Self::Unknown,
-            BooksError::Refused(why) => Self::Denied(denied(why)),
-            BooksError::NoTry(why) => Self::Denied(no_try(why)),
+            BooksError::Refused(why) => Denied::Order(why).into(),
+            BooksError::NoTry(why) => Denied::Try(why).into(),
             // The journal has the database's reason. The others are reasons for a machine.
             BooksError::Store(StoreError::Damaged { .. }) => Self::Damaged,
             BooksError::Store(_) | BooksError::ReusedId | BooksError::ReusedTicket | BooksError::Full | BooksError::RateLimited(_) => {
@@ -72,119 +56,43 @@ impl From<BooksError> for No {
     }
 }
 
-#[must_use]
-pub const fn denied(why: Refused) -> Denied {
-    match why {
-        Refused::OutcomeStands => Denied::OutcomeStands,
-        Refused::NotPaid => Denied::NotPaid,
-        Refused::NotEnded => Denied::NotEnded,
-        Refused::Delivered => Denied::Delivered,
-        Refused::NotReported => Denied::NotReported,
-        Refused::TooEarly => Denied::TooEarly,
-        Refused::RefundUnderWay => Denied::RefundUnderWay,
-        Refused::RefundUnsure => Denied::RefundUnsure,
-        Refused::RefundedAlready => Denied::RefundedAlready,
-        Refused::Given => Denied::Given,
-        Refused::TakenBack => Denied::TakenBack,
-        Refused::NoProof => Denied::NoProof,
-        Refused::NotByApi => Denied::NotByApi,
-        Refused::OnlyByHand => Denied::OnlyByHand,
-        Refused::NothingToSee => Denied::NothingToSee,
-    }
-}
-
-#[must_use]
-pub const fn no_try(why: NoTry) -> Denied {
-    match why {
-        NoTry::Off => Denied::TryOff,
-        NoTry::NotPaid => Denied::NotPaid,
-        NoTry::NotTold => Denied::NotReported,
-        NoTry::Came => Denied::Delivered,
-        NoTry::Uncertain => Denied::Uncertain,
-        NoTry::NotProven => Denied::NoProof,
-        NoTry::Repaid => Denied::Repaid,
-        NoTry::Doubtful => Denied::Doubtful,
-        NoTry::TooLate => Denied::TryTooLate,
-        // The others are told to the machine that asks for the receipt.
-        NoTry::NotOffered | NoTry::OtherKey | NoTry::OtherPromise | NoTry::TooDear | NoTry::NotAsked => Denied::NoMoreTries,
-        NoTry::TooMany => Denied::TriesOfToday,
-    }
-}
-
 impl IntoResponse for No {
     fn into_response(self) -> Response {
-        let (mut why, mut wait_s) = (None, None);
-        let (status, code, detail) = match self {
-            Self::NotIn => (StatusCode::UNAUTHORIZED, Code::NotIn, "the session is over"),
-            Self::WrongPassword => (StatusCode::FORBIDDEN, Code::WrongPassword, "the name or the password is wrong"),
-            Self::LinkOver => (StatusCode::GONE, Code::LinkOver, "the link was used, or its time is over"),
-            Self::Wait(wait) => {
-                wait_s = Some(wait.as_secs_up().unsigned_abs());
-                (StatusCode::TOO_MANY_REQUESTS, Code::Wait, "too many guesses")
-            }
-            Self::Password => (StatusCode::UNPROCESSABLE_ENTITY, Code::Password, "the password is too short or too long"),
-            Self::Denied(denied) => {
-                why = Some(denied);
-                match denied {
-                    Denied::Role => (StatusCode::FORBIDDEN, Code::Denied, "this person only sees"),
-                    Denied::Limit => (StatusCode::FORBIDDEN, Code::Denied, "it is more than this person may do in a day"),
-                    Denied::OutcomeStands
-                    | Denied::NotPaid
-                    | Denied::NotEnded
-                    | Denied::Delivered
-                    | Denied::NotReported
-                    | Denied::TooEarly
-                    | Denied::RefundUnderWay
-                    | Denied::RefundUnsure
-                    | Denied::RefundedAlready
-                    | Denied::Given
-                    | Denied::TakenBack
-                    | Denied::NoProof
-                    | Denied::NotByApi
-                    | Denied::OnlyByHand
-                    | Denied::NothingToSee
-                    | Denied::TryOff
-                    | Denied::Uncertain
-                    | Denied::Repaid
-                    | Denied::Doubtful
-                    | Denied::TryTooLate
-                    | Denied::NoMoreTries
-                    | Denied::TriesOfToday => (StatusCode::CONFLICT, Code::Denied, "the order does not allow it"),
-                }
-            }
-            Self::Changed => (StatusCode::CONFLICT, Code::Changed, "the order was written to meanwhile"),
-            Self::Unknown => (StatusCode::NOT_FOUND, Code::Unknown, "there is no such thing"),
-            Self::Several => (StatusCode::NOT_FOUND, Code::Unknown, "several have these first letters"),
-            Self::Archived => (StatusCode::GONE, Code::Archived, "the order is archived"),
-            Self::Damaged => (StatusCode::INTERNAL_SERVER_ERROR, Code::Damaged, "the row in the database is damaged"),
-            Self::Malformed(why) => (StatusCode::UNPROCESSABLE_ENTITY, Code::Malformed, why),
-            Self::Away => (StatusCode::SERVICE_UNAVAILABLE, Code::Away, "the books cannot be used now"),
+        let status = match &self.0 {
+            Problem::NotIn => StatusCode::UNAUTHORIZED,
+            Problem::WrongPassword | Problem::Denied { why: Denied::Person(_) } => StatusCode::FORBIDDEN,
+            Problem::LinkOver | Problem::Archived => StatusCode::GONE,
+            Problem::Wait { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Problem::Password | Problem::Malformed { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+            Problem::Denied { why: Denied::Order(_) | Denied::Try(_) } | Problem::Changed => StatusCode::CONFLICT,
+            Problem::Unknown | Problem::Several => StatusCode::NOT_FOUND,
+            Problem::Damaged => StatusCode::INTERNAL_SERVER_ERROR,
+            Problem::Away => StatusCode::SERVICE_UNAVAILABLE,
         };
-        let problem = Problem { code, denied: why, wait_s, several: self == Self::Several, detail: detail.into() };
-        (status, Json(problem)).into_response()
+        (status, Json(self.0)).into_response()
     }
 }
 
 pub(super) fn asked<T>(query: Asked<T>) -> Result<T, No> {
-    query.map(|Query(asked)| asked).map_err(|_| No::Malformed("what stands behind the address is not understood"))
+    query.map(|Query(asked)| asked).map_err(|_| Problem::malformed("what stands behind the address is not understood"))
 }
 
 pub async fn body<T: DeserializeOwned>(request: Request) -> Result<T, No> {
     let read = timeout(BODY_TIMEOUT, to_bytes(request.into_body(), BODY_BYTES_MAX)).await;
-    let bytes = read.ok().and_then(Result::ok).ok_or(No::Malformed("the body is too long, or did not come"))?;
-    serde_json::from_slice(&bytes).map_err(|_| No::Malformed("the body is not what this address takes"))
+    let bytes = read.ok().and_then(Result::ok).ok_or(Problem::malformed("the body is too long, or did not come"))?;
+    serde_json::from_slice(&bytes).map_err(|_| Problem::malformed("the body is not what this address takes"))
 }
 
 /// From where a person asks.
 pub fn from(headers: &HeaderMap) -> Result<IpAddr, No> {
     let told = headers.get(FROM).and_then(|value| value.to_str().ok()?.trim().parse::<IpAddr>().ok());
-    told.map(|address| address.to_canonical()).ok_or(No::Malformed("x-desk-from is missing, or is no address"))
+    told.map(|address| address.to_canonical()).ok_or(Problem::malformed("x-desk-from is missing, or is no address"))
 }
 
 /// The secret of the session that asks.
 pub fn secret(headers: &HeaderMap) -> Result<Box<str>, No> {
     let bearer = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
-    bearer.filter(|secret| secret.len() <= SECRET_MAX).map(Into::into).ok_or(No::NotIn)
+    bearer.filter(|secret| secret.len() <= SECRET_MAX).map(Into::into).ok_or(Problem::NotIn)
 }
 
 impl Desk {
@@ -199,7 +107,7 @@ impl Desk {
             let Some(asker) = sessions::asker(tx, &secret, now)? else { return Ok(None) };
             Ok(Some((job(tx, &asker, now)?, head.me(tx, &asker, now)?, asker)))
         };
-        let (told, me, asker) = self.books.read(read).await?.ok_or(No::NotIn)?;
+        let (told, me, asker) = self.books.read(read).await?.ok_or(Problem::NotIn)?;
         if asker.is_to_note(now) {
             // The next question notes it, too.
             let _ = self.books.write(move |tx, _, now| sessions::used(tx, asker.session, now)).await;

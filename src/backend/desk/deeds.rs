@@ -1,7 +1,6 @@
 //! What a person does about a paid order. The order is asked by the very code of `qris-backend refund`, `given`, `again` and `seen`; the
 //! person is judged beside it; and the deed, its judging and its line in the log are one transaction.
 
-use super::answer::{No, denied, no_try};
 use super::judge::{self, Usual};
 use super::log::{self, By, What};
 use super::people::Person;
@@ -13,8 +12,7 @@ use qris_core::order::ids::OrderId;
 use qris_core::order::merchant::{Order, RefundWish, Refused};
 use qris_core::order::time::Wall;
 use qris_core::text::steers;
-use qris_core::wire::desk::{Deed, Denied, Do, NOTE_MAX, Possible, Sure};
-use serde::Serialize;
+use qris_core::wire::desk::{Deed, Denied, Do, NOTE_MAX, Possible, Problem, Sure};
 
 /// What stands behind the name of a person of the desk in the history of an order.
 const MARK: &str = " (desk)";
@@ -69,10 +67,10 @@ fn needs(
     Ok(match deed {
         Deed::Again => match books::may_want_try(tx, policy, order, Some(name), now) {
             Ok(()) => Ok(None),
-            Err(BooksError::NoTry(why)) => Err(no_try(why)),
+            Err(BooksError::NoTry(why)) => Err(Denied::Try(why)),
             Err(error) => return Err(error),
         },
-        Deed::Refund | Deed::ByHand | Deed::Given | Deed::Seen => needs_to_decide(policy, order, deed, name, now).map_err(denied),
+        Deed::Refund | Deed::ByHand | Deed::Given | Deed::Seen => needs_to_decide(policy, order, deed, name, now).map_err(Denied::Order),
     })
 }
 
@@ -131,11 +129,11 @@ pub struct Asked {
 }
 
 impl Asked {
-    pub fn check(mut self) -> Result<Self, No> {
+    pub fn check(mut self) -> Result<Self, Problem> {
         let note = self.with.note.trim();
         let is_noted = !note.is_empty();
         if note.chars().count() > NOTE_MAX || note.contains(steers) || is_noted != (self.deed == Deed::ByHand) {
-            return Err(No::Malformed("by_hand wants a note of one line, and nothing else has one"));
+            return Err(Problem::malformed("by_hand wants a note of one line, and nothing else has one"));
         }
         self.with.note = note.into();
         Ok(self)
@@ -144,17 +142,17 @@ impl Asked {
 
 /// Does it, if the session, the person, the order and the day allow it.
 /// What is denied is `Ok(Err(…))`, because the log has a line of it.
-pub fn carry_out(tx: &mut dyn Tx, policy: &Policy, asked: &Asked, usual: Usual, now: Wall) -> Result<Result<Done, No>, BooksError> {
+pub fn carry_out(tx: &mut dyn Tx, policy: &Policy, asked: &Asked, usual: Usual, now: Wall) -> Result<Result<Done, Problem>, BooksError> {
     let Asked { secret, from, order: id, deed, with } = asked;
-    let Some(asker) = sessions::asker(tx, secret, now)? else { return Ok(Err(No::NotIn)) };
+    let Some(asker) = sessions::asker(tx, secret, now)? else { return Ok(Err(Problem::NotIn)) };
     let (person, deed) = (&asker.person, *deed);
     let Some(stored) = books::load(tx, id)? else {
-        return Ok(Err(if books::archived(tx, id)?.is_some() { No::Archived } else { No::Unknown }));
+        return Ok(Err(if books::archived(tx, id)?.is_some() { Problem::Archived } else { Problem::Unknown }));
     };
     let name = in_history(person);
     let judged = match judge::role(person) {
         Err(why) => Err(why),
-        Ok(()) if stored.seen_as() != with.version => return Ok(Err(No::Changed)),
+        Ok(()) if stored.seen_as() != with.version => return Ok(Err(Problem::Changed)),
         Ok(()) => match needs(tx, policy, &stored.order, deed, &name, now)? {
             Err(why) => Err(why),
             Ok(Some(sure)) if with.is_sure != Some(sure) => Err(unsaid(sure)),
@@ -165,18 +163,18 @@ pub fn carry_out(tx: &mut dyn Tx, policy: &Policy, asked: &Asked, usual: Usual, 
     let is_sure = match judged {
         Ok(is_sure) => is_sure,
         Err(why) => {
-            log::write(tx, by, What::Denied(deed, id), Some(&word(&why)), now)?;
-            return Ok(Err(No::Denied(why)));
+            log::write(tx, by, What::Denied(deed, id), Some(why.as_str()), now)?;
+            return Ok(Err(why.into()));
         }
     };
     let done = match (deed, decision(deed, is_sure, &with.note, Some(&name), &name)) {
         (Deed::Again, _) => books::want_try(tx, policy, id, Some(name), now)?,
         (Deed::Refund | Deed::ByHand | Deed::Given | Deed::Seen, Some(decision)) => books::decide(tx, policy, id, decision, now)?,
         (Deed::Refund | Deed::ByHand | Deed::Given | Deed::Seen, None) => {
-            return Ok(Err(No::Malformed("nobody is asked to be sure of that")));
+            return Ok(Err(Problem::malformed("nobody is asked to be sure of that")));
         }
     };
-    let said = [is_sure.map(|sure| word(&sure)), Some(with.note.to_string()).filter(|note| !note.is_empty())];
+    let said = [is_sure.map(|sure| sure.as_str().to_owned()), Some(with.note.to_string()).filter(|note| !note.is_empty())];
     let detail = said.into_iter().flatten().collect::<Vec<_>>().join(": ");
     log::write(tx, by, What::Done(deed, id, moves(deed, &stored.order)), Some(&*detail).filter(|detail| !detail.is_empty()), now)?;
     Ok(Ok(done))
@@ -184,14 +182,9 @@ pub fn carry_out(tx: &mut dyn Tx, policy: &Policy, asked: &Asked, usual: Usual, 
 
 /// What the order refuses as long as this was not said.
 const fn unsaid(sure: Sure) -> Denied {
-    match sure {
-        Sure::NoReport => Denied::NotReported,
-        Sure::NoProof => Denied::NoProof,
-        Sure::NotRefunded => Denied::RefundUnsure,
-    }
-}
-
-/// A word of the wire.
-fn word(value: &impl Serialize) -> String {
-    serde_json::to_value(value).ok().and_then(|value| value.as_str().map(Into::into)).unwrap_or_default()
+    Denied::Order(match sure {
+        Sure::NoReport => Refused::NotReported,
+        Sure::NoProof => Refused::NoProof,
+        Sure::NotRefunded => Refused::RefundUnsure,
+    })
 }

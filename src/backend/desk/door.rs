@@ -10,6 +10,7 @@ use axum::routing::{get, post};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use qris_core::wire::desk::Problem;
 use qris_host::socket::{self, SocketError};
 use std::path::Path;
 use std::pin::pin;
@@ -96,11 +97,11 @@ fn router(desk: Arc<Desk>) -> Router {
         .route("/v1/to-bring", get(pages::to_bring))
         .route("/v1/to-bring.csv", get(pages::to_bring_csv))
         .route("/v1/log", get(pages::log))
-        .fallback(|| async { No::Unknown })
+        .fallback(|| async { Problem::Unknown })
         .with_state(desk)
         .layer(from_fn(in_time))
 }
 
 async fn in_time(request: Request, next: Next) -> Result<Response, No> {
-    timeout(ANSWER_TIMEOUT, next.run(request)).await.map_err(|_| No::Away)
+    timeout(ANSWER_TIMEOUT, next.run(request)).await.map_err(|_| Problem::Away)
 }

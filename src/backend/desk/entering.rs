@@ -15,7 +15,7 @@ use axum::http::HeaderMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use qris_core::order::time::{Span, Wall};
-use qris_core::wire::desk::{EndSession, Invited, Join, Knock, Login, Opened, Session, Told};
+use qris_core::wire::desk::{EndSession, Invited, Join, Knock, Login, Opened, Problem, Session, Told};
 use qris_host::clock;
 use qris_host::events::Event as Journal;
 use std::net::IpAddr;
@@ -23,11 +23,15 @@ use std::net::IpAddr;
 /// Who asks for a password while too many are computed waits so long.
 const BUSY: Span = Span::secs(3);
 
+fn wait(time: Span) -> Problem {
+    Problem::Wait { wait_s: time.as_secs_up().unsigned_abs() }
+}
+
 /// `POST /v1/invitation`
 pub async fn knock(State(desk): Of, request: Request) -> Result<Json<Invited>, No> {
     let Knock { code } = body(request).await?;
     let now = desk.books.now();
-    let person = desk.books.read(move |tx| people::invited(tx, &code, now)).await?.ok_or(No::LinkOver)?;
+    let person = desk.books.read(move |tx| people::invited(tx, &code, now)).await?.ok_or(Problem::LinkOver)?;
     Ok(Json(Invited { name: person.name, role: person.role }))
 }
 
@@ -37,11 +41,11 @@ pub async fn join(State(desk): Of, headers: HeaderMap, request: Request) -> Resu
     let Join { code, password, browser } = body(request).await?;
     let (wanted, now) = (code.clone(), desk.books.now());
     // Without a good link nothing is computed.
-    desk.books.read(move |tx| people::invited(tx, &wanted, now)).await?.ok_or(No::LinkOver)?;
+    desk.books.read(move |tx| people::invited(tx, &wanted, now)).await?.ok_or(Problem::LinkOver)?;
     if !passwords::fits(&password) {
-        return Err(No::Password);
+        return Err(No::from(Problem::Password));
     }
-    let hash = desk.passwords.hash(&password).await.map_err(|_| No::Wait(BUSY))?;
+    let hash = desk.passwords.hash(&password).await.map_err(|_| wait(BUSY))?;
     let [session, device] = [desk.draw(), desk.draw()];
     let opened = opened(&session, &device);
     let write = move |tx: &mut dyn Tx, now: Wall| {
@@ -50,7 +54,7 @@ pub async fn join(State(desk): Of, headers: HeaderMap, request: Request) -> Resu
         log::write(tx, By::Person(&person, &from.to_string()), What::Join, None, now)?;
         Ok(Some(person))
     };
-    let person = desk.books.write(move |tx, _, now| write(tx, now)).await?.ok_or(No::LinkOver)?;
+    let person = desk.books.write(move |tx, _, now| write(tx, now)).await?.ok_or(Problem::LinkOver)?;
     desk.around.emit(&Journal::DeskJoined { person: String::from(person.name).into(), from: from.to_string().into() });
     Ok(Json(opened))
 }
@@ -83,15 +87,15 @@ pub async fn login(State(desk): Of, headers: HeaderMap, request: Request) -> Res
     };
     desk.guesses.begin(whom, network, now).map_err(|wait| {
         refused("too many guesses");
-        No::Wait(wait)
+        self::wait(wait)
     })?;
     let hash = found.as_ref().map(|(_, hash, _)| &**hash);
-    if !desk.passwords.is_right(&password, hash).await.map_err(|_| No::Wait(BUSY))? {
+    if !desk.passwords.is_right(&password, hash).await.map_err(|_| wait(BUSY))? {
         refused("wrong");
-        return Err(No::WrongPassword);
+        return Err(No::from(Problem::WrongPassword));
     }
     desk.guesses.right(whom, network, now);
-    let Some((person, hash, _)) = found else { return Err(No::WrongPassword) };
+    let Some((person, hash, _)) = found else { return Err(No::from(Problem::WrongPassword)) };
     let session = desk.draw();
     let device = known_device.unwrap_or_else(|| desk.draw());
     let opened = opened(&session, &device);
@@ -104,7 +108,7 @@ pub async fn login(State(desk): Of, headers: HeaderMap, request: Request) -> Res
         log::write(tx, By::Person(&person, &from.to_string()), What::Login, None, now)?;
         Ok(Some(person))
     };
-    let person = desk.books.write(move |tx, _, now| write(tx, now)).await?.ok_or(No::WrongPassword)?;
+    let person = desk.books.write(move |tx, _, now| write(tx, now)).await?.ok_or(Problem::WrongPassword)?;
     desk.around.emit(&Journal::DeskEntered { person: String::from(person.name).into(), from: from.to_string().into() });
     Ok(Json(opened))
 }
@@ -152,13 +156,13 @@ pub async fn sessions(State(desk): Of, headers: HeaderMap) -> Result<Json<Told<V
 pub async fn end(State(desk): Of, headers: HeaderMap, request: Request) -> Result<Json<()>, No> {
     let (secret, from) = (secret(&headers)?, from(&headers)?);
     let (number, what) = match body(request).await? {
-        EndSession::Number(number) => (Some(i64::try_from(number).map_err(|_| No::Unknown)?), What::EndSession),
+        EndSession::Number(number) => (Some(i64::try_from(number).map_err(|_| Problem::Unknown)?), What::EndSession),
         EndSession::All => (None, What::EndSessions),
     };
     let end = move |tx: &mut dyn Tx, now: Wall| {
-        let Some(asker) = store::asker(tx, &secret, now)? else { return Ok(Err(No::NotIn)) };
+        let Some(asker) = store::asker(tx, &secret, now)? else { return Ok(Err(Problem::NotIn)) };
         if !store::end(tx, asker.person.number, number)? {
-            return Ok(Err(No::Unknown));
+            return Ok(Err(Problem::Unknown));
         }
         log::write(tx, By::Person(&asker.person, &from.to_string()), what, None, now)?;
         Ok(Ok(()))

@@ -6,7 +6,7 @@ use crate::sale::books::BooksError;
 use crate::store::{Row, Tx};
 use qris_core::order::ids::OrderId;
 use qris_core::order::time::{Span, Wall, Zone};
-use qris_core::wire::desk::{Denied, Role};
+use qris_core::wire::desk::{Barred, Denied, Role};
 
 const DAY_MS: i64 = 24 * 3600 * 1000;
 
@@ -51,13 +51,13 @@ pub fn left(tx: &mut dyn Tx, person: &Person, but: Option<&OrderId>, usual: Usua
 pub const fn role(person: &Person) -> Result<(), Denied> {
     match person.role {
         Role::Owner => Ok(()),
-        Role::Viewer => Err(Denied::Role),
+        Role::Viewer => Err(Denied::Person(Barred::Role)),
     }
 }
 
 /// Whether the money of the day allows this one.
 pub fn limit(left: u64, amount: Option<u64>) -> Result<(), Denied> {
-    if amount.is_some_and(|amount| amount > left) { Err(Denied::Limit) } else { Ok(()) }
+    if amount.is_some_and(|amount| amount > left) { Err(Denied::Person(Barred::Limit)) } else { Ok(()) }
 }
 
 #[cfg(test)]

@@ -4,14 +4,14 @@ use super::answer::No;
 use super::sessions::Asker;
 use super::{deeds, judge, log};
 use crate::sale::books::{self, Beginning, BooksError, HistoryLine as Noted, Policy, Stored};
-use crate::sale::counted::{self, End};
+use crate::sale::counted;
 use crate::store::Tx;
 use crate::telling::wording;
 use judge::Usual;
 use qris_core::order::ids::OrderId;
 use qris_core::order::merchant::{Asker as RefundAsker, Money, Order, Proof, Repayment, Reported};
 use qris_core::order::time::{Wall, Zone};
-use qris_core::wire::desk::{Deed, HistoryLine, LogLine, OrderLine, OrderPage, Possible, Stands, Step, What};
+use qris_core::wire::desk::{Deed, HistoryLine, LogLine, NoEnd, OrderLine, OrderPage, Possible, Problem, Stands, Step, What};
 
 pub const PAGE: usize = 25;
 
@@ -48,7 +48,7 @@ impl Teller<'_> {
             amount: counted::paid(&order),
             to_return: counted::to_return(&order),
             stands: stands(&order),
-            why: order.attention().into_iter().map(|kind| kind.as_str().into()).collect(),
+            why: order.attention(),
             last_day: wording::last_day(&order, self.zone()).map(Into::into),
             deeds,
         })
@@ -137,10 +137,10 @@ impl Teller<'_> {
                 steps.push(step(Some(*at), What::RefundedByHand { by, note: note.clone() }));
             }
             Some(Repayment::Given { by, at, .. }) => steps.push(step(Some(*at), What::Given { by: deeds::plain_name(by) })),
-            Some(Repayment::Requested { .. }) | None if stands(order) == Stands::Unpaid => steps.push(step(None, What::Unpaid)),
+            Some(Repayment::Requested { .. }) | None if stands(order) == Stands::Before(NoEnd::Unpaid) => steps.push(step(None, What::Unpaid)),
             Some(Repayment::Requested { .. }) | None => {}
         }
-        if stands(order) == Stands::TakenBack {
+        if stands(order) == Stands::At(End::TakenBack) {
             steps.push(step(None, What::TakenBack));
         }
         // What nobody noted the time of is the last.
@@ -164,44 +164,37 @@ fn refund_asked_again_at(order: &Order) -> Option<Wall> {
     }
 }
 
+/// How an order stands, for people.
 #[must_use]
 pub fn stands(order: &Order) -> Stands {
     if order.settlement().is_none() && order.money() == Money::Unpaid {
         return match order.repayment() {
-            Some(Repayment::ByHand { .. }) => Stands::RefundedByHand,
+            Some(Repayment::ByHand { .. }) => Stands::At(End::RefundedByHand),
             Some(Repayment::Requested { .. } | Repayment::Refused { .. } | Repayment::Done { .. } | Repayment::Given { .. }) | None => {
-                match (order.is_unconfirmed(), order.is_over()) {
-                    (true, _) => Stands::Unconfirmed,
-                    (false, true) => Stands::Unpaid,
-                    (false, false) => Stands::Open,
-                }
+                Stands::Before(match (order.is_unconfirmed(), order.is_over()) {
+                    (true, _) => NoEnd::Unconfirmed,
+                    (false, true) => NoEnd::Unpaid,
+                    (false, false) => NoEnd::Open,
+                })
             }
         };
     }
     match (counted::end(order), order.repayment()) {
-        (End::RefundDue, Some(Repayment::Requested { .. })) => Stands::Refunding,
-        (End::RefundDue, _) => Stands::RefundDue,
-        (End::Delivered, _) => Stands::Delivered,
-        (End::Given, _) => Stands::Given,
-        (End::Refunded, _) => Stands::Refunded,
-        (End::RefundedByHand, _) => Stands::RefundedByHand,
-        (End::Uncertain, _) => Stands::Uncertain,
-        (End::Unreported, _) => Stands::Unreported,
-        (End::Awaited, _) => Stands::Awaited,
-        (End::TakenBack, _) => Stands::TakenBack,
+        (End::RefundDue, Some(Repayment::Requested { .. })) => Stands::Before(NoEnd::Refunding),
+        (end, _) => Stands::At(end),
     }
 }
 
 /// The order of this number, or of its first letters.
 ///
 /// # Errors
-/// The database's; [`No::Unknown`], [`No::Several`], [`No::Archived`].
-pub fn named(tx: &mut dyn Tx, beginning: &Beginning) -> Result<Result<Stored, No>, BooksError> {
+/// The database's; [`Problem::Unknown`], [`Problem::Several`], [`Problem::Archived`].
+pub fn named(tx: &mut dyn Tx, beginning: &Beginning) -> Result<Result<Stored, Problem>, BooksError> {
     let mut found = books::beginning_with(tx, beginning)?;
     let (Some(id), true) = (found.pop(), found.is_empty()) else {
-        return Ok(Err(if found.is_empty() { No::Unknown } else { No::Several }));
+        return Ok(Err(if found.is_empty() { Problem::Unknown } else { Problem::Several }));
     };
-    Ok(books::load(tx, &id)?.ok_or(No::Archived))
+    Ok(books::load(tx, &id)?.ok_or(Problem::Archived))
 }
 
 /// The page of an order that was just written.

@@ -18,7 +18,7 @@ use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use qris_core::order::ids::{DeviceId, OrderId};
 use qris_core::order::time::Wall;
-use qris_core::wire::desk::{Deed, Found, LogLine, MachineLine, MachinePage, OrderPage, Report, ToBring, Today, Told};
+use qris_core::wire::desk::{Deed, Found, LogLine, MachineLine, MachinePage, OrderPage, Problem, Report, ToBring, Today, Told};
 use serde::Deserialize;
 use std::sync::Arc;
 use std::time::Duration;
@@ -75,9 +75,9 @@ pub struct Looked {
 /// `GET /v1/orders`
 pub async fn orders(State(desk): Of, headers: HeaderMap, query: Asked<Looked>) -> Result<Json<Told<Found>>, No> {
     let Looked { q, device, behind, wanting } = asked(query)?;
-    let malformed = |_| No::Malformed("there is no such place in a list");
+    let malformed = |_| Problem::malformed("there is no such place in a list");
     let behind = behind.map(|behind| behind.parse::<Cursor>().map_err(malformed)).transpose()?;
-    let device = device.map(|device| DeviceId::new(&device).map_err(|_| No::Unknown)).transpose()?;
+    let device = device.map(|device| DeviceId::new(&device).map_err(|_| Problem::Unknown)).transpose()?;
     let typed = q.as_deref().unwrap_or_default().trim();
     let mut wanted = Search::read(typed, desk.usual.zone, desk.books.now());
     // Somebody without a session hears nothing of machines.
@@ -101,7 +101,7 @@ pub async fn orders(State(desk): Of, headers: HeaderMap, query: Asked<Looked>) -
 
 /// `GET /v1/orders/ORDER`
 pub async fn order(State(desk): Of, headers: HeaderMap, named: Result<Path<String>, PathRejection>) -> Result<Json<Told<OrderPage>>, No> {
-    let beginning: Beginning = named.ok().and_then(|Path(named)| named.parse().ok()).ok_or(No::Unknown)?;
+    let beginning: Beginning = named.ok().and_then(|Path(named)| named.parse().ok()).ok_or(Problem::Unknown)?;
     let told = desk.tell_of(&headers, move |tx, teller| match orders::named(tx, &beginning)? {
         Ok(stored) => Ok(Ok(teller.page(tx, &stored)?)),
         Err(why) => Ok(Err(why)),
@@ -117,13 +117,13 @@ pub async fn deed(
     named: Result<Path<(String, String)>, PathRejection>,
     request: Request,
 ) -> Result<Json<Told<OrderPage>>, No> {
-    let Path((order, word)) = named.map_err(|_| No::Unknown)?;
-    let deed = Deed::ALL.into_iter().find(|deed| deed.as_str() == word).ok_or(No::Unknown)?;
-    let order = OrderId::new(&order).map_err(|_| No::Unknown)?;
+    let Path((order, word)) = named.map_err(|_| Problem::Unknown)?;
+    let deed = Deed::from_word(&word).ok_or(Problem::Unknown)?;
+    let order = OrderId::new(&order).map_err(|_| Problem::Unknown)?;
     let (secret, from) = (secret(&headers)?, from(&headers)?.to_string());
     let asked = deeds::Asked { secret, from, order: order.clone(), deed, with: body(request).await? }.check()?;
     // A person who goes away leaves nothing half done.
-    tokio::spawn(done(Arc::clone(&desk), asked)).await.map_err(|_| No::Away)??;
+    tokio::spawn(done(Arc::clone(&desk), asked)).await.map_err(|_| Problem::Away)??;
     Ok(Json(desk.tell_of(&headers, move |tx, teller| orders::again(tx, teller, &order)).await?))
 }
 
@@ -154,7 +154,7 @@ pub async fn machine(
     headers: HeaderMap,
     named: Result<Path<String>, PathRejection>,
 ) -> Result<Json<Told<MachinePage>>, No> {
-    let device = named.ok().and_then(|Path(named)| DeviceId::new(&named).ok()).ok_or(No::Unknown)?;
+    let device = named.ok().and_then(|Path(named)| DeviceId::new(&named).ok()).ok_or(Problem::Unknown)?;
     let (of, span) = (device.clone(), desk.today());
     let told = desk.tell_of(&headers, move |tx, teller| {
         let sought = Sought { device: Some(of.clone()), amount: None };
@@ -165,7 +165,7 @@ pub async fn machine(
     let Told { me, told: (orders, newest, sold) } = told.await?;
     let machines = Known::read(&desk.machines).await?;
     if !machines.has(&device) {
-        return Err(No::Unknown);
+        return Err(Problem::Unknown);
     }
     let line = machines.line(&device, &known::by_machine(&sold), desk.usual.zone);
     let (slots, slots_at) = known::slots(&desk, &device).await?;
@@ -177,7 +177,7 @@ pub async fn machine(
 /// `GET /v1/report`
 pub async fn report(State(desk): Of, headers: HeaderMap, query: Asked<sums::Asked>) -> Result<Json<Told<Report>>, No> {
     let (asked, zone) = (asked(query)?, desk.usual.zone);
-    let span = asked.span(zone, desk.books.now()).ok_or(No::Malformed("there is no such day or month"))?;
+    let span = asked.span(zone, desk.books.now()).ok_or(Problem::malformed("there is no such day or month"))?;
     let by = asked.by();
     let Told { me, told } = desk.report(&headers, span, by).await?;
     Ok(Json(Told { me, told: sums::with_news(told, &desk.machines, span, by, zone).await }))
@@ -187,14 +187,14 @@ pub async fn report(State(desk): Of, headers: HeaderMap, query: Asked<sums::Aske
 pub async fn report_csv(State(desk): Of, headers: HeaderMap, query: Asked<sums::Asked>) -> Result<Response, No> {
     let (asked, zone) = (asked(query)?, desk.usual.zone);
     let now = desk.books.now();
-    let span = asked.span(zone, now).ok_or(No::Malformed("there is no such day or month"))?;
+    let span = asked.span(zone, now).ok_or(Problem::malformed("there is no such day or month"))?;
     desk.tell(&headers, |_, _, _| Ok(())).await?;
     let wanted = whole::Wanted { device: None, span, by: asked.whole(), zone, fees: desk.fees, now };
     let to_make = wanted.clone();
     // It reads every order of the span. Nobody else waits for that: it has a connection of its own, and there is one at a time.
     let _alone = desk.reading.lock().await;
     let place = desk.place_of_books.clone();
-    let store = tokio::task::spawn_blocking(move || place.books()).await.map_err(|_| No::Away)?.map_err(|_| No::Away)?;
+    let store = tokio::task::spawn_blocking(move || place.books()).await.map_err(|_| Problem::Away)?.map_err(|_| Problem::Away)?;
     let report = store.read(move |tx| whole::make(tx, &to_make)).await?;
     Ok(csv(report.csv(&wanted, Separator::Comma)))
 }
@@ -238,5 +238,5 @@ pub async fn log(State(desk): Of, headers: HeaderMap, query: Asked<Behind>) -> R
         Err(why) => Ok(Err(why)),
     });
     let Told { me, told } = told.await?;
-    Ok(Json(Told { me, told: told.map_err(No::Denied)? }))
+    Ok(Json(Told { me, told: told? }))
 }

@@ -7,7 +7,7 @@ use crate::machines::stock;
 use crate::money::days::{self, Days, Part};
 use crate::money::report::{self as whole, Known};
 use crate::sale::books::{self, BooksError};
-use crate::sale::counted::End;
+use qris_core::order::merchant::End;
 use axum::http::HeaderMap;
 use qris_core::order::time::{Span, Wall, Zone};
 use qris_core::text::named;

@@ -1,6 +1,5 @@
 //! Sessions, links and the money of a day, by the clock of the books.
 
-use super::answer::No;
 use super::deeds::{self, Asked};
 use super::judge::{self, Usual};
 use super::log::{self, By, What};
@@ -15,7 +14,7 @@ use qris_core::order::ids::OrderId;
 use qris_core::order::merchant::{Attention, Call, DeliveryReport, EndedTry, Event, Order, Rules, Said, StatusReport, next_deadline};
 use qris_core::order::outcome::Delivery;
 use qris_core::order::time::{Span, Wall, Zone};
-use qris_core::wire::desk::{Deed, Denied, Do, Role};
+use qris_core::wire::desk::{Deed, Denied, Do, Problem, Role};
 use rusqlite::Connection;
 
 struct Rig {
@@ -236,10 +235,10 @@ fn what_stands_against_another_try_has_its_word() {
     let sari = rig.add("Sari", Role::Owner, None);
     for (order, tries_per_day, wanted) in [
         (nothing_came(), 1, None),
-        (nothing_came(), 0, Some(Denied::TriesOfToday)),
-        (Order { rebuilt: true, ..nothing_came() }, 1, Some(Denied::Doubtful)),
-        (soon, 1, Some(Denied::TryTooLate)),
-        (tried_often, 1, Some(Denied::NoMoreTries)),
+        (nothing_came(), 0, Some(Denied::Try(NoTry::TooMany))),
+        (Order { rebuilt: true, ..nothing_came() }, 1, Some(Denied::Try(NoTry::Doubtful))),
+        (soon, 1, Some(Denied::Try(NoTry::TooLate))),
+        (tried_often, 1, Some(Denied::Try(NoTry::NotOffered))),
     ] {
         let possible = rig.run(|tx| deeds::possible(tx, &policy(tries_per_day), &order, &sari, 10_000, T0 + Span::secs(10)));
         let again = possible.iter().find(|possible| possible.deed == Deed::Again).expect("it is asked about");
@@ -274,7 +273,7 @@ impl Rig {
         })
     }
 
-    fn press(&self, deed: Deed, seen_as: u64, now: Wall) -> Result<Done, No> {
+    fn press(&self, deed: Deed, seen_as: u64, now: Wall) -> Result<Done, Problem> {
         let note = if deed == Deed::ByHand { "cash" } else { "" };
         let with = Do { note: note.into(), is_sure: None, version: seen_as };
         let asked = Asked { secret: "secret".into(), from: "192.0.2.7".into(), order: order(1), deed, with };
@@ -349,6 +348,6 @@ fn what_a_person_can_see_keeps_them_from_pressing() {
         let seen_as = rig.seen_as(T0 + Span::secs(9));
         rig.happens(event.clone(), T0 + Span::secs(10));
         let refused = rig.press(deed, seen_as, T0 + Span::secs(11));
-        assert!(matches!(refused, Err(No::Changed)), "{event:?}: {refused:?}");
+        assert!(matches!(refused, Err(Problem::Changed)), "{event:?}: {refused:?}");
     }
 }

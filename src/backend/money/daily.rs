@@ -7,7 +7,7 @@ use crate::machines::{devices, reported};
 use crate::money::report::{self, By, SalesReport, Sum};
 use crate::money::takings::Fees;
 use crate::sale::books::{self, BooksError};
-use crate::sale::counted::End;
+use qris_core::order::merchant::End;
 use crate::sale::handle::Books;
 use crate::sale::view::Place;
 use crate::telling::alerts::first_of;

@@ -5,7 +5,7 @@
 use crate::money::report::{Known, Sum};
 use crate::money::takings::{Fees, left};
 use crate::sale::books::{self, Alike, BooksError, Grouped};
-use crate::sale::counted::End;
+use qris_core::order::merchant::End;
 use crate::store::Tx;
 use qris_core::order::time::{Span, Wall};
 use serde::{Deserialize, Serialize};

@@ -4,7 +4,8 @@
 use crate::csv::{Separator, csv_record, csv_text};
 use crate::money::takings::{Fees, Taking, signed};
 use crate::sale::books::{self, BooksError, Cursor, Grouped};
-use crate::sale::counted::{self, End, scheme_in_full};
+use crate::sale::counted::{self, scheme_in_full};
+use qris_core::order::merchant::End;
 use crate::store::Tx;
 use crate::telling::wording::{self, RefundUntil};
 use clap::ValueEnum;

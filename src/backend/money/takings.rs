@@ -3,7 +3,8 @@
 //! The gateway keeps what the merchant's contract says. Its interface does not tell it, so without `[fees]` it is not known. Not known
 //! is never 0.
 
-use crate::sale::counted::{self, End, Scheme, scheme};
+use crate::sale::counted::{self, Scheme, scheme};
+use qris_core::order::merchant::End;
 use crate::settings::SETTINGS;
 use qris_core::order::merchant::{Order, Repayment};
 use qris_core::order::time::Wall;

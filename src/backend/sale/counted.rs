@@ -1,71 +1,12 @@
 //! What an order counts as in sums: what became of its money, how much was paid, for which goods, on which way. The books keep it in columns
 //! beside the order, so that a database adds it up (`books/sums.rs`).
 
-use qris_core::order::merchant::{Attention, Money, Order, Repayment, TakenBack};
+use qris_core::order::merchant::{Attention, End, Money, Order, Repayment, TakenBack};
 use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::Delivery;
 use qris_core::order::request::Payment;
 use qris_core::order::time::Wall;
 use std::fmt;
-
-/// The end of the money of a paid order. Each order has one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum End {
-    /// The machine told that the item came.
-    Delivered,
-    /// An attendant handed the goods over.
-    Given,
-    /// The merchant owes it to the customer.
-    RefundDue,
-    /// It went back through the gateway.
-    Refunded,
-    /// A person gave it back in another way.
-    RefundedByHand,
-    /// Nobody knows whether the item came.
-    Uncertain,
-    /// The machine told nothing in time.
-    Unreported,
-    /// Paid a moment ago, or waiting for the customer to collect.
-    Awaited,
-    /// The gateway, the shop's counter or the customer's bank took it back.
-    TakenBack,
-}
-
-impl End {
-    /// Every kind there is, in the order of a report.
-    pub const ALL: [Self; 9] = [
-        Self::Delivered,
-        Self::Given,
-        Self::RefundDue,
-        Self::Refunded,
-        Self::RefundedByHand,
-        Self::Uncertain,
-        Self::Unreported,
-        Self::Awaited,
-        Self::TakenBack,
-    ];
-
-    /// Its word in JSON, CSV and the books.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Delivered => "delivered",
-            Self::Given => "given",
-            Self::RefundDue => "refund_due",
-            Self::Refunded => "refunded",
-            Self::RefundedByHand => "refunded_by_hand",
-            Self::Uncertain => "uncertain",
-            Self::Unreported => "unreported",
-            Self::Awaited => "awaited",
-            Self::TakenBack => "taken_back",
-        }
-    }
-
-    #[must_use]
-    pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|end| end.as_str() == word)
-    }
-}
 
 #[must_use]
 pub fn end(order: &Order) -> End {

@@ -25,6 +25,7 @@ use qris_core::order::time::{Span, Wall, Zone};
 use qris_core::text::named;
 use qris_host::config::settings::{Whole, number};
 use qris_host::events::Event as Journal;
+use qris_host::speech;
 use qris_host::surroundings::Surroundings;
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -205,7 +206,7 @@ fn object(alert: &Alert, name: Option<&str>, day: Option<&DayTold>, slots: &[Kep
         Subject::Order(stored, kind) => {
             let order = &stored.order;
             customer = counted::may_be_owed(*kind).then(|| customers(order, place));
-            (in_words(*kind, order, zone), wording::to_do(*kind), wording::summary(order, zone))
+            (in_words(*kind, order, zone), speech::orders::attention(*kind).to_do.spoken(), wording::summary(order, zone))
         }
         Subject::Damaged(id, _) => {
             let told = "an order that a person must look at cannot be read: its row in the database is damaged".into();
@@ -372,24 +373,7 @@ fn customers(order: &Order, place: &Place) -> Value {
 
 /// One sentence for a message on a phone.
 fn in_words(kind: Attention, order: &Order, zone: Zone) -> String {
-    let what = match kind {
-        Attention::RefundDue => "was paid and not delivered: the customer is owed the money",
-        Attention::NoProof => "was paid, and reported as not delivered without the relay's proof: a person must decide the refund",
-        Attention::RefundFailed => "could not be refunded through the gateway: the customer is still owed the money",
-        Attention::Uncertain => "was paid, and nobody knows whether it came out",
-        Attention::Unreported => "was paid, and the machine has told no outcome",
-        Attention::Mismatch => "was paid, but not as it was charged: nothing was delivered for it",
-        Attention::Conflict => "was reported with two different outcomes",
-        Attention::Suspect => "has a status at the gateway that does not say whether it was paid",
-        Attention::Unconfirmed => "may be paid: the gateway told so and does not confirm it, or its answers are not understood",
-        Attention::RefundSoon => "is owed to its customer, and the gateway refunds it for three days at most",
-        Attention::RefundLastDay => "is owed to its customer, and the gateway refunds it for one day at most",
-        Attention::OnlyByHand => "is owed to its customer, and the gateway does not refund it any more: only by hand",
-        Attention::PartialRefund => "was refunded in part at the gateway",
-        Attention::Chargeback => "was charged back by the customer's bank",
-        Attention::Reversed => "was taken back by the shop's counter after its receipt",
-        Attention::LateFact => "gave its customer goods and money, the money twice, or a refund that the bank refused",
-    };
+    let what = speech::orders::attention(kind).alert;
     let (goods, amount, place) = (wording::goods(order), order.sale.purchase.amount, wording::place(order));
     let reason = order.delivery().and_then(|told| told.reason).map(|reason| format!("; reason: {reason}"));
     let last_day = wording::last_day(order, zone).map(|day| format!("; last day for a refund at the gateway: {day}"));

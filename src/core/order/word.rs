@@ -99,7 +99,37 @@ macro_rules! words {
     };
 }
 
-pub(crate) use words;
+/// The same, closed: a word of a later release is none. For what only this release's programs, its books and its people read.
+macro_rules! closed {
+    ($(#[$of_all:meta])* $vis:vis enum $Name:ident { $($(#[$of_one:meta])* $variant:ident = $text:literal,)* }) => {
+        $(#[$of_all])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, serde::Serialize, serde::Deserialize)]
+        $vis enum $Name {
+            $($(#[$of_one])* #[serde(rename = $text)] $variant,)*
+        }
+
+        impl $Name {
+            /// Every one, in the order of lists.
+            pub const ALL: [Self; [$($text),*].len()] = [$(Self::$variant,)*];
+
+            /// As it stands on every wire and in the books.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $text,)*
+                }
+            }
+
+            /// Reads the word.
+            #[must_use]
+            pub fn from_word(word: &str) -> Option<Self> {
+                Self::ALL.into_iter().find(|one| one.as_str() == word)
+            }
+        }
+    };
+}
+
+pub(crate) use {closed, words};
 
 #[cfg(test)]
 mod tests {

@@ -9,7 +9,9 @@ mod orders;
 mod sums;
 
 pub use machines::{Load, MachineLine, MachinePage, Screen, SlotLine, ToBring, Trouble};
-pub use orders::{Deed, Denied, Do, Found, HistoryLine, NOTE_MAX, OrderLine, OrderPage, Possible, SearchedBy, Stands, Step, Sure, What};
+pub use orders::{
+    Barred, Deed, Denied, Do, Found, HistoryLine, NOTE_MAX, NoEnd, OrderLine, OrderPage, Possible, SearchedBy, Stands, Step, Sure, What,
+};
 pub use sums::{By, Report, ReportLine, Sum, Today};
 
 use crate::order::ids::OrderId;
@@ -172,52 +174,72 @@ pub struct LogLine {
     pub detail: Option<Box<str>>,
 }
 
-/// Why a question was not answered.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Code {
-    /// The session is over, or never was (401).
+/// Why a question was not answered. In words: for the journal, without a secret.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, thiserror::Error)]
+#[serde(tag = "code", rename_all = "snake_case")]
+pub enum Problem {
+    /// 401.
+    #[error("the session is over, or never was")]
     NotIn,
-    /// The name or the password is wrong (403). Which of the two nobody is told.
+    /// 403. Which of the two nobody is told.
+    #[error("the name or the password is wrong")]
     WrongPassword,
-    /// The link was used, or its time is over (410).
+    /// 410.
+    #[error("the link was used, or its time is over")]
     LinkOver,
-    /// There were too many guesses: `wait_s` (429).
-    Wait,
-    /// The password is too short or too long (422).
+    /// 429.
+    #[error("there were too many guesses")]
+    Wait {
+        /// So many seconds.
+        wait_s: u64,
+    },
+    /// 422.
+    #[error("the password is too short or too long")]
     Password,
-    /// This is not possible: `denied` says why (409, or 403 for a role or limit).
-    Denied,
-    /// The order was written to since the person saw it (409). Look again.
+    /// 409, or 403 where it is about the person.
+    #[error("it is not possible: {}", why.as_str())]
+    Denied {
+        /// Why.
+        why: Denied,
+    },
+    /// 409. Look again.
+    #[error("what the person has seen of the order is not so any more")]
     Changed,
-    /// There is no such thing (404). Of the first letters of a number, several orders may have them: `several`.
+    /// 404.
+    #[error("there is no such thing")]
     Unknown,
-    /// The order is over, and was moved to an archive (410).
+    /// 404. Several orders have these first letters.
+    #[error("several orders have these first letters")]
+    Several,
+    /// 410. The order is over, and was moved to an archive.
+    #[error("the order is archived")]
     Archived,
-    /// Its row in the database is damaged (500).
+    /// 500.
+    #[error("its row in the database is damaged")]
     Damaged,
-    /// The question is not understood (422).
-    Malformed,
-    /// The books cannot be read or written now (503). Nothing was lost.
+    /// 422.
+    #[error("{detail}")]
+    Malformed {
+        /// What is not understood.
+        detail: Box<str>,
+    },
+    /// 503. Nothing was lost.
+    #[error("the books cannot be read or written now")]
     Away,
 }
 
-/// The answer where there is none.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Problem {
-    /// Its code.
-    pub code: Code,
-    /// Of [`Code::Denied`].
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub denied: Option<Denied>,
-    /// Of [`Code::Wait`], in seconds.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub wait_s: Option<u64>,
-    /// Of [`Code::Unknown`]: several have these first letters.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub several: bool,
-    /// For the journal, in English, without a secret.
-    pub detail: Box<str>,
+impl Problem {
+    /// The question is not understood.
+    #[must_use]
+    pub fn malformed(detail: &str) -> Self {
+        Self::Malformed { detail: detail.into() }
+    }
+}
+
+impl From<Denied> for Problem {
+    fn from(why: Denied) -> Self {
+        Self::Denied { why }
+    }
 }
 
 /// Secrets are not for journals.

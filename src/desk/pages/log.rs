@@ -1,6 +1,5 @@
 //! The log that nobody edits, for owners.
 
-use super::orders::sure_of;
 use super::{Frame, Query, Tab, address, bytes, fitting, room};
 use crate::Desk;
 use crate::visitor::{Halt, Visitor};
@@ -9,7 +8,7 @@ use askama::Template;
 use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use qris_core::wire::desk::{Denied, LogLine, Role};
+use qris_core::wire::desk::{Denied, LogLine, Role, Sure};
 use qris_host::speech::fill;
 use std::sync::Arc;
 
@@ -46,12 +45,12 @@ impl Frame {
             let role = serde_json::from_value::<Role>(word.into()).ok();
             return Some(format!("{name}: {}, {sum}", role.as_ref().map_or(word, |role| self.role(role))));
         }
-        let denied = serde_json::from_value::<Denied>(detail.into()).ok();
+        let denied = Denied::from_word(detail);
         if let Some(denied) = denied.filter(|_| line.what.starts_with("denied ")) {
             return Some(self.denied(&denied).to_owned());
         }
         let (first, rest) = detail.split_once(": ").map_or((detail, None), |(first, rest)| (first, Some(rest)));
-        let said = sure_of(first).filter(|_| line.order.is_some()).map(|sure| self.sure(&sure));
+        let said = Sure::from_word(first).filter(|_| line.order.is_some()).map(|sure| self.sure(&sure));
         Some(match (said, rest) {
             (Some(said), Some(rest)) => format!("{said} {rest}"),
             (Some(said), None) => said.to_owned(),

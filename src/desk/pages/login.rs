@@ -10,7 +10,7 @@ use askama::Template;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use qris_core::wire::desk::{Code, Invited, Join, Knock, Login, NAME_MAX, Opened, PASSWORD_MAX, PASSWORD_MIN, Role};
+use qris_core::wire::desk::{Problem, Invited, Join, Knock, Login, NAME_MAX, Opened, PASSWORD_MAX, PASSWORD_MIN, Role};
 use std::sync::Arc;
 
 #[derive(Template)]
@@ -47,10 +47,10 @@ pub async fn act(State(desk): State<Arc<Desk>>, posted: Posted) -> Response {
         Login { name: name.into(), password: password.into(), device: visitor.device.clone(), browser: visitor.browser.as_str().into() };
     match desk.serve.act::<Opened>(visitor, "login", &login).await {
         Ok(opened) => begin(visitor, &opened, to),
-        Err(Unanswered::Told(problem)) if matches!(problem.code, Code::WrongPassword | Code::Password | Code::Malformed) => {
+        Err(Unanswered::Told(problem)) if matches!(problem, Problem::WrongPassword | Problem::Password | Problem::Malformed { .. }) => {
             again(StatusCode::FORBIDDEN, words.login_wrong.into())
         }
-        Err(Unanswered::Told(problem)) if problem.code == Code::Wait => again(StatusCode::TOO_MANY_REQUESTS, note::wait(words, &problem)),
+        Err(Unanswered::Told(Problem::Wait { wait_s })) => again(StatusCode::TOO_MANY_REQUESTS, note::wait(words, wait_s)),
         Err(why) => why.page(visitor),
     }
 }
@@ -103,7 +103,7 @@ pub async fn join(State(desk): State<Arc<Desk>>, Path(link): Path<String>, poste
     let join = Join { code: secret, password: password.into(), browser: visitor.browser.as_str().into() };
     match desk.serve.act::<Opened>(visitor, "join", &join).await {
         Ok(opened) => Ok(begin(visitor, &opened, "/")),
-        Err(Unanswered::Told(problem)) if problem.code == Code::Password => {
+        Err(Unanswered::Told(Problem::Password)) => {
             welcome(&desk, visitor, &link, StatusCode::UNPROCESSABLE_ENTITY, Some(words.join_bad)).await
         }
         Err(why) => Err(why.halt(visitor)),

@@ -12,7 +12,8 @@ use axum::extract::{Path, RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use qris_core::text::plain;
-use qris_core::wire::desk::{Code, Deed, Denied, Do, Found, HistoryLine, NOTE_MAX, OrderLine, OrderPage, Sure};
+use qris_core::order::merchant::Refused;
+use qris_core::wire::desk::{Barred, Deed, Denied, Do, Found, HistoryLine, NOTE_MAX, OrderLine, OrderPage, Problem, Sure};
 use qris_host::speech::fill;
 use std::sync::Arc;
 
@@ -89,7 +90,7 @@ async fn read(desk: &Desk, visitor: &Visitor, order: &str) -> Result<(Frame, Ord
             let title = format!("{} · {}", f.money(&told.told.line.amount), f.goods(&told.told.line));
             Ok((Frame { title, ..f }, told.told))
         }
-        Err(Unanswered::Told(problem)) if problem.code == Code::Unknown && problem.several => {
+        Err(Unanswered::Told(Problem::Several)) => {
             Err(visitor.lead_to(&address("/orders", &[("q", order)])).into())
         }
         Err(why) => Err(why.halt(visitor)),
@@ -146,10 +147,6 @@ impl Ask {
         NOTE_MAX
     }
 
-    fn sure_word(&self, sure: &Sure) -> &'static str {
-        sure_word(*sure)
-    }
-
     fn is_by_hand(&self) -> bool {
         self.deed == Deed::ByHand
     }
@@ -163,7 +160,7 @@ impl Ask {
 
     /// Whether the page says what is left of today's limit: also to whom the limit denies it.
     fn shows_left(&self) -> bool {
-        self.moves_money() && self.denied.is_none_or(|denied| denied == Denied::Limit)
+        self.moves_money() && self.denied.is_none_or(|denied| denied == Denied::Person(Barred::Limit))
     }
 }
 
@@ -175,12 +172,12 @@ fn asking(f: Frame, page: OrderPage, deed: Deed) -> Ask {
     }
     // `serve` judges each deed.
     let possible = page.line.deeds.iter().find(|possible| possible.deed == deed);
-    let (sure, denied) = possible.map_or((None, Some(Denied::NothingToSee)), |possible| (possible.is_sure, possible.denied));
+    let (sure, denied) = possible.map_or((None, Some(Denied::Order(Refused::NothingToSee))), |possible| (possible.is_sure, possible.denied));
     Ask { f: Frame { title, ..f }, page, deed, what, yes, sure, denied, wrong: None, note: String::new() }
 }
 
 fn deed_of(visitor: &Visitor, word: &str) -> Result<Deed, Halt> {
-    Deed::ALL.into_iter().find(|deed| deed.as_str() == word).ok_or_else(|| note::not_found(visitor).into())
+    Deed::from_word(word).ok_or_else(|| note::not_found(visitor).into())
 }
 
 /// `GET /orders/ORDER/DEED`: what will happen.
@@ -198,7 +195,7 @@ pub async fn act(State(desk): State<Arc<Desk>>, Path((order, deed)): Path<(Strin
     let Ok(version) = posted.field("version").parse::<u64>() else { return Err(note::malformed(visitor)) };
     let is_sure = match posted.field("sure") {
         "" => None,
-        word => Some(sure_of(word).ok_or_else(|| note::malformed(visitor))?),
+        word => Some(Sure::from_word(word).ok_or_else(|| note::malformed(visitor))?),
     };
     let words = words::in_language(visitor.language);
     // A note is one line in the books.
@@ -215,31 +212,15 @@ pub async fn act(State(desk): State<Arc<Desk>>, Path((order, deed)): Path<(Strin
     let wanted = Do { note: if needs_note { how.into() } else { "".into() }, is_sure, version };
     match desk.serve.tell(visitor, &format!("orders/{order}/{}", deed.as_str()), &wanted).await {
         Ok(()) => Ok(visitor.lead_to(&format!("/orders/{order}"))),
-        Err(Unanswered::Told(problem)) => match problem.code {
-            Code::Changed => Ok(changed(visitor, order)),
-            Code::Denied => {
-                // The tick is what is missing, if that would make it possible.
-                let may_be_sure = matches!(problem.denied, Some(Denied::NotReported | Denied::NoProof | Denied::RefundUnsure));
-                let is_unsaid = may_be_sure && is_sure.is_none() && deed != Deed::Again;
-                let why = match problem.denied {
-                    Some(_) if is_unsaid => words.sure_first,
-                    Some(denied) => order_words::denied(order_words::in_language(visitor.language), denied),
-                    None => words.not_possible,
-                };
-                again(note::status_of(problem.denied), Some(why.into())).await
-            }
-            Code::NotIn
-            | Code::WrongPassword
-            | Code::LinkOver
-            | Code::Wait
-            | Code::Password
-            | Code::Unknown
-            | Code::Archived
-            | Code::Damaged
-            | Code::Malformed
-            | Code::Away => Err(Unanswered::Told(problem).halt(visitor)),
-        },
-        Err(Unanswered::Away) => Err(Unanswered::Away.halt(visitor)),
+        Err(Unanswered::Told(Problem::Changed)) => Ok(changed(visitor, order)),
+        Err(Unanswered::Told(Problem::Denied { why })) => {
+            // The tick is what is missing, if that would make it possible.
+            let may_be_sure = matches!(why, Denied::Order(Refused::NotReported | Refused::NoProof | Refused::RefundUnsure));
+            let is_unsaid = may_be_sure && is_sure.is_none() && deed != Deed::Again;
+            let said = if is_unsaid { words.sure_first } else { order_words::denied(order_words::in_language(visitor.language), visitor.language, why) };
+            again(note::status_of(why), Some(said.into())).await
+        }
+        Err(other) => Err(other.halt(visitor)),
     }
 }
 
@@ -256,16 +237,4 @@ fn changed(visitor: &Visitor, order: &str) -> Response {
     let link = format!("/orders/{order}");
     let f = Frame::bare(visitor, Tab::Orders, words.changed);
     visitor.show(StatusCode::CONFLICT, &Changed { f, hint: words.changed_hint, link: (&link, words.look_again) })
-}
-
-pub fn sure_word(sure: Sure) -> &'static str {
-    match sure {
-        Sure::NoReport => "no_report",
-        Sure::NoProof => "no_proof",
-        Sure::NotRefunded => "not_refunded",
-    }
-}
-
-pub fn sure_of(word: &str) -> Option<Sure> {
-    [Sure::NoReport, Sure::NoProof, Sure::NotRefunded].into_iter().find(|sure| sure_word(*sure) == word)
 }

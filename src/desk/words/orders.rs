@@ -1,58 +1,17 @@
 //! An order in words: how it stands, why it wants a person, what happened, what can be done, and why something cannot.
 
 use super::words;
-use qris_core::order::merchant::Attention;
 use qris_core::order::money::total;
-use qris_core::wire::desk::{Deed, Denied, Stands, Sure, What};
-use qris_host::speech::fill;
+use qris_core::wire::desk::{Barred, Deed, Denied, NoEnd, Stands, Sure, What};
+use qris_host::speech::{Language, fill, orders};
 
 words! {
     open: "menunggu pembayaran", "waiting for the payment";
     unpaid: "tidak dibayar", "not paid";
     unconfirmed: "belum pasti apakah dibayar", "uncertain whether it is paid";
-    awaited: "baru dibayar, atau belum diambil", "paid just now, or not collected yet";
     delivered: "barang keluar", "goods came out";
-    given: "barang diserahkan", "goods handed over";
-    refund_due: "uang harus dikembalikan", "money is owed";
     refunding: "uang sedang dikembalikan", "money is on its way back";
-    refunded: "uang sudah dikembalikan", "money went back";
-    refunded_by_hand: "uang dikembalikan secara langsung", "money was paid back by hand";
-    uncertain: "belum pasti apakah barang keluar", "uncertain whether the goods came";
-    unreported: "mesin tidak melapor", "the machine told nothing";
-    taken_back: "uang ditarik kembali", "money was taken back";
 
-    why_refund_due: "Sudah dibayar, tetapi barang tidak keluar.", "It is paid, but nothing came out.";
-    do_refund_due: "Kembalikan uangnya, atau serahkan barangnya.", "Send the money back, or hand the goods over.";
-    why_no_proof: "Sudah dibayar. Mesin melaporkan bahwa barang tidak keluar, tetapi tanpa bukti dari relainya.", "It is paid. The machine says that nothing came out, but without the proof of its relay.";
-    do_no_proof: "Periksa mesinnya. Barang tidak keluar: kembalikan uangnya. Barang keluar: tandai sebagai diserahkan.", "Look at the machine. Nothing came out: send the money back. It did: say that the goods were handed over.";
-    why_refund_failed: "Gateway tidak mengembalikan uangnya. Pelanggan masih menunggu.", "The gateway did not send the money back. The customer still waits.";
-    do_refund_failed: "Coba sekali lagi. Jika tetap tidak bisa, kembalikan dengan cara lain, lalu catat di sini.", "Try once more. If that does not work, pay it back in another way, and note it here.";
-    why_uncertain: "Sudah dibayar, dan tidak diketahui apakah barang keluar.", "It is paid, and nobody knows whether the goods came.";
-    do_uncertain: "Periksa mesinnya, atau tanya pelanggan. Lalu kembalikan uangnya, atau tandai sebagai diserahkan.", "Look at the machine, or ask the customer. Then send the money back, or say that the goods were handed over.";
-    why_unreported: "Sudah dibayar, tetapi mesin tidak melaporkan hasilnya.", "It is paid, but the machine did not tell what became of it.";
-    do_unreported: "Periksa apakah mesin menyala dan terhubung. Satu jam setelah pembayaran Anda bisa mengembalikan uangnya.", "See whether the machine is on and connected. An hour after the payment you can send the money back.";
-    why_mismatch: "Yang dibayar tidak sama dengan tagihannya. Barang tidak keluar.", "What was paid is not what was asked for. Nothing came out.";
-    do_mismatch: "Cocokkan dengan transaksinya di dashboard gateway, lalu kembalikan uangnya.", "Compare it with the transaction in the gateway's dashboard, then send the money back.";
-    why_conflict: "Mesin melaporkan dua hasil yang berbeda.", "The machine told two different outcomes.";
-    do_conflict: "Cari tahu apakah barang keluar. Lalu kembalikan uangnya, atau tandai sebagai diserahkan.", "Find out whether the goods came. Then send the money back, or say that the goods were handed over.";
-    why_suspect: "Dari kata gateway tidak jelas apakah sudah dibayar.", "The gateway's word does not tell whether it is paid.";
-    do_suspect: "Lihat transaksinya di dashboard gateway, lalu tandai sudah dilihat.", "Look at the transaction in the gateway's dashboard, then say that you have seen it.";
-    why_unconfirmed: "Tidak ada yang memastikan apakah pesanan ini sudah dibayar.", "Nobody confirms whether this order is paid.";
-    do_unconfirmed: "Lihat di dashboard gateway. Sudah dibayar: kembalikan uangnya di sana, lalu catat di sini. Belum: tandai sudah dilihat.", "Look in the gateway's dashboard. It is paid: send the money back there, and note it here. It is not: say that you have seen it.";
-    why_refund_soon: "Gateway hanya bisa mengembalikan uangnya beberapa hari lagi.", "The gateway can send the money back for a few more days only.";
-    do_refund_soon: "Putuskan sekarang.", "Decide now.";
-    why_refund_last_day: "Gateway hanya bisa mengembalikan uangnya satu hari lagi.", "The gateway can send the money back for one more day only.";
-    do_refund_last_day: "Putuskan hari ini.", "Decide today.";
-    why_only_by_hand: "Gateway tidak bisa mengembalikan uangnya lagi: waktunya lewat.", "The gateway cannot send the money back any more: its time is over.";
-    do_only_by_hand: "Kembalikan dengan cara lain, lalu catat di sini.", "Pay it back in another way, and note it here.";
-    why_partial_refund: "Sebagian uang sudah kembali lewat gateway.", "A part of the money went back through the gateway.";
-    do_partial_refund: "Periksa apakah itu disengaja, lalu tandai sudah dilihat.", "Find out whether that was intended, then say that you have seen it.";
-    why_chargeback: "Bank pelanggan menarik kembali uangnya.", "The customer's bank took the money back.";
-    do_chargeback: "Jika itu salah, ajukan keberatan ke gateway. Lalu tandai sudah dilihat.", "If that is wrong, contest it at the gateway. Then say that you have seen it.";
-    why_reversed: "Kasir toko menarik kembali pembayarannya.", "The shop's counter took its payment back.";
-    do_reversed: "Tanyakan ke gateway, lalu tandai sudah dilihat.", "Ask the gateway, then say that you have seen it.";
-    why_late_fact: "Sesuatu datang setelah pesanan ini selesai: pelanggan mungkin mendapat barang dan uang, atau tidak mendapat apa-apa.", "Something came after this order was settled: the customer may have goods and money, or nothing.";
-    do_late_fact: "Baca yang terjadi di bawah, selesaikan dengan pelanggan, lalu tandai sudah dilihat.", "Read below what happened, settle it with the customer, then say that you have seen it.";
 
     refund: "Kembalikan {0}", "Send {0} back";
     by_hand: "Sudah saya kembalikan sendiri", "I paid it back by hand";
@@ -84,28 +43,6 @@ words! {
     sure_no_proof: "Saya sudah memastikan bahwa barang tidak keluar, walaupun relai mesin tidak menandatanganinya.", "I have made sure that nothing came out, although the machine's relay has not signed it.";
     sure_not_refunded: "Saya sudah melihat di dashboard gateway bahwa uangnya belum kembali.", "I have looked in the gateway's dashboard that the money did not go back.";
 
-    no_outcome_stands: "Hasil lain sudah dilaporkan sebelumnya, dan itu yang berlaku.", "Another outcome was told before, and stands.";
-    no_not_paid: "Pesanan ini belum dibayar.", "This order is not paid.";
-    no_not_ended: "Pesanan ini belum berakhir.", "This order has not ended yet.";
-    no_delivered: "Mesin melaporkan bahwa barang keluar.", "The machine told that the goods came out.";
-    no_not_reported: "Mesin belum melapor, dan mungkin masih mengeluarkan barangnya.", "The machine has told nothing, and may still hand it out.";
-    no_too_early: "Masih terlalu awal: mesin mungkin masih mengeluarkan barangnya. Coba lagi satu jam setelah pembayaran atau percobaan terakhir; yang dibayar di kasir: satu jam setelah batas pengambilannya.", "It is too early: the machine may still hand it out. Try again an hour after the payment or the last try; what was paid at a counter: an hour after its time to collect is over.";
-    no_under_way: "Gateway sedang diminta mengembalikan uangnya.", "The gateway is being asked to send the money back.";
-    no_unsure: "Mungkin uangnya sudah dikembalikan sebelumnya. Lihat dulu di dashboard gateway.", "The money may have gone back before. First look in the gateway's dashboard.";
-    no_refunded_already: "Uangnya sudah dikembalikan.", "The money went back already.";
-    no_given: "Barangnya sudah diserahkan.", "The goods were handed over.";
-    no_taken_back: "Uangnya sudah ditarik kembali.", "The money was taken back.";
-    no_no_proof: "Belum ada bukti dari relai bahwa barang tidak keluar.", "The relay's proof that nothing came out is missing.";
-    no_not_by_api: "Pembayaran di kasir toko tidak bisa dikembalikan lewat gateway.", "The gateway does not refund payments at a shop's counter.";
-    no_only_by_hand: "Gateway tidak bisa mengembalikannya lagi: waktunya lewat.", "The gateway does not send it back any more: its time is over.";
-    no_nothing_to_see: "Tidak ada yang perlu dilihat di pesanan ini.", "There is nothing to see in this order.";
-    no_try_off: "Percobaan kedua tidak ditawarkan di toko ini. Orang yang mengurus server Anda bisa mengubahnya.", "This shop offers no second tries. Whoever runs your server can change that.";
-    no_uncertain: "Tidak diketahui apakah barang keluar. Mesin bisa mengeluarkannya dua kali.", "Nobody knows whether the goods came. The machine could hand them out twice.";
-    no_repaid: "Uangnya kembali, atau barangnya sudah diserahkan.", "The money goes back, or the goods were handed over.";
-    no_doubtful: "Yang diketahui tentang pesanan ini tidak cocok satu sama lain. Putuskan tentang uangnya.", "What is known of this order does not agree. Decide about the money.";
-    no_try_too_late: "Gateway hanya bisa mengembalikan uangnya kurang dari dua hari lagi. Putuskan tentang uangnya.", "The gateway can send the money back for less than two more days. Decide about the money.";
-    no_tries_of_today: "Mesin ini sudah memakai semua percobaan keduanya dalam 24 jam. Tunggu, atau kembalikan uangnya.", "This machine has had all its second tries of 24 hours. Wait, or give the money back.";
-    no_more_tries: "Mesin sudah mencobanya sebanyak yang dibolehkan.", "The machine has tried it as often as it may.";
     no_role: "Anda hanya boleh melihat. Untuk ini perlu seorang pemilik.", "You may only see. This needs an owner.";
     no_limit: "Ini lebih dari yang boleh Anda kembalikan hari ini. Coba besok, atau minta orang yang mengurus server Anda.", "This is more than you may send back today. Try tomorrow, or ask whoever runs your server.";
 
@@ -144,45 +81,13 @@ words! {
     reason_uncertain: "listrik mati, atau hasilnya tidak tercatat", "the power went, or the end was not written";
 }
 
-/// The word of why a person must look, in a sentence, and what to do. A word of a later release is shown as it came.
-pub fn why<'a>(words: &'static Words, word: &'a str) -> (&'a str, Option<&'static str>) {
-    let Some(kind) = Attention::from_word(word) else { return (word, None) };
-    let (why, to_do) = match kind {
-        Attention::RefundDue => (words.why_refund_due, words.do_refund_due),
-        Attention::NoProof => (words.why_no_proof, words.do_no_proof),
-        Attention::RefundFailed => (words.why_refund_failed, words.do_refund_failed),
-        Attention::Uncertain => (words.why_uncertain, words.do_uncertain),
-        Attention::Unreported => (words.why_unreported, words.do_unreported),
-        Attention::Mismatch => (words.why_mismatch, words.do_mismatch),
-        Attention::Conflict => (words.why_conflict, words.do_conflict),
-        Attention::Suspect => (words.why_suspect, words.do_suspect),
-        Attention::Unconfirmed => (words.why_unconfirmed, words.do_unconfirmed),
-        Attention::RefundSoon => (words.why_refund_soon, words.do_refund_soon),
-        Attention::RefundLastDay => (words.why_refund_last_day, words.do_refund_last_day),
-        Attention::OnlyByHand => (words.why_only_by_hand, words.do_only_by_hand),
-        Attention::PartialRefund => (words.why_partial_refund, words.do_partial_refund),
-        Attention::Chargeback => (words.why_chargeback, words.do_chargeback),
-        Attention::Reversed => (words.why_reversed, words.do_reversed),
-        Attention::LateFact => (words.why_late_fact, words.do_late_fact),
-    };
-    (why, Some(to_do))
-}
-
-pub const fn stands(words: &'static Words, stands: Stands) -> &'static str {
+pub const fn stands(words: &'static Words, language: Language, stands: Stands) -> &'static str {
     match stands {
-        Stands::Open => words.open,
-        Stands::Unpaid => words.unpaid,
-        Stands::Unconfirmed => words.unconfirmed,
-        Stands::Awaited => words.awaited,
-        Stands::Delivered => words.delivered,
-        Stands::Given => words.given,
-        Stands::RefundDue => words.refund_due,
-        Stands::Refunding => words.refunding,
-        Stands::Refunded => words.refunded,
-        Stands::RefundedByHand => words.refunded_by_hand,
-        Stands::Uncertain => words.uncertain,
-        Stands::Unreported => words.unreported,
-        Stands::TakenBack => words.taken_back,
+        Stands::Before(NoEnd::Open) => words.open,
+        Stands::Before(NoEnd::Unpaid) => words.unpaid,
+        Stands::Before(NoEnd::Unconfirmed) => words.unconfirmed,
+        Stands::Before(NoEnd::Refunding) => words.refunding,
+        Stands::At(end) => orders::end(end).desk.of(language),
     }
 }
 
@@ -228,32 +133,12 @@ pub const fn sure(words: &'static Words, sure: Sure) -> &'static str {
     }
 }
 
-pub const fn denied(words: &'static Words, denied: Denied) -> &'static str {
+pub const fn denied(words: &'static Words, language: Language, denied: Denied) -> &'static str {
     match denied {
-        Denied::OutcomeStands => words.no_outcome_stands,
-        Denied::NotPaid => words.no_not_paid,
-        Denied::NotEnded => words.no_not_ended,
-        Denied::Delivered => words.no_delivered,
-        Denied::NotReported => words.no_not_reported,
-        Denied::TooEarly => words.no_too_early,
-        Denied::RefundUnderWay => words.no_under_way,
-        Denied::RefundUnsure => words.no_unsure,
-        Denied::RefundedAlready => words.no_refunded_already,
-        Denied::Given => words.no_given,
-        Denied::TakenBack => words.no_taken_back,
-        Denied::NoProof => words.no_no_proof,
-        Denied::NotByApi => words.no_not_by_api,
-        Denied::OnlyByHand => words.no_only_by_hand,
-        Denied::NothingToSee => words.no_nothing_to_see,
-        Denied::TryOff => words.no_try_off,
-        Denied::Uncertain => words.no_uncertain,
-        Denied::Repaid => words.no_repaid,
-        Denied::Doubtful => words.no_doubtful,
-        Denied::TryTooLate => words.no_try_too_late,
-        Denied::NoMoreTries => words.no_more_tries,
-        Denied::TriesOfToday => words.no_tries_of_today,
-        Denied::Role => words.no_role,
-        Denied::Limit => words.no_limit,
+        Denied::Order(why) => orders::refused(why).desk.of(language),
+        Denied::Try(why) => orders::no_try(why).desk.of(language),
+        Denied::Person(Barred::Role) => words.no_role,
+        Denied::Person(Barred::Limit) => words.no_limit,
     }
 }
 
@@ -316,65 +201,13 @@ fn reason<'a>(words: &'static Words, reason: &'a str) -> &'a str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use qris_host::speech::Language;
 
     #[test]
-    fn every_reason_to_look_has_its_words_and_one_of_a_later_release_is_shown_as_it_came() {
+    fn a_word_of_a_later_release_is_shown_as_it_came() {
         for language in [Language::Id, Language::En] {
             let words = in_language(language);
-            let mut all: Vec<_> = Attention::ALL.iter().map(|kind| why(words, kind.as_str())).collect();
-            assert!(all.iter().all(|(why, to_do)| why.ends_with('.') && to_do.is_some()), "{all:?}");
-            all.sort_unstable();
-            all.dedup();
-            assert_eq!(all.len(), Attention::ALL.len(), "two reasons in the same words");
-            assert_eq!(why(words, "of_a_later_release"), ("of_a_later_release", None));
             assert!(told(words, "teleported", Some("tired"), false).contains("teleported"));
             assert!(told(words, "failed", Some("tired"), true).contains("tired"));
-        }
-    }
-
-    /// All of them: one that is missing does not compile.
-    macro_rules! each_denied {
-        ($($name:ident),* $(,)?) => {{
-            let _ = |denied| match denied { $(Denied::$name => (),)* };
-            [$(Denied::$name),*]
-        }};
-    }
-
-    #[test]
-    fn everything_that_is_denied_has_a_sentence_of_its_own() {
-        let all = each_denied![
-            OutcomeStands,
-            NotPaid,
-            NotEnded,
-            Delivered,
-            NotReported,
-            TooEarly,
-            RefundUnderWay,
-            RefundUnsure,
-            RefundedAlready,
-            Given,
-            TakenBack,
-            NoProof,
-            NotByApi,
-            OnlyByHand,
-            NothingToSee,
-            TryOff,
-            Uncertain,
-            Repaid,
-            Doubtful,
-            TryTooLate,
-            NoMoreTries,
-            TriesOfToday,
-            Role,
-            Limit,
-        ];
-        for language in [Language::Id, Language::En] {
-            let mut said = all.map(|why| denied(in_language(language), why));
-            assert!(said.iter().all(|text| text.ends_with('.') && !text.contains('{')), "{said:?}");
-            said.sort_unstable();
-            let same = said.windows(2).find(|two| two[0] == two[1]);
-            assert_eq!(same, None);
         }
     }
 

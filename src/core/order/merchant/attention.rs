@@ -3,96 +3,47 @@
 use super::facts::Facts;
 use super::*;
 use crate::order::outcome::Delivery;
-use serde::{Deserialize, Serialize};
+use crate::order::word::closed;
 
-/// Why a person must look at an order.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Attention {
-    /// The merchant owes the customer the money, and nothing pays it back by itself.
-    RefundDue,
-    /// The relay has not signed that nothing came out. Nothing is paid back before a person says so.
-    NoProof,
-    /// The gateway did not pay it back.
-    RefundFailed,
-    /// Nobody knows whether the item came.
-    Uncertain,
-    /// The machine told no outcome in time.
-    Unreported,
-    /// The payment differs from the charge.
-    Mismatch,
-    /// The machine told two different outcomes.
-    Conflict,
-    /// The gateway's word for it may mean money, or not.
-    Suspect,
-    /// Nobody confirms whether it is paid: get-status does not say what a genuine notification said, or is not understood.
-    Unconfirmed,
-    /// The gateway refunds it for three days at most.
-    RefundSoon,
-    /// The gateway refunds it for one day at most.
-    RefundLastDay,
-    /// The gateway does not refund it any more.
-    OnlyByHand,
-    /// A part of the money went back.
-    PartialRefund,
-    /// The customer's bank took the money.
-    Chargeback,
-    /// The counter took its settlement back after the receipt was signed.
-    Reversed,
-    /// Something came after the matter was settled: an outcome after the money went back, or the money a second time.
-    LateFact,
+closed! {
+    /// Why a person must look at an order.
+    pub enum Attention {
+        /// The merchant owes the customer the money, and nothing pays it back by itself.
+        RefundDue = "refund_due",
+        /// The relay has not signed that nothing came out. Nothing is paid back before a person says so.
+        NoProof = "no_proof",
+        /// The gateway did not pay it back.
+        RefundFailed = "refund_failed",
+        /// Nobody knows whether the item came.
+        Uncertain = "uncertain",
+        /// The machine told no outcome in time.
+        Unreported = "unreported",
+        /// The payment differs from the charge.
+        Mismatch = "mismatch",
+        /// The machine told two different outcomes.
+        Conflict = "conflict",
+        /// The gateway's word for it may mean money, or not.
+        Suspect = "suspect",
+        /// Nobody confirms whether it is paid: get-status does not say what a genuine notification said, or is not understood.
+        Unconfirmed = "unconfirmed",
+        /// The gateway refunds it for three days at most.
+        RefundSoon = "refund_soon",
+        /// The gateway refunds it for one day at most.
+        RefundLastDay = "refund_last_day",
+        /// The gateway does not refund it any more.
+        OnlyByHand = "only_by_hand",
+        /// A part of the money went back.
+        PartialRefund = "partial_refund",
+        /// The customer's bank took the money.
+        Chargeback = "chargeback",
+        /// The counter took its settlement back after the receipt was signed.
+        Reversed = "reversed",
+        /// Something came after the matter was settled: an outcome after the money went back, or the money a second time.
+        LateFact = "late_fact",
+    }
 }
 
 impl Attention {
-    /// Every kind there is.
-    pub const ALL: [Self; 16] = [
-        Self::RefundDue,
-        Self::NoProof,
-        Self::RefundFailed,
-        Self::Uncertain,
-        Self::Unreported,
-        Self::Mismatch,
-        Self::Conflict,
-        Self::Suspect,
-        Self::Unconfirmed,
-        Self::RefundSoon,
-        Self::RefundLastDay,
-        Self::OnlyByHand,
-        Self::PartialRefund,
-        Self::Chargeback,
-        Self::Reversed,
-        Self::LateFact,
-    ];
-
-    /// Its word in lists and alerts.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::RefundDue => "refund_due",
-            Self::NoProof => "no_proof",
-            Self::RefundFailed => "refund_failed",
-            Self::Uncertain => "uncertain",
-            Self::Unreported => "unreported",
-            Self::Mismatch => "mismatch",
-            Self::Conflict => "conflict",
-            Self::Suspect => "suspect",
-            Self::Unconfirmed => "unconfirmed",
-            Self::RefundSoon => "refund_soon",
-            Self::RefundLastDay => "refund_last_day",
-            Self::OnlyByHand => "only_by_hand",
-            Self::PartialRefund => "partial_refund",
-            Self::Chargeback => "chargeback",
-            Self::Reversed => "reversed",
-            Self::LateFact => "late_fact",
-        }
-    }
-
-    /// Reads the word.
-    #[must_use]
-    pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.as_str() == word)
-    }
-
     /// Whether only a person's look ends it. The other kinds end with a refund, an outcome or a gift.
     #[must_use]
     pub const fn ends_when_seen(self) -> bool {

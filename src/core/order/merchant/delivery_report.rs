@@ -5,6 +5,7 @@ use crate::order::proof::{self, ProofError};
 use crate::order::reason::Reason;
 use crate::order::time::Wall;
 use crate::order::tries::TryNumber;
+use crate::order::word::closed;
 use serde::{Deserialize, Serialize};
 
 /// The machine's report of a paid order.
@@ -51,26 +52,26 @@ pub enum Proof {
     Missing(NoProof),
 }
 
-/// Why there is no proof.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum NoProof {
-    /// The machine sent none: its relay was away, or has lost its ledger.
-    None,
-    /// No key of the machine's relay was known when the order was made.
-    NoKey,
-    /// Another key than the one that was known then has signed it: the board or its ledger has changed, or somebody else signs.
-    OtherKey,
-    /// It is not a proof, or its signature is wrong.
-    Wrong,
-    /// It is about another ticket, order or machine.
-    OtherSale,
-    /// The relay says something else than the machine.
-    OtherWord,
-    /// The relay has given the ticket's number to another one: its ledger was put back to an earlier state.
-    NumberUsed,
-    /// The ticket's number is [far ahead](proof::is_far_ahead) of the last one: the relay's card may have been copied.
-    NumberAhead,
+closed! {
+    /// Why there is no proof.
+    pub enum NoProof {
+        /// The machine sent none: its relay was away, or has lost its ledger.
+        None = "none",
+        /// No key of the machine's relay was known when the order was made.
+        NoKey = "no_key",
+        /// Another key than the one that was known then has signed it: the board or its ledger has changed, or somebody else signs.
+        OtherKey = "other_key",
+        /// It is not a proof, or its signature is wrong.
+        Wrong = "wrong",
+        /// It is about another ticket, order or machine.
+        OtherSale = "other_sale",
+        /// The relay says something else than the machine.
+        OtherWord = "other_word",
+        /// The relay has given the ticket's number to another one: its ledger was put back to an earlier state.
+        NumberUsed = "number_used",
+        /// The ticket's number is [far ahead](proof::is_far_ahead) of the last one: the relay's card may have been copied.
+        NumberAhead = "number_ahead",
+    }
 }
 
 impl Default for Proof {
@@ -106,22 +107,7 @@ impl Proof {
 }
 
 impl NoProof {
-    /// The word for it in the books and lists.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::NoKey => "no_key",
-            Self::OtherKey => "other_key",
-            Self::Wrong => "wrong",
-            Self::OtherSale => "other_sale",
-            Self::OtherWord => "other_word",
-            Self::NumberUsed => "number_used",
-            Self::NumberAhead => "number_ahead",
-        }
-    }
-
-    /// The same for people, after "the relay's proof is missing: ".
+    /// For people, after "the relay's proof is missing: ".
     #[must_use]
     pub const fn why(self) -> &'static str {
         match self {

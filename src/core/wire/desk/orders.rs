@@ -1,5 +1,7 @@
 use super::LogLine;
 use crate::order::ids::{DeviceId, ItemId, OrderId};
+use crate::order::merchant::{Attention, End, NoTry, Refused};
+use crate::order::word::closed;
 use serde::{Deserialize, Serialize};
 
 /// The longest note about money that went back by hand, in characters.
@@ -26,76 +28,51 @@ pub struct OrderLine {
     pub to_return: u64,
     /// What became of it: a word of [`Stands`].
     pub stands: Stands,
-    /// Why a person must look: words of `Attention` (`qris-backend orders --attention`), the most urgent first.
-    pub why: Vec<Box<str>>,
+    /// Why a person must look, the most urgent first.
+    pub why: Vec<Attention>,
     /// The last day on which the gateway sends the money back, `2026-12-31`. `None`: there is no such day, or nothing is owed.
     pub last_day: Option<Box<str>>,
     /// What can be done here and now, by the person who asks. Nothing of an order that wants nobody.
     pub deeds: Vec<Possible>,
 }
 
-/// How an order stands, for people.
+/// How an order stands, for people: a word of one of these.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(untagged)]
 pub enum Stands {
-    /// Its QR or code can be paid.
-    Open,
-    /// It ended, and nobody paid.
-    Unpaid,
-    /// Nobody confirms whether it is paid.
-    Unconfirmed,
-    /// Paid just now, or not collected yet.
-    Awaited,
-    /// The goods came.
-    Delivered,
-    /// A person handed the goods over.
-    Given,
-    /// The customer is owed the money.
-    RefundDue,
-    /// The gateway is being asked to send the money back.
-    Refunding,
-    /// The gateway sent the money back.
-    Refunded,
-    /// A person gave the money back.
-    RefundedByHand,
-    /// Nobody knows whether the goods came.
-    Uncertain,
-    /// The machine told nothing in time.
-    Unreported,
-    /// The counter or the bank took the money back.
-    TakenBack,
+    /// It was paid, and its money came to this.
+    At(End),
+    /// It has come to no such end.
+    Before(NoEnd),
 }
 
-/// What a person does about a paid order. `qris-backend` has the same: `refund`, `refund --settled-by-hand`, `given`, `again`, `seen`.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Deed {
-    /// The money goes back through the gateway.
-    Refund,
-    /// I paid it back by hand.
-    ByHand,
-    /// The goods were handed over.
-    Given,
-    /// The machine offers another try.
-    Again,
-    /// I have seen it.
-    Seen,
+closed! {
+    /// How an order stands that has no end of its money.
+    pub enum NoEnd {
+        /// Its QR or code can be paid.
+        Open = "open",
+        /// It ended, and nobody paid.
+        Unpaid = "unpaid",
+        /// Nobody confirms whether it is paid.
+        Unconfirmed = "unconfirmed",
+        /// The gateway is being asked to send the money back.
+        Refunding = "refunding",
+    }
 }
 
-impl Deed {
-    /// All there are.
-    pub const ALL: [Self; 5] = [Self::Refund, Self::ByHand, Self::Given, Self::Again, Self::Seen];
-
-    /// Its word in an address.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Refund => "refund",
-            Self::ByHand => "by_hand",
-            Self::Given => "given",
-            Self::Again => "again",
-            Self::Seen => "seen",
-        }
+closed! {
+    /// What a person does about a paid order. `qris-backend` has the same: `refund`, `refund --settled-by-hand`, `given`, `again`, `seen`.
+    pub enum Deed {
+        /// The money goes back through the gateway.
+        Refund = "refund",
+        /// I paid it back by hand.
+        ByHand = "by_hand",
+        /// The goods were handed over.
+        Given = "given",
+        /// The machine offers another try.
+        Again = "again",
+        /// I have seen it.
+        Seen = "seen",
     }
 }
 
@@ -110,70 +87,57 @@ pub struct Possible {
     pub denied: Option<Denied>,
 }
 
-/// What a person must have looked at before a deed is taken, and answers for by name.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Sure {
-    /// The machine told no outcome, and will hand nothing out any more (`--no-report`).
-    NoReport,
-    /// The relay has not signed that nothing came out (`--no-proof`).
-    NoProof,
-    /// An earlier refund may have been made, and somebody has looked that it was not.
-    NotRefunded,
+closed! {
+    /// What a person must have looked at before a deed is taken, and answers for by name.
+    pub enum Sure {
+        /// The machine told no outcome, and will hand nothing out any more (`--no-report`).
+        NoReport = "no_report",
+        /// The relay has not signed that nothing came out (`--no-proof`).
+        NoProof = "no_proof",
+        /// An earlier refund may have been made, and somebody has looked that it was not.
+        NotRefunded = "not_refunded",
+    }
 }
 
-/// Why a deed is not possible. But for the last two it is what `qris-backend` says, too.
+/// Why a deed is not possible: a word of one of these.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(untagged)]
 pub enum Denied {
-    /// Another outcome was told before, and stands.
-    OutcomeStands,
-    /// It is not paid.
-    NotPaid,
-    /// It has not ended yet.
-    NotEnded,
-    /// The goods came.
-    Delivered,
-    /// The machine told no outcome.
-    NotReported,
-    /// It is too early.
-    TooEarly,
-    /// The gateway is being asked.
-    RefundUnderWay,
-    /// An earlier refund may have been made.
-    RefundUnsure,
-    /// It is refunded.
-    RefundedAlready,
-    /// The goods were handed over.
-    Given,
-    /// The money was taken back.
-    TakenBack,
-    /// The relay's word is missing.
-    NoProof,
-    /// The gateway does not refund this kind of payment.
-    NotByApi,
-    /// The gateway does not refund it any more.
-    OnlyByHand,
-    /// There is nothing to see.
-    NothingToSee,
-    /// The merchant offers no other try.
-    TryOff,
-    /// The goods may have come, so there is no other try.
-    Uncertain,
-    /// The money goes back, or the goods were handed over: there is no other try.
-    Repaid,
-    /// What is known of it does not agree, so there is no other try.
-    Doubtful,
-    /// The gateway's time for a refund would be over before another try is.
-    TryTooLate,
-    /// It had all its tries.
-    NoMoreTries,
-    /// Its machine had all its tries of 24 hours.
-    TriesOfToday,
-    /// This person only sees.
-    Role,
-    /// It is more than this person may do in a day.
-    Limit,
+    /// The order refuses it.
+    Order(Refused),
+    /// It refuses another try.
+    Try(NoTry),
+    /// The order does not, and this person may not do it.
+    Person(Barred),
+}
+
+closed! {
+    /// Why a person may not do it.
+    pub enum Barred {
+        /// This person only sees.
+        Role = "role",
+        /// It is more than this person may do in a day.
+        Limit = "limit",
+    }
+}
+
+impl Denied {
+    /// Its word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Order(why) => why.as_str(),
+            Self::Try(why) => why.as_str(),
+            Self::Person(why) => why.as_str(),
+        }
+    }
+
+    /// Reads the word. What an order refuses comes first: a word that stands in two lists means the same.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        let order = Refused::from_word(word).map(Self::Order);
+        order.or_else(|| NoTry::from_word(word).map(Self::Try)).or_else(|| Barred::from_word(word).map(Self::Person))
+    }
 }
 
 /// `POST /v1/orders/ORDER/DEED`. The answer is `Told<OrderPage>`.
@@ -184,7 +148,7 @@ pub struct Do {
     pub note: Box<str>,
     /// What this person has looked at.
     pub is_sure: Option<Sure>,
-    /// [`OrderPage::version`] that the person has seen. Is it another one now, nothing is done, and the answer is [`super::Code::Changed`].
+    /// [`OrderPage::version`] that the person has seen. Is it another one now, nothing is done, and the answer is [`super::Problem::Changed`].
     pub version: u64,
 }
 
