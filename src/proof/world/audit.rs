@@ -419,6 +419,8 @@ impl World {
             Some(Repayment::Requested { .. }) => return Some("nobody knows what became of its refund"),
             Some(Repayment::Done { .. }) if !whole && !is_bounced => return Some("the books say refunded, and Midtrans does not"),
             Some(Repayment::Refused { why, .. }) if why.contains(KEY_OVER) => return Some("its refund was refused only for its key"),
+            // A copy came back while it ran: it waits for a person, who is told.
+            Some(Repayment::Refused { unsure: true, .. }) if self.copies.stopped.contains(&order.id) => {}
             Some(Repayment::Refused { unsure: true, .. }) => return Some("its refund is unsure, and nobody looks"),
             Some(Repayment::Done { .. } | Repayment::Refused { .. } | Repayment::ByHand { .. } | Repayment::Given { .. }) | None => {}
         }
