@@ -135,9 +135,7 @@ impl World {
     /// order is being handed out.
     pub(super) fn judge_screen(&mut self, m: usize) {
         let Some((book, ticket)) = self.shown(m).and_then(|shown| self.charge_of(&shown.payload)) else { return };
-        // The word of a relay that has gone since is asked for once more, of the next one.
-        let is_there = self.relays[m].dispenser.is_some();
-        let refused = is_there && self.machines[m].deliverable.get(&ticket) == Some(&false);
+        let refused = self.machines[m].deliverable.get(&ticket) == Some(&false);
         if refused && !self.asks_once_more(m) && OrderId::new(&book.order_id).is_ok_and(|id| self.pulses(&id) == 0) {
             self.fail("a QR stays, and the relay said that it cannot deliver".into());
         }
