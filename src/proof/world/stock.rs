@@ -324,8 +324,9 @@ impl World {
 
     /// A machine never says that more is there than really is.
     fn judge_slots(&mut self, m: usize) {
-        // It sells nothing before it can store what it has heard. One that was killed says nothing, until it says all anew.
-        if self.machines[m].fails || !self.machine_runs(m) {
+        // It sells nothing before it can store what it has heard, and nothing without a relay: the next one tells what it could not store of the last
+        // one. One that was killed says nothing, until it says all anew.
+        if self.machines[m].fails || !self.machines[m].has_relay || !self.machine_runs(m) {
             return;
         }
         let over = self.slots.held.iter().find(|((of, _), held)| {
