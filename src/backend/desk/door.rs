@@ -97,11 +97,11 @@ fn router(desk: Arc<Desk>) -> Router {
         .route("/v1/to-bring", get(pages::to_bring))
         .route("/v1/to-bring.csv", get(pages::to_bring_csv))
         .route("/v1/log", get(pages::log))
-        .fallback(|| async { Problem::Unknown })
+        .fallback(|| async { No::from(Problem::Unknown) })
         .with_state(desk)
         .layer(from_fn(in_time))
 }
 
 async fn in_time(request: Request, next: Next) -> Result<Response, No> {
-    timeout(ANSWER_TIMEOUT, next.run(request)).await.map_err(|_| Problem::Away)
+    timeout(ANSWER_TIMEOUT, next.run(request)).await.map_err(|_| Problem::Away.into())
 }
