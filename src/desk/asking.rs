@@ -90,9 +90,7 @@ impl Serve {
                 Err(Unanswered::Told(problem))
             }
             // Without a session there is nothing to be seen, whatever the words.
-            Err(_) if status == StatusCode::UNAUTHORIZED && visitor.session.is_none() => {
-                Err(Unanswered::Told(Problem::NotIn))
-            }
+            Err(_) if status == StatusCode::UNAUTHORIZED && visitor.session.is_none() => Err(Unanswered::Told(Problem::NotIn)),
             Err(why) => Err(self.away(&format!("{status}: {why}"))),
         }
     }

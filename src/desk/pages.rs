@@ -23,14 +23,14 @@ use axum::middleware::map_response_with_state;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use qris_core::order::ids::OrderId;
+use qris_core::order::merchant::{Attention, End, Refused};
 use qris_core::order::money::total;
 use qris_core::order::time::Wall;
-use qris_core::order::merchant::{Attention, End, Refused};
 use qris_core::wire::desk::{
     Barred, Deed, Denied, Load, MachineLine, Me, NoEnd, OrderLine, Possible, Role, Screen, SlotLine, Stands, Step, Sum, Sure, Trouble,
 };
 use qris_core::wire::status::FaultCode;
-use qris_host::speech::{Language, fill, orders};
+use qris_host::speech::{Language, fill, orders as said};
 use std::fmt::Display;
 use std::sync::{Arc, LazyLock};
 
@@ -263,7 +263,7 @@ impl Frame {
     }
 
     fn why(&self, kind: &Attention) -> (&'static str, &'static str) {
-        let said = orders::attention(*kind);
+        let said = said::attention(*kind);
         (said.desk.of(self.language), said.desk_to_do.of(self.language))
     }
 

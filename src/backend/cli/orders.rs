@@ -378,7 +378,12 @@ fn facts(stored: &Stored, attempts: &[OrderId], zone: Zone) -> Vec<(&'static str
     if !by.is_empty() {
         facts.push((texts.refund_by, by));
     }
-    facts.extend(order.attention().into_iter().map(|why| (texts.look_at_it, format!("{}: {}", why.as_str(), speech::orders::attention(why).to_do.spoken()))));
+    facts.extend(
+        order
+            .attention()
+            .into_iter()
+            .map(|why| (texts.look_at_it, format!("{}: {}", why.as_str(), speech::orders::attention(why).to_do.spoken()))),
+    );
     facts
 }
 

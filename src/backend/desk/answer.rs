@@ -74,25 +74,25 @@ impl IntoResponse for No {
 }
 
 pub(super) fn asked<T>(query: Asked<T>) -> Result<T, No> {
-    query.map(|Query(asked)| asked).map_err(|_| Problem::malformed("what stands behind the address is not understood"))
+    query.map(|Query(asked)| asked).map_err(|_| Problem::malformed("what stands behind the address is not understood").into())
 }
 
 pub async fn body<T: DeserializeOwned>(request: Request) -> Result<T, No> {
     let read = timeout(BODY_TIMEOUT, to_bytes(request.into_body(), BODY_BYTES_MAX)).await;
-    let bytes = read.ok().and_then(Result::ok).ok_or(Problem::malformed("the body is too long, or did not come"))?;
-    serde_json::from_slice(&bytes).map_err(|_| Problem::malformed("the body is not what this address takes"))
+    let bytes = read.ok().and_then(Result::ok).ok_or_else(|| Problem::malformed("the body is too long, or did not come"))?;
+    serde_json::from_slice(&bytes).map_err(|_| Problem::malformed("the body is not what this address takes").into())
 }
 
 /// From where a person asks.
 pub fn from(headers: &HeaderMap) -> Result<IpAddr, No> {
     let told = headers.get(FROM).and_then(|value| value.to_str().ok()?.trim().parse::<IpAddr>().ok());
-    told.map(|address| address.to_canonical()).ok_or(Problem::malformed("x-desk-from is missing, or is no address"))
+    told.map(|address| address.to_canonical()).ok_or_else(|| Problem::malformed("x-desk-from is missing, or is no address").into())
 }
 
 /// The secret of the session that asks.
 pub fn secret(headers: &HeaderMap) -> Result<Box<str>, No> {
     let bearer = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
-    bearer.filter(|secret| secret.len() <= SECRET_MAX).map(Into::into).ok_or(Problem::NotIn)
+    bearer.filter(|secret| secret.len() <= SECRET_MAX).map(Into::into).ok_or_else(|| Problem::NotIn.into())
 }
 
 impl Desk {

@@ -1,6 +1,5 @@
 //! Orders for the desk: one in a list, and one with all that happened to it.
 
-use super::answer::No;
 use super::sessions::Asker;
 use super::{deeds, judge, log};
 use crate::sale::books::{self, Beginning, BooksError, HistoryLine as Noted, Policy, Stored};
@@ -9,7 +8,7 @@ use crate::store::Tx;
 use crate::telling::wording;
 use judge::Usual;
 use qris_core::order::ids::OrderId;
-use qris_core::order::merchant::{Asker as RefundAsker, Money, Order, Proof, Repayment, Reported};
+use qris_core::order::merchant::{Asker as RefundAsker, End, Money, Order, Proof, Repayment, Reported};
 use qris_core::order::time::{Wall, Zone};
 use qris_core::wire::desk::{Deed, HistoryLine, LogLine, NoEnd, OrderLine, OrderPage, Possible, Problem, Stands, Step, What};
 
@@ -137,7 +136,9 @@ impl Teller<'_> {
                 steps.push(step(Some(*at), What::RefundedByHand { by, note: note.clone() }));
             }
             Some(Repayment::Given { by, at, .. }) => steps.push(step(Some(*at), What::Given { by: deeds::plain_name(by) })),
-            Some(Repayment::Requested { .. }) | None if stands(order) == Stands::Before(NoEnd::Unpaid) => steps.push(step(None, What::Unpaid)),
+            Some(Repayment::Requested { .. }) | None if stands(order) == Stands::Before(NoEnd::Unpaid) => {
+                steps.push(step(None, What::Unpaid))
+            }
             Some(Repayment::Requested { .. }) | None => {}
         }
         if stands(order) == Stands::At(End::TakenBack) {

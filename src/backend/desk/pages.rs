@@ -165,7 +165,7 @@ pub async fn machine(
     let Told { me, told: (orders, newest, sold) } = told.await?;
     let machines = Known::read(&desk.machines).await?;
     if !machines.has(&device) {
-        return Err(Problem::Unknown);
+        return Err(Problem::Unknown.into());
     }
     let line = machines.line(&device, &known::by_machine(&sold), desk.usual.zone);
     let (slots, slots_at) = known::slots(&desk, &device).await?;

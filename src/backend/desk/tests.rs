@@ -11,7 +11,9 @@ use crate::sale::books::{self, BooksError, Done, Policy, testing};
 use crate::samples::{T0, after, pending, report, reported_order, rules};
 use crate::store::{Tx, read_on};
 use qris_core::order::ids::OrderId;
-use qris_core::order::merchant::{Attention, Call, DeliveryReport, EndedTry, Event, Order, Rules, Said, StatusReport, next_deadline};
+use qris_core::order::merchant::{
+    Attention, Call, DeliveryReport, EndedTry, Event, NoTry, Order, Rules, Said, StatusReport, next_deadline,
+};
 use qris_core::order::outcome::Delivery;
 use qris_core::order::time::{Span, Wall, Zone};
 use qris_core::wire::desk::{Deed, Denied, Do, Problem, Role};

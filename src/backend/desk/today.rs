@@ -3,8 +3,8 @@
 use super::judge;
 use super::orders::Teller;
 use crate::sale::books::{self, BooksError, Grouped, Page};
-use qris_core::order::merchant::End;
 use crate::store::{Row, Tx};
+use qris_core::order::merchant::End;
 use qris_core::order::time::{Span, Wall};
 use qris_core::wire::desk::{Sum, Today};
 

@@ -5,8 +5,8 @@
 use crate::money::report::{Known, Sum};
 use crate::money::takings::{Fees, left};
 use crate::sale::books::{self, Alike, BooksError, Grouped};
-use qris_core::order::merchant::End;
 use crate::store::Tx;
+use qris_core::order::merchant::End;
 use qris_core::order::time::{Span, Wall};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

@@ -4,8 +4,8 @@
 //! is never 0.
 
 use crate::sale::counted::{self, Scheme, scheme};
-use qris_core::order::merchant::End;
 use crate::settings::SETTINGS;
+use qris_core::order::merchant::End;
 use qris_core::order::merchant::{Order, Repayment};
 use qris_core::order::time::Wall;
 use qris_host::config::Checker;

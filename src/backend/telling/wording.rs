@@ -1,9 +1,8 @@
 //! An order in the words of the people who look after it: the state of its money, and the advice for them.
 
 use crate::sale::counted;
-use qris_core::order::merchant::End;
 use crate::sale::view;
-use qris_core::order::merchant::{Asker, AtBank, Attention, NoProof, NoTry, Order, Proof, RefundEnding, Refused, Repayment, TakenBack};
+use qris_core::order::merchant::{Asker, AtBank, NoProof, Order, Proof, RefundEnding, Repayment, TakenBack};
 use qris_core::order::money::Rupiah;
 use qris_core::order::time::{Span, Wall, Zone};
 use qris_core::text::named;

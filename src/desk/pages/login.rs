@@ -10,7 +10,7 @@ use askama::Template;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use qris_core::wire::desk::{Problem, Invited, Join, Knock, Login, NAME_MAX, Opened, PASSWORD_MAX, PASSWORD_MIN, Role};
+use qris_core::wire::desk::{Invited, Join, Knock, Login, NAME_MAX, Opened, PASSWORD_MAX, PASSWORD_MIN, Problem, Role};
 use std::sync::Arc;
 
 #[derive(Template)]

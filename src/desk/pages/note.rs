@@ -37,28 +37,28 @@ pub async fn nowhere(visitor: Visitor) -> Response {
 
 pub fn not_found(visitor: &Visitor) -> Response {
     let words = words::in_language(visitor.language);
-    note(visitor, StatusProblem::NOT_FOUND, words.not_found, words.not_found_hint, home(words))
+    note(visitor, StatusCode::NOT_FOUND, words.not_found, words.not_found_hint, home(words))
 }
 
 /// A form that does not come from one of our pages, or from one of another session.
 pub fn old_form(visitor: &Visitor) -> Halt {
     let words = words::in_language(visitor.language);
-    note(visitor, StatusProblem::FORBIDDEN, words.old_form, words.old_form_hint, home(words)).into()
+    note(visitor, StatusCode::FORBIDDEN, words.old_form, words.old_form_hint, home(words)).into()
 }
 
 pub fn too_large(visitor: &Visitor) -> Halt {
     let words = words::in_language(visitor.language);
-    note(visitor, StatusProblem::PAYLOAD_TOO_LARGE, words.too_large, words.not_understood_hint, home(words)).into()
+    note(visitor, StatusCode::PAYLOAD_TOO_LARGE, words.too_large, words.not_understood_hint, home(words)).into()
 }
 
 pub fn malformed(visitor: &Visitor) -> Halt {
     let words = words::in_language(visitor.language);
-    note(visitor, StatusProblem::UNPROCESSABLE_ENTITY, words.not_understood, words.not_understood_hint, home(words)).into()
+    note(visitor, StatusCode::UNPROCESSABLE_ENTITY, words.not_understood, words.not_understood_hint, home(words)).into()
 }
 
 pub fn link_over(visitor: &Visitor) -> Response {
     let words = words::in_language(visitor.language);
-    note(visitor, StatusProblem::GONE, words.join_over, words.join_over_hint, ("/login", words.login))
+    note(visitor, StatusCode::GONE, words.join_over, words.join_over_hint, ("/login", words.login))
 }
 
 /// Nobody answers. Whether a deed was done is then not known.
@@ -66,7 +66,7 @@ fn away(visitor: &Visitor) -> Response {
     let words = words::in_language(visitor.language);
     let (hint, link) = if visitor.is_get { (words.away_hint, &*visitor.here) } else { (words.away_after_deed, "/") };
     let look = if visitor.is_get { words.try_again } else { words.to_today };
-    let mut response = note(visitor, StatusProblem::SERVICE_UNAVAILABLE, words.away, hint, (link, look));
+    let mut response = note(visitor, StatusCode::SERVICE_UNAVAILABLE, words.away, hint, (link, look));
     response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(AGAIN_S));
     response
 }
@@ -89,8 +89,8 @@ pub fn wait(words: &'static Words, wait_s: u64) -> String {
 /// Whether it is this person who may not, or nobody can.
 pub const fn status_of(denied: Denied) -> StatusCode {
     match denied {
-        Denied::Person(_) => StatusProblem::FORBIDDEN,
-        Denied::Order(_) | Denied::Try(_) => StatusProblem::CONFLICT,
+        Denied::Person(_) => StatusCode::FORBIDDEN,
+        Denied::Order(_) | Denied::Try(_) => StatusCode::CONFLICT,
     }
 }
 
@@ -105,18 +105,20 @@ impl Unanswered {
         match problem {
             Problem::NotIn => not_in(visitor),
             Problem::Unknown | Problem::Several => not_found(visitor),
-            Problem::Archived => note(visitor, StatusProblem::GONE, words.archived, words.archived_hint, home(words)),
-            Problem::Damaged => note(visitor, StatusProblem::INTERNAL_SERVER_ERROR, words.damaged_title, words.damaged_hint, home(words)),
+            Problem::Archived => note(visitor, StatusCode::GONE, words.archived, words.archived_hint, home(words)),
+            Problem::Damaged => note(visitor, StatusCode::INTERNAL_SERVER_ERROR, words.damaged_title, words.damaged_hint, home(words)),
             Problem::LinkOver => link_over(visitor),
             Problem::Away => away(visitor),
-            Problem::Wait { wait_s } => note(visitor, StatusProblem::TOO_MANY_REQUESTS, words.not_possible, &wait(words, *wait_s), home(words)),
+            Problem::Wait { wait_s } => {
+                note(visitor, StatusCode::TOO_MANY_REQUESTS, words.not_possible, &wait(words, *wait_s), home(words))
+            }
             Problem::Denied { why } => {
                 let said = order_words::denied(order_words::in_language(visitor.language), visitor.language, *why);
                 note(visitor, status_of(*why), words.not_possible, said, home(words))
             }
-            Problem::Changed => note(visitor, StatusProblem::CONFLICT, words.changed, words.changed_hint, home(words)),
+            Problem::Changed => note(visitor, StatusCode::CONFLICT, words.changed, words.changed_hint, home(words)),
             Problem::Malformed { .. } | Problem::Password | Problem::WrongPassword => {
-                note(visitor, StatusProblem::UNPROCESSABLE_ENTITY, words.not_understood, words.not_understood_hint, home(words))
+                note(visitor, StatusCode::UNPROCESSABLE_ENTITY, words.not_understood, words.not_understood_hint, home(words))
             }
         }
     }

@@ -11,8 +11,8 @@ use askama::Template;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use qris_core::text::plain;
 use qris_core::order::merchant::Refused;
+use qris_core::text::plain;
 use qris_core::wire::desk::{Barred, Deed, Denied, Do, Found, HistoryLine, NOTE_MAX, OrderLine, OrderPage, Problem, Sure};
 use qris_host::speech::fill;
 use std::sync::Arc;
@@ -90,9 +90,7 @@ async fn read(desk: &Desk, visitor: &Visitor, order: &str) -> Result<(Frame, Ord
             let title = format!("{} · {}", f.money(&told.told.line.amount), f.goods(&told.told.line));
             Ok((Frame { title, ..f }, told.told))
         }
-        Err(Unanswered::Told(Problem::Several)) => {
-            Err(visitor.lead_to(&address("/orders", &[("q", order)])).into())
-        }
+        Err(Unanswered::Told(Problem::Several)) => Err(visitor.lead_to(&address("/orders", &[("q", order)])).into()),
         Err(why) => Err(why.halt(visitor)),
     }
 }
@@ -172,7 +170,8 @@ fn asking(f: Frame, page: OrderPage, deed: Deed) -> Ask {
     }
     // `serve` judges each deed.
     let possible = page.line.deeds.iter().find(|possible| possible.deed == deed);
-    let (sure, denied) = possible.map_or((None, Some(Denied::Order(Refused::NothingToSee))), |possible| (possible.is_sure, possible.denied));
+    let (sure, denied) =
+        possible.map_or((None, Some(Denied::Order(Refused::NothingToSee))), |possible| (possible.is_sure, possible.denied));
     Ask { f: Frame { title, ..f }, page, deed, what, yes, sure, denied, wrong: None, note: String::new() }
 }
 
@@ -217,7 +216,11 @@ pub async fn act(State(desk): State<Arc<Desk>>, Path((order, deed)): Path<(Strin
             // The tick is what is missing, if that would make it possible.
             let may_be_sure = matches!(why, Denied::Order(Refused::NotReported | Refused::NoProof | Refused::RefundUnsure));
             let is_unsaid = may_be_sure && is_sure.is_none() && deed != Deed::Again;
-            let said = if is_unsaid { words.sure_first } else { order_words::denied(order_words::in_language(visitor.language), visitor.language, why) };
+            let said = if is_unsaid {
+                words.sure_first
+            } else {
+                order_words::denied(order_words::in_language(visitor.language), visitor.language, why)
+            };
             again(note::status_of(why), Some(said.into())).await
         }
         Err(other) => Err(other.halt(visitor)),

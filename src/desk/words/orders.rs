@@ -9,7 +9,6 @@ words! {
     open: "menunggu pembayaran", "waiting for the payment";
     unpaid: "tidak dibayar", "not paid";
     unconfirmed: "belum pasti apakah dibayar", "uncertain whether it is paid";
-    delivered: "barang keluar", "goods came out";
     refunding: "uang sedang dikembalikan", "money is on its way back";
 
 

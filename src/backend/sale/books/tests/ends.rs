@@ -3,8 +3,8 @@
 use super::*;
 use crate::sale::books::write::{Claim, write};
 use crate::sale::counted;
-use qris_core::order::merchant::End;
 use qris_core::order::ledger::Again;
+use qris_core::order::merchant::End;
 use qris_core::order::merchant::{Duty, NoProof, Proof, RefundAnswer, RefundWish, duty};
 use qris_core::order::promise::Promise;
 use qris_core::order::proof::RelayKey;
