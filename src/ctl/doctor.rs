@@ -44,7 +44,7 @@ pub(super) struct Doctor {
     #[arg(long, value_name = "FILE")]
     field_report: Option<PathBuf>,
     /// The language of what a person reads; by default that of your locale (LANG=id_ID.UTF-8), else English
-    #[arg(long, value_name = "LANGUAGE")]
+    #[arg(long, value_name = "LANGUAGE", value_parser = speech::language())]
     speak: Option<Language>,
 }
 

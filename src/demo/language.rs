@@ -3,20 +3,11 @@
 
 use qris_core::order::ids::DeviceId;
 use qris_core::order::keys::SigningKey;
+pub use qris_core::text::Language;
 use qris_core::wire::settings::{Desired, Objection, Reported};
 use qris_core::wire::topics::Topic;
 use qris_host::mqtt::{Mqtt, Outbound, PublishId};
-use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Language {
-    /// English: the machine's own file says so.
-    En,
-    /// Indonesian.
-    Id,
-}
 
 /// Our other messages count up from 0.
 const FIRST_ID: u64 = 1 << 32;
@@ -101,6 +92,7 @@ pub fn send(mqtt: &Mqtt, device: &DeviceId, (version, payload): (u64, Vec<u8>)) 
 mod tests {
     use super::*;
     use qris_core::order::keys::{KeySet, Level};
+    pub use qris_core::text::Language;
     use qris_core::wire::settings::RefusedSettings;
 
     #[test]

@@ -136,7 +136,7 @@ struct Entry {
 impl Frame {
     /// For somebody with a session.
     fn of(visitor: &Visitor, tab: Tab, title: impl Into<String>, me: Me) -> Self {
-        let words = words::in_language(visitor.language);
+        let words = words::Words::of(visitor.language);
         let now = Wall::from_rfc3339(&me.now).unwrap_or(Wall(0));
         let clock = Clock { now, zone: me.zone, language: visitor.language, words };
         Self { clock: Some(clock), me: Some(me), ..Self::bare(visitor, tab, title) }
@@ -145,7 +145,7 @@ impl Frame {
     /// For anybody.
     fn bare(visitor: &Visitor, tab: Tab, title: impl Into<String>) -> Self {
         let here = if visitor.is_get { visitor.here.clone() } else { "/".into() };
-        let (w, language) = (words::in_language(visitor.language), visitor.language);
+        let (w, language) = (words::Words::of(visitor.language), visitor.language);
         Self { w, language, tab, title: title.into(), here, me: None, clock: None, key: visitor.key().into() }
     }
 
@@ -241,11 +241,11 @@ impl Frame {
     }
 
     fn o(&self) -> &'static order_words::Words {
-        order_words::in_language(self.language)
+        order_words::Words::of(self.language)
     }
 
     fn m(&self) -> &'static machine_words::Words {
-        machine_words::in_language(self.language)
+        machine_words::Words::of(self.language)
     }
 
     fn stands(&self, stands: &Stands) -> &'static str {
@@ -505,7 +505,7 @@ mod tests {
             ("gopay", "GoPay", "GoPay"),
             ("of_a_later_release", "of_a_later_release", "of_a_later_release"),
         ] {
-            let said = [Language::Id, Language::En].map(|language| scheme(words::in_language(language), payment));
+            let said = [Language::Id, Language::En].map(|language| scheme(words::Words::of(language), payment));
             assert_eq!(said, [indonesian, english]);
         }
     }

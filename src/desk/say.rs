@@ -140,7 +140,7 @@ mod tests {
 
     fn clock(language: Language) -> Clock {
         let now = Wall::from_rfc3339("2026-11-27T00:30:00+07:00").expect("a time");
-        Clock { now, zone: Zone::Wib, language, words: words::in_language(language) }
+        Clock { now, zone: Zone::Wib, language, words: words::Words::of(language) }
     }
 
     #[test]

@@ -4,36 +4,7 @@
 pub mod machines;
 pub mod orders;
 
-/// Makes a table of texts. `in_language` has them in one language. A test looks whether both languages have the same values.
-macro_rules! words {
-    ($($name:ident: $id:literal, $en:literal;)*) => {
-        /// The texts in one language. The names say where they stand.
-        #[derive(Debug)]
-        pub struct Words {
-            $(pub $name: &'static str,)*
-        }
-
-        pub fn in_language(language: qris_host::speech::Language) -> &'static Words {
-            const ID: Words = Words { $($name: $id,)* };
-            const EN: Words = Words { $($name: $en,)* };
-            match language {
-                qris_host::speech::Language::Id => &ID,
-                qris_host::speech::Language::En => &EN,
-            }
-        }
-
-        #[cfg(test)]
-        #[test]
-        fn both_languages_have_the_same_values() {
-            for (id, en) in [$(($id, $en),)*] {
-                assert!(qris_host::speech::is_pair(id, en), "{en}\n{id}");
-            }
-        }
-    };
-}
-use words;
-
-words! {
+qris_core::texts! {
     lang: "id", "en";
     skip: "Langsung ke isi", "Skip to the content";
     sandbox: "UJI COBA – BUKAN UANG ASLI", "TEST – NO REAL MONEY";

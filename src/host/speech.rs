@@ -4,44 +4,20 @@
 
 pub mod orders;
 
+pub use qris_core::text::Language;
+pub use qris_core::texts as table;
+
 use std::fmt::Display;
 use std::sync::OnceLock;
 
-/// The language of the person in front of the computer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(feature = "commands", derive(clap::ValueEnum))]
-pub enum Language {
-    /// Bahasa Indonesia
-    Id,
-    /// English
-    En,
-}
-
-/// Makes a table of texts: `texts()` has them in the language that is spoken. A test looks whether both languages have the same values.
+/// Makes a table of texts: `texts()` has them in the language that is spoken.
 #[macro_export]
 macro_rules! texts {
-    ($($name:ident: $id:literal, $en:literal;)*) => {
-        /// The texts in one language. The names say where they stand.
-        #[derive(Debug)]
-        pub(super) struct Texts {
-            $(pub(super) $name: &'static str,)*
-        }
+    ($($table:tt)*) => {
+        $crate::speech::table! { $($table)* }
 
-        pub(super) fn texts() -> &'static Texts {
-            const ID: Texts = Texts { $($name: $id,)* };
-            const EN: Texts = Texts { $($name: $en,)* };
-            match $crate::speech::spoken() {
-                $crate::speech::Language::Id => &ID,
-                $crate::speech::Language::En => &EN,
-            }
-        }
-
-        #[cfg(test)]
-        #[test]
-        fn both_languages_have_the_same_values() {
-            for (id, en) in [$(($id, $en),)*] {
-                assert!($crate::speech::is_pair(id, en), "{en}\n{id}");
-            }
+        pub(super) fn texts() -> &'static Words {
+            Words::of($crate::speech::spoken())
         }
     };
 }
@@ -50,7 +26,7 @@ static SPOKEN: OnceLock<Language> = OnceLock::new();
 
 /// Speaks this language from now on; if none is said, that of the locale. One person uses the program, so it is chosen once.
 pub fn speak(said: Option<Language>) {
-    SPOKEN.get_or_init(|| said.unwrap_or_else(|| Language::of_locale(|name| std::env::var(name).ok())));
+    SPOKEN.get_or_init(|| said.unwrap_or_else(|| of_locale(|name| std::env::var(name).ok())));
 }
 
 /// The language that is spoken; English until one was chosen.
@@ -58,13 +34,19 @@ pub fn spoken() -> Language {
     SPOKEN.get().copied().unwrap_or(Language::En)
 }
 
-impl Language {
-    /// The language of messages by the variables of the locale, in their order. English where they name another one.
-    fn of_locale(variable: impl Fn(&str) -> Option<String>) -> Self {
-        let said = ["LC_ALL", "LC_MESSAGES", "LANG"].into_iter().find_map(|name| variable(name).filter(|value| !value.is_empty()));
-        let language = said.unwrap_or_default().split(['_', '.', '@']).next().unwrap_or_default().to_lowercase();
-        if language == "id" { Self::Id } else { Self::En }
-    }
+/// The language of messages by the variables of the locale, in their order. English where they name another one.
+fn of_locale(variable: impl Fn(&str) -> Option<String>) -> Language {
+    let said = ["LC_ALL", "LC_MESSAGES", "LANG"].into_iter().find_map(|name| variable(name).filter(|value| !value.is_empty()));
+    let language = said.unwrap_or_default().split(['_', '.', '@']).next().unwrap_or_default().to_lowercase();
+    if language == "id" { Language::Id } else { Language::En }
+}
+
+/// What `--speak` takes.
+#[cfg(feature = "commands")]
+pub fn language() -> impl clap::builder::TypedValueParser<Value = Language> {
+    use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser as _};
+    let languages = [PossibleValue::new("id").help("Bahasa Indonesia"), PossibleValue::new("en").help("English")];
+    PossibleValuesParser::new(languages).map(|said| if said == "id" { Language::Id } else { Language::En })
 }
 
 /// The language that a browser likes best, by its `Accept-Language` (RFC 9110); `None`: neither.
@@ -105,30 +87,9 @@ pub fn fill(text: &str, values: &[&dyn Display]) -> String {
     filled
 }
 
-/// Is the one text the other in another language: neither empty, with the same values, and the same space at both ends?
-#[cfg(any(test, feature = "testing"))]
-#[must_use]
-pub fn is_pair(id: &str, en: &str) -> bool {
-    let form = |text: &str| {
-        let mut values: Vec<char> = text.match_indices('{').filter_map(|(at, _)| text[at + 1..].chars().next()).collect();
-        values.sort_unstable();
-        values.dedup();
-        (values, text.is_empty(), text.starts_with("  "), text.ends_with(' '))
-    };
-    form(id) == form(en) && !id.is_empty()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_text_and_its_translation_have_the_same_values() {
-        assert!(is_pair("{0} punya {1}", "{1} is of {0}") && is_pair("  Barang", "  Item"));
-        for (id, en) in [("", ""), ("", "x"), ("{0}", "{1}"), ("a", "{0}"), ("  a", "a"), ("a: ", "a:")] {
-            assert!(!is_pair(id, en), "{id:?} {en:?}");
-        }
-    }
 
     #[test]
     fn values_come_where_they_belong_and_are_not_read_again() {
@@ -155,7 +116,7 @@ mod tests {
                 };
                 Some(value.to_owned())
             };
-            assert_eq!(Language::of_locale(variable), wanted, "{all} {messages} {lang}");
+            assert_eq!(of_locale(variable), wanted, "{all} {messages} {lang}");
         }
     }
 }

@@ -17,10 +17,11 @@ use super::message::Message;
 use super::paint::{Colour, Mark, MarkKind};
 use super::picture::{Goods, Picture, Scene};
 use super::qr::Code;
-use super::settings::{Language, Settings};
-use super::text::{Texts, texts};
+use super::settings::Settings;
+use super::text::Words as Texts;
 use super::theme::{BLACK, TEST, Theme};
 use qris_core::order::time::{Boot, Span};
+use qris_core::text::Language;
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -171,7 +172,7 @@ impl<'a> Page<'a> {
     fn new(settings: &'a Settings, fonts: &'a Fonts, (w, h): (i32, i32), language: Language, sandbox: bool) -> Self {
         // A very long page does not get a larger scale.
         let scale = ((w * h) as f32 / (480.0 * 800.0)).sqrt().min(w.min(h) as f32 / 460.0);
-        let (theme, texts) = (&settings.theme, texts(language));
+        let (theme, texts) = (&settings.theme, Texts::of(language));
         let letter_px_min = match w.min(h) {
             ..SIDE_FOR_LETTERS => LETTER_PX_THERE,
             _ => LETTER_PX_MIN.max((LETTER_MIN as f32 * scale).round() as u32),

@@ -22,7 +22,8 @@ pub mod theme;
 pub use camera::Camera;
 pub use fonts::unknown_letter;
 pub use geometry::{PixelFormat, Rotation};
-pub use settings::{Item, Language, Languages, Settings, SurfaceSettings};
+pub use qris_core::text::Language;
+pub use settings::{Item, Languages, Settings, SurfaceSettings};
 
 use geometry::{Geometry, Rect};
 use layout::Layout;

@@ -2,7 +2,7 @@
 
 use super::paint::{Colour, Sign};
 use super::picture::Scene;
-use super::text::Texts;
+use super::text::Words;
 use super::theme::{Signal, Theme, WHITE};
 use qris_core::order::ids::OrderId;
 use qris_core::order::reason::Reason;
@@ -59,12 +59,12 @@ impl Message {
         Self { code: Some(code.into()), ..self }
     }
 
-    pub(super) fn too_small(theme: &Theme, t: &Texts, item: &str) -> Self {
+    pub(super) fn too_small(theme: &Theme, t: &Words, item: &str) -> Self {
         Self::new(theme, Sign::Exclamation, theme.warn(), t.too_small).line(item)
     }
 
     /// `item`: the name of the scene's goods, if it has any.
-    pub(super) fn of(scene: &Scene, theme: &Theme, t: &Texts, item: &str) -> Self {
+    pub(super) fn of(scene: &Scene, theme: &Theme, t: &Words, item: &str) -> Self {
         let plain = |sign, disc, headline| Self::new(theme, sign, disc, headline);
         match scene {
             Scene::Starting | Scene::TestCard => plain(Sign::Clock, theme.accent, t.starting).line(t.starting_more),

@@ -6,6 +6,7 @@ use crate::theme::Theme;
 use qris_core::order::ids::ItemId;
 use qris_core::order::money::Rupiah;
 use qris_core::order::time::{Boot, Span};
+use qris_core::text::Language;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -73,13 +74,6 @@ pub enum SurfaceSettings {
         height: u32,
         format: PixelFormat,
     },
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum Language {
-    #[default]
-    Id,
-    En,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

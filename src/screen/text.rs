@@ -1,24 +1,11 @@
 //! Every word that the screen says, in one table: one text a line, Indonesian and English.
 
 use super::picture::{Content, Level};
-use super::settings::Language;
 use qris_core::order::money::Rupiah;
 use qris_core::order::reason::Reason;
 use qris_core::order::time::Span;
 
-macro_rules! texts {
-    ($($name:ident: $id:literal, $en:literal;)*) => {
-        /// The texts in one language. The names say where they stand.
-        #[derive(Debug)]
-        pub(super) struct Texts {
-            $(pub(super) $name: &'static str,)*
-        }
-        const ID: Texts = Texts { $($name: $id,)* };
-        const EN: Texts = Texts { $($name: $en,)* };
-    };
-}
-
-texts! {
+qris_core::texts! {
     starting: "Menghubungkan…", "Connecting…";
     starting_more: "Mohon tunggu sebentar", "One moment, please";
     offline: "Tidak terhubung", "Not connected";
@@ -114,14 +101,7 @@ texts! {
     why_refused: "Pesanan tidak dapat diterima", "The order cannot be taken";
 }
 
-pub(super) const fn texts(language: Language) -> &'static Texts {
-    match language {
-        Language::Id => &ID,
-        Language::En => &EN,
-    }
-}
-
-impl Texts {
+impl Words {
     /// The meaning of a reason for a customer. Its code stands beside it, for the person who repairs the machine.
     pub(super) fn why(&self, reason: Reason) -> &'static str {
         match reason {
@@ -223,6 +203,7 @@ pub(super) fn countdown(left: Span) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use qris_core::text::Language;
 
     #[test]
     fn a_countdown_is_written_in_minutes_and_seconds_and_ends_at_zero() {
@@ -233,25 +214,25 @@ mod tests {
 
     #[test]
     fn how_long_a_code_may_be_paid_is_told_in_round_words() {
-        let at = |seconds| texts(Language::En).pay_at_store("Alfamart", seconds);
+        let at = |seconds| Words::of(Language::En).pay_at_store("Alfamart", seconds);
         for (seconds, words) in
             [(86_400, " within 24 hours"), (86_399, " within 24 hours"), (85_000, " within 23 hours"), (7_200, " within 120 minutes")]
         {
             assert_eq!(at(Some(Span::secs(seconds))), format!("Pay at any Alfamart{words}"));
         }
         assert_eq!(at(None), "Pay at any Alfamart");
-        let collect = |within| texts(Language::En).collect_within(within);
+        let collect = |within| Words::of(Language::En).collect_within(within);
         assert_eq!(collect(Some(Span::secs(259_190))).as_deref(), Some("Collect within 72 hours"));
         assert_eq!((collect(None), collect(Some(Span::ZERO))), (None, None));
-        let photograph = |within| texts(Language::Id).photograph(within);
+        let photograph = |within| Words::of(Language::Id).photograph(within);
         assert_eq!(photograph(Some(Span::secs(259_200))), "Foto kode ini. Setelah membayar, ketik kode di mesin ini dalam 72 jam.");
         assert_eq!(photograph(None), "Foto kode ini. Setelah membayar, ketik kode di mesin ini.");
-        assert_eq!(texts(Language::Id).pay_at_store("Indomaret", Some(Span::secs(259_200))), "Bayar di kasir Indomaret dalam 72 jam");
+        assert_eq!(Words::of(Language::Id).pay_at_store("Indomaret", Some(Span::secs(259_200))), "Bayar di kasir Indomaret dalam 72 jam");
     }
 
     #[test]
     fn every_reason_means_something_to_a_customer_and_one_of_a_later_release_too() {
-        let t = texts(Language::En);
+        let t = Words::of(Language::En);
         let table = [
             (Reason::Gateway, t.why_connection),
             (Reason::Updating, t.why_updating),
@@ -272,7 +253,7 @@ mod tests {
         let told = |has_room| {
             levels.map(|level| {
                 let item = qris_core::order::ids::ItemId::new("A1").expect("an item");
-                texts(Language::Id).content(&Content { item, capacity: 8, level }, has_room)
+                Words::of(Language::Id).content(&Content { item, capacity: 8, level }, has_room)
             })
         };
         assert_eq!(told(true), ["?/8", "0/8", "Cek! 3/8", "Habis 0/8", "Sedikit 2/8", "8/8"]);
@@ -282,7 +263,7 @@ mod tests {
     #[test]
     fn the_fee_is_named_in_both_languages() {
         let fee = Rupiah::new(100).expect("in range");
-        assert_eq!(texts(Language::En).with_fee(fee), "incl. fee Rp100");
-        assert_eq!(texts(Language::Id).with_fee(fee), "termasuk biaya Rp100");
+        assert_eq!(Words::of(Language::En).with_fee(fee), "incl. fee Rp100");
+        assert_eq!(Words::of(Language::Id).with_fee(fee), "termasuk biaya Rp100");
     }
 }

@@ -51,7 +51,7 @@ pub enum Devices {
         #[arg(long, value_name = "DIR", requires = "from")]
         into: Option<PathBuf>,
         /// The language of the remarks: that of the conversation in which `init` lets the first machine in
-        #[arg(long, value_name = "LANGUAGE", hide = true)]
+        #[arg(long, value_name = "LANGUAGE", hide = true, value_parser = speech::language())]
         speak: Option<Language>,
         #[command(flatten)]
         bundle: Box<bundle::Bundle>,

@@ -42,7 +42,7 @@ pub struct BackendArguments {
     #[arg(long, global = true, display_order = 901)]
     pub check: bool,
     /// The language of what a person reads; by default that of your locale (LANG=id_ID.UTF-8), else English
-    #[arg(long, global = true, display_order = 902, value_name = "LANGUAGE")]
+    #[arg(long, global = true, display_order = 902, value_name = "LANGUAGE", value_parser = speech::language())]
     pub speak: Option<Language>,
     /// What to do
     #[command(subcommand)]

@@ -22,7 +22,7 @@ struct Page {
 /// `GET /sessions`
 pub async fn show(State(desk): State<Arc<Desk>>, visitor: Visitor) -> Result<Response, Halt> {
     let told = desk.serve.read::<Vec<Session>>(&visitor, "sessions", &[]).await.map_err(|why| why.halt(&visitor))?;
-    let f = Frame::of(&visitor, Tab::Account, words::in_language(visitor.language).account, told.me);
+    let f = Frame::of(&visitor, Tab::Account, words::Words::of(visitor.language).account, told.me);
     Ok(visitor.show(StatusCode::OK, &Page { f, sessions: told.told }))
 }
 

@@ -59,7 +59,7 @@ pub async fn show(State(desk): State<Arc<Desk>>, visitor: Visitor, RawQuery(quer
     let place =
         Place { sums: query.place("sums"), behind: named(query.get("behind")).unwrap_or_default().into(), slots: query.place("slots") };
     let told = desk.serve.read::<ToBring>(&visitor, "to-bring", &[("behind", &place.behind)]).await.map_err(|why| why.halt(&visitor))?;
-    let f = Frame::of(&visitor, Tab::Bring, words::in_language(visitor.language).bring_title, told.me);
+    let f = Frame::of(&visitor, Tab::Bring, words::Words::of(visitor.language).bring_title, told.me);
     let (is_end, is_nothing) = (told.told.machines.is_empty(), told.told.machines.is_empty() && place.behind.is_empty());
     let mut page = Page { f, bring: ToBring { machines: Vec::new(), goods: Vec::new() }, is_nothing, next: None };
     let left = room(&page).saturating_sub(HEADINGS_BYTES);

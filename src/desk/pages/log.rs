@@ -86,7 +86,7 @@ pub async fn show(State(desk): State<Arc<Desk>>, visitor: Visitor, RawQuery(quer
     let behind = behind.map(|number| number.to_string());
     let asked: Vec<_> = behind.iter().map(|number| ("behind", number.as_str())).collect();
     let told = desk.serve.read::<Vec<LogLine>>(&visitor, "log", &asked).await.map_err(|why| why.halt(&visitor))?;
-    let f = Frame::of(&visitor, Tab::Account, words::in_language(visitor.language).log, told.me);
+    let f = Frame::of(&visitor, Tab::Account, words::Words::of(visitor.language).log, told.me);
     let (mut page, mut lines) = (Page { f, lines: Vec::new(), next: None }, told.told);
     lines.truncate(fitting(&lines, room(&page), |entry| bytes(&Line { f: &page.f, entry })));
     page.next = lines.last().filter(|line| line.number > 1).map(|line| address("/log", &[("behind", &line.number.to_string())]));

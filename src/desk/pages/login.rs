@@ -25,7 +25,7 @@ struct Page {
 /// `GET /login?to=/orders/4TS65`
 pub async fn show(visitor: Visitor, RawQuery(query): RawQuery) -> Response {
     let to = local(Query::read(query.as_deref()).get("to")).to_owned();
-    let f = Frame::bare(&visitor, Tab::None, words::in_language(visitor.language).login_title);
+    let f = Frame::bare(&visitor, Tab::None, words::Words::of(visitor.language).login_title);
     visitor.show(StatusCode::OK, &Page { f, name: String::new(), to, wrong: None })
 }
 
@@ -33,7 +33,7 @@ pub async fn show(visitor: Visitor, RawQuery(query): RawQuery) -> Response {
 pub async fn act(State(desk): State<Arc<Desk>>, posted: Posted) -> Response {
     let visitor = &posted.visitor;
     let (name, password, to) = (posted.field("name").trim(), posted.field("password"), local(posted.field("to")));
-    let words = words::in_language(visitor.language);
+    let words = words::Words::of(visitor.language);
     let again = |status, wrong: String| {
         let f = Frame::bare(visitor, Tab::None, words.login_title);
         visitor.show(status, &Page { f, name: name.chars().take(NAME_MAX).collect(), to: to.into(), wrong: Some(wrong) })
@@ -86,7 +86,7 @@ pub async fn invited(State(desk): State<Arc<Desk>>, visitor: Visitor, Path(link)
 async fn welcome(desk: &Desk, visitor: &Visitor, link: &str, status: StatusCode, wrong: Option<&'static str>) -> Result<Response, Halt> {
     let Some(code) = code(link) else { return Err(note::link_over(visitor).into()) };
     let invited: Invited = desk.serve.act(visitor, "invitation", &Knock { code: code.clone() }).await.map_err(|why| why.halt(visitor))?;
-    let words = words::in_language(visitor.language);
+    let words = words::Words::of(visitor.language);
     let f = Frame::bare(visitor, Tab::None, qris_host::speech::fill(words.join_title, &[&invited.name]));
     Ok(visitor.show(status, &Welcome { f, code: code.into(), invited, wrong, password_min: PASSWORD_MIN }))
 }
@@ -94,7 +94,7 @@ async fn welcome(desk: &Desk, visitor: &Visitor, link: &str, status: StatusCode,
 /// `POST /join/CODE`
 pub async fn join(State(desk): State<Arc<Desk>>, Path(link): Path<String>, posted: Posted) -> Result<Response, Halt> {
     let visitor = &posted.visitor;
-    let words = words::in_language(visitor.language);
+    let words = words::Words::of(visitor.language);
     let (password, again) = (posted.field("password"), posted.field("again"));
     let Some(secret) = code(&link) else { return Err(note::link_over(visitor).into()) };
     if password != again {

@@ -31,7 +31,7 @@ pub(super) struct Card<'a> {
 /// `GET /machines?from=25`: those that want a person first.
 pub async fn list(State(desk): State<Arc<Desk>>, visitor: Visitor, RawQuery(query): RawQuery) -> Result<Response, Halt> {
     let told = desk.serve.read::<Vec<MachineLine>>(&visitor, "machines", &[]).await.map_err(|why| why.halt(&visitor))?;
-    let f = Frame::of(&visitor, Tab::Machines, words::in_language(visitor.language).machines, told.me);
+    let f = Frame::of(&visitor, Tab::Machines, words::Words::of(visitor.language).machines, told.me);
     let mut all = told.told;
     all.sort_by_key(|machine| machine.trouble.first().map_or(u8::MAX, |trouble| *trouble as u8));
     let from = Query::read(query.as_deref()).place("from").min(all.len().saturating_sub(1));

@@ -36,34 +36,34 @@ pub async fn nowhere(visitor: Visitor) -> Response {
 }
 
 pub fn not_found(visitor: &Visitor) -> Response {
-    let words = words::in_language(visitor.language);
+    let words = words::Words::of(visitor.language);
     note(visitor, StatusCode::NOT_FOUND, words.not_found, words.not_found_hint, home(words))
 }
 
 /// A form that does not come from one of our pages, or from one of another session.
 pub fn old_form(visitor: &Visitor) -> Halt {
-    let words = words::in_language(visitor.language);
+    let words = words::Words::of(visitor.language);
     note(visitor, StatusCode::FORBIDDEN, words.old_form, words.old_form_hint, home(words)).into()
 }
 
 pub fn too_large(visitor: &Visitor) -> Halt {
-    let words = words::in_language(visitor.language);
+    let words = words::Words::of(visitor.language);
     note(visitor, StatusCode::PAYLOAD_TOO_LARGE, words.too_large, words.not_understood_hint, home(words)).into()
 }
 
 pub fn malformed(visitor: &Visitor) -> Halt {
-    let words = words::in_language(visitor.language);
+    let words = words::Words::of(visitor.language);
     note(visitor, StatusCode::UNPROCESSABLE_ENTITY, words.not_understood, words.not_understood_hint, home(words)).into()
 }
 
 pub fn link_over(visitor: &Visitor) -> Response {
-    let words = words::in_language(visitor.language);
+    let words = words::Words::of(visitor.language);
     note(visitor, StatusCode::GONE, words.join_over, words.join_over_hint, ("/login", words.login))
 }
 
 /// Nobody answers. Whether a deed was done is then not known.
 fn away(visitor: &Visitor) -> Response {
-    let words = words::in_language(visitor.language);
+    let words = words::Words::of(visitor.language);
     let (hint, link) = if visitor.is_get { (words.away_hint, &*visitor.here) } else { (words.away_after_deed, "/") };
     let look = if visitor.is_get { words.try_again } else { words.to_today };
     let mut response = note(visitor, StatusCode::SERVICE_UNAVAILABLE, words.away, hint, (link, look));
@@ -97,7 +97,7 @@ pub const fn status_of(denied: Denied) -> StatusCode {
 impl Unanswered {
     /// The page that says it. Where a page can say more, it looks at the code first.
     pub fn page(&self, visitor: &Visitor) -> Response {
-        let words = words::in_language(visitor.language);
+        let words = words::Words::of(visitor.language);
         let problem = match self {
             Self::Away => return away(visitor),
             Self::Told(problem) => problem,
@@ -113,7 +113,7 @@ impl Unanswered {
                 note(visitor, StatusCode::TOO_MANY_REQUESTS, words.not_possible, &wait(words, *wait_s), home(words))
             }
             Problem::Denied { why } => {
-                let said = order_words::denied(order_words::in_language(visitor.language), visitor.language, *why);
+                let said = order_words::denied(order_words::Words::of(visitor.language), visitor.language, *why);
                 note(visitor, status_of(*why), words.not_possible, said, home(words))
             }
             Problem::Changed => note(visitor, StatusCode::CONFLICT, words.changed, words.changed_hint, home(words)),

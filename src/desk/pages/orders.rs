@@ -42,7 +42,7 @@ pub async fn list(State(desk): State<Arc<Desk>>, visitor: Visitor, RawQuery(quer
         .collect();
     let told = desk.serve.read::<Found>(&visitor, "orders", &asked).await.map_err(|why| why.halt(&visitor))?;
     let mut found = told.told;
-    let words = words::in_language(visitor.language);
+    let words = words::Words::of(visitor.language);
     let f = Frame::of(&visitor, Tab::Orders, words.orders, told.me);
     let name = found.orders.first().and_then(|line| line.machine.clone());
     let by = [
@@ -196,7 +196,7 @@ pub async fn act(State(desk): State<Arc<Desk>>, Path((order, deed)): Path<(Strin
         "" => None,
         word => Some(Sure::from_word(word).ok_or_else(|| note::malformed(visitor))?),
     };
-    let words = words::in_language(visitor.language);
+    let words = words::Words::of(visitor.language);
     // A note is one line in the books.
     let how = plain(posted.field("note"), ' ');
     let how = how.trim();
@@ -219,7 +219,7 @@ pub async fn act(State(desk): State<Arc<Desk>>, Path((order, deed)): Path<(Strin
             let said = if is_unsaid {
                 words.sure_first
             } else {
-                order_words::denied(order_words::in_language(visitor.language), visitor.language, why)
+                order_words::denied(order_words::Words::of(visitor.language), visitor.language, why)
             };
             again(note::status_of(why), Some(said.into())).await
         }
@@ -236,7 +236,7 @@ struct Changed<'a> {
 }
 
 fn changed(visitor: &Visitor, order: &str) -> Response {
-    let words = words::in_language(visitor.language);
+    let words = words::Words::of(visitor.language);
     let link = format!("/orders/{order}");
     let f = Frame::bare(visitor, Tab::Orders, words.changed);
     visitor.show(StatusCode::CONFLICT, &Changed { f, hint: words.changed_hint, link: (&link, words.look_again) })

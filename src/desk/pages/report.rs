@@ -86,7 +86,7 @@ pub async fn show(State(desk): State<Arc<Desk>>, visitor: Visitor, RawQuery(quer
     let pair = asked.as_ref().map(Time::pair);
     let wanted: Vec<_> = pair.iter().map(|(name, value)| (*name, value.as_str())).chain([("by", by_word)]).collect();
     let told = desk.serve.read::<Report>(&visitor, "report", &wanted).await.map_err(|why| why.halt(&visitor))?;
-    let words = words::in_language(visitor.language);
+    let words = words::Words::of(visitor.language);
     let f = Frame::of(&visitor, Tab::Report, words.report, told.me);
     let clock = f.clock.expect("there is a person");
     let time = asked.unwrap_or(Time::Day(clock.today()));

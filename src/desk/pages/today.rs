@@ -53,7 +53,7 @@ fn bars(hours: &[Sum]) -> Vec<Bar> {
 /// `GET /`
 pub async fn show(State(desk): State<Arc<Desk>>, visitor: Visitor) -> Result<Response, Halt> {
     let told = desk.serve.read::<Today>(&visitor, "today", &[]).await.map_err(|why| why.halt(&visitor))?;
-    let f = Frame::of(&visitor, Tab::Today, words::in_language(visitor.language).today, told.me);
+    let f = Frame::of(&visitor, Tab::Today, words::Words::of(visitor.language).today, told.me);
     let day = f.clock.map(|clock| clock.long(clock.today())).unwrap_or_default();
     let mut page = Page { day, bars: bars(&told.told.hours), all_ill: told.told.machines.len(), today: told.told, f };
     let (mut wanting, mut machines) = (std::mem::take(&mut page.today.wanting), std::mem::take(&mut page.today.machines));

@@ -1,11 +1,10 @@
 //! A machine in words: what is wrong with it, what its screen shows, and what lies in it.
 
-use super::words;
 use qris_core::wire::desk::{Screen, SlotLine, Trouble};
 use qris_core::wire::status::FaultCode;
 use qris_host::speech::fill;
 
-words! {
+qris_core::texts! {
     silent: "tidak ada kabar", "silent";
     faulty: "gangguan", "fault";
     suspect: "periksa: tidak ada yang keluar", "look: nothing came out";
@@ -138,11 +137,11 @@ mod tests {
     fn every_fault_has_its_words_and_one_of_a_later_release_is_shown_as_it_came() {
         for language in [Language::Id, Language::En] {
             for known in FaultCode::ALL {
-                let (what, to_do) = fault(in_language(language), known);
+                let (what, to_do) = fault(Words::of(language), known);
                 assert!(what.ends_with('.') && to_do.is_some_and(|to_do| to_do.ends_with('.')), "{known:?}");
             }
             let later = FaultCode::from_word("haunted").expect("a word");
-            assert_eq!(fault(in_language(language), &later), ("haunted", None));
+            assert_eq!(fault(Words::of(language), &later), ("haunted", None));
         }
     }
 }

@@ -1,11 +1,10 @@
 //! An order in words: how it stands, why it wants a person, what happened, what can be done, and why something cannot.
 
-use super::words;
 use qris_core::order::money::total;
 use qris_core::wire::desk::{Barred, Deed, Denied, NoEnd, Stands, Sure, What};
 use qris_host::speech::{Language, fill, orders};
 
-words! {
+qris_core::texts! {
     open: "menunggu pembayaran", "waiting for the payment";
     unpaid: "tidak dibayar", "not paid";
     unconfirmed: "belum pasti apakah dibayar", "uncertain whether it is paid";
@@ -204,7 +203,7 @@ mod tests {
     #[test]
     fn a_word_of_a_later_release_is_shown_as_it_came() {
         for language in [Language::Id, Language::En] {
-            let words = in_language(language);
+            let words = Words::of(language);
             assert!(told(words, "teleported", Some("tired"), false).contains("teleported"));
             assert!(told(words, "failed", Some("tired"), true).contains("tired"));
         }
@@ -213,15 +212,15 @@ mod tests {
     #[test]
     fn a_deed_says_the_sum_that_it_moves() {
         for deed in Deed::ALL {
-            let [title, what, yes] = asked(in_language(Language::En), deed, 5000);
+            let [title, what, yes] = asked(Words::of(Language::En), deed, 5000);
             assert!(what.contains("Rp5.000") && !title.contains('{') && !yes.contains('{'), "{title} {what} {yes}");
         }
-        assert_eq!(button(in_language(Language::Id), Deed::Refund, 12_500), "Kembalikan Rp12.500");
+        assert_eq!(button(Words::of(Language::Id), Deed::Refund, 12_500), "Kembalikan Rp12.500");
     }
 
     #[test]
     fn a_sum_is_one_thing() {
-        let words = in_language(Language::En);
+        let words = Words::of(Language::En);
         let said =
             Deed::ALL.map(|deed| asked(words, deed, 5000)[1].clone()).join(" ") + &step(words, &What::Paid { amount: 5000 }, str::to_owned);
         for many in [" were", " are", " stay ", " go ", " do "] {

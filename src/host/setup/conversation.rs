@@ -13,7 +13,7 @@ pub struct Conversation {
     #[arg(long, conflicts_with = "yes")]
     ask: bool,
     /// The language of the questions; by default that of your locale (LANG=id_ID.UTF-8), else English
-    #[arg(long, value_name = "LANGUAGE")]
+    #[arg(long, value_name = "LANGUAGE", value_parser = speech::language())]
     speak: Option<Language>,
 }
 

@@ -88,7 +88,7 @@ fn what_the_order_s_code_is_good_for_is_said_whole_or_not_at_all() {
     let due = Scene::RefundDue { order: order(), amount: rupiah(125_000), page: Some(PAGE.into()) };
     for (size, language, sandbox) in both(&[&SIZES[..], &[(320, 240), (400, 240), (480, 272)]].concat()) {
         let said = said(&Picture { scene: due.clone(), sandbox }, &looks(language, "0812-3456-7890"), size);
-        let whole = text::texts(language).status_page;
+        let whole = text::Words::of(language).status_page;
         let cut = said.iter().find(|text| text.strip_suffix('…').is_some_and(|text| whole.contains(text)));
         assert_eq!(cut, None, "{size:?} {language:?} {sandbox}: {said:?}");
     }
@@ -100,7 +100,7 @@ fn where_there_is_room_the_use_of_the_order_s_code_is_said_in_two_lines() {
     let due = Scene::RefundDue { order: order(), amount: rupiah(5_000), page: Some(PAGE.into()) };
     for (size, language, sandbox) in both(&[(480, 800), (600, 1024), (720, 1280)]) {
         let said = said(&Picture { scene: due.clone(), sandbox }, &looks(language, "0812-3456-7890 (WhatsApp)"), size);
-        let whole = text::texts(language).status_page;
+        let whole = text::Words::of(language).status_page;
         let lines = said.iter().filter(|text| whole.contains(text.as_str())).count();
         assert!((1..=2).contains(&lines), "{size:?} {language:?} {sandbox}: {said:?}");
     }
@@ -112,7 +112,7 @@ fn the_shelf_s_first_and_last_line_are_whole_on_small_panels() {
         for scene in
             [Scene::Idle { trouble: None, sold_out: Vec::new() }, Scene::Offline { missing: Missing::Backend, sold_out: Vec::new() }]
         {
-            let t = text::texts(language);
+            let t = text::Words::of(language);
             let said = said(&Picture { scene, sandbox }, &looks(language, ""), size);
             let cut = said.iter().filter_map(|text| text.strip_suffix('…')).find(|text| {
                 [t.pay_with_more, t.offline_more].iter().any(|whole| whole.starts_with(text))
@@ -141,7 +141,7 @@ fn what_is_sold_out_has_that_word_in_the_place_of_its_price() {
         let (gone, price) = (&shelf.items[0], shelf.items[0].price.expect("a price").to_string());
         let with = |sold_out| said(&Picture { scene: Scene::Idle { trouble: None, sold_out }, sandbox }, &shelf, size);
         let prices = |said: &[String]| said.iter().filter(|text| **text == price).count();
-        let word = text::texts(language).sold_out;
+        let word = text::Words::of(language).sold_out;
         let (usual, said) = (with(Vec::new()), with(vec![gone.id.clone()]));
         assert_eq!(prices(&said) + 1, prices(&usual), "{size:?} {language:?}: {said:?}");
         assert_eq!((said.iter().filter(|text| *text == word).count(), usual.iter().filter(|text| *text == word).count()), (1, 0));
@@ -157,7 +157,7 @@ fn do_not_pay_has_no_qr_and_a_store_s_code_has_one_time() {
         assert!(!marks.iter().any(|mark| matches!(mark.kind, MarkKind::Qr(_))), "{size:?}");
         let store = scenes().into_iter().find(|scene| matches!(scene, Scene::PayAtStore { .. })).expect("one of them");
         let said = said(&Picture { scene: store, sandbox }, &looks(language, ""), size);
-        assert!(!said.iter().any(|text| text.starts_with(text::texts(language).time_left)), "{size:?}: {said:?}");
+        assert!(!said.iter().any(|text| text.starts_with(text::Words::of(language).time_left)), "{size:?}: {said:?}");
     }
 }
 

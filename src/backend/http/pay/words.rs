@@ -2,22 +2,8 @@
 
 use qris_host::speech::{self, Language};
 
-macro_rules! words {
-    ($($name:ident: $id:literal, $en:literal;)*) => {
-        /// The words in one language. The names say where they stand.
-        #[derive(Debug)]
-        pub(super) struct Words {
-            /// The value of `lang`.
-            pub(super) language: &'static str,
-            $(pub(super) $name: &'static str,)*
-        }
-
-        pub(super) const INDONESIAN: Words = Words { language: "id", $($name: $id,)* };
-        pub(super) const ENGLISH: Words = Words { language: "en", $($name: $en,)* };
-    };
-}
-
-words! {
+qris_core::texts! {
+    language: "id", "en";
     test: "UJI COBA – BUKAN UANG ASLI", "TEST – NO REAL MONEY";
     machine: "Mesin", "Machine";
     left: "Sisa waktu", "Time left";
@@ -86,7 +72,7 @@ words! {
 
 impl Words {
     pub(super) fn other(&self) -> &'static Words {
-        if self.language == ENGLISH.language { &INDONESIAN } else { &ENGLISH }
+        Self::of(if self.language == "en" { Language::Id } else { Language::En })
     }
 }
 
@@ -94,14 +80,11 @@ impl Words {
 /// Indonesian.
 pub(super) fn choose(asked: Option<&str>, accept_language: &str) -> &'static Words {
     match asked {
-        Some("en") => return &ENGLISH,
-        Some("id") => return &INDONESIAN,
+        Some("en") => return Words::of(Language::En),
+        Some("id") => return Words::of(Language::Id),
         Some(_) | None => {}
     }
-    match speech::accepted(accept_language) {
-        Some(Language::En) => &ENGLISH,
-        Some(Language::Id) | None => &INDONESIAN,
-    }
+    Words::of(speech::accepted(accept_language).unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -128,6 +111,6 @@ mod tests {
         ] {
             assert_eq!(choose(asked, accept).language, language, "{asked:?} {accept:?}");
         }
-        assert_eq!((ENGLISH.other().language, INDONESIAN.other().language), ("id", "en"));
+        assert_eq!([Language::En, Language::Id].map(|language| Words::of(language).other().language), ["id", "en"]);
     }
 }

@@ -1,7 +1,8 @@
-use super::super::words::{ENGLISH, INDONESIAN};
+use super::super::words::Words;
 use super::*;
 use qris_core::order::reason::Reason;
 use qris_core::wire::orders::OutcomeReport;
+use qris_host::speech::Language;
 use serde_json::json;
 
 /// Texts that nobody may read on the page. The machine's id is there only for a name.
@@ -53,9 +54,10 @@ fn sheet(order: &OrderResource) -> Sheet<'_> {
 fn another_try_is_offered_in_both_languages() {
     let mut order = order();
     (order.status, order.refund, order.try_again_s) = (Status::Settlement, Some(Refund::Due), Some(3600));
-    for (words, offered, wanted) in
-        [(&ENGLISH, "Try again at the machine", "Second try"), (&INDONESIAN, "Coba lagi di mesin", "Percobaan kedua")]
-    {
+    for (words, offered, wanted) in [
+        (Words::of(Language::En), "Try again at the machine", "Second try"),
+        (Words::of(Language::Id), "Coba lagi di mesin", "Percobaan kedua"),
+    ] {
         let form = |words: &Words| format!("<form method=post action=\"../4x7c1m8k2p9q?key=k&amp;lang={}\">", words.language);
         let drawn = page(&sheet(&order), words);
         assert!(drawn.contains(offered) && drawn.contains(&form(words)), "{drawn}");
@@ -84,10 +86,10 @@ fn a_second_try_and_its_goods_are_on_the_page() {
     (order.status, order.nth_try, order.item) = (Status::Settlement, second, qris_core::order::ids::ItemId::new("B2").expect("an item"));
     order.amount = Rupiah::new(3000).expect("a price");
     let paid = Some((CHARGED, Rupiah::new(5000).ok()));
-    let under_way = page(&Sheet { paid, ..sheet(&order) }, &ENGLISH);
+    let under_way = page(&Sheet { paid, ..sheet(&order) }, Words::of(Language::En));
     assert!(under_way.contains("The machine is working") && under_way.contains("<p>Second try</p>"), "{under_way}");
     order.outcome = Some(OutcomeReport { nth_try: second, outcome: Delivery::Dispensed, reason: None, detail: None, proof: None });
-    let came = page(&Sheet { paid, ..sheet(&order) }, &ENGLISH);
+    let came = page(&Sheet { paid, ..sheet(&order) }, Words::of(Language::En));
     assert!(came.contains("Done. Thank you!") && !came.contains("<p>Second try</p>"), "{came}");
     for drawn in [under_way, came] {
         assert!(drawn.contains("<dt>Second try</dt><dd>B2 (Rp3.000)</dd><dt>Amount</dt><dd>Rp5.000</dd>"), "{drawn}");
@@ -150,7 +152,7 @@ fn each_stage_is_told_in_both_languages() {
         cases.push(("an outcome", order, id, en, false));
     }
     for (what, order, id, en, pays) in cases {
-        for (words, expected) in [(&INDONESIAN, id), (&ENGLISH, en)] {
+        for (words, expected) in [(Words::of(Language::Id), id), (Words::of(Language::En), en)] {
             let html = page(&sheet(&order), words);
             assert!(html.contains(expected), "{what}: no {expected:?} in {html}");
             assert_eq!(html.contains("<a class=\"a p\" href=\"https://gopay.example/pay?id=1&amp;x=2\">"), pays, "{what}: {html}");
@@ -174,15 +176,15 @@ fn each_stage_is_told_in_both_languages() {
 fn a_payment_over_the_counter_shows_store_code_and_time() {
     let mut order = order();
     (order.payment, order.store, order.payment_code) = (Payment::Alfamart, Some("alfamart".into()), Some("10002000300".into()));
-    let html = page(&Sheet { left: Some(Span::secs(86_399)), ..sheet(&order) }, &ENGLISH);
+    let html = page(&Sheet { left: Some(Span::secs(86_399)), ..sheet(&order) }, Words::of(Language::En));
     assert!(html.contains("23:59:59") && html.contains("Pay before 2026-11-20 16:24 WIB"), "{html}");
-    let html = page(&sheet(&order), &ENGLISH);
+    let html = page(&sheet(&order), Words::of(Language::En));
     for text in ["Pay at the counter of <b>Alfamart</b>", "1000 2000 300", "Pay before 16:24 WIB"] {
         assert!(html.contains(text), "{html}");
     }
     assert!(!html.contains("<img ") && !html.contains("gopay.example"), "{html}");
     order.status = Status::Settlement;
-    let html = page(&sheet(&order), &ENGLISH);
+    let html = page(&sheet(&order), Words::of(Language::En));
     for text in ["Type the payment code at the machine", "1000 2000 300", "Collect before 2026-11-20 16:24 WIB"] {
         assert!(html.contains(text), "{html}");
     }
@@ -192,23 +194,23 @@ fn a_payment_over_the_counter_shows_store_code_and_time() {
 fn what_is_no_address_is_no_link() {
     for url in ["javascript:alert(1)", "data:text/html,x", "//x", "\" onclick=\"x"] {
         let order = OrderResource { deeplink_url: Some(url.into()), ..order() };
-        assert!(!page(&sheet(&order), &ENGLISH).contains("class=\"a p\""), "{url}");
+        assert!(!page(&sheet(&order), Words::of(Language::En)).contains("class=\"a p\""), "{url}");
     }
     let order = order();
     for (contact, link) in [("0812-3456", true), ("+62 21 555 0100", true), ("ask@shop.example", false), ("12", false)] {
-        let html = page(&Sheet { contact: Some(contact), ..sheet(&order) }, &ENGLISH);
+        let html = page(&Sheet { contact: Some(contact), ..sheet(&order) }, Words::of(Language::En));
         assert_eq!(html.contains("href=\"tel:"), link, "{contact}");
         assert!(!html.contains("wa.me"), "{contact} is not a mobile number");
         assert!(html.contains(contact), "{contact}");
     }
     let due = OrderResource { status: Status::Settlement, refund: Some(Refund::Due), ..order };
-    assert!(page(&Sheet { contact: None, ..sheet(&due) }, &ENGLISH).contains("Ask the owner of the machine"));
+    assert!(page(&Sheet { contact: None, ..sheet(&due) }, Words::of(Language::En)).contains("Ask the owner of the machine"));
 }
 
 #[test]
 fn the_finish_page_greets_and_tells_the_truth() {
     let pending = order();
-    let finish = |order: &OrderResource, finish| page(&Sheet { finish: Some(finish), ..sheet(order) }, &ENGLISH);
+    let finish = |order: &OrderResource, finish| page(&Sheet { finish: Some(finish), ..sheet(order) }, Words::of(Language::En));
     let success = finish(&pending, Finish::Success);
     assert!(success.contains("Thank you!") && success.contains("being confirmed") && !success.contains("<img "), "{success}");
     let failure = finish(&pending, Finish::Failure);
@@ -226,7 +228,7 @@ fn what_may_be_taken_back_or_is_being_ended_is_not_paid_again() {
     let mut order = order();
     (order.payment, order.payment_code) = (Payment::Indomaret, Some("12345678".into()));
     for (standing, told) in [(Standing::Held, "being confirmed"), (Standing::Ending, "Being cancelled")] {
-        let html = page(&Sheet { standing, ..sheet(&order) }, &ENGLISH);
+        let html = page(&Sheet { standing, ..sheet(&order) }, Words::of(Language::En));
         assert!(html.contains(told) && !html.contains("1234 5678") && !html.contains("<img "), "{html}");
     }
 }
@@ -234,7 +236,7 @@ fn what_may_be_taken_back_or_is_being_ended_is_not_paid_again() {
 #[test]
 fn a_fee_is_named() {
     let order = OrderResource { gross_amount: Some(qris_core::order::money::Rupiah::new(5100).expect("in range")), ..order() };
-    let html = page(&sheet(&order), &ENGLISH);
+    let html = page(&sheet(&order), Words::of(Language::En));
     assert!(html.contains("Rp5.100") && html.contains("incl. fee Rp100"), "{html}");
 }
 
@@ -243,7 +245,7 @@ fn what_was_paid_has_a_receipt_and_a_chat_that_names_it() {
     let due = OrderResource { status: Status::Settlement, refund: Some(Refund::Due), ..order() };
     let sum = qris_core::order::money::Rupiah::new(5_000).expect("in range");
     let paid = Some((CHARGED + Span::secs(60), Some(sum)));
-    let html = page(&Sheet { paid, ..sheet(&due) }, &ENGLISH);
+    let html = page(&Sheet { paid, ..sheet(&due) }, Words::of(Language::En));
     for (name, value) in [
         ("Merchant", "Warung &lt;Jaya&gt;"),
         ("Machine", "Lobby &amp; Co"),
@@ -265,28 +267,32 @@ fn what_was_paid_has_a_receipt_and_a_chat_that_names_it() {
     let uncertain = OutcomeReport { nth_try: TryNumber::FIRST, outcome: Delivery::Uncertain, reason: None, detail: None, proof: None };
     let uncertain = OrderResource { status: Status::Settlement, refund: None, outcome: Some(uncertain), ..order() };
     for (what, order, wanted) in [("due", &due, true), ("uncertain", &uncertain, true), ("delivered", &delivered, false)] {
-        let html = page(&Sheet { paid, ..sheet(order) }, &ENGLISH);
+        let html = page(&Sheet { paid, ..sheet(order) }, Words::of(Language::En));
         assert_eq!(asks_first(&html), wanted, "{what}: {html}");
     }
-    let there = page(&Sheet { paid, zone: Zone::Wit, ..sheet(&due) }, &ENGLISH);
+    let there = page(&Sheet { paid, zone: Zone::Wit, ..sheet(&due) }, Words::of(Language::En));
     assert!(there.contains("<dd>2026-11-20 18:21 WIT</dd>"), "{there}");
     // Nobody who has not paid gets one, and a page without a merchant's name leaves it out.
-    let html = page(&Sheet { merchant: None, ..sheet(&order()) }, &INDONESIAN);
+    let html = page(&Sheet { merchant: None, ..sheet(&order()) }, Words::of(Language::Id));
     assert!(!html.contains("<dl>") && !html.contains("class=m>") && html.contains("Tanya lewat WhatsApp"), "{html}");
 }
 
 #[test]
 fn the_page_says_whom_the_qr_pays_and_a_stranger_s_text_is_only_text() {
     let mut order = order();
-    assert!(!page(&sheet(&order), &ENGLISH).contains("Paid to"), "this payload names nobody");
+    assert!(!page(&sheet(&order), Words::of(Language::En)).contains("Paid to"), "this payload names nobody");
     let national = "0014ID.CO.QRIS.WWW0215AID111111111111";
     let payload = format!("00020151{:02}{national}5910<b>Jaya</b6304AAAA", national.len());
     order.qr_payload = Some(payload.into());
     let paid_to = "&lt;b&gt;Jaya&lt;/b · AID111111111111</p>";
-    assert!(page(&sheet(&order), &ENGLISH).contains(&format!("Paid to: {paid_to}")), "{}", page(&sheet(&order), &ENGLISH));
-    assert!(page(&sheet(&order), &INDONESIAN).contains(&format!("Dibayar ke: {paid_to}")));
-    let steering = page(&Sheet { name: "te\u{1b}h\u{9b}\u{202e}", ..sheet(&order) }, &ENGLISH);
+    assert!(
+        page(&sheet(&order), Words::of(Language::En)).contains(&format!("Paid to: {paid_to}")),
+        "{}",
+        page(&sheet(&order), Words::of(Language::En))
+    );
+    assert!(page(&sheet(&order), Words::of(Language::Id)).contains(&format!("Dibayar ke: {paid_to}")));
+    let steering = page(&Sheet { name: "te\u{1b}h\u{9b}\u{202e}", ..sheet(&order) }, Words::of(Language::En));
     assert!(steering.contains("te h  ") && !steering.contains(['\u{1b}', '\u{9b}', '\u{202e}']), "{steering}");
     order.status = Status::Settlement;
-    assert!(!page(&sheet(&order), &ENGLISH).contains("Paid to: "), "there is no QR any more");
+    assert!(!page(&sheet(&order), Words::of(Language::En)).contains("Paid to: "), "there is no QR any more");
 }
