@@ -369,7 +369,7 @@ fn facts(stored: &Stored, attempts: &[OrderId], zone: Zone) -> Vec<(&'static str
         let reason = told.reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
         let detail = told.detail.as_deref().map(|detail| format!(": {detail}")).unwrap_or_default();
         facts.push((texts.outcome, format!("{}{reason}{detail}", told.outcome)));
-        facts.push((texts.proof, wording::proof(&told.proof)));
+        facts.push((texts.proof, speech::orders::proof(&told.proof, speech::spoken())));
     }
     facts.extend(tries(order));
     facts.extend(view::refund(order).map(|refund| (texts.money, refund_told(refund).to_owned())));
@@ -391,7 +391,10 @@ fn facts(stored: &Stored, attempts: &[OrderId], zone: Zone) -> Vec<(&'static str
 fn tries(order: &Order) -> Vec<(&'static str, String)> {
     let texts = texts();
     let line = |(number, (goods, told)): (u8, (Goods, Option<&DeliveryReport>))| {
-        let end = told.map_or_else(|| texts.try_open.into(), |told| format!("{}; {}", told.outcome, wording::proof(&told.proof)));
+        let end = told.map_or_else(
+            || texts.try_open.into(),
+            |told| format!("{}; {}", told.outcome, speech::orders::proof(&told.proof, speech::spoken())),
+        );
         (texts.one_try, fill(texts.try_told, &[&number, &goods.item, &goods.amount, &goods.ticket, &end]))
     };
     if order.tries.now.is_none() { Vec::new() } else { (1..).zip(order.every_try()).map(line).collect() }

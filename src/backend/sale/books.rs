@@ -53,7 +53,6 @@ pub use repaying::{Decision, decide, given, may_decide, refund_by_hand, request_
 pub use strangers::{Later, ask_later, forget, remember, strangers};
 pub use sums::{Alike, Grouped, Sum, alike, first_settled, keep, kept, sums};
 pub use waiting::{Waiting, machines_let_in, waiting};
-pub use words::proof_in_words;
 pub use write::LEASE;
 
 use write::{Claim, matters, take_up, write};

@@ -2,7 +2,7 @@
 
 use crate::sale::counted;
 use crate::sale::view;
-use qris_core::order::merchant::{Asker, AtBank, NoProof, Order, Proof, RefundEnding, Repayment, TakenBack};
+use qris_core::order::merchant::{Asker, AtBank, Order, Proof, RefundEnding, Repayment, TakenBack};
 use qris_core::order::money::Rupiah;
 use qris_core::order::time::{Span, Wall, Zone};
 use qris_core::text::named;
@@ -23,39 +23,9 @@ texts! {
     settled_at: "diselesaikan secara langsung{0}, {1}: {2}", "settled by hand{0} at {1}: {2}";
     given_at: "diserahkan oleh {0}, {1}", "handed over by {0} at {1}";
     by_hand: "langsung", "by hand";
-    signed: "ditandatangani relai mesin itu, dengan nomor {0}", "signed by the machine's relay, as its number {0}";
-    unsigned: "tidak ada: {0}", "missing: {0}";
-    proof_none: "mesin tidak mengirim bukti", "the machine sent no proof";
-    proof_no_key: "kunci relainya belum dikenal ketika pesanan dibuat", "no key of its relay was known when the order was made";
-    proof_other_key: "mesin mengirim bukti dengan kunci lain daripada yang dikenal ketika pesanan dibuat", "the machine sent a proof by another key than the one that was known when the order was made";
-    proof_wrong: "mesin mengirim sesuatu yang bukan bukti", "the machine sent something that is not a proof";
-    proof_other_sale: "mesin mengirim bukti untuk penjualan lain", "the machine sent a proof of another sale";
-    proof_other_word: "relainya menyatakan hal lain", "the relay says something else";
-    proof_number_used: "buku relai dikembalikan ke keadaan sebelumnya", "the relay's ledger was put back to an earlier state";
-    proof_number_ahead: "nomornya jauh di depan nomor terakhir: kartu mesin itu mungkin disalin", "its number is far ahead of the last one: the machine's card may have been copied";
 }
 
-/// The worth of the relay's word on an outcome.
-#[must_use]
-pub fn proof(proof: &Proof) -> String {
-    let texts = texts();
-    let why = match proof {
-        Proof::Signed { number, .. } => return fill(texts.signed, &[number]),
-        Proof::Missing(why) => match why {
-            NoProof::None => texts.proof_none,
-            NoProof::NoKey => texts.proof_no_key,
-            NoProof::OtherKey => texts.proof_other_key,
-            NoProof::Wrong => texts.proof_wrong,
-            NoProof::OtherSale => texts.proof_other_sale,
-            NoProof::OtherWord => texts.proof_other_word,
-            NoProof::NumberUsed => texts.proof_number_used,
-            NoProof::NumberAhead => texts.proof_number_ahead,
-        },
-    };
-    fill(texts.unsigned, &[&why])
-}
-
-/// The same in one word, for programs.
+/// The worth of the relay's word on an outcome in one word, for programs.
 #[must_use]
 pub fn proof_word(proof: &Proof) -> &'static str {
     match proof {
@@ -186,18 +156,4 @@ pub fn summary(order: &Order, zone: Zone) -> Value {
         "began_at": order.created_at.to_rfc3339_in(zone),
         "settled_at": order.settlement().map(|by| by.settled_at.to_rfc3339_in(zone)),
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::sale::books::proof_in_words;
-
-    /// The books keep it in the same words.
-    #[test]
-    fn what_people_read_of_a_proof_in_english_is_what_the_books_keep() {
-        for said in NoProof::ALL.map(Proof::Missing) {
-            assert_eq!(proof(&said), proof_in_words(&said));
-        }
-    }
 }

@@ -98,55 +98,36 @@ pub const REFUND_WARNINGS: [Span; 2] = [Span::secs(72 * 3600), Span::secs(24 * 3
 
 closed! {
     /// Why a request about an order is refused.
-    #[derive(thiserror::Error)]
     pub enum Refused {
         /// Another outcome was told before.
-        #[error("another outcome was told before, and stands")]
         OutcomeStands = "outcome_stands",
         /// The order is not paid, so there is nothing to report, refund or hand over.
-        #[error("the order is not paid")]
         NotPaid = "not_paid",
         /// It can still be paid, or cancelled: nobody knows how it ends.
-        #[error("the order has not ended yet")]
         NotEnded = "not_ended",
         /// The customer has the goods.
-        #[error("the machine reported it as dispensed: there is nothing to refund")]
         Delivered = "delivered",
         /// The machine may still deliver it.
-        #[error("the machine has told no outcome, and may still deliver it")]
         NotReported = "not_reported",
         /// The machine may still deliver it, and tell.
-        #[error(
-            "it is too early: the machine may still deliver it, or tell what became of it. Ask again once it is listed as unreported, and \
-             an hour after the settlement (with a payment code: an hour after the last moment to collect it)"
-        )]
         TooEarly = "too_early",
         /// The gateway is being asked for the refund.
-        #[error("the gateway is being asked for its refund")]
         RefundUnderWay = "refund_under_way",
         /// The gateway may have made the refund.
-        #[error("an earlier refund may have been made: ask for it once more, or say who has looked that it was not")]
         RefundUnsure = "refund_unsure",
         /// The money went back already.
-        #[error("it is refunded already")]
         RefundedAlready = "refunded_already",
         /// The goods were handed over.
-        #[error("an attendant handed the goods over: there is nothing to refund")]
         Given = "given",
         /// The money was taken back by the customer's bank or the counter.
-        #[error("the money was taken back already: there is nothing to refund")]
         TakenBack = "taken_back",
         /// Nothing shows that it was not handed out.
-        #[error("the relay's proof that it was not handed out is missing")]
         NoProof = "no_proof",
         /// The gateway does not refund a payment at a counter.
-        #[error("the gateway does not refund payments over the counter: give the money back by hand")]
         NotByApi = "not_by_api",
         /// The gateway's time for its refund is over, or every key for it is used up.
-        #[error("the gateway does not refund it any more: only by hand")]
         OnlyByHand = "only_by_hand",
         /// There is nothing that ends when a person looks at it.
-        #[error("this order has nothing that `seen` could end")]
         NothingToSee = "nothing_to_see",
     }
 }

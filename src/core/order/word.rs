@@ -126,6 +126,12 @@ macro_rules! closed {
                 Self::ALL.into_iter().find(|one| one.as_str() == word)
             }
         }
+
+        impl std::fmt::Display for $Name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.pad(self.as_str())
+            }
+        }
     };
 }
 

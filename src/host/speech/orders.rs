@@ -1,8 +1,8 @@
 //! What people read of an order: for each word of core's closed lists one entry, in both languages. The commands, the desk, alerts and letters
 //! read it here. Lines of a command have no stop at their end; what stands on the desk is a sentence.
 
-use super::{Language, spoken};
-use qris_core::order::merchant::{Attention, End, NoTry, Refused};
+use super::{Language, fill, spoken};
+use qris_core::order::merchant::{Attention, End, NoProof, NoTry, Proof, Refused};
 use qris_core::text::is_pair;
 
 /// A text in both languages. `{0}` is what [`fill`](super::fill) puts in: the order.
@@ -26,6 +26,12 @@ impl Text {
         }
     }
 
+    /// For programs, the journal and the books.
+    #[must_use]
+    pub const fn en(self) -> &'static str {
+        self.en
+    }
+
     /// In the language of the person at a command.
     #[must_use]
     pub fn spoken(self) -> &'static str {
@@ -42,6 +48,14 @@ macro_rules! table {
         pub const fn $name(word: $Word) -> $Said {
             match word {
                 $($Word::$word => $Said { $($field: table!(@ $($text),+),)+ },)+
+            }
+        }
+    };
+    ($name:ident($Word:ident) { $($word:ident: $id:literal, $en:literal;)+ }) => {
+        #[must_use]
+        pub const fn $name(word: $Word) -> Text {
+            match word {
+                $($Word::$word => Text::pair($id, $en),)+
             }
         }
     };
@@ -67,13 +81,15 @@ shared! {
     NO_DELIVERED: "Mesin melaporkan bahwa barang keluar.", "The machine told that the goods came out.";
     DESK_NO_NOT_REPORTED: "Mesin belum melapor, dan mungkin masih mengeluarkan barangnya.", "The machine has told nothing, and may still hand it out.";
     NO_NO_PROOF: "Belum ada bukti dari relai bahwa barang tidak keluar.", "The relay's proof that nothing came out is missing.";
+    SIGNED: "ditandatangani relai mesin itu, dengan nomor {0}", "signed by the machine's relay, as its number {0}";
+    UNSIGNED: "tidak ada: {0}", "missing: {0}";
     NO_MORE_TRIES: "Mesin sudah mencobanya sebanyak yang dibolehkan.", "The machine has tried it as often as it may.";
 }
 
 /// Why something is refused.
 #[derive(Debug, Clone, Copy)]
 pub struct Refusal {
-    /// At a command. In English it is what core says.
+    /// At a command, to a machine and in the journal.
     pub line: Text,
     /// What to do at a command.
     pub to_do: Text,
@@ -370,23 +386,39 @@ table! { end(End) -> Became {
     TakenBack { line: "ditarik kembali oleh kasir atau bank", "taken back by counter or bank"; desk: "uang ditarik kembali", "money was taken back"; }
 } }
 
+table! { no_proof(NoProof) {
+    None: "mesin tidak mengirim bukti", "the machine sent no proof";
+    NoKey: "kunci relainya belum dikenal ketika pesanan dibuat", "no key of its relay was known when the order was made";
+    OtherKey: "mesin mengirim bukti dengan kunci lain daripada yang dikenal ketika pesanan dibuat", "the machine sent a proof by another key than the one that was known when the order was made";
+    Wrong: "mesin mengirim sesuatu yang bukan bukti", "the machine sent something that is not a proof";
+    OtherSale: "mesin mengirim bukti untuk penjualan lain", "the machine sent a proof of another sale";
+    OtherWord: "relainya menyatakan hal lain", "the relay says something else";
+    NumberUsed: "buku relai dikembalikan ke keadaan sebelumnya", "the relay's ledger was put back to an earlier state";
+    NumberAhead: "nomornya jauh di depan nomor terakhir: kartu mesin itu mungkin disalin", "its number is far ahead of the last one: the machine's card may have been copied";
+} }
+
+/// The worth of the relay's word on an outcome.
+#[must_use]
+pub fn proof(proof: &Proof, language: Language) -> String {
+    match proof {
+        Proof::Signed { number, .. } => fill(SIGNED.of(language), &[number]),
+        Proof::Missing(why) => fill(UNSIGNED.of(language), &[&no_proof(*why).of(language)]),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Core says it to machines and the books in the same words. On the desk each has a sentence of its own.
     #[test]
-    fn a_refusal_says_what_core_says_and_has_the_same_values_in_both_languages() {
-        let refused = Refused::ALL.map(|why| (why.to_string(), super::refused(why)));
-        let tries = NoTry::ALL.map(|why| (why.to_string(), no_try(why)));
-        for (core, Refusal { line, desk, .. }) in refused.iter().chain(&tries) {
-            assert_eq!(line.en, core);
-            assert!([desk.id, desk.en].into_iter().all(|text| text.ends_with('.') && !text.contains('{')), "{desk:?}");
-        }
+    fn on_the_desk_each_refusal_has_a_sentence_of_its_own() {
         for language in [Language::Id, Language::En] {
-            let mut said = refused.clone().map(|(_, why)| why.desk.of(language));
+            let mut said = Refused::ALL.map(|why| refused(why).desk.of(language));
+            assert!(said.iter().all(|text| text.ends_with('.') && !text.contains('{')), "{said:?}");
             said.sort_unstable();
             assert_eq!(said.windows(2).find(|two| two[0] == two[1]), None);
+            let tries = NoTry::ALL.map(|why| no_try(why).desk.of(language));
+            assert!(tries.iter().all(|text| text.ends_with('.') && !text.contains('{')), "{tries:?}");
         }
     }
 

@@ -6,6 +6,7 @@ use qris_core::order::ids::OrderId;
 use qris_core::order::merchant::{Call, NoTry, Order, Refused, Rules};
 use qris_core::order::time::Wall;
 use qris_host::checksum::checksum;
+use qris_host::speech::orders;
 
 #[derive(Debug, thiserror::Error)]
 pub enum BooksError {
@@ -22,10 +23,22 @@ pub enum BooksError {
     Full,
     #[error("more than {0} orders a minute")]
     RateLimited(u32),
-    #[error(transparent)]
-    NoTry(#[from] NoTry),
-    #[error(transparent)]
-    Refused(#[from] Refused),
+    #[error("{}", orders::no_try(*.0).line.en())]
+    NoTry(NoTry),
+    #[error("{}", orders::refused(*.0).line.en())]
+    Refused(Refused),
+}
+
+impl From<NoTry> for BooksError {
+    fn from(why: NoTry) -> Self {
+        Self::NoTry(why)
+    }
+}
+
+impl From<Refused> for BooksError {
+    fn from(why: Refused) -> Self {
+        Self::Refused(why)
+    }
 }
 
 impl BooksError {

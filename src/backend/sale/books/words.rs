@@ -1,15 +1,7 @@
 //! The words of the history.
 
-use qris_core::order::merchant::{Asker, DeliveryReport, Event, Proof, RefundAnswer, RefundEnding, StatusReport};
-
-/// Whether the relay has signed an outcome.
-#[must_use]
-pub fn proof_in_words(proof: &Proof) -> String {
-    match proof {
-        Proof::Signed { number, .. } => format!("signed by the machine's relay, as its number {number}"),
-        Proof::Missing(why) => format!("missing: {}", why.why()),
-    }
-}
+use qris_core::order::merchant::{Asker, DeliveryReport, Event, RefundAnswer, RefundEnding, StatusReport};
+use qris_host::speech::{self, Language};
 
 pub(super) fn describe(event: &Event) -> String {
     let said = |report: &StatusReport| format!("{:?}", report.said).to_lowercase();
@@ -36,7 +28,7 @@ pub(super) fn describe(event: &Event) -> String {
         Event::CancelRequested => "the machine wants it ended".into(),
         Event::Delivered(told) => {
             let reason = told.reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
-            format!("the machine told {}{reason}; proof {}", told.outcome, proof_in_words(&told.proof))
+            format!("the machine told {}{reason}; proof {}", told.outcome, speech::orders::proof(&told.proof, Language::En))
         }
         Event::Contradicted { told, .. } => another_outcome(told),
         Event::TryAgain { promise, .. } => format!("the machine tries again (try {}, {})", promise.nth.number(), promise.item),

@@ -12,6 +12,7 @@ use qris_core::order::reason::Reason;
 use qris_core::order::request::Purchase;
 use qris_core::text::named;
 use qris_host::events::{Event as Journal, Text};
+use qris_host::speech;
 
 /// What was sold, and where, as people know both.
 pub(super) fn sold(order: &Order) -> Text {
@@ -120,7 +121,7 @@ impl Work {
             let why = match kind {
                 Attention::NoProof => match order.delivery() {
                     Some(DeliveryReport { proof: Proof::Missing(why), .. }) => {
-                        format!("no refund: the relay's proof is missing: {}", why.why())
+                        format!("no refund: the relay's proof is missing: {}", speech::orders::no_proof(*why).en())
                     }
                     Some(DeliveryReport { proof: Proof::Signed { .. }, .. }) | None => kind.as_str().into(),
                 },

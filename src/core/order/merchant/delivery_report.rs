@@ -106,23 +106,6 @@ impl Proof {
     }
 }
 
-impl NoProof {
-    /// For people, after "the relay's proof is missing: ".
-    #[must_use]
-    pub const fn why(self) -> &'static str {
-        match self {
-            Self::None => "the machine sent no proof",
-            Self::NoKey => "no key of its relay was known when the order was made",
-            Self::OtherKey => "the machine sent a proof by another key than the one that was known when the order was made",
-            Self::Wrong => "the machine sent something that is not a proof",
-            Self::OtherSale => "the machine sent a proof of another sale",
-            Self::OtherWord => "the relay says something else",
-            Self::NumberUsed => "the relay's ledger was put back to an earlier state",
-            Self::NumberAhead => "its number is far ahead of the last one: the machine's card may have been copied",
-        }
-    }
-}
-
 impl Order {
     pub(super) fn delivered(&mut self, told: DeliveryReport, now: Wall, rules: &Rules) -> Result<(), Refused> {
         let number = self.number_of_try();

@@ -56,52 +56,36 @@ pub struct EndedTry {
 
 closed! {
     /// Why there is no other try.
-    #[derive(thiserror::Error)]
     pub enum NoTry {
         /// The merchant offers none.
-        #[error("no other tries are offered: orders.second_tries is 0")]
         Off = "off",
         /// Nobody has paid it, as far as anybody knows.
-        #[error("the order is not paid")]
         NotPaid = "not_paid",
         /// Its machine has told nothing of its newest try.
-        #[error("the machine has told no outcome, and may still deliver it")]
         NotTold = "not_told",
         /// The goods came.
-        #[error("the machine reported it as dispensed")]
         Came = "came",
         /// The goods may have come.
-        #[error("nobody knows whether it came out")]
         Uncertain = "uncertain",
         /// The machine says that nothing came, and its relay has not signed that.
-        #[error("the relay's proof that nothing came out is missing")]
         NotProven = "not_proven",
         /// The money went back, or is on its way, or an attendant handed the goods over.
-        #[error("the money went back or is asked back, or an attendant handed the goods over")]
         Repaid = "repaid",
         /// What the books know of it does not agree, or they were restored.
-        #[error("what is known of the order is in doubt: a person decides about it")]
         Doubtful = "doubtful",
         /// The gateway's time for a refund is over soon.
-        #[error("the gateway refunds it for less than 48 h from now")]
         TooLate = "too_late",
         /// It had all its tries, or the time for another one is over.
-        #[error("no other try is offered for this order any more")]
         NotOffered = "not_offered",
         /// The machine's relay has another key than the one that was known when the order was made.
-        #[error("the key of the machine's relay is not the one of this order")]
         OtherKey = "other_key",
         /// The relay's promise is for something else.
-        #[error("the relay's promise is not for the next try at this order")]
         OtherPromise = "other_promise",
         /// It costs more than was paid.
-        #[error("the item costs more than was paid")]
         TooDear = "too_dear",
         /// The gateway's last word on the money is too old, or was another one.
-        #[error("the gateway has not said in the last 30 s that the money is the merchant's")]
         NotAsked = "not_asked",
         /// The machine has had its tries of 24 hours.
-        #[error("this machine has had its other tries of 24 hours")]
         TooMany = "too_many",
     }
 }
