@@ -15,7 +15,6 @@ use crate::say::{Clock, Day};
 use crate::visitor::Visitor;
 use crate::words::{self, Words, machines as machine_words, orders as order_words};
 use crate::{Desk, form};
-use askama::Template;
 use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderName, HeaderValue, header};
@@ -27,7 +26,7 @@ use qris_core::order::merchant::{Attention, End, Refused};
 use qris_core::order::money::total;
 use qris_core::order::time::Wall;
 use qris_core::wire::desk::{
-    Barred, Deed, Denied, Load, MachineLine, Me, NoEnd, OrderLine, Possible, Role, Screen, SlotLine, Stands, Step, Sum, Sure, Trouble,
+    Barred, Deed, Denied, Load, MachineLine, Me, NoEnd, OrderLine, Possible, ROWS, Role, Screen, SlotLine, Stands, Step, Sum, Sure, Trouble,
 };
 use qris_core::wire::status::FaultCode;
 use qris_host::speech::{Language, fill, orders as said};
@@ -40,11 +39,6 @@ static STYLE_AT: LazyLock<String> = LazyLock::new(|| {
     let digest = ring::digest::digest(&ring::digest::SHA256, STYLE.as_bytes());
     format!("/desk.{}.css", qris_core::hex(&digest.as_ref()[..6]))
 });
-
-/// The most bytes of a page with its style: a phone loads it over mobile data.
-const PAGE_BYTES_MAX: usize = 30 << 10;
-/// … of them for the way to the next page.
-const NEXT_BYTES: usize = 400;
 
 /// What a page may do: its own style, pictures that stand in it, forms that come back here. Nothing of foreign hosts, no script, and no
 /// page around it.
@@ -446,23 +440,13 @@ fn scheme(words: &'static Words, payment: &str) -> String {
     }
 }
 
-fn bytes(part: &impl Template) -> usize {
-    part.render().map_or(0, |html| html.len())
-}
-
-/// So many bytes are left on this page, on which nothing is listed yet.
-fn room(page: &impl Template) -> usize {
-    PAGE_BYTES_MAX.saturating_sub(STYLE.len() + NEXT_BYTES + bytes(page))
-}
-
-/// So many of these fit into a room; one, if there is one. The others are on the next page.
-fn fitting<T>(all: &[T], room: usize, bytes: impl Fn(&T) -> usize) -> usize {
-    let mut sum = 0;
-    let fits = |one: &&T| {
-        sum += bytes(one);
-        sum <= room
-    };
-    all.iter().take_while(fits).count().max(1).min(all.len())
+/// The rows of a list from a place on, and the place behind them, if there is more.
+fn rows<T>(mut all: Vec<T>, from: usize) -> (Vec<T>, Option<usize>) {
+    let from = from.min(all.len().saturating_sub(1));
+    let behind = from + ROWS;
+    let is_more = all.len() > behind;
+    all.truncate(behind);
+    (all.split_off(from), is_more.then_some(behind))
 }
 
 /// A part of an address that can name an order or a machine. The rest of an address must not be changed by it.

@@ -6,9 +6,8 @@ use crate::sale::books::BooksError;
 use crate::store::{self, Row, StoreError, Tx};
 use qris_core::order::ids::OrderId;
 use qris_core::order::time::{Span, Wall, Zone};
-use qris_core::wire::desk::{Deed, LogLine};
+use qris_core::wire::desk::{Deed, LogLine, ROWS};
 
-const PAGE: i64 = 50;
 const OF_ORDER_MAX: i64 = 100;
 /// Of what is denied, so many lines of a person are kept a minute.
 const DENIED_MAX: i64 = 10;
@@ -104,7 +103,7 @@ pub fn of_order(tx: &mut dyn Tx, order: &OrderId, zone: Zone) -> Result<Vec<(Wal
 /// Some lines behind this one, the newest first.
 pub fn page(tx: &mut dyn Tx, behind: Option<i64>, zone: Zone) -> Result<Vec<LogLine>, BooksError> {
     let sql = "SELECT seq, at_ms, who, address, what, order_id, detail FROM desk_log WHERE seq < $1 ORDER BY seq DESC LIMIT $2";
-    let lines = lines(&tx.rows(sql, &[behind.unwrap_or(i64::MAX).into(), PAGE.into()])?, zone)?;
+    let lines = lines(&tx.rows(sql, &[behind.unwrap_or(i64::MAX).into(), (ROWS as i64).into()])?, zone)?;
     Ok(lines.into_iter().map(|(_, line)| line).collect())
 }
 

@@ -216,9 +216,9 @@ pub async fn slots(desk: &Desk, device: &DeviceId) -> Result<(Vec<SlotLine>, Opt
     Ok(machine.map_or_else(Default::default, |Machine { at, slots, .. }| (slots.iter().map(slot).collect(), time(at, desk.usual.zone))))
 }
 
-/// The packing list, and the machines to go to: those behind this one, until there are so many slots.
-pub async fn packing(machines: &Machines, behind: Box<str>, slots_max: usize) -> Result<(Vec<Machine>, Packing), No> {
-    let (mut all, mut packing, mut slots, mut behind) = (Vec::new(), Packing::default(), 0, Some(behind));
+/// The packing list, and the machines to go to: those behind this one, until there are so many slots. Whether there are more machines.
+pub async fn packing(machines: &Machines, behind: Box<str>, slots_max: usize) -> Result<(Vec<Machine>, Packing, bool), No> {
+    let (mut all, mut packing, mut slots, mut is_more, mut behind) = (Vec::new(), Packing::default(), 0, false, Some(behind));
     while let Some(after) = behind {
         let page = machines.read(move |tx| stock::page(tx, Which::Wanting, &after)).await?;
         for load in page.machines.into_iter().filter_map(Loaded::of) {
@@ -226,16 +226,18 @@ pub async fn packing(machines: &Machines, behind: Box<str>, slots_max: usize) ->
             if slots < slots_max {
                 slots += load.machine.slots.len();
                 all.push(load.machine);
+            } else {
+                is_more = true;
             }
         }
         behind = page.behind;
     }
-    Ok((all, packing))
+    Ok((all, packing, is_more))
 }
 
 /// The packing list for a phone.
 #[must_use]
-pub fn to_bring(all: &[Machine], packing: &Packing, zone: Zone) -> ToBring {
+pub fn to_bring(all: &[Machine], packing: &Packing, is_more: bool, zone: Zone) -> ToBring {
     let load = |machine: &Machine| Load {
         device: machine.device.clone(),
         name: machine.name.clone(),
@@ -243,6 +245,7 @@ pub fn to_bring(all: &[Machine], packing: &Packing, zone: Zone) -> ToBring {
         slots: machine.slots.iter().map(slot).collect(),
     };
     ToBring {
+        behind: all.last().filter(|_| is_more).map(|machine| machine.device.clone()),
         machines: all.iter().map(load).collect(),
         goods: packing.most_first().into_iter().map(|(goods, count)| (goods.into(), count)).collect(),
     }

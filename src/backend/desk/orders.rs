@@ -12,8 +12,6 @@ use qris_core::order::merchant::{Asker as RefundAsker, End, Money, Order, Proof,
 use qris_core::order::time::{Wall, Zone};
 use qris_core::wire::desk::{Deed, HistoryLine, LogLine, NoEnd, OrderLine, OrderPage, Possible, Problem, Stands, Step, What};
 
-pub const PAGE: usize = 25;
-
 /// What an order is told with.
 #[derive(Debug)]
 pub struct Teller<'a> {

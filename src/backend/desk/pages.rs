@@ -18,7 +18,7 @@ use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use qris_core::order::ids::{DeviceId, OrderId};
 use qris_core::order::time::Wall;
-use qris_core::wire::desk::{Deed, Found, LogLine, MachineLine, MachinePage, OrderPage, Problem, Report, ToBring, Today, Told};
+use qris_core::wire::desk::{Deed, Found, LogLine, MachineLine, MachinePage, OrderPage, Problem, ROWS, Report, ToBring, Today, Told};
 use serde::Deserialize;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,8 +26,6 @@ use tokio::time::timeout;
 
 /// A refund is answered with the gateway's answer, if that comes within this time. It goes on without us.
 const GATEWAY_WAIT: Duration = Duration::from_secs(8);
-/// The slots that are told at a time of what to bring: more than fit on a page.
-const SLOTS_TOLD: usize = 300;
 /// The orders on the page of a machine.
 const OF_MACHINE: usize = 10;
 
@@ -213,15 +211,15 @@ pub async fn to_bring(State(desk): Of, headers: HeaderMap, query: Asked<BehindMa
     let behind = asked(query)?.behind.unwrap_or_default();
     let is_first = behind.is_empty();
     let Told { me, .. } = desk.tell(&headers, |_, _, _| Ok(())).await?;
-    let (all, packing) = known::packing(&desk.machines, behind, SLOTS_TOLD).await?;
+    let (all, packing, is_more) = known::packing(&desk.machines, behind, ROWS).await?;
     let packing = if is_first { packing } else { Packing::default() };
-    Ok(Json(Told { me, told: known::to_bring(&all, &packing, desk.usual.zone) }))
+    Ok(Json(Told { me, told: known::to_bring(&all, &packing, is_more, desk.usual.zone) }))
 }
 
 /// `GET /v1/to-bring.csv`
 pub async fn to_bring_csv(State(desk): Of, headers: HeaderMap) -> Result<Response, No> {
     desk.tell(&headers, |_, _, _| Ok(())).await?;
-    let (all, packing) = known::packing(&desk.machines, "".into(), usize::MAX).await?;
+    let (all, packing, _) = known::packing(&desk.machines, "".into(), usize::MAX).await?;
     Ok(csv(stock::csv(&all, &packing, desk.usual.zone, Separator::Comma)))
 }
 

@@ -1,12 +1,12 @@
 //! The orders that a person looks for.
 
-use super::orders::{PAGE, Teller};
+use super::orders::Teller;
 use super::typed::Search;
 use crate::sale::books::{self, BooksError, Cursor, Page, Sought, Stored, Wanted};
 use crate::store::Tx;
 use qris_core::order::ids::DeviceId;
 use qris_core::order::time::Wall;
-use qris_core::wire::desk::{Found, SearchedBy};
+use qris_core::wire::desk::{Found, ROWS, SearchedBy};
 
 pub fn found(
     tx: &mut dyn Tx,
@@ -50,23 +50,20 @@ pub fn found(
         is_wanting: false,
     };
     if let Some(near) = search.near.filter(|_| !is_unclear) {
-        let before = books::sought(tx, &sought, (Wall(i64::MIN), &Cursor::at(near)), PAGE)?;
-        let after = books::sought_from(tx, &sought, near, PAGE)?;
+        let before = books::sought(tx, &sought, (Wall(i64::MIN), &Cursor::at(near)), ROWS)?;
+        let after = books::sought_from(tx, &sought, near, ROWS)?;
         let damaged = before.damaged.into_iter().chain(after.damaged).collect();
         let mut all: Vec<_> = before.orders.into_iter().chain(after.orders).collect();
         all.sort_by_key(|stored| (stored.order.created_at - near).0.abs());
-        all.truncate(PAGE);
+        all.truncate(ROWS);
         return by(tx, teller, &all, damaged, understood);
     }
     let (from, until) = search.day.filter(|_| !is_unclear).unwrap_or((Wall(i64::MIN), Wall(i64::MAX)));
     let newest = Cursor::at(until);
-    let Page { orders, damaged, .. } = books::sought(tx, &sought, (from, behind.unwrap_or(&newest)), PAGE)?;
-    let is_last = orders.len() + damaged.len() < PAGE;
+    let Page { orders, damaged, .. } = books::sought(tx, &sought, (from, behind.unwrap_or(&newest)), ROWS)?;
+    let is_last = orders.len() + damaged.len() < ROWS;
     let mut found = by(tx, teller, &orders, damaged, understood)?;
-    found.behind = orders.iter().map(|stored| Cursor::of(&stored.order).to_string().into()).collect();
-    if is_last {
-        found.behind.pop();
-    }
+    found.behind = orders.last().filter(|_| !is_last).map(|stored| Cursor::of(&stored.order).to_string().into());
     let is_number = found.orders.is_empty() && search.amount.is_some();
     let numbered = if is_number { by_number(tx)? } else { None };
     Ok(numbered.unwrap_or(found))
@@ -75,17 +72,14 @@ pub fn found(
 pub fn wanting(tx: &mut dyn Tx, teller: &Teller<'_>, behind: Option<&Cursor>) -> Result<Found, BooksError> {
     let newest = Cursor::at(Wanted::ATTENTION.until);
     let Page { mut orders, damaged, .. } = books::page(tx, &Wanted::ATTENTION, behind.unwrap_or(&newest))?;
-    let is_last = orders.len() <= PAGE && orders.len() + damaged.len() < books::PAGE;
-    orders.truncate(PAGE);
+    let is_last = orders.len() <= ROWS && orders.len() + damaged.len() < books::PAGE;
+    orders.truncate(ROWS);
     let mut found = by(tx, teller, &orders, damaged, SearchedBy { is_wanting: true, ..SearchedBy::default() })?;
-    found.behind = orders.iter().map(|stored| Cursor::of(&stored.order).to_string().into()).collect();
-    if is_last {
-        found.behind.pop();
-    }
+    found.behind = orders.last().filter(|_| !is_last).map(|stored| Cursor::of(&stored.order).to_string().into());
     Ok(found)
 }
 
 fn by(tx: &mut dyn Tx, teller: &Teller<'_>, stored: &[Stored], damaged: Vec<String>, by: SearchedBy) -> Result<Found, BooksError> {
     let orders = stored.iter().map(|stored| teller.line(tx, &stored.order)).collect::<Result<_, _>>()?;
-    Ok(Found { orders, behind: Vec::new(), damaged: damaged.into_iter().map(Into::into).collect(), by })
+    Ok(Found { orders, behind: None, damaged: damaged.into_iter().map(Into::into).collect(), by })
 }

@@ -24,6 +24,9 @@ pub const FROM: &str = "x-desk-from";
 /// The longest name of a person, in characters.
 pub const NAME_MAX: usize = 40;
 
+/// A list has so many rows, and what is behind them is asked for anew.
+pub const ROWS: usize = 50;
+
 /// The shortest password, in characters (NIST SP 800-63B, section 3.1.1.2).
 pub const PASSWORD_MIN: usize = 10;
 
@@ -153,7 +156,7 @@ pub enum EndSession {
     All,
 }
 
-/// A line of the log that nobody edits. `GET /v1/log?behind=…` has 50 of them, the newest first, for owners; `behind` is the number of the
+/// A line of the log that nobody edits. `GET /v1/log?behind=…` has [`ROWS`] of them, the newest first, for owners; `behind` is the number of the
 /// last one of the page before.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct LogLine {

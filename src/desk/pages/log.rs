@@ -1,6 +1,6 @@
 //! The log that nobody edits, for owners.
 
-use super::{Frame, Query, Tab, address, bytes, fitting, room};
+use super::{Frame, Query, Tab, address};
 use crate::Desk;
 use crate::visitor::{Halt, Visitor};
 use crate::words::{self, Words};
@@ -8,7 +8,7 @@ use askama::Template;
 use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use qris_core::wire::desk::{Denied, LogLine, Role, Sure};
+use qris_core::wire::desk::{Denied, LogLine, ROWS, Role, Sure};
 use qris_host::speech::fill;
 use std::sync::Arc;
 
@@ -18,13 +18,6 @@ struct Page {
     f: Frame,
     lines: Vec<LogLine>,
     next: Option<String>,
-}
-
-#[derive(Template)]
-#[template(path = "log_line.html")]
-pub(super) struct Line<'a> {
-    pub f: &'a Frame,
-    pub entry: &'a LogLine,
 }
 
 impl Frame {
@@ -87,9 +80,8 @@ pub async fn show(State(desk): State<Arc<Desk>>, visitor: Visitor, RawQuery(quer
     let asked: Vec<_> = behind.iter().map(|number| ("behind", number.as_str())).collect();
     let told = desk.serve.read::<Vec<LogLine>>(&visitor, "log", &asked).await.map_err(|why| why.halt(&visitor))?;
     let f = Frame::of(&visitor, Tab::Account, words::Words::of(visitor.language).log, told.me);
-    let (mut page, mut lines) = (Page { f, lines: Vec::new(), next: None }, told.told);
-    lines.truncate(fitting(&lines, room(&page), |entry| bytes(&Line { f: &page.f, entry })));
-    page.next = lines.last().filter(|line| line.number > 1).map(|line| address("/log", &[("behind", &line.number.to_string())]));
-    page.lines = lines;
-    Ok(visitor.show(StatusCode::OK, &page))
+    let lines = told.told;
+    let last = lines.last().filter(|line| lines.len() == ROWS && line.number > 1);
+    let next = last.map(|line| address("/log", &[("behind", &line.number.to_string())]));
+    Ok(visitor.show(StatusCode::OK, &Page { f, lines, next }))
 }

@@ -1,7 +1,6 @@
 //! Orders: the list with its search, one of them, and what is done about its money.
 
-use super::log::Line as LogLine;
-use super::{Frame, Query, Tab, address, bytes, fitting, named, note, room};
+use super::{Frame, Query, Tab, address, named, note, rows};
 use crate::Desk;
 use crate::asking::Unanswered;
 use crate::form::Posted;
@@ -13,7 +12,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use qris_core::order::merchant::Refused;
 use qris_core::text::plain;
-use qris_core::wire::desk::{Barred, Deed, Denied, Do, Found, HistoryLine, NOTE_MAX, OrderLine, OrderPage, Problem, Sure};
+use qris_core::wire::desk::{Barred, Deed, Denied, Do, Found, NOTE_MAX, OrderPage, Problem, ROWS, Sure};
 use qris_host::speech::fill;
 use std::sync::Arc;
 
@@ -41,7 +40,7 @@ pub async fn list(State(desk): State<Arc<Desk>>, visitor: Visitor, RawQuery(quer
         .filter(|(_, value)| !value.is_empty())
         .collect();
     let told = desk.serve.read::<Found>(&visitor, "orders", &asked).await.map_err(|why| why.halt(&visitor))?;
-    let mut found = told.told;
+    let found = told.told;
     let words = words::Words::of(visitor.language);
     let f = Frame::of(&visitor, Tab::Orders, words.orders, told.me);
     let name = found.orders.first().and_then(|line| line.machine.clone());
@@ -53,22 +52,9 @@ pub async fn list(State(desk): State<Arc<Desk>>, visitor: Visitor, RawQuery(quer
         found.by.day.as_ref().map(|day| f.day(day)),
         found.by.device.as_ref().map(|device| fill(words.search_machine, &[&name.as_deref().unwrap_or(device.as_str())])),
     ];
-    let mut orders = std::mem::take(&mut found.orders);
-    let mut page = List { by: by.into_iter().flatten().collect(), next: None, q, device, found, f };
-    let there = fitting(&orders, room(&page), |line| bytes(&Line { f: &page.f, line }));
-    orders.truncate(there);
-    let behind = there.checked_sub(1).and_then(|last| page.found.behind.get(last));
-    page.next =
-        behind.map(|behind| address("/orders", &[("q", &page.q), ("device", &page.device), ("wanting", wanting), ("behind", behind)]));
-    page.found.orders = orders;
-    Ok(visitor.show(StatusCode::OK, &page))
-}
-
-#[derive(Template)]
-#[template(path = "order_line.html")]
-struct Line<'a> {
-    f: &'a Frame,
-    line: &'a OrderLine,
+    let behind = found.behind.as_deref();
+    let next = behind.map(|behind| address("/orders", &[("q", &q), ("device", &device), ("wanting", wanting), ("behind", behind)]));
+    Ok(visitor.show(StatusCode::OK, &List { by: by.into_iter().flatten().collect(), next, q, device, found, f }))
 }
 
 #[derive(Template)]
@@ -103,26 +89,14 @@ pub async fn show(
     RawQuery(query): RawQuery,
 ) -> Result<Response, Halt> {
     let (f, mut page) = read(&desk, &visitor, &order).await?;
-    let (mut history, mut log) = (std::mem::take(&mut page.history), std::mem::take(&mut page.log));
-    let from = Query::read(query.as_deref()).place("line").min(history.len().saturating_sub(1));
-    let mut page = One { f, page, next: None, is_later: from > 0 };
+    let from = Query::read(query.as_deref()).place("line");
+    let (history, behind) = rows(std::mem::take(&mut page.history), from);
+    page.history = history;
     // What people did last says more.
-    log.reverse();
-    log.truncate(fitting(&log, room(&page) / 2, |entry| bytes(&LogLine { f: &page.f, entry })));
-    log.reverse();
-    page.page.log = log;
-    let there = fitting(&history[from..], room(&page), |event| bytes(&Event { f: &page.f, event }));
-    let behind = from + there;
-    page.next = (behind < history.len()).then(|| format!("/orders/{}?line={behind}", page.page.line.order));
-    page.page.history = history.drain(from..behind).collect();
-    Ok(visitor.show(StatusCode::OK, &page))
-}
-
-#[derive(Template)]
-#[template(path = "event.html")]
-struct Event<'a> {
-    f: &'a Frame,
-    event: &'a HistoryLine,
+    let earlier = page.log.len().saturating_sub(ROWS);
+    page.log.drain(..earlier);
+    let next = behind.map(|behind| format!("/orders/{}?line={behind}", page.line.order));
+    Ok(visitor.show(StatusCode::OK, &One { f, page, next, is_later: from > 0 }))
 }
 
 #[derive(Template)]

@@ -1,6 +1,6 @@
 //! What was paid on a day or in a month, and what became of it.
 
-use super::{Frame, Query, Tab, address, bytes, fitting, note, room};
+use super::{Frame, Query, Tab, address, note, rows};
 use crate::Desk;
 use crate::say::Day;
 use crate::visitor::{Halt, Visitor};
@@ -9,7 +9,7 @@ use askama::Template;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use qris_core::wire::desk::{By, Report, ReportLine};
+use qris_core::wire::desk::{By, Report};
 use qris_host::speech::fill;
 use std::sync::Arc;
 
@@ -70,15 +70,7 @@ struct Page {
     next: Option<String>,
 }
 
-#[derive(Template)]
-#[template(path = "report_line.html")]
-struct Row<'a> {
-    f: &'a Frame,
-    name: String,
-    line: &'a ReportLine,
-}
-
-/// `GET /report?day=2026-11-27&by=item&from=30`, or `month=2026-11`; without a time: today.
+/// `GET /report?day=2026-11-27&by=item&from=50`, or `month=2026-11`; without a time: today.
 pub async fn show(State(desk): State<Arc<Desk>>, visitor: Visitor, RawQuery(query): RawQuery) -> Result<Response, Halt> {
     let query = Query::read(query.as_deref());
     let Some((by, by_word)) = by_of(query.get("by")) else { return Err(note::malformed(&visitor)) };
@@ -123,15 +115,13 @@ pub async fn show(State(desk): State<Arc<Desk>>, visitor: Visitor, RawQuery(quer
     };
     let csv = address("/report.csv", &[(name, &value), ("by", by_word)]);
     let mut report = told.told;
-    let mut lines = std::mem::take(&mut report.groups);
-    let from = query.place("from").min(lines.len().saturating_sub(1));
+    let from = query.place("from");
+    let (groups_here, behind) = rows(std::mem::take(&mut report.groups), from);
+    report.groups = groups_here;
     report.refused.truncate(if from == 0 { REFUSED_MAX } else { 0 });
+    let next = behind.map(|behind| address("/report", &[(name, &value), ("by", by_word), ("from", &behind.to_string())]));
     let f = Frame { title, ..f };
-    let mut page = Page { f, times: times.into(), groups: groups.into(), by: by_word, day, month, csv, report, next: None };
-    let row = |line: &ReportLine| bytes(&Row { f: &page.f, name: page.f.group(by_word, &line.name), line });
-    let behind = from + fitting(&lines[from..], room(&page), row);
-    page.next = (behind < lines.len()).then(|| address("/report", &[(name, &value), ("by", by_word), ("from", &behind.to_string())]));
-    page.report.groups = lines.drain(from..behind).collect();
+    let page = Page { f, times: times.into(), groups: groups.into(), by: by_word, day, month, csv, report, next };
     Ok(visitor.show(StatusCode::OK, &page))
 }
 

@@ -1,7 +1,6 @@
 //! The first page: what needs a person, the money first; then what was sold.
 
-use super::machines::Card as MachineCard;
-use super::{Frame, Tab, bytes, fitting, room};
+use super::{Frame, Tab};
 use crate::Desk;
 use crate::visitor::{Halt, Visitor};
 use crate::words;
@@ -9,7 +8,7 @@ use askama::Template;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use qris_core::wire::desk::{MachineLine, OrderLine, Sum, Today};
+use qris_core::wire::desk::{Sum, Today};
 use std::sync::Arc;
 
 #[derive(Template)]
@@ -31,11 +30,8 @@ struct Bar {
     sum: Sum,
 }
 
-/// The most machines on this page, and the bytes that are kept for them. The others are on theirs.
+/// The most machines on this page. The others are on theirs.
 const MACHINES_MAX: usize = 10;
-const MACHINES_BYTES: usize = 4 << 10;
-/// The headings above both lists, and what stands below them.
-const HEADINGS_BYTES: usize = 1 << 10;
 /// The height of the highest bar, and the distance from one to the next.
 const HIGH: u64 = 60;
 const STEP: usize = 13;
@@ -55,26 +51,10 @@ pub async fn show(State(desk): State<Arc<Desk>>, visitor: Visitor) -> Result<Res
     let told = desk.serve.read::<Today>(&visitor, "today", &[]).await.map_err(|why| why.halt(&visitor))?;
     let f = Frame::of(&visitor, Tab::Today, words::Words::of(visitor.language).today, told.me);
     let day = f.clock.map(|clock| clock.long(clock.today())).unwrap_or_default();
-    let mut page = Page { day, bars: bars(&told.told.hours), all_ill: told.told.machines.len(), today: told.told, f };
-    let (mut wanting, mut machines) = (std::mem::take(&mut page.today.wanting), std::mem::take(&mut page.today.machines));
-    let left = room(&page).saturating_sub(HEADINGS_BYTES);
-    let machine = |machine: &MachineLine| bytes(&MachineCard { f: &page.f, machine, level: "h3" });
-    machines.truncate(MACHINES_MAX);
-    let of_machines: usize = machines.iter().map(machine).sum();
-    let there = fitting(&wanting, left.saturating_sub(of_machines.min(MACHINES_BYTES)), |line| bytes(&Card { f: &page.f, line }));
-    page.today.more |= there < wanting.len();
-    wanting.truncate(there);
-    let of_orders: usize = wanting.iter().map(|line| bytes(&Card { f: &page.f, line })).sum();
-    machines.truncate(fitting(&machines, left.saturating_sub(of_orders), machine));
-    (page.today.wanting, page.today.machines) = (wanting, machines);
-    Ok(visitor.show(StatusCode::OK, &page))
-}
-
-#[derive(Template)]
-#[template(path = "order_card.html")]
-struct Card<'a> {
-    f: &'a Frame,
-    line: &'a OrderLine,
+    let mut today = told.told;
+    let all_ill = today.machines.len();
+    today.machines.truncate(MACHINES_MAX);
+    Ok(visitor.show(StatusCode::OK, &Page { day, bars: bars(&today.hours), all_ill, today, f }))
 }
 
 #[cfg(test)]

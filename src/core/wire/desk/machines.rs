@@ -121,6 +121,8 @@ pub struct ToBring {
     pub machines: Vec<Load>,
     /// The sums by goods of all machines, the most first. None behind a machine.
     pub goods: Vec<(Box<str>, u64)>,
+    /// There are more machines behind this one.
+    pub behind: Option<DeviceId>,
 }
 
 /// What to bring to a machine.

@@ -158,8 +158,8 @@ pub struct Do {
 pub struct Found {
     /// The newest first; with a time, the nearest first.
     pub orders: Vec<OrderLine>,
-    /// What the page behind each of them is asked by. Behind the last one there may be nothing; of some lists there is one page only.
-    pub behind: Vec<Box<str>>,
+    /// What the rows behind these are asked by. `None`: there are none.
+    pub behind: Option<Box<str>>,
     /// The numbers of those whose rows in the database are damaged.
     pub damaged: Vec<Box<str>>,
     /// The search was understood as this.
