@@ -76,7 +76,6 @@ fn look_at_all(report: &mut FiguresText, places: &Places, (name, store): (&str, 
         wire.send("GET", page, &cookie, "");
         let (status, html) = wire.receive();
         assert_eq!(status, 200, "{page}: {}", String::from_utf8_lossy(&html));
-        html.len()
     };
     let ago = |days: i64, by: &str| format!("/report?month={}&by={by}", &(now - Span::secs(days * 24 * 3600)).to_wib()[..7]);
     // A month that is over.
@@ -105,7 +104,7 @@ fn look_at_all(report: &mut FiguresText, places: &Places, (name, store): (&str, 
     let mut spent = Vec::new();
     for (name, page) in &pages {
         let before = cpu();
-        let times = Times::of(counts.looks, || drop(look(&mut wire, page)));
+        let times = Times::of(counts.looks, || look(&mut wire, page));
         report.time(name, &times, "p99 < 100");
         spent.push((name, (cpu() - before) / counts.looks as f64));
     }

@@ -26,8 +26,9 @@ use qris_core::order::merchant::{Attention, End, Refused};
 use qris_core::order::money::total;
 use qris_core::order::time::Wall;
 use qris_core::wire::desk::{
-    Barred, Deed, Denied, Load, MachineLine, Me, NoEnd, OrderLine, Possible, ROWS, Role, Screen, SlotLine, Stands, Step, Sum, Sure, Trouble,
+    Barred, Deed, Denied, Load, MachineLine, Me, Possible, ROWS, Role, Screen, SlotLine, Step, Sum, Sure, Trouble,
 };
+use qris_core::wire::people::{NoEnd, OrderLine, Stands};
 use qris_core::wire::status::FaultCode;
 use qris_host::speech::{Language, fill, orders as said};
 use std::fmt::Display;
@@ -262,15 +263,15 @@ impl Frame {
     }
 
     fn goods(&self, line: &OrderLine) -> String {
-        line.goods.as_deref().unwrap_or_else(|| line.item.as_str()).to_owned()
+        line.order.description.as_deref().unwrap_or_else(|| line.order.item.as_str()).to_owned()
     }
 
     fn machine_of(&self, line: &OrderLine) -> String {
-        line.machine.as_deref().unwrap_or_else(|| line.device.as_str()).to_owned()
+        line.order.machine.as_deref().unwrap_or_else(|| line.order.device.as_str()).to_owned()
     }
 
     fn groups(&self, line: &OrderLine) -> String {
-        line.order.groups().join(" ")
+        line.order.order_id.groups().join(" ")
     }
 
     /// The first letters of a number: enough for people.
@@ -306,7 +307,7 @@ impl Frame {
     }
 
     fn wants_somebody(&self, line: &OrderLine) -> bool {
-        !line.why.is_empty() || line.stands == Stands::At(End::RefundDue)
+        !line.order.attention.is_empty() || line.stands == Stands::At(End::RefundDue)
     }
 
     /// The deed that stands first: it is what a customer waits for.
@@ -317,7 +318,7 @@ impl Frame {
     /// What is left to give back, after a part.
     fn rest(&self, line: &OrderLine) -> Option<String> {
         let is_owed = matches!(line.stands, Stands::At(End::RefundDue) | Stands::Before(NoEnd::Refunding));
-        (is_owed && line.to_return != line.amount).then(|| fill(self.o().rest, &[&total(line.to_return)]))
+        (is_owed && line.to_return != line.paid).then(|| fill(self.o().rest, &[&total(line.to_return)]))
     }
 
     fn button(&self, deed: &Deed, amount: &u64) -> String {

@@ -5,8 +5,8 @@ use super::text::{fill, texts};
 use crate::config::Config;
 use crate::keeping::archive;
 use crate::sale::books::{self as ledger, ALIKE_MAX, BEGINNING_MIN, Beginning, BooksError};
+use crate::sale::view::people;
 use crate::store::Tx;
-use crate::telling::wording;
 use qris_core::order::ids::OrderId;
 use qris_core::order::time::Zone;
 use qris_host::Failure;
@@ -71,5 +71,6 @@ fn line(tx: &mut dyn Tx, id: &OrderId, zone: Zone) -> Result<String, BooksError>
         Err(error) => return Err(error),
     };
     let (amount, began) = (order.sale.purchase.amount, order.created_at.to_local_named(zone));
-    Ok(fill(texts().alike_line, &[id, &amount, &wording::goods(&order), &wording::place(&order), &began]))
+    let order = people::order(&order, zone);
+    Ok(fill(texts().alike_line, &[id, &amount, &order.goods(), &order.place(), &began]))
 }

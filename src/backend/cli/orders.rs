@@ -11,17 +11,18 @@ use crate::config::Config;
 use crate::csv::Separator;
 use crate::keeping::archive;
 use crate::sale::books::{self, Archived, Beginning, BooksError, Cursor, HistoryLine, Stored, Wanted};
-use crate::sale::view;
+use crate::sale::view::people;
 use crate::store::Tx;
-use crate::telling::wording;
 use crate::together::policy;
 use clap::Args;
 use qris_core::order::ids::{DeviceId, OrderId};
-use qris_core::order::merchant::{AtBank, Attention, DeliveryReport, Goods, Order, Repayment, Standing};
+use qris_core::order::merchant::{Asker, AtBank, Attention, DeliveryReport, Goods, Order, Repayment, Standing};
 use qris_core::order::money::total;
+use qris_core::order::outcome::Delivery;
 use qris_core::order::proof::RelayKey;
 use qris_core::order::time::{Wall, Zone};
 use qris_core::wire::orders::{Refund, Status};
+use qris_core::wire::people::OrderLine;
 use qris_host::{Failure, clock, speech};
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -184,8 +185,9 @@ async fn list(config: &Config, asked: Orders) -> Result<(), Failure> {
             fit += 1;
             if shown < limit {
                 shown += 1;
-                owed_in_all += wording::to_return(&order).get();
-                text += &if asked.json { wording::summary(&order, zone).to_string() } else { row(&columns, &cells(&order, zone, owed)) };
+                let line = people::line(&order, zone);
+                owed_in_all += line.to_return;
+                text += &if asked.json { json!(line.order).to_string() } else { row(&columns, &cells(&line, owed)) };
                 text.push('\n');
             }
         }
@@ -228,39 +230,42 @@ fn readable(damaged: &[String]) -> Result<(), Failure> {
     Err(Failure::failed(fill(texts().damaged, &[&text::orders(damaged.len() as u64), &damaged.join(", ")])))
 }
 
-fn cells(order: &Order, zone: Zone, owed: bool) -> Vec<String> {
-    let sale = &order.sale;
-    let outcome = order.delivery().map_or("-", |told| told.outcome.as_str());
+fn cells(line: &OrderLine, owed: bool) -> Vec<String> {
+    let order = &line.order;
     let mut cells = vec![
-        order.created_at.to_local(zone)[..16].into(),
-        order.id.to_string(),
-        wording::place(order),
-        wording::goods(order),
-        sale.purchase.amount.to_string(),
-        order.status().as_str().into(),
-        outcome.into(),
-        note(order),
+        order.began_at[..16].replace('T', " "),
+        order.order_id.to_string(),
+        order.place(),
+        order.goods(),
+        order.amount.to_string(),
+        order.status.as_str().into(),
+        order.outcome.as_ref().map_or("-", Delivery::as_str).into(),
+        note(line),
     ];
     if owed {
-        cells.insert(NOTE, wording::refund_by(order, zone));
+        cells.insert(NOTE, refund_by(line));
     }
     cells
 }
 
-pub fn note(order: &Order) -> String {
+/// The last day on which the gateway gives the money back, or that its time is over. Empty: there is none.
+fn refund_by(line: &OrderLine) -> String {
+    if line.is_by_hand { texts().refund_by_hand.into() } else { line.last_day.as_deref().unwrap_or_default().into() }
+}
+
+pub fn note(line: &OrderLine) -> String {
+    let order = &line.order;
     // The first word says already that a refund is due.
-    let why: Vec<_> = order.attention().into_iter().filter(|why| *why != Attention::RefundDue).map(Attention::as_str).collect();
+    let why: Vec<_> = order.attention.iter().filter(|why| **why != Attention::RefundDue).map(|why| why.as_str()).collect();
     let due = Some(texts().refund_due);
-    let money = match view::refund(order) {
+    let money = match order.refund {
         Some(Refund::Due) if !why.is_empty() => Some(texts().due),
         Some(Refund::ByHand) if !why.is_empty() => Some(texts().by_hand),
-        Some(Refund::Done) if matches!(order.repayment(), Some(Repayment::Done { bank: Some(AtBank::Requested), .. })) => {
-            Some(texts().refund_asked)
-        }
+        Some(Refund::Done) if line.is_bank_asked => Some(texts().refund_asked),
         refund => refund.map(refund_told),
     };
-    let reason = order.delivery().filter(|_| why.is_empty() && money == due).and_then(|told| told.reason);
-    let more = wording::rest(order).map(|rest| rest.to_string()).or(reason.map(|reason| reason.to_string()));
+    let reason = order.reason.filter(|_| why.is_empty() && money == due);
+    let more = line.rest.map(|rest| rest.to_string()).or(reason.map(|reason| reason.to_string()));
     let money = money.map(|money| more.map_or_else(|| money.into(), |more| format!("{money} ({more})")));
     money.into_iter().chain(why.into_iter().map(Into::into)).collect::<Vec<String>>().join(", ")
 }
@@ -330,12 +335,12 @@ pub async fn gone(config: &Config, id: &OrderId) -> Result<Option<String>, Failu
 fn facts(stored: &Stored, attempts: &[OrderId], zone: Zone) -> Vec<(&'static str, String)> {
     let texts = texts();
     let order = &stored.order;
-    let sale = &order.sale;
+    let (sale, line) = (&order.sale, people::line(order, zone));
     let mut facts = vec![
-        (texts.machine, wording::place(order)),
+        (texts.machine, line.order.place()),
         (texts.request, sale.purchase.request_id.to_string()),
         (texts.ticket, sale.purchase.ticket.to_string()),
-        (texts.item, wording::goods(order)),
+        (texts.item, line.order.goods()),
     ];
     facts.extend(sale.purchase.asked.as_ref().map(|asked| (texts.asked_for, asked.to_string())));
     facts.push((texts.price, sale.purchase.amount.to_string()));
@@ -350,7 +355,7 @@ fn facts(stored: &Stored, attempts: &[OrderId], zone: Zone) -> Vec<(&'static str
         facts.push((texts.charged, fill(texts.amount_at, &[&charge.gross_amount, &charge.charged_at.to_local(zone)])));
         facts.push((texts.expires, charge.expires_at.to_local(zone)));
     }
-    facts.extend(wording::transaction(order).map(|id| (texts.transaction, id)));
+    facts.extend(line.order.transaction_id.as_ref().map(|id| (texts.transaction, id.to_string())));
     facts.push((texts.status, fill(texts.in_the_books, &[&order.status().as_str(), &state])));
     if let Some(by) = order.settlement() {
         let paid = by.gross_amount.map_or_else(|| texts.no_whole_rupiah.into(), |amount| amount.to_string());
@@ -372,19 +377,41 @@ fn facts(stored: &Stored, attempts: &[OrderId], zone: Zone) -> Vec<(&'static str
         facts.push((texts.proof, speech::orders::proof(&told.proof, speech::spoken())));
     }
     facts.extend(tries(order));
-    facts.extend(view::refund(order).map(|refund| (texts.money, refund_told(refund).to_owned())));
-    facts.extend(order.repayment().map(|repayment| (texts.repayment, wording::repayment(repayment, zone))));
-    let by = wording::refund_by(order, zone);
+    facts.extend(line.order.refund.map(|refund| (texts.money, refund_told(refund).to_owned())));
+    facts.extend(order.repayment().map(|repayment| (texts.repayment, repayment_told(repayment, zone))));
+    let by = refund_by(&line);
     if !by.is_empty() {
         facts.push((texts.refund_by, by));
     }
     facts.extend(
-        order
-            .attention()
+        line.order
+            .attention
             .into_iter()
             .map(|why| (texts.look_at_it, format!("{}: {}", why.as_str(), speech::orders::attention(why).to_do.spoken()))),
     );
     facts
+}
+
+/// How the money goes back, or why it does not.
+pub fn repayment_told(repayment: &Repayment, zone: Zone) -> String {
+    let texts = texts();
+    let by = |by: &Option<Box<str>>| by.as_deref().map(|by| fill(texts.by, &[&by])).unwrap_or_default();
+    let time = |at: &Wall| at.to_local_named(zone);
+    match repayment {
+        Repayment::Requested { by: Asker::Automatic, .. } => texts.asked_by_itself.into(),
+        Repayment::Requested { by: Asker::Person(who), .. } => fill(texts.asked, &[&by(who)]),
+        Repayment::Refused { why, at, .. } => fill(texts.not_refunded_at, &[&time(at), why]),
+        Repayment::Done { at, bank, .. } => {
+            let bank = match bank {
+                Some(AtBank::Requested) => texts.bank_asked,
+                Some(AtBank::Confirmed) => texts.bank_confirmed,
+                None => "",
+            };
+            fill(texts.refunded_at, &[&time(at), &bank])
+        }
+        Repayment::ByHand { note, by: who, at, .. } => fill(texts.settled_at, &[&by(who), &time(at), note]),
+        Repayment::Given { by, at, .. } => fill(texts.given_at, &[by, &time(at)]),
+    }
 }
 
 /// Each try at an order that had more than one.
@@ -401,7 +428,7 @@ fn tries(order: &Order) -> Vec<(&'static str, String)> {
 }
 
 fn whole(stored: &Stored, attempts: &[OrderId], history: &[HistoryLine], offered_until: Option<Wall>, zone: Zone) -> Value {
-    let mut whole = wording::summary(&stored.order, zone);
+    let mut whole = json!(people::order(&stored.order, zone));
     let charge = stored.order.charge();
     let one_try = |(number, (goods, told)): (u8, (Goods, Option<&DeliveryReport>))| {
         json!({
@@ -410,7 +437,7 @@ fn whole(stored: &Stored, attempts: &[OrderId], history: &[HistoryLine], offered
             "item": goods.item,
             "amount": goods.amount,
             "outcome": told.map(|told| told.outcome),
-            "proof": told.map(|told| wording::proof_word(&told.proof)),
+            "proof": told.map(|told| people::proof(&told.proof)),
         })
     };
     let more = json!({

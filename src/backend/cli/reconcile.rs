@@ -14,15 +14,14 @@ use crate::keys::Ring;
 use crate::money::reconcile::{Difference, compare, is_live, live};
 use crate::sale::books::{self as ledger, Beginning, BooksError, Cursor, Noted, Wanted};
 use crate::sale::handle::Books;
-use crate::sale::view;
+use crate::sale::view::people;
 use crate::sale::work::{Found, Work};
 use crate::store::Tx;
-use crate::telling::wording;
 use crate::together::handles;
 use clap::Args;
 use qris_core::order::ids::OrderId;
 use qris_core::order::merchant::{Order, StatusReport, next_deadline};
-use qris_core::order::time::Wall;
+use qris_core::order::time::{Wall, Zone};
 use qris_host::config::Source;
 use qris_host::{Failure, clock, tls};
 use serde_json::json;
@@ -102,7 +101,7 @@ pub async fn run(config: &Config, source: &Source, wanted: Reconcile) -> Result<
             }
             pace.tick().await;
             if let Some(order) = rebuilt(&work, id, &mut tally).await? {
-                out.text(&told(&order, &Difference::Rebuilt, wanted.json))?;
+                out.text(&told(&order, &Difference::Rebuilt, wanted.json, config.zone))?;
             }
             continue;
         }
@@ -110,7 +109,7 @@ pub async fn run(config: &Config, source: &Source, wanted: Reconcile) -> Result<
         tally.differences += found.len() as u64;
         for difference in &found {
             let now = if difference.is_news() { take_up(&work, &order, difference).await? } else { order.clone() };
-            out.text(&told(&now, difference, wanted.json))?;
+            out.text(&told(&now, difference, wanted.json, config.zone))?;
         }
         if number % PROGRESS_EVERY == PROGRESS_EVERY - 1 && std::io::stderr().is_terminal() {
             eprint!("\r{}", fill(texts().progress, &[&(number + 1), &ids.len()]));
@@ -283,22 +282,23 @@ async fn load(books: &Books, id: &OrderId) -> Result<Order, Failure> {
     found.map(|stored| stored.order).map_err(Failure::failed)
 }
 
-fn told(order: &Order, difference: &Difference, as_json: bool) -> String {
-    let device = &order.sale.device;
+fn told(order: &Order, difference: &Difference, as_json: bool, zone: Zone) -> String {
+    let line = people::line(order, zone);
+    let known = &line.order;
     if as_json {
         let object = json!({
-            "order_id": order.id,
-            "device": device,
+            "order_id": known.order_id,
+            "device": known.device,
             "difference": difference.as_str(),
             "message": difference.sentence(),
             "to_do": difference.to_do(),
-            "status": order.status(),
-            "refund": view::refund(order),
+            "status": known.status,
+            "refund": known.refund,
         });
         return format!("{object}\n");
     }
-    let first = row(&columns(), &[order.id.to_string(), wording::place(order), difference.sentence()]);
-    let words = [order.status().as_str().into(), note(order)];
+    let first = row(&columns(), &[known.order_id.to_string(), known.place(), difference.sentence()]);
+    let words = [known.status.as_str().into(), note(&line)];
     let now = words.iter().filter(|word| !word.is_empty()).cloned().collect::<Vec<_>>().join(", ");
     let now = if difference.is_news() || *difference == Difference::Rebuilt { fill(texts().now_it_is, &[&now]) } else { String::new() };
     format!("{first}\n{:<46}-> {}{now}\n", "", difference.to_do())

@@ -3,20 +3,21 @@
 
 use super::named::named;
 use super::opening::{books, machines};
+use super::orders::repayment_told;
 use super::print::Out;
 use super::text::{fill, texts};
 use crate::config::Config;
 use crate::http::Handles;
 use crate::keys::Ring;
 use crate::sale::books::{self as ledger, Beginning, BooksError, Done, Policy};
-use crate::sale::view;
+use crate::sale::view::people;
 use crate::sale::work::Work;
 use crate::store::{Store, Tx};
-use crate::telling::wording;
 use crate::together::{handles, policy};
 use clap::Args;
 use qris_core::order::ids::OrderId;
 use qris_core::order::merchant::{Order, RefundWish, Repayment, next_deadline};
+use qris_core::order::money::total;
 use qris_core::order::time::{Wall, Zone};
 use qris_core::text::steers;
 use qris_host::config::Source;
@@ -113,7 +114,7 @@ pub async fn refund(config: &Config, source: &Source, wanted: Refund) -> Result<
         let decide =
             move |tx: &mut dyn Tx, policy: &Policy, now: Wall| ledger::refund_by_hand(tx, policy, &wanted, &note, by, no_report, now);
         let order = decided(config, &id, decide).await?;
-        return say(&order, config.zone, json, &fill(texts().noted_by_hand, &[&about(&order)]));
+        return say(&order, config.zone, json, &fill(texts().noted_by_hand, &[&about(&order, config.zone)]));
     }
     tls::install_provider();
     let ring = Ring::read(&config.signing_key_file).map_err(Failure::failed)?;
@@ -124,7 +125,7 @@ pub async fn refund(config: &Config, source: &Source, wanted: Refund) -> Result<
         ledger::request_refund(tx, policy, &wanted, wish, now)
     });
     let written = written.await;
-    taken(&store, &id, written).await?;
+    taken(&store, &id, written, config.zone).await?;
     let order = answered(&store, &work, &id).await?;
     match order.repayment() {
         Some(Repayment::Refused { why, unsure, .. }) => {
@@ -132,15 +133,15 @@ pub async fn refund(config: &Config, source: &Source, wanted: Refund) -> Result<
                 say(&order, config.zone, json, "")?;
             }
             let to_do = if *unsure { texts().refund_unsure } else { texts().still_due };
-            let lines = format!("{}\n  {to_do}", fill(texts().not_refunded, &[&about(&order), why]));
+            let lines = format!("{}\n  {to_do}", fill(texts().not_refunded, &[&about(&order, config.zone), why]));
             Err(Failure::failed(lines))
         }
         Some(Repayment::Requested { .. }) => {
-            let said = fill(texts().no_answer, &[&about(&order), &WAIT.as_secs(), &id]);
+            let said = fill(texts().no_answer, &[&about(&order, config.zone), &WAIT.as_secs(), &id]);
             Err(Failure::failed(said))
         }
         Some(Repayment::Done { .. } | Repayment::ByHand { .. } | Repayment::Given { .. }) | None => {
-            say(&order, config.zone, json, &fill(texts().was_refunded, &[&about(&order)]))
+            say(&order, config.zone, json, &fill(texts().was_refunded, &[&about(&order, config.zone)]))
         }
     }
 }
@@ -150,7 +151,7 @@ pub async fn given(config: &Config, wanted: Given) -> Result<(), Failure> {
     let id = named(config, &order, None).await?;
     let (name, wanted) = (by.clone(), id.clone());
     let order = decided(config, &id, move |tx, policy, now| ledger::given(tx, policy, &wanted, &name, now)).await?;
-    say(&order, config.zone, json, &fill(texts().noted_given, &[&about(&order), &by]))
+    say(&order, config.zone, json, &fill(texts().noted_given, &[&about(&order, config.zone), &by]))
 }
 
 pub async fn again(config: &Config, wanted: Again) -> Result<(), Failure> {
@@ -158,7 +159,7 @@ pub async fn again(config: &Config, wanted: Again) -> Result<(), Failure> {
     let id = named(config, &order, None).await?;
     let (name, wanted) = (by.clone().into(), id.clone());
     let order = decided(config, &id, move |tx, policy, now| ledger::want_try(tx, policy, &wanted, Some(name), now)).await?;
-    say(&order, config.zone, json, &fill(texts().noted_again, &[&about(&order), &by]))
+    say(&order, config.zone, json, &fill(texts().noted_again, &[&about(&order, config.zone), &by]))
 }
 
 pub async fn seen(config: &Config, wanted: Seen) -> Result<(), Failure> {
@@ -167,7 +168,7 @@ pub async fn seen(config: &Config, wanted: Seen) -> Result<(), Failure> {
     let (name, wanted) = (by.clone(), id.clone());
     let order = decided(config, &id, move |tx, policy, now| ledger::seen(tx, policy, &wanted, &name, now)).await?;
     let said = if order.ended_by().is_some() { texts().noted_seen_ended } else { texts().noted_seen };
-    say(&order, config.zone, json, &fill(said, &[&about(&order), &by]))
+    say(&order, config.zone, json, &fill(said, &[&about(&order, config.zone), &by]))
 }
 
 /// Writes a decision without a question to the gateway. This needs neither its key nor ours.
@@ -179,24 +180,24 @@ async fn decided(
     let (store, policy) = (books(config)?, policy(config, Vec::new()));
     let theirs = store.clone();
     let written = store.run(move |tx| decide(tx, &policy, theirs.now(clock::now().wall))).await;
-    taken(&store, id, written).await
+    taken(&store, id, written, config.zone).await
 }
 
 /// The order after a change of it, or why it was not changed.
-async fn taken(store: &Store, id: &OrderId, written: Result<Done, BooksError>) -> Result<Order, Failure> {
+async fn taken(store: &Store, id: &OrderId, written: Result<Done, BooksError>, zone: Zone) -> Result<Order, Failure> {
     match written {
         Ok(done) => Ok(done.now.order),
         Err(BooksError::Unknown) => Err(Failure::failed(fill(texts().no_order, &[id]))),
         Err(BooksError::Refused(why)) => {
             let order = load(store, id).await?;
             let said = orders::refused(why);
-            Err(Failure::failed(format!("{}: {}\n  {}", about(&order), said.line.spoken(), fill(said.to_do.spoken(), &[id]))))
+            Err(Failure::failed(format!("{}: {}\n  {}", about(&order, zone), said.line.spoken(), fill(said.to_do.spoken(), &[id]))))
         }
         Err(BooksError::NoTry(why)) => {
             let order = load(store, id).await?;
             let said = orders::no_try(why);
             let no_try = fill(texts().no_try, &[&said.line.spoken()]);
-            Err(Failure::failed(format!("{}: {no_try}\n  {}", about(&order), fill(said.to_do.spoken(), &[id]))))
+            Err(Failure::failed(format!("{}: {no_try}\n  {}", about(&order, zone), fill(said.to_do.spoken(), &[id]))))
         }
         Err(error) => Err(Failure::failed(error)),
     }
@@ -224,8 +225,9 @@ async fn load(store: &Store, id: &OrderId) -> Result<Order, Failure> {
 }
 
 /// What goes back to the customer, and its order.
-fn about(order: &Order) -> String {
-    fill(texts().about, &[&wording::to_return(order), &wording::goods(order), &wording::place(order), &order.id])
+fn about(order: &Order, zone: Zone) -> String {
+    let line = people::line(order, zone);
+    fill(texts().about, &[&total(line.to_return), &line.order.goods(), &line.order.place(), &order.id])
 }
 
 fn say(order: &Order, zone: Zone, as_json: bool, words: &str) -> Result<(), Failure> {
@@ -233,8 +235,7 @@ fn say(order: &Order, zone: Zone, as_json: bool, words: &str) -> Result<(), Fail
     if !as_json {
         return out.line(words);
     }
-    let mut object = wording::summary(order, zone);
-    object["repayment"] = json!(order.repayment().map(|repayment| wording::repayment(repayment, zone)));
-    object["refund"] = json!(view::refund(order));
+    let mut object = json!(people::order(order, zone));
+    object["repayment"] = json!(order.repayment().map(|repayment| repayment_told(repayment, zone)));
     out.line(&object.to_string())
 }

@@ -24,6 +24,16 @@ texts! {
     refund_by_column: "DIKEMBALIKAN S.D.", "REFUND BY";
     note_column: "CATATAN", "NOTE";
     due: "harus dikembalikan", "due";
+    asked_by_itself: "gateway diminta melakukan pengembalian dana, sesuai `auto_refund`", "the gateway is asked for the refund, as auto_refund says";
+    asked: "gateway diminta melakukan pengembalian dana{0}", "the gateway is asked for the refund{0}";
+    by: " oleh {0}", " by {0}";
+    not_refunded_at: "tidak dikembalikan, {0}: {1}", "not refunded at {0}: {1}";
+    bank_asked: "; bank sudah diminta, dan belum memastikannya", "; the bank is asked, and has not confirmed it";
+    bank_confirmed: "; bank sudah memastikannya", "; the bank has confirmed it";
+    refunded_at: "dikembalikan lewat gateway, {0}{1}", "refunded through the gateway at {0}{1}";
+    settled_at: "diselesaikan secara langsung{0}, {1}: {2}", "settled by hand{0} at {1}: {2}";
+    given_at: "diserahkan oleh {0}, {1}", "handed over by {0} at {1}";
+    refund_by_hand: "langsung", "by hand";
     by_hand: "secara langsung", "by hand";
     refund_asked: "pengembalian dana diminta", "refund asked";
     refund_due: "harus dikembalikan", "refund due";

@@ -4,13 +4,14 @@ use super::sessions::Asker;
 use super::{deeds, judge, log};
 use crate::sale::books::{self, Beginning, BooksError, HistoryLine as Noted, Policy, Stored};
 use crate::sale::counted;
+use crate::sale::view::people::{self, stands};
 use crate::store::Tx;
-use crate::telling::wording;
 use judge::Usual;
 use qris_core::order::ids::OrderId;
-use qris_core::order::merchant::{Asker as RefundAsker, End, Money, Order, Proof, Repayment, Reported};
+use qris_core::order::merchant::{Asker as RefundAsker, End, Order, Proof, Repayment, Reported};
 use qris_core::order::time::{Wall, Zone};
-use qris_core::wire::desk::{Deed, HistoryLine, LogLine, NoEnd, OrderLine, OrderPage, Possible, Problem, Stands, Step, What};
+use qris_core::wire::desk::{Deed, HistoryLine, LogLine, OrderPage, Possible, Problem, Step, What};
+use qris_core::wire::people::{NoEnd, OrderLine, Stands};
 
 /// What an order is told with.
 #[derive(Debug)]
@@ -34,21 +35,7 @@ impl Teller<'_> {
     pub fn line(&self, tx: &mut dyn Tx, order: &Order) -> Result<OrderLine, BooksError> {
         let order = order.clone().as_of(self.now);
         let deeds = if order.attention().is_empty() { Vec::new() } else { self.deeds(tx, &order)? };
-        let purchase = &order.sale.purchase;
-        Ok(OrderLine {
-            order: order.id.clone(),
-            at: self.time(order.created_at),
-            device: order.sale.device.clone(),
-            machine: purchase.machine.clone(),
-            item: purchase.item.clone(),
-            goods: purchase.description.clone(),
-            amount: counted::paid(&order),
-            to_return: counted::to_return(&order),
-            stands: stands(&order),
-            why: order.attention(),
-            last_day: wording::last_day(&order, self.zone()).map(Into::into),
-            deeds,
-        })
+        Ok(OrderLine { deeds, ..people::line(&order, self.zone()) })
     }
 
     fn deeds(&self, tx: &mut dyn Tx, order: &Order) -> Result<Vec<Possible>, BooksError> {
@@ -78,8 +65,6 @@ impl Teller<'_> {
             would_be_until: offered.flatten().map(|until| self.time(until)),
             refund_asked_again_at: refund_asked_again_at(order).map(|at| self.time(at)),
             history: history.into_iter().map(told).collect(),
-            transaction: wording::transaction(order).map(Into::into),
-            payment: order.sale.purchase.payment.as_str().into(),
             app: order.settlement().and_then(|by| by.parties.issuer.clone()),
             log: log.into_iter().map(|(_, line)| line).collect(),
         })
@@ -160,27 +145,6 @@ fn refund_asked_again_at(order: &Order) -> Option<Wall> {
             | Repayment::Given { .. },
         )
         | None => None,
-    }
-}
-
-/// How an order stands, for people.
-#[must_use]
-pub fn stands(order: &Order) -> Stands {
-    if order.settlement().is_none() && order.money() == Money::Unpaid {
-        return match order.repayment() {
-            Some(Repayment::ByHand { .. }) => Stands::At(End::RefundedByHand),
-            Some(Repayment::Requested { .. } | Repayment::Refused { .. } | Repayment::Done { .. } | Repayment::Given { .. }) | None => {
-                Stands::Before(match (order.is_unconfirmed(), order.is_over()) {
-                    (true, _) => NoEnd::Unconfirmed,
-                    (false, true) => NoEnd::Unpaid,
-                    (false, false) => NoEnd::Open,
-                })
-            }
-        };
-    }
-    match (counted::end(order), order.repayment()) {
-        (End::RefundDue, Some(Repayment::Requested { .. })) => Stands::Before(NoEnd::Refunding),
-        (end, _) => Stands::At(end),
     }
 }
 

@@ -5,8 +5,8 @@ use crate::csv::{Separator, csv_record, csv_text};
 use crate::money::takings::{Fees, Taking, signed};
 use crate::sale::books::{self, BooksError, Cursor, Grouped};
 use crate::sale::counted::{self, scheme_in_full};
+use crate::sale::view::people::{RefundUntil, refund_until};
 use crate::store::Tx;
-use crate::telling::wording::{self, RefundUntil};
 use clap::ValueEnum;
 use qris_core::order::ids::DeviceId;
 use qris_core::order::merchant::End;
@@ -213,7 +213,7 @@ impl Sums {
 impl SalesReport {
     pub fn add(&mut self, order: &Order, settled_at: Wall, wanted: &Wanted) {
         let taking = Taking::of(order, &wanted.fees);
-        match wording::refund_until(order) {
+        match refund_until(order) {
             Some(RefundUntil::At(until)) => self.refund_until = Some(self.refund_until.map_or(until, |first| first.min(until))),
             Some(RefundUntil::Over) => self.only_by_hand.add(taking.paid),
             None => {}

@@ -1,4 +1,6 @@
-//! An order as its machine sees it, over HTTP and MQTT.
+//! An order as its machine sees it, over HTTP and MQTT. What people and customers may see is in the modules.
+
+pub mod people;
 
 use crate::page_key;
 use qris_core::order::merchant::{Charge, Money, Order, Repayment, Standing};

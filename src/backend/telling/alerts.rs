@@ -17,12 +17,13 @@ use crate::machines::stock::{self, Kept, State};
 use crate::sale::books::{self, Alert, Older, StockAlert, Subject, Ways};
 use crate::sale::counted;
 use crate::sale::handle::{Bell, Books};
-use crate::sale::view::Place;
+use crate::sale::view::{Place, people};
 use crate::settings::SETTINGS;
-use crate::telling::wording;
-use qris_core::order::merchant::{Attention, Order};
-use qris_core::order::time::{Span, Wall, Zone};
+use qris_core::order::ids::OrderId;
+use qris_core::order::merchant::Attention;
+use qris_core::order::time::{Span, Wall};
 use qris_core::text::named;
+use qris_core::wire::people::OrderLine;
 use qris_host::config::settings::{Whole, number};
 use qris_host::events::Event as Journal;
 use qris_host::speech;
@@ -204,9 +205,9 @@ fn object(alert: &Alert, name: Option<&str>, day: Option<&DayTold>, slots: &[Kep
     let mut customer = None;
     let (told, to_do, order) = match &alert.about {
         Subject::Order(stored, kind) => {
-            let order = &stored.order;
-            customer = counted::may_be_owed(*kind).then(|| customers(order, place));
-            (in_words(*kind, order, zone), speech::orders::attention(*kind).to_do.spoken(), wording::summary(order, zone))
+            let line = people::line(&stored.order, zone);
+            customer = counted::may_be_owed(*kind).then(|| customers(&line.order.order_id, place));
+            (in_words(*kind, &line), speech::orders::attention(*kind).to_do.spoken(), json!(line.order))
         }
         Subject::Damaged(id, _) => {
             let told = "an order that a person must look at cannot be read: its row in the database is damaged".into();
@@ -362,8 +363,8 @@ const fn is_over(why: StockAlert) -> &'static str {
 
 /// What somebody can do who paid, and may have nothing for it. The address of the page has no key: this goes to services of others, and
 /// whoever has the key sees a payment code.
-fn customers(order: &Order, place: &Place) -> Value {
-    let page = place.public_url.as_ref().map(|url| format!("{url}/pay/{}", order.id));
+fn customers(order: &OrderId, place: &Place) -> Value {
+    let page = place.public_url.as_ref().map(|url| format!("{url}/pay/{order}"));
     let contact = place.contact.as_deref();
     let follow = page.as_ref().map(|page| format!("follow the order at {page}, and "));
     let ask = contact.map_or_else(|| "whom the machine names".into(), |contact| format!("at {contact}"));
@@ -372,11 +373,10 @@ fn customers(order: &Order, place: &Place) -> Value {
 }
 
 /// One sentence for a message on a phone.
-fn in_words(kind: Attention, order: &Order, zone: Zone) -> String {
-    let what = speech::orders::attention(kind).alert;
-    let (goods, amount, place) = (wording::goods(order), order.sale.purchase.amount, wording::place(order));
-    let reason = order.delivery().and_then(|told| told.reason).map(|reason| format!("; reason: {reason}"));
-    let last_day = wording::last_day(order, zone).map(|day| format!("; last day for a refund at the gateway: {day}"));
-    let rest = wording::rest(order).map(|rest| format!("; a part went back, and {rest} is left")).unwrap_or_default();
-    format!("{goods} for {amount} at {place} {what}{}{rest}{}", reason.unwrap_or_default(), last_day.unwrap_or_default())
+fn in_words(kind: Attention, line: &OrderLine) -> String {
+    let (what, order) = (speech::orders::attention(kind).alert, &line.order);
+    let reason = order.reason.map(|reason| format!("; reason: {reason}")).unwrap_or_default();
+    let last_day = line.last_day.as_ref().map(|day| format!("; last day for a refund at the gateway: {day}")).unwrap_or_default();
+    let rest = line.rest.map(|rest| format!("; a part went back, and {rest} is left")).unwrap_or_default();
+    format!("{} for {} at {} {what}{reason}{rest}{last_day}", order.goods(), order.amount, order.place())
 }

@@ -5,4 +5,3 @@ pub mod broker;
 pub mod daily;
 pub mod listed;
 pub mod metrics;
-pub mod wording;

@@ -9,9 +9,7 @@ mod orders;
 mod sums;
 
 pub use machines::{Load, MachineLine, MachinePage, Screen, SlotLine, ToBring, Trouble};
-pub use orders::{
-    Barred, Deed, Denied, Do, Found, HistoryLine, NOTE_MAX, NoEnd, OrderLine, OrderPage, Possible, SearchedBy, Stands, Step, Sure, What,
-};
+pub use orders::{Barred, Deed, Denied, Do, Found, HistoryLine, NOTE_MAX, OrderPage, Possible, SearchedBy, Step, Sure, What};
 pub use sums::{By, Report, ReportLine, Sum, Today};
 
 use crate::order::ids::OrderId;

@@ -9,6 +9,8 @@ pub mod enrolment;
 pub mod invitation;
 pub mod orders;
 pub mod payment;
+#[allow(missing_docs, reason = "their names say what they are")]
+pub mod people;
 pub mod relay;
 pub mod settings;
 pub mod status;

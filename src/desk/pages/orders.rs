@@ -43,7 +43,7 @@ pub async fn list(State(desk): State<Arc<Desk>>, visitor: Visitor, RawQuery(quer
     let found = told.told;
     let words = words::Words::of(visitor.language);
     let f = Frame::of(&visitor, Tab::Orders, words.orders, told.me);
-    let name = found.orders.first().and_then(|line| line.machine.clone());
+    let name = found.orders.first().and_then(|line| line.order.machine.clone());
     let by = [
         found.by.is_wanting.then(|| words.search_wanting.to_owned()),
         found.by.number.as_ref().map(|number| fill(words.search_number, &[number])),
@@ -73,7 +73,7 @@ async fn read(desk: &Desk, visitor: &Visitor, order: &str) -> Result<(Frame, Ord
     match desk.serve.read::<OrderPage>(visitor, &format!("orders/{order}"), &[]).await {
         Ok(told) => {
             let f = Frame::of(visitor, Tab::Orders, String::new(), told.me);
-            let title = format!("{} · {}", f.money(&told.told.line.amount), f.goods(&told.told.line));
+            let title = format!("{} · {}", f.money(&told.told.line.paid), f.goods(&told.told.line));
             Ok((Frame { title, ..f }, told.told))
         }
         Err(Unanswered::Told(Problem::Several)) => Err(visitor.lead_to(&address("/orders", &[("q", order)])).into()),
@@ -95,7 +95,7 @@ pub async fn show(
     // What people did last says more.
     let earlier = page.log.len().saturating_sub(ROWS);
     page.log.drain(..earlier);
-    let next = behind.map(|behind| format!("/orders/{}?line={behind}", page.line.order));
+    let next = behind.map(|behind| format!("/orders/{}?line={behind}", page.line.order.order_id));
     Ok(visitor.show(StatusCode::OK, &One { f, page, next, is_later: from > 0 }))
 }
 

@@ -1,7 +1,8 @@
 //! An order in words: how it stands, why it wants a person, what happened, what can be done, and why something cannot.
 
 use qris_core::order::money::total;
-use qris_core::wire::desk::{Barred, Deed, Denied, NoEnd, Stands, Sure, What};
+use qris_core::wire::desk::{Barred, Deed, Denied, Sure, What};
+use qris_core::wire::people::{NoEnd, Stands};
 use qris_host::speech::{Language, fill, orders};
 
 qris_core::texts! {

@@ -7,7 +7,7 @@ use crate::csv::{Separator, csv_record, csv_text};
 use crate::money::takings::{self, Fees, Taking};
 use crate::sale::books::{self as ledger, Cursor, archived_between};
 use crate::sale::counted;
-use crate::telling::wording::{self, RefundUntil};
+use crate::sale::view::people::{self, RefundUntil};
 use qris_core::order::ids::{DeviceId, ItemId};
 use qris_core::order::merchant::{Attention, Order};
 use qris_core::order::time::{Wall, Zone};
@@ -76,7 +76,7 @@ fn fields(order: &Order, settled_at: Wall, fees: &Fees, zone: Zone) -> [String; 
     let number = |amount: Option<i64>| amount.map(|amount| amount.to_string()).unwrap_or_default();
     [
         csv_text(order.id.as_str()),
-        text(wording::transaction(order).as_deref()),
+        text(people::transaction(order).as_deref()),
         csv_text(sale.device.as_str()),
         csv_text(sale.purchase.item.as_str()),
         text(sale.purchase.asked.as_ref().map(ItemId::as_str)),
@@ -97,7 +97,7 @@ fn fields(order: &Order, settled_at: Wall, fees: &Fees, zone: Zone) -> [String; 
         number(taking.returned.map(takings::signed)),
         number(taking.fee.map(takings::signed)),
         number(taking.payout()),
-        match wording::refund_until(order) {
+        match people::refund_until(order) {
             Some(RefundUntil::At(until)) => time(Some(until)),
             Some(RefundUntil::Over) => Attention::OnlyByHand.as_str().into(),
             None => String::new(),

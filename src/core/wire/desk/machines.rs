@@ -1,5 +1,6 @@
-use super::{OrderLine, Sum};
+use super::Sum;
 use crate::order::ids::{DeviceId, OrderId};
+use crate::wire::people::OrderLine;
 use crate::wire::status::FaultCode;
 use crate::wire::stock::Slot;
 use serde::{Deserialize, Serialize};

@@ -1,64 +1,12 @@
 use super::LogLine;
-use crate::order::ids::{DeviceId, ItemId, OrderId};
-use crate::order::merchant::{Attention, End, NoTry, Refused};
+use crate::order::ids::DeviceId;
+use crate::order::merchant::{NoTry, Refused};
 use crate::order::word::closed;
+use crate::wire::people::OrderLine;
 use serde::{Deserialize, Serialize};
 
 /// The longest note about money that went back by hand, in characters.
 pub const NOTE_MAX: usize = 200;
-
-/// An order in a list.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct OrderLine {
-    /// Its number.
-    pub order: OrderId,
-    /// When it began.
-    pub at: Box<str>,
-    /// Its machine.
-    pub device: DeviceId,
-    /// What people call the machine.
-    pub machine: Option<Box<str>>,
-    /// The slot.
-    pub item: ItemId,
-    /// What people call its goods.
-    pub goods: Option<Box<str>>,
-    /// What its customer paid; the price where nobody paid yet.
-    pub amount: u64,
-    /// What of that is left to give back: a part may have gone back already.
-    pub to_return: u64,
-    /// What became of it: a word of [`Stands`].
-    pub stands: Stands,
-    /// Why a person must look, the most urgent first.
-    pub why: Vec<Attention>,
-    /// The last day on which the gateway sends the money back, `2026-12-31`. `None`: there is no such day, or nothing is owed.
-    pub last_day: Option<Box<str>>,
-    /// What can be done here and now, by the person who asks. Nothing of an order that wants nobody.
-    pub deeds: Vec<Possible>,
-}
-
-/// How an order stands, for people: a word of one of these.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum Stands {
-    /// It was paid, and its money came to this.
-    At(End),
-    /// It has come to no such end.
-    Before(NoEnd),
-}
-
-closed! {
-    /// How an order stands that has no end of its money.
-    pub enum NoEnd {
-        /// Its QR or code can be paid.
-        Open = "open",
-        /// It ended, and nobody paid.
-        Unpaid = "unpaid",
-        /// Nobody confirms whether it is paid.
-        Unconfirmed = "unconfirmed",
-        /// The gateway is being asked to send the money back.
-        Refunding = "refunding",
-    }
-}
 
 closed! {
     /// What a person does about a paid order. `qris-backend` has the same: `refund`, `refund --settled-by-hand`, `given`, `again`, `seen`.
@@ -198,10 +146,6 @@ pub struct OrderPage {
     pub steps: Vec<Step>,
     /// All of its history, in the books' own words, which are English.
     pub history: Vec<HistoryLine>,
-    /// The gateway's number of it, for its dashboard.
-    pub transaction: Option<Box<str>>,
-    /// How it was paid: `qris`, `gopay`, a store.
-    pub payment: Box<str>,
     /// The app that paid, if the gateway says it.
     pub app: Option<Box<str>>,
     /// What a phone and a terminal did about it, by name.

@@ -1,6 +1,7 @@
 //! What was sold and what is owed: today, and in a report.
 
-use super::{MachineLine, OrderLine};
+use super::MachineLine;
+use crate::wire::people::OrderLine;
 use serde::{Deserialize, Serialize};
 
 /// Orders, and the sum that their customers paid.
