@@ -114,3 +114,26 @@ pub fn stands(order: &Order) -> Stands {
         (end, _) => Stands::At(end),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::samples::pending;
+    use serde_json::{Value, json};
+
+    fn keys(object: &Value) -> String {
+        object.as_object().map(|all| all.keys().map(String::as_str).collect::<Vec<_>>().join(" ")).unwrap_or_default()
+    }
+
+    /// What is new in an order is not told until somebody says so here.
+    #[test]
+    fn people_know_no_more_of_an_order_than_this() {
+        let line = json!(line(&pending("o-1", "vm-001", 5_000, 5_000), Zone::Wib));
+        assert_eq!(keys(&line), "deeds is_bank_asked is_by_hand last_day order paid rest stands to_return");
+        assert_eq!(
+            keys(&line["order"]),
+            "amount asked attempt attention began_at description detail device gross_amount item machine order_id outcome payment proof reason \
+             refund refund_until request_id settled_at status to_refund transaction_id"
+        );
+    }
+}
