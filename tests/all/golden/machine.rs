@@ -32,7 +32,7 @@ pub fn told() -> Vec<Golden> {
             }
         }
     };
-    status(&shop, "idle", &|status| status["busy"] == false);
+    status(&shop, "idle", &|status| status["busy"] == false && status["relay"].is_object());
     ctl(&shop, &fixed, "idle");
     let mut requests = Vec::new();
     let mut vend = |shop: &Shop, name: &'static str, body: Value| {
