@@ -16,44 +16,26 @@ texts! {
     program: "harus daftar yang diawali path absolut sebuah program", "must be a list that begins with the absolute path of a program";
 }
 
-/// The most bytes of its output that are kept.
 const OUTPUT_BYTES_MAX: usize = 1024;
 /// A process that it left running may hold its output open for this long after its end.
 const AFTER_END: Duration = Duration::from_millis(500);
 /// The whole environment that it gets.
 const ENVIRONMENT: [(&str, &str); 2] = [("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"), ("LANG", "C.UTF-8")];
 
-/// Why a program failed.
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {
-    /// It cannot be started.
     #[error("{program} cannot be started: {source}")]
-    Start {
-        /// The program.
-        program: String,
-        /// The system's reason.
-        source: io::Error,
-    },
-    /// Its status is not 0.
+    Start { program: String, source: io::Error },
     #[error("{program} ended with {status}: {output}")]
     Status {
-        /// The program.
         program: String,
-        /// How it ended.
         status: String,
         /// The end of its output.
         output: String,
     },
     /// It took too long, and was killed together with all processes that it had started.
     #[error("{program} was killed after {} s: {output}", limit.as_secs())]
-    TooLong {
-        /// The program.
-        program: String,
-        /// Its time limit.
-        limit: Duration,
-        /// The end of its output.
-        output: String,
-    },
+    TooLong { program: String, limit: Duration, output: String },
 }
 
 /// A process group. It is killed when this is dropped, also when the waiting caller is dropped.
@@ -84,9 +66,6 @@ pub(crate) fn checked(command: Vec<String>, key: &str, checker: &mut Checker<'_>
 }
 
 /// Runs a program with `input` on its standard input, for `limit` at most.
-///
-/// # Errors
-/// [`CallError`].
 pub async fn call(command: &[String], input: &[u8], limit: Duration) -> Result<(), CallError> {
     let program = command.first().cloned().unwrap_or_default();
     let mut start = Command::new(&program);

@@ -50,7 +50,6 @@ texts! {
 
 /// The longest name of the merchant and the longest contact, in characters: they stand on a phone's page.
 pub const CONTACT_MAX: usize = 64;
-/// The key of the file with the signing keys.
 const SIGNING_KEY: &str = "receipts.signing_key_file";
 
 #[derive(Debug, Default, Deserialize)]
@@ -71,7 +70,6 @@ struct WrittenConfig {
     desk: Option<desk::Section>,
 }
 
-/// Where the machines' accounts at the broker are made.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Accounts {
@@ -108,7 +106,6 @@ struct Http {
     proxies: Option<Vec<String>>,
 }
 
-/// The texts on the customer's page.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct CustomerPage {
@@ -131,7 +128,6 @@ struct Receipts {
     signing_key_file: Option<PathBuf>,
 }
 
-/// The lists and reports for the merchant's people.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Reports {
@@ -141,16 +137,13 @@ struct Reports {
 /// The configuration, checked. Secrets are read by [`Configured::open`] and `keys::Ring`.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// The address where the program listens.
     pub listen: SocketAddr,
     /// Its address from outside, without a slash at the end. Without one it is reached from this computer only: it asks the
     /// gateway about each order, and customers have no page.
     pub public_url: Option<String>,
     /// The most orders of one machine in a minute; 0: no limit.
     pub orders_per_minute: u32,
-    /// The limits of the connections.
     pub limits: Limits,
-    /// The gateway that charges.
     pub gateway: Arc<dyn Configured>,
     /// How long an Indomaret may take a settlement back.
     pub reversal_window: Span,
@@ -164,9 +157,7 @@ pub struct Config {
     pub tries_per_day: u32,
     /// How long after such an end another try may begin.
     pub try_again_within: Span,
-    /// Where the books and the machines are.
     pub store: Place,
-    /// The broker, if there is one.
     pub mqtt: Option<MqttSettings>,
     /// The broker's address for machines, if that is not its address for this backend.
     pub broker_url: Option<String>,
@@ -174,11 +165,9 @@ pub struct Config {
     pub accounts: Option<Administrator>,
     /// The name of the merchant for customers; else the one in the QR.
     pub merchant: Option<Box<str>>,
-    /// The contact of the merchant for customers.
     pub contact: Option<Box<str>>,
     /// `iss` of receipts.
     pub issuer: Box<str>,
-    /// The path of the signing keys.
     pub signing_key_file: PathBuf,
     /// How people are told of everything at which they must look.
     pub tellers: Option<Tellers>,
@@ -186,35 +175,23 @@ pub struct Config {
     pub zone: Zone,
     /// What the gateway keeps of a payment, as far as the merchant has said it.
     pub fees: Fees,
-    /// The desk, if people ask by it.
     pub desk: Option<desk::Settings>,
     /// The path of the broker's password, for the check of the rights of such files.
     pub mqtt_password_file: Option<PathBuf>,
 }
 
 impl Config {
-    /// Reads a configuration file.
-    ///
-    /// # Errors
-    /// Everything that is wrong with it.
     pub fn read(path: &Path) -> Result<(Self, Source), Faults> {
         let source = Source::read(path)?;
         let config = Self::from_source(&source)?;
         Ok((config, source))
     }
 
-    /// Checks a configuration that was read.
-    ///
-    /// # Errors
-    /// Everything that is wrong with it.
     pub fn from_source(source: &Source) -> Result<Self, Faults> {
         source.read_checked(check)
     }
 
     /// Checks a configuration with the secrets that it names, and the readers of those files: `--check`.
-    ///
-    /// # Errors
-    /// Everything that is wrong with them.
     pub fn examine(path: &Path) -> Result<Self, Faults> {
         Source::read(path)?.read_checked(|written: WrittenConfig, checker| {
             let signing_key = written.receipts.signing_key_file.clone();
@@ -268,9 +245,6 @@ impl Config {
     }
 
     /// Makes sure that this process may have enough descriptors for its connections and the rest.
-    ///
-    /// # Errors
-    /// One fault that says how many it may have.
     pub fn allow_descriptors(&self, source: &Source) -> Result<(), Faults> {
         let mut checker = source.checker();
         self.take_descriptors(&mut checker);
@@ -419,7 +393,6 @@ pub fn contact(text: &str) -> Option<&str> {
     Some(text.trim()).filter(|text| fits && !text.is_empty())
 }
 
-/// Where the books and the machines are.
 fn place(section: Store, checker: &mut Checker<'_>) -> Option<Place> {
     let Store { url, password_file, ca_file } = section;
     let url = checker.required(url, "store.url")?;

@@ -16,12 +16,9 @@ pub const PREFIX: &str = "qris_backend";
 /// The upper ends of the latencies' buckets, in seconds. A call to the gateway ends within 15 s.
 const SECONDS: [f64; 10] = [0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0];
 
-/// Names and values of labels.
 pub type Labels<const N: usize> = [(&'static str, &'static str); N];
 
-/// The counts and latencies since the start.
 #[derive(Debug)]
-#[allow(missing_docs, reason = "their names and the help beside them say it")]
 pub struct Counters {
     registry: Registry,
     pub orders: Counter,
@@ -144,7 +141,6 @@ impl Counters {
     }
 }
 
-/// A span of time as such text tells it.
 #[must_use]
 pub fn seconds(span: Span) -> f64 {
     #[allow(clippy::cast_precision_loss, reason = "milliseconds of some years are exact")]

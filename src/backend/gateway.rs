@@ -3,6 +3,8 @@
 //!
 //! [`midtrans`](crate::midtrans) is one of them. `docs/developing/add-a-gateway.md` says how to add another.
 
+#![warn(missing_docs)]
+
 mod watched;
 
 pub use watched::{CHARGES_FAIL, SERVING, Turn, WatchedGateway};
@@ -23,7 +25,7 @@ use std::sync::Arc;
 /// A question that is on its way.
 pub type Asking<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// A payment gateway, for one merchant. Each call is made once and ends within 15 s. The owner of the order decides whether it is
+/// A payment gateway, for one merchant. Each call is made once and ends within 10 s. The owner of the order decides whether it is
 /// made again. The same charge, cancel or refund of one order may be asked for again, and must not happen twice.
 pub trait Gateway: Debug + Send + Sync {
     /// Its name in the configuration, and in the path of its notifications: `/NAME/notifications`.
@@ -34,12 +36,9 @@ pub trait Gateway: Debug + Send + Sync {
     fn status<'a>(&'a self, id: &'a OrderId) -> Asking<'a, Answered<StatusAnswer>>;
     /// Ends an unpaid charge.
     fn cancel<'a>(&'a self, id: &'a OrderId) -> Asking<'a, Answered<Cancelled>>;
-    /// Gives all of the payment back.
+    /// Gives back [`Order::to_refund`]: the payment, or what is left of it after a part went back.
     fn refund<'a>(&'a self, order: &'a Order) -> Asking<'a, Answered<RefundAnswer>>;
     /// Reads a notification, and checks whether the gateway has made it.
-    ///
-    /// # Errors
-    /// It is not a notification, or not the gateway's.
     fn notification(&self, headers: &HeaderMap, body: &[u8]) -> Result<Notice, NoNotice>;
     /// Looks whether it can be reached with this key, and what its clock says: for `doctor`.
     fn examine(&self) -> Asking<'_, Vec<Finding>>;

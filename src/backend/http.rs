@@ -37,7 +37,6 @@ pub async fn serve(handles: Handles, limits: Limits, listener: TcpListener, stop
     connections::serve(router(&handles), handles.counters, limits, listener, stop).await;
 }
 
-/// The handler of each address.
 pub fn router(handles: &Handles) -> Router {
     Router::new()
         .route("/v1/orders", post(orders::create).get(orders::open))

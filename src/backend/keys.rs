@@ -43,40 +43,20 @@ texts! {
 /// Why the key file cannot be used. The error never repeats its content.
 #[derive(Debug, thiserror::Error)]
 pub enum RingError {
-    /// There is no file.
     #[error("{}", fill(texts().no_file, &[&.0.display()]))]
     Missing(PathBuf),
-    /// There is a file already.
     #[error("{} exists and is kept: `keys new --rotate` adds a key to it", .0.display())]
     Exists(PathBuf),
-    /// The system's reason.
     #[error("{}: {source}", path.display())]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    Io { path: PathBuf, source: io::Error },
     /// A key in it is not valid.
     #[error("{}: {source}", path.display())]
-    Key {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: KeyError,
-    },
+    Key { path: PathBuf, source: KeyError },
     /// It is neither a JWK nor a set of them.
     #[error("{}", fill(texts().no_keys, &[&.0.display()]))]
     Form(PathBuf),
-    /// No key has this name.
     #[error("there is no key {kid} in {}: see `qris-backend keys public`", path.display())]
-    Unknown {
-        /// The file.
-        path: PathBuf,
-        /// The name.
-        kid: KeyId,
-    },
-    /// It has more keys than machines take.
+    Unknown { path: PathBuf, kid: KeyId },
     #[error("{} holds {KEYS_MAX} keys already: remove those that no machine lists any more", .0.display())]
     Full(PathBuf),
 }
@@ -148,10 +128,6 @@ struct Set {
 }
 
 impl Ring {
-    /// Reads the file.
-    ///
-    /// # Errors
-    /// [`RingError`].
     pub fn read(path: &Path) -> Result<Self, RingError> {
         let text = match fs::read_to_string(path) {
             Ok(text) => text,
@@ -167,9 +143,7 @@ impl Ring {
     }
 
     /// Makes a key and writes it. With `rotate` it is added to the keys that are there, and the key in use stays.
-    ///
-    /// # Errors
-    /// [`RingError`]; without `rotate` an old file is kept.
+    /// Without `rotate` an old file is kept.
     pub fn make(path: &Path, rotate: bool) -> Result<KeyId, RingError> {
         let new = drawn();
         let kid = new.kid().clone();
@@ -189,9 +163,6 @@ impl Ring {
     }
 
     /// Signs with another key from now on.
-    ///
-    /// # Errors
-    /// [`RingError::Unknown`], or the file cannot be written.
     pub fn choose(path: &Path, kid: &KeyId) -> Result<(), RingError> {
         let mut ring = Self::read(path)?;
         let unknown = || RingError::Unknown { path: path.into(), kid: kid.clone() };

@@ -66,7 +66,6 @@ const LEAVE: Duration = Duration::from_secs(4);
 /// The time for the last news to the broker.
 const LAST_NEWS: Duration = Duration::from_secs(1);
 
-/// Runs the program: arguments, configuration, work, exit status.
 pub fn main(arguments: impl Iterator<Item = std::ffi::OsString>) -> ExitCode {
     memory::keep_private();
     let arguments: BackendArguments = match qris_host::parse(definition(), arguments) {
@@ -80,7 +79,6 @@ pub fn main(arguments: impl Iterator<Item = std::ffi::OsString>) -> ExitCode {
     if is_service { qris_host::exit_service(NAME, result) } else { qris_host::exit(NAME, result) }
 }
 
-/// Its commands, with their examples.
 #[must_use]
 pub fn definition() -> clap::Command {
     let command = commands::definition::<BackendArguments>(cli::EXAMPLES);

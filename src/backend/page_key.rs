@@ -6,7 +6,7 @@ use qris_core::order::ids::{OrderId, Ticket};
 use qris_core::order::merchant::Order;
 use ring::hmac;
 
-/// Its bytes. Five guesses a second are answered, and a code lives for days.
+/// Its bytes. Some hundred guesses a second are answered, and a code lives for days.
 const BYTES: usize = 9;
 
 /// What the address of a customer's page has beside the order's number. With it the page shows a payment code, and offers another try. Whoever
@@ -18,7 +18,6 @@ pub fn page_key(id: &OrderId, ticket: &Ticket) -> String {
     BASE64URL.encode(&hmac::sign(&key, id.as_str().as_bytes()).as_ref()[..BYTES])
 }
 
-/// That of an order.
 #[must_use]
 pub fn of(order: &Order) -> String {
     page_key(&order.id, &order.sale.purchase.ticket)

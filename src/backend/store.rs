@@ -28,7 +28,6 @@ use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::thread;
 use tokio::sync::oneshot;
 
-/// The most jobs that are committed together.
 const GROUP_MAX: usize = 64;
 /// The most jobs that may wait for a thread. Further jobs are refused.
 const WAITING_MAX: usize = 4096;
@@ -36,19 +35,15 @@ const WAITING_MAX: usize = 4096;
 /// Why the books could not be read or written. The job changed nothing.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The database cannot be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
     /// The file beside the books, which holds the number of their entries.
     #[error("the mark of the books cannot be read or written: {0}")]
     Mark(#[source] std::io::Error),
-    /// A thread could not be started.
     #[error("no thread for the database: {0}")]
     Thread(#[source] std::io::Error),
-    /// SQLite's reason.
     #[error("the database: {0}")]
     Sqlite(#[from] rusqlite::Error),
-    /// PostgreSQL's reason.
     #[error("PostgreSQL: {0}")]
     Postgres(String),
     /// The commit failed, and with it every job of its group. PostgreSQL may have committed all the same, if the connection was lost
@@ -58,15 +53,12 @@ pub enum StoreError {
     /// There are [`WAITING_MAX`] waiting jobs already.
     #[error("too many tasks wait for the database")]
     Overloaded,
-    /// Books that came back cannot be taken up.
     #[error("the books that came back cannot be taken up: {0}")]
     Taken(String),
-    /// A row is not as it was written.
     #[error("the row of {what} is damaged: {why}")]
     Damaged {
         /// The owner of the row.
         what: String,
-        /// What is wrong with it.
         why: String,
     },
     /// The thread of the connection is gone, or the job panicked.
@@ -91,9 +83,6 @@ impl StoreError {
 pub trait Tx {
     /// Runs one statement and gives its rows. Parameters are `$1`, `$2`, …, in the order of their first use. A statement is parsed once and
     /// kept, so its text has no values in it.
-    ///
-    /// # Errors
-    /// The database's reason.
     fn rows(&mut self, sql: &str, values: &[Value]) -> Result<Vec<Row>, StoreError>;
 }
 
@@ -119,7 +108,6 @@ pub trait Runner: std::fmt::Debug + Send + Sync {
 }
 
 impl Store {
-    /// The handle of a database that this does the jobs of.
     #[must_use]
     pub fn with(runner: Arc<dyn Runner>) -> Self {
         Self(runner)
@@ -132,9 +120,6 @@ impl Store {
     }
 
     /// Runs a job like [`run`](Self::run), and tells it the time at which it runs. `own` is the clock of this computer.
-    ///
-    /// # Errors
-    /// The job's own, or the database's.
     pub async fn run_at<T, E>(
         &self,
         own: impl FnOnce() -> Wall + Send + 'static,
@@ -152,9 +137,6 @@ impl Store {
 
     /// Runs a job in a transaction and answers when it is committed. If the job answers with an error, its changes are
     /// not written.
-    ///
-    /// # Errors
-    /// The job's own, or the database's.
     pub async fn run<T, E>(&self, job: impl FnOnce(&mut dyn Tx) -> Result<T, E> + Send + 'static) -> Result<T, E>
     where
         T: Send + 'static,
@@ -164,9 +146,6 @@ impl Store {
     }
 
     /// Looks whether the disk has room for a sale.
-    ///
-    /// # Errors
-    /// [`StoreError::Open`]
     pub async fn find_room(&self) -> Result<(), StoreError> {
         let Some(path) = self.0.file().map(PathBuf::from) else { return Ok(()) };
         let looked = tokio::task::spawn_blocking(move || find_room(&path)).await;
@@ -174,9 +153,6 @@ impl Store {
     }
 
     /// Runs a job that only reads, beside the writer.
-    ///
-    /// # Errors
-    /// The job's own, or the database's.
     pub async fn read<T, E>(&self, job: impl FnOnce(&mut dyn Tx) -> Result<T, E> + Send + 'static) -> Result<T, E>
     where
         T: Send + 'static,
@@ -200,7 +176,6 @@ impl Store {
 pub trait Job: Send {
     /// Runs the job. Answers whether its changes may be committed.
     fn run(&mut self, tx: &mut dyn Tx) -> bool;
-    /// Answers the caller.
     fn answer(self: Box<Self>, committed: Result<(), StoreError>);
 }
 
@@ -238,7 +213,6 @@ where
     }
 }
 
-/// Answers the callers of jobs that were done together.
 pub fn answer_all(batch: Vec<Box<dyn Job>>, result: Result<(), impl Display>) {
     let why = result.err().map(|error| error.to_string());
     for job in batch {

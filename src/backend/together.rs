@@ -15,10 +15,6 @@ use qris_host::config::Source;
 use qris_host::surroundings::{Computer, Surroundings};
 use std::sync::Arc;
 
-/// The parts of the running backend.
-///
-/// # Errors
-/// The way to the gateway cannot be opened.
 pub fn handles(config: &Config, source: &Source, ring: Ring, store: Store, machines: Store) -> Result<Handles, Failure> {
     let around: Arc<dyn Surroundings> = Arc::new(Computer);
     let gateway = config.gateway.open(source)?;

@@ -1,5 +1,3 @@
-//! Bytes as people and other programs read them.
-
 /// Two lower-case hexadecimal digits for each byte.
 #[must_use]
 pub fn hex(bytes: &[u8]) -> String {

@@ -20,7 +20,6 @@ pub fn lines(text: &str) -> String {
     text.replace(|c| c != '\n' && steers(c), " ")
 }
 
-/// A name that somebody gave, with the id of what has it.
 #[must_use]
 pub fn named(name: Option<&str>, id: &str) -> String {
     name.filter(|name| *name != id).map_or_else(|| id.into(), |name| format!("{name} ({id})"))

@@ -14,11 +14,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
-/// No command waits longer for the broker.
 const CONNECT_WAIT: Duration = Duration::from_secs(15);
-/// The environment variable that names a configuration file. An empty value counts as unset.
+/// The environment variables that name a configuration file or a context. An empty value counts as unset.
 const CONFIG_VARIABLE: &str = "QRISCTL_CONFIG";
-/// The environment variable that names a context. An empty value counts as unset.
 const CONTEXT_VARIABLE: &str = "QRISCTL_CONTEXT";
 /// The context without a name.
 const USUAL_CONTEXT: &str = "qrisctl";
@@ -59,10 +57,8 @@ pub(super) struct Connection {
     pub(super) key_file: Option<PathBuf>,
 }
 
-/// Why a command failed at the broker.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum BrokerError {
-    /// Neither a flag nor a file says where it is.
     #[error(
         "no broker: give --broker URL, or a file with a section [mqtt]: --config FILE, --context NAME, or ~/.config/qrisctl/qrisctl.toml"
     )]
@@ -72,53 +68,36 @@ pub(super) enum BrokerError {
     Setting {
         /// The key of [mqtt].
         key: &'static str,
-        /// What is wrong.
         why: String,
     },
-    /// No connection.
     #[error("{}", fill(texts().the_broker, &[.0]))]
     Down(String),
-    /// No connection: its certificate is not good.
     #[error("{}", fill(texts().the_broker, &[.0]))]
     Certificate(String),
     /// No connection: it does not take our name or password.
     #[error("{}", fill(texts().the_broker, &[.0]))]
     Refused(String),
-    /// No connection in time.
     #[error("{}", fill(texts().broker_silent, &[&CONNECT_WAIT.as_secs()]))]
     Silent,
     /// A subscription was refused.
     #[error("{}", fill(texts().broker_deaf, &[filter, reason]))]
-    Deaf {
-        /// The topic filter.
-        filter: String,
-        /// The broker's reason.
-        reason: &'static str,
-    },
+    Deaf { filter: String, reason: &'static str },
     /// A publish was refused.
     #[error("{}", fill(texts().broker_refuses_topic, &[topic, reason]))]
-    Dumb {
-        /// The topic.
-        topic: String,
-        /// The broker's reason.
-        reason: &'static str,
-    },
+    Dumb { topic: String, reason: &'static str },
     /// The connection was lost while a publish was on its way.
     #[error("{}", fill(texts().broker_lost, &[.0]))]
     Unknown(String),
 }
 
-/// `qrisctl`'s file.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct WrittenConfig {
     mqtt: Option<MqttSection>,
-    /// The operator's key for these machines.
     operator_key: Option<PathBuf>,
 }
 
 impl Connection {
-    /// The operator's key that the file names.
     pub(super) fn operator_key(&self) -> Result<Option<PathBuf>, Failure> {
         Ok(self.written()?.and_then(|written| written.operator_key))
     }
@@ -153,7 +132,6 @@ fn context(name: &str) -> Result<String, String> {
     if is_good { Ok(name.to_owned()) } else { Err("a context has letters, digits, - and _".into()) }
 }
 
-/// A connection that was made.
 pub(super) struct Broker {
     mqtt: Mqtt,
     events: mpsc::Receiver<MqttEvent>,
@@ -162,24 +140,21 @@ pub(super) struct Broker {
     early: std::collections::VecDeque<Inbound>,
 }
 
-/// An event at the broker.
 pub(super) enum News {
     /// A message, already acknowledged.
     Message(Inbound),
     /// The connection is lost and will be rebuilt.
     Lost(String),
-    /// The connection is back.
     Back,
 }
 
 impl Broker {
-    /// Connects and subscribes.
     pub(super) async fn connect(connection: Connection, filters: Vec<String>, retained: Retained) -> Result<Self, Failure> {
         Self::connect_to(settings(connection)?, filters, retained, SESSION_EXPIRY_S, &LastTrusted::default()).await
     }
 
-    /// The same with settings from elsewhere. The dates of the broker's certificate are judged by `trusted`. Nobody else has this client id. The session expires at once, so nothing of it
-    /// stays at the broker, and a publisher is not told that somebody listens.
+    /// Connects with settings from elsewhere, and subscribes. `trusted` judges the dates of the broker's certificate. Nobody else has this
+    /// client id. The session expires at once, so nothing of it stays at the broker, and a publisher is not told that somebody listens.
     pub(super) async fn connect_to(
         settings: MqttSettings,
         filters: Vec<String>,
@@ -251,7 +226,6 @@ impl Broker {
         }
     }
 
-    /// The next message, or the next change of the connection.
     pub(super) async fn next(&mut self) -> News {
         if let Some(message) = self.early.pop_front() {
             return News::Message(message);
@@ -287,7 +261,6 @@ impl Broker {
         }
     }
 
-    /// Says goodbye.
     pub(super) async fn leave(mut self) {
         self.mqtt.stop(None);
         while self.events.recv().await.is_some() {}
@@ -346,7 +319,6 @@ fn settings(connection: Connection) -> Result<MqttSettings, Failure> {
     })
 }
 
-/// The flag that stands for a key of [mqtt].
 fn flag(key: &str) -> String {
     match key {
         "url" => "--broker".into(),

@@ -27,7 +27,6 @@ const EXPORT: &str = "/sys/class/gpio/export";
 /// Tells udev the label of a chip: the kernel lists it in no file that a rule could read.
 pub(super) const LABEL_COMMAND: &str = "chip-label";
 
-/// Every chip that a `relay.toml` names.
 pub(super) fn named(relay: &toml::Table) -> BTreeSet<ChipName> {
     fn collect(value: &toml::Value, chips: &mut BTreeSet<ChipName>) {
         match value {
@@ -121,7 +120,6 @@ pub(super) fn apply() -> Result<(), String> {
     ])
 }
 
-/// Tells who can open the devices that lead to the lines of this machine, and its panels.
 pub(super) fn findings(site: &Site, device: &DeviceConfig, relay: &RelayConfig) -> Vec<Finding> {
     let mut doors: Vec<(PathBuf, Option<&str>)> = relay.devices().into_iter().map(|path| (path.to_owned(), Some(RELAY_USER))).collect();
     let names = relay.chips();

@@ -37,10 +37,8 @@ pub(super) struct Collect {
     bus: Bus,
 }
 
-/// Why it ends with status 1.
 #[derive(Debug, thiserror::Error)]
 enum CollectError {
-    /// Not handed out.
     #[error("{}{}", .state.as_str(), .why.as_ref().map(|why| format!(": {why}")).unwrap_or_default())]
     Otherwise { state: EventState, why: Option<String> },
     /// Over D-Bus: not begun.
@@ -49,14 +47,12 @@ enum CollectError {
     /// Nobody subscribes to the topic for codes of this machine.
     #[error("no machine took it: {0} is not at this broker")]
     NotThere(DeviceId),
-    /// The machine says nothing.
     #[error(
         "{0} sent no event about this code in {s} s. See with `qrisctl status` whether it is online, and in the broker's access list \
          whether this user may read its topics",
         s = ANSWER_WAIT.as_secs()
     )]
     NoAnswer(DeviceId),
-    /// It began, and no end was told.
     #[error("it did not end in {s} s", s = END_WAIT.as_secs())]
     NoEnd,
 }
@@ -70,7 +66,6 @@ impl Collect {
     }
 }
 
-/// Over D-Bus, on the machine itself.
 async fn here(bus: &Bus, code: &PaymentCode, json: bool) -> Result<(), Failure> {
     let service = Service::connect(bus, DEVICE_NAME, DEVICE_PATH).await?;
     let (state, reason): (String, String) = service.ask("Collect", code.as_str()).await.map_err(Failure::failed)?;
@@ -95,7 +90,6 @@ async fn at(device: DeviceId, code: &PaymentCode, wait: bool, connection: Connec
     result
 }
 
-/// Shows the events of this code until it is handed out or refused.
 async fn follow(broker: &mut Broker, device: &DeviceId, code: &PaymentCode, json: bool) -> Result<(), Failure> {
     let start = Instant::now();
     // Its first event tells the request.

@@ -13,7 +13,6 @@ use std::time::Duration;
 
 /// The environment variable by which a shell asks. Not `COMPLETE`: whoever has that set for another program would have no command done.
 pub const VARIABLE: &str = "QRISCTL_COMPLETE";
-/// Nobody waits longer for a completion.
 const WAIT: Duration = Duration::from_secs(2);
 
 /// Answers the shell, if it asks (`QRISCTL_COMPLETE=bash qrisctl -- WORDS…`). False: this is a person's command.

@@ -40,8 +40,7 @@ pub(super) fn stands_in_the_way(stored: Wall, clock: Wall) -> Option<Finding> {
     trust::stands_in_the_way(stored, clock, RELEASED).then(|| Finding::bad("clock", said(), texts().clock_stored_do))
 }
 
-/// Looks at broker, backend, clock and keys, and answers the orders that are open at the backend, if that could be asked. Dates are
-/// judged as `qrisd` judges them, by the time that it has stored.
+/// Also answers the orders that are open at the backend, if it could be asked. `qrisd` judges dates by the same stored time.
 pub(super) async fn outside(device: &Config, trusted: &LastTrusted) -> (Vec<Finding>, Option<OpenOrders>) {
     let broker = broker(device.mqtt.as_ref(), &device.machine.device, trusted);
     let (broker, asked) = tokio::join!(broker, backend(&device.backend, trusted));
@@ -77,7 +76,6 @@ async fn broker(wanted: Option<&MqttSettings>, device: &DeviceId, trusted: &Last
     }
 }
 
-/// The words for the client that the broker let in: with this name, or without one.
 fn whom(name: Option<&str>) -> &str {
     name.unwrap_or(texts().everybody)
 }
@@ -97,9 +95,7 @@ fn no_broker(place: &str, name: Option<&str>, failure: &Failure) -> Finding {
     Finding::bad(CHECK, format!("{place}: {why}"), to_do)
 }
 
-/// The result of an authorised call to the backend.
 struct Asked {
-    /// The findings on the backend and the clock.
     findings: Vec<Finding>,
     /// The open orders there, if it could be asked.
     open: Option<OpenOrders>,
@@ -166,7 +162,6 @@ fn counted(keys: usize) -> String {
     if keys == 1 { texts().keys_one.into() } else { fill(texts().keys_many, &[&keys]) }
 }
 
-/// Why there is no answer.
 enum Unasked {
     /// Our own settings are at fault.
     Ours(String),
@@ -178,7 +173,6 @@ enum Unasked {
     Silent(String),
 }
 
-/// An answer of the backend.
 struct HttpAnswer {
     status: u16,
     date: Option<Wall>,

@@ -102,7 +102,6 @@ impl Doctor {
     }
 }
 
-/// A finding if customers have nobody to call, or no number.
 pub(super) fn contact(device: &DeviceConfig) -> Option<Finding> {
     let is_there = !device.machine.appearance.contact.is_empty();
     let said = if is_there { texts().contact_numberless } else { texts().contact };
@@ -150,7 +149,6 @@ fn finding_of(fault: &Fault, is_root: bool) -> Finding {
     }
 }
 
-/// The orders of this machine that are open at the backend.
 fn orders(open: &OpenOrders) -> Finding {
     const CHECK: &str = "orders";
     let settled = |order: &&OrderResource| order.status == Status::Settlement && order.outcome.is_none();

@@ -14,7 +14,6 @@ use std::path::{Path, PathBuf};
 const SETTINGS: [(&str, &str, &str); 3] =
     [("mqtt", "password_file", "mqtt-password"), ("mqtt", "key_file", "device.key"), ("backend", "token_file", "backend-token")];
 
-/// The role of a file for the machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum FileRole {
     /// It says what is sold and whose receipts are believed. It belongs to root, and nobody else may write it.
@@ -26,7 +25,6 @@ pub(super) enum FileRole {
 }
 
 impl FileRole {
-    /// Must nobody else read it?
     pub(super) const fn is_secret(self) -> bool {
         match self {
             Self::Trusted => false,
@@ -109,7 +107,7 @@ fn found_credential(site: &Site, name: &Path) -> PathBuf {
     places.iter().find(|path| site.at(path).exists()).unwrap_or(&places[0]).clone()
 }
 
-/// The fault in the owner or the mode of a file, if there is one. `readers` must be able to read it.
+/// `readers` must be able to read it.
 pub(super) fn objection(site: &Site, metadata: &Metadata, kind: FileRole, readers: &[&User]) -> Option<String> {
     // A secret may also belong to its service: a service that can change it can read it anyway.
     let is_owner_good =

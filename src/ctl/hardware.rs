@@ -17,21 +17,17 @@ use serde_json::{Value, json};
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, chown};
 use std::path::{Path, PathBuf};
-/// At most this many lines of a chip are listed.
 const LINES_MAX: u32 = 512;
 
-/// A device that shows pixels.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Panel {
     /// `/dev/fb0`, `/dev/dri/card0`
     pub(super) device: PathBuf,
-    /// The kernel's words for it.
     pub(super) said: String,
     /// Would anybody see a picture on it?
     pub(super) is_connected: bool,
 }
 
-/// A GPIO chip.
 #[derive(Debug)]
 pub(super) struct GpioChip {
     pub(super) device: PathBuf,
@@ -40,13 +36,11 @@ pub(super) struct GpioChip {
     pub(super) lines: Vec<GpioLine>,
 }
 
-/// A line of a chip.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct GpioLine {
     pub(super) offset: u32,
     /// The name that the board gives it; mostly it has none.
     pub(super) name: String,
-    /// Its holder, if it has one.
     pub(super) holder: Option<String>,
 }
 
@@ -74,7 +68,6 @@ pub(super) fn panels(site: &Site) -> Vec<Panel> {
     found
 }
 
-/// The GPIO chips of the running system, or the reason why one cannot be looked at.
 pub(super) fn chips(site: &Site) -> Vec<Result<GpioChip, String>> {
     let is_chip = |name: &str| name.strip_prefix("gpiochip").is_some_and(|number| number.parse::<u32>().is_ok());
     let found = entries(&site.at("/dev")).into_iter().filter(|(name, _)| is_chip(name));
@@ -94,7 +87,6 @@ pub(super) fn device(site: &Site, name: &ChipName) -> Option<PathBuf> {
     name.among(&chip::present(site.root())).ok().map(|chip| site.at(&chip.device))
 }
 
-/// A chip and its lines.
 pub(super) fn chip(path: &Path) -> Result<GpioChip, String> {
     let failed = |why: &dyn std::fmt::Display| format!("{}: {why}", path.display());
     let chip = gpiocdev::Chip::from_path(path).map_err(|why| failed(&why))?;
@@ -108,7 +100,6 @@ pub(super) fn chip(path: &Path) -> Result<GpioChip, String> {
     Ok(GpioChip { device: path.into(), label: info.label, lines })
 }
 
-/// All hardware, each panel and chip as JSON.
 pub(super) fn as_json(site: &Site) -> Vec<Value> {
     let panel = |panel: Panel| json!({ "panel": panel.device, "said": panel.said, "connected": panel.is_connected });
     let line = |line: GpioLine| json!({ "offset": line.offset, "name": line.name, "holder": line.holder });
@@ -119,7 +110,6 @@ pub(super) fn as_json(site: &Site) -> Vec<Value> {
     panels(site).into_iter().map(panel).chain(chips(site).into_iter().map(chip)).collect()
 }
 
-/// All hardware, in lines of text.
 pub(super) fn words(site: &Site) -> Vec<String> {
     let mut told = vec![texts().panels.to_owned()];
     let panels = panels(site);
@@ -131,7 +121,6 @@ pub(super) fn words(site: &Site) -> Vec<String> {
     told
 }
 
-/// The part of it about GPIO chips.
 pub(super) fn chip_words(site: &Site) -> Vec<String> {
     let mut told = vec![texts().chips.to_owned()];
     let chips = chips(site);

@@ -49,13 +49,10 @@ pub(super) struct Hold {
     command: Vec<String>,
 }
 
-/// Why it ends with status 1.
 #[derive(Debug, thiserror::Error)]
 enum HoldError {
-    /// The customer is still there.
     #[error("a customer is still there after {0} s: try again later, or wait longer with --wait")]
     Busy(u64),
-    /// Somebody else looks after it.
     #[error("somebody else looks after the machine: see the property Holder of io.qrisd.Device1")]
     Held,
     /// RAUC would overwrite the system that the machine may have to go back to.
@@ -63,7 +60,6 @@ enum HoldError {
         "nobody knows yet that the system that runs is good. It has not proven itself, so the last good one in the other slot is not overwritten"
     )]
     Unproven,
-    /// The command could not be started.
     #[error("{0}: {1}")]
     Command(String, String),
 }
@@ -146,7 +142,6 @@ impl Hold {
     }
 }
 
-/// The signals that end a program.
 struct Signals {
     terminate: unix::Signal,
     interrupt: unix::Signal,

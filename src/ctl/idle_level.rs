@@ -13,7 +13,6 @@ use qris_relay::pin::Chip;
 const RASPBERRY_PI: [&str; 3] = ["pinctrl-bcm2835", "pinctrl-bcm2711", "pinctrl-rp1"];
 /// A reset pulls up the GPIO at the header as far as this one, and pulls down the rest.
 const PULLED_UP_LAST: u32 = 8;
-/// The last GPIO at the header.
 const HEADER_LAST: u32 = 27;
 /// Pins that are free on most machines, as docs/using/hardware.md lists them. These are pulled up, for boards that are active
 /// low. The others below are pulled down, for all other boards.

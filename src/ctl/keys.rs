@@ -158,7 +158,6 @@ fn name(text: &str) -> Result<Box<str>, &'static str> {
     if is_name(text) { Ok(text.into()) } else { Err("must have 1 to 40 characters that can be printed") }
 }
 
-/// Makes a key.
 fn make(level: Level, name: Option<Box<str>>, path: &Path, is_sealed: bool) -> Result<(), Failure> {
     let mut seed = [0; 32];
     SystemRandom::new().fill(&mut seed).map_err(|_| Failure::failed("the system gives no random bits"))?;

@@ -36,10 +36,8 @@ use broker::Connection;
 use clap::{Parser, Subcommand};
 use qris_host::{self, Failure, commands, interrupt};
 
-/// Its name in its own messages.
 const NAME: &str = "qrisctl";
 
-/// Runs the program: arguments, configuration, work, exit status.
 pub fn main(arguments: impl Iterator<Item = std::ffi::OsString>) -> std::process::ExitCode {
     let arguments: Vec<_> = arguments.collect();
     if complete::answers(&arguments, definition) {
@@ -52,7 +50,6 @@ pub fn main(arguments: impl Iterator<Item = std::ffi::OsString>) -> std::process
     qris_host::exit(NAME, run(arguments))
 }
 
-/// Its commands, with their examples.
 #[must_use]
 pub fn definition() -> clap::Command {
     let command = commands::without(commands::definition::<Arguments>(examples::EXAMPLES), USELESS);

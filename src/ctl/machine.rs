@@ -21,10 +21,8 @@ fn parse_bus(text: &str) -> Result<BusAddress, <BusAddress as std::str::FromStr>
     text.parse()
 }
 
-/// Why a service could not be asked, or the error that it answered.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ServiceError {
-    /// It answered with an error.
     #[error("{name}: {detail}")]
     Refused {
         /// The error's D-Bus name.
@@ -32,26 +30,19 @@ pub(super) enum ServiceError {
         /// For people.
         detail: String,
     },
-    /// Nobody has its name on the bus.
     #[error("{service} does not run: start it with `sudo systemctl start {service}`")]
-    NotRunning {
-        /// The service.
-        service: &'static str,
-    },
+    NotRunning { service: &'static str },
     /// The policy of the bus.
     #[error("this user may not ask {service}: use sudo{group}")]
     NotAllowed {
-        /// The service.
         service: &'static str,
         /// Who else may.
         group: &'static str,
     },
-    /// No answer.
     #[error("{service} cannot be asked: {why}")]
     Unreachable {
         /// The bus name.
         service: &'static str,
-        /// What zbus said.
         why: zbus::Error,
     },
     /// There is no configuration, so its service waits, however often it is called.
@@ -59,12 +50,7 @@ pub(super) enum ServiceError {
     NotSetUp(&'static str),
     /// A property is missing or of another type.
     #[error("{service} answers wrongly when asked for {property}: is it of another release?")]
-    Property {
-        /// The bus name.
-        service: &'static str,
-        /// The property.
-        property: &'static str,
-    },
+    Property { service: &'static str, property: &'static str },
 }
 
 /// The services are not on this bus, or not on this computer.
@@ -89,23 +75,19 @@ impl Service {
         if is_set_up || service.is_there().await { Ok(service) } else { Err(Failure::failed(ServiceError::NotSetUp(configuration))) }
     }
 
-    /// The same with an address from elsewhere.
     pub(super) async fn connect_at(bus: &BusAddress, name: &'static str, path: &'static str) -> Result<Self, Failure> {
         let connection = bus::connect(bus).await.map_err(elsewhere)?;
         Ok(Self { connection, name, path })
     }
 
-    /// Calls a method that has no result.
     pub(super) async fn call(&self, method: &str, argument: &str) -> Result<(), ServiceError> {
         self.send(method, argument).await.map(drop)
     }
 
-    /// Calls a method that answers with two texts.
     pub(super) async fn ask(&self, method: &str, argument: &str) -> Result<(String, String), ServiceError> {
         self.send(method, argument).await?.body().deserialize().map_err(|why| self.error(why))
     }
 
-    /// Calls a method that takes a name and a time in seconds, and answers with a word.
     pub(super) async fn ask_for(&self, method: &str, name: &str, seconds: u32) -> Result<String, ServiceError> {
         let answer = self.connection.call_method(Some(self.name), self.path, Some(self.name), method, &(name, seconds)).await;
         answer.map_err(|why| self.error(why))?.body().deserialize().map_err(|why| self.error(why))
@@ -119,13 +101,11 @@ impl Service {
         Ok((u32::try_from(before).ok(), u32::try_from(after).unwrap_or(0)))
     }
 
-    /// Asks for a picture.
     pub(super) async fn picture(&self) -> Result<Vec<u8>, ServiceError> {
         let answer = self.connection.call_method(Some(self.name), self.path, Some(self.name), "Screenshot", &()).await;
         answer.map_err(|why| self.error(why))?.body().deserialize().map_err(|why| self.error(why))
     }
 
-    /// Does anybody answer to its name?
     pub(super) async fn is_there(&self) -> bool {
         let (bus, path) = ("org.freedesktop.DBus", "/org/freedesktop/DBus");
         let answer = self.connection.call_method(Some(bus), path, Some(bus), "NameHasOwner", &(self.name,)).await;
@@ -137,7 +117,6 @@ impl Service {
         answer.map_err(|why| self.error(why))
     }
 
-    /// All properties.
     pub(super) async fn properties(&self) -> Result<Properties, ServiceError> {
         let interface = Some("org.freedesktop.DBus.Properties");
         let answer = self.connection.call_method(Some(self.name), self.path, interface, "GetAll", &(self.name,)).await;
@@ -163,14 +142,12 @@ impl Service {
     }
 }
 
-/// The properties that a service told.
 pub(super) struct Properties {
     service: &'static str,
     values: HashMap<String, OwnedVariant>,
 }
 
 impl Properties {
-    /// Takes one property out.
     pub(super) fn take<T: TryFrom<Variant<'static>>>(&mut self, property: &'static str) -> Result<T, ServiceError> {
         let wrong = || ServiceError::Property { service: self.service, property };
         let value = self.values.remove(property).ok_or_else(wrong)?;

@@ -13,7 +13,6 @@ use std::io::{self, Write as _};
 
 pub(super) use qris_host::terminal::{line, plain};
 
-/// A remark beside the output.
 pub(super) fn remark(text: &str) {
     // If nobody reads it, nobody misses it.
     drop(writeln!(io::stderr(), "qrisctl: {}", plain(text)));
@@ -38,7 +37,6 @@ pub(super) fn since(wall: Wall) -> String {
     format!("{} {}", &told[begin..16], zone::here(wall).1)
 }
 
-/// An event in words.
 pub(super) fn event(device: &str, event: &VendEvent) -> String {
     let VendEvent {
         request_id, order_id, state, reason, item, asked, amount, gross_amount, payment_code, store, field, detail, at, ..

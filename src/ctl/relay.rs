@@ -53,13 +53,11 @@ impl Relay {
     }
 }
 
-/// What the relay service says of itself, of its properties.
 pub(super) fn facts(mut properties: Properties) -> Result<RelayFacts, ServiceError> {
     let json: String = properties.take(RELAY_FACTS)?;
     serde_json::from_str(&json).map_err(|_| ServiceError::Property { service: RELAY_NAME, property: RELAY_FACTS })
 }
 
-/// The key with which the relay service of this machine signs its proofs.
 pub(super) async fn proof_key(bus: &BusAddress) -> Result<RelayKey, Failure> {
     let service = Service::connect_at(bus, RELAY_NAME, RELAY_PATH).await?;
     let key = service.properties().await.and_then(facts).map_err(Failure::failed)?.proof_key;

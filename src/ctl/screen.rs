@@ -27,9 +27,7 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::timeout;
 
-/// A machine that is there answers within this time.
 const ANSWER_WAIT: Duration = Duration::from_secs(15);
-/// The machine's own configuration, if there is one.
 const QRISD_TOML: &str = "/etc/qrisd/qrisd.toml";
 
 /// Looks at a machine's screen, tries a panel, or draws any state without a machine.
@@ -106,28 +104,21 @@ struct Test {
     force: bool,
 }
 
-/// Why there is no picture.
 #[derive(Debug, thiserror::Error)]
 enum ScreenError {
     /// Nobody subscribes to the machine's commands.
     #[error("{0} is not at this broker, or its release cannot send pictures")]
     NotThere(DeviceId),
-    /// It says nothing.
     #[error("{0} did not answer in {s} s: may we read its topics?", s = ANSWER_WAIT.as_secs())]
     NoAnswer(DeviceId),
-    /// It says no.
     #[error("{device}: {message} ({code})")]
     Refused { device: DeviceId, code: Box<str>, message: Box<str> },
-    /// It says something else.
     #[error("{0} did not answer with a picture")]
     NoPicture(DeviceId),
-    /// A file cannot be written.
     #[error("--out: {} cannot be written: {error}; name a file in a directory that is there", path.display())]
     File { path: PathBuf, error: std::io::Error },
-    /// The panel cannot be drawn on.
     #[error("{0}")]
     Panel(Box<str>),
-    /// It belongs to another program.
     #[error("qrisd runs and has the panel: `systemctl stop qrisd` first, or give --force")]
     Taken,
 }
@@ -166,7 +157,7 @@ fn save(path: &Path, png: &[u8], json: bool) -> Result<(), Failure> {
     print::line(&print::plain(&path))
 }
 
-/// The facts about a picture. `panel` is there when the panel has more pixels than the picture.
+/// `panel` is there when the panel has more pixels than the picture.
 fn told(path: &str, png: &[u8]) -> serde_json::Value {
     let mut told = serde_json::json!({ "file": path, "bytes": png.len() });
     if let Some(Scale { size: (width, height), panel }) = scale(png) {
@@ -179,7 +170,6 @@ fn told(path: &str, png: &[u8]) -> serde_json::Value {
     told
 }
 
-/// Asks a machine for a picture.
 async fn over_mqtt(device: &DeviceId, connection: Connection) -> Result<Vec<u8>, Failure> {
     let own = random_hex()?;
     let topic = command::response_topic(device);
@@ -286,7 +276,7 @@ impl Test {
     }
 }
 
-/// A test card. It stays on a panel until this is dropped.
+/// It stays on a panel until this is dropped.
 pub(super) struct Card {
     _screen: Panel,
 }
@@ -309,7 +299,6 @@ impl Card {
     }
 }
 
-/// The parts of a configuration that a command needs.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Needed {
     Panel,
@@ -317,7 +306,6 @@ enum Needed {
     Items,
 }
 
-/// The looks of a machine: the parts of its configuration that the screen is told.
 fn settings_like(path: &Path, needed: Needed) -> Result<Settings, Failure> {
     let source = Source::read(path)?;
     let written: WrittenConfig = source.parse()?;

@@ -227,7 +227,6 @@ impl Setup {
         self.start(&site, &output, hands_over_anew, &checked.relay.bus).await
     }
 
-    /// The answers from the flags.
     fn answers(&self, connection: Connection, present: &Present) -> Result<Answers, Failure> {
         let mut answers = Answers::of_connection(connection)?;
         answers.device = self.device.clone();
@@ -264,7 +263,6 @@ impl Setup {
         self.from.is_some() || self.code.is_some()
     }
 
-    /// Does a flag answer any part of it?
     const fn says(&self, part: Part) -> bool {
         match part {
             Part::Device => self.device.is_some(),

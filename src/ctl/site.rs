@@ -4,13 +4,9 @@ use std::path::PathBuf;
 
 pub(super) use qris_host::setup::site::*;
 
-/// The user of the device service.
 pub(super) const DEVICE_USER: &str = "qrisd";
-/// The user of the relay service.
 pub(super) const RELAY_USER: &str = "qris-relay";
-/// The group of framebuffers and displays.
 pub(super) const SCREEN_GROUP: &str = "video";
-/// The group of GPIO chips.
 pub(super) const GPIO_GROUP: &str = "gpio";
 /// The group of users who may ask this machine to sell.
 pub(super) const CONTROL_GROUP: &str = "qrisd-control";
@@ -18,11 +14,8 @@ pub(super) const CONTROL_GROUP: &str = "qrisd-control";
 pub(super) const SERVICES: [&str; 2] = ["qris-relayd.service", QRISD_SERVICE];
 /// The device service, which has secrets.
 pub(super) const QRISD_SERVICE: &str = "qrisd.service";
-/// Where the configuration is.
 pub(super) const ETC: &str = "/etc/qrisd";
-/// The device service's configuration.
 pub(super) const QRISD_TOML: &str = "/etc/qrisd/qrisd.toml";
-/// The relay service's configuration.
 pub(super) const RELAY_TOML: &str = "/etc/qrisd/relay.toml";
 /// The keys whose receipts are believed, if the configuration names no other file.
 pub(super) const KEYS_JSON: &str = "/etc/qrisd/keys.json";

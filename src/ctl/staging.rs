@@ -10,7 +10,6 @@ use std::process::{Command, Stdio};
 
 pub(super) use qris_host::setup::staging::Staging;
 
-/// The secrets of the device service that can be credentials.
 pub(super) const SECRETS: [&str; 2] = ["mqtt-password", "backend-token"];
 
 /// Finds the device service's credentials, of which its configuration has only the names. Encrypted credentials can be
@@ -31,7 +30,6 @@ pub(super) fn credentials(staging: &Staging, site: &Site, places: &mut Places) -
     Ok(())
 }
 
-/// The name of a credential's file.
 pub(super) fn credential(name: &str) -> String {
     format!("{DEVICE_USER}.{name}")
 }

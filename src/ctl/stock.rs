@@ -91,7 +91,6 @@ impl Stock {
     }
 }
 
-/// A slot, for people.
 pub(crate) fn words(slot: &Slot) -> String {
     let name = slot.name.as_ref().map_or_else(|| slot.item.to_string(), |name| format!("{} {name}", slot.item));
     let count = slot.count.map_or_else(|| "not counted".into(), |count| format!("{count} of {}", slot.capacity));

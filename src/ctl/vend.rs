@@ -96,10 +96,8 @@ fn timeout() -> clap::builder::RangedI64ValueParser<u16> {
     clap::value_parser!(u16).range(i64::from(*TIMEOUT_S.start())..=i64::from(*TIMEOUT_S.end()))
 }
 
-/// Why it ends with status 1.
 #[derive(Debug, thiserror::Error)]
 enum EndError {
-    /// Not what was wanted.
     #[error("{request_id} ended {}{}", .state.as_str(), .reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default())]
     Otherwise { request_id: RequestId, state: EventState, reason: Option<String> },
     /// Nobody subscribes to the topic for requests of this machine.
@@ -111,7 +109,6 @@ enum EndError {
          list whether this user may read its topics"
     )]
     NoAnswer(DeviceId),
-    /// It began, and no end was told.
     #[error("{0} did not end in {s} s", s = .1.as_secs())]
     NoEnd(RequestId, Duration),
 }
@@ -156,7 +153,6 @@ impl Cancel {
     }
 }
 
-/// A request for a machine, and the way to tell about it.
 struct Addressed {
     device: DeviceId,
     topic: Topic,
@@ -182,7 +178,6 @@ impl Following {
     }
 }
 
-/// Shows the events of a request until it has ended.
 async fn follow(broker: &mut Broker, to: &Addressed, wanted: EventState) -> Result<(), Failure> {
     let Addressed { device, request_id, end_wait, json, qr, .. } = to;
     let start = Instant::now();

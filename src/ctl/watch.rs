@@ -1,5 +1,3 @@
-//! `watch`: events and status of machines as they come.
-
 use super::broker::{Broker, Connection, News};
 use super::print;
 use crate::complete;

@@ -20,7 +20,6 @@ const POLLS_MAX: u32 = 4;
 /// One order, as each side tells it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sale {
-    /// The order.
     pub order_id: OrderId,
     /// Did Midtrans take a customer's money?
     pub paid: bool,
@@ -34,7 +33,6 @@ pub struct Sale {
     pub refund: Option<Refund>,
 }
 
-/// The sums.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Totals {
     /// Orders that Midtrans was asked to charge.
@@ -45,7 +43,6 @@ pub struct Totals {
     pub paid: u64,
     /// The sum of the payments, whole rupiah.
     pub rupiah: u64,
-    /// Handed out.
     pub dispensed: u64,
     /// Paid, and not handed out.
     pub refund_due: u64,
@@ -61,10 +58,8 @@ pub struct Totals {
     pub pulses: u64,
 }
 
-/// The two sides of the books, and their differences.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Audit {
-    /// The sums.
     pub totals: Totals,
     /// What lies in the slots that are counted; empty while the machine cannot be asked.
     pub slots: Vec<Slot>,
@@ -73,9 +68,6 @@ pub struct Audit {
 }
 
 /// Asks every side. With `wait`, the backend gets time to hear of an order that has just ended.
-///
-/// # Errors
-/// When a side cannot be asked.
 pub async fn audit(site: &Site, wait: bool) -> Result<Audit, SiteError> {
     let told = site.watched.last_reported();
     let mut sales = Vec::new();
@@ -106,9 +98,6 @@ pub async fn audit(site: &Site, wait: bool) -> Result<Audit, SiteError> {
 }
 
 /// The slots' own rule: who filled put in as many as came out and are there. `Err`: the differences.
-///
-/// # Errors
-/// When a sum does not agree, or the machine cannot be asked.
 pub async fn audit_slots(site: &Site) -> Result<Vec<InSlot>, Vec<String>> {
     let slots = site.slots().await.map_err(|error| vec![error.to_string()])?;
     let of = |slot: &Slot| InSlot {

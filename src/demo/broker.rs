@@ -6,7 +6,6 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Who may do what.
 const ACCESS: &str = include_str!("../../config/mosquitto.acl");
 const SHIPPED: &str = include_str!("../../config/mosquitto.conf");
 /// What each broker has otherwise than the shipped one.
@@ -35,13 +34,10 @@ pub fn tls_listener(port: u16, Tls { ca, certificate, key }: &Tls) -> String {
     format!("listener {port} 127.0.0.1\ncafile {ca}\ncertfile {certificate}\nkeyfile {key}\nrequire_certificate true\n")
 }
 
-/// Why there is no broker.
 #[derive(Debug, thiserror::Error)]
 pub enum BrokerError {
-    /// Its files cannot be written.
     #[error(transparent)]
     SetUp(#[from] SetUpError),
-    /// Mosquitto does not run.
     #[error(transparent)]
     Foreign(#[from] ForeignError),
 }
@@ -52,9 +48,6 @@ pub struct Accounts(PathBuf);
 
 impl Accounts {
     /// Writes them into `directory`. `all` is the user that may do everything: it stands for somebody who took the broker over.
-    ///
-    /// # Errors
-    /// A file cannot be written, or Mosquitto is not installed.
     pub fn write<'a>(directory: &Path, users: impl IntoIterator<Item = (&'a str, &'a str)>, all: &str) -> Result<Self, BrokerError> {
         let mut passwords = String::new();
         for (user, password) in users {
@@ -75,7 +68,6 @@ impl Accounts {
         format!("allow_anonymous false\npassword_file {}\nacl_file {}\n{}", passwords.display(), access.display(), shipped())
     }
 
-    /// The file with their passwords.
     #[must_use]
     pub fn passwords(&self) -> PathBuf {
         self.0.join("broker-users")
@@ -86,10 +78,8 @@ impl Accounts {
     }
 }
 
-/// A broker that runs, or is stopped.
 #[derive(Debug)]
 pub struct Broker {
-    /// Where it listens.
     pub port: u16,
     config: PathBuf,
     runs: Option<Foreign>,
@@ -97,9 +87,6 @@ pub struct Broker {
 
 impl Broker {
     /// Starts one whose files are in `place`. `more` has settings of its own.
-    ///
-    /// # Errors
-    /// Mosquitto is not installed, or does not run.
     pub async fn start(place: &Path, port: u16, accounts: &Accounts, more: &str) -> Result<Self, BrokerError> {
         let lines = format!("log_type error\nlog_type warning\n{}{more}", accounts.settings());
         let config = place.join("mosquitto.conf");
@@ -109,16 +96,12 @@ impl Broker {
         Ok(broker)
     }
 
-    /// Its process, if it runs.
     #[must_use]
     pub fn id(&self) -> Option<u32> {
         self.runs.as_ref().map(Foreign::id)
     }
 
     /// Stops it. Sessions and retained messages stay.
-    ///
-    /// # Errors
-    /// It does not end.
     pub async fn stop(&mut self) -> Result<(), ForeignError> {
         match self.runs.take() {
             Some(runs) => runs.stop().await,
@@ -127,9 +110,6 @@ impl Broker {
     }
 
     /// Starts it, also after [`Broker::stop`].
-    ///
-    /// # Errors
-    /// It does not run.
     pub async fn resume(&mut self) -> Result<(), ForeignError> {
         let mut command = Command::new(find("mosquitto", "mosquitto")?);
         command.arg("-c").arg(&self.config);

@@ -28,16 +28,12 @@ pub struct Socket {
 
 impl Socket {
     /// A free loopback port.
-    ///
-    /// # Errors
-    /// When there is none.
     pub fn hold() -> io::Result<Self> {
         let held = shared_socket()?;
         held.bind((Ipv4Addr::LOCALHOST, 0).into())?;
         Ok(Self { address: held.local_addr()?, _held: held })
     }
 
-    /// The port.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.address.port()

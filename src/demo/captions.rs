@@ -7,7 +7,6 @@ use qris_core::wire::vend::EventState;
 /// A sentence in both languages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bilingual {
-    /// English.
     pub en: String,
     /// Indonesian.
     pub id: String,
@@ -33,7 +32,6 @@ impl<T: ToString> From<T> for Bilingual {
 macro_rules! sentences {
     ($($name:ident($($part:ident),*): $en:literal, $id:literal;)*) => {$(
         #[must_use]
-        #[allow(missing_docs, reason = "each is its own text")]
         pub fn $name($($part: impl Into<Bilingual>),*) -> Bilingual {
             $(let $part: Bilingual = $part.into();)*
             Bilingual { en: format!($en $(, $part = $part.en)*), id: format!($id $(, $part = $part.id)*) }
@@ -117,7 +115,6 @@ pub fn state_and_reason(is: EventState, reason: Option<Reason>) -> Bilingual {
     }
 }
 
-/// The name of an order's state.
 #[must_use]
 pub fn state(state: EventState) -> Bilingual {
     match state {

@@ -28,9 +28,7 @@ pub enum Who {
     Relay,
     /// `qris-backend`.
     Backend,
-    /// The simulated Midtrans.
     Midtrans,
-    /// The broker.
     Broker,
     /// The person who pulls the plug.
     Demo,
@@ -49,7 +47,6 @@ pub enum Network {
 }
 
 impl Network {
-    /// Its name for people.
     #[must_use]
     pub fn name(self) -> Bilingual {
         match self {
@@ -68,80 +65,57 @@ pub enum EntryKind {
     Log,
     /// The customer did something. Others tell the result.
     Deed,
-    /// The customer walked away.
     Leave,
-    /// A product's button was pressed.
     Press {
-        /// Which product.
         item: &'static str,
     },
     /// The customer's app tells the end of a payment.
     Payment {
-        /// Did it take the money?
         paid: bool,
     },
-    /// The machine's power was cut or given back.
     Power {
-        /// Is there power?
         on: bool,
     },
-    /// Somebody has filled a slot.
     Filled {
-        /// Whose.
         item: &'static str,
     },
     /// `vend/event`.
     Vend {
-        /// As it was published.
         event: Box<VendEvent>,
     },
     /// `payment/update`.
     Update {
-        /// As it was published.
         update: Box<PaymentUpdate>,
     },
     /// `status`.
     Status,
     /// The relay line changed.
     Edge {
-        /// Which line.
         line: String,
-        /// Driven or not.
         on: bool,
     },
-    /// A program became ready or ended.
     Program {
-        /// Which.
         name: &'static str,
-        /// Does it run?
         up: bool,
     },
     /// The machine's controller heard of an order on D-Bus.
     Order {
-        /// Which request.
         request_id: RequestId,
         /// Absent until it has one.
         order_id: Option<OrderId>,
-        /// Its present state.
         state: EventState,
-        /// The reason, if there is one.
         reason: Option<Reason>,
     },
-    /// A network was cut or mended.
     Network {
-        /// Which.
         network: Network,
-        /// Is it connected?
         up: bool,
     },
     /// An HTTP request or answer that passed through a network.
     Call {
-        /// Is it the answer?
         answer: bool,
     },
 }
 
-/// One thing that happened.
 #[derive(Debug, Clone, Serialize)]
 pub struct Entry {
     /// Counts up from 0.
@@ -157,12 +131,10 @@ pub struct Entry {
     /// For people, in Indonesian, where it is another.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub text_id: Option<String>,
-    /// For programs.
     #[serde(flatten)]
     pub kind: EntryKind,
 }
 
-/// The event did not happen in time.
 #[derive(Debug, thiserror::Error)]
 #[error("waited {within_s} s in vain for {what}; the last event: {last}")]
 pub struct InVain {
@@ -239,9 +211,6 @@ impl Chronicle {
     }
 
     /// The first entry that `pick` takes, among those from `from` on.
-    ///
-    /// # Errors
-    /// When it does not happen `within` that time.
     pub async fn wait<T>(&self, from: u64, what: &str, within: Duration, mut pick: impl FnMut(&Entry) -> Option<T>) -> Result<T, InVain> {
         let mut changes = self.subscribe();
         let mut from = from;
@@ -260,14 +229,12 @@ impl Chronicle {
         tokio::time::timeout(within, find).await.map_err(|_| self.in_vain(what, within))
     }
 
-    /// The error for something that did not happen.
     #[must_use]
     pub fn in_vain(&self, what: &str, within: Duration) -> InVain {
         let last = self.list().entries.back().map_or_else(|| "nothing".into(), |entry| entry.text.clone());
         InVain { what: what.into(), within_s: within.as_secs(), last }
     }
 
-    /// The last line that a program wrote.
     #[must_use]
     pub fn last_words(&self, who: Who) -> String {
         let list = self.list();

@@ -47,28 +47,21 @@ pub fn environment(broker: u16, password: &str, socket: &Path) -> String {
 #[derive(Debug, Clone, Default)]
 pub struct Controller(Arc<Sender<Option<Connection>>>);
 
-/// The machine could not be asked.
 #[derive(Debug, thiserror::Error)]
 pub enum ControllerError {
     /// Its program does not run, or has just begun.
     #[error("the machine is not there")]
     Away,
-    /// D-Bus.
     #[error("the machine does not answer on D-Bus")]
     Bus(#[from] zbus::Error),
-    /// It does not do it now.
     #[error("the machine says: {0}")]
     Refused(String),
-    /// It tells something else than its slots.
     #[error("the machine's slots cannot be read")]
     Slots(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
 impl Controller {
     /// `Vend`: answers with state and reason, which may both be empty.
-    ///
-    /// # Errors
-    /// When the machine cannot be asked.
     pub async fn vend(&self, request_id: &RequestId, item: &str, timeout_s: Option<u16>) -> Result<(String, String), ControllerError> {
         let mut options: HashMap<&str, Variant<'_>> = HashMap::new();
         if let Some(timeout_s) = timeout_s {
@@ -85,10 +78,6 @@ impl Controller {
         told.is_ok_and(|(state, _)| state == EventState::TryingAgain.as_str())
     }
 
-    /// `Cancel`.
-    ///
-    /// # Errors
-    /// When the machine cannot be asked.
     pub async fn cancel(&self, request_id: &RequestId) -> Result<(), ControllerError> {
         self.call("Cancel", &(request_id.as_str(),)).await.map(drop)
     }
@@ -107,9 +96,6 @@ impl Controller {
     }
 
     /// What lies in the slots that are counted.
-    ///
-    /// # Errors
-    /// When the machine cannot be asked.
     pub async fn slots(&self) -> Result<Vec<Slot>, ControllerError> {
         let connection = self.0.borrow().clone().ok_or(ControllerError::Away)?;
         let properties = Some("org.freedesktop.DBus.Properties");
@@ -155,7 +141,6 @@ fn take(watched: &Watched, message: &Message) {
     tell(watched, &request_id, &order_id, &state, &reason);
 }
 
-/// The state of a request, as D-Bus tells it.
 pub fn tell(watched: &Watched, request_id: &str, order_id: &str, state: &str, reason: &str) {
     let (Ok(request_id), Some(state)) = (RequestId::new(request_id), word::<EventState>(state)) else { return };
     let (order_id, reason) = (OrderId::new(order_id).ok(), word::<Reason>(reason));

@@ -13,17 +13,12 @@ const LOCK: &str = "lock";
 /// The temporary directory. It is removed with this value. If a killed demo left one, the next demo removes it.
 #[derive(Debug)]
 pub struct Directory {
-    /// Its path.
     pub path: PathBuf,
     /// Present unless the directory is kept.
     lock: Option<fs::File>,
 }
 
 impl Directory {
-    /// A new one in `parent`.
-    ///
-    /// # Errors
-    /// When it cannot be made.
     pub fn create(parent: &Path, keep: bool) -> Result<Self, SetUpError> {
         sweep(parent);
         // The name is short: the path of a socket has at most 107 bytes.

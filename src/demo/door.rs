@@ -13,14 +13,12 @@ const ELSEWHERE: (Ipv4Addr, u16) = (Ipv4Addr::new(192, 0, 2, 1), 9);
 /// The page listens here, and nobody is served yet.
 #[derive(Debug)]
 pub struct Door {
-    /// Its socket.
     pub listener: TcpListener,
     /// The page's addresses. The first is for everybody.
     addresses: Vec<SocketAddr>,
     is_open: bool,
 }
 
-/// The page cannot be served.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot serve the page on {listen}")]
 pub struct DoorError {
@@ -29,10 +27,6 @@ pub struct DoorError {
 }
 
 impl Door {
-    /// Listens.
-    ///
-    /// # Errors
-    /// When the address cannot be listened on.
     pub async fn open(listen: SocketAddr) -> Result<Self, DoorError> {
         let failed = |source| DoorError { listen, source };
         let listener = TcpListener::bind(listen).await.map_err(failed)?;

@@ -17,10 +17,8 @@ const STOP_WAIT: Duration = Duration::from_secs(60);
 /// Debian has some programs where only root looks for them.
 const PLACES: [&str; 3] = ["/usr/sbin", "/usr/local/sbin", "/sbin"];
 
-/// Why such a program does not work.
 #[derive(Debug, thiserror::Error)]
 pub enum ForeignError {
-    /// It is not installed.
     #[error("{0} is not installed (Debian: apt install {1})")]
     Missing(&'static str, &'static str),
     /// The system would not start it, or not signal it.
@@ -29,8 +27,7 @@ pub enum ForeignError {
     /// It ended, or a command of it failed.
     #[error("{0} failed: {1}")]
     Failed(&'static str, String),
-    /// It does not take connections.
-    #[error("{0} took no connection within 20 s; it said: {1}")]
+    #[error("{0} took no connection in time; it said: {1}")]
     NotReady(&'static str, String),
 }
 
@@ -44,9 +41,6 @@ pub struct Foreign {
 
 impl Foreign {
     /// Starts it, and waits until it takes connections at a port of this computer. What it says is kept beside `log`.
-    ///
-    /// # Errors
-    /// It ends, or takes none.
     pub async fn start(name: &'static str, mut command: Command, port: u16, log: &Path) -> Result<Self, ForeignError> {
         let said = File::options().append(true).create(true).open(log).map_err(|error| ForeignError::Run(name, error))?;
         let also = said.try_clone().map_err(|error| ForeignError::Run(name, error))?;
@@ -68,16 +62,12 @@ impl Foreign {
         Ok(foreign)
     }
 
-    /// Its id.
     #[must_use]
     pub fn id(&self) -> u32 {
         self.child.id()
     }
 
     /// Asks it to end, and waits for that.
-    ///
-    /// # Errors
-    /// It cannot be asked, or does not end.
     pub async fn stop(mut self) -> Result<(), ForeignError> {
         signal(&self.child, Signal::TERM).map_err(|error| ForeignError::Run(self.name, error))?;
         let until = Instant::now() + STOP_WAIT;
@@ -109,9 +99,6 @@ impl Drop for Foreign {
 }
 
 /// A program on the usual paths. `package`: Debian's package that has it.
-///
-/// # Errors
-/// It is not there.
 pub fn find(name: &'static str, package: &'static str) -> Result<PathBuf, ForeignError> {
     let path = std::env::var("PATH").unwrap_or_default();
     let found = path.split(':').chain(PLACES).map(|place| Path::new(place).join(name)).find(|path| path.is_file());
@@ -119,9 +106,6 @@ pub fn find(name: &'static str, package: &'static str) -> Result<PathBuf, Foreig
 }
 
 /// Runs a command to its end.
-///
-/// # Errors
-/// It fails.
 pub fn run(name: &'static str, command: &mut Command) -> Result<(), ForeignError> {
     let output = command.stdin(Stdio::null()).output().map_err(|error| ForeignError::Run(name, error))?;
     let said = || String::from_utf8_lossy(&output.stderr).trim().to_owned();

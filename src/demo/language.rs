@@ -9,7 +9,6 @@ use qris_host::mqtt::{Mqtt, Outbound, PublishId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// A language of the page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Language {
@@ -36,7 +35,6 @@ pub struct Desk {
 }
 
 impl Desk {
-    /// Nothing was sent yet.
     #[must_use]
     pub fn new() -> Self {
         let mut seed = [0; 32];
@@ -44,7 +42,6 @@ impl Desk {
         Self { key: SigningKey::from_seed(seed), wanted: Language::En, sent: BTreeMap::from([(0, Language::En)]), has: 0, speaks: 0 }
     }
 
-    /// The key with which it signs.
     #[must_use]
     pub const fn key(&self) -> &SigningKey {
         &self.key

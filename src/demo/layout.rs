@@ -25,7 +25,6 @@ const SANDBOX_TIMEOUT_S: u32 = 600;
 /// A product of the machine: the same for page, script and configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Product {
-    /// The item's id.
     pub id: &'static str,
     /// On the button and the screen.
     pub name: &'static str,
@@ -38,14 +37,12 @@ pub struct Product {
 }
 
 impl Product {
-    /// Its name in both languages.
     #[must_use]
     pub fn words(&self) -> Bilingual {
         Bilingual { en: self.name.into(), id: self.name_id.into() }
     }
 }
 
-/// The price list.
 pub const PRODUCTS: [Product; 4] = [
     Product { id: "A1", name: "Bottled tea 350 ml", name_id: "Teh botol 350 ml", rupiah: 5_000, capacity: None },
     Product { id: "A2", name: "Mineral water 600 ml", name_id: "Air mineral 600 ml", rupiah: 4_000, capacity: None },
@@ -70,7 +67,6 @@ pub struct Options {
     pub page: Option<String>,
 }
 
-/// Where the files are.
 #[derive(Debug, Clone, Copy)]
 pub struct Files<'a> {
     /// The temporary directory.
@@ -78,13 +74,11 @@ pub struct Files<'a> {
 }
 
 impl Files<'_> {
-    /// A file on the machine.
     #[must_use]
     pub fn machine(self, name: &str) -> PathBuf {
         self.root.join("machine").join(name)
     }
 
-    /// The broker's directory.
     #[must_use]
     pub fn broker(self) -> PathBuf {
         self.root.join("broker")
@@ -115,9 +109,6 @@ impl Files<'_> {
     }
 
     /// Writes all files that the first command needs. All users of the broker have one password.
-    ///
-    /// # Errors
-    /// When a file cannot be written.
     pub fn write(self, ports: Ports, near: NearPorts, options: &Options, password: &str) -> Result<(), SetUpError> {
         let (machine, merchant) = (self.root.join("machine"), self.root.join("merchant"));
         for path in [&machine, &merchant, &self.broker(), &self.run()] {

@@ -97,7 +97,6 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     }
 }
 
-/// Its arguments and commands, with their examples.
 #[must_use]
 pub fn definition() -> clap::Command {
     let commands = [qris_sim::midtrans_http::command::definition(), conform::definition()];
@@ -105,7 +104,6 @@ pub fn definition() -> clap::Command {
     with_examples(own, examples::EXAMPLES)
 }
 
-/// One of its commands.
 fn definition_of(name: &str) -> clap::Command {
     definition().find_subcommand(name).expect("a command of the demo").clone().version(env!("CARGO_PKG_VERSION"))
 }

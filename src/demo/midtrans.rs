@@ -1,5 +1,4 @@
-//! The controls of the simulated Midtrans: a customer's acts with the text that the phone has read, planned faults,
-//! and its books.
+//! The controls of the simulated Midtrans: a customer's acts with the text that the phone has read, and its books.
 
 use super::phone::Bill;
 use qris_core::order::ids::OrderId;
@@ -19,7 +18,6 @@ const ANSWER_MAX: usize = 64 * 1024 * 1024;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Via {
-    /// GoPay itself.
     Gopay,
     /// Any other app that reads QRIS.
     Qris,
@@ -28,7 +26,6 @@ pub enum Via {
 /// Midtrans' own record of one order.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Transaction {
-    /// The merchant's name for it.
     pub order_id: OrderId,
     /// `pending`, `settlement`, `expire`, `cancel`, `deny`, `refund`.
     pub status: Box<str>,
@@ -44,7 +41,6 @@ impl Transaction {
     }
 }
 
-/// Why the simulated Midtrans did not obey.
 #[derive(Debug, thiserror::Error)]
 pub enum MidtransError {
     /// The app says no, and no money moves.
@@ -53,23 +49,15 @@ pub enum MidtransError {
     /// The money is in Midtrans' sandbox.
     #[error("this QR is of Midtrans' sandbox: pay it in Midtrans' simulator")]
     NotSimulated,
-    /// It cannot be asked.
     #[error("the simulated Midtrans cannot be asked")]
     Unreachable(#[source] reqwest::Error),
     /// The client cannot be made, or the answer is too long or breaks off.
     #[error("the simulated Midtrans cannot be asked")]
     Http(#[from] HttpError),
-    /// The answer is not the expected one.
     #[error("the simulated Midtrans answered {status}: {text}")]
-    Answer {
-        /// The HTTP status.
-        status: StatusCode,
-        /// The beginning of the answer.
-        text: String,
-    },
+    Answer { status: StatusCode, text: String },
 }
 
-/// The way to its controls.
 #[derive(Debug, Clone)]
 pub struct Midtrans {
     http: Client,
@@ -77,27 +65,17 @@ pub struct Midtrans {
 }
 
 impl Midtrans {
-    /// The simulator at `base`.
-    ///
-    /// # Errors
-    /// When the HTTP client cannot be made.
     pub fn new(base: Url) -> Result<Self, MidtransError> {
         let limits = Limits { total: ANSWER_WAIT, read: ANSWER_WAIT, idle_connections: 1 };
         Ok(Self { http: client(None, limits)?, base })
     }
 
     /// A customer pays the bill that the phone has read.
-    ///
-    /// # Errors
-    /// [`MidtransError::Refused`] when the app says no.
     pub async fn pay(&self, bill: &Bill, via: Via) -> Result<(), MidtransError> {
         self.take(bill, via, false).await
     }
 
     /// The same for a payment that was under way when the charge was cancelled. Midtrans takes it all the same.
-    ///
-    /// # Errors
-    /// As for [`Midtrans::pay`].
     pub async fn pay_under_way(&self, bill: &Bill, via: Via) -> Result<(), MidtransError> {
         self.take(bill, via, true).await
     }
@@ -115,10 +93,6 @@ impl Midtrans {
         self.ask::<Value>(self.http.post(self.url(&["sim", "fail", &bill.payload]))).await.map(drop)
     }
 
-    /// Its books: every transaction.
-    ///
-    /// # Errors
-    /// When it cannot be asked.
     pub async fn transactions(&self) -> Result<Vec<Transaction>, MidtransError> {
         self.ask(self.http.get(self.url(&["sim", "transactions"]))).await
     }

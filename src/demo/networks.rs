@@ -26,10 +26,6 @@ pub struct Sockets {
 }
 
 impl Sockets {
-    /// Holds a port for each.
-    ///
-    /// # Errors
-    /// When there are none.
     pub fn hold() -> Result<Self, SetUpError> {
         let hold = || Socket::hold().map_err(|source| SetUpError { what: "loopback ports".into(), source });
         Ok(Self { broker: hold()?, backend: hold()?, midtrans: hold()?, notices: hold()? })
@@ -43,7 +39,6 @@ impl Sockets {
     }
 }
 
-/// The cables, laid.
 #[derive(Debug)]
 pub struct Networks {
     broker: watch::Sender<bool>,
@@ -76,7 +71,6 @@ impl Networks {
         Self { broker, backend, midtrans, cables }
     }
 
-    /// Cuts or mends one.
     pub fn switch(&self, network: Network, up: bool, watched: &Watched) {
         let switch = match network {
             Network::Broker => &self.broker,
@@ -91,7 +85,6 @@ impl Networks {
         watched.change_view(|view| view.networks = self.standing());
     }
 
-    /// The networks that are connected.
     #[must_use]
     pub fn standing(&self) -> Standing {
         Standing { broker: *self.broker.borrow(), backend: *self.backend.borrow(), midtrans: *self.midtrans.borrow() }

@@ -13,7 +13,6 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 use tokio::sync::Mutex;
 
-/// Her name.
 const NAME: &str = "Sari";
 /// How her list of sessions names the demo.
 const BROWSER: &str = "qris-demo";
@@ -26,7 +25,6 @@ const WAIT: Duration = Duration::from_secs(20);
 /// The longest answer, in bytes.
 const ANSWER_MAX: usize = 4096;
 
-/// Why the owner has no phone.
 #[derive(Debug, thiserror::Error)]
 pub enum OwnerError {
     /// The command that makes a link.
@@ -35,7 +33,6 @@ pub enum OwnerError {
     /// The client cannot be made, or the answer cannot be read.
     #[error(transparent)]
     Http(#[from] HttpError),
-    /// The backend does not answer at the desk's socket.
     #[error("the backend does not answer at the desk's socket")]
     Asked(#[from] reqwest::Error),
     /// It answers with something else than a session.
@@ -63,9 +60,6 @@ struct Phone {
 
 impl Owner {
     /// Lets her in: a link is made, and used.
-    ///
-    /// # Errors
-    /// [`OwnerError`]
     pub async fn let_in(files: Files<'_>, port: u16) -> Result<Self, OwnerError> {
         let said = process::backend(&files.backend(), &["desk", "add", NAME, "--role", "owner"])?;
         let said = String::from_utf8_lossy(&said);
@@ -80,9 +74,6 @@ impl Owner {
 
     /// What a browser needs to be her phone. A visitor can end her session, and nobody knows her password. So she is let in anew if it is
     /// over.
-    ///
-    /// # Errors
-    /// [`OwnerError`]
     pub async fn cookie(&self) -> Result<String, OwnerError> {
         // Of two browsers that ask at once, one lets her in.
         let mut phone = self.phone.lock().await;
@@ -103,7 +94,6 @@ impl Phone {
         Ok(Self { session: Secret::new(session), device: Secret::new(device) })
     }
 
-    /// Whether its session lasts.
     async fn is_in(&self, client: &Client) -> Result<bool, OwnerError> {
         let asked = client.get(format!("{SERVE}/sessions")).header(FROM, Ipv4Addr::LOCALHOST.to_string());
         let answer = asked.bearer_auth(self.session.expose()).send().await?;

@@ -30,9 +30,6 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 /// Serves the page for ever. First it prints its address on standard output.
-///
-/// # Errors
-/// When the system does not let it.
 pub async fn serve(site: Arc<Site>, door: Door) -> io::Result<()> {
     // Nobody needs to read it: a closed standard output ends nothing.
     let _ = write!(io::stdout(), "{}", door.words());
@@ -71,7 +68,6 @@ fn router(site: Arc<Site>) -> Router {
         .with_state(site)
 }
 
-/// One file of the page.
 struct Asset {
     path: &'static str,
     content_type: &'static str,

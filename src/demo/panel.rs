@@ -10,7 +10,6 @@ pub const HEIGHT: usize = 800;
 /// RGB565, little-endian, rows without padding.
 const BYTES: usize = WIDTH * HEIGHT * 2;
 
-/// The file with the pixels.
 #[derive(Debug, Clone)]
 pub struct Panel(PathBuf);
 
@@ -18,7 +17,6 @@ pub struct Panel(PathBuf);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Frame(Vec<u8>);
 
-/// A frame could not be made into a picture file.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot make a PNG of the panel")]
 pub struct PictureError(#[from] png::EncodingError);
@@ -30,9 +28,6 @@ impl Panel {
     }
 
     /// Its present picture; dark if there is no file yet.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
     pub fn frame(&self) -> io::Result<Frame> {
         match std::fs::read(&self.0) {
             Ok(mut bytes) => {
@@ -45,16 +40,12 @@ impl Panel {
     }
 
     /// Without power a panel shows nothing, but the file would keep its pixels.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
     pub fn go_dark(&self) -> io::Result<()> {
         std::fs::write(&self.0, vec![0; BYTES])
     }
 }
 
 impl Frame {
-    /// Nothing but black.
     #[must_use]
     pub fn dark() -> Self {
         Self(vec![0; BYTES])
@@ -68,9 +59,6 @@ impl Frame {
     }
 
     /// The frame as a PNG, without loss.
-    ///
-    /// # Errors
-    /// When the encoder refuses.
     pub fn png(&self) -> Result<Vec<u8>, PictureError> {
         let mut file = Vec::new();
         let (width, height) = (u32::try_from(WIDTH).expect("480"), u32::try_from(HEIGHT).expect("800"));

@@ -25,9 +25,6 @@ impl<const N: usize> Lot<N> {
     const FITS: () = assert!(N < LOT as usize);
 
     /// Takes the next lot that nobody has. Demos begin to look at different places.
-    ///
-    /// # Errors
-    /// When there is none.
     pub fn take() -> Result<Self, SetUpError> {
         let () = Self::FITS;
         let mut random = [0; 2];
@@ -50,25 +47,19 @@ impl<const N: usize> Lot<N> {
 /// The ports of the servers.
 #[derive(Debug, Clone, Copy)]
 pub struct Ports {
-    /// The broker's.
     pub broker: u16,
-    /// The simulated Midtrans'.
     pub midtrans: u16,
-    /// The backend's.
     pub backend: u16,
-    /// The desk's.
     pub desk: u16,
 }
 
 impl Ports {
-    /// The ports of this lot.
     #[must_use]
     pub fn of(lot: &Lot<4>) -> Self {
         let [broker, midtrans, backend, desk] = lot.ports;
         Self { broker, midtrans, backend, desk }
     }
 
-    /// The root of the HTTP server on this port.
     #[must_use]
     pub fn url(self, port: u16) -> Url {
         Url::parse(&format!("http://127.0.0.1:{port}/")).expect("a well-formed address")

@@ -23,55 +23,28 @@ const LINE_MAX: usize = 400;
 /// The largest datagram of the notification protocol that is read.
 const NOTICE_MAX: usize = 4096;
 
-/// Why a program is not running, or a command did not do its work.
 #[derive(Debug, thiserror::Error)]
 pub enum ProcessError {
-    /// The system would not start it.
     #[error("cannot start {program}")]
-    Start {
-        /// Which.
-        program: &'static str,
-        /// The system's reason.
-        source: io::Error,
-    },
+    Start { program: &'static str, source: io::Error },
     /// Its notification socket cannot be made or read.
     #[error("cannot listen for {program} to become ready")]
-    Notify {
-        /// Which.
-        program: &'static str,
-        /// The system's reason.
-        source: io::Error,
-    },
-    /// It ended before it was ready.
+    Notify { program: &'static str, source: io::Error },
     #[error("{program} ended before it was ready; its last words: {words}")]
     Ended {
-        /// Which.
         program: &'static str,
         /// The last line on its standard error.
         words: String,
     },
-    /// It did not become ready.
     #[error("{program} was not ready within {} s", READY_WAIT.as_secs())]
-    NotReady {
-        /// Which.
-        program: &'static str,
-    },
-    /// A signal could not be sent.
+    NotReady { program: &'static str },
     #[error("cannot signal {program}")]
-    Signal {
-        /// Which.
-        program: &'static str,
-        /// The system's reason.
-        source: io::Error,
-    },
+    Signal { program: &'static str, source: io::Error },
     /// A command ended with another status than 0.
     #[error("{program} {arguments} ended with {status}: {words}")]
     Command {
-        /// Which.
         program: &'static str,
-        /// Its arguments.
         arguments: String,
-        /// How it ended.
         status: ExitStatus,
         /// What it wrote on its standard error.
         words: String,
@@ -92,7 +65,6 @@ pub struct Program {
 }
 
 impl Program {
-    /// `qris-backend` with this configuration.
     #[must_use]
     pub fn backend(config: &Path, command: &[&str]) -> Self {
         let config = config.display().to_string();
@@ -111,9 +83,6 @@ pub struct Process {
 
 impl Process {
     /// Starts a program and waits until it says READY=1. `sockets` is where its notification socket is made.
-    ///
-    /// # Errors
-    /// When it cannot be started, ends early or does not become ready in time.
     pub async fn start(program: &Program, sockets: &Path, chronicle: &Arc<Chronicle>) -> Result<Self, ProcessError> {
         let name = program.name;
         let notices = Notices::listen(sockets, name).map_err(|source| ProcessError::Notify { program: name, source })?;
@@ -142,7 +111,6 @@ impl Process {
         Ok(process)
     }
 
-    /// Its id.
     #[must_use]
     pub fn id(&self) -> u32 {
         self.child.id()
@@ -160,9 +128,6 @@ impl Process {
     }
 
     /// It stops where it stands, as if its processor were taken away: SIGSTOP. Only [`Process::kill`] ends that.
-    ///
-    /// # Errors
-    /// When the system refuses.
     pub fn freeze(&self) -> Result<(), ProcessError> {
         self.signal(Signal::STOP)
     }
@@ -193,18 +158,12 @@ impl Drop for Process {
 }
 
 /// Sends a signal to a child of ours, which its owner has not waited for yet.
-///
-/// # Errors
-/// The system's reason.
 pub fn signal(child: &Child, signal: Signal) -> io::Result<()> {
     // The child is ours and not reaped, so that its id is still its own.
     Ok(kill_process(Pid::from_child(child), signal)?)
 }
 
 /// Runs a command of one of our programs to its end and gives its standard output.
-///
-/// # Errors
-/// When it cannot be started or ends with another status than 0.
 pub fn run(program: &Program) -> Result<Vec<u8>, ProcessError> {
     let name = program.name;
     let Output { status, stdout, stderr } = command(program).output().map_err(|source| ProcessError::Start { program: name, source })?;
@@ -216,9 +175,6 @@ pub fn run(program: &Program) -> Result<Vec<u8>, ProcessError> {
 }
 
 /// A command of `qris-backend` with this configuration, as an operator types it.
-///
-/// # Errors
-/// When it fails.
 pub fn backend(config: &Path, command: &[&str]) -> Result<Vec<u8>, ProcessError> {
     run(&Program::backend(config, command))
 }

@@ -19,7 +19,6 @@ pub struct Sandbox {
     pub key: Secret,
 }
 
-/// Why there is no sale with the sandbox.
 #[derive(Debug, thiserror::Error)]
 pub enum SandboxError {
     /// It does not take the key, or cannot be reached.
@@ -27,7 +26,6 @@ pub enum SandboxError {
     Refused {
         /// What the backend's doctor found.
         what: String,
-        /// What to do about it.
         hint: String,
     },
     /// The backend's books cannot be read.
@@ -36,9 +34,6 @@ pub enum SandboxError {
 }
 
 /// Whether it can be reached and takes the key. Without that each press would fail, and the page could not say why.
-///
-/// # Errors
-/// [`SandboxError`]
 pub fn examine(config: &Path) -> Result<(), SandboxError> {
     let found = match process::backend(config, &["doctor", "--json"]) {
         // Status 1: something is bad.
@@ -56,9 +51,6 @@ pub fn examine(config: &Path) -> Result<(), SandboxError> {
 
 /// The address of an order's QR as a picture. Midtrans' simulator asks for it (docs: *Testing Payment on Sandbox*). `None`: it cannot be
 /// paid now.
-///
-/// # Errors
-/// [`SandboxError::Books`]
 pub fn picture(config: &Path, order_id: &OrderId) -> Result<Option<String>, SandboxError> {
     let order = process::backend(config, &["orders", order_id.as_str(), "--json"])?;
     let order: Value = serde_json::from_slice(&order).unwrap_or_default();

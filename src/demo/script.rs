@@ -17,7 +17,6 @@ use std::time::Duration;
 
 /// The time for all five sales and the books. Start and stop have ten seconds more, so that all is over in two minutes.
 pub const DEADLINE: Duration = Duration::from_secs(105);
-/// The number of orders.
 const SALES: u64 = 5;
 /// The longest wait for any one event.
 const STEP_WAIT: Duration = Duration::from_secs(40);
@@ -33,36 +32,23 @@ const CANCEL_WAIT_S: u32 = 2;
 /// How long after the answer to the machine's last question the fifth customer's payment comes.
 const LATER: Duration = Duration::from_secs(1);
 
-/// The installation in which the script sells.
 #[must_use]
 pub const fn options(keep: bool) -> Options {
     Options { keep, grace_s: GRACE_S, cancel_wait_s: CANCEL_WAIT_S, sandbox: None, desk: None, page: None }
 }
 
-/// Why the script did not end well.
 #[derive(Debug, thiserror::Error)]
 pub enum ScriptError {
-    /// The installation.
     #[error(transparent)]
     Site(#[from] SiteError),
-    /// Something that should happen did not.
     #[error(transparent)]
     InVain(#[from] InVain),
-    /// A payment.
     #[error(transparent)]
     Midtrans(#[from] MidtransError),
-    /// The machine ended an order in another way than it should.
     #[error("an order should end as {wanted}, but ended as {found}")]
-    End {
-        /// The end that the contract says.
-        wanted: String,
-        /// The end that the machine said.
-        found: String,
-    },
-    /// Something happened that must not be possible.
+    End { wanted: String, found: String },
     #[error("a cancelled QR could be paid")]
     PaidCancelled,
-    /// The relay fired too often or not at all.
     #[error("the relay should have fired {wanted} times by now, but fired {found} times")]
     Pulses {
         /// As many as were dispensed.
@@ -70,18 +56,13 @@ pub enum ScriptError {
         /// Rising edges.
         found: u64,
     },
-    /// The sides disagree.
     #[error("the books do not balance: {}", .0.join("; "))]
     Books(Vec<String>),
-    /// All together took too long.
     #[error("the script did not end within {} s", DEADLINE.as_secs())]
     Deadline,
 }
 
 /// Sells, prints a line a step, and closes the books.
-///
-/// # Errors
-/// The first fault.
 pub async fn run(site: &Site) -> Result<(), ScriptError> {
     let script = Script { site, began: clock::now().boot };
     tokio::time::timeout(DEADLINE, script.play()).await.unwrap_or(Err(ScriptError::Deadline))

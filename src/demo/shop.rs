@@ -8,27 +8,22 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-/// The machine.
 pub const DEVICE: &str = "vm-001";
 /// Whom its customers may ask.
 pub const CONTACT: &str = "0812-3456-7890";
 /// The backend's user at the broker.
 pub const BACKEND: &str = "backend";
-/// The issuer in receipts.
 const ISSUER: &str = "pay.example";
 
 /// A file or port that a shop needs cannot be had.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot set up {what}")]
 pub struct SetUpError {
-    /// The thing that failed.
     pub what: String,
-    /// The system's reason.
     pub source: io::Error,
 }
 
 impl SetUpError {
-    /// For a path.
     pub fn at(path: &Path) -> impl FnOnce(io::Error) -> Self {
         let what = path.display().to_string();
         |source| Self { what, source }
@@ -40,9 +35,7 @@ impl SetUpError {
 pub struct Tls {
     /// The certificate of the authority that both believe.
     pub ca: PathBuf,
-    /// One's own certificate.
     pub certificate: PathBuf,
-    /// Its key.
     pub key: PathBuf,
 }
 
@@ -51,7 +44,6 @@ pub struct Tls {
 pub struct BrokerAccess<'a> {
     /// Its port on loopback.
     pub port: u16,
-    /// The program's password.
     pub password: &'a str,
     /// Plain MQTT without it.
     pub tls: Option<&'a Tls>,
@@ -60,11 +52,9 @@ pub struct BrokerAccess<'a> {
 /// The files of a machine: `qrisd.toml`, `relay.toml`, and the broker's password. [`enrol`] writes its keys and its token.
 #[derive(Debug, Clone)]
 pub struct MachineFiles<'a> {
-    /// Where they are.
     pub root: &'a Path,
     /// Where its two databases are.
     pub databases: &'a Path,
-    /// The way to the broker.
     pub broker: BrokerAccess<'a>,
     /// The backend's address. With https its certificate is of the broker's authority.
     pub backend: &'a str,
@@ -81,10 +71,6 @@ pub struct MachineFiles<'a> {
 }
 
 impl MachineFiles<'_> {
-    /// Writes them.
-    ///
-    /// # Errors
-    /// A file cannot be written.
     pub fn write(&self) -> Result<(), SetUpError> {
         self.broker.write_password(self.root, DEVICE)?;
         write(&self.root.join("qrisd.toml"), &self.qrisd())?;
@@ -158,7 +144,6 @@ pub fn line(name: &str, items: &[&str], min_amount: u64, chip: &str, more: &str)
 /// The files of a merchant: the backend's configuration, the gateway's key, and the broker's password.
 #[derive(Debug, Clone)]
 pub struct MerchantFiles<'a> {
-    /// Where they are.
     pub root: &'a Path,
     /// Where the backend listens on loopback.
     pub port: u16,
@@ -168,21 +153,16 @@ pub struct MerchantFiles<'a> {
     pub http: &'a str,
     /// The address of Midtrans.
     pub midtrans: &'a str,
-    /// The Server Key there.
     pub server_key: &'a str,
     /// Other keys of `[midtrans]`, and other sections.
     pub more: &'a str,
     /// The body of `[store]`; `None`: `orders.db` of SQLite.
     pub store: Option<&'a str>,
-    /// The way to the broker, if there is one.
     pub broker: Option<BrokerAccess<'a>>,
 }
 
 impl MerchantFiles<'_> {
     /// Writes them, the configuration with this name.
-    ///
-    /// # Errors
-    /// A file cannot be written.
     pub fn write(&self, name: &str) -> Result<(), SetUpError> {
         if let Some(broker) = self.broker {
             broker.write_password(self.root, BACKEND)?;
@@ -236,7 +216,6 @@ impl BrokerAccess<'_> {
     }
 }
 
-/// The name of the file with a user's password for the broker.
 #[must_use]
 pub fn password_file(user: &str) -> String {
     format!("{user}-password")
@@ -250,9 +229,6 @@ pub fn database(root: &Path) -> String {
 
 /// Makes the key for receipts, and lets the machine in, by the merchant's own commands. `run` runs one, and answers with what it
 /// prints. The machine's part comes to `root`: `keys.json` and `backend-token`. Answers with the token.
-///
-/// # Errors
-/// A command fails, or a file cannot be written.
 pub fn enrol<E: From<SetUpError>>(root: &Path, run: impl Fn(&[&str]) -> Result<String, E>) -> Result<String, E> {
     run(&["keys", "new"])?;
     write(&root.join("keys.json"), &run(&["keys", "public"])?)?;
@@ -262,9 +238,6 @@ pub fn enrol<E: From<SetUpError>>(root: &Path, run: impl Fn(&[&str]) -> Result<S
 }
 
 /// Writes a file that only its owner may read, as secrets must be.
-///
-/// # Errors
-/// It cannot be written.
 pub fn write(path: &Path, text: &str) -> Result<(), SetUpError> {
     let file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path);
     file.and_then(|mut file| file.write_all(text.as_bytes())).map_err(SetUpError::at(path))

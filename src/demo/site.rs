@@ -54,62 +54,36 @@ const PRESS_EXPIRY_S: u32 = 5;
 /// One long poll of the backend; its answer comes when the order changes.
 const POLL: Duration = Duration::from_secs(5);
 
-/// Why the installation does not run, or does not obey.
 #[derive(Debug, thiserror::Error)]
 pub enum SiteError {
-    /// The files or the ports.
     #[error(transparent)]
     SetUp(#[from] SetUpError),
-    /// The panel's file cannot be written.
     #[error("cannot turn the panel off")]
     Panel(#[source] io::Error),
-    /// A program.
     #[error(transparent)]
     Process(#[from] ProcessError),
-    /// The simulated Midtrans.
     #[error(transparent)]
     Midtrans(#[from] MidtransError),
-    /// The broker.
     #[error(transparent)]
     Broker(#[from] BrokerError),
-    /// Our own connection to the broker.
     #[error("no connection to the broker within {} s", BROKER_WAIT.as_secs())]
     NoBroker,
-    /// The sandbox.
     #[error(transparent)]
     Sandbox(#[from] SandboxError),
-    /// Its settings cannot be used either.
     #[error("the connection to the broker cannot be made")]
     Link(#[source] TlsError),
-    /// The backend could not be asked.
     #[error("the backend cannot be asked for order {order_id}")]
-    Backend {
-        /// For which order.
-        order_id: OrderId,
-        /// Why not.
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
-    /// The backend answered with something else than an order.
+    Backend { order_id: OrderId, source: Box<dyn std::error::Error + Send + Sync> },
     #[error("the backend answered {status} when asked for order {order_id}")]
-    BackendAnswer {
-        /// For which order.
-        order_id: OrderId,
-        /// The HTTP status.
-        status: u16,
-    },
-    /// The HTTP client cannot be made.
+    BackendAnswer { order_id: OrderId, status: u16 },
     #[error(transparent)]
     Http(#[from] HttpError),
-    /// An event did not happen in time.
     #[error(transparent)]
     InVain(#[from] InVain),
-    /// The machine's file of keys.
     #[error("the machine's keys cannot be written")]
     Keys(#[from] KeyError),
-    /// The owner's phone.
     #[error(transparent)]
     Owner(#[from] OwnerError),
-    /// The machine's own controller.
     #[error(transparent)]
     Controller(#[from] ControllerError),
 }
@@ -128,26 +102,21 @@ pub enum Server {
 pub struct CustomersRequest {
     /// GET, or POST of the app's form.
     pub method: Method,
-    /// What is asked for there.
     pub path: PathAndQuery,
     /// Those that mean something to the server.
     pub headers: HeaderMap,
-    /// The form.
     pub body: Bytes,
 }
 
 /// A running installation. Its parts end in the order of the fields.
 #[derive(Debug)]
 pub struct Site {
-    /// The events and the present state.
     pub watched: Arc<Watched>,
-    /// The machine's panel.
     pub panel: Panel,
     /// The simulated Midtrans' controls, unless the money is in the sandbox.
     pub midtrans: Option<Midtrans>,
     /// Where the sandbox is, if the money is there.
     pub sandbox: Option<Url>,
-    /// The owner's phone, if she has one.
     pub owner: Option<Owner>,
     watchers: Vec<JoinHandle<()>>,
     networks: Networks,
@@ -285,7 +254,6 @@ impl Site {
         Ok(site)
     }
 
-    /// The paths of the files.
     #[must_use]
     pub fn directory(&self) -> &Path {
         &self.directory.path
@@ -295,18 +263,11 @@ impl Site {
         Files { root: &self.directory.path }
     }
 
-    /// The simulated Midtrans.
-    ///
-    /// # Errors
-    /// When the money is in the sandbox.
     pub fn simulated(&self) -> Result<&Midtrans, MidtransError> {
         self.midtrans.as_ref().ok_or(MidtransError::NotSimulated)
     }
 
     /// The address that Midtrans' simulator asks for. `None`: the money is not in the sandbox, or there is no charge.
-    ///
-    /// # Errors
-    /// When the backend's books cannot be read.
     pub fn picture(&self, order_id: &OrderId) -> Result<Option<String>, SiteError> {
         if self.sandbox.is_none() {
             return Ok(None);
@@ -314,7 +275,6 @@ impl Site {
         Ok(sandbox::picture(&self.files().backend(), order_id)?)
     }
 
-    /// The relay line's log.
     #[must_use]
     pub fn line_log(&self) -> PathBuf {
         self.files().machine("relay.log")
@@ -322,9 +282,6 @@ impl Site {
 
     /// A customer presses a product's button. The machine's controller publishes a real `vend/request`, or calls `Vend`
     /// on D-Bus while the machine has no connection to the broker.
-    ///
-    /// # Errors
-    /// When the machine does not answer on D-Bus.
     pub async fn request(&self, product: &Product, timeout_s: Option<u16>) -> Result<RequestId, SiteError> {
         let request_id = RequestId::new(&random_name()).expect("hexadecimal digits are allowed");
         let amount = Rupiah::new(product.rupiah).expect("the price list has amounts");
@@ -356,9 +313,6 @@ impl Site {
     }
 
     /// The cancel button: `vend/cancel`, or `Cancel` on D-Bus while the machine has no connection to the broker.
-    ///
-    /// # Errors
-    /// When the machine does not answer on D-Bus.
     pub async fn cancel(&self, request_id: &RequestId) -> Result<(), SiteError> {
         self.watched.chronicle.arrow(Who::Customer, Who::Machine, captions::presses_cancel(), EntryKind::Deed);
         if self.watched.view.borrow().connected {
@@ -369,9 +323,6 @@ impl Site {
     }
 
     /// Where the machine may offer another try, its customer presses cancel: the offer ends. Else nothing happens.
-    ///
-    /// # Errors
-    /// When the machine does not answer on D-Bus.
     pub async fn decline(&self) -> Result<(), SiteError> {
         let Some(owed) = self.watched.decline() else { return Ok(()) };
         self.watched.chronicle.arrow(Who::Customer, Who::Machine, captions::presses_cancel(), EntryKind::Deed);
@@ -380,9 +331,6 @@ impl Site {
     }
 
     /// Somebody opens the machine, fills the slot of a product, and says so to the machine.
-    ///
-    /// # Errors
-    /// When the machine does not answer on D-Bus, or a customer is there.
     pub async fn fill(&self, product: &Product) -> Result<(), SiteError> {
         let count = self.put_in_more(product).await?;
         self.watched.chronicle.note(Who::Machine, captions::is_filled(product.words(), count), EntryKind::Filled { item: product.id });
@@ -397,21 +345,15 @@ impl Site {
         Ok(after)
     }
 
-    /// How many were put into the slot of an item.
     #[must_use]
     pub fn put_in(&self, item: &str) -> u64 {
         self.put_in.lock().unwrap_or_else(PoisonError::into_inner).get(item).copied().unwrap_or(0)
     }
 
-    /// What lies in the slots that are counted, as the machine tells it.
-    ///
-    /// # Errors
-    /// When the machine does not answer on D-Bus.
     pub async fn slots(&self) -> Result<Vec<Slot>, SiteError> {
         Ok(self.controller.slots().await?)
     }
 
-    /// Cuts or mends a network.
     pub fn switch(&self, network: Network, up: bool) {
         self.networks.switch(network, up, &self.watched);
     }
@@ -436,9 +378,6 @@ impl Site {
     }
 
     /// The machine loses its power: both its programs end between two instructions, and the panel is dark.
-    ///
-    /// # Errors
-    /// When the panel's file cannot be written.
     pub async fn cut_power(&self) -> Result<(), SiteError> {
         let Some(Machine { device, relay }) = self.machine.lock().await.take() else { return Ok(()) };
         self.watched.chronicle.note(Who::Demo, captions::cuts_power(), EntryKind::Power { on: false });
@@ -449,9 +388,6 @@ impl Site {
     }
 
     /// The machine gets its power back. When this returns, both its programs are ready.
-    ///
-    /// # Errors
-    /// When one of them does not start.
     pub async fn restore_power(&self) -> Result<(), SiteError> {
         let mut machine = self.machine.lock().await;
         if machine.is_some() {
@@ -472,9 +408,6 @@ impl Site {
     }
 
     /// From here on the relay's program stands still, until the power is cut: a call of `qrisd` to it stays unanswered.
-    ///
-    /// # Errors
-    /// When the system refuses.
     pub async fn freeze_relay(&self) -> Result<(), SiteError> {
         match &*self.machine.lock().await {
             Some(machine) => Ok(machine.relay.freeze()?),
@@ -514,9 +447,6 @@ impl Site {
     }
 
     /// What such a server answers to a customer, who reaches only the page.
-    ///
-    /// # Errors
-    /// When it does not answer.
     pub async fn pass_on(&self, server: Server, asked: CustomersRequest) -> Result<reqwest::Response, reqwest::Error> {
         let CustomersRequest { method, path, headers, body } = asked;
         self.http.request(method, format!("{}{path}", self.root_of(server))).headers(headers).body(body).send().await

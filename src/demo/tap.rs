@@ -9,7 +9,6 @@ const MESSAGE_MAX: usize = 256 * 1024;
 /// A message with more headers is not listened to either: those that pass here have ten.
 const HEADERS_MAX: usize = 64;
 
-/// Which way bytes go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Direction {
     /// From the side that connected.
@@ -18,7 +17,6 @@ pub enum Direction {
     Back,
 }
 
-/// A request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TappedRequest {
     /// GET, POST, …
@@ -29,23 +27,17 @@ pub struct TappedRequest {
     pub body: Value,
 }
 
-/// One whole message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TappedMessage {
-    /// A request.
     TappedRequest(TappedRequest),
-    /// The answer to it.
     Answered {
-        /// Its request.
         request: TappedRequest,
-        /// The HTTP status.
         status: u16,
         /// `Null` if it is no JSON.
         body: Value,
     },
 }
 
-/// One connection.
 #[derive(Debug, Default)]
 pub struct Tap {
     there: Vec<u8>,
@@ -56,7 +48,6 @@ pub struct Tap {
 }
 
 impl Tap {
-    /// Nothing has passed yet.
     #[must_use]
     pub fn new() -> Self {
         Self::default()

@@ -28,12 +28,10 @@ const GLANCE: Duration = Duration::from_millis(25);
 /// The last events of this many orders are kept; the oldest go.
 const ORDERS_MAX: usize = 10_000;
 
-/// The present state.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct View {
     /// Counts up with every change of the panel's pixels.
     pub frame: u64,
-    /// Does the machine have power?
     pub power: bool,
     /// Is a relay line driven?
     pub driven: bool,
@@ -43,9 +41,7 @@ pub struct View {
     pub bill: Option<Bill>,
     /// Is the machine connected to the broker?
     pub online: bool,
-    /// The faults that the machine tells.
     pub faults: Vec<Fault>,
-    /// The networks that are connected.
     pub networks: Standing,
     /// Does the machine have a connection to the broker right now? The broker notices a missing connection only after a
     /// while.
@@ -55,11 +51,8 @@ pub struct View {
 /// The networks that are connected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Standing {
-    /// Machine to broker.
     pub broker: bool,
-    /// Machine to backend.
     pub backend: bool,
-    /// Backend to Midtrans and back.
     pub midtrans: bool,
 }
 
@@ -72,9 +65,7 @@ impl Default for Standing {
 /// The state that the watchers share with the rest of the demo.
 #[derive(Debug)]
 pub struct Watched {
-    /// The events.
     pub chronicle: Arc<Chronicle>,
-    /// The present state.
     pub view: watch::Sender<View>,
     /// The machine's last word on every order.
     ends: Mutex<BTreeMap<OrderId, (EventState, Option<Reason>)>>,
@@ -83,7 +74,6 @@ pub struct Watched {
 }
 
 impl Watched {
-    /// The state before anything was seen.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -125,7 +115,6 @@ impl Watched {
         *self.nothing_came.lock().unwrap_or_else(PoisonError::into_inner) = owed.then(|| (request, Instant::now()));
     }
 
-    /// The machine's last word on every order.
     #[must_use]
     pub fn last_reported(&self) -> BTreeMap<OrderId, (EventState, Option<Reason>)> {
         self.ends.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -295,7 +284,6 @@ fn towards(state: EventState) -> Option<Who> {
     }
 }
 
-/// An event in words.
 fn in_words(event: &VendEvent) -> Bilingual {
     let mut text = captions::state_and_reason(event.state, event.reason);
     if let Some(item) = &event.item {

@@ -24,7 +24,6 @@ const TABLE_BYTES_MAX: usize = 32 << 20;
 /// What is asked at once by few people. More connections would only wait in `serve`.
 const IDLE_CONNECTIONS: usize = 8;
 
-/// Why there is no answer.
 #[derive(Debug, Clone)]
 pub enum Unanswered {
     /// `serve` says why.
@@ -33,7 +32,6 @@ pub enum Unanswered {
     Away,
 }
 
-/// `serve`, as the desk knows it.
 #[derive(Debug)]
 pub struct Serve {
     client: Client,
@@ -47,7 +45,6 @@ impl Serve {
         Ok(Self { client: http::local_client(socket, limits)?, is_away: AtomicBool::new(false) })
     }
 
-    /// What a person sees.
     pub async fn read<T: DeserializeOwned>(&self, visitor: &Visitor, path: &str, query: &[(&str, &str)]) -> Result<Told<T>, Unanswered> {
         let response = self.send(visitor, self.asked(visitor, Method::GET, &address(path, query)).timeout(READ_TIMEOUT)).await?;
         self.object(response).await
@@ -60,13 +57,11 @@ impl Serve {
         Ok(())
     }
 
-    /// What a person does.
     pub async fn act<T: DeserializeOwned>(&self, visitor: &Visitor, path: &str, body: &impl Serialize) -> Result<T, Unanswered> {
         let response = self.send(visitor, self.asked(visitor, Method::POST, path).json(body)).await?;
         self.object(response).await
     }
 
-    /// A table for a spreadsheet.
     pub async fn table(&self, visitor: &Visitor, path: &str, query: &[(&str, &str)]) -> Result<Vec<u8>, Unanswered> {
         let response = self.send(visitor, self.asked(visitor, Method::GET, &address(path, query))).await?;
         http::read_limited(response, TABLE_BYTES_MAX).await.map_err(|why| self.away(&why))
@@ -123,7 +118,6 @@ impl Serve {
     }
 }
 
-/// An address with a question.
 pub fn address(path: &str, query: &[(&str, &str)]) -> String {
     let query: Vec<_> = query.iter().filter(|(_, value)| !value.is_empty()).collect();
     if query.is_empty() { path.into() } else { format!("{path}?{}", serde_urlencoded::to_string(query).unwrap_or_default()) }

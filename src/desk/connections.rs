@@ -23,11 +23,9 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 /// The most connections at once. Each is one of the web server's, which uses it again.
 const CONNECTIONS_MAX: usize = 256;
-/// The most that wait to be let in.
 const WAITING_MAX: u32 = 1024;
 /// The bytes of an answer that the kernel keeps until the other side takes them. It would keep megabytes for one that does not read.
 const SEND_BYTES: u32 = 64 << 10;
-/// The most bytes of a head.
 const HEAD_BYTES_MAX: usize = 16 << 10;
 /// The time from the end of an answer, or from the connection, to the end of the next head.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(20);
@@ -46,7 +44,6 @@ const STOP_WAIT: Duration = Duration::from_millis(1200);
 #[derive(Debug, Clone, Copy)]
 pub struct Peer(pub IpAddr);
 
-/// Listens at an address.
 pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     socket.set_reuseaddr(true)?;

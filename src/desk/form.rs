@@ -24,10 +24,8 @@ const FIELDS_MAX: usize = 16;
 const BODY_TIMEOUT: Duration = Duration::from_secs(15);
 /// The token's own use of a session's secret.
 const LABEL: &str = "qris-desk form ";
-/// The field with the token.
 const TOKEN: &str = "token";
 
-/// The token of the form at this address.
 pub fn token(secret: &str, address: &str) -> String {
     let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
     BASE64.encode(hmac::sign(&key, format!("{LABEL}{address}").as_bytes()))

@@ -49,7 +49,6 @@ pub struct DeskArguments {
     pub framed: bool,
 }
 
-/// What every page needs.
 #[derive(Debug)]
 struct Desk {
     serve: Serve,
@@ -58,13 +57,11 @@ struct Desk {
     framed: bool,
 }
 
-/// Its arguments.
 #[must_use]
 pub fn definition() -> clap::Command {
     DeskArguments::command()
 }
 
-/// Runs the program: arguments, work, exit status.
 pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     memory::keep_private();
     match qris_host::parse::<DeskArguments>(definition(), arguments) {

@@ -53,7 +53,6 @@ const POLICY: &str =
 const POLICY_FRAMED: &str =
     "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; frame-ancestors http:";
 
-/// The handler of each address.
 pub fn router(desk: Arc<Desk>) -> Router {
     Router::new()
         .route("/", get(today::show))
@@ -104,7 +103,6 @@ async fn guarded(State(policy): State<&'static str>, mut response: Response) -> 
     response
 }
 
-/// Which of the main pages a page belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tab {
     Today,
@@ -116,7 +114,6 @@ pub enum Tab {
     None,
 }
 
-/// What all pages share: words, clock, person, and the secret of the forms' tokens.
 pub struct Frame {
     w: &'static Words,
     language: Language,
@@ -128,7 +125,6 @@ pub struct Frame {
     key: Box<str>,
 }
 
-/// An entry of the menu.
 struct Entry {
     address: &'static str,
     name: &'static str,
@@ -235,7 +231,6 @@ impl Frame {
         self.clock.map_or_else(|| time.to_owned(), |clock| clock.at(time))
     }
 
-    /// The day of a time.
     fn day(&self, time: &str) -> String {
         self.clock.and_then(|clock| clock.day(time)).unwrap_or_else(|| time.to_owned())
     }
@@ -365,7 +360,6 @@ impl Frame {
         }
     }
 
-    /// The order that is on a screen.
     fn on_screen<'a>(&self, screen: &'a Screen) -> Option<&'a OrderId> {
         match screen {
             Screen::Payable { order, .. } | Screen::Paid { order } | Screen::TryAgain { order } => Some(order),
@@ -391,7 +385,6 @@ impl Frame {
         scheme(self.w, payment)
     }
 
-    /// The name of a group of a report.
     fn group(&self, by: &str, name: &str) -> String {
         match (by, self.clock.zip(Day::read(name))) {
             ("day", Some((clock, day))) => clock.long(day),
@@ -450,7 +443,6 @@ fn scheme(words: &'static Words, payment: &str) -> String {
     }
 }
 
-/// The bytes of a part of a page.
 fn bytes(part: &impl Template) -> usize {
     part.render().map_or(0, |html| html.len())
 }

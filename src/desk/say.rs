@@ -128,7 +128,6 @@ impl Clock {
         (said, left <= 3)
     }
 
-    /// A wait in words.
     pub fn wait(words: &'static Words, seconds: u64) -> String {
         if seconds < 120 { fill(words.in_seconds, &[&seconds]) } else { fill(words.in_minutes, &[&seconds.div_ceil(60)]) }
     }

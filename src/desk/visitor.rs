@@ -15,24 +15,20 @@ use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
-/// The cookie with the session.
+/// The names of our cookies.
 const SESSION: &str = "desk";
-/// The cookie that this device is known by.
 const DEVICE: &str = "desk-device";
 /// The cookie of somebody who is not logged in yet: what the tokens of those forms are made from.
 const VISIT: &str = "desk-visit";
-/// The cookie with the language that was chosen.
 const LANGUAGE: &str = "desk-language";
 /// A device, and a language, are kept for a year.
 const YEAR_S: u64 = 365 * 24 * 3600;
 /// The longest value of a cookie, and the longest address, that means something here.
 const LENGTH_MAX: usize = 512;
 
-/// Who asks.
 #[derive(Debug)]
 pub struct Visitor {
     pub language: Language,
-    /// The secret of the session.
     pub session: Option<Box<str>>,
     pub device: Option<Box<str>>,
     /// As the web server in front says it.
@@ -101,7 +97,6 @@ impl Visitor {
         self.session.as_deref().unwrap_or(&self.visit)
     }
 
-    /// A page.
     pub fn show(&self, status: StatusCode, page: &impl Template) -> Response {
         let html = match page.render() {
             Ok(html) => html,

@@ -13,7 +13,6 @@ macro_rules! words {
             $(pub $name: &'static str,)*
         }
 
-        /// The texts in this language.
         pub fn in_language(language: qris_host::speech::Language) -> &'static Words {
             const ID: Words = Words { $($name: $id,)* };
             const EN: Words = Words { $($name: $en,)* };

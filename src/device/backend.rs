@@ -24,7 +24,6 @@ use std::time::Duration;
 const ANSWER_WAIT: Duration = Duration::from_secs(12);
 /// How long the backend holds a long poll, in seconds.
 const POLL_S: u64 = 25;
-/// The time that a long poll may take beyond that.
 const POLL_SLACK: Duration = Duration::from_secs(10);
 /// The most characters that are kept of a problem's texts: they go into an event.
 const DETAIL_CHARS_MAX: usize = 200;
@@ -32,7 +31,6 @@ const FIELD_CHARS_MAX: usize = 64;
 /// The wait without `Retry-After`, and the longest wait.
 const RETRY_AFTER_S: (i64, i64) = (1, 60);
 
-/// The connection to the backend.
 #[derive(Clone, Debug)]
 pub struct Backend {
     client: Client,
@@ -52,25 +50,19 @@ struct Time {
     trusted: LastTrusted,
 }
 
-/// Why there is no client.
 #[derive(Debug, thiserror::Error)]
 pub enum BackendError {
-    /// A certificate cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
     /// A fault of the build.
     #[error(transparent)]
     Http(#[from] HttpError),
-    /// The token is not printable ASCII.
     #[error("the backend's token holds characters that no header can carry")]
     Token,
 }
 
 impl Backend {
-    /// Makes the client. It connects at the first call.
-    ///
-    /// # Errors
-    /// When a certificate or the token cannot be used.
+    /// It connects at the first call.
     pub fn new(settings: &Settings, boot_id: &BootId, trusted: &LastTrusted) -> Result<Self, BackendError> {
         let is_secure = settings.url.starts_with("https://");
         let tls = if is_secure { Some(client_configs(settings.ca_file.as_deref(), trusted)?) } else { None };
@@ -90,7 +82,6 @@ impl Backend {
         Ok(Self { client, url: settings.url.clone(), authorization, boot, time })
     }
 
-    /// Makes one call for an order.
     pub async fn call(&self, call: HttpCall) -> (BackendAnswer, Option<ServerTime>) {
         match self.send(self.request(&call)).await {
             Ok((status, headers, body, told)) => (read_order(&call, status, &headers, &body), told),
@@ -98,7 +89,6 @@ impl Backend {
         }
     }
 
-    /// Asks for all open orders.
     pub async fn open(&self, identity: &Identity) -> (BackendAnswer, Option<ServerTime>) {
         match self.send(self.request_for_open(identity)).await {
             Ok((status, headers, body, told)) => (read_open(status, &headers, &body), told),
@@ -130,7 +120,6 @@ impl Backend {
         Some(ServerTime { date, is_good: time.trusted.all_are_good_at(clock) })
     }
 
-    /// The HTTP request of a call.
     pub fn request(&self, call: &HttpCall) -> RequestBuilder {
         let request = match call {
             HttpCall::Create(order) => {
@@ -150,7 +139,6 @@ impl Backend {
         self.authorized(request)
     }
 
-    /// The HTTP request for all open orders.
     pub fn request_for_open(&self, identity: &Identity) -> RequestBuilder {
         let Identity { relay_key, newest_event, taken_over } = identity;
         let request = self.client.get(format!("{}/v1/orders?state=open", self.url)).timeout(ANSWER_WAIT);
@@ -190,7 +178,6 @@ pub fn read_order(call: &HttpCall, status: StatusCode, headers: &HeaderMap, body
     }
 }
 
-/// The answer to the question for all open orders.
 pub fn read_open(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> BackendAnswer {
     if !is_resource(status) {
         return refused(status, headers, body, None);
@@ -272,7 +259,6 @@ fn refused(status: StatusCode, headers: &HeaderMap, body: &[u8], call: Option<&H
     }
 }
 
-/// The order in a call.
 fn order_id(call: &HttpCall) -> Option<&OrderId> {
     match call {
         HttpCall::Create(_) => None,

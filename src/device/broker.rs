@@ -17,9 +17,6 @@ use tokio::sync::{mpsc, oneshot};
 const WILL_DELAY_S: u32 = 30;
 
 /// The link to the broker, with the client id of the machine of this token: the subscriptions, and the broker's words when this machine vanishes.
-///
-/// # Errors
-/// The fault of the settings' certificates.
 pub fn link(device: &DeviceId, token: &Secret, settings: &MqttSettings, trusted: &LastTrusted) -> Result<LinkSettings, TlsError> {
     let mut link = LinkSettings::new(settings.clone(), client_id(device.as_str(), token), trusted)?;
     let offline = serde_json::to_vec(&Status::offline(env!("CARGO_PKG_VERSION"))).expect("a status is plain data");
@@ -90,7 +87,6 @@ pub const fn topic(notice: Notice) -> (Topic, bool) {
     }
 }
 
-/// A notice of a machine, in the form in which it is published.
 #[must_use]
 pub fn outbound(device: &DeviceId, notice: Notice, payload: Vec<u8>) -> Outbound {
     let (topic, retain) = topic(notice);

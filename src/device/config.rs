@@ -27,7 +27,6 @@ use settings::SETTINGS;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// The key of the file with the receipt keys.
 const KEYS_FILE: &str = "receipts.keys_file";
 
 const REPORT_EVERY: Whole = number(SETTINGS, "device.report_every_s");
@@ -79,27 +78,21 @@ texts! {
     label: "label terdiri dari 1 sampai 32 karakter A-Za-z0-9._-, bukan {0}", "a label has 1 to 32 of A-Za-z0-9._-, not {0}";
 }
 
-/// The settings of `qrisd`.
 #[derive(Debug)]
 pub struct Config {
-    /// The settings of the machine's decisions, and the looks of its screen.
     pub machine: Settings,
     /// The broker; `None`: the machine sells without one.
     pub mqtt: Option<MqttSettings>,
-    /// The backend.
     pub backend: Backend,
-    /// The address of the relay service.
     pub relay: BusAddress,
     /// The address at which controllers on the same board find this program; `None`: nowhere.
     pub controller: Option<BusAddress>,
 }
 
-/// How to reach the backend.
 #[derive(Debug)]
 pub struct Backend {
     /// The address, without a slash at the end.
     pub url: String,
-    /// This machine's token.
     pub token: Secret,
     /// A private CA in PEM.
     pub ca_file: Option<PathBuf>,
@@ -116,25 +109,16 @@ pub struct Certificates {
 
 impl Config {
     /// Reads and checks `qrisd.toml`, and the keys and secrets that it names.
-    ///
-    /// # Errors
-    /// Everything that is wrong.
     pub fn load(path: &Path) -> Result<Self, Faults> {
         Self::from_source(&Source::read(path)?)
     }
 
     /// Checks a configuration in memory. Keys and secrets are read from their files.
-    ///
-    /// # Errors
-    /// Everything that is wrong.
     pub fn from_source(source: &Source) -> Result<Self, Faults> {
         source.read_checked(WrittenConfig::check)
     }
 
     /// Checks a configuration, who may read its secrets, and whether it fits the `relay.toml` beside it: `--check`.
-    ///
-    /// # Errors
-    /// Everything that is wrong.
     pub fn examine(path: &Path) -> Result<Self, Faults> {
         Source::read(path)?.read_checked(|written: WrittenConfig, checker| {
             written.mqtt.iter().for_each(|mqtt| mqtt.guard("mqtt", checker));
@@ -161,7 +145,6 @@ impl Config {
         Some(format!("screen.contact: {why}"))
     }
 
-    /// The machine's own files of certificates: its own, and the private CAs of broker and backend.
     #[must_use]
     pub fn certificates(&self) -> Certificates {
         let mqtt = self.mqtt.as_ref();
@@ -171,9 +154,6 @@ impl Config {
 
     /// Compares with the `relay.toml` beside this `qrisd.toml`, if there is one. Both must name the same machine, and
     /// every item must have a line that takes its price.
-    ///
-    /// # Errors
-    /// Everything that does not fit.
     pub fn check_against_relay(&self, qrisd_toml: &Path) -> Result<(), Faults> {
         let path = qrisd_toml.with_file_name("relay.toml");
         if !path.exists() {
@@ -182,17 +162,12 @@ impl Config {
         self.check_against(qrisd_toml, &Source::read(&path)?)
     }
 
-    /// The same with a `relay.toml` in memory.
-    ///
-    /// # Errors
-    /// Everything that does not fit.
     pub fn check_against(&self, qrisd_toml: &Path, relay: &Source) -> Result<(), Faults> {
         let Settings { device, prices, slots, .. } = &self.machine;
         compare(device, (prices, slots), qrisd_toml, relay)
     }
 }
 
-/// Compares the values of a `qrisd.toml` with a `relay.toml`.
 fn compare(
     device: &DeviceId,
     (prices, slots): (&PriceList, &BTreeMap<ItemId, SlotSettings>),

@@ -19,7 +19,6 @@ use super::inbox::Inbox;
 use qris_host::mqtt::Mqtt;
 use qris_screen::Camera;
 
-/// Starts every controller of this machine.
 #[must_use]
 pub fn start(config: &Config, inbox: Inbox, mqtt: Option<&Mqtt>, camera: &Camera) -> (Controllers, Fed) {
     let mut all = Controllers::new(inbox.clone());
@@ -38,7 +37,6 @@ pub fn start(config: &Config, inbox: Inbox, mqtt: Option<&Mqtt>, camera: &Camera
 pub struct Fed {
     /// Hears the messages of the broker; `None` without one.
     pub mqtt: Option<mqtt::Reader>,
-    /// Hears the relay's signals.
     pub buttons: buttons::Buttons,
     /// Reboots the computer; `None` without the system's bus.
     pub logind: Option<shutdown::Logind>,

@@ -19,28 +19,21 @@ const DOCTOR_WITHIN_S: &str = "10";
 const QRISCTL: &str = "qrisctl";
 /// The most bytes of lines that are answered. The newest are kept.
 const LINES_BYTES_MAX: usize = 256 * 1024;
-/// The kernel's watchdogs.
 const WATCHDOGS: &str = "/sys/class/watchdog";
 /// What systemd-timesyncd tells as long as it runs.
 const TIMESYNC: &str = "/run/systemd/timesync";
-/// The bit of their `bootstatus` that says: this watchdog has reset the computer (`WDIOF_CARDRESET`).
+/// The bit of a watchdog's `bootstatus` that says: this watchdog has reset the computer (`WDIOF_CARDRESET`).
 const CARD_RESET: u32 = 0x20;
 
 /// The files of this program that tell something of the computer.
 #[derive(Debug, Clone, Default)]
 pub struct Files {
-    /// The database.
     pub store: PathBuf,
-    /// The configuration.
     pub config: PathBuf,
-    /// The certificates.
     pub certificates: Certificates,
 }
 
 /// The newest lines of the journal that are wanted. It waits for the disk.
-///
-/// # Errors
-/// The journal cannot be read.
 pub fn logs(wanted: &Logs) -> Result<Value, Problem> {
     let failed = |why: String| Problem::new(Code::Refused, format!("the journal: {why}"));
     let mut reader = Command::new("timeout");

@@ -9,26 +9,23 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// number also limits the answers to the machine's own calls.
 const FOREIGN_MAX: usize = 64;
 
-/// The sending end. Clones share the queue.
+/// Clones share the queue.
 #[derive(Clone, Debug)]
 pub struct Inbox {
     queue: UnboundedSender<Letter>,
     room: Arc<Semaphore>,
 }
 
-/// An entry of the queue.
 #[derive(Debug)]
 pub enum Letter {
     /// For the machine. An input from outside gives its room back when it is dropped.
     Input(Box<Input>, Option<OwnedSemaphorePermit>),
     /// The first attempt to be reached over D-Bus has ended, with or without success.
     Served,
-    /// The program was told to stop.
     Stop,
 }
 
 impl Inbox {
-    /// A new queue.
     #[must_use]
     pub fn new() -> (Self, UnboundedReceiver<Letter>) {
         let (queue, letters) = unbounded_channel();

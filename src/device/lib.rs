@@ -62,7 +62,6 @@ const RELAY_RETURNS_WITHIN: Duration = Duration::from_secs(1);
 /// The relay's facts are read again this often while nothing happens: a person may have cleared a line.
 const RELAY_READ_EVERY: Duration = Duration::from_secs(30);
 
-/// The arguments of the program.
 pub const USAGE: Usage = Usage {
     program: PROGRAM,
     about: "Sells on one machine: shows QR codes, keeps orders, and has the relay fired once for each paid one",
@@ -75,7 +74,6 @@ pub const USAGE: Usage = Usage {
     ],
 };
 
-/// Runs the program: arguments, configuration, work, exit status.
 pub fn main(arguments: impl Iterator<Item = std::ffi::OsString>) -> std::process::ExitCode {
     memory::keep_private();
     let arguments = match USAGE.read(arguments) {
@@ -247,7 +245,6 @@ async fn own(
 struct Awaited {
     /// The first picture is on the panel.
     screen: bool,
-    /// The relay service answers.
     relay: bool,
     /// The machine can be reached over D-Bus.
     controller: bool,
@@ -275,7 +272,6 @@ fn until(deadline: Boot, now: Boot) -> Duration {
     (deadline - now).to_duration() + Duration::from_millis(u64::from(deadline > now))
 }
 
-/// Keeps the connection to the relay service, and takes its signals to the machine.
 async fn watch_relay(address: BusAddress, slot: Arc<RelaySlot>, inbox: Inbox, buttons: Buttons) {
     let mut remote = Remote::watch(address, Object { name: RELAY_NAME, path: RELAY_PATH, interface: RELAY_NAME });
     let mut relay: Option<Relay> = None;
@@ -339,10 +335,8 @@ async fn tell(relay: Option<&Relay>, slot: &RelaySlot, inbox: &Inbox, up: bool) 
     }
 }
 
-/// The result of a signal of the relay.
 #[derive(PartialEq, Eq)]
 enum News {
-    /// The machine was told.
     Told,
     /// The relay's facts have changed: they must be read again.
     ReadAgain,

@@ -34,27 +34,18 @@ use tokio::time::timeout;
 /// Who asks about the computer hears after this time that the answer takes longer.
 const LOOK_SOON: Duration = Duration::from_secs(2);
 
-/// Everything that the machine can reach.
 pub struct Ports {
-    /// This machine's name.
     pub device: DeviceId,
-    /// The broker, if this machine has one.
     pub mqtt: Option<Mqtt>,
-    /// The backend.
     pub backend: Backend,
-    /// The relay service, while it is there.
     pub relay: Arc<RelaySlot>,
-    /// The controllers.
     pub controllers: Controllers,
-    /// Reboots the computer.
     pub logind: Option<Logind>,
     /// The bus of the system, where RAUC may be.
     pub bus: Option<BusAddress>,
     /// Orders this program to begin anew.
     pub restarts: UnboundedSender<CommandId>,
-    /// The files that tell of the computer.
     pub files: Arc<Files>,
-    /// The queue for answers.
     pub inbox: Inbox,
     /// The calls to the backend that may still be abandoned.
     pub calls: HashMap<CallId, AbortHandle>,
@@ -80,7 +71,6 @@ impl RelaySlot {
         self.0.borrow().clone()
     }
 
-    /// The connection, as soon as there is one.
     fn wait(&self) -> impl Future<Output = Option<Relay>> + Send + 'static {
         let mut slot = self.0.subscribe();
         async move { slot.wait_for(Option::is_some).await.ok()?.clone() }
@@ -287,7 +277,6 @@ impl Ports {
         }
     }
 
-    /// The relay service has it done, if it is there.
     fn by_relay<F>(&self, id: CommandId, ask: impl FnOnce(Relay) -> F + Send + 'static)
     where
         F: Future<Output = Operated> + Send + 'static,
@@ -301,7 +290,6 @@ impl Ports {
         });
     }
 
-    /// Has RAUC install a bundle.
     fn install(&self, id: CommandId, bundle: Box<str>, may_join: bool) {
         let (bus, inbox) = (self.bus.clone(), self.inbox.clone());
         tokio::spawn(async move {
@@ -312,7 +300,6 @@ impl Ports {
         });
     }
 
-    /// Asks RAUC which slot runs.
     fn tell_slot(&self, id: CommandId, may_be_late: bool) {
         let (bus, inbox) = (self.bus.clone(), self.inbox.clone());
         tokio::spawn(async move {
@@ -337,7 +324,6 @@ impl Ports {
         });
     }
 
-    /// Looks after the system that runs.
     fn system(&self, call: SystemCall) {
         let (bus, logind, inbox) = (self.bus.clone(), self.logind.clone(), self.inbox.clone());
         tokio::spawn(async move {

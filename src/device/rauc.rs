@@ -15,7 +15,6 @@ const INTERFACE: &str = "de.pengutronix.rauc.Installer";
 /// The progress of an installation is asked for this often.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
-/// A connection to RAUC.
 pub struct Rauc {
     connection: Connection,
     bus: BusAddress,
@@ -23,27 +22,18 @@ pub struct Rauc {
 
 impl Rauc {
     /// Connects to the bus. RAUC may be started by its first call.
-    ///
-    /// # Errors
-    /// There is no bus.
     pub async fn connect(bus: &BusAddress) -> Result<Self, String> {
         let connection = connect(bus).await.map_err(|why| why.to_string())?;
         Ok(Self { connection, bus: bus.clone() })
     }
 
     /// The name of the slot that runs, as the bootloader knows it.
-    ///
-    /// # Errors
-    /// There is no RAUC.
     pub async fn booted(&self) -> Result<String, String> {
         self.property("BootSlot").await
     }
 
     /// Installs a bundle into the slot that does not run. `may_join`: an installation that is under way is this one, and it is
     /// waited for. `progress` hears percents.
-    ///
-    /// # Errors
-    /// RAUC's own word.
     pub async fn install(&self, bundle: &str, may_join: bool, mut progress: impl FnMut(i32)) -> Result<(), String> {
         let mut rauc = Remote::watch(self.bus.clone(), Object { name: NAME, path: PATH, interface: INTERFACE });
         // From its first event on its signals are heard. RAUC may not be there yet.
@@ -78,9 +68,6 @@ impl Rauc {
     }
 
     /// The system that runs, and whether another one is being installed.
-    ///
-    /// # Errors
-    /// There is no RAUC, or it does not know.
     pub async fn slot_status(&self) -> Result<SystemAnswer, String> {
         let reply = self.call("GetSlotStatus", &()).await?;
         let slots: Vec<(String, HashMap<String, OwnedVariant>)> = reply.body().deserialize().map_err(|why| why.to_string())?;
@@ -119,9 +106,6 @@ impl Rauc {
     }
 
     /// Tells the bootloader that the system that runs is good.
-    ///
-    /// # Errors
-    /// RAUC's own word.
     pub async fn mark_good(&self) -> Result<(), String> {
         self.call("Mark", &("good", "booted")).await.map(drop)
     }

@@ -26,21 +26,16 @@ const QUICK: Duration = Duration::from_secs(2);
 /// `Dispense` answers within 20 s.
 const SLOW: Duration = Duration::from_secs(22);
 
-/// Why a call failed.
 enum Failure {
     Refused(RelayError, Box<str>),
     NoAnswer(Box<str>),
 }
 
-/// A connection on which the relay service answers.
 #[derive(Clone, Debug)]
 pub struct Relay(pub Connection);
 
 impl Relay {
     /// `Prepare(device, item, amount) → ticket`.
-    ///
-    /// # Errors
-    /// The relay's refusal, or the lack of an answer in time.
     pub async fn prepare(&self, device: &DeviceId, item: &ItemId, amount: Rupiah) -> Result<Ticket, PrepareError> {
         let body = (device.as_str(), item.as_str(), whole(amount));
         let ticket: String = self.call("Prepare", &body, QUICK).await.map_err(unprepared)?;
@@ -48,9 +43,6 @@ impl Relay {
     }
 
     /// `PrepareAgain(device, item, amount, order_id, nth_try, after) → ticket, promise`.
-    ///
-    /// # Errors
-    /// The relay's refusal, or the lack of an answer in time.
     pub async fn prepare_again(
         &self,
         device: &DeviceId,
@@ -64,7 +56,6 @@ impl Relay {
         Ok((ticket_of(&ticket)?, promise.into()))
     }
 
-    /// A call for an order.
     pub async fn ask(&self, call: RelayCall) -> RelayAnswer {
         match call {
             RelayCall::Check(ticket) => {
@@ -104,10 +95,6 @@ impl Relay {
         operated(self.call("ClearBy", &(jws,), SLOW).await, |()| cleared())
     }
 
-    /// What the relay service says of itself.
-    ///
-    /// # Errors
-    /// There is no answer, or it is one that no relay service of ours would give.
     pub async fn facts(&self) -> Result<RelayFacts, Box<str>> {
         let properties = Some("org.freedesktop.DBus.Properties");
         let call = self.0.call_method(Some(RELAY_NAME), RELAY_PATH, properties, "Get", &(RELAY_NAME, RELAY_FACTS));
@@ -170,13 +157,11 @@ pub fn tested(outcome: &str, driven: bool, detail: &str) -> Operated {
     }
 }
 
-/// What came of `ClearBy`.
 #[must_use]
 pub fn cleared() -> Operated {
     Operated::Done(json!({ "outcome": "cleared" }))
 }
 
-/// The relay service has refused what an operator ordered.
 #[must_use]
 pub fn refused(error: RelayError, detail: &str) -> Operated {
     let why = match error {
@@ -196,7 +181,6 @@ pub fn refused(error: RelayError, detail: &str) -> Operated {
     Operated::Refused(Problem::new(Code::Refused, why))
 }
 
-/// The order, its try and the outcome in a `Finished` signal.
 pub fn finished(order_id: &str, number: u32, outcome: &str, driven: bool) -> Option<(OrderId, TryNumber, DispenseAnswer)> {
     Some((OrderId::new(order_id).ok()?, TryNumber::try_from(number).ok()?, DispenseAnswer::read(outcome, driven)?))
 }

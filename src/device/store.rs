@@ -23,10 +23,8 @@ pub const KNOWN_REQUESTS: i64 = 10_000;
 /// The most events that wait for the broker. With so many, nothing new is sold.
 pub const OUTBOX_MAX: i64 = 10_000;
 
-/// An order as it is stored.
 #[derive(Clone, Debug)]
 pub struct Stored {
-    /// The order.
     pub order: Order,
     /// Counts its versions.
     pub rev: i64,
@@ -46,13 +44,10 @@ impl Stored {
     }
 }
 
-/// Why the database does not work.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// It cannot be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
-    /// SQLite's error.
     #[error("{0}")]
     Sqlite(#[from] rusqlite::Error),
     /// A row is not as it was written.
@@ -61,10 +56,8 @@ pub enum StoreError {
     /// The file beside it, which holds the number of its last event.
     #[error("the mark of the database cannot be read or written: {0}")]
     Mark(#[source] std::io::Error),
-    /// It is not open at present.
     #[error("the database is not open")]
     Shut,
-    /// The kernel gives no random numbers.
     #[error("no random numbers")]
     Random,
 }

@@ -33,49 +33,38 @@ use qris_host::trust::ServerTime;
 use qris_screen::ScreenState;
 use qris_screen::picture::Picture;
 
-/// What can happen to a machine.
 #[derive(Debug)]
 pub enum Input {
-    /// A controller asks.
     Requested(Request, Asker),
     /// The broker brings news of a payment.
     PaymentUpdate {
-        /// The text as it came.
         payload: Vec<u8>,
         /// It is acknowledged once the news is stored or refused.
         ack: Ack,
     },
     /// The broker brings the settings that are wanted.
     Desired {
-        /// The text as it came.
         payload: Vec<u8>,
         /// It is acknowledged once the settings are stored or refused.
         ack: Ack,
     },
-    /// The broker brings a command.
     Command {
         /// Its name in the topic.
         name: Box<str>,
-        /// The text as it came.
         payload: Vec<u8>,
-        /// Whether it is retained.
         retained: bool,
-        /// Where it is answered.
         to: Address,
         /// It is acknowledged once the command is stored or refused.
         ack: Ack,
     },
     /// The end of an operation, or the news that there is none yet.
     Operated(CommandId, Operated),
-    /// RAUC or the computer has answered a [`SystemCall`].
     System(SystemAnswer),
-    /// The relay's answer to `Prepare`.
     Prepared(CallId, Result<Ticket, PrepareError>),
     /// The relay's answer to `PrepareAgain`: the ticket of another try, and the signed promise of it.
     PreparedAgain(CallId, Result<(Ticket, Box<str>), PrepareError>),
     /// The computer has answered a command that reads what it knows.
     Read(CommandId, Box<Response>),
-    /// The relay's answer to another call.
     Relay(CallId, RequestId, RelayAnswer),
     /// A ticket had to be closed, and the relay did not answer.
     TicketLeft,
@@ -91,33 +80,25 @@ pub enum Input {
     RelayUp(RelayFacts),
     /// The relay's facts, read again.
     RelayReported(RelayFacts),
-    /// The relay is gone.
     RelayDown(Box<str>),
-    /// The backend's answer to a call of this order.
     Backend(CallId, RequestId, BackendAnswer),
     /// The backend's answer to `?state=open`.
     Open(CallId, BackendAnswer),
-    /// The broker is there.
     BrokerUp {
         /// The filters that it refused.
         refused: Vec<String>,
     },
-    /// The broker is gone.
     BrokerDown {
-        /// Why.
         reason: Box<str>,
         /// Its certificate's dates were refused.
         date_refusal: bool,
         /// The broker has thrown this machine out, most likely because another computer came with its client id.
         thrown_out: bool,
     },
-    /// The broker has taken a message.
     Delivered(PublishId),
     /// The broker has not taken a message; `Some`: it refuses it.
     Undelivered(PublishId, Option<Box<str>>),
-    /// The backend told what time it is.
     Time(ServerTime),
-    /// News of the screen.
     Screen(ScreenState),
     /// A deadline passed.
     Woken,
@@ -126,30 +107,21 @@ pub enum Input {
 /// The work to be done outside, in this order. Everything that it rests on is committed.
 #[derive(Clone, Debug)]
 pub enum Effect {
-    /// Acknowledge news of a payment.
     Ack(Ack),
     /// Break the connection to the broker off. Then the broker sends all unacknowledged messages again.
     DropBroker,
     /// Publish at QoS 1.
     Publish {
-        /// Its number.
         id: PublishId,
-        /// Its kind.
         notice: Notice,
-        /// Its payload.
         payload: Vec<u8>,
     },
-    /// Call `Prepare`.
     Prepare(CallId, ItemId, Rupiah),
-    /// Call `PrepareAgain`.
     PrepareAgain(CallId, ItemId, Rupiah, Again),
-    /// Call the relay for an order.
     Relay(CallId, RequestId, RelayCall),
     /// Close a ticket that no order has.
     CloseTicket(Ticket),
-    /// Read the relay's facts.
     ReadRelay,
-    /// Call the backend for an order.
     Backend(CallId, RequestId, HttpCall),
     /// Ask the backend for all open orders, and show it who asks.
     AskOpen(CallId, Identity),
@@ -161,16 +133,12 @@ pub enum Effect {
     AskTime,
     /// The screen takes other texts, items and colours from now on.
     Dress(Box<qris_screen::Settings>),
-    /// Answer a command.
     AnswerCommand(Address, Box<Response>),
     /// Ask the computer for a command that reads. The value is what the machine knows of it. [`Input::Read`] has the end. Before that,
     /// the asker may be told that it takes some time.
     Read(Address, CommandId, Query, serde_json::Value),
-    /// Have something done for a command.
     Operate(CommandId, Operation),
-    /// Look after the system that runs.
     System(SystemCall),
-    /// Show this.
     Show(Picture),
     /// Tell every controller which order holds the machine now, and which faults it has.
     View(View),
@@ -178,7 +146,6 @@ pub enum Effect {
     OrderChanged(VendEvent),
     /// Answer the asker, once.
     Reply(Asker, Reply),
-    /// Write this to the journal.
     Journal(Journal),
 }
 
@@ -186,7 +153,6 @@ pub enum Effect {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct CallId(pub u64);
 
-/// A text of the journal.
 pub(crate) fn text(text: &str) -> Text {
     text.to_owned().into()
 }

@@ -11,10 +11,8 @@ use std::process::ExitCode;
 /// Examples of a command: what each does, and the command.
 pub type Examples = &'static [(&'static str, &'static str)];
 
-/// The arguments that a daemon understands.
 #[derive(Debug, Clone, Copy)]
 pub struct Usage {
-    /// Its name.
     pub program: &'static str,
     /// What it is for, in a sentence.
     pub about: &'static str,
@@ -22,21 +20,17 @@ pub struct Usage {
     pub config: &'static str,
     /// What it can do instead of running: the option without its dashes, and its explanation. Only one may be given.
     pub instead: &'static [(&'static str, &'static str)],
-    /// How it is called.
     pub examples: Examples,
 }
 
-/// Examples as a help shows them.
 #[must_use]
 pub fn listed(examples: Examples) -> String {
     let lines: Vec<_> = examples.iter().map(|(does, command)| format!("  {does}\n    {command}")).collect();
     format!("Examples:\n{}", lines.join("\n"))
 }
 
-/// The arguments that it got.
 #[derive(Debug, PartialEq, Eq)]
 pub struct GivenArguments {
-    /// Where the configuration is.
     pub config: PathBuf,
     /// The option of [`Usage::instead`].
     pub instead: Option<&'static str>,
@@ -62,7 +56,6 @@ impl Usage {
         }
     }
 
-    /// An option that is not known, and the one that was probably meant.
     fn unknown(&self, name: &str) -> lexopt::Error {
         let known = self.instead.iter().map(|(name, _)| *name).chain(["config", "help", "version"]);
         let tip = meant(name, known).map(|option| format!("\n\n  tip: did you mean '--{option}'?"));
@@ -120,7 +113,6 @@ impl Usage {
     }
 }
 
-/// What a command line is.
 enum Parsed {
     Arguments(GivenArguments),
     /// A question, with its answer.

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 /// The wait after the first failure, before jitter.
 pub const BACKOFF_FIRST: Duration = Duration::from_millis(250);
-/// The longest wait.
 pub const BACKOFF_MAX: Duration = Duration::from_secs(30);
 
 /// Waits that double from the first to the longest. Each is shortened by up to a half.

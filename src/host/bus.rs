@@ -37,48 +37,21 @@ pub const SIGNAL_TIMEOUT: Duration = Duration::from_secs(1);
 pub const PEERS_MAX: usize = 16;
 /// The socket's mode. There is no bus and so no policy: everybody who may open it may call everything.
 pub const SOCKET_MODE: u32 = 0o600;
-/// The most events of a [`Remote`] that can wait.
 const REMOTE_EVENTS: usize = 64;
 
-/// Why there is no connection, or why the objects are not served.
 #[derive(Debug, thiserror::Error)]
 pub enum BusError {
-    /// The bus or peer cannot be reached, or refuses us.
     #[error("D-Bus {address}: {why}")]
-    Connect {
-        /// The bus or socket.
-        address: String,
-        /// The error of zbus.
-        why: zbus::Error,
-    },
-    /// Connecting took longer than [`CONNECT_TIMEOUT`].
+    Connect { address: String, why: zbus::Error },
     #[error("D-Bus {address}: no answer in {} s", CONNECT_TIMEOUT.as_secs())]
-    TimedOut {
-        /// The bus or socket.
-        address: String,
-    },
-    /// Another process has the name: is the program running already?
+    TimedOut { address: String },
     #[error("D-Bus {address}: another process already has {name}. It may be a second copy of this program: find it and stop it")]
-    Taken {
-        /// The bus.
-        address: String,
-        /// The bus name.
-        name: String,
-    },
-    /// The socket cannot be made or reached.
+    Taken { address: String, name: String },
     #[error("socket {path}: {why}", path = path.display())]
-    Socket {
-        /// Its path.
-        path: PathBuf,
-        /// The reason.
-        why: SocketError,
-    },
+    Socket { path: PathBuf, why: SocketError },
 }
 
-/// Connects once.
-///
-/// # Errors
-/// When nobody is there, or not in [`CONNECT_TIMEOUT`].
+/// Connects once, within [`CONNECT_TIMEOUT`].
 pub async fn connect(address: &BusAddress) -> Result<Connection, BusError> {
     build(client_builder(address), &address.to_string()).await
 }
@@ -117,9 +90,6 @@ where
 impl Served {
     /// The result of the first attempt. The attempts go on after a failure too: a program that must own its name ends
     /// itself. A second call answers `Ok`.
-    ///
-    /// # Errors
-    /// When the name or the socket could not be taken.
     pub async fn ready(&mut self) -> Result<(), BusError> {
         match self.first.take() {
             // The task sends the result before it tries again, and never ends before that.
@@ -163,31 +133,21 @@ impl Drop for Served {
     }
 }
 
-/// News of a [`Remote`].
 #[derive(Debug, Clone)]
 pub enum RemoteEvent {
     /// The service is there: make the proxies anew.
-    Up {
-        /// The connection to call it on.
-        connection: Connection,
-    },
+    Up { connection: Connection },
     /// The name has another owner now, on the same connection. Nothing that the old owner said holds any more.
     NewOwner,
     /// A signal of the service's object, from the name's owner.
     Signal(Message),
     /// The service is not there. Each reason is told once in a row.
-    Down {
-        /// What happened, for people.
-        reason: String,
-    },
+    Down { reason: String },
 }
 
-/// An object of another program's service.
 #[derive(Debug, Clone, Copy)]
 pub struct Object {
-    /// The service's name on the bus.
     pub name: &'static str,
-    /// The object's path.
     pub path: &'static str,
     /// The interface whose signals are heard.
     pub interface: &'static str,
@@ -309,10 +269,8 @@ async fn hear(connection: &Connection, object: Object) -> zbus::Result<MessageSt
     MessageStream::for_match_rule(rule.build()?, connection, None).await
 }
 
-/// Tells a [`Remote`] what changed.
 struct Watcher {
     events: mpsc::Sender<RemoteEvent>,
-    /// The reason that was told last.
     last_reason: Option<String>,
 }
 
@@ -450,7 +408,6 @@ async fn build(builder: Builder<'static>, address: &str) -> Result<Connection, B
     }
 }
 
-/// The live connections.
 #[derive(Debug, Clone, Default)]
 struct Connections(Arc<Shared>);
 
@@ -490,7 +447,6 @@ impl Connections {
         self.with(|live| live.listening)
     }
 
-    /// Runs `change` on what is live.
     fn with<T>(&self, change: impl FnOnce(&mut Live) -> T) -> T {
         // No code under the lock can panic half-way, so the data behind a poisoned lock is whole.
         change(&mut self.0.live.lock().unwrap_or_else(PoisonError::into_inner))

@@ -27,10 +27,7 @@ fn wall() -> Wall {
     })
 }
 
-/// The name of this boot of this machine.
-///
-/// # Errors
-/// `/proc` is not mounted or not the kernel's.
+/// The name of this boot of this machine. It fails where `/proc` is not mounted, or is not the kernel's.
 pub fn boot_id() -> io::Result<BootId> {
     let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id")?;
     match text.trim_end() {

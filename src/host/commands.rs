@@ -13,7 +13,6 @@ use std::process::ExitCode;
 /// The examples of a program's commands: the words of the command behind the program's name, and its examples.
 pub type ExamplesOf = &'static [(&'static str, Examples)];
 
-/// The commands of a program, with their examples and the version of all programs.
 #[must_use]
 pub fn definition<A: clap::CommandFactory>(examples: ExamplesOf) -> Command {
     with_examples(A::command().version(env!("CARGO_PKG_VERSION")), examples)
@@ -93,7 +92,7 @@ fn refuse_useless(command: &mut Command, matches: &ArgMatches) -> Result<(), cla
     }
 }
 
-/// Commands of the one program that people look for in the other one. `keys` and `doctor` are in both.
+/// Commands of the one program that people look for in the other one. `keys`, `stock` and `doctor` are in both.
 const COMMANDS: [(&str, &str, &[&str]); 2] = [
     (
         "qrisctl",

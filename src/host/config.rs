@@ -38,11 +38,8 @@ use std::path::{Path, PathBuf};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-/// The largest configuration file that is read: 1 MiB.
 const SIZE_MAX: u64 = 1024 * 1024;
-/// The largest set of keys that is read: 64 KiB.
 const KEYS_BYTES_MAX: u64 = 64 * 1024;
-/// The most faults that are told.
 const FAULTS_MAX: usize = 100;
 
 // A person who checks a file reads this in the language of that person. Services say it in English: it goes to the journal.
@@ -74,7 +71,6 @@ pub struct Source {
 /// One thing that is wrong with a configuration. It prints as `FILE:LINE: KEY: WHY`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
-    /// The file it is in.
     pub file: PathBuf,
     /// Its line, from 1. A missing key has the nearest line. A fault of the whole file has no line.
     pub line: Option<usize>,
@@ -82,14 +78,11 @@ pub struct Fault {
     pub key: Option<String>,
     /// The rule for its value, or the fault of the value.
     pub why: String,
-    /// What it is about.
     pub about: About,
 }
 
-/// What a fault is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum About {
-    /// A key that this release does not know.
     UnknownKey,
     /// A file that is not there.
     Missing,
@@ -97,7 +90,6 @@ pub enum About {
     Denied,
     /// A secret by the plain name of a credential. Only its service is given that.
     Credential,
-    /// Anything else.
     Value,
 }
 
@@ -120,7 +112,6 @@ impl About {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Faults(Vec<Fault>);
 
-/// How a configuration that is not there comes to be.
 fn made_by(path: &Path) -> &'static str {
     match path.file_name().and_then(|name| name.to_str()) {
         Some("backend.toml") => texts().made_by_init,
@@ -131,9 +122,6 @@ fn made_by(path: &Path) -> &'static str {
 
 impl Source {
     /// Reads a file of at most 1 MiB.
-    ///
-    /// # Errors
-    /// One fault that says why the file cannot be read.
     pub fn read(path: &Path) -> Result<Self, Faults> {
         let whole = |why: String, about| Faults(vec![Fault { file: path.into(), line: None, key: None, why, about }]);
         // The size of a device or a pipe is not known before it is read.
@@ -158,14 +146,12 @@ impl Source {
         Self { path: path.into(), text: text.into(), places: Places::default() }
     }
 
-    /// The same source, with its files in another place.
     #[must_use]
     pub fn with_places(mut self, places: Places) -> Self {
         self.places = places;
         self
     }
 
-    /// The text.
     #[must_use]
     pub fn text(&self) -> &str {
         &self.text
@@ -261,9 +247,6 @@ impl Source {
     }
 
     /// Reads the written values and checks them. `check` makes the settings from them, or notes faults and gives `None`.
-    ///
-    /// # Errors
-    /// Everything that is wrong.
     pub fn read_checked<W: DeserializeOwned, C>(&self, check: impl FnOnce(W, &mut Checker<'_>) -> Option<C>) -> Result<C, Faults> {
         let (written, misread) = self.read_all()?;
         let mut checker = Checker { misread, ..self.checker() };
@@ -273,9 +256,6 @@ impl Source {
     }
 
     /// The same for a text that may have been written for a later release: keys that are not known are left out, and told.
-    ///
-    /// # Errors
-    /// Everything else that is wrong.
     pub fn read_checked_in_part<W: DeserializeOwned, C>(
         &self,
         check: impl FnOnce(W, &mut Checker<'_>) -> Option<C>,
@@ -288,7 +268,6 @@ impl Source {
         Ok((checked.expect("what is missing was noted as a fault"), left_out))
     }
 
-    /// Begins to check the values of this file.
     #[must_use]
     pub fn checker(&self) -> Checker<'_> {
         Checker { source: self, table: OnceCell::new(), faults: Vec::new(), misread: Vec::new() }
@@ -328,7 +307,6 @@ impl OtherKeys<'_> {
         &self.at
     }
 
-    /// Whether the table has this key.
     #[must_use]
     pub fn has(&self, key: &str) -> bool {
         self.table.keys().any(|there| there.get_ref() == key)
@@ -345,7 +323,6 @@ impl OtherKeys<'_> {
 
 /// Where a value stands in its file: a range of bytes, or `()`, which means that its key is looked up.
 pub trait Spot {
-    /// The bytes of the file, if known.
     fn span(&self) -> Option<Range<usize>>;
 }
 
@@ -463,16 +440,11 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// Where a file of the configuration is.
     #[must_use]
     pub fn locate(&self, path: &Path) -> PathBuf {
         self.source.places.of(path)
     }
 
-    /// Ends the check.
-    ///
-    /// # Errors
-    /// All noted faults.
     pub fn finish(self) -> Result<(), Faults> {
         let Self { source: _, table: _, mut faults, misread } = self;
         // A value that could not be read must not also be called missing.
@@ -535,14 +507,12 @@ impl Faults {
         Self(faults)
     }
 
-    /// Adds the faults of another file.
     #[must_use]
     pub fn and(mut self, other: Self) -> Self {
         self.0.extend(other.0);
         self
     }
 
-    /// The faults one by one.
     pub fn iter(&self) -> impl Iterator<Item = &Fault> {
         self.0.iter()
     }

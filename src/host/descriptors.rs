@@ -5,9 +5,6 @@ use std::io;
 
 /// Lets this program have `count` descriptors, or as many as its hard limit allows, and answers how many. A soft limit is
 /// mostly 1,024, because old programs can count no further. It is never lowered.
-///
-/// # Errors
-/// The system's reason.
 pub fn allow(count: u64) -> io::Result<u64> {
     // `None`: there is no limit.
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);

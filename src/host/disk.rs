@@ -4,9 +4,6 @@ use std::io;
 use std::path::Path;
 
 /// How many bytes this program may still write on the file system of `path`.
-///
-/// # Errors
-/// The system's reason.
 pub fn free_bytes(path: &Path) -> io::Result<u64> {
     let found = rustix::fs::statvfs(path)?;
     Ok(found.f_bavail.saturating_mul(found.f_frsize))

@@ -25,13 +25,10 @@ texts! {
     many_bad: "{0} hal tidak beres", "{0} things are bad";
 }
 
-/// The check of the configuration.
 pub const CONFIG: &str = "config";
 
 /// Ends a doctor: tells its findings, and whether something is bad. `line` writes one line.
-///
-/// # Errors
-/// Something is bad. A bad configuration is wrong use: not all could be looked at.
+/// It fails if something is bad. A bad configuration is wrong use: not all could be looked at.
 pub fn end(findings: &[Finding], json: bool, line: impl FnMut(&str) -> Result<(), Failure>) -> Result<(), Failure> {
     tell(findings, json, line)?;
     let is_configured = !findings.iter().any(|finding| finding.check == CONFIG && finding.level == Level::Bad);
@@ -43,23 +40,17 @@ pub fn end(findings: &[Finding], json: bool, line: impl FnMut(&str) -> Result<()
 }
 
 /// Tells findings in words, or as one JSON object a line.
-///
-/// # Errors
-/// A line cannot be written.
 pub fn tell(findings: &[Finding], json: bool, mut line: impl FnMut(&str) -> Result<(), Failure>) -> Result<(), Failure> {
     let colours = is_coloured();
     let told = |finding: &Finding| if json { vec![finding.json()] } else { finding.words(colours) };
     findings.iter().flat_map(told).try_for_each(|text| line(&text))
 }
 
-/// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
-    /// As it should be.
     Ok,
     /// It works, but somebody should look at it.
     Warn,
-    /// It does not work.
     Bad,
 }
 
@@ -85,31 +76,24 @@ impl Level {
     }
 }
 
-/// The finding about one thing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
     /// The thing, in a word or two.
     pub check: &'static str,
-    /// How it is.
     pub level: Level,
-    /// What was seen.
     pub said: String,
-    /// What to do about it, if anything.
     pub to_do: Option<String>,
 }
 
 impl Finding {
-    /// All is well.
     pub fn ok(check: &'static str, said: impl Into<String>) -> Self {
         Self { check, level: Level::Ok, said: said.into(), to_do: None }
     }
 
-    /// Somebody should look at it.
     pub fn warn(check: &'static str, said: impl Into<String>, to_do: impl Into<String>) -> Self {
         Self { check, level: Level::Warn, said: said.into(), to_do: Some(to_do.into()) }
     }
 
-    /// It does not work.
     pub fn bad(check: &'static str, said: impl Into<String>, to_do: impl Into<String>) -> Self {
         Self { check, level: Level::Bad, said: said.into(), to_do: Some(to_do.into()) }
     }
@@ -155,7 +139,6 @@ impl Finding {
         lines
     }
 
-    /// As one JSON object.
     fn json(&self) -> String {
         let Self { check, level, said, to_do } = self;
         json!({ "check": check, "level": level.as_str().to_lowercase(), "said": said, "to_do": to_do }).to_string()

@@ -82,7 +82,6 @@ fn grouped(text: &str) -> Option<String> {
     if fits { whole(&text.replace(sign, "")).filter(|_| !first.starts_with('0')) } else { None }
 }
 
-/// Digits alone.
 fn whole(text: &str) -> Option<String> {
     (!text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())).then(|| text.to_owned())
 }

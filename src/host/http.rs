@@ -10,10 +10,8 @@ use std::time::Duration;
 
 /// The longest time to connect, TLS included.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// The name that we give ourselves.
 pub const USER_AGENT: &str = concat!("qrisd/", env!("CARGO_PKG_VERSION"));
 
-/// Why an HTTP call has no answer to judge.
 #[derive(Debug, thiserror::Error)]
 pub enum HttpError {
     /// The client could not be made: a fault of the build.
@@ -22,15 +20,10 @@ pub enum HttpError {
     /// The connection broke, or a time limit passed, while the body was read.
     #[error("reading the answer: {0}")]
     Body(#[source] reqwest::Error),
-    /// The body is longer than this caller accepts.
     #[error("the answer is longer than {limit} bytes")]
-    TooLarge {
-        /// The limit, in bytes.
-        limit: usize,
-    },
+    TooLarge { limit: usize },
 }
 
-/// The limits of one client.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
     /// From the call to the last byte of the answer; a request may set its own.
@@ -45,9 +38,6 @@ pub struct Limits {
 ///
 /// It has no redirect, no proxy from the environment and no automatic retry: a charge that is repeated without our
 /// knowledge would be a second charge.
-///
-/// # Errors
-/// When the client cannot be built.
 pub fn client(tls: Option<&ClientConfig>, limits: Limits) -> Result<Client, HttpError> {
     let tls = match tls {
         Some(config) => config.clone(),
@@ -57,9 +47,6 @@ pub fn client(tls: Option<&ClientConfig>, limits: Limits) -> Result<Client, Http
 }
 
 /// The same to a program of this computer, which listens at a socket with a path. What the address names is only said to it.
-///
-/// # Errors
-/// When the client cannot be built.
 pub fn local_client(socket: &Path, limits: Limits) -> Result<Client, HttpError> {
     builder(limits).tls_backend_preconfigured(trusting_nobody()).unix_socket(socket).build().map_err(HttpError::Client)
 }
@@ -89,10 +76,7 @@ fn is_other(here: IpAddr, there: IpAddr) -> bool {
     here != there && !there.is_loopback()
 }
 
-/// Reads an answer's body up to `limit` bytes.
-///
-/// # Errors
-/// When the body is longer, or breaks off.
+/// Reads an answer's body up to `limit` bytes. A longer one is an error.
 pub async fn read_limited(mut response: Response, limit: usize) -> Result<Vec<u8>, HttpError> {
     let announced = response.content_length().unwrap_or(0);
     if usize::try_from(announced).map_or(true, |announced| announced > limit) {

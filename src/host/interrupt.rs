@@ -25,7 +25,6 @@ static CAME: LazyLock<Arc<AtomicUsize>> = LazyLock::new(Arc::default);
 /// together with other files.
 static BELL: OnceLock<[UnixStream; 2]> = OnceLock::new();
 
-/// A signal ended it.
 #[derive(Debug, thiserror::Error)]
 #[error("ended by {0}: nothing was changed")]
 pub struct Interrupted(&'static str);
@@ -41,18 +40,13 @@ pub fn came() -> bool {
 }
 
 /// Ends the work if a signal came. To be called before a step that must be done wholly or not at all.
-///
-/// # Errors
-/// A signal came.
 pub fn check() -> Result<(), Interrupted> {
     last().map_or(Ok(()), |(_, name)| Err(Interrupted(name)))
 }
 
 /// Does a program's work until it is done or a signal comes. A signal drops the work where it waits, and the work's failure
 /// is told. Then the signal ends the program as it would have without us (a shell says 128 + signal). To be called once.
-///
-/// # Errors
-/// The failures of the work, and signals that cannot be noted.
+/// Fails if the work fails, or if signals cannot be noted.
 pub async fn run<T>(program: &str, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     let is_over = Arc::new(AtomicBool::new(false));
     let heard = note(&is_over).map_err(Failure::failed)?;
@@ -109,18 +103,12 @@ fn ignored() -> u64 {
 pub struct Input(File);
 
 impl Input {
-    /// Opens standard input once more.
-    ///
-    /// # Errors
-    /// It is closed.
+    /// Opens standard input once more. It fails if that is closed.
     pub fn open() -> io::Result<Self> {
         Ok(Self(io::stdin().as_fd().try_clone_to_owned()?.into()))
     }
 
     /// Opens a file. A pipe that nobody writes to makes the reader wait, but not already the call that opens it.
-    ///
-    /// # Errors
-    /// The system's reason.
     pub fn of(path: &Path) -> io::Result<Self> {
         OpenOptions::new().read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(path).map(Self)
     }

@@ -226,7 +226,6 @@ fn strangers() -> MutexGuard<'static, Strangers> {
     STRANGERS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The lines that strangers caused.
 struct Strangers {
     /// The times of the lines of the last minute.
     written: VecDeque<Boot>,
@@ -234,7 +233,6 @@ struct Strangers {
     left_out: BTreeMap<&'static str, i64>,
 }
 
-/// The fate of a line.
 #[derive(Debug, PartialEq, Eq)]
 enum Taken {
     Written,
@@ -303,7 +301,6 @@ impl Bucket {
         Self { credit_ms: BURST * REFILL_MS, at: Boot(0), suppressed: 0, reported_at: None }
     }
 
-    /// May one more line be written?
     fn take(&mut self, now: Boot) -> bool {
         let earned = (now - self.at).0.clamp(0, BURST * REFILL_MS);
         self.credit_ms = (self.credit_ms + earned).min(BURST * REFILL_MS);
@@ -355,7 +352,6 @@ fn word(metadata: &tracing::Metadata<'_>) -> (&'static str, &'static str) {
     }
 }
 
-/// The parts of a line.
 #[derive(Default)]
 struct Parts {
     message: String,

@@ -73,17 +73,14 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// Wrong use or configuration, from an error or a plain text.
     pub fn usage(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::Use(error.into())
     }
 
-    /// Anything else, from an error or a plain text.
     pub fn failed(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::Failed(error.into())
     }
 
-    /// The failure of a service that was ready, from an error or a plain text.
     pub fn ended(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::Ended(error.into())
     }
@@ -106,7 +103,6 @@ impl Failure {
         chain(self.error()).join("; ")
     }
 
-    /// What is wrong.
     #[must_use]
     pub fn error(&self) -> &(dyn Error + 'static) {
         match self {
@@ -125,7 +121,6 @@ impl Failure {
         }
     }
 
-    /// The event for the journal when this ends a service.
     fn event(&self, program: &'static str) -> Event {
         let (program, why) = (program.into(), self.reason().into());
         match self {
@@ -138,7 +133,6 @@ impl Failure {
 /// How the work of a service ended, if it did not fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Leave {
-    /// It was told to stop.
     Stop,
     /// It was told to read its configuration again, and the configuration is good. Everything that it knows is stored,
     /// so it begins anew.
@@ -148,9 +142,7 @@ pub enum Leave {
 impl Leave {
     /// Ends, or begins anew in the same process with the same arguments. The program's file may be another release by
     /// now.
-    ///
-    /// # Errors
-    /// The program cannot be started again. Then the service manager tries it.
+    /// If the program cannot be started again, the service manager tries it.
     pub fn carry_out(self) -> Result<(), Failure> {
         match self {
             Self::Stop => Ok(()),

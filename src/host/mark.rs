@@ -19,7 +19,6 @@ const PLACES: [u64; 2] = [0, 512];
 /// A number of 64 bits, little-endian, and half a SHA-256 of it.
 const BYTES: usize = 24;
 
-/// The open file.
 #[derive(Debug)]
 pub struct Mark {
     file: File,
@@ -30,9 +29,6 @@ pub struct Mark {
 
 impl Mark {
     /// Opens the mark of this database, `NAME.mark`, or makes it. A place that cannot be read counts as empty.
-    ///
-    /// # Errors
-    /// The system's reason.
     pub fn open(database: &Path) -> io::Result<Self> {
         let path = path_of(database);
         // If this fails, the next line says why.
@@ -60,9 +56,7 @@ impl Mark {
     }
 
     /// Writes the present number, and waits for the disk. A smaller one changes nothing.
-    ///
-    /// # Errors
-    /// The system's reason; the last number stays.
+    /// After an error the last number stays.
     pub fn write(&mut self, counted: i64) -> io::Result<()> {
         if counted <= self.counted {
             return Ok(());
@@ -74,9 +68,6 @@ impl Mark {
     }
 
     /// Another database begins, which has counted this.
-    ///
-    /// # Errors
-    /// The system's reason.
     pub fn begin_at(&mut self, counted: i64) -> io::Result<()> {
         if self.counted != counted {
             [0, 1].into_iter().try_for_each(|place| self.put(place, counted))?;
@@ -101,7 +92,6 @@ fn path_of(database: &Path) -> PathBuf {
     name.into()
 }
 
-/// The numbers of both places.
 fn numbers(file: &File) -> [Option<i64>; 2] {
     PLACES.map(|place| {
         let mut bytes = [0; BYTES];

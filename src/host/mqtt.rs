@@ -18,9 +18,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
-/// The largest packet that we take from the broker. The broker drops a larger one unseen. It is well over the 8 KiB
-/// that any payload may have. So a payload that is a bit too large is refused by name (`too_large`) and does not
-/// vanish.
+/// The largest packet that we take from the broker, but for topics that are known to be larger. The broker drops a larger one unseen. It is well
+/// over the 8 KiB that a request may have. So a request that is a bit too large is refused by name (`too_large`) and does not vanish.
 pub const MAX_PACKET: u32 = 64 * 1024;
 /// The most messages that the broker may send us without our acknowledgement.
 pub const RECEIVE_MAX: u16 = 16;
@@ -73,7 +72,6 @@ pub struct LinkSettings {
     tls: Option<Arc<ClientConfig>>,
     /// Also the key of our session at the broker, and the seed of the backoff.
     client_id: String,
-    /// The message that the broker publishes for us when we are gone.
     pub will: Option<Will>,
     /// Subscribed before [`MqttEvent::Up`], and again when the broker lost the session.
     pub subscriptions: Vec<Subscription>,
@@ -86,9 +84,6 @@ pub struct LinkSettings {
 impl LinkSettings {
     /// A connection to `broker` without will and subscriptions. The certificates of the settings are read here. The dates
     /// of the broker's certificate will be checked against `trusted`.
-    ///
-    /// # Errors
-    /// When a certificate or key cannot be used.
     pub fn new(broker: MqttSettings, client_id: impl Into<String>, trusted: &LastTrusted) -> Result<Self, TlsError> {
         let tls = if broker.tls {
             let client = broker.cert_file.as_deref().zip(broker.key_file.as_deref());
@@ -111,11 +106,8 @@ impl LinkSettings {
 /// The last will. The broker publishes it (QoS 1) when the connection is gone for `delay_s` and was not closed properly.
 #[derive(Debug, Clone)]
 pub struct Will {
-    /// Topic.
     pub topic: String,
-    /// Payload.
     pub payload: Vec<u8>,
-    /// Whether the broker retains it.
     pub retain: bool,
     /// The seconds between the loss and the will. A connection that comes back in time suppresses it.
     pub delay_s: u32,
@@ -123,12 +115,10 @@ pub struct Will {
     pub expiry_s: u32,
 }
 
-/// A topic filter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Subscription {
     /// The filter, wildcards allowed.
     pub filter: String,
-    /// Which retained messages come with the subscription.
     pub retained: Retained,
     /// Retain-as-published: a live message keeps its retain flag, so that a retained request is recognised.
     pub retain_as_published: bool,
@@ -155,11 +145,8 @@ pub struct PublishId(pub u64);
 /// A message to publish at QoS 1.
 #[derive(Debug, Clone, Default)]
 pub struct Outbound {
-    /// Topic.
     pub topic: String,
-    /// Payload.
     pub payload: Vec<u8>,
-    /// Whether the broker retains it.
     pub retain: bool,
     /// The topic on which an answer is expected.
     pub response_topic: Option<String>,
@@ -169,10 +156,8 @@ pub struct Outbound {
     pub expiry_s: Option<u32>,
 }
 
-/// A message that came in.
 #[derive(Debug, Clone)]
 pub struct Inbound {
-    /// Topic.
     pub topic: String,
     /// Payload, of any size within [`MAX_PACKET`].
     pub payload: Vec<u8>,
@@ -184,7 +169,6 @@ pub struct Inbound {
     pub qos: u8,
     /// The seconds for which the broker still keeps it, if its publisher has set a time: each reader gets what is left of that.
     pub expiry_s: Option<u32>,
-    /// The topic on which the sender expects an answer.
     pub response_topic: Option<String>,
     /// The answer must return it.
     pub correlation_data: Option<Vec<u8>>,
@@ -201,14 +185,12 @@ pub struct Ack {
 
 #[cfg(any(test, feature = "testing"))]
 impl Ack {
-    /// The right to acknowledge the message with this number.
     #[must_use]
     pub const fn numbered(number: u64) -> Self {
         Self { connection: 1, number }
     }
 }
 
-/// The news of the connection.
 #[derive(Debug, Clone)]
 pub enum MqttEvent {
     /// Connected and subscribed. Messages of a kept session follow it, however soon the broker sends them.
@@ -221,21 +203,17 @@ pub enum MqttEvent {
     },
     /// A connection was lost or an attempt failed. The next attempt follows by itself.
     Down {
-        /// What happened, for people.
         reason: String,
         /// The broker refuses our name or password.
         refused: bool,
-        /// The broker's certificate was refused.
         certificate: Option<CertificateRefusal>,
         /// The broker has thrown us out: it says that another one took our place, or it ended a connection of less than
         /// [`STABLE_AFTER`] without a word, as Mosquitto 2.0.11 does then.
         thrown_out: bool,
     },
-    /// A message came in.
     Message(Inbound),
     /// The broker has it.
     Delivered {
-        /// The publish.
         id: PublishId,
         /// False: the broker says that nobody subscribes to the topic (0x10), not even a subscriber that is away and
         /// comes back.
@@ -243,7 +221,6 @@ pub enum MqttEvent {
     },
     /// The broker, or the protocol, refuses the message. It would refuse the same message again.
     Rejected {
-        /// The publish.
         id: PublishId,
         /// The reason code's name.
         reason: &'static str,
@@ -264,7 +241,6 @@ pub struct Mqtt {
     commands: mpsc::UnboundedSender<LinkCommand>,
 }
 
-/// The requests of the handle to the task.
 #[derive(Debug)]
 enum LinkCommand {
     Publish(PublishId, Outbound),

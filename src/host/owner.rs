@@ -8,9 +8,6 @@ use std::path::Path;
 
 /// Makes a file, which must not be there yet. Nobody else reads or writes it unless `mode` says so. If root makes it, it gets the owner
 /// of the file `like`, or of that file's directory if there is none.
-///
-/// # Errors
-/// It is there, or cannot be made.
 pub fn create(path: &Path, mode: u32, like: &Path) -> io::Result<File> {
     let directory = like.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let owner = fs::metadata(like).or_else(|_| fs::metadata(directory))?;

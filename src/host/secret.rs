@@ -26,12 +26,9 @@ const SIZE_MAX: u64 = 64 * 1024;
 /// Why a secret could not be read. The error names the file and never its content.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
-    /// The file cannot be opened or read.
     #[error("{}", fill(texts().unread, &[&path.display(), why]))]
     Read {
-        /// The file that was tried.
         path: PathBuf,
-        /// The system's reason.
         #[source]
         why: std::io::Error,
     },
@@ -41,16 +38,13 @@ pub enum SecretError {
     /// It is empty, or holds only a newline.
     #[error("{}", fill(texts().empty, &[&.0.display()]))]
     Empty(PathBuf),
-    /// More than 64 KiB.
     #[error("{}", fill(texts().large, &[&.0.display()]))]
     TooLarge(PathBuf),
-    /// Not text.
     #[error("{}", fill(texts().not_text, &[&.0.display()]))]
     NotText(PathBuf),
 }
 
 impl Secret {
-    /// Takes a secret that is already in memory.
     #[must_use]
     pub fn new(text: impl Into<Box<str>>) -> Self {
         Self(text.into())
@@ -59,9 +53,6 @@ impl Secret {
     /// Reads the value of a `…_file` setting. It is a path. If systemd handed credentials over
     /// (`CREDENTIALS_DIRECTORY`), it may be the plain name of one of them. One trailing newline is not part of
     /// the secret.
-    ///
-    /// # Errors
-    /// [`SecretError`], which names the file.
     pub fn read(file: &Path) -> Result<Self, SecretError> {
         Self::read_at(located(file))
     }

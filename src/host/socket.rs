@@ -11,24 +11,18 @@ texts! {
     no_socket: "di sana sudah ada yang bukan soket: sebutkan path lain, atau pindahkan itu", "what is there is no socket: name another path, or move it away";
 }
 
-/// Why there is no socket at a path.
 #[derive(Debug, thiserror::Error)]
 pub enum SocketError {
     /// Something else has the path. It was not touched.
     #[error("{}", texts().no_socket)]
     NoSocket,
-    /// Another process listens.
     #[error("another process answers there. It may be a second copy of this program: find it and stop it")]
     Taken,
-    /// The system's reason.
     #[error(transparent)]
     System(#[from] io::Error),
 }
 
 /// Looks whether a path is free, or has a socket. Nothing is touched.
-///
-/// # Errors
-/// [`SocketError::NoSocket`]
 pub fn look(path: &Path) -> Result<(), SocketError> {
     match fs::symlink_metadata(path) {
         Ok(found) if !found.file_type().is_socket() => Err(SocketError::NoSocket),
@@ -38,9 +32,6 @@ pub fn look(path: &Path) -> Result<(), SocketError> {
 }
 
 /// Listens at a path, where an earlier process may have left its socket.
-///
-/// # Errors
-/// [`SocketError`]
 pub async fn listen(path: &Path, mode: u32) -> Result<UnixListener, SocketError> {
     look(path)?;
     match UnixStream::connect(path).await {
@@ -60,7 +51,6 @@ pub async fn listen(path: &Path, mode: u32) -> Result<UnixListener, SocketError>
     Ok(listener)
 }
 
-/// Removes a socket.
 pub fn remove(path: &Path) {
     if look(path).is_ok() {
         // It may be gone already. The next start removes one that stays.

@@ -25,7 +25,6 @@ macro_rules! texts {
             $(pub(super) $name: &'static str,)*
         }
 
-        /// The texts in the language that is spoken.
         pub(super) fn texts() -> &'static Texts {
             const ID: Texts = Texts { $($name: $id,)* };
             const EN: Texts = Texts { $($name: $en,)* };
@@ -45,7 +44,6 @@ macro_rules! texts {
     };
 }
 
-/// What was chosen for this run of the program.
 static SPOKEN: OnceLock<Language> = OnceLock::new();
 
 /// Speaks this language from now on; if none is said, that of the locale. One person uses the program, so it is chosen once.

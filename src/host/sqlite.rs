@@ -18,7 +18,6 @@ pub use files::OpenFiles;
 pub use schema::Schema;
 use schema::{Step, step, strange};
 
-/// An open database.
 #[derive(Debug)]
 pub struct Opened {
     /// Ready for use: WAL, `synchronous=FULL`, foreign keys, recursive triggers, a statement cache.
@@ -34,123 +33,52 @@ pub struct Opened {
 pub enum OpenError {
     /// It was written by a later release, and does not say that this one can go on with it.
     #[error("the database {} has version {found}, this program knows {known}: install the newer release", path.display())]
-    Newer {
-        /// The database.
-        path: PathBuf,
-        /// Its version.
-        found: i32,
-        /// The version of this program.
-        known: i32,
-    },
+    Newer { path: PathBuf, found: i32, known: i32 },
     /// It was written by an earlier release. Only the service that it belongs to brings it up to date, and another
     /// process opened it.
     #[error("the database {} has version {found}, this program needs {known}: start its service again, which brings it up to date", path.display())]
-    Older {
-        /// The database.
-        path: PathBuf,
-        /// Its version.
-        found: i32,
-        /// The version of this program.
-        known: i32,
-    },
+    Older { path: PathBuf, found: i32, known: i32 },
     /// It is a good database of another program.
     #[error("the database {} belongs to another program (application_id {found:#x}): correct the path", path.display())]
-    Foreign {
-        /// The database.
-        path: PathBuf,
-        /// Its `application_id`.
-        found: i32,
-    },
-    /// The directory that it should be in does not exist.
+    Foreign { path: PathBuf, found: i32 },
     #[error("the directory of the database {} does not exist: make it, writable for this program", path.display())]
-    NoDirectory {
-        /// The database.
-        path: PathBuf,
-    },
-    /// The directory is on a network share.
+    NoDirectory { path: PathBuf },
     #[error("the database {} is on a network share ({kind}), where no lock and no sync can be relied on: name a directory on a disk of this computer", path.display())]
-    Share {
-        /// The database.
-        path: PathBuf,
-        /// The kind of share.
-        kind: &'static str,
-    },
-    /// It was opened, and meanwhile somebody removed, moved or replaced a file of it.
+    Share { path: PathBuf, kind: &'static str },
     #[error("the file {} is not the one that this program has open: somebody removed, moved or replaced it. Put it back, or stop the program and see to what is there now", path.display())]
-    Replaced {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The file or its directory may not be written.
+    Replaced { path: PathBuf },
     #[error("the database {} cannot be written: look at its owner, its directory and how its disk is mounted", path.display())]
-    ReadOnly {
-        /// The database.
-        path: PathBuf,
-    },
+    ReadOnly { path: PathBuf },
     /// The disk has no room for it, or for the file that its users share.
     #[error("the database {} has no room: make some on its disk", path.display())]
-    Full {
-        /// The database.
-        path: PathBuf,
-    },
+    Full { path: PathBuf },
     /// SQLite could not begin its log, for a disk that was full or failed for a moment. Without the log a power cut takes
     /// commits back.
     #[error("the database {} cannot begin its log: make room on its disk, or look at the disk's health", path.display())]
-    NoLog {
-        /// The database.
-        path: PathBuf,
-    },
+    NoLog { path: PathBuf },
     /// Another process has it. Most likely this is a second copy of the program.
     #[error("the database {} is in use: another process has it; end one of the two", path.display())]
-    Held {
-        /// The database.
-        path: PathBuf,
-    },
+    Held { path: PathBuf },
     /// A file beside it cannot be used, such as the lock that keeps a second process away.
     #[error("the file {} cannot be used: {source}", path.display())]
-    Lock {
-        /// The file.
-        path: PathBuf,
-        /// The system's reason.
-        source: std::io::Error,
-    },
+    Lock { path: PathBuf, source: std::io::Error },
     /// It is damaged. Only the service that it belongs to may set it aside, and another process opened it.
     #[error("the database {} is damaged ({why}): `serve` sets it aside when it starts, or put a backup in its place", path.display())]
-    Damaged {
-        /// The database.
-        path: PathBuf,
-        /// What is wrong with it.
-        why: String,
-    },
+    Damaged { path: PathBuf, why: String },
     /// There is no database, and this caller does not make one.
     #[error("there is no database {}: is the path right? The service makes it at its first start", path.display())]
-    Missing {
-        /// The database.
-        path: PathBuf,
-    },
+    Missing { path: PathBuf },
     /// A damaged database could not be renamed, and it is not ours to delete.
     #[error("the damaged database {} cannot be set aside", path.display())]
-    SetAside {
-        /// The database.
-        path: PathBuf,
-        /// The system's reason.
-        source: std::io::Error,
-    },
+    SetAside { path: PathBuf, source: std::io::Error },
     /// Another error, such as a lock that another process holds.
     #[error("the database {} cannot be opened", path.display())]
-    Sqlite {
-        /// The database.
-        path: PathBuf,
-        /// SQLite's reason.
-        source: rusqlite::Error,
-    },
+    Sqlite { path: PathBuf, source: rusqlite::Error },
 }
 
 /// Opens the database at `path`, or makes it (but not its directory). A damaged one is renamed to
 /// `NAME.corrupt-UNIXTIME`, together with its `-wal` and `-shm`, and a new one is begun.
-///
-/// # Errors
-/// [`OpenError`]. Only a damaged database is set aside.
+/// Only a damaged database is set aside.
 pub fn open(path: &Path, schema: &Schema) -> Result<Opened, OpenError> {
     there(path)?;
     let moved = |path: &Path| set_aside(path).map_err(|source| OpenError::SetAside { path: path.into(), source });
@@ -169,9 +97,7 @@ pub fn open(path: &Path, schema: &Schema) -> Result<Opened, OpenError> {
 /// Opens the database at `path` beside the service that it belongs to. The service may be running. So a damaged
 /// database stays in its place: to set it aside would take it away from the service. A missing one is made only with
 /// `make`.
-///
-/// # Errors
-/// [`OpenError`]; [`OpenError::Damaged`], [`OpenError::Missing`] and [`OpenError::Older`] beside those of [`open`].
+/// Beside the errors of [`open`] there are [`OpenError::Damaged`], [`OpenError::Missing`] and [`OpenError::Older`].
 pub fn open_beside(path: &Path, schema: &Schema, make: bool) -> Result<Opened, OpenError> {
     there(path)?;
     if is_lost(path) {
@@ -184,7 +110,6 @@ pub fn open_beside(path: &Path, schema: &Schema, make: bool) -> Result<Opened, O
     Ok(Opened { connection, created, set_aside: None })
 }
 
-/// The process that opens a database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Owner {
     /// The service that it belongs to. Only the service brings it up to date.
@@ -196,9 +121,7 @@ enum Owner {
 /// Claims the database at `path` for this process until the answer is dropped, with a lock on `NAME.lock` beside it.
 /// SQLite itself lets a second process write, and the first process does not notice. The lock's file stays: deleting it
 /// lets a second process in.
-///
-/// # Errors
-/// [`OpenError::Held`] when another process has it; else the fault of the lock's file or of its directory.
+/// It fails with [`OpenError::Held`] when another process has it.
 pub fn claim(path: &Path) -> Result<Lock, OpenError> {
     let lock = lock_file(path)?;
     match lock.0.try_lock() {
@@ -218,7 +141,6 @@ fn lock_file(path: &Path) -> Result<Lock, OpenError> {
     file.map(Lock).map_err(|source| beside(path, lock, source))
 }
 
-/// The error when the file beside the database at `path` cannot be used.
 fn beside(path: &Path, file: PathBuf, source: std::io::Error) -> OpenError {
     match source.kind() {
         // The directory exists. Only the kernel's own file systems answer so then.
@@ -232,9 +154,6 @@ fn beside(path: &Path, file: PathBuf, source: std::io::Error) -> OpenError {
 /// file is gone when this returns, and after a power cut too. A full disk still takes a small write: in the last block of a file,
 /// or in an old part of the log. After only such a write, a program would call the database well now, and fail again at the next
 /// sale.
-///
-/// # Errors
-/// [`OpenError::Full`], or another fault of that place.
 pub fn find_room(path: &Path) -> Result<(), OpenError> {
     let room = with_suffix(path, ".room");
     let write = || {
@@ -276,9 +195,6 @@ impl Share {
     }
 
     /// The work that only one process may do is done.
-    ///
-    /// # Errors
-    /// The system's reason.
     pub fn let_others_in(&self) -> std::io::Result<()> {
         // flock(2) drops the one kind of lock before it takes the other. A process that looks at that moment finds nobody,
         // and begins as if it were alone. It did the same before there was this lock: charges of that moment are given up,
@@ -289,9 +205,6 @@ impl Share {
 
 /// Takes part in the database at `path` until the answer is dropped, with a lock on `NAME.lock` beside it. While another
 /// process is alone there, it waits until that process lets others in.
-///
-/// # Errors
-/// The fault of the lock's file or of its directory.
 pub fn share(path: &Path) -> Result<Share, OpenError> {
     let lock = lock_file(path)?;
     let locked = match lock.0.try_lock() {
@@ -307,18 +220,13 @@ pub fn share(path: &Path) -> Result<Share, OpenError> {
 
 /// Looks at every page (`PRAGMA quick_check`). It is slow on a large database, and does not see a value that changed
 /// within its column. Rows carry a checksum for that.
-///
-/// # Errors
-/// SQLite's reason when the check cannot be run. A fault that it found is `Some(text)`, at most its first line.
+/// The error is SQLite's, when the check cannot be run. A fault that it found is `Some(text)`, at most its first line.
 pub fn check(connection: &Connection) -> rusqlite::Result<Option<String>> {
     found_by(connection, "PRAGMA quick_check(1)")
 }
 
 /// The same, and compares every index with its table (`PRAGMA integrity_check`). It is slower still. An index that lost a row
 /// hides the row from a query by that index, and from no other query.
-///
-/// # Errors
-/// As [`check`].
 pub fn check_indexes(connection: &Connection) -> rusqlite::Result<Option<String>> {
     found_by(connection, "PRAGMA integrity_check(1)")
 }
@@ -339,18 +247,13 @@ pub fn is_damage(error: &rusqlite::Error) -> bool {
 }
 
 /// Moves a damaged database aside, to `NAME.corrupt-UNIXTIME`; see [`move_aside`].
-///
-/// # Errors
-/// Those of [`move_aside`].
 pub fn set_aside(path: &Path) -> std::io::Result<PathBuf> {
     move_aside(path, "corrupt")
 }
 
 /// Renames a database with its `-wal` and `-shm` to `NAME.WHY-UNIXTIME` (`…-wal`, `…-shm`) beside it, and answers
 /// the new name. First every connection to it must be dropped.
-///
-/// # Errors
-/// The system's reason. The main file goes last, so a second call does the rest.
+/// The main file goes last, so a second call after an error does the rest.
 pub fn move_aside(path: &Path, why: &str) -> std::io::Result<PathBuf> {
     let seconds = clock::now().wall.0.div_euclid(1000);
     // A name is never used twice: no earlier file that was set aside is overwritten.
@@ -521,7 +424,6 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     name.into()
 }
 
-/// For tests of the databases.
 #[cfg(any(test, feature = "testing"))]
 pub mod testing {
     use super::Schema;
@@ -529,9 +431,6 @@ pub mod testing {
     use std::path::Path;
 
     /// A later release takes this step with the database at `path`, if it `adds` only or not.
-    ///
-    /// # Panics
-    /// If the database cannot be brought up to date.
     pub fn take_later_step(path: &Path, schema: &Schema, step: String, adds: bool) {
         let step: &'static str = Box::leak(step.into_boxed_str());
         let steps: &'static [&'static str] = Box::leak([schema.steps, &[step]].concat().into_boxed_slice());
@@ -543,9 +442,6 @@ pub mod testing {
     }
 
     /// A later release adds a column to each table, and a table. A program that names its columns goes on with that.
-    ///
-    /// # Panics
-    /// If the database cannot be brought up to date.
     pub fn grow(path: &Path, schema: &Schema) {
         let connection = Connection::open(path).expect("a database");
         let mut select =
@@ -562,9 +458,6 @@ pub mod testing {
     }
 
     /// Checks that a program of before goes on with each step that says so, in a database that is made in this directory.
-    ///
-    /// # Panics
-    /// If it does not.
     pub fn programs_of_before_go_on(directory: &Path, schema: &Schema) {
         for version in schema.adding {
             let before = usize::try_from(*version - 1).expect("not the first step");
@@ -576,10 +469,6 @@ pub mod testing {
         }
     }
 
-    /// The database's version.
-    ///
-    /// # Panics
-    /// If it cannot be read.
     #[must_use]
     pub fn version_of(connection: &Connection) -> i32 {
         connection.query_row("PRAGMA user_version", [], |row| row.get(0)).expect("a version")
@@ -587,9 +476,6 @@ pub mod testing {
 
     /// Changes rows as no program of ours would: without the triggers, which are there again afterwards. A changed schema would
     /// be damage by itself.
-    ///
-    /// # Panics
-    /// If the database cannot be changed.
     pub fn damage(connection: &Connection, sql: &str) -> usize {
         let mut select = connection.prepare("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'").expect("a schema");
         let triggers = select.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).expect("triggers");

@@ -7,13 +7,10 @@ use super::{clock, random};
 use qris_core::order::time::Wall;
 use std::fmt::Debug;
 
-/// The surroundings of a program.
 pub trait Surroundings: Debug + Send + Sync {
-    /// The time of day.
     fn now(&self) -> Wall;
     /// Fills the bytes with values that nobody can guess.
     fn random(&self, bytes: &mut [u8]);
-    /// Writes to the journal.
     fn emit(&self, event: &Event);
 }
 

@@ -12,7 +12,6 @@ pub fn is_there() -> bool {
     io::stdin().is_terminal()
 }
 
-/// How a text stands out on a terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Colour {
     /// All is well.
@@ -30,7 +29,6 @@ pub fn is_coloured() -> bool {
 }
 
 impl Colour {
-    /// The text in this colour.
     #[must_use]
     pub fn put_on(self, text: &str) -> String {
         let code = match self {
@@ -59,7 +57,6 @@ pub struct Hidden {
 }
 
 impl Hidden {
-    /// Begins to hide.
     #[must_use]
     pub fn begin() -> Self {
         // The end of the line is shown: the cursor moves on.
@@ -98,9 +95,7 @@ fn set(settings: &Termios) {
 }
 
 /// Writes one whole line to standard output at once, with [`harmless`] text.
-///
-/// # Errors
-/// When nobody reads any more. Then the command ends.
+/// It fails when nobody reads any more. Then the command ends.
 pub fn line(text: &str) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     writeln!(out, "{}", harmless(text)).and_then(|()| out.flush()).map_err(Failure::failed)

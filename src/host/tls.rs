@@ -20,48 +20,25 @@ use std::sync::{Arc, PoisonError};
 /// Where the system's certificate authorities are, unless `SSL_CERT_FILE` names another bundle.
 pub const SYSTEM_ROOTS: &str = "/etc/ssl/certs/ca-certificates.crt";
 
-/// Why the settings give no TLS configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    /// A certificate or key file could not be read.
     #[error("{path}: {why}", path = path.display())]
     Read {
-        /// The file that the settings, or the system, name.
         path: PathBuf,
-        /// The system's reason.
         #[source]
         why: io::Error,
     },
     /// A certificate or key file holds no PEM.
     #[error("{path}: {why}", path = path.display())]
-    File {
-        /// The file that the settings, or the system, name.
-        path: PathBuf,
-        /// The error of the reader.
-        why: pem::Error,
-    },
-    /// The file was read, and holds no certificate that can be used.
+    File { path: PathBuf, why: pem::Error },
     #[error("{path}: no usable certificate in it", path = path.display())]
-    NoCertificate {
-        /// The file.
-        path: PathBuf,
-    },
+    NoCertificate { path: PathBuf },
     /// rustls refuses the certificate, the key, or the two together.
     #[error("client certificate {path}: {why}", path = path.display())]
-    Client {
-        /// The certificate's file.
-        path: PathBuf,
-        /// The error of rustls.
-        why: rustls::Error,
-    },
+    Client { path: PathBuf, why: rustls::Error },
     /// The roots cannot be used to verify a server.
     #[error("certificate authorities of {path}: {why}", path = path.display())]
-    Roots {
-        /// The bundle's file.
-        path: PathBuf,
-        /// The error of rustls.
-        why: rustls::client::VerifierBuilderError,
-    },
+    Roots { path: PathBuf, why: rustls::client::VerifierBuilderError },
     /// The cryptography and this build have no protocol version in common: a fault of the build.
     #[error("TLS: {0}")]
     Provider(rustls::Error),
@@ -77,24 +54,17 @@ pub fn install_provider() {
 ///
 /// With `ca_file` only that authority is trusted, else the system's ([`SYSTEM_ROOTS`]). `client` is our certificate
 /// chain and its key (PEM), for mutual TLS.
-///
-/// # Errors
-/// When a file cannot be read, or holds nothing usable.
 pub fn client_config(ca_file: Option<&Path>, client: Option<(&Path, &Path)>, trusted: &LastTrusted) -> Result<Arc<ClientConfig>, TlsError> {
     config_by(&server(ca_file, trusted)?, client, By::Trusted(trusted.clone()))
 }
 
 /// The same twice, for one server without a certificate of ours. The second judges dates by the clock alone. It is for the question
 /// what time it is there, and carries no secret.
-///
-/// # Errors
-/// As [`client_config`].
 pub fn client_configs(ca_file: Option<&Path>, trusted: &LastTrusted) -> Result<[Arc<ClientConfig>; 2], TlsError> {
     let server = server(ca_file, trusted)?;
     Ok([config_by(&server, None, By::Trusted(trusted.clone()))?, config_by(&server, None, By::Clock)?])
 }
 
-/// One more server.
 fn server(ca_file: Option<&Path>, trusted: &LastTrusted) -> Result<Arc<Server>, TlsError> {
     let bundle = match ca_file {
         Some(path) => path.to_path_buf(),
@@ -132,7 +102,6 @@ pub fn first_end(path: &Path) -> Option<Wall> {
     certificates(path).ok()?.filter_map(|found| certificate::end(&found.ok()?)).min()
 }
 
-/// What was wrong with the certificate of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CertificateRefusal {
     /// It is not valid yet, or no longer: the machine's clock may be wrong (fault `clock`).

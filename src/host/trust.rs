@@ -29,9 +29,7 @@ pub fn certificate_time(clock: Wall, floor: Wall) -> Wall {
 
 /// Judges a certificate: `check` says whether it is good at a time. `None`: it is good. `Some`: it is refused, by the floor alone, and is
 /// good by the clock.
-///
-/// # Errors
-/// It is refused by the clock, too.
+/// `Err`: it is refused by the clock, too.
 pub fn judge<E>(clock: Wall, floor: Wall, check: impl Fn(Wall) -> Result<(), E>) -> Result<Option<E>, E> {
     match check(certificate_time(clock, floor)) {
         Ok(()) => Ok(None),

@@ -58,11 +58,8 @@ use tokio::time::{Instant, sleep_until};
 pub(super) const SERVER_KEY: &str = "SB-Mid-server-simulated";
 pub(super) const PUBLIC_URL: &str = "https://pay.example";
 pub(super) const ISSUER: &str = "pay.example";
-/// The only machine's token.
 pub(super) const TOKEN: &str = "vm-001";
-/// One call to Midtrans.
 const MIDTRANS_TIMEOUT: Duration = Duration::from_secs(10);
-/// The largest answer of the program.
 const ANSWER_BYTES_MAX: usize = 1 << 20;
 
 /// The key that signs receipts.
@@ -70,7 +67,6 @@ pub(super) fn key() -> SigningKey {
     SigningKey::from_seed([11; 32])
 }
 
-/// The only machine's name.
 pub(super) fn device() -> DeviceId {
     DeviceId::new("vm-001").expect("an id")
 }
@@ -89,7 +85,6 @@ pub(super) fn policy(collect_within: Span, by_itself: u32) -> Policy {
     Policy { rules, push: true, orders_per_minute: 0, auto_refund_per_day: by_itself, tries_per_day: 10 }
 }
 
-/// The address of the backend.
 pub(super) fn place(collect_within: Span) -> Place {
     Place {
         public_url: Some(PUBLIC_URL.into()),
@@ -102,7 +97,6 @@ pub(super) fn place(collect_within: Span) -> Place {
     }
 }
 
-/// The surroundings of the program.
 struct Around<C> {
     output: Arc<Output<C>>,
     began: Instant,
@@ -137,7 +131,6 @@ fn since(began: Instant) -> i64 {
 }
 
 thread_local! {
-    /// Panics of this thread.
     static PANICS: Cell<u64> = const { Cell::new(0) };
 }
 
@@ -153,14 +146,11 @@ fn count_panics() {
     });
 }
 
-/// The settings for the start of a program.
 pub(super) struct Start<'a> {
     pub(super) books: &'a Path,
     pub(super) policy: Policy,
     pub(super) place: Place,
-    /// The time of day.
     pub(super) wall: Wall,
-    /// The seed of its random numbers.
     pub(super) seed: u64,
     /// Is it still alive, as far as its disk is concerned?
     pub(super) runs: Box<dyn Fn() -> bool + Send + Sync>,
@@ -299,7 +289,6 @@ impl<C: Copy + Ord + Send + 'static> Program<C> {
         });
     }
 
-    /// Takes up the due work.
     pub(super) fn take_up(&self) {
         let work = Arc::clone(&self.work);
         self.runtime.spawn(async move {
@@ -309,7 +298,6 @@ impl<C: Copy + Ord + Send + 'static> Program<C> {
         });
     }
 
-    /// The time when work is due next, if there is any.
     pub(super) fn next_due(&self) -> Result<Option<Wall>, BooksError> {
         let sql =
             "SELECT min(due_ms) AS due_ms FROM (SELECT max(due_ms, coalesce(claimed_until_ms, 0)) AS due_ms FROM orders WHERE due_ms IS NOT NULL
@@ -344,14 +332,12 @@ impl<C: Copy + Ord + Send + 'static> Program<C> {
         run(&self.machines.connection(), job)
     }
 
-    /// Works with the books beside the program, as its commands do.
     pub(super) fn books<T>(&self, job: impl FnOnce(&mut dyn Tx, &Policy) -> Result<T, BooksError>) -> Result<T, BooksError> {
         let policy = self.handle.policy();
         run(&self.books.connection(), |tx| job(tx, &policy))
     }
 }
 
-/// An answer with all of its body.
 async fn whole<E: std::fmt::Debug>(answer: Result<Response<Body>, E>) -> (axum::http::response::Parts, Bytes) {
     let (parts, body) = answer.expect("a router answers").into_parts();
     (parts, to_bytes(body, ANSWER_BYTES_MAX).await.expect("it is not that long"))

@@ -32,27 +32,20 @@ const FRAME_HEADER: usize = 24;
 pub enum Op {
     /// A file is opened, and made if it is not there.
     Open,
-    /// Bytes are read.
     Read,
-    /// Bytes are written.
     Write,
     /// The frame is written that completes a transaction.
     Commit,
-    /// A file is cut.
     Truncate,
-    /// A sync: the written data must stay.
     Sync,
-    /// A file is deleted.
     Delete,
     /// Memory is shared over a file.
     Share,
 }
 
 impl Op {
-    /// All of them.
     pub const ALL: [Self; 8] = [Self::Open, Self::Read, Self::Write, Self::Commit, Self::Truncate, Self::Sync, Self::Delete, Self::Share];
 
-    /// Its name, in one word.
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
@@ -68,7 +61,6 @@ impl Op {
     }
 }
 
-/// A fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trouble {
     /// EIO. Half of a write may have been done. A failed sync has lost its data.
@@ -85,18 +77,10 @@ pub enum Trouble {
 #[derive(Debug)]
 pub struct Disk(Arc<Inner>);
 
-/// Why there is no such disk.
 #[derive(Debug, thiserror::Error)]
 pub enum DiskError {
-    /// The directory cannot be used.
     #[error("{} cannot be used as a disk: {source}", path.display())]
-    Directory {
-        /// The path.
-        path: PathBuf,
-        /// The system's reason.
-        source: std::io::Error,
-    },
-    /// SQLite takes no layer.
+    Directory { path: PathBuf, source: std::io::Error },
     #[error("SQLite takes no disk of ours (code {0})")]
     Layer(i32),
 }
@@ -112,7 +96,6 @@ struct State {
     files: BTreeMap<String, Record>,
     /// Deleted files, which may be back after a power cut.
     ghosts: BTreeMap<String, Vec<u8>>,
-    /// The next faults.
     faults: Vec<Fault>,
     struck: u64,
     /// The lasting troubles, by database.
@@ -130,7 +113,6 @@ struct Fault {
     trouble: Trouble,
 }
 
-/// One file.
 #[derive(Debug, Default)]
 struct Record {
     itself: Option<Itself>,
@@ -142,7 +124,6 @@ struct Record {
     length: usize,
     /// Is its name certain in the directory?
     named: bool,
-    /// How often it is open.
     handles: u32,
 }
 
@@ -154,9 +135,6 @@ enum Change {
 
 impl Disk {
     /// The databases in `directory`, from now on. Existing files are durable.
-    ///
-    /// # Errors
-    /// When the directory cannot be used, or SQLite takes no layer of ours.
     pub fn at(directory: &Path) -> Result<Self, DiskError> {
         let directory = directory.canonicalize().map_err(|source| DiskError::Directory { path: directory.into(), source })?;
         let inner = Arc::new(Inner { directory, state: Mutex::default() });
@@ -208,7 +186,6 @@ impl Disk {
         Box::new(move || inner.upgrade().is_none_or(|inner| !inner.state().dead.contains(database)))
     }
 
-    /// The program may start again.
     pub fn revive(&self, database: &str) {
         self.0.state().dead.remove(database);
     }
@@ -221,9 +198,6 @@ impl Disk {
 
     /// The power goes under these databases, of which none is open. Unsynced data is there, is not there, or is there in part.
     /// Files that others than SQLite renamed or removed stay as they are. Tells how many files lost something.
-    ///
-    /// # Errors
-    /// When a file cannot be written; the system's reason.
     ///
     /// # Panics
     /// When one of them is still open. A program that writes while the power goes is [killed](Disk::kill) and dropped before.
@@ -273,9 +247,6 @@ impl Disk {
     }
 
     /// Flips one bit of a file (`ledger.db`, `ledger.db-wal`) for good. Nobody may have it open.
-    ///
-    /// # Errors
-    /// When there is no such byte, or the file cannot be written.
     pub fn flip(&self, file: &str, at: usize, bit: u8) -> std::io::Result<()> {
         let path = self.0.directory.join(file);
         let mut bytes = std::fs::read(&path)?;
@@ -298,7 +269,6 @@ impl Drop for Disk {
     }
 }
 
-/// The fate of an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Verdict {
     Do,
@@ -428,7 +398,6 @@ impl Record {
         bytes
     }
 
-    /// The contents that a power cut leaves.
     fn after_cut(&self, rng: &mut Rng) -> Vec<u8> {
         let all = self.pending.len();
         if all == 0 {
@@ -515,7 +484,6 @@ impl Change {
     }
 }
 
-/// The database that a file belongs to.
 fn database_of(file: &str) -> &str {
     ["-wal", "-journal", "-shm"].iter().find_map(|suffix| file.strip_suffix(suffix)).unwrap_or(file)
 }

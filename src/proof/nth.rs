@@ -41,9 +41,6 @@ pub struct Template {
 
 impl Template {
     /// Makes them in a directory of their own below `place`.
-    ///
-    /// # Errors
-    /// When nothing can be made there.
     pub fn new(place: &Path) -> Result<Self, NoDirectory> {
         let prefix = format!("qris-nth-{}-", std::process::id());
         let own = tempfile::Builder::new().prefix(&prefix).tempdir_in(place).map_err(|source| NoDirectory::new(place, source))?;
@@ -52,9 +49,6 @@ impl Template {
     }
 
     /// Plays a play, while this happens to a disk. In a sale the databases are new.
-    ///
-    /// # Errors
-    /// When there is no disk for it.
     pub fn play(&self, play: Play, strike: Option<Strike>) -> Result<(RunReport, Struck), NoDirectory> {
         let own = self.directory.path();
         let from = (play != Play::Sale).then(|| own.join("used"));
@@ -79,18 +73,13 @@ const fn ways(op: Op) -> &'static [How] {
 /// One row: an operation of this kind fails in this way, at each place where there is one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Case {
-    /// The play.
     pub play: Play,
-    /// The program.
     pub who: Who,
-    /// The kind of operation.
     pub op: Op,
-    /// The way to fail.
     pub how: How,
 }
 
 impl Case {
-    /// All of them.
     #[must_use]
     pub fn all() -> Vec<Self> {
         let mut all = Vec::new();
@@ -102,13 +91,11 @@ impl Case {
         all
     }
 
-    /// In words.
     #[must_use]
     pub fn name(&self) -> String {
         format!("{} {} {} {}", self.play.name(), self.who.name(), self.op.word(), self.how.name())
     }
 
-    /// The failure of the N-th.
     #[must_use]
     pub const fn strike(&self, nth: u64) -> Strike {
         Strike::Operation { who: self.who, op: self.op, how: self.how, nth }
@@ -130,13 +117,11 @@ impl Case {
 /// A play that did not end well.
 #[derive(Debug)]
 pub struct Broken {
-    /// What happened in it.
     pub run: Run,
     /// The rule that does not hold.
     pub why: String,
 }
 
-/// The results of many plays.
 #[derive(Debug, Default)]
 pub struct Found {
     /// The number of failed operations or flipped bits, one in each play.
@@ -147,12 +132,10 @@ pub struct Found {
     pub set_aside: u64,
     /// Plays in which a program refused to work on its database.
     pub refused: u64,
-    /// The plays that did not end well.
     pub broken: Vec<Broken>,
 }
 
 impl Found {
-    /// Adds the result of one play.
     pub fn add(&mut self, run: Run, report: RunReport, struck: &Struck) {
         self.operations += u64::from(struck.happened);
         for (sum, more) in self.ends.iter_mut().zip(ends(&report)) {
@@ -171,7 +154,6 @@ impl Found {
     }
 }
 
-/// How the orders of a play ended: dispensed, refund due or done, uncertain, not paid.
 fn ends(report: &RunReport) -> [u64; 4] {
     let of = |kinds: &[Kind]| kinds.iter().map(|kind| report.counts.of(*kind)).sum();
     [of(&[Kind::Sales]), of(&[Kind::RefundsDue, Kind::Refunded]), of(&[Kind::Uncertain]), of(&[Kind::Unpaid, Kind::Unreported])]
@@ -189,14 +171,12 @@ pub struct Bits {
 }
 
 impl Bits {
-    /// All of them.
     #[must_use]
     pub fn all() -> Vec<Self> {
         let of = |who| MOMENTS.into_iter().flat_map(move |at| [false, true].map(|log| Self { who, log, at }));
         Who::ALL.into_iter().flat_map(of).collect()
     }
 
-    /// In words.
     #[must_use]
     pub fn name(&self) -> String {
         format!("bits {} {} at {} ms", self.who.name(), if self.log { "log" } else { "database" }, self.at)
@@ -232,23 +212,18 @@ impl Bits {
     }
 }
 
-/// A row of the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Row {
-    /// Operations of one kind.
     Case(Case),
-    /// Bits of one file.
     Bits(Bits),
 }
 
 impl Row {
-    /// All of them.
     #[must_use]
     pub fn all() -> Vec<Self> {
         Case::all().into_iter().map(Self::Case).chain(Bits::all().into_iter().map(Self::Bits)).collect()
     }
 
-    /// In words.
     #[must_use]
     pub fn name(&self) -> String {
         match self {
@@ -261,19 +236,13 @@ impl Row {
 /// One play, and what happens to a disk in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Run {
-    /// The row.
     pub row: Row,
-    /// What happens.
     pub strike: Strike,
     /// Does such an operation, or byte, exist?
     exists: bool,
 }
 
 impl Run {
-    /// Performs it.
-    ///
-    /// # Errors
-    /// When there is no disk for it.
     pub fn play(&self, template: &Template) -> Result<(RunReport, Struck), NoDirectory> {
         let play = match self.row {
             Row::Case(case) => case.play,
@@ -284,9 +253,6 @@ impl Run {
 }
 
 /// The runs of these rows: all of them, or a `sample`, in which the seed chooses the operation or the bit.
-///
-/// # Errors
-/// When there is no disk for them.
 pub fn plan(template: &Template, rows: &[Row], sample: bool, seed: u64) -> Result<Vec<Run>, NoDirectory> {
     let mut rng = Rng::new(seed);
     // Up to its failure a play is equal to the one without a disturbance. So this one counts the operations.

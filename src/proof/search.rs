@@ -8,20 +8,17 @@ use std::path::Path;
 /// A performance: the play, and the places at which something goes wrong.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Case {
-    /// The play.
     pub play: Play,
     /// The numbers of the places, in order. The first place of a performance is 0.
     pub wrong: Vec<usize>,
 }
 
-/// The results of a performance.
 #[derive(Debug)]
 pub struct Performed {
     /// The rule that does not hold, if there is one.
     pub failure: Option<String>,
     /// All places that were passed: what may go wrong there.
     pub places: Vec<Kind>,
-    /// The acts and faults.
     pub counts: Counts,
     /// All events, one in each line.
     pub trace: String,
@@ -43,10 +40,6 @@ impl Case {
         Some(Self { play, wrong })
     }
 
-    /// Performs it.
-    ///
-    /// # Errors
-    /// When no directory can be made there.
     pub fn perform(&self, place: &Path) -> Result<Performed, NoDirectory> {
         let (report, places) = world::perform(self.play, &self.wrong, place)?;
         Ok(Performed { failure: report.failure, places, counts: report.counts, trace: report.trace })
@@ -58,7 +51,6 @@ impl Case {
         (first..performed.places.len()).map(|place| Self { play: self.play, wrong: self.wrong.iter().copied().chain([place]).collect() })
     }
 
-    /// What goes wrong in it, in words for people.
     #[must_use]
     pub fn describe(&self, performed: &Performed) -> String {
         let what: Vec<&str> = self.wrong.iter().filter_map(|at| performed.places.get(*at)).map(|kind| kind.name()).collect();

@@ -97,12 +97,9 @@ const IN_VAIN: i64 = 600_000;
 /// The owner number of the backend's disk.
 const MERCHANT: usize = 2;
 
-/// The result of a run.
 #[derive(Debug)]
 pub struct RunReport {
-    /// The seed.
     pub seed: u64,
-    /// The acts and faults.
     pub counts: Counts,
     /// The rule that does not hold, if there is one.
     pub failure: Option<String>,
@@ -125,35 +122,23 @@ impl NoDirectory {
 }
 
 /// Runs one seed. Databases are made in a directory of its own below `place`, which is removed afterwards.
-///
-/// # Errors
-/// When no directory can be made there.
 pub fn run(seed: u64, place: &Path) -> Result<RunReport, NoDirectory> {
     Ok(happens(seed, Fate::Chance, None, place)?.0)
 }
 
 /// Plays a play, in which something goes wrong at these places. Gives all places that were passed too.
-///
-/// # Errors
-/// When no directory can be made there.
 pub fn perform(play: Play, wrong: &[usize], place: &Path) -> Result<(RunReport, Vec<Kind>), NoDirectory> {
     let (report, plan) = happens(1, Fate::Plan(Plan { wrong: wrong.into(), ..Plan::of(play) }), None, place)?;
     Ok((report, plan.places))
 }
 
 /// Plays a play on the databases of `from`, or on new ones, while this happens to a disk.
-///
-/// # Errors
-/// When no directory can be made in `place`, or `from` cannot be read.
 pub fn strike(play: Play, strike: Option<Strike>, from: Option<&Path>, place: &Path) -> Result<(RunReport, Struck), NoDirectory> {
     let (report, plan) = happens(1, Fate::Plan(Plan { disks: Struck::by(strike), ..Plan::of(play) }), from, place)?;
     Ok((report, plan.disks))
 }
 
 /// Lets all programs make their databases in this directory, run for a moment, and end.
-///
-/// # Errors
-/// When the directory cannot be used.
 pub fn begin_databases(directory: &Path) -> Result<(), NoDirectory> {
     let mut world = World::new(1, Fate::Plan(Plan::of(Play::Sale)), directory)?;
     world.live(1_500);
@@ -185,7 +170,6 @@ fn happens(seed: u64, fate: Fate, from: Option<&Path>, place: &Path) -> Result<(
     Ok((report, plan))
 }
 
-/// Copies the databases of a machine, its relay and a backend.
 fn take_databases(from: &Path, to: &Path) -> std::io::Result<()> {
     for part in ["machine", "backend"] {
         std::fs::create_dir_all(to.join(part))?;
@@ -216,11 +200,9 @@ struct World {
     /// When all is well, in milliseconds since the beginning.
     heals_at: i64,
     keys: KeySet,
-    /// What the machine sells, with prices.
     items: Vec<(ItemId, Rupiah)>,
     machines: [machine::SimulatedMachine; 2],
     relays: [relay::SimulatedRelay; 2],
-    /// The machines that exist.
     alive: [bool; 2],
     ledgers: relay::Ledgers,
     merchant: merchant::SimulatedMerchant,
@@ -244,7 +226,6 @@ struct World {
     disks: [Disk; 3],
 }
 
-/// What will happen, and when.
 #[derive(Debug, Default)]
 struct Timeline {
     queue: BTreeMap<(i64, u64), Event>,

@@ -27,24 +27,17 @@ const WATCHED_WITHIN: Duration = Duration::from_secs(5);
 /// At most this many signals wait to be sent. They are news: a signal that does not fit is lost.
 pub const SIGNALS_MAX: usize = 64;
 
-/// A signal to everybody.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Signal {
     /// `Finished(order_id, try, outcome, driven, detail)`
     Finished(OrderId, TryNumber, Outcome, String),
-    /// `Pressed(item)`
     Pressed(ItemId),
-    /// `Released(item)`
     Released(ItemId),
     /// `ClearPressed(is_held)`
     ClearPressed(bool),
-    /// `Switched()`
     Switched,
-    /// `Cleared()`
     Cleared,
-    /// `LedgerBack()`
     LedgerBack,
-    /// `Tested()`
     Tested,
 }
 
@@ -57,7 +50,6 @@ pub struct Service {
     signals: mpsc::Sender<Signal>,
     random: SystemRandom,
     acted: Notify,
-    /// How long `Dispense` waits for the end.
     answer_within: Duration,
 }
 
@@ -70,7 +62,6 @@ struct Heart {
 }
 
 impl Heart {
-    /// A line is no longer driven.
     fn at_rest(&mut self) {
         self.driven = self.driven.saturating_sub(1);
         if self.driven == 0 {
@@ -80,8 +71,7 @@ impl Heart {
 }
 
 impl Service {
-    /// Joins the parts. `lines` are in the order of the configuration; `buttons` are the items that the buttons ask
-    /// for.
+    /// `lines` are in the order of the configuration; `buttons` are the items that the buttons ask for.
     #[must_use]
     pub fn new(dispenser: Dispenser, lines: Vec<Sender<OutletCommand>>, buttons: Vec<ItemId>, signals: mpsc::Sender<Signal>) -> Self {
         let heart = Mutex::new(Heart { dispenser, waiting: Vec::new(), driven: 0 });
@@ -148,7 +138,6 @@ impl Service {
         self.acted.notified().await;
     }
 
-    /// Takes a message of a thread.
     pub fn report(&self, report: ThreadReport) {
         match report {
             ThreadReport::Hardware(line, state) => self.with(|dispenser| dispenser.hardware(line, state)),
@@ -183,7 +172,6 @@ impl Service {
         }
     }
 
-    /// Has a line driven, and waits for the end.
     async fn deliver(&self, begin: impl FnOnce(&mut Dispenser) -> Result<Dispensed, Refusal>) -> Result<(DispenseAnswer, String), Refusal> {
         let begun = self.with_heart(|heart| -> Result<_, Refusal> {
             Ok(match begin(&mut heart.dispenser)? {
@@ -213,7 +201,6 @@ pub fn start(address: &BusAddress, service: &Arc<Service>) -> Served {
     serve(address, RELAY_NAME, move |builder| builder.serve_at(RELAY_PATH, Relay1(Arc::clone(&service))))
 }
 
-/// Sends a signal.
 pub async fn emit(served: &Served, signal: Signal) {
     match signal {
         Signal::Finished(order, number, outcome, detail) => {
@@ -334,31 +321,24 @@ impl Relay1 {
         detail: &str,
     ) -> zbus::Result<()>;
 
-    /// Likewise.
     #[zbus(signal)]
     async fn pressed(emitter: &zbus::object_server::SignalEmitter<'_>, item: &str) -> zbus::Result<()>;
 
-    /// Likewise.
     #[zbus(signal)]
     async fn released(emitter: &zbus::object_server::SignalEmitter<'_>, item: &str) -> zbus::Result<()>;
 
-    /// Likewise.
     #[zbus(signal)]
     async fn clear_pressed(emitter: &zbus::object_server::SignalEmitter<'_>, is_held: bool) -> zbus::Result<()>;
 
-    /// Likewise.
     #[zbus(signal)]
     async fn switched(emitter: &zbus::object_server::SignalEmitter<'_>) -> zbus::Result<()>;
 
-    /// Likewise.
     #[zbus(signal)]
     async fn cleared(emitter: &zbus::object_server::SignalEmitter<'_>) -> zbus::Result<()>;
 
-    /// Likewise.
     #[zbus(signal)]
     async fn ledger_back(emitter: &zbus::object_server::SignalEmitter<'_>) -> zbus::Result<()>;
 
-    /// Likewise.
     #[zbus(signal)]
     async fn tested(emitter: &zbus::object_server::SignalEmitter<'_>) -> zbus::Result<()>;
 }

@@ -16,20 +16,17 @@ const LABEL_BYTES_MAX: usize = 31;
 #[serde(transparent)]
 pub struct ChipName(String);
 
-/// A text names no chip.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NotAName {
     /// A device: its number may be another chip's.
     #[error("a name in /dev may be another chip's after the next start: write the chip's label, as `qrisctl setup --find` lists it")]
     Device,
-    /// Neither a label nor a path of hardware.
     #[error(
         "must be the label of a GPIO chip such as \"pinctrl-bcm2711\", the kernel's path of its hardware (/devices/…), or sim: and a path"
     )]
     Form,
 }
 
-/// Why a name leads to no chip.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoChip {
     /// Nothing is driven: another chip may have its number now.
@@ -40,7 +37,6 @@ pub enum NoChip {
     Several(String, String),
 }
 
-/// A chip that is there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Present {
     /// Its device at this moment: `/dev/gpiochip0`.
@@ -52,10 +48,6 @@ pub struct Present {
 }
 
 impl ChipName {
-    /// Reads a name.
-    ///
-    /// # Errors
-    /// It is none.
     pub fn new(text: &str) -> Result<Self, NotAName> {
         let is_label = || !text.starts_with('/') && (1..=LABEL_BYTES_MAX).contains(&text.len());
         match text {
@@ -79,17 +71,11 @@ impl ChipName {
     }
 
     /// The chip's device at this moment.
-    ///
-    /// # Errors
-    /// Not exactly one chip of this computer has this name.
     pub fn find(&self) -> Result<PathBuf, NoChip> {
         self.among(&present(Path::new("/"))).map(|chip| chip.device.clone())
     }
 
     /// The one of these chips that has this name.
-    ///
-    /// # Errors
-    /// None has it, or several have it.
     pub fn among<'a>(&self, chips: &'a [Present]) -> Result<&'a Present, NoChip> {
         let name = || format!("{:?}", self.0);
         let mut called = chips.iter().filter(|chip| self.is_of(chip));
@@ -104,7 +90,6 @@ impl ChipName {
         }
     }
 
-    /// Does this chip have this name?
     #[must_use]
     pub fn is_of(&self, chip: &Present) -> bool {
         if self.is_of_hardware() { chip.hardware.as_ref() == Some(&self.0) } else { chip.label.as_ref() == Ok(&self.0) }

@@ -21,11 +21,9 @@ use written::WrittenConfig;
 
 /// The ledger's file, where the configuration names none.
 const LEDGER: &str = "/var/lib/qris-relay/ledger.db";
-/// The highest number of lines and buttons of one machine.
+/// The most lines of one machine, and the most buttons.
 pub const LINES_MAX: usize = 256;
-/// The name of the service switch, for people.
 pub const SERVICE_SWITCH: &str = "the service switch";
-/// What the configuration tells the relay service.
 #[derive(Debug)]
 pub struct Config {
     /// The machine whose receipts it takes.
@@ -34,11 +32,8 @@ pub struct Config {
     pub bus: BusAddress,
     /// The keys whose signatures it believes.
     pub keys: KeySet,
-    /// The ledger's file.
     pub ledger: PathBuf,
-    /// The lines that it drives.
     pub lines: Vec<LineSettings>,
-    /// Buttons that ask for an item.
     pub buttons: Vec<Button>,
     /// The switch inside the door: while it is on, somebody fills the machine.
     pub service_switch: Option<Pin>,
@@ -47,9 +42,7 @@ pub struct Config {
 /// Does a check open the chips?
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Chips {
-    /// Yes.
     Opened,
-    /// No.
     Unseen,
 }
 
@@ -58,11 +51,9 @@ pub enum Chips {
 pub struct LineSettings {
     /// Its name, for people and in the ledger.
     pub name: String,
-    /// The items that it hands out.
     pub items: Items,
     /// It takes no ticket and no receipt for less.
     pub min_amount: Rupiah,
-    /// The outlet that hands them out.
     pub outlet: Arc<dyn Settings>,
     /// Does an outcome that nobody knows block the line?
     pub block_on_uncertain: bool,
@@ -70,46 +61,33 @@ pub struct LineSettings {
     pub clear_button: Option<Pin>,
 }
 
-/// The items that a line hands out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Items {
     /// All items that no other line has.
     Any,
-    /// These items.
     These(Vec<ItemId>),
 }
 
 /// A button of a machine without a controller.
 #[derive(Debug, Clone)]
 pub struct Button {
-    /// The item that it asks for.
     pub item: ItemId,
-    /// The input.
     pub pin: Pin,
 }
 
 impl Config {
     /// Reads and checks `relay.toml` and the keys it names.
-    ///
-    /// # Errors
-    /// Everything that is wrong.
     pub fn load(path: &Path) -> Result<Self, Faults> {
         Self::from_source(&Source::read(path)?)
     }
 
     /// Checks a configuration that is in memory. The keys are read from their file.
-    ///
-    /// # Errors
-    /// Everything that is wrong.
     pub fn from_source(source: &Source) -> Result<Self, Faults> {
         source.read_checked(WrittenConfig::check)
     }
 
     /// Checks a configuration, and whether it fits the `qrisd.toml` beside it. With `chips` it also checks whether the
     /// chips can be opened. No line is touched.
-    ///
-    /// # Errors
-    /// Everything that is wrong.
     pub fn examine(path: &Path, chips: Chips) -> Result<Self, Faults> {
         Source::read(path)?.read_checked(|written: WrittenConfig, checker| {
             let config = WrittenConfig::check(written, checker)?;
@@ -147,9 +125,6 @@ impl Config {
 
     /// Compares it with the `qrisd.toml` that lies beside this `relay.toml`, if there is one. They need the same device,
     /// a line for every item, and a price that the line takes.
-    ///
-    /// # Errors
-    /// Everything that does not fit.
     pub fn check_against_qrisd(&self, relay_toml: &Path) -> Result<(), Faults> {
         let path = relay_toml.with_file_name("qrisd.toml");
         if !path.exists() {
@@ -158,10 +133,6 @@ impl Config {
         self.check_against(relay_toml, &Source::read(&path)?)
     }
 
-    /// The same with a `qrisd.toml` that is in memory.
-    ///
-    /// # Errors
-    /// Everything that does not fit.
     pub fn check_against(&self, relay_toml: &Path, source: &Source) -> Result<(), Faults> {
         let device: Loose = source.parse()?;
         let mut checker = source.checker();
@@ -196,7 +167,6 @@ impl Config {
         checker.finish()
     }
 
-    /// The items that lines name.
     fn items(&self) -> impl Iterator<Item = &str> {
         self.lines
             .iter()
@@ -240,7 +210,6 @@ impl Config {
         self.pins().into_iter().filter_map(|(_, pin)| pin.chip.name()).collect()
     }
 
-    /// The line that hands out an item, as an index of `lines`.
     #[must_use]
     pub fn line_of(&self, item: &ItemId) -> Option<usize> {
         line_of(self.lines.iter(), item)
@@ -267,25 +236,21 @@ pub fn line_of<'a>(lines: impl Iterator<Item = &'a LineSettings> + Clone, item: 
 }
 
 impl LineSettings {
-    /// The name, for people, of the button in the door that clears the line.
     #[must_use]
     pub fn clear_button_name(&self) -> String {
         format!("the clear button of line {:?}", self.name)
     }
 
-    /// The line as the core sees it, for an order of this amount.
     #[must_use]
     pub fn state(&self, amount: Rupiah, condition: Condition) -> LineState {
         LineState { min_amount: self.min_amount, takes: self.outlet.takes(amount), condition }
     }
 
-    /// The prices that it takes.
     #[must_use]
     pub fn limits(&self) -> Limits {
         self.outlet.limits(self.min_amount)
     }
 
-    /// The input that sees the item fall, if there is one.
     fn sensor(&self) -> Option<&Pin> {
         self.outlet.line()?.sensor.as_ref().map(|sensor| &sensor.pin)
     }
@@ -303,7 +268,6 @@ impl Items {
 }
 
 impl Button {
-    /// Its name for people.
     #[must_use]
     pub fn name(&self) -> String {
         format!("the button for {}", self.item)
@@ -342,7 +306,6 @@ struct LooseItem {
     price: Option<toml::Value>,
 }
 
-/// Why a line does not take a price.
 fn refusal(why: LedgerRefusal) -> String {
     match why {
         LedgerRefusal::TooLittle(least) => fill(texts().too_little, &[&least]),

@@ -27,7 +27,6 @@ use qris_host::events::Event;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// The heart of the relay service.
 pub struct Dispenser {
     me: DeviceId,
     keys: Arc<KeySet>,
@@ -42,29 +41,23 @@ pub struct Dispenser {
     effects: Vec<Effect>,
 }
 
-/// The work for the shell.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
     /// Have a line deliver. [`Dispenser::ended`] takes its end.
     Deliver(usize, Job),
     /// Tell the caller that waits how a pulse ended, and everybody that it did.
     Finished {
-        /// What it was for.
         cause: Cause,
-        /// How it ended.
         outcome: Outcome,
         /// More, for people.
         detail: String,
     },
     /// Tell everybody that a line is no longer blocked: somebody has looked.
     Cleared,
-    /// Tell everybody that the ledger is well again.
     LedgerBack,
-    /// Write the journal.
     Journal(Event),
 }
 
-/// The answer to [`Dispenser::dispense`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Dispensed {
     /// The line is driven from now on; [`Effect::Finished`] tells the end.
@@ -73,7 +66,6 @@ pub enum Dispensed {
     Known(DispenseAnswer, String),
 }
 
-/// A ticket that was given, and for what.
 struct Promised {
     ticket: Ticket,
     item: ItemId,
@@ -87,14 +79,11 @@ struct Line {
     work: Work,
 }
 
-/// The reason why a line is blocked.
 struct Blocked {
     why: String,
-    /// The item that was driven last.
     item: ItemId,
 }
 
-/// What a line does.
 enum Work {
     Idle,
     /// The ledger says "driving", and the line's thread drives it.
@@ -319,7 +308,6 @@ impl Dispenser {
         self.clear_line(index, "Clear".into(), None)
     }
 
-    /// The button inside the door was pressed.
     pub fn clear_pressed(&mut self, line: usize) {
         // Nobody waits for an answer. A ledger that cannot be written is told as a fault.
         drop(self.clear_line(line, "its button".into(), None));
@@ -386,13 +374,11 @@ impl Dispenser {
         self.is_stopping = true;
     }
 
-    /// Is any line driven?
     #[must_use]
     pub fn is_driving(&self) -> bool {
         self.lines.iter().any(|line| matches!(line.work, Work::Driving(_)))
     }
 
-    /// The hardware of a line works, or it does not, with the reason.
     pub fn hardware(&mut self, index: usize, state: Result<(), String>) {
         let line = &mut self.lines[index];
         let why = state.err();
@@ -444,7 +430,6 @@ impl Dispenser {
         self.write_late();
     }
 
-    /// Writes the ends that the ledger did not take.
     fn write_late(&mut self) {
         for index in 0..self.lines.len() {
             let Work::Unwritten(pulse) = &self.lines[index].work else { continue };
@@ -457,7 +442,6 @@ impl Dispenser {
         }
     }
 
-    /// `Facts`: what it says of itself.
     #[must_use]
     pub fn facts(&self) -> RelayFacts {
         RelayFacts {
@@ -473,7 +457,6 @@ impl Dispenser {
         }
     }
 
-    /// The lines.
     #[must_use]
     pub fn lines(&self) -> Vec<RelayLine> {
         let of = |line: &Line| RelayLine {
@@ -492,13 +475,11 @@ impl Dispenser {
         self.lines.iter().map(of).collect()
     }
 
-    /// The open tickets.
     #[must_use]
     pub fn tickets(&self) -> Vec<Ticket> {
         self.ledger.tickets()
     }
 
-    /// The faults of the service itself.
     #[must_use]
     pub fn faults(&self) -> Vec<RelayFault> {
         let is_failing = self.ledger.usable().is_err();
@@ -511,7 +492,6 @@ impl Dispenser {
         self.lines.iter().any(|line| matches!(&line.work, Work::Unwritten(pulse) if pulse.order() == Some(order)))
     }
 
-    /// The facts about a try at an order.
     fn found(&mut self, order: &OrderId, number: TryNumber) -> Result<Option<Pulse>, Refusal> {
         let is_it = |pulse: &Pulse| pulse.order() == Some(order) && pulse.number() == Some(number);
         if let Some(pulse) = self.in_memory(is_it) {
@@ -521,7 +501,6 @@ impl Dispenser {
         Ok(written.into_iter().find(is_it).map(|pulse| self.as_known(pulse)))
     }
 
-    /// The tries at an order that were driven.
     fn tries(&mut self, order: &OrderId) -> Result<Vec<Pulse>, Refusal> {
         match (self.ledger.pulses(order), self.in_memory(|pulse| pulse.order() == Some(order))) {
             (Ok(written), _) => Ok(written.into_iter().map(|pulse| self.as_known(pulse)).collect()),
@@ -540,7 +519,6 @@ impl Dispenser {
         Ok((Tried { driven, before, is_dropped }, pulses))
     }
 
-    /// The facts about a test.
     fn found_test(&mut self, jti: &CommandId) -> Result<Option<Pulse>, Refusal> {
         if let Some(pulse) = self.in_memory(|pulse| matches!(&pulse.cause, Cause::Test(test) if test == jti)) {
             return Ok(Some(pulse));
@@ -615,7 +593,6 @@ impl Dispenser {
         });
     }
 
-    /// Opens the ledger and takes over what it says.
     fn open(&mut self) {
         let blocks = |name: &str| self.lines.iter().any(|line| line.settings.name == name && line.settings.block_on_uncertain);
         let Some(Opened { interrupted, blocked }) = self.ledger.open(blocks) else { return };
@@ -665,7 +642,6 @@ impl Line {
 }
 
 impl Pulse {
-    /// The order that it was for; a test is for none.
     const fn order(&self) -> Option<&OrderId> {
         match &self.cause {
             Cause::Order { order, .. } => Some(order),
@@ -673,7 +649,6 @@ impl Pulse {
         }
     }
 
-    /// The number of its try; a test has none.
     const fn number(&self) -> Option<TryNumber> {
         match &self.cause {
             Cause::Order { number, .. } => Some(*number),

@@ -13,10 +13,8 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-/// A line: only what is needed to set it inactive.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Held {
-    /// Its name for people.
     pub name: String,
     /// What its outlet needs to be brought to rest.
     #[serde(flatten)]
@@ -24,16 +22,12 @@ pub struct Held {
 }
 
 impl Held {
-    /// The entry for a configured line.
     #[must_use]
     pub fn of(line: &LineSettings) -> Self {
         Self { name: line.name.clone(), outlet: line.outlet.held() }
     }
 
     /// Sets it inactive, and does nothing else.
-    ///
-    /// # Errors
-    /// What refuses.
     pub fn make_safe(&self) -> Result<(), HardwareError> {
         outlet::make_safe(&self.name, self.outlet.clone())
     }
@@ -45,10 +39,7 @@ pub fn read(ledger: &Path) -> Option<Vec<Held>> {
     serde_json::from_slice(&fs::read(file(ledger)).ok()?).ok()
 }
 
-/// Writes the list and waits for the disk.
-///
-/// # Errors
-/// The system's reason; an older list stands.
+/// Writes the list and waits for the disk. After an error the older list stands.
 pub fn write(ledger: &Path, lines: &[Held]) -> io::Result<()> {
     let (path, new) = (file(ledger), with_suffix(ledger, ".lines.new"));
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;

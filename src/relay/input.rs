@@ -13,7 +13,6 @@ const SIM_LOOK: Duration = Duration::from_millis(5);
 /// At most this much of the new text in such a file is read at once.
 const TAIL: u64 = 65_536;
 
-/// An edge of an input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Edge {
     /// From inactive to active.
@@ -22,27 +21,21 @@ pub(crate) enum Edge {
     Fall,
 }
 
-/// The edges that are seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Edges {
     Rising,
     Both,
 }
 
-/// An input whose edges are seen.
 pub(crate) trait Input: Send {
     /// Forgets the edges seen until now.
     fn arm(&mut self) -> Result<(), HardwareError>;
     /// Waits for an edge, at most for this time.
     fn wait(&mut self, timeout: Duration) -> Result<Option<Edge>, HardwareError>;
-    /// Whether it is active now.
     fn is_active(&mut self) -> Result<bool, HardwareError>;
 }
 
-/// Opens an input. Edges are seen from the moment it is armed.
-///
-/// # Errors
-/// What refuses.
+/// Edges are seen from the moment it is armed.
 pub(crate) fn open(pin: &Pin, edges: Edges) -> Result<Box<dyn Input>, HardwareError> {
     Ok(match &pin.chip {
         Chip::Gpio { name, offset } => Box::new(GpioInput::open(&name.find()?, *offset, pin, edges)?),
@@ -81,8 +74,7 @@ impl GpioInput {
     }
 }
 
-/// The bias that the kernel is asked for. `None` leaves the resistor as it was. A chip that has no
-/// resistor ignores the request.
+/// The bias that the kernel is asked for. `None` leaves the resistor as it was. A chip that has no resistor ignores the request.
 fn bias_of(bias: Bias) -> Option<gpiocdev::line::Bias> {
     match bias {
         Bias::AsIs => None,

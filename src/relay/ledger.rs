@@ -22,7 +22,6 @@ const COMMANDS_MAX: i64 = 256;
 /// A D-Bus error: nothing was recorded and nothing driven.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
-    /// Its name.
     pub error: RelayError,
     /// More, for people.
     pub detail: String,
@@ -31,7 +30,6 @@ pub struct Refusal {
 /// Fills bytes with values that nobody can guess.
 pub type Draw = Box<dyn FnMut(&mut [u8]) + Send>;
 
-/// The ledger, available or not.
 pub struct Ledger {
     path: PathBuf,
     /// A new ledger draws its key.
@@ -39,7 +37,6 @@ pub struct Ledger {
     state: State,
     /// A ledger was set aside since the start.
     was_reset: bool,
-    /// Events for the journal.
     events: Vec<Event>,
 }
 
@@ -50,17 +47,14 @@ enum State {
     Shut { why: Option<String> },
 }
 
-/// What a ledger said when it was opened.
 #[derive(Debug)]
 pub struct Opened {
     /// What was being driven when the program last ended.
     pub interrupted: Vec<Pulse>,
-    /// The blocked lines.
     pub blocked: Vec<Block>,
 }
 
 impl Ledger {
-    /// Not opened yet.
     pub const fn new(path: PathBuf, draw: Draw) -> Self {
         Self { path, draw, state: State::Shut { why: None }, was_reset: false, events: Vec::new() }
     }
@@ -137,12 +131,10 @@ impl Ledger {
         }
     }
 
-    /// Was a ledger set aside since the start?
     pub fn was_reset(&self) -> bool {
         self.was_reset
     }
 
-    /// The open tickets.
     pub fn tickets(&self) -> Vec<Ticket> {
         match &self.state {
             State::Open { open, .. } => open.iter().cloned().collect(),
@@ -150,22 +142,18 @@ impl Ledger {
         }
     }
 
-    /// The events for the journal since the last call.
     pub fn take_events(&mut self) -> Vec<Event> {
         std::mem::take(&mut self.events)
     }
 
-    /// The record of a ticket.
     pub fn ticket(&mut self, ticket: &Ticket) -> Result<Option<TicketEntry>, Refusal> {
         self.read(|store| store.ticket(ticket))
     }
 
-    /// See [`Database::number`].
     pub fn number(&mut self, ticket: &Ticket) -> Result<Option<u64>, Refusal> {
         self.read(|store| store.number(ticket))
     }
 
-    /// How often the line of an item was driven, while it is open.
     pub fn driven(&self) -> Vec<Driven> {
         match &self.state {
             State::Open { store, .. } => {
@@ -175,7 +163,6 @@ impl Ledger {
         }
     }
 
-    /// The key that it signs with, while it is open.
     pub fn key(&self) -> Option<&SigningKey> {
         match &self.state {
             State::Open { store, .. } => Some(store.key()),
@@ -183,22 +170,18 @@ impl Ledger {
         }
     }
 
-    /// The records of an order: the tries that were driven.
     pub fn pulses(&mut self, order: &OrderId) -> Result<Vec<Pulse>, Refusal> {
         self.read(|store| store.pulses(order))
     }
 
-    /// See [`Database::is_dropped`].
     pub fn is_dropped(&mut self, order: &OrderId) -> Result<bool, Refusal> {
         self.read(|store| store.is_dropped(order))
     }
 
-    /// The record of a test.
     pub fn test(&mut self, jti: &CommandId) -> Result<Option<Pulse>, Refusal> {
         self.read(|store| store.test(jti))
     }
 
-    /// See [`Database::is_second`].
     pub fn is_second(&mut self, receipt: &Receipt) -> Result<bool, Refusal> {
         self.read(|store| store.is_second(receipt))
     }
@@ -219,7 +202,6 @@ impl Ledger {
         Ok(())
     }
 
-    /// Closes an open ticket.
     pub fn close(&mut self, ticket: &Ticket) -> Result<(), Refusal> {
         self.write(|store| store.close(ticket))?;
         self.forget(ticket);
@@ -249,17 +231,14 @@ impl Ledger {
         self.note(result)
     }
 
-    /// Unblocks a line, perhaps for a command of an operator.
     pub fn clear(&mut self, line: &str, once: Option<Once<'_>>) -> Result<(), Refusal> {
         self.write(|store| store.clear(line, once))
     }
 
-    /// See [`Database::command`].
     pub fn command(&mut self, jti: &CommandId) -> Result<Option<String>, Refusal> {
         self.read(|store| store.command(jti))
     }
 
-    /// See [`Database::over`].
     pub fn over(&mut self) -> Result<i64, Refusal> {
         self.read(Database::over)
     }
@@ -297,7 +276,6 @@ impl Ledger {
         self.note(result)
     }
 
-    /// Notes how a commit went.
     fn note(&mut self, result: Result<(), StoreError>) -> Result<(), Refusal> {
         result.map_err(|error| self.failed(&error))
     }
@@ -327,7 +305,6 @@ impl Ledger {
         }
     }
 
-    /// Its name in the journal.
     fn name(&self) -> Text {
         self.path.display().to_string().into()
     }

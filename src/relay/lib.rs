@@ -49,7 +49,6 @@ const STOP_WITHIN: Duration = Duration::from_millis(150);
 /// The last answers leave within this time.
 const ANSWERS_LEAVE: Duration = Duration::from_millis(50);
 
-/// The arguments of the program.
 pub const USAGE: Usage = Usage {
     program: PROGRAM,
     about: "Drives the lines of one machine: once for each receipt that proves a payment",
@@ -62,7 +61,6 @@ pub const USAGE: Usage = Usage {
     ],
 };
 
-/// Runs the program: arguments, configuration, work, exit status.
 pub fn main(arguments: impl Iterator<Item = std::ffi::OsString>) -> std::process::ExitCode {
     memory::keep_private();
     let arguments = match USAGE.read(arguments) {
@@ -128,7 +126,6 @@ fn run(path: &Path) -> Result<Leave, Failure> {
     runtime.block_on(work(path, config, outlets, dispenser))
 }
 
-/// An outlet that was opened, or the reason why it could not be opened.
 type Opened = Result<Box<dyn Outlet>, HardwareError>;
 
 /// Opens all outlets, which brings each to rest.
@@ -186,7 +183,6 @@ async fn work(path: &Path, config: Config, outlets: Vec<Opened>, dispenser: Disp
     Ok(Leave::Stop)
 }
 
-/// Threads for lines and buttons, joined with the dispenser.
 fn start_parts(
     config: &Config,
     outlets: Vec<Opened>,

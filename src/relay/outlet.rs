@@ -1,6 +1,8 @@
 //! Outlets: they hand out the goods of a line. An outlet delivers a [`Job`], or stops, and tells how the job ended. Nothing
 //! else of the service knows more of it. To add another kind: docs/developing/add-an-outlet.md.
 
+#![warn(missing_docs)]
+
 pub mod line;
 #[cfg(test)]
 mod tried;
@@ -28,7 +30,6 @@ const KINDS: &[OutletKind] = &[
 /// Code that waits for hardware looks for a stop this often.
 pub const STEP: Span = Span::millis(10);
 
-/// One kind of outlet.
 struct OutletKind {
     /// The key of a `[[line]]` that asks for this kind. The list of what it [holds](Settings::held) has the same key.
     key: &'static str,
@@ -58,10 +59,9 @@ pub struct Ending {
 
 /// An outlet that is open, and at rest between two jobs.
 pub trait Outlet: Send {
-    /// Delivers once, or stops within [`STEP`] when it is told so. It is at rest again when this returns, also after a
-    /// panic. It takes no longer than its [settings](Settings::takes) said. `Failed` means that the item certainly did not
-    /// come, `NotDriven` that nothing was tried; any other end without a delivery is `Uncertain`. After an error the outlet is dropped, and opened anew before
-    /// the next job.
+    /// Delivers once, or stops within [`STEP`] when it is told so. It is at rest again when this returns, also after a panic. It takes no longer
+    /// than its [settings](Settings::takes) said. `Failed` means that the item certainly did not come, `NotDriven` that nothing was tried; any
+    /// other end without a delivery is `Uncertain`. After an error the outlet is dropped, and opened anew before the next job.
     fn deliver(&mut self, job: &Job, stop: &Stop<'_>) -> (Ending, Option<HardwareError>);
 }
 
@@ -87,15 +87,9 @@ pub trait Settings: fmt::Debug + Send + Sync {
     }
 
     /// Takes the hardware, and first of all brings it to rest. `name` is the name of its line.
-    ///
-    /// # Errors
-    /// What refuses.
     fn open(&self, name: &str) -> Result<Box<dyn Outlet>, HardwareError>;
 
     /// Looks whether its hardware is there. Nothing is driven.
-    ///
-    /// # Errors
-    /// What refuses.
     fn check(&self) -> Result<(), HardwareError> {
         self.device().map_or(Ok(()), |path| std::fs::metadata(path).map(drop).map_err(HardwareError::io(path)))
     }
@@ -175,16 +169,12 @@ impl Ending {
     }
 }
 
-/// Reads the settings of an outlet from a `[[line]]`.
 pub(crate) fn read(rest: OtherKeys<'_>, checker: &mut Checker<'_>) -> Option<Arc<dyn Settings>> {
     let kind = KINDS.iter().find(|kind| rest.has(kind.key)).or(KINDS.first())?;
     (kind.read)(rest, checker)
 }
 
 /// Brings an outlet to rest, and does nothing else. This is for after a crash.
-///
-/// # Errors
-/// What refuses.
 pub(crate) fn make_safe(name: &str, held: serde_json::Value) -> Result<(), HardwareError> {
     match KINDS.iter().find(|kind| held.get(kind.key).is_some()) {
         Some(kind) => (kind.make_safe)(name, held),

@@ -20,16 +20,13 @@ texts! {
 /// The kernel lists this name as the holder of a line.
 pub const CONSUMER: &str = "qris-relayd";
 
-/// One line of a chip.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pin {
-    /// The chip.
     pub chip: Chip,
     /// Active is the low level.
     pub active_low: bool,
     /// How long an input must stand still.
     pub debounce: Span,
-    /// The chip's own resistor at an input.
     pub bias: Bias,
 }
 
@@ -47,11 +44,9 @@ pub enum Bias {
     Disabled,
 }
 
-/// Where a line is.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Chip {
-    /// A GPIO chip and the line's number on it.
     Gpio {
         /// What the chip is called, whatever its number is now.
         name: ChipName,
@@ -62,26 +57,20 @@ pub enum Chip {
     Sim(PathBuf),
 }
 
-/// Hardware refuses.
 #[derive(Debug, thiserror::Error)]
 pub enum HardwareError {
-    /// A GPIO chip or its line.
     #[error("GPIO {}: {why}", path.display())]
     Gpio {
-        /// The chip.
         path: PathBuf,
         /// The words of the kernel or of the library.
         why: gpiocdev::Error,
     },
-    /// There is no such chip.
     #[error(transparent)]
     Chip(#[from] NoChip),
     /// Another key names the same pin by another name of its chip.
     #[error("line {offset} of {} is used by {other} already, by another name of that chip", path.display())]
     Twice {
-        /// The chip.
         path: PathBuf,
-        /// The line.
         offset: u32,
         /// The other key.
         other: String,
@@ -89,7 +78,6 @@ pub enum HardwareError {
     /// A file that stands for a line, or another device.
     #[error("{}: {why}", path.display())]
     Io {
-        /// The file.
         path: PathBuf,
         /// The system's reason.
         why: io::Error,
@@ -99,10 +87,8 @@ pub enum HardwareError {
     List(String),
 }
 
-/// Makes a line an input and lets go of it: nobody drives it any more. A file that stands for a line is left alone.
-///
-/// # Errors
-/// What refuses: above all, somebody holds it.
+/// Makes a line an input and lets go of it: nobody drives it any more. A file that stands for a line is left alone. It fails above all
+/// if somebody holds the line.
 pub fn let_go(chip: &Chip) -> Result<(), HardwareError> {
     let Chip::Gpio { name, offset } = chip else { return Ok(()) };
     let path = name.find()?;
@@ -111,9 +97,6 @@ pub fn let_go(chip: &Chip) -> Result<(), HardwareError> {
 }
 
 /// Looks whether there is such a line: its chip can be opened and has it. Nothing is driven.
-///
-/// # Errors
-/// What refuses.
 pub fn check(chip: &Chip) -> Result<(), HardwareError> {
     match chip {
         Chip::Gpio { name, offset } => {
@@ -158,7 +141,6 @@ impl HardwareError {
     }
 }
 
-/// An input as it is written.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct WrittenInput {

@@ -3,7 +3,7 @@
 use qris_core::order::ledger::DRIVE_MAX;
 use qris_host::config::settings::{Setting, flag, said, whole_or};
 
-/// Every key of `relay.toml`, in the order of the document. `[mqtt]` has a table of its own.
+/// Every key of `relay.toml`, in the order of the document.
 pub const SETTINGS: &[Setting] = &[
     said("device.id", "device id", "–", "this machine; only receipts for it are taken"),
     said("dbus.bus", "[bus](#d-bus)", "`\"system\"`", "where `io.qrisd.Relay1` is served"),

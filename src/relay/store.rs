@@ -1,4 +1,4 @@
-//! The contents of the ledger across power cuts: tickets, pulses and blocked lines.
+//! The contents of the ledger across power cuts: tickets, pulses, blocked lines, operators' commands and the signing key.
 //!
 //! [`database`] writes them; here stand the words that it shares with the ledger.
 
@@ -23,16 +23,12 @@ pub const INTERRUPTED: (Outcome, &str) = (Outcome::Uncertain, "the program ended
 /// The reason why such a pulse blocks its line.
 pub const INTERRUPTED_BLOCKS: &str = "nobody knows whether its last order came out";
 
-/// A pulse in the ledger.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Pulse {
-    /// What the line was driven for.
     pub cause: Cause,
-    /// The item that was bought or tested.
     pub item: ItemId,
     /// Its price; of a test, the least that the line takes.
     pub amount: Rupiah,
-    /// The name of its line.
     pub line: String,
     /// The outcome, or that it is being driven.
     pub entry: Entry,
@@ -40,16 +36,12 @@ pub struct Pulse {
     pub detail: String,
 }
 
-/// A pulse that begins.
 #[derive(Clone, Copy, Debug)]
 pub enum Begun<'a> {
     /// For a paid order. It uses the ticket of the receipt.
     Order(&'a Receipt),
-    /// For a test.
     Test {
-        /// The command.
         once: Once<'a>,
-        /// The item that is tested.
         item: &'a ItemId,
         /// What the line is driven for, as if somebody had paid this.
         amount: Rupiah,
@@ -59,9 +51,7 @@ pub enum Begun<'a> {
 /// A command of an operator, which is carried out once.
 #[derive(Clone, Copy, Debug)]
 pub struct Once<'a> {
-    /// Its name.
     pub jti: &'a CommandId,
-    /// What it asks for.
     pub what: &'a str,
     /// Its end, in seconds since 1970.
     pub exp: i64,
@@ -72,7 +62,6 @@ pub struct Once<'a> {
 /// A line that takes no order.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Block {
-    /// The name of the line.
     pub line: String,
     /// The reason, for people.
     pub why: String,
@@ -80,13 +69,11 @@ pub struct Block {
     pub item: ItemId,
 }
 
-/// Why the ledger could not be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// It cannot be opened, or another process has it.
     #[error(transparent)]
     Open(#[from] OpenError),
-    /// SQLite's reason.
     #[error("the ledger cannot be read or written: {0}")]
     Sqlite(#[from] rusqlite::Error),
     /// A row is not as it was written.

@@ -20,7 +20,6 @@ const HELD: Duration = Duration::from_secs(2);
 /// The stack of a thread; it needs a tenth of it.
 const STACK: usize = 128 * 1024;
 
-/// A message of a thread.
 #[derive(Debug, PartialEq, Eq)]
 pub enum ThreadReport {
     /// Whether a line's hardware works. It is told at every change.
@@ -29,11 +28,8 @@ pub enum ThreadReport {
     Ended(usize, Ending),
     /// The clear button of a line was pressed and let go.
     ClearPressed(usize),
-    /// A clear button is held.
     ClearHeld,
-    /// A button was pressed.
     Pressed(usize),
-    /// A button was let go.
     Released(usize),
     /// Whether the service switch is on. It is told at every edge.
     Switched(bool),
@@ -43,9 +39,6 @@ pub enum ThreadReport {
 
 /// Starts the thread of a line. Its outlet was opened, or could not be opened and is tried again. The thread ends when the
 /// sender is dropped.
-///
-/// # Errors
-/// The system has no thread to give.
 pub fn start(
     index: usize,
     line: LineSettings,
@@ -107,22 +100,17 @@ fn told(outlet: &Result<Box<dyn Outlet>, HardwareError>) -> Result<(), String> {
     outlet.as_ref().map(|_| ()).map_err(ToString::to_string)
 }
 
-/// What is watched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Watched {
     /// The button of this number.
     Button(usize),
     /// The clear button of the line of this number.
     ClearButton(usize),
-    /// The service switch.
     ServiceSwitch,
 }
 
 /// Watches a button or a switch in a thread of its own, as long as the program runs. One that does not work is reported by its
 /// `name`, and tried again.
-///
-/// # Errors
-/// The system has no thread to give.
 pub fn watch_button(pin: Pin, reports: UnboundedSender<ThreadReport>, watched: Watched, name: String) -> io::Result<()> {
     let body = move || {
         let tell = |state| drop(reports.send(ThreadReport::Button(name.clone(), state)));
@@ -174,9 +162,6 @@ fn watch(input: &mut dyn Input, reports: &UnboundedSender<ThreadReport>, watched
 /// Has an outlet deliver once, as for an order. This is for a person who sets a machine up and looks what moves. No ledger
 /// knows of it, so it needs the hardware to itself, and the service must not run. It is told to stop as soon as `is_stopped` is
 /// true.
-///
-/// # Errors
-/// The hardware cannot be taken: somebody holds it, or it is not there.
 pub fn try_once(line: &LineSettings, is_stopped: impl Fn() -> bool + Sync) -> Result<Ending, HardwareError> {
     let job = Job { item: line.items.any(), amount: line.outlet.least(line.min_amount) };
     let mut outlet = line.outlet.open(&line.name)?;

@@ -14,10 +14,8 @@ use std::time::{Duration, Instant};
 pub(super) const EVERY: Duration = Duration::from_secs(1);
 /// The most requests that wait for a picture. Further ones are sent away.
 const WAITING_MAX: usize = 4;
-/// The thread's name.
 pub(super) const THREAD: &str = "camera";
 
-/// Takes pictures of what the panel shows.
 #[derive(Clone)]
 pub struct Camera(pub(super) Arc<Shared>);
 

@@ -8,7 +8,6 @@ use std::borrow::Cow;
 /// The most rasters that are kept: a few hundred kilobytes. The texts of one machine need far fewer.
 const RASTERS_MAX: usize = 768;
 
-/// The two fonts.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(super) enum Weight {
     Regular,
@@ -42,7 +41,6 @@ pub(super) struct Raster {
     pub(super) coverage: Box<[u8]>,
 }
 
-/// Both fonts and their rasters.
 pub(super) struct Fonts {
     bold: Face,
     regular: Face,

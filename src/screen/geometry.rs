@@ -1,6 +1,5 @@
 //! Rectangles, and the shape of what is drawn on.
 
-/// The layout of a pixel in memory.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum PixelFormat {
     /// 16 bits little-endian: five red, six green, five blue, red in the highest.
@@ -51,7 +50,6 @@ impl Rect {
         Self { x, y, w, h }
     }
 
-    /// The area that both have in common.
     pub(super) fn common(self, other: Self) -> Option<Self> {
         let (x, y) = (self.x.max(other.x), self.y.max(other.y));
         let (w, h) = ((self.x + self.w).min(other.x + other.w) - x, (self.y + self.h).min(other.y + other.h) - y);
@@ -70,7 +68,6 @@ impl Rect {
     }
 }
 
-/// The shape of a surface.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Geometry {
     pub(super) width: u32,

@@ -196,7 +196,6 @@ impl<'a> Page<'a> {
         self.w * 10 > self.h * 11
     }
 
-    /// The name of the goods on this page.
     fn name(&self, goods: Option<&Goods>) -> String {
         let Some(goods) = goods else { return String::new() };
         let item = self.settings.items.iter().find(|item| item.id == goods.item);
@@ -273,7 +272,6 @@ impl<'a> Page<'a> {
         self.text(inner, &self.settings.name, name, self.theme.header_text, Align::Left);
     }
 
-    /// The largest size of a logo in a header.
     fn logo_room(&self) -> (i32, i32) {
         let column = if self.is_wide() { self.w * 3 / 10 } else { self.w };
         (column * 2 / 5, self.header_height(true) - self.px(14))

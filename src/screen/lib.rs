@@ -41,10 +41,8 @@ const CHECK: Duration = Duration::from_secs(20);
 /// "One moment" is shown only after this time. A charge that comes sooner is shown at once instead.
 const MOMENT: Duration = Duration::from_millis(40);
 
-/// The thread's name.
 const THREAD: &str = "screen";
 
-/// Whether pictures reach the panel.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum ScreenState {
     /// The latest picture is on the panel.
@@ -64,9 +62,6 @@ impl Screen {
     ///
     /// `clock` is the boot clock of [`picture::Scene::Pay`]'s `until`. `report` is called on the screen's thread: once
     /// when the first picture is on the panel or could not be put there, then at every change. It must not block.
-    ///
-    /// # Panics
-    /// When the system refuses a thread.
     #[must_use]
     pub fn start(
         settings: Settings,
@@ -102,7 +97,6 @@ impl Screen {
         self.shared.changed.notify_all();
     }
 
-    /// The camera: it takes pictures of the panel for people who do not stand before it.
     #[must_use]
     pub fn camera(&self) -> Camera {
         Camera(Arc::clone(&self.shared))
@@ -144,7 +138,6 @@ pub fn outlive_panics(report: impl Fn(ScreenState) + Send + Sync + 'static) {
     }));
 }
 
-/// The thread: waits, draws, reports.
 struct Worker<R: Fn(ScreenState)> {
     shared: Arc<Shared>,
     report: R,

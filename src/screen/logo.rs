@@ -27,25 +27,17 @@ impl std::fmt::Debug for Logo {
     }
 }
 
-/// Why a file cannot be a logo.
 #[derive(Debug, thiserror::Error)]
 pub enum LogoError {
-    /// It is too large to be read.
     #[error("has more than {} KiB", FILE_MAX / 1024)]
     File,
-    /// It is not a PNG that can be read.
     #[error("is no PNG that can be read: {0}")]
     Png(#[from] png::DecodingError),
-    /// It has too many pixels.
     #[error("is {0}×{1} pixels; at most {SIDE_MAX} a side can be used")]
     Size(u32, u32),
 }
 
 impl Logo {
-    /// Reads a PNG.
-    ///
-    /// # Errors
-    /// Why it cannot be used.
     pub fn read(file: &[u8]) -> Result<Self, LogoError> {
         if file.len() > FILE_MAX {
             return Err(LogoError::File);
@@ -73,7 +65,6 @@ impl Logo {
         (self.width, self.height)
     }
 
-    /// A row of its pixels.
     pub(super) fn row(&self, y: u32) -> &[[u8; 4]] {
         &self.pixels[(y * self.width) as usize..][..self.width as usize]
     }

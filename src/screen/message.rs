@@ -7,13 +7,11 @@ use super::theme::{Signal, Theme, WHITE};
 use qris_core::order::ids::OrderId;
 use qris_core::order::reason::Reason;
 
-/// A page that says one thing.
 pub(super) struct Message {
     pub(super) sign: Sign,
     pub(super) ground: Colour,
     pub(super) ink: Colour,
     pub(super) muted: Colour,
-    /// The disc below the sign.
     pub(super) disc: Colour,
     pub(super) loud: bool,
     pub(super) headline: String,

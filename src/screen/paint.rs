@@ -27,7 +27,6 @@ const KEPT: usize = 400 * 1024;
 /// `0x00RRGGBB`.
 pub(super) type Colour = u32;
 
-/// One thing on a page.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) struct Mark {
     /// No part of it lies outside.
@@ -35,14 +34,13 @@ pub(super) struct Mark {
     pub(super) kind: MarkKind,
 }
 
-/// The kind of a mark.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) enum MarkKind {
     /// One colour, with corners rounded by so many pixels.
     Fill { colour: Colour, radius: i32 },
     /// One line of text. `x` is where it begins; this need not be where its area begins.
     Text { text: Box<str>, style: Style, colour: Colour, x: i32 },
-    /// A disc with a sign in white.
+    /// A disc with a sign.
     Sign { sign: Sign, disc: Colour, stroke: Colour },
     /// A QR code with its quiet zone, black on white.
     Qr(Arc<Code>),
@@ -50,7 +48,6 @@ pub(super) enum MarkKind {
     Picture(Arc<Logo>),
 }
 
-/// The signs. People understand them without words.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Sign {
     Check,
@@ -65,7 +62,6 @@ pub(super) fn changes(old: &[Mark], new: &[Mark]) -> Option<Vec<Rect>> {
     (old.len() == new.len()).then(|| old.iter().zip(new).filter_map(differ).collect())
 }
 
-/// Whether a QR code comes, goes, or becomes another one.
 pub(super) fn qr_changes(old: &[Mark], new: &[Mark]) -> bool {
     let code = |page: &[Mark]| page.iter().position(|mark| matches!(mark.kind, MarkKind::Qr(_)));
     match (code(old), code(new)) {
@@ -183,7 +179,6 @@ impl Change<'_> {
         self.geometry.height as i32
     }
 
-    /// The rows of the panel that a mark lies in.
     fn rows_of(&self, mark: &Mark) -> Range<i32> {
         let area = self.rotation.to_panel(mark.area, self.geometry);
         area.y.max(0)..(area.y + area.h).min(self.height())
@@ -245,7 +240,6 @@ impl Change<'_> {
 }
 
 impl Rotation {
-    /// Width and height of a page on this panel.
     pub(super) fn page_size(self, panel: Geometry) -> (i32, i32) {
         match self {
             Self::None | Self::Half => (panel.width as i32, panel.height as i32),
@@ -253,7 +247,6 @@ impl Rotation {
         }
     }
 
-    /// The place on the page of a part of the panel.
     fn to_page(self, r: Rect, panel: Geometry) -> Rect {
         let (w, h) = (panel.width as i32, panel.height as i32);
         match self {
@@ -264,7 +257,6 @@ impl Rotation {
         }
     }
 
-    /// The place on the panel of a part of the page.
     pub(super) fn to_panel(self, r: Rect, panel: Geometry) -> Rect {
         let (w, h) = (panel.width as i32, panel.height as i32);
         match self {

@@ -7,10 +7,8 @@ use qris_core::order::money::Rupiah;
 use qris_core::order::reason::Reason;
 use qris_core::order::time::{Boot, Span};
 
-/// Everything that the panel shows at one moment.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Picture {
-    /// The message to the customer.
     pub scene: Scene,
     /// Draws a TEST banner across the screen, so that nobody pays real money into the sandbox.
     pub sandbox: bool,
@@ -19,7 +17,6 @@ pub struct Picture {
 /// The thing that a customer buys. Its name comes from the price list; a request cannot change it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Goods {
-    /// The item.
     pub item: ItemId,
     /// The request's words, for an item whose price the request brings; other items have none.
     pub description: Option<Box<str>>,
@@ -33,9 +30,7 @@ pub enum Scene {
     Starting,
     /// Nobody is buying, and the network is gone. The items stay on the screen, with a word that a sale may not work.
     Offline {
-        /// What is not there.
         missing: Missing,
-        /// The items of which nothing is left.
         sold_out: Vec<ItemId>,
     },
     /// Not a state of a machine: it shows a person who wires a panel whether it is wired well.
@@ -44,12 +39,10 @@ pub enum Scene {
     Idle {
         /// Why the machine sells nothing at the moment, if so.
         trouble: Option<Reason>,
-        /// The items of which nothing is left.
         sold_out: Vec<ItemId>,
     },
     /// Somebody fills the machine at its open door. Nothing is sold.
     Filling {
-        /// The slots that are counted.
         slots: Vec<Content>,
         /// The item whose button was pressed last.
         pressed: Option<ItemId>,
@@ -58,7 +51,6 @@ pub enum Scene {
     },
     /// A charge is being made.
     Preparing {
-        /// The goods.
         goods: Goods,
         /// The price before any imposed fee.
         amount: Rupiah,
@@ -67,7 +59,6 @@ pub enum Scene {
     Pay {
         /// The QRIS payload, at most 512 ASCII characters, drawn as it is.
         payload: Box<str>,
-        /// The goods.
         goods: Goods,
         /// The sum in the QR, with a fee.
         amount: Rupiah,
@@ -75,20 +66,16 @@ pub enum Scene {
         fee: Option<Rupiah>,
         /// The address of the customer's page.
         page: Option<Box<str>>,
-        /// When the QR leaves the panel.
         until: Boot,
     },
     /// The payment code is shown, for the customer to take to a store. From `until` on it is off the panel, as a QR is.
     PayAtStore {
         /// The customer tells it to the cashier, and types it in here later.
         code: Box<str>,
-        /// The store's name.
         store: &'static str,
-        /// The goods.
         goods: Goods,
         /// The sum to pay, with a fee.
         amount: Rupiah,
-        /// The part of `amount` that is an imposed fee.
         fee: Option<Rupiah>,
         /// How long it may be paid, if that is known.
         within: Option<Span>,
@@ -96,24 +83,20 @@ pub enum Scene {
         collect: Option<Span>,
         /// The address of the customer's page, which has the code too.
         page: Option<Box<str>>,
-        /// When the code leaves the panel.
         until: Boot,
     },
     /// Paid at a store: the machine hands the goods out for the code.
     Collect {
-        /// The goods.
         goods: Goods,
         /// How long it may be collected, if that is known. The backend's clock counts it from the settlement.
         within: Option<Span>,
     },
     /// Somebody typed in a payment code, and it is being checked.
     Checking {
-        /// The goods.
         goods: Goods,
     },
     /// The QR is gone and the answer to the cancel is awaited.
     Cancelling {
-        /// The goods.
         goods: Goods,
     },
     /// The cancel has no answer yet: not finished, please do not pay; and whom to contact. It has no QR at all, which somebody would pay.
@@ -123,14 +106,12 @@ pub enum Scene {
     },
     /// Paid; the machine is acting.
     Dispensing {
-        /// The goods.
         goods: Goods,
         /// It is another try: nothing was paid just now.
         is_again: bool,
     },
     /// Done: take your item.
     Take {
-        /// The goods.
         goods: Goods,
     },
     /// Nothing was paid and nothing can be paid any more.
@@ -140,18 +121,15 @@ pub enum Scene {
     },
     /// The gateway says that the charge expired.
     Expired,
-    /// The payment was refused.
     Denied,
     /// No sale came about.
     Failed {
-        /// Why, if that is known.
         reason: Option<Reason>,
     },
     /// Paid without goods: the order number and whom to contact.
     RefundDue {
         /// The customer names this to the contact.
         order: OrderId,
-        /// The sum that was paid.
         amount: Rupiah,
         /// The address of its page, where the customer sees the state of the refund.
         page: Option<Box<str>>,
@@ -168,39 +146,31 @@ pub enum Scene {
         is_later: bool,
         /// The customer may want the money.
         order: OrderId,
-        /// The address of its page.
         page: Option<Box<str>>,
     },
     /// Paid, and nobody knows whether the goods came: the order number and whom to contact.
     Uncertain {
-        /// The customer names this to the contact.
         order: OrderId,
-        /// The sum that was paid.
         amount: Rupiah,
         /// The address of its page, where the customer sees what a person found out.
         page: Option<Box<str>>,
     },
     /// The money is on its way back.
     Refunded {
-        /// The order that was paid.
         order: OrderId,
         /// The sum that went back.
         amount: Rupiah,
     },
 }
 
-/// What lies in a slot.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Content {
-    /// Its item.
     pub item: ItemId,
     /// The most that it holds.
     pub capacity: u32,
-    /// How many are in it.
     pub level: Level,
 }
 
-/// How many items are in a slot.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Level {
     /// Nobody has counted.
@@ -209,11 +179,9 @@ pub enum Level {
     Counting(u32),
     /// So many, but one did not come out, and nobody has looked since.
     Suspect(u32),
-    /// None.
     Empty,
     /// So few that it asks to be filled.
     Low(u32),
-    /// So many.
     Good(u32),
 }
 
@@ -222,9 +190,7 @@ pub enum Level {
 pub enum Missing {
     /// The right time: certificates are not believed.
     Clock,
-    /// The backend.
     Backend,
-    /// The broker.
     Broker,
 }
 
@@ -269,7 +235,6 @@ impl Scene {
         }
     }
 
-    /// The goods, if it has any.
     #[must_use]
     pub fn goods(&self) -> Option<&Goods> {
         match self {

@@ -43,7 +43,6 @@ impl Code {
         self.module_px
     }
 
-    /// The modules row by row.
     pub(super) fn rows(&self) -> impl Iterator<Item = &[bool]> {
         self.dark.chunks_exact(self.side as usize)
     }

@@ -14,13 +14,10 @@ pub const PNG_MAX: usize = 45 * 1024;
 const PANEL_KEY: &str = "Panel";
 /// Rows drawn at a time.
 const BAND: i32 = 16;
-/// The most colours of a palette.
 const PALETTE_MAX: usize = 256;
 
-/// A page could not be made into a PNG.
 #[derive(Debug, thiserror::Error)]
 pub enum RenderError {
-    /// The encoder refused.
     #[error("cannot make a PNG: {0}")]
     Png(#[from] png::EncodingError),
     /// No way of packing made it small enough.
@@ -30,9 +27,6 @@ pub enum RenderError {
 
 /// A PNG of any size, with the pixels that a panel of `width`×`height` pixels would show of a picture at the boot clock's
 /// zero. Its rows lie as on the panel.
-///
-/// # Errors
-/// When it cannot be encoded.
 pub fn render(picture: &Picture, settings: &Settings, (width, height): (u32, u32), format: PixelFormat) -> Result<Vec<u8>, RenderError> {
     let mut brush = Brush::new();
     let geometry = Geometry { width, height, format };
@@ -51,7 +45,6 @@ pub fn render(picture: &Picture, settings: &Settings, (width, height): (u32, u32
     Ok(encode_colours((width, height), &pixels)?)
 }
 
-/// The sizes in a PNG of a panel.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Scale {
     /// Pixels a row, and rows.
@@ -110,7 +103,6 @@ pub(super) fn small(brush: &mut Brush, page: &[Mark], geometry: Geometry, rotati
     Err(RenderError::Large)
 }
 
-/// How often each colour occurs.
 fn counts(brush: &mut Brush, page: &[Mark], geometry: Geometry, rotation: Rotation) -> HashMap<u32, u32> {
     let mut counts = HashMap::new();
     bands(brush, page, geometry, rotation, |colours| {
@@ -174,7 +166,6 @@ impl Palette {
     }
 }
 
-/// How much work goes into a small file.
 #[derive(Clone, Copy)]
 enum Packing {
     Quick,

@@ -9,28 +9,19 @@ use qris_core::order::qris::crc;
 use qris_core::order::reason::Reason;
 use qris_core::order::time::{Boot, Span};
 
-/// The content of the pictures.
 #[derive(Clone, Debug)]
 pub struct Sample {
     /// The content of the QR. By default it has the usual length for the amount, and its merchant does not exist.
     pub payload: Option<Box<str>>,
     /// The sum, with an imposed fee.
     pub amount: Rupiah,
-    /// The goods.
     pub goods: Goods,
-    /// The order.
     pub order: OrderId,
-    /// The customer's page of the order.
     pub page: Box<str>,
-    /// A TEST banner lies across the page.
     pub sandbox: bool,
 }
 
 impl Sample {
-    /// Samples of this item, at this amount.
-    ///
-    /// # Panics
-    /// Never: its values are well formed.
     #[must_use]
     pub fn new(item: ItemId, amount: Rupiah) -> Self {
         let order = OrderId::new("mrbwt0fehv1vfdtzqgdn").expect("an order id");
@@ -42,7 +33,6 @@ impl Sample {
 
 type Make = fn(&Sample) -> Scene;
 
-/// The time left of a sample's code, and the code.
 const LEFT: Span = Span::secs(118);
 const PAYMENT_CODE: &str = "8127740588870520";
 
@@ -125,7 +115,6 @@ fn try_again(sample: &Sample, same: bool, is_later: bool) -> Scene {
     Scene::TryAgain { goods: sample.goods.clone(), same, up_to: Some(sample.amount), is_later, order, page }
 }
 
-/// The states' names.
 pub fn states() -> impl Iterator<Item = &'static str> {
     STATES.iter().map(|(name, _)| *name)
 }
@@ -138,9 +127,6 @@ pub fn picture(state: &str, sample: &Sample) -> Option<Picture> {
 }
 
 /// The items of a machine without a configuration.
-///
-/// # Panics
-/// Never: its values are well formed.
 #[must_use]
 pub fn items() -> Vec<Item> {
     let item = |id: &str, id_name: &str, en_name: &str, price: u64| Item {

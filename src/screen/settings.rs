@@ -12,24 +12,18 @@ use std::sync::Arc;
 /// How long each language has the screen where both take turns. It is time to read the longest page.
 const LANGUAGE_FOR: Span = Span::secs(6);
 
-/// The settings of the screen. See [`Screen::dress`](crate::Screen::dress) for those that may change while the program runs.
+/// See [`Screen::dress`](crate::Screen::dress) for those that may change while the program runs.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// The surface for the pixels.
     pub surface: SurfaceSettings,
-    /// How the panel is mounted.
     pub rotate: Rotation,
-    /// The language of all texts, or both.
     pub languages: Languages,
-    /// The machine's name.
     pub name: String,
     /// The contact for questions about money; empty if there is none.
     pub contact: String,
     /// It stands in the place of "Choose a product" while nobody buys; empty: our own words.
     pub greeting: String,
-    /// The items that are sold.
     pub items: Vec<Item>,
-    /// The colours.
     pub theme: Theme,
     /// It stands at the top, before the machine's name.
     pub logo: Option<Arc<Logo>>,
@@ -37,21 +31,17 @@ pub struct Settings {
     pub page_beside: bool,
 }
 
-/// An item as the screen shows it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Item {
-    /// The name of the item in requests.
     pub id: ItemId,
     /// Its name in Indonesian.
     pub id_name: Box<str>,
-    /// Its name in English.
     pub en_name: Box<str>,
     /// Its price; `None`: the request brings the price.
     pub price: Option<Rupiah>,
 }
 
 impl Item {
-    /// The name in this language.
     #[must_use]
     pub fn name(&self, language: Language) -> &str {
         match language {
@@ -61,7 +51,6 @@ impl Item {
     }
 }
 
-/// The surface for the pixels.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum SurfaceSettings {
     /// `/dev/fb0`. Without it, the first display of `/dev/dri` that has a panel.
@@ -74,36 +63,27 @@ pub enum SurfaceSettings {
         width: u32,
         /// Rows, before rotation.
         height: u32,
-        /// The layout of a pixel.
         format: PixelFormat,
     },
     /// A file with the pixels that a panel would show: little-endian rows without padding, as the panel is mounted.
     Virtual {
         /// The file. It is made if it is missing.
         path: PathBuf,
-        /// Pixels a row of the panel, before rotation.
         width: u32,
-        /// Rows of the panel, before rotation.
         height: u32,
-        /// The layout of a pixel.
         format: PixelFormat,
     },
 }
 
-/// The language of the texts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Language {
-    /// Indonesian.
     #[default]
     Id,
-    /// English.
     En,
 }
 
-/// The languages that a screen speaks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Languages {
-    /// One of them.
     Only(Language),
     /// Both by turns, Indonesian first.
     Both,
@@ -119,7 +99,6 @@ impl Languages {
         }
     }
 
-    /// The language of this moment.
     pub(crate) fn at(self, now: Boot) -> Language {
         match self {
             Self::Only(language) => language,

@@ -17,7 +17,6 @@ pub(super) struct Shared {
 
 pub(super) struct Slot {
     pub(super) latest: Picture,
-    /// The settings to change to.
     pub(super) dress: Option<Settings>,
     /// The receiver of a view of the panel, if a view is wanted.
     pub(super) wanted: Option<ViewSender>,
@@ -47,7 +46,6 @@ pub(super) type Reply = Box<dyn FnOnce(Option<Vec<u8>>) + Send>;
 pub(super) struct Film {
     pub(super) waiting: Vec<Reply>,
     pub(super) at_work: bool,
-    /// The time of the last picture.
     pub(super) last: Option<Instant>,
 }
 

@@ -32,7 +32,6 @@ const CARDS: &str = "/dev/dri";
 /// The major number of a display's device (`DRM_MAJOR`).
 const DRM_MAJOR: u32 = 226;
 
-/// A thing that takes pixels.
 pub(super) trait Surface: Send {
     /// Its size and pixel format. They stay the same as long as [`Surface::check`] says so.
     fn geometry(&self) -> Geometry;
@@ -64,31 +63,25 @@ impl Geometry {
     }
 }
 
-/// Why there is nothing to draw on.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum SurfaceError {
-    /// A system call failed.
     #[error("the screen {}: cannot {doing}: {error}", path.display())]
     Io { path: PathBuf, doing: &'static str, error: io::Error },
     /// It is too small for a word, or larger than any panel.
     #[error("the screen {}: {width}×{height} pixels; {SIDE_MIN} to {SIDE_MAX} a side can be used", path.display())]
     Size { path: PathBuf, width: u32, height: u32 },
-    /// Its pixel format is not known here.
     #[error("the screen {}: pixels of {layout} are not supported; set the panel to 16, 24 or 32 bits of red, green and blue", path.display())]
     Format { path: PathBuf, layout: pixels::Pixels },
     /// The driver's own numbers contradict one another.
     #[error("the screen {}: the driver's memory is smaller than its picture", path.display())]
     Driver { path: PathBuf },
-    /// The path of the virtual screen belongs to a thing that is not a file.
     #[error("the screen {}: not a regular file", path.display())]
     NotAFile { path: PathBuf },
     /// The device of a display, without a display.
     #[error("the screen {}: no panel is connected", path.display())]
     NotConnected { path: PathBuf },
-    /// It is neither a framebuffer nor the device of a display.
     #[error("no screen: there is neither {FRAMEBUFFER} nor a panel at one of {CARDS}/card*")]
     None,
-    /// It is not the panel that was opened any more.
     #[error("the screen {}: was replaced or changed its size", path.display())]
     Changed { path: PathBuf },
 }
@@ -138,7 +131,6 @@ fn cards_in(directory: &Path) -> Vec<PathBuf> {
     cards.into_iter().map(|(_, path)| path).collect()
 }
 
-/// A framebuffer's device, or a display's.
 fn open_device(path: &Path) -> Result<Box<dyn Surface>, SurfaceError> {
     let node = std::fs::metadata(path).map_err(failed(path, "find it"))?;
     Ok(if node.file_type().is_char_device() && libc::major(node.rdev()) == DRM_MAJOR {

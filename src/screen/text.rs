@@ -114,7 +114,6 @@ texts! {
     why_refused: "Pesanan tidak dapat diterima", "The order cannot be taken";
 }
 
-/// The table's column of this language.
 pub(super) const fn texts(language: Language) -> &'static Texts {
     match language {
         Language::Id => &ID,

@@ -22,7 +22,6 @@ pub struct Theme {
     pub header_text: u32,
     /// "GoPay / QRIS" on it.
     pub header_accent: u32,
-    /// The ground of the page.
     pub ground: u32,
     /// The ground of items and numbers.
     pub card: u32,
@@ -93,12 +92,10 @@ impl Theme {
         readable(clearer(Signal::Good.dark(), 0x4a_de80, self.ground), self.ground)
     }
 
-    /// The colour of a warning, on this page's ground.
     pub(super) fn warn(&self) -> Colour {
         readable(clearer(Signal::Warn.dark(), 0xfb_bf24, self.ground), self.ground)
     }
 
-    /// The colour of a prohibition, on this page's ground.
     pub(super) fn stop(&self) -> Colour {
         readable(clearer(Signal::Stop.dark(), 0xff_8a80, self.ground), self.ground)
     }

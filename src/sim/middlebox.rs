@@ -1,7 +1,6 @@
 //! Devices that answer in place of the server: a proxy that has not loaded its upstream, a hotspot that wants a log-in, a cache
 //! that mixes answers up.
 
-/// The answer of such a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Foreign {
     /// 404, in the words of a web server.
@@ -43,7 +42,6 @@ const ORDER: &str = include_str!("../../tests/corpora/backend_answer/order.json"
 const TRANSACTION: &str = include_str!("../../tests/corpora/midtrans_answer/settled.json");
 
 impl Foreign {
-    /// All of them.
     pub const ALL: [Self; 16] = [
         Self::NotFound,
         Self::NoRoute,
@@ -63,7 +61,6 @@ impl Foreign {
         Self::Unavailable,
     ];
 
-    /// Its name.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -92,13 +89,11 @@ impl Foreign {
         self.in_place_of(ORDER)
     }
 
-    /// The same in place of an answer of Midtrans.
     #[must_use]
     pub fn of_midtrans(self) -> (u16, &'static str, &'static str) {
         self.in_place_of(TRANSACTION)
     }
 
-    /// Its value of the header `Retry-After`.
     #[must_use]
     pub const fn retry_after(self) -> Option<u16> {
         match self {

@@ -28,7 +28,6 @@ const HEAD_BYTES: usize = 120;
 
 /// A running simulated Midtrans. It ends when this is dropped or stopped.
 pub struct SimulatorHandle {
-    /// Where it listens.
     pub addr: SocketAddr,
     shared: Arc<Shared>,
     tasks: Vec<JoinHandle<()>>,
@@ -49,14 +48,10 @@ struct Running {
     ahead: Span,
 }
 
-/// Starts simulators.
 pub struct Simulator;
 
 impl Simulator {
     /// Serves on a listener that is bound already. If `options.public_url` is empty, it becomes the listener's address.
-    ///
-    /// # Errors
-    /// The listener has no address, or the notifications' HTTP client cannot be made.
     pub fn start(listener: TcpListener, mut options: Options) -> io::Result<SimulatorHandle> {
         let addr = listener.local_addr()?;
         if options.public_url.is_empty() {
@@ -91,12 +86,10 @@ impl SimulatorHandle {
         self.shared.with(work)
     }
 
-    /// Lets every held answer go.
     pub fn release(&self) -> usize {
         self.shared.release()
     }
 
-    /// Moves its clock forward.
     pub fn advance(&self, by: Span) {
         self.shared.advance(by);
     }
@@ -146,7 +139,6 @@ impl Shared {
         self.released.send_modify(|times| *times += 1);
     }
 
-    /// Waits until a held answer may go.
     async fn wait_for_release(&self, hold: u64) {
         let mut released = self.released.subscribe();
         loop {

@@ -2,7 +2,6 @@
 
 use qris_core::order::qris::{crc, merchant, merchant_name};
 
-/// The merchant of a QR.
 #[derive(Debug, Clone)]
 pub struct Merchant {
     /// `G` and nine digits, as in `merchant_id` of Midtrans' answers.
@@ -88,7 +87,6 @@ fn luhn(digits: &str) -> u32 {
     (10 - sum % 10) % 10
 }
 
-/// The look of a QR picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PictureStyle {
     /// Modules, and a quiet zone of four modules.

@@ -16,12 +16,10 @@ struct Arguments {
     page: bool,
 }
 
-/// Its arguments.
 pub(super) fn definition() -> clap::Command {
     <Arguments as clap::CommandFactory>::command()
 }
 
-/// Runs the command.
 pub(super) fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     let made = match parse::<Arguments>(super::definition_of("catalog"), arguments) {
         Ok(Arguments { page: true, .. }) => catalog::page(),

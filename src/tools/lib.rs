@@ -32,7 +32,6 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     }
 }
 
-/// Its commands, with their examples.
 #[must_use]
 pub fn definition() -> clap::Command {
     let [search, nth, simulate] = prove::definitions();
@@ -41,7 +40,6 @@ pub fn definition() -> clap::Command {
     with_examples(own, examples::EXAMPLES)
 }
 
-/// One of its commands.
 fn definition_of(name: &str) -> clap::Command {
     definition().find_subcommand(name).expect("a command of the tools").clone().version(env!("CARGO_PKG_VERSION"))
 }

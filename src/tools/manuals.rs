@@ -39,7 +39,6 @@ enum Service {
     Whole(&'static str),
     /// The program, and its sub-command `serve`. The exit statuses of the other commands are as a help tells them.
     Serve(&'static str),
-    /// No part.
     None,
 }
 
@@ -54,7 +53,6 @@ impl Service {
     }
 }
 
-/// Its arguments.
 pub(super) fn definition() -> Command {
     <Arguments as clap::CommandFactory>::command()
 }
@@ -96,7 +94,6 @@ const FILES: [(&str, bool, &str); 3] = [
     ("the merchant's backend, for qris-backend", true, "qris-backend(8)"),
 ];
 
-/// The page of a file of configuration.
 fn write_file_page(directory: &Path, file: &str, settings: &[Setting], what: &str, has_mqtt: bool, see: &str) -> io::Result<()> {
     let mut roff = Roff::new();
     roff.control("TH", [file, "5", "", concat!("qrisd ", env!("CARGO_PKG_VERSION")), "qrisd"]);

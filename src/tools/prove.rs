@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 #[derive(clap::Parser, Debug)]
 #[command(name = "search", bin_name = "qris-tools search")]
 struct Search {
-    /// Only this play: sale, cancel, too-late, race, counter, reboot, refund, two or second-try.
+    /// Only this play: sale, cancel, too-late, race, counter, reboot, refund, two, filled or second-try.
     #[arg(long, value_name = "PLAY")]
     only: Option<String>,
     /// In every play things go wrong at so many places of one performance, at the most.
@@ -37,12 +37,10 @@ struct Search {
     at: Option<String>,
 }
 
-/// The arguments of the three.
 pub(super) fn definitions() -> [clap::Command; 3] {
     [Search::command(), Nth::command(), Simulate::command()]
 }
 
-/// `qris-tools search`
 pub(super) fn search(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     match parse::<Search>(definition_of("search"), arguments) {
         Ok(arguments) => exit("search", look_everywhere(&arguments)),
@@ -120,7 +118,6 @@ struct Simulate {
     seed: Option<u64>,
 }
 
-/// `qris-tools simulate`
 pub(super) fn simulate(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     match parse::<Simulate>(definition_of("simulate"), arguments) {
         Ok(arguments) => exit("simulate", run(&arguments)),
@@ -227,7 +224,6 @@ struct Nth {
     flip: Option<String>,
 }
 
-/// `qris-tools nth`
 pub(super) fn nth(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     match parse::<Nth>(definition_of("nth"), arguments) {
         Ok(arguments) => exit("nth", fail_each(&arguments)),
@@ -286,7 +282,6 @@ fn fail_each(arguments: &Nth) -> Result<(), Failure> {
     Ok(())
 }
 
-/// A run in words for people.
 struct Named<'a>(&'a nth::Run);
 
 impl Display for Named<'_> {

@@ -22,12 +22,10 @@ struct Arguments {
     file: PathBuf,
 }
 
-/// Its arguments.
 pub(super) fn definition() -> clap::Command {
     <Arguments as clap::CommandFactory>::command()
 }
 
-/// Runs the command.
 pub(super) fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     match parse::<Arguments>(super::definition_of("settings"), arguments) {
         Ok(Arguments { file }) => exit("settings", write(&file)),

@@ -26,7 +26,6 @@ pub struct Archive {
     json: bool,
 }
 
-/// Runs the command.
 pub fn run(config: &Config, wanted: Archive) -> Result<(), Failure> {
     let Archive { before, file, json } = wanted;
     let (now, before) = (clock::now().wall, before.start(config.zone));

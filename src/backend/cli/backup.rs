@@ -20,7 +20,6 @@ pub struct Backup {
     json: bool,
 }
 
-/// Runs the command.
 pub fn run(config: &Config, wanted: Backup) -> Result<(), Failure> {
     let Backup { file, json } = wanted;
     let books = match &config.store {

@@ -31,7 +31,6 @@ pub struct Copy {
     json: bool,
 }
 
-/// Runs the command.
 pub fn run(wanted: &Copy) -> Result<(), Failure> {
     tls::install_provider();
     let from = file(&wanted.from).map_err(|why| Failure::usage(format!("--from: {why}")))?;

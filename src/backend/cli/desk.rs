@@ -69,7 +69,6 @@ pub struct Named {
     name: Name,
 }
 
-/// Runs the command.
 pub async fn run(config: &Config, wanted: Desk) -> Result<(), Failure> {
     let Some(desk) = &config.desk else { return Err(Failure::usage(texts().no_desk)) };
     let (store, mut out) = (books(config)?, Out::default());

@@ -127,7 +127,6 @@ const COLUMNS: [Column; 10] = [
     left("CODE GOOD UNTIL", 19),
 ];
 
-/// Runs the command.
 pub async fn run(config: &Config, command: Devices) -> Result<(), Failure> {
     let now = clock::now().wall;
     let mut out = Out::default();
@@ -256,7 +255,6 @@ pub async fn run(config: &Config, command: Devices) -> Result<(), Failure> {
     }
 }
 
-/// A machine that was let in.
 struct Added {
     token: String,
     remarks: Vec<String>,

@@ -49,7 +49,6 @@ fn way_to_pay(word: &str) -> Result<Payment, String> {
 /// counts as no room.
 const ROOM: [u64; 2] = [1 << 30, 64 << 20];
 
-/// Runs the command.
 pub async fn run(config: &Config, source: &Source, wanted: Doctor) -> Result<(), Failure> {
     tls::install_provider();
     let mut findings = vec![Finding::ok(CONFIG, fill(texts().well_formed, &[&source.path().display()]))];
@@ -236,7 +235,6 @@ async fn standby(store: &Store, server: &Server) -> Option<Finding> {
         return None;
     }
     let asked = store.read(|tx| tx.rows("SELECT 1 WHERE current_setting('synchronous_standby_names') = ''", &[]));
-    // If it cannot be read, the other checks tell.
     let rows = asked.await.ok()?;
     (!rows.is_empty()).then(|| Finding::warn("database", texts().no_standby, texts().no_standby_do))
 }
@@ -250,7 +248,6 @@ async fn places(store: &Store) -> Option<Finding> {
         - CAST(coalesce(current_setting('reserved_connections', true), '0') AS BIGINT)
         - (SELECT count(datid) FROM pg_stat_activity) AS free";
     let asked = store.read(|tx| tx.rows(FREE, &[])?.first().map(|row| row.int("free")).transpose());
-    // If it cannot be read, the other checks tell.
     let free = usize::try_from(asked.await.ok()??).unwrap_or(0);
     let said = fill(texts().places, &[&free]);
     if free >= CONNECTIONS {
@@ -339,7 +336,6 @@ async fn readable(store: &Store) -> Option<Finding> {
 async fn charges(store: &Store, tries: bool) -> Option<Finding> {
     const CHECK: &str = "charges";
     let all = Wanted { device: None, from: Wall(i64::MIN), until: Wall(i64::MAX), refund_due: false, attention: false };
-    // That the books cannot be read, others tell.
     let page = store.read(move |tx| ledger::page(tx, &all, &Cursor::at(all.until))).await.ok()?;
     if page.orders.is_empty() && !tries {
         return Some(Finding::warn(CHECK, texts().no_charge, texts().no_charge_do));
@@ -393,7 +389,6 @@ async fn let_in(store: &Store) -> Finding {
     }
 }
 
-/// Who gets the alerts.
 fn alerts(config: &Config) -> Finding {
     const CHECK: &str = "alerts";
     let Some(tellers) = &config.tellers else {

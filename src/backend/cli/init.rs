@@ -91,7 +91,7 @@ pub struct Init {
 }
 
 impl Init {
-    /// Runs the command. `config`: the path that a flag of all commands names.
+    /// `config`: the path that a flag of all commands names.
     pub async fn run(self, config: &Path) -> Result<(), Failure> {
         let reads_input = self.server_key_file.as_deref() == Some(Path::new("-"));
         let asks = self.conversation.begin(!reads_input);
@@ -162,7 +162,6 @@ impl Init {
         first_machine(&site, &answers, starts)
     }
 
-    /// The answers from the flags.
     fn answers(&self, present: &Present) -> Result<Answers, Failure> {
         let wanted = match (self.sandbox, self.production, &self.midtrans) {
             (true, ..) => Some(Place::Sandbox),
@@ -232,7 +231,6 @@ impl Init {
         }
     }
 
-    /// The files, each with its change.
     fn tell(&self, site: &Site, composed: &Composed) {
         for file in &composed.files {
             let change = match file.change(site) {
@@ -271,7 +269,6 @@ fn first_machine(site: &Site, answers: &Answers, starts: bool) -> Result<(), Fai
     std::io::stdout().write_all(&told.stdout).map_err(Failure::failed)
 }
 
-/// What would be done after the files.
 fn tell_steps(steps: &[Vec<&str>], answers: &Answers, starts: bool) {
     if starts {
         steps.iter().for_each(|words| remark(&fill(texts().then, &[&format!("systemctl {}", words.join(" "))])));
@@ -282,12 +279,10 @@ fn tell_steps(steps: &[Vec<&str>], answers: &Answers, starts: bool) {
     remark(texts().unchanged);
 }
 
-/// The command that lets the first machine in.
 fn let_in(device: &str) -> [&str; 5] {
     ["qris-backend", "device", "add", device, "--bundle"]
 }
 
-/// The same, as a person types it.
 fn by_hand(device: &str) -> String {
     format!("runuser -u {USER} -- {}", let_in(device).join(" "))
 }
@@ -325,7 +320,7 @@ async fn start_broker(composed: &Composed, placed: Placed) -> Result<(), Failure
     Err(Failure::failed(fill(texts().broker_taken_away, &[&why, &BROKER_SERVICE]) + &back.unwrap_or_default()))
 }
 
-/// Enables and starts the services. Each is ready when its step is done.
+/// Each service is ready when its step is done.
 fn start(composed: &Composed, changes: bool) -> Result<(), Failure> {
     // A service that failed too often must otherwise wait. If it did not fail, the command's error does not matter.
     drop(systemctl(&["reset-failed", SERVICE]));

@@ -26,7 +26,6 @@ pub enum Keys {
     },
 }
 
-/// Runs the command.
 pub fn run(config: &Config, keys: Keys) -> Result<(), Failure> {
     let path = &config.signing_key_file;
     let mut out = Out::default();

@@ -133,9 +133,6 @@ impl Command {
 }
 
 /// Runs a command other than `serve`.
-///
-/// # Errors
-/// What went wrong, and whether it is the use.
 pub async fn run(config: &Config, source: &Source, command: Command) -> Result<(), Failure> {
     match command {
         Command::Serve | Command::Init(_) => unreachable!("these are not run from here"),

@@ -24,7 +24,6 @@ pub(super) async fn named(config: &Config, words: &[Beginning], file: Option<&Pa
     found.ok_or_else(|| none(&beginning, file))
 }
 
-/// There is no such order.
 pub(super) fn none(beginning: &Beginning, file: Option<&Path>) -> Failure {
     let mut told = match file {
         Some(file) => fill(texts().no_order_there, &[beginning, &file.display()]),

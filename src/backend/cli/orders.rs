@@ -70,7 +70,6 @@ pub struct Orders {
     json: bool,
 }
 
-/// Reads a machine's name.
 pub fn device_id(text: &str) -> Result<DeviceId, String> {
     DeviceId::new(text).map_err(|error| error.to_string())
 }
@@ -119,7 +118,6 @@ fn columns(owed: bool) -> Vec<Column> {
 /// The place of the note.
 const NOTE: usize = 7;
 
-/// Runs the command.
 pub async fn run(config: &Config, wanted: Orders) -> Result<(), Failure> {
     if !wanted.order.is_empty() {
         return show(config, &wanted.order, wanted.archive, wanted.json).await;
@@ -131,7 +129,6 @@ pub async fn run(config: &Config, wanted: Orders) -> Result<(), Failure> {
 }
 
 impl Orders {
-    /// Programs read objects and CSV.
     pub(super) const fn is_for_a_person(&self) -> bool {
         !self.json && !self.csv
     }
@@ -231,7 +228,6 @@ fn readable(damaged: &[String]) -> Result<(), Failure> {
     Err(Failure::failed(fill(texts().damaged, &[&text::orders(damaged.len() as u64), &damaged.join(", ")])))
 }
 
-/// An order in one line of the table.
 fn cells(order: &Order, zone: Zone, owed: bool) -> Vec<String> {
     let sale = &order.sale;
     let outcome = order.delivery().map_or("-", |told| told.outcome.as_str());
@@ -251,7 +247,6 @@ fn cells(order: &Order, zone: Zone, owed: bool) -> Vec<String> {
     cells
 }
 
-/// The remark about it for a person, in few words.
 pub fn note(order: &Order) -> String {
     // The first word says already that a refund is due.
     let why: Vec<_> = order.attention().into_iter().filter(|why| *why != Attention::RefundDue).map(Attention::as_str).collect();
@@ -332,7 +327,6 @@ pub async fn gone(config: &Config, id: &OrderId) -> Result<Option<String>, Failu
     Ok(archived.map(|Archived { file, at, .. }| fill(texts().archived, &[&id, &at.to_local_named(config.zone), &file])))
 }
 
-/// The facts about an order, a line each.
 fn facts(stored: &Stored, attempts: &[OrderId], zone: Zone) -> Vec<(&'static str, String)> {
     let texts = texts();
     let order = &stored.order;
@@ -398,7 +392,6 @@ fn tries(order: &Order) -> Vec<(&'static str, String)> {
     if order.tries.now.is_none() { Vec::new() } else { (1..).zip(order.every_try()).map(line).collect() }
 }
 
-/// Everything in JSON.
 fn whole(stored: &Stored, attempts: &[OrderId], history: &[HistoryLine], offered_until: Option<Wall>, zone: Zone) -> Value {
     let mut whole = wording::summary(&stored.order, zone);
     let charge = stored.order.charge();

@@ -8,10 +8,8 @@ use qris_host::{Failure, terminal};
 use std::fmt::Write as _;
 use std::io::{ErrorKind, Write as _};
 
-/// A column of a table.
 #[derive(Debug, Clone, Copy)]
 pub struct Column {
-    /// Its heading.
     pub name: &'static str,
     /// The most characters. A longer text is cut, with an ellipsis; 0: no limit, for the last column.
     pub width: usize,
@@ -19,25 +17,22 @@ pub struct Column {
     pub right: bool,
 }
 
-/// A column of text.
 #[must_use]
 pub const fn left(name: &'static str, width: usize) -> Column {
     Column { name, width, right: false }
 }
 
-/// A column of numbers.
 #[must_use]
 pub const fn right(name: &'static str, width: usize) -> Column {
     Column { name, width, right: true }
 }
 
-/// The line with the headings.
 #[must_use]
 pub fn heading(columns: &[Column]) -> String {
     row(columns, &columns.iter().map(|column| column.name.to_owned()).collect::<Vec<_>>())
 }
 
-/// The same, with the zone of the times in the place of `{0}`.
+/// The zone of the times takes the place of `{0}`.
 #[must_use]
 pub fn heading_in(columns: &[Column], zone: Zone) -> String {
     row(columns, &columns.iter().map(|column| fill(column.name, &[&zone.as_str()])).collect::<Vec<_>>())
@@ -78,7 +73,6 @@ pub fn counted(count: impl Into<u64>, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
-/// Standard output.
 #[derive(Debug, Default)]
 pub struct Out {
     closed: bool,
@@ -94,9 +88,6 @@ impl Out {
     }
 
     /// Writes text as it is, but for [what a terminal obeys](terminal::harmless).
-    ///
-    /// # Errors
-    /// As [`Out::line`].
     pub fn text(&mut self, text: &str) -> Result<(), Failure> {
         if self.closed {
             return Ok(());
@@ -109,7 +100,6 @@ impl Out {
         Ok(())
     }
 
-    /// Whether nobody reads any more.
     #[must_use]
     pub const fn is_closed(&self) -> bool {
         self.closed

@@ -51,7 +51,6 @@ pub struct Reconcile {
 
 /// How often a question without an answer is asked.
 const TRIES: u32 = 3;
-/// The pause before the next try.
 const PAUSE: Duration = Duration::from_secs(10);
 /// News that was handed to the books leads to a question within this time.
 const TAKEN_UP_WITHIN: Duration = Duration::from_secs(15);
@@ -64,7 +63,6 @@ fn columns() -> [Column; 3] {
     [left(texts().order_column, 22), left(texts().machine_column, 20), left(texts().difference_column, 0)]
 }
 
-/// The results.
 #[derive(Debug, Default)]
 struct Tally {
     asked: u64,
@@ -77,7 +75,6 @@ struct Tally {
     unreadable: u64,
 }
 
-/// Runs the command.
 pub async fn run(config: &Config, source: &Source, wanted: Reconcile) -> Result<(), Failure> {
     let span = wanted.days.span(clock::now().wall, config.zone).map_err(Failure::usage)?;
     tls::install_provider();
@@ -208,7 +205,6 @@ async fn rebuilt(work: &Arc<Work>, id: &OrderId, tally: &mut Tally) -> Result<Op
     Ok(None)
 }
 
-/// Asks about one order, and compares.
 async fn look(
     books: &Books,
     gateway: &WatchedGateway,

@@ -104,7 +104,6 @@ pub(super) fn text(text: &str) -> Result<String, String> {
     if plain { Ok(trimmed.into()) } else { Err(format!("1 to {TEXT_CHARS_MAX} characters on one line")) }
 }
 
-/// Runs `refund`.
 pub async fn refund(config: &Config, source: &Source, wanted: Refund) -> Result<(), Failure> {
     let Refund { order, settled_by_hand, no_report, no_proof, by, json } = wanted;
     let id = named(config, &order, None).await?;
@@ -145,7 +144,6 @@ pub async fn refund(config: &Config, source: &Source, wanted: Refund) -> Result<
     }
 }
 
-/// Runs `given`.
 pub async fn given(config: &Config, wanted: Given) -> Result<(), Failure> {
     let Given { order, by, json } = wanted;
     let id = named(config, &order, None).await?;
@@ -154,7 +152,6 @@ pub async fn given(config: &Config, wanted: Given) -> Result<(), Failure> {
     say(&order, config.zone, json, &fill(texts().noted_given, &[&about(&order), &by]))
 }
 
-/// Runs `again`.
 pub async fn again(config: &Config, wanted: Again) -> Result<(), Failure> {
     let Again { order, by, json } = wanted;
     let id = named(config, &order, None).await?;
@@ -163,7 +160,6 @@ pub async fn again(config: &Config, wanted: Again) -> Result<(), Failure> {
     say(&order, config.zone, json, &fill(texts().noted_again, &[&about(&order), &by]))
 }
 
-/// Runs `seen`.
 pub async fn seen(config: &Config, wanted: Seen) -> Result<(), Failure> {
     let Seen { order, by, json } = wanted;
     let id = named(config, &order, None).await?;
@@ -203,7 +199,6 @@ async fn taken(store: &Store, id: &OrderId, written: Result<Done, BooksError>) -
     }
 }
 
-/// What to do instead.
 fn advice(why: Refused) -> &'static str {
     match why {
         Refused::NotReported => texts().do_not_reported,
@@ -222,7 +217,6 @@ fn advice(why: Refused) -> &'static str {
     }
 }
 
-/// What to do where no other try is possible.
 fn instead_of_a_try(why: NoTry) -> &'static str {
     match why {
         NoTry::Off => texts().do_try_off,

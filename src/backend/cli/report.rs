@@ -44,7 +44,6 @@ pub struct ReportArguments {
 }
 
 impl ReportArguments {
-    /// Programs read objects and CSV.
     pub(super) const fn is_for_a_person(&self) -> bool {
         !self.json && !self.csv
     }
@@ -90,7 +89,6 @@ fn title(by: By) -> &'static str {
     }
 }
 
-/// Runs the command.
 pub async fn run(config: &Config, asked: ReportArguments, now: Wall) -> Result<(), Failure> {
     let span = asked.days.span(now, config.zone).map_err(Failure::usage)?;
     let store = books(config)?;
@@ -209,7 +207,6 @@ fn cells_of_payout(name: &str, sums: &Sums) -> [String; 5] {
     [name.into(), total(sums.paid.amount), known(sums.returned()), known(sums.fee()), known(sums.payout())]
 }
 
-/// An amount that may be below zero.
 fn rupiah(amount: i64) -> String {
     format!("{}{}", if amount < 0 { "-" } else { "" }, total(amount.unsigned_abs()))
 }

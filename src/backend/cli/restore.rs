@@ -50,7 +50,6 @@ fn taken_up(server: &Server, file: Option<&Path>, json: bool) -> Result<(), Fail
     out.line("run `reconcile` for each day since then: it takes up what the gateway knows")
 }
 
-/// Runs the command.
 pub fn run(config: &Config, wanted: Restore) -> Result<(), Failure> {
     let Restore { file, json } = wanted;
     let books = match &config.store {

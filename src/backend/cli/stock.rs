@@ -35,13 +35,11 @@ pub struct StockArguments {
 }
 
 impl StockArguments {
-    /// Programs read objects and CSV.
     pub(super) const fn is_for_a_person(&self) -> bool {
         !self.json && !self.csv
     }
 }
 
-/// Runs the command.
 pub async fn run(config: &Config, asked: StockArguments) -> Result<(), Failure> {
     let (zone, mut packing, mut out) = (config.zone, Packing::default(), Out::default());
     let store = machines(config, false)?;

@@ -186,7 +186,6 @@ texts! {
     now_it_is: "; sekarang: {0}", "; it is now: {0}";
 }
 
-/// So many orders.
 pub(super) fn orders(count: u64) -> String {
     if count == 1 { texts().one_order.into() } else { fill(texts().many_orders, &[&count]) }
 }

@@ -30,7 +30,6 @@ pub struct Day {
 }
 
 impl Day {
-    /// Its first moment.
     #[must_use]
     pub fn start(self, zone: Zone) -> Wall {
         self.first.at(zone)
@@ -43,7 +42,6 @@ impl Day {
     }
 }
 
-/// A day or month, or a moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum When {
     /// From its first second to its last.
@@ -55,7 +53,6 @@ pub enum When {
 }
 
 impl When {
-    /// The time at which it begins.
     #[must_use]
     pub fn start(self, zone: Zone) -> Wall {
         match self {
@@ -65,7 +62,7 @@ impl When {
         }
     }
 
-    /// The time at which it ends. That moment is not a part of it.
+    /// The end is not a part of it.
     #[must_use]
     pub fn end(self, zone: Zone) -> Wall {
         match self {
@@ -76,18 +73,12 @@ impl When {
 }
 
 /// Reads `2026-11-20`.
-///
-/// # Errors
-/// The expected form, for people.
 pub fn day(text: &str) -> Result<Day, String> {
     let first = Local::read(&format!("{text} 00:00:00")).map_err(|_| "a day is written 2026-11-20")?;
     Ok(Day { first, behind: Local(first.0 + DAY) })
 }
 
 /// Reads `2026-11-20`, or `2026-11` for the whole month.
-///
-/// # Errors
-/// The expected form, for people.
 pub fn day_or_month(text: &str) -> Result<Day, String> {
     let months = || {
         let first = Local::read(&format!("{text}-01 00:00:00"))?;
@@ -99,9 +90,6 @@ pub fn day_or_month(text: &str) -> Result<Day, String> {
 }
 
 /// Reads `2026-11`, `2026-11-20`, `2026-11-20 15:00`, `2026-11-20T15:00:00` or RFC 3339 with a zone.
-///
-/// # Errors
-/// The expected form, for people.
 pub fn when(text: &str) -> Result<When, String> {
     let local = text.replacen('T', " ", 1);
     let clock = || Local::read(&local).or_else(|_| Local::read(&format!("{local}:00"))).map(When::Moment);

@@ -21,9 +21,7 @@ use tokio::time::timeout;
 
 /// The largest body, in bytes.
 const BODY_BYTES_MAX: usize = 16 << 10;
-/// A body must come within this time.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
-/// The longest secret of a session.
 const SECRET_MAX: usize = 64;
 /// The page's head counts no further.
 const WANTING_MAX: u64 = 999;
@@ -34,32 +32,26 @@ pub(super) type Of = State<Arc<Desk>>;
 /// What stands behind the address of a question.
 pub(super) type Asked<T> = Result<Query<T>, QueryRejection>;
 
-/// Why a question is not answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum No {
     /// The session is over, or never was.
     NotIn,
     /// The name or the password is wrong.
     WrongPassword,
-    /// The link is over.
     LinkOver,
     /// There were too many guesses.
     Wait(Span),
     /// Nobody may choose this password.
     Password,
-    /// It is not possible.
     Denied(Denied),
     /// What the person has seen of the order is not so any more.
     Changed,
-    /// There is no such thing.
     Unknown,
     /// Several have these first letters.
     Several,
-    /// The order is archived.
     Archived,
     /// Its row in the database is damaged.
     Damaged,
-    /// The question is not understood.
     Malformed(&'static str),
     /// The books cannot be used now.
     Away,
@@ -80,7 +72,6 @@ impl From<BooksError> for No {
     }
 }
 
-/// The word for what the order refuses.
 #[must_use]
 pub const fn denied(why: Refused) -> Denied {
     match why {
@@ -102,7 +93,6 @@ pub const fn denied(why: Refused) -> Denied {
     }
 }
 
-/// The word for why there is no other try.
 #[must_use]
 pub const fn no_try(why: NoTry) -> Denied {
     match why {
@@ -175,18 +165,10 @@ impl IntoResponse for No {
     }
 }
 
-/// What stands behind the address, if it is understood.
-///
-/// # Errors
-/// [`No::Malformed`]
 pub(super) fn asked<T>(query: Asked<T>) -> Result<T, No> {
     query.map(|Query(asked)| asked).map_err(|_| No::Malformed("what stands behind the address is not understood"))
 }
 
-/// The body of a question.
-///
-/// # Errors
-/// [`No::Malformed`]
 pub async fn body<T: DeserializeOwned>(request: Request) -> Result<T, No> {
     let read = timeout(BODY_TIMEOUT, to_bytes(request.into_body(), BODY_BYTES_MAX)).await;
     let bytes = read.ok().and_then(Result::ok).ok_or(No::Malformed("the body is too long, or did not come"))?;
@@ -194,18 +176,12 @@ pub async fn body<T: DeserializeOwned>(request: Request) -> Result<T, No> {
 }
 
 /// From where a person asks.
-///
-/// # Errors
-/// [`No::Malformed`]
 pub fn from(headers: &HeaderMap) -> Result<IpAddr, No> {
     let told = headers.get(FROM).and_then(|value| value.to_str().ok()?.trim().parse::<IpAddr>().ok());
     told.map(|address| address.to_canonical()).ok_or(No::Malformed("x-desk-from is missing, or is no address"))
 }
 
 /// The secret of the session that asks.
-///
-/// # Errors
-/// [`No::NotIn`]
 pub fn secret(headers: &HeaderMap) -> Result<Box<str>, No> {
     let bearer = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
     bearer.filter(|secret| secret.len() <= SECRET_MAX).map(Into::into).ok_or(No::NotIn)
@@ -213,9 +189,6 @@ pub fn secret(headers: &HeaderMap) -> Result<Box<str>, No> {
 
 impl Desk {
     /// Answers a person. Who asks is read in the same transaction as the answer.
-    ///
-    /// # Errors
-    /// [`No::NotIn`]; those of the job.
     pub(super) async fn tell<T: Send + 'static>(
         &self,
         headers: &HeaderMap,
@@ -250,7 +223,6 @@ pub(super) struct Head {
 }
 
 impl Head {
-    /// Who asks, and what they see on every page.
     pub(super) fn me(&self, tx: &mut dyn Tx, asker: &Asker, now: Wall) -> Result<Me, BooksError> {
         Ok(Me {
             name: asker.person.name.clone(),

@@ -19,12 +19,11 @@ use serde::Serialize;
 /// What stands behind the name of a person of the desk in the history of an order.
 const MARK: &str = " (desk)";
 
-/// How a person of the desk stands in the history of an order.
 fn in_history(person: &Person) -> Box<str> {
     format!("{}{MARK}", person.name).into()
 }
 
-/// The name of it, for people who look at the desk.
+/// The name without the mark, for people who look at the desk.
 pub fn plain_name(by: &str) -> Box<str> {
     by.strip_suffix(MARK).unwrap_or(by).into()
 }
@@ -98,9 +97,6 @@ fn moves(deed: Deed, order: &Order) -> Option<u64> {
 }
 
 /// What this person can do about an order, and why not the rest. `left`: what they may still move today.
-///
-/// # Errors
-/// The database's.
 pub fn possible(
     tx: &mut dyn Tx,
     policy: &Policy,
@@ -124,26 +120,17 @@ pub fn possible(
     Deed::ALL.into_iter().map(&mut one).collect()
 }
 
-/// A deed that somebody asks for.
 #[derive(Debug)]
 pub struct Asked {
     /// The secret of the session.
     pub secret: Box<str>,
-    /// From where.
     pub from: String,
-    /// The order.
     pub order: OrderId,
-    /// The deed.
     pub deed: Deed,
-    /// What the person says about it.
     pub with: Do,
 }
 
 impl Asked {
-    /// Checks what a person has typed.
-    ///
-    /// # Errors
-    /// [`No::Malformed`]
     pub fn check(mut self) -> Result<Self, No> {
         let note = self.with.note.trim();
         let is_noted = !note.is_empty();
@@ -156,9 +143,7 @@ impl Asked {
 }
 
 /// Does it, if the session, the person, the order and the day allow it.
-///
-/// # Errors
-/// The database's. What is denied is `Ok(Err(…))`, because the log has a line of it.
+/// What is denied is `Ok(Err(…))`, because the log has a line of it.
 pub fn carry_out(tx: &mut dyn Tx, policy: &Policy, asked: &Asked, usual: Usual, now: Wall) -> Result<Result<Done, No>, BooksError> {
     let Asked { secret, from, order: id, deed, with } = asked;
     let Some(asker) = sessions::asker(tx, secret, now)? else { return Ok(Err(No::NotIn)) };

@@ -21,11 +21,9 @@ use tokio::time::{sleep, timeout};
 
 /// The most connections at once. The desk is one program, and each of its connections waits for one answer.
 const CONNECTIONS_MAX: usize = 64;
-/// The most bytes of a head.
 const HEAD_BYTES_MAX: usize = 16 << 10;
 /// A head comes within this time, or the connection ends; also one without questions.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
-/// An answer is there within this time.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 /// The time that open questions have when the program ends.
 const STOP_WAIT: Duration = Duration::from_millis(1200);
@@ -33,14 +31,10 @@ const STOP_WAIT: Duration = Duration::from_millis(1200);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Makes the socket. Its directory says who reaches it, and the group of it is the desk's.
-///
-/// # Errors
-/// [`SocketError`]
 pub async fn listen(path: &Path) -> Result<UnixListener, SocketError> {
     socket::listen(path, 0o660).await
 }
 
-/// Answers the desk until `stop` says so.
 pub async fn serve(desk: Desk, listener: UnixListener, mut stop: watch::Receiver<bool>) {
     let desk = Arc::new(desk);
     let ahead = tokio::spawn({

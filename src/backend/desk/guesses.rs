@@ -16,7 +16,6 @@ const FREE: u32 = 5;
 const FREE_AT_ADDRESS: u32 = 20;
 /// The first wait. Later ones double.
 const FIRST_WAIT: Span = Span::secs(2);
-/// The longest wait.
 const LONGEST_WAIT: Span = Span::secs(15 * 60);
 /// Without a guess for so long, the earlier ones are forgotten.
 const FORGOTTEN: Span = Span::secs(3600);
@@ -36,7 +35,6 @@ pub enum For<'a> {
     Nobody(&'a str),
 }
 
-/// The counts.
 #[derive(Debug)]
 pub struct Guesses {
     all: Mutex<All>,
@@ -51,7 +49,6 @@ struct All {
     addresses: Vec<Count>,
 }
 
-/// Wrong guesses.
 #[derive(Debug, Clone, Copy, Default)]
 struct Count {
     wrong: u32,

@@ -15,11 +15,9 @@ const DAY_MS: i64 = 24 * 3600 * 1000;
 pub struct Usual {
     /// How much money a person may move in a day, in rupiah.
     pub limit_per_day: u64,
-    /// Whose days.
     pub zone: Zone,
 }
 
-/// The beginning of the day.
 #[must_use]
 pub fn midnight(at: Wall, zone: Zone) -> Wall {
     let local = (at + zone.ahead()).0;
@@ -34,9 +32,6 @@ pub fn days_before(midnight: Wall, days: i64) -> Wall {
 
 /// How much money this person may still move today. The money of an order moves once. So one that is done again, as after a refund that
 /// was refused, counts once, and `but` that one does not count.
-///
-/// # Errors
-/// The database's.
 pub fn left(tx: &mut dyn Tx, person: &Person, but: Option<&OrderId>, usual: Usual, now: Wall) -> Result<u64, BooksError> {
     match person.role {
         Role::Viewer => Ok(0),
@@ -53,9 +48,6 @@ pub fn left(tx: &mut dyn Tx, person: &Person, but: Option<&OrderId>, usual: Usua
 }
 
 /// Whether the role allows deeds.
-///
-/// # Errors
-/// [`Denied::Role`]
 pub const fn role(person: &Person) -> Result<(), Denied> {
     match person.role {
         Role::Owner => Ok(()),
@@ -64,9 +56,6 @@ pub const fn role(person: &Person) -> Result<(), Denied> {
 }
 
 /// Whether the money of the day allows this one.
-///
-/// # Errors
-/// [`Denied::Limit`]
 pub fn limit(left: u64, amount: Option<u64>) -> Result<(), Denied> {
     if amount.is_some_and(|amount| amount > left) { Err(Denied::Limit) } else { Ok(()) }
 }

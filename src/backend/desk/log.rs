@@ -8,14 +8,11 @@ use qris_core::order::ids::OrderId;
 use qris_core::order::time::{Span, Wall, Zone};
 use qris_core::wire::desk::{Deed, LogLine};
 
-/// The lines on a page.
 const PAGE: i64 = 50;
-/// The most lines of one order that are read.
 const OF_ORDER_MAX: i64 = 100;
 /// Of what is denied, so many lines of a person are kept a minute.
 const DENIED_MAX: i64 = 10;
 
-/// Who does something.
 #[derive(Debug, Clone, Copy)]
 pub enum By<'a> {
     /// A person of the desk, from this address.
@@ -24,30 +21,20 @@ pub enum By<'a> {
     Terminal(&'a str),
 }
 
-/// What was done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum What<'a> {
     /// A deed about an order, which moved so much money.
     Done(Deed, &'a OrderId, Option<u64>),
-    /// A deed that was not done.
     Denied(Deed, &'a OrderId),
-    /// A password was right.
     Login,
     /// A link was used.
     Join,
-    /// A person went.
     Logout,
-    /// A session was ended by its person.
     EndSession,
-    /// All of them were.
     EndSessions,
-    /// A person was added.
     Add,
-    /// A link was made.
     Link,
-    /// What a person may do was changed.
     Role,
-    /// A person was removed.
     Remove,
 }
 
@@ -69,10 +56,6 @@ impl What<'_> {
     }
 }
 
-/// Writes a line.
-///
-/// # Errors
-/// The database's.
 pub fn write(tx: &mut dyn Tx, by: By<'_>, what: What<'_>, detail: Option<&str>, now: Wall) -> Result<(), BooksError> {
     let (person, who, address) = match by {
         By::Person(person, from) => (Some(person.number), &*person.name, Some(from)),
@@ -111,9 +94,6 @@ pub fn write(tx: &mut dyn Tx, by: By<'_>, what: What<'_>, detail: Option<&str>, 
 }
 
 /// The newest lines of an order with their times, the oldest first.
-///
-/// # Errors
-/// The database's.
 pub fn of_order(tx: &mut dyn Tx, order: &OrderId, zone: Zone) -> Result<Vec<(Wall, LogLine)>, BooksError> {
     let sql = "SELECT seq, at_ms, who, address, what, order_id, detail FROM desk_log WHERE order_id = $1 ORDER BY seq DESC LIMIT $2";
     let mut lines = lines(&tx.rows(sql, &[order.as_str().into(), OF_ORDER_MAX.into()])?, zone)?;
@@ -122,9 +102,6 @@ pub fn of_order(tx: &mut dyn Tx, order: &OrderId, zone: Zone) -> Result<Vec<(Wal
 }
 
 /// Some lines behind this one, the newest first.
-///
-/// # Errors
-/// The database's.
 pub fn page(tx: &mut dyn Tx, behind: Option<i64>, zone: Zone) -> Result<Vec<LogLine>, BooksError> {
     let sql = "SELECT seq, at_ms, who, address, what, order_id, detail FROM desk_log WHERE seq < $1 ORDER BY seq DESC LIMIT $2";
     let lines = lines(&tx.rows(sql, &[behind.unwrap_or(i64::MAX).into(), PAGE.into()])?, zone)?;

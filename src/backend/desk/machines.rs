@@ -26,10 +26,6 @@ pub struct Known {
 }
 
 impl Known {
-    /// Reads them.
-    ///
-    /// # Errors
-    /// [`No::Away`]
     pub async fn read(machines: &Machines) -> Result<Self, No> {
         let hears = machines.is_hearing();
         let known = machines.read(move |tx| {
@@ -46,13 +42,11 @@ impl Known {
         self.let_in.len() as u64
     }
 
-    /// Whether this one is let in.
     #[must_use]
     pub fn has(&self, device: &DeviceId) -> bool {
         self.let_in.contains(device)
     }
 
-    /// The release of its program.
     #[must_use]
     pub fn version(&self, device: &DeviceId) -> Option<Box<str>> {
         let facts = self.noted.get(device.as_str())?.facts.as_ref()?;
@@ -102,7 +96,6 @@ impl Known {
         self.let_in.iter().map(|device| self.line(device, sold, zone)).collect()
     }
 
-    /// One of them.
     #[must_use]
     pub fn line(&self, device: &DeviceId, sold: &HashMap<Box<str>, Sum>, zone: Zone) -> MachineLine {
         let noted = self.noted.get(device.as_str());
@@ -217,9 +210,6 @@ fn time(at: Option<Wall>, zone: Zone) -> Option<Box<str>> {
 }
 
 /// The slots of a machine, and when it told them.
-///
-/// # Errors
-/// [`No::Away`]
 pub async fn slots(desk: &Desk, device: &DeviceId) -> Result<(Vec<SlotLine>, Option<Box<str>>), No> {
     let of = device.clone();
     let machine = desk.machines.read(move |tx| stock::of(tx, &of)).await?;
@@ -227,9 +217,6 @@ pub async fn slots(desk: &Desk, device: &DeviceId) -> Result<(Vec<SlotLine>, Opt
 }
 
 /// The packing list, and the machines to go to: those behind this one, until there are so many slots.
-///
-/// # Errors
-/// [`No::Away`]
 pub async fn packing(machines: &Machines, behind: Box<str>, slots_max: usize) -> Result<(Vec<Machine>, Packing), No> {
     let (mut all, mut packing, mut slots, mut behind) = (Vec::new(), Packing::default(), 0, Some(behind));
     while let Some(after) = behind {
@@ -246,7 +233,7 @@ pub async fn packing(machines: &Machines, behind: Box<str>, slots_max: usize) ->
     Ok((all, packing))
 }
 
-/// The same for a phone.
+/// The packing list for a phone.
 #[must_use]
 pub fn to_bring(all: &[Machine], packing: &Packing, zone: Zone) -> ToBring {
     let load = |machine: &Machine| Load {

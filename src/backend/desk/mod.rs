@@ -43,7 +43,6 @@ use qris_host::surroundings::Surroundings;
 use std::sync::Arc;
 use tokio::sync::Mutex;
 
-/// What the desk's questions are answered with.
 #[derive(Debug)]
 pub struct Desk {
     around: Arc<dyn Surroundings>,
@@ -61,7 +60,6 @@ pub struct Desk {
 }
 
 impl Desk {
-    /// The desk of this backend.
     #[must_use]
     pub fn new(handles: &Handles, settings: &Settings, place_of_books: databases::Place, fees: Fees) -> Self {
         let Handles { around, books, machines, work, place, .. } = handles.clone();

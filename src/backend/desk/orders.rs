@@ -13,19 +13,14 @@ use qris_core::order::merchant::{Asker as RefundAsker, Money, Order, Proof, Repa
 use qris_core::order::time::{Wall, Zone};
 use qris_core::wire::desk::{Deed, HistoryLine, LogLine, OrderLine, OrderPage, Possible, Stands, Step, What};
 
-/// The orders on a page.
 pub const PAGE: usize = 25;
 
 /// What an order is told with.
 #[derive(Debug)]
 pub struct Teller<'a> {
-    /// The merchant's decisions.
     pub policy: &'a Policy,
-    /// Who looks.
     pub asker: &'a Asker,
-    /// What people may do.
     pub usual: Usual,
-    /// When.
     pub now: Wall,
 }
 
@@ -39,9 +34,6 @@ impl Teller<'_> {
     }
 
     /// An order in a list. One that wants nobody has no deeds there.
-    ///
-    /// # Errors
-    /// The database's.
     pub fn line(&self, tx: &mut dyn Tx, order: &Order) -> Result<OrderLine, BooksError> {
         let order = order.clone().as_of(self.now);
         let deeds = if order.attention().is_empty() { Vec::new() } else { self.deeds(tx, &order)? };
@@ -67,10 +59,6 @@ impl Teller<'_> {
         deeds::possible(tx, self.policy, order, &self.asker.person, left, self.now)
     }
 
-    /// Everything about an order.
-    ///
-    /// # Errors
-    /// The database's.
     pub fn page(&self, tx: &mut dyn Tx, stored: &Stored) -> Result<OrderPage, BooksError> {
         let order = &stored.order;
         let (mut line, log) = (self.line(tx, order)?, log::of_order(tx, &order.id, self.zone())?);
@@ -176,7 +164,6 @@ fn refund_asked_again_at(order: &Order) -> Option<Wall> {
     }
 }
 
-/// How an order stands, for people.
 #[must_use]
 pub fn stands(order: &Order) -> Stands {
     if order.settlement().is_none() && order.money() == Money::Unpaid {

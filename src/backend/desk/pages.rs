@@ -32,7 +32,6 @@ const SLOTS_TOLD: usize = 300;
 const OF_MACHINE: usize = 10;
 
 impl Desk {
-    /// Answers with what is told of orders.
     async fn tell_of<T: Send + 'static>(
         &self,
         headers: &HeaderMap,
@@ -63,7 +62,6 @@ pub async fn today(State(desk): Of, headers: HeaderMap) -> Result<Json<Told<Toda
     Ok(Json(Told { me, told: today }))
 }
 
-/// What is looked for.
 #[derive(Deserialize)]
 pub struct Looked {
     q: Option<String>,
@@ -205,7 +203,6 @@ fn csv(text: String) -> Response {
     ([(header::CONTENT_TYPE, "text/csv; charset=utf-8")], text).into_response()
 }
 
-/// Behind which machine a page begins.
 #[derive(Deserialize)]
 pub struct BehindMachine {
     behind: Option<Box<str>>,
@@ -228,7 +225,6 @@ pub async fn to_bring_csv(State(desk): Of, headers: HeaderMap) -> Result<Respons
     Ok(csv(stock::csv(&all, &packing, desk.usual.zone, Separator::Comma)))
 }
 
-/// Where a page begins.
 #[derive(Deserialize)]
 pub struct Behind {
     behind: Option<i64>,

@@ -46,9 +46,6 @@ pub fn fits(password: &str) -> bool {
 
 impl Passwords {
     /// The hash of a password, with a new salt.
-    ///
-    /// # Errors
-    /// [`Busy`]
     pub async fn hash(&self, password: &str) -> Result<String, Busy> {
         let mut salt = [0; SALT_BYTES];
         random::fill(&mut salt);
@@ -57,9 +54,6 @@ impl Passwords {
     }
 
     /// Whether a password is that of this hash. Without a hash it is wrong, after the same time.
-    ///
-    /// # Errors
-    /// [`Busy`]
     pub async fn is_right(&self, password: &str, hash: Option<&str>) -> Result<bool, Busy> {
         let known = hash.and_then(read);
         let (salt, wanted) = known.unwrap_or(([0; SALT_BYTES], [0; HASH_BYTES]));

@@ -12,9 +12,7 @@ use qris_host::config::settings::number;
 use std::fmt;
 use std::str::FromStr;
 
-/// A link is good for so long.
 pub const LINK_LASTS: Span = Span::secs(3600);
-/// The most people.
 pub const PEOPLE_MAX: i64 = 100;
 /// The most money that a person may move in a day, in rupiah: as much as the configuration may say.
 pub const LIMIT_MAX: u64 = number(SETTINGS, "desk.limit_per_day").most.unsigned_abs();
@@ -52,7 +50,6 @@ impl Name {
     }
 }
 
-/// The word of a role.
 #[must_use]
 pub const fn word(role: Role) -> &'static str {
     match role {
@@ -61,10 +58,6 @@ pub const fn word(role: Role) -> &'static str {
     }
 }
 
-/// Reads that word.
-///
-/// # Errors
-/// Both words.
 pub fn role(word: &str) -> Result<Role, &'static str> {
     match word {
         "viewer" => Ok(Role::Viewer),
@@ -73,24 +66,18 @@ pub fn role(word: &str) -> Result<Role, &'static str> {
     }
 }
 
-/// A person.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Person {
-    /// The number in the books.
     pub number: i64,
-    /// The name.
     pub name: Box<str>,
-    /// What this person may do.
     pub role: Role,
     /// How much money this person may move in a day, in rupiah, if that is not the usual sum.
     pub limit_per_day: Option<u64>,
-    /// Since when.
     pub since: Wall,
     /// This person has chosen a password.
     pub has_joined: bool,
 }
 
-/// The columns of [`Person`].
 const READ: &str =
     "people.person AS person, name, role, limit_per_day, since_ms, CASE WHEN password IS NULL THEN 0 ELSE 1 END AS has_joined";
 
@@ -109,19 +96,14 @@ impl Person {
     }
 }
 
-/// Why a person is not added.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NotAdded {
-    /// Somebody has this name.
     Taken,
     /// There are [`PEOPLE_MAX`] already.
     Full,
 }
 
 /// Adds a person, who has no password yet.
-///
-/// # Errors
-/// The database's; [`NotAdded`].
 pub fn add(tx: &mut dyn Tx, name: &Name, role: Role, limit: Option<u64>, now: Wall) -> Result<Result<Person, NotAdded>, BooksError> {
     if find(tx, name)?.is_some() {
         return Ok(Err(NotAdded::Taken));
@@ -144,37 +126,24 @@ fn limit_value(limit: Option<u64>) -> Value {
     limit.map(|limit| i64::try_from(limit).unwrap_or(i64::MAX)).into()
 }
 
-/// The person of this name.
-///
-/// # Errors
-/// The database's.
 pub fn find(tx: &mut dyn Tx, name: &Name) -> Result<Option<Person>, BooksError> {
     let sql = format!("SELECT {READ} FROM people WHERE known_as = $1 AND removed_ms IS NULL");
     Ok(tx.rows(&sql, &[name.known_as().into()])?.first().map(Person::read).transpose()?)
 }
 
 /// The hash of a person's password, if there is one. It is for comparing, and nothing else.
-///
-/// # Errors
-/// The database's.
 pub fn password(tx: &mut dyn Tx, person: i64) -> Result<Option<String>, BooksError> {
     let rows = tx.rows("SELECT password FROM people WHERE person = $1 AND removed_ms IS NULL", &[person.into()])?;
     Ok(rows.first().map(|row| row.maybe_text("password")).transpose()?.flatten().map(Into::into))
 }
 
 /// Everybody, in the order of names.
-///
-/// # Errors
-/// The database's.
 pub fn list(tx: &mut dyn Tx) -> Result<Vec<Person>, BooksError> {
     let sql = format!("SELECT {READ} FROM people WHERE removed_ms IS NULL ORDER BY known_as");
     Ok(tx.rows(&sql, &[])?.iter().map(Person::read).collect::<Result<_, _>>()?)
 }
 
 /// This person may do this from now on. Sessions go on: each question asks for the role. Without a sum theirs stays.
-///
-/// # Errors
-/// The database's.
 pub fn change(tx: &mut dyn Tx, person: i64, role: Role, limit: Option<u64>) -> Result<(), BooksError> {
     let mut may: Vec<(&'static str, Value)> = vec![("role", word(role).into())];
     // A role alone says nothing of the sum: whoever had a small one must not get the usual one unseen.
@@ -186,9 +155,6 @@ pub fn change(tx: &mut dyn Tx, person: i64, role: Role, limit: Option<u64>) -> R
 }
 
 /// Removes a person: nobody asks by that name any more.
-///
-/// # Errors
-/// The database's.
 pub fn remove(tx: &mut dyn Tx, person: i64, now: Wall) -> Result<(), BooksError> {
     forget(tx, person)?;
     tx.rows("DELETE FROM people_invited WHERE person = $1", &[person.into()])?;
@@ -205,9 +171,6 @@ fn forget(tx: &mut dyn Tx, person: i64) -> Result<(), BooksError> {
 }
 
 /// A link for a person. An earlier one is void.
-///
-/// # Errors
-/// The database's.
 pub fn invite(tx: &mut dyn Tx, person: i64, code: &str, now: Wall) -> Result<(), BooksError> {
     let row = vec![
         ("person", person.into()),
@@ -219,9 +182,6 @@ pub fn invite(tx: &mut dyn Tx, person: i64, code: &str, now: Wall) -> Result<(),
 }
 
 /// Whom a link invites; `None`: it was used, is too old, or never was.
-///
-/// # Errors
-/// The database's.
 pub fn invited(tx: &mut dyn Tx, code: &str, now: Wall) -> Result<Option<Person>, BooksError> {
     let sql = format!(
         "SELECT {READ} FROM people_invited JOIN people ON people.person = people_invited.person
@@ -231,9 +191,6 @@ pub fn invited(tx: &mut dyn Tx, code: &str, now: Wall) -> Result<Option<Person>,
 }
 
 /// Uses a link: the person has this password from now on, and every earlier session is over. `None`: as [`invited`].
-///
-/// # Errors
-/// The database's.
 pub fn join(tx: &mut dyn Tx, code: &str, password: &str, now: Wall) -> Result<Option<Person>, BooksError> {
     let Some(person) = invited(tx, code, now)? else { return Ok(None) };
     let number = || vec![("person", person.number.into())];

@@ -22,7 +22,6 @@ const DAYS_AHEAD: i64 = 62;
 /// How often. An order of an earlier day that changes makes the database forget that day.
 const AHEAD_EVERY: Duration = Duration::from_secs(3600);
 
-/// Which days, and what the sums are told by.
 #[derive(Debug, Deserialize)]
 pub struct Asked {
     day: Option<Box<str>>,
@@ -48,13 +47,11 @@ impl Asked {
         }
     }
 
-    /// What the sums are told by.
     #[must_use]
     pub const fn by(&self) -> By {
         self.by
     }
 
-    /// The same for the report of the command.
     #[must_use]
     pub const fn whole(&self) -> whole::By {
         match self.by {
@@ -116,10 +113,6 @@ impl Desk {
         Ok(())
     }
 
-    /// The sums of a span.
-    ///
-    /// # Errors
-    /// [`No::NotIn`], [`No::Away`]
     pub(super) async fn report(&self, headers: &HeaderMap, span: (Wall, Wall), by: By) -> Result<Told<Report>, No> {
         let (days, zone) = (self.days(span, by), self.usual.zone);
         let Told { told: to_keep, .. } = self.tell(headers, move |tx, _, now| days.to_keep(tx, now)).await?;

@@ -8,10 +8,6 @@ use qris_core::order::ids::DeviceId;
 use qris_core::order::time::Wall;
 use qris_core::wire::desk::{Found, SearchedBy};
 
-/// The orders that somebody looks for.
-///
-/// # Errors
-/// The database's.
 pub fn found(
     tx: &mut dyn Tx,
     teller: &Teller<'_>,
@@ -76,10 +72,6 @@ pub fn found(
     Ok(numbered.unwrap_or(found))
 }
 
-/// All orders that want a person.
-///
-/// # Errors
-/// The database's.
 pub fn wanting(tx: &mut dyn Tx, teller: &Teller<'_>, behind: Option<&Cursor>) -> Result<Found, BooksError> {
     let newest = Cursor::at(Wanted::ATTENTION.until);
     let Page { mut orders, damaged, .. } = books::page(tx, &Wanted::ATTENTION, behind.unwrap_or(&newest))?;

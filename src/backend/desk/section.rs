@@ -17,7 +17,6 @@ pub const SOCKET: &str = "/run/qris-desk/serve.sock";
 /// The kernel takes no longer path of a socket.
 const PATH_MAX: usize = 107;
 
-/// The section, as it is written.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Section {
@@ -26,19 +25,16 @@ pub struct Section {
     limit_per_day: Option<i64>,
 }
 
-/// The desk, as the merchant wants it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// The address at which people reach the desk, without a slash at its end.
     pub url: String,
-    /// The socket at which the desk asks.
     pub socket: PathBuf,
     /// How much money a person may move in a day, in rupiah, if nothing else was said of them.
     pub limit_per_day: u64,
 }
 
 impl Section {
-    /// Checks the section.
     pub fn check(self, checker: &mut Checker<'_>) -> Option<Settings> {
         let Self { url, socket, limit_per_day } = self;
         let url = checker.required(url, "desk.url").and_then(|url| checker.take(http_url(&url), "desk.url"));

@@ -23,9 +23,7 @@ const BROWSER_MAX: usize = 80;
 /// Who asks, as the books have it in the transaction of the question.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Asker {
-    /// The person.
     pub person: Person,
-    /// The session.
     pub session: i64,
     used_at: Wall,
 }
@@ -39,9 +37,6 @@ impl Asker {
 }
 
 /// The person and the session of this secret; `None`: it is over, or never was.
-///
-/// # Errors
-/// The database's.
 pub fn asker(tx: &mut dyn Tx, secret: &str, now: Wall) -> Result<Option<Asker>, BooksError> {
     let sql = "SELECT session, used_ms, people.person AS person, name, role, limit_per_day, since_ms, 1 AS has_joined
         FROM sessions JOIN people ON people.person = sessions.person
@@ -53,19 +48,12 @@ pub fn asker(tx: &mut dyn Tx, secret: &str, now: Wall) -> Result<Option<Asker>, 
     Ok(tx.rows(sql, &values)?.first().map(read).transpose()?)
 }
 
-/// A session is used now.
-///
-/// # Errors
-/// The database's.
 pub fn used(tx: &mut dyn Tx, session: i64, now: Wall) -> Result<(), BooksError> {
     store::update(tx, "sessions", vec![("used_ms", now.into())], vec![("session", session.into())])?;
     Ok(())
 }
 
 /// Begins a session of a person, and ends what is over.
-///
-/// # Errors
-/// The database's.
 pub fn begin(tx: &mut dyn Tx, person: i64, secret: &str, from: &str, browser: &str, now: Wall) -> Result<(), BooksError> {
     tx.rows("DELETE FROM sessions WHERE began_ms <= $1 OR used_ms <= $2", &[(now - LASTS).into(), (now - IDLE).into()])?;
     let row = vec![
@@ -83,25 +71,17 @@ pub fn begin(tx: &mut dyn Tx, person: i64, secret: &str, from: &str, browser: &s
     Ok(())
 }
 
-/// A session in the list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Session {
-    /// Its number.
     pub number: i64,
-    /// When it began.
     pub began_at: Wall,
     /// When it was used last, to the minute.
     pub used_at: Wall,
-    /// From where it began.
     pub from: Box<str>,
-    /// The kind of browser.
     pub browser: Box<str>,
 }
 
 /// The sessions of a person, the newest first.
-///
-/// # Errors
-/// The database's.
 pub fn list(tx: &mut dyn Tx, person: i64, now: Wall) -> Result<Vec<Session>, BooksError> {
     let sql = "SELECT session, began_ms, used_ms, address, browser FROM sessions
         WHERE person = $1 AND began_ms > $2 AND used_ms > $3 ORDER BY session DESC";
@@ -119,27 +99,18 @@ pub fn list(tx: &mut dyn Tx, person: i64, now: Wall) -> Result<Vec<Session>, Boo
 }
 
 /// Ends a session of a person, or all of them. Another person's does not end. False: there is no such session.
-///
-/// # Errors
-/// The database's.
 pub fn end(tx: &mut dyn Tx, person: i64, session: Option<i64>) -> Result<bool, BooksError> {
     let sql = "DELETE FROM sessions WHERE person = $1 AND (CAST($2 AS BIGINT) IS NULL OR session = $2) RETURNING session";
     Ok(!tx.rows(sql, &[person.into(), session.into()])?.is_empty())
 }
 
 /// Whether this person was let in on this device before.
-///
-/// # Errors
-/// The database's.
 pub fn is_known(tx: &mut dyn Tx, person: i64, device: &str) -> Result<bool, BooksError> {
     let sql = "SELECT 1 FROM desk_devices WHERE device_hash = $1 AND person = $2";
     Ok(!tx.rows(sql, &[token::hash(device).into(), person.into()])?.is_empty())
 }
 
 /// A person is let in on this device.
-///
-/// # Errors
-/// The database's.
 pub fn know(tx: &mut dyn Tx, person: i64, device: &str, now: Wall) -> Result<(), BooksError> {
     let row = vec![("device_hash", token::hash(device).into()), ("person", person.into()), ("since_ms", now.into())];
     store::put(tx, "desk_devices", "device_hash", row)?;

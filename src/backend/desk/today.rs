@@ -12,7 +12,6 @@ use qris_core::wire::desk::{Sum, Today};
 const TOLD: usize = 20;
 const HOUR: Span = Span::secs(3600);
 
-/// What counts as sold.
 #[must_use]
 pub const fn is_sold(end: End) -> bool {
     match end {
@@ -21,25 +20,17 @@ pub const fn is_sold(end: End) -> bool {
     }
 }
 
-/// Adds both up.
 #[must_use]
 pub const fn and(one: Sum, other: &books::Sum) -> Sum {
     Sum { orders: one.orders + other.orders, amount: one.amount + other.amount }
 }
 
-/// What was sold in a span.
-///
-/// # Errors
-/// The database's.
 pub fn sold(tx: &mut dyn Tx, span: (Wall, Wall)) -> Result<Sum, BooksError> {
     let all = books::sums(tx, None, span, Grouped::All)?;
     Ok(all.iter().filter(|sum| is_sold(sum.end)).fold(Sum::default(), and))
 }
 
 /// The part of the page that is in the books.
-///
-/// # Errors
-/// The database's.
 pub fn read(tx: &mut dyn Tx, teller: &Teller<'_>) -> Result<Today, BooksError> {
     let (now, zone) = (teller.now, teller.usual.zone);
     let midnight = judge::midnight(now, zone);

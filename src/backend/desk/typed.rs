@@ -4,12 +4,10 @@ use super::judge;
 use crate::sale::books::Beginning;
 use qris_core::order::time::{Span, Wall, Zone};
 
-/// What a person looks for.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Search {
     /// Perhaps the first letters of a number.
     pub number: Option<Beginning>,
-    /// A sum.
     pub amount: Option<u64>,
     /// About this time.
     pub near: Option<Wall>,
@@ -20,7 +18,6 @@ pub struct Search {
 }
 
 impl Search {
-    /// Reads what a person has typed.
     #[must_use]
     pub fn read(text: &str, zone: Zone, now: Wall) -> Self {
         let number = text.trim_start().strip_prefix('#').unwrap_or(text);

@@ -14,7 +14,6 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-/// The most calls to the gateway at once.
 const CALLS_MAX: usize = 128;
 
 /// So many words that nobody knows are told, and no more.
@@ -28,9 +27,7 @@ pub const SERVING: &str = "serving machines";
 pub struct WatchedGateway {
     gateway: Arc<dyn Gateway>,
     around: Arc<dyn Surroundings>,
-    /// Limits the calls.
     calls: Semaphore,
-    /// How many charges failed one after the other.
     charges: Charges,
     lookups: Mutex<Lookups>,
     gone: AtomicBool,
@@ -38,7 +35,6 @@ pub struct WatchedGateway {
     answered: AtomicI64,
     /// Its words that nobody knows and that were told.
     words: Mutex<BTreeSet<Box<str>>>,
-    /// Our clock and its clock differ.
     clock_differs: AtomicBool,
 }
 
@@ -78,9 +74,6 @@ impl WatchedGateway {
     }
 
     /// Reads a notification, and checks whether the gateway has made it.
-    ///
-    /// # Errors
-    /// It is not a notification, or not the gateway's.
     pub fn notification(&self, headers: &HeaderMap, body: &[u8]) -> Result<Notice, NoNotice> {
         let notice = self.gateway.notification(headers, body)?;
         if let Some(word) = &notice.unknown {
@@ -180,7 +173,6 @@ pub enum Turn {
 }
 
 impl Charges {
-    /// Notes the end of a charge.
     fn note(&self, failed: Option<ChargeTrouble>) -> Option<Turn> {
         let mut streak = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let was_told = streak.is_some_and(|(_, count)| count >= CHARGES_FAIL);
@@ -198,7 +190,6 @@ impl Charges {
         (count == CHARGES_FAIL).then_some(Turn::Fails(count))
     }
 
-    /// How many failed, if these are so many that they are told.
     fn failing(&self) -> u32 {
         let streak = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         streak.map(|(_, count)| count).filter(|count| *count >= CHARGES_FAIL).unwrap_or(0)

@@ -32,7 +32,6 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 /// The header in which a web server in front tells whom it speaks for.
 const FORWARDED: &str = "x-forwarded-for";
-/// The most bytes of a head.
 const HEAD_BYTES_MAX: usize = 8 << 10;
 /// The time from the connection, or from a request's first byte, to the end of its head.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -42,7 +41,6 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(90);
 const SEND_TIMEOUT: Duration = Duration::from_secs(10);
 /// The time from an answer to the next request. A machine closes an unused connection after 90 s, before we do.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(120);
-/// The most strangers of one address.
 const STRANGERS_PER_ADDRESS: usize = 64;
 /// The connections of one machine that are not closed to make room. They are its newest: most likely it has forgotten
 /// the others.
@@ -58,19 +56,13 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// The time that running requests have when the program ends.
 const STOP_WAIT: Duration = Duration::from_millis(1200);
 
-/// The number of connections, and the addresses that may have more than others.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// The most connections at once.
     pub connections: usize,
     /// The web servers in front, which speak for many. The limit of an address does not hold for them.
     pub proxies: Box<[IpAddr]>,
 }
 
-/// Listens at an address.
-///
-/// # Errors
-/// The system's reason.
 pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     socket.set_reuseaddr(true)?;
@@ -80,7 +72,6 @@ pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(WAITING_MAX)
 }
 
-/// Serves until `stop` says so. Then the running requests have a moment to end.
 pub async fn serve(router: Router, counters: Arc<Counters>, limits: Limits, listener: TcpListener, mut stop: watch::Receiver<bool>) {
     let router = TowerToHyperService::new(router);
     let connections = limits.connections;
@@ -111,7 +102,6 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
-/// Serves one connection to its end.
 async fn attend(stream: TcpStream, visit: Arc<Visit>, router: TowerToHyperService<Router>, mut stop: watch::Receiver<bool>) {
     let client = &visit.client;
     let service = service_fn(|mut request: Request<Incoming>| {
@@ -140,7 +130,6 @@ async fn attend(stream: TcpStream, visit: Arc<Visit>, router: TowerToHyperServic
     }
 }
 
-/// The connections, and the room for more.
 #[derive(Debug)]
 struct Doors {
     counters: Arc<Counters>,
@@ -192,7 +181,6 @@ impl Caller {
         spoken_for(self.0.from, &self.0.doors.limits.proxies, headers)
     }
 
-    /// The network from which the request came, which counts as one address.
     pub(super) fn network(&self, headers: &HeaderMap) -> IpAddr {
         network(self.address(headers))
     }
@@ -299,7 +287,6 @@ impl List {
     }
 }
 
-/// One connection.
 #[derive(Debug)]
 struct Client {
     pace: Mutex<Pace>,

@@ -31,7 +31,6 @@ use tokio::time::timeout;
 /// Machines are let in one after the other. A machine waits so long for its turn.
 const TURN_WAIT: Duration = Duration::from_secs(30);
 
-/// The whole answer.
 pub async fn claim(
     State(around): State<Arc<dyn Surroundings>>,
     State(books): State<Arc<Books>>,

@@ -12,31 +12,23 @@ use axum::extract::FromRef;
 use qris_host::surroundings::Surroundings;
 use std::sync::Arc;
 
-/// The handles of the running backend. The router gives each handler those that it needs.
+/// The router gives each handler those that it needs.
 #[derive(Debug, Clone)]
 pub struct Handles {
     /// Clock, randomness and journal.
     pub around: Arc<dyn Surroundings>,
-    /// The books.
     pub books: Arc<Books>,
-    /// The work on them.
     pub work: Arc<Work>,
-    /// Those who wait for its news.
     pub waiters: Arc<Waiters>,
-    /// The gateway.
     pub gateway: Arc<WatchedGateway>,
-    /// The machines.
     pub machines: Arc<Machines>,
-    /// What is counted for operators.
     pub counters: Arc<Counters>,
     /// Where customers find this backend.
     pub place: Arc<Place>,
-    /// How often customers' pages are drawn.
     pub pace: Arc<Pace>,
 }
 
 impl Handles {
-    /// Puts books, machines and gateway together.
     #[must_use]
     pub fn new(around: Arc<dyn Surroundings>, books: Arc<Books>, machines: Machines, gateway: Arc<dyn Gateway>, place: Place) -> Self {
         let (waiters, counters) = (Arc::<Waiters>::default(), Arc::<Counters>::default());

@@ -20,7 +20,7 @@ use qris_host::surroundings::Surroundings;
 /// The longest `boot_id` or `event_id`, in bytes. A `boot_id` of Linux has 36, an `event_id` at most 53.
 const SHOWN_MAX: usize = 64;
 
-/// The machine that asks, and what its call shows of its computer. From now on its connection counts as a machine's.
+/// From now on its connection counts as a machine's.
 pub(super) struct Machine {
     pub(super) device: DeviceId,
     pub(super) sight: Sight,
@@ -49,7 +49,7 @@ impl FromRequestParts<Handles> for Machine {
     }
 }
 
-/// What a call shows of its computer. A header of another form is of a later release.
+/// A header of another form is of a later release.
 fn sight(headers: &HeaderMap, caller: Option<&Caller>) -> Sight {
     let shown = |name| headers.get(name).and_then(|value| value.to_str().ok()).filter(|value: &&str| value.len() <= SHOWN_MAX);
     let event = shown(NEWEST_EVENT).and_then(|event| event.rsplit_once('.'));
@@ -61,7 +61,6 @@ fn sight(headers: &HeaderMap, caller: Option<&Caller>) -> Sight {
     }
 }
 
-/// A machine that is let in.
 struct Known {
     device: DeviceId,
     token_hash: String,
@@ -70,7 +69,6 @@ struct Known {
     is_news: bool,
 }
 
-/// The machine of the token.
 async fn device(around: &dyn Surroundings, machines: &Machines, headers: &HeaderMap, sight: &Sight) -> Result<Known, Refusal> {
     let refused = |why: &'static str| {
         around.emit(&Journal::TokenRefused { device: None, why: why.into() });

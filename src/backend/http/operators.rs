@@ -42,5 +42,4 @@ pub async fn openapi() -> Response {
     ([(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "max-age=3600")], OPENAPI).into_response()
 }
 
-/// The interface as an OpenAPI document.
 pub const OPENAPI: &str = include_str!("../../../docs/using/openapi.json");

@@ -107,7 +107,6 @@ fn resource(stored: &Stored, books: &Books, place: &view::Place) -> Json<OrderRe
     Json(view::resource(&stored.order, stored.rev, books.now(), place))
 }
 
-/// The answer to a POST.
 enum Charged {
     Order(Box<Json<OrderResource>>),
     Refused(Refusal),

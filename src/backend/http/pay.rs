@@ -113,7 +113,6 @@ async fn nothing(State(window): State<Arc<Window>>, visitor: Visitor, RawQuery(q
     shown(StatusCode::OK, html, &policy("'none'"), words)
 }
 
-/// Who asks for a page.
 struct Visitor {
     headers: HeaderMap,
     address: IpAddr,
@@ -172,7 +171,6 @@ async fn answer(window: &Window, visitor: &Visitor, id: &Named, query: &Query, f
     }
 }
 
-/// What its customer can have.
 #[derive(Clone, Copy)]
 struct Can {
     /// The machine has not had all its other tries of 24 hours.

@@ -46,7 +46,6 @@ impl Refusal {
         Self { retry_after_s: Some(seconds), ..self }
     }
 
-    /// One wrong field.
     pub(super) fn field(code: Reason, field: &str, detail: impl Into<Box<str>>) -> Self {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY).code(code).errors(vec![FieldError { field: field.into(), detail: detail.into() }])
     }

@@ -13,7 +13,6 @@ use std::pin::Pin;
 use std::time::Duration;
 use tokio::time::timeout;
 
-/// A body must come within this time.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// The largest body, in bytes. A machine's has under 1 KiB, a notification under 2.
 pub(super) const BODY_BYTES_MAX: usize = 16 << 10;

@@ -28,7 +28,6 @@ const TABLES: [(&str, &str); 6] = [
     ("automatic_refunds", "order_id"),
 ];
 
-/// The fate of the orders before a day.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Archive {
     /// Taken out of the books.
@@ -53,9 +52,6 @@ struct Request {
 
 /// Takes orders out of the books that are over, and were settled before that moment, or begun before it and never paid. If
 /// there are none, no file is made. Not for the thread of a runtime.
-///
-/// # Errors
-/// [`CopyError`]
 pub fn archive(books: &Place, before: Wall, to: &Path, now: Wall) -> Result<Archive, CopyError> {
     let (wanted, damaged) = match books {
         Place::File(path) => {
@@ -252,18 +248,10 @@ fn take_out_some(tx: &mut dyn Tx, file: &str, archive: Option<i64>, some: &[Requ
 /// An order, with the names of its attempts and its history.
 pub type Whole = (Vec<OrderId>, Vec<books::HistoryLine>, books::Stored);
 
-/// Looks into an archive.
-///
-/// # Errors
-/// [`CopyError`]
 pub fn look_into<T>(archive: &Path, look: impl FnOnce(&mut dyn Tx) -> Result<T, BooksError>) -> Result<T, CopyError> {
     Ok(read_on(&copies::open(archive, &BOOKS)?, look)?)
 }
 
-/// An order of the books.
-///
-/// # Errors
-/// The database's.
 pub fn whole(tx: &mut dyn Tx, id: &OrderId) -> Result<Option<Whole>, BooksError> {
     let Some(stored) = books::load(tx, id)? else { return Ok(None) };
     let sale = &stored.order.sale;

@@ -13,42 +13,19 @@ use std::path::{Path, PathBuf};
 /// Why there is no copy. The earlier files are as they were.
 #[derive(Debug, thiserror::Error)]
 pub enum CopyError {
-    /// A file with that name exists already.
     #[error("{} is there already: name another file", path.display())]
-    Exists {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The file cannot be written.
+    Exists { path: PathBuf },
     #[error("{}: {source}", path.display())]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// The system's reason.
-        source: io::Error,
-    },
-    /// The database for the copy cannot be opened.
+    Io { path: PathBuf, source: io::Error },
     #[error(transparent)]
     Open(#[from] OpenError),
     /// It cannot be read, or the copy cannot be written.
     #[error("{}: {source}", path.display())]
-    Sqlite {
-        /// The file.
-        path: PathBuf,
-        /// SQLite's reason.
-        source: rusqlite::Error,
-    },
-    /// The books.
+    Sqlite { path: PathBuf, source: rusqlite::Error },
     #[error(transparent)]
     Books(#[from] BooksError),
-    /// The copy differs from what it should be.
     #[error("the copy {} is not good: {why}; look at the disk, or name another copy", path.display())]
-    Bad {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        why: String,
-    },
+    Bad { path: PathBuf, why: String },
 }
 
 impl From<StoreError> for CopyError {
@@ -57,12 +34,9 @@ impl From<StoreError> for CopyError {
     }
 }
 
-/// The content of a backup.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Backup {
-    /// Orders.
     pub orders: i64,
-    /// Machines.
     pub machines: i64,
     /// Orders and machines whose rows are damaged, in the copy as in the original.
     pub damaged: Vec<String>,
@@ -75,9 +49,6 @@ pub fn machines_of(backup: &Path) -> PathBuf {
 }
 
 /// Copies the books to a file, and the machines to another beside it.
-///
-/// # Errors
-/// [`CopyError`]
 pub fn back_up(books: &Path, to: &Path) -> Result<Backup, CopyError> {
     let with_machines = machines_of(to);
     let parts = [begin(to)?, begin(&with_machines)?];
@@ -156,9 +127,6 @@ pub(super) fn abandon(part: &Path) {
 
 /// Opens a copy, or an archive of orders, and changes nothing in it. An archive of an earlier release is read as it is: no step changes
 /// the columns of an order that are read here.
-///
-/// # Errors
-/// [`CopyError`]
 pub fn open(path: &Path, schema: &Schema) -> Result<Connection, CopyError> {
     let failed = |source| CopyError::Sqlite { path: path.into(), source };
     let connection =
@@ -216,7 +184,6 @@ fn io_error(path: &Path) -> impl Fn(io::Error) -> CopyError + use<> {
     move |source| CopyError::Io { path: path.clone(), source }
 }
 
-/// The path in the form that SQLite takes.
 pub(super) fn name(path: &Path) -> Result<&str, CopyError> {
     path.to_str().ok_or_else(|| io_error(path)(ErrorKind::InvalidFilename.into()))
 }

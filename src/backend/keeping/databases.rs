@@ -13,7 +13,6 @@ use rusqlite::Connection;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Where the books and the machines are.
 #[derive(Debug, Clone)]
 pub enum Place {
     /// The books are in this file of SQLite, and the machines beside it.
@@ -25,9 +24,7 @@ pub enum Place {
 /// The books and the machines, opened for `serve`.
 #[derive(Debug)]
 pub struct Open {
-    /// The books.
     pub books: Store,
-    /// The machines.
     pub machines: Store,
     /// Nobody else has the books open: nobody asks the gateway for anything.
     pub is_alone: bool,
@@ -41,7 +38,6 @@ pub struct Open {
 /// Books that have less than their mark says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Behind {
-    /// Their file.
     pub path: PathBuf,
     /// The number of their entries.
     pub has: i64,
@@ -56,7 +52,6 @@ impl Behind {
         (has < had).then(|| Self { path: path.into(), has, had })
     }
 
-    /// What the journal tells of it.
     #[must_use]
     pub fn told(&self) -> Journal {
         Journal::StoreBehind { path: self.path.display().to_string().into(), has: self.has, had: self.had }
@@ -66,9 +61,6 @@ impl Behind {
 impl Place {
     /// Opens both for `serve`, or makes them. A process that is alone at a file may set it aside when it is damaged. Beside another
     /// `serve` it stays.
-    ///
-    /// # Errors
-    /// [`StoreError`]
     pub fn open(&self) -> Result<Open, StoreError> {
         let path = match self {
             Self::File(path) => path,
@@ -112,9 +104,6 @@ impl Place {
     }
 
     /// The books, which must be there. For a command beside `serve`.
-    ///
-    /// # Errors
-    /// [`StoreError`]
     pub fn books(&self) -> Result<Store, StoreError> {
         match self {
             Self::File(path) => {
@@ -132,9 +121,6 @@ impl Place {
     }
 
     /// The machines. With `make` a missing database is made.
-    ///
-    /// # Errors
-    /// [`StoreError`]
     pub fn machines(&self, make: bool) -> Result<Store, StoreError> {
         match self {
             Self::File(path) => Store::open_beside(&machines_beside(path), &MACHINES, make),
@@ -176,9 +162,6 @@ fn of_books(error: BooksError) -> StoreError {
 
 impl Open {
     /// What only the one who is alone may do is done: others may open the books, too.
-    ///
-    /// # Errors
-    /// The lock of a file.
     pub fn let_others_in(&self) -> io::Result<()> {
         self.shares.iter().try_for_each(Share::let_others_in)
     }
@@ -187,19 +170,13 @@ impl Open {
 /// Both databases, opened by their owner.
 #[derive(Debug)]
 pub struct Both {
-    /// The books.
     pub books: Connection,
-    /// The machines.
     pub machines: Connection,
-    /// Each damaged database, and its new place.
     pub set_aside: Vec<(PathBuf, PathBuf)>,
 }
 
 /// Opens both databases, or makes them. A process that is `alone` at a database may set it aside when it is damaged,
 /// and bring it up to date.
-///
-/// # Errors
-/// [`StoreError`]
 pub fn open_both(books: &Path, alone_at_books: bool, alone_at_machines: bool) -> Result<Both, StoreError> {
     let mut set_aside = Vec::new();
     let mut open = |path: &Path, schema: &Schema, alone: bool| {

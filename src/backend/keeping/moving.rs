@@ -74,10 +74,8 @@ pub enum MoveError {
     /// Two sets of books do not become one.
     #[error("{0} has rows already ({1}): name a database without any")]
     NotEmpty(String, &'static str),
-    /// A row is not as it was in the source.
     #[error("a row of {0} is not the same in the copy: {1}")]
     Differs(&'static str, String),
-    /// A database.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -85,7 +83,6 @@ pub enum MoveError {
 /// The rows of each table that were copied.
 pub type Counts = Vec<(&'static str, u64)>;
 
-/// The two databases that are read.
 struct Source<'a> {
     books: SqliteTx<'a>,
     machines: SqliteTx<'a>,
@@ -102,9 +99,6 @@ impl<'a> Source<'a> {
 
 /// Copies all rows of the books in this file, and of the machines beside it. `begins` is told each table that begins. Not for the
 /// thread of a runtime.
-///
-/// # Errors
-/// [`MoveError`]
 pub fn copy(from: &Path, to: &Server, mut begins: impl FnMut(&'static str)) -> Result<Counts, MoveError> {
     let beside = machines_beside(from);
     let _alone = [claim(from)?, claim(&beside)?];

@@ -90,13 +90,11 @@ pub async fn alone(old: &Reached, primary: &Reached) -> Result<Alone, StoreError
     Ok(Alone { orders, is_all })
 }
 
-/// What is told of an old primary that cannot be read.
 #[must_use]
 pub fn unread(why: &str) -> String {
     format!("it cannot be read ({why}), so nobody knows what was written there last")
 }
 
-/// What was told of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Told {
     /// Nothing: it follows another one, as far as anybody knows.

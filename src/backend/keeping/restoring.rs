@@ -30,9 +30,7 @@ pub struct Restored {
 /// An order of the books of before.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Changed {
-    /// Its number.
     pub order_id: String,
-    /// Its machine.
     pub device: String,
     /// Its state in the books of before.
     pub state: String,

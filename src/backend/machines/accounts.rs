@@ -17,9 +17,6 @@ pub struct Administrator(pub MqttSettings);
 
 impl Administrator {
     /// Lets a machine in with this password, and with no other one.
-    ///
-    /// # Errors
-    /// [`AccountError`]
     pub async fn open(&self, device: &DeviceId, password: &str) -> Result<(), AccountError> {
         if is_anothers(device.as_str()) || self.0.username.as_deref() == Some(device.as_str()) {
             return Err(AccountError::Anothers(device.clone()));
@@ -30,9 +27,6 @@ impl Administrator {
     }
 
     /// Lets the controller of a machine in with this password, and with no other one. Answers with the name of its user.
-    ///
-    /// # Errors
-    /// [`AccountError`]
     pub async fn open_controller(&self, device: &DeviceId, password: &str) -> Result<String, AccountError> {
         let user = controller(device);
         plugin::tell(&self.0, plugin::opening_controller(device, &user, password)).await?;
@@ -41,18 +35,12 @@ impl Administrator {
     }
 
     /// Whether accounts can be made and ended now. Nothing is changed.
-    ///
-    /// # Errors
-    /// [`AccountError`]
     pub async fn check(&self) -> Result<(), AccountError> {
         plugin::tell(&self.0, vec![plugin::checking()]).await.map(drop)
     }
 
     /// Those of these machines whose accounts are not as the plugin was told: it could not write its file, and has forgotten what it was
     /// told when it was started anew.
-    ///
-    /// # Errors
-    /// [`AccountError`]
     pub async fn forgotten(&self, told: Told) -> Result<Told, AccountError> {
         let let_in = plugin::let_in(&self.0).await?;
         let is_in = |device: &DeviceId| let_in.contains(device.as_str());
@@ -63,9 +51,6 @@ impl Administrator {
     }
 
     /// Lets a machine in no more. The broker also ends its connection at once.
-    ///
-    /// # Errors
-    /// [`AccountError`]
     pub async fn end(&self, device: &DeviceId) -> Result<(), AccountError> {
         plugin::tell(&self.0, plugin::ending(device, &controller(device))).await.map(drop)
     }
@@ -85,7 +70,6 @@ const OTHERS: [&str; 4] = ["backend", "fleet", "qris-accounts", "bridge"];
 /// The user of a machine's controller ends so.
 const CONTROLLER: &str = "-controller";
 
-/// The user of a machine's controller.
 fn controller(device: &DeviceId) -> String {
     format!("{device}{CONTROLLER}")
 }
@@ -98,36 +82,23 @@ pub fn is_anothers(name: &str) -> bool {
 }
 
 /// Notes that a machine is about to have an account.
-///
-/// # Errors
-/// The database's.
 pub fn note(tx: &mut dyn Tx, device: &DeviceId) -> Result<(), BooksError> {
     let sql = "INSERT INTO accounts (device) VALUES ($1) ON CONFLICT (device) DO UPDATE SET ended_ms = NULL";
     tx.rows(sql, &[device.as_str().into()])?;
     Ok(())
 }
 
-/// What the broker was told so far.
-///
-/// # Errors
-/// The database's.
 pub fn told(tx: &mut dyn Tx) -> Result<Told, BooksError> {
     let made = devices(tx, "devices.revoked_ms IS NULL AND accounts.ended_ms IS NULL")?;
     Ok(Told { made, ended: devices(tx, "devices.revoked_ms IS NOT NULL AND accounts.ended_ms IS NOT NULL")? })
 }
 
 /// The revoked machines whose accounts are not ended yet.
-///
-/// # Errors
-/// The database's.
 pub fn to_end(tx: &mut dyn Tx) -> Result<Vec<DeviceId>, BooksError> {
     devices(tx, "devices.revoked_ms IS NOT NULL AND accounts.ended_ms IS NULL")
 }
 
 /// The account of a machine that is revoked is to be ended, once more if it was ended already.
-///
-/// # Errors
-/// The database's.
 pub fn end_again(tx: &mut dyn Tx, device: &DeviceId) -> Result<(), BooksError> {
     tx.rows("UPDATE accounts SET ended_ms = NULL WHERE device = $1", &[device.as_str().into()])?;
     Ok(())
@@ -141,9 +112,6 @@ fn devices(tx: &mut dyn Tx, are: &str) -> Result<Vec<DeviceId>, BooksError> {
 }
 
 /// The account of a machine that is still revoked is over.
-///
-/// # Errors
-/// The database's.
 pub fn ended(tx: &mut dyn Tx, device: &DeviceId, now: Wall) -> Result<(), BooksError> {
     let sql = "UPDATE accounts SET ended_ms = $1
         WHERE device = $2 AND EXISTS (SELECT 1 FROM devices WHERE id = $2 AND revoked_ms IS NOT NULL)";

@@ -13,24 +13,18 @@ use qris_host::checksum::checksum;
 use std::collections::HashSet;
 use subtle::ConstantTimeEq as _;
 
-/// A machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Device {
-    /// Its name.
     pub id: DeviceId,
     /// The time at which its token was made.
     pub added: Wall,
-    /// The time at which it was revoked.
     pub revoked: Option<Wall>,
-    /// The key with which its relay signs its proofs.
     pub relay_key: Option<RelayKey>,
-    /// The time since which it is known.
     pub relay_key_since: Option<Wall>,
     /// The person who said so; `None` for the first key.
     pub relay_key_by: Option<Box<str>>,
     /// Another key that it showed, and that nobody has taken for good.
     pub other_key: Option<RelayKey>,
-    /// The time at which it showed that key.
     pub other_key_since: Option<Wall>,
 }
 
@@ -48,16 +42,12 @@ pub enum Shown {
     },
 }
 
-/// Why a key is not accepted for a machine's relay.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotTaken {
-    /// No such machine.
     #[error("there is no device of this name")]
     NoDevice,
-    /// The machine shows only the known key.
     #[error("it has not shown another key")]
     NothingShown,
-    /// The machine shows another one.
     #[error("it has shown another key, {0}: compare it with what `qrisctl relay lines` says at the machine")]
     Different(String),
 }
@@ -93,9 +83,6 @@ pub fn add(tx: &mut dyn Tx, device: &DeviceId, token_hash: &str, replace: bool, 
 }
 
 /// Lets a machine in by its code, with the token of this hash. The token that it had before is void then.
-///
-/// # Errors
-/// The database's; [`NotLetIn`].
 pub fn claim(tx: &mut dyn Tx, claim: &Claim, token_hash: &str, now: Wall) -> Result<Result<Terms, NotLetIn>, BooksError> {
     let terms = match invitations::check(tx, claim, now)? {
         Ok(terms) => terms,
@@ -127,9 +114,6 @@ pub fn revoke(tx: &mut dyn Tx, device: &DeviceId, now: Wall) -> Result<bool, Boo
 }
 
 /// Whether a machine of this name has a token that is good. One whose row is damaged is not let in.
-///
-/// # Errors
-/// The database's.
 pub fn is_let_in(tx: &mut dyn Tx, device: &DeviceId) -> Result<bool, BooksError> {
     match load(tx, device) {
         Err(error) if error.is_damage() => Ok(false),
@@ -137,10 +121,6 @@ pub fn is_let_in(tx: &mut dyn Tx, device: &DeviceId) -> Result<bool, BooksError>
     }
 }
 
-/// Every machine.
-///
-/// # Errors
-/// The database's.
 pub fn list(tx: &mut dyn Tx) -> Result<Listed, BooksError> {
     let rows = tx.rows("SELECT * FROM devices ORDER BY id", &[])?;
     let mut listed = Listed { machines: Vec::new(), damaged: Vec::new() };
@@ -154,9 +134,6 @@ pub fn list(tx: &mut dyn Tx) -> Result<Listed, BooksError> {
 }
 
 /// The names of all machines that were not revoked. Sums are not looked at: this lets nobody in.
-///
-/// # Errors
-/// The database's.
 pub fn let_in(tx: &mut dyn Tx) -> Result<HashSet<DeviceId>, BooksError> {
     let rows = tx.rows("SELECT id FROM devices WHERE revoked_ms IS NULL", &[])?;
     // A name that is damaged is no machine's.
@@ -164,9 +141,6 @@ pub fn let_in(tx: &mut dyn Tx) -> Result<HashSet<DeviceId>, BooksError> {
 }
 
 /// The machine of a token, if the token is good.
-///
-/// # Errors
-/// The database's; a damaged row.
 pub fn by_token(tx: &mut dyn Tx, token_hash: &str) -> Result<Option<Device>, BooksError> {
     // It is found by the hash of 256 random bits. The time of this look-up says nothing that helps to guess them. The
     // comparison that decides takes the same time for every hash.
@@ -177,17 +151,11 @@ pub fn by_token(tx: &mut dyn Tx, token_hash: &str) -> Result<Option<Device>, Boo
 }
 
 /// Whether there is nothing to note when the machine shows this key: it is known by it, and no code waits for its key.
-///
-/// # Errors
-/// The database's; a damaged row.
 pub fn is_known_by(tx: &mut dyn Tx, device: &DeviceId, key: &RelayKey) -> Result<bool, BooksError> {
     Ok(relay_key(tx, device)?.as_ref() == Some(key) && !invitations::is_open(tx, device)?)
 }
 
 /// The key with which a machine's relay signs its proofs.
-///
-/// # Errors
-/// The database's; a damaged row.
 pub fn relay_key(tx: &mut dyn Tx, device: &DeviceId) -> Result<Option<RelayKey>, BooksError> {
     Ok(load(tx, device)?.and_then(|(device, _)| device.relay_key))
 }
@@ -195,9 +163,6 @@ pub fn relay_key(tx: &mut dyn Tx, device: &DeviceId) -> Result<Option<RelayKey>,
 /// A machine shows the key with which its relay signs its proofs. The first key of a new machine is kept, and so is the first one
 /// after a code has let the machine in, which is used up by that. A machine that has sold already is different: anybody with its
 /// token could show a key of his own. Any other key is only noted. `shows`: the hash of the token by which it was let in just now.
-///
-/// # Errors
-/// The database's; a damaged row.
 pub fn shown(tx: &mut dyn Tx, device: &DeviceId, shows: &str, key: &RelayKey, is_new: bool, now: Wall) -> Result<Shown, BooksError> {
     // An earlier token does not speak for this machine any more.
     let known = load(tx, device)?.filter(|(_, token_hash)| token_hash == shows);
@@ -220,9 +185,6 @@ pub fn shown(tx: &mut dyn Tx, device: &DeviceId, shows: &str, key: &RelayKey, is
 }
 
 /// A person says that the key with this fingerprint is the relay's from now on. The machine must have shown it.
-///
-/// # Errors
-/// The database's; a damaged row. [`NotTaken`] says why the key is not accepted.
 pub fn take_key(tx: &mut dyn Tx, device: &DeviceId, fingerprint: &str, by: &str, now: Wall) -> Result<Result<(), NotTaken>, BooksError> {
     let Some((device, token_hash)) = load(tx, device)? else { return Ok(Err(NotTaken::NoDevice)) };
     let Some(key) = &device.other_key else { return Ok(Err(NotTaken::NothingShown)) };

@@ -29,7 +29,6 @@ const COMPARE: Duration = Duration::from_secs(60);
 /// What machines say of their stock in this time is written together: whoever has one's account may say something at any moment.
 const GATHER: Duration = Duration::from_secs(1);
 
-/// The machines.
 #[derive(Debug)]
 pub struct Machines {
     around: Arc<dyn Surroundings>,
@@ -72,9 +71,7 @@ impl Machines {
     }
 
     /// Reads in the database of the machines.
-    ///
-    /// # Errors
-    /// The job's own; or the database's, which also goes to the journal.
+    /// An error of the database also goes to the journal.
     pub async fn read<T: Send + 'static>(
         &self,
         job: impl FnOnce(&mut dyn Tx) -> Result<T, BooksError> + Send + 'static,
@@ -87,9 +84,6 @@ impl Machines {
     }
 
     /// Writes in the database of the machines. The journal hears of no error.
-    ///
-    /// # Errors
-    /// The job's own, or the database's.
     pub async fn write<T: Send + 'static>(
         &self,
         job: impl FnOnce(&mut dyn Tx) -> Result<T, BooksError> + Send + 'static,
@@ -130,9 +124,6 @@ impl Machines {
     }
 
     /// A message came from the broker, under a machine's account there. `is_stored`: the broker has kept it.
-    ///
-    /// # Errors
-    /// [`Unreadable`]; nothing has changed.
     pub fn reported(&self, topic: &str, payload: &[u8], is_stored: bool) -> Result<(), Unreadable> {
         if let Some((device, Topic::Stock)) = Topic::parse(topic) {
             return if self.stock.take(device, stock::read(payload, is_stored, self.now())?) { Ok(()) } else { Err(Unreadable) };
@@ -162,7 +153,6 @@ impl Machines {
         self.presence.hears(hears, self.moment());
     }
 
-    /// Whether it does.
     #[must_use]
     pub fn is_hearing(&self) -> bool {
         self.presence.is_hearing()
@@ -342,7 +332,6 @@ impl Machines {
         Now { wall: self.now(), ..clock::now() }
     }
 
-    /// Where their accounts at the broker are made, if this backend makes them.
     #[must_use]
     pub const fn accounts(&self) -> Option<&Administrator> {
         self.accounts.as_ref()

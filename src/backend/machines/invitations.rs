@@ -17,11 +17,9 @@ use subtle::ConstantTimeEq as _;
 /// What a machine is told besides its secrets.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Terms {
-    /// The backend's address for machines.
     pub backend_url: Box<str>,
     /// The private CA of its certificate, in PEM.
     pub backend_ca: Option<Box<str>>,
-    /// The broker.
     pub broker: Option<BrokerTerms>,
     /// The public keys of operators, as JWKs.
     pub operators: Vec<serde_json::Value>,
@@ -30,7 +28,6 @@ pub struct Terms {
 /// What a machine is told of the broker, besides its password.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BrokerTerms {
-    /// Its address for machines.
     pub url: Box<str>,
     /// The machine's name there, if that is not its id.
     pub username: Option<Box<str>>,
@@ -51,24 +48,17 @@ impl Terms {
     }
 }
 
-/// Why a code does not let a machine in.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotLetIn {
-    /// There is no such code for this machine.
     #[error("this code has a typing error, or was not made for this machine, or another one was made after it")]
     Unknown,
-    /// Its machine is enrolled.
     #[error("this code was used up at {}", .0.to_local_named(Zone::Wib))]
     Used(Wall),
-    /// It is too old.
     #[error("this code was good until {}", .0.to_local_named(Zone::Wib))]
     Late(Wall),
 }
 
 /// Writes an invitation down. An earlier one for the same machine is void then.
-///
-/// # Errors
-/// The database's.
 pub fn invite(tx: &mut dyn Tx, claim: &Claim, terms: &Terms, until: Wall) -> Result<(), BooksError> {
     let terms = serde_json::to_string(terms).expect("plain data");
     let device = claim.device.as_str();
@@ -84,9 +74,6 @@ pub fn invite(tx: &mut dyn Tx, claim: &Claim, terms: &Terms, until: Wall) -> Res
 }
 
 /// What a code brings, if it is good now. Nothing is changed.
-///
-/// # Errors
-/// The database's; [`NotLetIn`].
 pub fn check(tx: &mut dyn Tx, claim: &Claim, now: Wall) -> Result<Result<Terms, NotLetIn>, BooksError> {
     let device = claim.device.as_str();
     let rows = tx.rows("SELECT code_hash, until_ms, terms, used_ms FROM invitations WHERE device = $1", &[device.into()])?;
@@ -105,9 +92,6 @@ pub fn check(tx: &mut dyn Tx, claim: &Claim, now: Wall) -> Result<Result<Terms, 
 }
 
 /// The machine has the token of this hash for its code.
-///
-/// # Errors
-/// The database's.
 pub fn claimed(tx: &mut dyn Tx, device: &DeviceId, token_hash: &str) -> Result<(), BooksError> {
     let sql = "UPDATE invitations SET token_hash = $1 WHERE device = $2";
     tx.rows(sql, &[token_hash.into(), device.as_str().into()])?;
@@ -115,9 +99,6 @@ pub fn claimed(tx: &mut dyn Tx, device: &DeviceId, token_hash: &str) -> Result<(
 }
 
 /// Whether the machine has its present token for a code that is not used up.
-///
-/// # Errors
-/// The database's.
 pub fn is_open(tx: &mut dyn Tx, device: &DeviceId) -> Result<bool, BooksError> {
     let sql = "SELECT 1 FROM invitations JOIN devices ON devices.id = invitations.device AND devices.token_hash = invitations.token_hash
         WHERE invitations.device = $1 AND invitations.used_ms IS NULL";
@@ -125,9 +106,6 @@ pub fn is_open(tx: &mut dyn Tx, device: &DeviceId) -> Result<bool, BooksError> {
 }
 
 /// Every code that can still be used, by its machine, and until when.
-///
-/// # Errors
-/// The database's.
 pub fn open(tx: &mut dyn Tx, now: Wall) -> Result<BTreeMap<DeviceId, Wall>, BooksError> {
     let rows = tx.rows("SELECT device, until_ms FROM invitations WHERE used_ms IS NULL AND until_ms >= $1", &[now.into()])?;
     // A name that is none lets nobody in.
@@ -137,19 +115,12 @@ pub fn open(tx: &mut dyn Tx, now: Wall) -> Result<BTreeMap<DeviceId, Wall>, Book
         .collect()
 }
 
-/// The code is used up.
-///
-/// # Errors
-/// The database's.
 pub fn use_up(tx: &mut dyn Tx, device: &DeviceId, now: Wall) -> Result<(), BooksError> {
     tx.rows("UPDATE invitations SET used_ms = $1 WHERE device = $2", &[now.into(), device.as_str().into()])?;
     Ok(())
 }
 
 /// The machine's code is void. False: it has none.
-///
-/// # Errors
-/// The database's.
 pub fn withdraw(tx: &mut dyn Tx, device: &DeviceId) -> Result<bool, BooksError> {
     Ok(!tx.rows("DELETE FROM invitations WHERE device = $1 RETURNING device", &[device.as_str().into()])?.is_empty())
 }

@@ -23,7 +23,6 @@ const NOTED_EVERY: Span = Span::secs(120);
 /// The most machines that are written down at a time: whoever writes a receipt waits for it.
 const AT_ONCE: usize = 100;
 
-/// The known facts about every machine, in memory.
 #[derive(Debug)]
 pub struct Presence {
     all: Mutex<All>,
@@ -61,7 +60,6 @@ struct Known {
 /// How often a machine reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Every {
-    /// It has said nothing yet.
     Unknown,
     Never,
     Span(Span),
@@ -76,23 +74,19 @@ enum Is {
     Missing(Wall),
 }
 
-/// What is new.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct News {
     /// The machines that are missing from now on.
     pub missing: Vec<DeviceId>,
-    /// What should be written down.
     pub to_note: Vec<(DeviceId, Noted)>,
 }
 
 impl Presence {
-    /// Machines count as missing after this time.
     #[must_use]
     pub fn new(missing_after: Span) -> Self {
         Self { all: Mutex::default(), missing_after }
     }
 
-    /// The time after which a machine is missing.
     #[must_use]
     pub const fn missing_after(&self) -> Span {
         self.missing_after
@@ -146,7 +140,6 @@ impl Presence {
         self.lock().hears_from = hears.then_some(now.boot);
     }
 
-    /// Whether the broker brings what machines say.
     #[must_use]
     pub fn is_hearing(&self) -> bool {
         self.lock().hears_from.is_some()
@@ -221,7 +214,6 @@ impl Known {
         }
     }
 
-    /// Something fresh came.
     fn fresh(&mut self, now: Now) {
         (self.fresh_at, self.offline_from) = (now, None);
         if !matches!(self.is, Is::There(_)) {

@@ -15,28 +15,23 @@ use std::collections::HashMap;
 
 /// The longest name of a release that is kept, in characters.
 const VERSION_MAX: usize = 24;
-/// The most faults of a machine that are kept.
 const FAULTS_MAX: usize = 16;
 
 /// What a machine is, by its own word.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Facts {
-    /// What people call it, if it tells that.
     pub name: Option<Box<str>>,
     /// The release of `qrisd`; empty if it does not tell.
     pub version: Box<str>,
-    /// Its faults.
     pub faults: Box<[FaultCode]>,
 }
 
-/// A message of a machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Report {
     /// It is at the broker. This may be retained, or told of a machine that is gone: nobody is there because of it.
     Online {
         /// The time between two of its reports; `None`: it never sends any.
         every: Option<Span>,
-        /// What it says of itself.
         facts: Facts,
     },
     /// It said good-bye, or the broker noticed that it is gone.
@@ -53,9 +48,6 @@ pub enum Report {
 pub struct Unreadable;
 
 /// Reads a message. `is_stored`: the broker has kept it, nobody knows for how long. `None`: it says nothing that anybody needs here.
-///
-/// # Errors
-/// [`Unreadable`]
 pub fn read(topic: &str, payload: &[u8], is_stored: bool) -> Result<Option<(DeviceId, Report)>, Unreadable> {
     let (device, topic) = Topic::parse(topic).ok_or(Unreadable)?;
     let report = match topic {
@@ -116,7 +108,6 @@ pub(super) fn short(name: &str, most: usize) -> Option<Box<str>> {
 /// What stands in the database of a machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Noted {
-    /// Whether it is there.
     pub is_there: bool,
     /// The time since which it is there, or is not.
     pub since: Wall,
@@ -125,9 +116,6 @@ pub struct Noted {
 }
 
 /// Writes this down. What it does not tell stays: after a start of the program much is not known yet.
-///
-/// # Errors
-/// The database's.
 pub fn note(tx: &mut dyn Tx, device: &DeviceId, Noted { is_there, since, facts }: &Noted) -> Result<(), StoreError> {
     let sql = "INSERT INTO presence (device, is_there, since_ms, name, version, faults) VALUES ($1, $2, $3, $4, $5, $6)
         ON CONFLICT (device) DO UPDATE SET
@@ -141,19 +129,12 @@ pub fn note(tx: &mut dyn Tx, device: &DeviceId, Noted { is_there, since, facts }
     Ok(())
 }
 
-/// What a machine called itself last.
-///
-/// # Errors
-/// The database's.
 pub fn name(tx: &mut dyn Tx, device: &DeviceId) -> Result<Option<Box<str>>, BooksError> {
     let rows = tx.rows("SELECT name FROM presence WHERE device = $1", &[device.as_str().into()])?;
     Ok(rows.first().map(|row| row.maybe_text("name")).transpose()?.flatten().and_then(|name| short(name, MACHINE_NAME_MAX)))
 }
 
 /// What is written down of all machines. A row that cannot be read is left out: it is only news.
-///
-/// # Errors
-/// The database's.
 pub fn noted(tx: &mut dyn Tx) -> Result<HashMap<Box<str>, Noted>, BooksError> {
     let rows = tx.rows("SELECT device, is_there, since_ms, name, version, faults FROM presence", &[])?;
     let read = |row: &Row| {

@@ -13,7 +13,6 @@ const LOOK: Duration = Duration::from_secs(5);
 /// After a failure the broker is told again after this time.
 const AGAIN: Duration = Duration::from_secs(15);
 
-/// Ends the accounts of machines that are revoked, for ever.
 pub async fn follow(around: Arc<dyn Surroundings>, machines: Arc<Machines>, administrator: Administrator) {
     let mut has_failed = false;
     loop {

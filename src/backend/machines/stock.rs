@@ -37,7 +37,6 @@ const REFUSED_KEPT: Span = Span::secs(400 * 24 * 3600);
 /// The machines that are read at a time.
 const PAGE: i64 = 100;
 
-/// What a machine said.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Told {
     /// The life of its database.
@@ -51,10 +50,8 @@ pub struct Told {
     slots: Box<[Slot]>,
 }
 
-/// A slot as it is kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Kept {
-    /// What its machine said of it.
     #[serde(flatten)]
     pub slot: Slot,
     /// It was going to be empty in so many days when this was reckoned. It stays so until it is filled.
@@ -62,12 +59,10 @@ pub struct Kept {
     pub empty_in_days: Option<u8>,
 }
 
-/// How a slot is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
     /// Its sensor saw nothing come out, and nobody has looked since.
     Suspect,
-    /// Nothing is left.
     SoldOut,
     /// It asks to be filled.
     Low,
@@ -75,7 +70,6 @@ pub enum State {
     Soon(u8),
     /// Nobody has counted.
     Unknown,
-    /// It has enough.
     Good,
 }
 
@@ -125,7 +119,6 @@ impl Kept {
         self.slot.name.as_deref().unwrap_or(self.slot.item.as_str())
     }
 
-    /// When it was filled last, if that is known.
     #[must_use]
     pub fn filled_at(&self) -> Option<Wall> {
         self.slot.filled_at.as_deref().and_then(|text| Wall::from_rfc3339(text).ok())
@@ -150,9 +143,6 @@ impl Kept {
 }
 
 /// Reads a message. `is_stored`: the broker has kept it, nobody knows for how long.
-///
-/// # Errors
-/// [`Unreadable`]
 pub fn read(payload: &[u8], is_stored: bool, now: Wall) -> Result<Told, Unreadable> {
     let payload = Some(payload).filter(|payload| payload.len() <= STOCK_MAX).ok_or(Unreadable)?;
     let Stock { number, stream, at, mut slots, .. } = serde_json::from_slice(payload).map_err(|_| Unreadable)?;
@@ -209,9 +199,6 @@ fn refused<'a>(before: &[Kept], slots: &'a [Kept], is_same: bool) -> Vec<(&'a Ke
 }
 
 /// Which of these messages are news. The machines of the others said the same or more already, or are not let in.
-///
-/// # Errors
-/// The database's.
 pub fn news(tx: &mut dyn Tx, told: Vec<(DeviceId, Told)>) -> Result<Vec<(DeviceId, Told)>, BooksError> {
     let mut news = Vec::new();
     for (device, told) in told {
@@ -243,9 +230,6 @@ impl Told {
 }
 
 /// Writes down what a machine said, if it is still news. `sold`: how much of each of its items was, in the time of [`PACE`].
-///
-/// # Errors
-/// The database's.
 pub fn note(
     tx: &mut dyn Tx,
     device: &DeviceId,
@@ -295,20 +279,15 @@ fn slots(row: &Row) -> Result<Vec<Kept>, BooksError> {
     Ok(serde_json::from_str(row.text("slots")?).map_err(damaged)?)
 }
 
-/// A machine with its slots.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Machine {
-    /// Its id.
     pub device: DeviceId,
-    /// What people call it.
     pub name: Option<Box<str>>,
     /// When it said this, as far as that is known.
     pub at: Option<Wall>,
-    /// Its slots.
     pub slots: Vec<Kept>,
 }
 
-/// Which machines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Which {
     /// All that count.
@@ -318,9 +297,6 @@ pub enum Which {
 }
 
 /// Some machines behind this one, by id. Empty: there are no more. What cannot be read is left out: it is only news.
-///
-/// # Errors
-/// The database's.
 pub fn page(tx: &mut dyn Tx, which: Which, behind: &str) -> Result<Page, BooksError> {
     let select = |wanting| {
         format!(
@@ -338,10 +314,8 @@ pub fn page(tx: &mut dyn Tx, which: Which, behind: &str) -> Result<Page, BooksEr
     Ok(Page { machines: rows.iter().filter_map(|row| machine(row).ok()).collect(), behind })
 }
 
-/// Some machines.
 #[derive(Debug)]
 pub struct Page {
-    /// They.
     pub machines: Vec<Machine>,
     /// The last of them; `None`: there are no more.
     pub behind: Option<Box<str>>,
@@ -359,9 +333,6 @@ fn machine(row: &Row) -> Result<Machine, BooksError> {
 }
 
 /// One machine; `None`: it counts nothing.
-///
-/// # Errors
-/// The database's.
 pub fn of(tx: &mut dyn Tx, device: &DeviceId) -> Result<Option<Machine>, BooksError> {
     let sql = "SELECT stock.device AS device, name, at_ms, slots FROM stock LEFT JOIN presence ON presence.device = stock.device
         WHERE stock.device = $1";
@@ -373,9 +344,7 @@ pub fn of(tx: &mut dyn Tx, device: &DeviceId) -> Result<Option<Machine>, BooksEr
 pub struct Wanting {
     /// Low, or empty in some days.
     pub low: u64,
-    /// Sold out.
     pub sold_out: u64,
-    /// Suspect.
     pub suspect: u64,
 }
 
@@ -393,9 +362,6 @@ impl Wanting {
 }
 
 /// The machines in which something wants a person.
-///
-/// # Errors
-/// The database's.
 pub fn wanting(tx: &mut dyn Tx) -> Result<BTreeMap<Box<str>, Wanting>, BooksError> {
     let sql = "SELECT device, low, sold_out, suspect FROM stock JOIN devices ON id = device
         WHERE revoked_ms IS NULL AND low + sold_out + suspect > 0";
@@ -408,9 +374,6 @@ pub fn wanting(tx: &mut dyn Tx) -> Result<BTreeMap<Box<str>, Wanting>, BooksErro
 }
 
 /// Requests that were refused because nothing was left, by goods, on these days (`2026-11-20`, both counted in).
-///
-/// # Errors
-/// The database's.
 pub fn refused_on(tx: &mut dyn Tx, device: Option<&DeviceId>, (first, last): (&str, &str)) -> Result<BTreeMap<Box<str>, u64>, BooksError> {
     let sql = "SELECT goods, CAST(sum(number) AS BIGINT) AS number FROM refused
         WHERE day >= $1 AND day <= $2 AND ($3 = '' OR device = $3) GROUP BY goods";

@@ -34,7 +34,6 @@ pub struct Sight {
     pub event: Option<(Box<str>, u64)>,
     /// Its relay has signed a number twice.
     pub is_ledger_old: bool,
-    /// Where the call came from.
     pub address: Box<str>,
 }
 
@@ -45,9 +44,6 @@ pub fn is_ledger_old(order: &Order) -> bool {
 }
 
 /// Whether this is worth a [`note`].
-///
-/// # Errors
-/// The database's.
 pub fn is_news(tx: &mut dyn Tx, device: &DeviceId, sight: &Sight, now: Wall) -> Result<bool, BooksError> {
     let known = load(tx, device)?;
     let mut after = known.clone();
@@ -55,9 +51,6 @@ pub fn is_news(tx: &mut dyn Tx, device: &DeviceId, sight: &Sight, now: Wall) -> 
 }
 
 /// Writes down what a call shows. `Some`: it is another computer. The answer is both addresses, at most once a day, in order.
-///
-/// # Errors
-/// The database's.
 pub fn note(tx: &mut dyn Tx, device: &DeviceId, sight: &Sight, now: Wall) -> Result<Option<[Box<str>; 2]>, BooksError> {
     let mut known = load(tx, device)?;
     let both = known.see(sight, now);
@@ -77,7 +70,6 @@ fn load(tx: &mut dyn Tx, device: &DeviceId) -> Result<Known, BooksError> {
     Ok(rows.first().and_then(read).unwrap_or_default())
 }
 
-/// What is known of a machine's computer.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Known {
     starts: Vec<Start>,
@@ -86,7 +78,6 @@ struct Known {
     told: Option<Wall>,
 }
 
-/// One start of a computer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Start {
     boot: Box<str>,

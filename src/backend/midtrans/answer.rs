@@ -30,12 +30,10 @@ pub enum MidtransError {
     /// Body 412: the state of the transaction does not allow it. This is the answer to a cancel that lost the race.
     #[error("Midtrans cannot change this transaction any more: ask get-status")]
     CannotModify,
-    /// The payment provider did not make the charge.
     #[error("the payment provider denied the charge ({channel_response_code}: {message})")]
     Denied {
         /// `900` is a passing trouble of the provider. It is empty if the answer has none.
         channel_response_code: String,
-        /// Midtrans' words.
         message: String,
     },
     /// Any other 4xx: the same request gets the same answer.
@@ -43,7 +41,6 @@ pub enum MidtransError {
     Refused {
         /// The body's `status_code`.
         code: u16,
-        /// Midtrans' words.
         message: String,
         /// Its `validation_messages`.
         validation: Vec<String>,
@@ -53,10 +50,7 @@ pub enum MidtransError {
     Unauthorized,
     /// 402: the merchant may not use this `payment_type` with this API.
     #[error("this way of payment is not activated for the merchant at Midtrans ({message})")]
-    NotActivated {
-        /// Midtrans' words.
-        message: String,
-    },
+    NotActivated { message: String },
     /// 429.
     #[error("Midtrans limits the rate of requests: ask again later")]
     RateLimited,
@@ -68,7 +62,6 @@ pub enum MidtransError {
     Unavailable {
         /// The body's `status_code`, or the HTTP status.
         code: u16,
-        /// Midtrans' words.
         message: String,
     },
     /// No connection was made, so nothing was sent.
@@ -82,20 +75,11 @@ pub enum MidtransError {
     Unreadable(String),
     /// There is no refund, for a reason of its own. The transaction stays as it was.
     #[error("{why} (Midtrans: {code}, {message})")]
-    RefundRefused {
-        /// The meaning of the answer.
-        why: RefundRefusal,
-        /// The body's `status_code`.
-        code: u16,
-        /// Midtrans' words.
-        message: String,
-    },
-    /// The charge was made, and its QR cannot be read from its image.
+    RefundRefused { why: RefundRefusal, code: u16, message: String },
     #[error("the QR of the charge cannot be read: {0}")]
     Qr(#[from] super::qr_image::QrImageError),
 }
 
-/// Why Midtrans makes no refund.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum RefundRefusal {
     /// The merchant's contract has no refunds over the API. This is the default for payments on site.
@@ -113,10 +97,8 @@ pub enum RefundRefusal {
     /// 202: the provider refused.
     #[error("refund denied by the bank")]
     Denied,
-    /// Only a part of it went back.
     #[error("only a part was refunded")]
     Partly,
-    /// Anything else.
     #[error("Midtrans refused the refund")]
     Other,
 }
@@ -155,7 +137,6 @@ pub struct Transaction {
     /// The order that it names. That may be another one's name, or no name of ours at all (`None`): since April 2025
     /// integrators see get-status answers that have the transaction_id here. So it is judged with the transaction.
     pub order_id: Option<OrderId>,
-    /// Midtrans' name of it.
     pub transaction_id: TransactionId,
     /// The sum that the customer pays, byte for byte: `"10000.00"`. It is above the charged sum where the merchant
     /// imposes a fee.
@@ -166,7 +147,6 @@ pub struct Transaction {
     pub currency: Option<String>,
     /// `gopay`, `qris`, …: a charge that was sent as `gopay` may come back as `qris`, so no decision depends on it.
     pub payment_type: Option<String>,
-    /// Its state.
     pub transaction_status: TransactionStatus,
     /// Some answers do not have it. If it is there, only `accept` means money.
     pub fraud_status: Option<FraudStatus>,
@@ -200,12 +180,10 @@ pub struct Transaction {
     pub refunds_confirmed: Option<bool>,
 }
 
-/// One entry of `actions`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Action {
     /// `generate-qr-code`, `deeplink-redirect`, …
     pub name: String,
-    /// Its address.
     pub url: String,
 }
 
@@ -268,7 +246,6 @@ impl Transaction {
     }
 }
 
-/// A sum in whole rupiah.
 fn rupiah(text: &str) -> Option<Rupiah> {
     Rupiah::from_gross_amount(text.trim()).ok()
 }
@@ -335,11 +312,9 @@ macro_rules! words {
 }
 
 words!(
-    /// The state of a transaction.
     TransactionStatus {
         /// It can be paid.
         Pending = "pending",
-        /// Paid.
         Settlement = "settlement" | "settled",
         /// A card's promise of money.
         Capture = "capture",
@@ -351,24 +326,18 @@ words!(
         Deny = "deny" | "denied",
         /// It broke on the way.
         Failure = "failure" | "failed",
-        /// Given back.
         Refund = "refund",
-        /// Given back in part.
         PartialRefund = "partial_refund",
         /// Taken back by the customer's bank.
         Chargeback = "chargeback",
-        /// Taken back in part.
         PartialChargeback = "partial_chargeback",
         /// Reserved on a card.
         Authorize = "authorize",
     }
 );
 words!(
-    /// Midtrans' fraud detection.
     FraudStatus {
-        /// Nothing against it.
         Accept = "accept",
-        /// Against it.
         Deny = "deny",
         /// A person must look at it.
         Challenge = "challenge",
@@ -442,7 +411,7 @@ pub(super) fn classify_charge(http: u16, body: &[u8]) -> Result<Transaction, Mid
     classify(http, body)
 }
 
-/// The answer to a refund of the whole: it was made, or another answer came instead.
+/// The answer to a refund: it was made, or another answer came instead.
 pub(super) fn classify_refund(http: u16, body: &[u8]) -> Result<Transaction, MidtransError> {
     let text = |name: &str| {
         let Ok(Value::Object(fields)) = serde_json::from_slice(body) else { return String::new() };

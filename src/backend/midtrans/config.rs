@@ -34,19 +34,14 @@ texts! {
 
 /// Idle connections that are kept.
 const CONNECTIONS: usize = 32;
-/// The time of one call.
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// The key of the file with the Server Key.
 const SERVER_KEY: &str = "midtrans.server_key_file";
 /// Midtrans' limit of a field of `customer_details`.
 const CUSTOMER_CHARS_MAX: usize = 255;
-/// The address where the money is real.
 const PRODUCTION: &str = "https://api.midtrans.com";
-/// The address where it is not.
 const SANDBOX: &str = "https://api.sandbox.midtrans.com";
 /// The hosts of Midtrans' pictures of QR codes: the present name, and the earlier one.
 const PICTURE_HOSTS: [&str; 2] = ["midtrans.com", "veritrans.co.id"];
-/// As it is written.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Section {
@@ -87,11 +82,8 @@ struct WrittenCustomer {
 /// The section, checked. The Server Key is read when it is opened.
 #[derive(Debug, Clone)]
 pub struct Account {
-    /// Midtrans' address.
     pub base_url: String,
-    /// The path of the Server Key.
     pub server_key_file: PathBuf,
-    /// How charges are made.
     pub charge: ChargeOptions,
     /// How much more than the price Midtrans may ask for, in rupiah.
     pub max_imposed_fee: u64,
@@ -141,7 +133,6 @@ impl Section {
 }
 
 impl Account {
-    /// The client, with a key that was read.
     fn client(&self, server_key: ServerKey) -> Result<Midtrans, OpenError> {
         let tls = if self.base_url.starts_with("https://") {
             Some(client_config(self.ca_file.as_deref(), None, &LastTrusted::default())?)
@@ -203,16 +194,12 @@ impl Configured for Account {
     }
 }
 
-/// Why there is no way to Midtrans.
 #[derive(Debug, thiserror::Error)]
 enum OpenError {
-    /// The certificates.
     #[error(transparent)]
     Tls(#[from] TlsError),
-    /// The client.
     #[error(transparent)]
     Http(#[from] HttpError),
-    /// The configuration.
     #[error(transparent)]
     Settings(#[from] SettingsError),
 }

@@ -14,7 +14,7 @@ use std::sync::PoisonError;
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
-/// The time of one call for a charge. Then the same call is repeated while the machine waits its ten seconds.
+/// The time of one call for a charge. Then the same call is repeated, within the ten seconds in which the machine is answered.
 const CHARGE_TIMEOUT: Duration = Duration::from_secs(5);
 /// The time for the image of a QR, all tries together.
 const QR_TIMEOUT: Duration = Duration::from_secs(5);
@@ -180,7 +180,6 @@ async fn qr_payload(midtrans: &Midtrans, transaction: &Transaction) -> Result<St
     }
 }
 
-/// The reason for Midtrans.
 fn refund_reason(order: &Order) -> String {
     match order.outcome() {
         Some(outcome) => format!("{}: {outcome}", order.sale.purchase.item),

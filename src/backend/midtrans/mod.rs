@@ -37,7 +37,7 @@ use std::time::Duration;
 pub const NAME: &str = "midtrans";
 /// The largest answer that is read; real ones are under 2 KiB.
 const ANSWER_BYTES_MAX: usize = 64 << 10;
-/// How long one call may take, from connecting to the last byte. A device waits 15 s for its QR.
+/// How long one call may take, from connecting to the last byte. A machine waits 15 s for its QR.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The most characters of an address that are told.
@@ -48,12 +48,10 @@ const ADDRESS_CHARS_MAX: usize = 200;
 pub struct Settings {
     /// `https://api.sandbox.midtrans.com` or `https://api.midtrans.com`; a slash at the end does not matter.
     pub base_url: String,
-    /// The merchant's key.
     pub server_key: ServerKey,
     /// The address where this backend takes notifications. It goes out as `X-Override-Notification` with every charge. Without
     /// one Midtrans is only asked.
     pub notification_url: Option<String>,
-    /// How charges are made.
     pub charge: ChargeOptions,
 }
 
@@ -85,7 +83,6 @@ pub struct Midtrans {
     reported_time: Arc<Mutex<Option<Wall>>>,
 }
 
-/// A setting that does not fit into any request.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("midtrans.{0} has characters that no HTTP header can carry")]
 pub struct SettingsError(&'static str);
@@ -93,9 +90,6 @@ pub struct SettingsError(&'static str);
 impl Midtrans {
     /// A client that makes its requests with `http`, and sends them over `network`: mostly the same. It must follow no redirect and
     /// repeat nothing by itself.
-    ///
-    /// # Errors
-    /// A notification address that cannot be a header value.
     pub fn new(settings: Settings, http: Client, network: Arc<dyn Network>) -> Result<Self, SettingsError> {
         let credentials = base64::engine::general_purpose::STANDARD.encode(format!("{}:", settings.server_key.expose()));
         let mut authorization = HeaderValue::from_str(&format!("Basic {credentials}")).map_err(|_| SettingsError("server_key"))?;
@@ -169,7 +163,7 @@ impl Midtrans {
         read_answer(http, &body)
     }
 
-    /// Gives the whole payment back. However often it is asked for with this `refund_key`, the refund is never made twice. After a
+    /// Gives the payment back, or what is left of it. However often it is asked for with this `refund_key`, the refund is never made twice. After a
     /// refusal that get-status has confirmed, the next one needs another key: Midtrans takes a key for seven days only. The answer may
     /// name another order.
     ///
@@ -277,9 +271,6 @@ impl Midtrans {
 }
 
 /// Reads the answer to a charge of this order. Nothing of the charge is known yet, so only our name says that it is ours.
-///
-/// # Errors
-/// As [`Midtrans::charge`].
 fn read_charge(http: u16, body: &[u8], order_id: &OrderId) -> Result<Transaction, MidtransError> {
     match answer::classify_charge(http, body)? {
         transaction if transaction.order_id.as_ref() == Some(order_id) => Ok(transaction),
@@ -292,14 +283,10 @@ fn read_charge(http: u16, body: &[u8], order_id: &OrderId) -> Result<Transaction
 
 /// Reads the answer to a get-status or a cancel. Whether it counts for the order is judged by
 /// [`Order::judge`](qris_core::order::merchant::Order::judge).
-///
-/// # Errors
-/// As [`Midtrans::status`] and [`Midtrans::cancel`].
 pub fn read_answer(http: u16, body: &[u8]) -> Result<Transaction, MidtransError> {
     answer::classify(http, body)
 }
 
-/// What the clock there says.
 fn date_of(response: &Response) -> Option<Wall> {
     response.headers().get(DATE).and_then(|date| Wall::from_http_date(date.to_str().ok()?).ok())
 }

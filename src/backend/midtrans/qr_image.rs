@@ -13,36 +13,22 @@ const DECODER_BYTES_MAX: usize = 24 << 20;
 /// A byte-mode QR of the largest version holds 2953 bytes; a QRIS payload is under 512.
 const PAYLOAD_BYTES_MAX: usize = 512;
 
-/// Why an image gives no payload.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum QrImageError {
-    /// The charge's answer has neither `qr_string` nor an action that names a picture.
     #[error("the charge has no qr_string, and no action generate-qr-code or generate-qr-code-v2")]
     None,
-    /// Its address is not Midtrans'.
     #[error("its image is at {0}, which is not https at one of midtrans.picture_hosts")]
     Address(String),
-    /// Not `image/png`.
     #[error("the image is {0:?}, not image/png")]
     ContentType(String),
-    /// More than 1 MiB.
     #[error("the image has more than {IMAGE_BYTES_MAX} bytes")]
     TooLarge,
-    /// More than 2048 pixels wide or high.
     #[error("the image is {width}×{height} pixels, more than {SIDE_MAX} a side")]
-    Dimensions {
-        /// Pixels.
-        width: u32,
-        /// Pixels.
-        height: u32,
-    },
-    /// The PNG is damaged, or it is not a PNG.
+    Dimensions { width: u32, height: u32 },
     #[error("the image is not a readable PNG: {0}")]
     Png(String),
-    /// The picture has no QR that can be read.
     #[error("no QR can be read in the image")]
     NoQr,
-    /// It has more than one QR, and they differ.
     #[error("the image has several different QRs")]
     Several,
     /// Its text is not 1–512 characters of ASCII.
@@ -51,9 +37,6 @@ pub enum QrImageError {
 }
 
 /// The one text in the QR codes of a PNG.
-///
-/// # Errors
-/// Why there is none.
 pub fn payload(image: &[u8]) -> Result<String, QrImageError> {
     let (width, height, grey) = grey_pixels(image)?;
     let payload = match drawn(width, height, &grey) {

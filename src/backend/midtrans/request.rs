@@ -31,15 +31,12 @@ pub enum ChargeAs {
 /// The acquirer of a QR that is charged as `qris`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Acquirer {
-    /// `gopay`
     #[default]
     Gopay,
-    /// `airpay shopee`
     AirpayShopee,
 }
 
 impl Acquirer {
-    /// Midtrans' word for it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -52,26 +49,19 @@ impl Acquirer {
 /// `customer_details`: nobody knows the customer at a machine, so these are the merchant's own, or absent.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Customer {
-    /// `first_name`
     pub first_name: Option<String>,
-    /// `last_name`
     pub last_name: Option<String>,
-    /// `email`
     pub email: Option<String>,
-    /// `phone`
     pub phone: Option<String>,
 }
 
-/// The merchant's settings for charges.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ChargeOptions {
-    /// The `payment_type` of a QR.
     pub charge_as: ChargeAs,
     /// For a `qris` charge.
     pub acquirer: Acquirer,
     /// The address to which the GoPay app sends the customer after a payment by its link: this, an order_id, `/finish`, and the page's key.
     pub finish_base: Option<String>,
-    /// `customer_details`
     pub customer: Option<Customer>,
     /// `custom_expiry` of a QR, in minutes: at least 15. Below that Midtrans' batch is not reliable.
     pub qr_expiry_min: Option<u32>,
@@ -79,7 +69,6 @@ pub struct ChargeOptions {
     pub counter_expiry_h: Option<u32>,
     /// The hosts where pictures of QR codes may be, by `https`: these hosts and those below them, beside Midtrans' own address.
     pub picture_hosts: Vec<String>,
-    /// For how many days Midtrans refunds a payment.
     pub refund_days: RefundDays,
 }
 
@@ -109,7 +98,6 @@ impl Default for RefundDays {
 }
 
 impl ChargeOptions {
-    /// How long a charge lives if its answer does not say.
     #[must_use]
     pub fn lifetime(&self, payment: Payment) -> Span {
         match payment {
@@ -121,14 +109,12 @@ impl ChargeOptions {
     }
 }
 
-/// The sale behind a charge.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChargeRequest {
     /// New for each attempt.
     pub order_id: OrderId,
     /// The text that the customer reads in the app, cut to 50 characters. If it is blank, it is the item's id.
     pub description: String,
-    /// A QR, or a payment code for a counter.
     pub payment: Payment,
     /// The owner of the order, the item and the price, in `custom_field1..3`. Midtrans repeats them in get-status and in
     /// notifications.
@@ -208,7 +194,7 @@ fn cut(text: &str, chars: usize) -> String {
     text.chars().take(chars).collect()
 }
 
-/// The body of a refund of the whole. The `refund_key` keeps it from being made twice.
+/// The body of a refund. The `refund_key` keeps it from being made twice.
 #[must_use]
 pub fn refund_body(key: &str, amount: Option<Rupiah>, reason: &str) -> Value {
     let mut body = json!({ "refund_key": key, "reason": cut(reason, REASON_CHARS_MAX) });
@@ -218,7 +204,6 @@ pub fn refund_body(key: &str, amount: Option<Rupiah>, reason: &str) -> Value {
     body
 }
 
-/// The longest reason of a refund.
 const REASON_CHARS_MAX: usize = 255;
 
 /// The `Idempotency-Key` of one call: 36 hex digits of SHA-256 over the endpoint and the order. Midtrans' keys are

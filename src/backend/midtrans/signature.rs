@@ -54,7 +54,6 @@ pub struct Notification {
     signature_key: String,
 }
 
-/// Why a body is not a notification.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotificationError {
     /// Not JSON, or JSON but not an object.
@@ -67,9 +66,6 @@ pub enum NotificationError {
 
 impl Notification {
     /// Reads the body of a notification. Unknown fields are left alone: Midtrans adds some at any time.
-    ///
-    /// # Errors
-    /// Anything but an object, and each required field that is missing or not a string.
     pub fn parse(body: &[u8]) -> Result<Self, NotificationError> {
         let fields: Map<String, Value> = serde_json::from_slice(body).map_err(|_| NotificationError::NotAnObject)?;
         let required = |name: &'static str| match fields.get(name) {

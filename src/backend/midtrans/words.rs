@@ -7,10 +7,6 @@ use qris_core::order::money::Rupiah;
 use qris_core::order::request::Payment;
 use qris_core::order::time::Span;
 
-/// The sum of a charge.
-///
-/// # Errors
-/// It is not whole rupiah, for people.
 pub(super) fn whole_rupiah(charge: &Transaction) -> Result<Rupiah, String> {
     if let Some(other) = charge.currency.as_deref().filter(|currency| *currency != "IDR") {
         return Err(format!("Midtrans charges in {other:?}, not in IDR"));

@@ -19,7 +19,6 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// What a message says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Day {
     until: Wall,
@@ -32,11 +31,9 @@ struct Day {
     attention: u64,
     /// Each with its faults; one that is not there has `offline`.
     out_of_order: BTreeMap<String, Vec<String>>,
-    /// What to bring to the machines that want it.
     to_fill: Packing,
 }
 
-/// Reads days from these databases.
 #[must_use]
 pub fn reader(books: Arc<Books>, machines: Arc<Machines>, place: Arc<Place>) -> ReadDay {
     Box::new(move |until| {
@@ -49,10 +46,7 @@ pub fn reader(books: Arc<Books>, machines: Arc<Machines>, place: Arc<Place>) -> 
 }
 
 impl Day {
-    /// Reads it. `until`: the end of the 24 hours.
-    ///
-    /// # Errors
-    /// The database's.
+    /// `until`: the end of the 24 hours.
     async fn read(books: &Books, machines: &Machines, place: &Place, until: Wall) -> Result<Self, BooksError> {
         let (zone, now) = (place.zone, books.now());
         let wanted = report::Wanted { device: None, span: (until - DAY, until), by: By::Machine, zone, fees: Fees::default(), now };
@@ -136,7 +130,6 @@ impl Day {
         text::named(self.names.get(device).map(|name| &**name), device)
     }
 
-    /// For programs.
     fn object(&self, zone: Zone) -> Value {
         let sum = |Sum { orders, amount }: Sum| json!({ "orders": orders, "amount": amount });
         let machine = |(device, sold): &(String, Sum)| json!({ "device": device, "machine": self.names.get(device), "orders": sold.orders, "amount": sold.amount });

@@ -13,14 +13,10 @@ use std::collections::BTreeMap;
 
 const DAY: Span = Span::secs(24 * 3600);
 
-/// What the sums of a day are told by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum By {
-    /// All in one.
     All,
-    /// Each machine.
     Machine,
-    /// Each kind of goods.
     Goods,
     /// Each way on which a payment came.
     Scheme,
@@ -51,18 +47,14 @@ impl By {
 pub struct Days {
     /// From the first moment to the end.
     pub span: (Wall, Wall),
-    /// The groups.
     pub by: By,
-    /// What the gateway keeps.
     pub fees: Fees,
 }
 
 /// The orders of one group and day that have this end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Part {
-    /// The group.
     pub group: Box<str>,
-    /// What became of the money.
     pub end: End,
     /// How many, and what their customers paid.
     pub sum: Sum,
@@ -99,9 +91,6 @@ impl Days {
     }
 
     /// The days that are over and of which nothing is kept. Of those before the first payment there is nothing to keep.
-    ///
-    /// # Errors
-    /// The database's.
     pub fn to_keep(&self, tx: &mut dyn Tx, now: Wall) -> Result<Vec<(Wall, Wall)>, BooksError> {
         let Some(first) = books::first_settled(tx)? else { return Ok(Vec::new()) };
         let kept = books::kept(tx, self.span, self.by.word(), &self.fees())?;
@@ -110,18 +99,12 @@ impl Days {
     }
 
     /// Adds up a day, and keeps it.
-    ///
-    /// # Errors
-    /// The database's.
     pub fn keep(&self, tx: &mut dyn Tx, day: (Wall, Wall)) -> Result<(), BooksError> {
         let parts: Vec<KeptPart> = self.add_up(tx, day)?.iter().map(KeptPart::from).collect();
         books::keep(tx, day, self.by.word(), &self.fees(), &serde_json::to_string(&parts).expect("plain data"))
     }
 
     /// The parts of each day, by its first moment.
-    ///
-    /// # Errors
-    /// The database's.
     pub fn read(&self, tx: &mut dyn Tx) -> Result<Vec<(Wall, Vec<Part>)>, BooksError> {
         let kept = books::kept(tx, self.span, self.by.word(), &self.fees())?;
         let read =

@@ -36,7 +36,6 @@ texts! {
     do_rebuilt: "disusun kembali dari gateway", "rebuilt from the gateway";
 }
 
-/// A difference between the books and the gateway.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Difference {
     /// Paid at the gateway, and not in the books: a notification and every question were lost.
@@ -59,20 +58,15 @@ pub enum Difference {
     UnknownChargeback(String),
     /// The store's counter took it back, and the books do not know that.
     UnknownReversal,
-    /// Another amount than was charged.
     Amount {
         /// In the books, whole rupiah.
         books: u64,
         /// At the gateway, byte for byte.
         theirs: Box<str>,
     },
-    /// Another currency than rupiah.
     Currency(String),
-    /// Another transaction than was charged.
     Transaction {
-        /// In the books.
         books: String,
-        /// At the gateway.
         theirs: String,
     },
     /// Charged in the books, and unknown at the gateway.
@@ -107,7 +101,6 @@ impl Difference {
         }
     }
 
-    /// The difference, in words.
     #[must_use]
     pub fn sentence(&self) -> String {
         let texts = texts();
@@ -131,7 +124,6 @@ impl Difference {
         }
     }
 
-    /// What to do about it.
     #[must_use]
     pub fn to_do(&self) -> &'static str {
         let texts = texts();

@@ -76,27 +76,20 @@ impl By {
     }
 }
 
-/// Which payments, and how they are told.
 #[derive(Debug, Clone)]
 pub struct Wanted {
-    /// Only of this machine.
     pub device: Option<DeviceId>,
     /// Settled from this time on, and before that one.
     pub span: (Wall, Wall),
-    /// The groups.
     pub by: By,
-    /// The merchant's zone.
     pub zone: Zone,
-    /// What the gateway keeps.
     pub fees: Fees,
-    /// The time of the report.
     pub now: Wall,
 }
 
 /// Orders, and the sum that their customers paid, in whole rupiah.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Sum {
-    /// The number of orders.
     pub orders: u64,
     /// The sum of the payments, with what was paid above the prices.
     pub amount: u64,
@@ -108,7 +101,6 @@ impl Sum {
         self.amount += amount;
     }
 
-    /// Both together.
     #[must_use]
     pub const fn and(self, other: Self) -> Self {
         Self { orders: self.orders + other.orders, amount: self.amount + other.amount }
@@ -123,7 +115,6 @@ pub struct Known {
 }
 
 impl Known {
-    /// One more part.
     pub const fn add(&mut self, amount: Option<i64>) {
         match amount {
             Some(amount) => self.sum += amount,
@@ -143,9 +134,7 @@ impl Known {
 pub struct Sums {
     /// Everything that was settled.
     pub paid: Sum,
-    /// The sum of their prices.
     pub prices: u64,
-    /// The sums of each end.
     ends: BTreeMap<End, Sum>,
     returned: Known,
     fee: Known,
@@ -154,10 +143,8 @@ pub struct Sums {
     pub unknown: Sum,
 }
 
-/// A report.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct SalesReport {
-    /// Of all.
     pub total: Sums,
     /// Of each group that has a payment, by name.
     pub groups: BTreeMap<String, Sums>,
@@ -174,13 +161,11 @@ pub struct SalesReport {
 }
 
 impl Sums {
-    /// The sum of the orders with this end.
     #[must_use]
     pub fn of(&self, end: End) -> Sum {
         self.ends.get(&end).copied().unwrap_or_default()
     }
 
-    /// The sum of all ends.
     #[must_use]
     pub fn of_all_ends(&self) -> Sum {
         self.ends.values().fold(Sum::default(), |sum, end| sum.and(*end))
@@ -225,7 +210,6 @@ impl Sums {
 }
 
 impl SalesReport {
-    /// Takes an order that was settled at that time.
     pub fn add(&mut self, order: &Order, settled_at: Wall, wanted: &Wanted) {
         let taking = Taking::of(order, &wanted.fees);
         match wording::refund_until(order) {
@@ -269,9 +253,7 @@ impl SalesReport {
 }
 
 /// Makes the report of one machine or all, in one reading of the books.
-///
-/// # Errors
-/// The database's. Damaged rows are left out, and are a difference.
+/// Damaged rows are left out, and are a difference.
 pub fn make(tx: &mut dyn Tx, wanted: &Wanted) -> Result<SalesReport, BooksError> {
     let (device, (from, until)) = (wanted.device.as_ref(), wanted.span);
     let counted = books::settled_totals(tx, device, (from, until))?;

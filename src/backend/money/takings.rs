@@ -17,11 +17,8 @@ const WHOLE: u64 = 10_000;
 /// The money of one paid order, in whole rupiah.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Taking {
-    /// What it should cost.
     pub price: u64,
-    /// What its customer paid.
     pub paid: u64,
-    /// What became of it.
     pub end: End,
     /// What the gateway gave or took back; `None`: a part, and nobody has said how much.
     pub returned: Option<u64>,
@@ -53,13 +50,11 @@ impl Taking {
     }
 }
 
-/// What the gateway should pay out for a payment.
 #[must_use]
 pub fn left(paid: u64, returned: u64, fee: u64) -> i64 {
     signed(paid) - signed(returned) - signed(fee)
 }
 
-/// A sum of rupiah as a number that can be below zero.
 #[must_use]
 pub fn signed(amount: u64) -> i64 {
     i64::try_from(amount).unwrap_or(i64::MAX)
@@ -74,7 +69,6 @@ pub const fn refunded_at(order: &Order) -> Option<Wall> {
     }
 }
 
-/// `[fees]`, as it is written.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct FeesSection {
@@ -92,7 +86,6 @@ struct WrittenFees {
     rupiah: Option<i64>,
 }
 
-/// The fee for a payment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Rate {
     basis_points: u64,
@@ -110,7 +103,6 @@ pub struct Fees {
 }
 
 impl FeesSection {
-    /// Checks the section.
     pub fn check(self, checker: &mut Checker<'_>) -> Fees {
         Fees {
             gopay: self.gopay.and_then(|rate| rate.check("fees.gopay", checker)),
@@ -146,7 +138,6 @@ impl Rate {
 }
 
 impl Fees {
-    /// Whether the merchant has said any.
     #[must_use]
     pub const fn are_known(&self) -> bool {
         self.gopay.is_some() || self.qris.is_some() || self.alfamart.is_some() || self.indomaret.is_some()

@@ -68,7 +68,6 @@ const MINUTE: Span = Span::secs(60);
 pub struct Created {
     /// The newest attempt at the request.
     pub done: Done,
-    /// The request was not known.
     pub is_new: bool,
 }
 
@@ -123,32 +122,20 @@ pub enum Noted {
     /// No order has that name.
     Forgotten,
     /// The order is archived. Nothing is written.
-    Archived {
-        /// It had been paid.
-        was_paid: bool,
-    },
+    Archived { was_paid: bool },
 }
 
 /// Takes a verified notification.
-///
-/// # Errors
-/// The database's.
 pub fn notified(tx: &mut dyn Tx, policy: &Policy, id: &OrderId, said: Said, now: Wall) -> Result<Noted, BooksError> {
     note_down(tx, policy, id, Event::Notified(said), now, Claim::Take)
 }
 
 /// The machine says that an order was paid. That is worth a question to the gateway, as a notification is, and no more.
-///
-/// # Errors
-/// The database's.
 pub fn payment_reported(tx: &mut dyn Tx, policy: &Policy, id: &OrderId, now: Wall) -> Result<Noted, BooksError> {
     note_down(tx, policy, id, Event::PaymentReported, now, Claim::Take)
 }
 
 /// Takes a verified notification when there is no time to ask get-status. The sweep asks later.
-///
-/// # Errors
-/// The database's.
 pub fn notified_in_a_flood(tx: &mut dyn Tx, policy: &Policy, id: &OrderId, said: Said, now: Wall) -> Result<Noted, BooksError> {
     note_down(tx, policy, id, Event::Notified(said), now, Claim::Keep)
 }
@@ -164,9 +151,6 @@ fn note_down(tx: &mut dyn Tx, policy: &Policy, id: &OrderId, event: Event, now: 
 }
 
 /// Takes the gateway's answer to a claimed call. The claim goes on if another call follows at once.
-///
-/// # Errors
-/// The database's.
 pub fn answered(tx: &mut dyn Tx, policy: &Policy, id: &OrderId, event: Event, now: Wall) -> Result<Done, BooksError> {
     let mut stored = ledger::load(tx, id)?.ok_or(BooksError::Unknown)?;
     stored.claimed_until = None;
@@ -179,27 +163,18 @@ pub fn answered(tx: &mut dyn Tx, policy: &Policy, id: &OrderId, event: Event, no
 }
 
 /// Claims the question that is due for an order, if there is one and nobody else asks it.
-///
-/// # Errors
-/// The database's.
 pub fn claim(tx: &mut dyn Tx, policy: &Policy, id: &OrderId, now: Wall) -> Result<Done, BooksError> {
     let stored = ledger::load(tx, id)?.ok_or(BooksError::Unknown)?;
     take_up(tx, policy, stored, now)
 }
 
 /// The machine asks whether the order is paid, and so the gateway is asked.
-///
-/// # Errors
-/// [`BooksError::Unknown`].
 pub fn status_requested(tx: &mut dyn Tx, policy: &Policy, device: &DeviceId, id: &OrderId, now: Wall) -> Result<Done, BooksError> {
     let stored = of_device(tx, device, id)?;
     write(tx, policy, stored, Event::StatusRequested, now, Claim::Take)
 }
 
 /// The machine wants the order ended, and with it the attempt that replaced it meanwhile (`next`).
-///
-/// # Errors
-/// [`BooksError::Unknown`].
 pub fn cancel_requested(tx: &mut dyn Tx, policy: &Policy, device: &DeviceId, id: &OrderId, now: Wall) -> Result<Done, BooksError> {
     let stored = of_device(tx, device, id)?;
     let newest = newest(tx, device, &stored.order.sale.purchase.request_id)?;
@@ -291,9 +266,6 @@ pub fn try_again(
 }
 
 /// Somebody asks for another try at the machine: its customer on the page, or a person.
-///
-/// # Errors
-/// [`BooksError::Unknown`], [`BooksError::NoTry`].
 pub fn want_try(tx: &mut dyn Tx, policy: &Policy, id: &OrderId, by: Option<Box<str>>, now: Wall) -> Result<Done, BooksError> {
     let stored = ledger::load(tx, id)?.ok_or(BooksError::Unknown)?;
     may_want_try(tx, policy, &stored.order, by.as_deref(), now)?;
@@ -301,27 +273,18 @@ pub fn want_try(tx: &mut dyn Tx, policy: &Policy, id: &OrderId, by: Option<Box<s
 }
 
 /// Whether somebody may ask for another try. Nothing is written.
-///
-/// # Errors
-/// [`BooksError::NoTry`], and the database's.
 pub fn may_want_try(tx: &mut dyn Tx, policy: &Policy, order: &Order, by: Option<&str>, now: Wall) -> Result<(), BooksError> {
     order.may_want_try(by, now, &policy.rules)?;
     if limits::has_tries_left(tx, policy, &order.sale.device, now)? { Ok(()) } else { Err(NoTry::TooMany.into()) }
 }
 
 /// The time until which its customer may ask for another try.
-///
-/// # Errors
-/// The database's.
 pub fn try_offered_until(tx: &mut dyn Tx, policy: &Policy, order: &Order, now: Wall) -> Result<Option<Wall>, BooksError> {
     let Some(until) = order.try_again_until(now) else { return Ok(None) };
     Ok(limits::has_tries_left(tx, policy, &order.sale.device, now)?.then_some(until))
 }
 
 /// Its customer wants the money at once, and no other try, where the backend gives it back by itself.
-///
-/// # Errors
-/// [`BooksError::Unknown`], [`BooksError::NoTry`].
 pub fn want_money(tx: &mut dyn Tx, policy: &Policy, id: &OrderId, now: Wall) -> Result<Done, BooksError> {
     let stored = ledger::load(tx, id)?.ok_or(BooksError::Unknown)?;
     if !gives_back_on_a_wish(tx, policy, &stored.order, now)? {
@@ -333,9 +296,6 @@ pub fn want_money(tx: &mut dyn Tx, policy: &Policy, id: &OrderId, now: Wall) -> 
 }
 
 /// Where the merchant offers no other try any more, those that are on offer end, and their money moves on.
-///
-/// # Errors
-/// The database's.
 pub fn end_offers(tx: &mut dyn Tx, policy: &Policy, now: Wall) -> Result<(), BooksError> {
     if policy.rules.second_tries > 0 {
         return Ok(());
@@ -350,9 +310,6 @@ pub fn end_offers(tx: &mut dyn Tx, policy: &Policy, now: Wall) -> Result<(), Boo
 }
 
 /// Whether its customer can have the money at once.
-///
-/// # Errors
-/// The database's.
 pub fn gives_back_on_a_wish(tx: &mut dyn Tx, policy: &Policy, order: &Order, now: Wall) -> Result<bool, BooksError> {
     Ok(order.may_refund_on_a_wish(now)
         && limits::has_refunds_left(tx, policy, &order.sale.device, now)?
@@ -360,26 +317,17 @@ pub fn gives_back_on_a_wish(tx: &mut dyn Tx, policy: &Policy, order: &Order, now
 }
 
 /// Until when another try is offered, if this person wants one now. Nothing is written.
-///
-/// # Errors
-/// Those of [`want_try`].
 pub fn would_be_offered_until(policy: &Policy, order: &Order, by: &str, now: Wall) -> Result<Wall, NoTry> {
     order.may_want_try(Some(by), now, &policy.rules).map(|()| order.offered_until(now, &policy.rules))
 }
 
 /// When each try after the first one began.
-///
-/// # Errors
-/// The database's.
 pub fn tries_begun(tx: &mut dyn Tx, id: &OrderId) -> Result<Vec<Wall>, BooksError> {
     let rows = tx.rows("SELECT begun_ms FROM tries WHERE order_id = $1 ORDER BY try", &[id.as_str().into()])?;
     Ok(rows.iter().map(|row| Ok(Wall(row.int("begun_ms")?))).collect::<Result<_, StoreError>>()?)
 }
 
 /// The orders that are due, and that nobody works on.
-///
-/// # Errors
-/// The database's.
 pub fn claim_due(tx: &mut dyn Tx, now: Wall) -> Result<Vec<OrderId>, BooksError> {
     let due =
         "SELECT order_id FROM orders WHERE due_ms <= $1 AND (claimed_until_ms IS NULL OR claimed_until_ms <= $1) ORDER BY due_ms LIMIT $2";
@@ -390,9 +338,6 @@ pub fn claim_due(tx: &mut dyn Tx, now: Wall) -> Result<Vec<OrderId>, BooksError>
 
 /// This process does not go on with an order that it has claimed: it ends. If it has `asked`, the answer may be lost, as with a lease
 /// that is over.
-///
-/// # Errors
-/// The database's.
 pub fn let_go(tx: &mut dyn Tx, id: &OrderId, asked: Option<Wall>) -> Result<(), BooksError> {
     let sql = "UPDATE orders SET claimed_until_ms = $1 WHERE order_id = $2 AND claimed_until_ms IS NOT NULL";
     tx.rows(sql, &[asked.map(|at| at.0).into(), id.as_str().into()])?;
@@ -401,9 +346,6 @@ pub fn let_go(tx: &mut dyn Tx, id: &OrderId, asked: Option<Wall>) -> Result<(), 
 
 /// The program was started. The calls of earlier claims are gone, and nobody waits for a charge. Gives the
 /// number of orders whose charge is given up.
-///
-/// # Errors
-/// The database's.
 pub fn restarted(tx: &mut dyn Tx, policy: &Policy, now: Wall) -> Result<usize, BooksError> {
     let charging = "SELECT order_id FROM orders WHERE due_ms IS NOT NULL AND state = 'charging'";
     let given_up = tx.rows(charging, &[])?;
@@ -449,9 +391,6 @@ fn has_new_ticket(tx: &mut dyn Tx, device: &DeviceId, ticket: &Ticket) -> Result
 }
 
 /// The newest attempt at a request, for the callers that wait for it.
-///
-/// # Errors
-/// [`BooksError::Unknown`].
 pub fn newest(tx: &mut dyn Tx, device: &DeviceId, request: &RequestId) -> Result<Stored, BooksError> {
     ledger::latest(tx, device, request)?.ok_or(BooksError::Unknown)
 }

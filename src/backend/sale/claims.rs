@@ -5,7 +5,6 @@ use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
-/// All of them.
 #[derive(Debug, Default)]
 pub struct Claims {
     orders: Mutex<HashSet<OrderId>>,
@@ -27,7 +26,6 @@ impl Claims {
         Claimed { claims: self, order: order.clone() }
     }
 
-    /// The orders with a question that is open.
     #[must_use]
     pub fn open(&self) -> Vec<OrderId> {
         self.orders().iter().cloned().collect()

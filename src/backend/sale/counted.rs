@@ -61,14 +61,12 @@ impl End {
         }
     }
 
-    /// Reads the word.
     #[must_use]
     pub fn from_word(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|end| end.as_str() == word)
     }
 }
 
-/// The end of the money of a settled order.
 #[must_use]
 pub fn end(order: &Order) -> End {
     match order.repayment() {
@@ -144,16 +142,13 @@ pub fn goods(order: &Order) -> &str {
     purchase.description.as_deref().unwrap_or(purchase.item.as_str())
 }
 
-/// The way on which a payment came.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Scheme {
     /// By the GoPay app, without QRIS.
     Gopay,
     /// By the app of anybody who takes part in QRIS.
     Qris,
-    /// At a counter of Alfamart.
     Alfamart,
-    /// At a counter of Indomaret.
     Indomaret,
     /// The gateway has another word for it.
     Other(Box<str>),

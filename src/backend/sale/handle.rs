@@ -9,7 +9,6 @@ use qris_host::surroundings::Surroundings;
 use std::sync::{Arc, PoisonError, RwLock};
 use tokio::sync::Notify;
 
-/// The books.
 #[derive(Debug)]
 pub struct Books {
     database: WatchedStore,
@@ -24,16 +23,12 @@ pub struct Books {
 /// What a change of the books rings. One task waits for each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Bell {
-    /// Something is due now.
     Due,
-    /// The outbox has something.
     Outbox,
-    /// A person must be told of something.
     Alerts,
 }
 
 impl Books {
-    /// The books in this database.
     #[must_use]
     pub fn new(store: Store, policy: Policy, around: Arc<dyn Surroundings>) -> Self {
         Self {
@@ -58,7 +53,6 @@ impl Books {
         &self.process
     }
 
-    /// The merchant's present decisions.
     #[must_use]
     pub fn policy(&self) -> Arc<Policy> {
         Arc::clone(&self.policy.read().unwrap_or_else(PoisonError::into_inner))
@@ -73,9 +67,6 @@ impl Books {
     }
 
     /// Writes in the books. The job is told the time at which it runs.
-    ///
-    /// # Errors
-    /// The job's own; or the database's, which also goes to the journal.
     pub async fn write<T: Send + 'static>(
         &self,
         job: impl FnOnce(&mut dyn Tx, &Policy, Wall) -> Result<T, BooksError> + Send + 'static,
@@ -84,10 +75,6 @@ impl Books {
         self.database.write_at(move |tx, now| job(tx, &policy, now)).await
     }
 
-    /// Reads in the books.
-    ///
-    /// # Errors
-    /// The job's own; or the database's, which also goes to the journal.
     pub async fn read<T: Send + 'static>(
         &self,
         job: impl FnOnce(&mut dyn Tx) -> Result<T, BooksError> + Send + 'static,

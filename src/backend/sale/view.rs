@@ -15,13 +15,9 @@ pub struct Place {
     pub public_url: Option<Box<str>>,
     /// The money is not real.
     pub sandbox: bool,
-    /// The name of the merchant for customers.
     pub merchant: Option<Box<str>>,
-    /// The contact of the merchant for customers.
     pub contact: Option<Box<str>>,
-    /// How long an order that was paid over the counter can be collected.
     pub collect_within: Span,
-    /// The merchant's zone.
     pub zone: Zone,
     /// The address of the desk, without a slash at its end, if there is one.
     pub desk_url: Option<Box<str>>,
@@ -33,7 +29,6 @@ pub fn receipt(order: &Order) -> Option<&Receipt> {
     order.receipt().filter(|_| order.status() == Status::Settlement)
 }
 
-/// The state of its refund.
 #[must_use]
 pub fn refund(order: &Order) -> Option<Refund> {
     let is_back = order.money() == Money::Refunded;
@@ -68,7 +63,6 @@ pub fn offered(order: &Order) -> Option<&Charge> {
     order.charge().filter(|_| order.standing() != Standing::Ending)
 }
 
-/// The order resource.
 #[must_use]
 pub fn resource(order: &Order, rev: u64, now: Wall, place: &Place) -> orders::OrderResource {
     let (sale, goods) = (&order.sale, order.goods());

@@ -20,7 +20,6 @@ pub const READ_AGAIN_IF_NOTIFIED: Duration = Duration::from_secs(10);
 
 type Key = (DeviceId, RequestId);
 
-/// All waiting callers.
 #[derive(Debug, Default)]
 pub struct Waiters {
     requests: Mutex<HashMap<Key, (Arc<Notify>, usize)>>,
@@ -52,7 +51,6 @@ pub struct Place<'a> {
 }
 
 impl Waiters {
-    /// Whether nobody waits.
     #[must_use]
     pub fn is_idle(&self) -> bool {
         lock(&self.requests).is_empty()
@@ -68,7 +66,6 @@ impl Waiters {
         Waiter { waiters: self, notify: Arc::clone(notify), key }
     }
 
-    /// Something changed.
     pub fn wake(&self, device: &DeviceId, request: &RequestId) {
         if let Some((notify, _)) = lock(&self.requests).get(&(device.clone(), request.clone())) {
             notify.notify_waiters();
@@ -81,7 +78,6 @@ impl Waiters {
         self.wake_all();
     }
 
-    /// Whether the database tells what other processes write.
     #[must_use]
     pub fn hears(&self) -> bool {
         self.hears.load(Ordering::Relaxed)
@@ -99,7 +95,6 @@ impl Waiters {
         self.over.load(Ordering::Relaxed)
     }
 
-    /// All read again.
     pub fn wake_all(&self) {
         for (notify, _) in lock(&self.requests).values() {
             notify.notify_waiters();
@@ -139,9 +134,6 @@ impl Waiter<'_> {
 
     /// Runs `read` until it gives something, or the time is over, or the program ends. Then the result is what `last` makes of the last
     /// reading. Between two readings it waits for news.
-    ///
-    /// # Errors
-    /// The reader's.
     pub async fn until<T, E, F>(&self, wait: Duration, mut read: impl FnMut() -> F) -> Result<Option<T>, E>
     where
         F: Future<Output = Result<Option<T>, E>>,

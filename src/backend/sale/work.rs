@@ -84,7 +84,6 @@ pub async fn listen(waiters: Arc<Waiters>, server: Server) {
     server.listen(heard).await;
 }
 
-/// Whoever asks the gateway, and writes the answers into the books.
 #[derive(Debug)]
 pub struct Work {
     around: Arc<dyn Surroundings>,
@@ -92,7 +91,6 @@ pub struct Work {
     gateway: Arc<WatchedGateway>,
     waiters: Arc<Waiters>,
     counters: Arc<Counters>,
-    /// The questions that are open.
     claims: Claims,
     /// Limits the tasks for which nobody waits.
     asking: Arc<Semaphore>,
@@ -101,7 +99,6 @@ pub struct Work {
 }
 
 impl Work {
-    /// The work between these books and this gateway.
     #[must_use]
     pub fn new(
         books: Arc<Books>,
@@ -114,13 +111,11 @@ impl Work {
         Self { around, books, gateway, waiters, counters, claims: Claims::default(), asking, merchant: Mutex::default() }
     }
 
-    /// The books.
     #[must_use]
     pub fn books(&self) -> &Books {
         &self.books
     }
 
-    /// Those who wait for its news.
     #[must_use]
     pub fn waiters(&self) -> &Waiters {
         &self.waiters
@@ -132,7 +127,6 @@ impl Work {
         Arc::clone(&self.asking).try_acquire_owned().ok()
     }
 
-    /// Whether a forgotten order may be looked up at the gateway now. Counts the look-up.
     #[must_use]
     pub fn may_look_up(&self, id: &OrderId, device: Option<&DeviceId>) -> bool {
         self.gateway.may_look_up(id, device, self.books.now())
@@ -148,9 +142,6 @@ impl Work {
     }
 
     /// Takes a machine's order, and goes on with it. Whether it is new. `digest` is that of the POST's body.
-    ///
-    /// # Errors
-    /// Those of [`books::create`].
     pub async fn take(self: Arc<Self>, sale: Sale, digest: String) -> Result<bool, BooksError> {
         let fresh = self.draw_order_id();
         let created = self.books.write(move |tx, policy, now| books::create(tx, policy, sale, &digest, &fresh, now)).await?;
@@ -243,9 +234,6 @@ impl Work {
     }
 
     /// Takes up the orders that are due now.
-    ///
-    /// # Errors
-    /// The books cannot be read.
     pub async fn take_up(self: &Arc<Self>) -> Result<(), BooksError> {
         let now = self.books.now();
         let ids = self.books.read(move |tx| books::claim_due(tx, now)).await?;
@@ -269,9 +257,6 @@ impl Work {
     }
 
     /// Asks about orders that notifications name and the books do not have.
-    ///
-    /// # Errors
-    /// The books cannot be read.
     pub async fn take_up_strangers(self: &Arc<Self>) -> Result<(), BooksError> {
         let now = self.books.now();
         for id in self.books.read(move |tx| books::strangers(tx, now)).await? {
@@ -304,9 +289,6 @@ impl Work {
     }
 
     /// Asks the gateway about an order that the books do not have, and takes it back.
-    ///
-    /// # Errors
-    /// The database's.
     pub async fn take_back(self: &Arc<Self>, id: &OrderId, asked_by: Option<DeviceId>) -> Result<Found, BooksError> {
         // No transaction of it is known. A machine asks by our own name. A notification may have had the gateway's name of one of our orders,
         // and then the answer may tell which one.
@@ -526,11 +508,9 @@ pub enum Found {
     Unknown,
     /// The gateway's answer cannot be understood, or does not tell whose it is.
     Unclear,
-    /// The gateway could not be asked.
     Unanswered,
 }
 
-/// The gateway's answer makes no sense.
 fn does_not_count(id: &OrderId, report: &StatusReport, differs: Differs) -> Problem {
     let other = report.order_id.as_ref().map_or("an order that is none of ours", OrderId::as_str);
     let StatusReport { transaction_id, word, gross_amount_text: sum, .. } = report;

@@ -52,7 +52,6 @@ const SETTINGS: &str = "SET statement_timeout = '8s'; SET lock_timeout = '8s'; S
     SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') IN ('off', 'local')";
 /// The server's time of day, in milliseconds since 1970, and whether this transaction may write.
 const CLOCK: &str = "SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT), current_setting('transaction_read_only')";
-/// Connections that read.
 const READERS: usize = 2;
 /// The connections of one `serve`: its writer, its readers, and the one that listens.
 pub const CONNECTIONS: usize = 1 + READERS + 1;
@@ -72,7 +71,6 @@ pub struct Server {
     newest: Arc<watch::Sender<u32>>,
 }
 
-/// How TLS is done.
 #[derive(Clone)]
 struct MakeTls(MakeRustlsConnect);
 
@@ -82,16 +80,12 @@ impl std::fmt::Debug for MakeTls {
     }
 }
 
-/// Why an address of a database is not good.
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
-    /// The address.
     #[error("must be postgres://USER@HOST[,HOST…]/DATABASE: {0}")]
     Url(String),
-    /// A password in the address.
     #[error("must not have the password in it, where many can read it: put it into a file, and name that in store.password_file")]
     Password,
-    /// The certificate authority.
     #[error(transparent)]
     Tls(#[from] TlsError),
 }
@@ -99,9 +93,6 @@ pub enum ServerError {
 impl Server {
     /// Reads an address. Over a network the server must show a certificate that `ca_file`, or the system's authorities, sign for the
     /// name of its host. On this computer (a directory of sockets, or a loopback address) TLS is used only with a `ca_file`.
-    ///
-    /// # Errors
-    /// [`ServerError`]
     pub fn new(url: &str, password: Option<&str>, ca_file: Option<&Path>) -> Result<Self, ServerError> {
         let mut config: Config = url.parse().map_err(|error| ServerError::Url(why(&error)))?;
         if config.get_password().is_some() {
@@ -159,7 +150,6 @@ impl Server {
     }
 }
 
-/// The threads of a database.
 #[derive(Debug)]
 struct Threads {
     writer: Queue,
@@ -186,9 +176,6 @@ impl Runner for Threads {
 impl Store {
     /// Connects, and brings the tables up to date. Without `make` missing tables are an error. `take_up` is done in tables that came
     /// back, once.
-    ///
-    /// # Errors
-    /// [`StoreError::Postgres`], [`StoreError::Thread`].
     pub fn at(server: &Server, make: bool, take_up: TakeUp) -> Result<Self, StoreError> {
         let ahead = Arc::new(AtomicI64::new(0));
         let session = || Session::new(server.clone(), Arc::clone(&ahead));
@@ -215,9 +202,6 @@ impl Store {
 }
 
 /// One transaction on a connection of its own. One that `writes` makes the tables, if they are missing. Not for the thread of a runtime.
-///
-/// # Errors
-/// The job's, or the database's. Then nothing was written.
 pub fn alone<T, E: From<StoreError>>(server: &Server, writes: bool, job: impl FnOnce(&mut dyn Tx) -> Result<T, E>) -> Result<T, E> {
     let mut session = Session::new(server.clone(), Arc::default())?;
     session.bring_up_to_date(writes, &*STEPS, None)?;
@@ -247,9 +231,6 @@ const PLACE: &str = "(pg_control_system()).system_identifier || ':' || 'qris_ste
 const TIMELINE: &str = "substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)";
 
 /// The tables are here now, for whoever looks next. Whether they were elsewhere before.
-///
-/// # Errors
-/// The database's.
 pub fn are_here(tx: &mut dyn Tx) -> Result<bool, StoreError> {
     let here = format!(
         "UPDATE qris_steps SET place = {PLACE}, timeline = {TIMELINE} WHERE place <> {PLACE} OR timeline <> {TIMELINE} RETURNING 1"

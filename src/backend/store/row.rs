@@ -7,18 +7,13 @@ use std::sync::Arc;
 /// A value in a row or a parameter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Value {
-    /// NULL
     Null,
-    /// INTEGER
     Int(i64),
-    /// TEXT
     Text(String),
 }
 
-/// Columns with their values.
 pub type Columns<'a> = Vec<(&'a str, Value)>;
 
-/// A row of an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Row {
     /// The rows of an answer share them.
@@ -53,18 +48,10 @@ impl Row {
         self.columns.iter().position(|name| **name == *column).map(|at| &self.values[at]).ok_or_else(|| wrong(column))
     }
 
-    /// A number.
-    ///
-    /// # Errors
-    /// Another kind of value.
     pub fn int(&self, column: &str) -> Result<i64, StoreError> {
         self.maybe_int(column)?.ok_or_else(|| wrong(column))
     }
 
-    /// A number or NULL.
-    ///
-    /// # Errors
-    /// Another kind of value.
     pub fn maybe_int(&self, column: &str) -> Result<Option<i64>, StoreError> {
         match self.get(column)? {
             Value::Int(number) => Ok(Some(*number)),
@@ -73,18 +60,10 @@ impl Row {
         }
     }
 
-    /// A text.
-    ///
-    /// # Errors
-    /// Another kind of value.
     pub fn text(&self, column: &str) -> Result<&str, StoreError> {
         self.maybe_text(column)?.ok_or_else(|| wrong(column))
     }
 
-    /// A text or NULL.
-    ///
-    /// # Errors
-    /// Another kind of value.
     pub fn maybe_text(&self, column: &str) -> Result<Option<&str>, StoreError> {
         match self.get(column)? {
             Value::Text(text) => Ok(Some(text)),

@@ -20,16 +20,13 @@ const CHECK_EVERY: Duration = Duration::from_secs(5);
 /// write the same pages. So the log may grow longer before it is copied back (in pages of 1 KiB): copying costs two
 /// fsyncs, and everybody waits for it. Afterwards the file of the log keeps its size (in bytes).
 const WRITER: [(&str, i64); 2] = [("wal_autocheckpoint", 8192), ("journal_size_limit", 32 << 20)];
-/// The books.
 pub const BOOKS: Schema = Schema { application_id: 0x7172_6201, steps: &[include_str!("../schema/books/1.sql")], adding: &[] };
-/// The machines.
 pub const MACHINES: Schema = Schema { application_id: 0x7172_6402, steps: &[include_str!("../schema/devices/1.sql")], adding: &[] };
 /// The number of entries that the books ever had, also those that are archived. Their mark counts them.
 pub const ENTRIES: &str = "SELECT coalesce(max(seq), 0) AS entries FROM sqlite_sequence WHERE name = 'history'";
 /// Their file, in the directory of the books.
 pub const MACHINES_FILE: &str = "devices.db";
 
-/// The two threads of a database.
 #[derive(Debug)]
 struct Threads {
     writer: Queue,
@@ -56,9 +53,6 @@ pub fn machines_beside(books: &Path) -> PathBuf {
 impl Store {
     /// Starts the two threads of an open database. They end when the last handle is dropped. The `mark` of the books counts their
     /// entries.
-    ///
-    /// # Errors
-    /// [`StoreError::Open`], [`StoreError::Thread`].
     pub fn over(path: &Path, schema: &Schema, writing: Connection, mut mark: Option<Mark>) -> Result<Self, StoreError> {
         for (name, value) in WRITER {
             writing.pragma_update_and_check(None, name, value, |_| Ok(()))?;
@@ -93,18 +87,11 @@ impl Store {
 
     /// Opens a database beside its owner, for short commands. A damaged one stays in its place. A missing one is made only
     /// with `make`.
-    ///
-    /// # Errors
-    /// [`StoreError::Open`], [`StoreError::Thread`].
     pub fn open_beside(path: &Path, schema: &Schema, make: bool) -> Result<Self, StoreError> {
         Self::over(path, schema, sqlite::open_beside(path, schema, make)?.connection, None)
     }
 }
 
-/// The number of entries that these books ever had.
-///
-/// # Errors
-/// When it cannot be read.
 pub fn entries(books: &Connection) -> rusqlite::Result<i64> {
     books.prepare_cached(ENTRIES)?.query_row([], |row| row.get(0))
 }
@@ -143,17 +130,11 @@ pub(crate) fn say(connection: &Connection, sql: &'static str) -> Result<(), rusq
 }
 
 /// Looks at an open database.
-///
-/// # Errors
-/// The job's own, or the database's.
 pub fn read_on<T, E: From<StoreError>>(connection: &Connection, job: impl FnOnce(&mut dyn Tx) -> Result<T, E>) -> Result<T, E> {
     job(&mut SqliteTx { connection })
 }
 
 /// One transaction of whoever has just opened a database.
-///
-/// # Errors
-/// The job's own, or the database's. Then nothing was written.
 pub fn alone_on<T, E: From<StoreError>>(connection: &Connection, job: impl FnOnce(&mut dyn Tx) -> Result<T, E>) -> Result<T, E> {
     let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate).map_err(StoreError::Sqlite)?;
     let done = job(&mut SqliteTx { connection: &transaction })?;

@@ -3,19 +3,12 @@
 
 use super::{Columns, StoreError, Tx, Value};
 
-/// Adds a row.
-///
-/// # Errors
-/// The database's.
 pub(crate) fn insert(tx: &mut dyn Tx, table: &str, row: Columns<'_>) -> Result<(), StoreError> {
     let (names, values) = parts(row);
     tx.rows(&inserting(table, &names), &values).map(drop)
 }
 
 /// Adds a row, or changes the one with the same `key`.
-///
-/// # Errors
-/// The database's.
 pub(crate) fn put(tx: &mut dyn Tx, table: &str, key: &str, row: Columns<'_>) -> Result<(), StoreError> {
     let (names, values) = parts(row);
     let others: Vec<_> = names.iter().filter(|name| **name != key).map(|name| format!("{name} = excluded.{name}")).collect();
@@ -24,9 +17,6 @@ pub(crate) fn put(tx: &mut dyn Tx, table: &str, key: &str, row: Columns<'_>) -> 
 }
 
 /// Changes these columns of the row that has the values `of`. Answers whether there is one.
-///
-/// # Errors
-/// The database's.
 pub(crate) fn update(tx: &mut dyn Tx, table: &str, row: Columns<'_>, of: Columns<'_>) -> Result<bool, StoreError> {
     let ((names, mut values), (keys, of)) = (parts(row), parts(of));
     let each = |names: &[&str], behind: usize, between: &str| {

@@ -18,7 +18,6 @@ pub trait JobError: From<StoreError> + Send + 'static {
 pub struct WatchedStore {
     store: Store,
     around: Arc<dyn Surroundings>,
-    /// Its name in the journal.
     name: &'static str,
     failing: AtomicBool,
     /// The last time that a damaged row was told, in milliseconds since 1970.
@@ -40,10 +39,6 @@ impl WatchedStore {
         self.store.now(self.around.now())
     }
 
-    /// Reads.
-    ///
-    /// # Errors
-    /// The job's own; or the database's, which also goes to the journal.
     pub async fn read<T: Send + 'static, E: JobError>(
         &self,
         job: impl FnOnce(&mut dyn Tx) -> Result<T, E> + Send + 'static,
@@ -53,10 +48,6 @@ impl WatchedStore {
         result
     }
 
-    /// Writes.
-    ///
-    /// # Errors
-    /// The job's own; or the database's, which also goes to the journal.
     pub async fn write<T: Send + 'static, E: JobError>(
         &self,
         job: impl FnOnce(&mut dyn Tx) -> Result<T, E> + Send + 'static,
@@ -67,9 +58,6 @@ impl WatchedStore {
     }
 
     /// Writes, and tells the job the time at which it runs. After a failure it also looks whether there is room again.
-    ///
-    /// # Errors
-    /// The job's own; or the database's, which also goes to the journal.
     pub async fn write_at<T: Send + 'static, E: JobError>(
         &self,
         job: impl FnOnce(&mut dyn Tx, Wall) -> Result<T, E> + Send + 'static,
@@ -84,9 +72,6 @@ impl WatchedStore {
     }
 
     /// Writes. The journal hears of no error.
-    ///
-    /// # Errors
-    /// The job's own, or the database's.
     pub async fn write_quietly<T: Send + 'static, E: JobError>(
         &self,
         job: impl FnOnce(&mut dyn Tx) -> Result<T, E> + Send + 'static,

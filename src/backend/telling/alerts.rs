@@ -47,20 +47,16 @@ pub const NAMED: usize = 10;
 /// A machine that is missing for this long leads to an alert, unless the merchant sets another time.
 pub const OFFLINE_AFTER: Whole = number(SETTINGS, "alerts.offline_after_s");
 
-/// How people are told.
 #[derive(Debug, Clone)]
 pub struct Tellers {
     /// The command that is run. It begins with an absolute path.
     pub command: Option<Vec<String>>,
-    /// Where it is posted to.
     pub webhook: Option<Webhook>,
     /// The path of what the webhook is signed with, for the check of the rights of such files.
     pub webhook_secret_file: Option<PathBuf>,
     /// Whether they are told of the end, too.
     pub over: bool,
-    /// A machine that is missing for this long leads to an alert.
     pub offline_after: Span,
-    /// When the day's message is told.
     pub daily: Option<Daily>,
 }
 
@@ -99,7 +95,6 @@ impl Tellers {
     }
 }
 
-/// Tells every alert, for ever.
 pub async fn run(
     around: Arc<dyn Surroundings>,
     books: Arc<Books>,
@@ -312,7 +307,6 @@ fn at_desk(alert: &Alert, url: &str) -> String {
     }
 }
 
-/// The slots that want a person.
 fn wanting(slots: &[Kept]) -> impl Iterator<Item = &Kept> {
     slots.iter().filter(|kept| kept.state().wants().is_some())
 }

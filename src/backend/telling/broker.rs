@@ -31,9 +31,6 @@ const LOOK: Duration = Duration::from_secs(5);
 
 /// The settings of the connection. The name is new at each start: the broker keeps nothing for us, and a second
 /// backend does not throw the first one out.
-///
-/// # Errors
-/// The certificates cannot be used.
 pub fn settings(wanted: &MqttSettings) -> Result<LinkSettings, TlsError> {
     let mut settings = LinkSettings::new(wanted.clone(), format!("qris-backend-{}", random::name()), &LastTrusted::default())?;
     // A status or a stock that the broker has kept tells much, an old report nothing. Without retain-as-published a message is marked as retained if
@@ -57,7 +54,6 @@ pub struct Publisher {
 }
 
 impl Publisher {
-    /// Publishes the news of these books.
     #[must_use]
     pub fn new(
         books: Arc<Books>,

@@ -21,7 +21,6 @@ pub struct Daily {
     minutes: i64,
 }
 
-/// A text that is no time of day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("must be a time of day, as \"21:00\"")]
 pub struct NoTime;

@@ -9,10 +9,8 @@ pub const NAME_MAX: usize = 40;
 /// The most faults that are told.
 pub const LISTED_MAX: usize = 50;
 
-/// A machine of the list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listed {
-    /// Its id.
     pub id: DeviceId,
     /// Its name for people; its id if the list has none.
     pub name: String,
@@ -22,9 +20,6 @@ pub struct Listed {
 pub type Faults = (Vec<(usize, String)>, usize);
 
 /// Reads a list. `reserved`: whether a name is that of another user of the broker.
-///
-/// # Errors
-/// The first faults, each with its line, and how many more there are.
 pub fn parse(text: &str, reserved: impl Fn(&str) -> bool) -> Result<Vec<Listed>, Faults> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut lines = text.lines().enumerate().map(|(at, line)| (at + 1, line)).filter(|(_, line)| !line.trim().is_empty());

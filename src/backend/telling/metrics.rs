@@ -20,7 +20,6 @@ pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; cha
 type Counts = Family<Labels<1>, Gauge<u64, AtomicU64>>;
 type Ages = Family<Labels<1>, Gauge<f64, AtomicU64>>;
 
-/// All of it, as text.
 pub async fn text(counters: &Counters, gateway: &WatchedGateway, books: &Books, machines: &Machines) -> String {
     let now = books.now();
     let waiting = books.read(books::waiting).await;

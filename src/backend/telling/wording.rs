@@ -87,7 +87,6 @@ texts! {
 }
 
 impl End {
-    /// In words.
     #[must_use]
     pub fn sentence(self) -> &'static str {
         let texts = texts();
@@ -105,7 +104,6 @@ impl End {
     }
 }
 
-/// The advice for a person.
 #[must_use]
 pub fn to_do(attention: Attention) -> &'static str {
     let texts = texts();
@@ -128,7 +126,6 @@ pub fn to_do(attention: Attention) -> &'static str {
     }
 }
 
-/// Why a decision was refused.
 #[must_use]
 pub fn refused(why: Refused) -> &'static str {
     let texts = texts();
@@ -151,7 +148,6 @@ pub fn refused(why: Refused) -> &'static str {
     }
 }
 
-/// Why there is no other try.
 #[must_use]
 pub fn no_try(why: NoTry) -> &'static str {
     let texts = texts();
@@ -260,7 +256,6 @@ pub fn last_day(order: &Order, zone: Zone) -> Option<String> {
     }
 }
 
-/// What is left to give back to its customer.
 #[must_use]
 pub fn to_return(order: &Order) -> Rupiah {
     Rupiah::new(counted::to_return(order)).unwrap_or(order.sale.purchase.amount)

@@ -23,9 +23,6 @@ macro_rules! id {
 
         impl $name {
             /// Takes a text that keeps the rule.
-            ///
-            /// # Errors
-            /// The rule, when the text is too short, too long or has another character.
             pub fn new(text: &str) -> Result<Self, IdError> {
                 let ok = |b: u8| b.is_ascii_alphanumeric() || $extra.as_bytes().contains(&b);
                 if $lengths.contains(&text.len()) && text.bytes().all(ok) {
@@ -127,9 +124,6 @@ id!(
 
 impl PaymentCode {
     /// Takes a code as people type it: the spaces and hyphens between its groups do not count.
-    ///
-    /// # Errors
-    /// The rule, when too little or too much is left without them, or another character.
     pub fn typed(text: &str) -> Result<Self, IdError> {
         Self::new(&text.replace([' ', '-'], ""))
     }

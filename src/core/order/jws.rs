@@ -50,7 +50,6 @@ pub enum JwsError {
 }
 
 impl<'a> Parts<'a> {
-    /// Takes a JWS of at most so many bytes apart.
     pub(super) fn split(jws: &'a str, bytes_max: usize) -> Result<Self, JwsError> {
         if jws.len() > bytes_max {
             return Err(JwsError::TooLong(bytes_max));
@@ -63,7 +62,6 @@ impl<'a> Parts<'a> {
         Ok(Self { signed, header, payload, signature })
     }
 
-    /// The name of the key in a JWS of this type.
     pub(super) fn kid(&self, typ: &'static str) -> Result<KeyId, JwsError> {
         let bytes = BASE64URL.decode(self.header).map_err(|_| JwsError::NotCompact("the header is not base64url"))?;
         let header: Header = serde_json::from_slice(&bytes).map_err(|_| JwsError::Header("it must hold alg, kid and typ, and no more"))?;
@@ -73,7 +71,6 @@ impl<'a> Parts<'a> {
         if header.typ == typ { Ok(header.kid) } else { Err(JwsError::Type(typ)) }
     }
 
-    /// Whether this key has signed it.
     pub(super) fn is_signed_by(&self, x: &[u8; 32]) -> Result<bool, JwsError> {
         let signature = BASE64URL.decode(self.signature).map_err(|_| JwsError::NotCompact("the signature is not base64url"))?;
         Ok(UnparsedPublicKey::new(&ED25519, x).verify(self.signed.as_bytes(), &signature).is_ok())
@@ -90,7 +87,6 @@ impl<'a> Parts<'a> {
     }
 }
 
-/// A compact JWS of this type.
 pub(super) fn sign(key: &SigningKey, typ: &str, claims: &impl Serialize) -> String {
     let header = Header { alg: ALG.into(), kid: key.kid().clone(), typ: typ.into() };
     let part = |json: serde_json::Result<Vec<u8>>| BASE64URL.encode(json.expect("claims and header are plain data"));

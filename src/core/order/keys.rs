@@ -59,7 +59,6 @@ struct PublicKey {
     role: Role,
     /// The issuer of the receipts that it signs; operator keys have no issuer.
     iss: Option<Box<str>>,
-    /// What an operator may do with it.
     level: Level,
     /// Who has it. This is only shown: the key is known by its `kid`.
     name: Option<Box<str>>,
@@ -85,7 +84,6 @@ fn form(error: &serde_json::Error) -> KeyError {
     KeyError::Form(format!("line {}, column {} has something else", error.line(), error.column()))
 }
 
-/// One key of a JWK Set as it is written.
 #[derive(Debug, Serialize, Deserialize)]
 struct Jwk {
     kty: String,
@@ -270,12 +268,10 @@ impl SigningKey {
         &self.kid
     }
 
-    /// The signature of these bytes.
     pub(super) fn signature(&self, bytes: &[u8]) -> impl AsRef<[u8]> {
         self.pair.sign(bytes)
     }
 
-    /// The public half: a point of Ed25519.
     pub(super) fn public(&self) -> [u8; 32] {
         self.pair.public_key().as_ref().try_into().expect("32 bytes")
     }
@@ -316,9 +312,6 @@ pub struct KeyFile(JwkSet);
 
 impl KeyFile {
     /// Reads it.
-    ///
-    /// # Errors
-    /// As for [`KeySet::from_jwks`].
     pub fn read(json: &str) -> Result<Self, KeyError> {
         KeySet::from_jwks(json)?;
         serde_json::from_str(json).map(Self).map_err(|e| form(&e))

@@ -151,9 +151,6 @@ pub struct Limits {
 
 impl Limits {
     /// Whether it takes this price.
-    ///
-    /// # Errors
-    /// Why not.
     pub fn judge(&self, price: Rupiah) -> Result<(), LedgerRefusal> {
         if price < self.min {
             return Err(LedgerRefusal::TooLittle(self.min));
@@ -240,9 +237,6 @@ pub fn may_try(again: &Again, tried: &Tried) -> Result<(), LedgerRefusal> {
 
 /// May the relay give a ticket for `amount` of the item of `line`? The conditions of the line are the same as in
 /// [`admit`]: nobody is invited to pay for a thing that would then be refused.
-///
-/// # Errors
-/// Why not.
 pub fn prepare(line: Option<&LineState>, amount: Rupiah) -> Result<(), LedgerRefusal> {
     let line = line.ok_or(LedgerRefusal::UnknownItem)?;
     if amount < line.min_amount {
@@ -261,9 +255,6 @@ pub fn prepare(line: Option<&LineState>, amount: Rupiah) -> Result<(), LedgerRef
 
 /// The answer to a receipt. It depends on the ledger's state of the ticket and of the order, and on the line of the
 /// item. A recorded outcome comes before everything else, then the ticket, then the other tries, then the line.
-///
-/// # Errors
-/// Why the receipt drives nothing.
 pub fn admit(ticket: Option<&TicketEntry>, tried: &Tried, receipt: &Receipt, line: Option<&LineState>) -> Result<Admission, LedgerRefusal> {
     let claims = receipt.claims();
     let number = claims.nth.number();

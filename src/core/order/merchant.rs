@@ -1,7 +1,7 @@
 //! The order as the merchant sees it: from the charge to the receipt. It also tells the next step when the gateway does
 //! not answer.
 //!
-//! The rule for driving it is the machine's (see [`super`]), over [`Wall`]. 1. Read an event and the clock. 2. [`apply`]
+//! The rule for driving it is the machine's (see [`super::machine`]), over [`Wall`]. 1. Read an event and the clock. 2. [`apply`]
 //! it, and while [`duty`] is `Apply(e)` apply that too. 3. Commit. 4. Make the [`Call`] unless it is being made. 5. Sleep
 //! until [`next_deadline`].
 //!
@@ -62,7 +62,7 @@ pub const QR_EXPIRY: Span = Span::secs(15 * 60);
 const HOT: Span = Span::secs(5);
 /// No question to the gateway is on its way for longer.
 const CALL_LIFE: Span = Span::secs(15);
-/// Otherwise it is never asked more often than this.
+/// After that time it is never asked more often than this.
 pub const ASK_SPACING: Span = Span::secs(10);
 /// A settlement that does not match its charge is looked at again after this time.
 const MISMATCH_WAIT: Span = Span::secs(10);
@@ -194,8 +194,7 @@ impl Rules {
     }
 }
 
-/// Whether to charge the request once more under another order_id: this one is dead, somebody waits, and another may do
-/// better.
+/// Whether to charge the request once more under another order_id: somebody waits, and [that may do better](may_try_again).
 #[must_use]
 pub fn wants_another(order: &Order, now: Wall) -> bool {
     now < order.answer_by && may_try_again(order)
@@ -207,8 +206,7 @@ pub fn may_try_again(order: &Order) -> bool {
     matches!(&order.state, State::Closed(closed) if closed.may_try_again(order.attempt))
 }
 
-/// The next attempt at the same sale. `id` is the name of the first attempt. `answer_by` is the time at which the
-/// machine stops waiting.
+/// The next attempt at the same sale. `first`: the name of the first attempt. `answer_by`: the machine waits until then.
 #[must_use]
 pub fn next_attempt(order: &Order, first: &OrderId, now: Wall, answer_by: Wall) -> Option<Order> {
     let attempt = order.attempt + 1;

@@ -1,6 +1,8 @@
 //! The core: what an order is, who may change it, and what must be done about it now. It has no I/O, no clock and no
 //! randomness.
 
+#![warn(missing_docs)]
+
 pub mod ids;
 pub mod jws;
 pub mod keys;

@@ -24,9 +24,6 @@ impl Rupiah {
     pub const MAX: u64 = 1_000_000_000;
 
     /// Takes whole rupiah.
-    ///
-    /// # Errors
-    /// [`AmountError::Range`] for 0 and for more than [`Rupiah::MAX`].
     pub const fn new(rupiah: u64) -> Result<Self, AmountError> {
         if rupiah >= 1 && rupiah <= Self::MAX { Ok(Self(rupiah)) } else { Err(AmountError::Range) }
     }

@@ -18,7 +18,6 @@ pub enum Text {
 }
 
 impl Text {
-    /// Its `typ`.
     const fn typ(self) -> &'static str {
         match self {
             Self::Command => "qris-command+jwt",
@@ -77,9 +76,6 @@ pub enum SignedError {
 
 impl Signed {
     /// Whether the key may do what needs this level.
-    ///
-    /// # Errors
-    /// [`SignedError::Level`].
     pub fn may(&self, needs: Level) -> Result<(), SignedError> {
         if self.level >= needs {
             return Ok(());
@@ -90,9 +86,6 @@ impl Signed {
 
 /// Believes a JWS if an operator of this machine has signed it as such a text. The caller has looked at its length, and looks at the
 /// operator's level.
-///
-/// # Errors
-/// See [`SignedError`].
 pub fn verify(jws: &str, text: Text, keys: &KeySet) -> Result<Signed, SignedError> {
     let form = |error| SignedError::Form(text, error);
     let parts = Parts::split(jws, usize::MAX).map_err(form)?;

@@ -43,9 +43,6 @@ impl Promise {
     }
 
     /// The promise that this relay signed.
-    ///
-    /// # Errors
-    /// See [`ProofError`].
     pub fn verify(jws: &str, key: &RelayKey) -> Result<Self, ProofError> {
         verify_as(jws, TYP, key)
     }

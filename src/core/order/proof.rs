@@ -171,14 +171,10 @@ pub fn sign(key: &SigningKey, statement: &Statement) -> String {
 }
 
 /// The claims of a proof that this relay signed. The signature is checked before any of the claims is read.
-///
-/// # Errors
-/// See [`ProofError`].
 pub fn verify(jws: &str, key: &RelayKey) -> Result<Statement, ProofError> {
     verify_as(jws, TYP, key)
 }
 
-/// The claims of a text of this type that this relay signed.
 pub(super) fn verify_as<T: DeserializeOwned>(jws: &str, typ: &'static str, key: &RelayKey) -> Result<T, ProofError> {
     let parts = Parts::split(jws, PROOF_MAX)?;
     if parts.kid(typ)? != key.kid() {

@@ -69,9 +69,6 @@ pub enum QrisError {
 /// Whether this payload may be shown for a charge of `gross_amount`. It must be well formed to its exact end, with tag
 /// 00 first and a right tag 63 last. It must be dynamic (01 = `12`), in rupiah (53 = `360`) and in Indonesia (58 =
 /// `ID`). Tag 54 must be the same number as the amount (`5000` and `5000.00` are the same).
-///
-/// # Errors
-/// The first rule that it breaks.
 pub fn check(payload: &str, gross_amount: Rupiah) -> Result<(), QrisError> {
     if payload.len() > LENGTH_MAX {
         return Err(QrisError::TooLong(payload.chars().count()));

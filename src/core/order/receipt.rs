@@ -97,9 +97,6 @@ impl Receipt {
 
     /// Takes a receipt back from a program's own database. Only verified receipts are written there, and the key may
     /// have left the key set since. The relay verifies again in any case.
-    ///
-    /// # Errors
-    /// When it cannot be read at all.
     pub fn restore(jws: &str) -> Result<Self, ReceiptError> {
         Ok(Self::of(claims(&Parts::split(jws, RECEIPT_MAX)?)?, jws.into()))
     }
@@ -131,9 +128,7 @@ impl<'de> Deserialize<'de> for Receipt {
 
 impl KeySet {
     /// Believes a receipt for the machine `me`, or says why not. The signature is checked before any claim is read.
-    ///
-    /// # Errors
-    /// See [`ReceiptError`]. [`ReceiptError::WrongDevice`] comes only for a receipt that is good otherwise.
+    /// [`ReceiptError::WrongDevice`] comes only for a receipt that is good otherwise.
     pub fn verify(&self, jws: &str, me: &DeviceId) -> Result<Receipt, ReceiptError> {
         let parts = Parts::split(jws, RECEIPT_MAX)?;
         let kid = parts.kid(TYP)?;

@@ -215,9 +215,6 @@ impl Shelf {
     }
 
     /// A person has done this to a slot that holds `capacity`. `slot`: `None` while nobody has counted. `at`: the time of day, if known.
-    ///
-    /// # Errors
-    /// Why that cannot be.
     pub fn changed(slot: Option<&Self>, change: Change, n: Option<u32>, capacity: u32, at: Option<Box<str>>) -> Result<Self, NotChanged> {
         let fits = |n: u32| if n > capacity { Err(NotChanged::TooMany(n, capacity)) } else { Ok(n) };
         let known = || slot.cloned().ok_or(NotChanged::Unknown);
@@ -266,7 +263,6 @@ impl Shelf {
         Ok(next)
     }
 
-    /// The sum that counts what is there.
     fn sum(&mut self, fate: Fate) -> &mut u64 {
         match fate {
             // Nothing that was taken is in its place.

@@ -177,10 +177,9 @@ const fn civil_from_days(days: i64) -> (i64, i64, i64) {
     (year_of_era + era * 400 + if month <= 2 { 1 } else { 0 }, month, day)
 }
 
-/// The months in the date of an HTTP header.
 const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
-/// A text is not a time in the wanted form.
+/// A text that is not a time in the wanted form, or a date that no calendar has.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("not a time: {0:?}")]
 pub struct TimeError(String);
@@ -238,25 +237,16 @@ impl Wall {
     }
 
     /// Reads the gateway's `yyyy-MM-dd HH:mm:ss`, which is Western Indonesia Time.
-    ///
-    /// # Errors
-    /// Any other form, and dates that no calendar has.
     pub fn from_wib(text: &str) -> Result<Self, TimeError> {
         Self::from_local(text, Zone::Wib)
     }
 
     /// Reads `yyyy-MM-dd HH:mm:ss` as the time on a clock of a zone.
-    ///
-    /// # Errors
-    /// Any other form, and dates that no calendar has.
     pub fn from_local(text: &str, zone: Zone) -> Result<Self, TimeError> {
         Self::read(text, b' ').map(|wall| wall - zone.ahead()).ok_or_else(|| TimeError(text.into()))
     }
 
     /// Reads RFC 3339 to the second, with `Z` or a numeric zone.
-    ///
-    /// # Errors
-    /// Any other form, and dates that no calendar has.
     pub fn from_rfc3339(text: &str) -> Result<Self, TimeError> {
         let wrong = || TimeError(text.into());
         let (local, zone) = text.split_at_checked(19).ok_or_else(wrong)?;
@@ -273,10 +263,7 @@ impl Wall {
         Ok(if b[0] == b'+' { local - offset } else { local + offset })
     }
 
-    /// Reads the date of an HTTP header (RFC 9110's IMF-fixdate): `Fri, 20 Nov 2026 08:00:00 GMT`.
-    ///
-    /// # Errors
-    /// Any other form, and dates that no calendar has. The weekday is not compared.
+    /// Reads the date of an HTTP header (RFC 9110's IMF-fixdate): `Fri, 20 Nov 2026 08:00:00 GMT`. The weekday is not compared.
     pub fn from_http_date(text: &str) -> Result<Self, TimeError> {
         let parts: Vec<&str> = text.split(' ').collect();
         let [_, day, month, year, clock, "GMT"] = parts.as_slice() else { return Err(TimeError(text.into())) };

@@ -20,9 +20,6 @@ pub struct NotAWord;
 
 impl Word {
     /// Reads a word.
-    ///
-    /// # Errors
-    /// When the text is not a word.
     pub fn new(text: &str) -> Result<Self, NotAWord> {
         let is_word = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
         let mut bytes = [0; WORD_MAX];
@@ -73,9 +70,6 @@ macro_rules! words {
             }
 
             /// Reads the wire's word.
-            ///
-            /// # Errors
-            /// When the text cannot be a word of any release.
             pub fn from_word(word: &str) -> Result<Self, $crate::order::word::NotAWord> {
                 Ok(match word {
                     $($text => Self::$variant,)*

@@ -15,7 +15,6 @@ use std::fmt;
 
 /// Every enrolment text begins with this, in every version.
 pub const BEGINS: &str = "qris-enrol";
-/// The version that is written and read here.
 const VERSION: u32 = 1;
 /// The longest text that is read, in bytes. A text with two certificates has 4 KB.
 pub const TEXT_MAX: usize = 64 * 1024;
@@ -134,9 +133,6 @@ impl Enrolment {
 
     /// Reads a text. Blanks and line breaks do not count, wherever a terminal or a mail put them. Quotes around it do
     /// not count either.
-    ///
-    /// # Errors
-    /// [`EnrolmentError`].
     pub fn from_text(text: &str) -> Result<Self, EnrolmentError> {
         let text: String = text.chars().filter(|c| !c.is_whitespace() && !"\"'`\u{feff}".contains(*c)).take(TEXT_MAX + 1).collect();
         if text.len() > TEXT_MAX {
@@ -169,9 +165,6 @@ impl Enrolment {
     }
 
     /// Its keys, checked.
-    ///
-    /// # Errors
-    /// Why they cannot be used.
     pub fn key_set(&self) -> Result<KeySet, KeyError> {
         KeySet::from_jwks(&self.keys.to_string())
     }

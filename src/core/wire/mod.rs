@@ -1,5 +1,7 @@
 //! The contract between the programs: everything that crosses a wire, byte for byte.
 
+#![warn(missing_docs)]
+
 pub mod command;
 pub mod dbus;
 pub mod desk;

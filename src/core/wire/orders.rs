@@ -71,7 +71,7 @@ pub struct OutcomeReport {
 /// The body of `POST /v1/orders/{order_id}/again`.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct TryAgain {
-    /// The relay's signed [promise](crate::order::tries::Promise) of it, a compact JWS.
+    /// The relay's signed [promise](crate::order::promise::Promise) of it, a compact JWS.
     pub promise: Box<str>,
 }
 

@@ -21,9 +21,6 @@ pub struct PaymentUpdate {
 
 impl PaymentUpdate {
     /// Reads `payment/update`.
-    ///
-    /// # Errors
-    /// A refusal that names the field.
     pub fn read(bytes: &[u8]) -> Result<Self, Refusal> {
         let mut object = Object::read(bytes, PAYLOAD_MAX)?;
         Ok(Self {

@@ -33,17 +33,11 @@ impl Object {
     }
 
     /// A field that must be there.
-    ///
-    /// # Errors
-    /// `malformed` with the field's name and the rule of its type.
     pub fn required<T: DeserializeOwned>(&mut self, name: &str) -> Result<T, Refusal> {
         self.optional(name)?.ok_or_else(|| Refusal::field(Reason::Malformed, name, format!("{name} is missing")))
     }
 
     /// A field that may be absent or null.
-    ///
-    /// # Errors
-    /// `malformed` with the field's name when it is there and wrong.
     pub fn optional<T: DeserializeOwned>(&mut self, name: &str) -> Result<Option<T>, Refusal> {
         match self.0.remove(name) {
             None | Some(Value::Null) => Ok(None),

@@ -48,9 +48,6 @@ pub struct TryRequest {
 }
 
 /// Reads `vend/request`.
-///
-/// # Errors
-/// A refusal that names the field.
 pub fn read_request(bytes: &[u8]) -> Result<Vend, Rejected> {
     with_id(bytes, |request_id, mut object| {
         if let Some(number) = object.optional::<u32>("try")? {
@@ -62,9 +59,6 @@ pub fn read_request(bytes: &[u8]) -> Result<Vend, Rejected> {
 }
 
 /// The same for who only sells.
-///
-/// # Errors
-/// A refusal that names the field.
 pub fn read_sale(bytes: &[u8]) -> Result<VendRequest, Rejected> {
     with_id(bytes, sale)
 }
@@ -83,18 +77,12 @@ fn sale(request_id: RequestId, mut object: Object) -> Result<VendRequest, Refusa
 }
 
 /// The number of a try after the first one.
-///
-/// # Errors
-/// `malformed`: no later try has this number.
 pub fn later_try(number: u32) -> Result<TryNumber, Refusal> {
     let known = TryNumber::try_from(number).ok().filter(|number| *number > TryNumber::FIRST);
     known.ok_or_else(|| Refusal::field(Reason::Malformed, "try", "a later try is a number from 2 to 9"))
 }
 
 /// The rules of a request that its types do not hold. They are the same for every way a request can come.
-///
-/// # Errors
-/// `malformed` with the field.
 pub fn check_request(request: &VendRequest) -> Result<(), Refusal> {
     if request.description.as_ref().is_some_and(|d| d.chars().count() > DESCRIPTION_MAX || d.contains(steers)) {
         let why = format!("description must be at most {DESCRIPTION_MAX} printable characters");
@@ -108,17 +96,11 @@ pub fn check_request(request: &VendRequest) -> Result<(), Refusal> {
 }
 
 /// Reads `vend/cancel`.
-///
-/// # Errors
-/// A refusal that names the field.
 pub fn read_cancel(bytes: &[u8]) -> Result<RequestId, Rejected> {
     with_id(bytes, |request_id, _| Ok(request_id))
 }
 
 /// Reads `vend/collect`.
-///
-/// # Errors
-/// A refusal that names the field.
 pub fn read_collect(bytes: &[u8]) -> Result<PaymentCode, Refusal> {
     let text: String = Object::read(bytes, PAYLOAD_MAX)?.required("code")?;
     PaymentCode::typed(&text).map_err(|error| Refusal::field(Reason::Malformed, "code", format!("code: {error}")))

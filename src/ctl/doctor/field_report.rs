@@ -15,7 +15,6 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// The page that asks for it.
 const PAGE: &str = "/usr/share/doc/qrisd/using/hardware.md";
 
 /// Writes the report. A file that is there already may be another one, so it is left alone.
@@ -70,7 +69,6 @@ fn system(site: &Site) -> String {
     parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
-/// The kernel's drivers of panels and chips.
 fn drivers(site: &Site) -> Vec<String> {
     let devices = ["/sys/class/graphics", "/sys/class/drm", "/sys/bus/gpio/devices"].into_iter().flat_map(|class| {
         let entries = std::fs::read_dir(site.at(class)).into_iter().flatten().flatten();

@@ -24,12 +24,10 @@ const CONSOLE_GROUP: &str = "tty";
 /// Less free room than the first deserves a warning: it holds about ten thousand orders. Less than the second counts as no
 /// room.
 const ROOM: [u64; 2] = [128 << 20, 16 << 20];
-/// A certificate that ends so soon deserves a warning.
 const ENDS_SOON: Span = Span::secs(30 * 86_400);
 /// The directories of the bus for policies: first of packages, then of people.
 const POLICIES: [&str; 2] = ["/usr/share/dbus-1/system.d", "/etc/dbus-1/system.d"];
 
-/// Does a certificate of this machine end soon?
 pub(super) fn certificates(files: &Certificates, now: Wall) -> Vec<Finding> {
     const CHECK: &str = "certificates";
     let own = files.own.iter().map(|path| (path, true));
@@ -60,7 +58,6 @@ pub(super) fn users(site: &Site) -> Finding {
     Finding::bad(CHECK, fill(texts().missing, &[&missing.join(", ")]), texts().sysusers)
 }
 
-/// The rights to read and write the configuration, and the keys and secrets that it names.
 pub(super) fn guarded(site: &Site, qrisd_toml: &Path) -> Vec<Finding> {
     let (device, relay) = (site.user(DEVICE_USER), site.user(RELAY_USER));
     let relay_toml = qrisd_toml.with_file_name("relay.toml");
@@ -112,7 +109,6 @@ fn not_handed_over(site: &Site, name: &str) -> Option<Finding> {
     Some(Finding::bad("secrets", said, texts().setup_rights))
 }
 
-/// The fault of a file that is needed, if there is one.
 fn guarded_file(site: &Site, path: &Path, kind: FileRole, readers: &[&User]) -> Option<Finding> {
     let (check, shown) = (check_of(kind), path.display());
     let metadata = match fs::metadata(site.at(path)) {
@@ -149,7 +145,6 @@ const fn check_of(kind: FileRole) -> &'static str {
     }
 }
 
-/// The owner and the rights of a file, for people.
 fn rights_of(site: &Site, path: &Path, metadata: &Metadata) -> String {
     let (user, group) = (site.user_name(metadata.uid()), site.group_name(metadata.gid()));
     fill(texts().rights, &[&path.display(), &format_args!("{user}:{group}"), &format_args!("{:04o}", metadata.mode() & 0o7777)])
@@ -183,7 +178,6 @@ pub(super) fn policy(site: &Site, bus: &BusAddress) -> Option<Finding> {
     Some(Finding::bad(CHECK, said, fill(texts().no_policy_do, &[&POLICIES[0]])))
 }
 
-/// Can the services keep their state?
 pub(super) fn state(site: &Site, device: Option<&DeviceConfig>, relay: Option<&RelayConfig>) -> Vec<Finding> {
     let files = device.map(|device| (device.machine.store.as_path(), DEVICE_USER)).into_iter();
     let files = files.chain(relay.map(|relay| (relay.ledger.as_path(), RELAY_USER)));

@@ -41,7 +41,6 @@ pub(super) fn services(site: &Site) -> Vec<Finding> {
         .collect()
 }
 
-/// The finding for a unit. `replaced`: the program on the disk is another one by now.
 fn judged(name: &str, unit: &Unit, replaced: bool) -> Finding {
     const CHECK: &str = "services";
     let Unit { active, enabled, loaded, restarts, result, .. } = unit;
@@ -76,7 +75,6 @@ fn replaced(pid: u32) -> bool {
     program.is_ok_and(|program| program.to_string_lossy().ends_with(" (deleted)"))
 }
 
-/// Are all programs of one release?
 pub(super) fn versions() -> Finding {
     const CHECK: &str = "versions";
     let ours = env!("CARGO_PKG_VERSION");
@@ -93,14 +91,12 @@ pub(super) fn versions() -> Finding {
     Finding::bad(CHECK, fill(texts().releases, &[&other.join(", "), &ours]), texts().releases_do)
 }
 
-/// The version that `NAME --version` prints.
 fn version(name: &str) -> Option<String> {
     let told = Command::new(name).arg("--version").stdin(Stdio::null()).output().ok()?;
     let text = String::from_utf8(told.stdout).ok()?;
     Some(text.trim().strip_prefix(name)?.trim().to_owned())
 }
 
-/// The holder of each pin: of a line, a sensor, a button.
 pub(super) fn pins(site: &Site, relay: &RelayConfig) -> Vec<Finding> {
     let pins = relay.pins().into_iter().filter_map(|(name, pin)| match &pin.chip {
         Chip::Gpio { name: chip, offset } => Some((name, chip, *offset)),
@@ -120,7 +116,7 @@ pub(super) fn pins(site: &Site, relay: &RelayConfig) -> Vec<Finding> {
     .collect()
 }
 
-/// The finding for a pin. `line`: none if the chip has no such line, else the line's holder.
+/// `line`: none if the chip has no such line, else the line's holder.
 fn held(name: &str, path: &Path, offset: u32, line: Option<Option<&str>>, count: usize) -> Finding {
     const CHECK: &str = "gpio";
     let place = format!("{name} ({} {offset})", path.display());
@@ -132,7 +128,6 @@ fn held(name: &str, path: &Path, offset: u32, line: Option<Option<&str>>, count:
     }
 }
 
-/// The relay service's own word.
 pub(super) async fn relay(device: &DeviceConfig) -> Vec<Finding> {
     match properties(&device.relay, RELAY_NAME, RELAY_PATH).await.and_then(|told| Ok(facts(told)?)) {
         Ok(relay) => judge(&relay, &device.machine.device, &device.machine.keys.receipt_kids()),
@@ -140,7 +135,6 @@ pub(super) async fn relay(device: &DeviceConfig) -> Vec<Finding> {
     }
 }
 
-/// The findings about what the relay service says of itself.
 fn judge(relay: &RelayFacts, device: &DeviceId, keys: &[KeyId]) -> Vec<Finding> {
     const CHECK: &str = "relay";
     let mut findings = Vec::new();
@@ -186,7 +180,6 @@ fn judge(relay: &RelayFacts, device: &DeviceId, keys: &[KeyId]) -> Vec<Finding> 
     findings
 }
 
-/// The device service's own word.
 pub(super) async fn device(device: &DeviceConfig) -> Vec<Finding> {
     let Some(bus) = &device.controller else { return Vec::new() };
     let read = |mut told: Properties| Ok((told.take("State")?, told.take("OrderId")?, told.take("Faults")?));

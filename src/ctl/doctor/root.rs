@@ -3,7 +3,6 @@
 use super::text::{fill, texts};
 use qris_host::finding::Finding;
 
-/// What is to be done about what only root can see.
 pub(super) const AS_ROOT: &str = "sudo qrisctl doctor";
 
 /// What only root can see is no fault of the machine.

@@ -68,15 +68,12 @@ impl Sending {
     }
 }
 
-/// What machines shall have.
 pub(super) enum Wanted {
-    /// This text.
     Text(String),
     /// This text, which was made from another one.
     Edited {
         /// What all of them had.
         from: String,
-        /// What was made of it.
         text: String,
     },
     /// Another price of one item, and nothing else.
@@ -84,7 +81,6 @@ pub(super) enum Wanted {
 }
 
 impl Wanted {
-    /// What is to be done at a machine that sells this.
     fn at(&self, sold: &Sold) -> Step {
         match self {
             Self::Text(text) => Step::Send(text.clone()),
@@ -111,7 +107,6 @@ impl Wanted {
     }
 }
 
-/// A text for one machine.
 struct Text {
     /// The version that it is made from.
     from: u64,
@@ -120,7 +115,6 @@ struct Text {
     made_of: Option<Box<str>>,
 }
 
-/// Settings for one machine, as they go out.
 struct Sent {
     version: u64,
     /// What people call it, with its id.
@@ -132,15 +126,11 @@ struct Sent {
 #[derive(Default)]
 struct Plan {
     all: usize,
-    /// What each machine gets.
     texts: BTreeMap<DeviceId, Text>,
-    /// Where something is different.
     different: usize,
     /// Where items are no longer sold, or a text that waits is replaced.
     takes_away: usize,
-    /// Where the item is not sold.
     unsold: usize,
-    /// Where it cannot be done.
     wrong: usize,
     /// Who could not be compared.
     blind: usize,
@@ -148,7 +138,6 @@ struct Plan {
     unchecked: usize,
 }
 
-/// Shows what a text would change.
 pub(super) async fn compare(
     wanted: &Wanted,
     who: &Which,
@@ -252,7 +241,6 @@ fn newest(reported: &Reported) -> u64 {
     reported.waiting.as_ref().map_or(reported.version, |waiting| waiting.version)
 }
 
-/// What people call a machine, with its id.
 fn called(device: &DeviceId, reported: &Reported) -> String {
     print::machine(reported.name.as_deref(), device)
 }
@@ -268,7 +256,6 @@ fn tell(device: &DeviceId, reported: &Reported, mut object: Value, lines: &[Stri
 }
 
 impl Plan {
-    /// Finds out what is to be sent, and shows it.
     fn show(wanted: &Wanted, all: &All, skip_unknown: bool, json: bool) -> Result<Self, Failure> {
         let mut plan = Self { all: all.len(), ..Self::default() };
         for (device, (_, sold)) in all {
@@ -378,18 +365,15 @@ fn payload(desired: &Desired, key: &SigningKey) -> Result<Vec<u8>, Failure> {
     Ok(payload)
 }
 
-/// What a report says of settings that were sent.
 #[derive(Debug, PartialEq, Eq)]
 enum Judged {
     /// They are in force, or wait.
     Taken,
-    /// They are refused.
     Refused,
     /// Another text came first, with the same version and the key of somebody else: these are refused, or will be.
     Overtaken(KeyId),
     /// Something is refused that has no version: these, or a stranger's.
     Doubtful,
-    /// Nothing.
     Silent,
 }
 
@@ -408,7 +392,7 @@ fn judge(reported: &Reported, version: u64, kid: &KeyId) -> Judged {
     }
 }
 
-/// Shows what becomes of the settings. Answers with how many machines took them.
+/// Answers with how many machines took them.
 async fn follow(broker: &mut Broker, mut open: BTreeMap<DeviceId, Sent>, kid: &KeyId, json: bool) -> Result<usize, Failure> {
     let deadline = Instant::now() + ANSWER_WAIT;
     let (mut done, mut doubtful) = (0, BTreeMap::<DeviceId, (Instant, Reported)>::new());

@@ -10,7 +10,6 @@ const VALUE_MAX: usize = 80;
 /// Settings, each value under its path. An item goes by its id, not by its place.
 pub(super) type Flat = BTreeMap<String, String>;
 
-/// What is different.
 #[derive(Default, Debug, PartialEq, Eq)]
 pub(super) struct Differences {
     /// A line for each value: what it is, and what it will be.
@@ -46,7 +45,7 @@ fn lay_out(path: &str, value: &Value, flat: &mut Flat) {
     }
 }
 
-/// What is different. Both are whole: they have every key.
+/// Both are whole: they have every key.
 pub(super) fn differences(has: &Flat, wanted: &Flat) -> Differences {
     let item_of = |path: &str| path.strip_suffix(".id").map(str::to_owned);
     let gone: BTreeSet<String> = has.keys().filter(|path| !wanted.contains_key(*path)).filter_map(|path| item_of(path)).collect();

@@ -3,7 +3,6 @@
 use qris_core::wire::command::{Response, Stage};
 use serde_json::{Value, json};
 
-/// So many machines ended so.
 #[derive(Default)]
 pub(super) struct Ends {
     pub(super) done: usize,
@@ -17,7 +16,7 @@ pub(super) struct Ends {
 }
 
 impl Ends {
-    /// Counts an end. `is_good`: it is also what was wanted.
+    /// `is_good`: it is also what was wanted.
     pub(super) fn count(&mut self, end: &Response, is_good: bool) {
         *match end.state {
             _ if is_good => &mut self.done,
@@ -31,7 +30,6 @@ impl Ends {
         self.numbers().iter().map(|(_, number)| number).sum()
     }
 
-    /// Those that did not do it.
     pub(super) fn bad(&self) -> usize {
         self.all() - self.done
     }

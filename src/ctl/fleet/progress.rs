@@ -9,7 +9,6 @@ const FEW: usize = 3;
 /// Columns of the bar.
 const WIDTH: usize = 30;
 
-/// The machines of a round, and how many have an end.
 #[derive(Default)]
 pub(super) struct Progress {
     all: usize,

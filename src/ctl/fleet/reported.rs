@@ -25,13 +25,11 @@ pub(super) fn print_report(device: &DeviceId, reported: &Reported, json: bool) -
     Ok(())
 }
 
-/// A wrong value with its line.
 pub(super) fn placed(fault: &WrongValue) -> String {
     let at = fault.line.map_or_else(String::new, |line| format!("line {line}, "));
     format!("{at}{fault}")
 }
 
-/// What is in force, what waits, and what was refused.
 pub(super) fn words(reported: &Reported) -> String {
     let since = reported.since.as_deref().map_or_else(String::new, |since| format!(" since {}", print::time(since)));
     let mut line = match (reported.version, reported.own_file) {

@@ -15,7 +15,6 @@ use qris_host::clock;
 use qris_host::mqtt::{Inbound, Retained};
 use std::collections::BTreeMap;
 
-/// The topics of it.
 const TOPICS: [Topic; 3] = [Topic::Status, Topic::ConfigReported, Topic::Telemetry];
 
 /// The last words of a machine, as far as it told any.
@@ -30,7 +29,6 @@ pub(super) struct Words {
     pub(super) stock: Option<Stock>,
 }
 
-/// The last words of machines.
 #[derive(Default)]
 pub(super) struct LastWords(BTreeMap<DeviceId, Words>);
 
@@ -103,7 +101,6 @@ impl Words {
         in_settings.or_else(|| self.status.as_ref().and_then(|status| status.name.as_deref()))
     }
 
-    /// Whether it is connected.
     pub(super) fn state(&self) -> String {
         match (self.status.as_ref().map(|status| status.state), self.offline_since) {
             (Some(Presence::Online), _) => "online".into(),

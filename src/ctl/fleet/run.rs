@@ -28,7 +28,6 @@ use tokio::time::{Instant, timeout_at};
 /// A machine that is online has answered by then, if only that it takes longer.
 const ANSWER_WAIT: Duration = Duration::from_secs(15);
 
-/// At most so many machines at a time, unless a person says otherwise.
 const AT_ONCE: u16 = 20;
 /// The machine's lines about its settings have this.
 const OF_SETTINGS: &str = "settings version";
@@ -93,7 +92,6 @@ impl Run {
     }
 }
 
-/// Shows what the journals of machines say of their settings.
 pub(super) async fn history(who: Which, operator_key: Option<PathBuf>, connection: Connection, json: bool) -> Result<(), Failure> {
     who.must_be_named()?;
     let wanted = Logs { unit: LogUnit::Qrisd, since: None, priority: None, text: Some(OF_SETTINGS.into()), lines: command::LINES_MAX };
@@ -122,7 +120,6 @@ pub(super) async fn sold(
     Ok(round.sold)
 }
 
-/// One command to many machines.
 struct Round {
     /// `None`: for a picture, which needs no signature.
     signed: Option<(Command, Rc<SigningKey>)>,
@@ -133,32 +130,26 @@ struct Round {
     open: BTreeMap<DeviceId, Open>,
     ends: Ends,
     shows: Shows,
-    /// What they sell, where that is asked.
     sold: AllSold,
     progress: Progress,
 }
 
-/// What a person wants to see of the ends.
 enum Shows {
-    /// Each end.
     Ends,
     /// None: somebody else makes something of what they sell.
     Nothing,
     /// Lines of journals as they come, again and again.
     News {
-        /// The last line of each machine.
         last: BTreeMap<DeviceId, String>,
         /// The machine writes a line about each question. These have this in their id, and are left out.
         mark: String,
     },
-    /// Where their pictures are.
     Pictures(PathBuf),
 }
 
 /// A machine that has no end yet.
 struct Open {
     id: CommandId,
-    /// How many times it was asked.
     tries: u8,
     /// As it went out. It goes out again then, if no answer came: a machine that hears too much answers nobody.
     request: Outbound,
@@ -206,7 +197,6 @@ impl Round {
         }
     }
 
-    /// The last line.
     fn told(&self, otherwise: Option<&str>) -> Result<(), Failure> {
         let (all, bad) = (self.ends.all(), self.ends.bad());
         if self.json && otherwise.is_none() {
@@ -426,12 +416,10 @@ impl Round {
     }
 }
 
-/// What people call a machine, with its id.
 fn called<'a>(called: &'a BTreeMap<DeviceId, String>, device: &'a DeviceId) -> &'a str {
     called.get(device).map_or(device.as_str(), String::as_str)
 }
 
-/// The end of a machine, in lines.
 fn in_words(machine: &str, end: &Response) -> Vec<String> {
     if end.error.is_some() {
         return vec![print::plain(&format!("{machine}: {}", ended_badly(end)))];
@@ -460,7 +448,6 @@ fn in_words(machine: &str, end: &Response) -> Vec<String> {
     }
 }
 
-/// An end that is not good.
 fn ended_badly(end: &Response) -> String {
     match &end.error {
         Some(Problem { code, message }) => format!("{} ({code}): {message}", end.state),
@@ -476,7 +463,6 @@ fn second(line: &str) -> Option<Box<str>> {
     Wall::from_rfc3339(&time).is_ok().then(|| time.into())
 }
 
-/// A small result, in a line.
 fn words(result: &Value) -> String {
     let text = |value: Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     let pairs = result.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null());

@@ -1,5 +1,3 @@
-//! `fleet show`: everything that machines last told the broker.
-
 use super::reported;
 use super::retained::{LastWords, Words};
 use super::which::Which;
@@ -77,13 +75,11 @@ fn lines(device: &DeviceId, words: &Words) -> Vec<String> {
     lines
 }
 
-/// The condition of a computer, for people.
 pub(super) fn computer(vitals: &Value) -> String {
     let known = vitals.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null());
     known.filter_map(|(name, value)| vital(name, value)).collect::<Vec<_>>().join(", ")
 }
 
-/// A value of the computer, for people.
 fn vital(name: &str, value: &Value) -> Option<String> {
     let whole = value.as_u64();
     Some(match name {

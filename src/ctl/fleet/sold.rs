@@ -15,7 +15,6 @@ const LOGO: &str = "screen.logo";
 /// Stands before the items in a text that had none.
 const HEAD: &str = "# These items are all that is sold. What does not stand in this text is as in the machine's own file.\n";
 
-/// What a machine sells.
 #[derive(Debug)]
 pub(super) struct Sold {
     pub(super) reported: Reported,
@@ -26,22 +25,15 @@ pub(super) struct Sold {
     in_force: Settings,
 }
 
-/// What is to be done at a machine.
 pub(super) enum Step {
-    /// It gets this text.
     Send(String),
     /// It has this already.
     Same(String),
-    /// It does not sell the item.
     Unsold(String),
-    /// It cannot be done.
     Wrong(String),
 }
 
-/// Checks a text for machines of whose own files nothing is known.
-///
-/// # Errors
-/// What is wrong with it for every machine.
+/// Checks a text for machines of whose own files nothing is known: what is wrong with it for every machine.
 pub(super) fn check(text: &str, skip_unknown: bool) -> Result<Vec<WrongValue>, Vec<WrongValue>> {
     let nobody = of_unknown(DeviceId::new("machine").expect("an id"));
     afar::read(text, skip_unknown, &nobody, &[]).map(|good| good.left_out)
@@ -68,10 +60,7 @@ impl Sold {
         made_of(&self.told.own, self.told.settings.as_deref())
     }
 
-    /// What a text would change.
-    ///
-    /// # Errors
-    /// What this machine would not take.
+    /// What a text would change, or what this machine would not take of it.
     pub(super) fn with(&self, text: &str, skip_unknown: bool) -> Result<Differences, Vec<WrongValue>> {
         let wanted = afar::read(text, skip_unknown, &self.own, &self.told.lines)?;
         let has = self.shown(self.told.settings.as_deref().unwrap_or_default(), &self.in_force);

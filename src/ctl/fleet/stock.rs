@@ -1,5 +1,3 @@
-//! `fleet stock`: what lies in the slots of machines, as each told last.
-
 use super::retained::LastWords;
 use super::which::Which;
 use crate::broker::Connection;

@@ -1,5 +1,3 @@
-//! The machines that are meant.
-
 use crate::complete;
 use qris_core::order::ids::DeviceId;
 use qris_core::wire::settings::Reported;

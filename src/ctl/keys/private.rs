@@ -29,7 +29,6 @@ const ITERATIONS_MAX: u32 = 10_000_000;
 const PASSPHRASE_MIN: usize = 8;
 const SALT_BYTES: usize = 16;
 
-/// A sealed key, as it stands in the file.
 #[derive(Serialize, Deserialize)]
 struct Sealed {
     sealed_by: Box<str>,
@@ -128,13 +127,11 @@ fn chosen() -> Result<Secret, Failure> {
     Ok(passphrase)
 }
 
-/// The passphrase in a file.
 fn given() -> Result<Option<Secret>, Failure> {
     let file = std::env::var_os(PASSPHRASE_FILE).filter(|file| !file.is_empty()).map(PathBuf::from);
     file.map(|file| Secret::read(&file).map_err(Failure::usage)).transpose()
 }
 
-/// The passphrase of a person.
 fn typed(question: &str) -> Result<Secret, Failure> {
     if !terminal::is_there() {
         return Err(Failure::usage(format!(

@@ -67,9 +67,7 @@ impl Answers {
     }
 
     /// Takes from an enrolment the values that nobody has said otherwise, or (`anew`) all of its values.
-    ///
-    /// # Errors
-    /// It belongs to another machine: its token and its password let in only that machine.
+    /// Fails if it belongs to another machine: its token and its password let in only that machine.
     pub(super) fn enrol(&mut self, enrolment: &Enrolment, anew: bool) -> Result<(), String> {
         fn take<T>(said: &mut Option<T>, enrolled: Option<T>, anew: bool) {
             if anew || said.is_none() {
@@ -99,9 +97,6 @@ impl Answers {
     }
 
     /// Takes the merchant's keys out of a set that somebody else chose. Those of operators wait for root.
-    ///
-    /// # Errors
-    /// It is no such set.
     pub(super) fn take_keys(&mut self, set: &str) -> Result<(), String> {
         let mut file = KeyFile::read(set).map_err(|why| why.to_string())?;
         self.offered = file.take_operators();
@@ -137,7 +132,6 @@ impl Answers {
         table.into_iter().filter(|(_, is_known, _)| !is_known).map(|(part, _, what)| (part, what)).collect()
     }
 
-    /// The items for sale: from the answers, or from the disk.
     pub(super) fn sold(&self, present: &Present) -> Vec<String> {
         if self.items.is_empty() { present.items() } else { self.items.iter().map(|item| item.id.to_string()).collect() }
     }
@@ -170,7 +164,6 @@ pub(super) fn enrolment(from: &str) -> Result<Enrolment, Failure> {
     })
 }
 
-/// Why a text is no enrolment.
 pub(super) fn no_enrolment(why: &EnrolmentError) -> String {
     match why {
         EnrolmentError::Other => texts().no_enrolment.into(),
@@ -199,12 +192,10 @@ pub(super) fn of_flag<T>(flag: &str, value: Result<T, Failure>) -> Result<T, Fai
     value.map_err(|failure| Failure::usage(format!("{flag}: {}", failure.reason())))
 }
 
-/// A secret from a file.
 pub(super) fn secret(path: &Path) -> Result<Secret, Failure> {
     Secret::read(path).map_err(Failure::usage)
 }
 
-/// The JWK Set in a file.
 pub(super) fn keys(path: &Path) -> Result<String, Failure> {
     let text = file(path)?;
     match KeySet::from_jwks(&text) {

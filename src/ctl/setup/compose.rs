@@ -34,20 +34,13 @@ pub(super) enum Keep {
     Encrypted,
 }
 
-/// Why there is nothing to write.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ComposeError {
-    /// Nobody said these values.
     #[error("{}", fill(texts().missing, &[&.0.iter().map(|(_, what)| *what).collect::<Vec<_>>().join("; ")]))]
     Missing(Vec<(Part, &'static str)>),
     /// The machine has another name, and state that belongs to that name.
     #[error("{}", fill(texts().other_device, &[present, wanted]))]
-    OtherDevice {
-        /// Its present name.
-        present: String,
-        /// The new one.
-        wanted: String,
-    },
+    OtherDevice { present: String, wanted: String },
     /// A chip that was named by its device has no name that stays.
     #[error("{0}")]
     Chip(String),
@@ -97,7 +90,7 @@ impl Composed {
     }
 }
 
-/// Puts it all together. `keep`: the place for secrets, if one was said.
+/// `keep`: the place for secrets, if one was said.
 pub(super) fn compose(
     site: &Site,
     staging: &Staging,

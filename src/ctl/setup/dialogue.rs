@@ -34,14 +34,12 @@ enum Told {
     Invitation(Invitation),
 }
 
-/// The conversation with a person.
 pub(super) struct Dialogue<'a> {
     asker: Asker<BufReader<Input>>,
     site: &'a Site,
     present: &'a Present,
     /// Is the set-up for the computer that it runs on, so that its hardware is to be looked at?
     is_here: bool,
-    /// May the machine get another name?
     may_rename: bool,
     /// The private CA of the backend, as a flag names it.
     ca_file: Option<&'a Path>,
@@ -59,7 +57,6 @@ impl<'a> Dialogue<'a> {
         Ok(Self { asker: Asker::new(BufReader::new(input)), site, present, is_here, may_rename, ca_file })
     }
 
-    /// Asks for the values that were not said.
     pub(super) async fn gather(&mut self, answers: &mut Answers) -> Result<(), Failure> {
         print::line(texts().welcome)?;
         print::line(texts().welcome_end)?;
@@ -306,7 +303,6 @@ impl<'a> Dialogue<'a> {
     }
 }
 
-/// Why the address of a broker is refused.
 fn of_broker(why: &MqttError) -> String {
     if let MqttError::Address(why) = why { ask::address(why) } else { why.to_string() }
 }

@@ -10,10 +10,6 @@ use qris_relay::pin::CONSUMER;
 /// All items that no other line has.
 const ANY: &str = "*";
 
-/// Adds one item.
-///
-/// # Errors
-/// The reason why it cannot be added.
 pub(super) fn add_item(items: &mut Vec<Item>, new: Item) -> Result<(), String> {
     if let Some(other) = items.iter().find(|item| item.id == new.id) {
         return Err(fill(texts().item_there, &[&new.id, other]));
@@ -22,10 +18,7 @@ pub(super) fn add_item(items: &mut Vec<Item>, new: Item) -> Result<(), String> {
     Ok(())
 }
 
-/// Adds one line. `sold`: the items for sale, where they are known.
-///
-/// # Errors
-/// The reason why it cannot be added.
+/// `sold`: the items for sale, where they are known.
 pub(super) fn add_line(sold: &[String], lines: &mut Vec<LineSpec>, new: LineSpec) -> Result<(), String> {
     let is_sold = |id: &&String| *id == ANY || sold.is_empty() || sold.contains(id);
     if let Some(unsold) = new.items.iter().find(|id| !is_sold(id)) {
@@ -50,7 +43,6 @@ pub(super) fn add_line(sold: &[String], lines: &mut Vec<LineSpec>, new: LineSpec
     Ok(())
 }
 
-/// The items for sale that no line hands out.
 pub(super) fn unserved<'a>(sold: &'a [String], served: &[String]) -> Vec<&'a str> {
     let is_served = |id: &&String| served.iter().any(|served| served == ANY || served == *id);
     sold.iter().filter(|id| !is_served(id)).map(String::as_str).collect()

@@ -22,9 +22,7 @@ const WAIT: Duration = Duration::from_secs(60);
 const LIMITS: Limits = Limits { total: WAIT, read: WAIT, idle_connections: 0 };
 
 /// Reads what was said to be the code: the code itself, a file, or standard input (`-`). A bare code needs the rest beside it.
-///
-/// # Errors
-/// It is neither, or the machine or the backend is missing. The error does not repeat it.
+/// The error does not repeat the code.
 pub(super) fn read(from: &str, device: Option<&DeviceId>, backend: Option<&str>) -> Result<Invitation, Failure> {
     let text = match from {
         "-" => {
@@ -51,7 +49,6 @@ pub(super) fn read(from: &str, device: Option<&DeviceId>, backend: Option<&str>)
     }
 }
 
-/// Why a text is no invitation.
 fn no_invitation(why: &InvitationError) -> String {
     match why {
         InvitationError::Code(_) => texts().code_form.into(),
@@ -59,7 +56,6 @@ fn no_invitation(why: &InvitationError) -> String {
     }
 }
 
-/// Why a private CA cannot be used.
 pub(super) fn no_authority(why: &TlsError) -> String {
     match why {
         TlsError::NoCertificate { path } => fill(texts().no_certificate, &[&path.display()]),
@@ -70,9 +66,6 @@ pub(super) fn no_authority(why: &TlsError) -> String {
 }
 
 /// Uses the code. It stays good until this machine has sold, or shown its relay's key.
-///
-/// # Errors
-/// The backend cannot be reached, or refuses.
 pub(super) async fn claim(invitation: &Invitation, ca_file: Option<&Path>) -> Result<Enrolment, Failure> {
     install_provider();
     let url = ask::http(&invitation.url).map_err(|why| Failure::usage(fill(texts().backend_address, &[&why])))?;

@@ -39,9 +39,7 @@ pub(super) fn expected(text: &str) -> Result<Expected, String> {
 
 /// Puts those of the offered keys into the answers that the machine believes already, that a flag names, or to which a person says yes.
 /// Gives back what there is to say about the others.
-///
-/// # Errors
-/// A key that a flag names did not come, or nobody answers.
+/// Fails if a key that a flag names did not come, or if nobody answers.
 pub(super) fn settle(
     site: &Site,
     present: &Present,

@@ -10,7 +10,6 @@ use qris_core::order::request::{Price, PriceList};
 use qris_host::Failure;
 use qris_host::setup::write::Change;
 
-/// Where the messages of a set-up go, and in which form.
 pub(super) struct Output {
     pub(super) json: bool,
 }

@@ -19,7 +19,6 @@ pub(super) enum Part {
 }
 
 impl Part {
-    /// The part that a check looked at.
     pub(super) fn of_finding(finding: &Finding) -> Option<Self> {
         match finding.check {
             _ if finding.level != Level::Bad => None,
@@ -49,7 +48,6 @@ impl Part {
         }
     }
 
-    /// The part's name in messages, and the flags for it.
     pub(super) fn name_and_flags(self) -> (&'static str, &'static str) {
         match self {
             Self::Device => (texts().part_device, "--device"),

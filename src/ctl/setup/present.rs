@@ -5,17 +5,14 @@ use qris_host::Failure;
 use qris_host::setup::edit::{self, Text};
 use qris_relay::chip::ChipName;
 
-/// The files that are on the disk already.
 #[derive(Debug, Default)]
 pub(super) struct Present {
     pub(super) qrisd: Option<Text>,
     pub(super) relay: Option<Text>,
-    /// Are there receipt keys?
     pub(super) keys: bool,
 }
 
 impl Present {
-    /// Reads the files.
     pub(super) fn read(site: &Site) -> Result<Self, Failure> {
         let read = |file| match std::fs::read_to_string(site.at(file)) {
             Ok(text) => Ok(Some(Text { file, text })),
@@ -31,17 +28,14 @@ impl Present {
         Ok(present)
     }
 
-    /// A text value of the present configuration.
     pub(super) fn value(&self, section: &str, key: &str) -> Option<String> {
         self.qrisd.as_ref()?.value(section, key)
     }
 
-    /// Where its keys are.
     pub(super) fn keys_file(&self) -> String {
         self.value("receipts", "keys_file").unwrap_or_else(|| KEYS_JSON.into())
     }
 
-    /// Does it have that value?
     pub(super) fn has(&self, section: &str, key: &str) -> bool {
         self.value(section, key).is_some()
     }
@@ -76,7 +70,6 @@ impl Present {
     }
 }
 
-/// The items that a `[[line]]` hands out.
 pub(super) fn items_of(line: &toml::Table) -> Vec<String> {
     let items = line.get("items").and_then(toml::Value::as_array).into_iter().flatten();
     items.filter_map(|item| item.as_str().map(str::to_owned)).collect()

@@ -118,7 +118,6 @@ fn unusable(site: &Site, relay: &RelayConfig) -> Vec<Finding> {
     why.map(|why| Finding::bad("gpio", why, found_texts().not_there_do)).collect()
 }
 
-/// The parts that were refused.
 fn parts_of(failure: &Failure) -> BTreeSet<Part> {
     let error = failure.error();
     if let Some(faults) = error.downcast_ref::<Faults>() {

@@ -16,7 +16,6 @@ use std::path::PathBuf;
 
 /// How long a line is active if nothing else is said, in milliseconds.
 const PULSE_MS: u32 = 500;
-/// The largest number of a line on its chip.
 const OFFSET_MAX: u32 = 1023;
 
 /// `ID:PRICE[:NAME]`, or `ID:MIN-MAX[:NAME]` where the controller computes the price.
@@ -159,7 +158,6 @@ impl fmt::Display for Item {
     }
 }
 
-/// As a person would give it.
 impl fmt::Display for LineSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { items, chip, offset, active_low, pulse_ms, button } = self;
@@ -187,7 +185,6 @@ impl Item {
 }
 
 impl LineSpec {
-    /// Its name in `relay.toml`.
     pub(super) fn name(&self) -> String {
         let name = if self.items.iter().any(|item| item == "*") { "all".to_owned() } else { self.items.join(" ") };
         name.chars().take(64).collect()
@@ -209,7 +206,6 @@ impl LineSpec {
 }
 
 impl LineSpec {
-    /// Its button as a table of `relay.toml`.
     pub(super) fn button_block(&self) -> Option<String> {
         let (item, chip) = (quoted(self.items.first()?), quoted(&self.chip));
         let pin = format!("chip = {chip}\noffset = {}\nactive_low = true\nbias = \"pull_up\"\n", self.button?);
@@ -249,7 +245,6 @@ pub(super) fn parse_letters(text: &str) -> Result<String, String> {
     }
 }
 
-/// How far the picture is turned.
 pub(super) fn parse_degrees(text: &str) -> Result<u32, &'static str> {
     text.parse().ok().filter(|degrees| [0, 90, 180, 270].contains(degrees)).ok_or(texts().degrees)
 }

@@ -21,18 +21,14 @@ use qris_relay::pin::{Chip, Pin};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The next step after a trial.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Next {
-    /// Nothing more is to be done.
     Done,
-    /// A line was turned over.
     Turned,
     /// A line moved something else: all lines are asked for again.
     LinesAgain,
 }
 
-/// The trials so far.
 pub(super) struct Trial<'a> {
     site: &'a Site,
     driven: Driven<fn(&Pin)>,
@@ -89,7 +85,6 @@ impl<'a> Trial<'a> {
         Ok(())
     }
 
-    /// Pulses each line as the person wants, who looks what moves.
     fn shown(&mut self, lines: &mut [LineSettings], dialogue: &mut Dialogue<'_>, answers: &mut Answers) -> Result<Next, Failure> {
         let mut next = Next::Done;
         for line in lines {
@@ -136,7 +131,6 @@ impl<'a> Trial<'a> {
         Ok(next)
     }
 
-    /// Is it a pin of another computer?
     fn is_elsewhere(&self, line: &LineSettings) -> bool {
         let pin = line.outlet.line().and_then(|outlet| outlet.pin.chip.name());
         !self.site.runs() && (pin.is_some() || line.outlet.device().is_some())
@@ -192,7 +186,6 @@ impl<'a> Trial<'a> {
     }
 }
 
-/// The pin that a line drives, if it drives one.
 fn pin_of(line: &LineSettings) -> Option<&Pin> {
     line.outlet.line().map(|outlet| &outlet.pin)
 }

@@ -17,11 +17,8 @@ use std::sync::Arc;
 #[template(path = "login.html")]
 struct Page {
     f: Frame,
-    /// The name that was typed.
     name: String,
-    /// Where it goes on.
     to: String,
-    /// What was wrong.
     wrong: Option<String>,
 }
 

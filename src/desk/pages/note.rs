@@ -31,7 +31,6 @@ fn home(words: &'static Words) -> (&'static str, &'static str) {
     ("/", words.to_today)
 }
 
-/// There is nothing at this address.
 pub async fn nowhere(visitor: Visitor) -> Response {
     not_found(&visitor)
 }

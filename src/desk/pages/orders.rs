@@ -136,9 +136,7 @@ struct Ask {
     yes: String,
     /// What must be said first.
     sure: Option<Sure>,
-    /// Why it is not possible.
     denied: Option<Denied>,
-    /// What is missing in the form.
     wrong: Option<String>,
     note: String,
 }
@@ -169,7 +167,6 @@ impl Ask {
     }
 }
 
-/// The page that asks before a deed.
 fn asking(f: Frame, page: OrderPage, deed: Deed) -> Ask {
     let [title, mut what, yes] = order_words::asked(f.o(), deed, page.line.to_return);
     let until = if deed == Deed::Again { &page.would_be_until } else { &page.again_until };
@@ -261,7 +258,6 @@ fn changed(visitor: &Visitor, order: &str) -> Response {
     visitor.show(StatusCode::CONFLICT, &Changed { f, hint: words.changed_hint, link: (&link, words.look_again) })
 }
 
-/// The word of a tick.
 pub fn sure_word(sure: Sure) -> &'static str {
     match sure {
         Sure::NoReport => "no_report",

@@ -13,7 +13,6 @@ use qris_core::wire::desk::{By, Report, ReportLine};
 use qris_host::speech::fill;
 use std::sync::Arc;
 
-/// The time of a report.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Time {
     Day(Day),
@@ -146,7 +145,6 @@ pub async fn table(State(desk): State<Arc<Desk>>, visitor: Visitor, RawQuery(que
     Ok(csv(&format!("report-{value}-{by}"), table))
 }
 
-/// A table, as a file.
 pub fn csv(name: &str, table: Vec<u8>) -> Response {
     let mut response = ([(header::CONTENT_TYPE, "text/csv; charset=utf-8")], table).into_response();
     if let Ok(value) = HeaderValue::from_str(&format!("attachment; filename=\"{name}.csv\"")) {

@@ -23,7 +23,6 @@ struct Page {
     all_ill: usize,
 }
 
-/// The bar of an hour.
 struct Bar {
     hour: usize,
     x: usize,
@@ -58,7 +57,6 @@ pub async fn show(State(desk): State<Arc<Desk>>, visitor: Visitor) -> Result<Res
     let day = f.clock.map(|clock| clock.long(clock.today())).unwrap_or_default();
     let mut page = Page { day, bars: bars(&told.told.hours), all_ill: told.told.machines.len(), today: told.told, f };
     let (mut wanting, mut machines) = (std::mem::take(&mut page.today.wanting), std::mem::take(&mut page.today.machines));
-    // The headings above both.
     let left = room(&page).saturating_sub(HEADINGS_BYTES);
     let machine = |machine: &MachineLine| bytes(&MachineCard { f: &page.f, machine, level: "h3" });
     machines.truncate(MACHINES_MAX);

@@ -95,7 +95,7 @@ pub fn fault<'a>(words: &'static Words, fault: &'a FaultCode) -> (&'a str, Optio
     (what, Some(to_do))
 }
 
-/// What the screen shows. `money` and `at` say a sum and a time in words.
+/// `money` and `at` say a sum and a time in words.
 pub fn screen(words: &'static Words, screen: &Screen, money: impl Fn(u64) -> String, at: impl Fn(&str) -> String) -> String {
     match screen {
         Screen::Unknown => words.screen_unknown.into(),

@@ -186,7 +186,6 @@ pub const fn stands(words: &'static Words, stands: Stands) -> &'static str {
     }
 }
 
-/// The button that leads to a deed.
 pub fn button(words: &'static Words, deed: Deed, amount: u64) -> String {
     match deed {
         Deed::Refund => fill(words.refund, &[&total(amount)]),

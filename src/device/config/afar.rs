@@ -27,7 +27,6 @@ use std::sync::Arc;
 const TOLD_MAX: usize = 20;
 /// The most characters of the place and of the reason of a fault that are told.
 const WORDS_MAX: usize = 400;
-/// The most labels of one machine.
 const LABELS_MAX: usize = 16;
 
 #[derive(Deserialize)]
@@ -61,7 +60,6 @@ struct WrittenLooks {
     logo: Option<String>,
 }
 
-/// A text that was read, and is good.
 #[derive(Debug)]
 pub struct Good {
     /// The machine's own settings, with those of the text in their places.
@@ -75,9 +73,6 @@ pub struct Good {
 /// Reads a text, and puts it over the machine's own settings. Keys that this release does not know are faults, unless they may be left
 /// out. At most [`TOLD_MAX`] faults are told. If there are more, the last one says how many. `lines` are those that the relay service
 /// has told.
-///
-/// # Errors
-/// Everything that is wrong with the text.
 pub fn read(text: &str, skip_unknown: bool, own: &Settings, lines: &[RelayLine]) -> Result<Good, Vec<WrongValue>> {
     let source = Source::from_text("settings", text);
     let check = |written: WrittenSettings, checker: &mut Checker<'_>| {
@@ -94,9 +89,6 @@ pub fn read(text: &str, skip_unknown: bool, own: &Settings, lines: &[RelayLine])
 
 impl Good {
     /// The same, if these lines take its prices: the relay service may have been away when the text came.
-    ///
-    /// # Errors
-    /// What no line takes.
     pub fn with(self, lines: &[RelayLine]) -> Result<Self, Vec<WrongValue>> {
         let Some(source) = &self.items else { return Ok(self) };
         let mut checker = source.checker();
@@ -188,7 +180,6 @@ pub fn not_taken<'a>(items: &'a [Item], lines: &'a [RelayLine]) -> impl Iterator
     items.iter().enumerate().filter(|_| !lines.is_empty()).filter_map(judge)
 }
 
-/// The line that hands an item out.
 pub(crate) fn line_of<'a>(item: &ItemId, lines: &'a [RelayLine]) -> Option<&'a RelayLine> {
     let of = |name: &str| lines.iter().find(|line| line.items.iter().any(|item| **item == *name));
     of(item.as_str()).or_else(|| of("*"))

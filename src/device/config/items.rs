@@ -16,7 +16,6 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 use toml::Value;
 
-/// The most items of one machine.
 const ITEMS_MAX: usize = 1000;
 /// The longest name of an item, in characters. A panel shows its beginning.
 const NAME_MAX: usize = 100;
@@ -43,19 +42,15 @@ struct ReadItem {
     same_as: Option<ItemId>,
 }
 
-/// What the items say, by what needs it.
 pub struct Items {
-    /// The prices.
     pub prices: PriceList,
     /// The names for charges.
     pub names: BTreeMap<ItemId, Box<str>>,
-    /// The slots that are counted.
     pub slots: BTreeMap<ItemId, SlotSettings>,
-    /// The items for the screen.
     pub shown: Vec<Item>,
 }
 
-/// Checks the items. `language` is that of the names for charges.
+/// `language` is that of the names for charges.
 pub fn check_items(items: Vec<WrittenItem>, language: Language, checker: &mut Checker<'_>) -> Items {
     if items.is_empty() {
         checker.fault(&(), "item", texts().no_items);
@@ -154,7 +149,6 @@ fn check_slot(capacity: Option<i64>, low: Option<i64>, key: &dyn Fn(&str) -> Str
     Some((capacity, low))
 }
 
-/// The names of items in charges.
 pub fn charged_names(items: &[Item], language: Language) -> BTreeMap<ItemId, Box<str>> {
     items.iter().map(|item| (item.id.clone(), item.name(language).into())).collect()
 }

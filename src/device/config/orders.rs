@@ -20,10 +20,8 @@ const CANCEL_WAIT: Whole = number(SETTINGS, "orders.cancel_wait_s");
 const LATE_GRACE: Whole = number(SETTINGS, "orders.late_settlement_grace_s");
 const DELIVER_WITHIN: Whole = number(SETTINGS, "orders.deliver_within_s");
 
-/// The least that `deliver_within_s` may be.
 pub(super) const DELIVER_WITHIN_MIN: Span = Span::secs(*DELIVER_WITHIN.range().start());
 
-/// `[orders]` as it is written.
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]
 pub struct WrittenOrders {
@@ -43,7 +41,7 @@ impl Default for OrderSettings {
 }
 
 impl WrittenOrders {
-    /// Checks the section. What is not written is as `usual`.
+    /// What is not written is as `usual`.
     pub fn check(self, usual: &OrderSettings, checker: &mut Checker<'_>) -> OrderSettings {
         let seconds = |checker: &mut Checker<'_>, value, usual: Span, setting: Whole| {
             Span::secs(checker.integer(value, usual.0 / 1000, setting.range(), setting.key))

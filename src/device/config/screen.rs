@@ -22,7 +22,6 @@ const GREETING_MAX: usize = 60;
 /// The longest contact, in characters: as long as that on the customer's page.
 const CONTACT_MAX: usize = 64;
 
-/// `[screen]` as it is written.
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]
 pub struct WrittenScreen {
@@ -55,7 +54,6 @@ pub struct Panel {
     rotate: Rotation,
     contact: String,
     greeting: String,
-    /// Whether the machine sells nothing without a working screen.
     pub required: bool,
     deeplink: bool,
     theme: Theme,
@@ -78,7 +76,6 @@ pub fn check_letters(text: &str, key: &str, checker: &mut Checker<'_>) {
     }
 }
 
-/// Reads a text of the merchant's for the screen.
 fn check_line(text: &str, most: usize, key: &str, checker: &mut Checker<'_>) -> String {
     let text = text.trim();
     check_letters(text, key, checker);
@@ -88,22 +85,20 @@ fn check_line(text: &str, most: usize, key: &str, checker: &mut Checker<'_>) -> 
     text.into()
 }
 
-/// Reads `screen.greeting`. All other words are ours: they say what became of money.
+/// All other words on the screen are ours: they say what became of money.
 pub fn check_greeting(text: &str, checker: &mut Checker<'_>) -> String {
     check_line(text, GREETING_MAX, "screen.greeting", checker)
 }
 
-/// Reads `screen.contact`.
 pub fn check_contact(text: &str, checker: &mut Checker<'_>) -> String {
     check_line(text, CONTACT_MAX, "screen.contact", checker)
 }
 
-/// Reads `device.name`. An order has it, too.
+/// An order has it, too.
 pub fn check_machine_name(text: &str, checker: &mut Checker<'_>) -> String {
     check_line(text, MACHINE_NAME_MAX, "device.name", checker)
 }
 
-/// Reads `device.language`.
 pub fn check_languages(written: Option<&str>, checker: &mut Checker<'_>) -> Languages {
     match written {
         None | Some("id") => Languages::Only(Language::Id),
@@ -121,7 +116,6 @@ pub fn check_languages(written: Option<&str>, checker: &mut Checker<'_>) -> Lang
 }
 
 impl WrittenScreen {
-    /// Checks the section.
     pub fn check(self, checker: &mut Checker<'_>) -> Panel {
         let surface = match (self.device, self.file) {
             (Some(_), Some(_)) => {

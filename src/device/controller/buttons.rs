@@ -9,17 +9,14 @@ use qris_core::order::request::Way;
 /// A button hears nothing. Its customer sees the screen.
 pub const KIND: ControllerKind = ControllerKind { way: Way::Board, hears_replies: false };
 
-/// All buttons.
 pub struct Buttons(Requests);
 
 impl Buttons {
-    /// From now on the buttons work.
     #[must_use]
     pub fn start(controllers: &Controllers) -> Self {
         Self(controllers.requests(KIND))
     }
 
-    /// The button of an item was pressed.
     pub async fn pressed(&self, item: ItemId) {
         if let Some(request) = request_for(item) {
             self.0.put(Request::Pressed(request), |_| {}).await;

@@ -34,7 +34,6 @@ const PICTURE_WAIT: Duration = Duration::from_secs(10);
 
 /// How long one call holds the machine, in seconds. Who needs more asks again.
 const HOLD_S: std::ops::RangeInclusive<u32> = 1..=3600;
-/// The longest name of a holder.
 const HOLDER_CHARS_MAX: usize = 64;
 
 /// Serves the interface as long as the machine has something to tell. `inbox` hears when the first attempt has ended.
@@ -46,7 +45,6 @@ pub fn start(controllers: &mut Controllers, address: &BusAddress, camera: &Camer
     tokio::spawn(tell(served, news_rx, inbox));
 }
 
-/// Hands news to the interface.
 struct Feed {
     view: Arc<Mutex<View>>,
     news: mpsc::Sender<VendEvent>,

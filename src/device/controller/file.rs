@@ -16,7 +16,6 @@ use tokio::sync::watch;
 
 const NAME: &str = "customer";
 
-/// Writes the file from now on, if there is a place for it.
 pub fn start(controllers: &mut Controllers) {
     let directories = std::env::var_os("RUNTIME_DIRECTORY").unwrap_or_default();
     if let Some(directory) = std::env::split_paths(&directories).next().filter(|path| path.is_absolute()) {
@@ -26,7 +25,7 @@ pub fn start(controllers: &mut Controllers) {
     }
 }
 
-/// Hands on who is there. Of two news the later one counts, however long the file takes.
+/// Of two news the later one counts, however long the file takes.
 struct Feed(watch::Sender<Option<RequestId>>);
 
 impl Listener for Feed {
@@ -55,7 +54,6 @@ async fn tell(path: PathBuf, mut news: watch::Receiver<Option<RequestId>>) {
     }
 }
 
-/// Makes the file true.
 fn put(path: &Path, customer: Option<&RequestId>) -> std::io::Result<()> {
     let Some(request) = customer else {
         return std::fs::remove_file(path).or_else(|why| if why.kind() == std::io::ErrorKind::NotFound { Ok(()) } else { Err(why) });

@@ -17,7 +17,6 @@ use qris_screen::Camera;
 /// A reply acknowledges the message. The broker does not carry its words.
 pub const KIND: ControllerKind = ControllerKind { way: Way::Remote, hears_replies: false };
 
-/// Reads the broker's messages.
 pub struct Reader {
     device: DeviceId,
     mqtt: Mqtt,

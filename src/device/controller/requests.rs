@@ -18,7 +18,6 @@ pub struct Controllers {
 }
 
 impl Controllers {
-    /// Without any controller yet.
     #[must_use]
     pub fn new(inbox: Inbox) -> Self {
         Self { inbox, questions: Arc::default(), listeners: Vec::new() }
@@ -30,12 +29,10 @@ impl Controllers {
         Requests { kind, inbox: self.inbox.clone(), questions: Arc::clone(&self.questions) }
     }
 
-    /// From now on the listener hears the news.
     pub fn listen(&mut self, listener: impl Listener + 'static) {
         self.listeners.push(Box::new(listener));
     }
 
-    /// Answers the asker.
     pub fn reply(&self, asker: Asker, reply: Reply) {
         let answer = lock(&self.questions).open.remove(&asker.question);
         if let Some(answer) = answer {
@@ -43,12 +40,10 @@ impl Controllers {
         }
     }
 
-    /// Tells all listeners.
     pub fn order_changed(&mut self, event: &VendEvent) {
         self.listeners.iter_mut().for_each(|listener| listener.order_changed(event));
     }
 
-    /// Tells all listeners.
     pub fn view_changed(&mut self, view: &View) {
         self.listeners.iter_mut().for_each(|listener| listener.view_changed(view));
     }
@@ -64,7 +59,6 @@ pub trait Listener: Send {
     fn view_changed(&mut self, _view: &View) {}
 }
 
-/// The questions that are not answered yet.
 #[derive(Default)]
 struct Questions {
     last: u64,

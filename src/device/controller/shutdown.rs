@@ -31,9 +31,6 @@ pub struct Logind(watch::Receiver<Option<Connection>>);
 
 impl Logind {
     /// Reboots the computer, as `systemctl reboot` does: others may delay or forbid it. `None`: logind is not there now.
-    ///
-    /// # Errors
-    /// Why it will not be done.
     pub async fn reboot(&self) -> Option<Result<(), String>> {
         let connection = self.0.borrow().clone()?;
         // Nobody is asked for a password: nobody is there.
@@ -42,7 +39,6 @@ impl Logind {
     }
 }
 
-/// Watches for shutdowns on this bus.
 pub fn start(controllers: &Controllers, address: &BusAddress) -> Logind {
     let (present, logind) = watch::channel(None);
     let manager = Object { name: NAME, path: PATH, interface: INTERFACE };

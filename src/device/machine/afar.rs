@@ -21,7 +21,6 @@ use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
-/// Their name in the database.
 const KEPT: Fact<Kept> = Fact::new("settings");
 /// The time of settings that wait is compared with the clock at least this often: the clock may be set.
 const LOOK_EVERY: Span = Span::secs(60);
@@ -32,7 +31,6 @@ const SECOND: Span = Span::secs(1);
 /// So much of a reason is told, in characters.
 const MESSAGE_MAX: usize = 1000;
 
-/// What came from afar.
 #[derive(Debug, Default)]
 pub(super) struct Afar {
     /// Whether the database was asked. Before that, nobody knows what is in force.
@@ -48,9 +46,7 @@ pub(super) struct Afar {
     left_out: Vec<WrongValue>,
     /// What was wanted last, if it was refused.
     refused: Option<RefusedSettings>,
-    /// The refusals of the last second.
     refusals: VecDeque<Boot>,
-    /// When settings that wait are looked at again.
     look_at: Option<Boot>,
 }
 
@@ -62,7 +58,6 @@ struct Kept {
     next: Option<Accepted>,
 }
 
-/// Settings that were believed, and whose values are good.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 struct Accepted {
     desired: Desired,
@@ -78,13 +73,10 @@ struct Accepted {
 /// What judges and keeps settings, beside themselves.
 #[derive(Debug)]
 pub(super) struct Around<'a> {
-    /// Those of the machine's own file.
     pub(super) own: &'a Settings,
-    /// Those in force.
     pub(super) in_force: &'a mut Settings,
     /// The relay's lines, as far as it tells them. `None`: nobody knows, and what is new waits.
     pub(super) lines: Option<&'a [RelayLine]>,
-    /// Whether a customer is there.
     pub(super) is_busy: bool,
     pub(super) storage: &'a mut Storage,
     pub(super) faults: &'a mut Faults,
@@ -166,7 +158,6 @@ impl Afar {
         }
     }
 
-    /// Whether this release refuses the settings that another one had in force.
     pub(super) fn has_lost(&self) -> bool {
         self.has_lost
     }
@@ -199,7 +190,7 @@ impl Afar {
         }
     }
 
-    /// Keeps settings that an operator has signed. `false`: they could not be stored.
+    /// `false`: they could not be stored.
     fn wanted(&mut self, desired: Desired, kid: KeyId, sum: Box<str>, with: &mut Around, now: Now) -> bool {
         if self.kept.newest().is_some_and(|newest| newest.desired == desired) {
             self.are_good(with, now);
@@ -302,7 +293,6 @@ impl Afar {
         }
     }
 
-    /// What [`Kept::next`] comes to by these lines.
     fn good(&mut self, desired: &Desired, own: &Settings, lines: &[RelayLine]) -> Result<Good, Vec<WrongValue>> {
         match self.next.take() {
             Some(good) => good.with(lines),
@@ -410,7 +400,6 @@ fn named(refused: &RefusedSettings) -> String {
     refused.version.map_or_else(|| "settings".into(), |version| format!("settings version {version}"))
 }
 
-/// The refusal of a text with these faults; its message names the first.
 fn invalid(desired: &Desired, faults: Vec<WrongValue>) -> RefusedSettings {
     let first = faults.first().map_or_else(String::new, WrongValue::to_string);
     let message = if faults.len() > 1 { format!("{first}; and more") } else { first };

@@ -216,7 +216,6 @@ impl Machine {
         }
     }
 
-    /// The backend's list of open orders.
     pub(super) fn open_answered(&mut self, id: CallId, answer: BackendAnswer, now: Now) {
         if self.reconciliation.running() != Some(id) {
             return;
@@ -357,7 +356,6 @@ fn is_address(url: &str) -> bool {
     web && url.len() <= PAY_URL_MAX && url.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-/// The core's view of an order resource.
 pub(super) fn seen_of(resource: OrderResource) -> Seen {
     let span = |seconds: u64| Span::secs(i64::try_from(seconds).unwrap_or(i64::MAX / 1000));
     Seen {

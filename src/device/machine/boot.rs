@@ -10,7 +10,6 @@ use serde::{Deserialize, Serialize};
 /// The boot in which this program ran last.
 const RAN: Fact<Ran> = Fact::new("boot");
 
-/// How this boot began.
 #[derive(Debug)]
 pub(super) struct Start {
     here: BootId,
@@ -30,7 +29,6 @@ impl Start {
         Self { here, booted: Booted::Unknown }
     }
 
-    /// Why this boot began.
     pub(super) fn booted(&self) -> Booted {
         self.booted
     }
@@ -47,7 +45,6 @@ impl Start {
         if ran.is_none_or(|ran| ran != self.ran(false)) { self.note(false, store) } else { Ok(()) }
     }
 
-    /// Stores whether this run has ended properly.
     pub(super) fn note(&self, is_stopped: bool, store: &mut Database) -> Result<(), StoreError> {
         store.keep(&RAN, &self.ran(is_stopped))
     }

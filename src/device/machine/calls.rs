@@ -57,7 +57,6 @@ impl Room {
     }
 }
 
-/// An order in memory, with its calls.
 #[derive(Debug)]
 pub(super) struct Live {
     pub(super) stored: Stored,
@@ -89,10 +88,8 @@ enum Hint {
     Waits(Boot),
 }
 
-/// An order that waits for news is asked about now and then.
 #[derive(Clone, Copy, Debug)]
 struct Look {
-    /// The time of the next question to the backend.
     at: Boot,
     /// The time between the last one and that; 0 before the first.
     pace: Span,
@@ -101,14 +98,11 @@ struct Look {
 /// The relay's signed word for the report.
 #[derive(Debug)]
 enum Proof {
-    /// Nobody has told it yet.
     Unknown,
-    /// There is none.
     Missing,
     Signed(Box<str>),
 }
 
-/// A call to the relay that came to its end.
 #[derive(Debug)]
 pub(super) struct RelayEnd {
     /// `None`: it had been given up before.
@@ -120,7 +114,6 @@ pub(super) struct RelayEnd {
     before: Order,
 }
 
-/// A call to the backend that came to its end.
 #[derive(Debug)]
 pub(super) struct BackendEnd {
     pub(super) call: HttpCall,
@@ -134,14 +127,12 @@ pub(super) struct BackendEnd {
 }
 
 impl Hint {
-    /// A hint is followed from then on, at the earliest.
     const fn at(self) -> Boot {
         match self {
             Self::Quiet(at) | Self::Waits(at) => at,
         }
     }
 
-    /// When the one that waits is followed.
     const fn due(self) -> Option<Boot> {
         match self {
             Self::Quiet(_) => None,
@@ -149,7 +140,6 @@ impl Hint {
         }
     }
 
-    /// The same, followed from then on.
     const fn from(self, at: Boot) -> Self {
         match self {
             Self::Quiet(_) => Self::Quiet(at),
@@ -205,7 +195,6 @@ impl Live {
         if gone || !matches!(self.proof, Proof::Unknown) { Duty { relay: None, ..duty } } else { Duty { backend: None, ..duty } }
     }
 
-    /// Begins the calls that its duty asks for.
     pub(super) fn begin_calls(&mut self, room: Room, now: Boot, with: &Context, out: &mut Outbox) {
         let duty = self.duty(now, with);
         let room = room.for_backend(duty.backend.as_ref());
@@ -263,7 +252,6 @@ impl Live {
         self.look.map_or(Span::ZERO, |look| look.pace)
     }
 
-    /// The HTTP call for a duty towards the backend.
     fn http_call(&self, duty: Option<BackendCall>, now: Boot) -> Option<HttpCall> {
         let order = &self.stored.order;
         // A hint is being followed, or must be followed now.
@@ -291,13 +279,11 @@ impl Live {
         }
     }
 
-    /// Somebody says that this order changed at the backend.
     pub(super) fn hint(&mut self) {
         let matters = !self.stored.order.name().0.is_end() || self.stored.order.waits_for_news();
         self.hint = if matters { Hint::Waits(self.hint.at()) } else { Hint::Quiet(self.hint.at()) };
     }
 
-    /// The backend told this version.
     pub(super) fn saw(&mut self, rev: u64) {
         self.rev = self.rev.max(rev);
     }
@@ -443,7 +429,6 @@ impl Live {
     }
 }
 
-/// From this time on a report goes without a proof, if the relay stays away.
 fn unproven_from(with: &Context) -> Boot {
     with.relay_changed_at + PROOF_WAIT
 }
@@ -456,7 +441,6 @@ fn patience(call: &HttpCall, order: &Order) -> Span {
     own.unwrap_or(ABSENT_FOR).max(ABSENT_FOR)
 }
 
-/// The body of an order's request.
 fn new_order(order: &Order) -> NewOrder {
     let request = &order.offer.request;
     let purchase = Purchase {
@@ -473,7 +457,6 @@ fn new_order(order: &Order) -> NewOrder {
     NewOrder { purchase, kids: order.posted.kids.clone(), relay_key: order.posted.relay_key.clone() }
 }
 
-/// The news of an order in a relay's answer, if there is any.
 fn relay_event(answer: &RelayAnswer, call: Option<&(RelayCall, u64)>, owner: u64, order: &Order) -> Option<Event> {
     let asked = call.map(|(_, asked)| *asked);
     match (answer, call.map(|(call, _)| call)) {

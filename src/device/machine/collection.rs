@@ -19,7 +19,6 @@ const PAUSE: Span = Span::secs(600);
 /// The wrong codes, across a restart.
 pub(super) const WRONG_CODES: Fact<Guesses> = Fact::new("wrong_codes");
 
-/// A customer who waits for goods that were paid at a store.
 #[derive(Debug)]
 pub(super) struct Collection {
     pub(super) request: RequestId,
@@ -29,7 +28,6 @@ pub(super) struct Collection {
     step: Step,
 }
 
-/// The question under way.
 #[derive(Clone, Copy, Debug)]
 enum Step {
     /// The backend is asked whether the payment still stands.
@@ -39,13 +37,11 @@ enum Step {
 }
 
 impl Collection {
-    /// The backend is being asked.
     pub(super) fn new(request: RequestId, code: PaymentCode, asker: Option<Asker>, call: CallId, now: Boot) -> Self {
         let step = Step::Confirm { give_up_at: now + ANSWER_WITHIN };
         Self { request, code, askers: asker.into_iter().collect(), call, step }
     }
 
-    /// The backend has confirmed it, and the relay is being asked.
     pub(super) fn confirmed(self, call: CallId, owner: u64, now: Boot) -> Self {
         let give_up_at = self.give_up_at().min(now + PREPARE_WAIT);
         Self { call, step: Step::Check { owner, give_up_at }, ..self }
@@ -65,7 +61,6 @@ impl Collection {
         matches!(self.step, Step::Confirm { .. })
     }
 
-    /// The refusal when there is no answer.
     pub(super) fn unanswered(&self) -> Refusal {
         match self.step {
             Step::Confirm { .. } => Refusal::new(Reason::Backend, "the backend does not answer"),
@@ -154,12 +149,10 @@ impl Guesses {
         }
     }
 
-    /// Counts a wrong code.
     pub(super) fn count(&mut self, way: Way, now: Boot) {
         self.of(way).push(now);
     }
 
-    /// The end of the pause in which no code is taken from there.
     pub(super) fn paused_until(&mut self, way: Way, now: Boot) -> Option<Boot> {
         let times = self.of(way);
         let until = times.last().map(|last| *last + PAUSE).filter(|_| times.len() >= GUESSES);

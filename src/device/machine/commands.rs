@@ -11,7 +11,6 @@ use std::collections::{BTreeMap, VecDeque};
 pub(super) const ANSWERED_MAX: usize = 20;
 const SECOND: Span = Span::secs(1);
 
-/// The commands that are known.
 #[derive(Debug)]
 pub(super) struct Commands {
     pub(super) known: BTreeMap<CommandId, Kept>,
@@ -62,14 +61,12 @@ pub(super) struct Try {
     pub(super) notices: u32,
 }
 
-/// Whose turn it is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Turn {
     /// The machine's: it is carried on.
     Here,
     /// Somebody is doing it.
     Outside,
-    /// It is tried again then.
     AgainAt(Boot),
 }
 
@@ -89,7 +86,6 @@ impl Try {
         Self { until, turn: Turn::Here, hand: Hand::Before, notices: 0 }
     }
 
-    /// Whether this process has begun the step.
     pub(super) const fn is_begun_here(self) -> bool {
         match self.hand {
             Hand::Here { .. } => true,
@@ -97,7 +93,6 @@ impl Try {
         }
     }
 
-    /// How many times what this process ordered did not happen.
     pub(super) const fn in_vain(self) -> u8 {
         match self.hand {
             Hand::Here { in_vain } => in_vain,
@@ -115,7 +110,6 @@ impl Try {
 }
 
 impl Step {
-    /// Whether something is being done.
     pub(super) fn is_under_way(&self) -> bool {
         match self {
             Self::Begun(_) | Self::Installing { .. } | Self::Installed { .. } => true,
@@ -141,7 +135,6 @@ impl Damaged {
     }
 }
 
-/// A question about the computer, until it is answered.
 #[derive(Debug)]
 pub(super) struct Reading {
     pub(super) signed: SignedCommand,
@@ -174,12 +167,10 @@ impl Commands {
         self.tries.values().flat_map(Try::deadlines).filter(|at| *at > now).min()
     }
 
-    /// Whether another command is under way that nothing may disturb.
     pub(super) fn is_another_under_way(&self, id: &CommandId) -> bool {
         self.known.iter().any(|(other, kept)| other != id && kept.is_disturbing())
     }
 
-    /// Whether any command is under way that nothing may disturb.
     pub(super) fn is_any_under_way(&self) -> bool {
         self.known.values().any(Kept::is_disturbing)
     }

@@ -18,7 +18,6 @@ const TRANSITIONS_MAX: usize = 8;
 type Step = ((EventState, Option<Reason>), Order);
 
 impl Machine {
-    /// The order of a request, from memory or, if it is finished, from the database.
     pub(super) fn find(&self, id: &RequestId) -> Result<Option<Stored>, StoreError> {
         self.orders.find(id, &self.storage)
     }
@@ -62,7 +61,6 @@ impl Machine {
         result
     }
 
-    /// Commits an order in place of the live one, with the events of its steps.
     pub(super) fn replace(
         &mut self,
         id: &RequestId,
@@ -131,7 +129,6 @@ impl Machine {
     }
 }
 
-/// Whether a customer may be shown how to pay.
 fn is_payable(state: &State) -> bool {
     match state {
         State::AwaitingPayment(_) => true,

@@ -113,7 +113,6 @@ impl Machine {
         self.outbox.refuse(of, refusal, self.storage.stream(), &self.settings, now);
     }
 
-    /// A request to cancel.
     fn cancel(&mut self, id: &RequestId, asker: Asker, now: Now) {
         if let Some(candidate) = self.front.candidate(id) {
             return candidate.cancelled.push(asker);
@@ -214,7 +213,6 @@ impl Machine {
         Ok(offer)
     }
 
-    /// The relay's answer to `Prepare`.
     pub(super) fn prepared(&mut self, call: CallId, answer: Result<Ticket, PrepareError>, now: Now) {
         let candidate = self.front.prepared(call);
         let (candidate, refusal) = match (candidate, answer) {
@@ -339,7 +337,6 @@ impl Machine {
         }
     }
 
-    /// The backend's word on an order that a customer collects.
     pub(super) fn confirmed(&mut self, collection: Collection, answer: BackendAnswer, now: Now) {
         self.note_backend(&answer, now);
         let BackendAnswer::Order(resource) = answer else {
@@ -377,7 +374,6 @@ impl Machine {
         self.front.take_place(Customer::Collects(collection.confirmed(call, self.links.last_owner(), now.boot)));
     }
 
-    /// The relay's word on an order that a customer collects.
     pub(super) fn checked(&mut self, collection: Collection, answer: &RelayAnswer, now: Now) {
         if let Err(refusal) = collection.checked(answer, self.links.relay_owner()) {
             self.outbox.push(Effect::ReadRelay);

@@ -17,7 +17,6 @@ const OPEN_FOR: Span = Span::secs(120);
 const COUNTS_AFTER: Span = Span::secs(1);
 /// And goes on by one after this time.
 const STEP: Span = Span::millis(500);
-/// Who has changed a slot, for the journal.
 const AT_THE_DOOR: &str = "somebody at the open door";
 
 /// The door. It is not stored: a restart finds the switch as it stands, and forgets a button that was held.
@@ -40,7 +39,6 @@ struct Button {
     is_refused: bool,
 }
 
-/// A button that is down.
 #[derive(Debug)]
 struct Down {
     since: Boot,
@@ -61,7 +59,6 @@ impl Down {
         u32::try_from((u64::from(self.from) + steps) % (u64::from(self.capacity) + 1)).ok()
     }
 
-    /// When it shows another number.
     fn next(&self, now: Boot) -> Boot {
         let steps = (now - self.counts_from()).0.div_euclid(STEP.0) + 1;
         self.counts_from() + Span(STEP.0 * steps.max(0))
@@ -91,7 +88,6 @@ impl Machine {
         self.hold.is_held_by(FILLING)
     }
 
-    /// The relay's word on the service switch.
     pub(super) fn switched(&mut self, is_on: Option<bool>) {
         let Some(is_on) = is_on.filter(|is_on| *is_on != self.door.is_on) else { return };
         (self.door.is_on, self.door.is_awaited) = (is_on, is_on);
@@ -165,7 +161,6 @@ impl Machine {
         }
     }
 
-    /// The page.
     pub(super) fn filling(&self, slots: &[Slot]) -> Option<Scene> {
         let counting = |slot: &Slot| self.door.last.as_ref().filter(|button| button.item == slot.item)?.down.as_ref()?.shown;
         let level = |slot: &Slot| match (counting(slot), slot.count) {

@@ -9,7 +9,6 @@ use qris_core::wire::status::{Fault, FaultCode};
 use qris_core::wire::vend::VendEvent;
 use std::collections::BTreeMap;
 
-/// The present faults.
 #[derive(Debug)]
 pub(super) struct Faults {
     present: BTreeMap<FaultCode, Fault>,

@@ -25,7 +25,6 @@ pub(super) struct Front {
     pub(super) early: Vec<(Request, Asker)>,
     pub(super) guesses: Guesses,
     pub(super) stage: Stage,
-    /// The requests of the last minute.
     requests: VecDeque<Boot>,
 }
 
@@ -40,7 +39,6 @@ pub(super) enum Customer {
     TriesAgain(TryCandidate),
 }
 
-/// A request that waits for the relay's ticket.
 #[derive(Debug)]
 pub(super) struct Candidate {
     pub(super) offer: Offer,
@@ -82,7 +80,6 @@ impl Front {
         self.customer.is_some()
     }
 
-    /// The request of the customer.
     pub(super) fn request(&self) -> Option<&RequestId> {
         self.customer.as_ref().map(|customer| match customer {
             Customer::Asks(candidate) => candidate.request_id(),
@@ -95,7 +92,6 @@ impl Front {
         matches!(self.customer, Some(Customer::Asks(_) | Customer::TriesAgain(_)))
     }
 
-    /// This request, while it waits for its ticket.
     pub(super) fn candidate(&mut self, id: &RequestId) -> Option<&mut Candidate> {
         match &mut self.customer {
             Some(Customer::Asks(candidate)) if candidate.request_id() == id => Some(candidate),
@@ -103,7 +99,6 @@ impl Front {
         }
     }
 
-    /// This order, while it waits for the ticket of another try.
     pub(super) fn try_candidate(&mut self, id: &RequestId) -> Option<&mut TryCandidate> {
         match &mut self.customer {
             Some(Customer::TriesAgain(candidate)) if candidate.request_id() == id => Some(candidate),
@@ -111,7 +106,6 @@ impl Front {
         }
     }
 
-    /// The collection with this code.
     pub(super) fn collection(&mut self, code: &PaymentCode) -> Option<&mut Collection> {
         match &mut self.customer {
             Some(Customer::Collects(collection)) if collection.code.is(code) => Some(collection),
@@ -144,7 +138,6 @@ impl Front {
         }
     }
 
-    /// The end of a collection, or of one of its questions.
     pub(super) fn end_collection(&mut self, ends: impl FnOnce(&Collection) -> bool) -> Option<Collection> {
         match self.customer.take_if(|customer| matches!(customer, Customer::Collects(collection) if ends(collection))) {
             Some(Customer::Collects(collection)) => Some(collection),
@@ -160,7 +153,6 @@ impl Front {
         }
     }
 
-    /// The customer who gets no answer.
     pub(super) fn give_up(&mut self, now: Boot) -> Option<Customer> {
         self.customer.take_if(|customer| now >= customer.give_up_at())
     }

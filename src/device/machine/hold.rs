@@ -56,7 +56,6 @@ impl Hold {
         !std::mem::replace(&mut self.rauc.is_watched, true)
     }
 
-    /// Whether somebody waits for RAUC.
     pub(super) const fn is_rauc_watched(&self) -> bool {
         self.rauc.is_watched
     }

@@ -20,18 +20,15 @@ use qris_host::events::Event as Journal;
 use qris_screen::ScreenState;
 use std::collections::BTreeSet;
 
-/// What is known of the relay service's facts in this run of the program.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Facts {
     /// Nothing yet: whatever is judged by them waits.
     Awaited,
     /// Nobody is there who could tell them, or nobody has told them in time.
     Missing,
-    /// They were heard.
     Heard,
 }
 
-/// The present state of these things.
 #[derive(Debug)]
 pub(super) struct Links {
     relay_up: bool,
@@ -85,7 +82,6 @@ impl Links {
         }
     }
 
-    /// The key with which the relay signs its proofs.
     pub(super) fn proof_key(&self) -> Option<&RelayKey> {
         self.relay.proof_key.as_ref().map(|key| &key.x)
     }
@@ -97,7 +93,6 @@ impl Links {
         Some((key, told.map_or(Drives { orders: 0, tests: 0 }, |driven| driven.drives)))
     }
 
-    /// The number of the relay's last owner.
     pub(super) fn last_owner(&self) -> u64 {
         self.owner
     }
@@ -118,7 +113,6 @@ impl Links {
         }
     }
 
-    /// When facts that are awaited now are missing.
     pub(super) fn deadline(&self, now: Boot) -> Option<Boot> {
         (self.facts(now) == Facts::Awaited).then_some(self.relay_changed_at + PREPARE_WAIT)
     }
@@ -156,17 +150,14 @@ impl Links {
         is_known.then_some(&*self.relay.lines)
     }
 
-    /// The same, as far as anybody knows.
     pub(super) fn lines(&self, settings: &Settings) -> &[RelayLine] {
         self.known_lines(settings).unwrap_or_default()
     }
 
-    /// The relay's facts for `status`, while it is there.
     pub(super) fn relay_status(&self) -> Option<&RelayStatus> {
         self.relay_up.then_some(&self.relay.status)
     }
 
-    /// Whether the relay has told a fault of its own or of a line.
     pub(super) fn relay_troubled(&self) -> bool {
         !self.relay.faults.is_empty() || self.relay.blocked().next().is_some()
     }
@@ -191,7 +182,6 @@ impl Links {
         Posted { kids: self.relay.keys.clone(), relay_key: self.proof_key().cloned(), description, machine }
     }
 
-    /// The relay has a new owner.
     pub(super) fn relay_came(&mut self, out: &mut Outbox, now: Boot) {
         if self.relay_up {
             self.relay_changed_at = now;
@@ -211,7 +201,6 @@ impl Links {
         self.relay_faults(settings, faults, now);
     }
 
-    /// The relay gave a ticket.
     pub(super) fn relay_prepared(&mut self, settings: &Settings, faults: &mut Faults, now: Now) {
         self.relay_refused = false;
         self.relay_faults(settings, faults, now);
@@ -232,7 +221,6 @@ impl Links {
         }
     }
 
-    /// The faults that follow from the relay's facts.
     fn relay_faults(&self, settings: &Settings, faults: &mut Faults, now: Now) {
         if !self.relay_up {
             return;
@@ -299,12 +287,10 @@ impl Links {
         may
     }
 
-    /// Whether TLS refuses the dates of a certificate now.
     pub(super) fn dates_are_refused(&self) -> bool {
         self.broker_dates || self.backend_dates
     }
 
-    /// The broker came or went.
     pub(super) fn broker(&mut self, date_refusal: bool, why: Option<&str>, faults: &mut Faults, out: &mut Outbox, now: Now) {
         self.broker_dates = date_refusal;
         self.clock(why, faults, out, now);

@@ -127,7 +127,6 @@ impl Machine {
         (machine, effects)
     }
 
-    /// Takes one input, commits its changes, and answers with the effects.
     pub fn handle(&mut self, input: Input, now: Now) -> Vec<Effect> {
         let (faults, out) = (&mut self.faults, &mut self.outbox);
         match input {
@@ -254,7 +253,6 @@ impl Machine {
         serde_json::to_vec(&Status::offline(env!("CARGO_PKG_VERSION"))).expect("a status is plain data")
     }
 
-    /// How the screen looks.
     #[must_use]
     pub fn appearance(&self) -> &qris_screen::Settings {
         &self.settings.appearance
@@ -320,7 +318,6 @@ impl Machine {
         }
     }
 
-    /// Shows and tells what has changed.
     fn tell(&mut self, now: Now) {
         let missing = self.links.relay_owner().is_none().then_some(Reason::Relay);
         let trouble = self.trouble().map(|refusal| refusal.reason).or(missing);

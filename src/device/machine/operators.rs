@@ -169,7 +169,6 @@ impl Machine {
         }
     }
 
-    /// Tells the ends that nobody was told.
     fn tell_ends(&mut self, now: Now) {
         self.tell_damaged(now);
         let untold = self.commands.known.values().filter(|kept| matches!(kept.step, Step::Ended { notified: false, .. }));
@@ -202,7 +201,6 @@ impl Machine {
         }
     }
 
-    /// Takes up what the database has.
     pub(super) fn take_up_commands(&mut self, now: Now) -> Result<(), StoreError> {
         let Some(store) = self.storage.store_mut() else { return Ok(()) };
         let Commands { known, damaged, tries, forgotten, .. } = &mut self.commands;
@@ -249,7 +247,6 @@ impl Machine {
     }
 }
 
-/// The end of a command, for the journal.
 fn result_of(end: &Response) -> Text {
     end.error.as_ref().map_or_else(|| end.state.to_string(), |problem| format!("{}: {}", end.state, problem.message)).into()
 }

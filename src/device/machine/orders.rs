@@ -22,7 +22,6 @@ const BACKGROUND_CALLS_MAX: usize = 4;
 /// The most of these calls that only look at an order that waits for its customer.
 const CHECKS_MAX: usize = 2;
 
-/// So many orders at most.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Most {
     /// Those with something to do or to await.
@@ -31,7 +30,6 @@ pub(super) struct Most {
     pub(super) kept: usize,
 }
 
-/// See the module's text.
 #[derive(Debug)]
 pub(super) struct Orders {
     live: BTreeMap<RequestId, Live>,
@@ -79,7 +77,6 @@ impl Orders {
         self.live.keys().cloned().collect()
     }
 
-    /// Whether no other order may begin.
     pub(super) fn is_full(&self) -> bool {
         let sales = self.live.values().filter(|live| !live.stored.order.has_lasting_charge()).count();
         sales >= self.most.unfinished || self.live.len() >= self.most.kept
@@ -91,7 +88,6 @@ impl Orders {
         (waiting >= WAITING_MAX).then_some(waiting)
     }
 
-    /// The order that keeps every other customer waiting.
     pub(super) fn holder(&self) -> Option<&Order> {
         self.live.get(self.holder.as_ref()?).map(|live| &live.stored.order)
     }
@@ -132,17 +128,14 @@ impl Orders {
         self.live.iter().find(|(_, live)| live.stored.order.order_id() == Some(order_id)).map(|(id, _)| id.clone())
     }
 
-    /// The order of a request, while it waits for its customer to come back.
     pub(super) fn collectable(&self, id: &RequestId) -> Option<&Order> {
         self.get(id).map(|live| &live.stored.order).filter(|order| matches!(order.state, State::AwaitingCollection(_)))
     }
 
-    /// The first order of which nobody confirms whether it is paid, by the backend's word.
     pub(super) fn unconfirmed(&self) -> Option<&OrderId> {
         self.live.values().find(|live| live.unconfirmed).and_then(|live| live.stored.order.order_id())
     }
 
-    /// The ticket of another try that this order waits for.
     pub(super) fn wanted_ticket(&self, id: &RequestId) -> Option<Ticket> {
         match &self.get(id)?.stored.order.state {
             State::TryingAgain(trying) => Some(trying.wanted.ticket.clone()),
@@ -155,7 +148,6 @@ impl Orders {
         self.live.values().filter(|live| live.stored.order.receipt().is_none() || live.stored.order.waits_for_customer()).count()
     }
 
-    /// An order that was committed.
     pub(super) fn insert(&mut self, id: RequestId, stored: Stored) {
         self.note_holder(&id, &stored.order);
         self.live.insert(id, Live::new(stored));
@@ -203,7 +195,6 @@ impl Orders {
         self.live.iter().filter_map(|(id, live)| live.deadline(room, now, &self.around(id, with))).min()
     }
 
-    /// Begins the calls that the orders' duties ask for.
     pub(super) fn begin_calls(&mut self, now: Boot, with: Context, out: &mut Outbox) {
         // The order with a customer before the machine goes first.
         let mut ids = self.ids();
@@ -217,7 +208,6 @@ impl Orders {
         }
     }
 
-    /// The calls that one more order in the background may begin.
     fn room(&self) -> Room {
         let background = || self.live.iter().filter(|(id, _)| !self.is_held_by(id)).map(|(_, live)| live);
         let relay = background().filter(|live| live.relay.call().is_some()).count();

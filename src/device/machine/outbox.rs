@@ -30,7 +30,6 @@ const ANONYMOUS_REFUSALS: usize = 5;
 const NAMED_REFUSALS: usize = 20;
 const SECOND: Span = Span::secs(1);
 
-/// See the module's text.
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
     effects: Vec<Effect>,
@@ -70,7 +69,6 @@ struct Queue {
     refused: bool,
 }
 
-/// The recent refusals.
 #[derive(Debug, Default)]
 struct Refusals {
     anonymous: VecDeque<Boot>,
@@ -111,7 +109,6 @@ impl Outbox {
         self.effects.extend(to.into_iter().map(|asker| Effect::Reply(asker, reply)));
     }
 
-    /// A number for a call that begins now.
     pub(super) fn next_call(&mut self) -> CallId {
         self.last_call += 1;
         CallId(self.last_call)
@@ -121,7 +118,6 @@ impl Outbox {
         self.broker == Broker::Connected
     }
 
-    /// The broker was there and is gone, or could not be reached.
     pub(super) fn is_lost(&self) -> bool {
         self.broker == Broker::Lost
     }
@@ -158,7 +154,6 @@ impl Outbox {
         }
     }
 
-    /// Publishes `status` when it has changed.
     pub(super) fn tell_status(&mut self, status: Status, at: Option<Box<str>>) {
         if !self.is_connected() || self.queue.status_at.is_some() || self.status.as_ref() == Some(&status) {
             return;
@@ -167,7 +162,6 @@ impl Outbox {
         self.publish(Notice::Status, || serde_json::to_vec(&Status { at, ..status }).expect("a status is plain data"));
     }
 
-    /// Publishes `config/reported` when it has changed.
     pub(super) fn tell_settings(&mut self, reported: Reported) {
         if !self.is_connected() || self.queue.status_at.is_some() || self.reported.as_ref() == Some(&reported) {
             return;
@@ -176,7 +170,6 @@ impl Outbox {
         self.reported = Some(reported);
     }
 
-    /// Publishes the report of the stock with this number, unless the broker has it.
     pub(super) fn tell_stock(&mut self, number: u64, payload: impl FnOnce() -> Vec<u8>) {
         if !self.is_connected() || self.queue.status_at.is_some() || self.stock == Some(number) {
             return;
@@ -323,7 +316,6 @@ impl Outbox {
         (self.is_connected() && is_free).then_some(delivered)
     }
 
-    /// Publishes a stored event.
     pub(super) fn publish_event(&mut self, seq: u64, payload: String) {
         self.queue.in_flight = Some(seq);
         self.push(Effect::Publish { id: PublishId(seq), notice: Notice::Event, payload: payload.into_bytes() });
@@ -333,7 +325,6 @@ impl Outbox {
         [self.queue.retry_at, self.queue.status_at].into_iter().flatten().min()
     }
 
-    /// The time of the next write to the database.
     pub(super) fn next_forgetting(&self) -> Option<Boot> {
         self.queue.forget_at
     }

@@ -27,7 +27,6 @@ use qris_core::wire::command::Command;
 use qris_core::wire::status::{Presence, Status};
 use serde_json::{Value, json};
 
-/// The machine. See [`super`].
 #[derive(Debug)]
 pub struct Machine {
     /// Those of the machine's own file.
@@ -55,20 +54,17 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// The last trusted time, by which the dates of certificates are judged. Without a backend that tells the time there is none.
     #[must_use]
     pub fn last_trusted(&self) -> Wall {
         last_trusted(&self.storage, &self.own)
     }
 
-    /// The settings from afar, with the parts that they need.
     pub(super) fn afar(&mut self) -> (&mut Afar, afar::Around<'_>) {
         let is_busy = self.is_busy();
         let Self { afar, own, settings, links, storage, faults, outbox, .. } = self;
         (afar, afar::Around { lines: links.known_lines(own), own, in_force: settings, is_busy, storage, faults, out: outbox })
     }
 
-    /// What the machine itself knows of the computer's condition.
     pub(super) fn known_vitals(&self) -> Value {
         json!({ "booted": self.start.booted(), "slot": self.systems.slot() })
     }
@@ -96,7 +92,6 @@ impl Machine {
         self.customer().is_some()
     }
 
-    /// The request of the customer who is there.
     pub(super) fn customer(&self) -> Option<&RequestId> {
         self.orders.held_by().or_else(|| self.front.request())
     }
@@ -107,7 +102,6 @@ impl Machine {
         Context { empty, ..with }
     }
 
-    /// The orders that wait for the list of open orders.
     pub(super) fn lookers(&self, now: Now) -> Vec<RequestId> {
         self.orders.lookers(now.boot, self.links.context(&self.settings, self.outbox.is_connected(), self.hold.is_held()))
     }
@@ -116,14 +110,12 @@ impl Machine {
         self.storage.failed(error, &mut self.faults, &mut self.outbox, now);
     }
 
-    /// Notes whether the backend is there, as far as its last answer tells.
     pub(super) fn note_backend(&mut self, answer: &BackendAnswer, now: Now) {
         if self.links.backend(answer, &mut self.faults, &mut self.outbox, now) {
             self.wake_backend(now.boot);
         }
     }
 
-    /// Makes the calls that wait for the backend.
     pub(super) fn wake_backend(&mut self, now: Boot) {
         if self.links.may_wake(now) {
             self.orders.all_mut().for_each(|(_, live)| live.backend.nudge());

@@ -3,14 +3,12 @@
 
 use qris_core::order::time::{Boot, Span};
 
-/// The fault in words.
 pub(super) const WORDS: &str = "another computer has this machine's client id, and takes its place at the broker again and again";
 /// So often is again and again. Once may be a network that breaks, or a broker that starts anew.
 const TIMES: u32 = 3;
 /// This long after the last time the place is the machine's own.
 const QUIET: Span = Span::secs(600);
 
-/// The times at which the place was lost.
 #[derive(Debug, Default)]
 pub(super) struct Place {
     /// How often, with less than [`QUIET`] from one to the next.
@@ -45,7 +43,6 @@ impl Place {
         self.times >= TIMES
     }
 
-    /// When to look again.
     pub(super) fn deadline(&self) -> Option<Boot> {
         self.last.map(|last| last + QUIET)
     }

@@ -58,7 +58,6 @@ impl Machine {
         (is_free && self.hold.take(RESTARTS, RESTARTED_WITHIN, now.boot).is_some()).then_some(starts)
     }
 
-    /// RAUC or the computer has answered.
     pub(super) fn system_answered(&mut self, answer: SystemAnswer, now: Now) {
         match answer {
             SystemAnswer::Runs { system, is_installing } => {
@@ -111,7 +110,6 @@ impl Machine {
         }
     }
 
-    /// This system runs.
     fn system_runs(&mut self, system: System, now: Now) {
         let Kept { good, stood, trial } = self.systems.kept.clone();
         let is_good = good.as_ref() == Some(&system);
@@ -204,7 +202,6 @@ impl Machine {
         self.storage.store_mut().map_or(Err(StoreError::Shut), |store| store.probe()).err().map(|error| error.to_string())
     }
 
-    /// The system is started again, since it has not proven itself.
     pub(super) fn journal_unproven(&mut self, starts: u8) {
         let why = self.lacks().unwrap_or_else(|| "RAUC does not answer".into());
         self.outbox.journal(Journal::UpdateUnproven { starts: i64::from(starts), why: why.into() });

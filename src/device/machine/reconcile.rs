@@ -35,13 +35,11 @@ pub(super) struct Reconciliation {
     /// How many tickets may be open: those of the last list, and one for each `Prepare` since.
     open_tickets: usize,
     reading: bool,
-    /// The backend has answered once.
     has_answered: bool,
     /// The relay's key that the last question showed. A new machine's code is used up by that.
     shown_key: Option<RelayKey>,
 }
 
-/// Hints of a kind.
 #[derive(Debug, Default)]
 struct Hints {
     /// The next one is followed from then on.
@@ -95,17 +93,14 @@ impl Reconciliation {
         }
     }
 
-    /// Whether the backend has answered since the start.
     pub(super) fn has_answered(&self) -> bool {
         self.has_answered
     }
 
-    /// The question under way.
     pub(super) fn running(&self) -> Option<CallId> {
         self.slot.running().map(|(id, ())| *id)
     }
 
-    /// The relay gave one more ticket.
     pub(super) fn prepared(&mut self) {
         self.open_tickets += 1;
     }

@@ -39,7 +39,6 @@ const OFFERED_MAX: Span = Span::secs(24 * 3600);
 /// How many the sensors have missed in a row, across a restart.
 const MISSES: Fact<u32> = Fact::new("misses");
 
-/// The offers of another try.
 #[derive(Debug, Default)]
 pub(super) struct SecondTries {
     /// The one on the screen.
@@ -57,7 +56,6 @@ pub(super) struct SecondTries {
     declined: Option<RequestId>,
 }
 
-/// Another try that its customer may begin.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct TryOffer {
     pub(super) request: RequestId,
@@ -133,7 +131,6 @@ impl SecondTries {
         self.offer.take_if(|offer| of.is_none_or(|request| offer.request == *request));
     }
 
-    /// Its customer was trying again, and has cancelled that.
     pub(super) fn decline(&mut self, of: &RequestId) {
         self.declined = Some(of.clone());
     }
@@ -145,7 +142,6 @@ impl SecondTries {
 }
 
 impl Machine {
-    /// What was missed in a row before this start, and how long something may come back.
     pub(super) fn take_up_tries(&mut self, now: Now) {
         let Some(store) = self.storage.store() else { return };
         let until = store.known(&OFFERED_UNTIL).ok().and_then(Known::good).unwrap_or(now.wall);
@@ -346,7 +342,6 @@ impl Machine {
         Ok((offer, goods))
     }
 
-    /// The relay's answer to `PrepareAgain`.
     pub(super) fn prepared_again(&mut self, call: CallId, answer: Result<(Ticket, Box<str>), PrepareError>, now: Now) {
         let Some(candidate) = self.front.end_try(call) else {
             if let Ok((ticket, _)) = answer {
@@ -417,7 +412,6 @@ impl Machine {
         }
     }
 
-    /// Somebody has looked at the machine.
     pub(super) fn looked(&mut self, now: Now) {
         self.keep_misses(0, now);
     }

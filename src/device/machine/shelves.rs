@@ -19,7 +19,6 @@ use qris_core::wire::stock::Slot;
 use qris_host::events::Event as Journal;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Who has changed a slot from beside the machine, for the journal.
 pub(super) const BESIDE: &str = "somebody at the machine";
 
 impl Machine {
@@ -176,7 +175,6 @@ impl Machine {
         self.stock.is_behind = false;
     }
 
-    /// Tells what lies in the slots, and the fault that somebody must count.
     pub(super) fn tell_stock(&mut self, slots: Vec<Slot>, now: Now) {
         let fault = fault(&slots).filter(|_| self.storage.store().is_some());
         self.faults.set(FaultCode::Stock, fault.as_deref(), now);

@@ -18,7 +18,7 @@ const END_FOR: Span = Span::secs(10);
 /// How long a customer whose money is in question can read the contact.
 const MONEY_FOR: Span = Span::secs(120);
 
-/// The name under which the database keeps whether the backend's money is not real.
+/// Whether the backend's money is not real.
 const SANDBOX: Fact<bool> = Fact::new("sandbox");
 
 /// The screen's memory: how the last sale ended, for a while.
@@ -74,12 +74,10 @@ impl Stage {
         self.end = Some((order.clone(), until));
     }
 
-    /// The sale that ended just now.
     pub(super) fn end(&self) -> Option<&Order> {
         self.end.as_ref().map(|(order, _)| order)
     }
 
-    /// Its end has been on the screen for long enough.
     pub(super) fn clear(&mut self, now: Boot) {
         self.end.take_if(|(_, until)| now >= *until);
     }
@@ -88,7 +86,6 @@ impl Stage {
         self.end.as_ref().map(|(_, until)| *until)
     }
 
-    /// Shows and tells the changes.
     pub(super) fn show(&mut self, scene: Scene, view: View, store: Option<&mut Database>, out: &mut Outbox) {
         if self.sandbox != self.sandbox_stored
             && let Some(store) = store
@@ -195,7 +192,6 @@ fn store_name(payment: Payment) -> Option<&'static str> {
     }
 }
 
-/// The order, as a controller sees it.
 pub(super) fn shown(order: &Order) -> Shown {
     let until = match &order.state {
         State::AwaitingPayment(AwaitingPayment { until, .. }) => Some(*until),

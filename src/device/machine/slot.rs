@@ -6,7 +6,6 @@ use qris_core::order::time::{Boot, Span};
 
 /// The first wait before a call is repeated; it doubles up to [`RETRY_MAX`].
 const RETRY_FIRST: Span = Span::millis(250);
-/// The longest wait before a call is repeated.
 pub(super) const RETRY_MAX: Span = Span::secs(30);
 /// After this many failures the wait is the longest.
 const DOUBLINGS: u32 = 7;
@@ -14,7 +13,7 @@ const DOUBLINGS: u32 = 7;
 const PATIENT_AFTER: u32 = 26;
 const RETRY_RARELY: Span = Span::secs(900);
 
-/// See the module's text. `W` is what a call keeps of its beginning.
+/// `W` is what a call keeps of its beginning.
 #[derive(Debug)]
 pub(super) struct Slot<C, W = ()> {
     turn: Turn<C, W>,
@@ -83,7 +82,6 @@ impl<C, W> Slot<C, W> {
         self.running().map(|(_, call)| call)
     }
 
-    /// The time at which the next call may begin, if none runs.
     pub(super) fn free_at(&self) -> Option<Boot> {
         match self.turn {
             Turn::FreeAt(at) => Some(at),
@@ -95,7 +93,6 @@ impl<C, W> Slot<C, W> {
         self.failures
     }
 
-    /// Whether the next call may begin.
     pub(super) fn is_free(&self, now: Boot) -> bool {
         self.free_at().is_some_and(|at| now >= at)
     }

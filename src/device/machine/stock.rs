@@ -15,13 +15,11 @@ const LEAST: Span = Span::secs(60);
 /// The number of the last report, and the requests that were refused until then.
 const REPORTED: Fact<(u64, BTreeMap<ItemId, u32>)> = Fact::new("stock_report");
 
-/// What is told of the slots.
 #[derive(Debug, Default)]
 pub(super) struct Stock {
-    /// The last report.
     last: Option<Report>,
     last_at: Option<Boot>,
-    /// The number of the last one that was stored.
+    /// The number of the last report that was stored.
     number: u64,
     /// Requests that were refused, by the slots that were empty.
     pub(super) refused: BTreeMap<ItemId, u32>,
@@ -32,7 +30,6 @@ pub(super) struct Stock {
 }
 
 impl Stock {
-    /// Takes up what is stored.
     pub(super) fn take_up(&mut self, store: &Database) -> Result<(), StoreError> {
         let (number, refused) = store.known(&REPORTED)?.good().unwrap_or_default();
         *self = Self { number, refused, is_behind: true, ..Self::default() };
@@ -82,7 +79,6 @@ pub(super) fn payload(report: &Report) -> Vec<u8> {
     serde_json::to_vec(&short).expect("a report is plain data")
 }
 
-/// What is wrong with the counts, for people.
 pub(super) fn fault(slots: &[Slot]) -> Option<String> {
     let listed =
         |is: &dyn Fn(&Slot) -> bool| slots.iter().filter(|slot| is(slot)).map(|slot| slot.item.as_str()).collect::<Vec<_>>().join(", ");

@@ -15,11 +15,9 @@ const CHECK: Span = Span::secs(30);
 /// The time from a failed commit to the next try.
 const RETRY: Span = Span::secs(2);
 
-/// The database.
 #[derive(Debug)]
 pub(super) struct Storage {
     path: PathBuf,
-    /// Whether this machine has a broker.
     has_broker: bool,
     store: Option<Database>,
     health: Health,
@@ -103,7 +101,6 @@ impl Storage {
         false
     }
 
-    /// Opens the database.
     pub(super) fn open(&mut self, boot_id: &BootId, faults: &mut Faults, out: &mut Outbox, now: Now) -> Result<(), StoreError> {
         let opened = Database::open(&self.path, boot_id, self.damaged)?;
         self.health = Health::Works;
@@ -128,7 +125,6 @@ impl Storage {
         self.behind = false;
     }
 
-    /// An operation failed.
     pub(super) fn failed(&mut self, error: &StoreError, faults: &mut Faults, out: &mut Outbox, now: Now) {
         // Nobody else writes there. So a surprise may be damage that only a check of the whole database finds.
         self.damaged |= error.is_damage() || error.is_surprise();
@@ -146,7 +142,6 @@ impl Storage {
         }
     }
 
-    /// An operation succeeded.
     pub(super) fn works(&mut self, faults: &mut Faults, out: &mut Outbox, now: Now) {
         // One order that could be stored does not bring the others up to date.
         if self.behind || matches!(self.health, Health::Short(until) if now.boot < until) {
@@ -169,7 +164,6 @@ impl Storage {
         }
     }
 
-    /// Its name in the journal.
     fn name(&self) -> Text {
         self.path.display().to_string().into()
     }

@@ -11,12 +11,9 @@ use std::collections::BTreeSet;
 pub(super) const INSTALLED_WITHIN: Span = Span::secs(3600);
 /// A system has proven itself by then.
 pub(super) const PROVEN_WITHIN: Span = Span::secs(600);
-/// It is started so often.
 pub(super) const STARTS_MAX: u8 = 3;
-/// The fact that holds what is known of the systems.
 pub(super) const KEPT: Fact<Kept> = Fact::new("system");
 
-/// What is known of the systems.
 #[derive(Debug)]
 pub(super) struct Systems {
     pub(super) kept: Kept,
@@ -56,7 +53,6 @@ pub(super) enum Trying {
 }
 
 impl Trying {
-    /// The same, for people.
     pub(super) const fn why(self) -> &'static str {
         match self {
             Self::Unknown => "RAUC has not told yet which system runs",
@@ -71,7 +67,6 @@ impl Trying {
 pub(super) enum Turn {
     /// It is looked after from then on.
     At(Boot),
-    /// An answer is awaited.
     Waits,
     /// Nothing is to be done until the next start.
     Over,
@@ -82,12 +77,10 @@ impl Systems {
         Self { kept: Kept::default(), runs: None, began: now, turn: Turn::At(now) }
     }
 
-    /// The slot of the system that runs, if RAUC has told.
     pub(super) fn slot(&self) -> Option<&str> {
         self.runs.as_ref().map(|runs| &*runs.slot)
     }
 
-    /// The same, if this system was called good.
     pub(super) fn good_slot(&self) -> Option<&str> {
         self.runs.as_ref().filter(|runs| self.kept.good.as_ref() == Some(runs)).map(|runs| &*runs.slot)
     }
@@ -101,7 +94,6 @@ impl Systems {
     pub(super) fn protects_good(&self) -> Option<Trying> {
         let good = self.kept.good.as_ref()?;
         match &self.runs {
-            // RAUC has not told yet which one runs.
             None => (self.turn != Turn::Over).then_some(Trying::Unknown),
             Some(runs) => (runs != good && self.starts()? <= STARTS_MAX).then_some(Trying::New),
         }

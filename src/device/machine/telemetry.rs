@@ -15,12 +15,12 @@ use std::collections::BTreeMap;
 /// Two reports are apart by this, however many faults come and go.
 const LEAST: Span = Span::secs(10);
 
-/// The reports. The counts themselves are in the database.
+/// The counts of what was sold are in the database.
 #[derive(Debug, Default)]
 pub(super) struct Reports {
     began_at: Boot,
     last_at: Option<Boot>,
-    /// The number of the last one that this process has published.
+    /// The number of the last report that this process has published.
     last: u64,
     /// The broker has it.
     is_taken: bool,
@@ -30,7 +30,6 @@ pub(super) struct Reports {
     pub(super) measures: Measures,
 }
 
-/// What is measured.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Measures {
     /// This is not stored yet: it goes with the next commit of an order, or the next report.
@@ -72,7 +71,6 @@ impl Measures {
         after
     }
 
-    /// The same when it is stored.
     pub(super) fn stored(self) -> Self {
         Self { fresh: Measured::default(), ..self }
     }
@@ -88,7 +86,6 @@ impl Reports {
         self.is_due = true;
     }
 
-    /// The broker has this report.
     pub(super) fn delivered(&mut self, number: u64) {
         self.is_taken |= number == self.last;
     }

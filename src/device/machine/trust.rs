@@ -9,7 +9,6 @@ use qris_host::trust::stands_in_the_way;
 /// While the dates of a certificate are refused, it is looked this often whether a time that was trusted stands in the way.
 const LOOK_EVERY: Span = Span::secs(15);
 
-/// When that is looked for.
 #[derive(Debug, Default)]
 pub(super) struct Trust {
     /// `None`: no dates are refused.

@@ -7,9 +7,6 @@ use rusqlite::Connection;
 
 impl Database {
     /// Everything that is stored of operators' commands, as it was given to [`Database::keep_command`].
-    ///
-    /// # Errors
-    /// When the file cannot be read.
     pub fn commands(&self) -> Result<Vec<(CommandId, String)>, StoreError> {
         let mut select = self.connection.prepare_cached("SELECT jti, record FROM commands ORDER BY jti")?;
         let rows = select.query_map([], |row| Ok((row.get::<_, String>("jti")?, row.get("record")?)))?;
@@ -18,24 +15,16 @@ impl Database {
     }
 
     /// Stores what is known of a command, in place of what was known before.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
     pub fn keep_command(&mut self, jti: &CommandId, record: &str) -> Result<(), StoreError> {
         Ok(write(&self.connection, jti, record)?)
     }
 
-    /// Forgets a command.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
     pub fn forget_command(&mut self, jti: &CommandId) -> Result<(), StoreError> {
         self.connection.prepare_cached("DELETE FROM commands WHERE jti = ?1")?.execute([jti.as_str()])?;
         Ok(())
     }
 }
 
-/// Writes what is known of a command.
 pub(super) fn write(connection: &Connection, jti: &CommandId, record: &str) -> rusqlite::Result<()> {
     let sql = "INSERT INTO commands (jti, record) VALUES (?1, ?2) ON CONFLICT (jti) DO UPDATE SET record = excluded.record";
     connection.prepare_cached(sql)?.execute([jti.as_str(), record]).map(drop)

@@ -20,13 +20,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Its tables.
 pub const SCHEMA: Schema = Schema { application_id: 0x5152_6431, steps: &[include_str!("../schema/1.sql")], adding: &[] };
 /// Names the life of the store.
 const STREAM: Fact<Box<str>> = Fact::new("stream");
-/// The last trusted time.
 const TRUSTED: Fact<Wall> = Fact::new("trusted");
-/// The counts of orders that ended.
 pub(super) const TALLY: Fact<Tally> = Fact::new("tally");
 /// The number of the last report. It is needed if the counts cannot be read.
 const REPORT: Fact<u64> = Fact::new("report");
@@ -56,10 +53,8 @@ pub struct Database {
     _lock: Arc<sqlite::Lock>,
 }
 
-/// The result of opening it.
 #[derive(Debug)]
 pub struct Opened {
-    /// Ready for use.
     pub store: Database,
     /// The new place of a damaged one. Then orders are missing.
     pub set_aside: Option<PathBuf>,
@@ -78,20 +73,14 @@ pub struct Behind {
 }
 
 /// The last trusted time in the database at `path`, whose service may run: by it the service judges certificates.
-///
-/// # Errors
-/// There is none, or it cannot be read.
 pub fn last_trusted_beside(path: &Path) -> Result<Wall, StoreError> {
     let opened = sqlite::open_beside(path, &SCHEMA, false)?;
     Ok(TRUSTED.read(&opened.connection)?.good().unwrap_or(Wall(0)))
 }
 
 impl Database {
-    /// Opens the database. A damaged one is set aside and a new one begun. If it is `suspect`, every row and page is
-    /// checked, else only the unfinished orders. It belongs to this process alone until the store is dropped.
-    ///
-    /// # Errors
-    /// The fault of the file or its directory. Then nothing was changed.
+    /// Opens the database. A damaged one is set aside and a new one begun. If it is `suspect`, every row and page is checked, else only the
+    /// unfinished orders. It belongs to this process alone until the store is dropped. After an error nothing was changed.
     pub fn open(path: &Path, boot_id: &BootId, suspect: bool) -> Result<Opened, StoreError> {
         let lock = Arc::new(sqlite::claim(path)?);
         let opened = sqlite::open(path, &SCHEMA)?;
@@ -118,25 +107,18 @@ impl Database {
     }
 
     /// Looks whether it is still the database at its name, and has its mark count what it has seen.
-    ///
-    /// # Errors
-    /// Somebody removed, moved or replaced a file of it; or the mark cannot be written.
     pub fn check(&mut self) -> Result<(), StoreError> {
         self.files.are_in_place()?;
         self.mark.write(i64::try_from(self.outbox.last()).unwrap_or(i64::MAX)).map_err(StoreError::Mark)
     }
 
     /// Writes without a change, to see whether the store can be written.
-    ///
-    /// # Errors
-    /// Why it cannot be written.
     pub fn probe(&mut self) -> Result<(), StoreError> {
         self.files.are_in_place()?;
         self.connection.prepare_cached("UPDATE probe SET n = 1 - n")?.execute([])?;
         Ok(())
     }
 
-    /// Names the life of this store.
     pub fn stream(&self) -> &str {
         &self.stream
     }
@@ -151,10 +133,7 @@ impl Database {
         self.outbox.has_room()
     }
 
-    /// Forgets events that the broker has.
-    ///
-    /// # Errors
-    /// Then they are published again after the next start. Their `event_id` makes that harmless.
+    /// Forgets events that the broker has. If that fails, they are published again after the next start: their `event_id` makes that harmless.
     pub fn forget(&mut self, sent: &[u64]) -> Result<(), StoreError> {
         let mut outbox = self.outbox;
         let transaction = self.connection.transaction()?;
@@ -165,25 +144,15 @@ impl Database {
     }
 
     /// The oldest event after `seq` that the broker does not have.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
     pub fn next_event(&self, seq: u64) -> Result<Option<(u64, String)>, StoreError> {
         Ok(self.outbox.next(&self.connection, seq)?)
     }
 
-    /// What is known of a fact.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
     pub fn known<T: Serialize + DeserializeOwned>(&self, fact: &Fact<T>) -> Result<Known<T>, StoreError> {
         Ok(fact.read(&self.connection)?)
     }
 
     /// Stores a fact, in place of the earlier one.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
     pub fn keep<T: Serialize + DeserializeOwned>(&mut self, fact: &Fact<T>, value: &T) -> Result<(), StoreError> {
         Ok(fact.write(&self.connection, value)?)
     }
@@ -210,10 +179,7 @@ impl Database {
         &self.tally
     }
 
-    /// Begins another report of what ended, and of what was measured: this, too.
-    ///
-    /// # Errors
-    /// Then nothing was changed.
+    /// Begins another report of what ended, and of what was measured: this, too. After an error nothing was changed.
     pub fn begin_report(&mut self, measured: &Measured) -> Result<(), StoreError> {
         let mut tally = self.tally.clone();
         tally.measure(measured);
@@ -232,17 +198,11 @@ impl Database {
     }
 
     /// The last trusted time, by which the dates of certificates are judged.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
     pub fn last_trusted(&self) -> Result<Wall, StoreError> {
         Ok(self.known(&TRUSTED)?.good().unwrap_or(Wall(0)))
     }
 
     /// Stores a trusted time. It may be an earlier one than before.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
     pub fn trust(&mut self, now: Wall) -> Result<(), StoreError> {
         self.keep(&TRUSTED, &now)
     }

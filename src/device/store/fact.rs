@@ -6,21 +6,16 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::marker::PhantomData;
 
-/// The name of a fact, and the type of its value.
 #[derive(Debug)]
 pub struct Fact<T> {
     pub(super) name: &'static str,
     value: PhantomData<fn() -> T>,
 }
 
-/// What the database has of a fact.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Known<T> {
-    /// Nothing was stored.
     Never,
-    /// It is not as it was stored.
     Damaged,
-    /// This was stored last.
     Is(T),
 }
 
@@ -31,14 +26,12 @@ impl<T: Serialize + DeserializeOwned> Fact<T> {
         Self { name, value: PhantomData }
     }
 
-    /// What the database has of it.
     pub(super) fn read(&self, connection: &Connection) -> rusqlite::Result<Known<T>> {
         let mut select = connection.prepare_cached("SELECT value FROM facts WHERE name = ?1")?;
         let stored: Option<String> = select.query_row([self.name], |row| row.get("value")).optional()?;
         Ok(stored.map_or(Known::Never, |text| sealed::open(&text).map_or(Known::Damaged, Known::Is)))
     }
 
-    /// Stores it, in place of the earlier one.
     pub(super) fn write(&self, connection: &Connection, value: &T) -> rusqlite::Result<()> {
         let sql = "INSERT INTO facts (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value";
         connection.prepare_cached(sql)?.execute([self.name, &sealed::seal(value)]).map(drop)
@@ -46,7 +39,6 @@ impl<T: Serialize + DeserializeOwned> Fact<T> {
 }
 
 impl<T> Known<T> {
-    /// The value, if it is as it was stored.
     #[must_use]
     pub fn good(self) -> Option<T> {
         match self {

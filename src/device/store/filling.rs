@@ -13,9 +13,6 @@ impl Database {
     }
 
     /// Writes slots in place of what they were, and what is known of a command with which that was done: all or nothing.
-    ///
-    /// # Errors
-    /// Then nothing was changed.
     pub fn keep_shelves(&mut self, shelves: BTreeMap<ItemId, Shelf>, command: Option<(CommandId, String)>) -> Result<(), StoreError> {
         self.files.are_in_place()?;
         let transaction = self.connection.transaction()?;

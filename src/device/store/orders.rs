@@ -16,9 +16,6 @@ const SELECT: &str = "SELECT * FROM orders";
 
 impl Database {
     /// All orders with something to do or to await, oldest first.
-    ///
-    /// # Errors
-    /// When a row is damaged, or the file cannot be read.
     pub fn live(&self) -> Result<Vec<Stored>, StoreError> {
         let mut select = self.connection.prepare_cached(&format!("{SELECT} WHERE live = 1 ORDER BY rowid"))?;
         let rows = select.query_map([], OrderRow::read)?;
@@ -26,34 +23,21 @@ impl Database {
     }
 
     /// The order of a request, finished or not.
-    ///
-    /// # Errors
-    /// When the row is damaged, or the file cannot be read.
     pub fn by_request(&self, request_id: &RequestId) -> Result<Option<Stored>, StoreError> {
         self.one("request_id = ?1", request_id.as_str())
     }
 
     /// The order with that name, finished or not.
-    ///
-    /// # Errors
-    /// When the row is damaged, or the file cannot be read.
     pub fn by_order(&self, order_id: &OrderId) -> Result<Option<Stored>, StoreError> {
         self.one("order_id = ?1", order_id.as_str())
     }
 
     /// The order with this payment code, finished or not. Of several it is the newest.
-    ///
-    /// # Errors
-    /// When the row is damaged, or the file cannot be read.
     pub fn by_code(&self, code: &PaymentCode) -> Result<Option<Stored>, StoreError> {
         let which = "request_id IN (SELECT request_id FROM codes WHERE code = ?1) ORDER BY rowid DESC LIMIT 1";
         self.one(which, code.as_str())
     }
 
-    /// Whether an order has this ticket.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
     pub fn has_ticket(&self, ticket: &Ticket) -> Result<bool, StoreError> {
         let mut select = self.connection.prepare_cached("SELECT 1 FROM orders WHERE ticket = ?1")?;
         Ok(select.exists([ticket.as_str()])?)
@@ -61,9 +45,6 @@ impl Database {
 
     /// Writes a new version of an order, its events and what was measured, all or nothing. Forgets the events `sent`, which
     /// the broker has. With the order its item leaves its slot, or comes back. Answers with the events as they were stored.
-    ///
-    /// # Errors
-    /// Then nothing was changed.
     pub fn commit(
         &mut self,
         order: &Order,
@@ -119,9 +100,6 @@ impl Database {
     }
 
     /// The last events of the newest requests, the newest first.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
     pub fn newest(&self, limit: u16) -> Result<Vec<Value>, StoreError> {
         let mut select = self.connection.prepare_cached("SELECT last_event FROM orders ORDER BY rowid DESC LIMIT ?1")?;
         let rows = select.query_map([limit], |row| row.get::<_, String>("last_event"))?;
@@ -129,7 +107,6 @@ impl Database {
         events.collect()
     }
 
-    /// Checks every order.
     pub(super) fn check_orders(&self) -> Result<(), StoreError> {
         let mut select = self.connection.prepare(SELECT)?;
         let rows = select.query_map([], OrderRow::read)?;
@@ -154,7 +131,6 @@ impl Database {
     }
 }
 
-/// A row of `orders`.
 struct OrderRow {
     request_id: String,
     order_id: Option<String>,

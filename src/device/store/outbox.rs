@@ -9,14 +9,12 @@ pub(super) struct Outbox {
     /// There is a broker, for which events are kept.
     has_broker: bool,
     waiting: i64,
-    /// The number of the last event.
     seq: u64,
     /// The row of the last event is kept for its number only.
     emptied: bool,
 }
 
 impl Outbox {
-    /// Those that the database has.
     pub(super) fn begin(connection: &Connection) -> rusqlite::Result<Self> {
         let number = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
         let waiting = number("SELECT count(*) FROM outbox WHERE payload <> ''")?;
@@ -25,7 +23,6 @@ impl Outbox {
         Ok(Self { has_broker: true, waiting, seq: u64::try_from(seq).unwrap_or(0), emptied })
     }
 
-    /// The same without a broker: from now on events are only numbered.
     pub(super) fn without_broker(self) -> Self {
         Self { has_broker: false, ..self }
     }
@@ -35,12 +32,10 @@ impl Outbox {
         self.seq
     }
 
-    /// The number of events that the broker does not have.
     pub(super) fn waiting(&self) -> u64 {
         u64::try_from(self.waiting).unwrap_or(0)
     }
 
-    /// Whether there is room for another order's events.
     pub(super) fn has_room(&self) -> bool {
         !self.has_broker || self.waiting < OUTBOX_MAX
     }
@@ -79,7 +74,6 @@ impl Outbox {
         Ok(())
     }
 
-    /// The oldest event after `seq` that the broker does not have.
     pub(super) fn next(&self, connection: &Connection, seq: u64) -> rusqlite::Result<Option<(u64, String)>> {
         if seq >= self.seq || self.waiting == 0 {
             return Ok(None);

@@ -4,7 +4,6 @@ use qris_host::checksum::checksum;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// The text of a value.
 #[must_use]
 pub fn seal(value: &impl Serialize) -> String {
     let json = serde_json::to_string(value).expect("plain data");

@@ -18,7 +18,6 @@ pub struct Identity {
     pub taken_over: bool,
 }
 
-/// A call to the backend, ready to be sent.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum HttpCall {
     /// `POST /v1/orders`.
@@ -35,12 +34,9 @@ pub enum HttpCall {
     Tell(OrderId, OutcomeReport),
 }
 
-/// The answer of the backend.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum BackendAnswer {
-    /// An order.
     Order(Box<OrderResource>),
-    /// The open orders.
     Open(Vec<OrderResource>),
     /// The backend itself says that its books do not have this order.
     Absent,

@@ -9,28 +9,23 @@ pub const ANSWER: PublishId = PublishId(NEWS | NEWS >> 1);
 /// The mark in the numbers of reports. They are not in the outbox, and their delivery is awaited.
 const REPORT: u64 = NEWS | NEWS >> 2;
 
-/// The machine's messages to everybody over the broker.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Notice {
     /// The course of a request.
     Event,
-    /// The condition of the machine. The broker keeps the last one for later subscribers.
     Status,
-    /// What came of the settings from afar. The broker keeps the last one for later subscribers.
+    /// What came of the settings from afar.
     Settings,
-    /// What was sold, and how the machine is. The broker keeps the last one for later subscribers.
+    /// What was sold, and how the machine is.
     Telemetry,
-    /// What lies in the slots. The broker keeps the last one for later subscribers.
     Stock,
 }
 
-/// The number of the publish of this report.
 #[must_use]
 pub const fn id_of_report(number: u64) -> PublishId {
     PublishId(REPORT | number)
 }
 
-/// The report of this publish, if it is one.
 #[must_use]
 pub const fn report_of(id: PublishId) -> Option<u64> {
     // The other mark is that of answers to commands.

@@ -6,9 +6,7 @@ use serde::{Deserialize, Serialize};
 /// Where a command is answered: a topic that is this machine's own, and what the asker knows the answer by.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Address {
-    /// The response topic.
     pub topic: Box<str>,
-    /// The correlation data.
     pub correlation: Option<Box<[u8]>>,
 }
 
@@ -19,14 +17,11 @@ pub enum Operation {
     Restart,
     /// The computer is restarted. There is no answer but that.
     Reboot,
-    /// RAUC installs this bundle.
     Install {
-        /// Where it is.
         bundle: Box<str>,
         /// An installation that is under way is this one.
         may_join: bool,
     },
-    /// RAUC says which slot runs.
     TellSlot {
         /// The system was started just now, and RAUC may not be there yet.
         may_be_late: bool,
@@ -37,10 +32,8 @@ pub enum Operation {
     Clear(Box<str>),
 }
 
-/// What came of an [`Operation`].
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Operated {
-    /// It is done, with this result.
     Done(serde_json::Value),
     /// It goes on, and this much of it is done.
     Percent(i32),
@@ -48,7 +41,6 @@ pub enum Operated {
     Slot(Box<str>),
     /// The bundle is installed in the slot that does not run.
     Installed,
-    /// It will not be done.
     Refused(Problem),
     /// Nobody knows. The same operation again does no harm.
     NoAnswer,

@@ -21,35 +21,28 @@ pub const FILLING: &str = "filling";
 /// RAUC's name as a holder. `rauc-pre-install` takes it.
 pub const RAUC: &str = "rauc";
 
-/// The facts that the machine must know about a controller.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct ControllerKind {
-    /// The way of its requests.
     pub way: Way,
     /// Whether the words of a reply reach the asker. If not, events tell the asker everything, also a question that
     /// changed nothing.
     pub hears_replies: bool,
 }
 
-/// The one who asks.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Asker {
     /// Names the question; its reply carries the name back.
     pub question: u64,
-    /// The kind of the controller.
     pub kind: ControllerKind,
 }
 
-/// The question of a controller.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Request {
-    /// Sell.
     Vend(VendRequest),
     /// Try once more to hand out what was paid.
     TryAgain(TryRequest),
     /// The button of an item was pressed: sell, unless another try is offered, or somebody fills the machine by its buttons.
     Pressed(VendRequest),
-    /// Cancel.
     Cancel(RequestId),
     /// Hand out goods that were paid at a store.
     Collect(PaymentCode),
@@ -67,9 +60,7 @@ pub enum Request {
 /// The answer: the order's state, and the reason of a refusal or end. `None`: there is no such request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Reply {
-    /// The order's state.
     pub state: Option<EventState>,
-    /// Why.
     pub reason: Option<Reason>,
     /// What is in the slot that was changed, or why it stays as it is.
     pub stock: Option<Result<Counted, NotChanged>>,
@@ -80,7 +71,6 @@ pub struct Reply {
 pub struct Counted {
     /// Before; `None`: nobody had counted.
     pub before: Option<u32>,
-    /// After.
     pub after: u32,
 }
 
@@ -106,13 +96,11 @@ pub struct View {
     pub order: Option<Shown>,
     /// The request of the customer who is there, also before it is an order.
     pub customer: Option<RequestId>,
-    /// The codes of the faults.
     pub faults: Vec<FaultCode>,
     /// Who looks after the machine. Nothing is sold meanwhile.
     pub holder: Option<Box<str>>,
     /// The items of which nothing is offered.
     pub sold_out: Vec<ItemId>,
-    /// The slots that are counted.
     pub stock: Vec<Slot>,
 }
 
@@ -133,18 +121,14 @@ impl std::fmt::Display for View {
     }
 }
 
-/// The order that holds the machine.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Shown {
-    /// Its state.
     pub state: EventState,
     /// The controller's name for it.
     pub request_id: RequestId,
     /// The backend's name for it.
     pub order_id: Option<OrderId>,
-    /// What is sold.
     pub item: ItemId,
-    /// The price.
     pub amount: Rupiah,
     /// What the customer pays.
     pub gross_amount: Option<Rupiah>,

@@ -8,16 +8,12 @@ use qris_core::wire::dbus::RelayError;
 /// How long a request waits for its ticket, and for a relay service that is not there yet.
 pub const PREPARE_WAIT: Span = Span::secs(2);
 
-/// Why there is no ticket.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum PrepareError {
-    /// The relay refuses.
     Refused(RelayError, Box<str>),
-    /// The relay does not answer.
     NoAnswer(Box<str>),
 }
 
-/// The answer of the relay.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum RelayAnswer {
     /// To `Check`: it could deliver, or why not.

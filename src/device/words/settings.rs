@@ -10,20 +10,16 @@ use qris_host::events::Text;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-/// The settings of a machine.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Its name on the broker and in receipts.
     pub device: DeviceId,
     /// The broker's address, for people; `None`: the machine has none.
     pub broker: Option<Box<str>>,
-    /// The items that it sells, with their prices.
     pub prices: PriceList,
     /// The items' names, for the screen and for charges.
     pub names: BTreeMap<ItemId, Box<str>>,
-    /// The slots that are counted.
     pub slots: BTreeMap<ItemId, SlotSettings>,
-    /// The times and limits of orders.
     pub orders: OrderSettings,
     /// The keys whose receipts, and whose settings from afar, are believed.
     pub keys: KeySet,
@@ -33,11 +29,8 @@ pub struct Settings {
     pub labels: Vec<Box<str>>,
     /// A report of what was sold goes out after this time; 0: never.
     pub report_every: Span,
-    /// How the screen looks.
     pub appearance: qris_screen::Settings,
-    /// The path of the database.
     pub store: PathBuf,
-    /// The kernel's name of this boot.
     pub boot_id: BootId,
     /// A wall clock before this time is wrong: the program did not exist yet.
     pub released: Wall,
@@ -57,7 +50,6 @@ impl Settings {
         self.trusted(wall).map(|wall| wall.to_rfc3339().into())
     }
 
-    /// The broker's address in the journal.
     pub(crate) fn broker_name(&self) -> Text {
         text(self.broker.as_deref().unwrap_or("none"))
     }
@@ -70,7 +62,6 @@ impl Settings {
 /// A slot that is counted: of `[[item]]`, checked.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SlotSettings {
-    /// The most that it holds.
     pub capacity: u32,
     /// With so many or fewer it asks to be filled; 0: only when it is empty.
     pub low: u32,
@@ -85,6 +76,5 @@ pub struct OrderSettings {
     pub timeout: Span,
     /// Requests a minute; 0: no limit.
     pub per_minute: usize,
-    /// The rules for orders.
     pub rules: Rules,
 }

@@ -22,19 +22,14 @@ texts! {
     no_tls: "tidak berlaku dengan mqtt://", "has no effect with mqtt://";
 }
 
-/// A text is not an address, or it names one that would carry secrets in the clear.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AddressError {
-    /// Not `mqtt://host:port` or `mqtts://host:port`.
     #[error("{}", fill(texts().mqtt, &[&format_args!("{:?}", .0)]))]
     Mqtt(String),
-    /// Not `https://…` or `http://…`.
     #[error("{}", fill(texts().http, &[&format_args!("{:?}", .0)]))]
     Http(String),
-    /// MQTT without TLS to another computer.
     #[error("{}", texts().plain_mqtt)]
     PlainMqtt,
-    /// HTTP without TLS to another computer.
     #[error("{}", texts().plain_http)]
     PlainHttp,
 }
@@ -45,7 +40,6 @@ pub enum AddressError {
 pub struct MqttSection {
     /// `mqtts://host[:8883]`, or `mqtt://host[:1883]` for loopback or with `allow_plaintext`.
     pub url: Option<String>,
-    /// The machine's name at the broker.
     pub username: Option<String>,
     /// The password: a file or a credential.
     pub password_file: Option<PathBuf>,
@@ -53,7 +47,6 @@ pub struct MqttSection {
     pub ca_file: Option<PathBuf>,
     /// Mutual TLS: our certificate, with `key_file`.
     pub cert_file: Option<PathBuf>,
-    /// Mutual TLS: its private key.
     pub key_file: Option<PathBuf>,
     /// Whether it may speak without TLS to another computer.
     pub allow_plaintext: Option<bool>,
@@ -66,11 +59,8 @@ pub struct MqttSettings {
     pub host: String,
     /// 1 to 65535.
     pub port: u16,
-    /// With TLS (`mqtts://`).
     pub tls: bool,
-    /// The machine's name at the broker.
     pub username: Option<String>,
-    /// Its password.
     pub password: Option<Secret>,
     /// A private CA in PEM.
     pub ca_file: Option<PathBuf>,
@@ -86,10 +76,8 @@ pub enum MqttError {
     /// No `url`.
     #[error("{}", texts().missing)]
     Missing,
-    /// The `url`.
     #[error(transparent)]
     Address(#[from] AddressError),
-    /// The password.
     #[error("{0}")]
     Password(#[from] SecretError),
     /// A password without a user name: MQTT 5 would allow it, brokers do not.
@@ -127,10 +115,7 @@ impl MqttSection {
         checker.guard(self.key_file.as_deref(), &format!("{section}.key_file"));
     }
 
-    /// Checks a section from another place, such as the flags of a command, and reads the password.
-    ///
-    /// # Errors
-    /// Each fault with its key. There is at least one.
+    /// Checks a section from another place, such as the flags of a command, and reads the password. It fails with at least one fault.
     pub fn settle(self) -> Result<MqttSettings, Vec<(&'static str, MqttError)>> {
         let mut errors = Vec::new();
         let place = match self.url.as_deref().map(|url| mqtt_place(url, self.allow_plaintext == Some(true))) {
@@ -181,9 +166,6 @@ pub fn http_url(text: &str) -> Result<String, AddressError> {
 }
 
 /// The same. With `allow_plaintext` `http://` is allowed everywhere: everybody on the way can read and change what is sent.
-///
-/// # Errors
-/// As for [`http_url`].
 pub fn web_url(text: &str, allow_plaintext: bool) -> Result<String, AddressError> {
     let wrong = || AddressError::Http(text.into());
     let url = strict(text).ok_or_else(wrong)?;

@@ -10,7 +10,6 @@ texts! {
     address: "harus {0}, {1}, alamat D-Bus atau {2}, bukan {3}", "must be {0}, {1}, a D-Bus address or {2}, not {3}";
 }
 
-/// Where a D-Bus interface is found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum BusAddress {
@@ -24,7 +23,6 @@ pub enum BusAddress {
     Peer(PathBuf),
 }
 
-/// A text is neither `system` nor `session` nor a D-Bus address nor `peer:/path`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}", fill(texts().address, &[&"\"system\"", &"\"session\"", &"\"peer:/path\"", &format_args!("{:?}", .0)]))]
 pub struct BusAddressError(String);

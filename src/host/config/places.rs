@@ -4,8 +4,7 @@ use crate::rooted::within;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// Where the files of a configuration really are, if they are not at the written paths: below the root of another
-/// system, or not put in their places yet. A program that runs takes every path as it is written; this is the default.
+/// Files may lie below the root of another system, or not be in their places yet. The default takes every path as it is written.
 #[derive(Debug, Clone, Default)]
 pub struct Places {
     root: Option<PathBuf>,
@@ -35,7 +34,6 @@ impl Places {
         self.instead.insert(path.into(), Instead { file: file.into(), is_temporary: true });
     }
 
-    /// Where a file is.
     #[must_use]
     pub fn of(&self, path: &Path) -> PathBuf {
         match (self.instead.get(path), &self.root) {

@@ -8,10 +8,8 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeArray, DeString, DeTable, DeValue};
 
-/// A value, with its place in the file.
 pub(super) struct Value<'a>(pub Spanned<DeValue<'a>>);
 
-/// What is wrong, and where.
 #[derive(Debug)]
 pub(super) struct Misread {
     pub wrong: Wrong,
@@ -19,7 +17,6 @@ pub(super) struct Misread {
     pub span: Option<Range<usize>>,
 }
 
-/// What is wrong with a key or a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Wrong {
     /// The type has no such key, but these.
@@ -28,13 +25,11 @@ pub(super) enum Wrong {
     UnknownWord(String, &'static [&'static str]),
     /// A key that must be there.
     Missing(&'static str),
-    /// Not a value of this kind.
     Not(Wanted),
     /// The type's own words.
     Other(String),
 }
 
-/// What a type asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Wanted {
     Number,

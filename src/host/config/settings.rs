@@ -4,12 +4,10 @@
 use std::fmt::Write as _;
 use std::ops::RangeInclusive;
 
-/// One setting.
 #[derive(Debug, Clone, Copy)]
 pub struct Setting {
     /// Its key, with the sections before it: `orders.timeout_s`. A list has no number: `line.pulse_ms`.
     pub key: &'static str,
-    /// Its values, and which of them it has if nobody says otherwise.
     pub values: Values,
     /// Whether it can be set from afar, too.
     pub afar: bool,
@@ -17,21 +15,16 @@ pub struct Setting {
     pub meaning: &'static str,
 }
 
-/// The values of a setting, and its default.
 #[derive(Debug, Clone, Copy)]
 pub enum Values {
-    /// A whole number.
     Whole {
-        /// Its range and default.
         whole: Whole,
         /// `""` where it counts something.
         unit: &'static str,
         /// The default in words, where a number does not say it.
         said: Option<&'static str>,
     },
-    /// True or false.
     Flag {
-        /// The default.
         usual: bool,
     },
     /// Others, which are checked by their own code.
@@ -43,21 +36,16 @@ pub enum Values {
     },
 }
 
-/// The range of a whole number, and its default.
 #[derive(Debug, Clone, Copy)]
 pub struct Whole {
-    /// The key of its setting.
     pub key: &'static str,
-    /// The least value.
     pub least: i64,
-    /// The most.
     pub most: i64,
     /// The default. Where the key must be there, or a missing one has another meaning, nobody asks for it.
     pub usual: i64,
 }
 
 impl Whole {
-    /// Its range.
     #[must_use]
     pub const fn range(self) -> RangeInclusive<i64> {
         self.least..=self.most
@@ -71,7 +59,6 @@ pub const fn whole(key: &'static str, range: RangeInclusive<i64>, unit: &'static
     Setting { key, values: Values::Whole { whole, unit, said: None }, afar: false, meaning }
 }
 
-/// A whole number whose default is said in words.
 #[must_use]
 pub const fn whole_or(
     key: &'static str,
@@ -84,20 +71,17 @@ pub const fn whole_or(
     Setting { key, values: Values::Whole { whole, unit, said: Some(said) }, afar: false, meaning }
 }
 
-/// True or false.
 #[must_use]
 pub const fn flag(key: &'static str, usual: bool, meaning: &'static str) -> Setting {
     Setting { key, values: Values::Flag { usual }, afar: false, meaning }
 }
 
-/// Another setting.
 #[must_use]
 pub const fn said(key: &'static str, values: &'static str, usual: &'static str, meaning: &'static str) -> Setting {
     Setting { key, values: Values::Said { values, usual }, afar: false, meaning }
 }
 
 impl Setting {
-    /// It can be set from afar, too.
     #[must_use]
     pub const fn afar(self) -> Self {
         Self { afar: true, ..self }
@@ -138,9 +122,6 @@ impl Setting {
 }
 
 /// A number of this table, at compile time: a key that is not there, or is no number, does not compile.
-///
-/// # Panics
-/// There is none of this name.
 #[must_use]
 pub const fn number(table: &[Setting], key: &str) -> Whole {
     let mut at = 0;
@@ -156,9 +137,6 @@ pub const fn number(table: &[Setting], key: &str) -> Whole {
 }
 
 /// The default of a setting that is true or false, likewise.
-///
-/// # Panics
-/// There is none of this name.
 #[must_use]
 pub const fn is_on(table: &[Setting], key: &str) -> bool {
     let mut at = 0;
@@ -191,10 +169,7 @@ pub const MQTT: &[Setting] = &[
     flag("allow_plaintext", false, "with it everybody on the way can read and change what is sent. Nothing that they send opens a relay"),
 ];
 
-/// A document, with the table below each of these headings made anew.
-///
-/// # Errors
-/// The heading that it does not have, or that has no table.
+/// A document, with the table below each of these headings made anew. It fails with the heading that is not there or has no table.
 pub fn document(text: &str, tables: &[(&str, &[Setting])]) -> Result<String, String> {
     let mut text = text.to_owned();
     for (heading, table) in tables {

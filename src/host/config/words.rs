@@ -36,7 +36,7 @@ texts! {
 /// A longer value is not repeated.
 const REPEATED_MAX: usize = 40;
 
-/// Why a key or value of good form could not be taken. `written`: the text at that place.
+/// `written`: the text at that place.
 pub(super) fn misread(wrong: &Wrong, written: &str, key: Option<&str>) -> String {
     let is_section = key.is_some_and(|key| !key.contains(['.', '[']));
     let name = key.and_then(|key| key.rsplit('.').next()).unwrap_or("key");
@@ -68,7 +68,6 @@ pub(super) fn misread(wrong: &Wrong, written: &str, key: Option<&str>) -> String
 pub(super) struct Malformed {
     /// The key of that line, with its section.
     pub key: Option<String>,
-    /// What is wrong, and what to write.
     pub why: String,
     /// Where the key begins, if all other lines can be read: only this value is lost.
     pub lost: Option<usize>,

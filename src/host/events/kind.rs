@@ -22,7 +22,6 @@ pub enum Priority {
     Info = 6,
 }
 
-/// Who can cause it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cause {
     /// An order, and the number of orders has a limit; somebody who may do this; or this computer. Such a line is about money, or for a
@@ -32,7 +31,6 @@ pub enum Cause {
     Strangers,
 }
 
-/// The facts that all events of one kind share.
 #[derive(Debug, Clone, Copy)]
 pub struct EventKind {
     /// Its place in `TABLE`.
@@ -41,9 +39,7 @@ pub struct EventKind {
     pub name: &'static str,
     /// 128 bits as 32 lower-case hexadecimal digits.
     pub message_id: &'static str,
-    /// Its priority.
     pub priority: Priority,
-    /// Who can cause it.
     pub cause: Cause,
     /// One sentence: the catalog's subject.
     pub subject: &'static str,
@@ -57,15 +53,10 @@ pub struct EventKind {
 /// The journal fields of one event beside its message; fields that do not apply are `None`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Fields {
-    /// `REQUEST_ID`
     pub request_id: Option<String>,
-    /// `ORDER_ID`
     pub order_id: Option<String>,
-    /// `DEVICE_ID`
     pub device_id: Option<String>,
-    /// `STATE`
     pub state: Option<String>,
-    /// `ITEM`
     pub item: Option<String>,
     /// `AMOUNT`: whole rupiah, digits only.
     pub amount: Option<String>,
@@ -112,7 +103,6 @@ impl Fields {
     }
 }
 
-/// A value that may stand in an event.
 pub(super) trait Value {
     /// The value as a journal field; `None` if it does not apply.
     fn field(&self) -> Option<String>;
@@ -175,7 +165,6 @@ macro_rules! events {
                 #[doc = $subject]
                 #[doc = ""]
                 $(#[doc = $explanation])+
-                #[allow(missing_docs, reason = "the fields are told in the text of the kind")]
                 $name { $($(#[$field_meta])* $field: $type),* },
             )*
         }

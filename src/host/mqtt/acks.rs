@@ -28,7 +28,6 @@ impl AckQueue {
         Self { connection, front: 0, waiting: VecDeque::new() }
     }
 
-    /// A message came.
     pub(super) fn admit(&mut self, packet_id: Option<u16>) -> Ack {
         let number = self.front + self.waiting.len() as u64;
         self.waiting.push_back(Waiting { packet_id, marked: packet_id.is_none() });

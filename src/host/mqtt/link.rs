@@ -55,7 +55,6 @@ pub(super) async fn run(settings: LinkSettings, commands: mpsc::UnboundedReceive
     }
 }
 
-/// How a connection ended.
 enum End {
     Lost { reason: String, refused: bool, certificate: Option<CertificateRefusal>, thrown_out: bool },
     Stopped,
@@ -74,7 +73,6 @@ struct Caller {
     waiting: VecDeque<MqttEvent>,
 }
 
-/// News for the task from the caller.
 enum Call {
     Command(LinkCommand),
     /// An event was handed over.
@@ -174,7 +172,6 @@ struct InFlight {
     packet_id: Option<u16>,
 }
 
-/// A publish that was sent.
 #[derive(Clone, Copy)]
 enum Sent {
     Publish(PublishId),
@@ -193,7 +190,6 @@ impl Sent {
     }
 }
 
-/// The progress of a stop.
 enum Stopping {
     No,
     /// The last message is on its way. At this time the goodbye follows, even without its acknowledgement.
@@ -227,7 +223,6 @@ impl<'a> Connection<'a> {
         }
     }
 
-    /// Connects and serves until the connection ends.
     async fn drive(&mut self, event_loop: &mut EventLoop, caller: &mut Caller) -> End {
         loop {
             // A poll that is dropped in the middle starts the connection attempt anew. So the poll is kept, whatever else
@@ -407,7 +402,6 @@ impl<'a> Connection<'a> {
         Ok(())
     }
 
-    /// Hands publishes to the event loop, as long as not too many are in flight.
     fn publish_next(&mut self, caller: &mut Caller) -> Result<(), End> {
         while self.in_flight.len() < PUBLISHES_AT_ONCE
             && !self.is_stopping()
@@ -520,7 +514,6 @@ impl<'a> Connection<'a> {
     }
 }
 
-/// Hands a message to the event loop.
 fn send(client: &AsyncClient, mut message: Outbound) -> Result<(), End> {
     let properties = packets::properties(&mut message);
     client

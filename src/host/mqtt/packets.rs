@@ -13,7 +13,6 @@ use rumqttc::v5::mqttbytes::v5::{
 use rumqttc::v5::{ConnectionError, MqttOptions, StateError};
 use rumqttc::{NetworkOptions, TlsConfiguration, Transport};
 
-/// The options for every connection to this broker.
 pub(super) fn options(settings: &LinkSettings) -> MqttOptions {
     let mut options = MqttOptions::new(&settings.client_id, &settings.broker.host, settings.broker.port);
     let mut network = NetworkOptions::new();
@@ -59,7 +58,6 @@ pub(super) fn properties(message: &mut Outbound) -> PublishProperties {
     }
 }
 
-/// A subscription in the form that rumqttc wants.
 pub(super) fn filter(subscription: &Subscription) -> Filter {
     Filter {
         path: subscription.filter.clone(),
@@ -96,7 +94,6 @@ pub(super) enum EndedBy {
     Silence,
 }
 
-/// Whether the broker ended the connection like that.
 pub(super) fn ended_by(error: &ConnectionError) -> Option<EndedBy> {
     use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
     match error {
@@ -149,7 +146,6 @@ pub(super) fn publish_refusal(code: PubAckReason) -> Option<&'static str> {
     }
 }
 
-/// The name of a SUBACK reason code, if it is a refusal.
 pub(super) fn subscription_refusal(code: &SubscribeReasonCode) -> Option<&'static str> {
     match code {
         SubscribeReasonCode::Success(_) => None,

@@ -34,15 +34,11 @@ texts! {
     mqtt_plain: "mqtt:// hanya untuk loopback: pakai mqtts://, atau tambahkan --allow-plaintext (lalu siapa pun di jaringan itu bisa membaca dan mengubah pesannya)", "mqtt:// is for loopback only: use mqtts://, or add --allow-plaintext (then everybody on the way can read and change the messages)";
 }
 
-/// An HTTP address in the form that the services take.
-///
-/// # Errors
-/// Why not, in the language that is spoken.
+/// An HTTP address in the form that the services take, or why it is none in the language that is spoken.
 pub fn http(text: &str) -> Result<String, String> {
     http_url(text).map_err(|why| address(&why))
 }
 
-/// Why an address is refused, in the language that is spoken.
 #[must_use]
 pub fn address(why: &AddressError) -> String {
     match why {
@@ -64,7 +60,7 @@ pub(super) fn no_directory(why: &io::Error) -> String {
     fill(texts().directory, &[why])
 }
 
-/// Asks the questions and reads the answers.
+/// Asks the questions and reads the answers. Each question fails when nobody answers, or when a signal came.
 pub struct Asker<R> {
     answers: R,
     /// The lines of an enrolment text come, where nobody asked for one.
@@ -72,15 +68,11 @@ pub struct Asker<R> {
 }
 
 impl<R: BufRead> Asker<R> {
-    /// Reads the answers from here.
     pub const fn new(answers: R) -> Self {
         Self { answers, pastes: false }
     }
 
     /// A line, checked until it is good. Enter takes `usual`.
-    ///
-    /// # Errors
-    /// Nobody answers, or a signal came.
     pub fn line<T>(&mut self, question: &str, usual: Option<&str>, check: impl Fn(&str) -> Result<T, String>) -> Result<T, Failure> {
         let shown = usual.map(|usual| format!(" [{usual}]")).unwrap_or_default();
         self.until_good(&format!("{question}{shown}: "), false, |answer| {
@@ -89,34 +81,20 @@ impl<R: BufRead> Asker<R> {
     }
 
     /// The same, but no answer is allowed too.
-    ///
-    /// # Errors
-    /// Nobody answers, or a signal came.
     pub fn line_or_none<T>(&mut self, question: &str, check: impl Fn(&str) -> Result<T, String>) -> Result<Option<T>, Failure> {
         let check = |answer: &str| if answer.is_empty() { Ok(None) } else { check(answer).map(Some) };
         self.until_good(&format!("{question}: "), false, check)
     }
 
     /// A secret, which is not shown. `None` means Enter.
-    ///
-    /// # Errors
-    /// Nobody answers, or a signal came.
     pub fn secret(&mut self, question: &str) -> Result<Option<Secret>, Failure> {
         self.until_good(&format!("{question} ({}): ", texts().hidden), true, |answer| Ok((!answer.is_empty()).then(|| Secret::new(answer))))
     }
 
-    /// A secret that must be given.
-    ///
-    /// # Errors
-    /// Nobody answers, or a signal came.
     pub fn needed_secret(&mut self, question: &str) -> Result<Secret, Failure> {
         self.until_good(&format!("{question} ({}): ", texts().hidden), true, |answer| needed(answer).map(Secret::new))
     }
 
-    /// Yes or no.
-    ///
-    /// # Errors
-    /// Nobody answers, or a signal came.
     pub fn yes(&mut self, question: &str, usual: bool) -> Result<bool, Failure> {
         self.line(question, Some(if usual { texts().yes } else { texts().no }), |answer| match answer.to_lowercase().as_str() {
             "y" | "yes" | "ya" => Ok(true),
@@ -127,9 +105,6 @@ impl<R: BufRead> Asker<R> {
 
     /// Reads lines until together they are good, or one is empty: a text that was pasted may come as several
     /// lines.
-    ///
-    /// # Errors
-    /// Nobody answers, or a signal came.
     pub fn pasted<T>(
         &mut self,
         question: &str,
@@ -162,7 +137,6 @@ impl<R: BufRead> Asker<R> {
         }
     }
 
-    /// Asks until the answer is good.
     fn until_good<T>(&mut self, prompt: &str, hides: bool, check: impl Fn(&str) -> Result<T, String>) -> Result<T, Failure> {
         let mut tries = 0;
         while tries < TRIES_MAX {
@@ -210,9 +184,6 @@ impl<R: BufRead> Asker<R> {
 
 /// Writes a line of the conversation. Like the questions it goes to standard error: standard output may be a file, for what the command
 /// gives at its end.
-///
-/// # Errors
-/// When nobody reads any more.
 pub fn say(text: &str) -> Result<(), Failure> {
     writeln!(io::stderr(), "{text}").map_err(Failure::failed)
 }

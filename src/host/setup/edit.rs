@@ -14,52 +14,33 @@ texts! {
     place: "{0} tidak bisa diubah di tempatnya: tulis sendiri `{0} = {1}` di sana", "{0} cannot be changed where it stands: write `{0} = {1}` there by hand";
 }
 
-/// A configuration as text, and its path.
+/// A configuration as text, and its path. A change fails if it is no TOML, or if the key stands where this cannot change it.
 #[derive(Debug, Clone)]
 pub struct Text {
     /// Its path, for messages.
     pub file: &'static str,
-    /// What stands in it.
     pub text: String,
 }
 
 impl Text {
     /// Sets a key to a value that is written as TOML.
-    ///
-    /// # Errors
-    /// It is not TOML, or the key stands where this cannot change it.
     pub fn set(&mut self, section: &str, key: &str, value: &str) -> Result<(), Failure> {
         self.change(|text| set(text, section, key, value))
     }
 
-    /// Sets a key to a text.
-    ///
-    /// # Errors
-    /// It is not TOML, or the key stands where this cannot change it.
     pub fn set_text(&mut self, section: &str, key: &str, value: &str) -> Result<(), Failure> {
         self.set(section, key, &quoted(value))
     }
 
     /// Takes a key out, with its line. It may be missing.
-    ///
-    /// # Errors
-    /// It is not TOML, or the key stands where this cannot change it.
     pub fn remove(&mut self, section: &str, key: &str) -> Result<(), Failure> {
         self.change(|text| remove(text, section, key))
     }
 
-    /// Takes a table out. It may be missing.
-    ///
-    /// # Errors
-    /// It is not TOML, or the table stands where this cannot change it.
     pub fn remove_table(&mut self, name: &str) -> Result<(), Failure> {
         self.change(|text| remove_table(text, name))
     }
 
-    /// Changes it in another way.
-    ///
-    /// # Errors
-    /// It is not TOML, or the key stands where this cannot change it.
     pub fn change(&mut self, change: impl FnOnce(&str) -> Result<String, EditError>) -> Result<(), Failure> {
         self.text = change(&self.text).map_err(|why| Failure::usage(format!("{}: {why}", self.file)))?;
         Ok(())
@@ -71,19 +52,15 @@ impl Text {
         table.get(section)?.get(key)?.as_str().map(str::to_owned)
     }
 
-    /// The tables of an array; none if it is missing.
     pub fn tables(&self, name: &str) -> Vec<toml::Table> {
         tables_of(&self.text, name)
     }
 }
 
-/// A value, and its place in the text.
 type Item<'a> = Spanned<DeValue<'a>>;
 
-/// Why a key could not be put into its place.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EditError {
-    /// The text is not TOML.
     #[error("{}", fill(texts().syntax, &[.line, .why]))]
     Syntax {
         /// Counted from 1.
@@ -94,7 +71,6 @@ pub enum EditError {
     /// It is written in a way that this program does not change.
     #[error("{}", fill(texts().place, &[.key, .value]))]
     Place {
-        /// The key.
         key: String,
         /// The value that it should get.
         value: String,
@@ -124,7 +100,6 @@ pub fn set_in(text: &str, name: &str, index: usize, key: &str, value: &str) -> R
     checked(edited, format!("{name}[{index}].{key}"), value)
 }
 
-/// Takes `section.key` out, with its line. It may be missing.
 fn remove(text: &str, section: &str, key: &str) -> Result<String, EditError> {
     let document = parse(text)?;
     let table = document.get(section).and_then(|table| table.get_ref().as_table());
@@ -185,7 +160,6 @@ pub fn tables_of(text: &str, name: &str) -> Vec<toml::Table> {
     array.into_iter().flatten().filter_map(|value| value.as_table().cloned()).collect()
 }
 
-/// Parses a text as TOML.
 pub fn parse(text: &str) -> Result<DeTable<'_>, EditError> {
     DeTable::parse(text).map(Spanned::into_inner).map_err(|error| {
         let start = error.span().map_or(0, |span| span.start);
@@ -236,7 +210,6 @@ fn remarks_below(table: &str) -> &str {
     &table[table.len() - length..]
 }
 
-/// The text with new tables below it.
 fn appended(text: &str, tables: &str) -> String {
     let gap = match text {
         "" => "",

@@ -5,7 +5,6 @@ use std::process::{Command, Stdio};
 
 /// systemd runs if this directory is there (sd_booted(3)).
 const BOOTED: &str = "/run/systemd/system";
-/// The properties that are asked of a unit.
 const PROPERTIES: &str =
     "--property=ActiveState,UnitFileState,LoadState,MainPID,NRestarts,Result,ConditionResult,ConditionTimestampMonotonic";
 
@@ -31,7 +30,6 @@ pub fn are_there(site: &Site) -> bool {
     site.runs() && std::path::Path::new(BOOTED).exists()
 }
 
-/// The state of a unit.
 pub fn unit(name: &str) -> Result<Unit, String> {
     let told = systemctl(&["show", PROPERTIES, name])?;
     Ok(read(&told))

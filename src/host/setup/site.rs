@@ -8,7 +8,6 @@ use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-/// A system on a disk.
 #[derive(Debug, Clone)]
 pub struct Site {
     root: PathBuf,
@@ -16,23 +15,17 @@ pub struct Site {
     groups: Vec<Group>,
 }
 
-/// A user of that system.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
-    /// Its name.
     pub name: String,
-    /// Its number.
     pub uid: u32,
     /// The number of its first group.
     pub gid: u32,
 }
 
-/// A group of that system.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Group {
-    /// Its name.
     pub name: String,
-    /// Its number.
     pub gid: u32,
     /// The users that it names.
     pub members: Vec<String>,
@@ -40,9 +33,6 @@ pub struct Group {
 
 impl Site {
     /// The system below `root`; `/` is the running one.
-    ///
-    /// # Errors
-    /// There is no such directory.
     pub fn below(root: &Path) -> io::Result<Self> {
         let root = root.canonicalize()?;
         let read = |name: &str| std::fs::read_to_string(within(&root, &Path::new("/etc").join(name))).unwrap_or_default();
@@ -51,12 +41,10 @@ impl Site {
         Ok(Self { root, users, groups })
     }
 
-    /// Is it the running system?
     pub fn runs(&self) -> bool {
         self.root == Path::new("/")
     }
 
-    /// Its root.
     pub fn root(&self) -> &Path {
         &self.root
     }
@@ -78,18 +66,15 @@ impl Site {
         found
     }
 
-    /// The places of the files that its configurations name.
     pub fn places(&self) -> Places {
         if self.runs() { Places::default() } else { Places::below(&self.root) }
     }
 
-    /// A user, by its name.
     #[must_use]
     pub fn user(&self, name: &str) -> Option<&User> {
         self.users.iter().find(|user| user.name == name)
     }
 
-    /// A group, by its name.
     #[must_use]
     pub fn group(&self, name: &str) -> Option<&Group> {
         self.groups.iter().find(|group| group.name == name)
@@ -131,7 +116,6 @@ impl Site {
     }
 }
 
-/// May this program do everything?
 pub fn is_root() -> bool {
     own_uid() == Some(0)
 }
@@ -154,7 +138,6 @@ fn group(line: &str) -> Option<Group> {
     Some(Group { name: name.into(), gid: gid.parse().ok()?, members })
 }
 
-/// Writes a file of a system that is made for a test.
 #[cfg(any(test, feature = "testing"))]
 #[allow(clippy::missing_panics_doc, reason = "for tests")]
 pub fn put(root: &Path, path: &str, text: &str) {

@@ -19,11 +19,8 @@ texts! {
 /// To whom a file belongs, and who may read it. If others may not, it is a secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rights {
-    /// Its owner.
     pub owner: &'static str,
-    /// Its group.
     pub group: &'static str,
-    /// Its mode.
     pub mode: u32,
 }
 
@@ -48,20 +45,15 @@ pub struct Planned {
     is_shown: bool,
 }
 
-/// The change to a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
-    /// There is no such file yet.
     New,
-    /// Its contents change.
     Changed,
     /// Only its owner or its mode changes.
     Access,
-    /// It stays as it is.
     Same,
 }
 
-/// Why nothing was written, or only a part.
 #[derive(Debug, thiserror::Error)]
 pub enum WriteError {
     /// It failed before anything changed.
@@ -76,13 +68,12 @@ pub enum WriteError {
 }
 
 impl Planned {
-    /// A file with these rights.
     pub fn new(path: impl Into<PathBuf>, rights: impl Into<Rights>, content: impl Into<Vec<u8>>) -> Self {
         let rights = rights.into();
         Self { path: path.into(), rights, content: content.into(), is_shown: !rights.is_secret() }
     }
 
-    /// The same: not everybody may read it, but it holds no secret, and whoever runs this may see it.
+    /// Although not everybody may read it, it holds no secret, and whoever runs this may see it.
     #[must_use]
     pub fn shown(self) -> Self {
         Self { is_shown: true, ..self }
@@ -94,7 +85,6 @@ impl Planned {
         &self.path
     }
 
-    /// The change that would be made to it.
     pub fn change(&self, site: &Site) -> Change {
         let path = site.at(&self.path);
         let (Ok(content), Ok(metadata)) = (fs::read(&path), fs::metadata(&path)) else { return Change::New };
@@ -119,7 +109,6 @@ impl Planned {
         self.rights.is_secret() && fs::symlink_metadata(site.at(&self.path)).is_ok_and(|metadata| metadata.is_symlink())
     }
 
-    /// A line for people: the change, the owner and the path.
     pub fn words(&self, change: &str) -> String {
         let Rights { owner, group, mode } = self.rights;
         format!("{change:<8}  {owner}:{group:<6} {mode:04o}  {}", self.path.display())
@@ -136,7 +125,6 @@ impl Planned {
     }
 }
 
-/// How to bring a file back to its earlier state.
 enum Undo {
     /// Remove it: there was none.
     Remove,

@@ -10,7 +10,6 @@ use std::path::{Path, PathBuf};
 /// The database, its log, the memory that its users share, and [its mark](crate::mark) if it has one.
 const SUFFIXES: [&str; 4] = ["", "-wal", "-shm", ".mark"];
 
-/// The files that a connection has open.
 #[derive(Debug, Clone)]
 pub struct OpenFiles {
     files: [(PathBuf, Option<Identity>); SUFFIXES.len()],
@@ -33,9 +32,6 @@ impl OpenFiles {
     }
 
     /// Looks whether they are still those at their names.
-    ///
-    /// # Errors
-    /// [`OpenError::Replaced`], with the first that is not.
     pub fn are_in_place(&self) -> Result<(), OpenError> {
         match self.files.iter().find(|(file, was)| was.is_some() && identity(file) != *was) {
             Some((file, _)) => Err(OpenError::Replaced { path: file.clone() }),
@@ -49,9 +45,6 @@ fn identity(file: &Path) -> Option<Identity> {
 }
 
 /// Refuses a directory on a network share. Locks and shared memory of SQLite do not hold there, and a sync is only a promise.
-///
-/// # Errors
-/// [`OpenError::Share`]
 pub(super) fn refuse_share(path: &Path) -> Result<(), OpenError> {
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     // A directory that cannot be asked about is refused by whoever opens a file in it.

@@ -8,9 +8,7 @@ use std::ptr::null_mut;
 /// this data and counts it as written. So a program that starts later finds a commit in the log that was reported as failed,
 /// and appends to it. If the power goes later, the log ends at the gap, and all later commits are lost with it: in a ledger,
 /// a pulse. The copying itself needs a log without a gap, for the power may go in the middle of it.
-///
-/// # Errors
-/// SQLite's reason. Each commit is still in the log or in the database.
+/// After an error each commit is still in the log or in the database.
 pub(super) fn empty(connection: &Connection) -> rusqlite::Result<()> {
     use ErrorCode::{DatabaseBusy, DatabaseLocked, DiskFull, ReadOnly};
     let code = |result: &rusqlite::Result<()>| result.as_ref().err().and_then(rusqlite::Error::sqlite_error_code);

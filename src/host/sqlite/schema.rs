@@ -5,7 +5,6 @@ use rusqlite::{Connection, TransactionBehavior};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// The database that a program expects.
 #[derive(Debug, Clone, Copy)]
 pub struct Schema {
     /// The owner of the file (`PRAGMA application_id`): a number of its own for each program, not 0.
@@ -32,9 +31,6 @@ impl Schema {
     }
 
     /// Whether this program can work with a database of a later version: the database says so, and has all that this program knows.
-    ///
-    /// # Errors
-    /// SQLite's reason, if it cannot be read.
     pub fn goes_on_with(&self, connection: &Connection) -> rusqlite::Result<bool> {
         let oldest = match connection.query_row(&format!("SELECT version FROM {OLDEST}"), [], |row| row.get::<_, i32>(0)) {
             Err(error) if error == rusqlite::Error::QueryReturnedNoRows || is_strange(&error) => return Ok(false),
@@ -44,7 +40,6 @@ impl Schema {
     }
 }
 
-/// The result of a step.
 pub(super) enum Step {
     Gone,
     /// Another process has done it a moment ago, such as `device add` beside a first `serve`.

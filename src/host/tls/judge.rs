@@ -19,7 +19,6 @@ use std::time::Duration;
 /// So many different certificates of handshakes that are under way are kept.
 const UNDER_WAY_MAX: usize = 8;
 
-/// A server that is asked over TLS.
 #[derive(Debug)]
 pub(super) struct Server {
     verifier: Arc<WebPkiServerVerifier>,
@@ -73,7 +72,6 @@ impl LastTrusted {
         Self { floor: Arc::new(AtomicI64::new(stored.0)), servers: Arc::default() }
     }
 
-    /// The time itself.
     #[must_use]
     pub fn get(&self) -> Wall {
         Wall(self.floor.load(Ordering::Relaxed))
@@ -84,24 +82,21 @@ impl LastTrusted {
         self.floor.store(trusted.0, Ordering::Relaxed);
     }
 
-    /// Whether the certificate of each server is good by this clock, among those that a [`client_config`](super::client_config) was made for. A server that
-    /// has not shown one, and that it has the key, is not good.
+    /// Whether the certificate of each server is good by this clock, among those that a [`client_config`](super::client_config)
+    /// was made for. A server that has not shown one, and that it has the key, is not good.
     #[must_use]
     pub fn all_are_good_at(&self, clock: Wall) -> bool {
         self.servers.lock().unwrap_or_else(PoisonError::into_inner).iter().all(|server| server.is_good_at(clock))
     }
 }
 
-/// The time that certificates are judged by.
 #[derive(Debug)]
 pub(super) enum By {
     /// The clock, or the last trusted time if that is later.
     Trusted(LastTrusted),
-    /// The clock.
     Clock,
 }
 
-/// The judge of one configuration.
 #[derive(Debug)]
 pub(super) struct Judge {
     server: Arc<Server>,

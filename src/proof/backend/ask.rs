@@ -15,7 +15,6 @@ use qris_host::secret::Secret;
 use qris_host::tls::LastTrusted;
 use std::sync::OnceLock;
 
-/// A question of a machine.
 #[derive(Debug)]
 pub(crate) enum Ask {
     Order(HttpCall),
@@ -73,7 +72,6 @@ impl Ask {
         self.read((parts, Bytes::from_static(body.as_bytes())))
     }
 
-    /// As the machine's client reads it.
     pub(super) fn read(&self, (parts, body): (Parts, Bytes)) -> BackendAnswer {
         match self {
             Self::Order(call) => client::read_order(call, parts.status, &parts.headers, &body),

@@ -5,21 +5,18 @@ use rusqlite::Connection;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-/// Looks on while the database is used.
 pub(super) trait Watch: Send + Sync {
     /// Jobs are over. If they wrote, their changes are committed, unless that failed. Tells whether the caller of their answers
     /// still runs.
     fn done(&self, tx: &mut dyn Tx, writes: bool) -> bool;
 }
 
-/// Nobody looks on.
 impl Watch for () {
     fn done(&self, _: &mut dyn Tx, _: bool) -> bool {
         true
     }
 }
 
-/// The database.
 pub(super) struct Database {
     connection: Mutex<Connection>,
     watch: Box<dyn Watch>,

@@ -17,13 +17,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, oneshot};
 use tokio::time::timeout;
 
-/// How a PNG begins.
 const PNG: &[u8] = b"\x89PNG";
 
-/// The program's acts on its surroundings, in their order.
 #[derive(Debug)]
 pub(crate) enum Effect<C> {
-    /// It asks Midtrans something.
     AsksMidtrans(Box<MidtransCall>),
     /// It answers a machine.
     Answers(C, BackendAnswer),
@@ -31,17 +28,13 @@ pub(crate) enum Effect<C> {
     Answered(u64, u16),
     /// Something is in its outbox.
     HasNews,
-    /// Work is due now.
     IsDue,
-    /// An order was written.
     Wrote(Box<Stored>),
-    /// It writes to the journal.
     Journal(Box<Journal>),
     /// It was killed in the middle of its work with the database.
     Dies,
 }
 
-/// A call of the program to Midtrans.
 #[derive(Debug)]
 pub(crate) struct MidtransCall {
     /// `None`: it fetches the picture of a QR.
@@ -53,7 +46,6 @@ pub(crate) struct MidtransCall {
     pub(crate) reply: ReplyTo,
 }
 
-/// The place for an answer of Midtrans.
 #[derive(Debug)]
 pub(crate) struct ReplyTo(oneshot::Sender<Result<(u16, Vec<u8>), MidtransError>>);
 
@@ -64,10 +56,8 @@ impl ReplyTo {
     }
 }
 
-/// The output of the program.
 pub(super) struct Output<C> {
     effects: Mutex<VecDeque<Effect<C>>>,
-    /// There is new output.
     pub(super) bell: Notify,
 }
 
@@ -88,7 +78,6 @@ impl<C> Output<C> {
     }
 }
 
-/// The way to Midtrans.
 pub(super) struct ToMidtrans<C>(pub(super) Arc<Output<C>>);
 
 impl<C> std::fmt::Debug for ToMidtrans<C> {
@@ -153,7 +142,6 @@ fn asked(request: &reqwest::Request, reply: ReplyTo) -> MidtransCall {
     MidtransCall { call, id: OrderId::new(&id).expect("an order_id"), request, reply }
 }
 
-/// Watches the writes to the books.
 pub(super) struct Reader<C> {
     pub(super) output: Arc<Output<C>>,
     pub(super) runs: Box<dyn Fn() -> bool + Send + Sync>,

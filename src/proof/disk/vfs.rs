@@ -11,12 +11,10 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
-/// The directories that are disks.
 static DISKS: Mutex<BTreeMap<PathBuf, Weak<Inner>>> = Mutex::new(BTreeMap::new());
 /// The operating system's layer, below ours; or SQLite's reason why ours is not there.
 static BELOW: OnceLock<Result<Below, c_int>> = OnceLock::new();
 
-/// SQLite's pointer to a layer.
 struct Below(*mut ffi::sqlite3_vfs);
 
 // SAFETY: SQLite itself calls this layer from every thread, and never changes or frees it: it is a static of its C code.

@@ -27,7 +27,6 @@ const QUEUES: i64 = 60_000;
 const COMMANDS: i64 = 7_200_000;
 /// Their requests have this name, with a number behind it.
 const NAME: &str = "again-";
-/// How many there are.
 const CUSTOMERS: u32 = 2;
 
 impl World {

@@ -26,7 +26,6 @@ pub(super) struct Gateway {
     pub(super) midtrans: Midtrans,
     /// When it has something to send.
     pub(super) due_at: Option<i64>,
-    /// Notifications as they were posted.
     pub(super) posted: Vec<Vec<u8>>,
     /// It answers later calls about a charge with the transaction_id in the place of the order_id.
     alien: bool,
@@ -79,7 +78,6 @@ impl Gateway {
 }
 
 impl World {
-    /// The backend asks Midtrans.
     pub(super) fn ask_midtrans(&mut self, asked: Box<MidtransCall>) {
         let (run, call) = (self.merchant.run, asked.call);
         if self.merchant.asks_without_a_pause(&asked.id, self.now) {
@@ -144,7 +142,6 @@ impl World {
             self.gateway.midtrans.plan(Plan { order_id: Some(name), ..Plan::from(Fault::StatusLags { ms: 420_000 }) });
         }
         if call == Some(Call::Charge) && self.may(30, Kind::MidtransAltered) {
-            // From now on Midtrans names another sum for this charge.
             self.gateway.altered.insert(asked.id.clone());
         }
         if !lost {
@@ -155,7 +152,6 @@ impl World {
         }
     }
 
-    /// A request of the backend, and Midtrans' answer.
     pub(super) fn at_midtrans(&mut self, id: &OrderId, call: Option<Call>, request: &Request) -> Option<(u16, Vec<u8>)> {
         let refunded = |book: Book| (book.refunded, book.gross_amount);
         let before = self.gateway.midtrans.transaction(id.as_str()).map(refunded);
@@ -231,7 +227,6 @@ impl World {
         Some((http, body.into()))
     }
 
-    /// An answer is back.
     pub(super) fn midtrans_answers(
         &mut self,
         (of, call): (OrderId, Option<Call>),
@@ -279,7 +274,6 @@ impl World {
         }
     }
 
-    /// Nobody answers the posted notification.
     pub(super) fn unanswered(&mut self, posted: Posted) {
         match posted {
             Posted::Genuine(notice) => {
@@ -290,7 +284,6 @@ impl World {
         }
     }
 
-    /// Somebody answers the posted notification.
     pub(super) fn answered_post(&mut self, posted: Posted, http: u16) {
         match posted {
             Posted::Genuine(notice) => {

@@ -4,6 +4,7 @@
 //! A lost memory (see [`super::losses`]) excuses only what nobody can know any more.
 
 use super::counts::Kind;
+use super::second_tries::SETTLED_LATELY;
 use super::strike::Who;
 use super::{BEGIN, LEDGER, STORE, World, device};
 use crate::midtrans::Book;
@@ -42,12 +43,10 @@ fn is_kept(status: &str) -> bool {
 }
 
 impl World {
-    /// How often the line was driven for an order, in all lives of all ledgers.
     pub(super) fn pulses(&self, order: &OrderId) -> u32 {
         self.ledgers.driven(order)
     }
 
-    /// The rules when a line is driven for an order.
     pub(super) fn judge_pulse(&mut self, m: usize, order: &OrderId, number: TryNumber) {
         let book = self.gateway.midtrans.transaction(order.as_str());
         let Some((book, settled_at)) = book.and_then(|book| book.settled_at_ms.map(|at| (book, at))) else {
@@ -127,7 +126,6 @@ impl World {
         self.gateway.midtrans.transaction(order.as_str()).is_some_and(|book| book.status == "chargeback")
     }
 
-    /// The rules when a receipt is signed.
     pub(super) fn judge_receipt(&mut self, order: &Order, by_status: bool) {
         let id = &order.id;
         if self.gateway.altered.contains(id) {
@@ -143,8 +141,9 @@ impl World {
             return self.fail(format!("a receipt was signed for {id}, which Midtrans does not know"));
         };
         let Some(settled_at) = book.settled_at_ms else { return self.fail(format!("a receipt of {id} was signed, which is not paid")) };
-        // Events at Midtrans may overtake Midtrans' answer.
-        let overtaken = self.gateway.outside.get(id).is_some_and(|at| self.now - at <= CALL);
+        // Events at Midtrans may overtake Midtrans' answer. For another try it may be half a minute old.
+        let age = if order.number_of_try() == TryNumber::FIRST { CALL } else { SETTLED_LATELY };
+        let overtaken = self.gateway.outside.get(id).is_some_and(|at| self.now - at <= age);
         if book.status != "settlement" && !overtaken {
             self.fail(format!("a receipt of {id} was signed, which is {}", book.status));
         }
@@ -162,7 +161,6 @@ impl World {
         }
     }
 
-    /// The rules when Midtrans is asked to give money back.
     pub(super) fn judge_refund(&mut self, order: &Order) {
         let id = &order.id;
         let is_new = self.gateway.refund_requested.insert(id.clone());
@@ -386,7 +384,6 @@ impl World {
             .then_some("somebody told that it is paid, nobody confirms it, and nobody is told")
     }
 
-    /// Was it paid, and never confirmed?
     fn is_never_confirmed(&self, id: &OrderId) -> bool {
         let is_paid = || self.gateway.midtrans.transaction(id.as_str()).is_some_and(|book| book.settled_at_ms.is_some());
         self.gateway.never_confirmed.contains(id) && is_paid() && !self.gateway.outside.contains_key(id) && !self.losses.books()
@@ -419,6 +416,8 @@ impl World {
             Some(Repayment::Requested { .. }) => return Some("nobody knows what became of its refund"),
             Some(Repayment::Done { .. }) if !whole && !is_bounced => return Some("the books say refunded, and Midtrans does not"),
             Some(Repayment::Refused { why, .. }) if why.contains(KEY_OVER) => return Some("its refund was refused only for its key"),
+            // A copy came back while it ran: it waits for a person, who is told.
+            Some(Repayment::Refused { unsure: true, .. }) if self.copies.stopped.contains(&order.id) => {}
             Some(Repayment::Refused { unsure: true, .. }) => return Some("its refund is unsure, and nobody looks"),
             Some(Repayment::Done { .. } | Repayment::Refused { .. } | Repayment::ByHand { .. } | Repayment::Given { .. }) | None => {}
         }
@@ -616,7 +615,6 @@ impl World {
         (self.touched(&order.id) || is_late) && (settled || order.attention().contains(&Attention::Unreported))
     }
 
-    /// Counts how the orders ended.
     pub(super) fn count_ends(&mut self) {
         for book in self.charges() {
             let stored = OrderId::new(&book.order_id).ok().and_then(|id| self.books(|tx, _| books::load(tx, &id)).ok().flatten());

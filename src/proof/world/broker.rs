@@ -21,7 +21,6 @@ const SESSION: i64 = 60_000;
 /// The stranger remembers this many of the last messages.
 const OVERHEARD_MAX: usize = 2_000;
 
-/// The broker.
 #[derive(Default)]
 pub(super) struct Broker {
     /// The machine that is connected under the name that both have, with its connection.
@@ -83,12 +82,10 @@ impl Broker {
     }
 }
 
-/// The connections.
 #[derive(Debug, Default)]
 pub(super) struct Network {
     /// Whether there is a broker. Without it all requests come over the board, and nobody brings news of a payment.
     pub(super) has_broker: bool,
-    /// Those that are cut.
     pub(super) cut: [bool; 4],
     /// The error of the clock of the web server before the backend.
     pub(super) front_off: i64,

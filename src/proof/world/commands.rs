@@ -72,7 +72,6 @@ impl Sent {
 }
 
 impl Commands {
-    /// RAUC has called the system of this command good, in this slot.
     pub(super) fn marked(&mut self, number: usize, slot: &str) {
         self.sent[number].marked.insert(slot.into());
     }
@@ -82,12 +81,10 @@ impl Commands {
         self.sent.iter().position(|sent| sent.jws == jws).expect("one of ours")
     }
 
-    /// The relay has taken the block off, or there was none.
     pub(super) fn cleared(&mut self, number: usize) {
         self.sent[number].is_cleared = true;
     }
 
-    /// The line was driven to its end for a test.
     pub(super) fn delivers(&mut self, number: usize) {
         self.sent[number].is_delivered = true;
     }
@@ -98,7 +95,6 @@ impl Commands {
         ends.into_iter().any(|end| matches!(end.state, Stage::Failed | Stage::TimedOut))
     }
 
-    /// Is any of them without an end?
     pub(super) fn is_any_open(&self) -> bool {
         self.sent.iter().any(|sent| !sent.is_answered())
     }
@@ -110,7 +106,6 @@ impl Commands {
         heard.map(|(number, sent)| (number, sent.jws.clone())).collect()
     }
 
-    /// Whether it drives a line for a test.
     pub(super) fn is_test(&self, number: usize) -> bool {
         matches!(self.sent[number].asked.command, Command::Action(Action::TestPulse { .. }))
     }
@@ -127,7 +122,6 @@ pub(super) fn viewer_public_key() -> String {
 }
 
 impl World {
-    /// The operator wants something done.
     pub(super) fn wants_something_done(&mut self) {
         let may_update = self.storm || self.now > self.heals_at + computer::LATE;
         let action = match self.below(10) {
@@ -147,7 +141,6 @@ impl World {
         self.wants(Action::Clear { item: small() });
     }
 
-    /// Somebody at the machine wants a test of its line.
     pub(super) fn wants_a_test(&mut self) {
         self.wants(Action::TestPulse { item: small() });
     }
@@ -335,7 +328,6 @@ impl World {
         }
     }
 
-    /// The rules when a line is driven for a test.
     pub(super) fn judge_test(&mut self, m: usize, number: usize, by_stranger: bool) {
         self.count(Kind::TestPulses, "the line is driven for a test");
         self.judge_time(m, number);
@@ -375,7 +367,6 @@ impl World {
         }
     }
 
-    /// The machine says what it is.
     pub(super) fn status_reported(&mut self, m: usize, payload: &[u8]) {
         let Ok(status) = serde_json::from_slice::<Status>(payload) else { return self.fail("a status cannot be read".into()) };
         if status.stream.is_some() {

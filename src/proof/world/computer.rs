@@ -21,7 +21,6 @@ const STARTS_MAX: u32 = 3;
 /// From here on RAUC may hang, in milliseconds after all is well. The customers who come then have bought.
 pub(super) const LATE: i64 = 5 * 3_600_000;
 
-/// The slots, the bootloader and RAUC of one machine.
 #[derive(Debug)]
 pub(super) struct Computer {
     slots: [Slot; 2],
@@ -30,7 +29,6 @@ pub(super) struct Computer {
     /// The slot that the bootloader starts next.
     first: usize,
     installing: Option<Installation>,
-    /// Numbers the installations.
     installations: u64,
     /// The program did not hear that the system that runs was called good.
     is_mark_unheard: bool,
@@ -49,7 +47,6 @@ struct Slot {
     of: Option<usize>,
     fate: Fate,
     state: State,
-    /// How often it was started.
     started: u32,
 }
 
@@ -60,7 +57,6 @@ enum Fate {
     DoesNotStart,
     /// It never shows anything.
     NoScreen,
-    /// It has no RAUC.
     NoRauc,
     /// Its relay service cannot open the line.
     NoLine,
@@ -83,7 +79,6 @@ struct Installation {
     number: u64,
     /// The run of the program that waits for its end, and its name for it. `None`: RAUC does it by itself.
     waits: Option<(u64, CommandId)>,
-    /// It never ends.
     hangs: bool,
 }
 
@@ -119,17 +114,14 @@ impl Computer {
         format!("rootfs.{}", self.runs)
     }
 
-    /// Was the system that runs called good?
     pub(super) fn runs_good_system(&self) -> bool {
         self.slots[self.runs].state == State::Good
     }
 
-    /// Does the system that runs show nothing?
     pub(super) fn is_without_screen(&self) -> bool {
         self.slots[self.runs].fate == Fate::NoScreen
     }
 
-    /// Can the relay service of the system that runs not open its line?
     pub(super) fn is_without_line(&self) -> bool {
         self.slots[self.runs].fate == Fate::NoLine
     }
@@ -140,7 +132,6 @@ impl Computer {
 }
 
 impl World {
-    /// RAUC is asked which slot runs.
     pub(super) fn tells_slot(&mut self, m: usize, id: &CommandId, may_be_late: bool) {
         if self.machines[m].computer.is_without_rauc() || self.goes_wrong(12, Kind::RaucSilent) {
             let answer = if may_be_late { Operated::NoAnswer } else { rauc("no answer") };
@@ -265,7 +256,6 @@ impl World {
         }
     }
 
-    /// The program looks after the system that runs.
     pub(super) fn checks_system(&mut self, m: usize, call: SystemCall) {
         let is_silent = self.machines[m].computer.is_without_rauc() || !self.is_planned() && self.goes_wrong(12, Kind::RaucSilent);
         let delay = 1 + self.below(500);
@@ -357,7 +347,6 @@ impl World {
         lost
     }
 
-    /// RAUC is to call the system that runs good.
     fn marks_good(&mut self, m: usize, delay: i64) {
         let of = self.machines[m].computer.runs_system_of();
         self.judge_proof(m);
@@ -404,7 +393,6 @@ impl World {
         }
     }
 
-    /// RAUC has answered the program.
     pub(super) fn system_answered(&mut self, m: usize, answer: &SystemAnswer) {
         let machine = &mut self.machines[m];
         if machine.program.is_none() || machine.fails {

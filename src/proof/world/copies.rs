@@ -30,7 +30,6 @@ const MOST: u32 = 2;
 const ASKS: [i64; 3] = [1_500, 12_000, 30_000];
 const SHOWS: i64 = 3_000;
 
-/// What the judge knows of them.
 #[derive(Debug)]
 pub(super) struct Copies {
     /// The chance of it. The seeds without it stay as they are.
@@ -52,7 +51,6 @@ impl Copies {
         Self { rng: is_here.then_some(rng), kept: None, left: MOST, is_restored: false, stopped: BTreeSet::new() }
     }
 
-    /// Does somebody make them in this seed?
     pub(super) const fn are_made(&self) -> bool {
         self.rng.is_some()
     }
@@ -157,7 +155,6 @@ impl World {
         }
     }
 
-    /// The copy replaces the books.
     pub(super) fn restores(&mut self) {
         (self.copies.kept, self.copies.left) = (None, self.copies.left.saturating_sub(1));
         if !self.storm {

@@ -2,7 +2,6 @@
 
 macro_rules! kinds {
     ($($name:ident = $text:literal),* $(,)?) => {
-        /// A kind of event that is counted.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
         pub enum Kind {
             $(#[doc = $text] $name,)*
@@ -137,14 +136,12 @@ kinds! {
 }
 
 impl Kind {
-    /// Its name.
     #[must_use]
     pub const fn name(self) -> &'static str {
         KINDS[self as usize]
     }
 }
 
-/// The counts of one run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Counts([u64; KINDS.len()]);
 
@@ -155,23 +152,19 @@ impl Default for Counts {
 }
 
 impl Counts {
-    /// One more of a kind.
     pub fn note(&mut self, kind: Kind) {
         self.more(kind, 1);
     }
 
-    /// This many more of a kind.
     pub fn more(&mut self, kind: Kind, many: u64) {
         self.0[kind as usize] += many;
     }
 
-    /// How many there were.
     #[must_use]
     pub const fn of(&self, kind: Kind) -> u64 {
         self.0[kind as usize]
     }
 
-    /// Adds the counts of another run.
     pub fn add(&mut self, other: &Self) {
         for (count, more) in self.0.iter_mut().zip(other.0) {
             *count += more;
@@ -185,7 +178,6 @@ impl Counts {
         self.all().filter(move |(kind, count)| *count == 0 && *kind != rare).map(|(kind, _)| kind)
     }
 
-    /// Each kind with its count.
     pub fn all(&self) -> impl Iterator<Item = (&'static str, u64)> {
         KINDS.iter().copied().zip(self.0)
     }

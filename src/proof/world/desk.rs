@@ -19,7 +19,6 @@ pub(super) struct Desk {
     heard: Reported,
 }
 
-/// The operator's key.
 pub(super) fn key() -> SigningKey {
     SigningKey::from_seed([0x0d; 32])
 }

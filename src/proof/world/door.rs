@@ -30,7 +30,6 @@ impl World {
         self.machine_runs(m) && matches!(self.machines[m].scene, Some(Scene::Filling { .. }))
     }
 
-    /// The number to which the button of this item counts now.
     fn counted_on_the_panel(&self, m: usize, item: &ItemId) -> Option<u32> {
         let Some(Scene::Filling { slots, .. }) = &self.machines[m].scene else { return None };
         slots.iter().find(|slot| slot.item == *item).and_then(|slot| match slot.level {

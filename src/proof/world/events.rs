@@ -12,7 +12,6 @@ use super::play::AtSlot;
 use super::strike::Who;
 use qris_core::order::ids::{OrderId, RequestId};
 
-/// One thing that will happen.
 #[derive(Debug)]
 pub enum Event {
     Machine(usize, machine::Arrival),
@@ -26,7 +25,6 @@ pub enum Event {
         payload: Box<str>,
         force: bool,
     },
-    /// A customer pays at a store.
     PaysAtStore {
         code: Box<str>,
         force: bool,
@@ -74,7 +72,6 @@ pub enum Event {
     Heals,
     /// A disk has failed a program, which is killed now.
     Falls(Who),
-    /// A bit flips.
     Flips,
     /// A fault happens, or somebody is hostile.
     Mischief,
@@ -95,7 +92,6 @@ pub enum Event {
     Restores,
     /// Whoever has the machine tells restored books what the relay signed long ago.
     TellsOldWord,
-    /// The money of an order is wanted.
     WantsMoney(OrderId),
     /// Somebody refunds an order at Midtrans' dashboard, while it is tried once more: all of it, or a part.
     AtDashboard(OrderId, i64),

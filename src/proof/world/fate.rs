@@ -9,9 +9,7 @@ use super::strike::Struck;
 /// What decides at a place whether something goes wrong.
 #[derive(Debug)]
 pub(super) enum Fate {
-    /// Chance.
     Chance,
-    /// A plan.
     Plan(Plan),
 }
 
@@ -25,12 +23,10 @@ pub(super) struct Plan {
     pub(super) wrong: Vec<usize>,
     /// What may go wrong at each place that was passed.
     pub(super) places: Vec<Kind>,
-    /// What happens to a disk.
     pub(super) disks: Struck,
 }
 
 impl Fate {
-    /// The play of a plan.
     pub(super) const fn play(&self) -> Option<Play> {
         match self {
             Self::Chance => None,
@@ -40,7 +36,6 @@ impl Fate {
 }
 
 impl Plan {
-    /// A play, in which nothing goes wrong so far.
     pub(super) fn of(play: Play) -> Self {
         Self { play, twisted: false, wrong: Vec::new(), places: Vec::new(), disks: Struck::default() }
     }
@@ -91,7 +86,6 @@ impl World {
         matches!(&self.fate, Fate::Plan(plan) if plan.wrong.first().is_none_or(|first| *first >= plan.places.len()))
     }
 
-    /// Does a plan decide?
     pub(super) const fn is_planned(&self) -> bool {
         matches!(self.fate, Fate::Plan(_))
     }

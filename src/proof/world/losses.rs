@@ -38,7 +38,6 @@ pub(super) enum Loss {
 pub(super) struct Given {
     /// The life of the ledger that gave it.
     pub(super) life: u32,
-    /// The moment.
     pub(super) at: i64,
     /// The moment when it was first used or closed. An image of the card from after this moment knows that.
     pub(super) ended: Option<i64>,
@@ -67,7 +66,6 @@ impl Losses {
         self.all.push((loss, now));
     }
 
-    /// A ticket is used or closed.
     pub(super) fn ended(&mut self, ticket: &str, now: i64) {
         if let Some(given) = self.tickets.get_mut(ticket) {
             given.ended.get_or_insert(now);
@@ -102,7 +100,6 @@ impl Losses {
         self.harmed.get(database).is_some_and(|since| *since <= told)
     }
 
-    /// Was nothing lost?
     pub(super) const fn are_none(&self) -> bool {
         self.all.is_empty()
     }

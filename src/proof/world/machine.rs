@@ -46,9 +46,7 @@ const CONTROLLERS: Asker = Asker { question: 0, kind: dbus::KIND };
 const CARETAKER: Asker = Asker { question: 1, kind: dbus::KIND };
 /// RAUC's `pre-install`, by the same bus.
 const RAUC: Asker = Asker { question: 2, kind: dbus::KIND };
-/// RAUC has this time at most.
 const INSTALLED_WITHIN: Span = Span::secs(3600);
-/// The caretaker has this time.
 const HELD_FOR: Span = Span::secs(120);
 
 /// The purpose of a call.
@@ -67,13 +65,11 @@ enum Asked {
     Operate(CommandId),
 }
 
-/// One machine: its program, what it waits for, and what people see of it.
 #[derive(Default)]
 pub(super) struct SimulatedMachine {
     pub(super) program: Option<Machine>,
     pub(super) run: u64,
     boot: u64,
-    /// When it booted.
     booted_at: i64,
     pub(super) off_until: i64,
     /// The life of its database, as this run of the program has told it.
@@ -111,7 +107,6 @@ pub(super) struct SimulatedMachine {
     pub(super) relay_trouble: BTreeSet<Box<str>>,
     /// RAUC has told this run which system runs.
     pub(super) knows_system: bool,
-    /// What this run knows of the time.
     pub(super) trust: Trust,
     pub(super) computer: Computer,
 }
@@ -201,7 +196,6 @@ impl World {
         self.at(at, Event::Machine(m, Arrival::Starts { run }));
     }
 
-    /// An event for a machine, after this time.
     pub(super) fn machine_hears(&mut self, m: usize, arrival: Arrival, after: i64) {
         self.after(after, Event::Machine(m, arrival));
     }
@@ -313,9 +307,10 @@ impl World {
             }
             (Asked::PrepareAgain(id), ServiceAnswer::PreparedAgain(answer)) => self.input(m, Input::PreparedAgain(id, answer)),
             (Asked::Relay(id, request, ticket), ServiceAnswer::Relay(answer)) => {
-                // A line that is driven for a test is free in a moment. It is asked again then.
+                // A line that is driven for a test is free in a moment. It is asked again then. So is the relay that comes after one that has gone.
                 if let (Some(ticket), RelayAnswer::Checked(checked)) = (ticket, &answer)
                     && *checked != Err(Reason::Busy)
+                    && self.machines[m].has_relay
                 {
                     self.machines[m].deliverable.insert(ticket, checked.is_ok());
                 }
@@ -333,7 +328,6 @@ impl World {
         }
     }
 
-    /// The relay tells this run what is wrong with it.
     fn relay_reported(&mut self, m: usize, facts: RelayFacts, input: fn(RelayFacts) -> Input) {
         let run = self.machines[m].run;
         if self.machine_runs(m) {
@@ -495,7 +489,6 @@ impl World {
         Caller { m, run: machine.run, call: machine.calls }
     }
 
-    /// The relay is asked for an operator.
     pub(super) fn asks_for_operator(&mut self, m: usize, id: &CommandId, call: Call) {
         self.ask_relay(m, Asked::Operate(id.clone()), call, SLOW);
     }
@@ -562,7 +555,6 @@ impl World {
         is_held
     }
 
-    /// A controller on the same board asks.
     pub(super) fn ask_on_board(&mut self, m: usize, request: Request) {
         self.input(m, Input::Requested(request, CONTROLLERS));
     }

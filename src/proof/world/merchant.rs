@@ -33,7 +33,6 @@ pub(super) const AT_ONCE: i64 = 50;
 const PRUNE: i64 = 600_000;
 /// The most calls to Midtrans about one order in a minute: a quick round of questions for each piece of news.
 const CALLS_MAX: u32 = 100;
-/// The files of the books and of the machines.
 pub(super) const BOTH: [&str; 2] = [BOOKS, MACHINES_FILE];
 
 /// A notification that somebody posted and that waits for its answer.
@@ -43,10 +42,8 @@ pub(super) enum Posted {
     Forged(Vec<u8>),
 }
 
-/// The merchant: the backend's program, and what it waits for.
 pub(super) struct SimulatedMerchant {
     pub(super) program: Option<Program<machine::Caller>>,
-    /// When it was started.
     began: i64,
     pub(super) run: u64,
     dying: bool,
@@ -71,7 +68,6 @@ pub(super) struct SimulatedMerchant {
 
 type Seen = BTreeMap<OrderId, (Box<str>, Option<u32>)>;
 
-/// All orders in the books.
 fn seen(tx: &mut dyn Tx) -> Result<Seen, BooksError> {
     let sql = "SELECT o.order_id, o.state, max(r.try) AS signed FROM orders AS o LEFT JOIN receipts AS r ON r.order_id = o.order_id \
                GROUP BY o.order_id, o.state";
@@ -136,14 +132,12 @@ impl SimulatedMerchant {
         self.giving_up.remove(order);
     }
 
-    /// Does somebody answer?
     pub(super) const fn listens(&self) -> bool {
         self.program.is_some() && !self.dying
     }
 }
 
 impl World {
-    /// Killed at any point of its work.
     pub(super) fn stop_merchant(&mut self) {
         BOTH.iter().for_each(|name| self.disks[MERCHANT].kill(name));
         let merchant = &mut self.merchant;
@@ -160,7 +154,6 @@ impl World {
         }
     }
 
-    /// The program ends at this point and starts again.
     pub(super) fn start_merchant(&mut self) {
         self.stop_merchant();
         let run = self.merchant.run;
@@ -311,7 +304,6 @@ impl World {
         }
     }
 
-    /// An order is in the books, in its present state.
     fn wrote(&mut self, stored: &Stored) {
         let order = &stored.order;
         let (word, signed) = (order.state.word(), order.receipt().map(|receipt| receipt.claims().nth.number().get()));
@@ -345,7 +337,6 @@ impl World {
         }
     }
 
-    /// A call of the machine, after this time.
     pub(super) fn merchant_hears(&mut self, ask: Ask, from: machine::Caller, after: i64) {
         self.after(after, Event::Merchant(Arrival::Asked { ask, from }));
     }
@@ -415,7 +406,6 @@ impl World {
         }
     }
 
-    /// Somebody posts a notification.
     pub(super) fn post(&mut self, posted: Posted) {
         let merchant = &mut self.merchant;
         if let (false, Some(program)) = (merchant.dying, &merchant.program) {

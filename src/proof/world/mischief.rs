@@ -8,11 +8,9 @@ use super::{BOOKS, CLONE, Event, LEDGER, MERCHANT, Outage, STORE, World};
 use crate::disk::{Op, Trouble};
 use std::path::Path;
 
-/// The files on a machine's card.
 const CARD: [&str; 2] = [STORE, LEDGER];
 
 impl World {
-    /// One fault happens.
     pub(super) fn mischief(&mut self) {
         if !self.storm {
             return;
@@ -74,7 +72,6 @@ impl World {
 
     // Power.
 
-    /// The power of a machine goes. Unsynced data is there, is not there, or is there in part.
     pub(super) fn cut_power(&mut self, m: usize) {
         let off = self.loses_power(m);
         if self.storm && !self.is_planned() && self.one_in(4) {
@@ -108,7 +105,6 @@ impl World {
         self.start_machine(m, false);
     }
 
-    /// The computer of the backend.
     pub(super) fn cut_merchants_power(&mut self) {
         self.count(Kind::Power, "the backend's power is cut");
         self.stop_merchant();
@@ -172,7 +168,6 @@ impl World {
         self.after(after, Event::Scrapped);
     }
 
-    /// One of two machines with the same card is thrown away.
     pub(super) fn scrap_one(&mut self) {
         if self.alive != [true, true] {
             return;
@@ -300,7 +295,6 @@ impl World {
         self.disks[place].fail(name, op, nth, trouble);
     }
 
-    /// Everything is well from now on.
     pub(super) fn heal(&mut self) {
         self.storm = false;
         self.note(|| "all is well from now on".into());
@@ -341,7 +335,6 @@ impl World {
         if self.alive == [true, true] { self.below_usize(2) } else { self.survivor() }
     }
 
-    /// The connection to the broker is made anew, as happens now and then.
     pub(super) fn reconnect(&mut self) {
         self.drop_broker(false);
         let m = self.survivor();

@@ -21,7 +21,6 @@ pub(super) const TRIES: u32 = 8;
 const BY_HAND: i64 = 4;
 const SEEN: i64 = 7;
 
-/// What customers and the merchant did.
 #[derive(Debug, Default)]
 pub(super) struct People {
     /// How many requests there were.
@@ -101,7 +100,6 @@ impl World {
 
     // Customers.
 
-    /// A customer stands before a QR.
     pub(super) fn reads_the_qr(&mut self, payload: Box<str>) {
         if !self.one_in(5) {
             let (late, after) = (self.one_in(8), self.below(90_000));
@@ -133,7 +131,6 @@ impl World {
         }
     }
 
-    /// A customer takes a payment code along.
     pub(super) fn goes_to_a_store(&mut self, code: Box<str>) {
         if self.one_in(4) {
             return;
@@ -224,7 +221,6 @@ impl World {
         self.count(kind, "money goes back at Midtrans");
     }
 
-    /// A shop takes back a payment that it has told.
     pub(super) fn reverses(&mut self, code: &str) {
         let now = self.wall();
         if let Ok(paid) = self.gateway.midtrans.reverse(code, now)
@@ -331,7 +327,6 @@ impl World {
         }
     }
 
-    /// An order that is listed as unconfirmed.
     fn some_unconfirmed(&mut self) -> Option<OrderId> {
         let all = self.gateway.midtrans.transactions();
         let known = all.iter().filter_map(|book| OrderId::new(&book.order_id).ok());

@@ -1,6 +1,5 @@
 //! The plays of the search: what their customers do.
 
-/// A play: what the customers of a run do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Play {
     /// Somebody asks, pays, and gets the item.
@@ -25,14 +24,10 @@ pub enum Play {
     Filled,
 }
 
-/// What somebody does to a slot in a play.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum AtSlot {
-    /// Fills it.
     Fill,
-    /// Counts so many.
     Count(u32),
-    /// Has its line tested.
     Test,
 }
 
@@ -42,7 +37,6 @@ const DEAR: &str = r#"{"request_id":"r-1","item":"B1"}"#;
 const AT_STORE: &str = r#"{"request_id":"r-1","item":"B1","payment":"alfamart"}"#;
 
 impl Play {
-    /// All of them.
     pub const ALL: [Self; 10] = [
         Self::Sale,
         Self::Cancel,
@@ -56,7 +50,6 @@ impl Play {
         Self::Filled,
     ];
 
-    /// Its name.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {

@@ -30,14 +30,12 @@ use std::sync::Arc;
 /// One pulse, in milliseconds.
 const PULSE: i64 = 500;
 
-/// One relay: its program, and the callers that wait for it.
 #[derive(Default)]
 pub(super) struct SimulatedRelay {
     pub(super) dispenser: Option<Dispenser>,
     run: u64,
     /// Names this life of this ledger among all lives.
     life: u32,
-    /// The line is driven for this.
     begun: Option<Begun>,
     waits: BTreeMap<Cause, Vec<machine::Caller>>,
 }
@@ -52,7 +50,6 @@ enum Begun {
 }
 
 impl SimulatedRelay {
-    /// The order for which the line is driven now.
     pub(super) fn drives_order(&self) -> Option<&OrderId> {
         match self.begun.as_ref().filter(|_| self.is_driving())? {
             Begun::Order { order, .. } => Some(order),
@@ -92,7 +89,6 @@ impl SimulatedRelay {
 pub(super) struct Ledgers {
     /// The pulses for an order, in one life of a ledger: of each, whether a sensor has said that nothing came.
     pulses: BTreeMap<(OrderId, u32), Vec<bool>>,
-    /// Counts the lives.
     lives: u32,
 }
 
@@ -132,7 +128,6 @@ impl Ledgers {
         u32::try_from(self.all(order).filter(|failed| !failed).count()).unwrap_or(u32::MAX)
     }
 
-    /// Whether it happened in this life.
     pub(super) fn has_driven(&self, order: &OrderId, life: u32) -> bool {
         self.pulses.contains_key(&(order.clone(), life))
     }
@@ -144,7 +139,6 @@ impl Ledgers {
 }
 
 impl World {
-    /// A sensor says that nothing came of the order that is being driven.
     pub(super) fn nothing_came(&mut self, m: usize) {
         if let Some(Begun::Order { order, .. }) = &self.relays[m].begun {
             self.ledgers.failed(order, self.relays[m].life);
@@ -190,7 +184,6 @@ impl World {
         self.relays[m].life = self.ledgers.lives;
     }
 
-    /// The program ends at this point and starts again.
     pub(super) fn start_relay(&mut self, m: usize) {
         self.stop_relay(m);
         let at = self.machines[m].off_until.max(self.now + 50);
@@ -219,22 +212,24 @@ impl World {
         }
     }
 
-    /// A person has looked at the line.
     pub(super) fn clear_line(&mut self, m: usize) {
-        if let Some(dispenser) = &mut self.relays[m].dispenser {
-            // A ledger that cannot be written is a fault, and the person comes again.
-            drop(dispenser.clear(small().as_str()));
-        }
+        let Some(dispenser) = &mut self.relays[m].dispenser else {
+            // The machine is off. The person comes again.
+            if self.alive[m] && !self.is_planned() {
+                self.after(60_000, Event::Relay(m, Arrival::Cleared));
+            }
+            return;
+        };
+        // A ledger that cannot be written is a fault, and the person comes again.
+        drop(dispenser.clear(small().as_str()));
         self.relay_effects(m);
         self.tell_facts(m);
     }
 
-    /// A call of the machine, after this time.
     pub(super) fn relay_hears(&mut self, m: usize, call: machine::Call, from: machine::Caller, after: i64) {
         self.after(after, Event::Relay(m, Arrival::Call { call, from }));
     }
 
-    /// The bus tells the machine of this run of the relay, after this time.
     pub(super) fn relay_appears(&mut self, m: usize, after: i64) {
         let run = self.relays[m].run;
         self.after(after, Event::Relay(m, Arrival::Appears { run }));

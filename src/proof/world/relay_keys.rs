@@ -31,7 +31,6 @@ pub(super) struct Words {
 }
 
 impl Words {
-    /// Whether the backend has known the relay by this key.
     pub(super) fn knew(&self, key: &RelayKey) -> bool {
         self.keys.iter().any(|(_, known)| known == key)
     }

@@ -10,7 +10,6 @@ use qris_core::wire::vend::{EventState, VendEvent};
 use qris_device::words::SlotSettings;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What the judge knows of both slots.
 #[derive(Default)]
 pub(super) struct SameGoods {
     /// `None`: there is one slot.
@@ -28,7 +27,6 @@ impl SameGoods {
         Self { rng: (is_counted_by_chance && seed.is_multiple_of(2)).then(|| Rng::new(seed ^ 0x2a11)), ..Self::default() }
     }
 
-    /// The items of a machine, in their order.
     pub(super) fn items(&self, [first, last]: [ItemId; 2]) -> Vec<ItemId> {
         let second = self.rng.is_some().then(second);
         [Some(first), second, Some(last)].into_iter().flatten().collect()
@@ -39,7 +37,6 @@ impl SameGoods {
         if self.rng.is_some() { format!("[[item]]\nid = \"A2\"\nsame_as = \"A1\"\n{slot}") } else { String::new() }
     }
 
-    /// The slot whose goods somebody asks for.
     pub(super) fn chosen_by_customer(&mut self, item: &'static str) -> &'static str {
         let other = item == "A1" && self.rng.as_mut().is_some_and(|rng| rng.below(2) == 0);
         if other { "A2" } else { item }
@@ -56,7 +53,6 @@ impl SameGoods {
 }
 
 impl World {
-    /// The slots of the machines.
     pub(super) fn all_slots(&self) -> BTreeMap<ItemId, SlotSettings> {
         let mut slots = self.slots.settings();
         let same = slots.get(&small()).filter(|_| self.same.rng.is_some()).cloned();
@@ -64,7 +60,6 @@ impl World {
         slots
     }
 
-    /// Somebody fills or counts the second slot, too.
     pub(super) fn fills_second(&mut self, m: usize) {
         let Some(rng) = self.same.rng.as_mut().filter(|_| self.alive[m]) else { return };
         let (change, n) = match rng.below(3) {

@@ -50,7 +50,6 @@ impl World {
         self.input(m, Input::Screen(ScreenState::Working));
     }
 
-    /// The panel is gone for a while.
     pub(super) fn lose_screen(&mut self, m: usize) {
         if !self.machine_runs(m) || self.machines[m].screen_gone.is_some() {
             return;
@@ -113,7 +112,6 @@ impl World {
         }
     }
 
-    /// The offer on the screen, if a customer could pay it.
     fn shown(&self, m: usize) -> Option<Shown> {
         match self.machines[m].scene.as_ref()? {
             Scene::Pay { payload, amount, fee, .. } => Some(Shown { payload: payload.clone(), amount: *amount, fee: *fee, code: false }),
@@ -122,7 +120,6 @@ impl World {
         }
     }
 
-    /// The charge behind a QR or code, and its ticket.
     fn charge_of(&self, payload: &str) -> Option<(Book, Ticket)> {
         let book = self.gateway.midtrans.transaction(payload)?;
         let ticket = Ticket::new(book.custom_fields[2].as_ref()?.rsplit('|').next()?).ok()?;

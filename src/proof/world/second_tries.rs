@@ -24,9 +24,8 @@ const BUTTON: Asker = Asker { question: 6, kind: buttons::KIND };
 /// The merchant offers one for so long.
 const WITHIN: Span = Span::secs(900);
 /// The last answer of Midtrans that a later receipt may rest on is not older than this, in milliseconds, with its way.
-const SETTLED_LATELY: i64 = 30_000 + 10_000;
+pub(super) const SETTLED_LATELY: i64 = 30_000 + 10_000;
 
-/// What the judge knows of second tries.
 #[derive(Debug)]
 pub(super) struct SecondTries {
     rng: Rng,
@@ -235,7 +234,6 @@ impl World {
         (is_both && !is_told && !self.losses.books()).then_some("its money went back while it was tried once more, and nobody is told")
     }
 
-    /// How often goods may have come out for an order: pulses of which no sensor has said that nothing came.
     pub(super) fn came(&self, order: &OrderId) -> u32 {
         self.ledgers.came(order)
     }

@@ -28,23 +28,20 @@ pub(super) const CAPACITY: u32 = 3;
 /// Who stands at the open door.
 pub(super) const FILLER: Asker = Asker { question: 3, kind: dbus::KIND };
 
-/// The slots of both machines.
 #[derive(Default)]
 pub(super) struct Slots {
-    /// Something is counted.
     are_counted: bool,
     /// What people do by chance.
     rng: Option<Rng>,
     held: BTreeMap<(usize, ItemId), Held>,
-    /// When each request was first heard of.
-    requested: BTreeMap<RequestId, i64>,
+    /// The machine that was first heard of each request, and when.
+    requested: BTreeMap<RequestId, (usize, i64)>,
     /// Requests that were refused because nothing was left. The machine keeps nothing of them.
     pub(super) refused: BTreeSet<RequestId>,
     /// What somebody does now, and whether the machine has heard it.
     done: Option<Result<Counted, NotChanged>>,
 }
 
-/// One slot.
 #[derive(Default)]
 struct Held {
     there: i64,
@@ -97,7 +94,6 @@ impl Slots {
         self.are_counted
     }
 
-    /// What the machine says.
     pub(super) fn counted(&self, m: usize, item: &ItemId) -> Option<u32> {
         self.held.get(&(m, item.clone())).and_then(|held| held.count)
     }
@@ -145,7 +141,6 @@ impl Slots {
         self.rng.as_mut().is_some_and(|rng| rng.below(2) == 0)
     }
 
-    /// An image of this machine's database is made.
     pub(super) fn imaged(&mut self, m: usize) {
         self.held.iter_mut().filter(|((of, _), _)| *of == m).for_each(|(_, held)| held.is_image_good = held.has_base && held.is_known);
     }
@@ -299,7 +294,6 @@ impl World {
         self.judge_slots(m);
     }
 
-    /// The machine has answered who filled it.
     pub(super) fn filler_hears(&mut self, stock: Option<Result<Counted, NotChanged>>) {
         self.slots.done = stock;
     }
@@ -319,7 +313,6 @@ impl World {
         }
     }
 
-    /// What the machine says of its slots.
     pub(super) fn slots_told(&mut self, m: usize, slots: &[Slot]) {
         for ((_, item), held) in self.slots.held.iter_mut().filter(|((of, _), _)| *of == m) {
             let slot = slots.iter().find(|slot| slot.item == *item);
@@ -331,8 +324,9 @@ impl World {
 
     /// A machine never says that more is there than really is.
     fn judge_slots(&mut self, m: usize) {
-        // It sells nothing before it can store what it has heard. One that was killed says nothing, until it says all anew.
-        if self.machines[m].fails || !self.machine_runs(m) {
+        // It sells nothing before it can store what it has heard, and nothing without a relay: the next one tells what it could not store of the last
+        // one. One that was killed says nothing, until it says all anew.
+        if self.machines[m].fails || !self.machines[m].has_relay || !self.machine_runs(m) {
             return;
         }
         let over = self.slots.held.iter().find(|((of, _), held)| {
@@ -355,7 +349,7 @@ impl World {
     /// The rule when a machine tells the news of a request: what it has promised it keeps.
     pub(super) fn judge_promise(&mut self, m: usize, event: &VendEvent) {
         let (Some(request), Some(item)) = (&event.request_id, &event.item) else { return };
-        let at = *self.slots.requested.entry(request.clone()).or_insert(self.now);
+        let (of, at) = *self.slots.requested.entry(request.clone()).or_insert((m, self.now));
         match (event.state, event.reason) {
             (EventState::Refused, Some(Reason::SoldOut)) => {
                 self.counts.note(Kind::SoldOut);
@@ -364,7 +358,8 @@ impl World {
             (EventState::RefundDue, Some(Reason::SoldOut)) => {
                 self.counts.note(Kind::PaidForNothing);
                 let held = self.slots.of(m, item);
-                if held.is_known && held.lowered_at < at {
+                // Of two machines with one card the other one may have promised it.
+                if of == m && held.is_known && held.lowered_at < at {
                     self.fail(format!("{request} had a promise of {item}, and nothing is left"));
                 }
             }

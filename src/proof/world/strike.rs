@@ -4,7 +4,6 @@ use super::{BOOKS, LEDGER, MERCHANT, STORE};
 use crate::disk::{Op, Trouble};
 use std::collections::BTreeMap;
 
-/// A program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Who {
     /// `qrisd`
@@ -16,10 +15,8 @@ pub enum Who {
 }
 
 impl Who {
-    /// All of them.
     pub const ALL: [Self; 3] = [Self::Machine, Self::Relay, Self::Backend];
 
-    /// Its name.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -29,7 +26,6 @@ impl Who {
         }
     }
 
-    /// Its database.
     #[must_use]
     pub const fn database(self) -> &'static str {
         match self {
@@ -53,7 +49,6 @@ impl Who {
 pub enum How {
     /// It is not done, and says so.
     Error,
-    /// No room.
     Full,
     /// The program is killed before it.
     Crash,
@@ -64,7 +59,6 @@ pub enum How {
 }
 
 impl How {
-    /// Its name.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -85,31 +79,23 @@ impl How {
     }
 }
 
-/// What happens to a disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Strike {
-    /// An operation fails.
     Operation {
-        /// The program.
         who: Who,
-        /// The kind of operation.
         op: Op,
-        /// The way to fail.
         how: How,
         /// Its number, from 1, counted from the start.
         nth: u64,
     },
     /// A bit flips while the program is down for a moment.
     Flip {
-        /// The program whose database it is.
         who: Who,
         /// In its log, which a killed program leaves; else in the database, which has everything after an orderly end.
         log: bool,
         /// The moment, in milliseconds.
         at: i64,
-        /// The byte.
         byte: usize,
-        /// The bit of it.
         bit: u8,
     },
 }
@@ -124,14 +110,12 @@ pub struct Struck {
     pub counts: BTreeMap<(Who, Op), u64>,
     /// The length of the file whose bit flips, in bytes, at that moment.
     pub length: usize,
-    /// How many databases were set aside.
     pub set_aside: usize,
     /// A program refuses to work on its database, and waits for a person.
     pub refused: bool,
 }
 
 impl Struck {
-    /// This is to happen.
     pub(super) fn by(strike: Option<Strike>) -> Self {
         Self { strike, ..Self::default() }
     }

@@ -18,10 +18,8 @@ use qris_core::wire::orders::OutcomeReport;
 use qris_device::words::{HttpCall, Identity};
 use std::collections::BTreeSet;
 
-/// What he did.
 #[derive(Debug, Default)]
 pub(super) struct Thief {
-    /// There is one.
     pub(super) is_here: bool,
     /// He had his hand in these.
     pub(super) betrayed: BTreeSet<OrderId>,

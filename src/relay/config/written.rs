@@ -17,8 +17,7 @@ use std::path::PathBuf;
 
 /// The longest name of a line, in bytes.
 const NAME_MAX: usize = 64;
-/// A button is believed after it stood still for this time, unless the configuration says
-/// otherwise.
+/// A button is believed after it stood still for this time, unless the configuration says otherwise.
 const DEBOUNCE_MS: i64 = 50;
 
 // What two lines cannot both have. An answer in the set-up's dialogue can cause it, so that says it in its language; the relay service
@@ -95,7 +94,6 @@ struct WrittenLine {
     clear_button: Option<WrittenInput>,
 }
 
-/// The keys of [`WrittenLine`].
 const OF_EVERY_LINE: [&str; 5] = ["name", "items", "min_amount", "block_on_uncertain", "clear_button"];
 
 #[derive(Deserialize)]

@@ -203,7 +203,6 @@ impl WrittenSensor {
     }
 }
 
-/// An output that can be active or not.
 trait Output: Send {
     fn set(&mut self, active: bool) -> Result<(), HardwareError>;
 }

@@ -14,7 +14,6 @@ pub(super) fn block(connection: &Connection, line: &str, why: &str, item: &str) 
     Ok(())
 }
 
-/// All of them.
 pub(super) fn all(connection: &Connection) -> Result<Vec<Block>, StoreError> {
     let mut statement = connection.prepare("SELECT * FROM blocked")?;
     let mut rows = statement.query([])?;

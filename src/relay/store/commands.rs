@@ -5,7 +5,6 @@ use super::{Once, StoreError};
 use qris_core::order::ids::CommandId;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-/// What a remembered command asked for.
 fn what(row: &Row<'_>) -> Result<String, StoreError> {
     let (jti, what, exp, sum): (String, String, i64, String) = (row.get("jti")?, row.get("what")?, row.get("exp")?, row.get("sum")?);
     same(&sum, &["command", &jti, &what, &exp.to_string()], "command", &jti)?;
@@ -41,14 +40,12 @@ pub(super) fn keep_over(connection: &Connection, over: i64) -> Result<(), StoreE
     Ok(())
 }
 
-/// What the command with this name asked for, if it was carried out.
 pub(super) fn find(connection: &Connection, jti: &CommandId) -> Result<Option<String>, StoreError> {
     let mut statement = connection.prepare_cached("SELECT * FROM commands WHERE jti = ?1")?;
     let mut rows = statement.query([jti.as_str()])?;
     rows.next()?.map(what).transpose()
 }
 
-/// Checks every one.
 pub(super) fn check(connection: &Connection) -> Result<(), StoreError> {
     let mut statement = connection.prepare("SELECT * FROM commands")?;
     let mut rows = statement.query([])?;

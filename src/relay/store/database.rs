@@ -27,7 +27,6 @@ const BUSY: Duration = Duration::from_secs(4);
 /// Old rows are dropped once for this many tickets.
 const PRUNE_EVERY: i64 = 64;
 
-/// Its tables.
 pub const SCHEMA: Schema = Schema { application_id: 0x7172_6c79, steps: &[include_str!("../schema/1.sql")], adding: &[] };
 
 /// The open ledger. A write is kept once its call has returned. It is kept whole or not at all.
@@ -43,13 +42,10 @@ pub struct Database {
     pulses: i64,
     /// The number of tickets that have left `open`.
     left: i64,
-    /// How often the line of an item was driven.
     driven: BTreeMap<ItemId, Drives>,
-    /// The key that it signs with.
     key: SigningKey,
 }
 
-/// The findings when a ledger was opened.
 #[derive(Debug)]
 pub struct Found {
     /// The ledger; it has nothing that is being driven.
@@ -60,9 +56,7 @@ pub struct Found {
     pub lost: Option<i64>,
     /// What was being driven when the program last ended. It is uncertain from now on, and that is written.
     pub interrupted: Vec<Pulse>,
-    /// The open tickets.
     pub open: Vec<Ticket>,
-    /// The blocked lines.
     pub blocked: Vec<Block>,
 }
 
@@ -71,9 +65,6 @@ impl Database {
     /// is read. It is set aside if it is damaged, or has forgotten a pulse, or a ticket that was used or closed. A pulse that was being driven
     /// ends as [`INTERRUPTED`]. The same commit blocks its line if `blocks` says so. Only this process has the ledger until the
     /// store is dropped.
-    ///
-    /// # Errors
-    /// What is wrong with the file or its directory.
     pub fn open(path: &Path, blocks: &dyn Fn(&str) -> bool, draw: &mut dyn FnMut(&mut [u8])) -> Result<Found, StoreError> {
         // A second owner would take an order that the first is driving for an interrupted one.
         let lock = sqlite::claim(path)?;
@@ -103,42 +94,25 @@ impl Database {
         Ok(Found { store, set_aside: opened.set_aside, lost, interrupted, open, blocked })
     }
 
-    /// The record of a ticket.
-    ///
-    /// # Errors
-    /// When the row is damaged, or the file cannot be read.
     pub fn ticket(&self, ticket: &Ticket) -> Result<Option<TicketEntry>, StoreError> {
         TicketRow::find(&self.connection, ticket)?.map(|row| row.entry()).transpose()
     }
 
     /// The records of an order: the tries that were driven.
-    ///
-    /// # Errors
-    /// When a row is damaged, or the file cannot be read.
     pub fn pulses(&self, order: &OrderId) -> Result<Vec<Pulse>, StoreError> {
         PulseRow::of_order(&self.connection, order)?.iter().map(PulseRow::pulse).collect()
     }
 
     /// Is a pulse of this order so old that nothing else is known of it?
-    ///
-    /// # Errors
-    /// When the file cannot be read.
     pub fn is_dropped(&self, order: &OrderId) -> Result<bool, StoreError> {
         pulses::is_dropped(&self.connection, order)
     }
 
-    /// The record of a test.
-    ///
-    /// # Errors
-    /// When the row is damaged, or the file cannot be read.
     pub fn test(&self, jti: &CommandId) -> Result<Option<Pulse>, StoreError> {
         PulseRow::of_test(&self.connection, jti)?.map(|row| row.pulse()).transpose()
     }
 
     /// Was the request or the transaction of this receipt driven for another order? One request gets one receipt.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
     pub fn is_second(&self, receipt: &Receipt) -> Result<bool, StoreError> {
         let claims = receipt.claims();
         let sql = "SELECT 1 FROM pulses WHERE (request_id = ?1 OR transaction_id = ?2) AND order_id <> ?3";
@@ -147,10 +121,7 @@ impl Database {
         Ok(statement.query_row(other, |_| Ok(())).optional()?.is_some())
     }
 
-    /// Writes a new open ticket, perhaps for another try.
-    ///
-    /// # Errors
-    /// It was given before, or the file cannot be written.
+    /// Writes a new open ticket, perhaps for another try. It fails if the ticket was given before.
     pub fn add_ticket(&mut self, ticket: &Ticket, item: &ItemId, amount: Rupiah, again: Option<&Again>) -> Result<(), StoreError> {
         let seq = self.tickets + 1;
         let transaction = self.connection.transaction()?;
@@ -167,10 +138,7 @@ impl Database {
         Ok(())
     }
 
-    /// Closes an open ticket.
-    ///
-    /// # Errors
-    /// It is not open, or the file cannot be written.
+    /// Closes an open ticket. It fails if the ticket is not open.
     pub fn close(&mut self, ticket: &Ticket) -> Result<(), StoreError> {
         let Some(row) = TicketRow::find(&self.connection, ticket)? else {
             return Err(StoreError::Damaged(format!("ticket {ticket} is gone")));
@@ -184,9 +152,6 @@ impl Database {
     }
 
     /// The number with which a ticket left `open`. `None` while it is open, or if it left before tickets were counted.
-    ///
-    /// # Errors
-    /// When the row is damaged, or the file cannot be read.
     pub fn number(&self, ticket: &Ticket) -> Result<Option<u64>, StoreError> {
         let number = TicketRow::find(&self.connection, ticket)?.and_then(|row| row.number);
         Ok(number.and_then(|number| u64::try_from(number).ok()))
@@ -198,10 +163,7 @@ impl Database {
     }
 
     /// Writes that the line is driven, with the ticket of the order used or the command of the test remembered. The line may be
-    /// driven after this commit, and only then.
-    ///
-    /// # Errors
-    /// It does not fit what is held, or the file cannot be written.
+    /// driven after this commit, and only then. It fails if it does not fit what is held.
     pub fn begin(&mut self, begun: &Begun<'_>, line: &str) -> Result<(), StoreError> {
         let (item, amount) = match begun {
             Begun::Order(receipt) => (&receipt.claims().item, receipt.claims().amount),
@@ -237,10 +199,7 @@ impl Database {
         Ok(())
     }
 
-    /// Writes how a pulse ended. The same commit writes whether its line is blocked.
-    ///
-    /// # Errors
-    /// It is not being driven, or the file cannot be written.
+    /// Writes how a pulse ended. The same commit writes whether its line is blocked. It fails if the pulse is not being driven.
     pub fn end(&mut self, cause: &Cause, outcome: Outcome, detail: &str, why_blocked: Option<&str>) -> Result<(), StoreError> {
         let Some(row) = PulseRow::find(&self.connection, cause)? else {
             return Err(StoreError::Damaged(format!("the pulse of {cause:?} is gone")));
@@ -262,9 +221,6 @@ impl Database {
     }
 
     /// Unblocks a line, perhaps for a command of an operator.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
     pub fn clear(&mut self, line: &str, once: Option<Once<'_>>) -> Result<(), StoreError> {
         let transaction = self.connection.transaction()?;
         transaction.prepare_cached("DELETE FROM blocked WHERE line = ?1")?.execute([line])?;
@@ -273,58 +229,37 @@ impl Database {
     }
 
     /// What the command with this name asked for, if it was carried out.
-    ///
-    /// # Errors
-    /// When the row is damaged, or the file cannot be read.
     pub fn command(&self, jti: &CommandId) -> Result<Option<String>, StoreError> {
         commands::find(&self.connection, jti)
     }
 
     /// How many commands are remembered that end after this, in seconds since 1970.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
     pub fn commands_after(&self, over: i64) -> Result<i64, StoreError> {
         Ok(self.connection.prepare_cached("SELECT count(*) FROM commands WHERE exp > ?1")?.query_row([over], |row| row.get(0))?)
     }
 
     /// A command that had ended by then is over for good, in seconds since 1970.
-    ///
-    /// # Errors
-    /// When the row is damaged, or the file cannot be read.
     pub fn over(&self) -> Result<i64, StoreError> {
         commands::over(&self.connection)
     }
 
     /// A command that was seen as over is over for good, and so is every other one that ended until then, in seconds since 1970.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
     pub fn all_are_over_until(&mut self, exp: i64) -> Result<(), StoreError> {
         commands::keep_over(&self.connection, exp)
     }
 
     /// Writes beside the ledger how many of its tickets were used or closed, and how often a line was driven. So the ledger cannot forget
     /// either unnoticed.
-    ///
-    /// # Errors
-    /// When the file beside it cannot be written.
     pub fn mark(&mut self) -> Result<(), StoreError> {
         self.mark.write(self.left + self.pulses).map_err(StoreError::Mark)
     }
 
     /// Is it still the ledger at its name?
-    ///
-    /// # Errors
-    /// Somebody removed, moved or replaced a file of it.
     pub fn is_in_place(&self) -> Result<(), StoreError> {
         Ok(self.files.are_in_place()?)
     }
 
     /// Can the ledger be written?
-    ///
-    /// # Errors
-    /// The reason why it cannot.
     pub fn probe(&mut self) -> Result<(), StoreError> {
         self.connection.execute("UPDATE probe SET n = (n + 1) % 1000000", [])?;
         self.mark()

@@ -23,7 +23,6 @@ pub(super) fn count(connection: &Connection, known: &BTreeMap<ItemId, Drives>, p
     Ok((item, drives))
 }
 
-/// All of them.
 pub(super) fn all(connection: &Connection) -> Result<BTreeMap<ItemId, Drives>, StoreError> {
     let mut statement = connection.prepare("SELECT * FROM driven")?;
     let mut rows = statement.query([])?;

@@ -24,13 +24,11 @@ fn digest_of(order: &str) -> [u8; 16] {
     *digest(&SHA256, order.as_bytes()).as_ref().first_chunk().expect("a digest of 32 bytes")
 }
 
-/// Whether a pulse of this order was dropped.
 pub(super) fn is_dropped(connection: &Connection, order: &OrderId) -> Result<bool, StoreError> {
     let mut statement = connection.prepare_cached("SELECT 1 FROM dropped WHERE digest = ?1")?;
     Ok(statement.exists([digest_of(order.as_str())])?)
 }
 
-/// A row of `pulses`.
 pub(super) struct PulseRow {
     pub(super) seq: i64,
     pub(super) order_id: Option<String>,
@@ -65,7 +63,6 @@ impl PulseRow {
         }
     }
 
-    /// That for an order or a test.
     pub(super) fn find(connection: &Connection, cause: &Cause) -> Result<Option<Self>, StoreError> {
         match cause {
             Cause::Order { order, number, .. } => {
@@ -77,7 +74,6 @@ impl PulseRow {
         }
     }
 
-    /// Those of all tries at an order, in their order.
     pub(super) fn of_order(connection: &Connection, order: &OrderId) -> Result<Vec<Self>, StoreError> {
         let mut statement = connection.prepare_cached("SELECT * FROM pulses WHERE order_id = ?1 ORDER BY try")?;
         let mut rows = statement.query([order.as_str()])?;
@@ -94,7 +90,6 @@ impl PulseRow {
         rows.next()?.map(Self::read).transpose()
     }
 
-    /// All, in the order of their numbers.
     pub(super) fn all(connection: &Connection, each: &mut dyn FnMut(Self)) -> Result<(), StoreError> {
         let mut statement = connection.prepare("SELECT * FROM pulses ORDER BY seq")?;
         let mut rows = statement.query([])?;

@@ -5,7 +5,7 @@ use super::row::{same, sum};
 use qris_core::order::keys::SigningKey;
 use rusqlite::{Connection, OptionalExtension as _, Row};
 
-/// The ledger's key. A ledger without a key draws one now.
+/// A ledger without a key draws one now.
 pub(super) fn key(connection: &Connection, draw: &mut dyn FnMut(&mut [u8])) -> Result<SigningKey, StoreError> {
     let read = |row: &Row<'_>| Ok((row.get::<_, String>("seed")?, row.get::<_, String>("sum")?));
     if let Some((seed, written)) = connection.query_row("SELECT seed, sum FROM signer", [], read).optional()? {

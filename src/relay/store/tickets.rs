@@ -8,7 +8,6 @@ use qris_core::order::money::Rupiah;
 use qris_core::order::tries::TryNumber;
 use rusqlite::{Connection, Row, params};
 
-/// A row of `tickets`.
 pub(super) struct TicketRow {
     pub(super) seq: i64,
     ticket: String,
@@ -22,7 +21,6 @@ pub(super) struct TicketRow {
 }
 
 impl TicketRow {
-    /// A new one, which is open.
     pub(super) fn open(seq: i64, ticket: &Ticket, item: &ItemId, amount: Rupiah, again: Option<&Again>) -> Self {
         let (ticket, item, amount) = (ticket.to_string(), item.to_string(), whole(amount));
         let (order_id, after) = again.map(|again| (again.order.to_string(), again.after.to_string())).unzip();
@@ -30,14 +28,12 @@ impl TicketRow {
         Self { seq, ticket, item, amount, state: "open".into(), order_id, r#try: number.get().into(), after, number: None }
     }
 
-    /// That of a ticket.
     pub(super) fn find(connection: &Connection, ticket: &Ticket) -> Result<Option<Self>, StoreError> {
         let mut statement = connection.prepare_cached("SELECT * FROM tickets WHERE ticket = ?1")?;
         let mut rows = statement.query([ticket.as_str()])?;
         rows.next()?.map(Self::read).transpose()
     }
 
-    /// All, in the order of their numbers.
     pub(super) fn all(connection: &Connection, each: &mut dyn FnMut(Self) -> Result<(), StoreError>) -> Result<(), StoreError> {
         let mut statement = connection.prepare("SELECT * FROM tickets ORDER BY seq")?;
         let mut rows = statement.query([])?;

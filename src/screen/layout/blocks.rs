@@ -42,7 +42,6 @@ pub(super) enum Block {
     },
 }
 
-/// A text, and how it is written.
 pub(super) type StyledText = (String, Style, Colour);
 
 impl Page<'_> {
@@ -59,7 +58,6 @@ impl Page<'_> {
         if left < HURRY { self.theme.stop() } else { self.theme.text }
     }
 
-    /// The amount and the time left, in one line.
     pub(super) fn amount_and_time(&self, amount: String, left: Span, room: i32) -> Block {
         let time = (countdown(left), self.style(Weight::Bold, 32), self.hurry(left));
         self.amount_beside((amount, self.style(Weight::Bold, 44), self.theme.text), time, room)
@@ -163,7 +161,6 @@ impl Page<'_> {
         (1..=characters.len()).map(piece).find(fits).unwrap_or_default()
     }
 
-    /// The code of the customer's page, and its use.
     pub(super) fn page_beside(&self, code: Arc<Code>, text: &str, (px, colour): (i32, Colour), room: i32) -> Block {
         let style = self.style(Weight::Regular, px);
         let room = room - code.side_px() as i32 - self.px(PAGE_GAP);
@@ -213,7 +210,7 @@ impl Page<'_> {
                 Block::Gap(_) => {}
                 Block::Sign(sign, disc, size) => {
                     let area = Rect::new(place.x + (place.w - size) / 2, place.y, size, size);
-                    // The stroke is white on colour, or the colour of the page on white.
+                    // The stroke is white or black on colour, whichever is clearer, or the colour of the page on white.
                     let stroke = if disc == WHITE { self.ground() } else { clearer(WHITE, BLACK, disc) };
                     self.marks.push(Mark { area, kind: MarkKind::Sign { sign, disc, stroke } });
                 }

@@ -49,7 +49,6 @@ impl Page<'_> {
         self.bars(bars);
     }
 
-    /// A triangle that points up.
     fn arrow(&mut self, area: Rect) {
         for row in 0..area.h {
             let width = area.w * row / area.h;

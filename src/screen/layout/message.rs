@@ -41,7 +41,6 @@ impl Sparing {
     }
 }
 
-/// The steps with a code, and the steps without one.
 const WITH_CODE: [Sparing; 5] = [Sparing::Nothing, Sparing::Sign, Sparing::Labels, Sparing::Words, Sparing::Caption];
 const WITHOUT: [Sparing; 6] = [Sparing::Nothing, Sparing::Sign, Sparing::Labels, Sparing::Words, Sparing::Size, Sparing::Headline];
 

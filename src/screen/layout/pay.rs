@@ -14,9 +14,7 @@ use std::sync::Arc;
 /// On a wide page, words have at least this many hundredths of its width.
 const COLUMN_PERCENT: i32 = 30;
 
-/// The places of the parts of a payment.
 struct Plan {
-    /// The room for the QR code.
     qr: Rect,
     header: Option<Rect>,
     stacks: Vec<(Rect, Vec<Block>)>,

@@ -191,7 +191,6 @@ struct List<'a> {
     rows: Vec<Row<'a>>,
 }
 
-/// An item in a list.
 struct Row<'a> {
     slot: &'a str,
     name: &'a str,
@@ -209,13 +208,11 @@ const GAP: i32 = 16;
 /// A slot's name with more letters is for machines, and not for customers.
 const SLOT_MAX: usize = 4;
 
-/// How the items stand.
 struct Plan {
     columns: i32,
     rows: i32,
     /// The height of a row.
     row: i32,
-    /// The width of a column.
     width: i32,
     /// The width of the slots' names, with the room after them; 0: they are not shown.
     slot: i32,

@@ -146,7 +146,6 @@ impl<const N: usize> Canvas<N> {
         }
     }
 
-    /// Appends all pixels to `out`, turned.
     fn copy_turned(&self, rotation: Rotation, on_panel: Rect, out: &mut Vec<u8>) {
         let (w, h) = (self.area.w as isize, self.area.h as isize);
         // The places in `self.pixels` of the panel's first pixel here, of one step right and of one step down.

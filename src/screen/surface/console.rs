@@ -19,7 +19,6 @@ const BLANK_AFTER: &str = "/sys/module/kernel/parameters/consoleblank";
 /// A console that draws nothing. Dropping it puts everything back.
 pub(super) struct Console {
     file: File,
-    /// Its number.
     number: u16,
     /// Another console was in front at the last look.
     away: AtomicBool,

@@ -24,7 +24,6 @@ const MANY: usize = 64;
 /// How long a turn of the panel is awaited: 100 ms. Sixty turns take a second.
 const TURN: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 
-/// A display that shows buffers of ours.
 pub(super) struct Display {
     path: PathBuf,
     frames: Frames,
@@ -109,14 +108,12 @@ struct Card {
     buffers: Vec<Buffer>,
 }
 
-/// A buffer that can be shown.
 struct Buffer {
     handle: u32,
     framebuffer: u32,
 }
 
 impl Card {
-    /// Makes a buffer, and maps it.
     fn buffer(&mut self, geometry: Geometry, pixels: Pixels) -> io::Result<Frame> {
         let Geometry { width, height, .. } = geometry;
         let fd = self.file.as_fd();
@@ -236,7 +233,6 @@ impl Output {
     }
 }
 
-/// The mode that the panel prefers, else its first.
 fn preferred(modes: &[drm_mode_modeinfo]) -> Option<drm_mode_modeinfo> {
     modes.iter().find(|mode| mode.type_ & DRM_MODE_TYPE_PREFERRED != 0).or(modes.first()).copied()
 }

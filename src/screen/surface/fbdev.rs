@@ -24,7 +24,6 @@ pub(super) fn open(path: &Path) -> Result<Panel<Device>, SurfaceError> {
     Panel::new(path, Device { path: path.into(), file, console: None })
 }
 
-/// The questions and orders to a framebuffer's driver.
 pub(super) trait Driver: Send {
     /// The driver's data about itself, and the node that was asked: the one that the path leads to now.
     fn ask(&self) -> io::Result<(VarScreenInfo, FixScreenInfo, Node)>;
@@ -212,7 +211,6 @@ impl<D: Driver> Drop for Panel<D> {
     }
 }
 
-/// A device's file.
 pub(super) struct Device {
     path: PathBuf,
     file: File,

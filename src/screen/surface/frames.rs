@@ -5,7 +5,6 @@ use super::{Geometry, Rect};
 use memmap2::MmapMut;
 use std::io;
 
-/// One picture in a driver's memory.
 pub(super) struct Frame {
     pub(super) memory: MmapMut,
     /// Bytes before its first pixel.
@@ -43,12 +42,10 @@ impl Frames {
         Self { geometry, pixels, frames, shown, scratch: Vec::new() }
     }
 
-    /// Whether there is a frame to turn to.
     pub(super) fn turns(&self) -> bool {
         self.frames.len() > 1
     }
 
-    /// The frame that is shown.
     pub(super) fn shown(&self) -> usize {
         self.shown
     }

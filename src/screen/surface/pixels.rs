@@ -30,7 +30,6 @@ impl Channel {
     }
 }
 
-/// A pixel of a driver.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Pixels {
     /// Bits from one pixel to the next.

@@ -6,27 +6,21 @@ use serde_json::{Value, json};
 
 pub(super) const INTERNAL_ERROR: &str = "Sorry, we encountered internal server error. We will fix this soon.";
 
-/// An HTTP answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SimulatedAnswer {
-    /// The HTTP status.
     pub http: u16,
-    /// The media type of the body.
     pub content_type: &'static str,
-    /// The bytes.
     pub body: Vec<u8>,
 }
 
 /// What happens to the connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reply {
-    /// It answers.
     Answer(SimulatedAnswer),
     /// It answers as soon as [`Midtrans::is_held`] says no.
     Hold(u64, SimulatedAnswer),
     /// It is closed in the middle of this answer.
     CutAmid(SimulatedAnswer),
-    /// It is closed.
     Cut,
 }
 
@@ -72,7 +66,6 @@ impl Midtrans {
         self.answer(&body)
     }
 
-    /// An error in Midtrans' words.
     pub(super) fn error(&mut self, code: u16, message: &str) -> SimulatedAnswer {
         let body = json!({ "status_code": code.to_string(), "status_message": message, "id": self.rng.uuid() });
         SimulatedAnswer::json(http_status(code), &body)

@@ -11,7 +11,6 @@ use std::collections::{BTreeMap, BTreeSet};
 /// That many take about a gigabyte.
 const TRANSACTIONS_MAX: usize = 1_000_000;
 
-/// Every transaction, and the names by which each is found.
 #[derive(Default)]
 pub(super) struct Books {
     all: Vec<Transaction>,
@@ -73,7 +72,6 @@ impl Books {
         transaction.status = status;
     }
 
-    /// The pending transactions whose time is over.
     pub fn overdue(&self, now: Wall) -> Vec<usize> {
         self.pending.range(..=(now, usize::MAX)).map(|(_, at)| *at).collect()
     }
@@ -100,13 +98,10 @@ pub struct Book {
     pub amount: u64,
     /// The amount that the customer pays, rupiah.
     pub gross_amount: u64,
-    /// When it was charged.
     pub made_at_ms: i64,
     /// When it may expire.
     pub expires_at_ms: i64,
-    /// When it was paid.
     pub settled_at_ms: Option<i64>,
-    /// How many attempts in the app failed.
     pub failed_attempts: u32,
     /// The names of what is sold.
     pub goods: Vec<String>,
@@ -174,16 +169,12 @@ pub struct Logged {
     pub refund_key: Option<String>,
     /// The HTTP status of its answer; none if the connection was cut.
     pub http: Option<u16>,
-    /// The body's `status_code`.
     pub status_code: Option<String>,
-    /// The planned fault that struck.
     pub fault: Option<Fault>,
 }
 
-/// A payment by a customer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Paid {
-    /// The order that was paid.
     pub order_id: String,
     /// Whole rupiah, fees included.
     pub amount: u64,
@@ -208,7 +199,6 @@ pub enum PayError {
     /// Its time is over, even if the batch has not come by.
     #[error("expired")]
     Expired,
-    /// The merchant cancelled it.
     #[error("cancelled")]
     Cancelled,
     /// The charge was never made.

@@ -78,7 +78,6 @@ impl Midtrans {
     }
 }
 
-/// The same text with another check sum.
 fn with_wrong_crc(payload: &str) -> String {
     let text = &payload[..payload.len() - 4];
     format!("{text}{:04X}", crc(text) ^ 1)

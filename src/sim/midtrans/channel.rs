@@ -3,7 +3,6 @@
 use qris_core::order::time::Span;
 use std::ops::RangeInclusive;
 
-/// How a charge is to be paid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Channel {
     /// A QR or a link of GoPay.
@@ -21,7 +20,6 @@ pub(super) enum Acquirer {
     AirpayShopee,
 }
 
-/// A chain of shops.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Store {
     Alfamart,
@@ -29,7 +27,6 @@ pub(super) enum Store {
 }
 
 impl Channel {
-    /// The `payment_type` of its charges.
     pub const fn payment_type(self) -> &'static str {
         match self {
             Self::Gopay => "gopay",
@@ -38,7 +35,6 @@ impl Channel {
         }
     }
 
-    /// Whether there is a QR to scan.
     pub const fn has_qr(self) -> bool {
         match self {
             Self::Gopay | Self::Qris(_) => true,
@@ -69,7 +65,6 @@ impl Channel {
         }
     }
 
-    /// The longest time for which it may be payable.
     pub const fn expiry_max(self) -> Span {
         const DAY_S: i64 = 86_400;
         match self {

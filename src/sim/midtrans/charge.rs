@@ -5,24 +5,19 @@ use super::channel::{Acquirer, Channel, Store};
 use qris_core::order::time::{Span, Wall};
 use serde_json::{Map, Value};
 
-/// A charge that was read.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Charge {
     pub channel: Channel,
     pub order_id: String,
     pub amount: u64,
     pub expires_at: Wall,
-    /// The names of what is sold.
     pub goods: Vec<String>,
     pub custom_fields: [Option<String>; 3],
     pub metadata: Option<Value>,
-    /// The address to which GoPay sends its customer at the end.
     pub callback_url: Option<String>,
-    /// The text that the shop prints, if it prints any.
     pub receipt: Vec<String>,
 }
 
-/// Why a body is no charge.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum RefusedCharge {
     /// `null`, which the official Python tests send. The answer is 500.
@@ -52,7 +47,6 @@ pub(super) fn object(body: &[u8]) -> Result<Map<String, Value>, RefusedCharge> {
     }
 }
 
-/// Reads a charge.
 pub(super) fn read(body: &[u8], options: &Options, now: Wall) -> Result<Charge, RefusedCharge> {
     let body = object(body)?;
     let mut wrong = Vec::new();
@@ -160,7 +154,6 @@ pub(super) fn whole(value: &Value) -> Option<i64> {
     }
 }
 
-/// The names of what is sold.
 fn items(items: Option<&Value>, amount: u64, channel: Channel, wrong: &mut Vec<String>) -> Vec<String> {
     let Some(items) = items.filter(|items| !items.is_null()) else { return Vec::new() };
     let Some(items) = items.as_array() else {

@@ -26,9 +26,6 @@ impl Midtrans {
     }
 
     /// A wrong PIN, or too little money: the transaction stays pending and nobody is told.
-    ///
-    /// # Errors
-    /// As for [`Midtrans::pay`].
     pub fn fail(&mut self, name: &str, now: Wall) -> Result<Paid, PayError> {
         self.pass(now);
         let at = self.payable(name, false, now)?;
@@ -52,9 +49,6 @@ impl Midtrans {
     }
 
     /// Tells the merchant once more the present state of the transaction.
-    ///
-    /// # Errors
-    /// [`PayError::Unknown`]
     pub fn notify_again(&mut self, name: &str, now: Wall) -> Result<Paid, PayError> {
         let (at, _) = self.books.find(name).ok_or(PayError::Unknown)?;
         self.notify(at, now);
@@ -77,9 +71,6 @@ impl Midtrans {
     }
 
     /// A shop takes back a payment that it has told, as Indomaret does within minutes: settlement becomes deny.
-    ///
-    /// # Errors
-    /// [`PayError::Unknown`], or [`PayError::NotPaid`] where there is nothing to take back.
     pub fn reverse(&mut self, name: &str, now: Wall) -> Result<Paid, PayError> {
         let at = self.paid(name, now)?;
         self.books.set(at, Status::Deny);
@@ -88,9 +79,6 @@ impl Midtrans {
     }
 
     /// The customer's bank takes money back: all of it, or the given part.
-    ///
-    /// # Errors
-    /// As for [`Midtrans::reverse`].
     pub fn charge_back(&mut self, name: &str, amount: Option<u64>, now: Wall) -> Result<Paid, PayError> {
         let at = self.paid(name, now)?;
         let transaction = self.books.at_mut(at);
@@ -113,9 +101,6 @@ impl Midtrans {
     }
 
     /// Sets the status of a transaction, whatever it was, and tells the merchant unless `quietly`.
-    ///
-    /// # Errors
-    /// [`PayError::Unknown`]
     pub fn set(&mut self, name: &str, status: Option<Status>, fraud: Option<Fraud>, quietly: bool, now: Wall) -> Result<Paid, PayError> {
         self.pass(now);
         let (at, _) = self.books.find(name).ok_or(PayError::Unknown)?;
@@ -171,7 +156,6 @@ impl Midtrans {
         body.as_object().cloned().unwrap_or_default()
     }
 
-    /// What a notification of the transaction would say now.
     fn message(&self, at: usize) -> Map<String, Value> {
         let transaction = self.books.at(at);
         let mut body = transaction.signed(transaction.notification_code(), &self.options);
@@ -217,7 +201,7 @@ impl Midtrans {
         self.notices.take_due(now)
     }
 
-    /// How the merchant answered; `None` if it did not within 15 s.
+    /// How the merchant answered; `None` if it did not in time.
     pub fn notified(&mut self, notice: Notice, http: Option<u16>, now: Wall) {
         self.notices.remember(&notice, Some(http), now);
         self.notices.answered(notice, http, &self.options.retry_spacing, &mut self.rng, now);
@@ -249,12 +233,10 @@ impl Midtrans {
         }
     }
 
-    /// Plans a fault.
     pub fn plan(&mut self, plan: impl Into<Plan>) {
         self.faults.add(plan.into());
     }
 
-    /// The plans.
     #[must_use]
     pub fn plans(&self) -> &[Plan] {
         self.faults.plans()
@@ -265,7 +247,6 @@ impl Midtrans {
         self.faults.clear();
     }
 
-    /// Whether a held answer must still wait.
     #[must_use]
     pub fn is_held(&self, hold: u64, now: Wall) -> bool {
         is_held(&self.held, hold, now)
@@ -287,7 +268,6 @@ impl Midtrans {
         std::mem::take(&mut self.held).len()
     }
 
-    /// How many answers are held.
     #[must_use]
     pub fn held(&self) -> usize {
         self.held.len()
@@ -311,7 +291,6 @@ impl Midtrans {
         self.log.iter().cloned().collect()
     }
 
-    /// Forgets them.
     pub fn forget_requests(&mut self) {
         self.log.clear();
     }

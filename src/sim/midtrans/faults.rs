@@ -5,7 +5,6 @@ use super::forgery::Forgery;
 
 use serde::{Deserialize, Serialize};
 
-/// One fault.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "fault", rename_all = "snake_case")]
 pub enum Fault {
@@ -35,7 +34,6 @@ pub enum Fault {
     },
     /// It is done, and the answer says something else.
     AlterAnswer(Forgery),
-    /// The answer is this 5xx.
     ServerError {
         /// 500–599, HTTP status and body code alike.
         code: u16,
@@ -57,47 +55,35 @@ pub enum Fault {
     },
     /// A fee that the customer pays raises a charge.
     ImposeFee {
-        /// Whole rupiah.
         rupiah: u64,
     },
     /// get-status tells the state at the charge.
     StaleStatus,
     /// get-status tells the state at the charge, until this long after the payment.
     StatusLags {
-        /// Milliseconds.
         ms: i64,
     },
-    /// The bank denies a refund.
     DenyRefund,
     /// The bank refuses a refund after Midtrans has approved it: it is a settlement again.
     BounceRefund,
-    /// The QR image is broken.
     BrokenImage {
-        /// The way in which it is broken.
         how: BrokenImage,
     },
-    /// A notification is never sent.
     DropNotification,
-    /// A notification is sent later.
     DelayNotification {
-        /// By this many milliseconds.
         ms: i64,
     },
-    /// A notification is sent twice.
     DuplicateNotification,
     /// A notification is sent after the next one of its order.
     ReorderNotification,
-    /// A notification says something else.
     ForgeNotification(Forgery),
 }
 
-/// Ways to break a QR image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum BrokenImage {
     /// 503 as JSON. Accounts without a production set-up get it.
     Unavailable,
-    /// A web page.
     Html,
     /// Half of the file.
     Cut,
@@ -107,7 +93,6 @@ pub enum BrokenImage {
     TooLarge,
     /// A good QR of a rupiah more.
     WrongAmount,
-    /// A QR whose check sum is wrong.
     BadCrc,
 }
 
@@ -154,7 +139,6 @@ impl Fault {
 /// A fault, and the requests that it strikes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
-    /// The fault.
     #[serde(flatten)]
     pub fault: Fault,
     /// Only this call: `charge`, `status`, `cancel`, `expire`, `refund`, `qr_image`, …, or the status that a
@@ -175,7 +159,6 @@ impl From<Fault> for Plan {
     }
 }
 
-/// More plans than this are not kept.
 const PLANS_MAX: usize = 1_000;
 
 /// The plans, in the order of planning.
@@ -191,12 +174,10 @@ impl Faults {
         self.0.push(plan);
     }
 
-    /// Cancels every plan.
     pub fn clear(&mut self) {
         self.0.clear();
     }
 
-    /// The plans that are left.
     #[must_use]
     pub fn plans(&self) -> &[Plan] {
         &self.0

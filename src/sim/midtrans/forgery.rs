@@ -11,7 +11,6 @@ pub struct Forgery {
     /// These fields get these values; `null` takes a field away.
     #[serde(default)]
     pub set: Map<String, Value>,
-    /// How the altered message is signed.
     #[serde(default)]
     pub signature: Signature,
 }
@@ -34,7 +33,6 @@ pub enum Signature {
 const STRANGERS_KEY: &str = "SB-Mid-server-of-another-merchant";
 
 impl Forgery {
-    /// Changes a message.
     pub(super) fn alter(&self, message: &mut Map<String, Value>, server_key: &str) {
         for (field, value) in &self.set {
             if value.is_null() {

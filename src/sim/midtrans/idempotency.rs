@@ -15,7 +15,6 @@ pub(super) struct Kept {
     at: Wall,
     /// While this answer is held, the first call still runs.
     hold: Option<u64>,
-    /// Only success is repeated.
     answer: Option<SimulatedAnswer>,
 }
 

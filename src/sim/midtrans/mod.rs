@@ -1,4 +1,4 @@
-//! A Midtrans of one merchant, for GoPay and QRIS. It is pure, so a test drives it by the millisecond.
+//! A Midtrans of one merchant, for GoPay, QRIS and counters. It is pure, so a test drives it by the millisecond.
 //!
 //! Code that gives it a port does three things. It hands every request to [`Midtrans::handle`] and does what the
 //! [`Reply`] says. It sends what [`Midtrans::due`] returns and tells [`Midtrans::notified`] how that went. It calls
@@ -46,19 +46,15 @@ pub struct Request {
     pub method: String,
     /// Without the query.
     pub path: String,
-    /// `Authorization`
     pub authorization: Option<String>,
-    /// `Idempotency-Key`
     pub idempotency_key: Option<String>,
     /// `X-Override-Notification`
     pub override_notification: Option<String>,
     /// `X-Append-Notification`
     pub append_notification: Option<String>,
-    /// As sent.
     pub body: Vec<u8>,
 }
 
-/// The whole body.
 pub struct Midtrans {
     options: Options,
     authorization: String,
@@ -71,7 +67,6 @@ pub struct Midtrans {
     held: BTreeMap<u64, Option<Wall>>,
     holds: u64,
     next_batch: Option<Wall>,
-    /// The planned events, by their time.
     later: BTreeMap<(Wall, u64), Later>,
     laters: u64,
     refund_ids: u64,
@@ -82,7 +77,6 @@ pub struct Midtrans {
 const LOG_MAX: usize = 100_000;
 
 impl Midtrans {
-    /// One without transactions.
     #[must_use]
     pub fn new(options: Options) -> Self {
         let credentials = base64::engine::general_purpose::STANDARD.encode(format!("{}:", options.server_key));
@@ -105,13 +99,11 @@ impl Midtrans {
         }
     }
 
-    /// Its options.
     #[must_use]
     pub const fn options(&self) -> &Options {
         &self.options
     }
 
-    /// Changes the options that a change names.
     pub fn change(&mut self, change: Change, now: Wall) {
         self.options.change(change);
         self.next_batch = Some(now + self.options.batch_every);
@@ -220,7 +212,6 @@ impl Midtrans {
         self.holds
     }
 
-    /// Plans an event.
     fn later(&mut self, at: Wall, what: Later) {
         self.laters += 1;
         self.later.insert((at, self.laters), what);

@@ -10,15 +10,11 @@ use std::collections::{BTreeMap, VecDeque};
 /// One notification for one address, with the body from the moment that it tells of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Notice {
-    /// Its address.
     pub url: String,
     /// JSON.
     pub body: Vec<u8>,
-    /// The order it tells of.
     pub order_id: String,
-    /// How often it was sent before.
     pub retries: usize,
-    /// The planned faults that it met.
     pub fault: Option<Fault>,
 }
 
@@ -27,19 +23,13 @@ pub struct Notice {
 pub struct Attempt {
     /// The time of the answer, or of the drop: milliseconds of UTC by the simulator's clock.
     pub at_ms: i64,
-    /// The order it tells of.
     pub order_id: String,
-    /// Its address.
     pub url: String,
-    /// How often it was sent before.
     pub retries: usize,
-    /// Was it sent at all?
     pub sent: bool,
     /// The HTTP status of the answer; none if there was no answer in time.
     pub http: Option<u16>,
-    /// The planned faults that it met.
     pub fault: Option<Fault>,
-    /// Its contents.
     pub body: Value,
 }
 

@@ -5,14 +5,12 @@ use crate::qris::Merchant;
 use qris_core::order::time::Span;
 use serde::{Deserialize, Serialize};
 
-/// The options of this Midtrans, and of its merchant.
 #[derive(Clone)]
 pub struct Options {
     /// The key that requests must carry and that signs notifications.
     pub server_key: String,
     /// The beginning of the addresses in answers, without a slash at the end.
     pub public_url: String,
-    /// The merchant of its QRs.
     pub merchant: Merchant,
     /// Where notifications go unless a charge overrides it: the dashboard's setting.
     pub notification_urls: Vec<String>,
@@ -30,7 +28,6 @@ pub struct Options {
     pub refund_confirmed_after: Span,
     /// Are refunds over the API allowed? Merchants on site may not use them, unless they ask for it.
     pub refunds: bool,
-    /// The answer to a `refund_key` that was used before.
     pub refund_key_again: KeyAgain,
     /// How long a `refund_key` whose refund failed may be tried again, from its first try. Then it is 406, too.
     pub refund_key_life: Span,
@@ -58,15 +55,12 @@ pub struct Options {
     pub seed: u64,
 }
 
-/// How words are spelled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Spelling {
-    /// As in the documents.
     Documented,
     /// As `settled`, `expired`, `cancelled`, `denied`, `failed`.
     Past,
-    /// In capitals.
     Capitals,
 }
 
@@ -111,7 +105,6 @@ impl Options {
         }
     }
 
-    /// Takes over the values of a change.
     pub(super) fn change(&mut self, change: Change) {
         macro_rules! take {
             ($($field:ident),*) => { $(if let Some(value) = change.$field { self.$field = value; })* };
@@ -182,7 +175,6 @@ impl Options {
 /// in milliseconds.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-#[allow(missing_docs, reason = "each is the option of the same name")]
 pub struct Change {
     pub notification_urls: Option<Vec<String>>,
     pub expiry_ms: Option<i64>,

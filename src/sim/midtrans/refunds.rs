@@ -1,4 +1,4 @@
-//! Refunds, and money that the customer's bank takes back.
+//! Refunds, and those that the bank refuses.
 
 use super::channel::{Acquirer, Channel};
 use super::charge::{object, whole};
@@ -19,7 +19,6 @@ pub(super) fn key(route: Route<'_>, body: &[u8]) -> Option<String> {
     object(body).ok()?.get("refund_key")?.as_str().map(ToOwned::to_owned)
 }
 
-/// An event that comes later.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Later {
     /// The bank confirms a refund.
@@ -121,7 +120,6 @@ impl Midtrans {
         refund
     }
 
-    /// Lets a planned event happen.
     pub(super) fn happen(&mut self, what: &Later, now: Wall) {
         match *what {
             Later::Confirm { transaction, refund } => {

@@ -2,7 +2,6 @@
 
 use crate::qris::PictureStyle;
 
-/// A method and a path that mean something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Route<'a> {
     Charge,
@@ -10,9 +9,7 @@ pub(super) enum Route<'a> {
     Cancel(&'a str),
     Refund(&'a str),
     Image(&'a str, PictureStyle),
-    /// The path exists, but not with this method.
     WrongMethod,
-    /// There is no such path.
     Nowhere,
 }
 

@@ -9,7 +9,6 @@ use ring::digest::{Context, SHA512};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-/// The state of a transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
@@ -17,26 +16,20 @@ pub enum Status {
     Pending,
     /// It is paid.
     Settlement,
-    /// Nobody has paid in time.
     Expire,
-    /// The merchant ended it.
     Cancel,
     /// The provider refused it; a paid one was taken back.
     Deny,
-    /// Something unexpected happened to it.
     Failure,
     /// All of it went back.
     Refund,
-    /// A part of it went back.
     PartialRefund,
     /// The customer's bank took all of it back.
     Chargeback,
-    /// The customer's bank took a part of it back.
     PartialChargeback,
 }
 
 impl Status {
-    /// As Midtrans writes it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -53,7 +46,6 @@ impl Status {
         }
     }
 
-    /// As this Midtrans writes it.
     fn spelled(self, spelling: Spelling) -> String {
         match (spelling, self) {
             (Spelling::Past, Self::Settlement) => "settled".into(),
@@ -76,7 +68,6 @@ impl Status {
         }
     }
 
-    /// Whether its order_id may be charged again.
     pub(super) const fn frees_order_id(self) -> bool {
         match self {
             Self::Expire | Self::Cancel | Self::Deny | Self::Failure => true,
@@ -85,20 +76,16 @@ impl Status {
     }
 }
 
-/// The opinion of the fraud detection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Fraud {
-    /// It has nothing against it.
     Accept,
     /// A person must look at it.
     Challenge,
-    /// It is fraud.
     Deny,
 }
 
 impl Fraud {
-    /// As Midtrans writes it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -112,13 +99,11 @@ impl Fraud {
 /// The app with which the customer paid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Via {
-    /// The GoPay app.
     Gopay,
     /// Another app that reads QRIS.
     Qris,
 }
 
-/// A charge and its state.
 #[derive(Debug, Clone)]
 pub(super) struct Transaction {
     pub id: String,
@@ -147,7 +132,6 @@ pub(super) struct Transaction {
     pub charged_back: u64,
 }
 
-/// Money that went back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Refund {
     /// `refund_chargeback_id`
@@ -250,7 +234,6 @@ impl Transaction {
         facts
     }
 
-    /// Adds the facts of a payment that was made.
     fn add_payment(&self, facts: &mut Value) {
         match self.charge.channel {
             Channel::Gopay | Channel::Qris(_) => {
@@ -326,7 +309,6 @@ impl Transaction {
         answer
     }
 
-    /// The answer to a charge that the provider denied.
     pub fn denied(&self, options: &Options, channel_code: u16) -> Value {
         let mut answer = self.facts(Status::Deny.answer_code(), options);
         answer["status_message"] = json!(match self.charge.channel {
@@ -360,7 +342,6 @@ impl Refund {
     }
 }
 
-/// GoPay's name for its response code.
 const fn channel_message(code: u16) -> &'static str {
     match code {
         200 => "Success",

@@ -33,7 +33,6 @@ struct Arguments {
     batch_s: u32,
 }
 
-/// Its arguments.
 #[must_use]
 pub fn definition() -> clap::Command {
     <Arguments as clap::CommandFactory>::command()

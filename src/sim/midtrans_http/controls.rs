@@ -59,7 +59,6 @@ pub(super) fn routes() -> Router<Arc<Shared>> {
         .route("/sim/transactions", get(transactions))
 }
 
-/// How a customer pays.
 #[derive(Debug, Default, Deserialize)]
 struct How {
     #[serde(default)]

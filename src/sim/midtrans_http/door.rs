@@ -10,7 +10,6 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 
-/// The listener.
 pub(super) struct Door(pub TcpListener);
 
 /// One connection, as a handler holds it.

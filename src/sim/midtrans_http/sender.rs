@@ -15,7 +15,6 @@ const REDIRECTS_MAX: usize = 5;
 /// Another event wakes it sooner.
 const IDLE: Duration = Duration::from_secs(3_600);
 
-/// Sends due notifications until the simulator ends.
 pub(super) async fn run(shared: Arc<Shared>, client: reqwest::Client) {
     let at_once = Arc::new(Semaphore::new(AT_ONCE));
     loop {
@@ -46,7 +45,6 @@ async fn send(client: &reqwest::Client, notice: &Notice, timeout: Duration) -> O
     request.timeout(timeout).body(notice.body.clone()).send().await.ok().map(|response| response.status().as_u16())
 }
 
-/// The HTTP client that carries notifications.
 pub(super) fn client() -> reqwest::Result<reqwest::Client> {
     // If another call was first, it has installed the same provider.
     let _ = rustls::crypto::ring::default_provider().install_default();

@@ -77,7 +77,6 @@ pub struct Draft {
     draws: bool,
 }
 
-/// The output.
 pub struct BundleOutput {
     /// For standard output, folded.
     pub text: String,
@@ -101,9 +100,6 @@ impl Bundle {
     }
 
     /// The same, wanted or not.
-    ///
-    /// # Errors
-    /// A value that cannot be used, or no key to sign with.
     pub fn text(&self, config: &Config, device: &DeviceId) -> Result<Draft, Failure> {
         let ring = Ring::read(&config.signing_key_file).map_err(Failure::usage)?;
         let terms = self.places.terms(config)?;
@@ -124,9 +120,6 @@ impl Places {
     }
 
     /// What a machine is told, checked.
-    ///
-    /// # Errors
-    /// A value that cannot be used.
     pub fn terms(&self, config: &Config) -> Result<Terms, Failure> {
         let backend_url = http_url(self.backend_url.as_deref().unwrap_or(&config.address()))
             .map_err(|why| Failure::usage(format!("--backend-url: {why}")))?;
@@ -167,7 +160,6 @@ impl Draft {
         self.password.is_none() && self.terms.broker.as_ref().is_some_and(|broker| broker.username.is_none())
     }
 
-    /// The same with the password of the machine's account.
     #[must_use]
     pub fn with_password(self, password: &str) -> Self {
         Self { password: Some(password.into()), ..self }
@@ -184,7 +176,6 @@ impl Draft {
         Ok(BundleOutput { text: Enrolment::folded(&text), code })
     }
 
-    /// Remarks for a person, beside the output.
     #[must_use]
     pub fn remarks(&self) -> Vec<String> {
         let mut told = vec![texts().secret.to_owned()];

@@ -18,17 +18,13 @@ h1 { margin: 0; font: bold 13pt sans-serif }
 </style>
 ";
 
-/// What stands on one label.
 pub struct Label {
-    /// The large line.
     pub title: String,
-    /// Small lines.
     pub lines: Vec<String>,
     /// What the code says. A text that is too long for a code has none.
     pub code: String,
 }
 
-/// A page with these labels.
 #[must_use]
 pub fn sheet(labels: &[Label]) -> String {
     HEAD.to_owned() + &labels.iter().map(section).collect::<String>()

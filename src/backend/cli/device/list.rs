@@ -12,18 +12,12 @@ use std::path::{Path, PathBuf};
 
 /// The largest list, in bytes.
 const SIZE_MAX: u64 = 1 << 20;
-/// The page for a printer.
 const SHEET: &str = "labels.html";
 
-/// What is wrong with a list.
 #[derive(Debug, thiserror::Error)]
 #[error("the list has faults, and nothing was made:\n{}", .0.join("\n"))]
 struct ListFaults(Vec<String>);
 
-/// Reads a list.
-///
-/// # Errors
-/// Its faults, each with its line.
 pub fn read(path: &Path) -> Result<Vec<Listed>, Failure> {
     let mut text = String::new();
     let read = Input::of(path).and_then(|file| file.take(SIZE_MAX + 1).read_to_string(&mut text));
@@ -51,17 +45,14 @@ impl Folder {
         Ok(Self { path: path.into(), ending })
     }
 
-    /// The file of a machine.
     pub fn of(&self, id: &DeviceId) -> PathBuf {
         self.path.join(format!("{id}.{}", self.ending))
     }
 
-    /// What the file of a machine says, if there is one.
     pub fn text(&self, id: &DeviceId) -> Option<String> {
         fs::read_to_string(self.of(id)).ok()
     }
 
-    /// Writes the file of a machine.
     pub fn put(&self, id: &DeviceId, text: &str) -> Result<(), Failure> {
         put(&self.of(id), text.as_bytes())
     }

@@ -25,7 +25,6 @@ const WAIT: Duration = Duration::from_secs(10);
 const LIMITS: Limits = Limits { total: WAIT, read: WAIT, idle_connections: 0 };
 /// So many machines are named at most.
 const TOLD_MAX: usize = 10;
-/// The most bytes of an answer that are read.
 const ANSWER_BYTES_MAX: usize = 64 << 10;
 
 /// Looks at all of them at once.
@@ -107,7 +106,6 @@ fn judge_address(config: &Config, url: &Url) -> Finding {
     }
 }
 
-/// Whether a host cannot be reached from outside.
 fn is_private(host: &str) -> bool {
     match host.parse::<IpAddr>() {
         Ok(IpAddr::V4(ip)) => ip.is_loopback() || ip.is_private() || ip.is_link_local() || ip.is_unspecified(),
@@ -141,7 +139,6 @@ enum NotIn {
     Away(String),
 }
 
-/// Connects to a broker, once.
 async fn connects(wanted: &MqttSettings) -> Result<(), NotIn> {
     let (mqtt, mut events) = Mqtt::start(broker::settings(wanted).map_err(NotIn::Certificates)?, 8);
     let came = tokio::time::timeout(WAIT, async {
@@ -161,9 +158,6 @@ async fn connects(wanted: &MqttSettings) -> Result<(), NotIn> {
 }
 
 /// Whether a broker that was just made lets us in, and nobody without a password of its list.
-///
-/// # Errors
-/// What it does instead.
 pub async fn broker_as_made(config: &Config) -> Result<(), String> {
     let Some(wanted) = &config.mqtt else { return Ok(()) };
     let own = broker(config).await;

@@ -16,7 +16,6 @@ use std::io::{BufReader, Read as _};
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 
-/// The word for no answer.
 const NONE: &str = "none";
 /// The longest key, in bytes.
 const KEY_MAX: u64 = 1024;
@@ -35,9 +34,7 @@ pub(super) enum Place {
 /// An answer, which may be that there is none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Said<T> {
-    /// This one.
     Is(T),
-    /// None.
     Nothing,
 }
 
@@ -64,7 +61,6 @@ pub(super) struct Answers {
     pub(super) wanted: Option<Place>,
 }
 
-/// The conversation.
 pub(super) struct Dialogue<'a> {
     asker: Asker<BufReader<Input>>,
     site: &'a Site,
@@ -189,18 +185,15 @@ fn or_none<T>(text: &str, read: impl FnOnce(&str) -> Result<T, String>) -> Resul
     if text.eq_ignore_ascii_case(NONE) { Ok(Said::Nothing) } else { read(text).map(Said::Is) }
 }
 
-/// A public address, or none.
 pub(super) fn public_url(text: &str) -> Result<Said<String>, String> {
     or_none(text, http)
 }
 
-/// The contact, or none.
 pub(super) fn contact(text: &str) -> Result<Said<String>, String> {
     let wrong = || fill(texts().contact_form, &[&config::CONTACT_MAX]);
     or_none(text, |text| config::contact(text).map(str::to_owned).ok_or_else(wrong))
 }
 
-/// The name of a machine, or none.
 pub(super) fn device(text: &str) -> Result<Said<String>, String> {
     or_none(text, |text| match DeviceId::new(text) {
         Ok(_) if is_anothers(text) => Err(fill(texts().device_taken, &[&text])),
@@ -209,7 +202,7 @@ pub(super) fn device(text: &str) -> Result<Said<String>, String> {
     })
 }
 
-/// The name of this computer for machines, or none. It stands in a certificate.
+/// The name stands in a certificate.
 pub(super) fn broker(text: &str) -> Result<Said<String>, String> {
     or_none(text, |text| {
         let plain = |label: &str| !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
@@ -220,7 +213,6 @@ pub(super) fn broker(text: &str) -> Result<Said<String>, String> {
     })
 }
 
-/// The host of an address.
 pub(super) fn host(url: &str) -> String {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     let authority = rest.split('/').next().unwrap_or_default();

@@ -17,12 +17,10 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// The shipped configuration and access list.
 const CONF: &str = include_str!("../../../../config/mosquitto.conf");
 const ACL: &str = include_str!("../../../../config/mosquitto.acl");
 /// The machine of the shipped access list.
 const EXAMPLE: &str = "vm-001";
-/// What is made.
 const OUR_CONF: &str = "/etc/mosquitto/conf.d/qrisd.conf";
 const OUR_ACL: &str = "/etc/mosquitto/qrisd.acl";
 const PASSWORDS: &str = "/etc/mosquitto/qrisd.passwd";
@@ -30,7 +28,6 @@ const CA: &str = "/etc/mosquitto/certs/ca.pem";
 const CERTIFICATE: &str = "/etc/mosquitto/certs/broker.pem";
 const KEY: &str = "/etc/mosquitto/certs/broker.key";
 const ACCOUNTS: &str = "/var/lib/mosquitto/qrisd-accounts.json";
-/// The dynamic security plugin.
 const PLUGIN: &str = "mosquitto_dynamic_security.so";
 const UNIT: &str = "/etc/systemd/system/mosquitto.service.d/qrisd.conf";
 /// The most memory, as much as the shipped configuration allows. The broker comes back without what filled it.
@@ -41,7 +38,6 @@ const OWN_MEMORY: &str = "memory_limit";
 const OUR_CA: &str = "/etc/qris-backend/ca.pem";
 const PASSWORD: &str = "/etc/qris-backend/mqtt-password";
 const ACCOUNTS_PASSWORD: &str = "/etc/qris-backend/accounts-password";
-/// The CA's private key.
 pub(super) const CA_KEY: &str = "/etc/mosquitto/certs/ca.key";
 /// In memory, as in the guide.
 pub(super) const FLEET_PASSWORD: &str = "/run/qris-secrets/mqtt-fleet";
@@ -57,7 +53,6 @@ const BROKERS: Rights = Rights { owner: "root", group: GROUP, mode: 0o640 };
 /// Mosquitto writes it.
 const BROKERS_OWN: Rights = Rights { owner: GROUP, group: GROUP, mode: 0o600 };
 
-/// Is Mosquitto there?
 pub(super) fn is_installed(site: &Site) -> bool {
     site.group(GROUP).is_some() && library(site).is_some()
 }
@@ -148,7 +143,6 @@ fn beside(conf: &str, stands: &[Setting]) -> String {
     conf.lines().map(line).collect()
 }
 
-/// The key of a line; none if it has none.
 fn key(line: &str) -> Option<&str> {
     line.split(' ').next().filter(|key| !key.is_empty() && !key.starts_with('#'))
 }

@@ -14,33 +14,25 @@ use qris_host::setup::site::Site;
 use qris_host::setup::staging::Staging;
 use qris_host::setup::write::{Change, Planned};
 
-/// The shipped example.
 const EXAMPLE: &str = include_str!("../../../../config/backend.toml");
-/// Where the Server Key goes.
 const SERVER_KEY: &str = "/etc/qris-backend/midtrans-server-key";
-/// Where the signing key goes.
 const SIGNING_KEY: &str = "/var/lib/qris-backend/signing-key.json";
 
-/// Where the owner's pages listen.
 const DESK_LISTEN: &str = "127.0.0.1:8090";
 
-/// What is to be written.
 pub(super) struct Composed {
     pub(super) files: Vec<Planned>,
     /// What stays, in words.
     pub(super) kept: Vec<String>,
     /// What a person should know when all is done.
     pub(super) remarks: Vec<String>,
-    /// Are there pages for the owner?
     pub(super) has_desk: bool,
-    /// Is there a new broker?
     pub(super) makes_broker: bool,
     /// The configuration, as the service will read it.
     pub(super) source: Source,
 }
 
 impl Composed {
-    /// Is there anything to write?
     pub(super) fn changes(&self, site: &Site) -> bool {
         self.files.iter().any(|file| file.change(site) != Change::Same)
     }

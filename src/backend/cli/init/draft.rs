@@ -8,13 +8,9 @@ use qris_host::setup::staging::Staging;
 use qris_host::setup::write::{Planned, Rights};
 use std::path::Path;
 
-/// Everybody may read it.
 pub(super) const PUBLIC: Rights = Rights { owner: "root", group: "root", mode: 0o644 };
-/// Only root and the service read it.
 pub(super) const SECRET: Rights = Rights { owner: "root", group: USER, mode: 0o640 };
-/// Only the service reads it, and it is the service's own.
 pub(super) const OWN: Rights = Rights { owner: USER, group: USER, mode: 0o600 };
-/// Only root reads it.
 pub(super) const ROOTS: Rights = Rights { owner: "root", group: "root", mode: 0o600 };
 
 /// Files, and where they are for now.
@@ -29,7 +25,6 @@ impl<'a> Draft<'a> {
         Self { staging, places: site.places(), files: Vec::new() }
     }
 
-    /// Where the files are for now, and the files.
     pub(super) fn into_parts(self) -> (Places, Vec<Planned>) {
         (self.places, self.files)
     }

@@ -8,10 +8,8 @@ use std::path::PathBuf;
 
 /// The user of the service, and its group.
 pub(super) const USER: &str = "qris-backend";
-/// The configuration.
 pub(super) const BACKEND_TOML: &str = "/etc/qris-backend/backend.toml";
 
-/// What is on the disk.
 #[derive(Debug, Default)]
 pub(super) struct Present {
     pub(super) backend: Option<Text>,
@@ -24,7 +22,6 @@ pub(super) struct Present {
 }
 
 impl Present {
-    /// Reads what is there.
     pub(super) fn read(site: &Site) -> Result<Self, Failure> {
         let path = site.at(BACKEND_TOML);
         let text = match std::fs::read_to_string(&path) {
@@ -53,12 +50,10 @@ impl Present {
     }
 }
 
-/// The package is not installed.
 pub(super) fn no_user() -> String {
     fill(texts().no_user, &[&USER])
 }
 
-/// The name of that computer.
 pub(super) fn hostname(site: &Site) -> String {
     let name = std::fs::read_to_string(site.at("/etc/hostname")).unwrap_or_default();
     match name.trim() {

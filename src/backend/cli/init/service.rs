@@ -7,7 +7,6 @@ use serde::Deserialize;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
 
-/// A command of this program, as the user of the service.
 pub(super) fn as_service(site: &Site, words: &[&str]) -> Result<Command, Failure> {
     let user = site.user(USER).ok_or_else(|| Failure::usage(no_user()))?;
     let mut command = Command::new("/proc/self/exe");
@@ -23,7 +22,7 @@ struct Known {
     device: String,
 }
 
-/// The machines that are known here. Without a configuration or a database there are none.
+/// Without a configuration or a database there are none.
 pub(super) fn machines(site: &Site) -> Result<Vec<String>, Failure> {
     if !site.runs() {
         return Ok(Vec::new());

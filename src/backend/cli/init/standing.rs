@@ -7,7 +7,6 @@ use qris_host::setup::site::Site;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Mosquitto's own configuration.
 const MAIN_CONF: &str = "/etc/mosquitto/mosquitto.conf";
 /// Mosquitto reads this key in its own configuration only.
 const INCLUDE_DIR: &str = "include_dir";
@@ -28,7 +27,6 @@ const HARMLESS: [&str; 10] = [
 /// The same, with this value alone: messages must wait for a machine.
 const PERSISTENCE: (&str, &str) = ("persistence", "true");
 
-/// A setting, and where it stands.
 pub(super) struct Setting {
     pub(super) key: String,
     value: String,

@@ -27,34 +27,25 @@ const NO_SCRIPT_S: u32 = 5;
 /// The digits of a payment code that stand together.
 const GROUP: usize = 4;
 
-/// The values that the page is drawn from.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Sheet<'a> {
-    /// The order, as its machine sees it.
     pub(super) order: &'a OrderResource,
-    /// The merchant's name, if it is known.
     pub(super) merchant: Option<&'a str>,
     /// The machine's name; its id if it has not told one.
     pub(super) machine: &'a str,
-    /// The price of what was bought.
     pub(super) price: Rupiah,
     /// The name of the goods.
     pub(super) name: &'a str,
-    /// How it stands for its customer.
     pub(super) standing: Standing,
-    /// When it was charged.
     pub(super) charged_at: Option<Wall>,
     /// When it was paid, and how much if the gateway said that.
     pub(super) paid: Option<(Wall, Option<Rupiah>)>,
     /// The end of the time to pay it, or to collect it at the machine.
     pub(super) until: Option<Wall>,
-    /// How long until then.
     pub(super) left: Option<Span>,
     /// The QR's picture: at the gateway, or in the address itself.
     pub(super) qr_url: Option<&'a str>,
-    /// The merchant's zone.
     pub(super) zone: Zone,
-    /// The contact of the merchant.
     pub(super) contact: Option<&'a str>,
     /// The page to which GoPay sends the customer back, with its word on the payment.
     pub(super) finish: Option<Finish>,
@@ -83,7 +74,6 @@ pub(super) enum Finish {
     Unsaid,
 }
 
-/// The state of an order, as its customer sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
     Preparing,
@@ -171,7 +161,6 @@ fn look(stage: Stage, words: &'static Words, finish: Option<Finish>) -> Look {
     }
 }
 
-/// The whole page.
 pub(super) fn page(sheet: &Sheet<'_>, words: &'static Words) -> String {
     let order = sheet.order;
     let stage = stage(order, sheet.standing);
@@ -302,7 +291,6 @@ fn try_again(add: &mut impl FnMut(std::fmt::Arguments<'_>), sheet: &Sheet<'_>, w
     }
 }
 
-/// The time until which it can be paid, and how long that is.
 fn countdown(add: &mut impl FnMut(std::fmt::Arguments<'_>), sheet: &Sheet<'_>, words: &Words) {
     let (Some(until), Some(left)) = (sheet.until, sheet.left) else { return };
     let seconds = left.as_secs_up().max(0);
@@ -348,7 +336,6 @@ fn spoken(id: &OrderId) -> String {
     format!("<code>{}</code>", id.groups().join("<wbr><i></i>"))
 }
 
-/// How the merchant can be asked.
 fn reach(add: &mut impl FnMut(std::fmt::Arguments<'_>), sheet: &Sheet<'_>, look: &Look, words: &Words) {
     let Some(contact) = sheet.contact else {
         if look.calls {

@@ -85,7 +85,6 @@ words! {
 }
 
 impl Words {
-    /// The words in the other language.
     pub(super) fn other(&self) -> &'static Words {
         if self.language == ENGLISH.language { &INDONESIAN } else { &ENGLISH }
     }

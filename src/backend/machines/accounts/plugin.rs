@@ -34,27 +34,20 @@ const ERROR_MAX: usize = 200;
 /// Why the broker did not take a change of an account.
 #[derive(Debug, thiserror::Error)]
 pub enum AccountError {
-    /// The certificates.
     #[error(transparent)]
     Tls(#[from] TlsError),
-    /// There is no connection, or it was lost.
     #[error("the broker: {0}")]
     Broker(String),
-    /// It does not answer.
     #[error("the broker's dynamic security plugin did not answer in {} s", .0.as_secs())]
     Silent(Duration),
-    /// It refuses to listen, or to answer.
     #[error("the broker does not let us talk to its dynamic security plugin ({0}): is it loaded, and are we its administrator?")]
     Closed(&'static str),
-    /// It would be the account of another user.
     #[error("{0} is the name of another user of the broker: give the machine another name")]
     Anothers(DeviceId),
-    /// It refuses the change.
     #[error("the broker's dynamic security plugin: {0}")]
     Refused(String),
 }
 
-/// A command.
 pub(super) struct Step {
     command: Value,
     /// A client may be there already, and the plugin says so in words only. So any refusal to make it counts for nothing: the next

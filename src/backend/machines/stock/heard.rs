@@ -13,7 +13,6 @@ const SLOTS_MAX: usize = 100_000;
 /// The most machines that are written down at a time: whoever writes a receipt waits for it.
 const AT_ONCE: usize = 20;
 
-/// The messages that wait.
 #[derive(Debug, Default)]
 pub struct Heard {
     waiting: Mutex<Waiting>,
@@ -63,7 +62,6 @@ impl Heard {
         fits
     }
 
-    /// Waits until there is room for what machines say.
     pub async fn room(&self) {
         loop {
             let made = self.room.notified();

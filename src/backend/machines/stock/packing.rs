@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 
 /// The most kinds of goods that are told apart: a machine may invent names.
 const GOODS_MAX: usize = 1000;
-/// All the others.
 const OTHERS: &str = "…";
 
 /// What to bring to a machine. Who goes there because of one slot fills all of them.
@@ -36,17 +35,14 @@ pub fn bring(kept: &Kept) -> u64 {
     kept.slot.room().unwrap_or(0).into()
 }
 
-/// The sums of all loads.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Packing {
     /// The machines to go to.
     pub machines: u64,
-    /// How much to bring of each kind of goods.
     pub goods: BTreeMap<Box<str>, u64>,
 }
 
 impl Packing {
-    /// All goods, the most first.
     #[must_use]
     pub fn most_first(&self) -> Vec<(&str, u64)> {
         let mut all: Vec<_> = self.goods.iter().map(|(goods, count)| (&**goods, *count)).collect();
@@ -54,7 +50,6 @@ impl Packing {
         all
     }
 
-    /// One more load.
     pub fn add(&mut self, load: &Load) {
         self.machines += 1;
         for kept in load.machine.slots.iter().filter(|kept| bring(kept) > 0) {

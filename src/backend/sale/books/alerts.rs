@@ -30,14 +30,12 @@ const TAKEN_OVER_LASTS: Span = Span::secs(3600);
 pub enum StockAlert {
     /// Something asks to be filled.
     Low,
-    /// Something is sold out.
     SoldOut,
     /// A sensor saw nothing come out.
     Suspect,
 }
 
 impl StockAlert {
-    /// All of them.
     pub const ALL: [Self; 3] = [Self::Low, Self::SoldOut, Self::Suspect];
 
     const fn as_str(self) -> &'static str {
@@ -81,7 +79,6 @@ impl Older {
 const DAILY: &str = "daily";
 /// A daily message that is older is forgotten: it is told no more by then.
 const DAILY_KEPT: Span = Span::secs(30 * 24 * 3600);
-/// The most merchants that are told apart.
 const MERCHANTS_MAX: i64 = 100;
 
 /// An alert that could not be told is tried again after this time, doubled with each try …
@@ -89,14 +86,12 @@ const ALERT_PAUSE: Span = Span::secs(60);
 /// … up to this.
 const ALERT_PAUSE_MAX: Span = Span::secs(3600);
 
-/// The subject of an alert.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Subject {
     /// An order at which a person must look, in its present state.
     Order(Box<Stored>, Attention),
     /// An order at which a person must look, and which cannot be read any more.
     Damaged(OrderId, Attention),
-    /// A machine that is missing.
     Offline,
     /// A QR that pays another merchant than those before, with that merchant's national number.
     Merchant(Box<str>),
@@ -104,9 +99,7 @@ pub enum Subject {
     Twice(Box<str>),
     /// A machine whose place at the broker another computer takes.
     TakenOver,
-    /// The books are older than they were, or may be.
     Older(Older),
-    /// What lies in a machine wants a person.
     Stock(StockAlert),
     /// The message of this day, as `2026-11-27`.
     Daily(Box<str>),
@@ -117,46 +110,37 @@ pub enum Subject {
 pub struct Ways(i64);
 
 impl Ways {
-    /// The command.
     pub const COMMAND: Self = Self(1);
-    /// The webhook.
     pub const WEBHOOK: Self = Self(2);
 
-    /// Whether this is one of them.
     #[must_use]
     pub const fn has(self, way: Self) -> bool {
         self.0 & way.0 != 0
     }
 
-    /// These and those.
     #[must_use]
     pub const fn and(self, others: Self) -> Self {
         Self(self.0 | others.0)
     }
 
-    /// These that are among those.
     #[must_use]
     pub const fn among(self, others: Self) -> Self {
         Self(self.0 & others.0)
     }
 
-    /// These without those.
     #[must_use]
     pub const fn without(self, others: Self) -> Self {
         Self(self.0 & !others.0)
     }
 
-    /// Whether there is none.
     #[must_use]
     pub const fn is_none(self) -> bool {
         self.0 == 0
     }
 }
 
-/// A thing that a person must hear of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Alert {
-    /// Its subject.
     pub about: Subject,
     /// The machine; `None`: it is about all of them.
     pub device: Option<DeviceId>,
@@ -164,7 +148,6 @@ pub struct Alert {
     pub since: Wall,
     /// The time at which it ended. `Some`: people are told of that.
     pub until: Option<Wall>,
-    /// The number of tries.
     pub tries: u32,
     /// The ways that took it. Of its end: those that must still take the end.
     pub taken: Ways,
@@ -202,9 +185,6 @@ impl Alert {
 }
 
 /// The alerts that are due now, the oldest first.
-///
-/// # Errors
-/// The database's.
 pub fn due_alerts(tx: &mut dyn Tx, now: Wall) -> Result<Vec<Alert>, BooksError> {
     let sql = "SELECT subject, kind, device, since_ms, tries, ended_ms, taken FROM alerts
         WHERE next_ms <= $1 ORDER BY next_ms LIMIT $2";
@@ -253,9 +233,6 @@ fn read(tx: &mut dyn Tx, row: &Row) -> Result<Option<Alert>, BooksError> {
 
 /// Whether `who` may tell this alert now. If several processes share the database, one of them has the turn,
 /// for [`TURN`] from its last call. An alert that was told, put off or ended meanwhile is not told as it was.
-///
-/// # Errors
-/// The database's.
 pub fn take_turn(tx: &mut dyn Tx, who: &str, alert: &Alert, now: Wall) -> Result<bool, BooksError> {
     let turn = "INSERT INTO alert_turn (one, who, until_ms) VALUES (1, $1, $2)
         ON CONFLICT (one) DO UPDATE SET who = excluded.who, until_ms = excluded.until_ms WHERE alert_turn.who = excluded.who OR alert_turn.until_ms <= $3
@@ -270,9 +247,6 @@ pub fn take_turn(tx: &mut dyn Tx, who: &str, alert: &Alert, now: Wall) -> Result
 }
 
 /// Gives the turn back, if `who` has it.
-///
-/// # Errors
-/// The database's.
 pub fn turn_ends(tx: &mut dyn Tx, who: &str) -> Result<(), BooksError> {
     tx.rows("DELETE FROM alert_turn WHERE who = $1", &[who.into()])?;
     Ok(())
@@ -280,9 +254,6 @@ pub fn turn_ends(tx: &mut dyn Tx, who: &str) -> Result<(), BooksError> {
 
 /// It was tried to tell people: these ways took it. With `left` another did not, and is tried again [`ALERT_TRIES`] times, at
 /// first a minute later and at last an hour later.
-///
-/// # Errors
-/// The database's.
 pub fn alert_tried(tx: &mut dyn Tx, alert: &Alert, took: Ways, left: bool, now: Wall) -> Result<(), BooksError> {
     let tries = alert.tries + 1;
     let next = (left && tries < ALERT_TRIES).then(|| alert_again(tries, now).0);
@@ -305,25 +276,16 @@ pub fn alert_tried(tx: &mut dyn Tx, alert: &Alert, took: Ways, left: bool, now: 
 }
 
 /// A machine has been missing for too long. This is told once until [`machine_back`].
-///
-/// # Errors
-/// The database's.
 pub fn machine_offline(tx: &mut dyn Tx, device: &DeviceId, now: Wall) -> Result<(), BooksError> {
     begin(tx, device.as_str(), OFFLINE, device, now)
 }
 
 /// The machine is there again. True: it was missing.
-///
-/// # Errors
-/// The database's.
 pub fn machine_back(tx: &mut dyn Tx, device: &DeviceId, now: Wall) -> Result<bool, BooksError> {
     end(tx, device.as_str(), OFFLINE, now)
 }
 
 /// The machines that are missing, each with the time since which people are told so.
-///
-/// # Errors
-/// The database's.
 pub fn machines_offline(tx: &mut dyn Tx) -> Result<Vec<(DeviceId, Wall)>, BooksError> {
     let rows = tx.rows("SELECT subject, since_ms FROM alerts WHERE kind = $1 AND ended_ms IS NULL", &[OFFLINE.into()])?;
     // A name that is damaged is no machine's.
@@ -332,18 +294,12 @@ pub fn machines_offline(tx: &mut dyn Tx) -> Result<Vec<(DeviceId, Wall)>, BooksE
 }
 
 /// Something in a machine wants a person, or does so no more.
-///
-/// # Errors
-/// The database's.
 pub fn stock_wants(tx: &mut dyn Tx, device: &DeviceId, alert: StockAlert, is_so: bool, now: Wall) -> Result<(), BooksError> {
     let kind = alert.as_str();
     if is_so { begin(tx, device.as_str(), kind, device, now) } else { end(tx, device.as_str(), kind, now).map(drop) }
 }
 
 /// What people are told of machines at present, by machine.
-///
-/// # Errors
-/// The database's.
 pub fn open_stock_alerts(tx: &mut dyn Tx) -> Result<BTreeSet<(Box<str>, StockAlert)>, BooksError> {
     let mut open = BTreeSet::new();
     for alert in StockAlert::ALL {
@@ -355,9 +311,6 @@ pub fn open_stock_alerts(tx: &mut dyn Tx) -> Result<BTreeSet<(Box<str>, StockAle
 
 /// Whether people are to hear now that another computer takes the machine's place at the broker, or that this is over. Whoever has the
 /// machine's token can say either, as often as he likes. So it is over after [`TAKEN_OVER_LASTS`] at the earliest.
-///
-/// # Errors
-/// The database's.
 pub fn is_place_news(tx: &mut dyn Tx, device: &DeviceId, is_taken: bool, now: Wall) -> Result<bool, BooksError> {
     let sql = "SELECT since_ms FROM alerts WHERE subject = $1 AND kind = $2 AND ended_ms IS NULL";
     let rows = tx.rows(sql, &[device.as_str().into(), TAKEN_OVER.into()])?;
@@ -367,17 +320,11 @@ pub fn is_place_news(tx: &mut dyn Tx, device: &DeviceId, is_taken: bool, now: Wa
 }
 
 /// Another computer takes the machine's place at the broker, or does so no more.
-///
-/// # Errors
-/// The database's.
 pub fn taken_over(tx: &mut dyn Tx, device: &DeviceId, is_so: bool, now: Wall) -> Result<(), BooksError> {
     if is_so { begin(tx, device.as_str(), TAKEN_OVER, device, now) } else { end(tx, device.as_str(), TAKEN_OVER, now).map(drop) }
 }
 
 /// Two computers are one machine. This is told again if it is seen again.
-///
-/// # Errors
-/// The database's.
 pub fn machine_twice(tx: &mut dyn Tx, device: &DeviceId, addresses: &str, now: Wall) -> Result<(), BooksError> {
     let subject = format!("{device} at {addresses}");
     end(tx, &subject, TWICE, now)?;
@@ -386,9 +333,6 @@ pub fn machine_twice(tx: &mut dyn Tx, device: &DeviceId, addresses: &str, now: W
 
 /// A QR pays this merchant. The first merchant is remembered. Of each other one a person is told, once. `Some`: this is such a
 /// one, and the value is the first.
-///
-/// # Errors
-/// The database's.
 pub fn merchant_paid(tx: &mut dyn Tx, merchant: &str, device: &DeviceId, now: Wall) -> Result<Option<Box<str>>, BooksError> {
     let rows =
         tx.rows("SELECT subject FROM alerts WHERE kind = $1 ORDER BY since_ms LIMIT $2", &[MERCHANT.into(), MERCHANTS_MAX.into()])?;
@@ -428,9 +372,6 @@ pub(super) fn older_since(tx: &mut dyn Tx) -> Result<Option<(Older, Wall)>, Book
 }
 
 /// A day is over: its message is due, once, whoever else says so.
-///
-/// # Errors
-/// The database's.
 pub fn day_is_over(tx: &mut dyn Tx, day: &str, at: Wall) -> Result<(), BooksError> {
     tx.rows("DELETE FROM alerts WHERE kind = $1 AND since_ms < $2", &[DAILY.into(), (at - DAILY_KEPT).into()])?;
     let sql =

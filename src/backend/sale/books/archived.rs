@@ -5,23 +5,15 @@ use crate::store::{Row, StoreError, Tx};
 use qris_core::order::ids::{DeviceId, OrderId, RequestId, Ticket};
 use qris_core::order::time::Wall;
 
-/// The place of an archived order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Archived {
-    /// Its machine.
     pub device: DeviceId,
-    /// The file.
     pub file: String,
-    /// The time at which it was archived.
     pub at: Wall,
-    /// It had been paid.
     pub was_paid: bool,
 }
 
 /// Whether an order is archived, and where.
-///
-/// # Errors
-/// The database's.
 pub fn archived(tx: &mut dyn Tx, id: &OrderId) -> Result<Option<Archived>, BooksError> {
     let sql = "SELECT o.device, a.file, a.at_ms, o.settled_ms FROM archived AS o JOIN archives AS a ON a.archive = o.archive WHERE o.order_id = $1";
     let rows = tx.rows(sql, &[id.as_str().into()])?;
@@ -37,9 +29,6 @@ pub fn archived(tx: &mut dyn Tx, id: &OrderId) -> Result<Option<Archived>, Books
 }
 
 /// How many archived orders were settled in a span. The sums leave them out.
-///
-/// # Errors
-/// The database's.
 pub fn archived_between(tx: &mut dyn Tx, (from, until): (Wall, Wall)) -> Result<i64, BooksError> {
     Ok(Row::number(&tx.rows("SELECT count(*) FROM archived WHERE settled_ms >= $1 AND settled_ms < $2", &[from.into(), until.into()])?)?)
 }

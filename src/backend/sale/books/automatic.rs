@@ -11,7 +11,6 @@ use qris_core::order::time::Wall;
 /// What does not go back by itself although `auto_refund` is on, and waits for a person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LeftToAPerson {
-    /// Orders.
     pub orders: u64,
     /// What their customers are owed, in whole rupiah.
     pub rupiah: u64,
@@ -21,9 +20,6 @@ pub struct LeftToAPerson {
 
 /// The program was started. What came to nothing before `auto_refund` was on is older, even if its offer of another try ends later: a
 /// person may have seen to it in a way that the books do not know.
-///
-/// # Errors
-/// The database's.
 pub fn auto_refund_starts(tx: &mut dyn Tx, policy: &Policy, now: Wall) -> Result<Option<LeftToAPerson>, BooksError> {
     if policy.auto_refund_per_day == 0 {
         tx.rows("DELETE FROM auto_refund", &[])?;

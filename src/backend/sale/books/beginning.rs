@@ -7,7 +7,6 @@ use qris_core::order::ids::{IdError, OrderId};
 use std::fmt;
 use std::str::FromStr;
 
-/// A beginning has at least so many letters.
 pub const BEGINNING_MIN: usize = 5;
 /// So many orders that begin alike are found at most.
 pub const ALIKE_MAX: usize = 10;
@@ -16,7 +15,6 @@ pub const ALIKE_MAX: usize = 10;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Beginning(OrderId);
 
-/// A text that can be no order's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("an order's number, or its first {BEGINNING_MIN} letters or more; {0}")]
 pub struct NoBeginning(IdError);
@@ -58,9 +56,6 @@ impl Beginning {
 }
 
 /// The orders of this number or beginning, archived ones too, at most [`ALIKE_MAX`]. An order of exactly this number is found alone.
-///
-/// # Errors
-/// The database's.
 pub fn beginning_with(tx: &mut dyn Tx, beginning: &Beginning) -> Result<Vec<OrderId>, BooksError> {
     let exact = "SELECT order_id FROM orders WHERE order_id = $1 UNION SELECT order_id FROM archived WHERE order_id = $1";
     let mut rows = tx.rows(exact, &[beginning.0.as_str().into()])?;

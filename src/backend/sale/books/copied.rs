@@ -13,9 +13,6 @@ const PAGE: i64 = 500;
 const REMINDED: Span = Span::secs(7 * 24 * 3600);
 
 /// These books are a copy. Each order that had no end in it is a person's from now on. Answers how many these are.
-///
-/// # Errors
-/// The database's.
 pub fn of_a_copy(tx: &mut dyn Tx, now: Wall) -> Result<u64, BooksError> {
     let sql = format!(
         "SELECT {} FROM orders WHERE order_id > $1 AND ended NOT IN ('delivered', 'given', 'refunded', 'refunded_by_hand')
@@ -52,9 +49,6 @@ fn mark(tx: &mut dyn Tx, stored: &Stored, now: Wall) -> Result<bool, BooksError>
 }
 
 /// The mark of these books says that they are a copy. A person is told.
-///
-/// # Errors
-/// The database's.
 pub fn taken_up(tx: &mut dyn Tx, now: Wall) -> Result<(), BooksError> {
     of_a_copy(tx, now)?;
     alerts::older_books(tx, Older::Copy, now)
@@ -62,17 +56,11 @@ pub fn taken_up(tx: &mut dyn Tx, now: Wall) -> Result<(), BooksError> {
 
 /// The database has another primary, or went back to a point in time. What the one before had answered last may be missing, unless a standby was
 /// synchronous. Nobody can see that here, so a person is told.
-///
-/// # Errors
-/// The database's.
 pub fn on_another_primary(tx: &mut dyn Tx, now: Wall) -> Result<(), BooksError> {
     alerts::older_books(tx, Older::AnotherPrimary, now)
 }
 
 /// Since when the books are older, or may be, if a person is still reminded of it.
-///
-/// # Errors
-/// The database's.
 pub fn older_since(tx: &mut dyn Tx, now: Wall) -> Result<Option<(Older, Wall)>, BooksError> {
     Ok(alerts::older_since(tx)?.filter(|(_, since)| now < *since + REMINDED))
 }

@@ -7,31 +7,23 @@ use qris_core::order::merchant::{Call, NoTry, Order, Refused, Rules};
 use qris_core::order::time::Wall;
 use qris_host::checksum::checksum;
 
-/// Why the books refuse.
 #[derive(Debug, thiserror::Error)]
 pub enum BooksError {
-    /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// No order has that name, or it is another machine's.
     #[error("no such order")]
     Unknown,
-    /// The request_id was used with another body.
     #[error("this request_id was used with another body")]
     ReusedId,
-    /// The ticket belongs to another request.
     #[error("this ticket belongs to another request")]
     ReusedTicket,
-    /// Too many orders that the books lack wait for a question already.
     #[error("too many orders wait to be looked up at the gateway")]
     Full,
-    /// There were more than `orders_per_minute`.
     #[error("more than {0} orders a minute")]
     RateLimited(u32),
-    /// There is no other try.
     #[error(transparent)]
     NoTry(#[from] NoTry),
-    /// The core's reason.
     #[error(transparent)]
     Refused(#[from] Refused),
 }
@@ -58,7 +50,6 @@ impl JobError for BooksError {
 /// The merchant's decisions, as far as the books need them.
 #[derive(Debug, Clone)]
 pub struct Policy {
-    /// The rules for the core.
     pub rules: Rules,
     /// Whether news goes to the broker.
     pub push: bool,
@@ -70,10 +61,8 @@ pub struct Policy {
     pub tries_per_day: u32,
 }
 
-/// An order as the books have it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stored {
-    /// The order.
     pub order: Order,
     /// Counts the changes that its machine can see.
     pub rev: u64,
@@ -95,7 +84,6 @@ impl Stored {
 /// The result of a transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Done {
-    /// The order now.
     pub now: Stored,
     /// Whether its machine can see a difference.
     pub news: bool,

@@ -22,10 +22,6 @@ const OUTBOX_TAKE: i64 = 64;
 /// News older than this is not sent: machines that were away ask by themselves.
 const NEWS_KEPT: Span = Span::secs(3600);
 
-/// Gives an order.
-///
-/// # Errors
-/// The database's; a damaged row.
 pub fn load(tx: &mut dyn Tx, id: &OrderId) -> Result<Option<Stored>, BooksError> {
     let sql = format!("SELECT {READ} FROM orders WHERE order_id = $1");
     tx.rows(&sql, &[id.as_str().into()])?.first().map(read).transpose()
@@ -33,9 +29,6 @@ pub fn load(tx: &mut dyn Tx, id: &OrderId) -> Result<Option<Stored>, BooksError>
 
 /// Gives the order that a row names; `None`: it is damaged. One such row must not keep all machines from selling. The sweep finds it again,
 /// and tells the journal.
-///
-/// # Errors
-/// The database's.
 pub fn load_good(tx: &mut dyn Tx, row: &Row) -> Result<Option<Stored>, BooksError> {
     match load(tx, &order_id(row.text("order_id")?)?) {
         Err(error) if error.is_damage() => Ok(None),
@@ -44,9 +37,6 @@ pub fn load_good(tx: &mut dyn Tx, row: &Row) -> Result<Option<Stored>, BooksErro
 }
 
 /// Gives the newest attempt at a request.
-///
-/// # Errors
-/// The database's; a damaged row.
 pub fn latest(tx: &mut dyn Tx, device: &DeviceId, request: &RequestId) -> Result<Option<Stored>, BooksError> {
     let sql = format!("SELECT {READ} FROM orders WHERE device = $1 AND request_id = $2 ORDER BY attempt DESC LIMIT 1");
     tx.rows(&sql, &[device.as_str().into(), request.as_str().into()])?.first().map(read).transpose()
@@ -55,9 +45,6 @@ pub fn latest(tx: &mut dyn Tx, device: &DeviceId, request: &RequestId) -> Result
 /// A machine's orders that have not ended, and settled orders without an outcome; the newest, if there are too many. Whoever made older
 /// ones with a stolen token hides no sale of now. Of several attempts at one request it is the newest, unless an older one was paid. A
 /// damaged row is left out.
-///
-/// # Errors
-/// The database's.
 pub fn open_orders(tx: &mut dyn Tx, device: &DeviceId) -> Result<Vec<Stored>, BooksError> {
     let sql = format!(
         "SELECT {READ} FROM orders AS o
@@ -70,40 +57,26 @@ pub fn open_orders(tx: &mut dyn Tx, device: &DeviceId) -> Result<Vec<Stored>, Bo
     rows.iter().rev().map(read).filter(|stored| !stored.as_ref().is_err_and(BooksError::is_damage)).collect()
 }
 
-/// One line of an order's history.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HistoryLine {
-    /// When.
     pub at: Wall,
-    /// What.
     pub event: String,
 }
 
-/// The events of an order, in order.
-///
-/// # Errors
-/// The database's.
 pub fn history(tx: &mut dyn Tx, id: &OrderId) -> Result<Vec<HistoryLine>, BooksError> {
     let sql = "SELECT at_ms, event FROM history WHERE order_id = $1 ORDER BY seq LIMIT $2";
     let rows = tx.rows(sql, &[id.as_str().into(), LIST_MAX.into()])?;
     rows.iter().map(|row| Ok(HistoryLine { at: Wall(row.int("at_ms")?), event: row.text("event")?.into() })).collect()
 }
 
-/// News for a machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
-    /// Its place in the outbox.
     pub seq: i64,
-    /// The topic.
     pub topic: String,
-    /// What it says.
     pub payload: String,
 }
 
 /// The oldest news that the broker has not acknowledged.
-///
-/// # Errors
-/// The database's.
 pub fn take_outbox(tx: &mut dyn Tx, after: i64) -> Result<Vec<Message>, BooksError> {
     let sql = "SELECT seq, topic, payload FROM outbox WHERE seq > $1 ORDER BY seq LIMIT $2";
     let rows = tx.rows(sql, &[after.into(), OUTBOX_TAKE.into()])?;
@@ -113,9 +86,6 @@ pub fn take_outbox(tx: &mut dyn Tx, after: i64) -> Result<Vec<Message>, BooksErr
 }
 
 /// The broker has these.
-///
-/// # Errors
-/// The database's.
 pub fn published(tx: &mut dyn Tx, seqs: &[i64]) -> Result<(), BooksError> {
     // Mostly they follow one another.
     for run in seqs.chunk_by(|a, b| a + 1 == *b) {
@@ -125,9 +95,6 @@ pub fn published(tx: &mut dyn Tx, seqs: &[i64]) -> Result<(), BooksError> {
 }
 
 /// Drops news that is too old.
-///
-/// # Errors
-/// The database's.
 pub fn prune_outbox(tx: &mut dyn Tx, now: Wall) -> Result<(), BooksError> {
     tx.rows("DELETE FROM outbox WHERE created_ms < $1", &[(now - NEWS_KEPT).0.into()])?;
     Ok(())
@@ -190,9 +157,6 @@ pub(super) fn is_paid_otherwise(tx: &mut dyn Tx, order: &Order) -> Result<bool, 
 }
 
 /// Whether a machine has ordered anything, archived orders included.
-///
-/// # Errors
-/// The database's.
 pub fn has_orders(tx: &mut dyn Tx, device: &DeviceId) -> Result<bool, BooksError> {
     let sql = "SELECT 1 FROM orders WHERE device = $1 UNION ALL SELECT 1 FROM archived WHERE device = $1 LIMIT 1";
     Ok(!tx.rows(sql, &[device.as_str().into()])?.is_empty())
@@ -291,7 +255,6 @@ fn changing(stored: &Stored) -> Columns<'static> {
     ]
 }
 
-/// The columns by which orders are found.
 fn found_by(order: &Order) -> Columns<'static> {
     vec![
         ("state", order.state.word().into()),

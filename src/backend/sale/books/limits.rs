@@ -13,7 +13,6 @@ pub(super) fn has_refunds_left(tx: &mut dyn Tx, policy: &Policy, device: &Device
     has_left(tx, recent, policy.auto_refund_per_day, device, now)
 }
 
-/// Whether this machine may begin another try.
 pub(super) fn has_tries_left(tx: &mut dyn Tx, policy: &Policy, device: &DeviceId, now: Wall) -> Result<bool, BooksError> {
     let recent = "SELECT count(*) FROM tries WHERE device = $1 AND begun_ms > $2";
     has_left(tx, recent, policy.tries_per_day, device, now)

@@ -11,26 +11,21 @@ use std::collections::HashMap;
 use std::fmt;
 use std::str::FromStr;
 
-/// The orders on a page.
 pub const PAGE: usize = 500;
 
-/// The orders that are wanted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wanted {
-    /// Of this machine only.
     pub device: Option<DeviceId>,
     /// Begun at that time or later.
     pub from: Wall,
     /// Begun before that time.
     pub until: Wall,
-    /// Only orders whose customer is owed the money.
     pub refund_due: bool,
     /// Only orders at which a person must look: those with a `look_by_ms`. A refund that is under way needs nobody.
     pub attention: bool,
 }
 
 impl Wanted {
-    /// All that want a person.
     pub const ATTENTION: Self = Self { device: None, from: Wall(i64::MIN), until: Wall(i64::MAX), refund_due: false, attention: true };
 }
 
@@ -76,12 +71,9 @@ impl FromStr for Cursor {
     }
 }
 
-/// The orders that a person looks for.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Sought {
-    /// Of this machine only.
     pub device: Option<DeviceId>,
-    /// Of this price only.
     pub amount: Option<u64>,
 }
 
@@ -105,11 +97,9 @@ impl Sought {
 /// A part of a list. A row that cannot be read does not take the others with it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Page {
-    /// The orders.
     pub orders: Vec<Stored>,
     /// The time by which each of them was sorted.
     pub times: Vec<Wall>,
-    /// The names of orders whose rows are damaged.
     pub damaged: Vec<String>,
     /// The beginning of the next page; `None`: this was the last.
     pub behind: Option<Cursor>,
@@ -133,9 +123,6 @@ impl Page {
 
 /// The next [`PAGE`] orders, the newest first. The first page is behind [`Cursor::at`] the end of the span: so SQLite begins
 /// there, and not at the end of the books.
-///
-/// # Errors
-/// The database's.
 pub fn page(tx: &mut dyn Tx, wanted: &Wanted, behind: &Cursor) -> Result<Page, BooksError> {
     // Each question has an index of its own. `+` keeps SQLite from another: few orders are due, and one by one they are found soon.
     let which = match wanted {
@@ -166,9 +153,6 @@ pub fn page(tx: &mut dyn Tx, wanted: &Wanted, behind: &Cursor) -> Result<Page, B
 }
 
 /// The next orders that a person looks for, begun at that time or later: the newest first, behind this one.
-///
-/// # Errors
-/// The database's.
 pub fn sought(tx: &mut dyn Tx, sought: &Sought, (from, behind): (Wall, &Cursor), most: usize) -> Result<Page, BooksError> {
     let (condition, mut values) = sought.condition(vec![behind.at.into(), behind.id.as_str().into(), from.into()]);
     values.push(i64::try_from(most).unwrap_or(0).into());
@@ -181,9 +165,6 @@ pub fn sought(tx: &mut dyn Tx, sought: &Sought, (from, behind): (Wall, &Cursor),
 }
 
 /// Those that began at that time or later, the oldest first.
-///
-/// # Errors
-/// The database's.
 pub fn sought_from(tx: &mut dyn Tx, sought: &Sought, from: Wall, most: usize) -> Result<Page, BooksError> {
     let (condition, mut values) = sought.condition(vec![from.into()]);
     values.push(i64::try_from(most).unwrap_or(0).into());
@@ -195,9 +176,6 @@ pub fn sought_from(tx: &mut dyn Tx, sought: &Sought, from: Wall, most: usize) ->
 }
 
 /// The orders that want a person: those with money first, of them the one whose refund ends next; at most so many.
-///
-/// # Errors
-/// The database's.
 pub fn wanting(tx: &mut dyn Tx, most: usize) -> Result<Page, BooksError> {
     let sql =
         format!("SELECT {READ}, created_ms AS sorted_ms FROM orders WHERE look_by_ms IS NOT NULL ORDER BY look_by_ms, created_ms LIMIT $1");
@@ -205,19 +183,12 @@ pub fn wanting(tx: &mut dyn Tx, most: usize) -> Result<Page, BooksError> {
 }
 
 /// The names of the damaged orders behind this one, among the next [`PAGE`] orders, and the last of these.
-///
-/// # Errors
-/// The database's.
 pub fn damaged(tx: &mut dyn Tx, behind: &str) -> Result<(Vec<String>, Option<String>), BooksError> {
     let sql = format!("SELECT {READ}, created_ms AS sorted_ms FROM orders WHERE order_id > $1 ORDER BY order_id LIMIT $2");
     let Page { damaged, behind, .. } = Page::of(&tx.rows(&sql, &[behind.into(), limit()])?)?;
     Ok((damaged, behind.map(|cursor| cursor.id)))
 }
 
-/// A machine's newest order.
-///
-/// # Errors
-/// The database's; a damaged row.
 pub fn newest_of(tx: &mut dyn Tx, device: &DeviceId) -> Result<Option<Stored>, BooksError> {
     let sql = format!("SELECT {READ} FROM orders WHERE device = $1 ORDER BY created_ms DESC LIMIT 1");
     tx.rows(&sql, &[device.as_str().into()])?.first().map(ledger::read).transpose()
@@ -225,9 +196,6 @@ pub fn newest_of(tx: &mut dyn Tx, device: &DeviceId) -> Result<Option<Stored>, B
 
 /// The requests whose orders changed since a line of the history, by any writer, and the newest line. It reads at most
 /// [`PAGE`] lines.
-///
-/// # Errors
-/// The database's; a damaged row.
 pub fn changed_since(tx: &mut dyn Tx, line: i64) -> Result<(Vec<(DeviceId, RequestId)>, i64), BooksError> {
     let sql = "SELECT h.seq, o.device, o.request_id FROM history AS h JOIN orders AS o ON o.order_id = h.order_id
         WHERE h.seq > $1 ORDER BY h.seq LIMIT $2";
@@ -242,18 +210,11 @@ pub fn changed_since(tx: &mut dyn Tx, line: i64) -> Result<(Vec<(DeviceId, Reque
     Ok((rows.iter().map(request).collect::<Result<_, _>>()?, newest))
 }
 
-/// The newest line of the history.
-///
-/// # Errors
-/// The database's.
 pub fn newest_line(tx: &mut dyn Tx) -> Result<i64, BooksError> {
     Ok(Row::number(&tx.rows("SELECT coalesce(max(seq), 0) FROM history", &[])?)?)
 }
 
 /// The signing key whose receipt the machine of the newest order takes.
-///
-/// # Errors
-/// The database's.
 pub fn newest_key(tx: &mut dyn Tx) -> Result<Option<KeyId>, BooksError> {
     let rows = tx.rows("SELECT order_id FROM orders ORDER BY created_ms DESC, order_id DESC LIMIT 1", &[])?;
     let Some(newest) = rows.first() else { return Ok(None) };
@@ -262,9 +223,6 @@ pub fn newest_key(tx: &mut dyn Tx) -> Result<Option<KeyId>, BooksError> {
 }
 
 /// The number of wanted orders. It counts up to `most` of them.
-///
-/// # Errors
-/// The database's.
 pub fn count(tx: &mut dyn Tx, wanted: &Wanted, most: u64) -> Result<u64, BooksError> {
     let sql = match wanted {
         Wanted { refund_due: true, .. } => {
@@ -292,9 +250,6 @@ pub fn count(tx: &mut dyn Tx, wanted: &Wanted, most: u64) -> Result<u64, BooksEr
 
 /// The next [`PAGE`] orders that were settled before that time, the oldest settlement first. The first page is behind
 /// [`Cursor::at`] the beginning of the span.
-///
-/// # Errors
-/// The database's.
 pub fn settled(tx: &mut dyn Tx, device: Option<&DeviceId>, until: Wall, behind: &Cursor) -> Result<Page, BooksError> {
     let sql = format!(
         "SELECT {READ}, settled_ms AS sorted_ms FROM orders
@@ -306,9 +261,6 @@ pub fn settled(tx: &mut dyn Tx, device: Option<&DeviceId>, until: Wall, behind: 
 }
 
 /// The orders whose customers are owed the money, and what they are owed: what they paid, without the parts that went back already.
-///
-/// # Errors
-/// The database's.
 pub fn owed(tx: &mut dyn Tx) -> Result<(u64, u64), BooksError> {
     let sql = "SELECT count(*) AS orders, CAST(coalesce(sum(paid - coalesce(returned, 0)), 0) AS BIGINT) AS rupiah
         FROM orders WHERE refund_due = 1";
@@ -316,17 +268,11 @@ pub fn owed(tx: &mut dyn Tx) -> Result<(u64, u64), BooksError> {
 }
 
 /// The number of orders at which a person must look for another reason than a refund that is due.
-///
-/// # Errors
-/// The database's.
 pub fn to_look_at(tx: &mut dyn Tx) -> Result<u64, BooksError> {
     Ok(u64::try_from(Row::number(&tx.rows("SELECT count(*) FROM orders WHERE attention = 1 AND refund_due = 0", &[])?)?).unwrap_or(0))
 }
 
 /// The number of orders that were settled in a span, and the sum of their prices. The database counts them from its columns.
-///
-/// # Errors
-/// The database's.
 pub fn settled_totals(tx: &mut dyn Tx, device: Option<&DeviceId>, (from, until): (Wall, Wall)) -> Result<(u64, u64), BooksError> {
     let sql = "SELECT count(*) AS orders, CAST(coalesce(sum(amount), 0) AS BIGINT) AS rupiah FROM orders
         WHERE settled_ms IS NOT NULL AND settled_ms >= $1 AND settled_ms < $2 AND (CAST($3 AS TEXT) IS NULL OR device = $3)";
@@ -335,9 +281,6 @@ pub fn settled_totals(tx: &mut dyn Tx, device: Option<&DeviceId>, (from, until):
 }
 
 /// How many of each item a machine has handed out, of the orders that began since then. What is archived is not among them.
-///
-/// # Errors
-/// The database's.
 pub fn sold_since(tx: &mut dyn Tx, device: &DeviceId, since: Wall) -> Result<HashMap<Box<str>, u64>, BooksError> {
     let of =
         |what: &str, tries: &str| format!("SELECT {what} FROM orders WHERE device = $1 AND created_ms >= $2 AND delivery = $3 AND {tries}");
@@ -359,9 +302,6 @@ fn sums(rows: &[Row]) -> Result<(u64, u64), BooksError> {
 }
 
 /// Every order_id under which a request was charged, the oldest first.
-///
-/// # Errors
-/// The database's.
 pub fn attempts(tx: &mut dyn Tx, device: &DeviceId, request: &RequestId) -> Result<Vec<OrderId>, BooksError> {
     let sql = "SELECT order_id FROM orders WHERE device = $1 AND request_id = $2 ORDER BY attempt";
     let rows = tx.rows(sql, &[device.as_str().into(), request.as_str().into()])?;

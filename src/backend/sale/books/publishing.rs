@@ -9,9 +9,6 @@ use qris_core::order::time::{Span, Wall};
 pub const PUBLISHING: Span = Span::secs(5);
 
 /// Whether `who` may publish: it has the turn, or nobody has. Then it has it for [`PUBLISHING`] from now.
-///
-/// # Errors
-/// The database's.
 pub fn may_publish(tx: &mut dyn Tx, who: &str, now: Wall) -> Result<bool, BooksError> {
     // No turn is longer. One that seems to be was taken before the clock was set back.
     let turn = "INSERT INTO outbox_turn (one, who, until_ms) VALUES (1, $1, $2)
@@ -22,9 +19,6 @@ pub fn may_publish(tx: &mut dyn Tx, who: &str, now: Wall) -> Result<bool, BooksE
 }
 
 /// Gives the turn back, if `who` has it.
-///
-/// # Errors
-/// The database's.
 pub fn publishing_ends(tx: &mut dyn Tx, who: &str) -> Result<(), BooksError> {
     tx.rows("DELETE FROM outbox_turn WHERE who = $1", &[who.into()])?;
     Ok(())

@@ -13,7 +13,6 @@ use qris_core::order::merchant::{
 use qris_core::order::request::{Payment, Purchase, TIMEOUT_S};
 use qris_core::order::time::Wall;
 
-/// The fate of a forgotten order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Forgotten {
     /// It is in the books again.
@@ -28,9 +27,6 @@ pub enum Forgotten {
 }
 
 /// Takes the order of this name back from the answer to its get-status. The answer also decides its state.
-///
-/// # Errors
-/// The database's.
 pub fn rebuild(
     tx: &mut dyn Tx,
     policy: &Policy,

@@ -16,23 +16,15 @@ pub enum Decision {
     Refund(RefundWish),
     /// It was given back in another way; `note` says how.
     ByHand {
-        /// How.
         note: Box<str>,
-        /// Who says so.
         by: Option<Box<str>>,
         /// Although the machine told no outcome.
         no_report: bool,
     },
     /// The goods were handed over.
-    Given {
-        /// By whom.
-        by: Box<str>,
-    },
+    Given { by: Box<str> },
     /// A reason on its list was seen.
-    Seen {
-        /// By whom.
-        by: Box<str>,
-    },
+    Seen { by: Box<str> },
 }
 
 impl From<Decision> for Event {
@@ -46,19 +38,12 @@ impl From<Decision> for Event {
     }
 }
 
-/// A person decides.
-///
-/// # Errors
-/// [`BooksError::Unknown`]; [`BooksError::Refused`] says why this is not allowed. Nothing is written then.
 pub fn decide(tx: &mut dyn Tx, policy: &Policy, id: &OrderId, decision: Decision, now: Wall) -> Result<Done, BooksError> {
     let stored = ledger::load(tx, id)?.ok_or(BooksError::Unknown)?;
     write(tx, policy, stored, decision.into(), now, Claim::Keep)
 }
 
 /// Whether a person may decide so: the order is asked as it is asked when it is written, and nothing is written.
-///
-/// # Errors
-/// Why not.
 pub fn may_decide(policy: &Policy, order: &Order, decision: Decision, now: Wall) -> Result<(), Refused> {
     // Whether another order of the same request has a receipt counts for what the gateway says, and for no person's decision.
     merchant::apply(order.clone(), decision.into(), now, &Context { rules: &policy.rules, paid_already: false }).map(drop)
@@ -66,9 +51,6 @@ pub fn may_decide(policy: &Policy, order: &Order, decision: Decision, now: Wall)
 
 /// A person wants the money of an order to go back through the gateway: all of it, under the order's `refund_key`.
 /// `serve` asks for it, and `order.repayment()` tells the result.
-///
-/// # Errors
-/// [`BooksError::Unknown`]; [`BooksError::Refused`] says why this is not allowed.
 pub fn request_refund(tx: &mut dyn Tx, policy: &Policy, id: &OrderId, wish: RefundWish, now: Wall) -> Result<Done, BooksError> {
     decide(tx, policy, id, Decision::Refund(wish), now)
 }
@@ -76,7 +58,7 @@ pub fn request_refund(tx: &mut dyn Tx, policy: &Policy, id: &OrderId, wish: Refu
 /// A person gave an order's money back in another way; `note` says how.
 ///
 /// # Errors
-/// As [`request_refund`]; also where the gateway may have made the refund, and nobody says so by name.
+/// It is refused, too, where the gateway may have made the refund and nobody says so by name.
 pub fn refund_by_hand(
     tx: &mut dyn Tx,
     policy: &Policy,
@@ -90,18 +72,12 @@ pub fn refund_by_hand(
 }
 
 /// An attendant handed the goods over. There will be no refund.
-///
-/// # Errors
-/// As [`request_refund`].
 pub fn given(tx: &mut dyn Tx, policy: &Policy, id: &OrderId, by: &str, now: Wall) -> Result<Done, BooksError> {
     decide(tx, policy, id, Decision::Given { by: by.into() }, now)
 }
 
 /// A person has seen a reason on an order's list, and no refund would end it. Such reasons are a chargeback, a refunded
 /// part, a settlement that the counter took back, a word that may mean money, and a late outcome.
-///
-/// # Errors
-/// [`BooksError::Unknown`]; [`BooksError::Refused`] if there is no such reason.
 pub fn seen(tx: &mut dyn Tx, policy: &Policy, id: &OrderId, by: &str, now: Wall) -> Result<Done, BooksError> {
     decide(tx, policy, id, Decision::Seen { by: by.into() }, now)
 }

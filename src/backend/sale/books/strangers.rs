@@ -33,9 +33,6 @@ pub enum Later {
 }
 
 /// Writes down that the gateway must be asked about an order.
-///
-/// # Errors
-/// [`BooksError::Full`]; the database's.
 pub fn remember(tx: &mut dyn Tx, id: &OrderId, now: Wall) -> Result<(), BooksError> {
     if Row::number(&tx.rows("SELECT count(*) FROM strangers", &[])?)? >= WAITING_MAX {
         return Err(BooksError::Full);
@@ -46,18 +43,12 @@ pub fn remember(tx: &mut dyn Tx, id: &OrderId, now: Wall) -> Result<(), BooksErr
 }
 
 /// The orders that the gateway must be asked about now.
-///
-/// # Errors
-/// The database's.
 pub fn strangers(tx: &mut dyn Tx, now: Wall) -> Result<Vec<OrderId>, BooksError> {
     let sql = "SELECT order_id FROM strangers WHERE due_ms <= $1 ORDER BY due_ms LIMIT $2";
     tx.rows(sql, &[now.0.into(), AT_ONCE.into()])?.iter().map(|row| ledger::order_id(row.text("order_id")?)).collect()
 }
 
 /// The gateway must be asked about the order once more. False: it was asked often enough, and the order is forgotten.
-///
-/// # Errors
-/// The database's.
 pub fn ask_later(tx: &mut dyn Tx, id: &OrderId, why: Later, now: Wall) -> Result<bool, BooksError> {
     let tries =
         tx.rows("SELECT tries FROM strangers WHERE order_id = $1", &[id.as_str().into()])?.first().map_or(Ok(0), |row| row.int("tries"))?;
@@ -78,9 +69,6 @@ pub fn ask_later(tx: &mut dyn Tx, id: &OrderId, why: Later, now: Wall) -> Result
 }
 
 /// The order is in the books, or is not ours.
-///
-/// # Errors
-/// The database's.
 pub fn forget(tx: &mut dyn Tx, id: &OrderId) -> Result<(), BooksError> {
     tx.rows("DELETE FROM strangers WHERE order_id = $1", &[id.as_str().into()])?;
     Ok(())

@@ -7,16 +7,11 @@ use qris_core::order::ids::DeviceId;
 use qris_core::order::time::{Wall, Zone};
 use std::collections::HashMap;
 
-/// What sums are told by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Grouped {
-    /// All in one.
     All,
-    /// Each machine.
     Machine,
-    /// Each kind of goods.
     Goods,
-    /// Each way on which a payment came.
     Scheme,
     /// Each hour of this zone, by the number of hours since 1970 there.
     Hour(Zone),
@@ -38,20 +33,14 @@ impl Grouped {
 /// The orders of one group that have this end, and the sum that their customers paid.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sum {
-    /// The group.
     pub group: Box<str>,
-    /// What became of the money.
     pub end: End,
-    /// The number of orders.
     pub orders: u64,
     /// The sum, in rupiah.
     pub amount: u64,
 }
 
 /// What was settled in a span, of one machine or all.
-///
-/// # Errors
-/// The database's.
 pub fn sums(tx: &mut dyn Tx, device: Option<&DeviceId>, (from, until): (Wall, Wall), by: Grouped) -> Result<Vec<Sum>, BooksError> {
     let group = by.column();
     // What a machine sold today is found by the day: it has sold more in all its life. So no index of the machine may be taken.
@@ -76,24 +65,17 @@ pub fn sums(tx: &mut dyn Tx, device: Option<&DeviceId>, (from, until): (Wall, Wa
 /// Orders of one group that are alike in all that a payout is reckoned from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Alike {
-    /// The group.
     pub group: Box<str>,
-    /// What became of the money.
     pub end: End,
-    /// The way on which it came.
     pub scheme: Scheme,
     /// What the customer of each paid, in rupiah.
     pub paid: u64,
     /// What of it the gateway gave or took back; `None`: a part, and nobody has said how much.
     pub returned: Option<u64>,
-    /// How many they are.
     pub orders: u64,
 }
 
 /// What was settled in a span.
-///
-/// # Errors
-/// The database's.
 pub fn alike(tx: &mut dyn Tx, (from, until): (Wall, Wall), by: Grouped) -> Result<Vec<Alike>, BooksError> {
     let group = by.column();
     let sql = format!(
@@ -122,10 +104,6 @@ fn whole(row: &Row, column: &str) -> Result<u64, StoreError> {
     Ok(u64::try_from(row.int(column)?).unwrap_or(0))
 }
 
-/// When the first order was settled.
-///
-/// # Errors
-/// The database's.
 pub fn first_settled(tx: &mut dyn Tx) -> Result<Option<Wall>, BooksError> {
     let rows = tx.rows("SELECT min(settled_ms) AS first FROM orders WHERE settled_ms IS NOT NULL", &[])?;
     Ok(rows.first().map(|row| row.maybe_int("first")).transpose()?.flatten().map(Wall))
@@ -133,9 +111,6 @@ pub fn first_settled(tx: &mut dyn Tx) -> Result<Option<Wall>, BooksError> {
 
 /// What is kept of the days of a span: the text of each, by its first moment and its end. The database forgets a day when an order of it
 /// changes.
-///
-/// # Errors
-/// The database's.
 pub fn kept(tx: &mut dyn Tx, (from, until): (Wall, Wall), by: &str, fees: &str) -> Result<HashMap<(Wall, Wall), Box<str>>, BooksError> {
     let sql = "SELECT from_ms, until_ms, sums FROM day_sums
         WHERE until_ms > $1 AND until_ms <= $2 AND from_ms >= $1 AND grouped = $3 AND fees = $4";
@@ -144,9 +119,6 @@ pub fn kept(tx: &mut dyn Tx, (from, until): (Wall, Wall), by: &str, fees: &str) 
 }
 
 /// Keeps the text of a day. It must come of what this transaction has read: nobody else writes meanwhile.
-///
-/// # Errors
-/// The database's.
 pub fn keep(tx: &mut dyn Tx, (from, until): (Wall, Wall), by: &str, fees: &str, sums: &str) -> Result<(), BooksError> {
     let row =
         vec![("until_ms", until.into()), ("from_ms", from.into()), ("grouped", by.into()), ("fees", fees.into()), ("sums", sums.into())];

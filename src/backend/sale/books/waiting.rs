@@ -6,7 +6,6 @@ use crate::store::{Row, StoreError, Tx};
 use qris_core::order::merchant::Attention;
 use qris_core::order::time::Wall;
 
-/// How much waits, and since when.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Waiting {
     /// For a person, by each kind there is.
@@ -17,16 +16,13 @@ pub struct Waiting {
     pub outbox: (u64, Option<Wall>),
     /// Alerts that did not arrive, and are tried again.
     pub alerts: u64,
-    /// Machines that are missing.
     pub machines_missing: u64,
 }
 
 /// Orders at which a person must look for one reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListedKind {
-    /// The reason.
     pub kind: Attention,
-    /// How many.
     pub orders: u64,
     /// The sum of their prices, whole rupiah.
     pub rupiah: u64,
@@ -34,10 +30,6 @@ pub struct ListedKind {
     pub since: Option<Wall>,
 }
 
-/// Counts what waits.
-///
-/// # Errors
-/// The database's.
 pub fn waiting(tx: &mut dyn Tx) -> Result<Waiting, BooksError> {
     let sql = "SELECT kind, count(*) AS number, CAST(coalesce(sum(amount), 0) AS BIGINT) AS rupiah, min(since_ms) AS oldest_ms
         FROM alerts JOIN orders ON order_id = subject WHERE ended_ms IS NULL GROUP BY kind";
@@ -65,9 +57,6 @@ pub fn waiting(tx: &mut dyn Tx) -> Result<Waiting, BooksError> {
 }
 
 /// The machines that are let in, and those that were revoked.
-///
-/// # Errors
-/// The database's.
 pub fn machines_let_in(tx: &mut dyn Tx) -> Result<(u64, u64), BooksError> {
     let rows = tx.rows("SELECT count(*) AS number, count(revoked_ms) AS revoked FROM devices", &[])?;
     rows.first().map_or(Ok((0, 0)), |row| Ok((count_of(row, "number")? - count_of(row, "revoked")?, count_of(row, "revoked")?)))

@@ -20,7 +20,6 @@ pub(super) fn sold(order: &Order) -> Text {
 }
 
 impl Work {
-    /// Tells the journal the new state of an order.
     pub(super) fn journal(&self, done: &Done) {
         let order = &done.now.order;
         self.journal_listed(order, &done.was);

@@ -4,14 +4,12 @@ use std::future::poll_fn;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_postgres::{AsyncMessage, Connection};
 
-/// What is heard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ListenEvent<'a> {
     /// From here on everything is heard. What was told before is not.
     Begin,
     /// A transaction that was committed has told this.
     Notified(&'a str),
-    /// The connection is lost.
     End,
 }
 

@@ -43,9 +43,6 @@ impl Server {
 
     /// Looks whether one connection hears what another one tells. It does not where a pooler gives one session to several connections.
     /// There a connection would not have its settings either, such as the limits of its waits.
-    ///
-    /// # Errors
-    /// [`StoreError::Postgres`]
     pub async fn prove_sessions(&self) -> Result<(), StoreError> {
         let (channel, word) = ("qris_test", qris_host::random::name());
         let wanted = word.clone();

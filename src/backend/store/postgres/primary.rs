@@ -7,15 +7,9 @@ pub enum Role {
     /// It follows another one.
     Standby,
     /// It writes on this timeline. One that is read only takes nothing: an operator or a fail-over tool has said so.
-    Primary {
-        /// The number of its timeline.
-        timeline: u32,
-        /// It takes nothing.
-        read_only: bool,
-    },
+    Primary { timeline: u32, read_only: bool },
 }
 
-/// Why there is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum NoPrimary {
     /// Those that can be written to are of before a promotion.
@@ -25,7 +19,6 @@ pub(super) enum NoPrimary {
         /// The newest one that was seen.
         newest: u32,
     },
-    /// None can be written to.
     ReadOnly,
 }
 

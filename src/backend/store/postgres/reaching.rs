@@ -30,7 +30,6 @@ const ROLE: &str = "SELECT CASE WHEN pg_is_in_recovery() THEN NULL ELSE substr(p
 const WAITS: &str =
     "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND state_change < clock_timestamp() - interval '2 s' LIMIT 1";
 
-/// A server that was asked.
 #[derive(Debug)]
 pub struct Looked {
     /// Where it is, for people.
@@ -39,10 +38,8 @@ pub struct Looked {
     pub said: Result<Reached, String>,
 }
 
-/// A server that has answered.
 #[derive(Debug)]
 pub struct Reached {
-    /// What it says of itself.
     pub role: Role,
     client: Client,
     driver: JoinHandle<()>,
@@ -56,7 +53,6 @@ pub(super) struct Opened {
 }
 
 impl Looked {
-    /// What it says of itself, if it has answered.
     #[must_use]
     pub fn role(&self) -> Option<Role> {
         self.said.as_ref().ok().map(|reached| reached.role)
@@ -166,9 +162,6 @@ impl Server {
     }
 
     /// Whether commits wait for a synchronous standby that does not answer.
-    ///
-    /// # Errors
-    /// [`StoreError::Postgres`]
     pub async fn waits_for_a_standby(&self) -> Result<bool, StoreError> {
         let asked = async {
             let Opened { client, .. } = self.open(|_| {}).await?;
@@ -206,7 +199,6 @@ impl Server {
         ports.get(at).or(ports.last()).copied()
     }
 
-    /// Each server, for people.
     fn names(&self) -> impl Iterator<Item = String> {
         self.config.get_hosts().iter().enumerate().map(|(at, host)| match (host, self.port(at)) {
             (Host::Tcp(name), Some(port)) => format!("{name}:{port}"),

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
 use tokio_postgres::{Client, Statement};
 
-/// Asks with values.
 pub(super) async fn query(
     client: &Client,
     statement: &Statement,
@@ -16,14 +15,12 @@ pub(super) async fn query(
     client.query(statement, &values).await
 }
 
-/// The answer to a statement.
 pub(super) fn read(statement: &Statement, rows: &[tokio_postgres::Row], sql: &str) -> Result<Vec<Row>, StoreError> {
     let columns: Arc<[Box<str>]> = statement.columns().iter().map(|column| column.name().into()).collect();
     let values = |row: &tokio_postgres::Row| (0..row.len()).map(|column| value(row, column, sql)).collect::<Result<_, _>>();
     rows.iter().map(|row| Ok(Row::new(&columns, values(row)?))).collect()
 }
 
-/// What stands in a column.
 fn value(row: &tokio_postgres::Row, column: usize, sql: &str) -> Result<Value, StoreError> {
     let strange = || StoreError::Damaged { what: sql.into(), why: "a strange value".into() };
     row.try_get::<_, Cell>(column).map(|cell| cell.0).map_err(|_| strange())

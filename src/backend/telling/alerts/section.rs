@@ -25,14 +25,11 @@ texts! {
     short: "harus berisi {0} karakter atau lebih", "must hold {0} characters or more";
 }
 
-/// The key of the file with what alerts are signed with.
 const SECRET: &str = "alerts.webhook_secret_file";
-/// The key of the file with the receiver's authority.
 const CA: &str = "alerts.webhook_ca_file";
 /// A shorter one can be guessed.
 const SECRET_MIN: usize = 16;
 
-/// The section, as it is written.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Section {
@@ -51,7 +48,6 @@ impl Section {
         checker.guard(self.webhook_secret_file.as_deref(), SECRET);
     }
 
-    /// Checks the section.
     pub fn check(self, checker: &mut Checker<'_>) -> Option<Tellers> {
         let Self { command, webhook_url, webhook_secret_file, webhook_ca_file, over, offline_after_s, daily } = self;
         if command.is_none() && webhook_url.is_none() {

@@ -9,48 +9,30 @@ use reqwest::{Client, Url};
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// The time for one call.
 const TIMEOUT: Duration = Duration::from_secs(10);
 const LIMITS: Limits = Limits { total: TIMEOUT, read: TIMEOUT, idle_connections: 0 };
 /// The header with the time and the signature.
 const SIGNATURE: &str = "Qris-Signature";
 
-/// Where alerts are posted to.
 #[derive(Debug, Clone)]
 pub struct Webhook {
     /// The address. It may be a secret itself: no message has more of it than its host.
     pub url: Url,
-    /// What both sides sign with.
     pub secret: Secret,
     /// The authority of its certificate; the system's if there is none.
     pub ca_file: Option<PathBuf>,
 }
 
-/// Why the receiver did not take it.
 #[derive(Debug, thiserror::Error)]
 pub enum WebhookError {
-    /// There are no certificates to judge it by.
     #[error("the webhook: {0}")]
     Tls(#[from] TlsError),
-    /// The client.
     #[error("the webhook: {0}")]
     Client(#[from] HttpError),
-    /// There is no answer.
     #[error("the webhook at {host} cannot be reached: {why}")]
-    Unreachable {
-        /// The receiver's host.
-        host: String,
-        /// The reasons.
-        why: String,
-    },
-    /// It did not say that it has it.
+    Unreachable { host: String, why: String },
     #[error("the webhook at {host} answers {status}, and not 200 to 299")]
-    Refused {
-        /// The receiver's host.
-        host: String,
-        /// Its answer.
-        status: u16,
-    },
+    Refused { host: String, status: u16 },
 }
 
 impl Webhook {
@@ -62,9 +44,6 @@ impl Webhook {
     }
 
     /// Posts this. The receiver has taken it if the answer is 2xx; what else it says is of no interest.
-    ///
-    /// # Errors
-    /// [`WebhookError`]
     pub async fn post(&self, body: &str, now: Wall) -> Result<(), WebhookError> {
         let call = self.client()?.post(self.url.clone()).header("Content-Type", "application/json");
         let sent = call.header(SIGNATURE, self.sign(body, now)).body(body.to_owned()).send().await;
@@ -73,9 +52,6 @@ impl Webhook {
     }
 
     /// Looks whether it can be reached. Any answer will do: only a message with a signature means something to it.
-    ///
-    /// # Errors
-    /// [`WebhookError`]
     pub async fn check(&self) -> Result<(), WebhookError> {
         self.client()?.head(self.url.clone()).send().await.map(drop).map_err(|error| self.unreachable(error))
     }

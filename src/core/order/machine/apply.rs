@@ -69,7 +69,6 @@ pub fn passed(before: Option<&Order>, after: &Order) -> Vec<(EventState, Option<
     if unpaid && name.0 == EventState::Dispensing { vec![(EventState::Paid, None), name] } else { vec![name] }
 }
 
-/// The backend said what the order is now.
 fn see(mut order: Order, seen: &Seen, now: Boot, with: &Context) -> Order {
     if order.order_id().is_some_and(|id| *id != seen.order_id) && !matches!(order.state, State::Requested(_)) {
         if let State::Ended(ended) = &order.state {
@@ -95,7 +94,6 @@ fn see(mut order: Order, seen: &Seen, now: Boot, with: &Context) -> Order {
     order
 }
 
-/// A receipt for the order, verified.
 fn settle(mut order: Order, receipt: Receipt, now: Boot, with: &Context) -> Order {
     let next = |order: &Order, receipt: Receipt| {
         let deliver_by = match &order.state {

@@ -1,5 +1,3 @@
-//! The calls to relay and backend that an order can want.
-
 use crate::order::ids::{OrderId, Ticket};
 use crate::order::outcome::Delivery;
 use crate::order::reason::Reason;

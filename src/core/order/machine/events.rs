@@ -1,5 +1,3 @@
-//! What can happen to an order, and the surroundings in which it happens.
-
 use super::Wanted;
 use crate::order::ids::{KeyId, OrderId, PaymentCode};
 use crate::order::money::Rupiah;

@@ -143,8 +143,7 @@ impl Order {
         Self { offer, ticket, again, posted, charge: Some(charge), earlier_boot: true, state }
     }
 
-    /// The order after a new start of this program. In the same boot its deadlines hold. In another boot nobody knows
-    /// how long the power was off.
+    /// The order after a new start of this program. In the same boot its deadlines hold.
     #[must_use]
     pub fn restarted(mut self, same_boot: bool, now: Boot, rules: &Rules) -> Self {
         self.earlier_boot |= !same_boot;
@@ -197,7 +196,6 @@ impl Order {
         }
     }
 
-    /// Whether its item lies in its slot, and is kept for it. `is_taken`: it has left the slot before.
     fn is_promised(&self, is_taken: bool) -> bool {
         match self.state.phase().facts().goods {
             state::Goods::Promised => true,
@@ -306,7 +304,6 @@ impl Charge {
         }
     }
 
-    /// The same once it is paid: this receipt says what.
     fn paid(before: Option<Self>, claims: &Claims) -> Self {
         let (order_id, gross_amount) = (claims.sub.clone(), Some(claims.gross_amount));
         match before {

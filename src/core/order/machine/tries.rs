@@ -136,7 +136,6 @@ impl Order {
         }
     }
 
-    /// Another try begins.
     pub(super) fn begin_try(&self, wanted: Wanted, pressed_at: Boot, with: &Context) -> Option<State> {
         let State::RefundDue(before) = &self.state else { return None };
         let deliver_by = pressed_at + with.rules.deliver_within;
@@ -160,7 +159,6 @@ impl Order {
         self
     }
 
-    /// From now on the order is at the try of this receipt.
     pub(super) fn take_up_try(&mut self, claims: &Claims) {
         if let Some(again) = LaterTry::of(claims) {
             (self.ticket, self.again) = (claims.ticket.clone(), Some(again));

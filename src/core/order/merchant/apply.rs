@@ -8,9 +8,6 @@ use super::{
 use crate::order::time::Wall;
 
 /// The order after an event. A fact that is already known returns it unchanged.
-///
-/// # Errors
-/// The request cannot be granted. Nothing was changed.
 pub fn apply(mut order: Order, event: Event, now: Wall, with: &Context<'_>) -> Result<Order, Refused> {
     match event {
         Event::Charged(charge) => order.go(order.state.phase().charged(&charge, None, with.rules, &order.at(now))),
@@ -62,12 +59,10 @@ pub fn apply(mut order: Order, event: Event, now: Wall, with: &Context<'_>) -> R
 }
 
 impl Order {
-    /// This moment of it.
     pub(super) const fn at(&self, now: Wall) -> At<'_> {
         At { order: self, now }
     }
 
-    /// It goes there, if anywhere.
     pub(super) fn go(&mut self, next: Option<Next>) {
         let Some(Next { state, ask }) = next else { return };
         self.state = state;

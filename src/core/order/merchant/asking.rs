@@ -1,5 +1,3 @@
-//! The times at which the gateway is asked for an order's status.
-
 use super::{ASK_SPACING, CALL_LIFE, CHECK_AFTER_END, CHECK_AGAIN, HOT, Money, Order, Repayment, Said, TakenBack, doubled};
 use crate::order::time::{Span, Wall};
 use serde::{Deserialize, Serialize};
@@ -41,7 +39,6 @@ pub(super) struct Asked<'a> {
     /// The order, with what the answer has told.
     pub(super) order: &'a Order,
     pub(super) now: Wall,
-    /// Whether it was answered.
     pub(super) answered: bool,
     /// The time of the next one of a round of quick questions.
     pub(super) hot: Option<Wall>,
@@ -50,12 +47,10 @@ pub(super) struct Asked<'a> {
 }
 
 impl Asked<'_> {
-    /// Some time later, and ever more seldom.
     pub(super) fn again(&self) -> Wall {
         self.now + doubled(ASK_SPACING, self.tries.saturating_sub(3), Span::secs(600))
     }
 
-    /// The next question about a paid order.
     pub(super) fn next_about_money(&self) -> Option<Wall> {
         let (order, now) = (self.order, self.now);
         match order.next_refund_check(now) {
@@ -70,7 +65,6 @@ impl Asked<'_> {
 }
 
 impl Order {
-    /// A genuine notification.
     pub(super) fn notified(&mut self, said: Said, now: Wall) {
         let is_first = said == Said::Settled && self.settlement().is_none() && !self.is_decided();
         if let Some(doubt) = self.state.doubt_mut().filter(|_| is_first) {
@@ -175,7 +169,6 @@ impl Order {
     }
 }
 
-/// The time between two questions about a charge of this age.
 fn poll_pause(age: Span) -> Span {
     match age.0 / 1000 {
         ..300 => ASK_SPACING,

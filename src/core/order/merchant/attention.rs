@@ -192,7 +192,6 @@ impl Order {
         (self.is_refund_due() || open && (unknown || self.is_uncertain())).then_some(until)
     }
 
-    /// Whether nobody knows if the goods came, as its machine told.
     fn is_uncertain(&self) -> bool {
         match self.outcome() {
             Some(Delivery::Uncertain | Delivery::Other(_)) => true,

@@ -1,5 +1,3 @@
-//! The machine's report of an order, and what its proof is worth.
-
 use super::{CHECK_AGAIN, LateFact, Order, Refused, Rules};
 use crate::order::ids::KeyId;
 use crate::order::outcome::Delivery;
@@ -140,7 +138,6 @@ impl NoProof {
 }
 
 impl Order {
-    /// The machine told what became of it.
     pub(super) fn delivered(&mut self, told: DeliveryReport, now: Wall, rules: &Rules) -> Result<(), Refused> {
         let number = self.number_of_try();
         if told.nth_try < number {

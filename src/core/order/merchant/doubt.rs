@@ -48,7 +48,6 @@ impl Doubt {
         }
     }
 
-    /// An answer is understood.
     pub(super) const fn understood(&mut self) {
         self.unclear_since = None;
     }
@@ -68,7 +67,6 @@ impl Doubt {
         }
     }
 
-    /// A person ends it.
     pub(super) fn end(&mut self, end: PersonsEnd) {
         self.ended_by = Some(end);
         (self.notified_at, self.unclear_since, self.listed_at) = (None, None, None);
@@ -106,7 +104,6 @@ impl Order {
         doubt.notified_at.map(|since| since + UNCONFIRMED_AFTER)
     }
 
-    /// People are told so.
     pub(super) fn list_as_unconfirmed(&mut self, now: Wall) {
         if let Some(doubt) = self.state.doubt_mut() {
             doubt.listed_at.get_or_insert(now);
@@ -128,21 +125,18 @@ impl Order {
         }
     }
 
-    /// An answer is understood.
     pub(super) const fn understood(&mut self) {
         if let Some(doubt) = self.state.doubt_mut() {
             doubt.understood();
         }
     }
 
-    /// The gateway's word may mean money, or not (`is_suspect`).
     pub(super) const fn suspect(&mut self, is_suspect: bool) {
         if let Some(doubt) = self.state.doubt_mut() {
             doubt.suspect = is_suspect;
         }
     }
 
-    /// A question has ended.
     pub(super) fn judge_doubt(&mut self) {
         let is_decided = self.is_decided();
         if let Some(doubt) = self.state.doubt_mut() {
@@ -150,7 +144,6 @@ impl Order {
         }
     }
 
-    /// A person ends it, while nobody can say whether it is paid.
     pub(super) fn ended_by_a_person(&mut self, by: Box<str>, now: Wall) {
         let end = PersonsEnd { by, at: now };
         if let Some(doubt) = self.state.doubt_mut() {

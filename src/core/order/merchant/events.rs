@@ -44,9 +44,9 @@ pub enum Event {
     Abandoned,
     /// The backend was started. Nobody waits for a charge any more.
     Restarted,
-    /// Nobody ended the charge in time (from [`duty`]).
+    /// Nobody ended the charge in time (from [`super::duty`]).
     TimedOut,
-    /// Nobody waits for the charge any more (from [`duty`]).
+    /// Nobody waits for the charge any more (from [`super::duty`]).
     GaveUp,
     /// The machine posted its request again and waits.
     Awaited,
@@ -281,8 +281,7 @@ impl RefundWish {
 /// The gateway's answer to a refund.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum RefundAnswer {
-    /// The gateway says that all of the money went back, in this transaction. [`Order::judge_refund`](super::Order::judge_refund) judges
-    /// it.
+    /// The gateway says that all of the money went back. [`Order::judge_refund`](super::Order::judge_refund) judges it.
     Approved(Box<StatusReport>),
     /// Nobody knows whether it did. The same call, with the same key, tells.
     Unsure(Box<str>),

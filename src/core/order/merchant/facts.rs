@@ -49,36 +49,24 @@ impl Money {
 
 /// What a state says of its order.
 pub(super) struct Facts<'a> {
-    /// The contract's word for it.
     pub(super) status: Status,
-    /// How it stands for its customer.
     pub(super) standing: Standing,
-    /// Where its money is.
     pub(super) money: Money,
     /// Whether it is paid, and its goods do not come.
     pub(super) is_owed: bool,
-    /// Whether its machine still waits for something.
     pub(super) is_open: bool,
-    /// Whether nobody can pay it any more.
     pub(super) is_over: bool,
-    /// The time at which somebody ends it, or its customer can collect it no longer.
     pub(super) ends_at: Option<Wall>,
-    /// The gateway's answer to the charge, if there was one.
     pub(super) charge: Option<&'a Charge>,
-    /// Why we end or ended its charge, if we do.
     pub(super) why: Option<&'a Ending>,
-    /// What is not certain about its payment; `None`: it is paid.
     pub(super) doubt: Option<&'a Doubt>,
-    /// The payment, as far as it is known.
     pub(super) by: Option<&'a Settlement>,
-    /// The receipt, which opens the relay.
     pub(super) receipt: Option<&'a Receipt>,
     /// Why it is paid and has no receipt.
     pub(super) no_receipt: Option<&'a NoReceipt>,
 }
 
 impl<'a> Facts<'a> {
-    /// It can be paid.
     pub(super) const fn unpaid(standing: Standing, charge: Option<&'a Charge>, doubt: &'a Doubt) -> Self {
         Self {
             status: Status::Pending,
@@ -97,7 +85,6 @@ impl<'a> Facts<'a> {
         }
     }
 
-    /// It is paid.
     pub(super) const fn paid(
         status: Status,
         money: Money,
@@ -196,7 +183,6 @@ impl Order {
         self.facts().receipt
     }
 
-    /// Why it is paid and has no receipt.
     pub(super) fn no_receipt(&self) -> Option<&NoReceipt> {
         self.facts().no_receipt
     }

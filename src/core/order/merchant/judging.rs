@@ -19,9 +19,6 @@ impl Order {
     ///
     /// What Midtrans leaves out: its answers to cancel and refund have no metadata, and those to a refund, as its documents show them,
     /// no currency. All of its answers about a transaction have `gross_amount`, and those to a refund `refund_amount`.
-    ///
-    /// # Errors
-    /// The part that differs. Then the answer answers nothing.
     pub fn judge(&self, report: &StatusReport, rules: &Rules) -> Result<(), Differs> {
         if !self.is_meant_by(report) {
             return Err(Differs::Transaction);
@@ -66,9 +63,6 @@ impl Order {
     }
 
     /// Whether a settlement of the order's transaction fits the sale: also its metadata as far as it has them, and the price.
-    ///
-    /// # Errors
-    /// The part that differs.
     pub(super) fn matching(&self, report: &StatusReport, rules: &Rules) -> Result<(), Differs> {
         self.fits_the_charge(report, rules)?;
         let gross_amount = report.gross_amount.ok_or(Differs::Sum)?;

@@ -1,5 +1,4 @@
-//! How the money of an undelivered order goes back: through the gateway, or by hand. If an attendant handed the goods
-//! over, it does not go back. Only one of these happens, and only once.
+//! How the money of an undelivered order goes back: in one way, and only once.
 
 use super::*;
 use crate::order::money::Rupiah;
@@ -22,15 +21,10 @@ pub(super) const BANK_CHECKS: Span = Span::secs(7 * 24 * 3600);
 const SETTLED_AGAIN: Span = Span::secs(300);
 /// Why a refund is not asked for any more.
 const PART_IS_GONE: &str = "only a part of it went back";
-/// Likewise.
 const OTHER_OUTCOME: &str = "the machine told another outcome meanwhile";
-/// Likewise.
 const BOOKS_CAME_BACK: &str = "the books are a copy of before: nobody knows what became of it since";
-/// Likewise.
 const NO_KEY_IS_LEFT: &str = "every key for its refund is used up: only by hand";
-/// Likewise.
 const NO_PART_GOES_BACK: &str = "a part of it went back, and the gateway gives no part back here: the rest only by hand";
-/// Likewise.
 const TIME_IS_OVER: &str = "the gateway's time for a refund is over: only by hand";
 
 /// How the money of an undelivered order goes back, and what the gateway still allows.
@@ -139,7 +133,6 @@ pub enum Asker {
 }
 
 impl Repaying {
-    /// The next call for a refund that was asked for, and when it is due.
     fn next_call(&self) -> Option<(Wall, Call)> {
         match &self.step {
             Some(Repayment::Requested { retry_at, get_status: true, .. }) => Some((*retry_at, Call::GetStatus)),
@@ -148,7 +141,6 @@ impl Repaying {
         }
     }
 
-    /// Whether a refund, a person or an attendant has settled the debt to the customer.
     pub(super) const fn is_settled(&self) -> bool {
         match &self.step {
             Some(Repayment::Done { .. } | Repayment::ByHand { .. } | Repayment::Given { .. }) => true,
@@ -156,14 +148,12 @@ impl Repaying {
         }
     }
 
-    /// That call, if it is due.
     pub(super) fn call(&self, now: Wall) -> Option<Call> {
         self.next_call().filter(|(due, _)| *due <= now).map(|(_, call)| call)
     }
 }
 
 impl LateFact {
-    /// What an outcome says of the goods.
     fn of(outcome: Delivery) -> Self {
         match outcome {
             Delivery::Dispensed | Delivery::Uncertain | Delivery::Other(_) => Self::Goods,
@@ -173,7 +163,6 @@ impl LateFact {
 }
 
 impl Order {
-    /// The times at which something is to be done about the money of a paid order.
     pub(super) fn next_about_repaying(&self) -> impl Iterator<Item = Wall> {
         let call = self.repaying.next_call().map(|(due, _)| due);
         call.into_iter().chain(self.next_refund_ending()).chain(self.polling.at)
@@ -295,7 +284,6 @@ impl Order {
         }
     }
 
-    /// Takes the gateway's answer to the refund.
     pub(super) fn refund_answered(&mut self, answer: RefundAnswer, now: Wall, with: &Context<'_>) {
         let pause = self.pause_after_refund();
         let answer = match answer {
@@ -538,7 +526,6 @@ impl Order {
         }
     }
 
-    /// A fact comes after the matter was settled. It is told, also if a person has seen another one.
     pub(super) fn comes_late(&mut self, fact: LateFact) {
         if !self.late.contains(&fact) {
             self.late.push(fact);
@@ -592,7 +579,6 @@ impl Order {
         }
     }
 
-    /// Whether the gateway does not refund it any more.
     fn refund_time_is_over(&self, now: Wall) -> bool {
         self.settlement().and_then(|by| by.refund_until).is_some_and(|until| until <= now)
     }
@@ -607,12 +593,10 @@ impl Order {
         steps.into_iter().flatten().filter(move |(_, ending)| told < Some(*ending))
     }
 
-    /// The time of the next of them.
     pub(super) fn next_refund_ending(&self) -> Option<Wall> {
         self.refund_endings().next().map(|(at, _)| at)
     }
 
-    /// The last of them that is due.
     pub(super) fn refund_ending_due(&self, now: Wall) -> Option<RefundEnding> {
         self.refund_endings().rev().find(|(at, _)| *at <= now).map(|(_, ending)| ending)
     }
@@ -631,7 +615,6 @@ impl Order {
         }
     }
 
-    /// Whether the money may go back, or the goods may be handed over. Refund and delivery exclude each other.
     /// By name, a person may decide also while the gateway does not tell what became of a refund.
     fn may_repay(&self, now: Wall, no_report: bool, by_name: bool) -> Result<(), Refused> {
         match &self.repaying.step {

@@ -1,5 +1,3 @@
-//! The sale behind an order, and the note of it that a charge carries.
-
 use crate::order::ids::{DeviceId, ItemId, KeyId, RequestId, Ticket};
 use crate::order::money::Rupiah;
 use crate::order::proof::RelayKey;

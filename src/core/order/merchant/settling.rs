@@ -6,7 +6,6 @@ use crate::order::request::{Payment, Purchase};
 use crate::order::tries::Try;
 
 impl Order {
-    /// Get-status has answered.
     pub(super) fn status_answered(&mut self, report: &StatusReport, now: Wall, with: &Context<'_>) {
         if self.judge(report, with.rules).is_err() {
             return self.status_unclear(now);
@@ -31,7 +30,6 @@ impl Order {
         self.judge_doubt();
     }
 
-    /// Takes the gateway's word for it.
     fn take(&mut self, report: &StatusReport, now: Wall, with: &Context<'_>) {
         // It is the same news. But of refunds of a part, there may be another one by now.
         let is_last = report.said != Said::PartlyRefunded || self.unanswered_since(now).is_none();
@@ -85,20 +83,17 @@ impl Order {
         self.go(self.state.phase().cancel_failed(!asked, &self.at(now)));
     }
 
-    /// The answer is not understood.
     pub(super) fn status_unclear(&mut self, now: Wall) {
         self.note_unclear(now);
         self.status_unanswered(now);
     }
 
-    /// There was no answer.
     pub(super) fn status_unanswered(&mut self, now: Wall) {
         self.judge_doubt();
         self.go(self.state.phase().not_clear(&self.at(now)));
         self.question_ended(now, false);
     }
 
-    /// The gateway says settled.
     fn settled(&mut self, report: &StatusReport, now: Wall, with: &Context<'_>) {
         match &self.state {
             // An Indomaret may take a settlement back within minutes. There is no receipt before that window is over.
@@ -149,7 +144,6 @@ impl Order {
         self.question_ended(now, true);
     }
 
-    /// The settlement does not fit the charge. It is looked at once more.
     fn mismatched(&mut self, now: Wall) {
         let Some(doubt) = self.state.doubt_mut() else { return };
         let again = *doubt.mismatched_at.get_or_insert(now) + MISMATCH_WAIT;
@@ -172,7 +166,6 @@ impl Order {
         }
     }
 
-    /// The receipt of a try that hands out these goods.
     pub(super) fn sign(&self, by: &Settlement, nth: Try, goods: &Goods, now: Wall, rules: &Rules) -> Receipt {
         let gross_amount = by.gross_amount.filter(|paid| *paid >= self.sale.purchase.amount && self.sale.purchase.amount >= goods.amount);
         let gross_amount = gross_amount.unwrap_or_else(|| panic!("a receipt for less than the price of {}", self.id));
@@ -197,7 +190,6 @@ impl Order {
         rules.sign(&kid, claims)
     }
 
-    /// The gateway says that its charge ended unpaid.
     fn ended(&mut self, how: Closing, now: Wall) {
         let took_back = self.is_reversal(how);
         match self.state.doubt_mut() {

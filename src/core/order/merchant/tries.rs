@@ -149,9 +149,6 @@ impl Order {
 
     /// Whether somebody may ask for another try: the customer while it is offered. A person may for longer than that, and once more, but only
     /// for what the relay has proven.
-    ///
-    /// # Errors
-    /// The reason why not.
     pub fn may_want_try(&self, by: Option<&str>, now: Wall, rules: &Rules) -> Result<(), NoTry> {
         self.may_be_tried_again()?;
         let may = match by {
@@ -163,7 +160,6 @@ impl Order {
         if may { Ok(()) } else { Err(NoTry::NotOffered) }
     }
 
-    /// Somebody asks for another try, [if that may be](Self::may_want_try).
     pub(super) fn want_try(&mut self, by: Option<&str>, now: Wall, rules: &Rules) {
         if self.may_want_try(by, now, rules).is_err() {
             return;
@@ -241,9 +237,6 @@ impl Order {
 
     /// Whether another try gets its receipt now. `key`: that of the machine's relay now. The relay has signed the promise with that of the
     /// order. A promise that has its receipt already is granted once more.
-    ///
-    /// # Errors
-    /// The reason why not.
     pub fn may_try_again(&self, promise: &Promise, key: Option<&RelayKey>, now: Wall) -> Result<(), NoTry> {
         if self.has_receipt_for(promise) {
             return Ok(());
@@ -314,7 +307,6 @@ impl Order {
         (self.tries.now, self.tries.until, self.tries.wanted_until) = (Some(goods), None, None);
     }
 
-    /// What its machine told of a try that ended before the present one.
     pub(super) fn reported_before(&self, number: TryNumber) -> Option<&Reported> {
         let at = usize::try_from(number.get() - TryNumber::FIRST.get()).ok()?;
         self.tries.ended.get(at).map(|ended| &ended.reported)

@@ -1,5 +1,3 @@
-//! The parts of an order, and the facts that can be read off it.
-
 use super::state::{NoReceipt, State};
 use super::{Attention, DeliveryReport, PersonsEnd, Polling, Repaying, Repayment, Reported, Rules, Sale, Tries};
 use crate::order::ids::{OrderId, TransactionId};

@@ -195,9 +195,6 @@ pub struct Torn;
 
 impl Joined {
     /// Takes the next answer. `None`: it was no end. A message that comes twice counts once.
-    ///
-    /// # Errors
-    /// When the end does not fit the pieces.
     pub fn take(&mut self, mut answer: Response) -> Result<Option<Response>, Torn> {
         if let (Stage::Running, Some(piece), Some(number)) = (answer.state, &answer.piece, answer.number) {
             // What is left out is missed at the end.

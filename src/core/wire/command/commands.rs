@@ -1,5 +1,3 @@
-//! The commands of a fleet: which there are, and of each its arguments, its name and who may give it.
-
 use crate::order::ids::{ItemId, RequestId};
 use crate::order::keys::Level;
 use crate::order::stock::Change;
@@ -222,7 +220,6 @@ impl Command {
         }
     }
 
-    /// Objections to its arguments.
     pub(super) fn check(&self) -> Result<(), String> {
         match self {
             Self::Query(query) => query.check(),

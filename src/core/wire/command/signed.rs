@@ -1,5 +1,3 @@
-//! What an operator signs to have something done.
-
 use super::{Code, Command, Problem};
 use crate::order::ids::{CommandId, DeviceId, KeyId};
 use crate::order::keys::{KeySet, SigningKey};
@@ -58,18 +56,12 @@ impl SignedCommand {
     }
 
     /// The JWS in a payload.
-    ///
-    /// # Errors
-    /// Why it cannot be read.
     pub fn jws_in(payload: &[u8]) -> Result<Box<str>, RefusedCommand> {
         Ok(Object::read(payload, PAYLOAD_MAX).and_then(|mut object| object.required("signed"))?)
     }
 
     /// Believes a JWS if an operator who may do this has signed it for this machine. Its time, its stream and its name are for
     /// the caller to judge.
-    ///
-    /// # Errors
-    /// Why it is refused.
     pub fn read(jws: &str, keys: &KeySet, me: &DeviceId) -> Result<(Self, KeyId), RefusedCommand> {
         let signed = operator::verify(jws, Text::Command, keys)?;
         let mut object = Object::read(&signed.payload, PAYLOAD_MAX)?;
@@ -98,9 +90,6 @@ impl SignedCommand {
     }
 
     /// Objections of time. `now`: the clock, if it is trusted. `stream`: the present one, if it is known.
-    ///
-    /// # Errors
-    /// Why it is refused.
     pub fn check_time(&self, now: Option<Wall>, stream: Option<&str>) -> Result<(), Problem> {
         if let Some(wanted) = self.stream.as_deref().filter(|wanted| stream.is_some_and(|stream| *wanted != stream)) {
             return Err(Problem::new(Code::WrongStream, format!("it is for the stream {wanted}, and this machine has another one now")));

@@ -1,5 +1,3 @@
-//! What the desk is told of machines, and of what lies in them.
-
 use super::{OrderLine, Sum};
 use crate::order::ids::{DeviceId, OrderId};
 use crate::wire::status::FaultCode;

@@ -1,5 +1,3 @@
-//! What the desk is told of orders, and what a person does about them.
-
 use super::LogLine;
 use crate::order::ids::{DeviceId, ItemId, OrderId};
 use serde::{Deserialize, Serialize};

@@ -91,7 +91,6 @@ impl Dialogue<'_> {
         }
     }
 
-    /// Asks what a pulse moved.
     pub(in crate::setup) fn seen(&mut self) -> Result<Seen, Failure> {
         if !self.asker.yes(texts().moved, true)? {
             // A relay that is on at rest moves at the end of the pulse, or not at all.
@@ -107,7 +106,6 @@ impl Dialogue<'_> {
     }
 }
 
-/// Shows the entries so far.
 fn show(so_far: &[impl Display]) -> Result<(), Failure> {
     so_far.iter().try_for_each(|one| print::line(&print::plain(&format!("  {one}"))))
 }

@@ -18,7 +18,6 @@ const CORRELATION_MAX: usize = 128;
 /// The asker waits no longer than this for an answer that is on its way.
 const EXPIRY_S: u32 = 300;
 
-/// Takes commands.
 pub struct Commands {
     device: DeviceId,
     mqtt: Mqtt,
@@ -28,7 +27,6 @@ pub struct Commands {
 }
 
 impl Commands {
-    /// The commands for this machine.
     #[must_use]
     pub fn new(device: DeviceId, mqtt: Mqtt, camera: Camera, inbox: Inbox) -> Self {
         Self { device, mqtt, camera, inbox, answered: None }

@@ -22,7 +22,6 @@ const RESTARTS_WAITED: u8 = 3;
 const ASK_AGAIN: Span = Span::secs(2);
 
 impl Machine {
-    /// Carries every command on that has no end yet, as far as it goes now.
     pub(in crate::machine) fn carry_commands(&mut self, now: Now) {
         if self.storage.is_failing() {
             return;
@@ -100,7 +99,6 @@ impl Machine {
         }
     }
 
-    /// Begins what was accepted, when it may be begun.
     fn begin_accepted(&mut self, id: &CommandId, action: Action, tried: Try, now: Now) {
         if let Action::Cancel { request_id } = &action {
             return self.cancel_for(id, request_id, now);
@@ -262,7 +260,6 @@ impl Machine {
         self.answer(&to, answer);
     }
 
-    /// The relay service or the system has answered.
     pub(in crate::machine) fn operated(&mut self, id: &CommandId, answer: Operated, now: Now) {
         let Some(Kept { step, .. }) = self.commands.known.get(id).cloned() else { return };
         if let Operated::Percent(percent) = answer {
@@ -294,7 +291,6 @@ impl Machine {
         }
     }
 
-    /// This slot runs now.
     fn slot_told(&mut self, id: &CommandId, step: Step, slot: Box<str>, now: Now) {
         match step {
             Step::Begun(boot) => {
@@ -319,7 +315,6 @@ impl Machine {
         }
     }
 
-    /// What was ordered did not happen in time.
     fn nothing_happened(&mut self, id: &CommandId, step: Step, tried: Try, now: Now) {
         let here = &self.settings.boot_id;
         match step {

@@ -21,7 +21,6 @@ const ASKERS_MAX: usize = 4;
 const READ_WITHIN: Span = Span::secs(180);
 
 impl Machine {
-    /// Answers a command that only reads.
     pub(super) fn read_for(&mut self, query: &Query, signed: SignedCommand, kid: KeyId, to: &Address, now: Now) -> Result<(), Problem> {
         self.check_time_of(&signed, now)?;
         let status = || Status { at: self.settings.time_of_day(now.wall), ..self.status(self.all_sold_out()) };
@@ -80,7 +79,6 @@ impl Machine {
         Ok(())
     }
 
-    /// The computer has answered.
     pub(in crate::machine) fn read(&mut self, id: &CommandId, end: &Response) {
         let Some(Reading { signed, kid, to, .. }) = self.commands.reading.take_if(|reading| reading.signed.jti == *id) else { return };
         self.journal_read(&signed, &kid, end);

@@ -3,15 +3,20 @@
 /// News of an installation.
 #[derive(Debug)]
 pub enum Arrival {
-    /// So much of it is done.
-    Percent { installation: u64, percent: i32 },
-    /// It is at its end, and this is its end.
-    Ends { installation: u64, end: End },
+    Percent {
+        installation: u64,
+        percent: i32,
+    },
+    Ends {
+        installation: u64,
+        end: End,
+    },
     /// This run of the program waits until RAUC installs nothing.
-    Looks { run: u64 },
+    Looks {
+        run: u64,
+    },
 }
 
-/// How an installation ends.
 #[derive(Debug, Clone, Copy)]
 pub enum End {
     /// The system is there.

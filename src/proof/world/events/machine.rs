@@ -10,7 +10,6 @@ use qris_core::wire::relay::RelayFacts;
 use qris_device::words::{BackendAnswer, Operated, PrepareError, RelayAnswer, SystemAnswer};
 use qris_host::mqtt::PublishId;
 
-/// An event at a machine.
 #[derive(Debug)]
 pub enum Arrival {
     Starts {
@@ -20,7 +19,6 @@ pub enum Arrival {
         run: u64,
     },
     ServiceAnswer(Caller, ServiceAnswer),
-    /// Nobody answered in time.
     Timeout(Caller),
     RelayUp(RelayFacts),
     RelayReported(RelayFacts),
@@ -66,7 +64,6 @@ pub enum Arrival {
         run: u64,
         id: PublishId,
     },
-    /// The screen works again.
     ScreenBack,
 }
 
@@ -105,6 +102,5 @@ pub enum Call {
     Facts,
     /// With an operator's signature.
     Test(Box<str>),
-    /// Likewise.
     Clear(Box<str>),
 }

@@ -7,7 +7,6 @@ use qris_backend::midtrans::MidtransError;
 use qris_core::order::ids::OrderId;
 use qris_core::order::merchant::Call;
 
-/// An event at the backend.
 #[derive(Debug)]
 pub enum Arrival {
     Starts {
@@ -19,7 +18,6 @@ pub enum Arrival {
         ask: Ask,
         from: Caller,
     },
-    /// A call reaches Midtrans.
     AtMidtrans {
         run: u64,
         call: Box<MidtransCall>,

@@ -3,13 +3,11 @@
 use super::machine::{Call, Caller};
 use qris_core::order::ledger::Cause;
 
-/// An event at a relay.
 #[derive(Debug)]
 pub enum Arrival {
     Starts {
         run: u64,
     },
-    /// A call of the machine.
     Call {
         call: Call,
         from: Caller,
@@ -23,7 +21,6 @@ pub enum Arrival {
         number: usize,
         jws: String,
     },
-    /// The line has come to its end.
     LineEnds {
         run: u64,
         line: usize,

@@ -11,8 +11,7 @@ use std::path::{Path, PathBuf};
 /// At most this much of its end is read.
 const TAIL: u64 = 64 * 1024;
 
-/// A file that stands for a line: `boot-clock-milliseconds line-name 1|0`, one line an edge. It is opened anew for each
-/// edge. So a FIFO without a reader holds the line where it is.
+/// Each edge is one line: `boot-clock-milliseconds line-name 1|0`. It is opened anew for each, so a FIFO without a reader holds the line as it is.
 pub(super) struct SimLine {
     path: PathBuf,
     name: String,
@@ -37,8 +36,7 @@ impl SimLine {
             Err(error) => return Err(error),
         };
         if metadata.file_type().is_fifo() {
-            // Text that went through a FIFO cannot be read again. A reader gets the edge, and nobody waits for a
-            // reader.
+            // Text that went through a FIFO cannot be read again. A reader gets the edge, and nobody waits for a reader.
             return match OpenOptions::new().write(true).custom_flags(libc::O_NONBLOCK).open(&self.path) {
                 Ok(mut fifo) => fifo.write_all(self.edge(false).as_bytes()),
                 Err(error) if error.raw_os_error() == Some(libc::ENXIO) => Ok(()),

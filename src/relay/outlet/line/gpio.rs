@@ -10,7 +10,6 @@ pub(super) struct GpioLine {
 }
 
 impl GpioLine {
-    /// To open the line is to set it inactive.
     pub(super) fn open(path: &Path, offset: u32, active_low: bool) -> Result<Self, HardwareError> {
         let mut builder = gpiocdev::Request::builder();
         builder.on_chip(path).with_consumer(CONSUMER).with_line(offset);

@@ -57,7 +57,7 @@ impl Drive {
         }
     }
 
-    /// The shortest pulse that there is.
+    /// The shortest time that it takes: one pulse, with its pause where there are several.
     pub(super) const fn least(&self) -> Span {
         match *self {
             Self::Single { on } => on,
@@ -74,7 +74,6 @@ impl Pulses {
     }
 }
 
-/// The keys as they are written.
 pub(super) struct WrittenPulses {
     pub(super) pulse_ms: Option<i64>,
     pub(super) rupiah_per_pulse: Option<i64>,

@@ -1,5 +1,3 @@
-//! Over the counter: the code left the screen.
-
 use super::*;
 
 /// Over the counter: the code left the screen. It may be paid at the store until the gateway ends it.

@@ -1,5 +1,3 @@
-//! Paid over the counter; it waits for its customer.
-
 use super::*;
 use crate::order::state::Status;
 

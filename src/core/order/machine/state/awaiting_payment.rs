@@ -1,5 +1,3 @@
-//! The QR or payment code is on the screen.
-
 use super::super::{GONE_WAIT, POLL_AFTER};
 use super::*;
 use crate::order::time::Span;

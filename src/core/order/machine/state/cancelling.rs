@@ -1,5 +1,3 @@
-//! The QR is gone and the backend is asked to cancel the charge.
-
 use super::*;
 use crate::order::state::Status;
 
@@ -33,7 +31,6 @@ impl Ending {
         }
     }
 
-    /// The order that ended so.
     pub(super) fn ended(self, late_until: Option<Boot>, left: LeftCharge) -> State {
         let how = match self {
             Self::Cancelled(_) => End::Cancelled,

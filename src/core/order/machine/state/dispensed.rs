@@ -1,5 +1,3 @@
-//! Handed out.
-
 use super::*;
 use crate::order::outcome::Delivery;
 

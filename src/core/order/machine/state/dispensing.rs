@@ -1,5 +1,3 @@
-//! A receipt is stored and the relay decides.
-
 use super::*;
 use crate::order::state::Status;
 use crate::order::time::Span;
@@ -46,7 +44,6 @@ impl Seen {
 }
 
 impl Dispensing {
-    /// The relay is to deliver it.
     pub(in super::super) fn begun(receipt: Receipt, deliver_by: Boot, sent: bool) -> State {
         State::Dispensing(Self { receipt, deliver_by, ask: Ask::Dispense, sent, overdue: false })
     }

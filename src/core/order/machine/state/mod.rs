@@ -100,15 +100,10 @@ pub(super) struct At<'a> {
 
 /// What anybody may ask of an order in this state.
 pub(super) struct Facts<'a> {
-    /// The state and the reason, as they stand on `vend/event`.
     pub(super) name: (EventState, Option<Reason>),
-    /// Whether it keeps every other customer waiting.
     pub(super) holds_machine: bool,
-    /// Whether something is still to be done, or an answer is awaited.
     pub(super) is_unfinished: bool,
-    /// The proof of the payment, if there is one.
     pub(super) receipt: Option<&'a Receipt>,
-    /// Where its item is.
     pub(super) goods: Goods,
 }
 
@@ -135,7 +130,6 @@ impl Goods {
 /// Whether a receipt still buys the goods.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Worth {
-    /// It does.
     InTime,
     /// The customer is gone, or another one stands there.
     Late,
@@ -159,31 +153,24 @@ pub(super) enum IfUnknown {
 /// What a state says of the order, and where it goes from there when something happens. `None` is said here, once for all: that does not
 /// concern this state, and the order stays where it is. What decides about money has no such answer: each state gives its own.
 pub(super) trait Phase {
-    /// What anybody may ask of the order now.
     fn facts(&self) -> Facts<'_>;
 
-    /// What a receipt for the order is worth that comes now.
     fn worth(&self, at: &At) -> Worth;
 
-    /// The backend said what the order's charge is now.
     fn seen(&self, seen: &Seen, at: &At) -> Option<State>;
 
-    /// The call to the relay that is wanted now.
     fn relay_call(&self, _at: &At) -> Option<RelayCall> {
         None
     }
 
-    /// The call to the backend that is wanted now.
     fn backend_call(&self, _at: &At) -> Option<BackendCall> {
         None
     }
 
-    /// The time at which the clock alone changes the order or its calls.
     fn deadline(&self, _at: &At) -> Option<Boot> {
         None
     }
 
-    /// Time went by, or the surroundings changed.
     fn tick(&self, _at: &At) -> Option<State> {
         None
     }
@@ -193,12 +180,10 @@ pub(super) trait Phase {
         None
     }
 
-    /// The backend refused to make the order.
     fn create_refused(&self, _refusal: &Refusal) -> Option<State> {
         None
     }
 
-    /// The backend cannot make the order now.
     fn create_delayed(&self, _reason: Reason) -> Option<State> {
         None
     }
@@ -214,7 +199,6 @@ pub(super) trait Phase {
         None
     }
 
-    /// The backend was asked when the grace was over, and has answered.
     fn grace_over(&self) -> Option<State> {
         None
     }
@@ -224,37 +208,30 @@ pub(super) trait Phase {
         None
     }
 
-    /// The relay's owner with this number can deliver.
     fn check_passed(&self, _owner: u64) -> Option<State> {
         None
     }
 
-    /// The relay answered `Dispense` or `Query`.
     fn relay_answered(&self, _answer: DispenseAnswer, _unknown: IfUnknown) -> Option<State> {
         None
     }
 
-    /// The relay refused the receipt.
     fn relay_refused(&self, _refusal: RelayRefusal) -> Option<State> {
         None
     }
 
-    /// `Dispense` was sent and not answered.
     fn relay_unanswered(&self) -> Option<State> {
         None
     }
 
-    /// The relay answered `Close`.
     fn ticket_closed(&self, _answer: CloseAnswer, _at: &At) -> Option<State> {
         None
     }
 
-    /// The relay's ledger does not know the ticket.
     fn ticket_unknown(&self) -> Option<State> {
         None
     }
 
-    /// The backend took the report, or already has another one.
     fn reported(&self) -> Option<State> {
         None
     }
@@ -264,12 +241,10 @@ pub(super) trait Phase {
         None
     }
 
-    /// The customer typed in the code.
     fn collected(&self, _at: &At) -> Option<State> {
         None
     }
 
-    /// The backend signs no receipt for the try that was wanted.
     fn try_refused(&self) -> Option<State> {
         None
     }

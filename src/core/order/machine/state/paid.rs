@@ -1,5 +1,3 @@
-//! A receipt is stored. The backend must say that the order may still be delivered.
-
 use super::*;
 
 /// A receipt is stored. The backend must say that the order may still be delivered.

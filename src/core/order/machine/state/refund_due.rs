@@ -1,5 +1,3 @@
-//! Paid, and not delivered, or nobody knows whether it was.
-
 use super::*;
 use crate::order::outcome::Delivery;
 use crate::order::state::Status;
@@ -75,17 +73,14 @@ impl RefundDue {
         State::RefundDue(Self { receipt, why, report: ReportStep::CloseFirst { sent } })
     }
 
-    /// The relay has tried, and the item did not come.
     pub(super) fn failed(receipt: Receipt, why: Undelivered) -> State {
         State::RefundDue(Self { receipt: Some(receipt), why, report: ReportStep::Tell(Delivery::Failed) })
     }
 
-    /// Nobody knows whether it was delivered.
     pub(super) fn uncertain(receipt: Option<Receipt>) -> State {
         State::RefundDue(Self { receipt, why: Undelivered::Uncertain, report: ReportStep::Tell(Delivery::Uncertain) })
     }
 
-    /// Nothing came out, and nothing will.
     pub(super) fn undelivered(receipt: Option<Receipt>, why: Undelivered) -> State {
         State::RefundDue(Self { receipt, why, report: ReportStep::Tell(Delivery::Undelivered) })
     }
@@ -95,7 +90,6 @@ impl RefundDue {
         State::RefundDue(Self { receipt: Some(receipt), why: Undelivered::Uncertain, report: ReportStep::Tell(Delivery::Other(word)) })
     }
 
-    /// Where its item is.
     fn goods(&self) -> Goods {
         Goods::Moved(match (self.report, self.why) {
             // The relay will say.

@@ -1,5 +1,3 @@
-//! The money went back.
-
 use super::*;
 
 /// The money went back.

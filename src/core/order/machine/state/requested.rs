@@ -1,5 +1,3 @@
-//! The backend is asked for a charge.
-
 use super::super::counter::check_code;
 use super::*;
 use crate::order::qris;

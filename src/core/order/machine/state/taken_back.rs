@@ -1,5 +1,3 @@
-//! The store took the payment back before the order was collected.
-
 use super::*;
 use crate::order::state::Status;
 

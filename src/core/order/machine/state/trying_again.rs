@@ -1,5 +1,3 @@
-//! Nothing came, and the customer wants the goods once more in place of the money. The backend is asked for the receipt of this try.
-
 use super::super::Wanted;
 use super::*;
 use crate::order::state::Status;

@@ -1,5 +1,3 @@
-//! The gateway is asked to end it.
-
 use super::super::{CANCEL_GIVE_UP, UNCONFIRMED_AFTER};
 use super::*;
 
@@ -28,7 +26,6 @@ impl Cancelling {
         Some(Next { state, ask: Ask::At(at.order.polling.at.filter(|_| at.order.polling.is_hot(at.now))) })
     }
 
-    /// The cancel was not done.
     fn again(&self, then_status: bool, at: &At) -> Next {
         let doubt = &self.doubt;
         // What a person has ended is not held open by it.

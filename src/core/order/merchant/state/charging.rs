@@ -1,5 +1,3 @@
-//! The gateway is asked for a charge.
-
 use super::super::HAND_OUT_GRACE;
 use super::*;
 use crate::order::request::Payment;
@@ -18,7 +16,6 @@ pub struct Charging {
 }
 
 impl Charging {
-    /// A new order.
     pub(in super::super) fn begun(retry_at: Wall) -> State {
         State::Charging(Self { tries: 0, unsure: false, retry_at, doubt: Doubt::default() })
     }

@@ -1,5 +1,3 @@
-//! It ended, and nobody paid as far as anybody knows.
-
 use super::super::{ATTEMPTS_MAX, Attention, CALL_LIFE, CANCEL_GIVE_UP, CHECK_AFTER_END, CHECK_AGAIN, LAST_CHECK, Proof};
 use super::*;
 use crate::order::outcome::Delivery;
@@ -33,7 +31,6 @@ pub enum Closing {
 }
 
 impl Closing {
-    /// The contract's word for it.
     const fn status(self) -> Status {
         match self {
             Self::Expire => Status::Expire,
@@ -102,7 +99,7 @@ impl Closed {
         (now < at).then_some(at)
     }
 
-    /// Whether another order_id may do better. A charge that may be money is not made once more.
+    /// A charge that may be money is not made once more.
     pub(in super::super) fn may_try_again(&self, attempt: u32) -> bool {
         let better = match &self.why {
             Some(Ending::GaveUp | Ending::NotMade { again: true, .. }) => true,

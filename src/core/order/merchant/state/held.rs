@@ -1,5 +1,3 @@
-//! It is paid at a counter that may take the settlement back within minutes.
-
 use super::*;
 
 /// It is paid at a counter that may take the settlement back within minutes. There is no receipt before `until`, and none without another

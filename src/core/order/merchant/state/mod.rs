@@ -94,7 +94,6 @@ pub(super) struct At<'a> {
     pub(super) now: Wall,
 }
 
-/// Where an order goes.
 pub(super) struct Next {
     pub(super) state: State,
     pub(super) ask: Ask,
@@ -102,16 +101,13 @@ pub(super) struct Next {
 
 /// The next question to the gateway about an order that goes somewhere.
 pub(super) enum Ask {
-    /// As it was planned.
     AsPlanned,
-    /// Then.
     At(Option<Wall>),
     /// Then, and nothing of the questions before counts for it.
     Anew(Option<Wall>),
 }
 
 impl Next {
-    /// It changes, and is asked about as it was planned.
     pub(super) const fn to(state: State) -> Option<Self> {
         Some(Self { state, ask: Ask::AsPlanned })
     }
@@ -119,23 +115,18 @@ impl Next {
 
 /// What it means for an order if the gateway knows no such transaction.
 pub(super) enum Unknown {
-    /// Its charge was never made.
     NeverMade(Box<Next>),
     /// That cannot be: there is a charge.
     Doubtful,
-    /// That may be.
     Possible,
-    /// Nothing.
     Nothing,
 }
 
 /// What a state says of the order, and where it goes from there when something happens. `None` is said here, once for all: that does not
 /// concern this state, and the order stays where it is. What decides about money has no such answer: each state gives its own.
 pub(super) trait Phase {
-    /// Its word in the books, and for people.
     fn word(&self) -> &'static str;
 
-    /// What anybody may ask of the order now.
     fn facts<'a>(&'a self, order: &'a Order) -> Facts<'a>;
 
     /// Whether a notification of this word is worth a question. Only an answer of the gateway to a question changes an order's status.
@@ -147,7 +138,6 @@ pub(super) trait Phase {
     /// Whether the money may go back, or the goods may be handed over. Refund and delivery exclude each other.
     fn may_repay(&self, no_report: bool, by_name: bool, at: &At) -> Result<(), Refused>;
 
-    /// The time of the next question, after an answer or after the lack of one.
     fn next_question(&self, asked: &Asked) -> Option<Wall>;
 
     /// What is to be done now before any question about it. `asks`: such a question is due.
@@ -155,7 +145,6 @@ pub(super) trait Phase {
         None
     }
 
-    /// The time at which there is something to be done.
     fn deadline(&self, order: &Order) -> Option<Wall> {
         order.polling.at
     }
@@ -175,12 +164,10 @@ pub(super) trait Phase {
         None
     }
 
-    /// Whether the gateway is asked when its machine asks: it may be paid.
     fn may_be_asked_about(&self, _order: &Order) -> bool {
         false
     }
 
-    /// Whether somebody may wait for the charge.
     fn may_be_awaited(&self) -> bool {
         false
     }
@@ -190,12 +177,10 @@ pub(super) trait Phase {
         None
     }
 
-    /// The answer has no charge.
     fn not_charged(&self, _no_charge: &NoCharge, _at: &At) -> Option<Next> {
         None
     }
 
-    /// Nobody waits for a charge any more.
     fn gave_up(&self, _restarted: bool, _at: &At) -> Option<Next> {
         None
     }

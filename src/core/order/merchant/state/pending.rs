@@ -1,5 +1,3 @@
-//! It can be paid.
-
 use super::super::{ASK_SPACING, CANCEL_AFTER_TIMEOUT, CANCEL_GIVE_UP};
 use super::*;
 

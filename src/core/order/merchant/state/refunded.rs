@@ -1,5 +1,3 @@
-//! The money went back.
-
 use super::super::{AtBank, Repayment};
 use super::*;
 

@@ -1,5 +1,3 @@
-//! Paid; there is a receipt.
-
 use super::super::{NO_REPORT_AFTER, REPORT_WITHIN};
 use super::*;
 use crate::order::outcome::Delivery;
@@ -32,7 +30,6 @@ impl Settled {
         Next::to(Self::signed(charge, by, receipt, None))
     }
 
-    /// The time at which the receipt was signed, by our clock.
     fn signed_at(&self) -> Wall {
         Wall(self.receipt.claims().iat.saturating_mul(1000))
     }

@@ -1,5 +1,3 @@
-//! The counter took the payment back before its machine had told anything of the goods.
-
 use super::*;
 
 /// The counter took the payment back before its machine had told anything of the goods. The receipt is void, and no machine is given it any

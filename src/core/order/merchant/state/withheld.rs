@@ -1,5 +1,3 @@
-//! It is paid, and has no receipt: a refund is due.
-
 use super::*;
 
 /// It is paid, and has no receipt: a refund is due.
