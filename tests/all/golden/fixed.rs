@@ -1,45 +1,43 @@
 //! What is another in each run – ids, times, ports, keys, counts of writes – is a fixed word before it is compared.
 
 use serde_json::Value;
+use std::collections::HashMap;
 
-/// How times and days look, and the words that stand for them. A `d` is a digit. The first that fits counts.
-const LOOKS: [(&str, &str); 11] = [
-    ("dd s left", "N s left"),
-    ("d s left", "N s left"),
-    ("dddd-dd-dd", "DAY"),
-    ("dd:dd:dd", "TIME"),
-    ("+dd:dd", "+ZONE"),
-    ("dd:dd", "HH:MM"),
-    ("dd.dd", "HH.MM"),
-    ("dd/dd/dddd", "DAY"),
-    ("dddd-dd", "MONTH"),
-    ("ddddddddddddd", "MS"),
-    ("127.0.0.1:ddddd", "ADDRESS"),
+/// How it looks, and the words for it: `0` is a digit, `#` a number, `%` a word, `@` the name of a month. The first that fits counts.
+const LOOKS: [(&str, &str); 21] = [
+    ("%, # @ 0000", "WEEKDAY, DAY"),
+    ("%, # @", "WEEKDAY, DAY"),
+    ("# @ 0000", "DAY"),
+    ("# @", "DAY"),
+    ("0000-00-00", "DAY"),
+    ("00/00/0000", "DAY"),
+    ("0000-00", "MONTH"),
+    ("00:00:00", "TIME"),
+    ("+00:00", "+ZONE"),
+    ("00:00", "HH:MM"),
+    ("00.00", "HH.MM"),
+    ("0000000000000", "MS"),
+    ("# s left", "N s left"),
+    ("#.# s ahead of", "N s from"),
+    ("#.# s behind", "N s from"),
+    ("#,# detik lebih cepat", "N detik lebih"),
+    ("#,# detik lebih lambat", "N detik lebih"),
+    ("# MB", "N MB"),
+    ("as its number #", "as its number N"),
+    ("dengan nomor #", "dengan nomor N"),
+    ("127.0.0.1:#", "ADDRESS"),
 ];
-/// The months as the desk writes them, by their first letters.
-const MONTHS: [&str; 16] = ["jan", "feb", "mar", "apr", "may", "mei", "jun", "jul", "aug", "agu", "sep", "oct", "okt", "nov", "dec", "des"];
+const MONTHS: [&str; 16] = ["Jan", "Feb", "Mar", "Apr", "May", "Mei", "Jun", "Jul", "Aug", "Agu", "Sep", "Oct", "Okt", "Nov", "Dec", "Des"];
 /// What counts how often something was written or asked, says how much time is left, or names a process.
-const COUNTS: [&str; 12] = [
-    "claimed_until_ms",
-    "due_ms",
-    "event_id",
-    "expires_in_s",
-    "remaining_s",
-    "rev",
-    "settled_ago_s",
-    "stream",
-    "try_again_s",
-    "try_wanted_s",
-    "version",
-    "who",
-];
+const COUNTS: &str =
+    "claimed_until_ms due_ms event_id expires_in_s password remaining_s rev settled_ago_s stream sum try_again_s try_wanted_s version who";
 
 /// The names that a run knows by itself: an order's id is `ORDER-its-name`.
 #[derive(Default)]
 pub struct Fixed {
     names: Vec<(String, String)>,
     /// The same of what is a whole line.
-    lines: Vec<(String, String)>,
+    lines: HashMap<String, String>,
 }
 
 impl Fixed {
@@ -49,19 +47,27 @@ impl Fixed {
         self.names.sort_by_key(|(value, _)| std::cmp::Reverse(value.len()));
     }
 
-    /// The name of an order, also as it stands in groups, and in a list.
+    /// The name of an order, also as it stands in groups, which may be a line each, and in a list.
     pub fn order(&mut self, id: &str, name: &str) {
         let groups: Vec<&str> = (0..id.len()).step_by(5).map(|at| &id[at..(at + 5).min(id.len())]).collect();
-        self.lines.push((groups[0].to_owned(), format!("ORDER {name}")));
-        self.name(groups.join(" "), format!("ORDER {name}"));
+        self.lines.extend(groups.iter().skip(1).map(|group| ((*group).to_owned(), String::new())));
+        self.lines.insert(groups[0].to_owned(), format!("ORDER-{name}"));
+        self.name(groups.join(" "), format!("ORDER-{name}"));
         self.name(id, format!("ORDER-{name}"));
+    }
+
+    /// The name of a payment code, also as it stands in groups.
+    pub fn code(&mut self, code: &str, name: &str) {
+        let groups: Vec<&str> = (0..code.len()).step_by(4).map(|at| &code[at..(at + 4).min(code.len())]).collect();
+        self.name(groups.join(" "), format!("CODE-{name}"));
+        self.name(code, format!("CODE-{name}"));
     }
 
     /// A text for people or of CSV. The widths of columns do not count.
     pub fn text(&self, text: &str) -> String {
-        let named = self.names.iter().fold(text.replace('\r', ""), |text, (value, word)| text.replace(value, word));
-        let whole = |line: String| self.lines.iter().find(|(value, _)| *value == line).map_or(line, |(_, word)| word.clone());
-        let lines = named.lines().map(|line| whole(squeezed(&without_secrets(&without_times(&without_dates(line))))));
+        let named = self.names.iter().fold(text.to_owned(), |text, (value, word)| text.replace(value, word));
+        let lines = named.lines().map(|line| without_secrets(&without_times(&line.split_whitespace().collect::<Vec<_>>().join(" "))));
+        let lines = lines.map(|line| self.lines.get(&line).cloned().unwrap_or(line));
         lines.filter(|line| !line.is_empty()).map(|line| line + "\n").collect()
     }
 
@@ -69,13 +75,15 @@ impl Fixed {
     pub fn json(&self, value: &Value) -> String {
         let mut lines = String::new();
         self.flat(value, "", &mut lines);
-        lines
+        self.text(&lines)
     }
 
     /// The same of what a program wrote, an object a line.
     pub fn json_lines(&self, text: &str) -> String {
         let read = |line: &str| serde_json::from_str(line).unwrap_or_else(|why| panic!("{why}: {line}"));
-        text.lines().map(|line| self.json(&read(line)) + "-\n").collect()
+        let mut all: Vec<_> = text.lines().map(|line| self.json(&read(line))).collect();
+        all.sort();
+        all.join("-\n")
     }
 
     fn flat(&self, value: &Value, path: &str, lines: &mut String) {
@@ -87,82 +95,51 @@ impl Fixed {
             Value::Array(list) if list.iter().any(|one| one.is_object() || one.is_array()) => {
                 list.iter().enumerate().for_each(|(n, value)| self.flat(value, &inner(&n.to_string()), lines));
             }
-            _ if path.contains(".polling.") || COUNTS.contains(&path.rsplit('.').next().unwrap_or(path)) => {
+            // A message may come before an answer or after it.
+            _ if path.starts_with("history.") && !path.starts_with("history.0.") => {}
+            _ if path.contains(".polling.") || COUNTS.split(' ').any(|name| path.rsplit('.').next() == Some(name)) => {
                 *lines += &format!("{path} …\n")
             }
             // What is stored as text may be JSON.
             Value::String(text) if text.starts_with(['{', '[']) => match serde_json::from_str(text) {
                 Ok(inside) => self.flat(&inside, &inner("json"), lines),
-                Err(_) => *lines += &self.text(&format!("{path} {value}")),
+                Err(_) => *lines += &format!("{path} {value}\n"),
             },
-            _ => *lines += &self.text(&format!("{path} {value}")),
+            _ => *lines += &format!("{path} {value}\n"),
         }
     }
-}
-
-/// Runs of blanks are two.
-fn squeezed(line: &str) -> String {
-    let parts: Vec<&str> = line.trim_end().split("  ").map(str::trim).filter(|part| !part.is_empty()).collect();
-    parts.join("  ")
-}
-
-/// `Friday, 27 November` and `1 Jan 2027`.
-fn without_dates(line: &str) -> String {
-    let words: Vec<&str> = line.split(' ').collect();
-    let is_number = |word: &str, digits: std::ops::RangeInclusive<usize>| {
-        digits.contains(&word.len()) && word.bytes().all(|byte| byte.is_ascii_digit())
-    };
-    let plain = |word: &str| word.trim_end_matches(|c: char| !c.is_alphanumeric()).to_ascii_lowercase();
-    let is_month = |word: &&str| {
-        plain(word).get(..3).is_some_and(|begins| MONTHS.contains(&begins)) && plain(word).bytes().all(|byte| byte.is_ascii_lowercase())
-    };
-    let (mut made, mut at): (Vec<&str>, usize) = (Vec::new(), 0);
-    while at < words.len() {
-        if is_number(words[at], 1..=2) && words.get(at + 1).is_some_and(is_month) {
-            if made
-                .last()
-                .is_some_and(|word| word.ends_with("day,") || word.chars().all(|c| c.is_alphabetic() || c == ',') && word.ends_with(','))
-            {
-                made.pop();
-                made.push("WEEKDAY,");
-            }
-            made.push("DAY");
-            at += if words.get(at + 2).is_some_and(|year| is_number(&plain(year), 4..=4)) { 3 } else { 2 };
-        } else {
-            made.push(words[at]);
-            at += 1;
-        }
-    }
-    made.join(" ")
 }
 
 fn without_times(line: &str) -> String {
     let (mut made, mut rest) = (String::new(), line);
     while let Some(first) = rest.chars().next() {
-        let is_inside = made.ends_with(|c: char| c.is_ascii_digit());
-        let found = LOOKS.iter().find(|(look, _)| !is_inside && fits(rest, look));
-        let taken = match found {
-            Some((look, word)) => {
+        let is_inside = made.ends_with(|c: char| c.is_ascii_digit() || first.is_alphabetic() && c.is_alphabetic());
+        let found = LOOKS.iter().filter(|_| !is_inside).find_map(|(look, word)| Some((after(rest, look)?, *word)));
+        rest = match found {
+            Some((after, word)) => {
                 made += word;
-                look.len()
+                after
             }
             None => {
                 made.push(first);
-                first.len_utf8()
+                &rest[first.len_utf8()..]
             }
         };
-        rest = &rest[taken..];
     }
     made
 }
 
-/// Whether a text begins so, and no digit comes after it.
-fn fits(text: &str, look: &str) -> bool {
-    let is = |byte: &u8, wanted: u8| if wanted == b'd' { byte.is_ascii_digit() } else { *byte == wanted };
-    let bytes = text.as_bytes();
-    bytes.len() >= look.len()
-        && bytes.iter().zip(look.bytes()).all(|(byte, wanted)| is(byte, wanted))
-        && !bytes.get(look.len()).is_some_and(u8::is_ascii_digit)
+/// What comes after a text that begins so; no digit does.
+fn after<'a>(text: &'a str, look: &str) -> Option<&'a str> {
+    let run = |rest: &'a str, is: fn(char) -> bool| Some(rest.trim_start_matches(is)).filter(|after| after.len() < rest.len());
+    let rest = look.chars().try_fold(text, |rest, part| match part {
+        '0' => rest.strip_prefix(|c: char| c.is_ascii_digit()),
+        '#' => run(rest, |c| c.is_ascii_digit()),
+        '%' => run(rest, char::is_alphabetic),
+        '@' if MONTHS.iter().any(|month| rest.starts_with(month)) => run(rest, char::is_alphabetic),
+        other => rest.strip_prefix(other),
+    });
+    rest.filter(|rest| !rest.starts_with(|c: char| c.is_ascii_digit()))
 }
 
 /// Keys, hashes, signatures and the ids of others are long, and no words.

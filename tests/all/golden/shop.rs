@@ -2,7 +2,7 @@
 
 use super::fixed::Fixed;
 use crate::rig::clock::at_another_time;
-use crate::rig::http::{Http, HttpAnswer};
+use crate::rig::http::Http;
 use crate::rig::midtrans::Via;
 use crate::rig::mosquitto::TAP;
 use crate::rig::people::{Desk, Visitor};
@@ -20,7 +20,6 @@ use qris::order::tries::TryNumber;
 use rusqlite::Connection;
 use serde_json::{Value, json};
 use std::os::unix::fs::PermissionsExt as _;
-use std::process::Output;
 
 pub struct Shop {
     pub owner: Visitor,
@@ -29,10 +28,28 @@ pub struct Shop {
     pub orders: Vec<(&'static str, String)>,
     pub fixed: Fixed,
     proofs: u64,
-    /// Whether somebody is told of alerts.
-    is_told: bool,
-    directory: tempfile::TempDir,
 }
+
+/// What a machine tells of an order that was paid: the outcome, its reason, and whether its relay signs that.
+const TOLD: [(&str, &str, Option<&str>, Option<Last>); 17] = [
+    ("sold", "dispensed", None, Some(Last::Dispensed)),
+    ("chargeback", "dispensed", None, Some(Last::Dispensed)),
+    ("chargeback-seen", "dispensed", None, Some(Last::Dispensed)),
+    ("part-of-sold", "dispensed", None, Some(Last::Dispensed)),
+    ("failed", "failed", Some("failed"), Some(Last::Failed)),
+    ("refunded", "failed", Some("failed"), Some(Last::Failed)),
+    ("refund-refused", "failed", Some("failed"), Some(Last::Failed)),
+    ("by-hand", "failed", Some("failed"), Some(Last::Failed)),
+    ("given", "failed", Some("failed"), Some(Last::Failed)),
+    ("at-desk", "failed", Some("failed"), Some(Last::Failed)),
+    ("part", "failed", Some("failed"), Some(Last::Failed)),
+    ("failed-undriven", "failed", Some("relay"), None),
+    ("conflict", "failed", Some("failed"), None),
+    ("later-word", "jammed", Some("of_tomorrow"), None),
+    ("uncertain", "uncertain", Some("uncertain"), Some(Last::Uncertain)),
+    ("code-collected", "dispensed", None, Some(Last::Dispensed)),
+    ("code-not-collected", "undelivered", Some("not_collected"), Some(Last::Closed)),
+];
 
 /// A zone of the merchant in which no day ends while this runs, and none began in the last half hour.
 fn zone() -> Zone {
@@ -40,53 +57,38 @@ fn zone() -> Zone {
     if ("00:30".."22:30").contains(&now) { Zone::Wib } else { Zone::Wit }
 }
 
-/// This time of today there.
-fn today_at(time: &str) -> Wall {
-    let today = clock::now().wall.to_local(zone());
-    Wall::from_local(&format!("{} {time}", &today[..10]), zone()).expect("a time")
-}
-
 impl Shop {
     pub fn open() -> Self {
-        let directory = tempfile::tempdir().expect("a directory");
-        let tell = directory.path().join("tell");
-        std::fs::write(&tell, format!("#!/bin/sh\n{{ cat; echo; }} >> {}/told\n", directory.path().display())).expect("written");
-        std::fs::set_permissions(&tell, std::fs::Permissions::from_mode(0o755)).expect("changed");
         let more = format!(
             "charge_as = \"gopay\"\n[fees]\nqris = {{ basis_points = 70 }}\n[reports]\nzone = \"{}\"\n\
              [orders]\nreversal_window_s = 3600\nsecond_tries = 0\n",
             zone().as_str()
         );
         let desk = Desk::open_with(Options { machine: false, midtrans: more, ..Options::default() });
-        desk.shop.edit(Program::Backend, |text| text.replace("[customer]\n", "[customer]\ncontact = \"0812-3456-7890\"\n"));
-        let mut shop = Self { owner: desk.visitor(), desk, orders: Vec::new(), fixed: Fixed::default(), proofs: 0, is_told: false, directory };
-        shop.name_places();
+        let mut shop = Self { owner: desk.visitor(), desk, orders: Vec::new(), fixed: Fixed::default(), proofs: 0 };
+        shop.fixed.name(shop.desk.shop.path().display().to_string(), "SHOP");
+        shop.fixed.name(format!("uid {}", rustix::process::getuid().as_raw()), "uid UID");
+        ["WITA", "WIB", "WIT"].iter().for_each(|zone| shop.fixed.name(*zone, "ZONE"));
+        shop.fixed.name(env!("CARGO_PKG_VERSION"), "VERSION");
+        let tell = shop.desk.shop.path().join("tell");
+        std::fs::write(&tell, format!("#!/bin/sh\n{{ cat; echo; }} >> {}.txt\n", tell.display())).expect("written");
+        std::fs::set_permissions(&tell, std::fs::Permissions::from_mode(0o755)).expect("changed");
+        let alerts = format!("[alerts]\ncommand = [\"{}\"]\n", tell.display());
+        // What happens to an order while nobody is told of it is told as one thing.
         shop.from_before();
-        shop.restart("", |text| format!("{text}[alerts]\ncommand = [\"{}\"]\n", tell.display()));
-        shop.is_told = true;
-        shop.listed(&shop.id("unreported"), "unreported");
-        shop.has_told("older_books");
+        shop.restart("", |text| text.replace("[customer]\n", "[customer]\ncontact = \"0812-3456-7890\"\n"));
         shop.owner = shop.desk.person("Sari", "owner");
         shop.without_other_tries();
-        let more = "[alerts]\noffline_after_s = 10\ndaily = \"00:00\"\n";
-        shop.restart("", |text| text.replace("second_tries = 0", "second_tries = 1\nauto_refund = true").replace("[alerts]\n", more));
+        shop.restart("", |text| format!("{text}{alerts}daily = \"00:00\"\n"));
         shop.has_told("daily");
-        shop.told_all();
+        shop.settles();
+        let tries = |text: &str| text.replace("second_tries = 0", "second_tries = 1\nauto_refund = true");
+        shop.restart("", |text| tries(text.split_once("[alerts]").expect("a section").0));
         shop.with_other_tries();
         shop.around();
+        shop.restart("", |text| format!("{text}{alerts}offline_after_s = 10\n"));
+        shop.machines_say();
         shop
-    }
-
-    fn name_places(&mut self) {
-        let path = |path: &std::path::Path| path.display().to_string();
-        let uid = rustix::process::getuid().as_raw();
-        self.fixed.name(format!("uid {uid}"), "uid UID");
-        for (value, word) in [(path(self.desk.shop.path()), "SHOP"), (path(self.directory.path()), "ALERTS")] {
-            self.fixed.name(value, word);
-        }
-        for (value, word) in [("WITA", "ZONE"), ("WIB", "ZONE"), ("WIT", "ZONE"), (env!("CARGO_PKG_VERSION"), "VERSION")] {
-            self.fixed.name(value, word);
-        }
     }
 
     /// The backend again, so far from the true time, with another configuration.
@@ -97,41 +99,37 @@ impl Shop {
         let mut service = if ahead.is_empty() { service } else { at_another_time(service, ahead) };
         self.desk.shop.start_as(Program::Backend, &mut service);
         self.desk.shop.backend.as_ref().expect("it runs").wait_line("connected to the broker");
+        self.reads(self.owner.language);
     }
 
     // --- what happens to an order
 
     /// Asks for a charge. `change`: what is not as usual in the question.
-    fn asks(&mut self, name: &'static str, change: Value) -> HttpAnswer {
-        self.told_all();
+    fn charged(&mut self, name: &'static str, change: Value) -> String {
         let mut body = self.desk.shop.order_body(&format!("r-{name}"));
         body["machine"] = json!("Lobby");
         // Nobody ends an order while this runs.
         body["timeout_s"] = json!(840);
         body.as_object_mut().expect("an object").extend(change.as_object().expect("an object").clone());
         let answer = self.desk.shop.post_order(&body);
+        assert_eq!(answer.status, 201, "{name}: {}", answer.text());
         let order = answer.json();
-        let id = order["order_id"].as_str().unwrap_or_else(|| panic!("{order}")).to_owned();
+        let id = order["order_id"].as_str().expect("an id").to_owned();
         self.fixed.order(&id, name);
         self.fixed.name(body["ticket"].as_str().expect("a ticket"), format!("TICKET-{name}"));
         if let Some(code) = order["payment_code"].as_str() {
-            self.fixed.name(code, format!("CODE-{name}"));
+            self.fixed.code(code, name);
         }
-        self.orders.push((name, id));
-        answer
-    }
-
-    fn charged(&mut self, name: &'static str, change: Value) -> String {
-        let answer = self.asks(name, change);
-        assert_eq!(answer.status, 201, "{name}: {}", answer.text());
-        self.id(name)
-    }
-
-    fn paid(&mut self, name: &'static str, change: Value) -> String {
-        let id = self.charged(name, change);
-        self.desk.shop.midtrans.pay(&id, Via::Gopay);
-        self.has_receipt(&id);
+        self.orders.push((name, id.clone()));
         id
+    }
+
+    fn pays(&self, id: &str, via: Via) {
+        match self.desk.shop.order_at_backend(id)["payment_code"].as_str() {
+            Some(code) => self.desk.shop.midtrans.pay_at_counter(code),
+            None => self.desk.shop.midtrans.pay(id, via),
+        }
+        self.has_receipt(id);
     }
 
     fn has_receipt(&self, id: &str) {
@@ -139,10 +137,10 @@ impl Shop {
     }
 
     /// Its machine tells an outcome, with its relay's word for it or without; the status of the answer.
-    fn tells(&mut self, id: &str, told: Value, by_relay: Option<Last>) -> u16 {
+    fn tells(&mut self, id: &str, told: Value, signed: Option<Last>) -> u16 {
         let mut told = told;
         self.proofs += 1;
-        if let Some(outcome) = by_relay {
+        if let Some(outcome) = signed {
             let order = self.desk.shop.order_at_backend(id);
             let statement = Statement {
                 device: DeviceId::new(DEVICE).expect("an id"),
@@ -155,69 +153,58 @@ impl Shop {
             };
             told["proof"] = json!(proof::sign(&relay_key(), &statement));
         }
-        let status = self.desk.shop.post_to(id, "outcome", &told).status;
-        self.told_all();
-        status
-    }
-
-    /// Waits until everybody is told of everything: what ends before is not told at all.
-    fn told_all(&self) {
-        let books = Connection::open(self.desk.shop.path().join("orders.db")).expect("the books");
-        wait_for("nothing left to tell", || {
-            if !self.is_told {
-                return Some(());
-            }
-            let left = books.query_row("SELECT count(*) FROM alerts WHERE next_ms IS NOT NULL", [], |row| row.get::<_, i64>(0));
-            (left.unwrap_or(1) == 0).then_some(())
-        });
-    }
-
-    fn has_told(&self, kind: &str) {
-        wait_for(kind, || self.alerts().iter().any(|told| told["kind"] == kind).then_some(()));
+        self.desk.shop.post_to(id, "outcome", &told).status
     }
 
     /// Paid, and its machine tells this.
-    fn ended(&mut self, name: &'static str, told: Value, by_relay: Option<Last>) -> String {
-        let id = self.paid(name, json!({}));
-        assert_eq!(self.tells(&id, told, by_relay), 200, "{name}");
+    fn ended(&mut self, (name, outcome, reason, signed): (&'static str, &str, Option<&str>, Option<Last>)) -> String {
+        let id = self.charged(name, if name.starts_with("code") { json!({ "payment": "alfamart" }) } else { json!({}) });
+        self.pays(&id, Via::Gopay);
+        let told = json!({ "outcome": outcome, "reason": reason, "detail": signed.is_none().then_some("no chip") });
+        assert_eq!(self.tells(&id, told, signed), 200, "{name}");
         id
     }
 
     fn failed(&mut self, name: &'static str) -> String {
-        self.ended(name, json!({ "outcome": "failed", "reason": "failed" }), Some(Last::Failed))
+        self.ended((name, "failed", Some("failed"), Some(Last::Failed)))
     }
 
-    fn sold(&mut self, name: &'static str) -> String {
-        self.ended(name, json!({ "outcome": "dispensed" }), Some(Last::Dispensed))
-    }
-
+    /// The gateway says otherwise whenever it is asked.
     fn alters_status(&self, id: &str, set: &Value) {
         self.desk.shop.midtrans.fault(&json!({ "fault": "alter_answer", "on": "status", "order_id": id, "set": set }));
     }
 
     /// Waits until the books list it for this.
-    fn listed(&self, id: &str, why: &str) {
-        wait_for(&format!("{id} {why}"), || self.good(&["orders", &format!("--attention={why}")]).contains(id).then_some(()));
+    fn listed(&self, name: &str, why: &str) {
+        let list = || self.good(&format!("orders --attention={why}")).contains(self.id(name)).then_some(());
+        wait_for(&format!("{name} {why}"), list);
+    }
+
+    fn has_told(&self, kind: &str) {
+        wait_for(kind, || self.alerts().iter().any(|told| told["kind"] == kind).then_some(()));
+        let books = Connection::open(self.desk.shop.path().join("orders.db")).expect("the books");
+        let left = || books.query_row("SELECT count(*) FROM alerts WHERE next_ms IS NOT NULL", [], |row| row.get::<_, i64>(0));
+        wait_for("nothing left to tell", || (left() == Ok(0)).then_some(()));
+    }
+
+    fn is_refunded(&self, id: &str) {
+        self.desk.shop.wait_order(id, "its refund", |order| (order["refund"] == "done").then_some(()));
     }
 
     /// What a command wrote that must succeed.
-    pub fn good(&self, arguments: &[&str]) -> String {
-        let told = self.told(arguments);
-        assert!(told.status.success(), "{arguments:?}: {}{}", stdout(&told), stderr(&told));
+    fn good(&self, line: &str) -> String {
+        let told = self.desk.shop.merchant(&line.split(' ').collect::<Vec<_>>());
+        assert!(told.status.success(), "{line}: {}{}", stdout(&told), stderr(&told));
         stdout(&told)
     }
 
-    pub fn told(&self, arguments: &[&str]) -> Output {
-        self.desk.shop.merchant(arguments)
-    }
-
-    pub fn id(&self, name: &str) -> String {
-        self.orders.iter().find(|(known, _)| *known == name).unwrap_or_else(|| panic!("no order {name}")).1.clone()
+    pub fn id(&self, name: &str) -> &str {
+        &self.orders.iter().find(|(known, _)| *known == name).unwrap_or_else(|| panic!("no order {name}")).1
     }
 
     /// The alerts that were told.
     pub fn alerts(&self) -> Vec<Value> {
-        let text = std::fs::read_to_string(self.directory.path().join("told")).unwrap_or_default();
+        let text = std::fs::read_to_string(self.desk.shop.path().join("tell.txt")).unwrap_or_default();
         text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
     }
 
@@ -233,125 +220,117 @@ impl Shop {
             drop(std::fs::remove_file(self.desk.shop.path().join(format!("orders.db{suffix}"))));
         }
         self.restart("-1200s", |text| text);
-        assert_eq!(self.told(&["reconcile", "--order", &rebuilt]).status.code(), Some(1));
+        assert_eq!(self.desk.shop.merchant(&["reconcile", "--order", &rebuilt]).status.code(), Some(1));
         self.has_receipt(&rebuilt);
-        self.paid("unreported", json!({}));
+        let unreported = self.charged("unreported", json!({}));
+        self.pays(&unreported, Via::Gopay);
     }
 
     fn without_other_tries(&mut self) {
-        let sandbox = |shop: &Self, options: Value| shop.desk.shop.midtrans.change(&options);
         // What takes a while is begun first.
-        let mismatch = self.charged("mismatch", json!({}));
-        self.alters_status(&mismatch, &json!({ "gross_amount": "1.00" }));
-        let suspect = self.charged("suspect", json!({}));
-        self.alters_status(&suspect, &json!({ "fraud_status": "challenge" }));
-        for id in [&mismatch, &suspect] {
-            self.desk.shop.midtrans.pay(id, Via::Gopay);
+        for (name, set) in [("mismatch", json!({ "gross_amount": "1.00" })), ("suspect", json!({ "fraud_status": "challenge" }))] {
+            let id = self.charged(name, json!({}));
+            self.alters_status(&id, &set);
+            self.desk.shop.midtrans.pay(&id, Via::Gopay);
         }
-        // Nobody paid.
+        // Nobody paid, or too late.
         self.charged("pending", json!({}));
-        let cancelled = self.charged("cancelled", json!({}));
-        assert_eq!(self.desk.shop.post_to(&cancelled, "cancel", &json!({})).status, 200);
+        self.charged("code-shown", json!({ "payment": "alfamart" }));
         for (name, how) in [("expired", "expire"), ("denied", "deny")] {
             let id = self.charged(name, json!({}));
             self.desk.shop.midtrans.set(&id, how, false);
             self.desk.shop.wait_status(&id, how);
         }
-        // Paid, and it came.
-        self.paid("awaited", json!({}));
-        self.sold("sold");
-        let by_qris = self.charged("sold-by-qris", json!({ "item": "A2", "description": "Water", "amount": 4000 }));
-        self.desk.shop.midtrans.pay(&by_qris, Via::Qris);
-        self.has_receipt(&by_qris);
-        assert_eq!(self.tells(&by_qris, json!({ "outcome": "dispensed" }), Some(Last::Dispensed)), 200);
-        // It did not, or nobody knows.
-        self.failed("failed");
-        self.ended("failed-undriven", json!({ "outcome": "failed", "reason": "relay", "detail": "no chip" }), None);
-        let late = self.charged("late", json!({}));
-        assert_eq!(self.desk.shop.post_to(&late, "cancel", &json!({})).status, 200);
+        for name in ["cancelled", "late"] {
+            let id = self.charged(name, json!({}));
+            assert_eq!(self.desk.shop.post_to(&id, "cancel", &json!({})).status, 200);
+        }
+        let late = self.id("late").to_owned();
         self.desk.shop.midtrans.pay_late(&late);
         self.has_receipt(&late);
         assert_eq!(self.tells(&late, json!({ "outcome": "undelivered", "reason": "late" }), Some(Last::Closed)), 200);
-        self.ended("uncertain", json!({ "outcome": "uncertain", "reason": "uncertain" }), Some(Last::Uncertain));
-        self.ended("later-word", json!({ "outcome": "jammed", "reason": "of_tomorrow" }), None);
-        let conflict = self.ended("conflict", json!({ "outcome": "failed", "reason": "failed" }), None);
-        assert_eq!(self.tells(&conflict, json!({ "outcome": "dispensed" }), None), 409);
-        // What people did.
-        let refunded = self.failed("refunded");
-        self.good(&["refund", &refunded, "--by", "Sari"]);
-        sandbox(self, json!({ "refunds": false }));
-        let refused = self.failed("refund-refused");
-        assert_eq!(self.told(&["refund", &refused, "--by", "Sari"]).status.code(), Some(1));
-        sandbox(self, json!({ "refunds": true }));
-        let by_hand = self.failed("by-hand");
-        self.good(&["refund", &by_hand, "--settled-by-hand", "cash", "--by", "Sari"]);
-        let given = self.failed("given");
-        self.good(&["given", &given, "--by", "Budi"]);
-        let at_desk = self.failed("refunded-at-desk");
-        self.refunds_at_desk(&at_desk);
-        self.desk.shop.wait_order(&at_desk, "its refund", |order| (order["refund"] == "done").then_some(()));
-        // What Midtrans and banks did.
-        let part = self.failed("part");
-        self.desk.shop.midtrans.refund_in_dashboard(&part, 2000);
-        self.listed(&part, "partial_refund");
-        for (name, how) in [("chargeback", "chargeback"), ("chargeback-seen", "chargeback"), ("part-of-unknown", "partial_refund")] {
-            let id = self.sold(name);
-            self.desk.shop.midtrans.set(&id, how, false);
-            self.listed(&id, how);
+        // Paid.
+        TOLD.iter().for_each(|told| drop(self.ended(*told)));
+        let alfamart = json!({ "payment": "alfamart" });
+        for (name, change) in
+            [("awaited", json!({})), ("back-and-came", json!({})), ("code-paid", alfamart.clone()), ("code-reversed", alfamart)]
+        {
+            let id = self.charged(name, change);
+            self.pays(&id, Via::Gopay);
         }
-        self.good(&["seen", &self.id("chargeback-seen"), "--by", "Sari"]);
-        let back = self.paid("back-and-came", json!({}));
-        self.desk.shop.midtrans.refund_in_dashboard(&back, 5000);
-        self.desk.shop.wait_status(&back, "refund");
-        self.tells(&back, json!({ "outcome": "dispensed" }), Some(Last::Dispensed));
-        // The time for a refund is over, or nearly: it has seven days.
-        for (name, days, time, why) in [
-            ("soon", 2, "12:00:00", "refund_soon"),
-            ("last-day", 0, "23:50:00", "refund_last_day"),
-            ("too-late", -1, "12:00:00", "only_by_hand"),
-        ] {
+        let by_qris = self.charged("sold-by-qris", json!({ "item": "A2", "description": "Water", "amount": 4000 }));
+        self.pays(&by_qris, Via::Qris);
+        assert_eq!(self.tells(&by_qris, json!({ "outcome": "dispensed" }), Some(Last::Dispensed)), 200);
+        // Of what was paid by QRIS, the money goes back within seven days: that time is over, or nearly.
+        for (name, days, time) in [("soon", 2, "12:00:00"), ("last-day", 0, "23:50:00"), ("too-late", -1, "12:00:00")] {
             let id = self.charged(name, json!({}));
-            let settled = today_at(time) + Span::secs((days - 7) * 86_400);
+            let today = clock::now().wall.to_local(zone());
+            let settled = Wall::from_local(&format!("{} {time}", &today[..10]), zone()).expect("a time") + Span::secs((days - 7) * 86_400);
             self.alters_status(&id, &json!({ "settlement_time": settled.to_wib() }));
-            self.desk.shop.midtrans.pay(&id, Via::Qris);
-            self.has_receipt(&id);
+            self.pays(&id, Via::Qris);
             assert_eq!(self.tells(&id, json!({ "outcome": "failed", "reason": "failed" }), Some(Last::Failed)), 200);
-            self.listed(&id, why);
         }
-        self.over_the_counter();
-        self.desk.shop.wait_status(&mismatch, "failure");
-        self.listed(&suspect, "suspect");
-    }
-
-    fn over_the_counter(&mut self) {
-        let alfamart = || json!({ "payment": "alfamart" });
-        let at_counter = |shop: &mut Self, name: &'static str| {
-            let id = shop.charged(name, alfamart());
-            let code = shop.desk.shop.order_at_backend(&id)["payment_code"].as_str().expect("a code").to_owned();
-            shop.desk.shop.midtrans.pay_at_counter(&code);
-            shop.has_receipt(&id);
-            id
-        };
-        self.charged("code", alfamart());
-        at_counter(self, "code-paid");
-        let collected = at_counter(self, "code-collected");
-        assert_eq!(self.tells(&collected, json!({ "outcome": "dispensed" }), Some(Last::Dispensed)), 200);
-        let left = at_counter(self, "code-not-collected");
-        let told = json!({ "outcome": "undelivered", "reason": "not_collected" });
-        assert_eq!(self.tells(&left, told, Some(Last::Closed)), 200);
-        let reversed = at_counter(self, "code-reversed");
-        self.desk.shop.midtrans.end("reverse", &reversed);
-        self.listed(&reversed, "reversed");
+        // A store may take back so much, so it has no receipt yet.
         let held = self.charged("code-held", json!({ "payment": "indomaret", "amount": 15_000 }));
         let code = self.desk.shop.order_at_backend(&held)["payment_code"].as_str().expect("a code").to_owned();
         self.desk.shop.midtrans.pay_at_counter(&code);
-        wait_for("the books to know it", || self.good(&["orders", &held]).contains("says settled").then_some(()));
+        wait_for("the books to know it", || self.good(&format!("orders {held}")).contains("says settled").then_some(()));
+        self.gateway_decides();
+    }
+
+    /// What Midtrans, stores and banks did after a sale.
+    fn gateway_decides(&mut self) {
+        let (conflict, back) = (self.id("conflict").to_owned(), self.id("back-and-came").to_owned());
+        assert_eq!(self.tells(&conflict, json!({ "outcome": "dispensed" }), None), 409);
+        let midtrans = &self.desk.shop.midtrans;
+        midtrans.change(&json!({ "refunds": false }));
+        let refused = self.desk.shop.merchant(&["refund", self.id("refund-refused"), "--by", "Sari"]);
+        assert_eq!(refused.status.code(), Some(1));
+        midtrans.change(&json!({ "refunds": true }));
+        midtrans.refund_in_dashboard(self.id("part"), 2000);
+        midtrans.refund_in_dashboard(&back, 5000);
+        for (name, how) in [("chargeback", "chargeback"), ("chargeback-seen", "chargeback"), ("part-of-sold", "partial_refund")] {
+            midtrans.set(self.id(name), how, false);
+        }
+        midtrans.end("reverse", self.id("code-reversed"));
+        self.desk.shop.wait_status(&back, "refund");
+        self.desk.shop.wait_status(self.id("mismatch"), "failure");
+        for (name, why) in [
+            ("unreported", "unreported"),
+            ("suspect", "suspect"),
+            ("part", "partial_refund"),
+            ("part-of-sold", "partial_refund"),
+            ("chargeback", "chargeback"),
+            ("chargeback-seen", "chargeback"),
+            ("code-reversed", "reversed"),
+            ("soon", "refund_soon"),
+            ("last-day", "refund_last_day"),
+            ("too-late", "only_by_hand"),
+        ] {
+            self.listed(name, why);
+        }
+        assert_eq!(self.tells(&back, json!({ "outcome": "dispensed" }), Some(Last::Dispensed)), 200);
+    }
+
+    /// What people did after they were told.
+    fn settles(&mut self) {
+        for (command, name, more) in [
+            ("refund", "refunded", ""),
+            ("refund", "by-hand", " --settled-by-hand cash"),
+            ("given", "given", ""),
+            ("seen", "chargeback-seen", ""),
+        ] {
+            self.good(&format!("{command} {} --by Sari{more}", self.id(name)));
+        }
+        self.refunds_at_desk(self.id("at-desk"));
+        self.is_refunded(self.id("at-desk"));
+        self.has_told("over");
     }
 
     fn with_other_tries(&mut self) {
         self.failed("try-offered");
         let wanted = self.failed("try-wanted");
-        self.good(&["again", &wanted, "--by", "Sari"]);
+        self.good(&format!("again {wanted} --by Sari"));
         for (name, outcome) in [("try-begun", None), ("try-came", Some(Last::Dispensed)), ("try-failed", Some(Last::Failed))] {
             let id = self.failed(name);
             self.tries_again(&id, name);
@@ -360,11 +339,11 @@ impl Shop {
                 assert_eq!(self.tells(&id, told, Some(outcome)), 200);
             }
         }
-        self.desk.shop.wait_order(&self.id("try-failed"), "its refund", |order| (order["refund"] == "done").then_some(()));
         let money = self.failed("money-wanted");
         let page = self.desk.shop.order_at_backend(&money)["pay_url"].as_str().expect("an address").to_owned();
         self.desk.shop.http.post_form(&format!("{page}&want=money"), &[], Vec::new());
-        self.desk.shop.wait_order(&money, "its money", |order| (order["refund"] == "done").then_some(()));
+        self.is_refunded(&money);
+        self.is_refunded(self.id("try-failed"));
     }
 
     /// The relay promises it, and the backend signs.
@@ -376,64 +355,66 @@ impl Shop {
             number: TryNumber::FIRST.next().expect("2"),
             after: Ticket::new(&after).expect("a ticket"),
         };
-        let promise = Promise::of(
-            DeviceId::new(DEVICE).expect("an id"),
-            Ticket::new(&ticket).expect("a ticket"),
-            again,
-            ItemId::new("A1").expect("an id"),
-            Rupiah::new(PRICE).expect("an amount"),
-        );
+        let device = DeviceId::new(DEVICE).expect("an id");
+        let (item, price) = (ItemId::new("A1").expect("an id"), Rupiah::new(PRICE).expect("an amount"));
+        let promise = Promise::of(device, Ticket::new(&ticket).expect("a ticket"), again, item, price);
         self.fixed.name(ticket, format!("TICKET-again-{name}"));
         let answer = self.desk.shop.post_to(id, "again", &json!({ "promise": promise.sign(&relay_key()) }));
         assert_eq!(answer.status, 200, "{}", answer.text());
     }
 
     /// People and machines.
-    fn around(&mut self) {
-        for person in [&["Budi", "viewer"], &["Tono", "owner"]] {
-            self.desk.add(person[0], person[1]);
+    fn around(&self) {
+        for (person, role) in [("Budi", "viewer"), ("Tono", "owner")] {
+            self.desk.add(person, role);
         }
-        self.good(&["desk", "role", "Budi", "--role", "owner", "--limit-per-day", "10000"]);
-        self.good(&["desk", "remove", "Tono"]);
-        for device in ["vm-002", "vm-003"] {
-            self.good(&["device", "add", device]);
+        for line in ["desk role Budi --role owner --limit-per-day 10000", "desk remove Tono", "device add vm-002", "device add vm-003"] {
+            self.good(line);
         }
-        self.good(&["device", "revoke", "vm-003"]);
-        self.good(&["device", "invite", "vm-004"]);
-        let slot = |item: &str, name: &str, count: u32| json!({ "item": item, "name": name, "count": count, "capacity": 10, "low": 2, "sold": 10 - count });
-        let slots = [slot("A1", "Bottled tea", 2), slot("A2", "Water", 0), slot("A3", "Coffee", 7)];
-        let machine = Tap::connect(&self.desk.shop.broker, DEVICE, &[]);
-        let says =
-            |topic: &str, what: Value| machine.publish_bytes(&format!("qrisd/v1/{DEVICE}/{topic}"), what.to_string().as_bytes(), true);
-        let fault = json!({ "code": "line_blocked", "detail": "tray 2", "since": null });
-        says("status", json!({ "state": "online", "name": "Lobby", "version": "0.1.0", "busy": false, "faults": [fault] }));
-        says("telemetry", telemetry());
-        says("config/reported", json!({ "version": 3, "name": "Lobby", "labels": ["jakarta"], "kid": "k", "since": null }));
-        says("stock", json!({ "v": 1, "number": 1, "stream": "s", "slots": slots }));
-        let other = Tap::connect(&self.desk.shop.broker, TAP, &[]);
-        for state in ["online", "offline"] {
-            let said = json!({ "state": state, "name": "Garage", "version": "0.1.0", "busy": false, "faults": [] });
-            other.publish_bytes("qrisd/v1/vm-002/status", said.to_string().as_bytes(), true);
-        }
-        ["offline", "stock_out"].iter().for_each(|kind| self.has_told(kind));
-        self.told_all();
+        self.good("device revoke vm-003");
+        self.good("device invite vm-004");
     }
 
-    fn refunds_at_desk(&mut self, id: &str) {
+    /// Of a machine's first words, the backend notes at once what it says before it is known to be there.
+    fn machines_say(&self) {
+        let status = |state: &str, name: &str, faults: Value| json!({ "state": state, "name": name, "version": "0.1.0", "busy": false, "faults": faults });
+        let slot = |item: &str, name: &str, count: u32| json!({ "item": item, "name": name, "count": count, "capacity": 10, "low": 2, "sold": 10 - count });
+        let slots = [slot("A1", "Bottled tea", 2), slot("A2", "Water", 0), slot("A3", "Coffee", 7)];
+        let fault = json!([{ "code": "line_blocked", "detail": "tray 2", "since": null }]);
+        let (lobby, garage) = (Tap::connect(&self.desk.shop.broker, DEVICE, &[]), Tap::connect(&self.desk.shop.broker, TAP, &[]));
+        for (machine, topic, what) in [
+            (&garage, "vm-002/status", status("online", "Garage", json!([]))),
+            (&garage, "vm-002/status", status("offline", "Garage", json!([]))),
+            (&lobby, "vm-001/status", status("online", "Lobby", fault)),
+            (&lobby, "vm-001/telemetry", telemetry()),
+            (&lobby, "vm-001/config/reported", json!({ "version": 3, "name": "Lobby", "labels": ["jakarta"], "kid": "k", "since": null })),
+            (&lobby, "vm-001/stock", json!({ "v": 1, "number": 1, "stream": "s", "slots": slots })),
+        ] {
+            machine.publish_bytes(&format!("qrisd/v1/{topic}"), what.to_string().as_bytes(), true);
+        }
+        wait_for("its faults", || self.good("device list").contains("line_blocked").then_some(()));
+        ["stock_out", "offline"].iter().for_each(|kind| self.has_told(kind));
+        for name in ["refunded", "at-desk", "try-failed", "money-wanted"] {
+            let is_sure = || self.good(&format!("orders {}", self.id(name))).contains("the bank has confirmed it").then_some(());
+            wait_for("the bank", is_sure);
+        }
+    }
+
+    fn refunds_at_desk(&self, id: &str) {
         let at = format!("/orders/{id}/refund");
-        self.comes_back();
         assert_eq!(self.owner.submit(&at, &at, &[]).status, 303);
     }
 
-    /// The owner's browser connects anew: the desk ends a connection that is idle.
-    pub fn comes_back(&mut self) {
-        self.owner.http = Http::new();
+    /// The owner's browser speaks a language now. It connects anew: the desk ends a connection that is idle.
+    pub fn reads(&mut self, language: &'static str) {
+        (self.owner.http, self.owner.language) = (Http::new(), language);
     }
 
     /// The gateway does not answer when it is asked for this refund.
     pub fn asks_for_a_refund(&mut self) -> String {
         let id = self.failed("refund-asked");
         self.desk.shop.midtrans.fault(&json!({ "fault": "hang", "on": "refund", "count": 1 }));
+        self.reads("en");
         self.refunds_at_desk(&id);
         self.desk.shop.midtrans.wait_held(1);
         id
