@@ -263,7 +263,7 @@ fn attribute<'a>(tag: &'a str, name: &str) -> &'a str {
 }
 
 /// The members of one interface in introspection's XML, sorted, in words.
-fn members(xml: &str, interface: &str) -> Vec<String> {
+pub fn members(xml: &str, interface: &str) -> Vec<String> {
     let start = xml.find(&format!("<interface name=\"{interface}\"")).unwrap_or_else(|| panic!("no {interface}: {xml}"));
     let body = &xml[start..];
     let body = &body[..body.find("</interface>").expect("it ends")];

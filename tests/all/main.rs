@@ -35,6 +35,7 @@ mod enrolment;
 mod faults;
 mod fuzz;
 mod gateway_answers;
+mod golden;
 mod hardware;
 mod indonesian;
 mod install_guide;
