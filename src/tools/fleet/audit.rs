@@ -1,28 +1,22 @@
 //! What the machines were given for each order, and whether Midtrans and the backend's books say the same.
 
-use super::machine::PRICE;
 use qris_core::order::merchant::ASK_SPACING;
 use qris_sim::midtrans::{Book, Logged};
 use serde_json::Value;
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
-/// What machines report of paid orders.
-pub const DELIVERED: &str = "dispensed";
-pub const UNDELIVERED: &str = "undelivered";
 /// A question to Midtrans may be on the way for a moment.
 const SLACK_MS: i64 = 1_000;
 
 /// One order that a customer was shown.
 #[derive(Default)]
 pub struct Sale {
-    /// Its customer does not wait for the receipt.
-    pub has_left: bool,
     /// When its customer paid, and so when Midtrans sent its notification.
     pub paid: Option<Instant>,
     pub receipt: Option<Box<str>>,
-    /// What the backend has acknowledged.
-    pub outcome: Option<&'static str>,
+    /// The backend has acknowledged that it is delivered.
+    pub is_told: bool,
 }
 
 /// What all machines and customers know.
@@ -34,7 +28,7 @@ pub struct Records {
     pub refused: usize,
     /// Machines that have yet to hear their open orders from the backend.
     pub away: HashSet<usize>,
-    /// From notifications to receipts that the broker brought.
+    /// From notifications to receipts.
     pub took: Vec<Duration>,
     /// What must not be.
     pub wrong: Vec<String>,
@@ -43,8 +37,7 @@ pub struct Records {
 impl Sale {
     /// What a paid order must have, and this one does not.
     fn lacks(&self) -> Option<&'static str> {
-        let Self { receipt, outcome, .. } = self;
-        if receipt.is_none() { Some("no receipt") } else { outcome.is_none().then_some("no outcome in the books") }
+        if self.receipt.is_none() { Some("no receipt") } else { (!self.is_told).then_some("no delivery in the books") }
     }
 }
 
@@ -53,24 +46,23 @@ impl Records {
         self.sales.get_mut(id).expect("it was shown")
     }
 
-    /// A machine is given a receipt. If it is the order's first, the answer is whether the customer has left. The same one may come again,
-    /// another one must not.
-    pub fn give(&mut self, id: &str, jws: &str, by_broker: bool) -> Option<bool> {
+    /// A machine is given a receipt. The answer is whether it is the order's first. The same one may come again, another one must not.
+    pub fn give(&mut self, id: &str, jws: &str) -> bool {
         let fault = match self.sales.get_mut(id) {
             None => "a receipt, and no machine has this order",
-            Some(Sale { receipt: Some(known), .. }) if **known == *jws => return None,
+            Some(Sale { receipt: Some(known), .. }) if **known == *jws => return false,
             Some(Sale { receipt: Some(_), .. }) => "a second receipt",
             Some(sale) => {
                 sale.receipt = Some(jws.into());
-                self.took.extend(sale.paid.filter(|_| by_broker).map(|paid| paid.elapsed()));
-                return Some(sale.has_left);
+                self.took.extend(sale.paid.map(|paid| paid.elapsed()));
+                return true;
             }
         };
         self.wrong.push(format!("{id}: {fault}"));
-        None
+        false
     }
 
-    /// Each paid order has its outcome in the books.
+    /// Each paid order has its end in the books.
     pub fn is_settled(&self) -> bool {
         self.sales.values().all(|sale| sale.paid.is_none() || sale.lacks().is_none())
     }
@@ -87,17 +79,14 @@ pub fn compare(paid: &[(&str, u64)], records: &Records, report: &Value) -> (Stri
     let mut wrong = records.wrong.clone();
     let lacks = |id| records.sales.get(id).map_or(Some("no machine"), Sale::lacks);
     wrong.extend(paid.iter().filter_map(|(id, _)| Some(format!("{id} is paid, and has {}", lacks(*id)?))));
-    let count = |is_so: &dyn Fn(&Sale) -> bool| records.sales.values().filter(|sale| is_so(sale)).count() as u64;
-    let receipts = count(&|sale| sale.receipt.is_some());
-    let [delivered, due] = [DELIVERED, UNDELIVERED].map(|outcome| count(&|sale| sale.outcome == Some(outcome)));
+    let count = |is_so: fn(&Sale) -> bool| records.sales.values().filter(|sale| is_so(sale)).count() as u64;
+    let (receipts, delivered) = (count(|sale| sale.receipt.is_some()), count(|sale| sale.is_told));
     let total = &report["total"];
     for (what, ours, theirs) in [
         ("receipts, and payments", receipts, &Value::from(paid.len())),
         ("paid orders", paid.len() as u64, &total["paid"]["orders"]),
         ("paid rupiah", paid.iter().map(|(_, sum)| sum).sum(), &total["paid"]["amount"]),
         ("delivered orders", delivered, &total["delivered"]["orders"]),
-        ("refunds due", due, &total["refund_due"]["orders"]),
-        ("rupiah to be given back", due * PRICE, &total["refund_due"]["amount"]),
     ] {
         if theirs.as_u64() != Some(ours) {
             wrong.push(format!("{what}: {ours} here, {theirs} at the merchant"));
@@ -107,7 +96,7 @@ pub fn compare(paid: &[(&str, u64)], records: &Records, report: &Value) -> (Stri
         wrong.push(format!("the backend's report is not balanced: {}", report["difference"]));
     }
     let (orders, refused, paid) = (records.sales.len(), records.refused, paid.len());
-    (format!("{orders} orders, {refused} refused, {paid} paid, {receipts} receipts, {delivered} delivered, {due} refunds due"), wrong)
+    (format!("{orders} orders, {refused} refused, {paid} paid, {receipts} receipts, {delivered} delivered"), wrong)
 }
 
 /// The backend asked Midtrans about an unpaid order sooner than its own pace allows: somebody made it ask. `calls`: the oldest first.
@@ -126,26 +115,25 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn each_paid_order_has_one_receipt_and_one_end_and_stands_in_the_books() {
+    fn each_paid_order_has_one_receipt_and_stands_in_the_books() {
         let mut records = Records::default();
-        let mut insert = |id: &str, receipt: Option<&str>, outcome| {
-            let sale = Sale { receipt: receipt.map(Into::into), outcome, ..Sale::default() };
-            records.sales.insert(id.into(), sale);
+        for (id, receipt, is_told) in [("a", Some("a"), true), ("b", Some("b"), true), ("lost", None, false)] {
+            records.sales.insert(id.into(), Sale { paid: None, receipt: receipt.map(Into::into), is_told });
+        }
+        let wrong = |records: &Records, ids: &[&'static str], [paid, delivered]: [u64; 2]| {
+            let [paid, delivered] = [paid, delivered].map(|orders| json!({ "orders": orders, "amount": orders * 5_000 }));
+            let ids: Vec<_> = ids.iter().map(|id| (*id, 5_000)).collect();
+            compare(&ids, records, &json!({ "total": { "paid": paid, "delivered": delivered }, "balanced": true })).1
         };
-        insert("delivered", Some("a"), Some(DELIVERED));
-        insert("late", Some("b"), Some(UNDELIVERED));
-        insert("lost", None, None);
-        let wrong = |ids: &[&'static str], [paid, delivered, due]: [u64; 3]| {
-            let sum = |orders: u64| json!({ "orders": orders, "amount": orders * PRICE });
-            let total = json!({ "paid": sum(paid), "delivered": sum(delivered), "refund_due": sum(due) });
-            let paid: Vec<_> = ids.iter().map(|id| (*id, PRICE)).collect();
-            compare(&paid, &records, &json!({ "total": total, "balanced": true })).1
-        };
-        assert_eq!(wrong(&["delivered", "late"], [2, 1, 1]), [""; 0]);
-        assert_ne!(wrong(&["delivered", "late", "lost"], [3, 1, 1]), [""; 0], "no receipt");
-        assert_ne!(wrong(&["delivered", "late", "nobody's"], [3, 1, 1]), [""; 0], "no machine knows it");
-        assert_ne!(wrong(&["delivered"], [1, 1, 1]), [""; 0], "a receipt for nothing");
-        assert_ne!(wrong(&["delivered", "late"], [1, 1, 1]), [""; 0], "the books lack a payment");
-        assert_ne!(wrong(&["delivered", "late"], [2, 2, 0]), [""; 0], "the books have another outcome");
+        assert_eq!(wrong(&records, &["a", "b"], [2, 2]), [""; 0]);
+        assert_ne!(wrong(&records, &["a", "b", "lost"], [3, 2]), [""; 0], "no receipt");
+        assert_ne!(wrong(&records, &["a", "b", "nobody's"], [3, 2]), [""; 0], "no machine knows it");
+        assert_ne!(wrong(&records, &["a"], [1, 2]), [""; 0], "a receipt for nothing");
+        assert_ne!(wrong(&records, &["a", "b"], [1, 2]), [""; 0], "the books lack a payment");
+        assert_ne!(wrong(&records, &["a", "b"], [2, 1]), [""; 0], "the books lack a delivery");
+        assert!(!records.give("a", "a"), "the same receipt again");
+        assert_eq!(wrong(&records, &["a", "b"], [2, 2]), [""; 0]);
+        assert!(!records.give("a", "another"), "one order, two receipts");
+        assert_eq!(wrong(&records, &["a", "b"], [2, 2]), ["a: a second receipt"]);
     }
 }

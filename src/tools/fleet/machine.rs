@@ -2,54 +2,62 @@
 //! has no relay, screen or database: what it knows of its orders is in the town's records. It asks for receipts only when it comes
 //! back. So it shows if the broker does not bring one, for which `qrisd` would ask.
 
-use super::audit::{DELIVERED, Sale, UNDELIVERED};
-use super::start::Town;
+use super::audit::{Records, Sale};
 use qris_core::order::ids::DeviceId;
+use qris_core::order::keys::KeySet;
 use qris_core::wire::payment::PaymentUpdate;
 use qris_demo::shop::random_name;
 use qris_device::backend::Backend;
 use qris_device::words::{BackendAnswer, HttpCall, Identity, Notice};
 use qris_host::backoff::Backoff;
 use qris_host::mqtt::{LinkSettings, Mqtt, MqttEvent, PublishId};
+use qris_sim::midtrans::Via;
+use qris_sim::midtrans_http::SimulatorHandle;
 use serde_json::json;
-use std::sync::Arc;
-use std::time::Duration;
-use tokio::sync::watch;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
-/// Whole rupiah.
-pub const PRICE: u64 = 5_000;
 /// A customer without a QR leaves after this time. `qrisd` gives up after 15 s; here, one computer plays all of them and may be slow.
 const LEAVES_AFTER: Duration = Duration::from_secs(60);
 /// How a machine shows itself when it asks for its open orders. It has no relay that could sign.
 const NOBODY: Identity = Identity { relay_key: None, newest_event: None, taken_over: false };
+
+/// What the machines share.
+pub struct Town {
+    /// The keys that machines believe.
+    pub keys: KeySet,
+    pub midtrans: SimulatorHandle,
+    pub records: Mutex<Records>,
+}
+
+impl Town {
+    pub fn records(&self) -> MutexGuard<'_, Records> {
+        self.records.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A customer pays. Midtrans sends its notification at once.
+    pub fn pay(&self, id: &str) {
+        self.records().sale(id).paid = Some(Instant::now());
+        if let Err(error) = self.midtrans.with(|midtrans, now| midtrans.pay(id, Via::Gopay, false, now)) {
+            self.records().wrong.push(format!("{id} cannot be paid: {error:?}"));
+        }
+    }
+}
 
 pub struct Machine {
     pub number: usize,
     pub device: DeviceId,
     pub link: LinkSettings,
     pub backend: Backend,
-    pub has_network: watch::Sender<bool>,
     pub town: Arc<Town>,
 }
 
 impl Machine {
-    pub fn set_network(&self, is_there: bool) {
-        self.has_network.send_replace(is_there);
-    }
-
-    /// Its connection to the broker, for ever.
+    /// Its connection to the broker. It breaks off without a goodbye where this is not polled any more.
     pub async fn run(self: Arc<Self>) {
-        let mut network = self.has_network.subscribe();
-        // Our own sender is there, so this loop does not end.
-        while network.wait_for(|is_there| *is_there).await.is_ok() {
-            let (mqtt, mut events) = Mqtt::start(self.link.clone(), 16);
-            loop {
-                tokio::select! {
-                    // The connection breaks off without a goodbye.
-                    _ = network.wait_for(|is_there| !is_there) => break,
-                    Some(event) = events.recv() => self.hear(&mqtt, event),
-                }
-            }
+        let (mqtt, mut events) = Mqtt::start(self.link.clone(), 16);
+        while let Some(event) = events.recv().await {
+            self.hear(&mqtt, event);
         }
     }
 
@@ -62,7 +70,7 @@ impl Machine {
             }
             MqttEvent::Message(message) => {
                 if let Ok(PaymentUpdate { receipt: Some(jws), .. }) = PaymentUpdate::read(&message.payload) {
-                    self.take(&jws, true);
+                    self.take(&jws);
                 }
                 mqtt.ack(message.ack);
             }
@@ -74,7 +82,7 @@ impl Machine {
     async fn ask_for_open(self: Arc<Self>) {
         match self.ask(|| self.backend.open(&NOBODY)).await {
             BackendAnswer::Open(orders) => {
-                orders.iter().filter_map(|order| order.receipt.as_deref()).for_each(|jws| self.take(jws, false));
+                orders.iter().filter_map(|order| order.receipt.as_deref()).for_each(|jws| self.take(jws));
                 self.town.records().away.remove(&self.number);
             }
             other => self.wrong(&format!("its open orders: {other:?}")),
@@ -95,7 +103,7 @@ impl Machine {
 
     /// A customer comes. The answer is the order, if there is a QR.
     pub async fn serve(self: Arc<Self>, pays_at_once: bool) -> Option<String> {
-        let order = json!({ "request_id": random_name(), "ticket": random_name()[..22], "item": "A1", "description": null, "amount": PRICE,
+        let order = json!({ "request_id": random_name(), "ticket": random_name()[..22], "item": "A1", "description": null, "amount": 5_000,
                             "payment": "gopay", "timeout_s": 840, "kids": self.town.keys.receipt_kids() });
         let order = HttpCall::Create(serde_json::from_value(order).expect("an order"));
         match tokio::time::timeout(LEAVES_AFTER, self.ask(|| self.backend.call(order.clone()))).await {
@@ -114,20 +122,20 @@ impl Machine {
     }
 
     /// A receipt has come, from the broker or in an answer of the backend. The first one of an order opens the machine.
-    fn take(self: &Arc<Self>, jws: &str, by_broker: bool) {
-        let receipt = match self.town.keys.verify(jws, &self.device) {
-            Ok(receipt) => receipt,
+    fn take(self: &Arc<Self>, jws: &str) {
+        let id = match self.town.keys.verify(jws, &self.device) {
+            Ok(receipt) => receipt.claims().sub.clone(),
             Err(error) => return self.wrong(&format!("a receipt is not good: {error}")),
         };
-        let id = receipt.claims().sub.clone();
-        let Some(has_left) = self.town.records().give(id.as_str(), jws, by_broker) else { return };
-        let (outcome, reason) = if has_left { (UNDELIVERED, Some("late")) } else { (DELIVERED, None) };
-        let report = serde_json::from_value(json!({ "outcome": outcome, "reason": reason, "detail": null })).expect("a report");
+        if !self.town.records().give(id.as_str(), jws) {
+            return;
+        }
+        let report = serde_json::from_value(json!({ "outcome": "dispensed", "reason": null, "detail": null })).expect("a report");
         let (machine, tell) = (Arc::clone(self), HttpCall::Tell(id.clone(), report));
         tokio::spawn(async move {
             match machine.ask(|| machine.backend.call(tell.clone())).await {
-                BackendAnswer::Order(_) => machine.town.records().sale(id.as_str()).outcome = Some(outcome),
-                other => machine.wrong(&format!("the outcome of {id}: {other:?}")),
+                BackendAnswer::Order(_) => machine.town.records().sale(id.as_str()).is_told = true,
+                other => machine.wrong(&format!("the delivery of {id}: {other:?}")),
             }
         });
     }
