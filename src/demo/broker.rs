@@ -96,11 +96,6 @@ impl Broker {
         Ok(broker)
     }
 
-    #[must_use]
-    pub fn id(&self) -> Option<u32> {
-        self.runs.as_ref().map(Foreign::id)
-    }
-
     /// Stops it. Sessions and retained messages stay.
     pub async fn stop(&mut self) -> Result<(), ForeignError> {
         match self.runs.take() {

@@ -1,4 +1,4 @@
-//! A program that is not ours, as a process that certainly ends with us: Mosquitto, PostgreSQL.
+//! A program that is not ours, as a process that certainly ends with us: Mosquitto.
 
 use super::process::{READY_WAIT, die_with_us, signal};
 use rustix::process::Signal;
@@ -60,11 +60,6 @@ impl Foreign {
             tokio::time::sleep(LOOK).await;
         }
         Ok(foreign)
-    }
-
-    #[must_use]
-    pub fn id(&self) -> u32 {
-        self.child.id()
     }
 
     /// Asks it to end, and waits for that.

@@ -111,11 +111,6 @@ impl Process {
         Ok(process)
     }
 
-    #[must_use]
-    pub fn id(&self) -> u32 {
-        self.child.id()
-    }
-
     /// Resolves when the program has ended.
     pub async fn ended(&mut self) {
         // An error says that the follower is gone. That happens only at the end.

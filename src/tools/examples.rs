@@ -7,8 +7,8 @@ pub(super) const EXAMPLES: ExamplesOf = &[
     (
         "fleet",
         &[
-            ("A thousand machines, and one backend", "qris-tools fleet"),
-            ("Ten thousand, and two backends on PostgreSQL", "qris-tools fleet --machines 10000 --backends 2"),
+            ("Five hundred machines, and one backend", "qris-tools fleet"),
+            ("Two backends on PostgreSQL", "qris-tools fleet --backends 2 --database postgres://postgres@127.0.0.1/fleet"),
         ],
     ),
     (

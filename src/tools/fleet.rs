@@ -1,73 +1,73 @@
-//! `qris-tools fleet`: thousands of machines at a real Mosquitto and real backends: what they cost, and how they come back. The money
-//! of all of them is compared with the backend's books at the end.
+//! `qris-tools fleet`: hundreds of machines at a real Mosquitto and real backends. It answers one question: is any receipt lost or
+//! doubled?
 
 mod audit;
-mod board;
-mod brokers;
-mod computer;
-mod figures;
 mod machine;
-mod observer;
-mod phases;
-mod postgres;
-mod status_calls;
-mod stock;
-mod town;
-mod yard;
 
+use audit::Records;
 use clap::builder::RangedU64ValueParser;
-use figures::Figures;
+use machine::{Machine, Town};
+use qris_core::order::ids::DeviceId;
+use qris_core::order::keys::KeySet;
+use qris_core::order::time::BootId;
+use qris_demo::broker::{Accounts, Broker};
+use qris_demo::chronicle::Chronicle;
+use qris_demo::directory::Directory;
+use qris_demo::ports::Lot;
+use qris_demo::process::{self, Process, Program};
+use qris_demo::shop::{BACKEND, BrokerAccess, MerchantFiles, random_name};
+use qris_device::backend::Backend;
+use qris_host::config::MqttSettings;
+use qris_host::secret::Secret;
+use qris_host::tls::LastTrusted;
 use qris_host::{Failure, clock, descriptors, exit, parse, service};
+use qris_sim::midtrans::Options;
+use qris_sim::midtrans_http::Simulator;
 use std::ffi::OsString;
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
-use yard::Yard;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 
-/// Descriptors beside one for each machine: the database, programs, calls.
-const DESCRIPTORS_BESIDE: u64 = 2_000;
+/// What has not come by then is lost.
+const PATIENCE: Duration = Duration::from_secs(180);
+const SOON: Duration = Duration::from_millis(1);
+/// The merchant's key at the simulated Midtrans. It guards nothing.
+const SERVER_KEY: &str = "SB-Mid-server-fleet";
+
+/// Nobody tells one error from another: each ends the run.
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
 /// Plays many machines against a real Mosquitto and real backends, with a simulated Midtrans. All get their power at once, sell at
-/// an even pace, lose their network, and lose their broker. It tells what that costs, and compares the money with the backend's
-/// books. Ends with 0 if the books agree and every machine came back, 1 if not, 2 for wrong use. It needs Mosquitto, and for several
-/// backends PostgreSQL.
+/// an even pace, lose their network, and lose their broker. Then each payment must have one receipt, and the backend's books must
+/// agree with what the machines were given. Ends with 0 if so, 1 if not, 2 for wrong use. It needs Mosquitto.
 #[derive(clap::Parser, Debug)]
 #[command(name = "fleet", bin_name = "qris-tools fleet")]
 struct FleetArguments {
     /// So many machines.
-    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = RangedU64ValueParser::<usize>::new().range(4..=20_000))]
+    #[arg(long, value_name = "N", default_value_t = 500, value_parser = RangedU64ValueParser::<usize>::new().range(20..=4_000))]
     machines: usize,
-    /// Sales a second.
-    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1_000))]
-    rate: u32,
-    /// They sell for so many seconds.
-    #[arg(long, value_name = "S", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=3_600))]
-    seconds: u64,
-    /// Nothing happens for so many seconds, while the programs are looked at.
-    #[arg(long, value_name = "S", default_value_t = 20, value_parser = clap::value_parser!(u64).range(0..=3_600))]
-    idle: u64,
-    /// The broker is away for so many seconds.
-    #[arg(long, value_name = "S", default_value_t = 10, value_parser = clap::value_parser!(u64).range(0..=3_600))]
-    down: u64,
-    /// One backend with SQLite, or several with PostgreSQL.
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = RangedU64ValueParser::<usize>::new().range(1..=4))]
+    /// They sell for so many seconds, each machine once in ten.
+    #[arg(long, value_name = "S", default_value_t = 60, value_parser = RangedU64ValueParser::<usize>::new().range(1..=600))]
+    seconds: usize,
+    /// A quarter has no network for so many seconds, and later the broker is away for as long.
+    #[arg(long, value_name = "S", default_value_t = 10, value_parser = clap::value_parser!(u64).range(0..=120))]
+    away: u64,
+    /// So many backends.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = RangedU64ValueParser::<usize>::new().range(1..=4), requires = "database")]
     backends: usize,
-    /// Of two brokers the second has a bridge to the first, where the backends are. Each has half of the machines.
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = RangedU64ValueParser::<usize>::new().range(1..=2))]
-    brokers: usize,
-    /// A database of PostgreSQL to use, which must be empty. By default it starts one of its own where it needs one.
+    /// An empty database of PostgreSQL, which several backends need. Without it there is one backend with SQLite.
     #[arg(long, value_name = "URL")]
     database: Option<String>,
-    /// Tell the figures as JSON.
-    #[arg(long)]
-    json: bool,
 }
 
-/// Its arguments.
 pub(super) fn definition() -> clap::Command {
     <FleetArguments as clap::CommandFactory>::command()
 }
 
-/// Runs the command: arguments, phases, figures, exit status.
 pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     match parse::<FleetArguments>(super::definition_of("fleet"), arguments) {
         Ok(arguments) => exit("qris-tools fleet", run(&arguments)),
@@ -75,74 +75,161 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     }
 }
 
-fn run(arguments: &FleetArguments) -> Result<(), Failure> {
-    let needed = arguments.machines as u64 + DESCRIPTORS_BESIDE;
-    let allowed = descriptors::allow(needed).map_err(Failure::failed)?;
-    if allowed < needed {
-        return Err(Failure::usage(format!(
-            "--machines {}: needs {needed} file descriptors, and {allowed} are allowed (ulimit -Hn)",
-            arguments.machines
-        )));
-    }
+fn run(arguments: &FleetArguments) -> std::result::Result<(), Failure> {
+    // Each machine has a connection to the broker, and up to three to its backend.
+    descriptors::allow(arguments.machines as u64 * 4 + 500).map_err(Failure::failed)?;
     qris_host::tls::install_provider();
     // The programs are started by this thread, which lives until the end: they die with it.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().map_err(Failure::failed)?;
     runtime.block_on(async {
         tokio::select! {
-            figures = play(arguments) => tell(arguments, &figures?),
+            played = play(arguments) => played.map_err(Failure::failed),
             signal = service::terminated() => Err(Failure::failed(format!("ended by {signal} before it was over"))),
         }
     })
 }
 
-async fn play(arguments: &FleetArguments) -> Result<Figures, Failure> {
-    let (began, first_day) = (Instant::now(), clock::now().wall.to_wib());
-    // The figures are on standard output.
-    let says = |what: &str| eprintln!("{:>6.1} s  {what}", began.elapsed().as_secs_f64());
-    says("starts the brokers, the database and the backends");
-    let (mut yard, machines) = Yard::open(arguments).await.map_err(Failure::failed)?;
-    says("all machines get their power");
-    let connect = phases::connect(&mut yard, machines).await.map_err(Failure::failed)?;
-    says("nothing happens");
-    let idle = phases::idle(&yard, Duration::from_secs(arguments.idle)).await;
-    says("they sell");
-    let sell = phases::sell(&yard, arguments.rate, Duration::from_secs(arguments.seconds)).await.map_err(Failure::failed)?;
-    says("a part loses its network");
-    let silence = phases::silence(&yard).await.map_err(Failure::failed)?;
-    says("the broker goes, and comes back");
-    let restart = phases::restart(&mut yard, Duration::from_secs(arguments.down)).await.map_err(Failure::failed)?;
-    says("the books are compared");
-    phases::clear_up(&yard).await.map_err(Failure::failed)?;
-    let presence = yard.presence().await.map_err(Failure::failed)?;
-    let last_day = clock::now().wall.to_wib();
-    let mut audit = audit::audit(&yard, [&first_day[..10], &last_day[..10]]).map_err(Failure::failed)?;
-    audit.wrong.extend(stock::wrong(&yard).await.map_err(Failure::failed)?);
-    yard.close().await.map_err(Failure::failed)?;
-    let is_sqlite = arguments.database.is_none() && arguments.backends == 1;
-    Ok(Figures {
-        machines: arguments.machines,
-        backends: arguments.backends,
-        brokers: arguments.brokers,
-        database: if is_sqlite { "sqlite" } else { "postgresql" },
-        connect,
-        idle,
-        sell,
-        silence,
-        restart,
-        presence,
-        audit,
-    })
+async fn play(arguments: &FleetArguments) -> Result<()> {
+    let first_day = clock::now().wall;
+    let mut fleet = Fleet::start(arguments).await?;
+    let played = fleet.phases(arguments).await;
+    // The backend's own report, as an operator reads it.
+    let [from, until] = [first_day, clock::now().wall].map(|day| day.to_wib()[..10].to_owned());
+    let report = process::backend(&fleet.merchant, &["report", "--date", &from, "--until", &until, "--json"])?;
+    let (transactions, calls) = fleet.town.midtrans.with(|midtrans, _| (midtrans.transactions(), midtrans.requests()));
+    let records = fleet.town.records();
+    let (summary, mut wrong) = audit::compare(&audit::paid(&transactions), &records, &serde_json::from_slice(&report)?);
+    println!("{summary}");
+    wrong.extend(audit::asked_too_soon(&calls, &records));
+    wrong.extend(played.err().map(|error| error.to_string()));
+    if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n").into()) }
 }
 
-fn tell(arguments: &FleetArguments, figures: &Figures) -> Result<(), Failure> {
-    if arguments.json {
-        println!("{}", serde_json::to_string(figures).map_err(Failure::failed)?);
-    } else {
-        print!("{}", figures.table());
-        figures.misses().iter().for_each(|miss| println!("\nmisses its aim: {miss}"));
+/// The machines, and all programs that run. They end in the order of the fields.
+struct Fleet {
+    town: Arc<Town>,
+    machines: Vec<Arc<Machine>>,
+    broker: Broker,
+    _backends: Vec<Process>,
+    /// The configuration of the first backend.
+    merchant: PathBuf,
+    _directory: Directory,
+    _lot: Lot<5>,
+}
+
+impl Fleet {
+    /// Starts the programs. The machines have no network yet.
+    async fn start(arguments: &FleetArguments) -> Result<Self> {
+        let (directory, lot) = (Directory::create(&std::env::temp_dir(), false)?, Lot::<5>::take()?);
+        let (root, broker_port, ports) = (&directory.path, lot.ports[0], &lot.ports[1..=arguments.backends]);
+        let midtrans = Simulator::start(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?, Options::new(SERVER_KEY, ""))?;
+        let (url, password) = (midtrans.url(), random_name());
+        let store = arguments.database.as_ref().map(|url| format!("url = \"{url}\"\n"));
+        let (http, store, more, server_key) = ("orders_per_minute = 0\n", store.as_deref(), "", SERVER_KEY);
+        let broker = Some(BrokerAccess { port: broker_port, password: &password, tls: None });
+        let config = |port: u16| format!("backend-{port}.toml");
+        for &port in ports {
+            MerchantFiles { root, port, public: true, http, midtrans: &url, server_key, more, store, broker }.write(&config(port))?;
+        }
+        let merchant = root.join(config(ports[0]));
+        let command = |words: &[&str]| Result::Ok(String::from_utf8(process::backend(&merchant, words)?)?);
+        command(&["keys", "new"])?;
+        let keys = KeySet::from_jwks(&command(&["keys", "public"])?)?;
+        let town = Arc::new(Town { keys, midtrans, records: Mutex::default() });
+        let names: Vec<_> = (0..arguments.machines).map(|number| format!("vm-{number:04}")).collect();
+        let users = names.iter().map(String::as_str).chain([BACKEND]).map(|name| (name, &*password));
+        let broker = Broker::start(root, broker_port, &Accounts::write(root, users, "nobody")?, "").await?;
+        let (host, password) = (Ipv4Addr::LOCALHOST.to_string(), Some(Secret::new(&*password)));
+        let (port, tls, ca_file, cert_file, key_file) = (broker_port, false, None, None, None);
+        let nobody = MqttSettings { host, port, tls, username: None, password, ca_file, cert_file, key_file };
+        let mut machines = Vec::new();
+        for (number, name) in names.into_iter().enumerate() {
+            let (device, token) = (DeviceId::new(&name)?, Secret::new(command(&["device", "add", &name])?.trim()));
+            let settings = MqttSettings { username: Some(name), ..nobody.clone() };
+            let link = qris_device::broker::link(&device, &token, &settings, &LastTrusted::default())?;
+            let url = format!("http://127.0.0.1:{}", ports[number % ports.len()]);
+            let settings = qris_device::config::Backend { url, token, ca_file: None };
+            let backend = Backend::new(&settings, &BootId("fleet".into()), &LastTrusted::default())?;
+            machines.push(Arc::new(Machine { number, device, link, backend, town: Arc::clone(&town) }));
+        }
+        let mut backends = Vec::new();
+        for &port in ports {
+            let program = Program::backend(&root.join(config(port)), &["serve"]);
+            backends.push(Process::start(&program, root, &Arc::new(Chronicle::new())).await?);
+        }
+        Ok(Self { town, machines, broker, _backends: backends, merchant, _directory: directory, _lot: lot })
     }
-    match figures.wrong()[..] {
-        [] => Ok(()),
-        ref wrong => Err(Failure::failed(wrong.join("\n"))),
+
+    async fn phases(&mut self, arguments: &FleetArguments) -> Result<()> {
+        let (all, away) = (self.machines.len(), Duration::from_secs(arguments.away));
+        println!("all machines get their power");
+        self.town.records().away.extend(0..all);
+        let (silent, rest) = self.machines.split_at(all / 4);
+        let (connected, _connected) = (connect(silent), connect(rest));
+        self.come_back(all).await?;
+
+        println!("they sell at an even pace");
+        let machines = self.machines.iter().cycle().take(all * arguments.seconds / 10);
+        customers(machines, Duration::from_secs(10) / all as u32, true).await;
+        self.until("the deliveries of all sales", Records::is_settled).await?;
+        let mut took = std::mem::take(&mut self.town.records().took);
+        took.sort_unstable();
+        let at = |percent: usize| took.get(took.len() * percent / 100).copied().unwrap_or_default();
+        println!("  notification → receipt: p50 {:.1?}, p99 {:.1?}, of {}", at(50), at(99), took.len());
+
+        println!("a quarter loses its network, and the customers there pay");
+        let orders = customers(silent.iter().step_by(19), SOON, false).await;
+        drop(connected);
+        orders.iter().for_each(|id| self.town.pay(id));
+        tokio::time::sleep(away).await;
+        self.town.records().away.extend(0..silent.len());
+        let _connected = connect(silent);
+        self.come_back(silent.len()).await?;
+
+        println!("the broker goes, and half of the customers pay");
+        let orders = customers(self.machines.iter().step_by(9), SOON, false).await;
+        self.broker.stop().await?;
+        orders.iter().step_by(2).for_each(|id| self.town.pay(id));
+        tokio::time::sleep(away).await;
+        // Some machines are back before the broker's start is seen.
+        self.town.records().away.extend(0..all);
+        self.broker.resume().await?;
+        self.come_back(all).await
     }
+
+    /// So many machines come back. Waits until each has heard its open orders, and each paid order is delivered.
+    async fn come_back(&self, count: usize) -> Result<()> {
+        let began = Instant::now();
+        self.until("machines that are away", |records| records.away.is_empty()).await?;
+        let back = began.elapsed();
+        self.until("the deliveries of paid orders", Records::is_settled).await?;
+        println!("  {count} are back after {back:.1?}, and all is settled after {:.1?}", began.elapsed());
+        Ok(())
+    }
+
+    async fn until(&self, what: &str, is_so: impl Fn(&Records) -> bool) -> Result<()> {
+        let began = Instant::now();
+        while !is_so(&self.town.records()) {
+            if began.elapsed() > PATIENCE {
+                return Err(format!("waited {} s in vain for {what}", PATIENCE.as_secs()).into());
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        Ok(())
+    }
+}
+
+/// The connections of these machines. They break off with the end of the answer.
+fn connect(machines: &[Arc<Machine>]) -> JoinSet<()> {
+    machines.iter().map(|machine| Arc::clone(machine).run()).collect()
+}
+
+/// A customer comes to each of these machines. The answer is their orders.
+async fn customers(machines: impl Iterator<Item = &Arc<Machine>>, pace: Duration, pay_at_once: bool) -> Vec<String> {
+    let (mut due, mut customers) = (tokio::time::interval(pace), JoinSet::new());
+    for machine in machines {
+        due.tick().await;
+        customers.spawn(Arc::clone(machine).serve(pay_at_once));
+    }
+    customers.join_all().await.into_iter().flatten().collect()
 }
