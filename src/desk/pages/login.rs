@@ -47,7 +47,7 @@ pub async fn act(State(desk): State<Arc<Desk>>, posted: Posted) -> Response {
         Login { name: name.into(), password: password.into(), device: visitor.device.clone(), browser: visitor.browser.as_str().into() };
     match desk.serve.act::<Opened>(visitor, "login", &login).await {
         Ok(opened) => begin(visitor, &opened, to),
-        Err(Unanswered::Told(problem)) if matches!(problem, Problem::WrongPassword | Problem::Password | Problem::Malformed { .. }) => {
+        Err(Unanswered::Told(Problem::WrongPassword | Problem::Password | Problem::Malformed { .. })) => {
             again(StatusCode::FORBIDDEN, words.login_wrong.into())
         }
         Err(Unanswered::Told(Problem::Wait { wait_s })) => again(StatusCode::TOO_MANY_REQUESTS, note::wait(words, wait_s)),
