@@ -34,20 +34,20 @@ impl Order {
             (Proof::Signed { .. }, Proof::Signed { .. }) | (Proof::Missing(_), Proof::Missing(_)) => {}
         }
         stands.conflict |= !is_decided;
-        // The money went back, or may have: the customer may have the goods, too.
-        let is_late = match &self.repaying.step {
-            Some(Repayment::Requested { unsure, .. }) => on_its_way || *unsure,
-            Some(Repayment::Refused { unsure, .. }) => *unsure,
-            Some(Repayment::Done { .. } | Repayment::ByHand { .. } | Repayment::Given { .. }) | None => is_decided,
-        };
-        if is_late {
-            self.comes_late(says);
-        }
         match &self.repaying.step {
             // A refund that nobody may have made is not begun again.
             Some(Repayment::Requested { unsure: false, .. }) if !on_its_way => self.refund_fails(OTHER_OUTCOME.into(), now, false),
-            Some(Repayment::Requested { .. }) => self.only_check_refund(OTHER_OUTCOME, now),
-            Some(Repayment::Refused { .. } | Repayment::Done { .. } | Repayment::ByHand { .. } | Repayment::Given { .. }) | None => {}
+            // The money went back, or may have: the customer may have the goods, too.
+            Some(Repayment::Requested { .. }) => {
+                self.comes_late(says);
+                self.only_check_refund(OTHER_OUTCOME, now);
+            }
+            Some(Repayment::Refused { unsure: true, .. }) => self.comes_late(says),
+            Some(Repayment::Done { .. } | Repayment::ByHand { .. } | Repayment::Given { .. }) | None if is_decided => self.comes_late(says),
+            Some(
+                Repayment::Refused { unsure: false, .. } | Repayment::Done { .. } | Repayment::ByHand { .. } | Repayment::Given { .. },
+            )
+            | None => {}
         }
     }
 
