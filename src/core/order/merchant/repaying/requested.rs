@@ -92,6 +92,14 @@ impl Order {
         }
     }
 
+    /// The caller that is gone may have made the refund. So the gateway's answer to the next call for it is not the whole truth.
+    pub(in super::super) fn refund_abandoned(&mut self) {
+        if let Some(Repayment::Requested { unsure, tries, get_status: false, .. }) = &mut self.repaying.step {
+            *unsure = true;
+            *tries += 1;
+        }
+    }
+
     pub(in super::super) fn refund_answered(&mut self, answer: RefundAnswer, now: Wall, with: &Context<'_>) {
         let pause = self.pause_after_refund();
         let answer = match answer {
