@@ -4,6 +4,7 @@
 //! A lost memory (see [`super::losses`]) excuses only what nobody can know any more.
 
 use super::counts::Kind;
+use super::second_tries::SETTLED_LATELY;
 use super::strike::Who;
 use super::{BEGIN, LEDGER, STORE, World, device};
 use crate::midtrans::Book;
@@ -140,8 +141,9 @@ impl World {
             return self.fail(format!("a receipt was signed for {id}, which Midtrans does not know"));
         };
         let Some(settled_at) = book.settled_at_ms else { return self.fail(format!("a receipt of {id} was signed, which is not paid")) };
-        // Events at Midtrans may overtake Midtrans' answer.
-        let overtaken = self.gateway.outside.get(id).is_some_and(|at| self.now - at <= CALL);
+        // Events at Midtrans may overtake Midtrans' answer. For another try it may be half a minute old.
+        let age = if order.number_of_try() == TryNumber::FIRST { CALL } else { SETTLED_LATELY };
+        let overtaken = self.gateway.outside.get(id).is_some_and(|at| self.now - at <= age);
         if book.status != "settlement" && !overtaken {
             self.fail(format!("a receipt of {id} was signed, which is {}", book.status));
         }
@@ -414,6 +416,8 @@ impl World {
             Some(Repayment::Requested { .. }) => return Some("nobody knows what became of its refund"),
             Some(Repayment::Done { .. }) if !whole && !is_bounced => return Some("the books say refunded, and Midtrans does not"),
             Some(Repayment::Refused { why, .. }) if why.contains(KEY_OVER) => return Some("its refund was refused only for its key"),
+            // A copy came back while it ran: it waits for a person, who is told.
+            Some(Repayment::Refused { unsure: true, .. }) if self.copies.stopped.contains(&order.id) => {}
             Some(Repayment::Refused { unsure: true, .. }) => return Some("its refund is unsure, and nobody looks"),
             Some(Repayment::Done { .. } | Repayment::Refused { .. } | Repayment::ByHand { .. } | Repayment::Given { .. }) | None => {}
         }

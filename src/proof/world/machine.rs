@@ -307,9 +307,10 @@ impl World {
             }
             (Asked::PrepareAgain(id), ServiceAnswer::PreparedAgain(answer)) => self.input(m, Input::PreparedAgain(id, answer)),
             (Asked::Relay(id, request, ticket), ServiceAnswer::Relay(answer)) => {
-                // A line that is driven for a test is free in a moment. It is asked again then.
+                // A line that is driven for a test is free in a moment. It is asked again then. So is the relay that comes after one that has gone.
                 if let (Some(ticket), RelayAnswer::Checked(checked)) = (ticket, &answer)
                     && *checked != Err(Reason::Busy)
+                    && self.machines[m].has_relay
                 {
                     self.machines[m].deliverable.insert(ticket, checked.is_ok());
                 }

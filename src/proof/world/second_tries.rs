@@ -24,7 +24,7 @@ const BUTTON: Asker = Asker { question: 6, kind: buttons::KIND };
 /// The merchant offers one for so long.
 const WITHIN: Span = Span::secs(900);
 /// The last answer of Midtrans that a later receipt may rest on is not older than this, in milliseconds, with its way.
-const SETTLED_LATELY: i64 = 30_000 + 10_000;
+pub(super) const SETTLED_LATELY: i64 = 30_000 + 10_000;
 
 #[derive(Debug)]
 pub(super) struct SecondTries {

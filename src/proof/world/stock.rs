@@ -34,8 +34,8 @@ pub(super) struct Slots {
     /// What people do by chance.
     rng: Option<Rng>,
     held: BTreeMap<(usize, ItemId), Held>,
-    /// When each request was first heard of.
-    requested: BTreeMap<RequestId, i64>,
+    /// The machine that was first heard of each request, and when.
+    requested: BTreeMap<RequestId, (usize, i64)>,
     /// Requests that were refused because nothing was left. The machine keeps nothing of them.
     pub(super) refused: BTreeSet<RequestId>,
     /// What somebody does now, and whether the machine has heard it.
@@ -324,8 +324,9 @@ impl World {
 
     /// A machine never says that more is there than really is.
     fn judge_slots(&mut self, m: usize) {
-        // It sells nothing before it can store what it has heard. One that was killed says nothing, until it says all anew.
-        if self.machines[m].fails || !self.machine_runs(m) {
+        // It sells nothing before it can store what it has heard, and nothing without a relay: the next one tells what it could not store of the last
+        // one. One that was killed says nothing, until it says all anew.
+        if self.machines[m].fails || !self.machines[m].has_relay || !self.machine_runs(m) {
             return;
         }
         let over = self.slots.held.iter().find(|((of, _), held)| {
@@ -348,7 +349,7 @@ impl World {
     /// The rule when a machine tells the news of a request: what it has promised it keeps.
     pub(super) fn judge_promise(&mut self, m: usize, event: &VendEvent) {
         let (Some(request), Some(item)) = (&event.request_id, &event.item) else { return };
-        let at = *self.slots.requested.entry(request.clone()).or_insert(self.now);
+        let (of, at) = *self.slots.requested.entry(request.clone()).or_insert((m, self.now));
         match (event.state, event.reason) {
             (EventState::Refused, Some(Reason::SoldOut)) => {
                 self.counts.note(Kind::SoldOut);
@@ -357,7 +358,8 @@ impl World {
             (EventState::RefundDue, Some(Reason::SoldOut)) => {
                 self.counts.note(Kind::PaidForNothing);
                 let held = self.slots.of(m, item);
-                if held.is_known && held.lowered_at < at {
+                // Of two machines with one card the other one may have promised it.
+                if of == m && held.is_known && held.lowered_at < at {
                     self.fail(format!("{request} had a promise of {item}, and nothing is left"));
                 }
             }

@@ -186,7 +186,7 @@ impl Phase for Ended {
             (CloseAnswer::Ended(_) | CloseAnswer::Later(_), LeftCharge::Unknown | LeftCharge::ToCancel(_)) => None,
             (CloseAnswer::Ended(_) | CloseAnswer::Later(_), LeftCharge::Nothing | LeftCharge::Lasting(_)) => {
                 // Without a charge nobody can be told.
-                at.order.order_id().map_or_else(|| self.ticket_unknown(), |_| Some(RefundDue::uncertain(None)))
+                if at.order.order_id().is_some() { Some(RefundDue::uncertain(None)) } else { self.ticket_unknown() }
             }
         }
     }
