@@ -1,18 +1,8 @@
 use super::*;
 
-pub(super) const fn facts(at: Wall, unsure: bool) -> StepFacts {
-    let look = if unsure { Look::ForAWeekFrom(at) } else { Look::Never };
-    StepFacts { call: None, is_unsure: false, may_have_asked: false, bars: Some(Refused::RefundedAlready), settled_at: Some(at), look }
-}
-
-impl Repayment {
-    /// A person has given it back. From none and [`Self::Refused`]; by name also from [`Self::Requested`], once the gateway does not tell.
-    const fn by_hand(note: Box<str>, by: Option<Box<str>>, at: Wall, unsure: bool) -> Self {
-        Self::ByHand { note, by, at, unsure }
-    }
-}
-
 impl Order {
+    /// A person has given it back in another way. From none and [`Repayment::Refused`]; by name also from [`Repayment::Requested`], once the
+    /// gateway does not tell.
     pub(in super::super) fn settled_by_hand(
         &mut self,
         note: Box<str>,
@@ -27,12 +17,9 @@ impl Order {
         if self.is_unconfirmed() {
             self.ended_by_a_person(by.clone().unwrap_or_else(|| "a person".into()), now);
         }
-        let unsure = self.may_be_refunded_besides();
-        self.repaying.step = Some(Repayment::by_hand(note, by, now, unsure));
+        let unsure = self.look_besides(now);
+        self.repaying.step = Some(Repayment::ByHand { note, by, at: now, unsure });
         self.judge_doubt();
-        if unsure {
-            self.check_once_more(now);
-        }
         // For a settlement that was never accepted, only the note counts.
         if let Some(by) = self.settlement().cloned() {
             self.state = Refunded::known(self, by);

@@ -1,4 +1,3 @@
-use super::super::REFUND_WARNINGS;
 use super::*;
 
 /// Why a refund is not asked for any more.

@@ -1,29 +1,24 @@
-//! How the money of an undelivered order goes back: in one way, and only once. Each step of that has a file: who may begin it, what it says of
-//! the order, and what an event makes of it.
+//! How the money of an undelivered order goes back: in one way, and only once. Each step of that has a file: who may begin it, and what an event
+//! makes of it. Beside them stand the gateway's time for a refund (`ending.rs`), and what comes after the matter was settled (`late.rs`).
 
 mod by_hand;
 mod done;
 mod ending;
 mod given;
 mod late;
-mod looks;
 mod refused;
 mod requested;
-mod sums;
 
 pub use done::AtBank;
 pub use ending::RefundEnding;
-pub(super) use looks::{BANK_CHECK, BANK_CHECKS};
+pub(super) use late::{BANK_CHECK, BANK_CHECKS};
 pub use requested::Asker;
 
-use super::{
-    Attention, Call, Context, DeliveryReport, LateFact, Money, NoReceipt, Order, Polling, Proof, RefundAnswer, RefundWish, Refunded,
-    Refused, StatusReport, TakenBack,
-};
+use super::*;
 use crate::order::money::Rupiah;
 use crate::order::outcome::Delivery;
-use crate::order::time::{Span, Wall};
-use looks::Look;
+use ending::TIME_IS_OVER;
+use late::SETTLED_AGAIN;
 use serde::{Deserialize, Serialize};
 
 /// How the money of an undelivered order goes back, and what the gateway still allows.
@@ -104,31 +99,24 @@ pub enum Repayment {
 struct StepFacts {
     /// The next call for a refund, or the next look at one.
     call: Option<(Wall, Call)>,
-    /// Whether a call for a refund may have had its effect, and the gateway does not tell, or does not answer.
-    is_unsure: bool,
-    /// Whether a call of ours may have made a refund.
-    may_have_asked: bool,
+    /// Whether the gateway does not tell what became of a refund.
+    untold: bool,
     /// Why nothing else is begun.
     bars: Option<Refused>,
     /// The time at which the debt to the customer was settled.
     settled_at: Option<Wall>,
-    look: Look,
-}
-
-impl StepFacts {
-    /// Nobody has seen to it.
-    const NONE: Self = Self { call: None, is_unsure: false, may_have_asked: false, bars: None, settled_at: None, look: Look::Never };
 }
 
 impl Repaying {
     const fn facts(&self) -> StepFacts {
         match &self.step {
-            None => StepFacts::NONE,
+            None => StepFacts { call: None, untold: false, bars: None, settled_at: None },
             Some(Repayment::Requested { tries, retry_at, get_status, .. }) => requested::facts(*tries, *retry_at, *get_status),
-            Some(Repayment::Refused { unsure, .. }) => refused::facts(*unsure),
-            Some(Repayment::Done { at, bank, settled_again_at }) => done::facts(*at, *bank, *settled_again_at),
-            Some(Repayment::ByHand { at, unsure, .. }) => by_hand::facts(*at, *unsure),
-            Some(Repayment::Given { at, unsure, .. }) => given::facts(*at, *unsure),
+            Some(Repayment::Refused { unsure, .. }) => StepFacts { call: None, untold: *unsure, bars: None, settled_at: None },
+            Some(Repayment::Done { at, .. } | Repayment::ByHand { at, .. }) => {
+                StepFacts { call: None, untold: false, bars: Some(Refused::RefundedAlready), settled_at: Some(*at) }
+            }
+            Some(Repayment::Given { at, .. }) => StepFacts { call: None, untold: false, bars: Some(Refused::Given), settled_at: Some(*at) },
         }
     }
 
@@ -150,14 +138,14 @@ impl Order {
     /// Whether a call for a refund may have had its effect, and the gateway does not tell, or does not answer. Whoever knows better says so by
     /// name.
     pub(super) const fn is_refund_unsure(&self) -> bool {
-        self.repaying.facts().is_unsure
+        self.repaying.facts().untold
     }
 
     /// By name, a person may decide also while the gateway does not tell what became of a refund.
     fn may_repay(&self, now: Wall, no_report: bool, by_name: bool) -> Result<(), Refused> {
-        let StepFacts { bars, is_unsure, .. } = self.repaying.facts();
+        let StepFacts { bars, untold, .. } = self.repaying.facts();
         match bars {
-            Some(why) if !(by_name && is_unsure) => Err(why),
+            Some(why) if !(by_name && untold) => Err(why),
             Some(_) | None => self.state.phase().may_repay(no_report, by_name, &self.at(now)),
         }
     }

@@ -2,22 +2,12 @@ use super::*;
 
 const BOOKS_CAME_BACK: &str = "the books are a copy of before: nobody knows what became of it since";
 
-pub(super) const fn facts(unsure: bool) -> StepFacts {
-    StepFacts { call: None, is_unsure: unsure, may_have_asked: unsure, bars: None, settled_at: None, look: Look::Never }
-}
-
-impl Repayment {
-    /// The refund was not made, or (`unsure`) nobody knows. From [`Self::Requested`]; and from itself, once it is known.
-    fn refused(why: Box<str>, at: Wall, unsure: bool, order: &Order) -> Option<Self> {
-        // Who has the goods is owed nothing.
-        let has_goods = !order.has_conflict() && order.outcome() == Some(Delivery::Dispensed);
-        (unsure || !has_goods).then_some(Self::Refused { why, at, unsure })
-    }
-}
-
 impl Order {
+    /// The refund was not made, or (`unsure`) nobody knows. Who has the goods is owed nothing. From [`Repayment::Requested`]; and from
+    /// [`Repayment::Refused`], once it is known.
     pub(super) fn refund_fails(&mut self, why: Box<str>, at: Wall, unsure: bool) {
-        self.repaying.step = Repayment::refused(why, at, unsure, self);
+        let has_goods = !self.has_conflict() && self.outcome() == Some(Delivery::Dispensed);
+        self.repaying.step = (unsure || !has_goods).then_some(Repayment::Refused { why, at, unsure });
     }
 
     /// The books are a copy of before: what became of the refund since then, they do not know.

@@ -1,6 +1,3 @@
-use super::super::{CHECK_AGAIN, REFUND_KEYS_MAX, doubled};
-use super::ending::TIME_IS_OVER;
-use super::looks::SETTLED_AGAIN;
 use super::*;
 
 /// The most calls for a refund that the gateway does not answer, over half a day. Then a person is told.
@@ -27,25 +24,12 @@ pub enum Asker {
 
 pub(super) const fn facts(tries: u32, retry_at: Wall, get_status: bool) -> StepFacts {
     let call = if get_status { Call::GetStatus } else { Call::Refund };
-    StepFacts {
-        call: Some((retry_at, call)),
-        is_unsure: tries >= CHECKS_THEN_A_PERSON,
-        may_have_asked: true,
-        bars: Some(Refused::RefundUnderWay),
-        settled_at: None,
-        look: Look::Never,
-    }
-}
-
-impl Repayment {
-    /// Somebody wants it back. From none and [`Self::Refused`]. If an earlier call may have made the refund (`unsure`), a look comes first, also
-    /// when no other call would be made (`refused`).
-    const fn requested(by: Asker, sum: Option<Rupiah>, unsure: bool, refused: Option<Box<str>>, now: Wall) -> Self {
-        Self::Requested { by, sum, tries: 0, retry_at: now, get_status: unsure, unsure, refused, key_used: false }
-    }
+    let untold = tries >= CHECKS_THEN_A_PERSON;
+    StepFacts { call: Some((retry_at, call)), untold, bars: Some(Refused::RefundUnderWay), settled_at: None }
 }
 
 impl Order {
+    /// Somebody wants it back. From none and [`Repayment::Refused`].
     pub(in super::super) fn refund_requested(&mut self, wish: RefundWish, now: Wall) -> Result<(), Refused> {
         self.may_repay(now, wish.no_report, false)?;
         if self.is_over_the_counter() {
@@ -56,6 +40,7 @@ impl Order {
             return Err(Refused::TakenBack);
         }
         self.holds_the_money()?;
+        // If an earlier call may have made the refund, a look comes first, also when no other call would be made.
         let (unsure, no_more) = (self.is_refund_unsure(), self.why_no_more_calls(now));
         if no_more.is_some() && !unsure {
             return Err(Refused::OnlyByHand);
@@ -70,7 +55,9 @@ impl Order {
             // Its customer wants the money, and no other try.
             (self.tries.until, self.tries.wanted_until) = (None, None);
         }
-        self.repaying.step = Some(Repayment::requested(by, sum, unsure, no_more.map(Into::into), now));
+        let refused = no_more.map(Into::into);
+        self.repaying.step =
+            Some(Repayment::Requested { by, sum, tries: 0, retry_at: now, get_status: unsure, unsure, refused, key_used: false });
         Ok(())
     }
 
@@ -101,96 +88,74 @@ impl Order {
     }
 
     pub(in super::super) fn refund_answered(&mut self, answer: RefundAnswer, now: Wall, with: &Context<'_>) {
-        let pause = self.pause_after_refund();
-        let answer = match answer {
+        let (why, may_be_made) = match answer {
             RefundAnswer::Approved(report) => match self.judge_refund(&report, with.rules) {
-                Ok(()) => RefundAnswer::Approved(report),
-                Err(differs) => RefundAnswer::Unsure(differs.to_string().into()),
+                Ok(()) => return self.refund_approved(&report, now),
+                Err(differs) => (differs.to_string().into(), true),
             },
-            RefundAnswer::Unsure(_) | RefundAnswer::Passing(_) | RefundAnswer::KeyUsed(_) | RefundAnswer::Refused(_) => answer,
+            RefundAnswer::Unsure(why) => (why, true),
+            RefundAnswer::Passing(why) => (why, false),
+            RefundAnswer::KeyUsed(why) => return self.call_refused(why, true, now),
+            RefundAnswer::Refused(why) => return self.call_refused(why, false, now),
         };
-        let Some(Repayment::Requested { tries, retry_at, get_status, unsure, refused, key_used, .. }) = &mut self.repaying.step else {
-            // A person has decided meanwhile, or the machine has told another outcome: the customer may have the goods, too.
-            if let RefundAnswer::Approved(report) = answer {
-                if self.has_conflict() {
-                    self.comes_late(LateFact::Goods);
-                }
-                self.refunded(&report, None, now);
-            }
-            return;
-        };
+        let pause = self.pause_after_refund();
+        let Some(Repayment::Requested { tries, retry_at, get_status, unsure, .. }) = &mut self.repaying.step else { return };
         *tries += 1;
         *retry_at = now + pause;
-        let why = match answer {
-            RefundAnswer::Approved(report) => {
-                self.refunded(&report, None, now);
-                // Get-status may tell whether the bank has confirmed it.
-                let check = now + CHECK_AGAIN;
-                self.polling.at = Some(self.polling.at.map_or(check, |at| at.min(check)));
-                return;
-            }
-            // A call with this key was made before, and that one may have made the refund. If no other call is to be made, a new key is none.
-            RefundAnswer::KeyUsed(why) => {
-                (*get_status, *unsure, *retry_at, *key_used) = (true, true, now, refused.is_none());
-                refused.get_or_insert(why);
-                return;
-            }
-            RefundAnswer::Refused(why) => {
-                (*get_status, *retry_at, *key_used) = (true, now, false);
-                refused.get_or_insert(why);
-                return;
-            }
-            RefundAnswer::Passing(why) => why,
-            RefundAnswer::Unsure(why) => {
-                (*get_status, *unsure) = (true, true);
-                why
-            }
-        };
+        *get_status |= may_be_made;
+        *unsure |= may_be_made;
         if *tries >= REFUND_TRIES {
             let unsure = *unsure;
             self.refund_fails(why, now, unsure);
         }
     }
 
-    /// Get-status says that the refund has not happened. `part_is_gone`: what is asked for is not what is left.
-    pub(super) fn call_has_made_nothing(&mut self, part_is_gone: bool, now: Wall) {
+    /// Get-status has the last word. If a call with this key was made before (`is_key_used`), that one may have made the refund.
+    fn call_refused(&mut self, why: Box<str>, is_key_used: bool, now: Wall) {
+        if let Some(Repayment::Requested { tries, retry_at, get_status, unsure, refused, key_used, .. }) = &mut self.repaying.step {
+            *tries += 1;
+            *unsure |= is_key_used;
+            // If no other call is to be made, a new key is none.
+            (*retry_at, *get_status, *key_used) = (now, true, is_key_used && refused.is_none());
+            refused.get_or_insert(why);
+        }
+    }
+
+    /// Get-status says settled, or that a part went back, for an order whose refund is asked for: the refund has not happened. Once another
+    /// part is gone, nobody asks for the rest by itself.
+    pub(in super::super) fn not_refunded_yet(&mut self, now: Wall) {
         let (pause, news) = (self.pause_after_refund(), self.next_check_of_news(now));
+        let part_is_gone = self.to_refund() != self.rest();
+        self.refund_is_not_made();
         let Some(Repayment::Requested { tries, get_status, unsure, refused, retry_at, key_used, .. }) = &mut self.repaying.step else {
             return;
         };
-        if !*get_status {
-            // The gateway gives back no more than is left: a call for the old sum was not granted, and never will be.
-            if part_is_gone {
-                self.stop_refund(PART_IS_GONE, now);
+        if *get_status {
+            // News says otherwise, and get-status may be behind. No question that it brings is one of those for which a refusal waits.
+            if let Some(again) = news.filter(|_| refused.is_some()) {
+                *retry_at = again;
+                return;
             }
-            return;
-        }
-        // News says otherwise, and get-status may be behind. No question that it brings is one of those for which a refusal waits.
-        if let Some(again) = news.filter(|_| refused.is_some()) {
-            *retry_at = again;
-            return;
-        }
-        if refused.is_some() && std::mem::take(unsure) {
-            // An earlier call may have been granted, and this one refused for that reason. Get-status may be behind, so
-            // it is asked twice. An earlier call of ours that used the key is a stronger sign.
-            let is_our_own = *key_used && *tries > 1;
-            *tries += u32::from(is_our_own);
-            *retry_at = now + if is_our_own { SETTLED_AGAIN } else { CHECK_AGAIN };
-            return;
-        }
-        *get_status = false;
-        match refused.take() {
+            if refused.is_some() && std::mem::take(unsure) {
+                // An earlier call may have been granted, and this one refused for that reason. Get-status may be behind, so
+                // it is asked twice. An earlier call of ours that used the key is a stronger sign.
+                let is_our_own = *key_used && *tries > 1;
+                *tries += u32::from(is_our_own);
+                *retry_at = now + if is_our_own { SETTLED_AGAIN } else { CHECK_AGAIN };
+                return;
+            }
+            (*get_status, *retry_at) = (false, now + pause);
             // The refund with this key was not made, and never will be. The next call has another one.
-            Some(why) => {
+            if let Some(why) = refused.take() {
                 self.repaying.used_keys += 1;
-                match std::mem::take(key_used) && self.repaying.used_keys < REFUND_KEYS_MAX {
-                    true if part_is_gone => self.stop_refund(PART_IS_GONE, now),
-                    true => *retry_at = now + pause,
-                    false => self.refund_fails(why, now, false),
+                if !std::mem::take(key_used) || self.repaying.used_keys >= REFUND_KEYS_MAX {
+                    return self.refund_fails(why, now, false);
                 }
             }
-            None if part_is_gone => self.stop_refund(PART_IS_GONE, now),
-            None => *retry_at = now + pause,
+        }
+        // The gateway gives back no more than is left: a call for the old sum was not granted, and never will be.
+        if part_is_gone {
+            self.stop_refund(PART_IS_GONE, now);
         }
     }
 
@@ -213,11 +178,27 @@ impl Order {
     }
 
     fn pause_after_refund(&self) -> Span {
+        let tries = if let Some(Repayment::Requested { tries, .. }) = &self.repaying.step { *tries } else { 0 };
+        self.spread(doubled(REFUND_PAUSE, tries + 1, REFUND_PAUSE_MAX))
+    }
+
+    /// The sum that goes back, or is asked back: all that the customer paid, with an imposed fee, without the part that went back already. `None`
+    /// if it was not whole rupiah, or nobody has said how much that part was: then the gateway gives back what is there.
+    #[must_use]
+    pub fn to_refund(&self) -> Option<Rupiah> {
         match &self.repaying.step {
-            Some(Repayment::Requested { tries, .. }) => self.spread(doubled(REFUND_PAUSE, tries + 1, REFUND_PAUSE_MAX)),
+            Some(Repayment::Requested { sum, .. }) => *sum,
             Some(Repayment::Refused { .. } | Repayment::Done { .. } | Repayment::ByHand { .. } | Repayment::Given { .. }) | None => {
-                REFUND_PAUSE
+                self.rest()
             }
+        }
+    }
+
+    fn rest(&self) -> Option<Rupiah> {
+        let paid = self.settlement().and_then(|by| by.gross_amount)?;
+        match &self.taken_back {
+            Some(TakenBack::Partly { amount }) => paid.above((*amount)?),
+            Some(TakenBack::Chargeback | TakenBack::Reversal) | None => Some(paid),
         }
     }
 
