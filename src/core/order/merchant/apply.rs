@@ -2,8 +2,8 @@
 
 use super::state::{Ask, At, Next, Phase};
 use super::{
-    ANSWER_WITHIN, CANCELS_THEN_STATUS, CHARGE_WINDOW, Cancelling, Closing, Context, Ending, Event, Order, Polling, Refused, Repayment,
-    Said, State, StatusReport,
+    ANSWER_WITHIN, CANCELS_THEN_STATUS, CHARGE_WINDOW, Cancelling, Closing, Context, Ending, Event, Order, Polling, Refused, Said, State,
+    StatusReport,
 };
 use crate::order::time::Wall;
 
@@ -95,12 +95,7 @@ impl Order {
     }
 
     fn abandoned(&mut self) {
-        // The caller that is gone may have made the refund. So the gateway's answer to the next call for it is not the
-        // whole truth.
-        if let Some(Repayment::Requested { unsure, tries, get_status: false, .. }) = &mut self.repaying.step {
-            *unsure = true;
-            *tries += 1;
-        }
+        self.refund_abandoned();
         if let State::Charging(charging) = &mut self.state {
             charging.unsure = true;
         }
