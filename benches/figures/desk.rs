@@ -109,11 +109,11 @@ fn look_at_all(report: &mut FiguresText, places: &Places, (name, store): (&str, 
         spent.push((name, (cpu() - before) / counts.looks as f64));
     }
     for (name, by) in [("goods", "item"), ("machine", "machine"), ("way to pay", "scheme"), ("day", "day")] {
-        let first = Times::of(1, || _ = look(&mut wire, &ago(93, by)));
+        let first = Times::of(1, || look(&mut wire, &ago(93, by)));
         report.time(&format!("a month before the last by {name}: the first look, which adds up its days"), &first, "");
     }
     let table = format!("/report.csv?{}", month("item").split_once('?').expect("a month").1);
-    report.time("a month as a table (CSV), which reads each of its orders", &Times::of(3, || _ = look(&mut wire, &table)), "");
+    report.time("a month as a table (CSV), which reads each of its orders", &Times::of(3, || look(&mut wire, &table)), "");
     report.numbers(&format!("processor time of a page, serve + qris-desk: {large}"), "ms");
     spent.iter().for_each(|(name, ms)| report.number(name, &format!("{ms:.2}"), ""));
     let looked = AtomicUsize::new(0);
