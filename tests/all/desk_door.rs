@@ -8,6 +8,7 @@ use crate::rig::shop::{DEVICE, Options, PRICE, Program, Shop};
 use crate::rig::{stderr, stdout, wait_for};
 use crate::second_try::Machine;
 use crate::two_backends::{second_command, second_started_by};
+use qris::host::speech::orders;
 use qris::order::merchant::{NoTry, Refused};
 use qris::order::time::{Span, Wall};
 use rusqlite::Connection;
@@ -219,7 +220,7 @@ fn an_order_that_cannot_be_read_is_named() {
         let told = sari.told(place);
         assert_eq!(told["damaged"], json!([harmed]), "{told}");
         let list = if told["wanting"].is_array() { &told["wanting"] } else { &told["orders"] };
-        assert!(matches!(&list.as_array().expect("orders")[..], [line] if line["order"] == other), "{told}");
+        assert!(matches!(&list.as_array().expect("orders")[..], [line] if line["order"]["order_id"] == other), "{told}");
     }
     is(&sari.get(&format!("orders/{harmed}")), 500, "damaged");
     is(&sari.settle_as(&harmed, "seen", &Value::Null, 1), 500, "damaged");
@@ -420,25 +421,13 @@ fn what_the_command_refuses_is_refused_here() {
                 refused += 1;
                 is(&answer, 409, "denied");
                 let said = answer.json()["denied"].as_str().expect("a word").to_owned();
-                let why = match (deed, &*said) {
-                    ("again", "not_paid") => NoTry::NotPaid.to_string(),
-                    ("again", "not_reported") => NoTry::NotTold.to_string(),
-                    ("again", "delivered") => NoTry::Came.to_string(),
-                    ("again", "uncertain") => NoTry::Uncertain.to_string(),
-                    ("again", "no_proof") => NoTry::NotProven.to_string(),
-                    ("again", other) => panic!("{what}: {other}"),
-                    (_, "not_paid") => Refused::NotPaid.to_string(),
-                    (_, "not_ended") => Refused::NotEnded.to_string(),
-                    (_, "delivered") => Refused::Delivered.to_string(),
-                    (_, "not_reported") => Refused::NotReported.to_string(),
-                    (_, "too_early") => Refused::TooEarly.to_string(),
-                    (_, "no_proof") => Refused::NoProof.to_string(),
-                    (_, "nothing_to_see") => Refused::NothingToSee.to_string(),
-                    (_, other) => panic!("{what} {deed}: {other}"),
+                let why = match deed {
+                    "again" => orders::no_try(NoTry::from_word(&said).expect("why there is no try")).line,
+                    _ => orders::refused(Refused::from_word(&said).expect("a refusal")).line,
                 };
                 // A person who has not said that the report is missing is told so; the desk tells at once that it is too early, too.
-                let too_early = said == "too_early" && stderr(&told).contains(&Refused::NotReported.to_string());
-                assert!(too_early || stderr(&told).contains(&why), "{what} {deed}: {why} {told:?}");
+                let too_early = said == "too_early" && stderr(&told).contains(orders::refused(Refused::NotReported).line.en());
+                assert!(too_early || stderr(&told).contains(why.en()), "{what} {deed}: {why:?} {told:?}");
             }
         }
     }
@@ -505,7 +494,7 @@ fn another_try(server: Option<&Postgres>) {
     for deed in ["refund", "given", "again"] {
         let answer = phone.settle_as(order, deed, &Value::Null, open["version"].as_u64().expect("a version"));
         is(&answer, 409, "denied");
-        assert_eq!(answer.json()["denied"], if deed == "again" { "not_reported" } else { "too_early" });
+        assert_eq!(answer.json()["denied"], if deed == "again" { "not_told" } else { "too_early" });
     }
     assert_eq!(machine.dispenses(&tried), Ok("dispensed".into()));
     assert_eq!(machine.tells(&tried, 2, "dispensed", &machine.proof(&tried.ticket)).status, 200);
@@ -538,7 +527,7 @@ fn another_try(server: Option<&Postgres>) {
     let (phone, unoffered) = (phone.again(), machine.buys_nothing().order_id);
     let denied = phone.settle(&unoffered, "again");
     is(&denied, 409, "denied");
-    assert_eq!((&denied.json()["denied"], machine.refunds(&unoffered)), (&json!("try_off"), 0));
+    assert_eq!((&denied.json()["denied"], machine.refunds(&unoffered)), (&json!("off"), 0));
 }
 
 #[test]
@@ -568,7 +557,7 @@ fn on_its_way(server: Option<&Postgres>) {
     shop.midtrans.fault(&json!({"fault": "refuse"}));
     assert_eq!(phone.settle(&order, "refund").status, 200);
     wait_for("the first call to fail", || page()["refund_asked_again_at"].is_string().then_some(()));
-    assert_eq!((&page()["line"]["stands"], &page()["line"]["why"]), (&json!("refunding"), &json!([])));
+    assert_eq!((&page()["line"]["stands"], &page()["line"]["order"]["attention"]), (&json!("refunding"), &json!([])));
     assert_eq!(needs(), (0, [0, 0], 0));
     assert_eq!(stdout(&shop.merchant(&["orders", "--refund-due", "--json"])).lines().count(), 1, "it is owed all the same");
 }
@@ -613,15 +602,19 @@ fn pages(server: Option<&Postgres>) {
     let (sold, failed, open) = (shop.reported("dispensed"), shop.reported("failed"), shop.charged());
     let today = phone.told("today");
     assert_eq!((&today["sold"], &today["yesterday"], &today["week_ago"], &today["owed"]), (&sum(1), &sum(0), &sum(0), &sum(1)), "{today}");
-    assert_eq!((&today["wanting"][0]["order"], &today["wanting"][0]["stands"]), (&json!(failed), &json!("refund_due")), "{today}");
+    assert_eq!(
+        (&today["wanting"][0]["order"]["order_id"], &today["wanting"][0]["stands"]),
+        (&json!(failed), &json!("refund_due")),
+        "{today}"
+    );
     assert_eq!(today["hours"].as_array().map(|hours| hours.last().cloned()), Some(Some(sum(1))), "{today}");
     assert_eq!(phone.get("today").json()["me"]["wanting"], 1);
     // An order, by its number, its first letters, its sum, its time and its machine.
     let page = phone.told(&format!("orders/{}", &sold[..6]));
-    assert_eq!((&page["line"]["order"], &page["line"]["stands"]), (&json!(sold), &json!("delivered")));
+    assert_eq!((&page["line"]["order"]["order_id"], &page["line"]["stands"]), (&json!(sold), &json!("delivered")));
     // It wants nobody, and its page says why nothing can be done. In a list it has no buttons.
     let denied: Vec<_> = page["line"]["deeds"].as_array().expect("deeds").iter().map(|possible| possible["denied"].clone()).collect();
-    assert_eq!(denied, ["delivered", "delivered", "delivered", "delivered", "nothing_to_see"]);
+    assert_eq!(denied, ["delivered", "delivered", "delivered", "came", "nothing_to_see"]);
     assert_eq!(phone.told(&format!("orders?q={}", &sold[..6]))["orders"][0]["deeds"], json!([]));
     let steps: Vec<_> =
         page["steps"].as_array().expect("steps").iter().map(|step| step["what"]["is"].as_str().unwrap_or("?").to_owned()).collect();
@@ -629,8 +622,12 @@ fn pages(server: Option<&Postgres>) {
     let minute = phone.get("today").json()["me"]["now"].as_str().expect("a time")[11..16].to_owned();
     let found = |query: &str| {
         let found = phone.told(&format!("orders?{query}"));
-        let orders: Vec<_> =
-            found["orders"].as_array().expect("orders").iter().map(|line| line["order"].as_str().expect("an id").to_owned()).collect();
+        let orders: Vec<_> = found["orders"]
+            .as_array()
+            .expect("orders")
+            .iter()
+            .map(|line| line["order"]["order_id"].as_str().expect("an id").to_owned())
+            .collect();
         (orders, found["by"].clone())
     };
     let all = 3;
@@ -697,7 +694,7 @@ fn pages(server: Option<&Postgres>) {
     }
     is(&phone.get("report?by=nothing"), 422, "malformed");
     is(&phone.get("report?by=day&month=2026-13"), 422, "malformed");
-    assert_eq!(phone.told("to-bring"), json!({"machines": [], "goods": []}));
+    assert_eq!(phone.told("to-bring"), json!({"machines": [], "goods": [], "behind": null}));
     assert_eq!(phone.get("to-bring.csv").text(), stdout(&shop.merchant(&["stock", "--to-fill", "--csv"])));
     // Before anybody looks, a day is added up for each way to tell it.
     write(&shop, server, "DELETE FROM day_sums").expect("written");

@@ -201,6 +201,7 @@ pub enum Problem {
     #[error("it is not possible: {}", why.as_str())]
     Denied {
         /// Why.
+        #[serde(rename = "denied")]
         why: Denied,
     },
     /// 409. Look again.
