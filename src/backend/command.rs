@@ -60,7 +60,7 @@ impl Drop for Group {
 pub(crate) fn checked(command: Vec<String>, key: &str, checker: &mut Checker<'_>) -> Option<Vec<String>> {
     let is_good = command.first().is_some_and(|program| program.starts_with('/'));
     if !is_good {
-        checker.fault(&(), key, texts().program);
+        checker.fault(key, texts().program);
     }
     is_good.then_some(command)
 }

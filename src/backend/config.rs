@@ -256,7 +256,7 @@ impl Config {
         if let Some(most) = checker.take(descriptors::allow(wanted), "http.connections")
             && most < wanted
         {
-            checker.fault(&(), "http.connections", fill(texts().descriptors, &[&wanted, &DESCRIPTORS_BESIDE, &most]));
+            checker.fault("http.connections", fill(texts().descriptors, &[&wanted, &DESCRIPTORS_BESIDE, &most]));
         }
     }
 }
@@ -267,7 +267,7 @@ fn check(written: WrittenConfig, checker: &mut Checker<'_>) -> Option<Config> {
     let listen = checker.required(http.listen, "http.listen").and_then(|text| match text.parse() {
         Ok(listen) => Some(listen),
         Err(_) => {
-            checker.fault(&(), "http.listen", fill(texts().listen, &[&"\"0.0.0.0:8080\"", &format_args!("{text:?}")]));
+            checker.fault("http.listen", fill(texts().listen, &[&"\"0.0.0.0:8080\"", &format_args!("{text:?}")]));
             None
         }
     });
@@ -279,7 +279,7 @@ fn check(written: WrittenConfig, checker: &mut Checker<'_>) -> Option<Config> {
             let mut address = |text: &String| match text.parse() {
                 Ok(address) => Some(address),
                 Err(_) => {
-                    checker.fault(&(), "http.proxies", fill(texts().proxies, &[&"[\"10.0.0.5\"]", &format_args!("{text:?}")]));
+                    checker.fault("http.proxies", fill(texts().proxies, &[&"[\"10.0.0.5\"]", &format_args!("{text:?}")]));
                     None
                 }
             };
@@ -300,17 +300,17 @@ fn check(written: WrittenConfig, checker: &mut Checker<'_>) -> Option<Config> {
         // It is checked as a machine checks it.
         let section = MqttSection { url: Some(url.clone()), allow_plaintext: Some(true), ..MqttSection::default() };
         for (_, why) in section.settle().err().into_iter().flatten() {
-            checker.fault(&(), "machines.broker_url", why);
+            checker.fault("machines.broker_url", why);
         }
         if mqtt.is_none() {
-            checker.fault(&(), "machines.broker_url", texts().broker_url);
+            checker.fault("machines.broker_url", texts().broker_url);
         }
     }
     let accounts = accounts.map(|section| administrator(section, mqtt.as_ref(), checker));
     let mut plain = |text: Option<String>, key| {
         text.map(|text| {
             if self::contact(&text).is_none() {
-                checker.fault(&(), key, fill(texts().plain, &[&CONTACT_MAX]));
+                checker.fault(key, fill(texts().plain, &[&CONTACT_MAX]));
             }
             Box::from(text.trim())
         })
@@ -320,7 +320,7 @@ fn check(written: WrittenConfig, checker: &mut Checker<'_>) -> Option<Config> {
     let issuer = checker.required(receipts.issuer, "receipts.issuer").and_then(|issuer| {
         let plain = !issuer.is_empty() && issuer.len() <= ISSUER_MAX && !issuer.contains(steers);
         if !plain {
-            checker.fault(&(), "receipts.issuer", fill(texts().issuer, &[&ISSUER_MAX]));
+            checker.fault("receipts.issuer", fill(texts().issuer, &[&ISSUER_MAX]));
         }
         plain.then_some(issuer)
     });
@@ -336,11 +336,7 @@ fn check(written: WrittenConfig, checker: &mut Checker<'_>) -> Option<Config> {
     let zone = reports.zone.map_or(Some(Zone::default()), |word| {
         let zone = Zone::from_word(&word);
         if zone.is_none() {
-            checker.fault(
-                &(),
-                "reports.zone",
-                fill(texts().zone, &[&either(&["\"WIB\"", "\"WITA\"", "\"WIT\""]), &format_args!("{word:?}")]),
-            );
+            checker.fault("reports.zone", fill(texts().zone, &[&either(&["\"WIB\"", "\"WITA\"", "\"WIT\""]), &format_args!("{word:?}")]));
         }
         zone
     });
@@ -407,19 +403,19 @@ fn place(section: Store, checker: &mut Checker<'_>) -> Option<Place> {
     }
     for (key, given) in [("store.password_file", password_file.is_some()), ("store.ca_file", ca_file.is_some())] {
         if given {
-            checker.fault(&(), key, texts().postgres_only);
+            checker.fault(key, texts().postgres_only);
         }
     }
     match url.strip_prefix("sqlite://") {
         Some(path) if path.starts_with('/') && path.ends_with(&format!("/{MACHINES_FILE}")) => {
             let why = fill(texts().machines_file, &[&MACHINES_FILE]);
-            checker.fault(&(), "store.url", why);
+            checker.fault("store.url", why);
             None
         }
         Some(path) if path.starts_with('/') && path.len() > 1 => Some(Place::File(PathBuf::from(path))),
         Some(_) | None => {
             let why = fill(texts().store, &[&format_args!("{url:?}")]);
-            checker.fault(&(), "store.url", why);
+            checker.fault("store.url", why);
             None
         }
     }
@@ -430,7 +426,7 @@ fn administrator(section: Accounts, mqtt: Option<&Option<MqttSettings>>, checker
     let Accounts { username, password_file } = section;
     let password = checker.take(Secret::read(&checker.locate(&password_file)), "accounts.password_file");
     let Some(broker) = mqtt else {
-        checker.fault(&(), "accounts", texts().accounts);
+        checker.fault("accounts", texts().accounts);
         return None;
     };
     Some(Administrator(MqttSettings { username: Some(username), password: Some(password?), ..broker.clone()? }))

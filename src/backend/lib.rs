@@ -132,7 +132,7 @@ fn run(arguments: BackendArguments) -> Result<Leave, Failure> {
 
 fn fault(source: &Source, error: &keys::RingError) -> Failure {
     let mut checker = source.checker();
-    checker.fault(&(), "receipts.signing_key_file", error);
+    checker.fault("receipts.signing_key_file", error);
     checker.finish().map_or_else(Failure::from, |()| Failure::failed(error.to_string()))
 }
 

@@ -178,7 +178,6 @@ fn compare(
     let mut checker = source.checker();
     if let Some(id) = relay.device.id.filter(|id| id != device.as_str()) {
         checker.fault(
-            &(),
             "device.id",
             fill(texts().other_device, &[&format_args!("{id:?}"), &qrisd_toml.display(), &format_args!("{:?}", device.as_str())]),
         );
@@ -188,17 +187,17 @@ fn compare(
         let of = |name: &str| relay.line.iter().position(|line| line.items.iter().any(|item| item == name));
         let line = of(item.as_str()).or_else(|| of("*"));
         if let Some(line) = line.filter(|line| slots.contains_key(item) && relay.line[*line].rupiah_per_pulse.is_some()) {
-            checker.fault(&(), &format!("line[{line}].rupiah_per_pulse"), fill(texts().counted_pulses, &[item, &qrisd_toml.display()]));
+            checker.fault(&format!("line[{line}].rupiah_per_pulse"), fill(texts().counted_pulses, &[item, &qrisd_toml.display()]));
         }
         match (line, price) {
             (None, _) => {
                 let items = relay.line.iter().flat_map(|line| line.items.iter().map(String::as_str));
                 let tip = meant(item.as_str(), items).map(|meant| fill(texts().meant, &[&meant])).unwrap_or_default();
-                checker.fault(&(), "line", fill(texts().no_line, &[item, &qrisd_toml.display(), &tip]));
+                checker.fault("line", fill(texts().no_line, &[item, &qrisd_toml.display(), &tip]));
             }
             (Some(line), Price::Fixed(price)) => {
                 if let Some((key, why)) = relay.line[line].objection(price.get()) {
-                    checker.fault(&(), &format!("line[{line}].{key}"), fill(why, &[&price, item, &qrisd_toml.display()]));
+                    checker.fault(&format!("line[{line}].{key}"), fill(why, &[&price, item, &qrisd_toml.display()]));
                 }
             }
             // The line judges each request.
@@ -333,7 +332,7 @@ impl WrittenConfig {
         let boot_id = match clock::boot_id() {
             Ok(boot_id) => boot_id,
             Err(error) => {
-                checker.fault(&(), "device", fill(texts().no_boot, &[&error]));
+                checker.fault("device", fill(texts().no_boot, &[&error]));
                 BootId("".into())
             }
         };
@@ -374,7 +373,7 @@ impl WrittenBackend {
         if let (Some(url), Some(_)) = (&url, &ca_file)
             && url.starts_with("http://")
         {
-            checker.fault(&(), "backend.ca_file", texts().no_effect);
+            checker.fault("backend.ca_file", texts().no_effect);
         } else if ca_file.is_some() {
             checker.take(tls::client_config(ca_file.as_deref(), None, &LastTrusted::default()), "backend.ca_file");
         }

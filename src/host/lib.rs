@@ -228,8 +228,8 @@ mod tests {
     fn faults_of_a_configuration_stand_alone() {
         let source = config::Source::from_text("a.toml", "x = 1\n");
         let mut checker = source.checker();
-        checker.fault(&(), "x", "must be 2 to 3");
-        checker.fault(&(), "y", "is missing");
+        checker.fault("x", "must be 2 to 3");
+        checker.fault("y", "is missing");
         let failure = Failure::from(checker.finish().expect_err("faults"));
         assert_eq!(failure.lines("qrisd"), ["a.toml: y: is missing", "a.toml:1: x: must be 2 to 3"]);
         assert_eq!(failure.reason(), "a.toml: y: is missing; a.toml:1: x: must be 2 to 3");

@@ -372,6 +372,14 @@ fn prepare(connection: &mut Connection, path: &Path, schema: &Schema, owner: Own
     {
         return Ok(Err(OpenError::Damaged { path: path.into(), why }));
     }
+    tune(connection)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
+    // SQLite keeps the mode that it had if the disk fails for a moment while it begins the log, and this is no error to it.
+    let mode: String = connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
+    Ok(if mode == "wal" { Ok(created) } else { Err(OpenError::NoLog { path: path.into() }) })
+}
+
+fn tune(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "foreign_keys", true)?;
     // Without this, INSERT OR REPLACE slips past DELETE triggers.
     connection.pragma_update(None, "recursive_triggers", true)?;
@@ -381,10 +389,7 @@ fn prepare(connection: &mut Connection, path: &Path, schema: &Schema, owner: Own
     connection.query_row(&format!("PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}"), [], |_| Ok(()))?;
     connection.query_row(&format!("PRAGMA journal_size_limit = {LOG_BYTES_MAX}"), [], |_| Ok(()))?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
-    // SQLite keeps the mode that it had if the disk fails for a moment while it begins the log, and this is no error to it.
-    let mode: String = connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
-    Ok(if mode == "wal" { Ok(created) } else { Err(OpenError::NoLog { path: path.into() }) })
+    Ok(())
 }
 
 /// A file that is made here is for its owner alone, whatever the umask is. It holds orders, receipts and hashes of tokens.

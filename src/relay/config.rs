@@ -138,7 +138,6 @@ impl Config {
         let mut checker = source.checker();
         if let Some(id) = device.device.id.filter(|id| id.as_str() != self.device.as_str()) {
             checker.fault(
-                &(),
                 "device.id",
                 fill(texts().other_device, &[&format_args!("{id:?}"), &relay_toml.display(), &format_args!("{:?}", self.device.as_str())]),
             );
@@ -150,15 +149,11 @@ impl Config {
             match (line, price.and_then(|price| Rupiah::new(price).ok())) {
                 (None, _) => {
                     let tip = meant(id.as_str(), self.items()).map(|meant| instead(meant, &[meant])).unwrap_or_default();
-                    checker.fault(&(), &format!("item[{i}].id"), fill(texts().no_line_for, &[&relay_toml.display(), &id, &tip]));
+                    checker.fault(&format!("item[{i}].id"), fill(texts().no_line_for, &[&relay_toml.display(), &id, &tip]));
                 }
                 (Some(line), Some(price)) => {
                     if let Err(why) = prepare(Some(&line.state(price, Condition::Ready)), price) {
-                        checker.fault(
-                            &(),
-                            &format!("item[{i}].price"),
-                            fill(texts().line_refuses, &[&relay_toml.display(), &refusal(why)]),
-                        );
+                        checker.fault(&format!("item[{i}].price"), fill(texts().line_refuses, &[&relay_toml.display(), &refusal(why)]));
                     }
                 }
                 (Some(_), None) => {}

@@ -5,8 +5,6 @@ use crate::settings::SETTINGS;
 use qris_core::order::time::Span;
 use qris_host::config::Checker;
 use qris_host::config::settings::number;
-use qris_host::hint::either;
-use qris_host::speech::fill;
 use qris_host::texts;
 use serde::{Deserialize, Serialize};
 use std::io;
@@ -14,7 +12,6 @@ use std::path::{Path, PathBuf};
 
 texts! {
     sim: "harus sim: dan path absolut", "must be sim: and an absolute path";
-    bias: "harus {0}, bukan {1}", "must be {0}, not {1}";
 }
 
 /// The kernel lists this name as the holder of a line.
@@ -168,7 +165,7 @@ pub(crate) fn check_chip(checker: &mut Checker<'_>, chip: Option<String>, offset
     let chip = checker.required(chip, &key)?;
     if let Some(path) = chip.strip_prefix("sim:") {
         if !path.starts_with('/') {
-            checker.fault(&(), &key, texts().sim);
+            checker.fault(&key, texts().sim);
             return None;
         }
         return Some(Chip::Sim(path.into()));
@@ -181,18 +178,6 @@ pub(crate) fn check_chip(checker: &mut Checker<'_>, chip: Option<String>, offset
 }
 
 fn check_bias(checker: &mut Checker<'_>, bias: Option<&str>, key: &str) -> Option<Bias> {
-    match bias {
-        None => Some(Bias::AsIs),
-        Some("pull_up") => Some(Bias::PullUp),
-        Some("pull_down") => Some(Bias::PullDown),
-        Some("disabled") => Some(Bias::Disabled),
-        Some(other) => {
-            checker.fault(
-                &(),
-                key,
-                fill(texts().bias, &[&either(&["\"pull_up\"", "\"pull_down\"", "\"disabled\""]), &format_args!("{other:?}")]),
-            );
-            None
-        }
-    }
+    let words = [("pull_up", Bias::PullUp), ("pull_down", Bias::PullDown), ("disabled", Bias::Disabled)];
+    checker.word(bias, Bias::AsIs, &words, key)
 }

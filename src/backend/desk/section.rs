@@ -41,7 +41,7 @@ impl Section {
         let socket = socket.unwrap_or_else(|| SOCKET.into());
         let fits = socket.is_absolute() && socket.as_os_str().len() <= PATH_MAX;
         if !fits {
-            checker.fault(&(), "desk.socket", fill(texts().socket, &[&PATH_MAX, &socket.display()]));
+            checker.fault("desk.socket", fill(texts().socket, &[&PATH_MAX, &socket.display()]));
         }
         let limit_per_day = checker.whole(limit_per_day, number(SETTINGS, "desk.limit_per_day")).unsigned_abs();
         Some(Settings { url: url?, socket: fits.then_some(socket)?, limit_per_day })

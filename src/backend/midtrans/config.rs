@@ -8,7 +8,6 @@ use qris_host::Failure;
 use qris_host::config::settings::{Whole, is_on, number};
 use qris_host::config::{Checker, Source, http_url};
 use qris_host::finding::Finding;
-use qris_host::hint::either;
 use qris_host::http::{HttpError, Limits, client};
 use qris_host::secret::Secret;
 use qris_host::speech::fill;
@@ -26,7 +25,6 @@ texts! {
     bad_key: "berisi spasi, ganti baris atau karakter lain yang tidak dimiliki kunci mana pun", "holds a space, a line break or another character that no key has";
     client_key: "adalah client key, untuk halaman web: pakai Server Key di sebelahnya", "is a client key, which is for web pages: use the Server Key beside it";
     sandbox_key: "adalah kunci sandbox, padahal midtrans.base_url adalah {0}", "is a key of the sandbox, and midtrans.base_url is {0}";
-    words: "harus {0}, bukan {1}", "must be {0}, not {1}";
     qris_only: "hanya untuk {0}", "is for {0} only";
     customer: "perlu paling sedikit salah satu dari {0}, masing-masing 1 sampai 255 karakter", "needs at least one of {0}, each of 1 to 255 characters";
     hosts: "harus daftar nama host dengan huruf kecil, seperti {0}", "must be a list of host names in small letters, as in {0}";
@@ -110,7 +108,7 @@ impl Section {
         let own = |url: &String| [PRODUCTION, SANDBOX].iter().any(|own| own.eq_ignore_ascii_case(url));
         if base_url.as_ref().is_some_and(|url| !own(url)) && self.allow_other_host != Some(true) {
             let why = fill(texts().other_host, &[&PRODUCTION, &SANDBOX]);
-            checker.fault(&(), "midtrans.base_url", why);
+            checker.fault("midtrans.base_url", why);
         }
         let server_key_file = checker.required(self.server_key_file, SERVER_KEY);
         let max_imposed_fee = checker.whole(self.max_imposed_fee, number(SETTINGS, "midtrans.max_imposed_fee"));
@@ -214,42 +212,22 @@ fn read_server_key(file: &Path, is_sandbox: bool, checker: &mut Checker<'_>) -> 
     let secret = checker.take(Secret::read(&checker.locate(file)), SERVER_KEY)?;
     let key = secret.expose();
     if !key.bytes().all(|byte| byte.is_ascii_graphic()) {
-        checker.fault(&(), SERVER_KEY, texts().bad_key);
+        checker.fault(SERVER_KEY, texts().bad_key);
     } else if key.contains("-client-") {
-        checker.fault(&(), SERVER_KEY, texts().client_key);
+        checker.fault(SERVER_KEY, texts().client_key);
     } else if key.starts_with("SB-") && !is_sandbox {
-        checker.fault(&(), SERVER_KEY, fill(texts().sandbox_key, &[&PRODUCTION]));
+        checker.fault(SERVER_KEY, fill(texts().sandbox_key, &[&PRODUCTION]));
     }
     Some(secret)
 }
 
 fn charge_options(written: &Section, public_url: Option<&str>, checker: &mut Checker<'_>) -> ChargeOptions {
-    let charge_as = match written.charge_as.as_deref() {
-        None | Some("gopay") => ChargeAs::Gopay,
-        Some("qris") => ChargeAs::Qris,
-        Some(other) => {
-            checker.fault(
-                &(),
-                "midtrans.charge_as",
-                fill(texts().words, &[&either(&["\"gopay\"", "\"qris\""]), &format_args!("{other:?}")]),
-            );
-            ChargeAs::Gopay
-        }
-    };
-    let acquirer = match written.acquirer.as_deref() {
-        None | Some("gopay") => Acquirer::Gopay,
-        Some("airpay shopee") => Acquirer::AirpayShopee,
-        Some(other) => {
-            checker.fault(
-                &(),
-                "midtrans.acquirer",
-                fill(texts().words, &[&either(&["\"gopay\"", "\"airpay shopee\""]), &format_args!("{other:?}")]),
-            );
-            Acquirer::Gopay
-        }
-    };
+    let words = [("gopay", ChargeAs::Gopay), ("qris", ChargeAs::Qris)];
+    let charge_as = checker.word(written.charge_as.as_deref(), ChargeAs::Gopay, &words, "midtrans.charge_as").unwrap_or(ChargeAs::Gopay);
+    let words = [("gopay", Acquirer::Gopay), ("airpay shopee", Acquirer::AirpayShopee)];
+    let acquirer = checker.word(written.acquirer.as_deref(), Acquirer::Gopay, &words, "midtrans.acquirer").unwrap_or(Acquirer::Gopay);
     if written.acquirer.is_some() && charge_as == ChargeAs::Gopay {
-        checker.fault(&(), "midtrans.acquirer", fill(texts().qris_only, &[&"charge_as = \"qris\""]));
+        checker.fault("midtrans.acquirer", fill(texts().qris_only, &[&"charge_as = \"qris\""]));
     }
     // Below 15 minutes Midtrans' batch is not reliable. The upper limits are the acquirers'.
     let setting = number(SETTINGS, "midtrans.qr_expiry_min");
@@ -277,7 +255,7 @@ fn charge_options(written: &Section, public_url: Option<&str>, checker: &mut Che
         let plain = |text: &String| (1..=CUSTOMER_CHARS_MAX).contains(&text.chars().count()) && !text.contains(steers);
         if written.iter().all(|text| text.is_none()) || !written.into_iter().flatten().all(plain) {
             let why = fill(texts().customer, &[&"first_name, last_name, email, phone"]);
-            checker.fault(&(), "midtrans.customer", why);
+            checker.fault("midtrans.customer", why);
         }
     }
     let deeplink = written.deeplink.unwrap_or(is_on(SETTINGS, "midtrans.deeplink"));
@@ -288,7 +266,7 @@ fn charge_options(written: &Section, public_url: Option<&str>, checker: &mut Che
         host.split('.').all(|label| !label.is_empty() && label.bytes().all(plain))
     };
     if !picture_hosts.iter().all(is_host) {
-        checker.fault(&(), "midtrans.picture_hosts", fill(texts().hosts, &[&"[\"midtrans.com\"]"]));
+        checker.fault("midtrans.picture_hosts", fill(texts().hosts, &[&"[\"midtrans.com\"]"]));
     }
     let mut days = |written: Option<i64>, setting: Whole| u16::try_from(checker.whole(written, setting)).expect("checked");
     let refund_days = RefundDays {

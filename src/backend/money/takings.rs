@@ -118,7 +118,7 @@ impl FeesSection {
 impl WrittenFees {
     fn check(self, key: &str, checker: &mut Checker<'_>) -> Option<Rate> {
         if self.basis_points.is_none() && self.rupiah.is_none() {
-            checker.fault(&(), key, "needs basis_points (70 are 0.70 %), rupiah, or both");
+            checker.fault(key, "needs basis_points (70 are 0.70 %), rupiah, or both");
             return None;
         }
         let mut part = |value, name: &str, setting: Whole| {

@@ -160,11 +160,11 @@ impl WrittenSettings {
 /// Each item has a line that takes its price. What is counted has a line that hands out one for each payment.
 fn check_lines(items: &[Item], slots: &BTreeMap<ItemId, SlotSettings>, lines: &[RelayLine], checker: &mut Checker<'_>) {
     for (at, key, why) in not_taken(items, lines) {
-        checker.fault(&(), &format!("item[{at}].{key}"), why);
+        checker.fault(&format!("item[{at}].{key}"), why);
     }
     for (at, item) in items.iter().enumerate().filter(|(_, item)| slots.contains_key(&item.id)) {
         if let Some(line) = line_of(&item.id, lines).filter(|line| line.limits.step.is_some()) {
-            checker.fault(&(), &format!("item[{at}].capacity"), fill(texts().counted_here, &[&format_args!("{:?}", line.name)]));
+            checker.fault(&format!("item[{at}].capacity"), fill(texts().counted_here, &[&format_args!("{:?}", line.name)]));
         }
     }
 }
@@ -187,12 +187,12 @@ pub(crate) fn line_of<'a>(item: &ItemId, lines: &'a [RelayLine]) -> Option<&'a R
 
 fn check_labels(labels: &[String], checker: &mut Checker<'_>) -> Vec<Box<str>> {
     if labels.len() > LABELS_MAX {
-        checker.fault(&(), "device.labels", fill(texts().many_labels, &[&LABELS_MAX]));
+        checker.fault("device.labels", fill(texts().many_labels, &[&LABELS_MAX]));
     }
     for label in labels {
         let is_word = (1..=32).contains(&label.len()) && label.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
         if !is_word {
-            checker.fault(&(), "device.labels", fill(texts().label, &[&format_args!("{label:?}")]));
+            checker.fault("device.labels", fill(texts().label, &[&format_args!("{label:?}")]));
         }
     }
     labels.iter().map(|label| label.as_str().into()).collect()

@@ -53,10 +53,10 @@ pub struct Items {
 /// `language` is that of the names for charges.
 pub fn check_items(items: Vec<WrittenItem>, language: Language, checker: &mut Checker<'_>) -> Items {
     if items.is_empty() {
-        checker.fault(&(), "item", texts().no_items);
+        checker.fault("item", texts().no_items);
     }
     if items.len() > ITEMS_MAX {
-        checker.fault(&(), "item", fill(texts().many_items, &[&ITEMS_MAX]));
+        checker.fault("item", fill(texts().many_items, &[&ITEMS_MAX]));
     }
     let read: Vec<_> = items.into_iter().enumerate().filter_map(|(at, item)| read_item(at, item, checker)).collect();
     let firsts: BTreeMap<_, _> = read.iter().filter(|item| item.same_as.is_none()).map(|item| (&item.id, item)).collect();
@@ -67,7 +67,7 @@ pub fn check_items(items: Vec<WrittenItem>, language: Language, checker: &mut Ch
             Some(first) => match firsts.get(first) {
                 Some(first) => check_same(item, first, checker),
                 None => {
-                    checker.fault(&(), &item.key("same_as"), fill(texts().same_as, &[first]));
+                    checker.fault(&item.key("same_as"), fill(texts().same_as, &[first]));
                     continue;
                 }
             },
@@ -81,7 +81,7 @@ pub fn check_items(items: Vec<WrittenItem>, language: Language, checker: &mut Ch
         };
         shown.push(Item { id: id.clone(), id_name, en_name, price: fixed });
         if prices.insert(id.clone(), price).is_some() {
-            checker.fault(&(), &item.key("id"), fill(texts().twice, &[id]));
+            checker.fault(&item.key("id"), fill(texts().twice, &[id]));
         }
     }
     Items { prices: PriceList::new(prices), names: charged_names(&shown, language), slots, shown }
@@ -96,7 +96,7 @@ fn read_item(at: usize, item: WrittenItem, checker: &mut Checker<'_>) -> Option<
     let price = price.and_then(|price| check_price(price, &key("price"), checker));
     let names = item.name.and_then(|name| check_name(name, &key("name"), checker));
     if names.iter().flatten().any(|name| name.is_empty() || name.chars().count() > NAME_MAX || name.contains(steers)) {
-        checker.fault(&(), &key("name"), fill(texts().item_name, &[&NAME_MAX, &DESCRIPTION_MAX]));
+        checker.fault(&key("name"), fill(texts().item_name, &[&NAME_MAX, &DESCRIPTION_MAX]));
     }
     names.iter().for_each(|[id, en]| check_letters(&format!("{id}{en}"), &key("name"), checker));
     let limits = check_slot(item.capacity, item.low, &key, checker);
@@ -120,10 +120,10 @@ impl ReadItem {
 /// The price and the name of an item whose slot holds the goods of another one. Only counts tell which of the two is the fuller one.
 fn check_same(item: &ReadItem, first: &ReadItem, checker: &mut Checker<'_>) -> (Option<Price>, Option<[Box<str>; 2]>) {
     if item.slot.is_none() || first.slot.is_none() {
-        checker.fault(&(), &item.key("same_as"), fill(texts().same_uncounted, &[&first.id]));
+        checker.fault(&item.key("same_as"), fill(texts().same_uncounted, &[&first.id]));
     }
     if item.price.is_some() && first.price.is_some() && item.price != first.price {
-        checker.fault(&(), &item.key("price"), fill(texts().same_price, &[&first.id]));
+        checker.fault(&item.key("price"), fill(texts().same_price, &[&first.id]));
     }
     (first.price, item.names.clone().or_else(|| first.names.clone()))
 }
@@ -133,17 +133,17 @@ fn check_slot(capacity: Option<i64>, low: Option<i64>, key: &dyn Fn(&str) -> Str
     let whole = |n: i64, most: u32| u32::try_from(n).ok().filter(|n| *n <= most);
     let Some(capacity) = capacity else {
         if low.is_some() {
-            checker.fault(&(), &key("low"), texts().low_alone);
+            checker.fault(&key("low"), texts().low_alone);
         }
         return None;
     };
     let Some(capacity) = whole(capacity, CAPACITY_MAX).filter(|n| *n > 0) else {
-        checker.fault(&(), &key("capacity"), fill(texts().capacity, &[&CAPACITY_MAX, &capacity]));
+        checker.fault(&key("capacity"), fill(texts().capacity, &[&CAPACITY_MAX, &capacity]));
         return None;
     };
     let low = low.unwrap_or(0);
     let Some(low) = whole(low, capacity - 1) else {
-        checker.fault(&(), &key("low"), fill(texts().low, &[&capacity, &low]));
+        checker.fault(&key("low"), fill(texts().low, &[&capacity, &low]));
         return None;
     };
     Some((capacity, low))
@@ -159,7 +159,7 @@ fn check_name(name: Value, key: &str, checker: &mut Checker<'_>) -> Option<[Box<
         Value::String(name) => return Some([name.as_str().into(), name.into()]),
         Value::Table(names) if names.iter().all(|(name, value)| matches!(name.as_str(), "id" | "en") && value.is_str()) => names,
         _ => {
-            checker.fault(&(), key, fill(texts().two_names, &[&"{ id = …, en = … }"]));
+            checker.fault(key, fill(texts().two_names, &[&"{ id = …, en = … }"]));
             return None;
         }
     };
@@ -184,9 +184,9 @@ fn check_price(price: Value, key: &str, checker: &mut Checker<'_>) -> Option<Pri
         match alike {
             Some(unknown) => {
                 let tip = instead("from_request", &["from_request"]);
-                checker.fault(&(), &format!("{key}.{unknown}"), fill(texts().unknown_key, &[&tip]));
+                checker.fault(&format!("{key}.{unknown}"), fill(texts().unknown_key, &[&tip]));
             }
-            None => checker.fault(&(), key, why),
+            None => checker.fault(key, why),
         }
         return None;
     };
@@ -203,16 +203,16 @@ fn check_price(price: Value, key: &str, checker: &mut Checker<'_>) -> Option<Pri
         None => false,
         Some(Value::Boolean(mqtt)) => mqtt,
         Some(_) => {
-            checker.fault(&(), &at("mqtt"), fill(texts().flag, &[&checker.written(&at("mqtt"))]));
+            checker.fault(&at("mqtt"), fill(texts().flag, &[&checker.written(&at("mqtt"))]));
             false
         }
     };
     for unknown in bounds.keys() {
-        checker.fault(&(), &at(unknown), fill(texts().unknown_key, &[&instead(unknown, &["min", "max", "mqtt"])]));
+        checker.fault(&at(unknown), fill(texts().unknown_key, &[&instead(unknown, &["min", "max", "mqtt"])]));
     }
     let (min, max) = (min?, max?);
     if min > max {
-        checker.fault(&(), &at("min"), fill(texts().min_above, &[&min, &max]));
+        checker.fault(&at("min"), fill(texts().min_above, &[&min, &max]));
     }
     Some(Price::FromRequest { min, max, mqtt })
 }
@@ -221,15 +221,15 @@ fn check_price(price: Value, key: &str, checker: &mut Checker<'_>) -> Option<Pri
 fn not_rupiah(key: &str, why: &str, checker: &mut Checker<'_>) {
     let written = checker.written(key);
     match plain_number(written) {
-        Some(number) => checker.fault(&(), key, fill(texts().plain_rupiah, &[&number, &written])),
-        None => checker.fault(&(), key, fill(texts().not, &[&why, &written])),
+        Some(number) => checker.fault(key, fill(texts().plain_rupiah, &[&number, &written])),
+        None => checker.fault(key, fill(texts().not, &[&why, &written])),
     }
 }
 
 fn rupiah(amount: i64, key: &str, checker: &mut Checker<'_>) -> Option<Rupiah> {
     let read = u64::try_from(amount).ok().and_then(|amount| Rupiah::new(amount).ok());
     if read.is_none() {
-        checker.fault(&(), key, fill(texts().amount, &[&Rupiah::MAX]));
+        checker.fault(key, fill(texts().amount, &[&Rupiah::MAX]));
     }
     read
 }

@@ -54,7 +54,7 @@ impl WrittenOrders {
         };
         if rules.late_grace.0 + rules.deliver_within.0 > DELIVERED_BY_MAX.0 {
             let why = fill(texts().deliver, &[&(DELIVERED_BY_MAX.0 / 1000)]);
-            checker.fault(&(), DELIVER_WITHIN.key, why);
+            checker.fault(DELIVER_WITHIN.key, why);
         }
         let usual = i64::try_from(usual.per_minute).unwrap_or(0);
         let per_minute = checker.integer(self.orders_per_minute, usual, PER_MINUTE.range(), PER_MINUTE.key);

@@ -72,7 +72,7 @@ impl Panel {
 /// Notes a text that the screen cannot show as it is written.
 pub fn check_letters(text: &str, key: &str, checker: &mut Checker<'_>) {
     if let Some(letter) = unknown_letter(text).filter(|letter| !steers(*letter)) {
-        checker.fault(&(), key, fill(texts().letter, &[&format_args!("{letter:?}")]));
+        checker.fault(key, fill(texts().letter, &[&format_args!("{letter:?}")]));
     }
 }
 
@@ -80,7 +80,7 @@ fn check_line(text: &str, most: usize, key: &str, checker: &mut Checker<'_>) -> 
     let text = text.trim();
     check_letters(text, key, checker);
     if text.chars().count() > most || text.contains(steers) {
-        checker.fault(&(), key, fill(texts().one_line, &[&most]));
+        checker.fault(key, fill(texts().one_line, &[&most]));
     }
     text.into()
 }
@@ -100,26 +100,16 @@ pub fn check_machine_name(text: &str, checker: &mut Checker<'_>) -> String {
 }
 
 pub fn check_languages(written: Option<&str>, checker: &mut Checker<'_>) -> Languages {
-    match written {
-        None | Some("id") => Languages::Only(Language::Id),
-        Some("en") => Languages::Only(Language::En),
-        Some("both") => Languages::Both,
-        Some(other) => {
-            checker.fault(
-                &(),
-                "device.language",
-                fill(texts().words, &[&either(&["\"id\"", "\"en\"", "\"both\""]), &format_args!("{other:?}")]),
-            );
-            Languages::Only(Language::Id)
-        }
-    }
+    let usual = Languages::Only(Language::Id);
+    let words = [("id", usual), ("en", Languages::Only(Language::En)), ("both", Languages::Both)];
+    checker.word(written, usual, &words, "device.language").unwrap_or(usual)
 }
 
 impl WrittenScreen {
     pub fn check(self, checker: &mut Checker<'_>) -> Panel {
         let surface = match (self.device, self.file) {
             (Some(_), Some(_)) => {
-                checker.fault(&(), "screen.virtual", texts().beside_device);
+                checker.fault("screen.virtual", texts().beside_device);
                 None
             }
             (device, None) => Some(device.map_or(SurfaceSettings::Any, SurfaceSettings::Device)),
@@ -127,7 +117,7 @@ impl WrittenScreen {
         };
         let degrees = self.rotate.unwrap_or(0);
         let rotate = u32::try_from(degrees).ok().and_then(Rotation::from_degrees).unwrap_or_else(|| {
-            checker.fault(&(), "screen.rotate", fill(texts().words, &[&either(&["0", "90", "180", "270"]), &degrees]));
+            checker.fault("screen.rotate", fill(texts().words, &[&either(&["0", "90", "180", "270"]), &degrees]));
             Rotation::None
         });
         Panel {
@@ -149,18 +139,9 @@ impl WrittenVirtual {
         let side = |value| u32::try_from(value).expect("checked");
         let width = side(checker.whole(self.width, number(SETTINGS, "screen.virtual.width")));
         let height = side(checker.whole(self.height, number(SETTINGS, "screen.virtual.height")));
-        let format = match self.format.as_deref() {
-            None | Some("rgb565") => PixelFormat::Rgb565,
-            Some("xrgb8888") => PixelFormat::Xrgb8888,
-            Some(other) => {
-                checker.fault(
-                    &(),
-                    "screen.virtual.format",
-                    fill(texts().words, &[&either(&["\"rgb565\"", "\"xrgb8888\""]), &format_args!("{other:?}")]),
-                );
-                PixelFormat::Rgb565
-            }
-        };
+        let words = [("rgb565", PixelFormat::Rgb565), ("xrgb8888", PixelFormat::Xrgb8888)];
+        let format = checker.word(self.format.as_deref(), PixelFormat::Rgb565, &words, "screen.virtual.format");
+        let format = format.unwrap_or(PixelFormat::Rgb565);
         Some(SurfaceSettings::Virtual { path: path?, width, height, format })
     }
 }
@@ -175,17 +156,17 @@ pub fn check_colours(written: BTreeMap<String, String>, checker: &mut Checker<'_
             (Some(place), Some(colour)) => *place = colour,
             (None, _) => {
                 sound = false;
-                checker.fault(&(), &key, fill(texts().colour, &[&instead(&name, &theme::KEYS)]));
+                checker.fault(&key, fill(texts().colour, &[&instead(&name, &theme::KEYS)]));
             }
             (Some(_), None) => {
                 sound = false;
-                checker.fault(&(), &key, fill(texts().rrggbb, &[&format_args!("{text:?}")]));
+                checker.fault(&key, fill(texts().rrggbb, &[&format_args!("{text:?}")]));
             }
         }
     }
     for ((above, below), contrast) in theme.unreadable().into_iter().filter(|_| sound) {
         let why = fill(texts().contrast, &[&below, &format_args!("{contrast:.1}")]);
-        checker.fault(&(), &format!("screen.colours.{above}"), why);
+        checker.fault(&format!("screen.colours.{above}"), why);
     }
     theme
 }

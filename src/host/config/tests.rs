@@ -1,4 +1,5 @@
 use super::*;
+use crate::secret::SecretError;
 use serde::Deserialize;
 
 #[derive(Debug, Deserialize, PartialEq, Default)]
@@ -74,7 +75,7 @@ fn the_checker_finds_lines_by_keys_and_spans() {
     let source = Source::from_text("a.toml", text);
     let written: Written = source.parse().expect("readable");
     let mut checker = source.checker();
-    checker.fault(&(text.rfind("id =").expect("there")..text.len()), "item[1].id", "has a blank");
+    checker.fault("item[1].id", "has a blank");
     checker.required(written.item[0].price, "item[0].price");
     checker.required(written.item[1].price, "item[1].price");
     checker.required(written.device.id, "device.id");

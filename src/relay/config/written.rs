@@ -117,11 +117,11 @@ impl WrittenConfig {
         let keys = checker.keys(&keys_file, "receipts.keys_file");
         let ledger = self.ledger.path.unwrap_or_else(|| super::LEDGER.into());
         if self.line.is_empty() {
-            checker.fault(&(), "line", texts().no_line);
+            checker.fault("line", texts().no_line);
         }
         for (name, count) in [("line", self.line.len()), ("button", self.button.len())] {
             if count > LINES_MAX {
-                checker.fault(&(), name, fill(texts().many_lines, &[&count, &LINES_MAX]));
+                checker.fault(name, fill(texts().many_lines, &[&count, &LINES_MAX]));
             }
         }
         let lines: Vec<_> = self.line.into_iter().enumerate().map(|(i, line)| line.check(checker, i)).collect();
@@ -148,7 +148,7 @@ impl WrittenLine {
         if let Some(name) = &name
             && (name.is_empty() || name.len() > NAME_MAX || name.contains(steers))
         {
-            checker.fault(&(), &key("name"), fill(texts().name, &[&NAME_MAX]));
+            checker.fault(&key("name"), fill(texts().name, &[&NAME_MAX]));
         }
         let items = checker.required(self.items, &key("items"));
         let items = items.and_then(|items| check_items(&items, checker, &key("items")));
@@ -188,19 +188,19 @@ fn check_input(written: Option<WrittenInput>, checker: &mut Checker<'_>, at: &st
 fn amount(checker: &mut Checker<'_>, value: i64, key: &str) -> Option<Rupiah> {
     let read = Rupiah::new(u64::try_from(value).unwrap_or(0)).ok();
     if read.is_none() {
-        checker.fault(&(), key, fill(texts().amount, &[&Rupiah::MAX]));
+        checker.fault(key, fill(texts().amount, &[&Rupiah::MAX]));
     }
     read
 }
 
 fn check_items(items: &[String], checker: &mut Checker<'_>, key: &str) -> Option<Items> {
     if items.is_empty() {
-        checker.fault(&(), key, fill(texts().no_item, &[&"[\"*\"]"]));
+        checker.fault(key, fill(texts().no_item, &[&"[\"*\"]"]));
         return None;
     }
     if items.iter().any(|item| item == "*") {
         if items.len() > 1 {
-            checker.fault(&(), key, fill(texts().alone, &[&"\"*\""]));
+            checker.fault(key, fill(texts().alone, &[&"\"*\""]));
         }
         return Some(Items::Any);
     }
@@ -223,13 +223,13 @@ fn check_together(
         if let Chip::Gpio { name, offset } = &pin.chip
             && let Some(other) = pins.insert(pin.chip.clone(), key.clone())
         {
-            checker.fault(&(), &key, fill(texts().pin_taken, &[name, offset, &other]));
+            checker.fault(&key, fill(texts().pin_taken, &[name, offset, &other]));
         }
     };
     for (i, line) in lines.iter().enumerate() {
         let Some(line) = line else { continue };
         if let Some(other) = names.insert(line.name.clone(), i) {
-            checker.fault(&(), &format!("line[{i}].name"), fill(texts().name_taken, &[&other]));
+            checker.fault(&format!("line[{i}].name"), fill(texts().name_taken, &[&other]));
         }
         let named = match &line.items {
             Items::Any => vec!["*"],
@@ -237,7 +237,7 @@ fn check_together(
         };
         for item in named {
             if let Some(other) = items.insert(item.to_owned(), i) {
-                checker.fault(&(), &format!("line[{i}].items"), fill(texts().item_taken, &[&other, &format!("{item:?}")]));
+                checker.fault(&format!("line[{i}].items"), fill(texts().item_taken, &[&other, &format!("{item:?}")]));
             }
         }
         match (line.outlet.line(), line.outlet.device()) {
@@ -245,7 +245,7 @@ fn check_together(
             (None, Some(path)) => {
                 if let Some(other) = devices.insert(path, i) {
                     let key = format!("line[{i}].{}", line.outlet.key());
-                    checker.fault(&(), &key, fill(texts().device_taken, &[&path.display(), &other]));
+                    checker.fault(&key, fill(texts().device_taken, &[&path.display(), &other]));
                 }
             }
             (None, None) => {}

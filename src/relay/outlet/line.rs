@@ -186,7 +186,7 @@ fn read(rest: OtherKeys<'_>, checker: &mut Checker<'_>) -> Option<Arc<dyn Settin
     let line = PulsedLine { pin: Pin::of(chip?, active_low.unwrap_or(false)), drive: drive?, sensor: sensor? };
     if line.drive.least().0 + line.sensor.as_ref().map_or(0, |sensor| sensor.within.0) > DRIVE_MAX.0 {
         let name = if line.sensor.is_some() { "sensor" } else { "on_ms" };
-        checker.fault(&(), &format!("{at}.{name}"), fill(texts().too_long, &[&DRIVE_MAX.as_secs_up()]));
+        checker.fault(&format!("{at}.{name}"), fill(texts().too_long, &[&DRIVE_MAX.as_secs_up()]));
     }
     Some(Arc::new(line))
 }

@@ -35,7 +35,7 @@ fn read(rest: OtherKeys<'_>, checker: &mut Checker<'_>) -> Option<Arc<dyn Settin
     let at = rest.at().to_owned();
     let WrittenTerminal { terminal: path, within_ms } = rest.read(checker)?;
     if !path.is_absolute() {
-        checker.fault(&(), &format!("{at}.{KEY}"), "must be an absolute path");
+        checker.fault(&format!("{at}.{KEY}"), "must be an absolute path");
     }
     let within = Span::millis(checker.integer(within_ms, 30_000, 1..=120_000, &format!("{at}.within_ms")));
     Some(Arc::new(Tried { path, within }))

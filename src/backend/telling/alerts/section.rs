@@ -51,14 +51,14 @@ impl Section {
     pub fn check(self, checker: &mut Checker<'_>) -> Option<Tellers> {
         let Self { command, webhook_url, webhook_secret_file, webhook_ca_file, over, offline_after_s, daily } = self;
         if command.is_none() && webhook_url.is_none() {
-            checker.fault(&(), "alerts", texts().nobody);
+            checker.fault("alerts", texts().nobody);
         }
         let command = command.map(|words| command::checked(words, "alerts.command", checker));
         let webhook = match webhook_url {
             Some(url) => Some(webhook(&url, webhook_secret_file.clone(), webhook_ca_file, checker)),
             None => {
                 for (key, _) in [(SECRET, &webhook_secret_file), (CA, &webhook_ca_file)].iter().filter(|(_, given)| given.is_some()) {
-                    checker.fault(&(), key, texts().needs_url);
+                    checker.fault(key, texts().needs_url);
                 }
                 None
             }
@@ -67,7 +67,7 @@ impl Section {
         let daily = match daily.map(|text| text.parse().map_err(drop)) {
             Some(Ok(daily)) => Some(daily),
             Some(Err(())) => {
-                checker.fault(&(), "alerts.daily", texts().time_of_day);
+                checker.fault("alerts.daily", texts().time_of_day);
                 return None;
             }
             None => None,
@@ -96,20 +96,20 @@ fn webhook(url: &str, secret_file: Option<PathBuf>, ca_file: Option<PathBuf>, ch
         (Ok(_), Ok(url)) => Some(url),
         // It is not repeated: with a query, it is likely to be a secret.
         (Err(_), _) | (_, Err(_)) => {
-            checker.fault(&(), "alerts.webhook_url", texts().posted_to);
+            checker.fault("alerts.webhook_url", texts().posted_to);
             None
         }
     };
     if ca_file.is_some() {
         if address.as_ref().is_some_and(|url| url.scheme() != "https") {
-            checker.fault(&(), CA, texts().needs_https);
+            checker.fault(CA, texts().needs_https);
         }
         checker.take(client_config(ca_file.as_deref(), None, &LastTrusted::default()), CA);
     }
     let file = checker.required(secret_file, SECRET)?;
     let secret = checker.take(Secret::read(&checker.locate(&file)), SECRET)?;
     if secret.expose().len() < SECRET_MIN {
-        checker.fault(&(), SECRET, fill(texts().short, &[&SECRET_MIN]));
+        checker.fault(SECRET, fill(texts().short, &[&SECRET_MIN]));
     }
     Some(Webhook { url: address?, secret, ca_file })
 }

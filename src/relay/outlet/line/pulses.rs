@@ -88,7 +88,7 @@ impl WrittenPulses {
             (Some(on), None) => {
                 for (name, value) in [("on_ms", self.on_ms), ("off_ms", self.off_ms)] {
                     if value.is_some() {
-                        checker.fault(&(), &key(name), texts().not_with_single);
+                        checker.fault(&key(name), texts().not_with_single);
                     }
                 }
                 let on = checker.integer(Some(on), 1, number(SETTINGS, "line.pulse_ms").range(), &key("pulse_ms"));
@@ -105,11 +105,11 @@ impl WrittenPulses {
                 rupiah.map(|rupiah| Drive::PerPulse { rupiah, on, off })
             }
             (None, None) => {
-                checker.fault(&(), &key("pulse_ms"), texts().no_drive);
+                checker.fault(&key("pulse_ms"), texts().no_drive);
                 None
             }
             (Some(_), Some(_)) => {
-                checker.fault(&(), &key("pulse_ms"), texts().two_drives);
+                checker.fault(&key("pulse_ms"), texts().two_drives);
                 None
             }
         }
