@@ -3,18 +3,18 @@
 //! An effect cannot precede its commit: a method commits, and only then queues the effects. The shell calls a method,
 //! takes the [effects](Dispenser::take_effects) and carries them out.
 
+mod known;
 mod operator;
+mod state;
 
-use super::config::{Config, Items, LineSettings, line_of};
+use super::config::{Config, LineSettings, line_of};
 pub use super::ledger::Refusal;
 use super::ledger::{Draw, Ledger, Opened};
 use super::outlet::{Ending, Job};
 use super::store::{Begun, Once, Pulse};
-use qris_core::order::ids::{CommandId, DeviceId, ItemId, OrderId, Ticket};
+use qris_core::order::ids::{DeviceId, ItemId, OrderId, Ticket};
 use qris_core::order::keys::KeySet;
-use qris_core::order::ledger::{
-    Admission, Again, Cause, Condition, Entry, LedgerRefusal, LineState, TicketEntry, Tried, admit, after_restart, may_try, prepare,
-};
+use qris_core::order::ledger::{Admission, Again, Cause, Entry, LedgerRefusal, LineState, TicketEntry, admit, may_try, prepare};
 use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::Outcome;
 use qris_core::order::promise::Promise;
@@ -22,7 +22,6 @@ use qris_core::order::proof::{self, Last, RelayKey, Statement};
 use qris_core::order::receipt::{Receipt, ReceiptError};
 use qris_core::order::tries::TryNumber;
 use qris_core::wire::dbus::{CloseAnswer, DispenseAnswer, RelayError};
-use qris_core::wire::relay::{LineCondition, ProofKey, RelayFacts, RelayFault, RelayLine, RelayStatus};
 use qris_host::events::Event;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -245,18 +244,6 @@ impl Dispenser {
         Dispensed::Begun(cause)
     }
 
-    /// `Query`: the facts about a try at an order.
-    pub fn query(&mut self, order: &str, number: u32) -> Result<(DispenseAnswer, String), Refusal> {
-        let (Ok(order), Ok(number)) = (OrderId::new(order), TryNumber::try_from(number)) else {
-            return Ok((DispenseAnswer::Unknown, String::new()));
-        };
-        Ok(match self.found(&order, number)? {
-            None => (DispenseAnswer::Unknown, String::new()),
-            Some(Pulse { entry: Entry::Driving, .. }) => (DispenseAnswer::Dispensing, String::new()),
-            Some(Pulse { entry: Entry::Ended(outcome), detail, .. }) => (DispenseAnswer::Ended(outcome), detail),
-        })
-    }
-
     /// `Close`: from now on this ticket drives nothing. If it did drive a line, the answer says so.
     pub fn close(&mut self, ticket: &str) -> Result<CloseAnswer, Refusal> {
         let ticket = Ticket::new(ticket).map_err(|why| Refusal::new(RelayError::UnknownTicket, why.to_string()))?;
@@ -379,37 +366,6 @@ impl Dispenser {
         self.lines.iter().any(|line| matches!(line.work, Work::Driving(_)))
     }
 
-    pub fn hardware(&mut self, index: usize, state: Result<(), String>) {
-        let line = &mut self.lines[index];
-        let why = state.err();
-        if let Some(why) = why.as_ref().filter(|why| line.broken.as_ref() != Some(why)) {
-            let name = line.settings.name.clone().into();
-            let event = Event::HardwareFault { line: name, why: why.clone().into() };
-            line.broken = Some(why.clone());
-            self.journal(event);
-        } else {
-            line.broken = why;
-        }
-    }
-
-    /// A button works, or it does not, with the reason. Perhaps nobody is there who would miss it, so this is a fault
-    /// that is seen from afar.
-    pub fn button(&mut self, name: String, state: Result<(), String>) {
-        let Err(why) = state else {
-            self.broken_buttons.remove(&name);
-            return;
-        };
-        if self.broken_buttons.get(&name) != Some(&why) {
-            self.journal(Event::HardwareFault { line: name.clone().into(), why: why.clone().into() });
-            self.broken_buttons.insert(name, why);
-        }
-    }
-
-    /// The service switch is on or off. Who fills the machine is another program's business.
-    pub const fn switched(&mut self, is_on: bool) {
-        self.service_switch = Some(is_on);
-    }
-
     /// Whether something must be looked after: a line is driven, or the ledger cannot be written.
     #[must_use]
     pub fn needs_care(&self) -> bool {
@@ -440,107 +396,6 @@ impl Dispenser {
                 self.lines[index].work = Work::Idle;
             }
         }
-    }
-
-    #[must_use]
-    pub fn facts(&self) -> RelayFacts {
-        RelayFacts {
-            device: Some(self.me.clone()),
-            lines: self.lines(),
-            keys: self.keys.receipt_kids(),
-            proof_key: self.key().map(ProofKey::from),
-            tickets: self.tickets(),
-            driven: self.ledger.driven(),
-            faults: self.faults(),
-            service_switch: self.service_switch,
-            status: RelayStatus { version: env!("CARGO_PKG_VERSION").into() },
-        }
-    }
-
-    #[must_use]
-    pub fn lines(&self) -> Vec<RelayLine> {
-        let of = |line: &Line| RelayLine {
-            name: line.settings.name.as_str().into(),
-            items: match &line.settings.items {
-                Items::Any => vec!["*".into()],
-                Items::These(items) => items.iter().map(|item| item.as_str().into()).collect(),
-            },
-            state: match line.condition() {
-                Condition::Ready => LineCondition::Ready,
-                Condition::Busy => LineCondition::Busy,
-                Condition::Blocked | Condition::Broken => LineCondition::Blocked,
-            },
-            limits: line.settings.limits(),
-        };
-        self.lines.iter().map(of).collect()
-    }
-
-    #[must_use]
-    pub fn tickets(&self) -> Vec<Ticket> {
-        self.ledger.tickets()
-    }
-
-    #[must_use]
-    pub fn faults(&self) -> Vec<RelayFault> {
-        let is_failing = self.ledger.usable().is_err();
-        let is_broken = self.lines.iter().any(|line| line.broken.is_some()) || !self.broken_buttons.is_empty();
-        let all = [(self.ledger.was_reset(), RelayFault::LedgerReset), (is_failing, RelayFault::Ledger), (is_broken, RelayFault::Gpio)];
-        all.into_iter().filter(|(is, _)| *is).map(|(_, fault)| fault).collect()
-    }
-
-    fn is_unwritten(&self, order: &OrderId) -> bool {
-        self.lines.iter().any(|line| matches!(&line.work, Work::Unwritten(pulse) if pulse.order() == Some(order)))
-    }
-
-    fn found(&mut self, order: &OrderId, number: TryNumber) -> Result<Option<Pulse>, Refusal> {
-        let is_it = |pulse: &Pulse| pulse.order() == Some(order) && pulse.number() == Some(number);
-        if let Some(pulse) = self.in_memory(is_it) {
-            return Ok(Some(pulse));
-        }
-        let written = self.ledger.pulses(order)?;
-        Ok(written.into_iter().find(is_it).map(|pulse| self.as_known(pulse)))
-    }
-
-    fn tries(&mut self, order: &OrderId) -> Result<Vec<Pulse>, Refusal> {
-        match (self.ledger.pulses(order), self.in_memory(|pulse| pulse.order() == Some(order))) {
-            (Ok(written), _) => Ok(written.into_iter().map(|pulse| self.as_known(pulse)).collect()),
-            // A ledger that cannot be read does not hide what is known without it. No other try is driven beside that one.
-            (Err(_), Some(pulse)) => Ok(vec![pulse]),
-            (Err(refusal), None) => Err(refusal),
-        }
-    }
-
-    /// What the ledger knows of the tries at an order: the facts that decide, and the pulses. `before`: the ticket of the try before.
-    fn tried(&mut self, order: &OrderId, before: Option<&Ticket>) -> Result<(Tried, Vec<Pulse>), Refusal> {
-        let pulses = self.tries(order)?;
-        let driven = pulses.iter().filter_map(|pulse| Some((pulse.number()?, pulse.entry))).collect();
-        let before = before.map(|ticket| self.ledger.ticket(ticket)).transpose()?.flatten();
-        let is_dropped = self.ledger.is_dropped(order)?;
-        Ok((Tried { driven, before, is_dropped }, pulses))
-    }
-
-    fn found_test(&mut self, jti: &CommandId) -> Result<Option<Pulse>, Refusal> {
-        if let Some(pulse) = self.in_memory(|pulse| matches!(&pulse.cause, Cause::Test(test) if test == jti)) {
-            return Ok(Some(pulse));
-        }
-        let written = self.ledger.test(jti)?;
-        Ok(written.map(|pulse| self.as_known(pulse)))
-    }
-
-    /// A pulse that a line drives, or that the ledger did not take.
-    fn in_memory(&self, is_it: impl Fn(&Pulse) -> bool) -> Option<Pulse> {
-        let of = |line: &Line| match &line.work {
-            Work::Driving(pulse) | Work::Unwritten(pulse) if is_it(pulse) => Some(pulse.clone()),
-            Work::Driving(_) | Work::Unwritten(_) | Work::Idle => None,
-        };
-        self.lines.iter().find_map(of)
-    }
-
-    /// Memory comes first: it knows what the ledger did not take. If no line drives it and the ledger still says "driving", nobody knows how
-    /// it ended.
-    fn as_known(&self, pulse: Pulse) -> Pulse {
-        let known = self.in_memory(|known| known.cause == pulse.cause);
-        known.unwrap_or_else(|| Pulse { entry: after_restart(pulse.entry), ..pulse })
     }
 
     fn line_of(&self, item: &ItemId) -> Option<usize> {
@@ -574,9 +429,13 @@ impl Dispenser {
     }
 
     fn tell_end(&mut self, pulse: Pulse, ending: Ending) {
-        let Pulse { cause, item, amount, line, .. } = pulse;
         let Ending { outcome, detail } = ending;
-        self.effects.push(Effect::Finished { cause: cause.clone(), outcome, detail: detail.clone() });
+        self.effects.push(Effect::Finished { cause: pulse.cause.clone(), outcome, detail: detail.clone() });
+        self.journal_end(Pulse { detail, ..pulse }, outcome);
+    }
+
+    fn journal_end(&mut self, pulse: Pulse, outcome: Outcome) {
+        let Pulse { cause, item, amount, line, detail, .. } = pulse;
         let (line, detail) = (line.into(), detail.into());
         self.journal(match (cause, outcome) {
             (Cause::Test(_), _) => Event::TestEnded { item, line, state: outcome.as_str().into(), detail },
@@ -610,15 +469,7 @@ impl Dispenser {
                 line: block.line.clone().into(),
                 why: block.why.clone().into(),
             });
-            let Pulse { cause, item, amount, line, detail, .. } = pulse;
-            let (line, detail) = (line.into(), detail.into());
-            self.journal(match cause {
-                Cause::Test(_) => Event::TestEnded { item, line, state: Outcome::Uncertain.as_str().into(), detail },
-                Cause::Order { order, request, .. } => {
-                    let goods = item.to_string().into();
-                    Event::OutcomeUncertain { request: Some(request), order, device: Some(self.me.clone()), item, goods, amount, detail }
-                }
-            });
+            self.journal_end(pulse, Outcome::Uncertain);
             if let Some(event) = line_blocked {
                 self.journal(event);
             }
@@ -627,33 +478,6 @@ impl Dispenser {
 
     fn journal(&mut self, event: Event) {
         self.effects.push(Effect::Journal(event));
-    }
-}
-
-impl Line {
-    fn condition(&self) -> Condition {
-        match (&self.work, &self.blocked, &self.broken) {
-            (Work::Driving(_) | Work::Unwritten(_), _, _) => Condition::Busy,
-            (Work::Idle, _, Some(_)) => Condition::Broken,
-            (Work::Idle, Some(_), None) => Condition::Blocked,
-            (Work::Idle, None, None) => Condition::Ready,
-        }
-    }
-}
-
-impl Pulse {
-    const fn order(&self) -> Option<&OrderId> {
-        match &self.cause {
-            Cause::Order { order, .. } => Some(order),
-            Cause::Test(_) => None,
-        }
-    }
-
-    const fn number(&self) -> Option<TryNumber> {
-        match &self.cause {
-            Cause::Order { number, .. } => Some(*number),
-            Cause::Test(_) => None,
-        }
     }
 }
 

@@ -10,6 +10,7 @@ use qris_core::order::ledger::OPEN_TICKETS_MAX;
 use qris_core::order::receipt::Claims;
 use qris_core::order::receipt::testing::{ISSUER, claims, key};
 use qris_core::order::tries::TryNumber;
+use qris_core::wire::relay::RelayFault;
 use qris_host::config::Source;
 use qris_host::random;
 use rusqlite::Connection;
