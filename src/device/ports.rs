@@ -10,7 +10,8 @@ use super::inbox::Inbox;
 use super::rauc::Rauc;
 use super::relay::Relay;
 use super::words::{
-    Address, CallId, Effect, Input, Notice, Operated, Operation, PREPARE_WAIT, PrepareError, RelayAnswer, SystemAnswer, SystemCall,
+    Address, BackendAnswer, CallId, Effect, Input, Notice, Operated, Operation, PREPARE_WAIT, PrepareError, RelayAnswer, SystemAnswer,
+    SystemCall,
 };
 use qris_core::order::ids::{CommandId, DeviceId};
 use qris_core::wire::command::{Code, Problem, Query, Response, Stage};
@@ -174,18 +175,10 @@ impl Ports {
                 Some(Input::RelayReported(facts))
             }),
             Effect::Backend(id, request, call) => {
-                let backend = self.backend.clone();
-                self.call(id, async move {
-                    let (answer, told) = backend.call(call).await;
-                    (told, Input::Backend(id, request, answer))
-                });
+                self.call(id, async move |backend| backend.call(call).await, move |answer| Input::Backend(id, request, answer));
             }
             Effect::AskOpen(id, identity) => {
-                let backend = self.backend.clone();
-                self.call(id, async move {
-                    let (answer, told) = backend.open(&identity).await;
-                    (told, Input::Open(id, answer))
-                });
+                self.call(id, async move |backend| backend.open(&identity).await, move |answer| Input::Open(id, answer));
             }
             Effect::Trust(time) => self.backend.trust(time),
             Effect::AskTime => {
@@ -377,11 +370,14 @@ impl Ports {
         });
     }
 
-    fn call(&mut self, id: CallId, work: impl Future<Output = (Option<ServerTime>, Input)> + Send + 'static) {
-        let inbox = self.inbox.clone();
+    fn call<F>(&mut self, id: CallId, ask: impl FnOnce(Backend) -> F, input: impl FnOnce(BackendAnswer) -> Input + Send + 'static)
+    where
+        F: Future<Output = (BackendAnswer, Option<ServerTime>)> + Send + 'static,
+    {
+        let (asked, inbox) = (ask(self.backend.clone()), self.inbox.clone());
         let call = tokio::spawn(async move {
-            let (told, input) = work.await;
-            told.into_iter().map(Input::Time).chain([input]).for_each(|input| inbox.send(input));
+            let (answer, told) = asked.await;
+            told.into_iter().map(Input::Time).chain([input(answer)]).for_each(|input| inbox.send(input));
         });
         self.calls.insert(id, call.abort_handle());
     }

@@ -5,6 +5,7 @@ use super::picture::Scene;
 use super::text::Words;
 use super::theme::{Signal, Theme, WHITE};
 use qris_core::order::ids::OrderId;
+use qris_core::order::money::Rupiah;
 use qris_core::order::reason::Reason;
 
 pub(super) struct Message {
@@ -55,8 +56,18 @@ impl Message {
         self
     }
 
+    fn more(mut self, line: Option<String>) -> Self {
+        self.lines.extend(line);
+        self
+    }
+
     fn code(self, code: &str) -> Self {
         Self { code: Some(code.into()), ..self }
+    }
+
+    /// Whose money it is about, and whom to ask.
+    fn money(self, order: &OrderId, amount: Rupiah, page: Option<&Box<str>>) -> Self {
+        Self { order: Some(groups(order)), amount: Some(amount.to_string()), page: page.cloned(), contact: true, ..self }
     }
 
     pub(super) fn too_small(theme: &Theme, t: &Words, item: &str) -> Self {
@@ -66,16 +77,15 @@ impl Message {
     /// `item`: the name of the scene's goods, if it has any.
     pub(super) fn of(scene: &Scene, theme: &Theme, t: &Words, item: &str) -> Self {
         let plain = |sign, disc, headline| Self::new(theme, sign, disc, headline);
+        let wait = |headline| plain(Sign::Clock, theme.accent, headline);
         match scene {
-            Scene::Starting | Scene::TestCard => plain(Sign::Clock, theme.accent, t.starting).line(t.starting_more),
+            Scene::Starting | Scene::TestCard => wait(t.starting).line(t.starting_more),
             Scene::Idle { trouble: None, .. } => plain(Sign::Check, theme.good(), t.ready).line(t.choose_on_machine).line(t.pay_with_more),
             Scene::Offline { missing, .. } => plain(Sign::Clock, theme.warn(), t.offline).line(t.offline_more).code(missing.as_str()),
             // Somebody sees to it: nothing is broken.
-            Scene::Idle { trouble: Some(Reason::SoldOut), .. } => {
-                plain(Sign::Clock, theme.accent, t.all_sold_out).line(t.all_sold_out_more)
-            }
+            Scene::Idle { trouble: Some(Reason::SoldOut), .. } => wait(t.all_sold_out).line(t.all_sold_out_more),
             Scene::Idle { trouble: Some(Reason::Updating), .. } => {
-                plain(Sign::Clock, theme.accent, t.starting_more).line(t.why(Reason::Updating)).line(t.out_of_order_more)
+                wait(t.starting_more).line(t.why(Reason::Updating)).line(t.out_of_order_more)
             }
             Scene::Idle { trouble: Some(reason), .. } => {
                 let message = plain(Sign::Exclamation, theme.warn(), t.out_of_order).line(t.why(*reason)).line(t.out_of_order_more);
@@ -88,19 +98,13 @@ impl Message {
                 let (disc, headline) = if *is_refused { (theme.stop(), t.not_changed) } else { (theme.accent, t.filling) };
                 plain(Sign::Clock, disc, headline).line(&words)
             }
-            Scene::Preparing { amount, .. } => {
-                Self { amount: Some(amount.to_string()), ..plain(Sign::Clock, theme.accent, t.preparing) }.line(item)
-            }
-            Scene::Checking { .. } => plain(Sign::Clock, theme.accent, t.checking).line(item),
+            Scene::Preparing { amount, .. } => Self { amount: Some(amount.to_string()), ..wait(t.preparing) }.line(item),
+            Scene::Checking { .. } => wait(t.checking).line(item),
             Scene::Collect { within, .. } => {
-                let message = plain(Sign::Check, theme.good(), t.paid).line(item).line(t.collect_more);
-                match t.collect_within(*within) {
-                    Some(line) => message.line(&line),
-                    None => message,
-                }
+                plain(Sign::Check, theme.good(), t.paid).line(item).line(t.collect_more).more(t.collect_within(*within))
             }
             // The code goes on at the store.
-            Scene::PayAtStore { .. } => plain(Sign::Clock, theme.accent, t.code_gone).line(item),
+            Scene::PayAtStore { .. } => wait(t.code_gone).line(item),
             // A payment that comes here is past its deadline.
             Scene::Pay { .. } | Scene::Cancelling { .. } => {
                 plain(Sign::Clock, theme.warn(), t.cancelling).line(t.cancelling_more).line(item)
@@ -123,23 +127,20 @@ impl Message {
                 reason.map_or_else(|| message(t.why_machine), |reason| message(t.why(reason)).code(reason.as_str()))
             }
             Scene::RefundDue { order, amount, page } => {
-                let message = plain(Sign::Exclamation, theme.warn(), t.refund_due).line(t.refund_due_more);
-                Self { order: Some(groups(order)), amount: Some(amount.to_string()), page: page.clone(), contact: true, ..message }
+                plain(Sign::Exclamation, theme.warn(), t.refund_due).line(t.refund_due_more).money(order, *amount, page.as_ref())
             }
             Scene::TryAgain { same, up_to, is_later, order, page, .. } => {
                 let headline = if *same { t.try_same } else { t.try_other };
                 let first = if *is_later { t.try_later } else { t.try_now };
-                let message = plain(Sign::Clock, theme.accent, headline).line(&format!("{item}: {first}"));
-                let message = up_to.map(|up_to| t.try_up_to(*same, up_to)).iter().fold(message, |message, line| message.line(line));
+                let up_to = up_to.map(|up_to| t.try_up_to(*same, up_to));
+                let message = wait(headline).line(&format!("{item}: {first}")).more(up_to);
                 Self { order: Some(groups(order)), page: page.clone(), ..message }
             }
             Scene::Uncertain { order, amount, page } => {
-                let message = plain(Sign::Exclamation, theme.warn(), t.uncertain).line(t.uncertain_more);
-                Self { order: Some(groups(order)), amount: Some(amount.to_string()), page: page.clone(), contact: true, ..message }
+                plain(Sign::Exclamation, theme.warn(), t.uncertain).line(t.uncertain_more).money(order, *amount, page.as_ref())
             }
             Scene::Refunded { order, amount } => {
-                let message = plain(Sign::Check, theme.good(), t.refunded).line(t.refunded_more);
-                Self { order: Some(groups(order)), amount: Some(amount.to_string()), contact: true, ..message }
+                plain(Sign::Check, theme.good(), t.refunded).line(t.refunded_more).money(order, *amount, None)
             }
         }
     }

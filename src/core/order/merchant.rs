@@ -42,10 +42,10 @@ pub use doubt::{Doubt, PersonsEnd};
 pub use duty::{Call, Duty, duty, next_deadline};
 pub use end::End;
 pub use events::{Differs, Event, NoCharge, RefundAnswer, RefundWish, Said, StatusReport};
-pub use facts::{Money, Standing};
+pub use facts::{Money, NoReceipt, Standing};
 pub use repaying::{Asker, AtBank, RefundEnding, Repaying, Repayment};
 pub use sale::{Metadata, Sale};
-pub use state::{Cancelling, Charging, Closed, Closing, Held, NoReceipt, Pending, Refunded, Settled, State, Void, Withheld};
+pub use state::{Cancelling, Charging, Closed, Closing, Held, Pending, Refunded, Settled, State, Void, Withheld};
 pub use tries::{EndedTry, Goods, NoTry, SETTLED_LATELY, Tries};
 pub use values::{Charge, ChargeFailure, ChargeTrouble, Ending, LateFact, Order, Parties, Settlement, TakenBack};
 #[cfg(test)]

@@ -4,12 +4,13 @@ use super::calls::Live;
 use super::parts::Machine;
 use crate::store::StoreError;
 use crate::words::{BackendAnswer, CallId, Effect, HttpCall, RelayAnswer};
-use qris_core::order::ids::{PaymentCode, RequestId, Ticket};
+use qris_core::order::ids::{OrderId, PaymentCode, RequestId, Ticket};
 use qris_core::order::machine::{Context, Event, Order, RelayCall, Seen, unfinished};
 use qris_core::order::outcome::{DispenseAnswer, Outcome};
 use qris_core::order::receipt::Receipt;
 use qris_core::order::request::{Offer, VendRequest};
 use qris_core::order::time::{Now, Span};
+use qris_core::order::tries::TryNumber;
 use qris_core::wire::dbus::RelayError;
 use qris_core::wire::orders::{OPEN_MAX, OrderResource, Status};
 use qris_core::wire::payment::PaymentUpdate;
@@ -50,6 +51,27 @@ impl Machine {
         // An earlier fault of the relay may have gone.
         if !as_ever || self.links.relay_troubled() {
             self.outbox.push(Effect::ReadRelay);
+        }
+    }
+
+    /// The relay tells by itself how a try ended.
+    pub(super) fn relay_finished(&mut self, order: &OrderId, number: TryNumber, answer: DispenseAnswer, now: Now) {
+        let is_its = |id: &RequestId| self.orders.get(id).is_some_and(|live| live.stored.order.number_of_try() == number);
+        if let (Some(id), DispenseAnswer::Ended(_)) = (self.orders.of_order(order).filter(is_its), answer) {
+            // If it cannot be stored, `Query` tells it again.
+            drop(self.happen(&id, vec![Event::RelayAnswered(answer)], now));
+        }
+    }
+
+    pub(super) fn relay_lost(&mut self, why: &str, now: Now) {
+        self.door.buttons_lost();
+        self.links.relay_gone(why, &mut self.faults, &mut self.outbox, now);
+        // A customer who waits for the backend would hear this in the end, and hears it now.
+        if let Some(refusal) = self.links.relay_unfit(&self.settings)
+            && let Some(collection) = self.front.end_collection(|_| true)
+        {
+            self.outbox.push(Effect::Abandon(collection.call()));
+            self.refuse_collection(collection, &refusal, now);
         }
     }
 

@@ -23,13 +23,14 @@
 //! | the commands that operators have signed | `commands.rs` |
 //! | the time by which certificates are judged | `trust.rs` |
 //! | who looks after the machine, while nothing is sold | `hold.rs` |
-//! | another try at what did not come | `second_tries.rs` |
-//! | who fills it at its open door | `door.rs` |
+//! | the offer of another try at what did not come | `second_tries.rs` |
+//! | the switch and the buttons of its open door | `door.rs` |
 //! | everything that leaves the machine | `outbox.rs` |
 //! | the comparison with the backend's open orders and the relay's tickets | `reconcile.rs` |
 //!
 //! `parts.rs` puts them side by side. What needs several of them stands above that. Customers are served in `customers.rs`, operators in
-//! `operators.rs`. What is offered of the slots, and who fills them, is in `shelves.rs`. The answers of relay, backend and broker come to
+//! `operators.rs`. What is offered of the slots, and who fills them, is in `shelves.rs`
+//! and `filling.rs`. How a customer gets another try is in `trying_again.rs`. The answers of relay, backend and broker come to
 //! `answers.rs`. The system that runs proves itself in `proving.rs`. `commits.rs` alone writes orders. The loop itself is here.
 
 mod afar;
@@ -42,6 +43,7 @@ mod commits;
 mod customers;
 mod door;
 mod faults;
+mod filling;
 mod front;
 mod hold;
 mod links;
@@ -63,6 +65,7 @@ mod telemetry;
 #[cfg(test)]
 mod tests;
 mod trust;
+mod trying_again;
 
 pub use parts::Machine;
 
@@ -80,9 +83,7 @@ use links::Links;
 use orders::Orders;
 use outbox::Outbox;
 use place::Place;
-use qris_core::order::ids::RequestId;
 use qris_core::order::machine::{self as core, Event};
-use qris_core::order::outcome::DispenseAnswer;
 use qris_core::order::reason::Reason;
 use qris_core::order::time::{Boot, Now};
 use qris_core::wire::relay::RelayFacts;
@@ -144,13 +145,7 @@ impl Machine {
             Input::PreparedAgain(id, answer) => self.prepared_again(id, answer, now),
             Input::Relay(id, request, answer) => self.relay_answered(id, &request, &answer, now),
             Input::TicketLeft => self.reconciliation.read_tickets(out),
-            Input::Finished(order, number, answer) => {
-                let is_its = |id: &RequestId| self.orders.get(id).is_some_and(|live| live.stored.order.number_of_try() == number);
-                if let (Some(id), DispenseAnswer::Ended(_)) = (self.orders.of_order(&order).filter(is_its), answer) {
-                    // If it cannot be stored, `Query` tells it again.
-                    drop(self.happen(&id, vec![Event::RelayAnswered(answer)], now));
-                }
-            }
+            Input::Finished(order, number, answer) => self.relay_finished(&order, number, answer, now),
             Input::Released(item) => self.released(&item, now),
             Input::Cleared => self.looked(now),
             Input::ClearPressed(is_held) => self.clear_pressed(is_held, now),
@@ -160,17 +155,7 @@ impl Machine {
                 self.relay_reported(facts, true, now);
             }
             Input::RelayReported(facts) => self.relay_reported(facts, false, now),
-            Input::RelayDown(why) => {
-                self.door.buttons_lost();
-                self.links.relay_gone(&why, faults, out, now);
-                // A customer who waits for the backend would hear this in the end, and hears it now.
-                if let Some(refusal) = self.links.relay_unfit(&self.settings)
-                    && let Some(collection) = self.front.end_collection(|_| true)
-                {
-                    out.push(Effect::Abandon(collection.call()));
-                    self.refuse_collection(collection, &refusal, now);
-                }
-            }
+            Input::RelayDown(why) => self.relay_lost(&why, now),
             Input::Backend(id, request, answer) => self.backend_answered(id, &request, answer, now),
             Input::Open(id, answer) => self.open_answered(id, answer, now),
             Input::BrokerUp { refused } => self.broker_up(&refused, now),

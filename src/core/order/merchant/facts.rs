@@ -1,10 +1,10 @@
 //! What anybody may ask of an order. Each [state](super::state) answers for itself, and nobody else needs to know the states.
 
-use super::state::NoReceipt;
-use super::{Charge, Doubt, Ending, Order, Settlement, TakenBack};
+use super::{Charge, Doubt, Ending, Order, PersonsEnd, Settlement, TakenBack};
 use crate::order::receipt::Receipt;
 use crate::order::state::Status;
 use crate::order::time::Wall;
+use serde::{Deserialize, Serialize};
 
 /// How an order stands for its customer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -34,6 +34,17 @@ pub enum Money {
     TakenBack,
     /// It went back to the customer.
     Refunded,
+}
+
+/// Why a paid order has no receipt.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum NoReceipt {
+    /// The settlement does not match the charge.
+    Mismatch,
+    /// The request has a receipt already.
+    PaidTwice,
+    /// A person ended the order before anybody confirmed the payment.
+    Ended(PersonsEnd),
 }
 
 impl Money {

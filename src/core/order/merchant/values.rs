@@ -1,5 +1,5 @@
-use super::state::{NoReceipt, State};
-use super::{Attention, DeliveryReport, PersonsEnd, Polling, Repaying, Repayment, Reported, Rules, Sale, Tries};
+use super::state::State;
+use super::{Attention, DeliveryReport, NoReceipt, PersonsEnd, Polling, Repaying, Repayment, Reported, Rules, Sale, Tries};
 use crate::order::ids::{OrderId, TransactionId};
 use crate::order::money::Rupiah;
 use crate::order::outcome::Delivery;

@@ -18,13 +18,13 @@ pub use pending::Pending;
 pub use refunded::Refunded;
 pub use settled::Settled;
 pub use void::Void;
-pub use withheld::{NoReceipt, Withheld};
+pub use withheld::Withheld;
 
 use super::asking::Asked;
 use super::facts::Facts;
 use super::{
-    Call, Charge, DeliveryReport, Doubt, Duty, Ending, Event, Money, NoCharge, Order, PersonsEnd, Refused, Rules, Said, Settlement,
-    Standing, doubled,
+    Call, Charge, DeliveryReport, Doubt, Duty, Ending, Event, Money, NoCharge, NoReceipt, Order, PersonsEnd, Refused, Rules, Said,
+    Settlement, Standing, doubled,
 };
 use crate::order::receipt::Receipt;
 use crate::order::state::Status;

@@ -11,17 +11,6 @@ pub struct Withheld {
     pub why: NoReceipt,
 }
 
-/// Why a paid order has no receipt.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub enum NoReceipt {
-    /// The settlement does not match the charge.
-    Mismatch,
-    /// The request has a receipt already.
-    PaidTwice,
-    /// A person ended the order before anybody confirmed the payment.
-    Ended(PersonsEnd),
-}
-
 impl Withheld {
     /// A payment that buys nothing. From [`Charging`], [`Pending`], [`Cancelling`], [`Held`] and [`Closed`].
     pub(in super::super) const fn without_a_receipt(charge: Option<Charge>, by: Settlement, why: NoReceipt) -> State {
