@@ -18,7 +18,6 @@ use qris_core::text::steers;
 use qris_host::config::settings::{is_on, number};
 use qris_host::config::{Checker, Faults, MqttSection, MqttSettings, Source, web_url};
 use qris_host::descriptors;
-use qris_host::hint::either;
 use qris_host::mqtt::LinkSettings;
 use qris_host::secret::Secret;
 use qris_host::speech::fill;
@@ -28,6 +27,7 @@ use serde::Deserialize;
 use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::sync::Arc;
 
 /// The longest issuer: it stands in every receipt.
@@ -39,7 +39,6 @@ texts! {
     broker_url: "perlu bagian [mqtt]: ini broker itu juga, seperti yang dihubungi mesin", "needs a section [mqtt]: this is that broker, as a machine reaches it";
     plain: "harus 1 sampai {0} karakter teks biasa", "must be 1 to {0} characters of plain text";
     issuer: "harus 1 sampai {0} byte teks biasa", "must be 1 to {0} bytes of plain text";
-    zone: "harus {0}, bukan {1}", "must be {0}, not {1}";
     postgres_only: "hanya untuk PostgreSQL: berkas SQLite tidak punya kata sandi", "is for PostgreSQL only: a file of SQLite has no password";
     machines_file: "{0} adalah nama basis data mesin: beri pembukuan nama lain", "{0} is the name of the machines' database: give the books another name";
     store: "harus sqlite:///PATH dengan path absolut, atau postgres://USER@HOST/DATABASE, bukan {0}", "must be sqlite:///PATH with an absolute path, or postgres://USER@HOST/DATABASE, not {0}";
@@ -264,26 +263,13 @@ impl Config {
 fn check(written: WrittenConfig, checker: &mut Checker<'_>) -> Option<Config> {
     let WrittenConfig { http, customer, midtrans, orders, alerts, store, mqtt, accounts, machines, receipts, reports, fees, desk } =
         written;
-    let listen = checker.required(http.listen, "http.listen").and_then(|text| match text.parse() {
-        Ok(listen) => Some(listen),
-        Err(_) => {
-            checker.fault("http.listen", fill(texts().listen, &[&"\"0.0.0.0:8080\"", &format_args!("{text:?}")]));
-            None
-        }
-    });
+    let listen = checker.required(http.listen, "http.listen");
+    let listen = listen.and_then(|text| address(&text, "http.listen", (texts().listen, "\"0.0.0.0:8080\""), checker));
     let public_url = http.public_url.and_then(|url| checker.take(web_url(&url, http.allow_plaintext == Some(true)), "http.public_url"));
-    let orders_per_minute = checker.whole(http.orders_per_minute, number(SETTINGS, "http.orders_per_minute"));
-    let connections = checker.whole(http.connections, number(SETTINGS, "http.connections"));
     let proxies = match http.proxies {
         Some(proxies) => {
-            let mut address = |text: &String| match text.parse() {
-                Ok(address) => Some(address),
-                Err(_) => {
-                    checker.fault("http.proxies", fill(texts().proxies, &[&"[\"10.0.0.5\"]", &format_args!("{text:?}")]));
-                    None
-                }
-            };
-            proxies.iter().filter_map(&mut address).collect()
+            let words = (texts().proxies, "[\"10.0.0.5\"]");
+            proxies.iter().filter_map(|text| address(text, "http.proxies", words, checker)).collect()
         }
         None => [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()].into(),
     };
@@ -296,90 +282,95 @@ fn check(written: WrittenConfig, checker: &mut Checker<'_>) -> Option<Config> {
     if let Some(Some(settings)) = &mqtt {
         checker.take(LinkSettings::new(settings.clone(), "", &LastTrusted::default()), "mqtt.ca_file");
     }
-    if let Some(url) = &machines.broker_url {
-        // It is checked as a machine checks it.
-        let section = MqttSection { url: Some(url.clone()), allow_plaintext: Some(true), ..MqttSection::default() };
-        for (_, why) in section.settle().err().into_iter().flatten() {
-            checker.fault("machines.broker_url", why);
-        }
-        if mqtt.is_none() {
-            checker.fault("machines.broker_url", texts().broker_url);
-        }
-    }
+    machines.check(mqtt.is_some(), checker);
     let accounts = accounts.map(|section| administrator(section, mqtt.as_ref(), checker));
-    let mut plain = |text: Option<String>, key| {
-        text.map(|text| {
-            if self::contact(&text).is_none() {
-                checker.fault(key, fill(texts().plain, &[&CONTACT_MAX]));
-            }
-            Box::from(text.trim())
-        })
-    };
-    let merchant = plain(customer.merchant, "customer.merchant");
-    let contact = plain(customer.contact, "customer.contact");
-    let issuer = checker.required(receipts.issuer, "receipts.issuer").and_then(|issuer| {
-        let plain = !issuer.is_empty() && issuer.len() <= ISSUER_MAX && !issuer.contains(steers);
-        if !plain {
-            checker.fault("receipts.issuer", fill(texts().issuer, &[&ISSUER_MAX]));
-        }
-        plain.then_some(issuer)
-    });
-    let signing_key_file = checker.required(receipts.signing_key_file, SIGNING_KEY);
-    let reversal_window = Span::secs(checker.whole(orders.reversal_window_s, number(SETTINGS, "orders.reversal_window_s")));
-    let collect_within = Span::secs(checker.whole(orders.collect_within_h, number(SETTINGS, "orders.collect_within_h")) * 3600);
-    let per_day = checker.whole(orders.auto_refund_per_day, number(SETTINGS, "orders.auto_refund_per_day"));
-    let auto_refund_per_day =
-        if orders.auto_refund.unwrap_or(is_on(SETTINGS, "orders.auto_refund")) { u32::try_from(per_day).expect("checked") } else { 0 };
-    let second_tries = u32::try_from(checker.whole(orders.second_tries, number(SETTINGS, "orders.second_tries"))).expect("checked");
-    let try_again_within = Span::secs(checker.whole(orders.try_again_within_h, number(SETTINGS, "orders.try_again_within_h")) * 3600);
+    let mut plain = |text: Option<String>, key| text.map(|text| customers(&text, key, checker));
+    let (merchant, contact) = (plain(customer.merchant, "customer.merchant"), plain(customer.contact, "customer.contact"));
+    let (issuer, signing_key_file) = receipts.check(checker);
+    let mut count = |written, key| u32::try_from(checker.whole(written, number(SETTINGS, key))).expect("checked");
+    let orders_per_minute = count(http.orders_per_minute, "http.orders_per_minute");
+    let connections = usize::try_from(count(http.connections, "http.connections")).expect("checked");
+    let reversal_window = Span::secs(count(orders.reversal_window_s, "orders.reversal_window_s").into());
+    let collect_within = Span::secs(i64::from(count(orders.collect_within_h, "orders.collect_within_h")) * 3600);
+    let per_day = count(orders.auto_refund_per_day, "orders.auto_refund_per_day");
+    let second_tries = count(orders.second_tries, "orders.second_tries");
+    let try_again_within = Span::secs(i64::from(count(orders.try_again_within_h, "orders.try_again_within_h")) * 3600);
     let fees = fees.check(checker);
-    let zone = reports.zone.map_or(Some(Zone::default()), |word| {
-        let zone = Zone::from_word(&word);
-        if zone.is_none() {
-            checker.fault("reports.zone", fill(texts().zone, &[&either(&["\"WIB\"", "\"WITA\"", "\"WIT\""]), &format_args!("{word:?}")]));
-        }
-        zone
-    });
+    let zones = Zone::ALL.map(|zone| (zone.as_str(), zone));
+    let zone = checker.word(reports.zone.as_deref(), Zone::default(), &zones, "reports.zone");
     let tellers = alerts.map(|section| section.check(checker));
     let desk = desk.map(|section| section.check(checker));
     Some(Config {
         listen: listen?,
         public_url,
-        orders_per_minute: u32::try_from(orders_per_minute).expect("checked"),
-        limits: Limits { connections: usize::try_from(connections).expect("checked"), proxies },
+        orders_per_minute,
+        limits: Limits { connections, proxies },
         gateway: gateway?,
         reversal_window,
         collect_within,
-        auto_refund_per_day,
+        auto_refund_per_day: if orders.auto_refund.unwrap_or(is_on(SETTINGS, "orders.auto_refund")) { per_day } else { 0 },
         second_tries,
-        tries_per_day: u32::try_from(per_day).expect("checked"),
+        tries_per_day: per_day,
         try_again_within,
         store: store?,
-        mqtt: match mqtt {
-            Some(settings) => Some(settings?),
-            None => None,
-        },
+        mqtt: sound(mqtt)?,
         broker_url: machines.broker_url,
-        accounts: match accounts {
-            Some(door) => Some(door?),
-            None => None,
-        },
+        accounts: sound(accounts)?,
         merchant,
         contact,
         issuer: issuer?.into(),
         signing_key_file: signing_key_file?,
-        tellers: match tellers {
-            Some(tellers) => Some(tellers?),
-            None => None,
-        },
+        tellers: sound(tellers)?,
         zone: zone?,
         fees,
-        desk: match desk {
-            Some(desk) => Some(desk?),
-            None => None,
-        },
+        desk: sound(desk)?,
         mqtt_password_file,
     })
+}
+
+/// A section that is not there is right, and one that is there may have faults.
+fn sound<T>(section: Option<Option<T>>) -> Option<Option<T>> {
+    section.map_or(Some(None), |checked| checked.map(Some))
+}
+
+/// Reads an address, or notes in `words` what one looks like: a text and an example.
+fn address<T: FromStr>(text: &str, key: &str, (words, example): (&str, &str), checker: &mut Checker<'_>) -> Option<T> {
+    text.parse().map_err(|_| checker.fault(key, fill(words, &[&example, &format_args!("{text:?}")]))).ok()
+}
+
+/// What customers read.
+fn customers(text: &str, key: &str, checker: &mut Checker<'_>) -> Box<str> {
+    if contact(text).is_none() {
+        checker.fault(key, fill(texts().plain, &[&CONTACT_MAX]));
+    }
+    text.trim().into()
+}
+
+impl Receipts {
+    fn check(self, checker: &mut Checker<'_>) -> (Option<String>, Option<PathBuf>) {
+        let issuer = checker.required(self.issuer, "receipts.issuer").filter(|issuer| {
+            let plain = !issuer.is_empty() && issuer.len() <= ISSUER_MAX && !issuer.contains(steers);
+            if !plain {
+                checker.fault("receipts.issuer", fill(texts().issuer, &[&ISSUER_MAX]));
+            }
+            plain
+        });
+        (issuer, checker.required(self.signing_key_file, SIGNING_KEY))
+    }
+}
+
+impl Machines {
+    /// The address is checked as a machine checks it.
+    fn check(&self, has_broker: bool, checker: &mut Checker<'_>) {
+        let Some(url) = &self.broker_url else { return };
+        let section = MqttSection { url: Some(url.clone()), allow_plaintext: Some(true), ..MqttSection::default() };
+        for (_, why) in section.settle().err().into_iter().flatten() {
+            checker.fault("machines.broker_url", why);
+        }
+        if !has_broker {
+            checker.fault("machines.broker_url", texts().broker_url);
+        }
+    }
 }
 
 /// A contact that fits on a phone's page.
@@ -393,11 +384,7 @@ fn place(section: Store, checker: &mut Checker<'_>) -> Option<Place> {
     let Store { url, password_file, ca_file } = section;
     let url = checker.required(url, "store.url")?;
     if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-        let password = password_file.map(|file| checker.take(Secret::read(&checker.locate(&file)), "store.password_file"));
-        let password = match password {
-            Some(read) => Some(read?),
-            None => None,
-        };
+        let password = sound(password_file.map(|file| checker.take(Secret::read(&checker.locate(&file)), "store.password_file")))?;
         let server = Server::new(&url, password.as_ref().map(Secret::expose), ca_file.as_deref());
         return checker.take(server, "store.url").map(|server| Place::Server(Box::new(server)));
     }

@@ -54,6 +54,7 @@ use std::time::Duration;
 use store::postgres::Server;
 use telling::alerts;
 use telling::broker::{self, Publisher};
+use tokio::net::UnixListener;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
@@ -147,25 +148,8 @@ async fn serve(config: Config, source: &Source, ring: Ring, path: &Path) -> Resu
     let Handles { around, books, work, waiters, machines, counters, place, .. } = handles.clone();
     emit(&Journal::KeyInUse { kid: books.policy().rules.keys[0].kid().to_string().into() });
     let listener = http::listen(config.listen).map_err(|error| Failure::failed(format!("cannot listen at {}: {error}", config.listen)))?;
-    let desk = match &config.desk {
-        Some(settings) => {
-            let path = settings.socket.display();
-            let failed = |error| Failure::failed(format!("cannot listen at {path} (desk.socket): {error}"));
-            let listener = desk::listen(&settings.socket).await.map_err(failed)?;
-            Some((desk::Desk::new(&handles, settings, config.store.clone(), config.fees), listener))
-        }
-        None => None,
-    };
-    // Another process may be asking the gateway. Its questions are not given up. If it is gone, its lease ends.
-    if open.is_alone {
-        books.write(|tx, policy, now| books::restarted(tx, policy, now)).await.map_err(Failure::failed)?;
-    }
-    books.write(|tx, policy, now| books::end_offers(tx, policy, now)).await.map_err(Failure::failed)?;
-    tell_of_older_refunds(&books, &config).await.map_err(Failure::failed)?;
-    open.let_others_in().map_err(Failure::failed)?;
-    tell_of_lost_machines(&books, &machines).await.map_err(Failure::failed)?;
-    // The broker tells of many machines in the moment of the connection.
-    machines.know().await;
+    let desk = open_desk(&config, &handles).await?;
+    make_ready(open, &books, &machines, &config).await?;
 
     let (stop, stopping) = watch::channel(false);
     let sweep = tokio::spawn(Arc::clone(&work).sweep());
@@ -176,10 +160,8 @@ async fn serve(config: Config, source: &Source, ring: Ring, path: &Path) -> Resu
         databases::Place::File(_) => None,
     };
     let tell = |tellers| {
-        tokio::spawn({
-            let read_day = daily::reader(Arc::clone(&books), Arc::clone(&machines), Arc::clone(&place));
-            alerts::run(Arc::clone(&around), Arc::clone(&books), Arc::clone(&machines), place, read_day, tellers)
-        })
+        let read_day = daily::reader(Arc::clone(&books), Arc::clone(&machines), Arc::clone(&place));
+        tokio::spawn(alerts::run(Arc::clone(&around), Arc::clone(&books), Arc::clone(&machines), place, read_day, tellers))
     };
     let teller = config.tellers.clone().map(tell);
     let end = |administrator| tokio::spawn(revoked::follow(Arc::clone(&around), Arc::clone(&machines), administrator));
@@ -222,6 +204,28 @@ async fn serve(config: Config, source: &Source, ring: Ring, path: &Path) -> Resu
     publisher.into_iter().chain(ender).chain(hearer).chain(desk).chain([others]).for_each(|task| task.abort());
     store.closes();
     Ok(leave)
+}
+
+async fn open_desk(config: &Config, handles: &Handles) -> Result<Option<(desk::Desk, UnixListener)>, Failure> {
+    let Some(settings) = &config.desk else { return Ok(None) };
+    let failed = |error| Failure::failed(format!("cannot listen at {} (desk.socket): {error}", settings.socket.display()));
+    let listener = desk::listen(&settings.socket).await.map_err(failed)?;
+    Ok(Some((desk::Desk::new(handles, settings, config.store.clone(), config.fees), listener)))
+}
+
+/// What is done before anybody is served.
+async fn make_ready(open: databases::Open, books: &Books, machines: &Machines, config: &Config) -> Result<(), Failure> {
+    // Another process may be asking the gateway. Its questions are not given up. If it is gone, its lease ends.
+    if open.is_alone {
+        books.write(|tx, policy, now| books::restarted(tx, policy, now)).await.map_err(Failure::failed)?;
+    }
+    books.write(|tx, policy, now| books::end_offers(tx, policy, now)).await.map_err(Failure::failed)?;
+    tell_of_older_refunds(books, config).await.map_err(Failure::failed)?;
+    open.let_others_in().map_err(Failure::failed)?;
+    tell_of_lost_machines(books, machines).await.map_err(Failure::failed)?;
+    // The broker tells of many machines in the moment of the connection.
+    machines.know().await;
+    Ok(())
 }
 
 /// Opens the books and the machines, and tells of files that were damaged.

@@ -3,32 +3,28 @@
 mod bundle;
 mod labels;
 mod list;
+mod listing;
 
 use super::opening::machines;
-use super::print::{Column, Out, heading_in, left, row};
+use super::print::Out;
 use crate::config::Config;
 use crate::machines::accounts::{self, AccountError, is_anothers};
-use crate::machines::devices::{self, Device, Listed};
+use crate::machines::devices::{self, Listed};
 use crate::machines::invitations::{self, Terms};
-use crate::machines::reported::{self, Noted};
 use crate::machines::token;
 use crate::sale::books::BooksError;
 use crate::telling::listed;
 use base64::Engine as _;
 use clap::Subcommand;
 use qris_core::order::ids::DeviceId;
-use qris_core::order::proof::RelayKey;
 use qris_core::order::time::{Span, Wall};
-use qris_core::text::named;
 use qris_core::wire::invitation::{Claim, Code, Invitation, LETTERS_MAX};
-use qris_core::wire::status::FaultCode;
 use qris_host::config::{MqttSection, MqttSettings};
 use qris_host::events::Event as Journal;
 use qris_host::hint::meant;
 use qris_host::journal::emit;
 use qris_host::speech::{self, Language};
 use qris_host::{Failure, clock, random, tls};
-use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -114,19 +110,6 @@ pub enum Devices {
 
 const DAY_S: i64 = 24 * 60 * 60;
 
-const COLUMNS: [Column; 10] = [
-    left("MACHINE", 40),
-    left("IS", 7),
-    left("SINCE ({0})", 19),
-    left("RELEASE", 14),
-    left("FAULTS", 24),
-    left("ADDED ({0})", 19),
-    left("REVOKED ({0})", 19),
-    left("KEY OF ITS RELAY", 24),
-    left("SHOWS ANOTHER KEY", 24),
-    left("CODE GOOD UNTIL", 19),
-];
-
 pub async fn run(config: &Config, command: Devices) -> Result<(), Failure> {
     let now = clock::now().wall;
     let mut out = Out::default();
@@ -138,36 +121,13 @@ pub async fn run(config: &Config, command: Devices) -> Result<(), Failure> {
             if let (Some(from), Some(into)) = (from, into) {
                 return add_all(config, &from, &into, &bundle).await;
             }
-            let device = DeviceId::new(&id.unwrap_or_default()).map_err(Failure::usage)?;
-            // Every fault is found before the machine is let in: the token is shown only once.
-            let draft = bundle.draft(config, &device)?;
-            let Added { token, remarks, written } = add(config, device, draft, replace, |_| Ok(())).await?;
-            let Some(written) = written else { return out.line(&token) };
-            for remark in remarks {
-                eprintln!("{remark}");
-            }
-            if let Some(code) = &written.code {
-                out.text(code)?;
-            }
-            out.line(&written.text)
+            add_one(config, &id.unwrap_or_default(), replace, &bundle, &mut out).await
         }
         Devices::Invite { id, from, into, days, replace, qr, places } => {
-            let terms = places.terms(config)?;
-            if config.accounts.is_some() && terms.broker.as_ref().is_some_and(|broker| broker.username.is_some()) {
-                let why = "--broker-username: [accounts] of backend.toml makes the account, under the machine's own name";
-                return Err(Failure::usage(why));
-            }
-            let remark = || {
-                bundle::remarks(&terms).iter().for_each(|remark| eprintln!("{remark}"));
-                if config.accounts.is_none() && terms.broker.is_some() {
-                    eprintln!(
-                        "backend.toml has no [accounts]: make the machine's account at the broker yourself, and give its password to setup"
-                    );
-                }
-            };
+            let terms = checked_terms(config, &places)?;
             let until = now + Span::secs(i64::from(days) * DAY_S);
             if let (Some(from), Some(into)) = (from, into) {
-                remark();
+                remark(config, &terms);
                 return invite_all(config, &from, &into, &terms, until).await;
             }
             let device = DeviceId::new(&id.unwrap_or_default()).map_err(Failure::usage)?;
@@ -177,7 +137,7 @@ pub async fn run(config: &Config, command: Devices) -> Result<(), Failure> {
                 Ok(())
             };
             let invitation = invite(config, device, &terms, until, replace, draws).await?;
-            remark();
+            remark(config, &terms);
             eprintln!("good until {}, for one machine. On it: sudo qrisctl setup --code", until.to_local_named(config.zone));
             if let Some(code) = code {
                 out.text(&code)?;
@@ -188,52 +148,7 @@ pub async fn run(config: &Config, command: Devices) -> Result<(), Failure> {
             let device = DeviceId::new(&id).map_err(Failure::usage)?;
             out.text(&controller(config, &device).await?)
         }
-        Devices::List { json } => {
-            let (Listed { machines: list, damaged }, mut codes, mut noted) = machines(config, false)?
-                .read(move |tx| Ok::<_, BooksError>((devices::list(tx)?, invitations::open(tx, now)?, reported::noted(tx)?)))
-                .await
-                .map_err(Failure::failed)?;
-            let known = list.into_iter().map(|device| {
-                let noted = noted.remove(device.id.as_str()).filter(|_| device.revoked.is_none());
-                (codes.remove(&device.id), noted, device)
-            });
-            let known: Vec<_> = known.collect();
-            if json {
-                known.iter().try_for_each(|(code, noted, device)| out.line(&as_json(device, noted.as_ref(), *code)))?;
-                codes
-                    .iter()
-                    .try_for_each(|(id, until)| out.line(&json!({ "device": id, "code_until": until.to_rfc3339_wib() }).to_string()))?;
-                return readable(&damaged);
-            }
-            out.line(&heading_in(&COLUMNS, config.zone))?;
-            let fingerprint = |key: &Option<RelayKey>| key.as_ref().map_or("-".into(), RelayKey::fingerprint);
-            let time = |at: Option<Wall>| at.map_or("-".into(), |at| at.to_local(config.zone));
-            let none = || "-".to_owned();
-            for (code, noted, device) in &known {
-                let [relay_key, other_key] = [&device.relay_key, &device.other_key].map(fingerprint);
-                let is = noted.as_ref().map_or("-", |noted| if noted.is_there { "there" } else { "missing" });
-                let facts = noted.as_ref().and_then(|noted| noted.facts.as_ref());
-                let faults = facts.map(|facts| facts.faults.iter().map(FaultCode::as_str).collect::<Vec<_>>().join(" "));
-                let cells = [
-                    named(facts.and_then(|facts| facts.name.as_deref()), device.id.as_str()),
-                    is.to_owned(),
-                    time(noted.as_ref().map(|noted| noted.since)),
-                    facts.map_or_else(none, |facts| facts.version.to_string()),
-                    faults.filter(|faults| !faults.is_empty()).unwrap_or_else(none),
-                    device.added.to_local(config.zone),
-                    time(device.revoked),
-                    relay_key,
-                    other_key,
-                    time(*code),
-                ];
-                out.line(&row(&COLUMNS, &cells))?;
-            }
-            for (id, until) in codes {
-                let cells = [id.to_string()].into_iter().chain((2..COLUMNS.len()).map(|_| none())).chain([until.to_local(config.zone)]);
-                out.line(&row(&COLUMNS, &cells.collect::<Vec<_>>()))?;
-            }
-            readable(&damaged)
-        }
+        Devices::List { json } => listing::list(config, json, now).await,
         Devices::RelayKey { id, fingerprint, by } => {
             let device = DeviceId::new(&id).map_err(Failure::usage)?;
             let (wanted, said, name) = (device.clone(), fingerprint.clone(), by.clone());
@@ -252,6 +167,38 @@ pub async fn run(config: &Config, command: Devices) -> Result<(), Failure> {
             emit(&Journal::DeviceRevoked { device });
             Ok(())
         }
+    }
+}
+
+/// Lets one machine in, and shows its token, alone or with all else that it needs.
+async fn add_one(config: &Config, id: &str, replace: bool, bundle: &bundle::Bundle, out: &mut Out) -> Result<(), Failure> {
+    let device = DeviceId::new(id).map_err(Failure::usage)?;
+    // Every fault is found before the machine is let in: the token is shown only once.
+    let draft = bundle.draft(config, &device)?;
+    let Added { token, remarks, written } = add(config, device, draft, replace, |_| Ok(())).await?;
+    let Some(written) = written else { return out.line(&token) };
+    for remark in remarks {
+        eprintln!("{remark}");
+    }
+    if let Some(code) = &written.code {
+        out.text(code)?;
+    }
+    out.line(&written.text)
+}
+
+fn checked_terms(config: &Config, places: &bundle::Places) -> Result<Terms, Failure> {
+    let terms = places.terms(config)?;
+    if config.accounts.is_some() && terms.broker.as_ref().is_some_and(|broker| broker.username.is_some()) {
+        let why = "--broker-username: [accounts] of backend.toml makes the account, under the machine's own name";
+        return Err(Failure::usage(why));
+    }
+    Ok(terms)
+}
+
+fn remark(config: &Config, terms: &Terms) {
+    bundle::remarks(terms).iter().for_each(|remark| eprintln!("{remark}"));
+    if config.accounts.is_none() && terms.broker.is_some() {
+        eprintln!("backend.toml has no [accounts]: make the machine's account at the broker yourself, and give its password to setup");
     }
 }
 
@@ -476,27 +423,4 @@ fn readable(damaged: &[Box<str>]) -> Result<(), Failure> {
         "damaged entries of machines, which are not let in: {names}. Look at the disk; `device add ID --replace` gives a machine \
         a new token"
     )))
-}
-
-fn as_json(device: &Device, noted: Option<&Noted>, code_until: Option<Wall>) -> String {
-    let Device { id, added, revoked, relay_key, relay_key_since, relay_key_by, other_key, other_key_since } = device;
-    let at = |at: &Option<Wall>| at.map(|at| at.to_rfc3339_wib());
-    let facts = noted.and_then(|noted| noted.facts.as_ref());
-    json!({
-        "device": id,
-        "added": added.to_rfc3339_wib(),
-        "revoked": at(revoked),
-        "relay_key": relay_key.as_ref().map(RelayKey::fingerprint),
-        "relay_key_since": at(relay_key_since),
-        "relay_key_by": relay_key_by,
-        "other_key": other_key.as_ref().map(RelayKey::fingerprint),
-        "other_key_since": at(other_key_since),
-        "code_until": at(&code_until),
-        "there": noted.map(|noted| noted.is_there),
-        "since": noted.map(|noted| noted.since.to_rfc3339_wib()),
-        "machine": facts.and_then(|facts| facts.name.as_deref()),
-        "version": facts.map(|facts| &facts.version),
-        "faults": facts.map(|facts| &facts.faults),
-    })
-    .to_string()
 }

@@ -4,7 +4,8 @@ mod csv;
 
 use super::named::named;
 use super::opening::books;
-use super::print::{Column, Out, heading_in, left, plain, right, row};
+use super::print::Shown::Text;
+use super::print::{Field, Out, heading_of, left, plain, right, row_of};
 use super::text::{self, fill, texts};
 use super::time::{Day, When, day_or_month, when};
 use crate::config::Config;
@@ -18,7 +19,6 @@ use clap::Args;
 use qris_core::order::ids::{DeviceId, OrderId};
 use qris_core::order::merchant::{Asker, AtBank, Attention, DeliveryReport, Goods, Order, Repayment, Standing};
 use qris_core::order::money::total;
-use qris_core::order::outcome::Delivery;
 use qris_core::order::proof::RelayKey;
 use qris_core::order::time::{Wall, Zone};
 use qris_core::wire::orders::{Refund, Status};
@@ -98,26 +98,24 @@ fn status(text: &str) -> Result<Status, String> {
 const LEFT_OUT_MAX: u64 = 10_000;
 
 /// They are 136 wide, and at least 12 more in a list of what is owed.
-fn columns(owed: bool) -> Vec<Column> {
+fn fields(owed: bool) -> Vec<Field<OrderLine>> {
     let texts = texts();
-    let mut columns = vec![
-        left(texts.began_column, 16),
-        left(texts.order_column, 20),
-        left(texts.machine_column, 18),
-        left(texts.item_column, 18),
-        right(texts.price_column, 10),
-        left(texts.status_column, 10),
-        left(texts.outcome_column, 11),
-        left(texts.note_column, 0),
+    let mut fields: Vec<Field<OrderLine>> = vec![
+        Field("", Some(left(texts.began_column, 16)), |line| Text(Some(line.order.began_at[..16].replace('T', " ")))),
+        Field("", Some(left(texts.order_column, 20)), |line| Text(Some(line.order.order_id.to_string()))),
+        Field("", Some(left(texts.machine_column, 18)), |line| Text(Some(line.order.place()))),
+        Field("", Some(left(texts.item_column, 18)), |line| Text(Some(line.order.goods()))),
+        Field("", Some(right(texts.price_column, 10)), |line| Text(Some(line.order.amount.to_string()))),
+        Field("", Some(left(texts.status_column, 10)), |line| Text(Some(line.order.status.to_string()))),
+        Field("", Some(left(texts.outcome_column, 11)), |line| Text(line.order.outcome.as_ref().map(ToString::to_string))),
     ];
     if owed {
-        columns.insert(NOTE, left(texts.refund_by_column, texts.refund_by_column.chars().count().max(10)));
+        let width = texts.refund_by_column.chars().count().max(10);
+        fields.push(Field("", Some(left(texts.refund_by_column, width)), |line| Text(Some(refund_by(line)))));
     }
-    columns
+    fields.push(Field("", Some(left(texts.note_column, 0)), |line| Text(Some(note(line)))));
+    fields
 }
-
-/// The place of the note.
-const NOTE: usize = 7;
 
 pub async fn run(config: &Config, wanted: Orders) -> Result<(), Failure> {
     if !wanted.order.is_empty() {
@@ -150,7 +148,7 @@ async fn list(config: &Config, asked: Orders) -> Result<(), Failure> {
     let store = books(config)?;
     let ((from, until), zone) = (asked.span(config.zone), config.zone);
     let owed = asked.refund_due || asked.attention.is_some();
-    let columns = columns(owed);
+    let fields = fields(owed);
     let wanted = Wanted { device: asked.device, from, until, refund_due: asked.refund_due, attention: asked.attention.is_some() };
     let fits = |order: &Order| {
         let listed = order.attention();
@@ -162,7 +160,7 @@ async fn list(config: &Config, asked: Orders) -> Result<(), Failure> {
     let limit = if asked.limit == 0 { u64::MAX } else { asked.limit };
     let mut out = Out::default();
     if !asked.json {
-        out.line(&heading_in(&columns, zone))?;
+        out.line(&heading_of(&fields, zone))?;
     }
     let (mut behind, mut shown, mut fit, mut damaged, mut stopped) = (Cursor::at(until), 0, 0_u64, Vec::new(), false);
     let mut owed_in_all = 0;
@@ -187,7 +185,7 @@ async fn list(config: &Config, asked: Orders) -> Result<(), Failure> {
                 shown += 1;
                 let line = people::line(&order, zone);
                 owed_in_all += line.to_return;
-                text += &if asked.json { json!(line.order).to_string() } else { row(&columns, &cells(&line, owed)) };
+                text += &if asked.json { json!(line.order).to_string() } else { row_of(&fields, &line, zone) };
                 text.push('\n');
             }
         }
@@ -207,19 +205,22 @@ async fn list(config: &Config, asked: Orders) -> Result<(), Failure> {
         out.line(&format!("{}, {}", text::orders(shown), total(owed_in_all)))?;
     }
     let left_out = fit.saturating_sub(shown);
-    if out.is_closed() {
-        // Nobody reads the list.
-    } else if stopped && !by_columns {
+    if !out.is_closed() {
         // Whether they fit stands in their bodies, and to read all of those takes long.
-        eprintln!("{}", texts().perhaps_more);
-    } else if left_out > LEFT_OUT_MAX {
-        eprintln!("{}", texts().very_many_older);
-    } else if left_out == 1 {
-        eprintln!("{}", fill(texts().one_older, &[&fit]));
-    } else if left_out > 0 {
-        eprintln!("{}", fill(texts().many_older, &[&left_out, &fit]));
+        let more = if stopped && !by_columns { Some(texts().perhaps_more.into()) } else { older(left_out, fit) };
+        more.into_iter().for_each(|more: String| eprintln!("{more}"));
     }
     readable(&damaged)
+}
+
+/// How many orders are not in the list, of those that fit.
+fn older(left_out: u64, fit: u64) -> Option<String> {
+    match left_out {
+        0 => None,
+        1 => Some(fill(texts().one_older, &[&fit])),
+        2..=LEFT_OUT_MAX => Some(fill(texts().many_older, &[&left_out, &fit])),
+        _ => Some(texts().very_many_older.into()),
+    }
 }
 
 /// An order whose row cannot be read is not in the list, and a reader must be told that it is missing.
@@ -228,24 +229,6 @@ fn readable(damaged: &[String]) -> Result<(), Failure> {
         return Ok(());
     }
     Err(Failure::failed(fill(texts().damaged, &[&text::orders(damaged.len() as u64), &damaged.join(", ")])))
-}
-
-fn cells(line: &OrderLine, owed: bool) -> Vec<String> {
-    let order = &line.order;
-    let mut cells = vec![
-        order.began_at[..16].replace('T', " "),
-        order.order_id.to_string(),
-        order.place(),
-        order.goods(),
-        order.amount.to_string(),
-        order.status.as_str().into(),
-        order.outcome.as_ref().map_or("-", Delivery::as_str).into(),
-        note(line),
-    ];
-    if owed {
-        cells.insert(NOTE, refund_by(line));
-    }
-    cells
 }
 
 /// The last day on which the gateway gives the money back, or that its time is over. Empty: there is none.

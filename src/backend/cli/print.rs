@@ -1,10 +1,11 @@
 //! The output of the commands: tables of fixed columns, and one JSON object a line. There is no complaint when the
 //! reader has seen enough (`| head`).
 
-use qris_core::order::time::Zone;
+use qris_core::order::time::{Wall, Zone};
 use qris_core::text;
 use qris_host::speech::fill;
 use qris_host::{Failure, terminal};
+use serde_json::Value;
 use std::fmt::Write as _;
 use std::io::{ErrorKind, Write as _};
 
@@ -53,6 +54,52 @@ pub fn row(columns: &[Column], cells: &[String]) -> String {
     }
     line.truncate(line.trim_end().len());
     line
+}
+
+/// What a list shows of each `T`, declared once: its key in JSON (empty: it has none), its column in a table, and the value.
+pub struct Field<T>(pub &'static str, pub Option<Column>, pub fn(&T) -> Shown);
+
+pub enum Shown {
+    Text(Option<String>),
+    Words(Option<Vec<String>>),
+    Time(Option<Wall>),
+    /// The words for yes and no.
+    Is(Option<bool>, [&'static str; 2]),
+}
+
+fn columns<T>(fields: &[Field<T>]) -> Vec<Column> {
+    fields.iter().filter_map(|Field(_, column, _)| *column).collect()
+}
+
+#[must_use]
+pub fn heading_of<T>(fields: &[Field<T>], zone: Zone) -> String {
+    heading_in(&columns(fields), zone)
+}
+
+#[must_use]
+pub fn row_of<T>(fields: &[Field<T>], it: &T, zone: Zone) -> String {
+    let cell = |Field(_, _, of): &Field<T>| match of(it) {
+        Shown::Text(text) => text,
+        Shown::Words(words) => words.map(|words| words.join(" ")).filter(|words| !words.is_empty()),
+        Shown::Time(at) => at.map(|at| at.to_local(zone)),
+        Shown::Is(is, [yes, no]) => is.map(|is| if is { yes } else { no }.into()),
+    };
+    let cells = fields.iter().filter(|field| field.1.is_some()).map(|field| cell(field).unwrap_or_else(|| "-".into()));
+    row(&columns(fields), &cells.collect::<Vec<_>>())
+}
+
+#[must_use]
+pub fn object_of<T>(fields: &[Field<T>], it: &T) -> Value {
+    let value = |Field(key, _, of): &Field<T>| {
+        let value: Value = match of(it) {
+            Shown::Text(text) => text.into(),
+            Shown::Words(words) => words.into(),
+            Shown::Time(at) => at.map(Wall::to_rfc3339_wib).into(),
+            Shown::Is(is, _) => is.into(),
+        };
+        ((*key).to_owned(), value)
+    };
+    fields.iter().filter(|field| !field.0.is_empty()).map(value).collect()
 }
 
 /// A text on one line. A character that would move the cursor or break the line becomes a blank. A text that is too

@@ -2,7 +2,8 @@
 
 use super::opening::machines;
 use super::orders::device_id;
-use super::print::{Column, Out, heading, heading_in, left, right, row};
+use super::print::Shown::Text;
+use super::print::{Field, Out, heading, heading_of, left, right, row, row_of};
 use super::text::{fill, texts};
 use crate::config::Config;
 use crate::csv::Separator;
@@ -98,31 +99,18 @@ fn state(kept: &Kept) -> String {
 
 fn as_table(all: &[Machine], zone: Zone) -> String {
     let texts = texts();
-    let columns: [Column; 8] = [
-        left(texts.machine_column, 20),
-        left(texts.slot_column, 8),
-        left(texts.goods_column, 24),
-        right(texts.left_column, 9),
-        right(texts.sold_column, 7),
-        left(texts.filled_column, 16),
-        left(texts.told_column, 16),
-        left(texts.state_column, 0),
+    let fields: &[Field<(&Machine, &Kept, Zone)>] = &[
+        Field("", Some(left(texts.machine_column, 20)), |(machine, ..)| Text(Some(place(machine)))),
+        Field("", Some(left(texts.slot_column, 8)), |(_, kept, _)| Text(Some(kept.slot.item.to_string()))),
+        Field("", Some(left(texts.goods_column, 24)), |(_, kept, _)| Text(Some(kept.goods().to_owned()))),
+        Field("", Some(right(texts.left_column, 9)), |(_, kept, _)| Text(Some(in_it(kept)))),
+        Field("", Some(right(texts.sold_column, 7)), |(_, kept, _)| Text(Some(kept.slot.sold.to_string()))),
+        Field("", Some(left(texts.filled_column, 16)), |(_, kept, zone)| Text(Some(minute(kept.filled_at(), *zone)))),
+        Field("", Some(left(texts.told_column, 16)), |(machine, _, zone)| Text(Some(minute(machine.at, *zone)))),
+        Field("", Some(left(texts.state_column, 0)), |(_, kept, _)| Text(Some(state(kept)))),
     ];
-    let mut text = format!("{}\n", heading_in(&columns, zone));
-    for (machine, kept) in all.iter().flat_map(|machine| machine.slots.iter().map(move |kept| (machine, kept))) {
-        let cells = [
-            place(machine),
-            kept.slot.item.to_string(),
-            kept.goods().into(),
-            in_it(kept),
-            kept.slot.sold.to_string(),
-            minute(kept.filled_at(), zone),
-            minute(machine.at, zone),
-            state(kept),
-        ];
-        text += &format!("{}\n", row(&columns, &cells));
-    }
-    text
+    let slots = all.iter().flat_map(|machine| machine.slots.iter().map(move |kept| row_of(fields, &(machine, kept, zone), zone)));
+    [heading_of(fields, zone)].into_iter().chain(slots).map(|line| line + "\n").collect()
 }
 
 /// By machine, and then the sum by goods.

@@ -21,7 +21,7 @@ use crate::sale::view::{Place, people};
 use crate::settings::SETTINGS;
 use qris_core::order::ids::OrderId;
 use qris_core::order::merchant::Attention;
-use qris_core::order::time::{Span, Wall};
+use qris_core::order::time::{Span, Wall, Zone};
 use qris_core::text::named;
 use qris_core::wire::people::OrderLine;
 use qris_host::config::settings::{Whole, number};
@@ -202,11 +202,49 @@ fn note(around: &dyn Surroundings, alert: &Alert, failed: &[String]) {
 fn object(alert: &Alert, name: Option<&str>, day: Option<&DayTold>, slots: &[Kept], place: &Place) -> Value {
     let (subject, device, zone) = (alert.subject(), &alert.device, place.zone);
     let machine = device.as_ref().map_or_else(String::new, |device| named(name, device.as_str()));
-    let mut customer = None;
-    let (told, to_do, order) = match &alert.about {
+    let customer = match (&alert.about, alert.until) {
+        (Subject::Order(stored, kind), None) if counted::may_be_owed(*kind) => Some(customers(&stored.order.id, place)),
+        (_, _) => None,
+    };
+    let (told, to_do, order) = trouble(alert, &machine, day, slots, zone);
+    let (kind, told, to_do) = match (&alert.until, &alert.about) {
+        (None, _) => (alert.kind(), told, to_do),
+        (Some(_), Subject::Offline) => (OVER, format!("over: the machine {machine} is there again"), NOTHING_TO_DO),
+        (Some(_), Subject::TakenOver) => (OVER, format!("over: the machine {machine} keeps its place at the broker"), NOTHING_TO_DO),
+        (Some(_), Subject::Stock(why)) => (OVER, format!("over: the machine {machine} {}", is_over(*why)), NOTHING_TO_DO),
+        (
+            Some(_),
+            Subject::Order(..) | Subject::Damaged(..) | Subject::Merchant(_) | Subject::Twice(_) | Subject::Older(_) | Subject::Daily(_),
+        ) => (OVER, format!("over: nobody must look at this any more ({told})"), NOTHING_TO_DO),
+    };
+    json!({
+        "alert_id": format!("{subject}/{}/{}", alert.kind(), alert.since.0),
+        "kind": kind,
+        "over": alert.until.map(|_| alert.kind()),
+        "since": alert.since.to_rfc3339_in(zone),
+        "until": alert.until.map(|until| until.to_rfc3339_in(zone)),
+        "device": device,
+        "machine": name,
+        "message": told,
+        "to_do": to_do,
+        "order": order,
+        "customer": customer,
+        "day": day.map(|(_, object)| object),
+        "slots": match (&alert.about, alert.until) {
+            (Subject::Stock(_), None) => Some(wanting(slots).map(Kept::object).collect::<Vec<_>>()),
+            (_, _) => None,
+        },
+        "desk_url": place.desk_url.as_deref().map(|url| at_desk(alert, url)),
+        "tries": alert.tries,
+        "sandbox": place.sandbox,
+    })
+}
+
+/// What is wrong, what to do, and the order that it is about.
+fn trouble(alert: &Alert, machine: &str, day: Option<&DayTold>, slots: &[Kept], zone: Zone) -> (String, &'static str, Value) {
+    match &alert.about {
         Subject::Order(stored, kind) => {
             let line = people::line(&stored.order, zone);
-            customer = counted::may_be_owed(*kind).then(|| customers(&line.order.order_id, place));
             (in_words(*kind, &line), speech::orders::attention(*kind).to_do.spoken(), json!(line.order))
         }
         Subject::Damaged(id, _) => {
@@ -256,38 +294,7 @@ fn object(alert: &Alert, name: Option<&str>, day: Option<&DayTold>, slots: &[Kep
             "what is owed: orders --refund-due; each machine: report",
             Value::Null,
         ),
-    };
-    let (kind, told, to_do) = match (&alert.until, &alert.about) {
-        (None, _) => (alert.kind(), told, to_do),
-        (Some(_), Subject::Offline) => (OVER, format!("over: the machine {machine} is there again"), NOTHING_TO_DO),
-        (Some(_), Subject::TakenOver) => (OVER, format!("over: the machine {machine} keeps its place at the broker"), NOTHING_TO_DO),
-        (Some(_), Subject::Stock(why)) => (OVER, format!("over: the machine {machine} {}", is_over(*why)), NOTHING_TO_DO),
-        (
-            Some(_),
-            Subject::Order(..) | Subject::Damaged(..) | Subject::Merchant(_) | Subject::Twice(_) | Subject::Older(_) | Subject::Daily(_),
-        ) => (OVER, format!("over: nobody must look at this any more ({told})"), NOTHING_TO_DO),
-    };
-    json!({
-        "alert_id": format!("{subject}/{}/{}", alert.kind(), alert.since.0),
-        "kind": kind,
-        "over": alert.until.map(|_| alert.kind()),
-        "since": alert.since.to_rfc3339_in(zone),
-        "until": alert.until.map(|until| until.to_rfc3339_in(zone)),
-        "device": device,
-        "machine": name,
-        "message": told,
-        "to_do": to_do,
-        "order": order,
-        "customer": customer.filter(|_| alert.until.is_none()),
-        "day": day.map(|(_, object)| object),
-        "slots": match (&alert.about, alert.until) {
-            (Subject::Stock(_), None) => Some(wanting(slots).map(Kept::object).collect::<Vec<_>>()),
-            (_, _) => None,
-        },
-        "desk_url": place.desk_url.as_deref().map(|url| at_desk(alert, url)),
-        "tries": alert.tries,
-        "sandbox": place.sandbox,
-    })
+    }
 }
 
 /// Where a person sees it on a phone, and settles it.

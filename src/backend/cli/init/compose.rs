@@ -9,6 +9,7 @@ use super::text::{fill, texts};
 use crate::keys;
 use qris_host::Failure;
 use qris_host::config::Source;
+use qris_host::secret::Secret;
 use qris_host::setup::edit::Text;
 use qris_host::setup::site::Site;
 use qris_host::setup::staging::Staging;
@@ -53,23 +54,11 @@ pub(super) fn compose(
     let makes_broker = !present.has_broker && answers.broker.as_ref().is_some_and(|said| said.value().is_some());
     let mut text = match &present.backend {
         Some(text) => text.clone(),
-        None if answers.server_key.is_none() => {
-            return Err(Failure::usage(texts().key_missing));
-        }
+        None if answers.server_key.is_none() => return Err(Failure::usage(texts().key_missing)),
         None => fresh(site, public_url.map(String::as_str), makes_broker)?,
     };
     if let Some((key, place)) = &answers.server_key {
-        let (url, is_other) = match place {
-            Place::Sandbox => ("https://api.sandbox.midtrans.com", false),
-            Place::Production => ("https://api.midtrans.com", false),
-            Place::Other(url) => (url.as_str(), true),
-        };
-        text.set_text("midtrans", "base_url", url)?;
-        if is_other {
-            text.set("midtrans", "allow_other_host", "true")?;
-        }
-        let path = text.value("midtrans", "server_key_file").unwrap_or_else(|| SERVER_KEY.into());
-        draft.named(&path, SECRET, &format!("{}\n", key.expose()))?;
+        put_server_key(&mut draft, &mut text, key, place)?;
     } else {
         kept.push(fill(texts().kept_key, &[&BACKEND_TOML]));
     }
@@ -119,6 +108,20 @@ pub(super) fn compose(
     draft.files.push(Planned::new(BACKEND_TOML, SECRET, text.text.as_str()).shown());
     let (places, files) = draft.into_parts();
     Ok(Composed { files, kept, remarks, has_desk, makes_broker, source: Source::from_text(BACKEND_TOML, text.text).with_places(places) })
+}
+
+fn put_server_key(draft: &mut Draft<'_>, text: &mut Text, key: &Secret, place: &Place) -> Result<(), Failure> {
+    let (url, is_other) = match place {
+        Place::Sandbox => ("https://api.sandbox.midtrans.com", false),
+        Place::Production => ("https://api.midtrans.com", false),
+        Place::Other(url) => (url.as_str(), true),
+    };
+    text.set_text("midtrans", "base_url", url)?;
+    if is_other {
+        text.set("midtrans", "allow_other_host", "true")?;
+    }
+    let path = text.value("midtrans", "server_key_file").unwrap_or_else(|| SERVER_KEY.into());
+    draft.named(&path, SECRET, &format!("{}\n", key.expose()))
 }
 
 /// The example, with only those sections that this server has.

@@ -1,12 +1,12 @@
 //! What stands in the books of an order, what a change of it brings, and why the books refuse.
 
-use super::write::decides;
 use crate::store::{JobError, StoreError};
 use qris_core::order::ids::OrderId;
-use qris_core::order::merchant::{Call, NoTry, Order, Refused, Rules};
+use qris_core::order::merchant::{Call, Doubt, NoTry, Order, Refused, Rules};
 use qris_core::order::time::Wall;
 use qris_host::checksum::checksum;
 use qris_host::speech::orders;
+use serde::Serialize;
 
 #[derive(Debug, thiserror::Error)]
 pub enum BooksError {
@@ -86,12 +86,19 @@ pub struct Stored {
 }
 
 impl Stored {
-    /// Another one as soon as [what a person decides by](super::write::decides) is not the same, or somebody who must know first tells that
+    /// Another one as soon as [what a person decides by](decides) is not the same, or somebody who must know first tells that
     /// it is paid. Questions to the gateway that bring nothing leave it, and so does a machine that says something again and again.
     #[must_use]
     pub fn seen_as(&self) -> u64 {
         u64::from_be_bytes(checksum(&(decides(&self.order), self.order.doubt().and_then(|doubt| doubt.notified_at))))
     }
+}
+
+/// What a person decides by. Of a notification the history has a line, and of answers that nobody understands, and neither decides anything.
+pub(super) fn decides(order: &Order) -> impl PartialEq + Serialize {
+    let doubt = order.doubt().map(|doubt| Doubt { notified_at: None, unclear_since: None, ..doubt.clone() });
+    let Order { reported, tries, repaying, taken_back, late, seen, .. } = order;
+    (order.state.word(), reported, tries, repaying, taken_back, late, order.unreported_at(), seen, doubt)
 }
 
 /// The result of a transaction.

@@ -71,6 +71,16 @@ pub fn rebuild(
         return Ok(Forgotten::Unclear);
     }
     let attempt = ledger::latest(tx, &metadata.device, &metadata.request_id)?.map_or(1, |stored| stored.order.attempt + 1);
+    let order = Order { attempt, ..rebuilt(policy, id, report, metadata, now) };
+    let stored = ledger::insert(tx, order, None, "rebuilt from the gateway", now)?;
+    strangers::forget(tx, id)?;
+    let event = answered(policy, &stored.order, report);
+    let done = write(tx, policy, stored, event, now, Claim::Take)?;
+    Ok(Forgotten::Rebuilt(Box::new(done)))
+}
+
+/// The order that its charge tells of, as it was before the answer.
+fn rebuilt(policy: &Policy, id: &OrderId, report: &StatusReport, metadata: Metadata, now: Wall) -> Order {
     let kid = policy.rules.keys.first().expect("the configuration has at least one key").kid().clone();
     let payment = report.payment;
     // The charged sum is forgotten, but its limits are known: the price, and the price with the allowed fee. A charge of another sum was
@@ -120,19 +130,13 @@ pub fn rebuild(
             doubt: Doubt::default(),
         })
     };
-    let order = Order {
-        attempt,
+    Order {
         answer_by: now - ANSWER_WITHIN,
         state,
         polling: Polling { at: Some(now + merchant::ASK_SPACING), ..Polling::default() },
         rebuilt: true,
         ..merchant::begin(id.clone(), sale, now)
-    };
-    let stored = ledger::insert(tx, order, None, "rebuilt from the gateway", now)?;
-    strangers::forget(tx, id)?;
-    let event = answered(policy, &stored.order, report);
-    let done = write(tx, policy, stored, event, now, Claim::Take)?;
-    Ok(Forgotten::Rebuilt(Box::new(done)))
+    }
 }
 
 /// The event of this answer for that order. If it does not count, the history says why.

@@ -1,16 +1,15 @@
 //! The one way in which an order changes in the books: the core decides, and all that follows is written together.
 
-use super::entry::{BooksError, Done, Policy, Stored};
+use super::entry::{BooksError, Done, Policy, Stored, decides};
 use super::words::describe;
 use super::{alerts, automatic, ledger, limits};
 use crate::sale::view;
 use crate::store::Tx;
-use qris_core::order::merchant::{self, Context, Doubt, Duty, Event, Order, Rules};
+use qris_core::order::merchant::{self, Context, Duty, Event, Order, Rules};
 use qris_core::order::time::{Span, Wall};
 use qris_core::wire::orders::Status;
 use qris_core::wire::payment::PaymentUpdate;
 use qris_core::wire::topics::Topic;
-use serde::Serialize;
 
 /// After this time without an answer, another caller may claim an order and ask the gateway. A call to a gateway takes 10 s at most. The
 /// next look comes a second later. So nobody waits for more than 15 s for a process that is gone.
@@ -141,11 +140,4 @@ fn announce(tx: &mut dyn Tx, stored: &Stored, is_wished: bool, now: Wall) -> Res
 pub(super) fn matters(before: &Order, after: &Order) -> bool {
     let unclear_since = |order: &Order| order.doubt().and_then(|doubt| doubt.unclear_since);
     decides(before) != decides(after) || before.polling.hot_from != after.polling.hot_from || unclear_since(before) != unclear_since(after)
-}
-
-/// What a person decides by. Of a notification the history has a line, and of answers that nobody understands, and neither decides anything.
-pub(super) fn decides(order: &Order) -> impl PartialEq + Serialize {
-    let doubt = order.doubt().map(|doubt| Doubt { notified_at: None, unclear_since: None, ..doubt.clone() });
-    let Order { reported, tries, repaying, taken_back, late, seen, .. } = order;
-    (order.state.word(), reported, tries, repaying, taken_back, late, order.unreported_at(), seen, doubt)
 }

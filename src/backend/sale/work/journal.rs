@@ -33,9 +33,6 @@ impl Work {
         let Sale { device, purchase: Purchase { request_id, item, amount, .. }, .. } = order.sale.clone();
         let (id, request, goods) = (order.id.clone(), request_id.clone(), sold(order));
         match &order.state {
-            State::Charging(_) => {}
-            // It has one word with an order that can be paid. Only its receipt is told.
-            State::Held(_) => {}
             State::Pending(_) => {
                 self.counters.charges.inc();
                 self.around.emit(&Journal::ChargeMade { request, order: id, device, item, goods, amount });
@@ -49,12 +46,10 @@ impl Work {
             | State::Closed(Closed { why: Some(Ending::NotMade { why, .. }), .. }) => {
                 self.around.emit(&Journal::ChargeRefused { request, order: id, device, item, goods, amount, why: why.to_string().into() });
             }
-            State::Cancelling(_) => {}
+            // A held order has one word with one that can be paid: only its receipt is told. The list tells of a void one.
+            State::Charging(_) | State::Held(_) | State::Cancelling(_) | State::Void(_) => {}
             State::Closed(Closed { how, why, .. }) => {
-                let why = match why {
-                    Some(why) => format!("{how:?}, {why:?}").to_lowercase(),
-                    None => format!("{how:?}").to_lowercase(),
-                };
+                let why = why.as_ref().map_or_else(|| format!("{how:?}"), |why| format!("{how:?}, {why:?}")).to_lowercase();
                 self.around.emit(&Journal::OrderCancelled { request, order: id, device, why: why.into() });
             }
             // Its machine tells of the goods, and its receipt was told before.
@@ -63,30 +58,17 @@ impl Work {
                 self.counters.receipts.inc();
                 self.around.emit(&Journal::ReceiptSigned { request, order: id, device, item, goods, amount });
             }
-            // The list tells of it.
-            State::Void(_) => {}
             State::Withheld(Withheld { by, why, .. }) => {
                 self.counters.withheld.inc();
-                let device = Some(device);
+                let (request, device) = (Some(request), Some(device));
                 match why {
-                    NoReceipt::Mismatch => self.around.emit(&Journal::SettlementMismatch {
-                        request: Some(request),
-                        order: id,
-                        device,
-                        amount: by.gross_amount,
-                        why: "it differs from the charge".into(),
-                    }),
+                    NoReceipt::Mismatch => {
+                        let why = "it differs from the charge".into();
+                        self.around.emit(&Journal::SettlementMismatch { request, order: id, device, amount: by.gross_amount, why });
+                    }
                     NoReceipt::PaidTwice | NoReceipt::Ended(_) => {
-                        let why = if *why == NoReceipt::PaidTwice { "paid_twice" } else { "a person had ended it" };
-                        self.around.emit(&Journal::RefundDue {
-                            request: Some(request),
-                            order: id,
-                            device,
-                            item,
-                            goods,
-                            amount,
-                            why: why.into(),
-                        });
+                        let why = if *why == NoReceipt::PaidTwice { "paid_twice" } else { "a person had ended it" }.into();
+                        self.around.emit(&Journal::RefundDue { request, order: id, device, item, goods, amount, why });
                     }
                 }
             }

@@ -1,0 +1,80 @@
+//! `qris-backend device list`: what is known of each machine.
+
+use super::{machines, readable};
+use crate::cli::print::Shown::{Is, Text, Time, Words};
+use crate::cli::print::{Field, Out, heading_of, left, object_of, row_of};
+use crate::config::Config;
+use crate::machines::devices::{self, Device, Listed};
+use crate::machines::invitations;
+use crate::machines::reported::{self, Facts, Noted};
+use crate::sale::books::BooksError;
+use qris_core::order::ids::DeviceId;
+use qris_core::order::time::Wall;
+use qris_core::text::named;
+use qris_host::Failure;
+use serde_json::json;
+
+/// A machine, or one that has a code and was never let in.
+struct Listing {
+    id: DeviceId,
+    device: Option<Device>,
+    noted: Option<Noted>,
+    code_until: Option<Wall>,
+}
+
+impl Listing {
+    fn facts(&self) -> Option<&Facts> {
+        self.noted.as_ref()?.facts.as_ref()
+    }
+
+    fn name(&self) -> Option<&str> {
+        self.facts()?.name.as_deref()
+    }
+
+    fn of<T>(&self, field: impl FnOnce(&Device) -> Option<T>) -> Option<T> {
+        self.device.as_ref().and_then(field)
+    }
+}
+
+const FIELDS: [Field<Listing>; 15] = [
+    Field("", Some(left("MACHINE", 40)), |it| Text(Some(named(it.name(), it.id.as_str())))),
+    Field("device", None, |it| Text(Some(it.id.to_string()))),
+    Field("machine", None, |it| Text(it.name().map(str::to_owned))),
+    Field("there", Some(left("IS", 7)), |it| Is(it.noted.as_ref().map(|noted| noted.is_there), ["there", "missing"])),
+    Field("since", Some(left("SINCE ({0})", 19)), |it| Time(it.noted.as_ref().map(|noted| noted.since))),
+    Field("version", Some(left("RELEASE", 14)), |it| Text(it.facts().map(|facts| facts.version.to_string()))),
+    Field("faults", Some(left("FAULTS", 24)), |it| Words(it.facts().map(|facts| facts.faults.iter().map(ToString::to_string).collect()))),
+    Field("added", Some(left("ADDED ({0})", 19)), |it| Time(it.of(|device| Some(device.added)))),
+    Field("revoked", Some(left("REVOKED ({0})", 19)), |it| Time(it.of(|device| device.revoked))),
+    Field("relay_key", Some(left("KEY OF ITS RELAY", 24)), |it| Text(it.of(|device| Some(device.relay_key.as_ref()?.fingerprint())))),
+    Field("other_key", Some(left("SHOWS ANOTHER KEY", 24)), |it| Text(it.of(|device| Some(device.other_key.as_ref()?.fingerprint())))),
+    Field("code_until", Some(left("CODE GOOD UNTIL", 19)), |it| Time(it.code_until)),
+    Field("relay_key_since", None, |it| Time(it.of(|device| device.relay_key_since))),
+    Field("relay_key_by", None, |it| Text(it.of(|device| device.relay_key_by.as_deref().map(str::to_owned)))),
+    Field("other_key_since", None, |it| Time(it.of(|device| device.other_key_since))),
+];
+
+pub async fn list(config: &Config, as_json: bool, now: Wall) -> Result<(), Failure> {
+    let (Listed { machines: list, damaged }, mut codes, mut noted) = machines(config, false)?
+        .read(move |tx| Ok::<_, BooksError>((devices::list(tx)?, invitations::open(tx, now)?, reported::noted(tx)?)))
+        .await
+        .map_err(Failure::failed)?;
+    let mut all = Vec::new();
+    for device in list {
+        let noted = noted.remove(device.id.as_str()).filter(|_| device.revoked.is_none());
+        all.push(Listing { id: device.id.clone(), noted, code_until: codes.remove(&device.id), device: Some(device) });
+    }
+    all.extend(codes.into_iter().map(|(id, until)| Listing { id, device: None, noted: None, code_until: Some(until) }));
+    let mut out = Out::default();
+    if !as_json {
+        out.line(&heading_of(&FIELDS, config.zone))?;
+    }
+    for it in &all {
+        out.line(&match &it.device {
+            _ if !as_json => row_of(&FIELDS, it, config.zone),
+            Some(_) => object_of(&FIELDS, it).to_string(),
+            None => json!({ "device": it.id, "code_until": it.code_until.map(Wall::to_rfc3339_wib) }).to_string(),
+        })?;
+    }
+    readable(&damaged)
+}
