@@ -66,8 +66,8 @@ impl Message {
     }
 
     /// Whose money it is about, and whom to ask.
-    fn money(self, order: &OrderId, amount: Rupiah, page: Option<&Box<str>>) -> Self {
-        Self { order: Some(groups(order)), amount: Some(amount.to_string()), page: page.cloned(), contact: true, ..self }
+    fn money(self, order: &OrderId, amount: Rupiah, page: Option<&str>) -> Self {
+        Self { order: Some(groups(order)), amount: Some(amount.to_string()), page: page.map(Into::into), contact: true, ..self }
     }
 
     pub(super) fn too_small(theme: &Theme, t: &Words, item: &str) -> Self {
@@ -127,7 +127,7 @@ impl Message {
                 reason.map_or_else(|| message(t.why_machine), |reason| message(t.why(reason)).code(reason.as_str()))
             }
             Scene::RefundDue { order, amount, page } => {
-                plain(Sign::Exclamation, theme.warn(), t.refund_due).line(t.refund_due_more).money(order, *amount, page.as_ref())
+                plain(Sign::Exclamation, theme.warn(), t.refund_due).line(t.refund_due_more).money(order, *amount, page.as_deref())
             }
             Scene::TryAgain { same, up_to, is_later, order, page, .. } => {
                 let headline = if *same { t.try_same } else { t.try_other };
@@ -137,7 +137,7 @@ impl Message {
                 Self { order: Some(groups(order)), page: page.clone(), ..message }
             }
             Scene::Uncertain { order, amount, page } => {
-                plain(Sign::Exclamation, theme.warn(), t.uncertain).line(t.uncertain_more).money(order, *amount, page.as_ref())
+                plain(Sign::Exclamation, theme.warn(), t.uncertain).line(t.uncertain_more).money(order, *amount, page.as_deref())
             }
             Scene::Refunded { order, amount } => {
                 plain(Sign::Check, theme.good(), t.refunded).line(t.refunded_more).money(order, *amount, None)
