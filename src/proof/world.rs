@@ -23,6 +23,7 @@ mod disks;
 mod door;
 mod events;
 mod fate;
+mod judge;
 mod losses;
 mod machine;
 mod merchant;
@@ -55,6 +56,7 @@ use desk::Desk;
 use events::{Event, Outage};
 use fate::{Fate, Plan};
 use losses::Losses;
+use qris_backend::store::MACHINES_FILE;
 use qris_core::order::ids::ItemId;
 use qris_core::order::keys::{KeySet, jwk_set};
 use qris_core::order::money::Rupiah;
@@ -91,6 +93,9 @@ const REFUND_KEY_LIFE: Span = Span::secs(600);
 const STORE: &str = "qrisd.db";
 const LEDGER: &str = "ledger.db";
 const BOOKS: &str = "orders.db";
+const BOTH: [&str; 2] = [BOOKS, MACHINES_FILE];
+/// The merchant's program looks for due work this soon after it did something.
+const AT_ONCE: i64 = 50;
 /// The same of books, or of a machine's database, that still fail when all is well: a person must look, and eight hours of attempts
 /// would tell no more.
 const IN_VAIN: i64 = 600_000;
@@ -250,26 +255,29 @@ fn price(item: &ItemId) -> Rupiah {
     Rupiah::new(if *item == large() { 15_000 } else { 5_000 }).expect("an amount")
 }
 
-impl World {
-    fn new(seed: u64, fate: Fate, directory: &Path) -> Result<Self, NoDirectory> {
-        for name in ["machine", "clone", "backend", "image", "backup", "copy"] {
-            std::fs::create_dir_all(directory.join(name)).map_err(|source| NoDirectory::new(directory, source))?;
-        }
-        let jwks = jwk_set(&[key().to_public_jwk(ISSUER), desk::public_key(), commands::viewer_public_key()]);
-        let keys = KeySet::from_jwks(&jwks).expect("our own keys");
-        let mut rng = Rng::new(seed);
+/// What Midtrans is like in this seed, and who is there.
+struct Chances {
+    options: Options,
+    by_itself: u32,
+    thief: bool,
+    alien: bool,
+    odd: Option<Rng>,
+}
+
+impl Chances {
+    fn draw(seed: u64, by_chance: bool, rng: &mut Rng) -> Self {
         let mut options = Options::new(SERVER_KEY, "https://midtrans.example");
         options.seed = seed;
         options.notification_urls = vec![format!("{PUBLIC_URL}/midtrans/notifications")];
         options.counter_expiry = COUNTER_EXPIRY;
         let (mut by_itself, mut thief, mut alien) = (0, false, false);
-        let mut odd = (matches!(fate, Fate::Chance) && seed % ODD == 1).then(|| Rng::new(seed ^ 0x0dd));
+        let mut odd = (by_chance && seed % ODD == 1).then(|| Rng::new(seed ^ 0x0dd));
         if let Some(odd) = &mut odd {
             options.qr_string = odd.below(2) == 0;
             options.qr_code = options.qr_string;
             options.refund_key_life = REFUND_KEY_LIFE;
         }
-        if matches!(fate, Fate::Chance) {
+        if by_chance {
             options.refunds = rng.below(4) > 0;
             options.refund_key_again = if rng.below(2) == 0 { KeyAgain::Conflict } else { KeyAgain::Replay };
             by_itself = if rng.below(3) == 0 { 2 } else { 0 };
@@ -286,6 +294,19 @@ impl World {
             };
             options.small_check_value = rng.below(4) == 0;
         }
+        Self { options, by_itself, thief, alien, odd }
+    }
+}
+
+impl World {
+    fn new(seed: u64, fate: Fate, directory: &Path) -> Result<Self, NoDirectory> {
+        for name in ["machine", "clone", "backend", "image", "backup", "copy"] {
+            std::fs::create_dir_all(directory.join(name)).map_err(|source| NoDirectory::new(directory, source))?;
+        }
+        let jwks = jwk_set(&[key().to_public_jwk(ISSUER), desk::public_key(), commands::viewer_public_key()]);
+        let keys = KeySet::from_jwks(&jwks).expect("our own keys");
+        let mut rng = Rng::new(seed);
+        let Chances { options, by_itself, thief, alien, odd } = Chances::draw(seed, matches!(fate, Fate::Chance), &mut rng);
         let has_broker = !matches!(fate, Fate::Chance) || !seed.is_multiple_of(WITHOUT_BROKER);
         let fee_max = if options.fee > 0 { FEE_MAX } else { 0 };
         let places = ["machine", "clone", "backend"].map(|name| directory.join(name));
@@ -416,8 +437,6 @@ impl World {
                 self.gateway.due_at = None;
                 self.send_notices();
             }
-            // Something else became due before it. If each of these planned another one, there would be more and more.
-            Event::MidtransDue => {}
             Event::Pays { payload, force } => self.pays(&payload, force),
             Event::PaysAtStore { code, force } => self.pays_at_store(code, force),
             Event::Reverses(code) => self.reverses(&code),
@@ -454,7 +473,8 @@ impl World {
             Event::Flips => self.flip(),
             Event::Mischief => self.mischief(),
             Event::PowerCut(m) if self.storm && self.alive[m] => self.cut_power(m),
-            Event::PowerCut(_) => {}
+            // Something else became due before Midtrans. If each of these planned another one, there would be more and more.
+            Event::MidtransDue | Event::PowerCut(_) => {}
             Event::DiskWorks(place, name) => self.disks[place].set(name, None),
             Event::Scrapped => self.scrap_one(),
             Event::Reconciles => self.reconcile(),

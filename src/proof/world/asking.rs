@@ -52,6 +52,11 @@ pub(super) struct Gateway {
 }
 
 impl Gateway {
+    /// Midtrans does this with an order: `count` times, or always.
+    fn plan(&mut self, id: &OrderId, count: Option<u32>, fault: Fault) {
+        self.midtrans.plan(Plan { order_id: Some(id.to_string()), count, ..Plan::from(fault) });
+    }
+
     pub(super) fn new(midtrans: Midtrans, alien: bool) -> Self {
         Self {
             midtrans,
@@ -90,13 +95,12 @@ impl World {
             self.judge_sum(&stored.order, &asked.request.body);
         }
         self.note(|| format!("the backend asks Midtrans: {}", call.map_or("Picture".into(), |call| format!("{call:?}"))));
-        if self.network.cut[Outage::Midtrans as usize] && self.one_in(2) {
-            let (after, answer) = (self.below(5_000), Err(MidtransError::Unreachable("no way there".into())));
-            let MidtransCall { id, reply, .. } = *asked;
-            return self.after(after, Event::Merchant(Arrival::Answered { run, of: (id, call), reply, answer }));
-        }
-        if let Some(answer) = self.in_place_of_midtrans() {
-            let (after, answer) = (self.below(300), Ok(answer));
+        let early = if self.network.cut[Outage::Midtrans as usize] && self.one_in(2) {
+            Some((self.below(5_000), Err(MidtransError::Unreachable("no way there".into()))))
+        } else {
+            self.in_place_of_midtrans().map(|answer| (self.below(300), Ok(answer)))
+        };
+        if let Some((after, answer)) = early {
             let MidtransCall { id, reply, .. } = *asked;
             return self.after(after, Event::Merchant(Arrival::Answered { run, of: (id, call), reply, answer }));
         }
@@ -105,19 +109,16 @@ impl World {
         let there = if self.goes_wrong(30, Kind::MidtransSlow) { self.delay(9_000, 9_000) } else { 20 + self.below(300) };
         let back = if self.goes_wrong(30, Kind::MidtransSlow) { self.delay(9_000, 9_000) } else { 20 + self.below(300) };
         if call == Some(Call::Charge) && self.goes_wrong(60, Kind::ChargeDenied) {
-            let name = asked.id.to_string();
-            self.gateway.midtrans.plan(Plan { order_id: Some(name), count: Some(1), ..Plan::from(Fault::Deny { code: 900 }) });
+            self.gateway.plan(&asked.id, Some(1), Fault::Deny { code: 900 });
         }
         // By chance only: the search looks at one thing at a time, and has enough places without these.
         if call == Some(Call::Refund) && !self.is_planned() && self.goes_wrong(4, Kind::RefundDenied) {
-            let name = asked.id.to_string();
-            self.gateway.midtrans.plan(Plan { order_id: Some(name), count: Some(1), ..Plan::from(Fault::DenyRefund) });
+            self.gateway.plan(&asked.id, Some(1), Fault::DenyRefund);
         }
         if call == Some(Call::Refund) && self.oddly(2) {
             self.counts.note(Kind::RefundBounced);
             self.gateway.bounced.insert(asked.id.clone());
-            let name = asked.id.to_string();
-            self.gateway.midtrans.plan(Plan { order_id: Some(name), count: Some(1), ..Plan::from(Fault::BounceRefund) });
+            self.gateway.plan(&asked.id, Some(1), Fault::BounceRefund);
         }
         // What the bank does later is told by the same word.
         if call == Some(Call::Refund) && !self.gateway.bounced.contains(&asked.id) && self.oddly(3) {
@@ -130,16 +131,14 @@ impl World {
         let lags = self.gateway.midtrans.plans().iter().any(lags);
         if call == Some(Call::Charge) && (self.storm && self.oddly(12) || self.is_to(Kind::NeverConfirmed)) && !lags {
             self.gateway.never_confirmed.insert(asked.id.clone());
-            let name = asked.id.to_string();
-            self.gateway.midtrans.plan(Plan { order_id: Some(name), ..Plan::from(Fault::StatusLags { ms: i64::MAX }) });
+            self.gateway.plan(&asked.id, None, Fault::StatusLags { ms: i64::MAX });
         }
         if call == Some(Call::Charge)
             && !self.is_planned()
             && self.goes_wrong(60, Kind::MidtransBehind)
             && !self.gateway.never_confirmed.contains(&asked.id)
         {
-            let name = asked.id.to_string();
-            self.gateway.midtrans.plan(Plan { order_id: Some(name), ..Plan::from(Fault::StatusLags { ms: 420_000 }) });
+            self.gateway.plan(&asked.id, None, Fault::StatusLags { ms: 420_000 });
         }
         if call == Some(Call::Charge) && self.may(30, Kind::MidtransAltered) {
             self.gateway.altered.insert(asked.id.clone());

@@ -3,9 +3,10 @@
 //! ticket and told so, and the goods came with another try. Now he tells the old word again, and wants the money.
 
 use super::counts::Kind;
+use super::events::Robbery;
 use super::events::relay::Arrival;
 use super::losses::Loss;
-use super::{BOOKS, Event, MERCHANT, World, mischief};
+use super::{AT_ONCE, BOOKS, Event, MERCHANT, World, mischief};
 use crate::backend::Ask;
 use crate::rng::Rng;
 use qris_backend::sale::books::{self, BooksError, Policy};
@@ -62,17 +63,6 @@ impl Copies {
     fn pause(&mut self, least: i64, more: u64) -> i64 {
         least + self.below(more).and_then(|more| i64::try_from(more).ok()).unwrap_or(0)
     }
-}
-
-/// A step of a thief who wants the goods and the money of an order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Robbery {
-    /// He closes its first ticket: the relay signs that nothing was handed out with it.
-    Closes,
-    /// He asks for another try.
-    Asks,
-    /// He shows the relay the receipt of that.
-    Shows,
 }
 
 /// The books that were put back become what `qris-backend restore` makes of them. Answers which refunds were under way in them.
@@ -211,7 +201,7 @@ impl World {
         let want = |tx: &mut dyn Tx, policy: &Policy| books::want_money(tx, policy, &id, now);
         if self.books(want).is_ok() {
             self.count(Kind::TriesWished, "a customer wants the money, on the page");
-            return self.plan_sweep(super::merchant::AT_ONCE);
+            return self.plan_sweep(AT_ONCE);
         }
         self.merchant_decides(id, 0, false, false);
     }

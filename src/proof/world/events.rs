@@ -7,10 +7,20 @@ pub mod machine;
 pub mod merchant;
 pub mod relay;
 
-use super::copies::Robbery;
 use super::play::AtSlot;
 use super::strike::Who;
 use qris_core::order::ids::{OrderId, RequestId};
+
+/// A step of a thief who wants the goods and the money of an order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Robbery {
+    /// He closes its first ticket: the relay signs that nothing was handed out with it.
+    Closes,
+    /// He asks for another try.
+    Asks,
+    /// He shows the relay the receipt of that.
+    Shows,
+}
 
 #[derive(Debug)]
 pub enum Event {

@@ -9,7 +9,7 @@ use super::time::{RELEASED, Server, Trust};
 use super::{Event, IN_VAIN, Outage, Play, STORE, World, device, large, small, stock};
 use crate::backend::Ask;
 use crate::middlebox::Foreign;
-use qris_core::order::ids::{CommandId, RequestId, Ticket};
+use qris_core::order::ids::{CommandId, ItemId, RequestId, Ticket};
 use qris_core::order::machine::RelayCall;
 use qris_core::order::money::Rupiah;
 use qris_core::order::reason::Reason;
@@ -26,7 +26,7 @@ use qris_device::screen::picture::Scene;
 use qris_device::screen::{Language, Languages, SurfaceSettings, samples};
 use qris_device::store::database::Database;
 use qris_device::words::{
-    Asker, BackendAnswer, CallId, Effect, HttpCall, Input, Operated, OrderSettings, PrepareError, RelayAnswer, Request, Settings,
+    Asker, BackendAnswer, CallId, Effect, HttpCall, Input, Operated, OrderSettings, PrepareError, RelayAnswer, Request, Settings, View,
 };
 use qris_host::events::Event as Journal;
 use qris_host::mqtt::Ack;
@@ -211,38 +211,14 @@ impl World {
         }
         let current = self.machines[m].run;
         match arrival {
-            Arrival::Starts { run } if run == current && self.alive[m] => {
-                let (program, effects) = Machine::load(self.settings(m), self.clocks(m));
-                self.machines[m].trust.floor = program.last_trusted();
-                self.machines[m].program = Some(program);
-                self.note(|| "the machine runs".into());
-                self.perform(m, effects);
-                self.screen_starts(m);
-                let after = 20 + self.below(1_000);
-                self.relay_appears(m, after);
-                let after = 50 + self.below(2_000);
-                self.connect_broker(m, after);
-            }
+            Arrival::Starts { run } if run == current && self.alive[m] => self.machine_starts(m),
             // One that was planned before it was to be woken earlier wakes nobody: else each would plan another one, for ever.
             Arrival::Woken { run } if run == current && self.machines[m].woken_at.is_some_and(|at| at <= self.now) => {
                 self.machines[m].woken_at = None;
                 self.input(m, Input::Woken);
             }
             Arrival::ServiceAnswer(caller, answer) => self.answered(caller, answer),
-            Arrival::Timeout(caller) => {
-                let none = match self.machines[m].asked.get(&caller) {
-                    Some(Asked::Prepare(_)) => ServiceAnswer::Prepared(Err(PrepareError::NoAnswer("no answer".into()))),
-                    Some(Asked::PrepareAgain(_)) => ServiceAnswer::PreparedAgain(Err(PrepareError::NoAnswer("no answer".into()))),
-                    Some(Asked::Relay(..) | Asked::Close | Asked::Operate(_)) => {
-                        ServiceAnswer::Relay(RelayAnswer::NoAnswer("no answer".into()))
-                    }
-                    Some(Asked::Backend(..) | Asked::Open(_)) => {
-                        ServiceAnswer::Backend(BackendAnswer::NoAnswer { why: "no answer".into(), code: None, date_refusal: false })
-                    }
-                    Some(Asked::Facts) | None => return,
-                };
-                self.answered(caller, none);
-            }
+            Arrival::Timeout(caller) => self.not_answered(caller),
             Arrival::RelayUp(facts) => {
                 self.machines[m].has_relay = self.machine_runs(m);
                 self.relay_reported(m, facts, Input::RelayUp);
@@ -289,6 +265,33 @@ impl World {
             | Arrival::Published { .. }
             | Arrival::Unpublished { .. } => {}
         }
+    }
+
+    fn machine_starts(&mut self, m: usize) {
+        let (program, effects) = Machine::load(self.settings(m), self.clocks(m));
+        self.machines[m].trust.floor = program.last_trusted();
+        self.machines[m].program = Some(program);
+        self.note(|| "the machine runs".into());
+        self.perform(m, effects);
+        self.screen_starts(m);
+        let after = 20 + self.below(1_000);
+        self.relay_appears(m, after);
+        let after = 50 + self.below(2_000);
+        self.connect_broker(m, after);
+    }
+
+    fn not_answered(&mut self, caller: Caller) {
+        let why = || "no answer".into();
+        let none = match self.machines[caller.m].asked.get(&caller) {
+            Some(Asked::Prepare(_)) => ServiceAnswer::Prepared(Err(PrepareError::NoAnswer(why()))),
+            Some(Asked::PrepareAgain(_)) => ServiceAnswer::PreparedAgain(Err(PrepareError::NoAnswer(why()))),
+            Some(Asked::Relay(..) | Asked::Close | Asked::Operate(_)) => ServiceAnswer::Relay(RelayAnswer::NoAnswer(why())),
+            Some(Asked::Backend(..) | Asked::Open(_)) => {
+                ServiceAnswer::Backend(BackendAnswer::NoAnswer { why: why(), code: None, date_refusal: false })
+            }
+            Some(Asked::Facts) | None => return,
+        };
+        self.answered(caller, none);
     }
 
     fn answered(&mut self, caller: Caller, answer: ServiceAnswer) {
@@ -415,14 +418,12 @@ impl World {
                 self.fail("it sells while somebody looks after it".into());
             }
             Effect::Prepare(id, item, amount) => {
-                self.judge_offer(m, &item);
-                self.judge_door(m, &item);
+                self.judge_item(m, &item);
                 self.judge_choice(m, &item);
                 self.ask_relay(m, Asked::Prepare(id), Call::Prepare(item, amount), QUICK);
             }
             Effect::PrepareAgain(id, item, amount, again) => {
-                self.judge_offer(m, &item);
-                self.judge_door(m, &item);
+                self.judge_item(m, &item);
                 self.judge_try(&again);
                 self.ask_relay(m, Asked::PrepareAgain(id), Call::PrepareAgain(item, amount, again), QUICK);
             }
@@ -432,9 +433,7 @@ impl World {
                 let ticket = if let RelayCall::Check(ticket) = &call { Some(ticket.clone()) } else { None };
                 self.ask_relay(m, Asked::Relay(id, request, ticket), Call::Order(call), limit);
             }
-            Effect::CloseTicket(ticket) => {
-                self.ask_relay(m, Asked::Close, Call::Order(RelayCall::Close(ticket)), QUICK);
-            }
+            Effect::CloseTicket(ticket) => self.ask_relay(m, Asked::Close, Call::Order(RelayCall::Close(ticket)), QUICK),
             Effect::ReadRelay => self.ask_relay(m, Asked::Facts, Call::Facts, QUICK),
             Effect::Backend(id, request, call) => {
                 let limit = if matches!(call, HttpCall::Watch(..)) { POLL } else { HTTP };
@@ -460,13 +459,7 @@ impl World {
             Effect::Reply(asker, reply) if asker == RAUC && reply.reason.is_none() => {
                 self.machines[m].held_until = Some(self.now + INSTALLED_WITHIN.0);
             }
-            Effect::View(view) => {
-                let machine = &mut self.machines[m];
-                machine.fails = view.faults.iter().any(|fault| matches!(fault, FaultCode::Store | FaultCode::NewerDatabase));
-                machine.failed |= machine.fails && !self.storm;
-                machine.is_held_by_order = view.order.is_some() || view.customer.is_some();
-                self.slots_told(m, &view.stock);
-            }
+            Effect::View(view) => self.viewed(m, &view),
             Effect::Dress(looks) => self.dressed(m, looks.items.first().and_then(|item| item.price)),
             Effect::AnswerCommand(to, answer) => self.command_answered(m, &to.topic, *answer),
             Effect::Reply(asker, reply) if asker == stock::FILLER => self.filler_hears(reply.stock),
@@ -476,6 +469,19 @@ impl World {
             }
             Effect::Reply(..) | Effect::Read(..) | Effect::Operate(..) | Effect::System(_) => {}
         }
+    }
+
+    fn judge_item(&mut self, m: usize, item: &ItemId) {
+        self.judge_offer(m, item);
+        self.judge_door(m, item);
+    }
+
+    fn viewed(&mut self, m: usize, view: &View) {
+        let machine = &mut self.machines[m];
+        machine.fails = view.faults.iter().any(|fault| matches!(fault, FaultCode::Store | FaultCode::NewerDatabase));
+        machine.failed |= machine.fails && !self.storm;
+        machine.is_held_by_order = view.order.is_some() || view.customer.is_some();
+        self.slots_told(m, &view.stock);
     }
 
     /// Is the relay being asked whether it can deliver this?

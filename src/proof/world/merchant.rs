@@ -6,11 +6,11 @@ use super::events::machine;
 use super::events::merchant::Arrival;
 use super::strike::Who;
 use super::thief::own_key;
-use super::{BEGIN, BOOKS, COLLECT_WITHIN, Event, IN_VAIN, MERCHANT, Outage, World};
+use super::{AT_ONCE, BEGIN, BOOKS, BOTH, COLLECT_WITHIN, Event, IN_VAIN, MERCHANT, Outage, World};
 use crate::backend::{Ask, Effect, MidtransCall, Program, Start, place, policy};
 use crate::midtrans::Notice;
 use qris_backend::sale::books::{self, BooksError, Policy, Stored};
-use qris_backend::store::{MACHINES_FILE, StoreError, Tx};
+use qris_backend::store::{StoreError, Tx};
 use qris_core::order::ids::OrderId;
 use qris_core::order::merchant::{State, TakenBack};
 use qris_core::order::proof::RelayKey;
@@ -26,14 +26,12 @@ use std::collections::BTreeMap;
 
 /// How long its service manager waits before it starts a program again that could not start.
 const RESTART: i64 = 2_000;
-/// The program looks this often for due work, and also a moment after it did something.
+/// The program looks this often for due work.
 const SWEEP: i64 = 1_000;
-pub(super) const AT_ONCE: i64 = 50;
 /// News that are too old are dropped this often.
 const PRUNE: i64 = 600_000;
 /// The most calls to Midtrans about one order in a minute: a quick round of questions for each piece of news.
 const CALLS_MAX: u32 = 100;
-pub(super) const BOTH: [&str; 2] = [BOOKS, MACHINES_FILE];
 
 /// A notification that somebody posted and that waits for its answer.
 #[derive(Debug)]

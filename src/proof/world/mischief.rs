@@ -3,8 +3,7 @@
 use super::counts::Kind;
 use super::events::{machine, relay};
 use super::losses::Loss;
-use super::merchant::BOTH;
-use super::{BOOKS, CLONE, Event, LEDGER, MERCHANT, Outage, STORE, World};
+use super::{BOOKS, BOTH, CLONE, Event, LEDGER, MERCHANT, Outage, STORE, World};
 use crate::disk::{Op, Trouble};
 use std::path::Path;
 

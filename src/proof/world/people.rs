@@ -1,7 +1,7 @@
 //! Customers, controllers, the merchant, and events at Midtrans that the merchant does not cause.
 
 use super::counts::Kind;
-use super::{Event, World, merchant};
+use super::{AT_ONCE, Event, World};
 use crate::midtrans::Via;
 use qris_backend::sale::books::{self, BooksError};
 use qris_core::order::ids::{OrderId, PaymentCode, RequestId};
@@ -316,7 +316,7 @@ impl World {
                 self.note_ended(&before.order);
                 self.people.repaid.insert(id);
                 // When the program looks again, it finds what a command has written.
-                self.plan_sweep(merchant::AT_ONCE);
+                self.plan_sweep(AT_ONCE);
                 self.publish_soon(LOOK);
             }
             Err(BooksError::Refused(_)) => self.counts.note(Kind::WishRefused),

@@ -1,26 +1,26 @@
 //! `qris-relayd` in the simulation: the dispenser with its ledger, the line, and the bus to it.
 
+mod calls;
+
 use super::counts::Kind;
 use super::events::machine;
 use super::events::relay::Arrival;
-use super::losses::{Given, Loss};
+use super::losses::Loss;
 use super::strike::{Strike, Who};
 use super::{Event, LEDGER, Play, World, device, price, small};
 use crate::disk::Op;
 use crate::rng::Rng;
 use qris_core::order::ids::{ItemId, OrderId, Ticket};
 use qris_core::order::ledger::Cause;
-use qris_core::order::machine::RelayCall;
-use qris_core::order::outcome::{CloseAnswer, DispenseAnswer, Outcome};
+use qris_core::order::outcome::{DispenseAnswer, Outcome};
 use qris_core::order::proof::RelayKey;
 use qris_core::order::time::Span;
 use qris_core::order::tries::TryNumber;
-use qris_core::order::word::Word;
 use qris_core::wire::relay::{RelayFacts, RelayFault};
-use qris_device::words::{PrepareError, RelayAnswer};
+use qris_device::words::RelayAnswer;
 use qris_host::config::BusAddress;
 use qris_relay::config::{Config, Items, LineSettings};
-use qris_relay::dispenser::{Dispensed, Dispenser, Effect, Refusal};
+use qris_relay::dispenser::{Dispensed, Dispenser, Effect};
 use qris_relay::outlet::Ending;
 use qris_relay::outlet::line::PulsedLine;
 use qris_relay::pin::{Chip, Pin};
@@ -238,27 +238,7 @@ impl World {
     pub(super) fn relay_arrival(&mut self, m: usize, arrival: Arrival) {
         let current = self.relays[m].run;
         match arrival {
-            Arrival::Starts { run } if run == current && self.alive[m] => {
-                // A new ledger draws its key.
-                let mut rng = Rng::new(self.rng.number());
-                let draw = move |bytes: &mut [u8]| bytes.fill_with(|| rng.number().to_le_bytes()[0]);
-                let dispenser = Dispenser::new(&self.relay_config(m), Box::new(draw));
-                if dispenser.faults().contains(&RelayFault::LedgerReset) {
-                    // A power cut costs only unsynced data. A page that cannot be read while the ledger is checked counts as damaged.
-                    let unread = matches!(self.strike(), Some(Strike::Operation { who: Who::Relay, op: Op::Read, .. }));
-                    if !unread && !self.losses.is_harmed(LEDGER) {
-                        self.fail("a ledger was set aside that nobody had harmed".into());
-                    }
-                    self.losses.note(Loss::Ledger, self.now);
-                    self.begin_another_ledger(m);
-                }
-                self.relays[m].dispenser = Some(dispenser);
-                self.check_line(m);
-                self.relay_effects(m);
-                let after = 50 + self.below(3_000);
-                self.after(after, Event::Relay(m, Arrival::Appears { run }));
-                self.after(2_000, Event::Relay(m, Arrival::Tick { run }));
-            }
+            Arrival::Starts { run } if run == current && self.alive[m] => self.relay_starts(m),
             Arrival::Call { call, from } => self.relay_call(m, call, from),
             Arrival::Stranger { receipt } => {
                 let item =
@@ -279,35 +259,7 @@ impl World {
                     self.tell_facts(m);
                 }
             }
-            Arrival::LineEnds { run, line } if run == current => {
-                let is_order = matches!(self.relays[m].begun, Some(Begun::Order { .. }));
-                let is_played =
-                    self.is_twist(Play::Refund) || self.is_twist(Play::SecondTry) || is_order && self.jams_before_a_second_try();
-                let jammed = is_played || self.goes_wrong(12, Kind::Jams);
-                let outcome = if jammed { Outcome::Failed } else { Outcome::Dispensed };
-                let is_test = matches!(self.relays[m].begun, Some(Begun::Test { .. }));
-                if let (Some(Begun::Test { number, .. }), false) = (&self.relays[m].begun, jammed) {
-                    self.commands.delivers(*number);
-                }
-                if jammed {
-                    self.nothing_came(m);
-                }
-                if let Some(dispenser) = &mut self.relays[m].dispenser {
-                    dispenser.ended(line, Ending { outcome, detail: "the end of the pulse".into() });
-                }
-                self.relay_effects(m);
-                if is_test || jammed {
-                    self.tell_facts(m);
-                }
-                if jammed {
-                    let after = if self.is_soon_cleared() { 500 } else { 10_000 + self.below(60_000) };
-                    self.after(after, Event::Relay(m, Arrival::Cleared));
-                    if !self.is_planned() && self.one_in(2) {
-                        let after = self.below(after);
-                        self.after(after, Event::Clears);
-                    }
-                }
-            }
+            Arrival::LineEnds { run, line } if run == current => self.line_ends(m, line),
             Arrival::Cleared => self.clear_line(m),
             Arrival::Waited { run, cause } if run == current => {
                 for from in self.relays[m].waits.remove(&cause).unwrap_or_default() {
@@ -337,6 +289,58 @@ impl World {
         }
     }
 
+    fn relay_starts(&mut self, m: usize) {
+        let run = self.relays[m].run;
+        // A new ledger draws its key.
+        let mut rng = Rng::new(self.rng.number());
+        let draw = move |bytes: &mut [u8]| bytes.fill_with(|| rng.number().to_le_bytes()[0]);
+        let dispenser = Dispenser::new(&self.relay_config(m), Box::new(draw));
+        if dispenser.faults().contains(&RelayFault::LedgerReset) {
+            // A power cut costs only unsynced data. A page that cannot be read while the ledger is checked counts as damaged.
+            let unread = matches!(self.strike(), Some(Strike::Operation { who: Who::Relay, op: Op::Read, .. }));
+            if !unread && !self.losses.is_harmed(LEDGER) {
+                self.fail("a ledger was set aside that nobody had harmed".into());
+            }
+            self.losses.note(Loss::Ledger, self.now);
+            self.begin_another_ledger(m);
+        }
+        self.relays[m].dispenser = Some(dispenser);
+        self.check_line(m);
+        self.relay_effects(m);
+        let after = 50 + self.below(3_000);
+        self.after(after, Event::Relay(m, Arrival::Appears { run }));
+        self.after(2_000, Event::Relay(m, Arrival::Tick { run }));
+    }
+
+    fn line_ends(&mut self, m: usize, line: usize) {
+        let is_order = matches!(self.relays[m].begun, Some(Begun::Order { .. }));
+        let is_played = self.is_twist(Play::Refund) || self.is_twist(Play::SecondTry) || is_order && self.jams_before_a_second_try();
+        let jammed = is_played || self.goes_wrong(12, Kind::Jams);
+        let outcome = if jammed { Outcome::Failed } else { Outcome::Dispensed };
+        let is_test = matches!(self.relays[m].begun, Some(Begun::Test { .. }));
+        if let (Some(Begun::Test { number, .. }), false) = (&self.relays[m].begun, jammed) {
+            self.commands.delivers(*number);
+        }
+        if jammed {
+            self.nothing_came(m);
+        }
+        if let Some(dispenser) = &mut self.relays[m].dispenser {
+            dispenser.ended(line, Ending { outcome, detail: "the end of the pulse".into() });
+        }
+        self.relay_effects(m);
+        if is_test || jammed {
+            self.tell_facts(m);
+        }
+        if jammed {
+            let after = if self.is_soon_cleared() { 500 } else { 10_000 + self.below(60_000) };
+            self.after(after, Event::Relay(m, Arrival::Cleared));
+            if !self.is_planned() && self.one_in(2) {
+                let after = self.below(after);
+                self.after(after, Event::Clears);
+            }
+        }
+    }
+
     fn facts(&self, m: usize) -> Option<RelayFacts> {
         self.relays[m].dispenser.as_ref().map(Dispenser::facts)
     }
@@ -347,162 +351,8 @@ impl World {
         }
     }
 
-    fn relay_call(&mut self, m: usize, call: machine::Call, from: machine::Caller) {
-        if self.is_to(Kind::RelayKilled) {
-            return self.start_relay(m);
-        }
-        if self.is_to(Kind::Ledgers) {
-            return self.lose_ledger(m);
-        }
-        let bits = match call {
-            machine::Call::Prepare(..) | machine::Call::PrepareAgain(..) | machine::Call::Order(_) | machine::Call::Facts => self.bits(),
-            machine::Call::Test(_) | machine::Call::Clear(_) => [0; 16],
-        };
-        let relay = &mut self.relays[m];
-        let Some(dispenser) = &mut relay.dispenser else { return };
-        let refused = |refusal: Refusal| RelayAnswer::Refused(refusal.error, refusal.detail.into());
-        let answer = match call {
-            machine::Call::Test(jws) => match self.tests(m, &jws, false) {
-                Ok(Some(Dispensed::Begun(cause))) => {
-                    self.relays[m].waits.entry(cause.clone()).or_default().push(from);
-                    let run = self.relays[m].run;
-                    self.after(20_000, Event::Relay(m, Arrival::Waited { run, cause }));
-                    self.relay_effects(m);
-                    return;
-                }
-                Ok(Some(Dispensed::Known(answer, _))) => machine::ServiceAnswer::Relay(RelayAnswer::Dispense(answer)),
-                Ok(None) => return,
-                Err(refusal) => machine::ServiceAnswer::Relay(refused(refusal)),
-            },
-            machine::Call::Clear(jws) => match self.clears(m, &jws) {
-                Ok(_) => machine::ServiceAnswer::Cleared,
-                Err(refusal) => machine::ServiceAnswer::Relay(refused(refusal)),
-            },
-            machine::Call::Prepare(item, amount) => {
-                let amount = i64::try_from(amount.get()).unwrap_or(i64::MAX);
-                let given = dispenser.prepare(device().as_str(), item.as_str(), amount, bits);
-                if let Ok(ticket) = &given {
-                    self.losses.tickets.insert(ticket.to_string(), Given { life: relay.life, at: self.now, ended: None });
-                }
-                machine::ServiceAnswer::Prepared(given.map_err(|refusal| PrepareError::Refused(refusal.error, refusal.detail.into())))
-            }
-            machine::Call::PrepareAgain(item, amount, again) => {
-                let amount = i64::try_from(amount.get()).unwrap_or(i64::MAX);
-                let given = dispenser.prepare_again(device().as_str(), item.as_str(), amount, again, bits);
-                if let Ok((ticket, _)) = &given {
-                    self.losses.tickets.insert(ticket.to_string(), Given { life: relay.life, at: self.now, ended: None });
-                }
-                let given = given.map(|(ticket, promise)| (ticket, promise.into()));
-                machine::ServiceAnswer::PreparedAgain(given.map_err(|refusal| PrepareError::Refused(refusal.error, refusal.detail.into())))
-            }
-            machine::Call::Facts => match self.facts(m) {
-                Some(facts) => machine::ServiceAnswer::Facts(facts),
-                None => return,
-            },
-            machine::Call::Order(call) => {
-                let answer = match &call {
-                    RelayCall::Check(ticket) => {
-                        RelayAnswer::Checked(dispenser.check(ticket.as_str()).map_err(|refusal| refusal.error.reason()))
-                    }
-                    RelayCall::Query(order, number) => match dispenser.query(order.as_str(), number.get()) {
-                        Ok((answer, _)) => RelayAnswer::Dispense(answer),
-                        Err(refusal) => refused(refusal),
-                    },
-                    RelayCall::Close(ticket) => match dispenser.close(ticket.as_str()) {
-                        Ok(answer) => {
-                            self.losses.ended(ticket.as_str(), self.now);
-                            RelayAnswer::Close(answer)
-                        }
-                        Err(refusal) => refused(refusal),
-                    },
-                    RelayCall::Prove(ticket) => match dispenser.prove(ticket.as_str()) {
-                        Ok(proof) => {
-                            if let Some(proof) = &proof {
-                                self.signed(ticket, proof);
-                            }
-                            RelayAnswer::Proof(proof.map(Into::into))
-                        }
-                        Err(refusal) => refused(refusal),
-                    },
-                    RelayCall::Dispense(receipt) => match dispenser.dispense(receipt.jws()) {
-                        Ok(Dispensed::Known(answer, _)) => RelayAnswer::Dispense(answer),
-                        Ok(Dispensed::Begun(cause)) => {
-                            let run = relay.run;
-                            let claims = receipt.claims();
-                            let (order, item, number) = (claims.sub.clone(), claims.item.clone(), claims.nth.number());
-                            relay.begun = Some(Begun::Order { order, item, number });
-                            relay.waits.entry(cause.clone()).or_default().push(from);
-                            self.after(20_000, Event::Relay(m, Arrival::Waited { run, cause }));
-                            self.relay_effects(m);
-                            return;
-                        }
-                        Err(refusal) => refused(refusal),
-                    },
-                };
-                machine::ServiceAnswer::Relay(answer)
-            }
-        };
-        if !self.relay_effects(m) {
-            return;
-        }
-        if self.is_to(Kind::RelayKilled) {
-            return self.start_relay(m);
-        }
-        self.relay_answers(from, answer);
-    }
-
-    /// An operator's test, as the service itself judges it. `None`: the program does not run.
-    fn tests(&mut self, m: usize, jws: &str, by_stranger: bool) -> Result<Option<Dispensed>, Refusal> {
-        let (number, now) = (self.commands.number_of(jws), self.trusted(m));
-        let Some(dispenser) = &mut self.relays[m].dispenser else { return Ok(None) };
-        let tested = dispenser.test(jws, now)?;
-        if let Dispensed::Begun(_) = &tested {
-            self.relays[m].begun = Some(Begun::Test { number, by_stranger });
-        }
-        Ok(Some(tested))
-    }
-
-    /// An operator's word that a line is well again, as the service itself judges it.
-    fn clears(&mut self, m: usize, jws: &str) -> Result<Option<Dispensed>, Refusal> {
-        let (number, now, was_blocked) = (self.commands.number_of(jws), self.trusted(m), self.is_blocked(m));
-        let Some(dispenser) = &mut self.relays[m].dispenser else { return Ok(None) };
-        let is_news = dispenser.clear_by(jws, now)?;
-        let is_blocked = self.is_blocked(m);
-        self.commands.cleared(number);
-        if !is_news {
-            if is_blocked != was_blocked {
-                self.fail(format!("c-{number} has cleared the line once more"));
-            }
-            return Ok(None);
-        }
-        self.judge_clear(m, number);
-        // A line that cannot be opened stays blocked, whoever clears it.
-        if is_blocked && !self.machines[m].computer.is_without_line() {
-            self.fail(format!("c-{number} has cleared the line, and it is blocked"));
-        }
-        self.counts.more(Kind::Clears, was_blocked.into());
-        self.tell_facts(m);
-        Ok(None)
-    }
-
     fn is_blocked(&self, m: usize) -> bool {
         self.facts(m).is_some_and(|facts| facts.blocked().next().is_some())
-    }
-
-    pub(super) fn bits(&mut self) -> [u8; 16] {
-        let mut bits = [0; 16];
-        bits[..8].copy_from_slice(&self.rng.number().to_be_bytes());
-        bits[8..].copy_from_slice(&self.rng.number().to_be_bytes());
-        bits
-    }
-
-    fn relay_answers(&mut self, from: machine::Caller, answer: machine::ServiceAnswer) {
-        if self.goes_wrong(60, Kind::BusLost) {
-            return;
-        }
-        let answer = self.in_later_words(answer);
-        let delay = if self.goes_wrong(60, Kind::BusSlow) { self.delay(6_000, 1_500) } else { 1 };
-        self.machine_hears(from.m, machine::Arrival::ServiceAnswer(from, answer), delay);
     }
 
     /// Carries out, in order, what the dispenser committed. A crash may come between any two, and may have come in the
@@ -552,24 +402,6 @@ impl World {
             }
         }
         true
-    }
-
-    /// As a relay of a later release would say it: it has another word for an item that did not come.
-    fn in_later_words(&mut self, answer: machine::ServiceAnswer) -> machine::ServiceAnswer {
-        let jammed = Word::new("jammed").expect("a word");
-        match answer {
-            machine::ServiceAnswer::Relay(RelayAnswer::Dispense(DispenseAnswer::Ended(
-                Outcome::Failed | Outcome::NotDriven | Outcome::Uncertain,
-            ))) if !self.is_planned() && self.goes_wrong(8, Kind::LaterWords) => {
-                machine::ServiceAnswer::Relay(RelayAnswer::Dispense(DispenseAnswer::Later(jammed)))
-            }
-            machine::ServiceAnswer::Relay(RelayAnswer::Close(CloseAnswer::Ended(
-                Outcome::Failed | Outcome::NotDriven | Outcome::Uncertain,
-            ))) if !self.is_planned() && self.goes_wrong(8, Kind::LaterWords) => {
-                machine::ServiceAnswer::Relay(RelayAnswer::Close(CloseAnswer::Later(jammed)))
-            }
-            answer => answer,
-        }
     }
 
     /// The hardware of the line fails, is taken anew, and works.

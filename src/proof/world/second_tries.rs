@@ -2,8 +2,7 @@
 //! controller, and so does somebody who stands there by chance, or comes too late. All their chances are drawn apart.
 
 use super::counts::Kind;
-use super::merchant::AT_ONCE;
-use super::{Event, Play, World, large, small};
+use super::{AT_ONCE, Event, Play, World, large, small};
 use crate::rng::Rng;
 use qris_backend::sale::books::{self, Policy};
 use qris_backend::store::Tx;
