@@ -88,10 +88,7 @@ fn needs_to_decide(policy: &Policy, order: &Order, deed: Deed, name: &str, now: 
 
 /// The money that a deed moves, for the limit of a day.
 fn moves(deed: Deed, order: &Order) -> Option<u64> {
-    match deed {
-        Deed::Refund | Deed::ByHand | Deed::Given => Some(counted::to_return(order)),
-        Deed::Again | Deed::Seen => None,
-    }
+    deed.is_about_money().then(|| counted::to_return(order))
 }
 
 /// What this person can do about an order, and why not the rest. `left`: what they may still move today.

@@ -130,10 +130,8 @@ async fn done(desk: Arc<Desk>, asked: deeds::Asked) -> Result<(), No> {
     let done = desk.books.write(move |tx, policy, now| deeds::carry_out(tx, policy, &asked, usual, now)).await??;
     desk.work.announce(&done);
     let going = tokio::spawn(Arc::clone(&desk.work).advance(id));
-    match deed {
-        // What the gateway says is the answer that a person waits for.
-        Deed::Refund => drop(timeout(GATEWAY_WAIT, going).await),
-        Deed::ByHand | Deed::Given | Deed::Again | Deed::Seen => {}
+    if deed.asks_the_gateway() {
+        drop(timeout(GATEWAY_WAIT, going).await);
     }
     Ok(())
 }

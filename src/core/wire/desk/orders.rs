@@ -24,6 +24,26 @@ closed! {
     }
 }
 
+impl Deed {
+    /// Whether it is about the money: a person's day has a limit for that.
+    #[must_use]
+    pub const fn is_about_money(self) -> bool {
+        match self {
+            Self::Refund | Self::ByHand | Self::Given => true,
+            Self::Again | Self::Seen => false,
+        }
+    }
+
+    /// Whether a person waits for what the gateway says.
+    #[must_use]
+    pub const fn asks_the_gateway(self) -> bool {
+        match self {
+            Self::Refund => true,
+            Self::ByHand | Self::Given | Self::Again | Self::Seen => false,
+        }
+    }
+}
+
 /// Whether a deed can be done, by the very code that does it.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Possible {
