@@ -50,7 +50,7 @@ use std::sync::Arc;
 #[command(
     name = "qris-demo",
     args_conflicts_with_subcommands = true,
-    after_help = "The first argument may also be qrisd, qris-relayd, qris-backend or qris-desk: the demo runs the same code as these programs."
+    after_help = "The first argument may also be qrisd, qris-relayd, qris-backend or qris-desk: the demo runs the same code as these programs. conform, which checks a backend of your own, is there when it is built with --features conform."
 )]
 struct Arguments {
     /// Sell five products without a hand, check the books, and end.
