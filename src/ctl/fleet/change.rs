@@ -70,12 +70,6 @@ impl Sending {
 
 pub(super) enum Wanted {
     Text(String),
-    /// This text, which was made from another one.
-    Edited {
-        /// What all of them had.
-        from: String,
-        text: String,
-    },
     /// Another price of one item, and nothing else.
     Price(ItemId, Rupiah),
 }
@@ -84,8 +78,6 @@ impl Wanted {
     fn at(&self, sold: &Sold) -> Step {
         match self {
             Self::Text(text) => Step::Send(text.clone()),
-            Self::Edited { from, text } if *from == sold.text() => Step::Send(text.clone()),
-            Self::Edited { .. } => Step::Wrong("somebody else changed its settings meanwhile".into()),
             Self::Price(item, price) => sold.priced(item, *price),
         }
     }
@@ -94,15 +86,7 @@ impl Wanted {
     fn blindly(&self) -> Option<&str> {
         match self {
             Self::Text(text) => Some(text),
-            Self::Edited { .. } | Self::Price(..) => None,
-        }
-    }
-
-    /// Whether the text has what a machine has told, and not only what a person has written.
-    fn is_made_of_answers(&self) -> bool {
-        match self {
-            Self::Text(_) => false,
-            Self::Edited { .. } | Self::Price(..) => true,
+            Self::Price(..) => None,
         }
     }
 }
@@ -302,7 +286,7 @@ impl Plan {
                     self.unchecked += usize::from(values.iter().any(|value| value.starts_with("item[")));
                     lines.push("its relay service is away: which prices its lines take is not known".into());
                 }
-                let made_of = wanted.is_made_of_answers().then(|| sold.seen());
+                let made_of = wanted.blindly().is_none().then(|| sold.seen());
                 self.texts.insert(device.clone(), Text { from: newest(&sold.reported), text, made_of });
                 tell(device, &sold.reported, json!({ "differences": values, "no_longer_sold": gone, "replaces": waiting }), &lines, json)
             }

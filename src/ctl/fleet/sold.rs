@@ -98,14 +98,14 @@ impl Sold {
         let prices = tables.iter().enumerate().filter(|(_, table)| goods(table) == of);
         let prices: Vec<_> = prices.filter_map(|(at, table)| Some((at, table.get("price")?.as_integer()))).collect();
         if prices.iter().any(|(_, now)| now.is_none()) {
-            return Step::Wrong(format!("the controller says the price of {item} there: `qrisctl fleet config edit` changes its bounds"));
+            return Step::Wrong(format!("the controller says the price of {item} there: `qrisctl fleet config set` changes its bounds"));
         }
         if prices.iter().all(|(_, now)| now.and_then(|now| u64::try_from(now).ok()) == Some(price.get())) {
             return Step::Same(format!("{item} costs {price} already"));
         }
         match prices.iter().try_fold(text, |text, (at, _)| set_in(&text, "item", *at, "price", &price.get().to_string())) {
             Ok(text) => Step::Send(text),
-            Err(why) => Step::Wrong(format!("{why}; `qrisctl fleet config edit` opens the text")),
+            Err(why) => Step::Wrong(format!("{why}; `qrisctl fleet config get --text` prints the text")),
         }
     }
 }
