@@ -6,7 +6,6 @@ use axum::Router;
 use axum::extract::Request;
 use axum::middleware::{Next, from_fn};
 use axum::response::Response;
-use axum::routing::{get, post};
 use hyper_util::service::TowerToHyperService;
 use qris_core::wire::desk::Problem;
 use qris_host::connections::{self, Limits};
@@ -49,24 +48,8 @@ pub async fn serve(desk: Desk, listener: UnixListener, stop: watch::Receiver<boo
 }
 
 fn router(desk: Arc<Desk>) -> Router {
-    Router::new()
-        .route("/v1/invitation", post(entering::knock))
-        .route("/v1/join", post(entering::join))
-        .route("/v1/login", post(entering::login))
-        .route("/v1/logout", post(entering::logout))
-        .route("/v1/sessions", get(entering::sessions))
-        .route("/v1/sessions/end", post(entering::end))
-        .route("/v1/today", get(pages::today))
-        .route("/v1/orders", get(pages::orders))
-        .route("/v1/orders/{order}", get(pages::order))
-        .route("/v1/orders/{order}/{deed}", post(pages::deed))
-        .route("/v1/machines", get(pages::machines))
-        .route("/v1/machines/{device}", get(pages::machine))
-        .route("/v1/report", get(pages::report))
-        .route("/v1/report.csv", get(pages::report_csv))
-        .route("/v1/to-bring", get(pages::to_bring))
-        .route("/v1/to-bring.csv", get(pages::to_bring_csv))
-        .route("/v1/log", get(pages::log))
+    entering::addresses()
+        .merge(pages::addresses())
         .fallback(|| async { No::from(Problem::Unknown) })
         .with_state(desk)
         .layer(from_fn(in_time))

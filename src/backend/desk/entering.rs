@@ -9,8 +9,10 @@ use super::{Desk, passwords};
 use crate::sale::books::BooksError;
 use crate::store::Tx;
 use axum::Json;
+use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::HeaderMap;
+use axum::routing::{get, post};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use qris_core::order::time::{Span, Wall};
@@ -19,12 +21,23 @@ use qris_host::clock;
 use qris_host::connections::network;
 use qris_host::events::Event as Journal;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 /// Who asks for a password while too many are computed waits so long.
 const BUSY: Span = Span::secs(3);
 
 fn wait(time: Span) -> Problem {
     Problem::Wait { wait_s: time.as_secs_up().unsigned_abs() }
+}
+
+pub fn addresses() -> Router<Arc<Desk>> {
+    Router::new()
+        .route("/v1/invitation", post(knock))
+        .route("/v1/join", post(join))
+        .route("/v1/login", post(login))
+        .route("/v1/logout", post(logout))
+        .route("/v1/sessions", get(sessions))
+        .route("/v1/sessions/end", post(end))
 }
 
 /// `POST /v1/invitation`

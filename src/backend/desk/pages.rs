@@ -12,10 +12,12 @@ use crate::money::report as whole;
 use crate::sale::books::{self, Beginning, BooksError, Cursor, Grouped, Sought};
 use crate::store::Tx;
 use axum::Json;
+use axum::Router;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
 use qris_core::order::ids::{DeviceId, OrderId};
 use qris_core::order::time::Wall;
 use qris_core::wire::desk::{Deed, Found, LogLine, MachineLine, MachinePage, OrderPage, Problem, ROWS, Report, ToBring, Today, Told};
@@ -28,6 +30,21 @@ use tokio::time::timeout;
 const GATEWAY_WAIT: Duration = Duration::from_secs(8);
 /// The orders on the page of a machine.
 const OF_MACHINE: usize = 10;
+
+pub fn addresses() -> Router<Arc<Desk>> {
+    Router::new()
+        .route("/v1/today", get(today))
+        .route("/v1/orders", get(orders))
+        .route("/v1/orders/{order}", get(order))
+        .route("/v1/orders/{order}/{deed}", post(deed))
+        .route("/v1/machines", get(machines))
+        .route("/v1/machines/{device}", get(machine))
+        .route("/v1/report", get(report))
+        .route("/v1/report.csv", get(report_csv))
+        .route("/v1/to-bring", get(to_bring))
+        .route("/v1/to-bring.csv", get(to_bring_csv))
+        .route("/v1/log", get(log))
+}
 
 impl Desk {
     async fn tell_of<T: Send + 'static>(

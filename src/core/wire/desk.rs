@@ -8,9 +8,9 @@ mod machines;
 mod orders;
 mod sums;
 
-pub use machines::{Load, MachineLine, MachinePage, Screen, SlotLine, ToBring, Trouble};
-pub use orders::{Barred, Deed, Denied, Do, Found, HistoryLine, NOTE_MAX, OrderPage, Possible, SearchedBy, Step, Sure, What};
-pub use sums::{By, Report, ReportLine, Sum, Today};
+pub use machines::*;
+pub use orders::*;
+pub use sums::*;
 
 use crate::order::ids::OrderId;
 use crate::order::time::Zone;
