@@ -1,5 +1,6 @@
 //! An order as its machine sees it, over HTTP and MQTT. What people and customers may see is in the modules.
 
+pub mod customer;
 pub mod people;
 
 use crate::page_key;

@@ -5,6 +5,7 @@ mod contact;
 
 use super::words::Words;
 use crate::sale::view::Place;
+use crate::sale::view::customer::OrderPage;
 use askama::Template;
 use qris_core::order::merchant::Standing;
 use qris_core::order::money::Rupiah;
@@ -14,7 +15,7 @@ use qris_core::order::request::Payment;
 use qris_core::order::time::{Span, Wall, Zone};
 use qris_core::order::tries::TryNumber;
 use qris_core::text;
-use qris_core::wire::orders::{OrderResource, Refund, Status};
+use qris_core::wire::orders::{Refund, Status};
 
 /// How often the page looks for news while something is about to happen, in seconds.
 const SOON_S: u32 = 3;
@@ -27,19 +28,10 @@ const GROUP: usize = 4;
 
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Sheet<'a> {
-    pub(super) order: &'a OrderResource,
+    pub(super) order: &'a OrderPage,
+    /// The money is not real.
+    pub(super) sandbox: bool,
     pub(super) merchant: Option<&'a str>,
-    /// The machine's name; its id if it has not told one.
-    pub(super) machine: &'a str,
-    pub(super) price: Rupiah,
-    /// The name of the goods.
-    pub(super) name: &'a str,
-    pub(super) standing: Standing,
-    pub(super) charged_at: Option<Wall>,
-    /// When it was paid, and how much if the gateway said that.
-    pub(super) paid: Option<(Wall, Option<Rupiah>)>,
-    /// The end of the time to pay it, or to collect it at the machine.
-    pub(super) until: Option<Wall>,
     pub(super) left: Option<Span>,
     /// The QR's picture: at the gateway, or in the address itself.
     pub(super) qr_url: Option<&'a str>,
@@ -51,8 +43,6 @@ pub(super) struct Sheet<'a> {
     pub(super) other_language: &'a str,
     /// The order's own page, from here.
     pub(super) page: &'a str,
-    /// Until then another try may begin.
-    pub(super) try_until: Option<Wall>,
     /// Its machine has not had all its other tries of 24 hours.
     pub(super) try_can_begin: bool,
     /// Its customer, who has the page's address, can have the money at once.
@@ -113,7 +103,7 @@ fn look(sheet: &Sheet<'_>, w: &'static Words) -> Look {
         Payment::Gopay => false,
         Payment::Alfamart | Payment::Indomaret => true,
     };
-    match (sheet.standing, sheet.order.status) {
+    match (sheet.order.standing, sheet.order.status) {
         (Standing::Payable, _) if over_the_counter => Look { shows: Shows::Counter, ..plain(w.waiting, "blue", SOON_S) },
         (Standing::Payable, _) => match sheet.finish {
             None => Look { shows: Shows::Ways, ..plain(w.waiting, "blue", SOON_S) },
@@ -129,7 +119,7 @@ fn look(sheet: &Sheet<'_>, w: &'static Words) -> Look {
         (Standing::Over, Status::Expire) => ended(w.expired),
         (Standing::Over, Status::Deny | Status::Failure) => ended(w.failed),
         (Standing::Over, Status::Refund) => refunded,
-        (Standing::Over, Status::Settlement) => match sheet.order.outcome.as_ref().map(|told| told.outcome) {
+        (Standing::Over, Status::Settlement) => match sheet.order.outcome {
             None if over_the_counter => Look { more: w.collect, shows: Shows::Collect, ..plain(w.paid, "green", SOON_S) },
             None => Look { more: w.working, shows: Shows::Work, ..plain(w.paid, "green", SOON_S) },
             Some(Delivery::Dispensed) => plain(w.delivered, "green", SELDOM_S),
@@ -173,7 +163,7 @@ impl Page<'_> {
 
     /// The seconds that are left to pay, the same as a clock shows them, and until when.
     fn countdown(&self) -> Option<(i64, String, String)> {
-        let (until, left) = (self.s.until?, self.s.left?);
+        let (until, left) = (self.s.order.until?, self.s.left?);
         if !matches!(self.look.shows, Shows::Ways | Shows::Counter) {
             return None;
         }
@@ -187,7 +177,7 @@ impl Page<'_> {
     }
 
     fn collect_until(&self) -> Option<Wall> {
-        self.s.until.filter(|_| self.look.shows == Shows::Collect)
+        self.s.order.until.filter(|_| self.look.shows == Shows::Collect)
     }
 
     /// `12345678901` → `1234 5678 901`
@@ -198,7 +188,7 @@ impl Page<'_> {
     }
 
     fn try_until(&self) -> Option<Wall> {
-        self.s.try_until.filter(|_| self.s.order.try_again_s.is_some())
+        self.s.order.try_until
     }
 
     fn button(&self) -> &'static str {
@@ -208,7 +198,10 @@ impl Page<'_> {
     /// The address of a chat about this order.
     fn chat(&self, contact: &str) -> Option<String> {
         let Self { w, s, amount, .. } = self;
-        contact::whatsapp(contact, &format!("{} {}: {}, {amount}, {} {}", w.chat_text, s.order.order_id, s.name, w.machine, s.machine))
+        contact::whatsapp(
+            contact,
+            &format!("{} {}: {}, {amount}, {} {}", w.chat_text, s.order.order_id, s.order.name, w.machine, s.order.machine),
+        )
     }
 
     /// `2026-11-20 16:24 WIB`, in the merchant's zone
