@@ -47,15 +47,13 @@ impl Fixed {
         self.names.sort_by_key(|(value, _)| std::cmp::Reverse(value.len()));
     }
 
-    /// The same of an order's number or a payment code, which also stand in groups, and these a line each.
-    pub fn number(&mut self, value: &str, word: &str) {
+    /// The same of an order's number or a payment code, which also stand in groups; those of the number may be a line each.
+    pub fn number(&mut self, value: &str, group: usize, word: &str) {
+        let groups: Vec<&str> = (0..value.len()).step_by(group).map(|at| &value[at..(at + group).min(value.len())]).collect();
+        self.lines.extend(groups.iter().filter(|group| group.len() == 5).map(|group| ((*group).to_owned(), String::new())));
+        self.lines.insert(groups[0].to_owned(), word.to_owned());
+        self.name(groups.join(" "), word);
         self.name(value, word);
-        for size in [4, 5] {
-            let groups: Vec<&str> = (0..value.len()).step_by(size).map(|at| &value[at..(at + size).min(value.len())]).collect();
-            self.name(groups.join(" "), word);
-            self.lines.extend(groups.iter().map(|group| ((*group).to_owned(), String::new())));
-            self.lines.insert(groups[0].to_owned(), word.to_owned());
-        }
     }
 
     /// A text for people or of CSV. The widths of columns do not count.
