@@ -217,13 +217,20 @@ fn fleet(shop: &Shop) -> Golden {
 
 fn alerts(shop: &Shop) -> Golden {
     let mut golden = Golden::new("alerts");
-    let key = |alert: &Value| shop.fixed.text(&["kind", "over", "device"].map(|name| alert[name].to_string()).join(" ")).replace('"', "");
-    let mut told: Vec<_> = shop.alerts().iter().map(|alert| (key(alert), shop.fixed.json(alert))).collect();
+    let mut told: Vec<_> = shop.alerts().iter().map(|alert| (about(shop, alert), shop.fixed.json(alert))).collect();
     told.sort();
-    for (key, text) in &told {
-        golden.section(key.trim(), text);
+    for ((name, what), text) in &told {
+        golden.of(name, &format!("{what} {name}"), text);
     }
     golden
+}
+
+/// The name of an order, or its machine; and what is told.
+fn about(shop: &Shop, alert: &Value) -> (String, String) {
+    let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let order = shop.orders.iter().find(|(_, id)| alert["order"]["order_id"] == json!(id));
+    let name = order.map_or_else(|| word(&alert["device"]), |(name, _)| (*name).to_owned());
+    (name, format!("{} {}", word(&alert["kind"]), word(&alert["over"])))
 }
 
 /// The desk's pages, without their tags.

@@ -47,20 +47,13 @@ impl Fixed {
         self.names.sort_by_key(|(value, _)| std::cmp::Reverse(value.len()));
     }
 
-    /// The name of an order, also as it stands in groups, which may be a line each, and in a list.
-    pub fn order(&mut self, id: &str, name: &str) {
-        let groups: Vec<&str> = (0..id.len()).step_by(5).map(|at| &id[at..(at + 5).min(id.len())]).collect();
-        self.lines.extend(groups.iter().skip(1).map(|group| ((*group).to_owned(), String::new())));
-        self.lines.insert(groups[0].to_owned(), format!("ORDER-{name}"));
-        self.name(groups.join(" "), format!("ORDER-{name}"));
-        self.name(id, format!("ORDER-{name}"));
-    }
-
-    /// The name of a payment code, also as it stands in groups.
-    pub fn code(&mut self, code: &str, name: &str) {
-        let groups: Vec<&str> = (0..code.len()).step_by(4).map(|at| &code[at..(at + 4).min(code.len())]).collect();
-        self.name(groups.join(" "), format!("CODE-{name}"));
-        self.name(code, format!("CODE-{name}"));
+    /// The same of an order's number or a payment code, which also stand in groups; those of the number may be a line each.
+    pub fn number(&mut self, value: &str, group: usize, word: &str) {
+        let groups: Vec<&str> = (0..value.len()).step_by(group).map(|at| &value[at..(at + group).min(value.len())]).collect();
+        self.lines.extend(groups.iter().filter(|group| group.len() == 5).map(|group| ((*group).to_owned(), String::new())));
+        self.lines.insert(groups[0].to_owned(), word.to_owned());
+        self.name(groups.join(" "), word);
+        self.name(value, word);
     }
 
     /// A text for people or of CSV. The widths of columns do not count.

@@ -115,10 +115,10 @@ impl Shop {
         assert_eq!(answer.status, 201, "{name}: {}", answer.text());
         let order = answer.json();
         let id = order["order_id"].as_str().expect("an id").to_owned();
-        self.fixed.order(&id, name);
+        self.fixed.number(&id, 5, &format!("ORDER-{name}"));
         self.fixed.name(body["ticket"].as_str().expect("a ticket"), format!("TICKET-{name}"));
         if let Some(code) = order["payment_code"].as_str() {
-            self.fixed.code(code, name);
+            self.fixed.number(code, 4, &format!("CODE-{name}"));
         }
         self.orders.push((name, id.clone()));
         id
