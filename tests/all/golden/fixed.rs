@@ -4,7 +4,7 @@ use serde_json::Value;
 use std::collections::HashMap;
 
 /// How it looks, and the words for it: `0` is a digit, `#` a number, `%` a word, `@` the name of a month. The first that fits counts.
-const LOOKS: [(&str, &str); 21] = [
+const LOOKS: [(&str, &str); 22] = [
     ("%, # @ 0000", "WEEKDAY, DAY"),
     ("%, # @", "WEEKDAY, DAY"),
     ("# @ 0000", "DAY"),
@@ -17,6 +17,7 @@ const LOOKS: [(&str, &str); 21] = [
     ("00:00", "HH:MM"),
     ("00.00", "HH.MM"),
     ("0000000000000", "MS"),
+    (":00000000000000000000", ":N"),
     ("# s left", "N s left"),
     ("#.# s ahead of", "N s from"),
     ("#.# s behind", "N s from"),
@@ -29,8 +30,7 @@ const LOOKS: [(&str, &str); 21] = [
 ];
 const MONTHS: [&str; 16] = ["Jan", "Feb", "Mar", "Apr", "May", "Mei", "Jun", "Jul", "Aug", "Agu", "Sep", "Oct", "Okt", "Nov", "Dec", "Des"];
 /// What counts how often something was written or asked, says how much time is left, or names a process.
-const COUNTS: &str =
-    "claimed_until_ms due_ms event_id expires_in_s password remaining_s rev settled_ago_s stream sum try_again_s try_wanted_s version who";
+const COUNTS: &str = "claimed_until_ms due_ms event_id expires_in_s number password remaining_s rev settled_ago_s stream sum try_again_s try_wanted_s version who";
 
 /// The names that a run knows by itself: an order's id is `ORDER-its-name`.
 #[derive(Default)]
