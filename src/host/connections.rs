@@ -590,7 +590,8 @@ mod tests {
         assert!((10..=11).contains(&begun.elapsed().as_secs()), "a head that never ends: {:?}", begun.elapsed());
         let mut open = served.visit();
         assert_eq!(ask(&mut open).await, "HTTP/1.1 200");
+        let begun = Instant::now();
         served.stop.send_replace(true);
-        assert_eq!(ask(&mut open).await, "");
+        assert_eq!((open.read(&mut [0]).await.unwrap_or(0), begun.elapsed()), (0, Duration::ZERO), "it ends with the program");
     }
 }
