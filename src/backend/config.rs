@@ -2,7 +2,7 @@
 
 use crate::desk;
 use crate::gateway::Configured;
-use crate::http::Limits;
+use crate::http;
 use crate::keeping::databases::Place;
 use crate::keys::Ring;
 use crate::machines::accounts::Administrator;
@@ -17,6 +17,7 @@ use qris_core::order::time::{Span, Zone};
 use qris_core::text::steers;
 use qris_host::config::settings::{is_on, number};
 use qris_host::config::{Checker, Faults, MqttSection, MqttSettings, Source, web_url};
+use qris_host::connections::Limits;
 use qris_host::descriptors;
 use qris_host::hint::either;
 use qris_host::mqtt::LinkSettings;
@@ -350,7 +351,7 @@ fn check(written: WrittenConfig, checker: &mut Checker<'_>) -> Option<Config> {
         listen: listen?,
         public_url,
         orders_per_minute: u32::try_from(orders_per_minute).expect("checked"),
-        limits: Limits { connections: usize::try_from(connections).expect("checked"), proxies },
+        limits: http::limits(usize::try_from(connections).expect("checked"), proxies),
         gateway: gateway?,
         reversal_window,
         collect_within,

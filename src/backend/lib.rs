@@ -43,7 +43,7 @@ use qris_host::events::Event as Journal;
 use qris_host::journal::{self, emit};
 use qris_host::service::Signals;
 use qris_host::tls;
-use qris_host::{self, Failure, Leave, commands, interrupt, memory, service};
+use qris_host::{self, Failure, Leave, commands, connections, interrupt, memory, service};
 use sale::books::LeftToAPerson;
 use sale::handle::{Bell, Books};
 use sale::{books, work};
@@ -146,7 +146,8 @@ async fn serve(config: Config, source: &Source, ring: Ring, path: &Path) -> Resu
     let handles = together::handles(&config, source, ring, open.books.clone(), open.machines.clone())?;
     let Handles { around, books, work, waiters, machines, counters, place, .. } = handles.clone();
     emit(&Journal::KeyInUse { kid: books.policy().rules.keys[0].kid().to_string().into() });
-    let listener = http::listen(config.listen).map_err(|error| Failure::failed(format!("cannot listen at {}: {error}", config.listen)))?;
+    let listener =
+        connections::listen(config.listen).map_err(|error| Failure::failed(format!("cannot listen at {}: {error}", config.listen)))?;
     let desk = match &config.desk {
         Some(settings) => {
             let path = settings.socket.display();

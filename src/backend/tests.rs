@@ -159,7 +159,7 @@ impl<G> Rig<G> {
         let (id, hash) = (DeviceId::new("vm-001").expect("an id"), token::hash("vm-001"));
         handles.machines.write(move |tx| devices::add(tx, &id, &hash, false, clock::now().wall)).await.expect("added");
         let (stop, stopping) = watch::channel(false);
-        let limits = http::Limits { connections: 64, proxies: Box::default() };
+        let limits = http::limits(64, Box::default());
         tokio::spawn(http::serve(handles.clone(), limits, listener, stopping));
         tokio::spawn(Arc::clone(&handles.work).sweep());
         let http = client(None, LIMITS).expect("a client");

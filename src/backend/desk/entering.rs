@@ -6,7 +6,6 @@ use super::log::{self, By, What};
 use super::people::{self, Name, Person};
 use super::sessions as store;
 use super::{Desk, passwords};
-use crate::http::network;
 use crate::sale::books::BooksError;
 use crate::store::Tx;
 use axum::Json;
@@ -17,6 +16,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use qris_core::order::time::{Span, Wall};
 use qris_core::wire::desk::{EndSession, Invited, Join, Knock, Login, Opened, Session, Told};
 use qris_host::clock;
+use qris_host::connections::network;
 use qris_host::events::Event as Journal;
 use std::net::IpAddr;
 

@@ -1,6 +1,5 @@
 //! The machine that asks: who it is by its token, and what its call shows of its computer.
 
-use super::connections::Caller;
 use super::handles::Handles;
 use super::refusal::Refusal;
 use crate::machines::devices::{self, Device};
@@ -14,8 +13,10 @@ use qris_core::order::ids::DeviceId;
 use qris_core::order::proof::RelayKey;
 use qris_core::order::reason::Reason;
 use qris_core::wire::orders::{BOOT, NEWEST_EVENT};
+use qris_host::connections::Caller;
 use qris_host::events::Event as Journal;
 use qris_host::surroundings::Surroundings;
+use std::sync::Arc;
 
 /// The longest `boot_id` or `event_id`, in bytes. A `boot_id` of Linux has 36, an `event_id` at most 53.
 const SHOWN_MAX: usize = 64;
@@ -35,7 +36,7 @@ impl FromRequestParts<Handles> for Machine {
     async fn from_request_parts(parts: &mut Parts, handles: &Handles) -> Result<Self, Refusal> {
         let machines = &handles.machines;
         // Only what came over a connection has one.
-        let caller = parts.extensions.get::<Caller>();
+        let caller = parts.extensions.get::<Arc<Caller>>().map(Arc::as_ref);
         let sight = sight(&parts.headers, caller);
         let Known { device, token_hash, relay_key, is_news } = device(&*handles.around, machines, &parts.headers, &sight).await?;
         if let Some(caller) = caller {

@@ -7,7 +7,6 @@ mod words;
 
 pub(crate) use draw::escape;
 
-use super::connections::Caller;
 use super::handles::Handles;
 use super::limit::Pace;
 use super::orders;
@@ -31,6 +30,7 @@ use qris_core::order::ids::OrderId;
 use qris_core::order::{merchant, qris};
 use qris_core::wire::orders::Status;
 use qris_host::clock;
+use qris_host::connections::{Caller, network};
 use ring::digest::{SHA256, digest};
 use std::convert::Infallible;
 use std::net::{IpAddr, Ipv6Addr};
@@ -123,7 +123,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Visitor {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
         // Only what came over a connection has an address.
-        let address = parts.extensions.get::<Caller>().map_or(Ipv6Addr::UNSPECIFIED.into(), |caller| caller.network(&parts.headers));
+        let address =
+            parts.extensions.get::<Arc<Caller>>().map_or(Ipv6Addr::UNSPECIFIED.into(), |caller| network(caller.address(&parts.headers)));
         Ok(Self { headers: parts.headers.clone(), address })
     }
 }
