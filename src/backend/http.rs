@@ -13,7 +13,7 @@ mod request;
 
 pub use handles::Handles;
 pub use operators::OPENAPI;
-pub(crate) use pay::escape;
+pub(crate) use pay::rendered;
 
 use axum::Router;
 use axum::extract::State;

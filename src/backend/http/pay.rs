@@ -5,7 +5,7 @@
 mod draw;
 mod words;
 
-pub(crate) use draw::escape;
+pub(crate) use draw::rendered;
 
 use super::handles::Handles;
 use super::limit::Pace;

@@ -153,14 +153,14 @@ fn each_stage_is_told_in_both_languages() {
         for (words, expected) in [(&INDONESIAN, id), (&ENGLISH, en)] {
             let html = page(&sheet(&order), words);
             assert!(html.contains(expected), "{what}: no {expected:?} in {html}");
-            assert_eq!(html.contains("<a class=\"a p\" href=\"https://gopay.example/pay?id=1&amp;x=2\">"), pays, "{what}: {html}");
+            assert_eq!(html.contains("<a class=\"a p\" href=\"https://gopay.example/pay?id=1&#38;x=2\">"), pays, "{what}: {html}");
             assert_eq!(html.contains("<img "), pays, "{what}");
             let saves = "<a class=a href=\"https://api.example/qr\" download>";
             assert_eq!(html.contains(saves), pays, "{what}: {html}");
             assert_eq!(html.contains("data-left=99>1:39<"), pays || what == "over the counter", "{what}: {html}");
-            assert!(html.contains("<p class=m>Warung &lt;Jaya&gt;</p>") && html.contains("Lobby &amp; Co"), "{what}: {html}");
+            assert!(html.contains("<p class=m>Warung &#60;Jaya&#62;</p>") && html.contains("Lobby &#38; Co"), "{what}: {html}");
             assert!(html.contains("Rp5.000") && html.contains("4x7c1m8k2p9q"), "{what}");
-            assert!(html.contains("Teh &lt;b&gt;botol&lt;/b&gt;") && html.contains("tel:081234567890"), "{what}: {html}");
+            assert!(html.contains("Teh &#60;b&#62;botol&#60;/b&#62;") && html.contains("tel:081234567890"), "{what}: {html}");
             assert!(html.contains(&format!("lang={}", words.language)), "{what}");
             for secret in SECRETS {
                 assert!(!html.contains(secret), "{what}: {secret} stands in {html}");
@@ -245,9 +245,9 @@ fn what_was_paid_has_a_receipt_and_a_chat_that_names_it() {
     let paid = Some((CHARGED + Span::secs(60), Some(sum)));
     let html = page(&Sheet { paid, ..sheet(&due) }, &ENGLISH);
     for (name, value) in [
-        ("Merchant", "Warung &lt;Jaya&gt;"),
-        ("Machine", "Lobby &amp; Co"),
-        ("Item", "Teh &lt;b&gt;botol&lt;/b&gt;"),
+        ("Merchant", "Warung &#60;Jaya&#62;"),
+        ("Machine", "Lobby &#38; Co"),
+        ("Item", "Teh &#60;b&#62;botol&#60;/b&#62;"),
         ("Amount", "Rp5.000"),
         ("Paid on", "2026-11-20 16:21 WIB"),
         ("Status", "Your money will be returned"),
@@ -282,7 +282,7 @@ fn the_page_says_whom_the_qr_pays_and_a_stranger_s_text_is_only_text() {
     let national = "0014ID.CO.QRIS.WWW0215AID111111111111";
     let payload = format!("00020151{:02}{national}5910<b>Jaya</b6304AAAA", national.len());
     order.qr_payload = Some(payload.into());
-    let paid_to = "&lt;b&gt;Jaya&lt;/b · AID111111111111</p>";
+    let paid_to = "&#60;b&#62;Jaya&#60;/b · AID111111111111</p>";
     assert!(page(&sheet(&order), &ENGLISH).contains(&format!("Paid to: {paid_to}")), "{}", page(&sheet(&order), &ENGLISH));
     assert!(page(&sheet(&order), &INDONESIAN).contains(&format!("Dibayar ke: {paid_to}")));
     let steering = page(&Sheet { name: "te\u{1b}h\u{9b}\u{202e}", ..sheet(&order) }, &ENGLISH);
