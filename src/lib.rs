@@ -1,9 +1,9 @@
 //! `qrisd`: a vending machine, a car-park barrier or a coin laundry that takes GoPay and every QRIS app, with nobody
 //! standing next to it.
 //!
-//! The crates, and which way imports go: `tools → demo, proof, ctl → device, relay, backend, desk, sim → host, screen → core`.
-//! `device`, `relay`, `backend` and `desk` never import each other: they meet in `core::wire`. `core` is pure: no socket, file, clock,
-//! thread or environment. What decides does no I/O; what does I/O decides nothing.
+//! The crates, and which way imports go: `tools → demo, proof, ctl → device, relay, backend, desk, sim → host, screen → core`. `device`,
+//! `relay`, `backend` and `desk` never import each other: they meet in `core::wire`. `core` is pure: no socket, file, clock, thread or
+//! environment. Code that decides does no I/O. Code that does I/O decides nothing.
 //!
 //! This package has the programs' `main` and the tests of processes, which name the crates as they stand here.
 

@@ -131,7 +131,7 @@ async fn done(desk: Arc<Desk>, asked: deeds::Asked) -> Result<(), No> {
     desk.work.announce(&done);
     let going = tokio::spawn(Arc::clone(&desk.work).advance(id));
     match deed {
-        // What the gateway says is the answer that a person waits for.
+        // A person waits for the gateway's answer.
         Deed::Refund => drop(timeout(GATEWAY_WAIT, going).await),
         Deed::ByHand | Deed::Given | Deed::Again | Deed::Seen => {}
     }

@@ -21,7 +21,7 @@ struct Page {
 }
 
 impl Frame {
-    /// What somebody did, in words. A word of a later release is shown as it came.
+    /// A person's deed, in words. A word of a later release is shown as it came.
     pub(super) fn did(&self, what: &str) -> String {
         match what.strip_prefix("denied ") {
             Some(deed) => fill(self.w.log_denied, &[&did(self.w, deed)]),
