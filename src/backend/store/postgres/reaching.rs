@@ -1,6 +1,6 @@
 //! Asks the servers which of them is [the primary](primary). All are asked at once, so that one that is silent keeps nobody waiting.
-//! Whoever connects asks, and so does [`Server::look`] now and then. If one connection learns of a newer timeline, all others on an older
-//! one end ([`Server::overtaken`]).
+//! Whoever connects asks, and so does [`Server::look`] now and then. If one connection learns of a newer timeline, all other connections
+//! that are on an older one end ([`Server::overtaken`]).
 
 use super::hearing::{ListenEvent, hear};
 use super::primary::{NoPrimary, Role, primary};

@@ -275,7 +275,7 @@ fn a_persons_end_bars_every_receipt() {
         assert!(is_listed(&order), "{what}: {order:?}");
         let seen = after(&order, later, Event::SeenBy("Sari".into()));
         assert_eq!((seen.attention(), seen.is_open(), seen.ended_by().map(|end| &*end.by)), (vec![], false, Some("Sari")), "{what}");
-        // The money is owed then, and no receipt opens the relay, whatever comes before.
+        // The money is owed then, and no receipt opens the relay, whatever comes in between, and in which order.
         for before in
             [vec![], vec![status(Said::Pending)], vec![status(Said::Pending), Event::CancelRefused], vec![Event::Charged(charge(5000))]]
         {
