@@ -50,7 +50,7 @@ impl Serve {
         self.object(response).await
     }
 
-    /// What a person does, whose answer says nothing that matters.
+    /// Does a person's deed. Its answer says nothing that matters.
     pub async fn tell(&self, visitor: &Visitor, path: &str, body: &impl Serialize) -> Result<(), Unanswered> {
         self.send(visitor, self.asked(visitor, Method::POST, path).json(body)).await?;
         self.is_here();

@@ -41,7 +41,7 @@ static STYLE_AT: LazyLock<String> = LazyLock::new(|| {
     format!("/desk.{}.css", qris_core::hex(&digest.as_ref()[..6]))
 });
 
-/// What a page may do: its own style, pictures that stand in it, forms that come back here. Nothing of foreign hosts, no script, and no
+/// A page may have its own style, pictures that stand in it, and forms that come back here. Nothing of foreign hosts, no script, and no
 /// page around it.
 const POLICY: &str =
     "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";

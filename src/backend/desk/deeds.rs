@@ -1,5 +1,5 @@
-//! What a person does about a paid order. The order is asked by the very code of `qris-backend refund`, `given`, `again` and `seen`; the
-//! person is judged beside it; and the deed, its judging and its line in the log are one transaction.
+//! What a person does about a paid order. The order is asked by the very code of `qris-backend refund`, `given`, `again` and `seen`. The
+//! person is judged beside it. The deed, its judging and its line in the log are one transaction.
 
 use super::judge::{self, Usual};
 use super::log::{self, By, What};

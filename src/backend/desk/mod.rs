@@ -1,6 +1,6 @@
 //! The desk's side of the backend. The desk (`qris-desk`) is a program of its own, which has no books and no key. It asks here for what a
 //! person wants to see or do, over a local socket, and each question carries the session of that person. All is judged here: who asks, what
-//! this person may do, and whether an order allows it. What the desk says of that counts for nothing.
+//! this person may do, and whether an order allows it. The desk's own word about that counts for nothing.
 //!
 //! Everything that lasts stands in the books. So several backends share the people and their sessions; and a deed, its judging and its line
 //! in the log are one transaction.

@@ -127,7 +127,7 @@ impl Teller<'_> {
         if stands(order) == Stands::At(End::TakenBack) {
             steps.push(step(None, What::TakenBack));
         }
-        // What nobody noted the time of is the last.
+        // A step without a known time is the last.
         steps.sort_by_key(|(at, _)| at.unwrap_or(Wall(i64::MAX)));
         steps.into_iter().map(|(_, step)| step).collect()
     }

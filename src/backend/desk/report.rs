@@ -1,4 +1,4 @@
-//! What was paid on a day or in a month, what became of it, and what the gateway should pay out.
+//! The payments of a day or of a month, what became of them, and what the gateway should pay out.
 
 use super::answer::No;
 use super::{Desk, judge};

@@ -1,4 +1,4 @@
-//! What was sold today, and what wants a person now.
+//! The sales of today, and what wants a person now.
 
 use super::judge;
 use super::orders::Teller;
@@ -66,7 +66,7 @@ pub fn read(tx: &mut dyn Tx, teller: &Teller<'_>) -> Result<Today, BooksError> {
     })
 }
 
-/// What is owed to customers: what they paid, without the parts that went back already.
+/// The sum that is owed to customers: their payments, without the parts that went back already.
 fn owed(tx: &mut dyn Tx) -> Result<Sum, BooksError> {
     let sql = "SELECT count(*) AS orders, CAST(coalesce(sum(paid - coalesce(returned, 0)), 0) AS BIGINT) AS rupiah
         FROM orders WHERE refund_due = 1";

@@ -60,8 +60,8 @@ impl Alone {
     }
 }
 
-/// What is at an old primary alone: the orders that have a line of the history there behind the last one that both servers have, unless they
-/// have come to the same in the books.
+/// The orders that an old primary alone has. Each has a line of the history there behind the last one that both servers have. An order that
+/// has come to the same in the books is left out.
 ///
 /// # Errors
 /// [`StoreError`]; a server's silence, too.

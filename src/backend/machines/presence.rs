@@ -355,7 +355,7 @@ mod tests {
     fn only_something_fresh_makes_a_machine_there_and_silence_or_a_good_bye_makes_it_missing() {
         let of = |every| Report::Online { every, facts: facts("1.0") };
         let old = |s| Report::Telemetry { at: Some(at(s).wall) };
-        // What happens, whether it is there then, and when it is missing.
+        // The events, whether the machine is there then, and when it is missing.
         let table: &[(&str, &[Step], bool, Option<i64>)] = &[
             ("nothing was ever heard of it", &[], false, None),
             ("it may have no broker", &[Calls(1)], true, None),

@@ -1,5 +1,5 @@
-//! The message of a day: what was sold in the 24 hours before, what is owed to customers, which machines are out of order, and what to
-//! bring to those that want to be filled.
+//! The message of a day. It tells what was sold in the 24 hours before, what is owed to customers, and which machines are out of order. It
+//! also tells what to bring to the machines that want to be filled.
 
 use crate::machines::handle::Machines;
 use crate::machines::stock::{self, Load, Packing, Which};

@@ -1,6 +1,6 @@
-//! What was paid on each day of a span, what became of it, and what the gateway should pay out. The database adds it up from its columns, and no
-//! order is read. A month of a large shop has hundreds of thousands of orders, so the sums of a day that is over are kept. The database
-//! forgets them when an order of that day changes (`schema/books/1.sql`), so what is kept is what the orders say.
+//! The payments of each day of a span, what became of them, and what the gateway should pay out. The database adds it up from its columns,
+//! and no order is read. A month of a large shop has hundreds of thousands of orders, so the sums of a day that is over are kept. The
+//! database forgets them when an order of that day changes (`schema/books/1.sql`), so what is kept is what the orders say.
 
 use crate::money::report::{Known, Sum};
 use crate::money::takings::{Fees, left};

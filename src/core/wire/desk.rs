@@ -1,6 +1,6 @@
-//! What the desk (`qris-desk`) asks of the backend, and what it is told. The desk is a program of its own, without the books and without
-//! a key. It asks over a local socket, by HTTP with JSON, and each question carries the session of a person: the backend judges by
-//! that who asks, and what this person may do. Both programs come in one package, so both know the same words.
+//! The questions of the desk (`qris-desk`) to the backend, and the answers. The desk is a program of its own, without the books and without
+//! a key. It asks over a local socket, by HTTP with JSON, and each question carries the session of a person: the backend judges by that who
+//! asks, and what this person may do. Both programs come in one package, so both know the same words.
 //!
 //! Times are RFC 3339 in the merchant's zone. Money is whole rupiah.
 

@@ -95,7 +95,7 @@ struct Text {
     /// The version that it is made from.
     from: u64,
     text: String,
-    /// What the machine has told, if the text is made of that.
+    /// The machine's word, if the text is made of that.
     made_of: Option<Box<str>>,
 }
 
@@ -207,7 +207,7 @@ pub(super) async fn send(
     }
 }
 
-/// What the machines that are meant have told: at last to the broker, and now.
+/// The machines that are meant, with their last word to the broker, and their word now.
 type All = BTreeMap<DeviceId, (Reported, Result<Sold, String>)>;
 
 async fn ask(who: &Which, key: &Rc<SigningKey>, connection: Connection) -> Result<All, Failure> {

@@ -1,4 +1,4 @@
-//! What a machine sells now, as it has told it, and what another text would make of it: by the code that the machine has.
+//! The goods that a machine sells now, as it has told them, and what another text would make of them. The machine's own code reads both.
 
 use super::diff::{Differences, Flat, differences, flat};
 use qris_core::order::ids::{DeviceId, ItemId};
@@ -55,12 +55,12 @@ impl Sold {
         Ok(Self { reported, knows_lines: !told.lines.is_empty(), told, own, in_force })
     }
 
-    /// What a text is made of that is made of this.
+    /// The `made_of` of a text that is made of this.
     pub(super) fn seen(&self) -> Box<str> {
         made_of(&self.told.own, self.told.settings.as_deref())
     }
 
-    /// What a text would change, or what this machine would not take of it.
+    /// The changes that a text would make, or the values that this machine would not take.
     pub(super) fn with(&self, text: &str, skip_unknown: bool) -> Result<Differences, Vec<WrongValue>> {
         let wanted = afar::read(text, skip_unknown, &self.own, &self.told.lines)?;
         let has = self.shown(self.told.settings.as_deref().unwrap_or_default(), &self.in_force);
@@ -141,7 +141,7 @@ mod tests {
         let all = "A2 \"A2\" 7000";
         let price = "item[A1].price: 5000 -> 6000";
         let asked = "P \"P\" {\"from_request\":{\"max\":9,\"min\":1,\"mqtt\":false}}";
-        // What came from afar, what is written, the values that are different, and what is no longer sold.
+        // The text from afar, the text that is written, the values that are different, and the items that are no longer sold.
         type Row<'a> = (Option<&'a str>, &'a str, &'a [&'a str], &'a [&'a str]);
         let table: [Row; 7] = [
             (None, "", &[], &[]),

@@ -21,7 +21,7 @@ struct Page {
 }
 
 impl Frame {
-    /// What somebody did, in words. A word of a later release is shown as it came.
+    /// A person's deed, in words. A word of a later release is shown as it came.
     pub(super) fn did(&self, what: &str) -> String {
         let did = |what| Deed::from_word(what).map_or_else(|| did(self.w, what), |deed| order_words::did(self.o(), deed));
         match what.strip_prefix("denied ") {

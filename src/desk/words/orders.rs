@@ -118,7 +118,7 @@ pub const fn about_another_try(words: &'static Words, deed: Deed) -> Option<&'st
     }
 }
 
-/// What is asked before a deed, what will happen, and the button that does it.
+/// The question before a deed, what will happen, and the button that does it.
 pub fn asked(words: &'static Words, deed: Deed, amount: u64) -> [String; 3] {
     let texts = match deed {
         Deed::Refund => [words.refund_title, words.refund_what, words.refund_yes],

@@ -263,8 +263,8 @@ impl Afar {
                     self.next = Some(Box::new(good));
                 }
             }
-            // They were good when they came: a newer release, another file of the machine or other lines judge otherwise.
-            // Whoever sent them was told that they wait, and hears nothing now.
+            // They were good when they came: a newer release, another file of the machine or other lines judge otherwise. Their sender was
+            // told that they wait, and hears nothing now.
             Err(faults) => {
                 if self.keep(Kept { next: None, ..self.kept.clone() }, with, now) {
                     self.lose(invalid(&taken.desired, faults), Some(&taken.kid), with, now);

@@ -18,7 +18,7 @@ pub(super) struct Commands {
     pub(super) damaged: BTreeMap<CommandId, Damaged>,
     /// The question about the computer that is being answered.
     pub(super) reading: Option<Reading>,
-    /// What this process did about those that have no end yet.
+    /// The tries of this process at those that have no end yet.
     pub(super) tries: BTreeMap<CommandId, Try>,
     /// All that ended (`exp`) until then may be forgotten: it is over for good, in seconds since 1970.
     pub(super) forgotten: i64,

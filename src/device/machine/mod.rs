@@ -28,8 +28,8 @@
 //! | everything that leaves the machine | `outbox.rs` |
 //! | the comparison with the backend's open orders and the relay's tickets | `reconcile.rs` |
 //!
-//! `parts.rs` puts them side by side. What needs several of them stands above that. Customers are served in `customers.rs`, operators in
-//! `operators.rs`. What is offered of the slots, and who fills them, is in `shelves.rs`. The answers of relay, backend and broker come to
+//! `parts.rs` puts them side by side. Work that needs several of them stands above that. Customers are served in `customers.rs`, operators
+//! in `operators.rs`. The offer of the slots and their filling are in `shelves.rs`. The answers of relay, backend and broker come to
 //! `answers.rs`. The system that runs proves itself in `proving.rs`. `commits.rs` alone writes orders. The loop itself is here.
 
 mod afar;

@@ -73,7 +73,7 @@ impl Machine {
                 Step::Ended { answer, .. } => answer.clone(),
                 Step::Accepted | Step::Begun(_) | Step::Installing { .. } | Step::Installed { .. } => Response::accepted(id),
             };
-            // Whoever repeats it does not take the answer away from the one who has sent it.
+            // A repetition does not take the answer away from the one who has sent it.
             self.answer(to, answer);
             return Ok(());
         }

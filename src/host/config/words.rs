@@ -1,4 +1,4 @@
-//! What the readers of TOML find wrong, in words for the person who wrote the file. Their own messages are for programmers.
+//! The faults that the readers of TOML find, in words for the person who wrote the file. Their own messages are for programmers.
 
 use super::reader::{Wanted, Wrong};
 use crate::hint::{instead, not_a_number, plain_number};

@@ -19,7 +19,7 @@ use tokio::time::timeout;
 /// The topic of commands, and that of their answers.
 const TOPIC: &str = "$CONTROL/dynamic-security/v1";
 const ANSWERS: &str = "$CONTROL/dynamic-security/v1/response";
-/// What the plugin lets its accounts do: nothing, so that the access list decides.
+/// The rights that the plugin gives its accounts: none, so that the access list decides.
 const RIGHTS: [(&str, bool); 4] =
     [("publishClientSend", false), ("publishClientReceive", false), ("subscribe", false), ("unsubscribe", true)];
 /// The longest time for one exchange, connection included.
@@ -220,14 +220,14 @@ async fn exchange(mqtt: &Mqtt, events: &mut Receiver<MqttEvent>, ours: &str, ste
     }
 }
 
-/// What the plugin says to these commands, whose first one has this mark. `None`: it is no answer to them.
+/// The plugin's answers to these commands, whose first one has this mark. `None`: it is no answer to them.
 fn heard(payload: &[u8], mark: &str, steps: &[Step]) -> Option<Result<Vec<Value>, AccountError>> {
     let Answers { responses } = serde_json::from_slice(payload).ok()?;
     let is_ours = responses.first().and_then(|answer| answer.correlation.as_deref()) == Some(mark);
     is_ours.then(|| judge(steps, responses))
 }
 
-/// What the plugin says to the commands that open an account. For the tests that give it any bytes.
+/// The plugin's answer to the commands that open an account. For the tests that give it any bytes.
 #[must_use]
 pub fn received_opening(payload: &[u8], mark: &str, device: &DeviceId) -> Option<Result<(), AccountError>> {
     heard(payload, mark, &opening(device, "a password")).map(|answered| answered.map(drop))

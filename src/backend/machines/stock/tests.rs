@@ -181,7 +181,7 @@ async fn what_waits_is_each_machines_last_word_and_has_a_limit() {
     assert!(!more);
     assert_eq!(some.iter().map(|(_, told)| told.number).collect::<Vec<_>>(), [3]);
     assert!(heard.some().0.is_empty());
-    // What could not be written waits again, but for what is older than the machine's last word.
+    // A word that could not be written waits again, unless it is older than the machine's last word.
     heard.failed(some);
     assert!(heard.take(device(1), one(4, 1)));
     heard.failed(vec![(device(1), one(3, 1))]);

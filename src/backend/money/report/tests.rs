@@ -176,7 +176,7 @@ fn the_sums_of_days_are_those_of_the_orders_with_their_payout() {
     }
 }
 
-/// What was added up once is kept until an order of that day comes, changes or goes, whoever changes it.
+/// A sum that was made once is kept until an order of that day comes, changes or goes, whoever changes it.
 #[test]
 fn a_day_is_added_up_once_and_again_when_its_orders_change() {
     const DAY: Span = Span::secs(86_400);
@@ -308,7 +308,7 @@ fn what_is_left_is_the_payment_without_what_went_back_and_the_fee() {
     };
     let by_hand = Event::SettledByHand { note: "cash".into(), by: None, no_report: false };
     let delivered = |id: &str| reported_order(id, "vm-001", 5000, 5000, Delivery::Dispensed);
-    // What went back; then fee and payout, if the gateway keeps the fee of a refund, if not, and if nobody has said it.
+    // The part that went back; then fee and payout, if the gateway keeps the fee of a refund, if not, and if nobody has said it.
     type Left = (Option<u64>, Option<i64>);
     let table: [(Order, Option<u64>, [Left; 3]); 7] = [
         (delivered("a"), Some(0), [(Some(50), Some(4950)); 3]),

@@ -1,4 +1,4 @@
-//! What stands in the books of an order, what a change of it brings, and why the books refuse.
+//! The entry of an order in the books, what a change of it brings, and why the books refuse.
 
 use super::write::decides;
 use crate::store::{JobError, StoreError};
@@ -86,8 +86,9 @@ pub struct Stored {
 }
 
 impl Stored {
-    /// Another one as soon as [what a person decides by](super::write::decides) is not the same, or somebody who must know first tells that
-    /// it is paid. Questions to the gateway that bring nothing leave it, and so does a machine that says something again and again.
+    /// Another number as soon as [the facts for a person's decision](super::write::decides) are not the same. It is another one, too, when
+    /// somebody who must know first tells that it is paid. Questions to the gateway that bring nothing leave it, and so does a machine that
+    /// says something again and again.
     #[must_use]
     pub fn seen_as(&self) -> u64 {
         u64::from_be_bytes(checksum(&(decides(&self.order), self.order.doubt().and_then(|doubt| doubt.notified_at))))

@@ -260,7 +260,7 @@ pub fn settled(tx: &mut dyn Tx, device: Option<&DeviceId>, until: Wall, behind: 
     Page::of(&tx.rows(&sql, &[behind.at.into(), behind.id.as_str().into(), until.into(), device, limit()])?)
 }
 
-/// The orders whose customers are owed the money, and what they are owed: what they paid, without the parts that went back already.
+/// The orders whose customers are owed the money, and the sum: their payments, without the parts that went back already.
 pub fn owed(tx: &mut dyn Tx) -> Result<(u64, u64), BooksError> {
     let sql = "SELECT count(*) AS orders, CAST(coalesce(sum(paid - coalesce(returned, 0)), 0) AS BIGINT) AS rupiah
         FROM orders WHERE refund_due = 1";

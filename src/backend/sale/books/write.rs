@@ -143,7 +143,8 @@ pub(super) fn matters(before: &Order, after: &Order) -> bool {
     decides(before) != decides(after) || before.polling.hot_from != after.polling.hot_from || unclear_since(before) != unclear_since(after)
 }
 
-/// What a person decides by. Of a notification the history has a line, and of answers that nobody understands, and neither decides anything.
+/// The facts that a person decides by. The history has a line of a notification, and of answers that nobody understands. Neither decides
+/// anything.
 pub(super) fn decides(order: &Order) -> impl PartialEq + Serialize {
     let doubt = order.doubt().map(|doubt| Doubt { notified_at: None, unclear_since: None, ..doubt.clone() });
     let Order { reported, tries, repaying, taken_back, late, seen, .. } = order;

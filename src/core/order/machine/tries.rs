@@ -54,7 +54,7 @@ impl Order {
         self.again.as_ref().map_or(&self.offer.item, |again| &again.item)
     }
 
-    /// What would be driven next: of a try that is wanted, its item.
+    /// The item of the try that is wanted, or of the present one.
     #[must_use]
     pub fn next_item(&self) -> &ItemId {
         if let State::TryingAgain(trying) = &self.state { &trying.wanted.goods.item } else { self.item() }

@@ -100,7 +100,7 @@ impl Denied {
         }
     }
 
-    /// Reads the word. What an order refuses comes first: a word that stands in two lists means the same.
+    /// Reads the word. The refusals of an order come first: a word that stands in two lists means the same.
     #[must_use]
     pub fn from_word(word: &str) -> Option<Self> {
         let order = Refused::from_word(word).map(Self::Order);

@@ -384,7 +384,7 @@ async fn machines_that_are_gone_are_told_of_once_until_they_are_back() {
 #[tokio::test]
 async fn who_was_told_is_told_of_the_end_once() {
     let both = Ways::COMMAND.and(Ways::WEBHOOK);
-    // Who took it before it ended, who took it while it ended, and who must hear of the end.
+    // The ways that took it before it ended, those that took it while it ended, and those that must hear of the end.
     let table = [
         (None, None, None),
         (Some(Ways::default()), None, None),
