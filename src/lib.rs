@@ -3,8 +3,7 @@
 //!
 //! The crates, and which way imports go: `tools → demo, proof, ctl → conform → device, relay, backend, desk, sim → host, screen → core`.
 //! `device`, `relay`, `backend` and `desk` never import each other: they meet in `core::wire`. `core` is pure: no socket, file, clock,
-//! thread or environment. Code that decides does no I/O. Code that does I/O decides
-//! nothing.
+//! thread or environment. Code that decides does no I/O. Code that does I/O decides nothing.
 //!
 //! This package has the programs' `main` and the tests of processes, which name the crates as they stand here.
 

@@ -332,7 +332,7 @@ fn books(shop: &Shop) -> Golden {
 
 fn rows(database: &Connection, table: &str, fixed: &Fixed, golden: &mut Golden) {
     let mut all = database.prepare(&format!("SELECT * FROM {table}")).expect("SQL");
-    let columns: Vec<String> = all.column_names().into_iter().map(Into::into).collect();
+    let columns: Vec<String> = all.column_names().map(Into::into).collect();
     let is_wide = columns.len() > 15;
     let read = |row: &Row<'_>| {
         let value = |at: usize| match row.get_ref(at).expect("a value") {

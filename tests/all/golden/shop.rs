@@ -73,7 +73,7 @@ impl Shop {
         std::fs::set_permissions(&tell, std::fs::Permissions::from_mode(0o755)).expect("changed");
         let alerts = format!("[alerts]\ncommand = [\"{}\"]\n", tell.display());
         // What happens to an order while nobody is told of it is told as one thing.
-        shop.from_before();
+        shop.bring_old_books();
         shop.restart("", |text| text.replace("[customer]\n", "[customer]\ncontact = \"0812-3456-7890\"\n"));
         shop.owner = shop.desk.person("Sari", "owner");
         shop.without_other_tries();
@@ -196,7 +196,7 @@ impl Shop {
     // --- the story
 
     /// What is older: one order that the books lost, and one of which the machine has told nothing for twenty minutes.
-    fn from_before(&mut self) {
+    fn bring_old_books(&mut self) {
         let rebuilt = self.charged("rebuilt", json!({}));
         self.desk.shop.midtrans.fault(&json!({ "fault": "drop_notification", "count": 1 }));
         self.desk.shop.midtrans.pay(&rebuilt, Via::Gopay);
