@@ -5,7 +5,7 @@ mod contact;
 
 use super::words::Words;
 use crate::sale::view::Place;
-use crate::sale::view::customer::OrderPage;
+use crate::sale::view::customer::ForCustomer;
 use askama::Template;
 use qris_core::order::merchant::Standing;
 use qris_core::order::money::Rupiah;
@@ -28,7 +28,7 @@ const GROUP: usize = 4;
 
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Sheet<'a> {
-    pub(super) order: &'a OrderPage,
+    pub(super) order: &'a ForCustomer,
     /// The money is not real.
     pub(super) sandbox: bool,
     pub(super) merchant: Option<&'a str>,

@@ -13,7 +13,7 @@ use qris_core::wire::orders::{Refund, Status};
 
 /// What anybody with the order's number may know, and what is only for whoever has the key of its page.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OrderPage {
+pub struct ForCustomer {
     pub order_id: OrderId,
     pub payment: Payment,
     pub status: Status,
@@ -52,12 +52,12 @@ pub struct OrderPage {
 }
 
 #[must_use]
-pub fn order(order: &Order, has_key: bool, now: Wall) -> OrderPage {
+pub fn order(order: &Order, has_key: bool, now: Wall) -> ForCustomer {
     let (purchase, goods) = (&order.sale.purchase, order.goods());
     let (charge, shown) = (order.charge(), offered(order));
     // The machine takes its QR off the screen before the backend ends the charge.
     let off_screen = charge.filter(|_| !purchase.payment.is_over_the_counter()).map(|charge| charge.charged_at + purchase.timeout());
-    OrderPage {
+    ForCustomer {
         order_id: order.id.clone(),
         payment: purchase.payment,
         status: order.status(),

@@ -6,9 +6,9 @@ use qris_host::speech::Language;
 /// 2026-11-20 16:20 WIB
 const CHARGED: Wall = Wall(1_795_166_400_000);
 
-fn order() -> OrderPage {
+fn order() -> ForCustomer {
     let price = Rupiah::new(5000).expect("a price");
-    OrderPage {
+    ForCustomer {
         order_id: OrderId::new("4x7c1m8k2p9q").expect("an id"),
         payment: Payment::Gopay,
         status: Status::Pending,
@@ -36,14 +36,14 @@ fn order() -> OrderPage {
     }
 }
 
-fn sheet(order: &OrderPage) -> Sheet<'static> {
+fn sheet(order: &ForCustomer) -> Sheet<'static> {
     let standing = match order.status {
         Status::Pending if order.gross_amount.is_none() => Standing::Charging,
         Status::Pending => order.standing,
         _ => Standing::Over,
     };
     Sheet {
-        order: Box::leak(Box::new(OrderPage { standing, ..order.clone() })),
+        order: Box::leak(Box::new(ForCustomer { standing, ..order.clone() })),
         sandbox: false,
         merchant: Some("Warung <Jaya>"),
         zone: Zone::Wib,
@@ -74,11 +74,11 @@ fn another_try_is_offered_in_both_languages() {
         assert!(!drawn.contains(wanted));
         let later = page(&Sheet { try_can_begin: false, gives_back: true, ..sheet(&order) }, words);
         assert!(later.contains(words.try_later) && !later.contains(offered) && later.contains("want=money"), "{later}");
-        let wished = OrderPage { is_try_wanted: true, ..order.clone() };
+        let wished = ForCustomer { is_try_wanted: true, ..order.clone() };
         assert!(page(&sheet(&wished), words).contains(wanted));
         let none_left = page(&Sheet { try_can_begin: false, ..sheet(&wished) }, words);
         assert!(none_left.contains(words.try_later) && !none_left.contains(wanted), "{none_left}");
-        let none = OrderPage { try_until: None, ..order.clone() };
+        let none = ForCustomer { try_until: None, ..order.clone() };
         assert!(!page(&sheet(&none), words).contains("<form"));
         let over = page(&Sheet { gives_back: true, ..sheet(&none) }, words);
         assert!(over.contains("want=money") && !over.contains(offered), "the offer is over, and the money can go back: {over}");
@@ -96,10 +96,10 @@ fn a_second_try_and_its_goods_are_on_the_page() {
     (order.status, order.nth_try, order.item) = (Status::Settlement, second, ItemId::new("B2").expect("an item"));
     order.amount = Rupiah::new(3000).expect("a price");
     let paid = Some((CHARGED, Rupiah::new(5000).ok()));
-    let under_way = page(&sheet(&OrderPage { paid, ..order.clone() }), Words::of(Language::En));
+    let under_way = page(&sheet(&ForCustomer { paid, ..order.clone() }), Words::of(Language::En));
     assert!(under_way.contains("The machine is working") && under_way.contains("<p>Second try</p>"), "{under_way}");
     order.outcome = Some(Delivery::Dispensed);
-    let came = page(&sheet(&OrderPage { paid, ..order.clone() }), Words::of(Language::En));
+    let came = page(&sheet(&ForCustomer { paid, ..order.clone() }), Words::of(Language::En));
     assert!(came.contains("Done. Thank you!") && !came.contains("<p>Second try</p>"), "{came}");
     for drawn in [under_way, came] {
         assert!(drawn.contains("<dt>Second try</dt><dd>B2 (Rp3.000)</dd><dt>Amount</dt><dd>Rp5.000</dd>"), "{drawn}");
@@ -109,7 +109,7 @@ fn a_second_try_and_its_goods_are_on_the_page() {
 
 #[test]
 fn each_stage_is_told_in_both_languages() {
-    type Row = (&'static str, fn(&mut OrderPage), &'static str, &'static str, bool);
+    type Row = (&'static str, fn(&mut ForCustomer), &'static str, &'static str, bool);
     let rows: [Row; 15] = [
         ("asked for", |o| o.gross_amount = None, "Menyiapkan", "Preparing", false),
         ("on offer", |_| {}, "Menunggu pembayaran", "Waiting for your payment", true),
@@ -148,7 +148,7 @@ fn each_stage_is_told_in_both_languages() {
         (Delivery::Undelivered, "akan dikembalikan", "will be returned"),
         (Delivery::from_word("teleported").expect("a word"), "Belum pasti</p><p>Sudah dibayar", "Uncertain</p><p>Paid, but nobody knows"),
     ] {
-        let order = OrderPage { status: Status::Settlement, outcome: Some(outcome), ..order() };
+        let order = ForCustomer { status: Status::Settlement, outcome: Some(outcome), ..order() };
         cases.push(("an outcome", order, id, en, false));
     }
     for (what, order, id, en, pays) in cases {
@@ -190,7 +190,7 @@ fn a_payment_over_the_counter_shows_store_code_and_time() {
 #[test]
 fn what_is_no_address_is_no_link() {
     for url in ["javascript:alert(1)", "data:text/html,x", "//x", "\" onclick=\"x"] {
-        let order = OrderPage { deeplink_url: Some(url.into()), ..order() };
+        let order = ForCustomer { deeplink_url: Some(url.into()), ..order() };
         assert!(!page(&sheet(&order), Words::of(Language::En)).contains("class=\"a p\""), "{url}");
     }
     let order = order();
@@ -200,21 +200,21 @@ fn what_is_no_address_is_no_link() {
         assert!(!html.contains("wa.me"), "{contact} is not a mobile number");
         assert!(html.contains(contact), "{contact}");
     }
-    let due = OrderPage { status: Status::Settlement, refund: Some(Refund::Due), ..order };
+    let due = ForCustomer { status: Status::Settlement, refund: Some(Refund::Due), ..order };
     assert!(page(&Sheet { contact: None, ..sheet(&due) }, Words::of(Language::En)).contains("Ask the owner of the machine"));
 }
 
 #[test]
 fn the_finish_page_greets_and_tells_the_truth() {
     let pending = order();
-    let finish = |order: &OrderPage, finish| page(&Sheet { finish: Some(finish), ..sheet(order) }, Words::of(Language::En));
+    let finish = |order: &ForCustomer, finish| page(&Sheet { finish: Some(finish), ..sheet(order) }, Words::of(Language::En));
     let success = finish(&pending, Finish::Success);
     assert!(success.contains("Thank you!") && success.contains("being confirmed") && !success.contains("<img "), "{success}");
     let failure = finish(&pending, Finish::Failure);
     assert!(
         failure.contains("Sorry") && failure.contains("Waiting for your payment") && failure.contains("href=\"../4x7c1m8k2p9q?key=k\"")
     );
-    let cancelled = OrderPage { status: Status::Cancel, ..order() };
+    let cancelled = ForCustomer { status: Status::Cancel, ..order() };
     let lie = finish(&cancelled, Finish::Success);
     assert!(lie.contains("Cancelled. Please do not pay.") && !lie.contains("href=\"../"), "{lie}");
     assert!(!finish(&pending, Finish::Unsaid).contains("class=f"));
@@ -225,24 +225,24 @@ fn what_may_be_taken_back_or_is_being_ended_is_not_paid_again() {
     let mut order = order();
     (order.payment, order.payment_code) = (Payment::Indomaret, Some("12345678".into()));
     for (standing, told) in [(Standing::Held, "being confirmed"), (Standing::Ending, "Being cancelled")] {
-        let html = page(&sheet(&OrderPage { standing, ..order.clone() }), Words::of(Language::En));
+        let html = page(&sheet(&ForCustomer { standing, ..order.clone() }), Words::of(Language::En));
         assert!(html.contains(told) && !html.contains("1234 5678") && !html.contains("<img "), "{html}");
     }
 }
 
 #[test]
 fn a_fee_is_named() {
-    let order = OrderPage { gross_amount: Some(qris_core::order::money::Rupiah::new(5100).expect("in range")), ..order() };
+    let order = ForCustomer { gross_amount: Some(qris_core::order::money::Rupiah::new(5100).expect("in range")), ..order() };
     let html = page(&sheet(&order), Words::of(Language::En));
     assert!(html.contains("Rp5.100") && html.contains("incl. fee Rp100"), "{html}");
 }
 
 #[test]
 fn what_was_paid_has_a_receipt_and_a_chat_that_names_it() {
-    let due = OrderPage { status: Status::Settlement, refund: Some(Refund::Due), ..order() };
+    let due = ForCustomer { status: Status::Settlement, refund: Some(Refund::Due), ..order() };
     let sum = qris_core::order::money::Rupiah::new(5_000).expect("in range");
     let paid = Some((CHARGED + Span::secs(60), Some(sum)));
-    let html = page(&sheet(&OrderPage { paid, ..due.clone() }), Words::of(Language::En));
+    let html = page(&sheet(&ForCustomer { paid, ..due.clone() }), Words::of(Language::En));
     for (name, value) in [
         ("Merchant", "Warung &#60;Jaya&#62;"),
         ("Machine", "Lobby &#38; Co"),
@@ -259,13 +259,13 @@ fn what_was_paid_has_a_receipt_and_a_chat_that_names_it() {
     assert!(html.contains("data-tag='\"the-tag\"'") && html.len() < 8 * 1024, "{html}");
     // Who must ask finds that first. Who has the goods keeps the receipt.
     let asks_first = |html: &str| html.find("wa.me").expect("a chat") < html.find("id=print").expect("a receipt");
-    let delivered = OrderPage { status: Status::Settlement, refund: None, outcome: Some(Delivery::Dispensed), ..order() };
-    let uncertain = OrderPage { status: Status::Settlement, refund: None, outcome: Some(Delivery::Uncertain), ..order() };
+    let delivered = ForCustomer { status: Status::Settlement, refund: None, outcome: Some(Delivery::Dispensed), ..order() };
+    let uncertain = ForCustomer { status: Status::Settlement, refund: None, outcome: Some(Delivery::Uncertain), ..order() };
     for (what, order, wanted) in [("due", &due, true), ("uncertain", &uncertain, true), ("delivered", &delivered, false)] {
-        let html = page(&sheet(&OrderPage { paid, ..order.clone() }), Words::of(Language::En));
+        let html = page(&sheet(&ForCustomer { paid, ..order.clone() }), Words::of(Language::En));
         assert_eq!(asks_first(&html), wanted, "{what}: {html}");
     }
-    let there = page(&Sheet { zone: Zone::Wit, ..sheet(&OrderPage { paid, ..due.clone() }) }, Words::of(Language::En));
+    let there = page(&Sheet { zone: Zone::Wit, ..sheet(&ForCustomer { paid, ..due.clone() }) }, Words::of(Language::En));
     assert!(there.contains("<dd>2026-11-20 18:21 WIT</dd>"), "{there}");
     // Nobody who has not paid gets one, and a page without a merchant's name leaves it out.
     let html = page(&Sheet { merchant: None, ..sheet(&order()) }, Words::of(Language::Id));
@@ -286,7 +286,7 @@ fn the_page_says_whom_the_qr_pays_and_a_stranger_s_text_is_only_text() {
         page(&sheet(&order), Words::of(Language::En))
     );
     assert!(page(&sheet(&order), Words::of(Language::Id)).contains(&format!("Dibayar ke: {paid_to}")));
-    let steering = page(&sheet(&OrderPage { name: "te\u{1b}h\u{9b}\u{202e}".into(), ..order.clone() }), Words::of(Language::En));
+    let steering = page(&sheet(&ForCustomer { name: "te\u{1b}h\u{9b}\u{202e}".into(), ..order.clone() }), Words::of(Language::En));
     assert!(steering.contains("te h  ") && !steering.contains(['\u{1b}', '\u{9b}', '\u{202e}']), "{steering}");
     order.status = Status::Settlement;
     assert!(!page(&sheet(&order), Words::of(Language::En)).contains("Paid to: "), "there is no QR any more");
