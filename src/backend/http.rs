@@ -50,6 +50,7 @@ pub fn limits(connections: usize, proxies: Box<[IpAddr]>) -> Limits {
         proxies,
         head_bytes: 8 << 10,
         slow: Duration::from_secs(10),
+        take: Duration::from_secs(10),
         // Each handler sets itself a shorter limit.
         answer: Duration::from_secs(90),
         // A machine closes an unused connection after 90 s, before we do.

@@ -99,7 +99,8 @@ async fn work(arguments: &DeskArguments) -> Result<Leave, Failure> {
 
 /// The web server in front has the limits for strangers. These keep harm away where it has none, or passes everything on.
 fn limits(proxy: Option<IpAddr>) -> Limits {
-    let (silent, here) = (Duration::from_secs(20), [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]);
+    let (silent, old) = (Duration::from_secs(20), Duration::from_secs(600));
+    let here = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
     Limits {
         // Each is one of the web server's, which uses it again.
         connections: 256,
@@ -107,11 +108,13 @@ fn limits(proxy: Option<IpAddr>) -> Limits {
         proxies: here.into_iter().chain(proxy).collect(),
         head_bytes: 16 << 10,
         slow: silent,
+        // A table over a slow phone.
+        take: old,
         // A deed may wait for the gateway.
         answer: Duration::from_secs(90),
         idle: silent,
         // A page is there sooner.
         stay: Duration::from_millis(100),
-        age: Duration::from_secs(600),
+        age: old,
     }
 }

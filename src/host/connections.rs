@@ -54,9 +54,10 @@ pub struct Limits {
     /// The web servers in front, which speak for many. The limit of an address does not hold for them.
     pub proxies: Box<[IpAddr]>,
     pub head_bytes: usize,
-    /// The time from the connection, or from a request's first byte, to the end of its head; and that in which the other side must take what
-    /// is sent to it.
+    /// The time from the connection, or from a request's first byte, to the end of its head.
     pub slow: Duration,
+    /// The time in which the other side must take all that is sent to it.
+    pub take: Duration,
     /// The time from the end of a head to the beginning of its answer.
     pub answer: Duration,
     /// The time from an answer to the next request.
@@ -140,7 +141,7 @@ pub async fn serve<S, B>(
                     answer
                 }
             });
-            let socket = TokioIo::new(Socket { stream, client: Arc::clone(client), slow: limits.slow });
+            let socket = TokioIo::new(Socket { stream, client: Arc::clone(client), slow: limits.slow, take: limits.take });
             let mut server = http1::Builder::new();
             let mut connection = pin!(server.header_read_timeout(None).max_buf_size(limits.head_bytes).serve_connection(socket, answers));
             let served = async {
@@ -358,9 +359,9 @@ impl Pace {
         (self.end, self.is_idle) = (Instant::now() + limit, is_idle);
     }
 
-    /// The time at which it has taken too long.
+    /// The time at which it has taken too long. While the other side takes an answer, only that counts.
     fn end(&self) -> Instant {
-        self.unsent.map_or(self.end, |unsent| unsent.min(self.end))
+        self.unsent.unwrap_or(self.end)
     }
 }
 
@@ -369,13 +370,14 @@ struct Socket<S> {
     stream: S,
     client: Arc<Client>,
     slow: Duration,
+    take: Duration,
 }
 
 impl<S> Socket<S> {
     /// Some bytes at a time are not enough: a visitor who reads for ever and drop by drop is slow, too.
     fn sent(&self, sent: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         if sent.is_pending() {
-            self.client.pace().unsent.get_or_insert_with(|| Instant::now() + self.slow);
+            self.client.pace().unsent.get_or_insert_with(|| Instant::now() + self.take);
         }
         sent
     }
@@ -434,6 +436,7 @@ mod tests {
             proxies: [Ipv4Addr::LOCALHOST.into()].into(),
             head_bytes: 8 << 10,
             slow: HOUR,
+            take: HOUR,
             answer: HOUR,
             idle: HOUR,
             stay: Duration::ZERO,
@@ -562,8 +565,13 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn each_part_of_the_work_has_its_time() {
-        let served =
-            Served::new(Limits { slow: Duration::from_secs(10), idle: Duration::from_secs(20), age: Duration::from_secs(60), ..limits(9) });
+        let served = Served::new(Limits {
+            slow: Duration::from_secs(10),
+            take: Duration::from_secs(10),
+            idle: Duration::from_secs(20),
+            age: Duration::from_secs(60),
+            ..limits(9)
+        });
         let (begun, mut silent) = (Instant::now(), served.visit());
         assert_eq!(silent.read(&mut [0]).await.unwrap_or(0), 0);
         assert_eq!(begun.elapsed().as_secs(), 10, "nothing was said");

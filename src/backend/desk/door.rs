@@ -38,6 +38,7 @@ pub async fn serve(desk: Desk, listener: UnixListener, stop: watch::Receiver<boo
         proxies: Box::default(),
         head_bytes: 16 << 10,
         slow: minute,
+        take: minute,
         answer: minute,
         idle: minute,
         stay: Duration::MAX,
