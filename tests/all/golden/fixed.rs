@@ -106,7 +106,7 @@ impl Fixed {
 fn without_times(line: &str) -> String {
     let (mut made, mut rest) = (String::new(), line);
     while let Some(first) = rest.chars().next() {
-        let is_inside = made.ends_with(|c: char| c.is_ascii_digit() || first.is_alphabetic() && c.is_alphabetic());
+        let is_inside = made.ends_with(|c: char| c.is_ascii_digit() && first != ':' || first.is_alphabetic() && c.is_alphabetic());
         let found = LOOKS.iter().filter(|_| !is_inside).find_map(|(look, word)| Some((after(rest, look)?, *word)));
         rest = match found {
             Some((after, word)) => {
