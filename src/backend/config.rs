@@ -3,7 +3,7 @@
 use crate::desk;
 use crate::gateway::Configured;
 use crate::http;
-use crate::keeping::databases::Place;
+use crate::keeping::databases::StoreLocation;
 use crate::keys::Ring;
 use crate::machines::accounts::Administrator;
 use crate::midtrans;
@@ -158,7 +158,7 @@ pub struct Config {
     pub tries_per_day: u32,
     /// How long after such an end another try may begin.
     pub try_again_within: Span,
-    pub store: Place,
+    pub store: StoreLocation,
     pub mqtt: Option<MqttSettings>,
     /// The broker's address for machines, if that is not its address for this backend.
     pub broker_url: Option<String>,
@@ -394,7 +394,7 @@ pub fn contact(text: &str) -> Option<&str> {
     Some(text.trim()).filter(|text| fits && !text.is_empty())
 }
 
-fn place(section: Store, checker: &mut Checker<'_>) -> Option<Place> {
+fn place(section: Store, checker: &mut Checker<'_>) -> Option<StoreLocation> {
     let Store { url, password_file, ca_file } = section;
     let url = checker.required(url, "store.url")?;
     if url.starts_with("postgres://") || url.starts_with("postgresql://") {
@@ -404,7 +404,7 @@ fn place(section: Store, checker: &mut Checker<'_>) -> Option<Place> {
             None => None,
         };
         let server = Server::new(&url, password.as_ref().map(Secret::expose), ca_file.as_deref());
-        return checker.take(server, "store.url").map(|server| Place::Server(Box::new(server)));
+        return checker.take(server, "store.url").map(|server| StoreLocation::Server(Box::new(server)));
     }
     for (key, given) in [("store.password_file", password_file.is_some()), ("store.ca_file", ca_file.is_some())] {
         if given {
@@ -417,7 +417,7 @@ fn place(section: Store, checker: &mut Checker<'_>) -> Option<Place> {
             checker.fault(&(), "store.url", why);
             None
         }
-        Some(path) if path.starts_with('/') && path.len() > 1 => Some(Place::File(PathBuf::from(path))),
+        Some(path) if path.starts_with('/') && path.len() > 1 => Some(StoreLocation::File(PathBuf::from(path))),
         Some(_) | None => {
             let why = fill(texts().store, &[&format_args!("{url:?}")]);
             checker.fault(&(), "store.url", why);

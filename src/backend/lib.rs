@@ -106,7 +106,7 @@ fn run(arguments: BackendArguments) -> Result<Leave, Failure> {
     let threads = if matches!(command, Command::Serve) { THREADS } else { 1 };
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     let runtime = builder.worker_threads(threads).enable_all().build().map_err(Failure::failed)?;
-    if let databases::Place::Server(server) = &config.store
+    if let databases::StoreLocation::Server(server) = &config.store
         && server.has_standby()
     {
         // A command is mostly over before that, and tells nothing that is not its own.
@@ -139,7 +139,7 @@ fn fault(source: &Source, error: &keys::RingError) -> Failure {
 async fn serve(config: Config, source: &Source, ring: Ring, path: &Path) -> Result<Leave, Failure> {
     let mut signals = Signals::new();
     tls::install_provider();
-    if let databases::Place::Server(server) = &config.store {
+    if let databases::StoreLocation::Server(server) = &config.store {
         server.prove_sessions().await.map_err(Failure::failed)?;
     }
     let (open, store) = (open_stores(&config)?, config.store.clone());
@@ -173,8 +173,8 @@ async fn serve(config: Config, source: &Source, ring: Ring, path: &Path) -> Resu
     let keys = tokio::spawn(keys::follow(Arc::clone(&books), config.signing_key_file.clone()));
     let others = tokio::spawn(work::follow(Arc::clone(&books), Arc::clone(&waiters)));
     let hearer = match &config.store {
-        databases::Place::Server(server) => Some(tokio::spawn(work::listen(Arc::clone(&waiters), Server::clone(server)))),
-        databases::Place::File(_) => None,
+        databases::StoreLocation::Server(server) => Some(tokio::spawn(work::listen(Arc::clone(&waiters), Server::clone(server)))),
+        databases::StoreLocation::File(_) => None,
     };
     let tell = |tellers| {
         tokio::spawn({

@@ -140,7 +140,7 @@ impl<G> Rig<G> {
         };
         let mut policy = Policy { rules, push: true, orders_per_minute: 0, auto_refund_per_day: 0, tries_per_day: 10 };
         tune(&mut policy);
-        let place = view::Place {
+        let place = view::Shop {
             public_url: Some(url.clone().into()),
             sandbox: true,
             merchant: None,

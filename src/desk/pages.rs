@@ -26,7 +26,7 @@ use qris_core::order::merchant::{Attention, End, Refused};
 use qris_core::order::money::total;
 use qris_core::order::time::Wall;
 use qris_core::wire::desk::{
-    Barred, Deed, Denied, Load, MachineLine, Me, Possible, ROWS, Role, Screen, SlotLine, Step, Sum, Sure, Trouble,
+    Barred, Deed, Denied, Load, MachineLine, Me, OrderStep, Possible, ROWS, Role, Screen, SlotLine, Sum, Sure, Trouble,
 };
 use qris_core::wire::people::{NoEnd, OrderLine, Stands};
 use qris_core::wire::status::FaultCode;
@@ -333,7 +333,7 @@ impl Frame {
         order_words::sure(self.o(), *sure)
     }
 
-    fn step(&self, step: &Step) -> String {
+    fn step(&self, step: &OrderStep) -> String {
         order_words::step(self.o(), &step.what, |time| self.at(time))
     }
 

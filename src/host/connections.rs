@@ -257,11 +257,11 @@ fn spoken_for(from: IpAddr, proxies: &[IpAddr], headers: &HeaderMap) -> IpAddr {
 #[derive(Debug, Default)]
 struct List {
     last: u64,
-    all: BTreeMap<u64, Place>,
+    all: BTreeMap<u64, ListedConnection>,
 }
 
 #[derive(Debug)]
-struct Place {
+struct ListedConnection {
     /// Whose it is; `None`: a stranger's.
     machine: Option<DeviceId>,
     /// The address that it counts for; `None` for a web server in front.
@@ -276,19 +276,19 @@ impl List {
         let came = Instant::now();
         let pace = Mutex::new(Pace { end: came + limits.slow, is_idle: false, unsent: None });
         let client = Arc::new(Client { pace, close: Notify::new() });
-        self.all.insert(self.last, Place { machine: None, address, came, client: Arc::clone(&client) });
+        self.all.insert(self.last, ListedConnection { machine: None, address, came, client: Arc::clone(&client) });
         self.close_one_of(address, limits);
         (self.last, client)
     }
 
     /// The oldest of these, if they are more than so many.
-    fn oldest(&self, most: usize, are_meant: impl Fn(&Place) -> bool) -> Option<u64> {
+    fn oldest(&self, most: usize, are_meant: impl Fn(&ListedConnection) -> bool) -> Option<u64> {
         let these: Vec<u64> = self.all.iter().filter(|(_, place)| are_meant(place)).map(|(number, _)| *number).collect();
         these.first().copied().filter(|_| these.len() > most)
     }
 
     /// The same is closed. It leaves the list at once, so that the next visitor who needs room finds another one.
-    fn close_oldest(&mut self, most: usize, are_meant: impl Fn(&Place) -> bool) {
+    fn close_oldest(&mut self, most: usize, are_meant: impl Fn(&ListedConnection) -> bool) {
         if let Some(place) = self.oldest(most, are_meant).and_then(|oldest| self.all.remove(&oldest)) {
             place.client.close.notify_one();
         }

@@ -16,7 +16,7 @@ use axum::routing::{get, post};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use qris_core::order::time::{Span, Wall};
-use qris_core::wire::desk::{EndSession, Invited, Join, Knock, Login, Opened, Problem, Session, Told};
+use qris_core::wire::desk::{EndSession, Envelope, Invited, Join, Knock, Login, Opened, Problem, Session};
 use qris_host::clock;
 use qris_host::connections::network;
 use qris_host::events::Event as Journal;
@@ -148,7 +148,7 @@ pub async fn logout(State(desk): Of, headers: HeaderMap) -> Result<Json<()>, No>
 }
 
 /// `GET /v1/sessions`
-pub async fn sessions(State(desk): Of, headers: HeaderMap) -> Result<Json<Told<Vec<Session>>>, No> {
+pub async fn sessions(State(desk): Of, headers: HeaderMap) -> Result<Json<Envelope<Vec<Session>>>, No> {
     let zone = desk.usual.zone;
     let told = desk.tell(&headers, move |tx, asker, now| {
         let list = store::list(tx, asker.person.number, now)?;

@@ -2,7 +2,7 @@
 
 use super::judge;
 use super::orders::Teller;
-use crate::sale::books::{self, BooksError, Grouped, Page};
+use crate::sale::books::{self, BooksError, Grouped, ListingPage};
 use crate::store::{Row, Tx};
 use qris_core::order::merchant::End;
 use qris_core::order::time::{Span, Wall};
@@ -49,7 +49,7 @@ pub fn read(tx: &mut dyn Tx, teller: &Teller<'_>) -> Result<Today, BooksError> {
         let began = judge::days_before(midnight, days);
         (began, began + (now - midnight))
     };
-    let Page { orders: mut wanting, damaged, .. } = books::wanting(tx, TOLD + 1)?;
+    let ListingPage { orders: mut wanting, damaged, .. } = books::wanting(tx, TOLD + 1)?;
     let more = wanting.len() + damaged.len() > TOLD;
     wanting.truncate(TOLD);
     Ok(Today {

@@ -38,7 +38,7 @@ impl FromRequestParts<Handles> for Machine {
         // Only what came over a connection has one.
         let caller = parts.extensions.get::<Arc<Caller>>().map(Arc::as_ref);
         let sight = sight(&parts.headers, caller);
-        let Known { device, token_hash, relay_key, is_news } = device(&*handles.around, machines, &parts.headers, &sight).await?;
+        let KnownMachine { device, token_hash, relay_key, is_news } = device(&*handles.around, machines, &parts.headers, &sight).await?;
         if let Some(caller) = caller {
             caller.is(&device);
         }
@@ -62,7 +62,7 @@ fn sight(headers: &HeaderMap, caller: Option<&Caller>) -> Sight {
     }
 }
 
-struct Known {
+struct KnownMachine {
     device: DeviceId,
     token_hash: String,
     relay_key: Option<RelayKey>,
@@ -70,7 +70,7 @@ struct Known {
     is_news: bool,
 }
 
-async fn device(around: &dyn Surroundings, machines: &Machines, headers: &HeaderMap, sight: &Sight) -> Result<Known, Refusal> {
+async fn device(around: &dyn Surroundings, machines: &Machines, headers: &HeaderMap, sight: &Sight) -> Result<KnownMachine, Refusal> {
     let refused = |why: &'static str| {
         around.emit(&Journal::TokenRefused { device: None, why: why.into() });
         Refusal::new(StatusCode::UNAUTHORIZED).code(Reason::Backend).detail(why)
@@ -87,5 +87,5 @@ async fn device(around: &dyn Surroundings, machines: &Machines, headers: &Header
         Ok(Some((device, is_news)))
     });
     let (Device { id: device, relay_key, .. }, is_news) = found.await?.ok_or_else(|| refused("the token is unknown or revoked"))?;
-    Ok(Known { device, token_hash, relay_key, is_news })
+    Ok(KnownMachine { device, token_hash, relay_key, is_news })
 }

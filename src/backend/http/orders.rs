@@ -10,7 +10,7 @@ use crate::machines::twins::{Sight, is_ledger_old};
 use crate::sale::books::{self, BooksError, Noted, Stored};
 use crate::sale::handle::Books;
 use crate::sale::view;
-use crate::sale::waiters::{Place, Waiters};
+use crate::sale::waiters::{WaitPermit, Waiters};
 use crate::sale::work::{Found, Work};
 use crate::store::StoreError;
 use axum::Json;
@@ -53,7 +53,7 @@ const QR_QUIET: u32 = 4;
 pub async fn create(
     Shared(work): Shared<Arc<Work>>,
     Shared(machines): Shared<Arc<Machines>>,
-    Shared(place): Shared<Arc<view::Place>>,
+    Shared(place): Shared<Arc<view::Shop>>,
     Shared(pace): Shared<Arc<Pace>>,
     Machine { device, token_hash, relay_key, .. }: Machine,
     headers: HeaderMap,
@@ -99,12 +99,12 @@ async fn apart<T: Send + 'static>(task: impl Future<Output = Result<T, BooksErro
 }
 
 /// A machine's request that waits for the gateway.
-fn waiting<'a>(waiters: &'a Waiters, device: &DeviceId) -> Result<Place<'a>, Refusal> {
+fn waiting<'a>(waiters: &'a Waiters, device: &DeviceId) -> Result<WaitPermit<'a>, Refusal> {
     waiters.at_gateway(device).ok_or_else(|| Refusal::too_many("too many requests of this machine wait already"))
 }
 
 /// One order, as its machine sees it.
-fn resource(stored: &Stored, books: &Books, place: &view::Place) -> Json<OrderResource> {
+fn resource(stored: &Stored, books: &Books, place: &view::Shop) -> Json<OrderResource> {
     Json(view::resource(&stored.order, stored.rev, books.now(), place))
 }
 
@@ -114,7 +114,7 @@ enum Charged {
 }
 
 /// The state of the newest attempt at a request; `None` while it is being charged.
-async fn charged(books: &Books, place: &view::Place, device: &DeviceId, request: &RequestId) -> Result<Option<Charged>, Refusal> {
+async fn charged(books: &Books, place: &view::Shop, device: &DeviceId, request: &RequestId) -> Result<Option<Charged>, Refusal> {
     let key = (device.clone(), request.clone());
     let stored = books.read(move |tx| books::newest(tx, &key.0, &key.1)).await?;
     let order = &stored.order;
@@ -194,14 +194,14 @@ fn read_new_order(mut fields: Fields, headers: &HeaderMap) -> Result<NewOrder, R
 /// `?wait=…&since=…`, `?ask=true` and `?state=…`
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub struct Wanted {
+pub struct OrderQuery {
     wait: Option<u64>,
     since: Option<u64>,
     ask: bool,
     state: Option<String>,
 }
 
-fn query(wanted: Result<Query<Wanted>, QueryRejection>) -> Result<Wanted, Refusal> {
+fn query(wanted: Result<Query<OrderQuery>, QueryRejection>) -> Result<OrderQuery, Refusal> {
     let wrong =
         |rejection: QueryRejection| Refusal::new(StatusCode::UNPROCESSABLE_ENTITY).code(Reason::Malformed).detail(rejection.body_text());
     wanted.map(|Query(wanted)| wanted).map_err(wrong)
@@ -211,10 +211,10 @@ fn query(wanted: Result<Query<Wanted>, QueryRejection>) -> Result<Wanted, Refusa
 pub async fn open(
     Shared(work): Shared<Arc<Work>>,
     Shared(machines): Shared<Arc<Machines>>,
-    Shared(place): Shared<Arc<view::Place>>,
+    Shared(place): Shared<Arc<view::Shop>>,
     Machine { device, token_hash, .. }: Machine,
     headers: HeaderMap,
-    wanted: Result<Query<Wanted>, QueryRejection>,
+    wanted: Result<Query<OrderQuery>, QueryRejection>,
 ) -> Result<([(&'static str, String); 1], Json<OpenOrders>), Refusal> {
     let wanted = query(wanted)?;
     if wanted.state.as_deref() != Some("open") {
@@ -235,11 +235,11 @@ pub async fn open(
 /// `GET /v1/orders/{order_id}`
 pub async fn show(
     Shared(work): Shared<Arc<Work>>,
-    Shared(place): Shared<Arc<view::Place>>,
+    Shared(place): Shared<Arc<view::Shop>>,
     Shared(pace): Shared<Arc<Pace>>,
     Machine { device, .. }: Machine,
     id: Named,
-    wanted: Result<Query<Wanted>, QueryRejection>,
+    wanted: Result<Query<OrderQuery>, QueryRejection>,
 ) -> Result<Json<OrderResource>, Refusal> {
     let wanted = query(wanted)?;
     let mut stored = find(&work, &device, id.as_str()).await?;
@@ -275,7 +275,7 @@ pub async fn show(
 }
 
 /// An order of which there is no news. Of one that waits to be paid that is an answer only if a payment could be written down.
-fn unchanged(stored: &Stored, books: &Books, place: &view::Place) -> Result<Json<OrderResource>, Refusal> {
+fn unchanged(stored: &Stored, books: &Books, place: &view::Shop) -> Result<Json<OrderResource>, Refusal> {
     if stored.order.status() == Status::Pending {
         can_be_written(books)?;
     }
@@ -321,7 +321,7 @@ pub(super) fn draw(payload: &str) -> Option<Vec<u8>> {
 /// `POST /v1/orders/{order_id}/cancel`
 pub async fn cancel(
     Shared(work): Shared<Arc<Work>>,
-    Shared(place): Shared<Arc<view::Place>>,
+    Shared(place): Shared<Arc<view::Shop>>,
     Machine { device, .. }: Machine,
     id: Named,
 ) -> Result<Json<OrderResource>, Refusal> {
@@ -396,7 +396,7 @@ async fn asked(work: &Arc<Work>, device: &DeviceId, stored: Stored) -> Result<St
 pub async fn outcome(
     Shared(work): Shared<Arc<Work>>,
     Shared(machines): Shared<Arc<Machines>>,
-    Shared(place): Shared<Arc<view::Place>>,
+    Shared(place): Shared<Arc<view::Shop>>,
     Machine { device, sight, .. }: Machine,
     id: Named,
     request: Request,
@@ -465,7 +465,7 @@ pub async fn outcome(
 pub async fn again(
     Shared(work): Shared<Arc<Work>>,
     Shared(machines): Shared<Arc<Machines>>,
-    Shared(place): Shared<Arc<view::Place>>,
+    Shared(place): Shared<Arc<view::Shop>>,
     Machine { device, .. }: Machine,
     id: Named,
     request: Request,
@@ -482,7 +482,7 @@ pub async fn again(
 async fn try_again(
     work: &Arc<Work>,
     machines: &Machines,
-    place: &view::Place,
+    place: &view::Shop,
     device: &DeviceId,
     mut stored: Stored,
     promise: &str,

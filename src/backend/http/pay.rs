@@ -14,7 +14,7 @@ use super::request::Named;
 use crate::page_key;
 use crate::sale::books::{self, BooksError, Stored};
 use crate::sale::handle::Books;
-use crate::sale::view::{Place, customer};
+use crate::sale::view::{Shop, customer};
 use crate::sale::work::Work;
 use crate::store::Tx;
 use axum::Router;
@@ -44,7 +44,7 @@ const AGAIN_S: u32 = 5;
 struct Window {
     books: Arc<Books>,
     work: Arc<Work>,
-    place: Arc<Place>,
+    place: Arc<Shop>,
     pace: Arc<Pace>,
 }
 
@@ -257,12 +257,12 @@ fn policy(pictures: &str) -> String {
     )
 }
 
-fn not_found(place: &Place, words: &Words) -> Response {
+fn not_found(place: &Shop, words: &Words) -> Response {
     let html = draw::without_order(words.not_found, words.not_found_hint, place, words, None);
     shown(StatusCode::NOT_FOUND, html, &policy("'none'"), words)
 }
 
-fn not_now(status: StatusCode, place: &Place, words: &Words) -> Response {
+fn not_now(status: StatusCode, place: &Shop, words: &Words) -> Response {
     let html = draw::without_order(words.not_now, words.not_now_hint, place, words, Some(AGAIN_S));
     let mut response = shown(status, html, &policy("'none'"), words);
     response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(AGAIN_S));

@@ -14,7 +14,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, Clone)]
-pub enum Place {
+pub enum StoreLocation {
     /// The books are in this file of SQLite, and the machines beside it.
     File(PathBuf),
     /// Both are in this database of PostgreSQL.
@@ -58,7 +58,7 @@ impl Behind {
     }
 }
 
-impl Place {
+impl StoreLocation {
     /// Opens both for `serve`, or makes them. A process that is alone at a file may set it aside when it is damaged. Beside another
     /// `serve` it stays.
     pub fn open(&self) -> Result<Open, StoreError> {

@@ -264,7 +264,7 @@ impl Machines {
         }
     }
 
-    async fn write_stock(&self, told: Vec<(DeviceId, stock::Told)>, zone: Zone) -> Result<(), BooksError> {
+    async fn write_stock(&self, told: Vec<(DeviceId, stock::StockReport)>, zone: Zone) -> Result<(), BooksError> {
         let news = self.read(move |tx| stock::news(tx, told)).await?;
         if news.is_empty() {
             return Ok(());

@@ -97,7 +97,7 @@ pub struct Opened {
 
 /// Every answer to a person with a session.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Told<T> {
+pub struct Envelope<T> {
     /// Who asked.
     pub me: Me,
     /// What was asked for.

@@ -159,7 +159,7 @@ pub struct Reported {
 
 /// The result of `config-get`: what an operator must know before another text is written.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Told {
+pub struct ConfigGetResult {
     /// As on `config/reported`. `None`: the database is not open, and nobody knows what is in force.
     pub reported: Option<Reported>,
     /// The text in force that came from afar.

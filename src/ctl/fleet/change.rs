@@ -4,7 +4,7 @@ use super::diff::Differences;
 use super::reported::{placed, print_report, read};
 use super::retained::LastWords;
 use super::run;
-use super::sold::{Sold, Step};
+use super::sold::{ChangePlan, Sold};
 use super::which::Which;
 use crate::broker::{Broker, Connection, News};
 use crate::print;
@@ -68,16 +68,16 @@ impl Sending {
     }
 }
 
-pub(super) enum Wanted {
+pub(super) enum SettingsChange {
     Text(String),
     /// Another price of one item, and nothing else.
     Price(ItemId, Rupiah),
 }
 
-impl Wanted {
-    fn at(&self, sold: &Sold) -> Step {
+impl SettingsChange {
+    fn at(&self, sold: &Sold) -> ChangePlan {
         match self {
-            Self::Text(text) => Step::Send(text.clone()),
+            Self::Text(text) => ChangePlan::Send(text.clone()),
             Self::Price(item, price) => sold.priced(item, *price),
         }
     }
@@ -123,7 +123,7 @@ struct Plan {
 }
 
 pub(super) async fn compare(
-    wanted: &Wanted,
+    wanted: &SettingsChange,
     who: &Which,
     skip_unknown: bool,
     key: &Rc<SigningKey>,
@@ -165,7 +165,7 @@ pub(super) async fn text_of_all(who: &Which, key: &Rc<SigningKey>, connection: C
 
 /// Shows what is different, asks where it should, and sends.
 pub(super) async fn send(
-    wanted: Wanted,
+    wanted: SettingsChange,
     sending: &Sending,
     key: &Rc<SigningKey>,
     connection: Connection,
@@ -240,7 +240,7 @@ fn tell(device: &DeviceId, reported: &Reported, mut object: Value, lines: &[Stri
 }
 
 impl Plan {
-    fn show(wanted: &Wanted, all: &All, skip_unknown: bool, json: bool) -> Result<Self, Failure> {
+    fn show(wanted: &SettingsChange, all: &All, skip_unknown: bool, json: bool) -> Result<Self, Failure> {
         let mut plan = Self { all: all.len(), ..Self::default() };
         for (device, (_, sold)) in all {
             if let Ok(sold) = sold {
@@ -261,12 +261,12 @@ impl Plan {
         Ok(plan)
     }
 
-    fn compare(&mut self, wanted: &Wanted, device: &DeviceId, sold: &Sold, skip_unknown: bool, json: bool) -> Result<(), Failure> {
+    fn compare(&mut self, wanted: &SettingsChange, device: &DeviceId, sold: &Sold, skip_unknown: bool, json: bool) -> Result<(), Failure> {
         let compared = match wanted.at(sold) {
-            Step::Send(text) => sold.with(&text, skip_unknown).map(|differences| (text, differences)),
-            Step::Wrong(why) => Err(vec![WrongValue { path: "".into(), line: None, why: why.into() }]),
-            Step::Same(why) => return tell(device, &sold.reported, json!({ "same": why }), &[why], json),
-            Step::Unsold(why) => {
+            ChangePlan::Send(text) => sold.with(&text, skip_unknown).map(|differences| (text, differences)),
+            ChangePlan::Wrong(why) => Err(vec![WrongValue { path: "".into(), line: None, why: why.into() }]),
+            ChangePlan::Same(why) => return tell(device, &sold.reported, json!({ "same": why }), &[why], json),
+            ChangePlan::Unsold(why) => {
                 self.unsold += 1;
                 return tell(device, &sold.reported, json!({ "unsold": why }), &[why], json);
             }

@@ -1,6 +1,6 @@
 //! `fleet config`: the settings of machines, signed here and taken by each machine when no customer is there.
 
-use super::change::{self, Sending, Wanted};
+use super::change::{self, Sending, SettingsChange};
 use super::reported::{placed, print_report, read};
 use super::which::Which;
 use super::{run, sold};
@@ -103,11 +103,11 @@ impl Config {
                 sending.check()?;
                 let text = written(&file, sending.skip_unknown)?;
                 let key = Rc::new(keys::read_operators(sending.operator_key.clone(), &connection)?);
-                change::send(Wanted::Text(text), &sending, &key, connection, json).await
+                change::send(SettingsChange::Text(text), &sending, &key, connection, json).await
             }
             Self::Diff(Diff { file, who, skip_unknown, operator_key }) => {
                 who.must_be_named()?;
-                let wanted = Wanted::Text(written(&file, skip_unknown)?);
+                let wanted = SettingsChange::Text(written(&file, skip_unknown)?);
                 let key = Rc::new(keys::read_operators(operator_key, &connection)?);
                 change::compare(&wanted, &who, skip_unknown, &key, connection, json).await
             }
@@ -121,7 +121,7 @@ impl Price {
         let Self { item, price, sending } = self;
         sending.check()?;
         let key = Rc::new(keys::read_operators(sending.operator_key.clone(), &connection)?);
-        change::send(Wanted::Price(item, price), &sending, &key, connection, json).await
+        change::send(SettingsChange::Price(item, price), &sending, &key, connection, json).await
     }
 }
 

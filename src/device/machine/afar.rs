@@ -13,7 +13,9 @@ use qris_core::order::ids::KeyId;
 use qris_core::order::request::cut;
 use qris_core::order::time::{Boot, Now, Span, Wall};
 use qris_core::wire::relay::RelayLine;
-use qris_core::wire::settings::{Desired, FIRST_VERSIONS, Objection, RefusedSettings, Reported, Told, Waiting, WrongValue, made_of};
+use qris_core::wire::settings::{
+    ConfigGetResult, Desired, FIRST_VERSIONS, Objection, RefusedSettings, Reported, Waiting, WrongValue, made_of,
+};
 use qris_core::wire::status::FaultCode;
 use qris_host::events::Event as Journal;
 use qris_host::mqtt::Ack;
@@ -136,9 +138,9 @@ impl Afar {
     }
 
     /// The same, with everything else that an operator must know before another text is written.
-    pub(super) fn whole(&self, in_force: &Settings, own: &Settings, lines: &[RelayLine]) -> Told {
+    pub(super) fn whole(&self, in_force: &Settings, own: &Settings, lines: &[RelayLine]) -> ConfigGetResult {
         let settings = self.kept.in_force.as_ref().map(|in_force| in_force.desired.settings.clone());
-        Told { reported: self.report(in_force), settings, own: written(own).into(), lines: lines.to_vec() }
+        ConfigGetResult { reported: self.report(in_force), settings, own: written(own).into(), lines: lines.to_vec() }
     }
 
     pub(super) fn reported(&self) -> Reported {

@@ -79,7 +79,7 @@ use hold::Hold;
 use links::Links;
 use orders::Orders;
 use outbox::Outbox;
-use place::Place;
+use place::BrokerPlace;
 use qris_core::order::ids::RequestId;
 use qris_core::order::machine::{self as core, Event};
 use qris_core::order::outcome::DispenseAnswer;
@@ -119,7 +119,7 @@ impl Machine {
             door: Door::default(),
             second_tries: SecondTries::default(),
             trust: Trust::default(),
-            place: Place::default(),
+            place: BrokerPlace::default(),
             own: settings.clone(),
             settings,
         };

@@ -1,7 +1,7 @@
 //! Makes files from the answers. A new configuration is the shipped example with the answers in it; one that is there keeps every
 //! key that it has.
 
-use super::answers::{Answers, Place, Said, host};
+use super::answers::{Answers, GatewayEnvironment, Said, host};
 use super::broker;
 use super::draft::{Draft, OWN, SECRET};
 use super::present::{BACKEND_TOML, Present, USER, hostname};
@@ -60,9 +60,9 @@ pub(super) fn compose(
     };
     if let Some((key, place)) = &answers.server_key {
         let (url, is_other) = match place {
-            Place::Sandbox => ("https://api.sandbox.midtrans.com", false),
-            Place::Production => ("https://api.midtrans.com", false),
-            Place::Other(url) => (url.as_str(), true),
+            GatewayEnvironment::Sandbox => ("https://api.sandbox.midtrans.com", false),
+            GatewayEnvironment::Production => ("https://api.midtrans.com", false),
+            GatewayEnvironment::Other(url) => (url.as_str(), true),
         };
         text.set_text("midtrans", "base_url", url)?;
         if is_other {

@@ -4,7 +4,7 @@
 mod contact;
 
 use super::words::Words;
-use crate::sale::view::Place;
+use crate::sale::view::Shop;
 use crate::sale::view::customer::ForCustomer;
 use askama::Template;
 use qris_core::order::merchant::Standing;
@@ -132,7 +132,7 @@ fn look(sheet: &Sheet<'_>, w: &'static Words) -> Look {
 /// The order's page.
 #[derive(Template)]
 #[template(path = "pay_order.html", whitespace = "minimize")]
-struct Page<'a> {
+struct PaymentPage<'a> {
     w: &'static Words,
     s: &'a Sheet<'a>,
     look: Look,
@@ -141,10 +141,10 @@ struct Page<'a> {
 
 pub(super) fn page(sheet: &Sheet<'_>, words: &'static Words) -> String {
     let amount = sheet.order.gross_amount.unwrap_or(sheet.order.amount);
-    rendered(&Page { w: words, s: sheet, look: look(sheet, words), amount })
+    rendered(&PaymentPage { w: words, s: sheet, look: look(sheet, words), amount })
 }
 
-impl Page<'_> {
+impl PaymentPage<'_> {
     /// `alfamart` → `Alfamart`
     fn store(&self) -> String {
         let mut letters = self.s.order.store.as_deref().unwrap_or_else(|| self.s.order.payment.as_str()).chars();
@@ -217,11 +217,11 @@ struct WithoutOrder<'a> {
     w: &'a Words,
     title: &'a str,
     hint: &'a str,
-    place: &'a Place,
+    place: &'a Shop,
     again_s: Option<u32>,
 }
 
-pub(super) fn without_order(title: &str, hint: &str, place: &Place, words: &Words, again_s: Option<u32>) -> String {
+pub(super) fn without_order(title: &str, hint: &str, place: &Shop, words: &Words, again_s: Option<u32>) -> String {
     rendered(&WithoutOrder { w: words, title, hint, place, again_s })
 }
 

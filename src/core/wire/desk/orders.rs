@@ -108,7 +108,7 @@ impl Denied {
     }
 }
 
-/// `POST /v1/orders/ORDER/DEED`. The answer is `Told<OrderPage>`.
+/// `POST /v1/orders/ORDER/DEED`. The answer is `Envelope<OrderPage>`.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Do {
@@ -163,7 +163,7 @@ pub struct OrderPage {
     /// Another one as soon as what a person sees of it is not the same.
     pub version: u64,
     /// What happened, the oldest first.
-    pub steps: Vec<Step>,
+    pub steps: Vec<OrderStep>,
     /// All of its history, in the books' own words, which are English.
     pub history: Vec<HistoryLine>,
     /// The app that paid, if the gateway says it.
@@ -183,7 +183,7 @@ pub struct OrderPage {
 
 /// Something that happened to an order.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Step {
+pub struct OrderStep {
     /// When; `None`: nobody noted it.
     pub at: Option<Box<str>>,
     /// What.

@@ -485,9 +485,9 @@ async fn what_is_most_urgent_stands_first_however_many_are_older() {
 
 /// What the desk counts and lists as needing a person: its badge, the list of all, and the most urgent. And what is owed.
 fn needing(tx: &mut dyn Tx) -> Result<([usize; 3], usize), BooksError> {
-    let newest = Cursor::at(Wanted::ATTENTION.until);
-    let counted = count(tx, &Wanted::ATTENTION, 9)? as usize;
-    let listed = page(tx, &Wanted::ATTENTION, &newest)?.orders.len();
+    let newest = Cursor::at(OrderFilter::ATTENTION.until);
+    let counted = count(tx, &OrderFilter::ATTENTION, 9)? as usize;
+    let listed = page(tx, &OrderFilter::ATTENTION, &newest)?.orders.len();
     let urgent = wanting(tx, 9)?.orders.len();
     Ok(([counted, listed, urgent], page(tx, &wanted(true, false), &newest)?.orders.len()))
 }
