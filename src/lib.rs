@@ -1,14 +1,16 @@
 //! `qrisd`: a vending machine, a car-park barrier or a coin laundry that takes GoPay and every QRIS app, with nobody
 //! standing next to it.
 //!
-//! The crates, and which way imports go: `tools → demo, proof, ctl → device, relay, backend, desk, sim → host, screen → core`.
+//! The crates, and which way imports go: `tools → demo, proof, ctl → conform → device, relay, backend, desk, sim → host, screen → core`.
 //! `device`, `relay`, `backend` and `desk` never import each other: they meet in `core::wire`. `core` is pure: no socket, file, clock,
-//! thread or environment. What decides does no I/O; what does I/O decides nothing.
+//! thread or environment. Code that decides does no I/O. Code that does I/O decides nothing.
 //!
 //! This package has the programs' `main` and the tests of processes, which name the crates as they stand here.
 
 #[cfg(feature = "backend")]
 pub use qris_backend as backend;
+#[cfg(feature = "conform")]
+pub use qris_conform as conform;
 pub use qris_core::{order, text, wire};
 #[cfg(feature = "ctl")]
 pub use qris_ctl as ctl;

@@ -2,8 +2,8 @@
 
 use crate::desk;
 use crate::gateway::Configured;
-use crate::http::Limits;
-use crate::keeping::databases::Place;
+use crate::http;
+use crate::keeping::databases::StoreLocation;
 use crate::keys::Ring;
 use crate::machines::accounts::Administrator;
 use crate::midtrans;
@@ -17,6 +17,7 @@ use qris_core::order::time::{Span, Zone};
 use qris_core::text::steers;
 use qris_host::config::settings::{is_on, number};
 use qris_host::config::{Checker, Faults, MqttSection, MqttSettings, Source, web_url};
+use qris_host::connections::Limits;
 use qris_host::descriptors;
 use qris_host::mqtt::LinkSettings;
 use qris_host::secret::Secret;
@@ -156,7 +157,7 @@ pub struct Config {
     pub tries_per_day: u32,
     /// How long after such an end another try may begin.
     pub try_again_within: Span,
-    pub store: Place,
+    pub store: StoreLocation,
     pub mqtt: Option<MqttSettings>,
     /// The broker's address for machines, if that is not its address for this backend.
     pub broker_url: Option<String>,
@@ -304,7 +305,7 @@ fn check(written: WrittenConfig, checker: &mut Checker<'_>) -> Option<Config> {
         listen: listen?,
         public_url,
         orders_per_minute,
-        limits: Limits { connections, proxies },
+        limits: http::limits(connections, proxies),
         gateway: gateway?,
         reversal_window,
         collect_within,
@@ -380,13 +381,13 @@ pub fn contact(text: &str) -> Option<&str> {
     Some(text.trim()).filter(|text| fits && !text.is_empty())
 }
 
-fn place(section: Store, checker: &mut Checker<'_>) -> Option<Place> {
+fn place(section: Store, checker: &mut Checker<'_>) -> Option<StoreLocation> {
     let Store { url, password_file, ca_file } = section;
     let url = checker.required(url, "store.url")?;
     if url.starts_with("postgres://") || url.starts_with("postgresql://") {
         let password = sound(password_file.map(|file| checker.take(Secret::read(&checker.locate(&file)), "store.password_file")))?;
         let server = Server::new(&url, password.as_ref().map(Secret::expose), ca_file.as_deref());
-        return checker.take(server, "store.url").map(|server| Place::Server(Box::new(server)));
+        return checker.take(server, "store.url").map(|server| StoreLocation::Server(Box::new(server)));
     }
     for (key, given) in [("store.password_file", password_file.is_some()), ("store.ca_file", ca_file.is_some())] {
         if given {
@@ -399,7 +400,7 @@ fn place(section: Store, checker: &mut Checker<'_>) -> Option<Place> {
             checker.fault("store.url", why);
             None
         }
-        Some(path) if path.starts_with('/') && path.len() > 1 => Some(Place::File(PathBuf::from(path))),
+        Some(path) if path.starts_with('/') && path.len() > 1 => Some(StoreLocation::File(PathBuf::from(path))),
         Some(_) | None => {
             let why = fill(texts().store, &[&format_args!("{url:?}")]);
             checker.fault("store.url", why);

@@ -2,8 +2,8 @@
 
 use qris_core::text::steers;
 
-/// A text for a field of CSV that a spreadsheet takes for text. Where a text begins like a formula, it gets an apostrophe in front;
-/// also behind a sign that a spreadsheet may take for the end of a field: that of Indonesia is `;`. Numbers need none of this.
+/// A text for a field of CSV that a spreadsheet takes for text. A text that begins like a formula gets an apostrophe in front. So does such
+/// a beginning behind a sign that a spreadsheet may take for the end of a field: in Indonesia that is `;`. Numbers need none of this.
 #[must_use]
 pub fn csv_text(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());

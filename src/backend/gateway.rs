@@ -63,7 +63,7 @@ pub trait Configured: Debug + Send + Sync {
     fn max_imposed_fee(&self) -> u64;
     /// The address for its notifications, if it can reach this backend.
     fn notification_url(&self) -> Option<&str>;
-    /// What to ask it for otherwise where customers have no page (`http.public_url`); `None`: nothing.
+    /// Another way to ask it, if customers have no page (`http.public_url`); `None`: there is none.
     fn without_a_page(&self) -> Option<Finding> {
         None
     }

@@ -1,6 +1,5 @@
 //! The HTTP server: routes, the owner of a request, bodies, problems. A reverse proxy does TLS.
 
-mod connections;
 mod enrolment;
 mod handles;
 mod limit;
@@ -12,11 +11,9 @@ mod pay;
 mod refusal;
 mod request;
 
-pub(crate) use connections::network;
-pub use connections::{Limits, listen};
 pub use handles::Handles;
 pub use operators::OPENAPI;
-pub(crate) use pay::escape;
+pub(crate) use pay::rendered;
 
 use axum::Router;
 use axum::extract::State;
@@ -24,17 +21,43 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::map_response_with_state;
 use axum::response::Response;
 use axum::routing::{get, post};
+use hyper_util::service::TowerToHyperService;
 use qris_core::order::reason::Reason;
 use qris_core::wire::invitation;
+use qris_host::connections::{self, Limits};
 use qris_host::surroundings::Surroundings;
 use refusal::Refusal;
+use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 /// Serves until `stop` says so. Then the running requests have a moment to end.
 pub async fn serve(handles: Handles, limits: Limits, listener: TcpListener, stop: watch::Receiver<bool>) {
-    connections::serve(router(&handles), handles.counters, limits, listener, stop).await;
+    let router = TowerToHyperService::new(router(&handles));
+    let closed = move || {
+        handles.counters.connections_closed.inc();
+    };
+    connections::serve(listener, router, limits, closed, stop).await;
+}
+
+#[must_use]
+pub fn limits(connections: usize, proxies: Box<[IpAddr]>) -> Limits {
+    Limits {
+        connections,
+        per_address: 64,
+        proxies,
+        head_bytes: 8 << 10,
+        slow: Duration::from_secs(10),
+        take: Duration::from_secs(10),
+        // Each handler sets itself a shorter limit.
+        answer: Duration::from_secs(90),
+        // A machine closes an unused connection after 90 s, before we do.
+        idle: Duration::from_secs(120),
+        stay: Duration::ZERO,
+        age: Duration::MAX,
+    }
 }
 
 pub fn router(handles: &Handles) -> Router {

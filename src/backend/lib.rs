@@ -43,7 +43,7 @@ use qris_host::events::Event as Journal;
 use qris_host::journal::{self, emit};
 use qris_host::service::Signals;
 use qris_host::tls;
-use qris_host::{self, Failure, Leave, commands, interrupt, memory, service};
+use qris_host::{self, Failure, Leave, commands, connections, interrupt, memory, service};
 use sale::books::LeftToAPerson;
 use sale::handle::{Bell, Books};
 use sale::{books, work};
@@ -107,7 +107,7 @@ fn run(arguments: BackendArguments) -> Result<Leave, Failure> {
     let threads = if matches!(command, Command::Serve) { THREADS } else { 1 };
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     let runtime = builder.worker_threads(threads).enable_all().build().map_err(Failure::failed)?;
-    if let databases::Place::Server(server) = &config.store
+    if let databases::StoreLocation::Server(server) = &config.store
         && server.has_standby()
     {
         // A command is mostly over before that, and tells nothing that is not its own.
@@ -140,14 +140,15 @@ fn fault(source: &Source, error: &keys::RingError) -> Failure {
 async fn serve(config: Config, source: &Source, ring: Ring, path: &Path) -> Result<Leave, Failure> {
     let mut signals = Signals::new();
     tls::install_provider();
-    if let databases::Place::Server(server) = &config.store {
+    if let databases::StoreLocation::Server(server) = &config.store {
         server.prove_sessions().await.map_err(Failure::failed)?;
     }
     let (open, store) = (open_stores(&config)?, config.store.clone());
     let handles = together::handles(&config, source, ring, open.books.clone(), open.machines.clone())?;
     let Handles { around, books, work, waiters, machines, counters, place, .. } = handles.clone();
     emit(&Journal::KeyInUse { kid: books.policy().rules.keys[0].kid().to_string().into() });
-    let listener = http::listen(config.listen).map_err(|error| Failure::failed(format!("cannot listen at {}: {error}", config.listen)))?;
+    let listener =
+        connections::listen(config.listen).map_err(|error| Failure::failed(format!("cannot listen at {}: {error}", config.listen)))?;
     let desk = open_desk(&config, &handles).await?;
     make_ready(open, &books, &machines, &config).await?;
 
@@ -156,8 +157,8 @@ async fn serve(config: Config, source: &Source, ring: Ring, path: &Path) -> Resu
     let keys = tokio::spawn(keys::follow(Arc::clone(&books), config.signing_key_file.clone()));
     let others = tokio::spawn(work::follow(Arc::clone(&books), Arc::clone(&waiters)));
     let hearer = match &config.store {
-        databases::Place::Server(server) => Some(tokio::spawn(work::listen(Arc::clone(&waiters), Server::clone(server)))),
-        databases::Place::File(_) => None,
+        databases::StoreLocation::Server(server) => Some(tokio::spawn(work::listen(Arc::clone(&waiters), Server::clone(server)))),
+        databases::StoreLocation::File(_) => None,
     };
     let tell = |tellers| {
         let read_day = daily::reader(Arc::clone(&books), Arc::clone(&machines), Arc::clone(&place));

@@ -140,7 +140,7 @@ impl<G> Rig<G> {
         };
         let mut policy = Policy { rules, push: true, orders_per_minute: 0, auto_refund_per_day: 0, tries_per_day: 10 };
         tune(&mut policy);
-        let place = view::Place {
+        let place = view::Shop {
             public_url: Some(url.clone().into()),
             sandbox: true,
             merchant: None,
@@ -159,7 +159,7 @@ impl<G> Rig<G> {
         let (id, hash) = (DeviceId::new("vm-001").expect("an id"), token::hash("vm-001"));
         handles.machines.write(move |tx| devices::add(tx, &id, &hash, false, clock::now().wall)).await.expect("added");
         let (stop, stopping) = watch::channel(false);
-        let limits = http::Limits { connections: 64, proxies: Box::default() };
+        let limits = http::limits(64, Box::default());
         tokio::spawn(http::serve(handles.clone(), limits, listener, stopping));
         tokio::spawn(Arc::clone(&handles.work).sweep());
         let http = client(None, LIMITS).expect("a client");

@@ -18,7 +18,7 @@ use std::sync::Arc;
 pub fn handles(config: &Config, source: &Source, ring: Ring, store: Store, machines: Store) -> Result<Handles, Failure> {
     let around: Arc<dyn Surroundings> = Arc::new(Computer);
     let gateway = config.gateway.open(source)?;
-    let place = view::Place {
+    let place = view::Shop {
         public_url: config.public_url.clone().map(Into::into),
         sandbox: config.gateway.is_sandbox(),
         merchant: config.merchant.clone(),

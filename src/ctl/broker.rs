@@ -20,8 +20,9 @@ const CONFIG_VARIABLE: &str = "QRISCTL_CONFIG";
 const CONTEXT_VARIABLE: &str = "QRISCTL_CONTEXT";
 /// The context without a name.
 const USUAL_CONTEXT: &str = "qrisctl";
-/// The last words of machines, which the broker has. What must be acknowledged it queues, 1,000 messages for each client as it is shipped,
-/// and it leaves out the others in silence: of a thousand machines that would be most words. What need not be acknowledged comes whole.
+/// The last words of machines, which the broker has. Some messages must be acknowledged. As it is shipped, the broker queues 1,000 of these
+/// for each client. It leaves out the others in silence: of a thousand machines that would be most words. Messages without acknowledgement
+/// all come.
 const LAST_WORDS: [&str; 3] = ["/status", "/config/reported", "/telemetry"];
 /// At most this many events wait for the terminal.
 const EVENTS_MAX: usize = 64;

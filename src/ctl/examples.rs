@@ -59,7 +59,6 @@ pub(super) const EXAMPLES: ExamplesOf = &[
             ("From a moment on, everywhere", "qrisctl fleet config set prices.toml --all --at 2026-12-01T06:00:00+07:00"),
         ],
     ),
-    ("fleet config edit", &[("One machine", "qrisctl fleet config edit --device vm-001")]),
     ("fleet config diff", &[("Do all machines have these settings?", "qrisctl fleet config diff prices.toml --all")]),
     ("fleet config history", &[("Who changed what", "qrisctl fleet config history --device vm-001")]),
     (

@@ -40,12 +40,12 @@ pub(super) enum Keys {
         /// The public half, as `keys new` wrote it
         jwk: String,
         #[command(flatten)]
-        place: Place,
+        place: KeyLocation,
     },
     /// On the machine: show whose keys it believes
     List {
         #[command(flatten)]
-        place: Place,
+        place: KeyLocation,
     },
     /// On the machine, as root: do not believe a key any more
     Retire {
@@ -53,13 +53,13 @@ pub(super) enum Keys {
         #[arg(allow_hyphen_values = true, value_parser = KeyId::new)]
         kid: KeyId,
         #[command(flatten)]
-        place: Place,
+        place: KeyLocation,
     },
 }
 
 /// Where the machine's keys are.
 #[derive(clap::Args, Debug)]
-pub(super) struct Place {
+pub(super) struct KeyLocation {
     /// The machine's keys
     #[arg(long, value_name = "FILE", default_value = KEYS_JSON)]
     keys_file: PathBuf,
@@ -108,7 +108,7 @@ fn no_key(given: &str, why: &dyn std::fmt::Display) -> Failure {
     })
 }
 
-impl Place {
+impl KeyLocation {
     fn read(&self, site: &Site) -> Result<String, Failure> {
         let path = site.at(&self.keys_file);
         fs::read_to_string(&path).map_err(|why| {

@@ -13,6 +13,7 @@ pub(super) const EXAMPLES: ExamplesOf = &[
         ],
     ),
     ("midtrans", &[("For a backend of your own", "qris-demo midtrans --listen 127.0.0.1:8181 --server-key SB-Mid-server-any")]),
+    #[cfg(feature = "conform")]
     (
         "conform",
         &[(

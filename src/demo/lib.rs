@@ -8,7 +8,6 @@ pub mod broker;
 mod cable;
 mod captions;
 pub mod chronicle;
-pub mod conform;
 mod controller;
 pub mod directory;
 mod door;
@@ -51,7 +50,7 @@ use std::sync::Arc;
 #[command(
     name = "qris-demo",
     args_conflicts_with_subcommands = true,
-    after_help = "The first argument may also be qrisd, qris-relayd, qris-backend or qris-desk: the demo runs the same code as these programs."
+    after_help = "The first argument may also be qrisd, qris-relayd, qris-backend or qris-desk: the demo runs the same code as these programs. conform, which checks a backend of your own, is there when it is built with --features conform."
 )]
 struct Arguments {
     /// Sell five products without a hand, check the books, and end.
@@ -99,7 +98,11 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
 
 #[must_use]
 pub fn definition() -> clap::Command {
-    let commands = [qris_sim::midtrans_http::command::definition(), conform::definition()];
+    let commands = [
+        qris_sim::midtrans_http::command::definition(),
+        #[cfg(feature = "conform")]
+        qris_conform::definition(),
+    ];
     let own = <Arguments as clap::CommandFactory>::command().version(env!("CARGO_PKG_VERSION")).subcommands(commands);
     with_examples(own, examples::EXAMPLES)
 }
@@ -117,7 +120,8 @@ pub fn program(name: &str) -> Option<fn(Vec<OsString>) -> ExitCode> {
         "qris-relayd" => Some(|arguments| qris_relay::main(arguments.into_iter())),
         "qris-backend" => Some(|arguments| qris_backend::main(arguments.into_iter())),
         "qris-desk" => Some(|arguments| qris_desk::main(arguments.into_iter())),
-        "conform" => Some(|arguments| conform::main(arguments.into_iter())),
+        #[cfg(feature = "conform")]
+        "conform" => Some(|arguments| qris_conform::main(definition_of("conform"), arguments.into_iter())),
         "midtrans" => Some(|arguments| qris_sim::midtrans_http::command::main(definition_of("midtrans"), arguments.into_iter())),
         _ => None,
     }

@@ -1,7 +1,7 @@
 //! What is asked of `qris-backend serve`, and its answers. Each question carries the session of the person who looks.
 
 use crate::visitor::Visitor;
-use qris_core::wire::desk::{FROM, Problem, Told};
+use qris_core::wire::desk::{Envelope, FROM, Problem};
 use qris_host::events::Event;
 use qris_host::http::{self, HttpError, Limits};
 use qris_host::journal::emit;
@@ -45,12 +45,17 @@ impl Serve {
         Ok(Self { client: http::local_client(socket, limits)?, is_away: AtomicBool::new(false) })
     }
 
-    pub async fn read<T: DeserializeOwned>(&self, visitor: &Visitor, path: &str, query: &[(&str, &str)]) -> Result<Told<T>, Unanswered> {
+    pub async fn read<T: DeserializeOwned>(
+        &self,
+        visitor: &Visitor,
+        path: &str,
+        query: &[(&str, &str)],
+    ) -> Result<Envelope<T>, Unanswered> {
         let response = self.send(visitor, self.asked(visitor, Method::GET, &address(path, query)).timeout(READ_TIMEOUT)).await?;
         self.object(response).await
     }
 
-    /// What a person does, whose answer says nothing that matters.
+    /// Does a person's deed. Its answer says nothing that matters.
     pub async fn tell(&self, visitor: &Visitor, path: &str, body: &impl Serialize) -> Result<(), Unanswered> {
         self.send(visitor, self.asked(visitor, Method::POST, path).json(body)).await?;
         self.is_here();

@@ -1,5 +1,5 @@
-//! The forms. What a form asks for is done once it has shown two things: the browser says that one of our own pages sent it, and
-//! it has a token that only a page made for this very session can have.
+//! The forms. A form must show two things before its wish is done. The browser says that one of our own pages sent it. It has a token that
+//! only a page made for this very session can have.
 //!
 //! The token is an HMAC of the form's address by the session's secret. So it needs no memory, ends with the session, and is good
 //! for no other form.

@@ -7,7 +7,6 @@
 //! ([`form`]).
 
 mod asking;
-mod connections;
 mod form;
 mod pages;
 mod say;
@@ -16,15 +15,18 @@ mod words;
 
 use asking::Serve;
 use clap::{CommandFactory as _, Parser};
+use hyper_util::service::TowerToHyperService;
+use qris_host::connections::{self, Limits};
 use qris_host::events::Event;
 use qris_host::journal::{self, emit};
 use qris_host::service::{Request, Signals};
 use qris_host::{Failure, Leave, memory, service};
 use std::ffi::OsString;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 const PROGRAM: &str = "qris-desk";
 
@@ -52,7 +54,6 @@ pub struct DeskArguments {
 #[derive(Debug)]
 struct Desk {
     serve: Serve,
-    proxy: Option<IpAddr>,
     plain_http: bool,
     framed: bool,
 }
@@ -81,10 +82,11 @@ async fn work(arguments: &DeskArguments) -> Result<Leave, Failure> {
     let mut signals = Signals::new();
     let serve = Serve::new(&arguments.socket).map_err(Failure::failed)?;
     let &DeskArguments { listen, socket: _, proxy, plain_http, framed } = arguments;
-    let desk = Arc::new(Desk { serve, proxy, plain_http, framed });
+    let desk = Arc::new(Desk { serve, plain_http, framed });
     let listener = connections::listen(listen).map_err(|why| Failure::failed(format!("cannot listen at {listen}: {why}")))?;
     let (stop, stopped) = tokio::sync::watch::channel(false);
-    let served = tokio::spawn(connections::serve(pages::router(desk), listener, stopped));
+    let router = TowerToHyperService::new(pages::router(desk));
+    let served = tokio::spawn(connections::serve(listener, router, limits(proxy), || {}, stopped));
     emit(&Event::Ready { program: PROGRAM.into(), version: env!("CARGO_PKG_VERSION").into() });
     service::status(&format!("serves at {listen}"));
     service::ready();
@@ -93,4 +95,26 @@ async fn work(arguments: &DeskArguments) -> Result<Leave, Failure> {
     stop.send_replace(true);
     let _ = served.await;
     Ok(leave)
+}
+
+/// The web server in front has the limits for strangers. These keep harm away where it has none, or passes everything on.
+fn limits(proxy: Option<IpAddr>) -> Limits {
+    let (silent, old) = (Duration::from_secs(20), Duration::from_secs(600));
+    let here = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+    Limits {
+        // Each is one of the web server's, which uses it again.
+        connections: 256,
+        per_address: usize::MAX,
+        proxies: here.into_iter().chain(proxy).collect(),
+        head_bytes: 16 << 10,
+        slow: silent,
+        // A table over a slow phone.
+        take: old,
+        // A deed may wait for the gateway.
+        answer: Duration::from_secs(90),
+        idle: silent,
+        // A page is there sooner.
+        stay: Duration::from_millis(100),
+        age: old,
+    }
 }

@@ -26,7 +26,7 @@ use qris_core::order::merchant::{Attention, End, Refused};
 use qris_core::order::money::total;
 use qris_core::order::time::Wall;
 use qris_core::wire::desk::{
-    Barred, Deed, Denied, Load, MachineLine, Me, Possible, ROWS, Role, Screen, SlotLine, Step, Sum, Sure, Trouble,
+    Barred, Deed, Denied, Load, MachineLine, Me, OrderStep, Possible, ROWS, Role, Screen, SlotLine, Sum, Sure, Trouble,
 };
 use qris_core::wire::people::{NoEnd, OrderLine, Stands};
 use qris_core::wire::status::FaultCode;
@@ -41,7 +41,7 @@ static STYLE_AT: LazyLock<String> = LazyLock::new(|| {
     format!("/desk.{}.css", qris_core::hex(&digest.as_ref()[..6]))
 });
 
-/// What a page may do: its own style, pictures that stand in it, forms that come back here. Nothing of foreign hosts, no script, and no
+/// A page may have its own style, pictures that stand in it, and forms that come back here. Nothing of foreign hosts, no script, and no
 /// page around it.
 const POLICY: &str =
     "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
@@ -333,7 +333,7 @@ impl Frame {
         order_words::sure(self.o(), *sure)
     }
 
-    fn step(&self, step: &Step) -> String {
+    fn step(&self, step: &OrderStep) -> String {
         order_words::step(self.o(), &step.what, |time| self.at(time))
     }
 

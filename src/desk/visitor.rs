@@ -1,12 +1,13 @@
 //! Who asks: the language, the cookies, the address. And what an answer carries back.
 
-use crate::{Desk, connections::Peer};
+use crate::Desk;
 use askama::Template;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use qris_core::hex;
+use qris_host::connections::Caller;
 use qris_host::events::Event;
 use qris_host::journal::emit;
 use qris_host::random;
@@ -77,12 +78,11 @@ impl Visitor {
             Some(_) | None => accepted(text(header::ACCEPT_LANGUAGE)).unwrap_or(Language::Id),
         };
         let visit = cookie(VISIT);
-        let peer = parts.extensions.get::<Peer>().map_or(Ipv4Addr::UNSPECIFIED.into(), |peer| peer.0);
         Self {
             language,
             session: cookie(SESSION),
             device: cookie(DEVICE),
-            from: spoken_for(peer, desk.proxy, headers),
+            from: parts.extensions.get::<Arc<Caller>>().map_or(Ipv4Addr::UNSPECIFIED.into(), |caller| caller.address(headers)),
             browser: browser(text(header::USER_AGENT)),
             here: local(parts.uri.path_and_query().map_or("/", |here| here.as_str())).to_owned(),
             is_get: parts.method == Method::GET || parts.method == Method::HEAD,
@@ -174,14 +174,6 @@ pub fn local(address: &str) -> &str {
     if is_here && address.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\') { address } else { "/" }
 }
 
-/// Whom the web server in front speaks for: it is on this computer, or at the address of `proxy`. Its own word is the last one. Anybody else
-/// speaks for himself.
-fn spoken_for(peer: IpAddr, proxy: Option<IpAddr>, headers: &HeaderMap) -> IpAddr {
-    let told =
-        headers.get_all("x-forwarded-for").iter().next_back().and_then(|list| list.to_str().ok()?.rsplit(',').next()?.trim().parse().ok());
-    told.filter(|_| peer.is_loopback() || Some(peer) == proxy).unwrap_or(peer)
-}
-
 /// `Chrome, Android`: enough to know one's own phone in a list.
 fn browser(agent: &str) -> String {
     let known = |names: &[(&str, &'static str)]| names.iter().find(|(sign, _)| agent.contains(sign)).map(|(_, name)| *name);
@@ -239,19 +231,6 @@ mod tests {
             assert_eq!(local(away), "/", "{away:?}");
         }
         assert_eq!(local(&format!("/{}", "a".repeat(LENGTH_MAX))), "/");
-    }
-
-    #[test]
-    fn only_the_web_server_speaks_for_others_and_only_its_last_word_counts() {
-        let address = |text: &str| text.parse::<IpAddr>().expect("an address");
-        let proxy = Some(address("172.30.84.2"));
-        let from = |peer: &str, told: &[&'static str]| spoken_for(address(peer), proxy, &headers("x-forwarded-for", told)).to_string();
-        assert_eq!(from("127.0.0.1", &["192.0.2.1, 192.0.2.7"]), "192.0.2.7");
-        assert_eq!(from("127.0.0.1", &["192.0.2.1", "192.0.2.7"]), "192.0.2.7");
-        assert_eq!(from("127.0.0.1", &["192.0.2.1, unknown"]), "127.0.0.1");
-        assert_eq!(from("127.0.0.1", &[]), "127.0.0.1");
-        assert_eq!(from("172.30.84.2", &["192.0.2.1, 192.0.2.7"]), "192.0.2.7");
-        assert_eq!(from("192.0.2.9", &["192.0.2.7"]), "192.0.2.9");
     }
 
     #[test]

@@ -203,11 +203,6 @@ qris_core::texts! {
     log_link: "membuat tautan baru", "made a new link";
     log_role: "mengubah peran", "changed a role";
     log_remove: "menghapus orang", "removed a person";
-    log_refund: "meminta pengembalian dana", "asked for a refund";
-    log_by_hand: "mencatat: dikembalikan secara langsung", "noted: paid back by hand";
-    log_given: "mencatat: barang diserahkan", "noted: goods handed over";
-    log_again: "menawarkan lagi di mesin", "had the machine offer it again";
-    log_seen: "menandai sudah dilihat", "marked as seen";
     log_denied: "ditolak: {0}", "denied: {0}";
 
     not_found: "Tidak ditemukan", "Not found";

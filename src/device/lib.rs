@@ -240,8 +240,8 @@ async fn own(
     }
 }
 
-/// What is still to be heard before the program says that it is ready. Who has waited for that can call it. Each is heard
-/// within half a minute, if only that it is not there.
+/// The program says that it is ready when these are heard. Others that have waited for that can call it. Each is heard within half a
+/// minute, if only that it is not there.
 struct Awaited {
     /// The first picture is on the panel.
     screen: bool,

@@ -32,7 +32,7 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
-/// Who asks about the computer hears after this time that the answer takes longer.
+/// After this time somebody who asks about the computer hears that the answer takes longer.
 const LOOK_SOON: Duration = Duration::from_secs(2);
 
 pub struct Ports {

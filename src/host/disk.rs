@@ -1,4 +1,4 @@
-//! What a disk has: room, and what was set aside.
+//! The room on a disk, and what was set aside.
 
 use std::io;
 use std::path::Path;

@@ -15,6 +15,8 @@ pub mod clock;
 #[cfg(feature = "commands")]
 pub mod commands;
 pub mod config;
+#[cfg(feature = "server")]
+pub mod connections;
 pub mod descriptors;
 pub mod disk;
 pub mod events;

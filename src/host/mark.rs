@@ -42,7 +42,7 @@ impl Mark {
         Ok(Self { counted: first.max(second).unwrap_or(0), next, file })
     }
 
-    /// What the mark of this database says; 0 where there is none.
+    /// The count in the mark of this database; 0 if there is none.
     #[must_use]
     pub fn beside(database: &Path) -> i64 {
         let [first, second] = File::open(path_of(database)).map_or([None; 2], |file| numbers(&file));

@@ -16,7 +16,7 @@ mod schema;
 
 pub use files::OpenFiles;
 pub use schema::Schema;
-use schema::{Step, step, strange};
+use schema::{MigrationOutcome, step, strange};
 
 #[derive(Debug)]
 pub struct Opened {
@@ -362,9 +362,9 @@ fn prepare(connection: &mut Connection, path: &Path, schema: &Schema, owner: Own
     connection.pragma_update(None, "foreign_keys", false)?;
     for from in found..known {
         match step(connection, schema, from)? {
-            Step::Gone => {}
-            Step::GoneBefore => created = false,
-            Step::Strange(why) => return Ok(Err(OpenError::Damaged { path: path.into(), why })),
+            MigrationOutcome::Gone => {}
+            MigrationOutcome::GoneBefore => created = false,
+            MigrationOutcome::Strange(why) => return Ok(Err(OpenError::Damaged { path: path.into(), why })),
         }
     }
     if found < known

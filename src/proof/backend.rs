@@ -35,7 +35,7 @@ use qris_backend::machines::token;
 use qris_backend::midtrans::{ChargeAs, ChargeOptions, Midtrans, ServerKey, Settings};
 use qris_backend::sale::books::{self, BooksError, Noted, Policy};
 use qris_backend::sale::handle::{Bell, Books};
-use qris_backend::sale::view::Place;
+use qris_backend::sale::view::Shop;
 use qris_backend::sale::work::Work;
 use qris_backend::store::{Runner, Store, Tx, read_on};
 use qris_core::order::ids::{DeviceId, OrderId};
@@ -85,8 +85,8 @@ pub(super) fn policy(collect_within: Span, by_itself: u32) -> Policy {
     Policy { rules, push: true, orders_per_minute: 0, auto_refund_per_day: by_itself, tries_per_day: 10 }
 }
 
-pub(super) fn place(collect_within: Span) -> Place {
-    Place {
+pub(super) fn place(collect_within: Span) -> Shop {
+    Shop {
         public_url: Some(PUBLIC_URL.into()),
         sandbox: true,
         merchant: None,
@@ -149,7 +149,7 @@ fn count_panics() {
 pub(super) struct Start<'a> {
     pub(super) books: &'a Path,
     pub(super) policy: Policy,
-    pub(super) place: Place,
+    pub(super) place: Shop,
     pub(super) wall: Wall,
     pub(super) seed: u64,
     /// Is it still alive, as far as its disk is concerned?

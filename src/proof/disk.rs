@@ -1,9 +1,9 @@
 //! A disk under SQLite that forgets, tears and fails as real ones do.
 //!
-//! The files are real ones in a directory, with the contents that the kernel would show. So the product's own pragmas, locks
-//! and shared memory work unchanged, and other programs can rename a file. Beside them stands what the disk would still hold
-//! after a power cut: [`Disk::at`] puts a layer under SQLite (a VFS, see [`vfs`]) that sees each write, truncation, sync and
-//! deletion. [`Disk::power_cut`] then keeps all unsynced data, none of it, or any sectors.
+//! The files are real ones in a directory, with the contents that the kernel would show. So the product's own pragmas, locks and shared
+//! memory work unchanged, and other programs can rename a file. Beside them stands what the disk would still hold after a power cut. For
+//! that, [`Disk::at`] puts a layer under SQLite (a VFS, see [`vfs`]). The layer sees each write, truncation, sync and deletion.
+//! [`Disk::power_cut`] then keeps all unsynced data, none of it, or any sectors.
 //!
 //! Everything goes by the name of a database (`ledger.db`), which stands for its log too. Two runs of one seed with the same
 //! acts do the same to the disk.

@@ -384,7 +384,7 @@ impl World {
         self.plan(late, late + 3_600_000, 900_000, 1_800_000, |_| Event::Holds);
         if self.slots.are_counted() {
             (1_000..late + 3_600_000).step_by(130_000).for_each(|at| self.at(at, Event::Fills));
-            (61_000..late + 3_600_000).step_by(390_000).for_each(|at| self.at(at, Event::Door(0, events::door::Step::Opens)));
+            (61_000..late + 3_600_000).step_by(390_000).for_each(|at| self.at(at, Event::Door(0, events::door::DoorAction::Opens)));
         }
         self.at(STORM, Event::Heals);
     }

@@ -11,7 +11,7 @@ const HARDWARE: &str = "/devices/";
 /// The kernel's limit of a label.
 const LABEL_BYTES_MAX: usize = 31;
 
-/// What a chip is called: its label, or the kernel's path of its hardware (`/devices/…`) where chips share a label.
+/// The name of a chip: its label, or the kernel's path of its hardware (`/devices/…`) if several chips share a label.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ChipName(String);

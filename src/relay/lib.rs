@@ -1,8 +1,8 @@
 //! `qris-relayd`: the only program that drives the relay. It believes only the receipt keys, remembers every order that it
 //! drove for, and has no network.
 //!
-//! To follow the promise, read `order::ledger` (what a receipt opens), then [`dispenser`] (what is committed when), then
-//! [`outlet::line`] (a line is active only inside a pulse). [`bus`] and this file carry data in and out.
+//! To follow the promise, read `order::ledger` first: what a receipt opens. Then read [`dispenser`]: what is committed when. Last read
+//! [`outlet::line`]: a line is active only inside a pulse. [`bus`] and this file carry data in and out.
 
 pub mod bus;
 pub mod chip;
@@ -38,7 +38,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 const PROGRAM: &str = "qris-relayd";
-/// What the ledger did not take is tried again this often, and a line that is driven is looked after.
+/// A record that the ledger did not take is tried again this often, and a driven line is looked after.
 const TICK: Duration = Duration::from_secs(1);
 /// While there is nothing to look after, the program wakes up this often.
 const IDLE: Duration = Duration::from_secs(60);

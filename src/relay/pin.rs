@@ -45,7 +45,7 @@ pub enum Bias {
 #[serde(rename_all = "snake_case")]
 pub enum Chip {
     Gpio {
-        /// What the chip is called, whatever its number is now.
+        /// The chip's name, whatever its number is now.
         name: ChipName,
         /// From 0.
         offset: u32,

@@ -43,7 +43,7 @@ pub enum Begun<'a> {
     Test {
         once: Once<'a>,
         item: &'a ItemId,
-        /// What the line is driven for, as if somebody had paid this.
+        /// The amount that the line is driven for, as if somebody had paid this.
         amount: Rupiah,
     },
 }

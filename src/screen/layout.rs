@@ -67,7 +67,7 @@ impl Layout {
     /// The page of a picture. After the picture's deadline it has no QR code any more, even if nobody took the picture down.
     pub(super) fn page(&mut self, picture: &Picture, settings: &Settings, fonts: &Fonts, size: (i32, i32), now: Boot) -> Vec<Mark> {
         let language = settings.languages.at(now);
-        let mut page = Page::new(settings, fonts, size, language, picture.sandbox);
+        let mut page = ScreenPage::new(settings, fonts, size, language, picture.sandbox);
         page.logo = self.logo(settings, page.logo_room());
         match &picture.scene {
             Scene::Pay { until, .. } if *until > now => self.pay(&mut page, &picture.scene, *until - now),
@@ -111,7 +111,7 @@ impl Layout {
     }
 
     /// The code of the customer's page, if the page has room for a readable one.
-    fn beside(&mut self, address: Option<&str>, page: &Page<'_>) -> Option<Arc<Code>> {
+    fn beside(&mut self, address: Option<&str>, page: &ScreenPage<'_>) -> Option<Arc<Code>> {
         self.second(address?, page.px(PAGE_CODE), MODULE_PX_WANTED)
     }
 
@@ -147,7 +147,7 @@ enum Words {
     Least,
 }
 
-struct Page<'a> {
+struct ScreenPage<'a> {
     settings: &'a Settings,
     theme: &'a Theme,
     language: Language,
@@ -168,7 +168,7 @@ struct Page<'a> {
     letter_px_min: u32,
 }
 
-impl<'a> Page<'a> {
+impl<'a> ScreenPage<'a> {
     fn new(settings: &'a Settings, fonts: &'a Fonts, (w, h): (i32, i32), language: Language, sandbox: bool) -> Self {
         // A very long page does not get a larger scale.
         let scale = ((w * h) as f32 / (480.0 * 800.0)).sqrt().min(w.min(h) as f32 / 460.0);

@@ -1,5 +1,5 @@
-//! Devices that answer in place of the server: a proxy that has not loaded its upstream, a hotspot that wants a log-in, a cache
-//! that mixes answers up.
+//! Devices that answer in place of the server. Such are a proxy that has not loaded its upstream, a hotspot that wants a log-in, and a
+//! cache that mixes answers up.
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Foreign {

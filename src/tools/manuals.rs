@@ -24,7 +24,7 @@ struct Arguments {
 }
 
 /// The contents of a page beside the commands.
-struct Page {
+struct ManualPage {
     definition: Command,
     /// 1: for everybody; 8: for administrators.
     section: &'static str,
@@ -134,9 +134,9 @@ fn asking(shell: Shell, name: &str, directory: &Path) -> io::Result<()> {
     fs::write(directory.join(shell.file_name(name)), script)
 }
 
-fn pages() -> [Page; 5] {
+fn pages() -> [ManualPage; 5] {
     [
-        Page {
+        ManualPage {
             definition: qris_device::USAGE.definition(),
             section: "8",
             files: &[
@@ -147,7 +147,7 @@ fn pages() -> [Page; 5] {
             service: Service::Whole("nothing is lost"),
             see: "qrisd.toml(5), qris-relayd(8), qrisctl(1)",
         },
-        Page {
+        ManualPage {
             definition: qris_relay::USAGE.definition(),
             section: "8",
             files: &[
@@ -162,7 +162,7 @@ fn pages() -> [Page; 5] {
             service: Service::Whole("a pulse that would take longer is cut short, and its order becomes uncertain; nothing else is lost"),
             see: "relay.toml(5), qrisd(8), qrisctl(1)",
         },
-        Page {
+        ManualPage {
             definition: qris_backend::definition(),
             section: "8",
             files: &[
@@ -175,14 +175,14 @@ fn pages() -> [Page; 5] {
             ),
             see: "backend.toml(5), qris-desk(8), qrisd(8), qrisctl(1)",
         },
-        Page {
+        ManualPage {
             definition: qris_desk::definition(),
             section: "8",
             files: &[("/run/qris-desk/serve.sock", "where `qris-backend serve` answers it")],
             service: Service::Whole("nothing is lost"),
             see: "qris-backend(8), backend.toml(5)",
         },
-        Page {
+        ManualPage {
             definition: qris_ctl::definition(),
             section: "1",
             files: &[(
@@ -229,7 +229,7 @@ fn synopsis(command: &Command, name: &str) -> Roff {
 }
 
 /// The page of a command, and a page of each command below it.
-fn write_page(directory: &Path, page: &Page, command: &Command, name: &str) -> io::Result<()> {
+fn write_page(directory: &Path, page: &ManualPage, command: &Command, name: &str) -> io::Result<()> {
     let below = command.get_subcommands().filter(|command| command.get_name() != "help" && !command.is_hide_set());
     let mut text = Vec::new();
     let man = Man::new(command.clone().name(name.to_owned()))
@@ -286,7 +286,7 @@ fn examples(help: &str) -> Vec<(&str, &str)> {
 }
 
 /// The rest of a page. `end`: what happens to the work of a service that is told to end.
-fn more(page: &Page, help: &str, end: Option<&str>) -> Roff {
+fn more(page: &ManualPage, help: &str, end: Option<&str>) -> Roff {
     let mut roff = Roff::new();
     let mut section = |title: &str, entries: &[(&str, &str)]| {
         roff.control("SH", [title]);

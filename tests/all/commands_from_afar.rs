@@ -12,7 +12,7 @@ use crate::rig::rauc::{self, Rauc};
 use crate::rig::shop::{DEVICE, Options, Program};
 use crate::rig::tap::{Message, Tap};
 use crate::rig::{source_text, succeed, wait_for};
-use qris::demo::conform::schema::Schema;
+use qris::conform::schema::Schema;
 use qris::order::ids::{CommandId, DeviceId, ItemId};
 use qris::order::keys::{KeyFile, SigningKey};
 use qris::order::money::Rupiah;

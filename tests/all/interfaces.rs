@@ -5,7 +5,7 @@ use crate::rig::caller::Caller;
 use crate::rig::midtrans::Via;
 use crate::rig::shop::{DEVICE, Options, Program, Shop};
 use crate::rig::{source_text, stderr, wait_for};
-use qris::demo::conform::schema::Schema;
+use qris::conform::schema::Schema;
 use qris::order::ids::DeviceId;
 use qris::order::keys::{KeyFile, Level, SigningKey};
 use qris::order::reason::Reason;

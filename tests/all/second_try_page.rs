@@ -66,6 +66,18 @@ fn post(shop: &Shop, url: &str) -> HttpAnswer {
     shop.http.post_form(url, &[], Vec::new()).0
 }
 
+/// A press begins the second try, here by a controller, as soon as the next customer has gone.
+fn comes_at_a_press(shop: &Shop, request: &str, order: &str) {
+    let bus = Caller::connect(&shop.bus.address);
+    wait_for("the machine to begin it", || {
+        let options = HashMap::from([("try", Variant::from(2_u32))]);
+        let answer: (String, String) = bus.device("Vend", &(request, "A1", options)).expect("an answer");
+        (answer.0 == "trying_again").then_some(())
+    });
+    shop.wait_state(request, EventState::Dispensed);
+    shop.wait_order(order, "its end", |order| order["outcome"]["outcome"].as_str().filter(|end| *end == "dispensed").map(drop));
+}
+
 fn who_asks_on_the_page_has_a_second_try(server: Option<&Postgres>) {
     let (shop, due, next) = too_late(server);
     let (order, request) = (due.order_id.expect("an order"), due.request_id.expect("a request"));
@@ -97,16 +109,8 @@ fn who_asks_on_the_page_has_a_second_try(server: Option<&Postgres>) {
     shop.tap.wait_refused(request.as_str(), Reason::Late);
     shop.pay(Via::Gopay);
     shop.wait_state(&next, EventState::Dispensed);
-    // The machine offers it as soon as the next customer has gone. A press begins it, here by a controller.
-    let bus = Caller::connect(&shop.bus.address);
-    wait_for("the machine to begin it", || {
-        let options = HashMap::from([("try", Variant::from(2_u32))]);
-        let answer: (String, String) = bus.device("Vend", &(request.as_str(), "A1", options)).expect("an answer");
-        (answer.0 == "trying_again").then_some(())
-    });
-    shop.wait_state(request.as_str(), EventState::Dispensed);
+    comes_at_a_press(&shop, request.as_str(), order.as_str());
     assert_eq!(shop.pulses(), 2, "the next customer's, and this one");
-    shop.wait_order(order.as_str(), "its end", |order| order["outcome"]["outcome"].as_str().filter(|end| *end == "dispensed").map(drop));
     let page = get(&shop, &format!("{whole}&lang=en")).text();
     assert!(page.contains("Done. Thank you!") && !page.contains("<form"), "{page}");
     // Once more is too late, and changes nothing.
@@ -204,14 +208,7 @@ fn a_person_offers_it_by_name_until_the_order_has_its_end() {
     assert!(shop.order_at_backend(order.as_str())["try_wanted_s"].as_u64().is_some_and(|left| left <= 600));
     shop.cancel(&next);
     shop.wait_state(&next, EventState::Cancelled);
-    let bus = Caller::connect(&shop.bus.address);
-    wait_for("the machine to begin it", || {
-        let options = HashMap::from([("try", Variant::from(2_u32))]);
-        let answer: (String, String) = bus.device("Vend", &(request.as_str(), "A1", options)).expect("an answer");
-        (answer.0 == "trying_again").then_some(())
-    });
-    shop.wait_state(request.as_str(), EventState::Dispensed);
-    shop.wait_order(order.as_str(), "its end", |order| order["outcome"]["outcome"].as_str().filter(|end| *end == "dispensed").map(drop));
+    comes_at_a_press(&shop, request.as_str(), order.as_str());
     // The goods came. Nobody offers them once more.
     let refused = shop.merchant(&["again", order.as_str(), "--by", "Sari"]);
     let said = String::from_utf8_lossy(&refused.stderr).into_owned();

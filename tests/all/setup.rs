@@ -243,8 +243,6 @@ fn each_ill_is_found_by_connecting_and_nothing_is_changed() {
         let done = output(site.setup().args(["--from", from]).args(site.goods()));
         assert_eq!((done.status.code(), stderr(&done).contains(told)), (Some(2), true), "{from}: {}", stderr(&done));
     }
-    let done = output(site.setup().args(["--from", &text]));
-    assert!(done.status.code() == Some(2) && stderr(&done).contains("--item") && stderr(&done).contains("--line"), "{}", stderr(&done));
     assert_eq!(site.tree(), empty);
     // An image is built where nobody can be reached; and whoever knows better may insist.
     let bad = ["--password-file", bad_password.as_str()];

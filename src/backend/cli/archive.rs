@@ -5,7 +5,7 @@ use super::print::{Out, counted};
 use super::time::{Day, day};
 use crate::config::Config;
 use crate::keeping::archive::{self, KEPT};
-use crate::keeping::databases::Place;
+use crate::keeping::databases::StoreLocation;
 use crate::store::BOOKS;
 use clap::Args;
 use qris_host::{Failure, clock, sqlite};
@@ -60,8 +60,8 @@ pub fn run(config: &Config, wanted: Archive) -> Result<(), Failure> {
 }
 
 /// Gives the room back to the disk, if that holds nobody up. `None`: PostgreSQL sees to it by itself.
-fn room(store: &Place) -> Result<Option<bool>, Failure> {
-    let Place::File(path) = store else { return Ok(None) };
+fn room(store: &StoreLocation) -> Result<Option<bool>, Failure> {
+    let StoreLocation::File(path) = store else { return Ok(None) };
     let Ok(_alone) = sqlite::claim(path) else { return Ok(Some(false)) };
     let connection = sqlite::open_beside(path, &BOOKS, false).map_err(Failure::failed)?.connection;
     Ok(Some(connection.execute_batch("VACUUM").is_ok()))

@@ -3,7 +3,7 @@
 use super::print::{Out, counted};
 use crate::config::Config;
 use crate::keeping::copies;
-use crate::keeping::databases::Place;
+use crate::keeping::databases::StoreLocation;
 use clap::Args;
 use qris_host::Failure;
 use serde_json::json;
@@ -23,8 +23,8 @@ pub struct Backup {
 pub fn run(config: &Config, wanted: Backup) -> Result<(), Failure> {
     let Backup { file, json } = wanted;
     let books = match &config.store {
-        Place::File(path) => path,
-        Place::Server(server) => {
+        StoreLocation::File(path) => path,
+        StoreLocation::Server(server) => {
             return Err(Failure::failed(format!("the books are in PostgreSQL ({}): copy them with pg_dump", server.name())));
         }
     };

@@ -6,11 +6,11 @@ mod text;
 use super::print::Out;
 use crate::config::Config;
 use crate::gateway::CHARGES_FAIL;
-use crate::keeping::databases::{Behind, Place};
+use crate::keeping::databases::{Behind, StoreLocation};
 use crate::keeping::overtaken;
 use crate::keys::{Ring, RingError};
 use crate::machines::devices;
-use crate::sale::books::{self as ledger, BooksError, Cursor, Older, Wanted};
+use crate::sale::books::{self as ledger, BooksError, Cursor, Older, OrderFilter};
 use crate::store::postgres::{CONNECTIONS, Looked, Reached, Role, Server};
 use crate::store::{self, BOOKS, ENTRIES, Row, Store};
 use clap::Args;
@@ -115,7 +115,7 @@ fn secret(check: &'static str, path: &Path) -> Finding {
 async fn books(config: &Config, tries: bool) -> Vec<Finding> {
     let file = file_of(config);
     let mut findings: Vec<_> = file.map(room).into_iter().chain(file.and_then(set_aside)).collect();
-    if let Place::Server(server) = &config.store {
+    if let StoreLocation::Server(server) = &config.store {
         findings.push(sessions(server).await);
         findings.extend(stuck(server).await);
         if server.has_standby() {
@@ -124,17 +124,17 @@ async fn books(config: &Config, tries: bool) -> Vec<Finding> {
     }
     // It only looks: another command would take up books that came back.
     let opened = match &config.store {
-        Place::File(path) => Store::open_beside(path, &BOOKS, false),
-        Place::Server(_) => config.store.books(),
+        StoreLocation::File(path) => Store::open_beside(path, &BOOKS, false),
+        StoreLocation::Server(_) => config.store.books(),
     };
     match opened {
         Ok(store) => {
             match &config.store {
-                Place::File(path) => {
+                StoreLocation::File(path) => {
                     findings.push(whole(&store).await);
                     findings.extend(behind(&store, path).await);
                 }
-                Place::Server(server) => {
+                StoreLocation::Server(server) => {
                     findings.extend(standby(&store, server).await);
                     findings.extend(places(&store).await);
                 }
@@ -154,8 +154,8 @@ async fn books(config: &Config, tries: bool) -> Vec<Finding> {
 /// The file of the books, if they are in one. What is wrong with a server's disks is for its own doctor.
 fn file_of(config: &Config) -> Option<&Path> {
     match &config.store {
-        Place::File(path) => Some(path),
-        Place::Server(_) => None,
+        StoreLocation::File(path) => Some(path),
+        StoreLocation::Server(_) => None,
     }
 }
 
@@ -335,7 +335,7 @@ async fn readable(store: &Store) -> Option<Finding> {
 /// The newest charges failed for one reason: nothing is sold. Or there was none yet, and none is tried.
 async fn charges(store: &Store, tries: bool) -> Option<Finding> {
     const CHECK: &str = "charges";
-    let all = Wanted { device: None, from: Wall(i64::MIN), until: Wall(i64::MAX), refund_due: false, attention: false };
+    let all = OrderFilter { device: None, from: Wall(i64::MIN), until: Wall(i64::MAX), refund_due: false, attention: false };
     let page = store.read(move |tx| ledger::page(tx, &all, &Cursor::at(all.until))).await.ok()?;
     if page.orders.is_empty() && !tries {
         return Some(Finding::warn(CHECK, texts().no_charge, texts().no_charge_do));

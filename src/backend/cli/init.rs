@@ -12,7 +12,7 @@ mod text;
 
 use super::doctor::network;
 use crate::config::Config;
-use answers::{Answers, Dialogue, Place, Said};
+use answers::{Answers, Dialogue, GatewayEnvironment, Said};
 use clap::Args;
 use compose::Composed;
 use present::{BACKEND_TOML, Present, USER};
@@ -164,9 +164,9 @@ impl Init {
 
     fn answers(&self, present: &Present) -> Result<Answers, Failure> {
         let wanted = match (self.sandbox, self.production, &self.midtrans) {
-            (true, ..) => Some(Place::Sandbox),
-            (_, true, _) => Some(Place::Production),
-            (_, _, Some(url)) => Some(Place::Other(url.clone())),
+            (true, ..) => Some(GatewayEnvironment::Sandbox),
+            (_, true, _) => Some(GatewayEnvironment::Production),
+            (_, _, Some(url)) => Some(GatewayEnvironment::Other(url.clone())),
             (false, false, None) => None,
         };
         // A key that is there stays, whatever a flag says.

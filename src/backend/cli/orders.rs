@@ -11,7 +11,7 @@ use super::time::{Day, When, day_or_month, when};
 use crate::config::Config;
 use crate::csv::Separator;
 use crate::keeping::archive;
-use crate::sale::books::{self, Archived, Beginning, BooksError, Cursor, HistoryLine, Stored, Wanted};
+use crate::sale::books::{self, Archived, Beginning, BooksError, Cursor, HistoryLine, OrderFilter, Stored};
 use crate::sale::view::people;
 use crate::store::Tx;
 use crate::together::policy;
@@ -149,7 +149,7 @@ async fn list(config: &Config, asked: Orders) -> Result<(), Failure> {
     let ((from, until), zone) = (asked.span(config.zone), config.zone);
     let owed = asked.refund_due || asked.attention.is_some();
     let fields = fields(owed);
-    let wanted = Wanted { device: asked.device, from, until, refund_due: asked.refund_due, attention: asked.attention.is_some() };
+    let wanted = OrderFilter { device: asked.device, from, until, refund_due: asked.refund_due, attention: asked.attention.is_some() };
     let fits = |order: &Order| {
         let listed = order.attention();
         // A refund that is under way is due, and needs nobody.

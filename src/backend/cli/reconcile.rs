@@ -12,7 +12,7 @@ use crate::gateway::{Answered, StatusAnswer, TroubleKind, WatchedGateway};
 use crate::http::Handles;
 use crate::keys::Ring;
 use crate::money::reconcile::{Difference, compare, is_live, live};
-use crate::sale::books::{self as ledger, Beginning, BooksError, Cursor, Noted, Wanted};
+use crate::sale::books::{self as ledger, Beginning, BooksError, Cursor, Noted, OrderFilter};
 use crate::sale::handle::Books;
 use crate::sale::view::people;
 use crate::sale::work::{Found, Work};
@@ -158,7 +158,7 @@ fn of_days(tx: &mut dyn Tx, (from, until): (Wall, Wall)) -> Result<(Vec<OrderId>
             ids.push(id.clone());
         }
     };
-    let wanted = Wanted { device: None, from, until, refund_due: false, attention: false };
+    let wanted = OrderFilter { device: None, from, until, refund_due: false, attention: false };
     let mut behind = Cursor::at(until);
     loop {
         let page = ledger::page(tx, &wanted, &behind)?;

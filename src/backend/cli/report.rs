@@ -93,7 +93,8 @@ pub async fn run(config: &Config, asked: ReportArguments, now: Wall) -> Result<(
     let span = asked.days.span(now, config.zone).map_err(Failure::usage)?;
     let store = books(config)?;
     let refused = refused(config, asked.device.clone(), span).await;
-    let wanted = report::Wanted { device: asked.device, span, by: asked.by, zone: config.zone, fees: config.fees, now: store.now(now) };
+    let wanted =
+        report::ReportQuery { device: asked.device, span, by: asked.by, zone: config.zone, fees: config.fees, now: store.now(now) };
     let to_make = wanted.clone();
     let made = move |tx: &mut dyn Tx| Ok::<_, BooksError>((report::make(tx, &to_make)?, archived_between(tx, span)?));
     let (report, archived) = store.read(made).await.map_err(Failure::failed)?;
@@ -143,7 +144,7 @@ fn refused_lines(refused: &BTreeMap<Box<str>, u64>) -> String {
     text
 }
 
-fn as_table(report: &report::SalesReport, wanted: &report::Wanted) -> String {
+fn as_table(report: &report::SalesReport, wanted: &report::ReportQuery) -> String {
     let all = &report.total;
     let total_of = |sum: Sum| format!("{:>7} {:>18}\n", sum.orders, total(sum.amount));
     let texts = texts();
@@ -211,7 +212,7 @@ fn rupiah(amount: i64) -> String {
     format!("{}{}", if amount < 0 { "-" } else { "" }, total(amount.unsigned_abs()))
 }
 
-fn as_json(report: &report::SalesReport, refused: &BTreeMap<Box<str>, u64>, wanted: &report::Wanted) -> Value {
+fn as_json(report: &report::SalesReport, refused: &BTreeMap<Box<str>, u64>, wanted: &report::ReportQuery) -> Value {
     let sum = |sum: Sum| json!({ "orders": sum.orders, "amount": sum.amount });
     let sums = |sums: &Sums| {
         let mut object = serde_json::Map::new();

@@ -3,7 +3,7 @@
 use super::opening::apart;
 use super::print::{Out, counted};
 use crate::config::Config;
-use crate::keeping::databases::Place;
+use crate::keeping::databases::StoreLocation;
 use crate::keeping::restoring::{self, Restored};
 use crate::sale::books::of_a_copy;
 use crate::store::postgres::{self, Server};
@@ -53,8 +53,8 @@ fn taken_up(server: &Server, file: Option<&Path>, json: bool) -> Result<(), Fail
 pub fn run(config: &Config, wanted: Restore) -> Result<(), Failure> {
     let Restore { file, json } = wanted;
     let books = match &config.store {
-        Place::File(path) => path,
-        Place::Server(server) => return taken_up(server, file.as_deref(), json),
+        StoreLocation::File(path) => path,
+        StoreLocation::Server(server) => return taken_up(server, file.as_deref(), json),
     };
     let Some(file) = file else {
         return Err(Failure::usage(format!("{}: name the copy that takes its place: restore FILE", books.display())));

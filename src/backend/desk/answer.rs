@@ -2,7 +2,7 @@
 
 use super::Desk;
 use super::sessions::{self, Asker};
-use crate::sale::books::{self, BooksError, Wanted};
+use crate::sale::books::{self, BooksError, OrderFilter};
 use crate::store::{StoreError, Tx};
 use axum::Json;
 use axum::body::to_bytes;
@@ -11,7 +11,7 @@ use axum::extract::{Query, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use qris_core::order::time::Wall;
-use qris_core::wire::desk::{Denied, FROM, Me, Problem, Told};
+use qris_core::wire::desk::{Denied, Envelope, FROM, Me, Problem};
 use serde::de::DeserializeOwned;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -101,7 +101,7 @@ impl Desk {
         &self,
         headers: &HeaderMap,
         job: impl FnOnce(&mut dyn Tx, &Asker, Wall) -> Result<T, BooksError> + Send + 'static,
-    ) -> Result<Told<T>, No> {
+    ) -> Result<Envelope<T>, No> {
         let (secret, now, head) = (secret(headers)?, self.books.now(), self.head());
         let read = move |tx: &mut dyn Tx| {
             let Some(asker) = sessions::asker(tx, &secret, now)? else { return Ok(None) };
@@ -112,7 +112,7 @@ impl Desk {
             // The next question notes it, too.
             let _ = self.books.write(move |tx, _, now| sessions::used(tx, asker.session, now)).await;
         }
-        Ok(Told { me, told })
+        Ok(Envelope { me, told })
     }
 
     pub(super) fn head(&self) -> Head {
@@ -141,7 +141,7 @@ impl Head {
             now: now.to_rfc3339_in(self.usual.zone).into(),
             sandbox: self.sandbox,
             hears: self.hears,
-            wanting: books::count(tx, &Wanted::ATTENTION, WANTING_MAX)?,
+            wanting: books::count(tx, &OrderFilter::ATTENTION, WANTING_MAX)?,
         })
     }
 }

@@ -1,5 +1,5 @@
-//! What a person does about a paid order. The order is asked by the very code of `qris-backend refund`, `given`, `again` and `seen`; the
-//! person is judged beside it; and the deed, its judging and its line in the log are one transaction.
+//! What a person does about a paid order. The order is asked by the very code of `qris-backend refund`, `given`, `again` and `seen`. The
+//! person is judged beside it. The deed, its judging and its line in the log are one transaction.
 
 use super::judge::{self, Usual};
 use super::log::{self, By, What};
@@ -88,10 +88,7 @@ fn needs_to_decide(policy: &Policy, order: &Order, deed: Deed, name: &str, now: 
 
 /// The money that a deed moves, for the limit of a day.
 fn moves(deed: Deed, order: &Order) -> Option<u64> {
-    match deed {
-        Deed::Refund | Deed::ByHand | Deed::Given => Some(counted::to_return(order)),
-        Deed::Again | Deed::Seen => None,
-    }
+    deed.is_about_money().then(|| counted::to_return(order))
 }
 
 /// What this person can do about an order, and why not the rest. `left`: what they may still move today.

@@ -6,25 +6,38 @@ use super::log::{self, By, What};
 use super::people::{self, Name, Person};
 use super::sessions as store;
 use super::{Desk, passwords};
-use crate::http::network;
 use crate::sale::books::BooksError;
 use crate::store::Tx;
 use axum::Json;
+use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::HeaderMap;
+use axum::routing::{get, post};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use qris_core::order::time::{Span, Wall};
-use qris_core::wire::desk::{EndSession, Invited, Join, Knock, Login, Opened, Problem, Session, Told};
+use qris_core::wire::desk::{EndSession, Envelope, Invited, Join, Knock, Login, Opened, Problem, Session};
 use qris_host::clock;
+use qris_host::connections::network;
 use qris_host::events::Event as Journal;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 /// Who asks for a password while too many are computed waits so long.
 const BUSY: Span = Span::secs(3);
 
 fn wait(time: Span) -> Problem {
     Problem::Wait { wait_s: time.as_secs_up().unsigned_abs() }
+}
+
+pub fn addresses() -> Router<Arc<Desk>> {
+    Router::new()
+        .route("/v1/invitation", post(knock))
+        .route("/v1/join", post(join))
+        .route("/v1/login", post(login))
+        .route("/v1/logout", post(logout))
+        .route("/v1/sessions", get(sessions))
+        .route("/v1/sessions/end", post(end))
 }
 
 /// `POST /v1/invitation`
@@ -135,7 +148,7 @@ pub async fn logout(State(desk): Of, headers: HeaderMap) -> Result<Json<()>, No>
 }
 
 /// `GET /v1/sessions`
-pub async fn sessions(State(desk): Of, headers: HeaderMap) -> Result<Json<Told<Vec<Session>>>, No> {
+pub async fn sessions(State(desk): Of, headers: HeaderMap) -> Result<Json<Envelope<Vec<Session>>>, No> {
     let zone = desk.usual.zone;
     let told = desk.tell(&headers, move |tx, asker, now| {
         let list = store::list(tx, asker.person.number, now)?;

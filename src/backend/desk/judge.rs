@@ -10,7 +10,7 @@ use qris_core::wire::desk::{Barred, Denied, Role};
 
 const DAY_MS: i64 = 24 * 3600 * 1000;
 
-/// What the merchant allows a person of whom nothing else was said.
+/// The merchant's rule for a person of whom nothing else was said.
 #[derive(Debug, Clone, Copy)]
 pub struct Usual {
     /// How much money a person may move in a day, in rupiah.

@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, HashMap};
 
 /// The machines as they were noted last, whichever process heard them.
 #[derive(Debug, Default)]
-pub struct Known {
+pub struct FleetSnapshot {
     /// What they say is heard.
     hears: bool,
     let_in: Vec<DeviceId>,
@@ -25,7 +25,7 @@ pub struct Known {
     wanting: BTreeMap<Box<str>, Wanting>,
 }
 
-impl Known {
+impl FleetSnapshot {
     pub async fn read(machines: &Machines) -> Result<Self, No> {
         let hears = machines.is_hearing();
         let known = machines.read(move |tx| {
@@ -276,7 +276,7 @@ mod tests {
 
     #[test]
     fn a_machine_is_found_by_its_name_in_what_is_typed() {
-        let mut known = Known::default();
+        let mut known = FleetSnapshot::default();
         for (device, name) in
             [("vm-001", "Lobi lantai 2"), ("vm-002", "Lobi"), ("vm-003", "5000"), ("vm-004", "Kantin"), ("vm-005", "Kantin")]
         {

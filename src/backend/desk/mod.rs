@@ -1,6 +1,6 @@
 //! The desk's side of the backend. The desk (`qris-desk`) is a program of its own, which has no books and no key. It asks here for what a
 //! person wants to see or do, over a local socket, and each question carries the session of that person. All is judged here: who asks, what
-//! this person may do, and whether an order allows it. What the desk says of that counts for nothing.
+//! this person may do, and whether an order allows it. The desk's own word about that counts for nothing.
 //!
 //! Everything that lasts stands in the books. So several backends share the people and their sessions; and a deed, its judging and its line
 //! in the log are one transaction.
@@ -34,7 +34,7 @@ use crate::keeping::databases;
 use crate::machines::handle::Machines;
 use crate::money::takings::Fees;
 use crate::sale::handle::Books;
-use crate::sale::view::Place;
+use crate::sale::view::Shop;
 use crate::sale::work::Work;
 use guesses::Guesses;
 use judge::Usual;
@@ -49,11 +49,11 @@ pub struct Desk {
     books: Arc<Books>,
     machines: Arc<Machines>,
     work: Arc<Work>,
-    place: Arc<Place>,
+    place: Arc<Shop>,
     usual: Usual,
     guesses: Guesses,
     passwords: Passwords,
-    place_of_books: databases::Place,
+    place_of_books: databases::StoreLocation,
     fees: Fees,
     /// Its holder alone reads every order of a span.
     reading: Mutex<()>,
@@ -61,7 +61,7 @@ pub struct Desk {
 
 impl Desk {
     #[must_use]
-    pub fn new(handles: &Handles, settings: &Settings, place_of_books: databases::Place, fees: Fees) -> Self {
+    pub fn new(handles: &Handles, settings: &Settings, place_of_books: databases::StoreLocation, fees: Fees) -> Self {
         let Handles { around, books, machines, work, place, .. } = handles.clone();
         let usual = Usual { limit_per_day: settings.limit_per_day, zone: place.zone };
         let (guesses, passwords, reading) = (Guesses::default(), Passwords::default(), Mutex::default());

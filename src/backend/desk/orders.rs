@@ -10,7 +10,7 @@ use judge::Usual;
 use qris_core::order::ids::OrderId;
 use qris_core::order::merchant::{Asker as RefundAsker, End, Order, Proof, Repayment, Reported};
 use qris_core::order::time::{Wall, Zone};
-use qris_core::wire::desk::{Deed, HistoryLine, LogLine, OrderPage, Possible, Problem, Step, What};
+use qris_core::wire::desk::{Deed, HistoryLine, LogLine, OrderPage, OrderStep, Possible, Problem, What};
 use qris_core::wire::people::{NoEnd, OrderLine, Stands};
 
 /// What an order is told with.
@@ -71,8 +71,8 @@ impl Teller<'_> {
     }
 
     /// `begun`: when each try after the first one began.
-    fn steps(&self, order: &Order, begun: &[Wall], log: &[(Wall, LogLine)]) -> Vec<Step> {
-        let step = |at: Option<Wall>, what| (at, Step { at: at.map(|at| self.time(at)), what });
+    fn steps(&self, order: &Order, begun: &[Wall], log: &[(Wall, LogLine)]) -> Vec<OrderStep> {
+        let step = |at: Option<Wall>, what| (at, OrderStep { at: at.map(|at| self.time(at)), what });
         let mut steps = vec![step(Some(order.created_at), What::Began)];
         if let Some(charge) = order.charge() {
             steps.push(step(Some(charge.charged_at), What::Charged { until: self.time(charge.expires_at) }));
@@ -127,7 +127,7 @@ impl Teller<'_> {
         if stands(order) == Stands::At(End::TakenBack) {
             steps.push(step(None, What::TakenBack));
         }
-        // What nobody noted the time of is the last.
+        // A step without a known time is the last.
         steps.sort_by_key(|(at, _)| at.unwrap_or(Wall(i64::MAX)));
         steps.into_iter().map(|(_, step)| step).collect()
     }

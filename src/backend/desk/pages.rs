@@ -1,7 +1,7 @@
 //! What a person sees, and does.
 
 use super::answer::{Asked, No, Of, asked, body, from, secret};
-use super::machines::{self as known, Known};
+use super::machines::{self as known, FleetSnapshot};
 use super::orders::{self, Teller};
 use super::sessions::Asker;
 use super::typed::Search;
@@ -12,13 +12,15 @@ use crate::money::report as whole;
 use crate::sale::books::{self, Beginning, BooksError, Cursor, Grouped, Sought};
 use crate::store::Tx;
 use axum::Json;
+use axum::Router;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
 use qris_core::order::ids::{DeviceId, OrderId};
 use qris_core::order::time::Wall;
-use qris_core::wire::desk::{Deed, Found, LogLine, MachineLine, MachinePage, OrderPage, Problem, ROWS, Report, ToBring, Today, Told};
+use qris_core::wire::desk::{Deed, Envelope, Found, LogLine, MachineLine, MachinePage, OrderPage, Problem, ROWS, Report, ToBring, Today};
 use serde::Deserialize;
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,12 +31,27 @@ const GATEWAY_WAIT: Duration = Duration::from_secs(8);
 /// The orders on the page of a machine.
 const OF_MACHINE: usize = 10;
 
+pub fn addresses() -> Router<Arc<Desk>> {
+    Router::new()
+        .route("/v1/today", get(today))
+        .route("/v1/orders", get(orders))
+        .route("/v1/orders/{order}", get(order))
+        .route("/v1/orders/{order}/{deed}", post(deed))
+        .route("/v1/machines", get(machines))
+        .route("/v1/machines/{device}", get(machine))
+        .route("/v1/report", get(report))
+        .route("/v1/report.csv", get(report_csv))
+        .route("/v1/to-bring", get(to_bring))
+        .route("/v1/to-bring.csv", get(to_bring_csv))
+        .route("/v1/log", get(log))
+}
+
 impl Desk {
     async fn tell_of<T: Send + 'static>(
         &self,
         headers: &HeaderMap,
         job: impl FnOnce(&mut dyn Tx, &Teller<'_>) -> Result<T, BooksError> + Send + 'static,
-    ) -> Result<Told<T>, No> {
+    ) -> Result<Envelope<T>, No> {
         let (policy, usual) = (self.books.policy(), self.usual);
         self.tell(headers, move |tx: &mut dyn Tx, asker: &Asker, now: Wall| job(tx, &Teller { policy: &policy, asker, usual, now })).await
     }
@@ -47,17 +64,17 @@ impl Desk {
 }
 
 /// `GET /v1/today`
-pub async fn today(State(desk): Of, headers: HeaderMap) -> Result<Json<Told<Today>>, No> {
+pub async fn today(State(desk): Of, headers: HeaderMap) -> Result<Json<Envelope<Today>>, No> {
     let span = desk.today();
     let told = desk.tell_of(&headers, move |tx, teller| Ok((day::read(tx, teller)?, books::sums(tx, None, span, Grouped::Machine)?)));
-    let Told { me, told: (mut today, sold) } = told.await?;
-    let machines = Known::read(&desk.machines).await?;
+    let Envelope { me, told: (mut today, sold) } = told.await?;
+    let machines = FleetSnapshot::read(&desk.machines).await?;
     today.all_machines = machines.number();
     today.machines = machines.lines(&known::by_machine(&sold), desk.usual.zone);
     today.machines.retain(|machine| !machine.trouble.is_empty());
     // The worst first.
     today.machines.sort_by_key(|machine| machine.trouble.first().map(|trouble| *trouble as u8));
-    Ok(Json(Told { me, told: today }))
+    Ok(Json(Envelope { me, told: today }))
 }
 
 #[derive(Deserialize)]
@@ -71,7 +88,7 @@ pub struct Looked {
 }
 
 /// `GET /v1/orders`
-pub async fn orders(State(desk): Of, headers: HeaderMap, query: Asked<Looked>) -> Result<Json<Told<Found>>, No> {
+pub async fn orders(State(desk): Of, headers: HeaderMap, query: Asked<Looked>) -> Result<Json<Envelope<Found>>, No> {
     let Looked { q, device, behind, wanting } = asked(query)?;
     let malformed = |_| Problem::malformed("there is no such place in a list");
     let behind = behind.map(|behind| behind.parse::<Cursor>().map_err(malformed)).transpose()?;
@@ -80,7 +97,7 @@ pub async fn orders(State(desk): Of, headers: HeaderMap, query: Asked<Looked>) -
     let mut wanted = Search::read(typed, desk.usual.zone, desk.books.now());
     // Somebody without a session hears nothing of machines.
     let device = if device.is_none() && wanted.words.is_some() && secret(&headers).is_ok() {
-        let known = Known::read(&desk.machines).await?;
+        let known = FleetSnapshot::read(&desk.machines).await?;
         // A machine's name may have a number in it, which is no sum then.
         let whole = known.meant(typed).map(|device| (device, String::new()));
         let named = whole.or_else(|| known.named_in(typed));
@@ -98,14 +115,18 @@ pub async fn orders(State(desk): Of, headers: HeaderMap, query: Asked<Looked>) -
 }
 
 /// `GET /v1/orders/ORDER`
-pub async fn order(State(desk): Of, headers: HeaderMap, named: Result<Path<String>, PathRejection>) -> Result<Json<Told<OrderPage>>, No> {
+pub async fn order(
+    State(desk): Of,
+    headers: HeaderMap,
+    named: Result<Path<String>, PathRejection>,
+) -> Result<Json<Envelope<OrderPage>>, No> {
     let beginning: Beginning = named.ok().and_then(|Path(named)| named.parse().ok()).ok_or(Problem::Unknown)?;
     let told = desk.tell_of(&headers, move |tx, teller| match orders::named(tx, &beginning)? {
         Ok(stored) => Ok(Ok(teller.page(tx, &stored)?)),
         Err(why) => Ok(Err(why)),
     });
-    let Told { me, told } = told.await?;
-    Ok(Json(Told { me, told: told? }))
+    let Envelope { me, told } = told.await?;
+    Ok(Json(Envelope { me, told: told? }))
 }
 
 /// `POST /v1/orders/ORDER/DEED`
@@ -114,7 +135,7 @@ pub async fn deed(
     headers: HeaderMap,
     named: Result<Path<(String, String)>, PathRejection>,
     request: Request,
-) -> Result<Json<Told<OrderPage>>, No> {
+) -> Result<Json<Envelope<OrderPage>>, No> {
     let Path((order, word)) = named.map_err(|_| Problem::Unknown)?;
     let deed = Deed::from_word(&word).ok_or(Problem::Unknown)?;
     let order = OrderId::new(&order).map_err(|_| Problem::Unknown)?;
@@ -130,20 +151,18 @@ async fn done(desk: Arc<Desk>, asked: deeds::Asked) -> Result<(), No> {
     let done = desk.books.write(move |tx, policy, now| deeds::carry_out(tx, policy, &asked, usual, now)).await??;
     desk.work.announce(&done);
     let going = tokio::spawn(Arc::clone(&desk.work).advance(id));
-    match deed {
-        // What the gateway says is the answer that a person waits for.
-        Deed::Refund => drop(timeout(GATEWAY_WAIT, going).await),
-        Deed::ByHand | Deed::Given | Deed::Again | Deed::Seen => {}
+    if deed.asks_the_gateway() {
+        drop(timeout(GATEWAY_WAIT, going).await);
     }
     Ok(())
 }
 
 /// `GET /v1/machines`
-pub async fn machines(State(desk): Of, headers: HeaderMap) -> Result<Json<Told<Vec<MachineLine>>>, No> {
+pub async fn machines(State(desk): Of, headers: HeaderMap) -> Result<Json<Envelope<Vec<MachineLine>>>, No> {
     let span = desk.today();
-    let Told { me, told } = desk.tell(&headers, move |tx, _, _| books::sums(tx, None, span, Grouped::Machine)).await?;
-    let lines = Known::read(&desk.machines).await?.lines(&known::by_machine(&told), desk.usual.zone);
-    Ok(Json(Told { me, told: lines }))
+    let Envelope { me, told } = desk.tell(&headers, move |tx, _, _| books::sums(tx, None, span, Grouped::Machine)).await?;
+    let lines = FleetSnapshot::read(&desk.machines).await?.lines(&known::by_machine(&told), desk.usual.zone);
+    Ok(Json(Envelope { me, told: lines }))
 }
 
 /// `GET /v1/machines/DEVICE`
@@ -151,7 +170,7 @@ pub async fn machine(
     State(desk): Of,
     headers: HeaderMap,
     named: Result<Path<String>, PathRejection>,
-) -> Result<Json<Told<MachinePage>>, No> {
+) -> Result<Json<Envelope<MachinePage>>, No> {
     let device = named.ok().and_then(|Path(named)| DeviceId::new(&named).ok()).ok_or(Problem::Unknown)?;
     let (of, span) = (device.clone(), desk.today());
     let told = desk.tell_of(&headers, move |tx, teller| {
@@ -160,8 +179,8 @@ pub async fn machine(
         let lines = newest.orders.iter().map(|stored| teller.line(tx, &stored.order)).collect::<Result<Vec<_>, _>>()?;
         Ok((lines, newest, books::sums(tx, Some(&of), span, Grouped::Machine)?))
     });
-    let Told { me, told: (orders, newest, sold) } = told.await?;
-    let machines = Known::read(&desk.machines).await?;
+    let Envelope { me, told: (orders, newest, sold) } = told.await?;
+    let machines = FleetSnapshot::read(&desk.machines).await?;
     if !machines.has(&device) {
         return Err(Problem::Unknown.into());
     }
@@ -169,16 +188,16 @@ pub async fn machine(
     let (slots, slots_at) = known::slots(&desk, &device).await?;
     let screen = known::screen(&line, newest.orders.iter().map(|stored| &stored.order), desk.books.now(), desk.usual.zone);
     let damaged = newest.damaged.into_iter().map(Into::into).collect();
-    Ok(Json(Told { me, told: MachinePage { version: machines.version(&device), line, screen, orders, damaged, slots, slots_at } }))
+    Ok(Json(Envelope { me, told: MachinePage { version: machines.version(&device), line, screen, orders, damaged, slots, slots_at } }))
 }
 
 /// `GET /v1/report`
-pub async fn report(State(desk): Of, headers: HeaderMap, query: Asked<sums::Asked>) -> Result<Json<Told<Report>>, No> {
+pub async fn report(State(desk): Of, headers: HeaderMap, query: Asked<sums::Asked>) -> Result<Json<Envelope<Report>>, No> {
     let (asked, zone) = (asked(query)?, desk.usual.zone);
     let span = asked.span(zone, desk.books.now()).ok_or(Problem::malformed("there is no such day or month"))?;
     let by = asked.by();
-    let Told { me, told } = desk.report(&headers, span, by).await?;
-    Ok(Json(Told { me, told: sums::with_news(told, &desk.machines, span, by, zone).await }))
+    let Envelope { me, told } = desk.report(&headers, span, by).await?;
+    Ok(Json(Envelope { me, told: sums::with_news(told, &desk.machines, span, by, zone).await }))
 }
 
 /// `GET /v1/report.csv`
@@ -187,7 +206,7 @@ pub async fn report_csv(State(desk): Of, headers: HeaderMap, query: Asked<sums::
     let now = desk.books.now();
     let span = asked.span(zone, now).ok_or(Problem::malformed("there is no such day or month"))?;
     desk.tell(&headers, |_, _, _| Ok(())).await?;
-    let wanted = whole::Wanted { device: None, span, by: asked.whole(), zone, fees: desk.fees, now };
+    let wanted = whole::ReportQuery { device: None, span, by: asked.whole(), zone, fees: desk.fees, now };
     let to_make = wanted.clone();
     // It reads every order of the span. Nobody else waits for that: it has a connection of its own, and there is one at a time.
     let _alone = desk.reading.lock().await;
@@ -207,13 +226,13 @@ pub struct BehindMachine {
 }
 
 /// `GET /v1/to-bring`
-pub async fn to_bring(State(desk): Of, headers: HeaderMap, query: Asked<BehindMachine>) -> Result<Json<Told<ToBring>>, No> {
+pub async fn to_bring(State(desk): Of, headers: HeaderMap, query: Asked<BehindMachine>) -> Result<Json<Envelope<ToBring>>, No> {
     let behind = asked(query)?.behind.unwrap_or_default();
     let is_first = behind.is_empty();
-    let Told { me, .. } = desk.tell(&headers, |_, _, _| Ok(())).await?;
+    let Envelope { me, .. } = desk.tell(&headers, |_, _, _| Ok(())).await?;
     let (all, packing, is_more) = known::packing(&desk.machines, behind, ROWS).await?;
     let packing = if is_first { packing } else { Packing::default() };
-    Ok(Json(Told { me, told: known::to_bring(&all, &packing, is_more, desk.usual.zone) }))
+    Ok(Json(Envelope { me, told: known::to_bring(&all, &packing, is_more, desk.usual.zone) }))
 }
 
 /// `GET /v1/to-bring.csv`
@@ -229,12 +248,12 @@ pub struct Behind {
 }
 
 /// `GET /v1/log`
-pub async fn log(State(desk): Of, headers: HeaderMap, query: Asked<Behind>) -> Result<Json<Told<Vec<LogLine>>>, No> {
+pub async fn log(State(desk): Of, headers: HeaderMap, query: Asked<Behind>) -> Result<Json<Envelope<Vec<LogLine>>>, No> {
     let (Behind { behind }, zone) = (asked(query)?, desk.usual.zone);
     let told = desk.tell(&headers, move |tx, asker, _| match judge::role(&asker.person) {
         Ok(()) => Ok(Ok(super::log::page(tx, behind, zone)?)),
         Err(why) => Ok(Err(why)),
     });
-    let Told { me, told } = told.await?;
-    Ok(Json(Told { me, told: told? }))
+    let Envelope { me, told } = told.await?;
+    Ok(Json(Envelope { me, told: told? }))
 }

@@ -1,17 +1,17 @@
-//! What was paid on a day or in a month, what became of it, and what the gateway should pay out.
+//! The payments of a day or of a month, what became of them, and what the gateway should pay out.
 
 use super::answer::No;
 use super::{Desk, judge};
 use crate::machines::handle::Machines;
 use crate::machines::stock;
 use crate::money::days::{self, Days, Part};
-use crate::money::report::{self as whole, Known};
+use crate::money::report::{self as whole, KnownSum};
 use crate::sale::books::{self, BooksError};
 use axum::http::HeaderMap;
 use qris_core::order::merchant::End;
 use qris_core::order::time::{Span, Wall, Zone};
 use qris_core::text::named;
-use qris_core::wire::desk::{By, Report, ReportLine, Sum, Told};
+use qris_core::wire::desk::{By, Envelope, Report, ReportLine, Sum};
 use serde::Deserialize;
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -63,7 +63,7 @@ impl Asked {
     }
 }
 
-fn add((line, payout): &mut (ReportLine, Known), part: &Part) {
+fn add((line, payout): &mut (ReportLine, KnownSum), part: &Part) {
     let both = |one: Sum| Sum { orders: one.orders + part.sum.orders, amount: one.amount + part.sum.amount };
     line.paid = both(line.paid);
     let of = match part.end {
@@ -113,9 +113,9 @@ impl Desk {
         Ok(())
     }
 
-    pub(super) async fn report(&self, headers: &HeaderMap, span: (Wall, Wall), by: By) -> Result<Told<Report>, No> {
+    pub(super) async fn report(&self, headers: &HeaderMap, span: (Wall, Wall), by: By) -> Result<Envelope<Report>, No> {
         let (days, zone) = (self.days(span, by), self.usual.zone);
-        let Told { told: to_keep, .. } = self.tell(headers, move |tx, _, now| days.to_keep(tx, now)).await?;
+        let Envelope { told: to_keep, .. } = self.tell(headers, move |tx, _, now| days.to_keep(tx, now)).await?;
         // What is not kept is added up below. The journal has the database's reason.
         let _ = self.keep(days, to_keep).await;
         self.tell(headers, move |tx, _, _| Ok(sums(days.read(tx)?, by, zone, books::archived_between(tx, span)?.unsigned_abs()))).await
@@ -123,7 +123,7 @@ impl Desk {
 }
 
 fn sums(days: Vec<(Wall, Vec<Part>)>, by: By, zone: Zone, archived: u64) -> Report {
-    let (mut total, mut groups) = (<(ReportLine, Known)>::default(), BTreeMap::<Box<str>, (ReportLine, Known)>::new());
+    let (mut total, mut groups) = (<(ReportLine, KnownSum)>::default(), BTreeMap::<Box<str>, (ReportLine, KnownSum)>::new());
     for (day, part) in days.iter().flat_map(|(day, parts)| parts.iter().map(move |part| (day, part))) {
         add(&mut total, part);
         let name: Box<str> = match by {
@@ -132,7 +132,7 @@ fn sums(days: Vec<(Wall, Vec<Part>)>, by: By, zone: Zone, archived: u64) -> Repo
         };
         add(groups.entry(name).or_default(), part);
     }
-    let line = |name, (line, payout): (ReportLine, Known)| ReportLine { name, payout: payout.get(), ..line };
+    let line = |name, (line, payout): (ReportLine, KnownSum)| ReportLine { name, payout: payout.get(), ..line };
     let mut groups: Vec<_> = groups.into_iter().map(|(name, group)| line(name, group)).collect();
     match by {
         By::Machine | By::Item | By::Scheme => groups.sort_by_key(|line| std::cmp::Reverse(line.paid.amount)),

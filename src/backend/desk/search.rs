@@ -2,7 +2,7 @@
 
 use super::orders::Teller;
 use super::typed::Search;
-use crate::sale::books::{self, BooksError, Cursor, Page, Sought, Stored, Wanted};
+use crate::sale::books::{self, BooksError, Cursor, ListingPage, OrderFilter, Sought, Stored};
 use crate::store::Tx;
 use qris_core::order::ids::DeviceId;
 use qris_core::order::time::Wall;
@@ -60,7 +60,7 @@ pub fn found(
     }
     let (from, until) = search.day.filter(|_| !is_unclear).unwrap_or((Wall(i64::MIN), Wall(i64::MAX)));
     let newest = Cursor::at(until);
-    let Page { orders, damaged, .. } = books::sought(tx, &sought, (from, behind.unwrap_or(&newest)), ROWS)?;
+    let ListingPage { orders, damaged, .. } = books::sought(tx, &sought, (from, behind.unwrap_or(&newest)), ROWS)?;
     let is_last = orders.len() + damaged.len() < ROWS;
     let mut found = by(tx, teller, &orders, damaged, understood)?;
     found.behind = orders.last().filter(|_| !is_last).map(|stored| Cursor::of(&stored.order).to_string().into());
@@ -70,8 +70,8 @@ pub fn found(
 }
 
 pub fn wanting(tx: &mut dyn Tx, teller: &Teller<'_>, behind: Option<&Cursor>) -> Result<Found, BooksError> {
-    let newest = Cursor::at(Wanted::ATTENTION.until);
-    let Page { mut orders, damaged, .. } = books::page(tx, &Wanted::ATTENTION, behind.unwrap_or(&newest))?;
+    let newest = Cursor::at(OrderFilter::ATTENTION.until);
+    let ListingPage { mut orders, damaged, .. } = books::page(tx, &OrderFilter::ATTENTION, behind.unwrap_or(&newest))?;
     let is_last = orders.len() <= ROWS && orders.len() + damaged.len() < books::PAGE;
     orders.truncate(ROWS);
     let mut found = by(tx, teller, &orders, damaged, SearchedBy { is_wanting: true, ..SearchedBy::default() })?;

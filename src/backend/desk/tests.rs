@@ -200,7 +200,7 @@ fn the_log_only_grows_and_is_not_filled_by_what_is_denied() {
     assert_eq!(rig.run(|tx| log::page(tx, None, Zone::Wib)).len(), 11);
 }
 
-/// Who only sees cannot push what others did out of an order's story.
+/// A viewer cannot push what others did out of an order's story.
 #[test]
 fn the_newest_of_an_order_is_told() {
     let rig = Rig::new();

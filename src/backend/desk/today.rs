@@ -1,8 +1,8 @@
-//! What was sold today, and what wants a person now.
+//! The sales of today, and what wants a person now.
 
 use super::judge;
 use super::orders::Teller;
-use crate::sale::books::{self, BooksError, Grouped, Page};
+use crate::sale::books::{self, BooksError, Grouped, ListingPage};
 use crate::store::{Row, Tx};
 use qris_core::order::merchant::End;
 use qris_core::order::time::{Span, Wall};
@@ -49,7 +49,7 @@ pub fn read(tx: &mut dyn Tx, teller: &Teller<'_>) -> Result<Today, BooksError> {
         let began = judge::days_before(midnight, days);
         (began, began + (now - midnight))
     };
-    let Page { orders: mut wanting, damaged, .. } = books::wanting(tx, TOLD + 1)?;
+    let ListingPage { orders: mut wanting, damaged, .. } = books::wanting(tx, TOLD + 1)?;
     let more = wanting.len() + damaged.len() > TOLD;
     wanting.truncate(TOLD);
     Ok(Today {
@@ -66,7 +66,7 @@ pub fn read(tx: &mut dyn Tx, teller: &Teller<'_>) -> Result<Today, BooksError> {
     })
 }
 
-/// What is owed to customers: what they paid, without the parts that went back already.
+/// The sum that is owed to customers: their payments, without the parts that went back already.
 fn owed(tx: &mut dyn Tx) -> Result<Sum, BooksError> {
     let sql = "SELECT count(*) AS orders, CAST(coalesce(sum(paid - coalesce(returned, 0)), 0) AS BIGINT) AS rupiah
         FROM orders WHERE refund_due = 1";

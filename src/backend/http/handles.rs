@@ -5,7 +5,7 @@ use crate::counters::Counters;
 use crate::gateway::{Gateway, WatchedGateway};
 use crate::machines::handle::Machines;
 use crate::sale::handle::Books;
-use crate::sale::view::Place;
+use crate::sale::view::Shop;
 use crate::sale::waiters::Waiters;
 use crate::sale::work::Work;
 use axum::extract::FromRef;
@@ -24,13 +24,13 @@ pub struct Handles {
     pub machines: Arc<Machines>,
     pub counters: Arc<Counters>,
     /// Where customers find this backend.
-    pub place: Arc<Place>,
+    pub place: Arc<Shop>,
     pub pace: Arc<Pace>,
 }
 
 impl Handles {
     #[must_use]
-    pub fn new(around: Arc<dyn Surroundings>, books: Arc<Books>, machines: Machines, gateway: Arc<dyn Gateway>, place: Place) -> Self {
+    pub fn new(around: Arc<dyn Surroundings>, books: Arc<Books>, machines: Machines, gateway: Arc<dyn Gateway>, place: Shop) -> Self {
         let (waiters, counters) = (Arc::<Waiters>::default(), Arc::<Counters>::default());
         let gateway = Arc::new(WatchedGateway::new(gateway, Arc::clone(&around)));
         let (of, to) = (Arc::clone(&books), Arc::clone(&gateway));
@@ -51,6 +51,6 @@ macro_rules! given {
 }
 
 given! {
-    around: dyn Surroundings, books: Books, work: Work, gateway: WatchedGateway, machines: Machines, counters: Counters, place: Place,
+    around: dyn Surroundings, books: Books, work: Work, gateway: WatchedGateway, machines: Machines, counters: Counters, place: Shop,
     pace: Pace,
 }

@@ -1,6 +1,5 @@
 //! The machine that asks: who it is by its token, and what its call shows of its computer.
 
-use super::connections::Caller;
 use super::handles::Handles;
 use super::refusal::Refusal;
 use crate::machines::devices::{self, Device};
@@ -14,8 +13,10 @@ use qris_core::order::ids::DeviceId;
 use qris_core::order::proof::RelayKey;
 use qris_core::order::reason::Reason;
 use qris_core::wire::orders::{BOOT, NEWEST_EVENT};
+use qris_host::connections::Caller;
 use qris_host::events::Event as Journal;
 use qris_host::surroundings::Surroundings;
+use std::sync::Arc;
 
 /// The longest `boot_id` or `event_id`, in bytes. A `boot_id` of Linux has 36, an `event_id` at most 53.
 const SHOWN_MAX: usize = 64;
@@ -35,9 +36,9 @@ impl FromRequestParts<Handles> for Machine {
     async fn from_request_parts(parts: &mut Parts, handles: &Handles) -> Result<Self, Refusal> {
         let machines = &handles.machines;
         // Only what came over a connection has one.
-        let caller = parts.extensions.get::<Caller>();
+        let caller = parts.extensions.get::<Arc<Caller>>().map(Arc::as_ref);
         let sight = sight(&parts.headers, caller);
-        let Known { device, token_hash, relay_key, is_news } = device(&*handles.around, machines, &parts.headers, &sight).await?;
+        let KnownMachine { device, token_hash, relay_key, is_news } = device(&*handles.around, machines, &parts.headers, &sight).await?;
         if let Some(caller) = caller {
             caller.is(&device);
         }
@@ -61,7 +62,7 @@ fn sight(headers: &HeaderMap, caller: Option<&Caller>) -> Sight {
     }
 }
 
-struct Known {
+struct KnownMachine {
     device: DeviceId,
     token_hash: String,
     relay_key: Option<RelayKey>,
@@ -69,7 +70,7 @@ struct Known {
     is_news: bool,
 }
 
-async fn device(around: &dyn Surroundings, machines: &Machines, headers: &HeaderMap, sight: &Sight) -> Result<Known, Refusal> {
+async fn device(around: &dyn Surroundings, machines: &Machines, headers: &HeaderMap, sight: &Sight) -> Result<KnownMachine, Refusal> {
     let refused = |why: &'static str| {
         around.emit(&Journal::TokenRefused { device: None, why: why.into() });
         Refusal::new(StatusCode::UNAUTHORIZED).code(Reason::Backend).detail(why)
@@ -86,5 +87,5 @@ async fn device(around: &dyn Surroundings, machines: &Machines, headers: &Header
         Ok(Some((device, is_news)))
     });
     let (Device { id: device, relay_key, .. }, is_news) = found.await?.ok_or_else(|| refused("the token is unknown or revoked"))?;
-    Ok(Known { device, token_hash, relay_key, is_news })
+    Ok(KnownMachine { device, token_hash, relay_key, is_news })
 }

@@ -3,15 +3,16 @@
 use super::limit::Pace;
 use super::machine::Machine;
 use super::refusal::Refusal;
-use super::request::{BODY_BYTES_MAX, Named, json};
+use super::request::{Fields, Named};
 use crate::machines::devices;
 use crate::machines::handle::Machines;
 use crate::machines::twins::{Sight, is_ledger_old};
 use crate::sale::books::{self, BooksError, Noted, Stored};
 use crate::sale::handle::Books;
 use crate::sale::view;
-use crate::sale::waiters::{Place, Waiters};
+use crate::sale::waiters::{WaitPermit, Waiters};
 use crate::sale::work::{Found, Work};
+use crate::store::StoreError;
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, Request, State as Shared};
@@ -22,18 +23,15 @@ use qris_core::order::merchant::{ANSWER_WITHIN, Ending, NoTry, Refused, Sale, St
 use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::Delivery;
 use qris_core::order::promise::Promise;
-use qris_core::order::proof::RelayKey;
 use qris_core::order::reason::Reason;
 use qris_core::order::request::{DESCRIPTION_MAX, Payment, Purchase, TIMEOUT_S};
 use qris_core::order::tries::TryNumber;
 use qris_core::text::{self, steers};
 use qris_core::wire::orders::{
-    AT_BROKER, FieldError, MACHINE_NAME_MAX, NewOrder, OpenOrders, OrderResource, OutcomeReport, RECEIPT_KEYS, RELAY_KEY, Status,
-    TAKEN_OVER, WAIT_MAX_S,
+    AT_BROKER, MACHINE_NAME_MAX, NewOrder, OpenOrders, OrderResource, OutcomeReport, RECEIPT_KEYS, RELAY_KEY, Status, TAKEN_OVER,
+    WAIT_MAX_S,
 };
-use qris_core::wire::strict::Object;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -55,15 +53,14 @@ const QR_QUIET: u32 = 4;
 pub async fn create(
     Shared(work): Shared<Arc<Work>>,
     Shared(machines): Shared<Arc<Machines>>,
-    Shared(place): Shared<Arc<view::Place>>,
+    Shared(place): Shared<Arc<view::Shop>>,
     Shared(pace): Shared<Arc<Pace>>,
     Machine { device, token_hash, relay_key, .. }: Machine,
     headers: HeaderMap,
     request: Request,
 ) -> Result<Response, Refusal> {
     let _place = waiting(work.waiters(), &device)?;
-    let bytes = json(request).await?;
-    let new = read_new_order(&bytes, &headers)?;
+    let new = read_new_order(Fields::read(request).await?, &headers)?;
     let kid = work
         .books()
         .policy()
@@ -82,8 +79,7 @@ pub async fn create(
     };
     let sale = Sale { purchase: new.purchase, device, kid, relay_key };
     let (device, request_id) = (sale.device.clone(), sale.purchase.request_id.clone());
-    let taken = tokio::spawn(Arc::clone(&work).take(sale, digest)).await;
-    let is_new = taken.map_err(|_| BooksError::Store(crate::store::StoreError::Gone))??;
+    let is_new = apart(Arc::clone(&work).take(sale, digest)).await?;
 
     let waiter = work.waiters().register(&device, &request_id);
     let answer = waiter.until(CHARGE_WAIT, || charged(work.books(), &place, &device, &request_id)).await?;
@@ -97,13 +93,18 @@ pub async fn create(
     }
 }
 
+/// Does it in a task of its own.
+async fn apart<T: Send + 'static>(task: impl Future<Output = Result<T, BooksError>> + Send + 'static) -> Result<T, BooksError> {
+    tokio::spawn(task).await.unwrap_or(Err(BooksError::Store(StoreError::Gone)))
+}
+
 /// A machine's request that waits for the gateway.
-fn waiting<'a>(waiters: &'a Waiters, device: &DeviceId) -> Result<Place<'a>, Refusal> {
+fn waiting<'a>(waiters: &'a Waiters, device: &DeviceId) -> Result<WaitPermit<'a>, Refusal> {
     waiters.at_gateway(device).ok_or_else(|| Refusal::too_many("too many requests of this machine wait already"))
 }
 
 /// One order, as its machine sees it.
-fn resource(stored: &Stored, books: &Books, place: &view::Place) -> Json<OrderResource> {
+fn resource(stored: &Stored, books: &Books, place: &view::Shop) -> Json<OrderResource> {
     Json(view::resource(&stored.order, stored.rev, books.now(), place))
 }
 
@@ -113,7 +114,7 @@ enum Charged {
 }
 
 /// The state of the newest attempt at a request; `None` while it is being charged.
-async fn charged(books: &Books, place: &view::Place, device: &DeviceId, request: &RequestId) -> Result<Option<Charged>, Refusal> {
+async fn charged(books: &Books, place: &view::Shop, device: &DeviceId, request: &RequestId) -> Result<Option<Charged>, Refusal> {
     let key = (device.clone(), request.clone());
     let stored = books.read(move |tx| books::newest(tx, &key.0, &key.1)).await?;
     let order = &stored.order;
@@ -148,81 +149,59 @@ async fn charged(books: &Books, place: &view::Place, device: &DeviceId, request:
     }))
 }
 
-/// Every wrong field is named.
-fn read_new_order(bytes: &[u8], headers: &HeaderMap) -> Result<NewOrder, Refusal> {
-    let unprocessable = || Refusal::new(StatusCode::UNPROCESSABLE_ENTITY).code(Reason::Malformed);
-    let mut object = Object::read(bytes, BODY_BYTES_MAX).map_err(|refusal| {
-        let field = refusal.field.map(|field| FieldError { field, detail: refusal.detail.clone() });
-        unprocessable().detail(refusal.detail.to_string()).errors(field.into_iter().collect())
-    })?;
-    let mut errors = Vec::new();
-    let request_id: Option<RequestId> = field(&mut object, "request_id", true, &mut errors);
-    let ticket = field(&mut object, "ticket", true, &mut errors);
-    let kids: Option<Vec<_>> = field(&mut object, "kids", true, &mut errors);
-    let item = field(&mut object, "item", true, &mut errors);
-    let asked = field(&mut object, "asked", false, &mut errors);
-    let description: Option<Box<str>> = field(&mut object, "description", false, &mut errors);
-    let machine: Option<Box<str>> = field(&mut object, "machine", false, &mut errors);
-    let amount: Option<Rupiah> = field(&mut object, "amount", true, &mut errors);
-    let payment: Option<Payment> = field(&mut object, "payment", true, &mut errors);
-    let timeout_s: Option<u16> = field(&mut object, "timeout_s", true, &mut errors);
-    let relay_key: Option<RelayKey> = field(&mut object, "relay_key", false, &mut errors);
-    let mut wrong = |field: &str, detail: String| errors.push(FieldError { field: field.into(), detail: detail.into() });
+fn read_new_order(mut fields: Fields, headers: &HeaderMap) -> Result<NewOrder, Refusal> {
+    let request_id: Option<RequestId> = fields.needed("request_id");
+    let ticket = fields.needed("ticket");
+    let kids: Option<Vec<_>> = fields.needed("kids");
+    let item = fields.needed("item");
+    let asked = fields.maybe("asked");
+    let description: Option<Box<str>> = fields.maybe("description");
+    let machine: Option<Box<str>> = fields.maybe("machine");
+    let amount: Option<Rupiah> = fields.needed("amount");
+    let payment: Option<Payment> = fields.needed("payment");
+    let timeout_s: Option<u16> = fields.needed("timeout_s");
+    let relay_key = fields.maybe("relay_key");
     let key = headers.get("idempotency-key").and_then(|value| value.to_str().ok());
-    if let Some(id) = &request_id
-        && key != Some(id.as_str())
-    {
-        wrong("Idempotency-Key", "the header must be the request_id".into());
+    if request_id.as_ref().is_some_and(|id| key != Some(id.as_str())) {
+        fields.wrong("Idempotency-Key", "the header must be the request_id");
     }
     if kids.as_ref().is_some_and(|kids| kids.len() > KIDS_MAX) {
-        wrong("kids", format!("at most {KIDS_MAX} keys"));
+        fields.wrong("kids", format!("at most {KIDS_MAX} keys"));
     }
-    let is_wrong =
-        |text: &Option<Box<str>>, most: usize| text.as_ref().is_some_and(|text| text.chars().count() > most || text.contains(steers));
-    if is_wrong(&description, DESCRIPTION_MAX) {
-        wrong("description", format!("at most {DESCRIPTION_MAX} printable characters"));
-    }
-    if is_wrong(&machine, MACHINE_NAME_MAX) {
-        wrong("machine", format!("at most {MACHINE_NAME_MAX} printable characters"));
+    for (name, text, most) in [("description", &description, DESCRIPTION_MAX), ("machine", &machine, MACHINE_NAME_MAX)] {
+        if text.as_ref().is_some_and(|text| text.chars().count() > most || text.contains(steers)) {
+            fields.wrong(name, format!("at most {most} printable characters"));
+        }
     }
     if let (Some(payment), Some(amount)) = (payment, amount)
         && !payment.amounts().contains(&amount.get())
     {
-        let (least, most) = (payment.amounts().start().to_owned(), payment.amounts().end().to_owned());
-        wrong("amount", format!("{} takes Rp{least} to Rp{most}", payment.as_str()));
+        let (least, most) = payment.amounts().into_inner();
+        fields.wrong("amount", format!("{} takes Rp{least} to Rp{most}", payment.as_str()));
     }
     if timeout_s.is_some_and(|seconds| !TIMEOUT_S.contains(&seconds)) {
-        wrong("timeout_s", format!("must be {} to {}", TIMEOUT_S.start(), TIMEOUT_S.end()));
+        fields.wrong("timeout_s", format!("must be {} to {}", TIMEOUT_S.start(), TIMEOUT_S.end()));
     }
-    match (request_id, ticket, kids, item, amount, payment, timeout_s) {
-        (Some(request_id), Some(ticket), Some(kids), Some(item), Some(amount), Some(payment), Some(timeout_s)) if errors.is_empty() => {
-            let purchase = Purchase { request_id, ticket, item, asked, description, machine, amount, payment, timeout_s };
-            Ok(NewOrder { purchase, kids, relay_key })
-        }
-        _ => Err(unprocessable().errors(errors)),
-    }
-}
-
-/// Takes a field out of a body, or notes its fault.
-fn field<T: DeserializeOwned>(object: &mut Object, name: &str, required: bool, errors: &mut Vec<FieldError>) -> Option<T> {
-    let value = if required { object.required(name).map(Some) } else { object.optional(name) };
-    value.unwrap_or_else(|refusal| {
-        errors.push(FieldError { field: name.into(), detail: refusal.detail });
-        None
-    })
+    let read = || {
+        let (request_id, ticket, item, amount) = (request_id?, ticket?, item?, amount?);
+        let (payment, timeout_s) = (payment?, timeout_s?);
+        let purchase = Purchase { request_id, ticket, item, asked, description, machine, amount, payment, timeout_s };
+        Some(NewOrder { purchase, kids: kids?, relay_key })
+    };
+    fields.end(read())
 }
 
 /// `?wait=…&since=…`, `?ask=true` and `?state=…`
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub struct Wanted {
+pub struct OrderQuery {
     wait: Option<u64>,
     since: Option<u64>,
     ask: bool,
     state: Option<String>,
 }
 
-fn query(wanted: Result<Query<Wanted>, QueryRejection>) -> Result<Wanted, Refusal> {
+fn query(wanted: Result<Query<OrderQuery>, QueryRejection>) -> Result<OrderQuery, Refusal> {
     let wrong =
         |rejection: QueryRejection| Refusal::new(StatusCode::UNPROCESSABLE_ENTITY).code(Reason::Malformed).detail(rejection.body_text());
     wanted.map(|Query(wanted)| wanted).map_err(wrong)
@@ -232,10 +211,10 @@ fn query(wanted: Result<Query<Wanted>, QueryRejection>) -> Result<Wanted, Refusa
 pub async fn open(
     Shared(work): Shared<Arc<Work>>,
     Shared(machines): Shared<Arc<Machines>>,
-    Shared(place): Shared<Arc<view::Place>>,
+    Shared(place): Shared<Arc<view::Shop>>,
     Machine { device, token_hash, .. }: Machine,
     headers: HeaderMap,
-    wanted: Result<Query<Wanted>, QueryRejection>,
+    wanted: Result<Query<OrderQuery>, QueryRejection>,
 ) -> Result<([(&'static str, String); 1], Json<OpenOrders>), Refusal> {
     let wanted = query(wanted)?;
     if wanted.state.as_deref() != Some("open") {
@@ -256,11 +235,11 @@ pub async fn open(
 /// `GET /v1/orders/{order_id}`
 pub async fn show(
     Shared(work): Shared<Arc<Work>>,
-    Shared(place): Shared<Arc<view::Place>>,
+    Shared(place): Shared<Arc<view::Shop>>,
     Shared(pace): Shared<Arc<Pace>>,
     Machine { device, .. }: Machine,
     id: Named,
-    wanted: Result<Query<Wanted>, QueryRejection>,
+    wanted: Result<Query<OrderQuery>, QueryRejection>,
 ) -> Result<Json<OrderResource>, Refusal> {
     let wanted = query(wanted)?;
     let mut stored = find(&work, &device, id.as_str()).await?;
@@ -296,7 +275,7 @@ pub async fn show(
 }
 
 /// An order of which there is no news. Of one that waits to be paid that is an answer only if a payment could be written down.
-fn unchanged(stored: &Stored, books: &Books, place: &view::Place) -> Result<Json<OrderResource>, Refusal> {
+fn unchanged(stored: &Stored, books: &Books, place: &view::Shop) -> Result<Json<OrderResource>, Refusal> {
     if stored.order.status() == Status::Pending {
         can_be_written(books)?;
     }
@@ -342,23 +321,20 @@ pub(super) fn draw(payload: &str) -> Option<Vec<u8>> {
 /// `POST /v1/orders/{order_id}/cancel`
 pub async fn cancel(
     Shared(work): Shared<Arc<Work>>,
-    Shared(place): Shared<Arc<view::Place>>,
+    Shared(place): Shared<Arc<view::Shop>>,
     Machine { device, .. }: Machine,
     id: Named,
 ) -> Result<Json<OrderResource>, Refusal> {
     let _place = waiting(work.waiters(), &device)?;
     let stored = find(&work, &device, id.as_str()).await?;
     let (id, request) = (stored.order.id.clone(), stored.order.sale.purchase.request_id.clone());
-    let asked = {
-        let (work, device, id) = (Arc::clone(&work), device.clone(), id.clone());
-        tokio::spawn(async move {
-            let done = work.books().write(move |tx, policy, now| books::cancel_requested(tx, policy, &device, &id, now)).await?;
-            tokio::spawn(work.carry_on(done));
-            Ok::<_, BooksError>(())
-        })
-        .await
-    };
-    asked.map_err(|_| BooksError::Store(crate::store::StoreError::Gone))??;
+    let (task, of, wanted) = (Arc::clone(&work), device.clone(), id.clone());
+    apart(async move {
+        let done = task.books().write(move |tx, policy, now| books::cancel_requested(tx, policy, &of, &wanted, now)).await?;
+        tokio::spawn(task.carry_on(done));
+        Ok(())
+    })
+    .await?;
     let waiter = work.waiters().register(&device, &request);
     let ended = waiter.until(ANSWER_WITHIN.to_duration(), || {
         let id = id.clone();
@@ -394,16 +370,13 @@ async fn asked(work: &Arc<Work>, device: &DeviceId, stored: Stored) -> Result<St
     let _place = waiting(work.waiters(), device)?;
     let id = stored.order.id.clone();
     let waiter = work.waiters().register(device, &stored.order.sale.purchase.request_id);
-    let written = {
-        let (work, device, id) = (Arc::clone(work), device.clone(), id.clone());
-        tokio::spawn(async move {
-            let done = work.books().write(move |tx, policy, now| books::status_requested(tx, policy, &device, &id, now)).await?;
-            tokio::spawn(work.carry_on(done));
-            Ok::<_, BooksError>(())
-        })
-        .await
-    };
-    written.map_err(|_| BooksError::Store(crate::store::StoreError::Gone))??;
+    let (task, of, wanted) = (Arc::clone(work), device.clone(), id.clone());
+    apart(async move {
+        let done = task.books().write(move |tx, policy, now| books::status_requested(tx, policy, &of, &wanted, now)).await?;
+        tokio::spawn(task.carry_on(done));
+        Ok(())
+    })
+    .await?;
     let answered = waiter.until(ASK_WAIT, || {
         let id = id.clone();
         let before = &stored;
@@ -423,21 +396,18 @@ async fn asked(work: &Arc<Work>, device: &DeviceId, stored: Stored) -> Result<St
 pub async fn outcome(
     Shared(work): Shared<Arc<Work>>,
     Shared(machines): Shared<Arc<Machines>>,
-    Shared(place): Shared<Arc<view::Place>>,
+    Shared(place): Shared<Arc<view::Shop>>,
     Machine { device, sight, .. }: Machine,
     id: Named,
     request: Request,
 ) -> Result<Json<OrderResource>, Refusal> {
-    let bytes = json(request).await?;
-    let malformed = || Refusal::new(StatusCode::UNPROCESSABLE_ENTITY).code(Reason::Malformed);
-    let mut object = Object::read(&bytes, BODY_BYTES_MAX).map_err(|refusal| malformed().detail(refusal.detail.to_string()))?;
-    let mut errors = Vec::new();
-    let nth_try: Option<TryNumber> = field(&mut object, "try", false, &mut errors);
-    let outcome: Option<Delivery> = field(&mut object, "outcome", true, &mut errors);
-    let reason = field(&mut object, "reason", false, &mut errors);
-    let detail: Option<Box<str>> = field(&mut object, "detail", false, &mut errors);
-    let proof: Option<Box<str>> = field(&mut object, "proof", false, &mut errors);
-    let Some(outcome) = outcome.filter(|_| errors.is_empty()) else { return Err(malformed().errors(errors)) };
+    let mut fields = Fields::read(request).await?;
+    let nth_try: Option<TryNumber> = fields.maybe("try");
+    let outcome: Option<Delivery> = fields.needed("outcome");
+    let reason = fields.maybe("reason");
+    let detail: Option<Box<str>> = fields.maybe("detail");
+    let proof = fields.maybe("proof");
+    let outcome = fields.end(outcome)?;
     let detail = detail.map(|detail| text::plain(&detail, ' ').chars().take(DETAIL_CHARS_MAX).collect::<String>().into());
     if let Ok(id) = OrderId::new(id.as_str())
         && is_archived(work.books(), &device, &id).await?
@@ -450,21 +420,18 @@ pub async fn outcome(
     let stored = find(&work, &device, id.as_str()).await?;
     let id = stored.order.id;
     let said = OutcomeReport { nth_try: nth_try.unwrap_or(TryNumber::FIRST), outcome, reason, detail, proof };
-    let written = {
-        let (work, id) = (Arc::clone(&work), id.clone());
-        tokio::spawn(async move {
-            let result = work.books().write(move |tx, policy, now| books::delivered(tx, policy, &device, &id, &said, now)).await?;
-            if let Ok(done) = &result {
-                work.announce(done);
-                if is_ledger_old(&done.now.order) && !is_ledger_old(&done.was) {
-                    machines.seen(&done.was.sale.device, Sight { is_ledger_old: true, ..sight }).await;
-                }
+    let (task, told) = (Arc::clone(&work), id.clone());
+    let written = apart(async move {
+        let result = task.books().write(move |tx, policy, now| books::delivered(tx, policy, &device, &told, &said, now)).await?;
+        if let Ok(done) = &result {
+            task.announce(done);
+            if is_ledger_old(&done.now.order) && !is_ledger_old(&done.was) {
+                machines.seen(&done.was.sale.device, Sight { is_ledger_old: true, ..sight }).await;
             }
-            Ok::<_, BooksError>(result)
-        })
-        .await
-    };
-    let result = match written.map_err(|_| BooksError::Store(crate::store::StoreError::Gone))? {
+        }
+        Ok(result)
+    });
+    let result = match written.await {
         Err(BooksError::Refused(Refused::NotPaid)) => {
             look_again(&work, id).await?;
             return Err(BooksError::Refused(Refused::NotPaid).into());
@@ -498,17 +465,14 @@ pub async fn outcome(
 pub async fn again(
     Shared(work): Shared<Arc<Work>>,
     Shared(machines): Shared<Arc<Machines>>,
-    Shared(place): Shared<Arc<view::Place>>,
+    Shared(place): Shared<Arc<view::Shop>>,
     Machine { device, .. }: Machine,
     id: Named,
     request: Request,
 ) -> Result<Json<OrderResource>, Refusal> {
-    let bytes = json(request).await?;
-    let malformed = || Refusal::new(StatusCode::UNPROCESSABLE_ENTITY).code(Reason::Malformed);
-    let mut object = Object::read(&bytes, BODY_BYTES_MAX).map_err(|refusal| malformed().detail(refusal.detail.to_string()))?;
-    let mut errors = Vec::new();
-    let promise: Option<Box<str>> = field(&mut object, "promise", true, &mut errors);
-    let Some(promise) = promise.filter(|_| errors.is_empty()) else { return Err(malformed().errors(errors)) };
+    let mut fields = Fields::read(request).await?;
+    let promise: Option<Box<str>> = fields.needed("promise");
+    let promise = fields.end(promise)?;
     let stored = find(&work, &device, id.as_str()).await?;
     let id = stored.order.id.clone();
     // The machine believes a refusal only if it names the order.
@@ -518,7 +482,7 @@ pub async fn again(
 async fn try_again(
     work: &Arc<Work>,
     machines: &Machines,
-    place: &view::Place,
+    place: &view::Shop,
     device: &DeviceId,
     mut stored: Stored,
     promise: &str,
@@ -534,16 +498,13 @@ async fn try_again(
     let of = device.clone();
     let key = machines.read(move |tx| devices::relay_key(tx, &of)).await?;
     let id = stored.order.id.clone();
-    let written = {
-        let work = Arc::clone(work);
-        tokio::spawn(async move {
-            let done = work.books().write(move |tx, policy, now| books::try_again(tx, policy, &id, promise, key, now)).await?;
-            work.announce(&done);
-            Ok::<_, BooksError>(done)
-        })
-        .await
-    };
-    let done = written.map_err(|_| BooksError::Store(crate::store::StoreError::Gone))??;
+    let task = Arc::clone(work);
+    let written = apart(async move {
+        let done = task.books().write(move |tx, policy, now| books::try_again(tx, policy, &id, promise, key, now)).await?;
+        task.announce(&done);
+        Ok(done)
+    });
+    let done = written.await?;
     Ok(resource(&done.now, work.books(), place))
 }
 

@@ -5,9 +5,8 @@
 mod draw;
 mod words;
 
-pub(crate) use draw::escape;
+pub(crate) use draw::rendered;
 
-use super::connections::Caller;
 use super::handles::Handles;
 use super::limit::Pace;
 use super::orders;
@@ -15,7 +14,7 @@ use super::request::Named;
 use crate::page_key;
 use crate::sale::books::{self, BooksError, Stored};
 use crate::sale::handle::Books;
-use crate::sale::view::{self, Place};
+use crate::sale::view::{Shop, customer};
 use crate::sale::work::Work;
 use crate::store::Tx;
 use axum::Router;
@@ -28,9 +27,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use draw::{Finish, Sheet};
 use qris_core::order::ids::OrderId;
-use qris_core::order::{merchant, qris};
-use qris_core::wire::orders::Status;
 use qris_host::clock;
+use qris_host::connections::{Caller, network};
 use ring::digest::{SHA256, digest};
 use std::convert::Infallible;
 use std::net::{IpAddr, Ipv6Addr};
@@ -46,7 +44,7 @@ const AGAIN_S: u32 = 5;
 struct Window {
     books: Arc<Books>,
     work: Arc<Work>,
-    place: Arc<Place>,
+    place: Arc<Shop>,
     pace: Arc<Pace>,
 }
 
@@ -123,7 +121,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Visitor {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
         // Only what came over a connection has an address.
-        let address = parts.extensions.get::<Caller>().map_or(Ipv6Addr::UNSPECIFIED.into(), |caller| caller.network(&parts.headers));
+        let address =
+            parts.extensions.get::<Arc<Caller>>().map_or(Ipv6Addr::UNSPECIFIED.into(), |caller| network(caller.address(&parts.headers)));
         Ok(Self { headers: parts.headers.clone(), address })
     }
 }
@@ -190,29 +189,17 @@ fn draw(
     finish: Option<Finish>,
 ) -> Response {
     let (order, place, now) = (&stored.order, &window.place, window.books.now());
-    let mut resource = view::resource(order, stored.rev, now, place);
     let said = query.value("key").unwrap_or_default();
     let key = Some(page_key::of(order)).filter(|key| bool::from(key.as_bytes().ct_eq(said.as_bytes())));
-    if key.is_none() {
-        // The link has the way back in it, and this the key.
-        (resource.payment_code, resource.deeplink_url) = (None, None);
-        (resource.try_again_s, resource.try_wanted_s) = (None, None);
-    }
+    let known = customer::order(order, key.is_some(), now);
     let page = key.as_ref().map_or_else(|| order.id.to_string(), |key| format!("{}?key={key}", order.id));
     let page = if finish.is_some() { format!("../{page}") } else { page };
-    let charge = order.charge();
-    let hotlinked = charge.and_then(|charge| charge.qr_url.as_deref()).and_then(|url| Some((url.to_owned(), origin(url)?)));
+    let hotlinked = known.qr_url.as_deref().and_then(|url| Some((url.to_owned(), origin(url)?)));
     // A charge with the QR's text and without a picture of it gets our picture.
     let qr = hotlinked.or_else(|| {
-        let png = orders::draw(resource.qr_payload.as_deref()?)?;
+        let png = orders::draw(known.qr_payload.as_deref()?)?;
         Some((format!("data:image/png;base64,{}", BASE64.encode(png)), "data:".into()))
     });
-    let named = || charge.and_then(|charge| qris::merchant_name(charge.qr_payload.as_deref()?));
-    // The machine takes its QR off the screen before the backend ends the charge.
-    let off_screen = charge
-        .filter(|_| !order.sale.purchase.payment.is_over_the_counter())
-        .map(|charge| charge.charged_at + order.sale.purchase.timeout());
-    let until = order.ends_at().map(|at| off_screen.map_or(at, |off| off.min(at)));
     let other = words.other().language;
     let result = match finish {
         Some(Finish::Success) => "result=success&",
@@ -222,23 +209,16 @@ fn draw(
     let kept = key.as_ref().map(|key| format!("key={key}&")).unwrap_or_default();
     let other_language = format!("?{kept}{result}lang={other}");
     let mut sheet = Sheet {
-        order: &resource,
+        order: &known,
+        sandbox: place.sandbox,
         zone: place.zone,
-        merchant: place.merchant.as_deref().or_else(named),
-        machine: order.sale.purchase.machine.as_deref().unwrap_or_else(|| order.sale.device.as_str()),
-        price: order.sale.purchase.amount,
-        name: order.sale.purchase.description.as_deref().unwrap_or_else(|| order.sale.purchase.item.as_str()),
-        standing: order.standing(),
-        charged_at: charge.map(|charge| charge.charged_at),
-        paid: paid(order).map(|by| (by.settled_at, by.gross_amount)),
-        until,
+        merchant: place.merchant.as_deref().or(known.paid_to.as_deref()),
         left: None,
         qr_url: qr.as_ref().map(|(url, _)| url.as_str()),
         contact: place.contact.as_deref(),
         finish,
         other_language: &other_language,
         page: &page,
-        try_until: order.try_again_until(now),
         try_can_begin: can.begin_a_try,
         gives_back: key.is_some() && can.have_the_money,
         tag: "",
@@ -249,21 +229,13 @@ fn draw(
     let mut response = if seen {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
-        (sheet.left, sheet.tag) = (until.map(|at| at - now), &tag);
+        (sheet.left, sheet.tag) = (known.until.map(|at| at - now), &tag);
         shown(StatusCode::OK, draw::page(&sheet, words), &policy(qr.as_ref().map_or("'none'", |(_, origin)| origin)), words)
     };
     if let Ok(tag) = HeaderValue::from_str(&tag) {
         response.headers_mut().insert(header::ETAG, tag);
     }
     response
-}
-
-/// The payment, unless it was taken back.
-fn paid(order: &merchant::Order) -> Option<&merchant::Settlement> {
-    match order.status() {
-        Status::Settlement | Status::Failure | Status::Refund => order.settlement(),
-        Status::Pending | Status::Expire | Status::Cancel | Status::Deny | Status::Other(_) => None,
-    }
 }
 
 /// Scheme, host and port of the picture's address, if it has a plain one: they stand in a header.
@@ -285,12 +257,12 @@ fn policy(pictures: &str) -> String {
     )
 }
 
-fn not_found(place: &Place, words: &Words) -> Response {
+fn not_found(place: &Shop, words: &Words) -> Response {
     let html = draw::without_order(words.not_found, words.not_found_hint, place, words, None);
     shown(StatusCode::NOT_FOUND, html, &policy("'none'"), words)
 }
 
-fn not_now(status: StatusCode, place: &Place, words: &Words) -> Response {
+fn not_now(status: StatusCode, place: &Shop, words: &Words) -> Response {
     let html = draw::without_order(words.not_now, words.not_now_hint, place, words, Some(AGAIN_S));
     let mut response = shown(status, html, &policy("'none'"), words);
     response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(AGAIN_S));

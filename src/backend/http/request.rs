@@ -7,6 +7,9 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use hyper::body::Body as _;
 use qris_core::order::reason::Reason;
+use qris_core::wire::orders::FieldError;
+use qris_core::wire::strict::Object;
+use serde::de::DeserializeOwned;
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -15,7 +18,7 @@ use tokio::time::timeout;
 
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// The largest body, in bytes. A machine's has under 1 KiB, a notification under 2.
-pub(super) const BODY_BYTES_MAX: usize = 16 << 10;
+const BODY_BYTES_MAX: usize = 16 << 10;
 /// The most bytes of a body that is too large. They are read before it is refused.
 const DRAIN_MAX: usize = 128 << 10;
 
@@ -43,6 +46,44 @@ pub(super) async fn json(request: Request) -> Result<Vec<u8>, Refusal> {
         return Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE).code(Reason::Malformed).detail(why));
     }
     body(request).await
+}
+
+/// The fields of a machine's body, and what is wrong with them: every wrong field is named.
+pub(super) struct Fields {
+    object: Object,
+    errors: Vec<FieldError>,
+}
+
+impl Fields {
+    pub(super) async fn read(request: Request) -> Result<Self, Refusal> {
+        let object = Object::read(&json(request).await?, BODY_BYTES_MAX).map_err(|refusal| {
+            let field = refusal.field.map(|field| FieldError { field, detail: refusal.detail.clone() });
+            malformed(field.into_iter().collect()).detail(refusal.detail.to_string())
+        })?;
+        Ok(Self { object, errors: Vec::new() })
+    }
+
+    pub(super) fn needed<T: DeserializeOwned>(&mut self, name: &str) -> Option<T> {
+        self.object.required(name).map_err(|refusal| self.wrong(name, refusal.detail)).ok()
+    }
+
+    /// It may be absent or null.
+    pub(super) fn maybe<T: DeserializeOwned>(&mut self, name: &str) -> Option<T> {
+        self.object.optional(name).map_err(|refusal| self.wrong(name, refusal.detail)).ok().flatten()
+    }
+
+    pub(super) fn wrong(&mut self, field: &str, detail: impl Into<Box<str>>) {
+        self.errors.push(FieldError { field: field.into(), detail: detail.into() });
+    }
+
+    /// What was read, if nothing is wrong.
+    pub(super) fn end<T>(self, read: Option<T>) -> Result<T, Refusal> {
+        read.filter(|_| self.errors.is_empty()).ok_or_else(|| malformed(self.errors))
+    }
+}
+
+fn malformed(errors: Vec<FieldError>) -> Refusal {
+    Refusal::new(StatusCode::UNPROCESSABLE_ENTITY).code(Reason::Malformed).errors(errors)
 }
 
 /// Why these headers do not announce JSON. A body without a type is taken for JSON.

@@ -3,7 +3,7 @@
 //! books or in the file.
 
 use crate::keeping::copies::{self, CopyError};
-use crate::keeping::databases::Place;
+use crate::keeping::databases::StoreLocation;
 use crate::sale::books::{self, BooksError};
 use crate::store::{self, BOOKS, Row, SqliteTx, StoreError, Tx, postgres, read_on, say};
 use qris_core::order::ids::OrderId;
@@ -52,14 +52,14 @@ struct Request {
 
 /// Takes orders out of the books that are over, and were settled before that moment, or begun before it and never paid. If
 /// there are none, no file is made. Not for the thread of a runtime.
-pub fn archive(books: &Place, before: Wall, to: &Path, now: Wall) -> Result<Archive, CopyError> {
+pub fn archive(books: &StoreLocation, before: Wall, to: &Path, now: Wall) -> Result<Archive, CopyError> {
     let (wanted, damaged) = match books {
-        Place::File(path) => {
+        StoreLocation::File(path) => {
             let connection = sqlite::open_beside(path, &BOOKS, false)?.connection;
             say(&connection, "BEGIN").map_err(StoreError::Sqlite)?;
             make(&mut SqliteTx { connection: &connection }, before, to)?
         }
-        Place::Server(server) => postgres::alone(server, false, |tx| make(tx, before, to))?,
+        StoreLocation::Server(server) => postgres::alone(server, false, |tx| make(tx, before, to))?,
     };
     let stayed = if wanted > 0 { take_out(books, to, now)? } else { 0 };
     Ok(Archive { orders: wanted - stayed, stayed, damaged })
@@ -115,7 +115,7 @@ fn write(tx: &mut dyn Tx, before: Wall, part: &Path) -> Result<(u64, Vec<String>
 
 /// Some requests of which every order is over.
 #[derive(Default)]
-struct Page {
+struct RequestPage {
     requests: Vec<Request>,
     /// Their unreadable orders. Such a request is not among these.
     damaged: Vec<String>,
@@ -124,7 +124,7 @@ struct Page {
 }
 
 /// The next ones behind that request.
-fn over(tx: &mut dyn Tx, before: Wall, behind: &Key) -> Result<Page, BooksError> {
+fn over(tx: &mut dyn Tx, before: Wall, behind: &Key) -> Result<RequestPage, BooksError> {
     const OVER: &str = "SELECT DISTINCT o.device, o.request_id FROM orders AS o
         WHERE (o.device, o.request_id) > ($1, $2) AND coalesce(o.settled_ms, o.created_ms) < $3 AND NOT EXISTS (
             SELECT 1 FROM orders AS n WHERE n.device = o.device AND n.request_id = o.request_id AND NOT (
@@ -133,7 +133,7 @@ fn over(tx: &mut dyn Tx, before: Wall, behind: &Key) -> Result<Page, BooksError>
                 AND NOT EXISTS (SELECT 1 FROM alerts AS a WHERE a.subject = n.order_id AND a.ended_ms IS NULL)))
         ORDER BY o.device, o.request_id LIMIT $4";
     let values = [behind.0.as_str().into(), behind.1.as_str().into(), before.0.into(), AT_ONCE.into()];
-    let mut page = Page::default();
+    let mut page = RequestPage::default();
     for row in tx.rows(OVER, &values)? {
         let key = key(&row)?;
         let request = read(tx, &key)?;
@@ -175,7 +175,7 @@ fn read(tx: &mut dyn Tx, key: &Key) -> Result<Request, StoreError> {
 }
 
 /// Takes the orders of the file out of the books, and leaves a guard for each. Gives the number of those that stayed.
-fn take_out(books: &Place, to: &Path, now: Wall) -> Result<u64, CopyError> {
+fn take_out(books: &StoreLocation, to: &Path, now: Wall) -> Result<u64, CopyError> {
     let file = std::path::absolute(to).unwrap_or_else(|_| to.into()).display().to_string();
     let archive = copies::check(to)?;
     let all = "SELECT DISTINCT device, request_id FROM orders WHERE (device, request_id) > ($1, $2) ORDER BY device, request_id LIMIT $3";
@@ -189,8 +189,8 @@ fn take_out(books: &Place, to: &Path, now: Wall) -> Result<u64, CopyError> {
         behind = last.key.clone();
         let mut take = |tx: &mut dyn Tx| take_out_some(tx, &file, number, &some, now);
         let (is, left) = match books {
-            Place::File(path) => beside(path, &mut take)?,
-            Place::Server(server) => postgres::alone(server, true, take)?,
+            StoreLocation::File(path) => beside(path, &mut take)?,
+            StoreLocation::Server(server) => postgres::alone(server, true, take)?,
         };
         number = Some(is);
         stayed += left;
@@ -280,7 +280,7 @@ mod tests {
         let sql = "INSERT INTO main.history (order_id, at_ms, event) SELECT max(order_id), 0, 'something' FROM archive.orders";
         assert_eq!(connection.execute(sql, []).expect("written"), 1);
         connection.execute("DETACH archive", []).expect("detached");
-        assert_eq!(take_out(&Place::File(books), &part, Wall(0)).expect("written"), 2);
+        assert_eq!(take_out(&StoreLocation::File(books), &part, Wall(0)).expect("written"), 2);
         // The number of its ticket stays used for good.
         assert_eq!(count("SELECT count(*) FROM archived WHERE proof IS NOT NULL"), wanted - 2);
         connection.execute("ATTACH DATABASE ?1 AS archive", [part.to_str().expect("text")]).expect("attached");

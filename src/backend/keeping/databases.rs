@@ -14,7 +14,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, Clone)]
-pub enum Place {
+pub enum StoreLocation {
     /// The books are in this file of SQLite, and the machines beside it.
     File(PathBuf),
     /// Both are in this database of PostgreSQL.
@@ -58,7 +58,7 @@ impl Behind {
     }
 }
 
-impl Place {
+impl StoreLocation {
     /// Opens both for `serve`, or makes them. A process that is alone at a file may set it aside when it is damaged. Beside another
     /// `serve` it stays.
     pub fn open(&self) -> Result<Open, StoreError> {
@@ -143,7 +143,7 @@ fn counted(path: &Path, books: &Connection, mark: &mut Mark) -> Result<Option<Be
     Ok(behind)
 }
 
-/// What is done with books that came back.
+/// The work to do with books that came back.
 fn came_back(tx: &mut dyn Tx, how: CameBack) -> Result<(), StoreError> {
     let now = clock::now().wall;
     let done = match how {
@@ -161,7 +161,7 @@ fn of_books(error: BooksError) -> StoreError {
 }
 
 impl Open {
-    /// What only the one who is alone may do is done: others may open the books, too.
+    /// The work of a process that is alone is done. Others may open the books, too.
     pub fn let_others_in(&self) -> io::Result<()> {
         self.shares.iter().try_for_each(Share::let_others_in)
     }

@@ -60,8 +60,8 @@ impl Alone {
     }
 }
 
-/// What is at an old primary alone: the orders that have a line of the history there behind the last one that both servers have, unless they
-/// have come to the same in the books.
+/// The orders that an old primary alone has. Each has a line of the history there behind the last one that both servers have. An order that
+/// has come to the same in the books is left out.
 ///
 /// # Errors
 /// [`StoreError`]; a server's silence, too.
@@ -96,7 +96,7 @@ pub fn unread(why: &str) -> String {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Told {
+enum ServerNotice {
     /// Nothing: it follows another one, as far as anybody knows.
     Nothing,
     /// It is the primary, or was when it was seen last.
@@ -120,31 +120,31 @@ pub async fn follow(server: Server, first: Duration) {
         let Some(at) = server.primary_of(&looked) else { continue };
         let Some(Ok(primary)) = looked.get(at).map(|looked| looked.said.as_ref()) else { continue };
         for (place, other) in looked.iter().enumerate() {
-            let last = told.get(&place).copied().unwrap_or(Told::Nothing);
-            let now = if place == at { Told::Primary } else { tell(other, primary, server.newest(), last).await };
+            let last = told.get(&place).copied().unwrap_or(ServerNotice::Nothing);
+            let now = if place == at { ServerNotice::Primary } else { tell(other, primary, server.newest(), last).await };
             told.insert(place, now);
         }
     }
 }
 
 /// Tells what is to be told of a server that is not the primary.
-async fn tell(other: &Looked, primary: &Reached, newest: u32, last: Told) -> Told {
+async fn tell(other: &Looked, primary: &Reached, newest: u32, last: ServerNotice) -> ServerNotice {
     let event = |what: String| emit(&Journal::PrimaryOvertaken { server: other.name.clone().into(), what: what.into() });
     let cannot = |why: &str| {
-        if last != Told::Unread {
+        if last != ServerNotice::Unread {
             event(unread(why));
         }
-        Told::Unread
+        ServerNotice::Unread
     };
     let old = match (&other.said, last) {
         (Ok(reached), _) if reached.role.is_overtaken(newest) => reached,
-        (Ok(Reached { role: Role::Standby | Role::Primary { .. }, .. }), _) => return Told::Nothing,
-        (Err(why), Told::Primary) => return cannot(why),
-        (Err(_), Told::Nothing | Told::Unread | Told::Alone(_)) => return last,
+        (Ok(Reached { role: Role::Standby | Role::Primary { .. }, .. }), _) => return ServerNotice::Nothing,
+        (Err(why), ServerNotice::Primary) => return cannot(why),
+        (Err(_), ServerNotice::Nothing | ServerNotice::Unread | ServerNotice::Alone(_)) => return last,
     };
     let read = async {
         let line = Row::number(&old.rows("SELECT coalesce(max(seq), 0) FROM history", &[]).await?)?;
-        let is_known = last == Told::Alone(line);
+        let is_known = last == ServerNotice::Alone(line);
         Ok::<_, StoreError>((line, if is_known { None } else { Some(alone(old, primary).await?) }))
     };
     match read.await {
@@ -152,7 +152,7 @@ async fn tell(other: &Looked, primary: &Reached, newest: u32, last: Told) -> Tol
             if let Some(alone) = alone {
                 event(alone.said(NAMED));
             }
-            Told::Alone(line)
+            ServerNotice::Alone(line)
         }
         Err(why) => cannot(&why.to_string()),
     }

@@ -93,7 +93,7 @@ fn changed(copy: &Connection, books: &Path) -> Result<Vec<Changed>, CopyError> {
     rows.iter().map(changed).collect()
 }
 
-/// What of a copy is not good any more: sessions that their people may have ended since, devices, and links that may have been used.
+/// Sessions, devices and links of a copy are not good any more: people may have ended the sessions since, and links may have been used.
 const ENDED: &str = "DELETE FROM sessions; DELETE FROM desk_devices; DELETE FROM people_invited";
 
 /// Puts a copy in the place of a database, which is set aside, after a `mend`. Answers where that stands now.

@@ -41,13 +41,13 @@ impl Administrator {
 
     /// Those of these machines whose accounts are not as the plugin was told: it could not write its file, and has forgotten what it was
     /// told when it was started anew.
-    pub async fn forgotten(&self, told: Told) -> Result<Told, AccountError> {
+    pub async fn forgotten(&self, told: BrokerAccounts) -> Result<BrokerAccounts, AccountError> {
         let let_in = plugin::let_in(&self.0).await?;
         let is_in = |device: &DeviceId| let_in.contains(device.as_str());
-        let Told { mut made, mut ended } = told;
+        let BrokerAccounts { mut made, mut ended } = told;
         made.retain(|device| !is_in(device));
         ended.retain(is_in);
-        Ok(Told { made, ended })
+        Ok(BrokerAccounts { made, ended })
     }
 
     /// Lets a machine in no more. The broker also ends its connection at once.
@@ -58,7 +58,7 @@ impl Administrator {
 
 /// What the broker was told of machines' accounts.
 #[derive(Debug, Default)]
-pub struct Told {
+pub struct BrokerAccounts {
     /// They are let in.
     pub made: Vec<DeviceId>,
     /// They are let in no more.
@@ -88,9 +88,9 @@ pub fn note(tx: &mut dyn Tx, device: &DeviceId) -> Result<(), BooksError> {
     Ok(())
 }
 
-pub fn told(tx: &mut dyn Tx) -> Result<Told, BooksError> {
+pub fn told(tx: &mut dyn Tx) -> Result<BrokerAccounts, BooksError> {
     let made = devices(tx, "devices.revoked_ms IS NULL AND accounts.ended_ms IS NULL")?;
-    Ok(Told { made, ended: devices(tx, "devices.revoked_ms IS NOT NULL AND accounts.ended_ms IS NOT NULL")? })
+    Ok(BrokerAccounts { made, ended: devices(tx, "devices.revoked_ms IS NOT NULL AND accounts.ended_ms IS NOT NULL")? })
 }
 
 /// The revoked machines whose accounts are not ended yet.

@@ -26,7 +26,8 @@ use tokio::time::timeout;
 const CHECK: Duration = Duration::from_secs(5);
 /// Alerts of what lies in machines are compared with it at each news, and so often: another process may have ended in between.
 const COMPARE: Duration = Duration::from_secs(60);
-/// What machines say of their stock in this time is written together: whoever has one's account may say something at any moment.
+/// All that machines say of their stock in this time is written together. Somebody with a machine's account may say something at any
+/// moment.
 const GATHER: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
@@ -134,7 +135,7 @@ impl Machines {
         Ok(())
     }
 
-    /// What a machine called itself last, if it told that. It is for people, and may be missing when the database is.
+    /// The name that a machine gave itself last, if it told one. It is for people, and may be missing when the database is.
     pub async fn name(&self, device: &DeviceId) -> Option<Box<str>> {
         if let Some(name) = self.presence.name(device) {
             return Some(name);
@@ -263,7 +264,7 @@ impl Machines {
         }
     }
 
-    async fn write_stock(&self, told: Vec<(DeviceId, stock::Told)>, zone: Zone) -> Result<(), BooksError> {
+    async fn write_stock(&self, told: Vec<(DeviceId, stock::StockReport)>, zone: Zone) -> Result<(), BooksError> {
         let news = self.read(move |tx| stock::news(tx, told)).await?;
         if news.is_empty() {
             return Ok(());
@@ -285,7 +286,7 @@ impl Machines {
         let is_open = |device: &str, alert| open.contains(&(device.into(), alert));
         let is_so = |device: &str, alert| wanting.get(device).is_some_and(|wanting| wanting.is(alert));
         let is_new = |device: &str, alert| match alert {
-            // Whoever hears that something is sold out hears what is low, too.
+            // An alert of sold-out goods tells what is low, too.
             StockAlert::Low => is_so(device, alert) && !is_so(device, StockAlert::SoldOut),
             StockAlert::SoldOut | StockAlert::Suspect => is_so(device, alert),
         };

@@ -1,4 +1,5 @@
-//! The machines that are let in: their tokens, keys, invitations and accounts; who is there, and who is there twice; and what is in them.
+//! The machines that are let in: their tokens, keys, invitations and accounts, and what is in them. Here is also known which of them are
+//! there, and which are there twice.
 
 pub mod accounts;
 pub mod devices;

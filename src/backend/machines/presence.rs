@@ -31,7 +31,7 @@ pub struct Presence {
 
 #[derive(Debug, Default)]
 struct All {
-    machines: HashMap<DeviceId, Known>,
+    machines: HashMap<DeviceId, MachinePresence>,
     /// Messages of machines that are not known.
     early: Vec<(DeviceId, Report)>,
     /// The time since which the broker brings all that machines say; `None`: it does not.
@@ -39,7 +39,7 @@ struct All {
 }
 
 #[derive(Debug)]
-struct Known {
+struct MachinePresence {
     /// What it said last of itself.
     facts: Option<Facts>,
     every: Every,
@@ -97,7 +97,7 @@ impl Presence {
         let mut all = self.lock();
         all.machines.retain(|device, _| devices.contains(device));
         for device in devices {
-            all.machines.entry(device.clone()).or_insert_with(|| Known::new(now));
+            all.machines.entry(device.clone()).or_insert_with(|| MachinePresence::new(now));
         }
         for (device, report) in std::mem::take(&mut all.early) {
             if let Some(known) = all.machines.get_mut(&device) {
@@ -199,7 +199,7 @@ impl Presence {
     }
 }
 
-impl Known {
+impl MachinePresence {
     const fn new(now: Now) -> Self {
         Self {
             facts: None,
@@ -355,7 +355,7 @@ mod tests {
     fn only_something_fresh_makes_a_machine_there_and_silence_or_a_good_bye_makes_it_missing() {
         let of = |every| Report::Online { every, facts: facts("1.0") };
         let old = |s| Report::Telemetry { at: Some(at(s).wall) };
-        // What happens, whether it is there then, and when it is missing.
+        // The events, whether the machine is there then, and when it is missing.
         let table: &[(&str, &[Step], bool, Option<i64>)] = &[
             ("nothing was ever heard of it", &[], false, None),
             ("it may have no broker", &[Calls(1)], true, None),

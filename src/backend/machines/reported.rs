@@ -1,6 +1,6 @@
-//! What a machine says of itself at the broker: its `status` and its `telemetry`. Whoever has that machine's account there may say
-//! anything. So this is news, and nothing else: it is read within bounds, little of it is kept, and no key, price, receipt or refund
-//! comes of it. What is kept stands in the machines' database now and then, for `device list`.
+//! What a machine says of itself at the broker: its `status` and its `telemetry`. Somebody with that machine's account there may say
+//! anything. So this is news, and nothing else: it is read within bounds, little of it is kept, and no key, price, receipt or refund comes
+//! of it. What is kept stands in the machines' database now and then, for `device list`.
 
 use crate::sale::books::BooksError;
 use crate::store::{Row, StoreError, Tx};

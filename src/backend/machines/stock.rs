@@ -38,7 +38,7 @@ const REFUSED_KEPT: Span = Span::secs(400 * 24 * 3600);
 const PAGE: i64 = 100;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Told {
+pub struct StockReport {
     /// The life of its database.
     stream: Box<str>,
     /// The number in it.
@@ -143,7 +143,7 @@ impl Kept {
 }
 
 /// Reads a message. `is_stored`: the broker has kept it, nobody knows for how long.
-pub fn read(payload: &[u8], is_stored: bool, now: Wall) -> Result<Told, Unreadable> {
+pub fn read(payload: &[u8], is_stored: bool, now: Wall) -> Result<StockReport, Unreadable> {
     let payload = Some(payload).filter(|payload| payload.len() <= STOCK_MAX).ok_or(Unreadable)?;
     let Stock { number, stream, at, mut slots, .. } = serde_json::from_slice(payload).map_err(|_| Unreadable)?;
     let time = |text: Option<Box<str>>| text.map(|text| Wall::from_rfc3339(&text)).transpose().map_err(|_| Unreadable);
@@ -160,7 +160,7 @@ pub fn read(payload: &[u8], is_stored: bool, now: Wall) -> Result<Told, Unreadab
     // A clock that is ahead does not make it newer than now.
     let said_at = time(at)?.map(|at| at.min(now));
     let at = said_at.or((!is_stored).then_some(now));
-    Ok(Told { stream, number, at, said_at, slots: slots.into() })
+    Ok(StockReport { stream, number, at, said_at, slots: slots.into() })
 }
 
 /// The slots of a machine with what follows from those before, and from what was sold of each item in the time of [`PACE`].
@@ -199,7 +199,7 @@ fn refused<'a>(before: &[Kept], slots: &'a [Kept], is_same: bool) -> Vec<(&'a Ke
 }
 
 /// Which of these messages are news. The machines of the others said the same or more already, or are not let in.
-pub fn news(tx: &mut dyn Tx, told: Vec<(DeviceId, Told)>) -> Result<Vec<(DeviceId, Told)>, BooksError> {
+pub fn news(tx: &mut dyn Tx, told: Vec<(DeviceId, StockReport)>) -> Result<Vec<(DeviceId, StockReport)>, BooksError> {
     let mut news = Vec::new();
     for (device, told) in told {
         let sql = "SELECT stream, number, at_ms FROM devices LEFT JOIN stock ON device = id WHERE id = $1 AND revoked_ms IS NULL";
@@ -211,7 +211,7 @@ pub fn news(tx: &mut dyn Tx, told: Vec<(DeviceId, Told)>) -> Result<Vec<(DeviceI
     Ok(news)
 }
 
-impl Told {
+impl StockReport {
     /// Whether this says more than the row does.
     fn is_news(&self, row: &Row) -> bool {
         let known = row.maybe_text("stream").ok().flatten().zip(row.maybe_int("number").ok().flatten());
@@ -233,7 +233,7 @@ impl Told {
 pub fn note(
     tx: &mut dyn Tx,
     device: &DeviceId,
-    told: Told,
+    told: StockReport,
     sold: &HashMap<Box<str>, u64>,
     zone: Zone,
     now: Wall,
@@ -297,7 +297,7 @@ pub enum Which {
 }
 
 /// Some machines behind this one, by id. Empty: there are no more. What cannot be read is left out: it is only news.
-pub fn page(tx: &mut dyn Tx, which: Which, behind: &str) -> Result<Page, BooksError> {
+pub fn page(tx: &mut dyn Tx, which: Which, behind: &str) -> Result<StockPage, BooksError> {
     let select = |wanting| {
         format!(
             "SELECT stock.device AS device, name, at_ms, slots FROM stock JOIN devices ON id = stock.device
@@ -311,11 +311,11 @@ pub fn page(tx: &mut dyn Tx, which: Which, behind: &str) -> Result<Page, BooksEr
     };
     let rows = tx.rows(&sql, &[behind.into(), PAGE.into()])?;
     let behind = rows.last().map(|row| row.text("device").map(Box::from)).transpose()?;
-    Ok(Page { machines: rows.iter().filter_map(|row| machine(row).ok()).collect(), behind })
+    Ok(StockPage { machines: rows.iter().filter_map(|row| machine(row).ok()).collect(), behind })
 }
 
 #[derive(Debug)]
-pub struct Page {
+pub struct StockPage {
     pub machines: Vec<Machine>,
     /// The last of them; `None`: there are no more.
     pub behind: Option<Box<str>>,

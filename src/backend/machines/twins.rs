@@ -61,7 +61,7 @@ pub fn note(tx: &mut dyn Tx, device: &DeviceId, sight: &Sight, now: Wall) -> Res
 }
 
 /// A row that is damaged says nothing. Nobody is told of two computers because a bit flipped.
-fn load(tx: &mut dyn Tx, device: &DeviceId) -> Result<Known, BooksError> {
+fn load(tx: &mut dyn Tx, device: &DeviceId) -> Result<Sightings, BooksError> {
     let rows = tx.rows("SELECT known, sum FROM twins WHERE device = $1", &[device.as_str().into()])?;
     let read = |row: &Row| {
         let (text, sum) = (row.text("known").ok()?, row.text("sum").ok()?);
@@ -71,7 +71,7 @@ fn load(tx: &mut dyn Tx, device: &DeviceId) -> Result<Known, BooksError> {
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Known {
+struct Sightings {
     starts: Vec<Start>,
     /// The newest event of each database. The one that was shown last stands last.
     newest: Vec<Newest>,
@@ -97,7 +97,7 @@ struct Newest {
     at: Wall,
 }
 
-impl Known {
+impl Sightings {
     fn see(&mut self, sight: &Sight, now: Wall) -> Option<[Box<str>; 2]> {
         // The clock of the server that told it may be ahead of this one's.
         if self.told.is_some_and(|told| (told - LATE..told + TOLD_EVERY).contains(&now)) {

@@ -270,7 +270,7 @@ const fn is_no_letter(c: char) -> bool {
     c.is_ascii_whitespace() || c == char::REPLACEMENT_CHARACTER
 }
 
-/// Strings, and numbers if somebody forgot the quotes. Whatever is done to a text here, it becomes no other word that means something.
+/// Strings, and numbers if somebody forgot the quotes. No change here turns a text into another word that means something.
 fn as_text(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text::plain(text, char::REPLACEMENT_CHARACTER).chars().take(TEXT_CHARS_MAX).collect()),

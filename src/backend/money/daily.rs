@@ -1,5 +1,5 @@
-//! The message of a day: what was sold in the 24 hours before, what is owed to customers, which machines are out of order, and what to
-//! bring to those that want to be filled.
+//! The message of a day. It tells what was sold in the 24 hours before, what is owed to customers, and which machines are out of order. It
+//! also tells what to bring to the machines that want to be filled.
 
 use crate::machines::handle::Machines;
 use crate::machines::stock::{self, Load, Packing, Which};
@@ -8,7 +8,7 @@ use crate::money::report::{self, By, SalesReport, Sum};
 use crate::money::takings::Fees;
 use crate::sale::books::{self, BooksError};
 use crate::sale::handle::Books;
-use crate::sale::view::Place;
+use crate::sale::view::Shop;
 use crate::telling::alerts::first_of;
 use crate::telling::daily::{DAY, DayTold, ReadDay};
 use qris_core::order::merchant::End;
@@ -35,7 +35,7 @@ struct Day {
 }
 
 #[must_use]
-pub fn reader(books: Arc<Books>, machines: Arc<Machines>, place: Arc<Place>) -> ReadDay {
+pub fn reader(books: Arc<Books>, machines: Arc<Machines>, place: Arc<Shop>) -> ReadDay {
     Box::new(move |until| {
         let (books, machines, place) = (Arc::clone(&books), Arc::clone(&machines), Arc::clone(&place));
         Box::pin(async move {
@@ -47,9 +47,9 @@ pub fn reader(books: Arc<Books>, machines: Arc<Machines>, place: Arc<Place>) -> 
 
 impl Day {
     /// `until`: the end of the 24 hours.
-    async fn read(books: &Books, machines: &Machines, place: &Place, until: Wall) -> Result<Self, BooksError> {
+    async fn read(books: &Books, machines: &Machines, place: &Shop, until: Wall) -> Result<Self, BooksError> {
         let (zone, now) = (place.zone, books.now());
-        let wanted = report::Wanted { device: None, span: (until - DAY, until), by: By::Machine, zone, fees: Fees::default(), now };
+        let wanted = report::ReportQuery { device: None, span: (until - DAY, until), by: By::Machine, zone, fees: Fees::default(), now };
         let (report, owed, attention, silent) = books
             .read(move |tx| Ok((report::make(tx, &wanted)?, books::owed(tx)?, books::to_look_at(tx)?, books::machines_offline(tx)?)))
             .await?;
@@ -155,7 +155,7 @@ mod tests {
 
     #[test]
     fn a_day_says_what_was_sold_what_is_owed_and_what_is_out_of_order() {
-        let wanted = report::Wanted {
+        let wanted = report::ReportQuery {
             device: None,
             span: (Wall(i64::MIN), Wall(i64::MAX)),
             by: By::Machine,

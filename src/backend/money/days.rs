@@ -1,8 +1,8 @@
-//! What was paid on each day of a span, what became of it, and what the gateway should pay out. The database adds it up from its columns, and no
-//! order is read. A month of a large shop has hundreds of thousands of orders, so the sums of a day that is over are kept. The database
-//! forgets them when an order of that day changes (`schema/books/1.sql`), so what is kept is what the orders say.
+//! The payments of each day of a span, what became of them, and what the gateway should pay out. The database adds it up from its columns,
+//! and no order is read. A month of a large shop has hundreds of thousands of orders, so the sums of a day that is over are kept. The
+//! database forgets them when an order of that day changes (`schema/books/1.sql`), so what is kept is what the orders say.
 
-use crate::money::report::{Known, Sum};
+use crate::money::report::{KnownSum, Sum};
 use crate::money::takings::{Fees, left};
 use crate::sale::books::{self, Alike, BooksError, Grouped};
 use crate::store::Tx;
@@ -118,7 +118,7 @@ impl Days {
     }
 
     fn add_up(&self, tx: &mut dyn Tx, day: (Wall, Wall)) -> Result<Vec<Part>, BooksError> {
-        let mut parts = BTreeMap::<(Box<str>, End), (Sum, Known)>::new();
+        let mut parts = BTreeMap::<(Box<str>, End), (Sum, KnownSum)>::new();
         for Alike { group, end, scheme, paid, returned, orders } in books::alike(tx, day, self.by.grouped())? {
             let (sum, payout) = parts.entry((group, end)).or_default();
             *sum = sum.and(Sum { orders, amount: paid * orders });

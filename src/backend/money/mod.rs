@@ -1,4 +1,4 @@
-//! What was sold and what is left of it, and whether the gateway sees it as the books do.
+//! The money of the sales, what is left of it, and whether the gateway sees it as the books do.
 
 pub mod daily;
 pub mod days;

@@ -78,7 +78,7 @@ impl By {
 }
 
 #[derive(Debug, Clone)]
-pub struct Wanted {
+pub struct ReportQuery {
     pub device: Option<DeviceId>,
     /// Settled from this time on, and before that one.
     pub span: (Wall, Wall),
@@ -110,12 +110,12 @@ impl Sum {
 
 /// A sum of which a part may not be known. A part of a sum is no sum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Known {
+pub struct KnownSum {
     sum: i64,
     missing: u64,
 }
 
-impl Known {
+impl KnownSum {
     pub const fn add(&mut self, amount: Option<i64>) {
         match amount {
             Some(amount) => self.sum += amount,
@@ -137,9 +137,9 @@ pub struct Sums {
     pub paid: Sum,
     pub prices: u64,
     ends: BTreeMap<End, Sum>,
-    returned: Known,
-    fee: Known,
-    payout: Known,
+    returned: KnownSum,
+    fee: KnownSum,
+    payout: KnownSum,
     /// The payments whose payout is not known.
     pub unknown: Sum,
 }
@@ -211,7 +211,7 @@ impl Sums {
 }
 
 impl SalesReport {
-    pub fn add(&mut self, order: &Order, settled_at: Wall, wanted: &Wanted) {
+    pub fn add(&mut self, order: &Order, settled_at: Wall, wanted: &ReportQuery) {
         let taking = Taking::of(order, &wanted.fees);
         match refund_until(order) {
             Some(RefundUntil::At(until)) => self.refund_until = Some(self.refund_until.map_or(until, |first| first.min(until))),
@@ -255,7 +255,7 @@ impl SalesReport {
 
 /// Makes the report of one machine or all, in one reading of the books.
 /// Damaged rows are left out, and are a difference.
-pub fn make(tx: &mut dyn Tx, wanted: &Wanted) -> Result<SalesReport, BooksError> {
+pub fn make(tx: &mut dyn Tx, wanted: &ReportQuery) -> Result<SalesReport, BooksError> {
     let (device, (from, until)) = (wanted.device.as_ref(), wanted.span);
     let counted = books::settled_totals(tx, device, (from, until))?;
     let ends = books::sums(tx, device, (from, until), Grouped::All)?;
@@ -275,7 +275,7 @@ pub fn make(tx: &mut dyn Tx, wanted: &Wanted) -> Result<SalesReport, BooksError>
 impl SalesReport {
     /// The report as CSV: one record for each group, and one for all.
     #[must_use]
-    pub fn csv(&self, wanted: &Wanted, separator: Separator) -> String {
+    pub fn csv(&self, wanted: &ReportQuery, separator: Separator) -> String {
         let mut head = ["from", "to", wanted.by.field(), "paid_orders", "paid_amount", "fees"].map(String::from).to_vec();
         head.extend(End::ALL.iter().flat_map(|end| [format!("{}_orders", end.as_str()), format!("{}_amount", end.as_str())]));
         head.extend(["returned", "gateway_fee", "payout"].map(String::from));

@@ -1,4 +1,4 @@
-//! What a paid order brings the merchant: who moved the money, how much of it went back, what the gateway keeps, and how much is left.
+//! The merchant's money from a paid order: who moved it, how much of it went back, what the gateway keeps, and how much is left.
 //!
 //! The gateway keeps what the merchant's contract says. Its interface does not tell it, so without `[fees]` it is not known. Not known
 //! is never 0.

@@ -1,4 +1,4 @@
-//! What an order counts as in sums: what became of its money, how much was paid, for which goods, on which way. The books keep it in columns
+//! The place of an order in sums: what became of its money, how much was paid, for which goods, on which way. The books keep it in columns
 //! beside the order, so that a database adds it up (`books/sums.rs`).
 
 use qris_core::order::merchant::{Attention, End, Money, Order, Repayment, TakenBack};
@@ -37,7 +37,7 @@ pub fn end(order: &Order) -> End {
     }
 }
 
-/// What its customer paid; the sum of the charge, or the price, where the gateway has not said it.
+/// The sum that its customer paid. If the gateway has not said it, it is the sum of the charge, or the price.
 #[must_use]
 pub fn paid(order: &Order) -> u64 {
     let paid = order.settlement().and_then(|by| by.gross_amount).or_else(|| order.charge().map(|charge| charge.gross_amount));

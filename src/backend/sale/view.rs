@@ -1,5 +1,6 @@
 //! An order as its machine sees it, over HTTP and MQTT. What people and customers may see is in the modules.
 
+pub mod customer;
 pub mod people;
 
 use crate::page_key;
@@ -10,9 +11,9 @@ use qris_core::order::time::{Span, Wall, Zone};
 use qris_core::order::tries::TryNumber;
 use qris_core::wire::orders::{self, OutcomeReport, Refund, Status};
 
-/// The address of this backend from outside, and its kind of money.
+/// The shop as its customers and its merchant see it: its addresses, and its kind of money.
 #[derive(Debug, Clone)]
-pub struct Place {
+pub struct Shop {
     /// The address, without a slash at its end, if customers can reach it.
     pub public_url: Option<Box<str>>,
     /// The money is not real.
@@ -66,7 +67,7 @@ pub fn offered(order: &Order) -> Option<&Charge> {
 }
 
 #[must_use]
-pub fn resource(order: &Order, rev: u64, now: Wall, place: &Place) -> orders::OrderResource {
+pub fn resource(order: &Order, rev: u64, now: Wall, place: &Shop) -> orders::OrderResource {
     let (sale, goods) = (&order.sale, order.goods());
     let charge = offered(order);
     let settled_at = match order.money() {
@@ -122,7 +123,7 @@ mod tests {
 
     #[test]
     fn what_is_being_ended_is_not_offered_and_what_is_paid_all_the_same_is() {
-        let place = Place {
+        let place = Shop {
             public_url: Some("https://pay.example".into()),
             sandbox: true,
             merchant: None,

@@ -45,7 +45,7 @@ enum What {
 
 /// One of a machine's long polls, or of its requests that wait for the gateway.
 #[derive(Debug)]
-pub struct Place<'a> {
+pub struct WaitPermit<'a> {
     waiters: &'a Waiters,
     of: (DeviceId, What),
 }
@@ -103,17 +103,17 @@ impl Waiters {
 
     /// Counts a long poll, unless the machine has [`LONG_POLLS_MAX`].
     #[must_use]
-    pub fn long_poll(&self, device: &DeviceId) -> Option<Place<'_>> {
+    pub fn long_poll(&self, device: &DeviceId) -> Option<WaitPermit<'_>> {
         self.place(device, What::LongPoll, LONG_POLLS_MAX)
     }
 
     /// Counts a POST or question that waits for the gateway, unless the machine has [`WAITING_MAX`].
     #[must_use]
-    pub fn at_gateway(&self, device: &DeviceId) -> Option<Place<'_>> {
+    pub fn at_gateway(&self, device: &DeviceId) -> Option<WaitPermit<'_>> {
         self.place(device, What::Gateway, WAITING_MAX)
     }
 
-    fn place(&self, device: &DeviceId, what: What, most: u32) -> Option<Place<'_>> {
+    fn place(&self, device: &DeviceId, what: What, most: u32) -> Option<WaitPermit<'_>> {
         let of = (device.clone(), what);
         let mut places = lock(&self.places);
         let count = places.entry(of.clone()).or_default();
@@ -121,7 +121,7 @@ impl Waiters {
             return None;
         }
         *count += 1;
-        Some(Place { waiters: self, of })
+        Some(WaitPermit { waiters: self, of })
     }
 }
 
@@ -170,7 +170,7 @@ impl Drop for Waiter<'_> {
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for WaitPermit<'_> {
     fn drop(&mut self) {
         let mut places = lock(&self.waiters.places);
         if let Some(count) = places.get_mut(&self.of) {

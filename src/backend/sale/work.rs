@@ -33,7 +33,7 @@ const ASKING_MAX: usize = 1024;
 const SOON: Span = Span::secs(4);
 /// How often the sweep looks for due orders.
 const SWEEP: Duration = Duration::from_secs(1);
-/// How often old news is dropped. That also shows whether the books can be written, where nobody writes for hours.
+/// How often old news is dropped. That also shows whether the books can be written, if nobody else writes for hours.
 const PRUNE_EVERY: Duration = Duration::from_secs(10);
 
 /// The time for answers of the gateway when the program ends: that of a running request.

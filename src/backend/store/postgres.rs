@@ -57,9 +57,9 @@ const READERS: usize = 2;
 pub const CONNECTIONS: usize = 1 + READERS + 1;
 /// The steps to the tables of today: those of SQLite [in PostgreSQL's words](schema), and what only PostgreSQL has.
 static STEPS: LazyLock<[String; 1]> = LazyLock::new(|| [[BOOKS.steps[0], MACHINES.steps[0]].map(schema::translated).concat() + TELLS]);
-/// Whoever waits for a request, at whichever backend, hears of each change that its machine can see.
+/// Each one that waits for a request, at whichever backend, hears of each change that its machine can see.
 const TELLS: &str = include_str!("../schema/tells.sql");
-/// What to do where connections share sessions.
+/// The advice if connections share sessions.
 const POOLER: &str = "Is a pooler in between, such as PgBouncer? It must give each connection a session of its own: pool_mode = session";
 
 /// A database of one server or of several, of which one is written to, and how to get in.
@@ -222,7 +222,7 @@ pub enum CameBack {
     OnAnotherPrimary,
 }
 
-/// What is done in tables that came back.
+/// The work in tables that came back.
 type TakeUp = fn(&mut dyn Tx, CameBack) -> Result<(), StoreError>;
 
 /// Where the tables are, in SQL: the cluster and the table. A table that is made anew has another number.
@@ -245,7 +245,7 @@ struct Session {
     live: Option<Live>,
     /// How far the server's clock is ahead of ours, in milliseconds.
     ahead: Arc<AtomicI64>,
-    /// What a writer does in tables that came back, also while it runs.
+    /// A writer's work in tables that came back, also while it runs.
     take_up: Option<TakeUp>,
     /// The timeline on which the writer has looked for that.
     timeline: Option<u32>,

@@ -17,7 +17,7 @@ use crate::machines::stock::{self, Kept, State};
 use crate::sale::books::{self, Alert, Older, StockAlert, Subject, Ways};
 use crate::sale::counted;
 use crate::sale::handle::{Bell, Books};
-use crate::sale::view::{Place, people};
+use crate::sale::view::{Shop, people};
 use crate::settings::SETTINGS;
 use qris_core::order::ids::OrderId;
 use qris_core::order::merchant::Attention;
@@ -101,7 +101,7 @@ pub async fn run(
     around: Arc<dyn Surroundings>,
     books: Arc<Books>,
     machines: Arc<Machines>,
-    place: Arc<Place>,
+    place: Arc<Shop>,
     read_day: ReadDay,
     tellers: Tellers,
 ) {
@@ -120,7 +120,7 @@ pub async fn run(
 }
 
 /// Tells the alerts that are due now, one after the other.
-async fn tell_all(around: &dyn Surroundings, books: &Books, machines: &Machines, place: &Place, read_day: &ReadDay, tellers: &Tellers) {
+async fn tell_all(around: &dyn Surroundings, books: &Books, machines: &Machines, place: &Shop, read_day: &ReadDay, tellers: &Tellers) {
     let now = books.now();
     let due = books.read(move |tx| books::due_alerts(tx, now)).await;
     // The journal was told of an error. The next look comes.
@@ -199,7 +199,7 @@ fn note(around: &dyn Surroundings, alert: &Alert, failed: &[String]) {
 
 /// The object that is told. At the end of an alert its `kind` is another one, so that a program that does not know of ends
 /// says `told`, and not the words of an alert that begins.
-fn object(alert: &Alert, name: Option<&str>, day: Option<&DayTold>, slots: &[Kept], place: &Place) -> Value {
+fn object(alert: &Alert, name: Option<&str>, day: Option<&DayTold>, slots: &[Kept], place: &Shop) -> Value {
     let (subject, device, zone) = (alert.subject(), &alert.device, place.zone);
     let machine = device.as_ref().map_or_else(String::new, |device| named(name, device.as_str()));
     let customer = match (&alert.about, alert.until) {
@@ -370,7 +370,7 @@ const fn is_over(why: StockAlert) -> &'static str {
 
 /// What somebody can do who paid, and may have nothing for it. The address of the page has no key: this goes to services of others, and
 /// whoever has the key sees a payment code.
-fn customers(order: &OrderId, place: &Place) -> Value {
+fn customers(order: &OrderId, place: &Shop) -> Value {
     let page = place.public_url.as_ref().map(|url| format!("{url}/pay/{order}"));
     let contact = place.contact.as_deref();
     let follow = page.as_ref().map(|page| format!("follow the order at {page}, and "));

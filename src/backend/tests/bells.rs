@@ -1,4 +1,4 @@
-//! Whoever writes into the outbox wakes whoever publishes it.
+//! A write into the outbox wakes whoever publishes it.
 
 use super::*;
 

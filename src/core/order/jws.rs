@@ -29,7 +29,7 @@ pub(super) struct Parts<'a> {
     signature: &'a str,
 }
 
-/// Why a text cannot be read as a compact JWS. Who reads it says before this what the text should be: a receipt, a command.
+/// Why a text cannot be read as a compact JWS. Its reader says before this what the text should be: a receipt, a command.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum JwsError {
     /// More bytes than that.

@@ -1,4 +1,4 @@
-//! What people sign who look after machines from afar.
+//! The texts that operators sign. They look after machines from afar.
 //!
 //! It is a compact [JWS](super::jws), with a `typ` of its own and an operator's key of `keys.json`. The broker only carries it: who has the broker can hold it back, and can sign nothing.
 

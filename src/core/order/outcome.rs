@@ -211,7 +211,7 @@ mod tests {
             assert_eq!(CloseAnswer::read("jammed", driven), Some(CloseAnswer::Later(jammed)));
         }
         assert_eq!((DispenseAnswer::Later(jammed).as_str(), CloseAnswer::Later(jammed).as_str()), ("jammed", "jammed"));
-        // What the contract does not have, or what contradicts itself.
+        // The contract does not have these, or they contradict themselves.
         for (strange, driven) in
             [("", true), ("Dispensed", true), ("undelivered", false), ("dispensed ", true), ("dispensed", false), ("uncertain", false)]
         {

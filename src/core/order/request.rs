@@ -109,7 +109,7 @@ pub struct PriceList(BTreeMap<ItemId, Price>);
 pub struct Offer {
     /// The request as it came.
     pub request: VendRequest,
-    /// What is driven for it: of several slots with the goods that it asks for, the one that was chosen. It never changes.
+    /// The item that is driven for it. If several slots have the goods, it is the one that was chosen. It never changes.
     pub item: ItemId,
     /// The price.
     pub amount: Rupiah,
@@ -117,7 +117,7 @@ pub struct Offer {
     pub timeout: Span,
 }
 
-/// What a machine asks the backend to have charged: a request that its price list allows, with the ticket of its relay. It is the same in
+/// A machine asks the backend to have this charged: a request that its price list allows, with the ticket of its relay. It is the same in
 /// the machine's call, in the books and in the charge.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Purchase {

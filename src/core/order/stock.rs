@@ -98,7 +98,7 @@ pub struct Shelf {
     pub looks: u32,
     /// The number of the look with which the sums began.
     pub began: u32,
-    /// What was delivered when somebody filled or counted last.
+    /// The number delivered when somebody filled or counted last.
     pub delivered_then: u64,
     /// When that was, RFC 3339; `None`: the clock was not trusted.
     pub filled_at: Option<Box<str>>,
@@ -248,7 +248,7 @@ impl Shelf {
                     return Err(NotChanged::TooFew(next.count()));
                 }
                 next.given += u64::from(n);
-                // Who takes out what is there has not said how many there are.
+                // A person who takes some out has not said how many there are.
                 return Ok(next);
             }
             (Change::Set, _) => {

@@ -64,7 +64,7 @@ impl fmt::Display for TryNumber {
 /// Which try it is. On the wire it is `try`, and for a later one `after`, the ticket of the one before. A backend that offers no other try may
 /// leave both out.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(try_from = "Told", into = "Told")]
+#[serde(try_from = "TryFields", into = "TryFields")]
 pub enum Try {
     /// The first one.
     First,
@@ -78,7 +78,7 @@ pub enum Try {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Told {
+struct TryFields {
     #[serde(default)]
     r#try: TryNumber,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -96,10 +96,10 @@ impl Try {
     }
 }
 
-impl TryFrom<Told> for Try {
+impl TryFrom<TryFields> for Try {
     type Error = NotATry;
 
-    fn try_from(Told { r#try: number, after }: Told) -> Result<Self, NotATry> {
+    fn try_from(TryFields { r#try: number, after }: TryFields) -> Result<Self, NotATry> {
         match (number, after) {
             (TryNumber::FIRST, None) => Ok(Self::First),
             (TryNumber::FIRST, Some(_)) | (_, None) => Err(NotATry),
@@ -108,7 +108,7 @@ impl TryFrom<Told> for Try {
     }
 }
 
-impl From<Try> for Told {
+impl From<Try> for TryFields {
     fn from(nth: Try) -> Self {
         let number = nth.number();
         let after = match nth {

@@ -1,6 +1,6 @@
-//! What the desk (`qris-desk`) asks of the backend, and what it is told. The desk is a program of its own, without the books and without
-//! a key. It asks over a local socket, by HTTP with JSON, and each question carries the session of a person: the backend judges by
-//! that who asks, and what this person may do. Both programs come in one package, so both know the same words.
+//! The questions of the desk (`qris-desk`) to the backend, and the answers. The desk is a program of its own, without the books and without
+//! a key. It asks over a local socket, by HTTP with JSON, and each question carries the session of a person: the backend judges by that who
+//! asks, and what this person may do. Both programs come in one package, so both know the same words.
 //!
 //! Times are RFC 3339 in the merchant's zone. Money is whole rupiah.
 
@@ -8,9 +8,9 @@ mod machines;
 mod orders;
 mod sums;
 
-pub use machines::{Load, MachineLine, MachinePage, Screen, SlotLine, ToBring, Trouble};
-pub use orders::{Barred, Deed, Denied, Do, Found, HistoryLine, NOTE_MAX, OrderPage, Possible, SearchedBy, Step, Sure, What};
-pub use sums::{By, Report, ReportLine, Sum, Today};
+pub use machines::*;
+pub use orders::*;
+pub use sums::*;
 
 use crate::order::ids::OrderId;
 use crate::order::time::Zone;
@@ -97,7 +97,7 @@ pub struct Opened {
 
 /// Every answer to a person with a session.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Told<T> {
+pub struct Envelope<T> {
     /// Who asked.
     pub me: Me,
     /// What was asked for.

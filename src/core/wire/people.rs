@@ -36,7 +36,7 @@ pub struct OrderView {
     /// `signed`, or a word of `NoProof`.
     pub proof: Option<Box<str>>,
     pub refund: Option<Refund>,
-    /// What is left to give back, while that is due.
+    /// The money that is left to give back, while that is due.
     pub to_refund: Option<Rupiah>,
     /// The gateway still gives the money back until then.
     pub refund_until: Option<Box<str>>,
@@ -67,9 +67,9 @@ impl OrderView {
 pub struct OrderLine {
     pub order: OrderView,
     pub stands: Stands,
-    /// What its customer paid, in rupiah; the price where nobody paid yet.
+    /// The sum that its customer paid, in rupiah; the price if nobody paid yet.
     pub paid: u64,
-    /// What of that is left to give back, in rupiah.
+    /// The part of that which is left to give back, in rupiah.
     pub to_return: u64,
     /// The rest of a payment of which a part went back, while it is due.
     pub rest: Option<Rupiah>,
@@ -79,7 +79,7 @@ pub struct OrderLine {
     pub is_by_hand: bool,
     /// The bank is asked for the refund, and has not confirmed it.
     pub is_bank_asked: bool,
-    /// What the person who asks at the desk can do about it now. Nothing of an order that wants nobody.
+    /// All that the person at the desk can do about it now. It is nothing if the order wants nobody.
     pub deeds: Vec<Possible>,
 }
 

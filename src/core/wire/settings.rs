@@ -45,8 +45,8 @@ pub struct Desired {
     /// Whether keys that a machine does not know may be left out. Else such a machine refuses the whole.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub skip_unknown: bool,
-    /// The text was made of what the machine had told: [`made_of`] that. Answers are not signed. So a machine that has other settings
-    /// takes no text that was made of what somebody else said in its name. Absent: a person has written the whole text.
+    /// The text was made of what the machine had told: [`made_of`] that. Answers are not signed, and somebody else may have answered in the
+    /// machine's name. So a machine that has other settings does not take the text. Absent: a person has written the whole text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub made_of: Option<Box<str>>,
     /// The text: a part of `qrisd.toml`.
@@ -159,7 +159,7 @@ pub struct Reported {
 
 /// The result of `config-get`: what an operator must know before another text is written.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Told {
+pub struct ConfigGetResult {
     /// As on `config/reported`. `None`: the database is not open, and nobody knows what is in force.
     pub reported: Option<Reported>,
     /// The text in force that came from afar.

@@ -88,7 +88,7 @@ pub enum Presence {
     Offline,
 }
 
-/// `status`, retained. The last will and the last words of a clean stop tell the release and nothing else beside `offline`: the will is
+/// `status`, retained. The last will and the last words of a clean stop tell the release and nothing else beside `offline`. The will is
 /// made when the machine starts, and all else may be another thing by then.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Status {

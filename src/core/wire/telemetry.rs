@@ -92,7 +92,7 @@ pub struct Tally {
     pub reported: Vec<Ended>,
     /// What the next one will say. The oldest row is the first.
     pub since: Vec<Ended>,
-    /// What was measured, by that report.
+    /// The measurements in that report.
     pub reported_measured: Measured,
     /// What was measured since.
     pub since_measured: Measured,
@@ -236,7 +236,7 @@ impl Tally {
         }
     }
 
-    /// What all reports say, and what the next ones will say.
+    /// The sums of all reports and of the next ones.
     #[must_use]
     pub fn all(&self) -> Sums {
         let mut sums = self.sums;

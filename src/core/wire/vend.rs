@@ -126,7 +126,7 @@ pub struct VendEvent {
     pub number_of_try: Option<TryNumber>,
     /// Why, if there is a reason.
     pub reason: Option<Reason>,
-    /// What is driven for it; of a refusal, what was asked for.
+    /// The item that is driven for it; in a refusal, the one that was asked for.
     pub item: Option<ItemId>,
     /// What was asked for, if another slot with the same goods is driven.
     #[serde(default, skip_serializing_if = "Option::is_none")]

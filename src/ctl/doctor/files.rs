@@ -82,7 +82,7 @@ pub(super) fn guarded(site: &Site, qrisd_toml: &Path) -> Vec<Finding> {
     }
     let mut findings: Vec<_> = wanted.iter().filter_map(|(path, kind, readers)| guarded_file(site, path, *kind, readers)).collect();
     findings.extend(left.iter().filter_map(|secret| left_open(site, secret)));
-    // Who does not see where they are would take one that is there for one that is not.
+    // A user who cannot see their place would take one that is there for a missing one.
     if is_root() || !site.runs() {
         findings.extend(guard::credentials(&qrisd).into_iter().filter_map(|name| not_handed_over(site, name)));
     }

@@ -4,7 +4,7 @@ use super::diff::Differences;
 use super::reported::{placed, print_report, read};
 use super::retained::LastWords;
 use super::run;
-use super::sold::{Sold, Step};
+use super::sold::{ChangePlan, Sold};
 use super::which::Which;
 use crate::broker::{Broker, Connection, News};
 use crate::print;
@@ -68,24 +68,16 @@ impl Sending {
     }
 }
 
-pub(super) enum Wanted {
+pub(super) enum SettingsChange {
     Text(String),
-    /// This text, which was made from another one.
-    Edited {
-        /// What all of them had.
-        from: String,
-        text: String,
-    },
     /// Another price of one item, and nothing else.
     Price(ItemId, Rupiah),
 }
 
-impl Wanted {
-    fn at(&self, sold: &Sold) -> Step {
+impl SettingsChange {
+    fn at(&self, sold: &Sold) -> ChangePlan {
         match self {
-            Self::Text(text) => Step::Send(text.clone()),
-            Self::Edited { from, text } if *from == sold.text() => Step::Send(text.clone()),
-            Self::Edited { .. } => Step::Wrong("somebody else changed its settings meanwhile".into()),
+            Self::Text(text) => ChangePlan::Send(text.clone()),
             Self::Price(item, price) => sold.priced(item, *price),
         }
     }
@@ -94,15 +86,7 @@ impl Wanted {
     fn blindly(&self) -> Option<&str> {
         match self {
             Self::Text(text) => Some(text),
-            Self::Edited { .. } | Self::Price(..) => None,
-        }
-    }
-
-    /// Whether the text has what a machine has told, and not only what a person has written.
-    fn is_made_of_answers(&self) -> bool {
-        match self {
-            Self::Text(_) => false,
-            Self::Edited { .. } | Self::Price(..) => true,
+            Self::Price(..) => None,
         }
     }
 }
@@ -111,7 +95,7 @@ struct Text {
     /// The version that it is made from.
     from: u64,
     text: String,
-    /// What the machine has told, if the text is made of that.
+    /// The machine's word, if the text is made of that.
     made_of: Option<Box<str>>,
 }
 
@@ -139,7 +123,7 @@ struct Plan {
 }
 
 pub(super) async fn compare(
-    wanted: &Wanted,
+    wanted: &SettingsChange,
     who: &Which,
     skip_unknown: bool,
     key: &Rc<SigningKey>,
@@ -181,7 +165,7 @@ pub(super) async fn text_of_all(who: &Which, key: &Rc<SigningKey>, connection: C
 
 /// Shows what is different, asks where it should, and sends.
 pub(super) async fn send(
-    wanted: Wanted,
+    wanted: SettingsChange,
     sending: &Sending,
     key: &Rc<SigningKey>,
     connection: Connection,
@@ -223,7 +207,7 @@ pub(super) async fn send(
     }
 }
 
-/// What the machines that are meant have told: at last to the broker, and now.
+/// The machines that are meant, with their last word to the broker, and their word now.
 type All = BTreeMap<DeviceId, (Reported, Result<Sold, String>)>;
 
 async fn ask(who: &Which, key: &Rc<SigningKey>, connection: Connection) -> Result<All, Failure> {
@@ -256,7 +240,7 @@ fn tell(device: &DeviceId, reported: &Reported, mut object: Value, lines: &[Stri
 }
 
 impl Plan {
-    fn show(wanted: &Wanted, all: &All, skip_unknown: bool, json: bool) -> Result<Self, Failure> {
+    fn show(wanted: &SettingsChange, all: &All, skip_unknown: bool, json: bool) -> Result<Self, Failure> {
         let mut plan = Self { all: all.len(), ..Self::default() };
         for (device, (_, sold)) in all {
             if let Ok(sold) = sold {
@@ -277,12 +261,12 @@ impl Plan {
         Ok(plan)
     }
 
-    fn compare(&mut self, wanted: &Wanted, device: &DeviceId, sold: &Sold, skip_unknown: bool, json: bool) -> Result<(), Failure> {
+    fn compare(&mut self, wanted: &SettingsChange, device: &DeviceId, sold: &Sold, skip_unknown: bool, json: bool) -> Result<(), Failure> {
         let compared = match wanted.at(sold) {
-            Step::Send(text) => sold.with(&text, skip_unknown).map(|differences| (text, differences)),
-            Step::Wrong(why) => Err(vec![WrongValue { path: "".into(), line: None, why: why.into() }]),
-            Step::Same(why) => return tell(device, &sold.reported, json!({ "same": why }), &[why], json),
-            Step::Unsold(why) => {
+            ChangePlan::Send(text) => sold.with(&text, skip_unknown).map(|differences| (text, differences)),
+            ChangePlan::Wrong(why) => Err(vec![WrongValue { path: "".into(), line: None, why: why.into() }]),
+            ChangePlan::Same(why) => return tell(device, &sold.reported, json!({ "same": why }), &[why], json),
+            ChangePlan::Unsold(why) => {
                 self.unsold += 1;
                 return tell(device, &sold.reported, json!({ "unsold": why }), &[why], json);
             }
@@ -302,7 +286,7 @@ impl Plan {
                     self.unchecked += usize::from(values.iter().any(|value| value.starts_with("item[")));
                     lines.push("its relay service is away: which prices its lines take is not known".into());
                 }
-                let made_of = wanted.is_made_of_answers().then(|| sold.seen());
+                let made_of = wanted.blindly().is_none().then(|| sold.seen());
                 self.texts.insert(device.clone(), Text { from: newest(&sold.reported), text, made_of });
                 tell(device, &sold.reported, json!({ "differences": values, "no_longer_sold": gone, "replaces": waiting }), &lines, json)
             }

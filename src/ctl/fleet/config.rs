@@ -1,10 +1,10 @@
 //! `fleet config`: the settings of machines, signed here and taken by each machine when no customer is there.
 
-use super::change::{self, Sending, Wanted};
+use super::change::{self, Sending, SettingsChange};
 use super::reported::{placed, print_report, read};
 use super::which::Which;
 use super::{run, sold};
-use crate::broker::{Broker, Connection, random_hex};
+use crate::broker::{Broker, Connection};
 use crate::{keys, print};
 use clap::Subcommand;
 use qris_core::order::ids::ItemId;
@@ -13,10 +13,7 @@ use qris_core::wire::topics::Topic;
 use qris_host::Failure;
 use qris_host::hint::plain_number;
 use qris_host::mqtt::Retained;
-use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::rc::Rc;
 
 /// The settings of machines.
@@ -26,8 +23,6 @@ pub(crate) enum Config {
     Get(Get),
     /// Give machines other settings. What will be different is shown first, machine by machine
     Set(Set),
-    /// Open the settings of machines in $EDITOR, and give them what was written there
-    Edit(Edit),
     /// Compare a file with what machines have in force, their own files included. Exit status 0: nothing is different
     Diff(Diff),
     /// Show which settings came when, and who signed them, as far back as the machine's journal goes
@@ -79,13 +74,6 @@ pub(crate) struct Set {
     sending: Sending,
 }
 
-/// Opens the settings of machines in $EDITOR (vi), and gives them what was written there. All of them must have the same.
-#[derive(clap::Args, Debug)]
-pub(crate) struct Edit {
-    #[command(flatten)]
-    sending: Sending,
-}
-
 /// Changes the price of one item, and nothing else. Machines that do not sell it are left as they are.
 #[derive(clap::Args, Debug)]
 pub(crate) struct Price {
@@ -115,12 +103,11 @@ impl Config {
                 sending.check()?;
                 let text = written(&file, sending.skip_unknown)?;
                 let key = Rc::new(keys::read_operators(sending.operator_key.clone(), &connection)?);
-                change::send(Wanted::Text(text), &sending, &key, connection, json).await
+                change::send(SettingsChange::Text(text), &sending, &key, connection, json).await
             }
-            Self::Edit(Edit { sending }) => edit(&sending, connection, json).await,
             Self::Diff(Diff { file, who, skip_unknown, operator_key }) => {
                 who.must_be_named()?;
-                let wanted = Wanted::Text(written(&file, skip_unknown)?);
+                let wanted = SettingsChange::Text(written(&file, skip_unknown)?);
                 let key = Rc::new(keys::read_operators(operator_key, &connection)?);
                 change::compare(&wanted, &who, skip_unknown, &key, connection, json).await
             }
@@ -134,7 +121,7 @@ impl Price {
         let Self { item, price, sending } = self;
         sending.check()?;
         let key = Rc::new(keys::read_operators(sending.operator_key.clone(), &connection)?);
-        change::send(Wanted::Price(item, price), &sending, &key, connection, json).await
+        change::send(SettingsChange::Price(item, price), &sending, &key, connection, json).await
     }
 }
 
@@ -172,37 +159,6 @@ fn written(file: &Path, skip_unknown: bool) -> Result<String, Failure> {
                 print::remark(&format!("{}: {}", file.display(), placed(fault)));
             }
             Err(Failure::usage(format!("{} is wrong: nothing was sent to any machine", file.display())))
-        }
-    }
-}
-
-/// Lets a person change the text of machines. It stays in its file until machines have taken it.
-async fn edit(sending: &Sending, connection: Connection, json: bool) -> Result<(), Failure> {
-    sending.check()?;
-    let key = Rc::new(keys::read_operators(sending.operator_key.clone(), &connection)?);
-    let from = change::text_of_all(&sending.who, &key, connection.clone()).await?;
-    let file = std::env::temp_dir().join(format!("qrisctl-{}.toml", random_hex()?));
-    let failed = |why: std::io::Error| Failure::failed(format!("{}: {why}", file.display()));
-    let new = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&file);
-    new.and_then(|mut new| new.write_all(from.as_bytes())).map_err(failed)?;
-    // A person may write an editor with its options.
-    let ended = Command::new("sh").args(["-c", "exec ${EDITOR:-vi} \"$0\""]).arg(&file).status().map_err(failed)?;
-    let sent = async {
-        if !ended.success() {
-            return Err(Failure::failed(format!("the editor has failed ({ended}): nothing was sent to any machine")));
-        }
-        let text = written(&file, sending.skip_unknown)?;
-        if text == from {
-            print::remark("nothing was changed, and nothing was sent");
-            return Ok(());
-        }
-        change::send(Wanted::Edited { from, text }, sending, &key, connection, json).await
-    };
-    match sent.await {
-        Ok(()) => std::fs::remove_file(&file).map_err(failed),
-        Err(why) => {
-            print::remark(&format!("your text is in {}: `qrisctl fleet config set` sends it", file.display()));
-            Err(why)
         }
     }
 }

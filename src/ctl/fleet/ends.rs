@@ -34,7 +34,7 @@ impl Ends {
         self.all() - self.done
     }
 
-    /// The last line for people. What nobody did is left out.
+    /// The last line for people. An end that no machine had is left out.
     pub(super) fn words(&self) -> String {
         let told = self.numbers().into_iter().filter(|(_, number)| *number > 0);
         told.map(|(name, number)| format!("{number} {}", name.replace('_', " "))).collect::<Vec<_>>().join(", ")

@@ -74,7 +74,7 @@ impl LastWords {
         self
     }
 
-    /// Those who are meant, of all that have told their settings: what each told, and whether it is there.
+    /// Those who are meant, among all with known settings: what each told, and whether it is there.
     pub(super) fn settable(&self, who: &Which) -> Result<BTreeMap<DeviceId, (Reported, Option<Status>)>, Failure> {
         let told = self.0.iter().filter_map(|(device, words)| Some((device.clone(), words.settings.clone()?))).collect();
         let status = |device: &DeviceId| self.0.get(device).and_then(|words| words.status.clone());

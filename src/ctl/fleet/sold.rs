@@ -1,9 +1,9 @@
-//! What a machine sells now, as it has told it, and what another text would make of it: by the code that the machine has.
+//! The goods that a machine sells now, as it has told them, and what another text would make of them. The machine's own code reads both.
 
 use super::diff::{Differences, Flat, differences, flat};
 use qris_core::order::ids::{DeviceId, ItemId};
 use qris_core::order::money::Rupiah;
-use qris_core::wire::settings::{Reported, Told, WrongValue, made_of};
+use qris_core::wire::settings::{ConfigGetResult, Reported, WrongValue, made_of};
 use qris_device::config::afar::text::{items, of_unknown, written};
 use qris_device::config::afar::{self, Good};
 use qris_device::words::Settings;
@@ -20,12 +20,12 @@ pub(super) struct Sold {
     pub(super) reported: Reported,
     /// Whether the relay service has told which prices its lines take.
     pub(super) knows_lines: bool,
-    told: Told,
+    told: ConfigGetResult,
     own: Settings,
     in_force: Settings,
 }
 
-pub(super) enum Step {
+pub(super) enum ChangePlan {
     Send(String),
     /// It has this already.
     Same(String),
@@ -43,7 +43,7 @@ impl Sold {
     /// Reads the result of `config-get`.
     pub(super) fn read(device: &DeviceId, result: &Value) -> Result<Self, String> {
         let unread = |why: &dyn std::fmt::Display| format!("what it says of itself cannot be read here: {why}");
-        let mut told: Told = serde_json::from_value(result.clone()).map_err(|why| unread(&why))?;
+        let mut told: ConfigGetResult = serde_json::from_value(result.clone()).map_err(|why| unread(&why))?;
         let reported = told.reported.take().ok_or("its database is not open: nobody knows what is in force")?;
         let read = |text: &str, own: &Settings| {
             let Good { settings, .. } =
@@ -55,12 +55,12 @@ impl Sold {
         Ok(Self { reported, knows_lines: !told.lines.is_empty(), told, own, in_force })
     }
 
-    /// What a text is made of that is made of this.
+    /// The `made_of` of a text that is made of this.
     pub(super) fn seen(&self) -> Box<str> {
         made_of(&self.told.own, self.told.settings.as_deref())
     }
 
-    /// What a text would change, or what this machine would not take of it.
+    /// The changes that a text would make, or the values that this machine would not take.
     pub(super) fn with(&self, text: &str, skip_unknown: bool) -> Result<Differences, Vec<WrongValue>> {
         let wanted = afar::read(text, skip_unknown, &self.own, &self.told.lines)?;
         let has = self.shown(self.told.settings.as_deref().unwrap_or_default(), &self.in_force);
@@ -87,25 +87,27 @@ impl Sold {
     }
 
     /// The same with another price of an item, and of all slots with its goods.
-    pub(super) fn priced(&self, item: &ItemId, price: Rupiah) -> Step {
+    pub(super) fn priced(&self, item: &ItemId, price: Rupiah) -> ChangePlan {
         let text = self.text();
         let tables = tables_of(&text, "item");
         let goods = |table: &toml::Table| ["same_as", "id"].into_iter().find_map(|key| table.get(key)).cloned();
         let Some(of) = tables.iter().find(|table| table.get("id").and_then(|id| id.as_str()) == Some(item.as_str())).map(goods) else {
-            return Step::Unsold(format!("{item} is not sold there"));
+            return ChangePlan::Unsold(format!("{item} is not sold there"));
         };
         // Only the first of the slots must say the price.
         let prices = tables.iter().enumerate().filter(|(_, table)| goods(table) == of);
         let prices: Vec<_> = prices.filter_map(|(at, table)| Some((at, table.get("price")?.as_integer()))).collect();
         if prices.iter().any(|(_, now)| now.is_none()) {
-            return Step::Wrong(format!("the controller says the price of {item} there: `qrisctl fleet config edit` changes its bounds"));
+            return ChangePlan::Wrong(format!(
+                "the controller says the price of {item} there: `qrisctl fleet config set` changes its bounds"
+            ));
         }
         if prices.iter().all(|(_, now)| now.and_then(|now| u64::try_from(now).ok()) == Some(price.get())) {
-            return Step::Same(format!("{item} costs {price} already"));
+            return ChangePlan::Same(format!("{item} costs {price} already"));
         }
         match prices.iter().try_fold(text, |text, (at, _)| set_in(&text, "item", *at, "price", &price.get().to_string())) {
-            Ok(text) => Step::Send(text),
-            Err(why) => Step::Wrong(format!("{why}; `qrisctl fleet config edit` opens the text")),
+            Ok(text) => ChangePlan::Send(text),
+            Err(why) => ChangePlan::Wrong(format!("{why}; `qrisctl fleet config get --text` prints the text")),
         }
     }
 }
@@ -141,7 +143,7 @@ mod tests {
         let all = "A2 \"A2\" 7000";
         let price = "item[A1].price: 5000 -> 6000";
         let asked = "P \"P\" {\"from_request\":{\"max\":9,\"min\":1,\"mqtt\":false}}";
-        // What came from afar, what is written, the values that are different, and what is no longer sold.
+        // The text from afar, the text that is written, the values that are different, and the items that are no longer sold.
         type Row<'a> = (Option<&'a str>, &'a str, &'a [&'a str], &'a [&'a str]);
         let table: [Row; 7] = [
             (None, "", &[], &[]),
@@ -195,13 +197,13 @@ mod tests {
         let b1 = "# mine\n[device]\nname = \"Lobi\"\n[[item]]\nid = \"B1\"\nprice = 9000 # dear\n";
         for (has, id, wanted) in [(None, "A1", "item[A1].price: 5000 -> 6000"), (Some(b1), "B1", "item[B1].price: 9000 -> 6000")] {
             let sold = sold(has);
-            let Step::Send(text) = sold.priced(&item(id), price(6000)) else { panic!("it is sold") };
+            let ChangePlan::Send(text) = sold.priced(&item(id), price(6000)) else { panic!("it is sold") };
             assert_eq!(sold.with(&text, false), Ok(Differences { values: vec![wanted.into()], gone: vec![] }));
             assert_eq!(text.contains("# dear"), has.is_some(), "{text}");
         }
-        assert!(matches!(sold(Some(b1)).priced(&item("A1"), price(6000)), Step::Unsold(why) if why == "A1 is not sold there"));
-        assert!(matches!(sold(None).priced(&item("A1"), price(5000)), Step::Same(why) if why == "A1 costs Rp5.000 already"));
-        assert!(matches!(sold(None).priced(&item("P"), price(5000)), Step::Wrong(_)));
+        assert!(matches!(sold(Some(b1)).priced(&item("A1"), price(6000)), ChangePlan::Unsold(why) if why == "A1 is not sold there"));
+        assert!(matches!(sold(None).priced(&item("A1"), price(5000)), ChangePlan::Same(why) if why == "A1 costs Rp5.000 already"));
+        assert!(matches!(sold(None).priced(&item("P"), price(5000)), ChangePlan::Wrong(_)));
     }
 
     /// Whichever of them is named, and whether the second one says the price or leaves it to the first.
@@ -213,10 +215,10 @@ mod tests {
             let sold = sold(Some(&(first.clone() + &slot("A2", more) + &slot("B1", "price = 5000"))));
             for id in ["A1", "A2"] {
                 let priced = |amount| sold.priced(&ItemId::new(id).expect("an id"), Rupiah::new(amount).expect("an amount"));
-                let Step::Send(text) = priced(6000) else { panic!("it is sold") };
+                let ChangePlan::Send(text) = priced(6000) else { panic!("it is sold") };
                 let told = sold.with(&text, false).expect("good").values;
                 assert_eq!(told, ["A1", "A2"].map(|id| format!("item[{id}].price: 5000 -> 6000")), "{more} {id}");
-                assert!(matches!(priced(5000), Step::Same(_)));
+                assert!(matches!(priced(5000), ChangePlan::Same(_)));
             }
             let other = first.replace("5000", "6000") + &slot("A2", "same_as = \"A1\"\nprice = 5000");
             let wrong = sold.with(&other, false).expect_err("two prices of the same goods");

@@ -20,7 +20,7 @@ pub(crate) struct Which {
 }
 
 impl Which {
-    /// What changes machines, or asks them, needs to be told which.
+    /// A command that changes machines, or asks them, needs to be told which.
     pub(super) fn must_be_named(&self) -> Result<(), Failure> {
         match self.device.is_empty() && self.label.is_none() && !self.all {
             true => Err(Failure::usage("name the machines: --device ID, --label WORD or --all")),

@@ -29,7 +29,7 @@ use std::path::Path;
 const NO_BROKER: &str = "none";
 
 /// What the merchant's server wrote for the machine.
-enum Told {
+enum EnrolmentSource {
     Enrolment(Enrolment),
     Invitation(Invitation),
 }
@@ -148,20 +148,22 @@ impl<'a> Dialogue<'a> {
     /// replaces all.
     async fn enrolment(&mut self, answers: &mut Answers, anew: bool) -> Result<bool, Failure> {
         let read = |text: &str| match text.parse() {
-            Ok(invitation) => Ok(Told::Invitation(invitation)),
+            Ok(invitation) => Ok(EnrolmentSource::Invitation(invitation)),
             Err(InvitationError::Code(_)) => Err(texts().code_form.into()),
-            Err(InvitationError::Other) => Enrolment::from_text(text).map(Told::Enrolment).map_err(|why| answers::no_enrolment(&why)),
+            Err(InvitationError::Other) => {
+                Enrolment::from_text(text).map(EnrolmentSource::Enrolment).map_err(|why| answers::no_enrolment(&why))
+            }
         };
         let begins = |line: &str| [enrolment::BEGINS, "http"].iter().any(|known| line.trim_start().starts_with(known));
         while let Some(told) = self.asker.pasted(texts().paste, begins, read)? {
             let named = match &told {
-                Told::Enrolment(enrolment) => &enrolment.device,
-                Told::Invitation(invitation) => &invitation.claim.device,
+                EnrolmentSource::Enrolment(enrolment) => &enrolment.device,
+                EnrolmentSource::Invitation(invitation) => &invitation.claim.device,
             };
             let taken = match (renamed(self.present, self.may_rename, named), told) {
                 (Some(why), _) => Err(why),
-                (None, Told::Enrolment(enrolment)) => answers.enrol(&enrolment, anew),
-                (None, Told::Invitation(invitation)) => match invited::claim(&invitation, self.ca_file).await {
+                (None, EnrolmentSource::Enrolment(enrolment)) => answers.enrol(&enrolment, anew),
+                (None, EnrolmentSource::Invitation(invitation)) => match invited::claim(&invitation, self.ca_file).await {
                     Ok(enrolment) => answers.enrol(&enrolment, anew),
                     Err(failure) => Err(failure.reason()),
                 },

@@ -3,12 +3,12 @@
 use super::{Frame, Query, Tab, address};
 use crate::Desk;
 use crate::visitor::{Halt, Visitor};
-use crate::words::{self, Words};
+use crate::words::{self, Words, orders as order_words};
 use askama::Template;
 use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use qris_core::wire::desk::{Denied, LogLine, ROWS, Role, Sure};
+use qris_core::wire::desk::{Deed, Denied, LogLine, ROWS, Role, Sure};
 use qris_host::speech::fill;
 use std::sync::Arc;
 
@@ -21,11 +21,12 @@ struct Page {
 }
 
 impl Frame {
-    /// What somebody did, in words. A word of a later release is shown as it came.
+    /// A person's deed, in words. A word of a later release is shown as it came.
     pub(super) fn did(&self, what: &str) -> String {
+        let did = |what| Deed::from_word(what).map_or_else(|| did(self.w, what), |deed| order_words::did(self.o(), deed));
         match what.strip_prefix("denied ") {
-            Some(deed) => fill(self.w.log_denied, &[&did(self.w, deed)]),
-            None => did(self.w, what).to_owned(),
+            Some(deed) => fill(self.w.log_denied, &[&did(deed)]),
+            None => did(what).to_owned(),
         }
     }
 
@@ -63,11 +64,6 @@ fn did<'a>(words: &'static Words, what: &'a str) -> &'a str {
         "link" => words.log_link,
         "role" => words.log_role,
         "remove" => words.log_remove,
-        "refund" => words.log_refund,
-        "by_hand" => words.log_by_hand,
-        "given" => words.log_given,
-        "again" => words.log_again,
-        "seen" => words.log_seen,
         other => other,
     }
 }

@@ -123,16 +123,9 @@ impl Ask {
         self.deed == Deed::ByHand
     }
 
-    fn moves_money(&self) -> bool {
-        match self.deed {
-            Deed::Refund | Deed::ByHand | Deed::Given => true,
-            Deed::Again | Deed::Seen => false,
-        }
-    }
-
     /// Whether the page says what is left of today's limit: also to whom the limit denies it.
     fn shows_left(&self) -> bool {
-        self.moves_money() && self.denied.is_none_or(|denied| denied == Denied::Person(Barred::Limit))
+        self.deed.is_about_money() && self.denied.is_none_or(|denied| denied == Denied::Person(Barred::Limit))
     }
 }
 

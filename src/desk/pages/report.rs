@@ -1,4 +1,4 @@
-//! What was paid on a day or in a month, and what became of it.
+//! The payments of a day or of a month, and what became of them.
 
 use super::{Frame, Query, Tab, address, note, rows};
 use crate::Desk;

@@ -71,7 +71,7 @@ pub const fn trouble(words: &'static Words, trouble: Trouble) -> &'static str {
     }
 }
 
-/// What a fault means, and what to do. A word of a later release is shown as it came.
+/// The meaning of a fault, and what to do. A word of a later release is shown as it came.
 pub fn fault<'a>(words: &'static Words, fault: &'a FaultCode) -> (&'a str, Option<&'static str>) {
     let (what, to_do) = match fault {
         FaultCode::Store => (words.store, words.do_store),

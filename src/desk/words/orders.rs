@@ -45,6 +45,12 @@ qris_core::texts! {
     no_role: "Anda hanya boleh melihat. Untuk ini perlu seorang pemilik.", "You may only see. This needs an owner.";
     no_limit: "Ini lebih dari yang boleh Anda kembalikan hari ini. Coba besok, atau minta orang yang mengurus server Anda.", "This is more than you may send back today. Try tomorrow, or ask whoever runs your server.";
 
+    did_refund: "meminta pengembalian dana", "asked for a refund";
+    did_by_hand: "mencatat: dikembalikan secara langsung", "noted: paid back by hand";
+    did_given: "mencatat: barang diserahkan", "noted: goods handed over";
+    did_again: "menawarkan lagi di mesin", "had the machine offer it again";
+    did_seen: "menandai sudah dilihat", "marked as seen";
+
     step_began: "Pelanggan memulai pesanan.", "A customer began the order.";
     step_charged: "Kode QR atau kode pembayaran berlaku sampai {0}.", "The QR or code could be paid until {0}.";
     step_paid: "{0} dibayar.", "{0} was paid.";
@@ -112,7 +118,7 @@ pub const fn about_another_try(words: &'static Words, deed: Deed) -> Option<&'st
     }
 }
 
-/// What is asked before a deed, what will happen, and the button that does it.
+/// The question before a deed, what will happen, and the button that does it.
 pub fn asked(words: &'static Words, deed: Deed, amount: u64) -> [String; 3] {
     let texts = match deed {
         Deed::Refund => [words.refund_title, words.refund_what, words.refund_yes],
@@ -122,6 +128,17 @@ pub fn asked(words: &'static Words, deed: Deed, amount: u64) -> [String; 3] {
         Deed::Seen => [words.seen_title, words.seen_what, words.seen_yes],
     };
     texts.map(|text| fill(text, &[&total(amount)]))
+}
+
+/// What somebody did, in the log.
+pub const fn did(words: &'static Words, deed: Deed) -> &'static str {
+    match deed {
+        Deed::Refund => words.did_refund,
+        Deed::ByHand => words.did_by_hand,
+        Deed::Given => words.did_given,
+        Deed::Again => words.did_again,
+        Deed::Seen => words.did_seen,
+    }
 }
 
 pub const fn sure(words: &'static Words, sure: Sure) -> &'static str {

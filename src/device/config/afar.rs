@@ -157,7 +157,7 @@ impl WrittenSettings {
     }
 }
 
-/// Each item has a line that takes its price. What is counted has a line that hands out one for each payment.
+/// Each item has a line that takes its price. A counted item has a line that hands out one for each payment.
 fn check_lines(items: &[Item], slots: &BTreeMap<ItemId, SlotSettings>, lines: &[RelayLine], checker: &mut Checker<'_>) {
     for (at, key, why) in not_taken(items, lines) {
         checker.fault(&format!("item[{at}].{key}"), why);
@@ -169,8 +169,8 @@ fn check_lines(items: &[Item], slots: &BTreeMap<ItemId, SlotSettings>, lines: &[
     }
 }
 
-/// What no line takes of these items: the place in the list, the key that is wrong, and why. Without lines nobody knows. If a controller
-/// says the price, the line judges each request.
+/// The items that no line takes: the place in the list, the key that is wrong, and why. Without lines nobody knows. If a controller says
+/// the price, the line judges each request.
 pub fn not_taken<'a>(items: &'a [Item], lines: &'a [RelayLine]) -> impl Iterator<Item = (usize, &'static str, String)> + 'a {
     let judge = move |(at, item): (usize, &Item)| {
         let Some(line) = line_of(&item.id, lines) else { return Some((at, "id", fill(texts().no_line_here, &[&item.id]))) };

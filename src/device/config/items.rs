@@ -32,7 +32,7 @@ pub struct WrittenItem {
     same_as: Option<String>,
 }
 
-/// An item that was read. What it does not say may stand at the one whose goods are in its slot, too.
+/// An item that was read. A value that it lacks may stand at the one whose goods are in its slot, too.
 struct ReadItem {
     at: usize,
     id: ItemId,

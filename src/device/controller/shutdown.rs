@@ -1,5 +1,5 @@
-//! A shutdown or reboot waits until no customer is there. logind is asked to delay it: the same way for everybody who reboots a
-//! machine by systemd, a person, an upgrade or a fleet. <https://systemd.io/INHIBITOR_LOCKS/>
+//! A shutdown or reboot waits until no customer is there. logind is asked to delay it. That is the same way for everybody who reboots a
+//! machine by systemd: a person, an upgrade or a fleet. <https://systemd.io/INHIBITOR_LOCKS/>
 
 use super::dbus::KIND;
 use super::requests::{Controllers, Requests};

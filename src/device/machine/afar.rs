@@ -13,7 +13,9 @@ use qris_core::order::ids::KeyId;
 use qris_core::order::request::cut;
 use qris_core::order::time::{Boot, Now, Span, Wall};
 use qris_core::wire::relay::RelayLine;
-use qris_core::wire::settings::{Desired, FIRST_VERSIONS, Objection, RefusedSettings, Reported, Told, Waiting, WrongValue, made_of};
+use qris_core::wire::settings::{
+    ConfigGetResult, Desired, FIRST_VERSIONS, Objection, RefusedSettings, Reported, Waiting, WrongValue, made_of,
+};
 use qris_core::wire::status::FaultCode;
 use qris_host::events::Event as Journal;
 use qris_host::mqtt::Ack;
@@ -136,9 +138,9 @@ impl Afar {
     }
 
     /// The same, with everything else that an operator must know before another text is written.
-    pub(super) fn whole(&self, in_force: &Settings, own: &Settings, lines: &[RelayLine]) -> Told {
+    pub(super) fn whole(&self, in_force: &Settings, own: &Settings, lines: &[RelayLine]) -> ConfigGetResult {
         let settings = self.kept.in_force.as_ref().map(|in_force| in_force.desired.settings.clone());
-        Told { reported: self.report(in_force), settings, own: written(own).into(), lines: lines.to_vec() }
+        ConfigGetResult { reported: self.report(in_force), settings, own: written(own).into(), lines: lines.to_vec() }
     }
 
     pub(super) fn reported(&self) -> Reported {
@@ -263,8 +265,8 @@ impl Afar {
                     self.next = Some(Box::new(good));
                 }
             }
-            // They were good when they came: a newer release, another file of the machine or other lines judge otherwise.
-            // Whoever sent them was told that they wait, and hears nothing now.
+            // They were good when they came: a newer release, another file of the machine or other lines judge otherwise. Their sender was
+            // told that they wait, and hears nothing now.
             Err(faults) => {
                 if self.keep(Kept { next: None, ..self.kept.clone() }, with, now) {
                     self.lose(invalid(&taken.desired, faults), Some(&taken.kid), with, now);

@@ -25,11 +25,11 @@ pub(super) struct Collection {
     pub(super) code: PaymentCode,
     pub(super) askers: Vec<Asker>,
     call: CallId,
-    step: Step,
+    step: CollectionStage,
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Step {
+enum CollectionStage {
     /// The backend is asked whether the payment still stands.
     Confirm { give_up_at: Boot },
     /// The relay is asked whether it can deliver. `owner`: the one that it had at the question.
@@ -38,13 +38,13 @@ enum Step {
 
 impl Collection {
     pub(super) fn new(request: RequestId, code: PaymentCode, asker: Option<Asker>, call: CallId, now: Boot) -> Self {
-        let step = Step::Confirm { give_up_at: now + ANSWER_WITHIN };
+        let step = CollectionStage::Confirm { give_up_at: now + ANSWER_WITHIN };
         Self { request, code, askers: asker.into_iter().collect(), call, step }
     }
 
     pub(super) fn confirmed(self, call: CallId, owner: u64, now: Boot) -> Self {
         let give_up_at = self.give_up_at().min(now + PREPARE_WAIT);
-        Self { call, step: Step::Check { owner, give_up_at }, ..self }
+        Self { call, step: CollectionStage::Check { owner, give_up_at }, ..self }
     }
 
     pub(super) fn call(&self) -> CallId {
@@ -53,25 +53,25 @@ impl Collection {
 
     pub(super) fn give_up_at(&self) -> Boot {
         match self.step {
-            Step::Confirm { give_up_at } | Step::Check { give_up_at, .. } => give_up_at,
+            CollectionStage::Confirm { give_up_at } | CollectionStage::Check { give_up_at, .. } => give_up_at,
         }
     }
 
     pub(super) fn asks_backend(&self) -> bool {
-        matches!(self.step, Step::Confirm { .. })
+        matches!(self.step, CollectionStage::Confirm { .. })
     }
 
     pub(super) fn unanswered(&self) -> Refusal {
         match self.step {
-            Step::Confirm { .. } => Refusal::new(Reason::Backend, "the backend does not answer"),
-            Step::Check { .. } => Refusal::new(Reason::Relay, "the relay service does not answer"),
+            CollectionStage::Confirm { .. } => Refusal::new(Reason::Backend, "the backend does not answer"),
+            CollectionStage::Check { .. } => Refusal::new(Reason::Relay, "the relay service does not answer"),
         }
     }
 
     /// Whether the relay can deliver it. `owner`: the relay's present one.
     pub(super) fn checked(&self, answer: &RelayAnswer, owner: Option<u64>) -> Result<(), Refusal> {
         Err(match answer {
-            RelayAnswer::Checked(_) if !matches!(self.step, Step::Check { owner: asked, .. } if Some(asked) == owner) => {
+            RelayAnswer::Checked(_) if !matches!(self.step, CollectionStage::Check { owner: asked, .. } if Some(asked) == owner) => {
                 Refusal::new(Reason::Relay, "the relay service has just been restarted")
             }
             RelayAnswer::Checked(Ok(())) => return Ok(()),

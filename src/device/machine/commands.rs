@@ -18,7 +18,7 @@ pub(super) struct Commands {
     pub(super) damaged: BTreeMap<CommandId, Damaged>,
     /// The question about the computer that is being answered.
     pub(super) reading: Option<Reading>,
-    /// What this process did about those that have no end yet.
+    /// The tries of this process at those that have no end yet.
     pub(super) tries: BTreeMap<CommandId, Try>,
     /// All that ended (`exp`) until then may be forgotten: it is over for good, in seconds since 1970.
     pub(super) forgotten: i64,
@@ -33,11 +33,11 @@ pub(super) struct Kept {
     pub(super) kid: KeyId,
     pub(super) jws: Box<str>,
     pub(super) to: Address,
-    pub(super) step: Step,
+    pub(super) step: CommandStage,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub(super) enum Step {
+pub(super) enum CommandStage {
     /// Nothing was done yet.
     Accepted,
     /// It is being done, from this boot on.
@@ -109,7 +109,7 @@ impl Try {
     }
 }
 
-impl Step {
+impl CommandStage {
     pub(super) fn is_under_way(&self) -> bool {
         match self {
             Self::Begun(_) | Self::Installing { .. } | Self::Installed { .. } => true,
@@ -145,7 +145,7 @@ pub(super) struct Reading {
 
 impl Kept {
     pub(super) fn is_ended(&self) -> bool {
-        matches!(self.step, Step::Ended { .. })
+        matches!(self.step, CommandStage::Ended { .. })
     }
 
     /// Nothing else may be done to the machine meanwhile.

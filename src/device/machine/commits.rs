@@ -15,7 +15,7 @@ use qris_core::wire::vend::{EventState, VendEvent};
 const TRANSITIONS_MAX: usize = 8;
 
 /// An order passed a state, and looked like this.
-type Step = ((EventState, Option<Reason>), Order);
+type PassedState = ((EventState, Option<Reason>), Order);
 
 impl Machine {
     pub(super) fn find(&self, id: &RequestId) -> Result<Option<Stored>, StoreError> {
@@ -65,7 +65,7 @@ impl Machine {
         &mut self,
         id: &RequestId,
         order: Order,
-        steps: Vec<Step>,
+        steps: Vec<PassedState>,
         note: Option<Refusal>,
         now: Now,
     ) -> Result<(), StoreError> {
@@ -104,7 +104,7 @@ impl Machine {
         &mut self,
         order: &Order,
         before: Option<i64>,
-        steps: Vec<Step>,
+        steps: Vec<PassedState>,
         note: Option<Refusal>,
         now: Now,
     ) -> Result<(Vec<VendEvent>, Stored), StoreError> {
@@ -148,7 +148,7 @@ fn is_payable(state: &State) -> bool {
 }
 
 /// One event, complete except for its number and name.
-fn draft(((state, reason), order): Step, note: Option<Refusal>, stream: &str, at: Option<Box<str>>) -> Draft {
+fn draft(((state, reason), order): PassedState, note: Option<Refusal>, stream: &str, at: Option<Box<str>>) -> Draft {
     let stream: Box<str> = stream.into();
     Box::new(move |seq, name| VendEvent {
         event_id: name.into(),

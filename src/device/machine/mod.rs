@@ -28,9 +28,9 @@
 //! | everything that leaves the machine | `outbox.rs` |
 //! | the comparison with the backend's open orders and the relay's tickets | `reconcile.rs` |
 //!
-//! `parts.rs` puts them side by side. What needs several of them stands above that. Customers are served in `customers.rs`, operators in
-//! `operators.rs`. What is offered of the slots, and who fills them, is in `shelves.rs`
-//! and `filling.rs`. How a customer gets another try is in `trying_again.rs`. The answers of relay, backend and broker come to
+//! `parts.rs` puts them side by side. Work that needs several of them stands above that. Customers are served in `customers.rs`, operators
+//! in `operators.rs`. The offer of the slots is in `shelves.rs`, their filling in `filling.rs`, and another try of a customer in
+//! `trying_again.rs`. The answers of relay, backend and broker come to
 //! `answers.rs`. The system that runs proves itself in `proving.rs`. `commits.rs` alone writes orders. The loop itself is here.
 
 mod afar;
@@ -82,7 +82,7 @@ use hold::Hold;
 use links::Links;
 use orders::Orders;
 use outbox::Outbox;
-use place::Place;
+use place::BrokerPlace;
 use qris_core::order::machine::{self as core, Event};
 use qris_core::order::reason::Reason;
 use qris_core::order::time::{Boot, Now};
@@ -120,7 +120,7 @@ impl Machine {
             door: Door::default(),
             second_tries: SecondTries::default(),
             trust: Trust::default(),
-            place: Place::default(),
+            place: BrokerPlace::default(),
             own: settings.clone(),
             settings,
         };

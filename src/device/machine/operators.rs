@@ -6,7 +6,7 @@ mod carrying;
 mod damaged;
 mod reading;
 
-use super::commands::{ANSWERED_MAX, Commands, Kept, Step};
+use super::commands::{ANSWERED_MAX, CommandStage, Commands, Kept};
 use super::parts::Machine;
 use super::system::INSTALLED_WITHIN;
 use crate::store::database::Database;
@@ -70,10 +70,12 @@ impl Machine {
                 return Err(refused(Problem::new(Code::ReusedId, "this jti was used for another command")));
             }
             let answer = match &kept.step {
-                Step::Ended { answer, .. } => answer.clone(),
-                Step::Accepted | Step::Begun(_) | Step::Installing { .. } | Step::Installed { .. } => Response::accepted(id),
+                CommandStage::Ended { answer, .. } => answer.clone(),
+                CommandStage::Accepted | CommandStage::Begun(_) | CommandStage::Installing { .. } | CommandStage::Installed { .. } => {
+                    Response::accepted(id)
+                }
             };
-            // Whoever repeats it does not take the answer away from the one who has sent it.
+            // A repetition does not take the answer away from the one who has sent it.
             self.answer(to, answer);
             return Ok(());
         }
@@ -93,7 +95,7 @@ impl Machine {
             let why = format!("{KNOWN_MAX} commands are remembered until their time is over (exp): try later");
             return Err(refused(Problem::new(Code::RateLimited, why)));
         }
-        let kept = Kept { signed: signed.clone(), kid: kid.clone(), jws, to: to.clone(), step: Step::Accepted };
+        let kept = Kept { signed: signed.clone(), kid: kid.clone(), jws, to: to.clone(), step: CommandStage::Accepted };
         if !self.keep_command(kept, now) {
             return Err(refused(cannot_store()));
         }
@@ -154,8 +156,8 @@ impl Machine {
         let Some(kept) = self.commands.known.get(id).cloned() else { return };
         let result = result_of(&answer);
         let (command, by) = (text(kept.signed.command.name()), self.own.keys.named(&kept.kid).into());
-        let may_install = matches!(&kept.step, Step::Installing { boot, .. } if *boot == self.settings.boot_id);
-        if !self.keep_command(Kept { step: Step::Ended { answer, notified: false }, ..kept }, now) {
+        let may_install = matches!(&kept.step, CommandStage::Installing { boot, .. } if *boot == self.settings.boot_id);
+        if !self.keep_command(Kept { step: CommandStage::Ended { answer, notified: false }, ..kept }, now) {
             return;
         }
         self.commands.tries.remove(id);
@@ -171,11 +173,11 @@ impl Machine {
 
     fn tell_ends(&mut self, now: Now) {
         self.tell_damaged(now);
-        let untold = self.commands.known.values().filter(|kept| matches!(kept.step, Step::Ended { notified: false, .. }));
+        let untold = self.commands.known.values().filter(|kept| matches!(kept.step, CommandStage::Ended { notified: false, .. }));
         for kept in untold.cloned().collect::<Vec<_>>() {
-            let Step::Ended { answer, .. } = kept.step.clone() else { continue };
+            let CommandStage::Ended { answer, .. } = kept.step.clone() else { continue };
             let to = kept.to.clone();
-            if self.keep_command(Kept { step: Step::Ended { answer: answer.clone(), notified: true }, ..kept }, now) {
+            if self.keep_command(Kept { step: CommandStage::Ended { answer: answer.clone(), notified: true }, ..kept }, now) {
                 self.answer(&to, answer);
             }
         }

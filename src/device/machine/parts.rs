@@ -10,7 +10,7 @@ use super::hold::Hold;
 use super::links::Links;
 use super::orders::Orders;
 use super::outbox::Outbox;
-use super::place::Place;
+use super::place::BrokerPlace;
 use super::reconcile::Reconciliation;
 use super::second_tries::SecondTries;
 use super::stock::Stock;
@@ -40,7 +40,7 @@ pub struct Machine {
     pub(super) systems: Systems,
     pub(super) hold: Hold,
     pub(super) door: Door,
-    pub(super) place: Place,
+    pub(super) place: BrokerPlace,
     pub(super) storage: Storage,
     pub(super) orders: Orders,
     pub(super) front: Front,

@@ -10,13 +10,13 @@ const TIMES: u32 = 3;
 const QUIET: Span = Span::secs(600);
 
 #[derive(Debug, Default)]
-pub(super) struct Place {
+pub(super) struct BrokerPlace {
     /// How often, with less than [`QUIET`] from one to the next.
     times: u32,
     last: Option<Boot>,
 }
 
-impl Place {
+impl BrokerPlace {
     /// The broker has thrown the machine out.
     pub(super) fn lost(&mut self, now: Boot) {
         self.look(now);

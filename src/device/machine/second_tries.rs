@@ -81,7 +81,7 @@ impl TryCandidate {
 }
 
 impl TryOffer {
-    /// What the backend offers for an order that came to nothing. `is_later`: its customer asked on the page.
+    /// The backend's offer for an order that came to nothing. `is_later`: its customer asked on the page.
     pub(super) fn of(order: &Order, resource: &OrderResource, is_later: bool, until: Boot) -> Option<Self> {
         Some(Self {
             request: order.offer.request.request_id.clone(),

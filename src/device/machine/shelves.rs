@@ -1,5 +1,5 @@
-//! What lies in the slots: what is offered of it, and who changes it. The sums are in the database, where an order and its item move in one
-//! commit.
+//! The contents of the slots: what is offered of them, and who changes them. The sums are in the database, where an order and its item move
+//! in one commit.
 
 use super::links::Facts;
 use super::parts::Machine;
@@ -58,8 +58,8 @@ impl Machine {
         })
     }
 
-    /// The fullest of the slots with the goods of this one, whose lines are free. Of equal ones it is the one that was asked for, and one that
-    /// nobody has counted comes last.
+    /// The fullest of the slots with the goods of this one, whose lines are free. Among equal ones it is the one that was asked for. A slot
+    /// that nobody has counted comes last.
     pub(super) fn fullest_slot(&self, asked: &ItemId) -> Result<ItemId, String> {
         let Some(goods) = self.settings.slots.get(asked).map(|slot| &slot.goods) else { return Ok(asked.clone()) };
         let lines = self.links.lines(&self.settings);
@@ -133,7 +133,7 @@ impl Machine {
         }
         match change {
             Change::Fill | Change::Count | Change::Set => self.looked(now),
-            // Who takes one out for a customer has not looked at what did not come.
+            // A person who takes one out for a customer has not looked at what did not come.
             Change::Give | Change::Other(_) => {}
         }
         // An older image of this database can be found out only by what the relay had driven by now.
@@ -155,7 +155,7 @@ impl Machine {
         }
     }
 
-    /// What the relay has said that it drove. `is_new`: it has said so just now.
+    /// Compares the slots with the relay's word about what it drove. `is_new`: it has said so just now.
     pub(super) fn compare_stock(&mut self, is_new: bool, now: Now) {
         self.stock.is_behind = !self.settings.slots.is_empty();
         let Some(store) = self.storage.store_mut().filter(|_| self.stock.is_behind) else { return };

@@ -1,4 +1,4 @@
-//! What is told of the slots: the report, and the fault that somebody must count.
+//! The report of the slots, and the fault that somebody must count.
 
 use super::storage::Storage;
 use crate::store::StoreError;
@@ -40,7 +40,7 @@ impl Stock {
         self.last_at.filter(|_| self.is_waiting).map(|last| last + LEAST)
     }
 
-    /// What is to be told next: the last report, or a new one whose number is stored first.
+    /// The report to tell next: the last one, or a new one whose number is stored first.
     pub(super) fn report(
         &mut self,
         slots: Vec<Slot>,

@@ -1,4 +1,4 @@
-//! What is known of the system that runs, if RAUC has installed it. The bootloader counts the starts of one that nobody has called good,
+//! The known facts of the system that runs, if RAUC has installed it. The bootloader counts the starts of one that nobody has called good,
 //! and goes back.
 
 use crate::store::fact::Fact;

@@ -11,7 +11,7 @@ use crate::store::fact::{Fact, Known};
 use crate::words::{Asker, CallId, Effect, PrepareError, Reply};
 use qris_core::order::ids::{ItemId, RequestId, Ticket};
 use qris_core::order::ledger::Again;
-use qris_core::order::machine::{Event, LaterTry, Order, RefundDue, ReportStep, State, Undelivered, Wanted};
+use qris_core::order::machine::{Event, LaterTry, Order, PromisedTry, RefundDue, ReportStep, State, Undelivered};
 use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::Delivery;
 use qris_core::order::reason::Reason;
@@ -249,7 +249,7 @@ impl Machine {
             Ok((ticket, promise)) => {
                 let TryCandidate { offer, item, amount, pressed_at, .. } = &candidate;
                 let goods = LaterTry { number: offer.number, after: offer.after.clone(), item: item.clone(), amount: *amount };
-                let wanted = Wanted { ticket: ticket.clone(), goods, promise };
+                let wanted = PromisedTry { ticket: ticket.clone(), goods, promise };
                 let begun = self.happen(&offer.request, vec![Event::TryPromised(wanted, *pressed_at)], now);
                 match (begun, self.find(&offer.request)) {
                     (Ok(()), Ok(Some(stored))) if stored.order.has_ticket(&ticket) => {

@@ -47,7 +47,7 @@ pub struct Database {
     /// The number of orders, finished or not.
     pub(super) orders: i64,
     pub(super) tally: Tally,
-    /// What lies in the slots that somebody has counted.
+    /// The contents of the slots that somebody has counted.
     pub(super) shelves: BTreeMap<ItemId, Shelf>,
     /// This is dropped last: nobody else may have the database before it is closed.
     _lock: Arc<sqlite::Lock>,

@@ -1,4 +1,4 @@
-//! What a person has done to a slot is written with the end of the command that ordered it, so that it is done once.
+//! A person's change of a slot is written with the end of the command that ordered it, so that it is done once.
 
 use super::database::Database;
 use super::{StoreError, commands, stock};
@@ -12,7 +12,7 @@ impl Database {
         self.shelves.get(item)
     }
 
-    /// Writes slots in place of what they were, and what is known of a command with which that was done: all or nothing.
+    /// Writes slots in place of what they were, and with them the record of the command for that: all or nothing.
     pub fn keep_shelves(&mut self, shelves: BTreeMap<ItemId, Shelf>, command: Option<(CommandId, String)>) -> Result<(), StoreError> {
         self.files.are_in_place()?;
         let transaction = self.connection.transaction()?;

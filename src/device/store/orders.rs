@@ -148,7 +148,7 @@ struct OrderRow {
     sum: i64,
 }
 
-/// What a new version of an order needs of the row before: the columns that have an index and may change, and what it leads on from.
+/// A new version of an order needs this of the row before: the columns that have an index and may change, and what it leads on from.
 struct Before {
     order_id: Option<String>,
     ticket: String,

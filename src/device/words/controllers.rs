@@ -62,11 +62,11 @@ pub enum Request {
 pub struct Reply {
     pub state: Option<EventState>,
     pub reason: Option<Reason>,
-    /// What is in the slot that was changed, or why it stays as it is.
+    /// The contents of the changed slot, or why it stays as it is.
     pub stock: Option<Result<Counted, NotChanged>>,
 }
 
-/// What lies in a slot that somebody has changed.
+/// The contents of a slot that somebody has changed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 pub struct Counted {
     /// Before; `None`: nobody had counted.

@@ -25,13 +25,13 @@ pub(super) enum Wrong {
     UnknownWord(String, &'static [&'static str]),
     /// A key that must be there.
     Missing(&'static str),
-    Not(Wanted),
+    Not(ValueKind),
     /// The type's own words.
     Other(String),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Wanted {
+pub(super) enum ValueKind {
     Number,
     Bool,
     Text,
@@ -69,7 +69,7 @@ impl Error for Misread {
     /// A value that the type itself does not take. Mostly it is a number that does not fit.
     fn invalid_value(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
         match found {
-            Unexpected::Signed(_) | Unexpected::Unsigned(_) | Unexpected::Float(_) => Wrong::Not(Wanted::Number).nowhere(),
+            Unexpected::Signed(_) | Unexpected::Unsigned(_) | Unexpected::Float(_) => Wrong::Not(ValueKind::Number).nowhere(),
             _ => Self::custom(format_args!("must be {expected}")),
         }
     }
@@ -88,13 +88,13 @@ impl Error for Misread {
 }
 
 impl<'de> Value<'de> {
-    fn read<T>(self, wanted: Wanted, take: impl FnOnce(DeValue<'de>) -> Option<Result<T, Misread>>) -> Result<T, Misread> {
+    fn read<T>(self, wanted: ValueKind, take: impl FnOnce(DeValue<'de>) -> Option<Result<T, Misread>>) -> Result<T, Misread> {
         let span = self.0.span();
         take(self.0.into_inner()).unwrap_or_else(|| Err(Wrong::Not(wanted).nowhere())).map_err(|misread| misread.or_at(span))
     }
 
     fn number<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misread> {
-        self.read(Wanted::Number, |value| match value {
+        self.read(ValueKind::Number, |value| match value {
             DeValue::Integer(number) => match i64::from_str_radix(number.as_str(), number.radix()) {
                 Ok(number) => Some(visitor.visit_i64(number)),
                 Err(_) => u64::from_str_radix(number.as_str(), number.radix()).ok().map(|number| visitor.visit_u64(number)),
@@ -106,27 +106,27 @@ impl<'de> Value<'de> {
 
     fn whole<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misread> {
         if matches!(self.0.get_ref(), DeValue::Float(_)) {
-            return Err(Wrong::Not(Wanted::Number).nowhere().or_at(self.0.span()));
+            return Err(Wrong::Not(ValueKind::Number).nowhere().or_at(self.0.span()));
         }
         self.number(visitor)
     }
 
     fn text<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misread> {
-        self.read(Wanted::Text, |value| match value {
+        self.read(ValueKind::Text, |value| match value {
             DeValue::String(text) => Some(visitor.visit_str(&text)),
             _ => None,
         })
     }
 
     fn list<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misread> {
-        self.read(Wanted::List, |value| match value {
+        self.read(ValueKind::List, |value| match value {
             DeValue::Array(values) => Some(visitor.visit_seq(Values(values.into_iter()))),
             _ => None,
         })
     }
 
     fn table<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misread> {
-        self.read(Wanted::Table, |value| match value {
+        self.read(ValueKind::Table, |value| match value {
             DeValue::Table(entries) => Some(visitor.visit_map(Entries { entries: entries.into_iter(), value: None })),
             _ => None,
         })
@@ -168,7 +168,7 @@ impl<'de> Deserializer<'de> for Value<'de> {
     }
 
     fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misread> {
-        self.read(Wanted::Bool, |value| match value {
+        self.read(ValueKind::Bool, |value| match value {
             DeValue::Boolean(is) => Some(visitor.visit_bool(is)),
             _ => None,
         })
@@ -188,7 +188,7 @@ impl<'de> Deserializer<'de> for Value<'de> {
     }
 
     fn deserialize_enum<V: Visitor<'de>>(self, _: &'static str, _: &'static [&'static str], visitor: V) -> Result<V::Value, Misread> {
-        self.read(Wanted::Text, |value| match value {
+        self.read(ValueKind::Text, |value| match value {
             DeValue::String(text) => Some(visitor.visit_enum(StrDeserializer::new(&text))),
             _ => None,
         })

@@ -161,7 +161,7 @@ fn what_is_wrong_is_said_in_words_for_people() {
         ("item = 5", "a.toml:1: item: is a list of sections: write [[item]] above each of them"),
         ("device = 5", "a.toml:1: device: is a section: write [device] on a line of its own, and its keys below"),
         ("[devise]", "a.toml:1: devise: unknown key: did you mean device?"),
-        // What cannot be read hides nothing else that is wrong.
+        // A value that cannot be read hides nothing else that is wrong.
         (
             "[device]\nid = vm-1\n[orders]\nx = 1",
             "a.toml:2: device.id: text must stand in quotes: write id = \"…\"\na.toml:4: orders.x: unknown key: expected timeout_s or names",

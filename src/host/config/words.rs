@@ -1,6 +1,6 @@
-//! What the readers of TOML find wrong, in words for the person who wrote the file. Their own messages are for programmers.
+//! The faults that the readers of TOML find, in words for the person who wrote the file. Their own messages are for programmers.
 
-use super::reader::{Wanted, Wrong};
+use super::reader::{ValueKind, Wrong};
 use crate::hint::{instead, not_a_number, plain_number};
 use crate::speech::fill;
 use crate::texts;
@@ -46,21 +46,21 @@ pub(super) fn misread(wrong: &Wrong, written: &str, key: Option<&str>) -> String
         Wrong::UnknownWord(word, known) => fill(texts.unknown_word, &[&instead(word, known)]),
         Wrong::Missing(key) => fill(texts.missing, &[key]),
         Wrong::Other(why) => why.clone(),
-        Wrong::Not(Wanted::Number) => not_a_number(written),
-        Wrong::Not(Wanted::Bool) => match written.trim_matches(['"', '\'']) {
+        Wrong::Not(ValueKind::Number) => not_a_number(written),
+        Wrong::Not(ValueKind::Bool) => match written.trim_matches(['"', '\'']) {
             word @ ("true" | "false") => fill(texts.flag_quoted, &[&word]),
             _ if is_short(written) => fill(texts.not, &[&texts.flag, &written]),
             _ => texts.flag.into(),
         },
-        Wrong::Not(Wanted::Text) if !written.starts_with(['[', '{']) && is_short(written) => {
+        Wrong::Not(ValueKind::Text) if !written.starts_with(['[', '{']) && is_short(written) => {
             fill(texts.text_write, &[&format_args!("\"{written}\"")])
         }
-        Wrong::Not(Wanted::Text) => texts.text.into(),
-        Wrong::Not(Wanted::List) if is_section => fill(texts.sections, &[&name]),
-        Wrong::Not(Wanted::List) if written.starts_with('"') && is_short(written) => fill(texts.list_write, &[&written]),
-        Wrong::Not(Wanted::List) => texts.list.into(),
-        Wrong::Not(Wanted::Table) if is_section => fill(texts.section, &[&name]),
-        Wrong::Not(Wanted::Table) => fill(texts.table, &[&name, &"{ … }"]),
+        Wrong::Not(ValueKind::Text) => texts.text.into(),
+        Wrong::Not(ValueKind::List) if is_section => fill(texts.sections, &[&name]),
+        Wrong::Not(ValueKind::List) if written.starts_with('"') && is_short(written) => fill(texts.list_write, &[&written]),
+        Wrong::Not(ValueKind::List) => texts.list.into(),
+        Wrong::Not(ValueKind::Table) if is_section => fill(texts.section, &[&name]),
+        Wrong::Not(ValueKind::Table) => fill(texts.table, &[&name, &"{ … }"]),
     }
 }
 

@@ -43,7 +43,7 @@ pub struct EventKind {
     pub cause: Cause,
     /// One sentence: the catalog's subject.
     pub subject: &'static str,
-    /// What happened and what to do: the catalog's text, as doc comment lines.
+    /// The explanation of the event, and what to do: the catalog's text, as doc comment lines.
     pub(super) explanation: &'static str,
     /// The names of the variant's fields, for its documentation.
     #[cfg(feature = "manuals")]

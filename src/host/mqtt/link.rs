@@ -147,7 +147,7 @@ struct Connection<'a> {
     let_in_at: Option<Instant>,
     /// The time at which [`MqttEvent::Up`] was told.
     up_since: Option<Instant>,
-    /// What came before it, from a session that the broker kept: whoever takes a message can answer it.
+    /// Messages that came before it, from a session that the broker kept: whoever takes a message can answer it.
     early: Vec<Inbound>,
     acks: AckQueue,
     /// The acknowledgements that may leave, in order.

@@ -40,7 +40,7 @@ impl Schema {
     }
 }
 
-pub(super) enum Step {
+pub(super) enum MigrationOutcome {
     Gone,
     /// Another process has done it a moment ago, such as `device add` beside a first `serve`.
     GoneBefore,
@@ -49,15 +49,15 @@ pub(super) enum Step {
 }
 
 /// Does the step from this version to the next, in one transaction.
-pub(super) fn step(connection: &mut Connection, schema: &Schema, from: i32) -> rusqlite::Result<Step> {
-    let Some(sql) = usize::try_from(from).ok().and_then(|at| schema.steps.get(at)) else { return Ok(Step::GoneBefore) };
+pub(super) fn step(connection: &mut Connection, schema: &Schema, from: i32) -> rusqlite::Result<MigrationOutcome> {
+    let Some(sql) = usize::try_from(from).ok().and_then(|at| schema.steps.get(at)) else { return Ok(MigrationOutcome::GoneBefore) };
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     if transaction.query_row("PRAGMA user_version", [], |row| row.get::<_, i32>(0))? != from {
-        return Ok(Step::GoneBefore);
+        return Ok(MigrationOutcome::GoneBefore);
     }
     match transaction.execute_batch(sql) {
         Ok(()) => {}
-        Err(error) if from > 0 && is_strange(&error) => return Ok(Step::Strange(error.to_string())),
+        Err(error) if from > 0 && is_strange(&error) => return Ok(MigrationOutcome::Strange(error.to_string())),
         Err(error) => return Err(error),
     }
     transaction.pragma_update(None, "application_id", schema.application_id)?;
@@ -72,7 +72,7 @@ pub(super) fn step(connection: &mut Connection, schema: &Schema, from: i32) -> r
         format!("DROP TABLE IF EXISTS {OLDEST}")
     })?;
     transaction.commit()?;
-    Ok(Step::Gone)
+    Ok(MigrationOutcome::Gone)
 }
 
 /// A name is missing that a release has made, or an extra name is there. If only one row breaks a rule, this is no reason to

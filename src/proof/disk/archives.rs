@@ -4,7 +4,7 @@
 use super::{Disk, Op, Trouble};
 use crate::backend::run;
 use qris_backend::keeping::archive::{archive, look_into, whole};
-use qris_backend::keeping::databases::{Place, open_both};
+use qris_backend::keeping::databases::{StoreLocation, open_both};
 use qris_backend::sale::books::testing::sell;
 use qris_backend::sale::books::{self, BooksError, Stored};
 use qris_backend::store::read_on;
@@ -66,13 +66,13 @@ fn what_is_over_goes_with_all_its_rows_and_what_is_not_stays() {
     let lines = |id: &OrderId| read_on(&books(&path), |tx| books::history(tx, id)).expect("read");
     let histories: BTreeMap<_, _> = before.keys().map(|id| (id.clone(), lines(id))).collect();
     let file = directory.path().join("archive.db");
-    let none = archive(&Place::File(path.clone()), Wall(0), &file, NOW).expect("read");
+    let none = archive(&StoreLocation::File(path.clone()), Wall(0), &file, NOW).expect("read");
     assert!(none.orders == 0 && !file.exists(), "{none:?}");
     let over = |stored: &Stored| {
         let order = &stored.order;
         !order.is_open() && !order.is_refund_due() && !order.needs_attention() && next_deadline(order).is_none()
     };
-    let done = archive(&Place::File(path.clone()), ALL, &file, NOW).expect("archived");
+    let done = archive(&StoreLocation::File(path.clone()), ALL, &file, NOW).expect("archived");
     let gone = before.values().filter(|stored| over(stored)).count() as u64;
     assert!(gone > 0, "{before:#?}");
     assert_eq!((done.orders, done.stayed, done.damaged.len()), (gone, 0, 0));
@@ -110,7 +110,7 @@ fn wherever_it_is_cut_off_an_order_is_in_one_of_the_two() {
             let before = orders(&books(&path));
             let file = directory.path().join("archive.db");
             disk.fail(name, op, nth, Trouble::Dies);
-            let first = archive(&Place::File(path.clone()), ALL, &file, NOW);
+            let first = archive(&StoreLocation::File(path.clone()), ALL, &file, NOW);
             let what = format!("{name}, {} {nth}, seed {seed}: {first:?}", op.word());
             if disk.struck() == 0 {
                 first.unwrap_or_else(|why| panic!("{what}: {why}"));
@@ -131,7 +131,7 @@ fn wherever_it_is_cut_off_an_order_is_in_one_of_the_two() {
             drop(direct);
             // A person who tries again names another file if there is one.
             let again = directory.path().join("again.db");
-            archive(&Place::File(path.clone()), ALL, &again, NOW).unwrap_or_else(|why| panic!("{what}: {why}"));
+            archive(&StoreLocation::File(path.clone()), ALL, &again, NOW).unwrap_or_else(|why| panic!("{what}: {why}"));
             let direct = books(&path);
             for (id, stored) in before {
                 let there = in_file(&file, &id).or_else(|| in_file(&again, &id));

@@ -81,9 +81,9 @@ fn disks() -> MutexGuard<'static, BTreeMap<PathBuf, Weak<Inner>>> {
 }
 
 fn install() -> Result<Below, c_int> {
-    // SAFETY: both functions may be called at any time; the first initialises SQLite and answers a layer that lives for ever,
-    // of which a copy is one too: its functions look at `pAppData` and `mxPathname` only, which the copy has. The copy is
-    // leaked, so that it lives as long as SQLite may use it.
+    // SAFETY: both functions may be called at any time. The first initialises SQLite and answers a layer that lives for ever. A copy of it
+    // is such a layer, too: its functions look at `pAppData` and `mxPathname` only, and the copy has both. The copy is leaked, so that it
+    // lives as long as SQLite may use it.
     unsafe {
         let below = ffi::sqlite3_vfs_find(std::ptr::null());
         if below.is_null() {

@@ -2,7 +2,7 @@
 //! is in the slot. While the page is open nothing is offered.
 
 use super::counts::Kind;
-use super::events::door::Step;
+use super::events::door::DoorAction;
 use super::stock::CAPACITY;
 use super::{Event, World, large, small};
 use crate::rng::Rng;
@@ -38,12 +38,12 @@ impl World {
         })
     }
 
-    pub(super) fn at_the_door(&mut self, m: usize, step: Step) {
+    pub(super) fn at_the_door(&mut self, m: usize, step: DoorAction) {
         if !self.alive[m] || !self.machine_runs(m) {
             return;
         }
         match step {
-            Step::Opens => {
+            DoorAction::Opens => {
                 self.input(m, Input::ClearPressed(true));
                 if !self.is_filled(m) {
                     return;
@@ -52,9 +52,9 @@ impl World {
                 let item = if self.doors.0.below(3) == 0 { large() } else { small() };
                 let number = (self.doors.0.below(3) > 0).then(|| self.doors.0.below(u64::from(CAPACITY) + 1));
                 let number = number.and_then(|number| u32::try_from(number).ok());
-                self.after(700, Event::Door(m, Step::Presses(item, number)));
+                self.after(700, Event::Door(m, DoorAction::Presses(item, number)));
             }
-            Step::Presses(item, number) => {
+            DoorAction::Presses(item, number) => {
                 let request_id = RequestId::new(&format!("door-{m}-{}", self.now)).expect("an id");
                 let request = VendRequest {
                     request_id,
@@ -68,15 +68,15 @@ impl World {
                     return;
                 }
                 self.input(m, Input::Requested(Request::Pressed(request), BUTTON));
-                let next = number.map_or(Step::Fills(item.clone()), |number| Step::Looks(item, number, LOOKS));
+                let next = number.map_or(DoorAction::Fills(item.clone()), |number| DoorAction::Looks(item, number, LOOKS));
                 self.after(600, Event::Door(m, next));
             }
-            Step::Looks(_, _, 0) => self.after(1_000, Event::Door(m, Step::Leaves)),
-            Step::Looks(item, number, _) if self.counted_on_the_panel(m, &item) == Some(number) => self.lets_go(m, item, number),
-            Step::Looks(item, number, looks) => self.after(250, Event::Door(m, Step::Looks(item, number, looks - 1))),
-            Step::Fills(item) => self.lets_go(m, item, CAPACITY),
-            Step::Leaves if self.doors.0.below(3) > 0 => self.input(m, Input::ClearPressed(false)),
-            Step::Leaves => {}
+            DoorAction::Looks(_, _, 0) => self.after(1_000, Event::Door(m, DoorAction::Leaves)),
+            DoorAction::Looks(item, number, _) if self.counted_on_the_panel(m, &item) == Some(number) => self.lets_go(m, item, number),
+            DoorAction::Looks(item, number, looks) => self.after(250, Event::Door(m, DoorAction::Looks(item, number, looks - 1))),
+            DoorAction::Fills(item) => self.lets_go(m, item, CAPACITY),
+            DoorAction::Leaves if self.doors.0.below(3) > 0 => self.input(m, Input::ClearPressed(false)),
+            DoorAction::Leaves => {}
         }
     }
 
@@ -91,7 +91,7 @@ impl World {
         } else if after != before && after.is_some_and(|after| after > number) {
             self.fail(format!("{number} of {item} were counted at the door, and the machine says {after:?}"));
         }
-        self.after(1_000, Event::Door(m, Step::Leaves));
+        self.after(1_000, Event::Door(m, DoorAction::Leaves));
     }
 
     /// A ticket is asked for.

@@ -59,7 +59,7 @@ pub enum Event {
     /// Somebody does this to the first slot of the machine of a play.
     AtSlot(AtSlot),
     /// Somebody fills a machine by its buttons.
-    Door(usize, door::Step),
+    Door(usize, door::DoorAction),
     /// Somebody presses for another try.
     Tries(usize, Option<RequestId>),
     /// A customer wants another try, on the order's page.

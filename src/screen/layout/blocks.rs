@@ -1,6 +1,6 @@
 //! The blocks of a column: lines of text, cards, signs, a countdown.
 
-use super::{Align, HURRY, PAGE_GAP, Page};
+use super::{Align, HURRY, PAGE_GAP, ScreenPage};
 use crate::fonts::{Style, Weight};
 use crate::geometry::Rect;
 use crate::paint::{Colour, Mark, MarkKind, Sign};
@@ -44,7 +44,7 @@ pub(super) enum Block {
 
 pub(super) type StyledText = (String, Style, Colour);
 
-impl Page<'_> {
+impl ScreenPage<'_> {
     pub(super) fn countdown(&self, left: Span) -> Block {
         Block::Countdown {
             label: self.texts.time_left,

@@ -1,6 +1,6 @@
 //! The test card. A person who wires a panel sees on it in a minute whether size, edges, colours and codes are right.
 
-use super::{Align, Page};
+use super::{Align, ScreenPage};
 use crate::fonts::Weight;
 use crate::geometry::Rect;
 use crate::paint::Colour;
@@ -14,7 +14,7 @@ const BLACK: Colour = 0;
 /// The text that a phone reads in the card's code.
 const ADDRESS: &str = "https://qrisd.invalid/screen-test";
 
-impl Page<'_> {
+impl ScreenPage<'_> {
     /// Its parts: a frame of one pixel at the very edge, the page's size, and an arrow that points up. Bars of pure colour
     /// have their names. Then follow gradients without a jump, and a code.
     pub(super) fn test_card(&mut self) {

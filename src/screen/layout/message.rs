@@ -1,7 +1,7 @@
 //! A page that says one thing.
 
 use super::blocks::Block;
-use super::{Align, LETTER_PX_WHOLE, Layout, MODULE_PX_WANTED, PAGE_GAP, Page};
+use super::{Align, LETTER_PX_WHOLE, Layout, MODULE_PX_WANTED, PAGE_GAP, ScreenPage};
 use crate::fonts::{Style, Weight};
 use crate::geometry::Rect;
 use crate::message::Message;
@@ -46,7 +46,7 @@ const WITHOUT: [Sparing; 6] = [Sparing::Nothing, Sparing::Sign, Sparing::Labels,
 
 impl Layout {
     /// Draws a message, and shrinks it until all of it fits.
-    pub(super) fn message(&mut self, page: &mut Page<'_>, message: &Message) {
+    pub(super) fn message(&mut self, page: &mut ScreenPage<'_>, message: &Message) {
         if let Some(address) = message.page.as_deref() {
             let least = if page.is_small() { MODULE_PX_WANTED - 1 } else { MODULE_PX_WANTED };
             let body = page.body(true);
@@ -62,7 +62,7 @@ impl Layout {
     }
 }
 
-impl Page<'_> {
+impl ScreenPage<'_> {
     /// Words on the left, the code and its use on the right. `false`: the words do not fit, and nothing is drawn.
     fn message_beside(&mut self, message: &Message, code: &Arc<Code>) -> bool {
         let body = self.body(true);

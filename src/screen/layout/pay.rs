@@ -1,7 +1,7 @@
 //! The page with the QR code: how many words stand around it, and where.
 
 use super::blocks::{Block, StyledText};
-use super::{Layout, MODULE_PX_BESIDE, MODULE_PX_WANTED, Page, Words, made};
+use super::{Layout, MODULE_PX_BESIDE, MODULE_PX_WANTED, ScreenPage, Words, made};
 use crate::fonts::{Style, Weight};
 use crate::geometry::Rect;
 use crate::message::Message;
@@ -22,7 +22,7 @@ struct Plan {
 
 impl Layout {
     /// The page of a payment. A page that is too small for the QRIS code has the code of the customer's page instead.
-    pub(super) fn pay(&mut self, page: &mut Page<'_>, scene: &Scene, left: Span) {
+    pub(super) fn pay(&mut self, page: &mut ScreenPage<'_>, scene: &Scene, left: Span) {
         let Scene::Pay { payload, page: address, .. } = scene else { return };
         let small = page.is_small();
         let address = address.as_deref();
@@ -43,7 +43,14 @@ impl Layout {
 
     /// Words above and below the code. It gives up the header and the steps, then all but one line above and below, and whom the
     /// customer pays last, until the code is large enough.
-    fn tall(&mut self, page: &Page<'_>, shown: &str, scene: &Scene, left: Span, beside: Option<Arc<Code>>) -> Option<(Plan, Arc<Code>)> {
+    fn tall(
+        &mut self,
+        page: &ScreenPage<'_>,
+        shown: &str,
+        scene: &Scene,
+        left: Span,
+        beside: Option<Arc<Code>>,
+    ) -> Option<(Plan, Arc<Code>)> {
         let mut found = None;
         let [page_too, all, few, one, sum, least] = [Words::Page, Words::All, Words::Few, Words::One, Words::Sum, Words::Least];
         let with_payee = [page_too, all, few, one, sum].map(|words| (words, true));
@@ -88,7 +95,14 @@ impl Layout {
     }
 
     /// Words beside the code, which has the whole height; `None` if the amount has no room there.
-    fn wide(&mut self, page: &Page<'_>, shown: &str, scene: &Scene, left: Span, beside: Option<Arc<Code>>) -> Option<(Plan, Arc<Code>)> {
+    fn wide(
+        &mut self,
+        page: &ScreenPage<'_>,
+        shown: &str,
+        scene: &Scene,
+        left: Span,
+        beside: Option<Arc<Code>>,
+    ) -> Option<(Plan, Arc<Code>)> {
         let body = page.body(false);
         let code = made(&mut self.code, shown, body.h.min(page.w - page.w * COLUMN_PERCENT / 100))?;
         let side = code.side_px() as i32;
@@ -124,7 +138,7 @@ impl Layout {
     }
 }
 
-impl Page<'_> {
+impl ScreenPage<'_> {
     /// The line that says whom the customer pays, as the QR says it. The code of the customer's page is no QRIS code.
     fn payee(&self, scene: &Scene) -> Option<String> {
         let Scene::Pay { payload, .. } = scene else { return None };

@@ -1,6 +1,6 @@
 //! Lists of items: those that customers can buy while the machine is idle, and those that somebody fills.
 
-use super::{Align, Page};
+use super::{Align, ScreenPage};
 use crate::fonts::{Style, Weight};
 use crate::geometry::Rect;
 use crate::paint::Colour;
@@ -8,9 +8,9 @@ use crate::picture::{Content, Level, Missing};
 use qris_core::order::ids::ItemId;
 use std::borrow::Cow;
 
-impl Page<'_> {
-    /// The items with their prices, and "ready", or what is missing, so that a sale is doubtful. `false`: there is
-    /// nothing to list or no room for a list, and nothing is drawn. What is sold out has that word in the place of its price.
+impl ScreenPage<'_> {
+    /// The items with their prices, and "ready", or what is missing, so that a sale is doubtful. `false`: there is nothing to list or no
+    /// room for a list, and nothing is drawn. A sold-out item has that word in the place of its price.
     pub(super) fn shelf(&mut self, offline: Option<Missing>, sold_out: &[ItemId]) -> bool {
         let settings = self.settings;
         let texts = self.texts;
@@ -43,7 +43,7 @@ impl Page<'_> {
         })
     }
 
-    /// What lies in the slots, for the person who fills them. `false`: there is no room for a list, and nothing is drawn.
+    /// The contents of the slots, for the person who fills them. `false`: there is no room for a list, and nothing is drawn.
     pub(super) fn filling(&mut self, slots: &[Content], pressed: Option<&ItemId>, is_refused: bool) -> bool {
         let (settings, texts, theme) = (self.settings, self.texts, self.theme);
         let rows = slots.iter().map(|slot| {

@@ -1,7 +1,7 @@
 //! The page with a payment code for a store.
 
 use super::blocks::Block;
-use super::{Page, Words};
+use super::{ScreenPage, Words};
 use crate::fonts::Weight;
 use crate::picture::Scene;
 use crate::qr::Code;
@@ -10,7 +10,7 @@ use std::sync::Arc;
 /// The margin left and right of it, on a page of 480×800.
 const MARGIN: i32 = 20;
 
-impl Page<'_> {
+impl ScreenPage<'_> {
     /// A code to take along, as large as the page allows. On a small page it has fewer words around it. The time until the page goes is
     /// not told: the customer would take it for the time to pay.
     pub(super) fn pay_at_store(&mut self, scene: &Scene, beside: Option<&Arc<Code>>) {

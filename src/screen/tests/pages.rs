@@ -16,7 +16,7 @@ fn no_text_leaves_the_page_or_lies_over_another() {
     }
 }
 
-/// What an operator may say, and what not: everything else is said in our words.
+/// An operator's own words stand here and nowhere else: everything else is said in our words.
 #[test]
 fn a_greeting_stands_on_a_machine_that_is_ready_and_nowhere_else() {
     let mut settings = samples::settings(SurfaceSettings::Any, Languages::Only(Language::Id));

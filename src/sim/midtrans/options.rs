@@ -64,7 +64,7 @@ pub enum Spelling {
     Capitals,
 }
 
-/// What happens to a `refund_key` that was used before.
+/// The answer to a `refund_key` that was used before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum KeyAgain {

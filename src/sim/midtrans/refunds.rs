@@ -28,7 +28,7 @@ pub(super) enum Later {
 }
 
 /// A merchant's request for a refund.
-struct Wanted {
+struct RefundRequest {
     amount: Option<i64>,
     key: Option<String>,
     reason: Option<String>,
@@ -38,7 +38,7 @@ impl Midtrans {
     /// `POST /v2/{id}/refund`.
     pub(super) fn refund(&mut self, id: &str, body: &[u8], now: Wall) -> (SimulatedAnswer, Option<Fault>) {
         let Some((at, transaction)) = self.books.find(id) else { return (self.unknown(), None) };
-        let wanted = match Wanted::read(body) {
+        let wanted = match RefundRequest::read(body) {
             Ok(wanted) => wanted,
             Err(Some(wrong)) => return (self.invalid(&[wrong]), None),
             Err(None) => return (self.malformed(), None),
@@ -98,7 +98,7 @@ impl Midtrans {
     }
 
     /// Enters a refund, and tells of it. Returns its place in the list.
-    fn pay_back(&mut self, at: usize, amount: u64, wanted: Wanted, now: Wall) -> usize {
+    fn pay_back(&mut self, at: usize, amount: u64, wanted: RefundRequest, now: Wall) -> usize {
         self.refund_ids += 1;
         let refund = Refund {
             id: self.refund_ids,
@@ -139,7 +139,7 @@ impl Midtrans {
     }
 }
 
-impl Wanted {
+impl RefundRequest {
     /// `Err(None)`: it is no JSON object. `Err(Some)`: the fault in it. Without a body the refund is
     /// for the whole amount.
     fn read(body: &[u8]) -> Result<Self, Option<String>> {

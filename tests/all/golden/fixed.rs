@@ -4,7 +4,7 @@ use serde_json::Value;
 use std::collections::HashMap;
 
 /// How it looks, and the words for it: `0` is a digit, `#` a number, `%` a word, `@` the name of a month. The first that fits counts.
-const LOOKS: [(&str, &str); 21] = [
+const LOOKS: [(&str, &str); 22] = [
     ("%, # @ 0000", "WEEKDAY, DAY"),
     ("%, # @", "WEEKDAY, DAY"),
     ("# @ 0000", "DAY"),
@@ -17,6 +17,7 @@ const LOOKS: [(&str, &str); 21] = [
     ("00:00", "HH:MM"),
     ("00.00", "HH.MM"),
     ("0000000000000", "MS"),
+    (":00000000000000000000", ":N"),
     ("# s left", "N s left"),
     ("#.# s ahead of", "N s from"),
     ("#.# s behind", "N s from"),
@@ -29,8 +30,7 @@ const LOOKS: [(&str, &str); 21] = [
 ];
 const MONTHS: [&str; 16] = ["Jan", "Feb", "Mar", "Apr", "May", "Mei", "Jun", "Jul", "Aug", "Agu", "Sep", "Oct", "Okt", "Nov", "Dec", "Des"];
 /// What counts how often something was written or asked, says how much time is left, or names a process.
-const COUNTS: &str =
-    "claimed_until_ms due_ms event_id expires_in_s password remaining_s rev settled_ago_s stream sum try_again_s try_wanted_s version who";
+const COUNTS: &str = "claimed_until_ms due_ms event_id expires_in_s number password remaining_s rev settled_ago_s stream sum try_again_s try_wanted_s version who";
 
 /// The names that a run knows by itself: an order's id is `ORDER-its-name`.
 #[derive(Default)]
@@ -47,20 +47,13 @@ impl Fixed {
         self.names.sort_by_key(|(value, _)| std::cmp::Reverse(value.len()));
     }
 
-    /// The name of an order, also as it stands in groups, which may be a line each, and in a list.
-    pub fn order(&mut self, id: &str, name: &str) {
-        let groups: Vec<&str> = (0..id.len()).step_by(5).map(|at| &id[at..(at + 5).min(id.len())]).collect();
-        self.lines.extend(groups.iter().skip(1).map(|group| ((*group).to_owned(), String::new())));
-        self.lines.insert(groups[0].to_owned(), format!("ORDER-{name}"));
-        self.name(groups.join(" "), format!("ORDER-{name}"));
-        self.name(id, format!("ORDER-{name}"));
-    }
-
-    /// The name of a payment code, also as it stands in groups.
-    pub fn code(&mut self, code: &str, name: &str) {
-        let groups: Vec<&str> = (0..code.len()).step_by(4).map(|at| &code[at..(at + 4).min(code.len())]).collect();
-        self.name(groups.join(" "), format!("CODE-{name}"));
-        self.name(code, format!("CODE-{name}"));
+    /// The same of an order's number or a payment code, which also stand in groups; those of the number may be a line each.
+    pub fn number(&mut self, value: &str, group: usize, word: &str) {
+        let groups: Vec<&str> = (0..value.len()).step_by(group).map(|at| &value[at..(at + group).min(value.len())]).collect();
+        self.lines.extend(groups.iter().filter(|group| group.len() == 5).map(|group| ((*group).to_owned(), String::new())));
+        self.lines.insert(groups[0].to_owned(), word.to_owned());
+        self.name(groups.join(" "), word);
+        self.name(value, word);
     }
 
     /// A text for people or of CSV. The widths of columns do not count.
@@ -113,7 +106,7 @@ impl Fixed {
 fn without_times(line: &str) -> String {
     let (mut made, mut rest) = (String::new(), line);
     while let Some(first) = rest.chars().next() {
-        let is_inside = made.ends_with(|c: char| c.is_ascii_digit() || first.is_alphabetic() && c.is_alphabetic());
+        let is_inside = made.ends_with(|c: char| c.is_ascii_digit() && first != ':' || first.is_alphabetic() && c.is_alphabetic());
         let found = LOOKS.iter().filter(|_| !is_inside).find_map(|(look, word)| Some((after(rest, look)?, *word)));
         rest = match found {
             Some((after, word)) => {

@@ -14,7 +14,6 @@ use qris::order::ids::{DeviceId, ItemId, OrderId, Ticket};
 use qris::order::ledger::Again;
 use qris::order::money::Rupiah;
 use qris::order::promise::Promise;
-use qris::order::proof::{self, Last, Statement};
 use qris::order::time::{Span, Wall, Zone};
 use qris::order::tries::TryNumber;
 use rusqlite::Connection;
@@ -27,28 +26,27 @@ pub struct Shop {
     /// Each order's name and id, in the order in which they began.
     pub orders: Vec<(&'static str, String)>,
     pub fixed: Fixed,
-    proofs: u64,
 }
 
 /// What a machine tells of an order that was paid: the outcome, its reason, and whether its relay signs that.
-const TOLD: [(&str, &str, Option<&str>, Option<Last>); 17] = [
-    ("sold", "dispensed", None, Some(Last::Dispensed)),
-    ("chargeback", "dispensed", None, Some(Last::Dispensed)),
-    ("chargeback-seen", "dispensed", None, Some(Last::Dispensed)),
-    ("part-of-sold", "dispensed", None, Some(Last::Dispensed)),
-    ("failed", "failed", Some("failed"), Some(Last::Failed)),
-    ("refunded", "failed", Some("failed"), Some(Last::Failed)),
-    ("refund-refused", "failed", Some("failed"), Some(Last::Failed)),
-    ("by-hand", "failed", Some("failed"), Some(Last::Failed)),
-    ("given", "failed", Some("failed"), Some(Last::Failed)),
-    ("at-desk", "failed", Some("failed"), Some(Last::Failed)),
-    ("part", "failed", Some("failed"), Some(Last::Failed)),
-    ("failed-undriven", "failed", Some("relay"), None),
-    ("conflict", "failed", Some("failed"), None),
-    ("later-word", "jammed", Some("of_tomorrow"), None),
-    ("uncertain", "uncertain", Some("uncertain"), Some(Last::Uncertain)),
-    ("code-collected", "dispensed", None, Some(Last::Dispensed)),
-    ("code-not-collected", "undelivered", Some("not_collected"), Some(Last::Closed)),
+const TOLD: [(&str, &str, Option<&str>, bool); 17] = [
+    ("sold", "dispensed", None, true),
+    ("chargeback", "dispensed", None, true),
+    ("chargeback-seen", "dispensed", None, true),
+    ("part-of-sold", "dispensed", None, true),
+    ("failed", "failed", Some("failed"), true),
+    ("refunded", "failed", Some("failed"), true),
+    ("refund-refused", "failed", Some("failed"), true),
+    ("by-hand", "failed", Some("failed"), true),
+    ("given", "failed", Some("failed"), true),
+    ("at-desk", "failed", Some("failed"), true),
+    ("part", "failed", Some("failed"), true),
+    ("failed-undriven", "failed", Some("relay"), false),
+    ("conflict", "failed", Some("failed"), false),
+    ("later-word", "jammed", Some("of_tomorrow"), false),
+    ("uncertain", "uncertain", Some("uncertain"), true),
+    ("code-collected", "dispensed", None, true),
+    ("code-not-collected", "undelivered", Some("not_collected"), true),
 ];
 
 /// A zone of the merchant in which no day ends while this runs, and none began in the last half hour.
@@ -65,7 +63,7 @@ impl Shop {
             zone().as_str()
         );
         let desk = Desk::open_with(Options { machine: false, midtrans: more, ..Options::default() });
-        let mut shop = Self { owner: desk.visitor(), desk, orders: Vec::new(), fixed: Fixed::default(), proofs: 0 };
+        let mut shop = Self { owner: desk.visitor(), desk, orders: Vec::new(), fixed: Fixed::default() };
         shop.fixed.name(shop.desk.shop.path().display().to_string(), "SHOP");
         shop.fixed.name(format!("uid {}", rustix::process::getuid().as_raw()), "uid UID");
         ["WITA", "WIB", "WIT"].iter().for_each(|zone| shop.fixed.name(*zone, "ZONE"));
@@ -75,7 +73,7 @@ impl Shop {
         std::fs::set_permissions(&tell, std::fs::Permissions::from_mode(0o755)).expect("changed");
         let alerts = format!("[alerts]\ncommand = [\"{}\"]\n", tell.display());
         // What happens to an order while nobody is told of it is told as one thing.
-        shop.from_before();
+        shop.bring_old_books();
         shop.restart("", |text| text.replace("[customer]\n", "[customer]\ncontact = \"0812-3456-7890\"\n"));
         shop.owner = shop.desk.person("Sari", "owner");
         shop.without_other_tries();
@@ -115,10 +113,10 @@ impl Shop {
         assert_eq!(answer.status, 201, "{name}: {}", answer.text());
         let order = answer.json();
         let id = order["order_id"].as_str().expect("an id").to_owned();
-        self.fixed.order(&id, name);
+        self.fixed.number(&id, 5, &format!("ORDER-{name}"));
         self.fixed.name(body["ticket"].as_str().expect("a ticket"), format!("TICKET-{name}"));
         if let Some(code) = order["payment_code"].as_str() {
-            self.fixed.code(code, name);
+            self.fixed.number(code, 4, &format!("CODE-{name}"));
         }
         self.orders.push((name, id.clone()));
         id
@@ -136,37 +134,24 @@ impl Shop {
         self.desk.shop.wait_order(id, "its receipt", |order| order["receipt"].as_str().map(|_| ()));
     }
 
-    /// Its machine tells an outcome, with its relay's word for it or without; the status of the answer.
-    fn tells(&mut self, id: &str, told: Value, signed: Option<Last>) -> u16 {
-        let mut told = told;
-        self.proofs += 1;
-        if let Some(outcome) = signed {
-            let order = self.desk.shop.order_at_backend(id);
-            let statement = Statement {
-                device: DeviceId::new(DEVICE).expect("an id"),
-                ticket: Ticket::new(order["ticket"].as_str().expect("a ticket")).expect("a ticket"),
-                order_id: None,
-                number_of_try: serde_json::from_value(order["try"].clone()).expect("a number"),
-                outcome,
-                driven: outcome != Last::Closed,
-                number: self.proofs,
-            };
-            told["proof"] = json!(proof::sign(&relay_key(), &statement));
-        }
+    /// Its machine tells an outcome; the status of the answer.
+    fn tells(&self, id: &str, mut told: Value, is_signed: bool) -> u16 {
+        let proof = self.desk.shop.proof(id, told["outcome"].as_str().expect("a word")).filter(|_| is_signed);
+        told["proof"] = json!(proof);
         self.desk.shop.post_to(id, "outcome", &told).status
     }
 
     /// Paid, and its machine tells this.
-    fn ended(&mut self, (name, outcome, reason, signed): (&'static str, &str, Option<&str>, Option<Last>)) -> String {
+    fn ended(&mut self, (name, outcome, reason, is_signed): (&'static str, &str, Option<&str>, bool)) -> String {
         let id = self.charged(name, if name.starts_with("code") { json!({ "payment": "alfamart" }) } else { json!({}) });
         self.pays(&id, Via::Gopay);
-        let told = json!({ "outcome": outcome, "reason": reason, "detail": signed.is_none().then_some("no chip") });
-        assert_eq!(self.tells(&id, told, signed), 200, "{name}");
+        let told = json!({ "outcome": outcome, "reason": reason, "detail": (!is_signed).then_some("no chip") });
+        assert_eq!(self.tells(&id, told, is_signed), 200, "{name}");
         id
     }
 
     fn failed(&mut self, name: &'static str) -> String {
-        self.ended((name, "failed", Some("failed"), Some(Last::Failed)))
+        self.ended((name, "failed", Some("failed"), true))
     }
 
     /// The gateway says otherwise whenever it is asked.
@@ -211,7 +196,7 @@ impl Shop {
     // --- the story
 
     /// What is older: one order that the books lost, and one of which the machine has told nothing for twenty minutes.
-    fn from_before(&mut self) {
+    fn bring_old_books(&mut self) {
         let rebuilt = self.charged("rebuilt", json!({}));
         self.desk.shop.midtrans.fault(&json!({ "fault": "drop_notification", "count": 1 }));
         self.desk.shop.midtrans.pay(&rebuilt, Via::Gopay);
@@ -248,7 +233,7 @@ impl Shop {
         let late = self.id("late").to_owned();
         self.desk.shop.midtrans.pay_late(&late);
         self.has_receipt(&late);
-        assert_eq!(self.tells(&late, json!({ "outcome": "undelivered", "reason": "late" }), Some(Last::Closed)), 200);
+        assert_eq!(self.tells(&late, json!({ "outcome": "undelivered", "reason": "late" }), true), 200);
         // Paid.
         TOLD.iter().for_each(|told| drop(self.ended(*told)));
         let alfamart = json!({ "payment": "alfamart" });
@@ -260,7 +245,7 @@ impl Shop {
         }
         let by_qris = self.charged("sold-by-qris", json!({ "item": "A2", "description": "Water", "amount": 4000 }));
         self.pays(&by_qris, Via::Qris);
-        assert_eq!(self.tells(&by_qris, json!({ "outcome": "dispensed" }), Some(Last::Dispensed)), 200);
+        assert_eq!(self.tells(&by_qris, json!({ "outcome": "dispensed" }), true), 200);
         // Of what was paid by QRIS, the money goes back within seven days: that time is over, or nearly.
         for (name, days, time) in [("soon", 2, "12:00:00"), ("last-day", 0, "23:50:00"), ("too-late", -1, "12:00:00")] {
             let id = self.charged(name, json!({}));
@@ -268,7 +253,7 @@ impl Shop {
             let settled = Wall::from_local(&format!("{} {time}", &today[..10]), zone()).expect("a time") + Span::secs((days - 7) * 86_400);
             self.alters_status(&id, &json!({ "settlement_time": settled.to_wib() }));
             self.pays(&id, Via::Qris);
-            assert_eq!(self.tells(&id, json!({ "outcome": "failed", "reason": "failed" }), Some(Last::Failed)), 200);
+            assert_eq!(self.tells(&id, json!({ "outcome": "failed", "reason": "failed" }), true), 200);
         }
         // A store may take back so much, so it has no receipt yet.
         let held = self.charged("code-held", json!({ "payment": "indomaret", "amount": 15_000 }));
@@ -281,7 +266,7 @@ impl Shop {
     /// What Midtrans, stores and banks did after a sale.
     fn gateway_decides(&mut self) {
         let (conflict, back) = (self.id("conflict").to_owned(), self.id("back-and-came").to_owned());
-        assert_eq!(self.tells(&conflict, json!({ "outcome": "dispensed" }), None), 409);
+        assert_eq!(self.tells(&conflict, json!({ "outcome": "dispensed" }), false), 409);
         let midtrans = &self.desk.shop.midtrans;
         midtrans.change(&json!({ "refunds": false }));
         let refused = self.desk.shop.merchant(&["refund", self.id("refund-refused"), "--by", "Sari"]);
@@ -309,7 +294,7 @@ impl Shop {
         ] {
             self.listed(name, why);
         }
-        assert_eq!(self.tells(&back, json!({ "outcome": "dispensed" }), Some(Last::Dispensed)), 200);
+        assert_eq!(self.tells(&back, json!({ "outcome": "dispensed" }), true), 200);
     }
 
     /// What people did after they were told.
@@ -331,12 +316,11 @@ impl Shop {
         self.failed("try-offered");
         let wanted = self.failed("try-wanted");
         self.good(&format!("again {wanted} --by Sari"));
-        for (name, outcome) in [("try-begun", None), ("try-came", Some(Last::Dispensed)), ("try-failed", Some(Last::Failed))] {
+        for (name, outcome) in [("try-begun", None), ("try-came", Some("dispensed")), ("try-failed", Some("failed"))] {
             let id = self.failed(name);
             self.tries_again(&id, name);
             if let Some(outcome) = outcome {
-                let told = json!({ "try": 2, "outcome": outcome.delivery().as_str() });
-                assert_eq!(self.tells(&id, told, Some(outcome)), 200);
+                assert_eq!(self.tells(&id, json!({ "try": 2, "outcome": outcome }), true), 200);
             }
         }
         let money = self.failed("money-wanted");

@@ -17,7 +17,6 @@ use qris::order::ids::{DeviceId, Ticket};
 use qris::order::keys::SigningKey;
 use qris::order::proof::{self, Last, RelayKey, Statement};
 use qris::order::reason::Reason;
-use qris::order::tries::TryNumber;
 use qris::wire::dbus::{DEVICE_NAME, RELAY_NAME};
 use qris::wire::vend::{EventState, VendEvent};
 use serde_json::{Value, json};
@@ -352,7 +351,7 @@ impl Shop {
             device: DeviceId::new(&id("device")).expect("an id"),
             ticket: Ticket::new(&id("ticket")).expect("a ticket"),
             order_id: None,
-            number_of_try: TryNumber::FIRST,
+            number_of_try: serde_json::from_value(order["try"].clone()).expect("a number"),
             outcome,
             driven: outcome != Last::Closed,
             number: NUMBER.fetch_add(1, Ordering::Relaxed),

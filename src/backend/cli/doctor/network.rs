@@ -2,7 +2,7 @@
 
 use super::text::{fill, texts};
 use crate::config::Config;
-use crate::machines::accounts::{self, Told};
+use crate::machines::accounts::{self, BrokerAccounts};
 use crate::telling::broker;
 use qris_core::order::ids::DeviceId;
 use qris_core::order::request::Payment;
@@ -173,7 +173,7 @@ pub async fn broker_as_made(config: &Config) -> Result<(), String> {
         }
     }
     match &config.accounts {
-        Some(administrator) => administrator.forgotten(Told::default()).await.map(drop).map_err(|why| why.to_string()),
+        Some(administrator) => administrator.forgotten(BrokerAccounts::default()).await.map(drop).map_err(|why| why.to_string()),
         None => Ok(()),
     }
 }
@@ -185,9 +185,9 @@ async fn accounts(config: &Config) -> Vec<Finding> {
     // Without a database there is no machine.
     let told = match config.store.machines(false) {
         Ok(store) => store.read(accounts::told).await.unwrap_or_default(),
-        Err(_) => Told::default(),
+        Err(_) => BrokerAccounts::default(),
     };
-    let Told { made, ended } = match administrator.forgotten(told).await {
+    let BrokerAccounts { made, ended } = match administrator.forgotten(told).await {
         Ok(forgotten) => forgotten,
         Err(why) => return vec![Finding::bad(CHECK, why.to_string(), texts().accounts_do)],
     };

@@ -24,7 +24,7 @@ const NAME_MAX: usize = 253;
 
 /// Where the key is good.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum GatewayEnvironment {
     Sandbox,
     Production,
     /// A simulator or a proxy.
@@ -50,7 +50,7 @@ impl<T> Said<T> {
 /// Each is there only if it was said. What is on the disk stays.
 #[derive(Debug)]
 pub(super) struct Answers {
-    pub(super) server_key: Option<(Secret, Place)>,
+    pub(super) server_key: Option<(Secret, GatewayEnvironment)>,
     pub(super) public_url: Option<Said<String>>,
     pub(super) contact: Option<Said<String>>,
     pub(super) listen: Option<SocketAddr>,
@@ -58,7 +58,7 @@ pub(super) struct Answers {
     pub(super) broker: Option<Said<String>>,
     pub(super) device: Option<Said<String>>,
     /// What a flag says of the key's place.
-    pub(super) wanted: Option<Place>,
+    pub(super) wanted: Option<GatewayEnvironment>,
 }
 
 pub(super) struct Dialogue<'a> {
@@ -134,7 +134,7 @@ impl<'a> Dialogue<'a> {
                 Ok(Some(place)) => answers.server_key = Some((key, place)),
                 Ok(None) => {
                     let is_sandbox = self.asker.yes(texts().is_sandbox, true)?;
-                    answers.server_key = Some((key, if is_sandbox { Place::Sandbox } else { Place::Production }));
+                    answers.server_key = Some((key, if is_sandbox { GatewayEnvironment::Sandbox } else { GatewayEnvironment::Production }));
                 }
                 Err(why) => {
                     say(&format!("  {why}"))?;
@@ -151,7 +151,7 @@ impl<'a> Dialogue<'a> {
 }
 
 /// Where a key is good; `None` if nobody can tell by its letters. The newer keys of the sandbox look like those of production.
-pub(super) fn placed(key: &str, wanted: Option<&Place>) -> Result<Option<Place>, &'static str> {
+pub(super) fn placed(key: &str, wanted: Option<&GatewayEnvironment>) -> Result<Option<GatewayEnvironment>, &'static str> {
     if !key.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(texts().key_letters);
     }
@@ -159,12 +159,12 @@ pub(super) fn placed(key: &str, wanted: Option<&Place>) -> Result<Option<Place>,
         return Err(texts().key_client);
     }
     match wanted {
-        Some(Place::Other(_)) => return Ok(wanted.cloned()),
+        Some(GatewayEnvironment::Other(_)) => return Ok(wanted.cloned()),
         _ if !key.contains("-server-") => return Err(texts().key_other),
-        Some(Place::Production) if key.starts_with("SB-") => return Err(texts().key_of_sandbox),
-        Some(Place::Sandbox | Place::Production) | None => {}
+        Some(GatewayEnvironment::Production) if key.starts_with("SB-") => return Err(texts().key_of_sandbox),
+        Some(GatewayEnvironment::Sandbox | GatewayEnvironment::Production) | None => {}
     }
-    Ok(if key.starts_with("SB-") { Some(Place::Sandbox) } else { wanted.cloned() })
+    Ok(if key.starts_with("SB-") { Some(GatewayEnvironment::Sandbox) } else { wanted.cloned() })
 }
 
 /// A secret from a file, or from standard input.
@@ -228,8 +228,8 @@ mod tests {
 
     #[test]
     fn a_key_tells_its_place_or_a_person_does() {
-        let (sandbox, production) = (Some(Place::Sandbox), Some(Place::Production));
-        let other = Some(Place::Other("http://127.0.0.1:1".into()));
+        let (sandbox, production) = (Some(GatewayEnvironment::Sandbox), Some(GatewayEnvironment::Production));
+        let other = Some(GatewayEnvironment::Other("http://127.0.0.1:1".into()));
         for (key, wanted, told) in [
             ("SB-Mid-server-x", &None, Ok(&sandbox)),
             ("SB-Mid-server-x", &sandbox, Ok(&sandbox)),

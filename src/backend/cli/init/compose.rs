@@ -1,7 +1,7 @@
 //! Makes files from the answers. A new configuration is the shipped example with the answers in it; one that is there keeps every
 //! key that it has.
 
-use super::answers::{Answers, Place, Said, host};
+use super::answers::{Answers, GatewayEnvironment, Said, host};
 use super::broker;
 use super::draft::{Draft, OWN, SECRET};
 use super::present::{BACKEND_TOML, Present, USER, hostname};
@@ -110,11 +110,11 @@ pub(super) fn compose(
     Ok(Composed { files, kept, remarks, has_desk, makes_broker, source: Source::from_text(BACKEND_TOML, text.text).with_places(places) })
 }
 
-fn put_server_key(draft: &mut Draft<'_>, text: &mut Text, key: &Secret, place: &Place) -> Result<(), Failure> {
+fn put_server_key(draft: &mut Draft<'_>, text: &mut Text, key: &Secret, place: &GatewayEnvironment) -> Result<(), Failure> {
     let (url, is_other) = match place {
-        Place::Sandbox => ("https://api.sandbox.midtrans.com", false),
-        Place::Production => ("https://api.midtrans.com", false),
-        Place::Other(url) => (url.as_str(), true),
+        GatewayEnvironment::Sandbox => ("https://api.sandbox.midtrans.com", false),
+        GatewayEnvironment::Production => ("https://api.midtrans.com", false),
+        GatewayEnvironment::Other(url) => (url.as_str(), true),
     };
     text.set_text("midtrans", "base_url", url)?;
     if is_other {

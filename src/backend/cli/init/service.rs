@@ -18,7 +18,7 @@ pub(super) fn as_service(site: &Site, words: &[&str]) -> Result<Command, Failure
 }
 
 #[derive(Deserialize)]
-struct Known {
+struct ListedDevice {
     device: String,
 }
 
@@ -29,5 +29,5 @@ pub(super) fn machines(site: &Site) -> Result<Vec<String>, Failure> {
     }
     let told = as_service(site, &["device", "list", "--json"])?.output().map_err(Failure::failed)?;
     let text = String::from_utf8_lossy(&told.stdout).into_owned();
-    Ok(text.lines().filter_map(|line| serde_json::from_str::<Known>(line).ok()).map(|known| known.device).collect())
+    Ok(text.lines().filter_map(|line| serde_json::from_str::<ListedDevice>(line).ok()).map(|known| known.device).collect())
 }

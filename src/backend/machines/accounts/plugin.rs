@@ -19,7 +19,7 @@ use tokio::time::timeout;
 /// The topic of commands, and that of their answers.
 const TOPIC: &str = "$CONTROL/dynamic-security/v1";
 const ANSWERS: &str = "$CONTROL/dynamic-security/v1/response";
-/// What the plugin lets its accounts do: nothing, so that the access list decides.
+/// The rights that the plugin gives its accounts: none, so that the access list decides.
 const RIGHTS: [(&str, bool); 4] =
     [("publishClientSend", false), ("publishClientReceive", false), ("subscribe", false), ("unsubscribe", true)];
 /// The longest time for one exchange, connection included.
@@ -48,7 +48,7 @@ pub enum AccountError {
     Refused(String),
 }
 
-pub(super) struct Step {
+pub(super) struct PluginCommand {
     command: Value,
     /// A client may be there already, and the plugin says so in words only. So any refusal to make it counts for nothing: the next
     /// command is refused if there is no client.
@@ -71,18 +71,18 @@ struct PluginAnswer {
 }
 
 /// An account with this password. A client with an older one is thrown out.
-pub(super) fn opening(device: &DeviceId, password: &str) -> Vec<Step> {
+pub(super) fn opening(device: &DeviceId, password: &str) -> Vec<PluginCommand> {
     let name = device.as_str();
     vec![
         leave_rights_to_the_list(),
-        Step { command: json!({ "command": "createClient", "username": name, "password": password }), may_be_refused: true },
-        Step { command: json!({ "command": "setClientPassword", "username": name, "password": password }), may_be_refused: false },
-        Step { command: json!({ "command": "enableClient", "username": name }), may_be_refused: false },
+        PluginCommand { command: json!({ "command": "createClient", "username": name, "password": password }), may_be_refused: true },
+        PluginCommand { command: json!({ "command": "setClientPassword", "username": name, "password": password }), may_be_refused: false },
+        PluginCommand { command: json!({ "command": "enableClient", "username": name }), may_be_refused: false },
     ]
 }
 
 /// The account of a machine's controller. The access list names no such user, so a role has the rights: those of the example there.
-pub(super) fn opening_controller(device: &DeviceId, user: &str, password: &str) -> Vec<Step> {
+pub(super) fn opening_controller(device: &DeviceId, user: &str, password: &str) -> Vec<PluginCommand> {
     let right = |kind: &str, topic: &str, allow: bool| json!({ "acltype": kind, "topic": topic, "allow": allow });
     let of = |tail: &str| format!("qrisd/v1/{device}/{tail}");
     let may = |kind, topics: &[&str]| topics.iter().map(|tail| right(kind, &of(tail), true)).collect::<Vec<_>>();
@@ -93,8 +93,8 @@ pub(super) fn opening_controller(device: &DeviceId, user: &str, password: &str) 
     let own = format!("qrisd/v1/{user}/#");
     rights.extend(["publishClientSend", "publishClientReceive"].map(|kind| right(kind, &own, false)));
     let roles = json!([{ "rolename": user }]);
-    let forgiven = |command| Step { command, may_be_refused: true };
-    let step = |command| Step { command, may_be_refused: false };
+    let forgiven = |command| PluginCommand { command, may_be_refused: true };
+    let step = |command| PluginCommand { command, may_be_refused: false };
     vec![
         leave_rights_to_the_list(),
         forgiven(json!({ "command": "createRole", "rolename": user })),
@@ -108,13 +108,13 @@ pub(super) fn opening_controller(device: &DeviceId, user: &str, password: &str) 
 
 /// The end of an account: nobody gets in by this name, and who is in is thrown out. Of a name that the plugin does not know, other
 /// files would decide. So it is made first, without a password. The machine's controller goes with it, if there is one.
-pub(super) fn ending(device: &DeviceId, controller: &str) -> Vec<Step> {
+pub(super) fn ending(device: &DeviceId, controller: &str) -> Vec<PluginCommand> {
     let name = device.as_str();
     vec![
         leave_rights_to_the_list(),
-        Step { command: json!({ "command": "createClient", "username": name }), may_be_refused: true },
-        Step { command: json!({ "command": "disableClient", "username": name }), may_be_refused: false },
-        Step { command: json!({ "command": "disableClient", "username": controller }), may_be_refused: true },
+        PluginCommand { command: json!({ "command": "createClient", "username": name }), may_be_refused: true },
+        PluginCommand { command: json!({ "command": "disableClient", "username": name }), may_be_refused: false },
+        PluginCommand { command: json!({ "command": "disableClient", "username": controller }), may_be_refused: true },
     ]
 }
 
@@ -138,13 +138,13 @@ pub fn beginning(administrator: &str, password: &str) -> String {
 }
 
 /// A question that changes nothing.
-pub(super) fn checking() -> Step {
-    Step { command: json!({ "command": "getDefaultACLAccess" }), may_be_refused: false }
+pub(super) fn checking() -> PluginCommand {
+    PluginCommand { command: json!({ "command": "getDefaultACLAccess" }), may_be_refused: false }
 }
 
 /// Whether it has the account and lets it in. It is asked after it said yes to all commands.
 pub(super) async fn has(broker: &MqttSettings, user: &str) -> Result<bool, AccountError> {
-    let look = Step { command: json!({ "command": "getClient", "username": user }), may_be_refused: true };
+    let look = PluginCommand { command: json!({ "command": "getClient", "username": user }), may_be_refused: true };
     let client = &tell(broker, vec![look]).await?[0]["client"];
     Ok(client["username"] == user && client["disabled"] != true)
 }
@@ -154,7 +154,7 @@ pub(super) async fn let_in(broker: &MqttSettings) -> Result<BTreeSet<String>, Ac
     let (mut all, mut seen) = (BTreeSet::new(), 0);
     loop {
         let command = json!({ "command": "listClients", "verbose": true, "count": AT_ONCE, "offset": seen });
-        let told = tell(broker, vec![Step { command, may_be_refused: false }]).await?;
+        let told = tell(broker, vec![PluginCommand { command, may_be_refused: false }]).await?;
         let clients = told[0]["clients"].as_array().map_or(&[][..], Vec::as_slice);
         let let_in = clients.iter().filter(|client| client["disabled"] != true);
         all.extend(let_in.filter_map(|client| client["username"].as_str()).map(str::to_owned));
@@ -165,13 +165,13 @@ pub(super) async fn let_in(broker: &MqttSettings) -> Result<BTreeSet<String>, Ac
     }
 }
 
-fn leave_rights_to_the_list() -> Step {
+fn leave_rights_to_the_list() -> PluginCommand {
     let rights: Vec<_> = RIGHTS.iter().map(|(kind, allow)| json!({ "acltype": kind, "allow": allow })).collect();
-    Step { command: json!({ "command": "setDefaultACLAccess", "acls": rights }), may_be_refused: false }
+    PluginCommand { command: json!({ "command": "setDefaultACLAccess", "acls": rights }), may_be_refused: false }
 }
 
 /// Gives the commands to the plugin, in one message, and waits for all answers. They are the data of each.
-pub(super) async fn tell(broker: &MqttSettings, steps: Vec<Step>) -> Result<Vec<Value>, AccountError> {
+pub(super) async fn tell(broker: &MqttSettings, steps: Vec<PluginCommand>) -> Result<Vec<Value>, AccountError> {
     let mut bits = [0; 8];
     random::fill(&mut bits);
     let ours = qris_core::hex(&bits);
@@ -185,7 +185,12 @@ pub(super) async fn tell(broker: &MqttSettings, steps: Vec<Step>) -> Result<Vec<
     told
 }
 
-async fn exchange(mqtt: &Mqtt, events: &mut Receiver<MqttEvent>, ours: &str, steps: Vec<Step>) -> Result<Vec<Value>, AccountError> {
+async fn exchange(
+    mqtt: &Mqtt,
+    events: &mut Receiver<MqttEvent>,
+    ours: &str,
+    steps: Vec<PluginCommand>,
+) -> Result<Vec<Value>, AccountError> {
     // The administrator may be asking something else elsewhere: the same topic has those answers, too.
     let mark = |at: usize| format!("{ours}-{at}");
     let commands: Vec<Value> = steps
@@ -220,21 +225,21 @@ async fn exchange(mqtt: &Mqtt, events: &mut Receiver<MqttEvent>, ours: &str, ste
     }
 }
 
-/// What the plugin says to these commands, whose first one has this mark. `None`: it is no answer to them.
-fn heard(payload: &[u8], mark: &str, steps: &[Step]) -> Option<Result<Vec<Value>, AccountError>> {
+/// The plugin's answers to these commands, whose first one has this mark. `None`: it is no answer to them.
+fn heard(payload: &[u8], mark: &str, steps: &[PluginCommand]) -> Option<Result<Vec<Value>, AccountError>> {
     let Answers { responses } = serde_json::from_slice(payload).ok()?;
     let is_ours = responses.first().and_then(|answer| answer.correlation.as_deref()) == Some(mark);
     is_ours.then(|| judge(steps, responses))
 }
 
-/// What the plugin says to the commands that open an account. For the tests that give it any bytes.
+/// The plugin's answer to the commands that open an account. For the tests that give it any bytes.
 #[must_use]
 pub fn received_opening(payload: &[u8], mark: &str, device: &DeviceId) -> Option<Result<(), AccountError>> {
     heard(payload, mark, &opening(device, "a password")).map(|answered| answered.map(drop))
 }
 
 /// Every command has an answer, and each answer is good enough.
-fn judge(steps: &[Step], answers: Vec<PluginAnswer>) -> Result<Vec<Value>, AccountError> {
+fn judge(steps: &[PluginCommand], answers: Vec<PluginAnswer>) -> Result<Vec<Value>, AccountError> {
     if answers.len() != steps.len() {
         return Err(AccountError::Refused("it did not answer every command".into()));
     }
@@ -253,7 +258,7 @@ mod tests {
     #[test]
     fn only_of_a_client_that_is_made_a_refusal_is_forgiven_in_whatever_words() {
         let device = DeviceId::new("vm-001").expect("an id");
-        let refused_at = |steps: &[Step], refused: usize| {
+        let refused_at = |steps: &[PluginCommand], refused: usize| {
             let answer = |at| json!({ "correlationData": format!("m-{at}"), "error": (at == refused).then_some("klien sudah ada") });
             let answers = json!({ "responses": (0..steps.len()).map(answer).collect::<Vec<_>>() });
             heard(answers.to_string().as_bytes(), "m-0", steps).expect("ours").is_ok()

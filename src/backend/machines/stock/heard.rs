@@ -1,6 +1,6 @@
 //! What machines said, until it is written. A machine's last word is enough, so no message waits behind another one of it.
 
-use super::Told;
+use super::StockReport;
 use qris_core::order::ids::DeviceId;
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -22,16 +22,16 @@ pub struct Heard {
 
 #[derive(Debug, Default)]
 struct Waiting {
-    machines: HashMap<DeviceId, Told>,
+    machines: HashMap<DeviceId, StockReport>,
     slots: usize,
     /// The last ones could not be written.
     is_stuck: bool,
 }
 
 impl Waiting {
-    fn put(&mut self, device: DeviceId, told: Told) {
+    fn put(&mut self, device: DeviceId, told: StockReport) {
         // A bridge may say old words anew.
-        let is_old = |known: &Told| known.number > told.number && !told.is_after(&known.stream, known.number(), known.at);
+        let is_old = |known: &StockReport| known.number > told.number && !told.is_after(&known.stream, known.number(), known.at);
         if self.machines.get(&device).is_some_and(is_old) {
             return;
         }
@@ -42,7 +42,7 @@ impl Waiting {
     }
 }
 
-impl Told {
+impl StockReport {
     /// A message without slots takes room, too.
     fn weight(&self) -> usize {
         self.slots.len() + 1
@@ -52,7 +52,7 @@ impl Told {
 impl Heard {
     /// A machine said this. False: there is no room for it.
     #[must_use]
-    pub fn take(&self, device: DeviceId, told: Told) -> bool {
+    pub fn take(&self, device: DeviceId, told: StockReport) -> bool {
         let mut waiting = self.lock();
         let fits = waiting.slots + told.weight() <= SLOTS_MAX;
         if fits {
@@ -82,7 +82,7 @@ impl Heard {
 
     /// Some messages to write now, and whether there are more than those; empty: none waits.
     #[must_use]
-    pub fn some(&self) -> (Vec<(DeviceId, Told)>, bool) {
+    pub fn some(&self) -> (Vec<(DeviceId, StockReport)>, bool) {
         let mut waiting = self.lock();
         let some: Vec<_> = waiting.machines.keys().take(AT_ONCE).cloned().collect();
         let some: Vec<_> = some.into_iter().filter_map(|device| waiting.machines.remove_entry(&device)).collect();
@@ -97,7 +97,7 @@ impl Heard {
     }
 
     /// They could not be written. They wait again, but for those whose machines have said more.
-    pub fn failed(&self, some: Vec<(DeviceId, Told)>) {
+    pub fn failed(&self, some: Vec<(DeviceId, StockReport)>) {
         let mut waiting = self.lock();
         waiting.is_stuck = true;
         for (device, told) in some {

@@ -29,7 +29,7 @@ impl Load {
     }
 }
 
-/// So much fits into a slot. Of one that nobody has counted, nobody knows.
+/// So much fits into a slot. If nobody has counted it, nobody knows.
 #[must_use]
 pub fn bring(kept: &Kept) -> u64 {
     kept.slot.room().unwrap_or(0).into()

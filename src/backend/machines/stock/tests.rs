@@ -19,8 +19,8 @@ fn slot(item: &str, name: &str, count: Option<u32>) -> Slot {
     }
 }
 
-fn told(stream: &str, number: u64, slots: &[Slot]) -> Told {
-    Told { stream: stream.into(), number, at: Some(NOW), said_at: Some(NOW), slots: slots.into() }
+fn told(stream: &str, number: u64, slots: &[Slot]) -> StockReport {
+    StockReport { stream: stream.into(), number, at: Some(NOW), said_at: Some(NOW), slots: slots.into() }
 }
 
 fn sold(all: &[(&str, u64)]) -> HashMap<Box<str>, u64> {
@@ -116,7 +116,7 @@ fn what_is_written_is_news_and_refusals_are_counted_once() {
     read_on(&machines, |tx| crate::machines::devices::add(tx, &device, "hash", false, NOW)).expect("let in");
     let say_at = |stream: &str, number: u64, count: u32, refused: u32, at: Option<Wall>| {
         let slot = Slot { refused, ..slot("A1", "Teh", Some(count)) };
-        let told = || Told { at, said_at: at, ..told(stream, number, std::slice::from_ref(&slot)) };
+        let told = || StockReport { at, said_at: at, ..told(stream, number, std::slice::from_ref(&slot)) };
         let news = read_on(&machines, |tx| news(tx, vec![(device.clone(), told())])).expect("read");
         // It may have become old since then.
         read_on(&machines, |tx| note(tx, &device, told(), &HashMap::new(), Zone::Wib, NOW)).expect("written");
@@ -181,11 +181,11 @@ async fn what_waits_is_each_machines_last_word_and_has_a_limit() {
     assert!(!more);
     assert_eq!(some.iter().map(|(_, told)| told.number).collect::<Vec<_>>(), [3]);
     assert!(heard.some().0.is_empty());
-    // What could not be written waits again, but for what is older than the machine's last word.
+    // A word that could not be written waits again, unless it is older than the machine's last word.
     heard.failed(some);
     assert!(heard.take(device(1), one(4, 1)));
     heard.failed(vec![(device(1), one(3, 1))]);
-    assert!(heard.take(device(1), Told { said_at: Some(NOW + Span::secs(1)), ..one(2, 1) }), "an older image says more");
+    assert!(heard.take(device(1), StockReport { said_at: Some(NOW + Span::secs(1)), ..one(2, 1) }), "an older image says more");
     assert_eq!(heard.some().0[0].1.number, 2);
     heard.written();
     let full = (1..).find(|at| !heard.take(device(*at), one(1, 999))).expect("a limit");

@@ -20,10 +20,10 @@ fn sum(orders: u64, amount: u64) -> Sum {
     Sum { orders, amount }
 }
 
-fn wanted(by: By, fees: &str) -> Wanted {
+fn wanted(by: By, fees: &str) -> ReportQuery {
     let fees =
         Source::from_text("b", fees).read_checked(|section: crate::money::takings::FeesSection, checker| Some(section.check(checker)));
-    Wanted { device: None, span: (Wall(i64::MIN), Wall(i64::MAX)), by, zone: Zone::Wib, fees: fees.expect("good"), now: T0 }
+    ReportQuery { device: None, span: (Wall(i64::MIN), Wall(i64::MAX)), by, zone: Zone::Wib, fees: fees.expect("good"), now: T0 }
 }
 
 fn hours(n: i64) -> Wall {
@@ -82,7 +82,7 @@ fn every_paid_order_has_one_end_and_the_sums_fit_in_each_breakdown() {
         (By::Month, Zone::Wit, &["2027-01"]),
     ];
     for (by, zone, names) in table {
-        let wanted = Wanted { zone, ..wanted(by, "") };
+        let wanted = ReportQuery { zone, ..wanted(by, "") };
         let mut report = SalesReport { counted: (9, 53_000), ..SalesReport::default() };
         for (number, (order, end)) in orders().iter().enumerate() {
             assert_eq!(counted::end(order), *end, "{}", order.id);
@@ -158,13 +158,13 @@ fn the_sums_of_days_are_those_of_the_orders_with_their_payout() {
     let more = format!("{gopay}qris = {{ basis_points = 70, rupiah = 3 }}\nindomaret = {{ rupiah = 5000 }}\n");
     for fees in ["", gopay, &more, &format!("{more}kept_on_refund = false\n"), &format!("{more}kept_on_refund = true\n")] {
         for (by, of_days) in [(By::Machine, days::By::Machine), (By::Item, days::By::Goods), (By::Scheme, days::By::Scheme)] {
-            let wanted = Wanted { span: (T0 - Span::secs(86_400), T0 + Span::secs(86_400)), ..wanted(by, fees) };
+            let wanted = ReportQuery { span: (T0 - Span::secs(86_400), T0 + Span::secs(86_400)), ..wanted(by, fees) };
             let report = read_on(&books, |tx| make(tx, &wanted)).expect("read");
             let days = Days { span: wanted.span, by: of_days, fees: wanted.fees };
             let parts: Vec<_> = read_on(&books, |tx| days.read(tx)).expect("read").into_iter().flat_map(|(_, parts)| parts).collect();
             for (name, group) in report.groups.iter().map(|(name, group)| (Some(&**name), group)).chain([(None, &report.total)]) {
                 let of_group = || parts.iter().filter(|part| name.is_none_or(|name| *part.group == *name));
-                let mut payout = Known::default();
+                let mut payout = KnownSum::default();
                 of_group().for_each(|part| payout.add(part.payout));
                 assert_eq!(payout.get(), group.payout(), "{fees} {by:?} {name:?}");
                 for end in End::ALL {
@@ -176,7 +176,7 @@ fn the_sums_of_days_are_those_of_the_orders_with_their_payout() {
     }
 }
 
-/// What was added up once is kept until an order of that day comes, changes or goes, whoever changes it.
+/// A sum that was made once is kept until an order of that day comes, changes or goes, whoever changes it.
 #[test]
 fn a_day_is_added_up_once_and_again_when_its_orders_change() {
     const DAY: Span = Span::secs(86_400);
@@ -308,7 +308,7 @@ fn what_is_left_is_the_payment_without_what_went_back_and_the_fee() {
     };
     let by_hand = Event::SettledByHand { note: "cash".into(), by: None, no_report: false };
     let delivered = |id: &str| reported_order(id, "vm-001", 5000, 5000, Delivery::Dispensed);
-    // What went back; then fee and payout, if the gateway keeps the fee of a refund, if not, and if nobody has said it.
+    // The part that went back; then fee and payout, if the gateway keeps the fee of a refund, if not, and if nobody has said it.
     type Left = (Option<u64>, Option<i64>);
     let table: [(Order, Option<u64>, [Left; 3]); 7] = [
         (delivered("a"), Some(0), [(Some(50), Some(4950)); 3]),

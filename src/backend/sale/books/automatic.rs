@@ -18,8 +18,8 @@ pub struct LeftToAPerson {
     pub since: Wall,
 }
 
-/// The program was started. What came to nothing before `auto_refund` was on is older, even if its offer of another try ends later: a
-/// person may have seen to it in a way that the books do not know.
+/// The program was started. An order that came to nothing before `auto_refund` was on is older, even if its offer of another try ends
+/// later. A person may have seen to it in a way that the books do not know.
 pub fn auto_refund_starts(tx: &mut dyn Tx, policy: &Policy, now: Wall) -> Result<Option<LeftToAPerson>, BooksError> {
     if policy.auto_refund_per_day == 0 {
         tx.rows("DELETE FROM auto_refund", &[])?;
@@ -105,6 +105,6 @@ fn leave(tx: &mut dyn Tx, order: &Order, why: &str, now: Wall) -> Result<(), Boo
     let sql = "INSERT INTO automatic_refunds (order_id, device, asked_ms) VALUES ($1, $2, $3)";
     tx.rows(sql, &[order.id.as_str().into(), order.sale.device.as_str().into(), Value::Null])?;
     ledger::note(tx, &order.id, &format!("not refunded by itself: {why}"), now)?;
-    // Who was told when nothing came may have thought that it goes back by itself.
+    // A person was told when nothing came, and may have thought that it goes back by itself.
     alerts::tell_again(tx, order, Attention::RefundDue, now)
 }

@@ -1,4 +1,4 @@
-//! What stands in the books of an order, what a change of it brings, and why the books refuse.
+//! The entry of an order in the books, what a change of it brings, and why the books refuse.
 
 use crate::store::{JobError, StoreError};
 use qris_core::order::ids::OrderId;
@@ -86,15 +86,17 @@ pub struct Stored {
 }
 
 impl Stored {
-    /// Another one as soon as [what a person decides by](decides) is not the same, or somebody who must know first tells that
-    /// it is paid. Questions to the gateway that bring nothing leave it, and so does a machine that says something again and again.
+    /// Another number as soon as [the facts for a person's decision](decides) are not the same. It is another one, too, when
+    /// somebody who must know first tells that it is paid. Questions to the gateway that bring nothing leave it, and so does a machine that
+    /// says something again and again.
     #[must_use]
     pub fn seen_as(&self) -> u64 {
         u64::from_be_bytes(checksum(&(decides(&self.order), self.order.doubt().and_then(|doubt| doubt.notified_at))))
     }
 }
 
-/// What a person decides by. Of a notification the history has a line, and of answers that nobody understands, and neither decides anything.
+/// The facts that a person decides by. The history has a line of a notification, and of answers that nobody understands. Neither decides
+/// anything.
 pub(super) fn decides(order: &Order) -> impl PartialEq + Serialize {
     let doubt = order.doubt().map(|doubt| Doubt { notified_at: None, unclear_since: None, ..doubt.clone() });
     let Order { reported, tries, repaying, taken_back, late, seen, .. } = order;

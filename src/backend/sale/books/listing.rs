@@ -14,7 +14,7 @@ use std::str::FromStr;
 pub const PAGE: usize = 500;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wanted {
+pub struct OrderFilter {
     pub device: Option<DeviceId>,
     /// Begun at that time or later.
     pub from: Wall,
@@ -25,7 +25,7 @@ pub struct Wanted {
     pub attention: bool,
 }
 
-impl Wanted {
+impl OrderFilter {
     pub const ATTENTION: Self = Self { device: None, from: Wall(i64::MIN), until: Wall(i64::MAX), refund_due: false, attention: true };
 }
 
@@ -96,7 +96,7 @@ impl Sought {
 
 /// A part of a list. A row that cannot be read does not take the others with it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Page {
+pub struct ListingPage {
     pub orders: Vec<Stored>,
     /// The time by which each of them was sorted.
     pub times: Vec<Wall>,
@@ -105,7 +105,7 @@ pub struct Page {
     pub behind: Option<Cursor>,
 }
 
-impl Page {
+impl ListingPage {
     fn of(rows: &[Row]) -> Result<Self, BooksError> {
         let mut page = Self { behind: rows.last().map(Cursor::behind).transpose()?, ..Self::default() };
         for row in rows {
@@ -123,24 +123,24 @@ impl Page {
 
 /// The next [`PAGE`] orders, the newest first. The first page is behind [`Cursor::at`] the end of the span: so SQLite begins
 /// there, and not at the end of the books.
-pub fn page(tx: &mut dyn Tx, wanted: &Wanted, behind: &Cursor) -> Result<Page, BooksError> {
+pub fn page(tx: &mut dyn Tx, wanted: &OrderFilter, behind: &Cursor) -> Result<ListingPage, BooksError> {
     // Each question has an index of its own. `+` keeps SQLite from another: few orders are due, and one by one they are found soon.
     let which = match wanted {
-        Wanted { refund_due: true, .. } => {
+        OrderFilter { refund_due: true, .. } => {
             "(+created_ms, order_id) < ($1, $2)
                 AND order_id IN (SELECT order_id FROM orders WHERE refund_due = 1 AND created_ms >= $3) AND (CAST($4 AS TEXT) IS NULL OR device = $4)
             ORDER BY +created_ms DESC, order_id DESC LIMIT $5"
         }
-        Wanted { attention: true, .. } => {
+        OrderFilter { attention: true, .. } => {
             "(+created_ms, order_id) < ($1, $2)
                 AND look_by_ms IS NOT NULL AND +created_ms >= $3 AND (CAST($4 AS TEXT) IS NULL OR device = $4)
             ORDER BY +created_ms DESC, order_id DESC LIMIT $5"
         }
-        Wanted { device: Some(_), .. } => {
+        OrderFilter { device: Some(_), .. } => {
             "(created_ms, order_id) < ($1, $2) AND created_ms >= $3 AND device = $4
             ORDER BY created_ms DESC, order_id DESC LIMIT $5"
         }
-        Wanted { device: None, .. } => {
+        OrderFilter { device: None, .. } => {
             "(created_ms, order_id) < ($1, $2) AND created_ms >= $3
             ORDER BY created_ms DESC, order_id DESC LIMIT $4"
         }
@@ -149,11 +149,11 @@ pub fn page(tx: &mut dyn Tx, wanted: &Wanted, behind: &Cursor) -> Result<Page, B
     let mut values = vec![behind.at.into(), behind.id.as_str().into(), wanted.from.into()];
     values.extend(wanted.device_value());
     values.push(limit());
-    Page::of(&tx.rows(&sql, &values)?)
+    ListingPage::of(&tx.rows(&sql, &values)?)
 }
 
 /// The next orders that a person looks for, begun at that time or later: the newest first, behind this one.
-pub fn sought(tx: &mut dyn Tx, sought: &Sought, (from, behind): (Wall, &Cursor), most: usize) -> Result<Page, BooksError> {
+pub fn sought(tx: &mut dyn Tx, sought: &Sought, (from, behind): (Wall, &Cursor), most: usize) -> Result<ListingPage, BooksError> {
     let (condition, mut values) = sought.condition(vec![behind.at.into(), behind.id.as_str().into(), from.into()]);
     values.push(i64::try_from(most).unwrap_or(0).into());
     let sql = format!(
@@ -161,31 +161,31 @@ pub fn sought(tx: &mut dyn Tx, sought: &Sought, (from, behind): (Wall, &Cursor),
         ORDER BY created_ms DESC, order_id DESC LIMIT ${}",
         values.len()
     );
-    Page::of(&tx.rows(&sql, &values)?)
+    ListingPage::of(&tx.rows(&sql, &values)?)
 }
 
 /// Those that began at that time or later, the oldest first.
-pub fn sought_from(tx: &mut dyn Tx, sought: &Sought, from: Wall, most: usize) -> Result<Page, BooksError> {
+pub fn sought_from(tx: &mut dyn Tx, sought: &Sought, from: Wall, most: usize) -> Result<ListingPage, BooksError> {
     let (condition, mut values) = sought.condition(vec![from.into()]);
     values.push(i64::try_from(most).unwrap_or(0).into());
     let sql = format!(
         "SELECT {READ}, created_ms AS sorted_ms FROM orders WHERE created_ms >= $1{condition} ORDER BY created_ms, order_id LIMIT ${}",
         values.len()
     );
-    Page::of(&tx.rows(&sql, &values)?)
+    ListingPage::of(&tx.rows(&sql, &values)?)
 }
 
 /// The orders that want a person: those with money first, of them the one whose refund ends next; at most so many.
-pub fn wanting(tx: &mut dyn Tx, most: usize) -> Result<Page, BooksError> {
+pub fn wanting(tx: &mut dyn Tx, most: usize) -> Result<ListingPage, BooksError> {
     let sql =
         format!("SELECT {READ}, created_ms AS sorted_ms FROM orders WHERE look_by_ms IS NOT NULL ORDER BY look_by_ms, created_ms LIMIT $1");
-    Page::of(&tx.rows(&sql, &[i64::try_from(most).unwrap_or(0).into()])?)
+    ListingPage::of(&tx.rows(&sql, &[i64::try_from(most).unwrap_or(0).into()])?)
 }
 
 /// The names of the damaged orders behind this one, among the next [`PAGE`] orders, and the last of these.
 pub fn damaged(tx: &mut dyn Tx, behind: &str) -> Result<(Vec<String>, Option<String>), BooksError> {
     let sql = format!("SELECT {READ}, created_ms AS sorted_ms FROM orders WHERE order_id > $1 ORDER BY order_id LIMIT $2");
-    let Page { damaged, behind, .. } = Page::of(&tx.rows(&sql, &[behind.into(), limit()])?)?;
+    let ListingPage { damaged, behind, .. } = ListingPage::of(&tx.rows(&sql, &[behind.into(), limit()])?)?;
     Ok((damaged, behind.map(|cursor| cursor.id)))
 }
 
@@ -223,22 +223,22 @@ pub fn newest_key(tx: &mut dyn Tx) -> Result<Option<KeyId>, BooksError> {
 }
 
 /// The number of wanted orders. It counts up to `most` of them.
-pub fn count(tx: &mut dyn Tx, wanted: &Wanted, most: u64) -> Result<u64, BooksError> {
+pub fn count(tx: &mut dyn Tx, wanted: &OrderFilter, most: u64) -> Result<u64, BooksError> {
     let sql = match wanted {
-        Wanted { refund_due: true, .. } => {
+        OrderFilter { refund_due: true, .. } => {
             "SELECT count(*) FROM (SELECT 1 FROM orders
                 WHERE refund_due = 1 AND created_ms >= $1 AND created_ms < $2 AND (CAST($3 AS TEXT) IS NULL OR device = $3) LIMIT $4) AS o"
         }
-        Wanted { attention: true, .. } => {
+        OrderFilter { attention: true, .. } => {
             "SELECT count(*) FROM (SELECT 1 FROM orders
                 WHERE look_by_ms IS NOT NULL AND +created_ms >= $1 AND +created_ms < $2 AND (CAST($3 AS TEXT) IS NULL OR device = $3)
                 LIMIT $4) AS o"
         }
-        Wanted { device: Some(_), .. } => {
+        OrderFilter { device: Some(_), .. } => {
             "SELECT count(*) FROM (SELECT 1 FROM orders
                 WHERE created_ms >= $1 AND created_ms < $2 AND device = $3 LIMIT $4) AS o"
         }
-        Wanted { device: None, .. } => {
+        OrderFilter { device: None, .. } => {
             "SELECT count(*) FROM (SELECT 1 FROM orders WHERE created_ms >= $1 AND created_ms < $2 LIMIT $3) AS o"
         }
     };
@@ -250,17 +250,17 @@ pub fn count(tx: &mut dyn Tx, wanted: &Wanted, most: u64) -> Result<u64, BooksEr
 
 /// The next [`PAGE`] orders that were settled before that time, the oldest settlement first. The first page is behind
 /// [`Cursor::at`] the beginning of the span.
-pub fn settled(tx: &mut dyn Tx, device: Option<&DeviceId>, until: Wall, behind: &Cursor) -> Result<Page, BooksError> {
+pub fn settled(tx: &mut dyn Tx, device: Option<&DeviceId>, until: Wall, behind: &Cursor) -> Result<ListingPage, BooksError> {
     let sql = format!(
         "SELECT {READ}, settled_ms AS sorted_ms FROM orders
         WHERE settled_ms IS NOT NULL AND (settled_ms, order_id) > ($1, $2) AND settled_ms < $3 AND (CAST($4 AS TEXT) IS NULL OR device = $4)
         ORDER BY settled_ms, order_id LIMIT $5"
     );
     let device = device.map(DeviceId::as_str).into();
-    Page::of(&tx.rows(&sql, &[behind.at.into(), behind.id.as_str().into(), until.into(), device, limit()])?)
+    ListingPage::of(&tx.rows(&sql, &[behind.at.into(), behind.id.as_str().into(), until.into(), device, limit()])?)
 }
 
-/// The orders whose customers are owed the money, and what they are owed: what they paid, without the parts that went back already.
+/// The orders whose customers are owed the money, and the sum: their payments, without the parts that went back already.
 pub fn owed(tx: &mut dyn Tx) -> Result<(u64, u64), BooksError> {
     let sql = "SELECT count(*) AS orders, CAST(coalesce(sum(paid - coalesce(returned, 0)), 0) AS BIGINT) AS rupiah
         FROM orders WHERE refund_due = 1";
@@ -308,7 +308,7 @@ pub fn attempts(tx: &mut dyn Tx, device: &DeviceId, request: &RequestId) -> Resu
     rows.iter().map(|row| ledger::order_id(row.text("order_id")?)).collect()
 }
 
-impl Wanted {
+impl OrderFilter {
     /// The machine, for the statements that know one. The plainest asks for nothing but a span.
     fn device_value(&self) -> Option<Value> {
         let device = self.device.as_ref().map(DeviceId::as_str);

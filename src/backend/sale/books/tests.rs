@@ -258,8 +258,8 @@ async fn of_too_many_open_orders_a_machine_hears_of_the_newest() {
 }
 
 /// The filter of `orders`.
-fn wanted(refund_due: bool, attention: bool) -> Wanted {
-    Wanted { device: None, from: Wall(i64::MIN), until: Wall(i64::MAX), refund_due, attention }
+fn wanted(refund_due: bool, attention: bool) -> OrderFilter {
+    OrderFilter { device: None, from: Wall(i64::MIN), until: Wall(i64::MAX), refund_due, attention }
 }
 
 #[tokio::test]
@@ -383,8 +383,8 @@ async fn one_damaged_row_stops_nothing_but_itself() {
     rig.run(|tx, policy| restarted(tx, policy, T0 + Span::secs(30))).await.expect("starts");
     assert_eq!(rig.load("o-r2").await.order.state.word(), "cancelling");
     // Lists have the other orders, and name this one.
-    let all = Wanted { device: None, from: Wall(i64::MIN), until: Wall(i64::MAX), refund_due: false, attention: false };
-    let Page { orders, damaged: names, behind, .. } =
+    let all = OrderFilter { device: None, from: Wall(i64::MIN), until: Wall(i64::MAX), refund_due: false, attention: false };
+    let ListingPage { orders, damaged: names, behind, .. } =
         rig.run(move |tx, _| page(tx, &all, &Cursor::at(Wall(i64::MAX)))).await.expect("read");
     assert_eq!((orders.len(), orders[0].order.id.as_str(), names), (1, "o-r2", vec!["o-r1".to_owned()]));
     assert!(behind.is_some());

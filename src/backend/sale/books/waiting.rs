@@ -1,4 +1,4 @@
-//! What waits for something, counted for those who watch.
+//! All that waits for something, counted for those who watch.
 
 use super::alerts::OFFLINE;
 use super::entry::BooksError;

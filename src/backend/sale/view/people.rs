@@ -125,7 +125,7 @@ mod tests {
         object.as_object().map(|all| all.keys().map(String::as_str).collect::<Vec<_>>().join(" ")).unwrap_or_default()
     }
 
-    /// What is new in an order is not told until somebody says so here.
+    /// Something new in an order is not told until somebody says so here.
     #[test]
     fn people_know_no_more_of_an_order_than_this() {
         let line = json!(line(&pending("o-1", "vm-001", 5_000, 5_000), Zone::Wib));

@@ -14,7 +14,7 @@ use qris_core::text::named;
 use qris_host::events::{Event as Journal, Text};
 use qris_host::speech;
 
-/// What was sold, and where, as people know both.
+/// The goods and the place of a sale, as people know both.
 pub(super) fn sold(order: &Order) -> Text {
     let Sale { device, purchase: Purchase { item, description, machine, .. }, .. } = &order.sale;
     format!("{} at {}", named(description.as_deref(), item.as_str()), named(machine.as_deref(), device.as_str())).into()

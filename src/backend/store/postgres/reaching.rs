@@ -1,6 +1,6 @@
-//! Asks the servers which of them is [the primary](primary). All are asked at once, so that one that is silent keeps nobody waiting. Whoever
-//! connects asks, and so does [`Server::look`] now and then. What one connection learns of a newer timeline ends all others that are on an
-//! older one ([`Server::overtaken`]).
+//! Asks the servers which of them is [the primary](primary). All are asked at once, so that one that is silent keeps nobody waiting.
+//! Whoever connects asks, and so does [`Server::look`] now and then. If one connection learns of a newer timeline, all other connections
+//! that are on an older one end ([`Server::overtaken`]).
 
 use super::hearing::{ListenEvent, hear};
 use super::primary::{NoPrimary, Role, primary};
@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use tokio_postgres::config::Host;
 use tokio_postgres::{Client, Config, Error, NoTls, SimpleQueryMessage};
 
-/// What each server shows of its connections to whoever looks.
+/// Each server shows this name of its connections.
 const NAME: &str = "qris-backend";
 /// A server's computer that does not answer within this time is not there.
 const CONNECTS_WITHIN: Duration = Duration::from_secs(3);

@@ -1,4 +1,4 @@
-use super::Wanted;
+use super::PromisedTry;
 use crate::order::ids::{KeyId, OrderId, PaymentCode};
 use crate::order::money::Rupiah;
 use crate::order::outcome::{CloseAnswer, DispenseAnswer};
@@ -83,7 +83,7 @@ pub enum Event {
     /// A person or controller wants it cancelled.
     CancelRequested,
     /// The customer wants another try, and the relay has promised it. The time is that of the press.
-    TryPromised(Wanted, Boot),
+    TryPromised(PromisedTry, Boot),
     /// The backend signs no receipt for the try that was wanted.
     TryRefused,
     /// The backend has a later try open than this database knows: the database is older. With its verified receipt.

@@ -26,7 +26,7 @@ pub use state::{
     Ask, AtCounter, AwaitingCollection, AwaitingPayment, Cancelling, Dispensed, Dispensing, End, Ended, Ending, LeftCharge, Paid,
     RefundDue, Refunded, ReportStep, Requested, State, TakenBack, TryingAgain, Undelivered,
 };
-pub use tries::{LaterTry, Wanted};
+pub use tries::{LaterTry, PromisedTry};
 
 use super::ids::{ItemId, KeyId, OrderId, PaymentCode, Ticket};
 use super::money::Rupiah;

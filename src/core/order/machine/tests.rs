@@ -553,7 +553,7 @@ fn a_receipt_must_fit_the_order_in_everything() {
         change(&mut other);
         assert!(!order.fits(&key().sign(other)));
     }
-    // What was paid counts, whichever charge it was. Then no other charge does.
+    // The charge that was paid counts, whichever it was. Then no other charge does.
     assert!(Walk::offered().order.fits(&other_receipt()));
     assert!(Walk::dispensing().order.fits(&receipt()) && !Walk::dispensing().order.fits(&other_receipt()));
 }

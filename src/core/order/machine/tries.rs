@@ -26,7 +26,7 @@ pub struct LaterTry {
 
 /// A later try that the relay has promised.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Wanted {
+pub struct PromisedTry {
     /// Its ticket.
     pub ticket: Ticket,
     /// What it hands out.
@@ -54,7 +54,7 @@ impl Order {
         self.again.as_ref().map_or(&self.offer.item, |again| &again.item)
     }
 
-    /// What would be driven next: of a try that is wanted, its item.
+    /// The item of the try that is wanted, or of the present one.
     #[must_use]
     pub fn next_item(&self) -> &ItemId {
         if let State::TryingAgain(trying) = &self.state { &trying.wanted.goods.item } else { self.item() }
@@ -136,7 +136,7 @@ impl Order {
         }
     }
 
-    pub(super) fn begin_try(&self, wanted: Wanted, pressed_at: Boot, with: &Context) -> Option<State> {
+    pub(super) fn begin_try(&self, wanted: PromisedTry, pressed_at: Boot, with: &Context) -> Option<State> {
         let State::RefundDue(before) = &self.state else { return None };
         let deliver_by = pressed_at + with.rules.deliver_within;
         let give_up_at = deliver_by.min(pressed_at + REQUEST_WAIT);

@@ -1,4 +1,4 @@
-//! How an event changes an order. What depends on where the order is, its [state](super::state) says.
+//! How an event changes an order. Its [state](super::state) says what depends on where the order is.
 
 use super::state::{Ask, At, Next, Phase};
 use super::{

@@ -106,7 +106,7 @@ pub enum Event {
 }
 
 impl Event {
-    /// What get-status tells of the transaction: the only word that settles an order.
+    /// The word of get-status about the transaction. No other word settles an order.
     #[must_use]
     pub const fn status(&self) -> Option<&StatusReport> {
         match self {

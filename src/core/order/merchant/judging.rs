@@ -1,4 +1,4 @@
-//! Whether an answer of the gateway counts: whose it is, in which currency, and of which sum.
+//! Whether an answer of the gateway counts. It must be about this order, in its currency, and of its sum.
 
 use super::*;
 use crate::order::ids::TransactionId;

@@ -131,8 +131,8 @@ impl Outside {
         Span::millis(i64::try_from(dice.draw(3)).unwrap_or(0) * dice.of(&[10, 10, 10, 10, 10, 5_000, 5_000, 400_000]))
     }
 
-    /// What comes next where nothing is due. `late`: the life is over soon, and nobody refunds any more. `grants`: whether the books would take
-    /// this.
+    /// The next event when nothing is due. `late`: the life is over soon, and nobody refunds any more. `grants`: whether the books would
+    /// take this.
     pub fn next(&mut self, order: &Order, late: bool, now: Wall, grants: impl Fn(Event) -> bool, dice: &mut Dice) -> Next {
         if self.closes
             && dice.draw(4) > 0
@@ -262,7 +262,7 @@ impl Outside {
         }
     }
 
-    /// Whoever has the machine tells what he likes, of any try, with the proof that the relay gave.
+    /// The person with the machine tells what he likes, of any try, with the proof that the relay gave.
     fn tells(&self, order: &Order, dice: &mut Dice) -> Event {
         let number = order.number_of_try();
         let tries: Vec<_> = self.signed.iter().map(|(number, word)| (*number, *word)).collect();

@@ -22,7 +22,7 @@ fn is_whole(shelf: &Shelf) -> bool {
 
 #[test]
 fn an_item_goes_and_may_come_back() {
-    // What happens to one order's item, and the count after that.
+    // The ways of one order's item, and the count after each.
     let table: [(&[Fate], u32); 7] = [
         (&[Fate::InPlace], 5),
         (&[Fate::Out], 4),

@@ -95,7 +95,7 @@ pub enum Action {
     },
 }
 
-/// What holds of an action, whatever its arguments are.
+/// The facts of an action, whatever its arguments are.
 struct Nature {
     name: &'static str,
     needs: Level,

@@ -24,6 +24,26 @@ closed! {
     }
 }
 
+impl Deed {
+    /// Whether it is about the money: a person's day has a limit for that.
+    #[must_use]
+    pub const fn is_about_money(self) -> bool {
+        match self {
+            Self::Refund | Self::ByHand | Self::Given => true,
+            Self::Again | Self::Seen => false,
+        }
+    }
+
+    /// Whether a person waits for what the gateway says.
+    #[must_use]
+    pub const fn asks_the_gateway(self) -> bool {
+        match self {
+            Self::Refund => true,
+            Self::ByHand | Self::Given | Self::Again | Self::Seen => false,
+        }
+    }
+}
+
 /// Whether a deed can be done, by the very code that does it.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Possible {
@@ -80,7 +100,7 @@ impl Denied {
         }
     }
 
-    /// Reads the word. What an order refuses comes first: a word that stands in two lists means the same.
+    /// Reads the word. The refusals of an order come first: a word that stands in two lists means the same.
     #[must_use]
     pub fn from_word(word: &str) -> Option<Self> {
         let order = Refused::from_word(word).map(Self::Order);
@@ -88,7 +108,7 @@ impl Denied {
     }
 }
 
-/// `POST /v1/orders/ORDER/DEED`. The answer is `Told<OrderPage>`.
+/// `POST /v1/orders/ORDER/DEED`. The answer is `Envelope<OrderPage>`.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Do {
@@ -143,7 +163,7 @@ pub struct OrderPage {
     /// Another one as soon as what a person sees of it is not the same.
     pub version: u64,
     /// What happened, the oldest first.
-    pub steps: Vec<Step>,
+    pub steps: Vec<OrderStep>,
     /// All of its history, in the books' own words, which are English.
     pub history: Vec<HistoryLine>,
     /// The app that paid, if the gateway says it.
@@ -163,7 +183,7 @@ pub struct OrderPage {
 
 /// Something that happened to an order.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Step {
+pub struct OrderStep {
     /// When; `None`: nobody noted it.
     pub at: Option<Box<str>>,
     /// What.

@@ -1,4 +1,4 @@
-//! What was sold and what is owed: today, and in a report.
+//! The sales and what is owed: today, and in a report.
 
 use super::MachineLine;
 use crate::wire::people::OrderLine;

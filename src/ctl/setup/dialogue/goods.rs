@@ -1,5 +1,4 @@
-//! The questions about the goods: what is sold, which line hands it out, and whether that line moves the
-//! right thing, the right way round.
+//! The questions about the goods: what is sold, and which line hands it out. Does that line move the right thing, the right way round?
 
 use super::Dialogue;
 use crate::chips;

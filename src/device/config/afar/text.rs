@@ -12,7 +12,7 @@ use qris_screen::{Language, Languages, Rotation, SurfaceSettings};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-/// Every key that can be set from afar. [`super::read`] makes the same settings of it, but for the logo: nobody has its file any more, so
+/// Every key that can be set from afar. [`super::read`] makes the same settings of it, but for the logo. Nobody has its file any more, so
 /// it is left out where there is one.
 #[must_use]
 pub fn written(settings: &Settings) -> String {

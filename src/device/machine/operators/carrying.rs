@@ -1,6 +1,6 @@
 //! How a command is carried on, step by step, from what is stored of it. Nothing of this begins while a customer is there.
 
-use crate::machine::commands::{Hand, Kept, Step, Try, Turn};
+use crate::machine::commands::{CommandStage, Hand, Kept, Try, Turn};
 use crate::machine::links::Facts;
 use crate::machine::parts::Machine;
 use crate::machine::system::{INSTALLED_WITHIN, PROVEN_WITHIN, STARTS_MAX, Trying};
@@ -37,9 +37,9 @@ impl Machine {
     fn carry(&mut self, id: &CommandId, now: Now) {
         let Some(Kept { signed, jws, step, .. }) = self.commands.known.get(id).cloned() else { return };
         let within = match &step {
-            Step::Installing { .. } => INSTALLED_WITHIN,
-            Step::Installed { boot, .. } if *boot != self.settings.boot_id => PROVEN_WITHIN,
-            Step::Accepted | Step::Begun(_) | Step::Installed { .. } | Step::Ended { .. } => WAIT,
+            CommandStage::Installing { .. } => INSTALLED_WITHIN,
+            CommandStage::Installed { boot, .. } if *boot != self.settings.boot_id => PROVEN_WITHIN,
+            CommandStage::Accepted | CommandStage::Begun(_) | CommandStage::Installed { .. } | CommandStage::Ended { .. } => WAIT,
         };
         let tried = *self.commands.tries.entry(id.clone()).or_insert_with(|| Try::new(now.boot + within));
         let is_waiting = match tried.turn {
@@ -57,8 +57,8 @@ impl Machine {
         // What only reads is never stored.
         let Command::Action(action) = signed.command else { return };
         match (action, step) {
-            (_, Step::Ended { .. }) => {}
-            (action, Step::Accepted) => {
+            (_, CommandStage::Ended { .. }) => {}
+            (action, CommandStage::Accepted) => {
                 // A machine that was off for long does not begin what nobody waits for.
                 let is_late = self.own.trusted(now.wall).is_some_and(|wall| self.commands.is_over_since(id, wall, WAIT));
                 if is_late {
@@ -67,35 +67,35 @@ impl Machine {
                 self.begin_accepted(id, action, tried, now);
             }
             // Another process of this program has begun it.
-            (Action::Restart {}, Step::Begun(_)) if !tried.is_begun_here() => {
+            (Action::Restart {}, CommandStage::Begun(_)) if !tried.is_begun_here() => {
                 let result = json!({ "version": env!("CARGO_PKG_VERSION") });
                 self.end_command(id, Response::done(Some(id.clone()), result), now);
             }
-            (Action::Restart {}, Step::Begun(_)) => self.operate(id, Operation::Restart),
-            (Action::Reboot {}, Step::Begun(boot)) if boot != here => {
+            (Action::Restart {}, CommandStage::Begun(_)) => self.operate(id, Operation::Restart),
+            (Action::Reboot {}, CommandStage::Begun(boot)) if boot != here => {
                 let result = json!({ "boot_id": here.0 });
                 self.end_command(id, Response::done(Some(id.clone()), result), now);
             }
-            (Action::Reboot {}, Step::Begun(_)) => self.operate_when_free(id, tried, Operation::Reboot, now),
-            (Action::TestPulse { .. }, Step::Begun(_)) => self.operate_when_free(id, tried, Operation::Test(jws), now),
-            (Action::Clear { .. }, Step::Begun(_)) => self.operate(id, Operation::Clear(jws)),
+            (Action::Reboot {}, CommandStage::Begun(_)) => self.operate_when_free(id, tried, Operation::Reboot, now),
+            (Action::TestPulse { .. }, CommandStage::Begun(_)) => self.operate_when_free(id, tried, Operation::Test(jws), now),
+            (Action::Clear { .. }, CommandStage::Begun(_)) => self.operate(id, Operation::Clear(jws)),
             // It is done in the moment in which it is begun.
-            (Action::Cancel { .. } | Action::Stock { .. }, Step::Begun(_)) => {}
+            (Action::Cancel { .. } | Action::Stock { .. }, CommandStage::Begun(_)) => {}
             // First of all it must be known what runs now. It may be another system than when this was begun.
-            (Action::Update { .. }, Step::Begun(_)) => match self.systems.protects_good() {
+            (Action::Update { .. }, CommandStage::Begun(_)) => match self.systems.protects_good() {
                 None => self.operate_when_free(id, tried, Operation::TellSlot { may_be_late: false }, now),
                 Some(Trying::Unknown) => {}
                 Some(Trying::New) => self.fail_command(id, Trying::New.why(), now),
             },
-            (Action::Update { bundle }, Step::Installing { boot, .. }) if boot == here => {
+            (Action::Update { bundle }, CommandStage::Installing { boot, .. }) if boot == here => {
                 self.operate_when_free(id, tried, Operation::Install { bundle, may_join: !tried.is_begun_here() }, now);
             }
-            (Action::Update { .. }, Step::Installed { boot, .. }) if boot == here => {
+            (Action::Update { .. }, CommandStage::Installed { boot, .. }) if boot == here => {
                 self.operate_when_free(id, tried, Operation::Reboot, now);
             }
             (Action::Update { .. }, step) => self.prove(id, tried, step, now),
             // An update alone has these steps.
-            (_, Step::Installing { .. } | Step::Installed { .. }) => {}
+            (_, CommandStage::Installing { .. } | CommandStage::Installed { .. }) => {}
         }
     }
 
@@ -144,7 +144,7 @@ impl Machine {
         let Some(kept) = self.commands.known.get(id).cloned() else { return };
         let by: String = self.own.keys.named(&kept.kid);
         let end = |counted: Counted| Response::done(Some(id.clone()), json!(counted));
-        let ended = |answer| Kept { step: Step::Ended { answer, notified: false }, ..kept.clone() };
+        let ended = |answer| Kept { step: CommandStage::Ended { answer, notified: false }, ..kept.clone() };
         let record = |counted| (id.clone(), sealed::seal(&ended(end(counted))));
         match self.change_stock(change, &by, Some(&record), now) {
             // It is stored already, and once more like every end.
@@ -156,13 +156,13 @@ impl Machine {
     }
 
     fn begin_command(&mut self, id: &CommandId, now: Now) {
-        if self.step_command(id, Step::Begun(self.settings.boot_id.clone()), HAPPENS_WITHIN, now) {
+        if self.step_command(id, CommandStage::Begun(self.settings.boot_id.clone()), HAPPENS_WITHIN, now) {
             self.carry(id, now);
         }
     }
 
     /// Stores how far it is. What comes next is tried for this time.
-    fn step_command(&mut self, id: &CommandId, step: Step, within: Span, now: Now) -> bool {
+    fn step_command(&mut self, id: &CommandId, step: CommandStage, within: Span, now: Now) -> bool {
         let Some(kept) = self.commands.known.get(id).cloned() else { return false };
         let is_kept = self.keep_command(Kept { step, ..kept }, now);
         if is_kept {
@@ -174,7 +174,7 @@ impl Machine {
     }
 
     /// Another slot is to run. It proves itself, or is started again until the bootloader goes back.
-    fn prove(&mut self, id: &CommandId, tried: Try, step: Step, now: Now) {
+    fn prove(&mut self, id: &CommandId, tried: Try, step: CommandStage, now: Now) {
         if let Some(slot) = self.systems.good_slot().filter(|_| tried.hand == Hand::OtherSlot) {
             let result = json!({ "slot": slot, "version": env!("CARGO_PKG_VERSION") });
             self.end_command(id, Response::done(Some(id.clone()), result), now);
@@ -191,7 +191,7 @@ impl Machine {
             let why = format!("it was started {starts} times and did not prove itself, and the bootloader did not go back");
             return self.fail_command(id, &why, now);
         }
-        let step = Step::Installed { boot: self.settings.boot_id.clone(), slot, starts: starts + 1 };
+        let step = CommandStage::Installed { boot: self.settings.boot_id.clone(), slot, starts: starts + 1 };
         if self.step_command(id, step, HAPPENS_WITHIN, now) {
             self.journal_unproven(starts);
             self.carry(id, now);
@@ -209,7 +209,7 @@ impl Machine {
             return self.operate(id, operation);
         }
         let why = self.why_not_free();
-        if self.commands.known.get(id).is_some_and(|kept| matches!(kept.step, Step::Installed { .. })) {
+        if self.commands.known.get(id).is_some_and(|kept| matches!(kept.step, CommandStage::Installed { .. })) {
             // The next restart starts what is installed, whoever orders it.
             self.tell_wait(id, why.1);
         } else {
@@ -263,7 +263,7 @@ impl Machine {
     pub(in crate::machine) fn operated(&mut self, id: &CommandId, answer: Operated, now: Now) {
         let Some(Kept { step, .. }) = self.commands.known.get(id).cloned() else { return };
         if let Operated::Percent(percent) = answer {
-            if matches!(step, Step::Installing { .. }) {
+            if matches!(step, CommandStage::Installing { .. }) {
                 self.try_command(id, |tried| tried.until = now.boot + INSTALLED_WITHIN);
                 if self.hold.holder() == Some(OPERATOR) {
                     self.hold.take(OPERATOR, Span(INSTALLED_WITHIN.0 + 1000), now.boot);
@@ -274,9 +274,9 @@ impl Machine {
         // If what comes of it cannot be stored, it is tried again.
         self.try_command(id, |tried| tried.turn = Turn::AgainAt(now.boot + ASK_AGAIN));
         match (answer, step) {
-            (_, Step::Ended { .. }) | (Operated::NoAnswer | Operated::Percent(_), _) => {}
-            (Operated::Installed, Step::Installing { boot, slot }) => {
-                if self.step_command(id, Step::Installed { boot, slot, starts: 0 }, HAPPENS_WITHIN, now) {
+            (_, CommandStage::Ended { .. }) | (Operated::NoAnswer | Operated::Percent(_), _) => {}
+            (Operated::Installed, CommandStage::Installing { boot, slot }) => {
+                if self.step_command(id, CommandStage::Installed { boot, slot, starts: 0 }, HAPPENS_WITHIN, now) {
                     self.tell_progress(id, "it is installed; the computer is restarted");
                 }
             }
@@ -291,46 +291,46 @@ impl Machine {
         }
     }
 
-    fn slot_told(&mut self, id: &CommandId, step: Step, slot: Box<str>, now: Now) {
+    fn slot_told(&mut self, id: &CommandId, step: CommandStage, slot: Box<str>, now: Now) {
         match step {
-            Step::Begun(boot) => {
-                if self.step_command(id, Step::Installing { boot, slot }, INSTALLED_WITHIN, now) {
+            CommandStage::Begun(boot) => {
+                if self.step_command(id, CommandStage::Installing { boot, slot }, INSTALLED_WITHIN, now) {
                     // This process is the first one that asks RAUC for it.
                     self.carry(id, now);
                 }
             }
-            Step::Installing { slot: before, .. } if before == slot => {
+            CommandStage::Installing { slot: before, .. } if before == slot => {
                 self.fail_command(id, "the computer was restarted while it was installed: the system of before runs", now);
             }
-            Step::Installed { slot: before, .. } if before == slot => {
+            CommandStage::Installed { slot: before, .. } if before == slot => {
                 self.fail_command(id, &format!("the bootloader went back to {slot}"), now);
             }
-            Step::Installing { .. } | Step::Installed { .. } => {
+            CommandStage::Installing { .. } | CommandStage::Installed { .. } => {
                 self.try_command(id, |tried| {
                     *tried = Try { hand: Hand::OtherSlot, notices: tried.notices, ..Try::new(now.boot + PROVEN_WITHIN) }
                 });
                 self.tell_progress(id, &format!("{slot} runs, and is to prove itself"));
             }
-            Step::Accepted | Step::Ended { .. } => {}
+            CommandStage::Accepted | CommandStage::Ended { .. } => {}
         }
     }
 
-    fn nothing_happened(&mut self, id: &CommandId, step: Step, tried: Try, now: Now) {
+    fn nothing_happened(&mut self, id: &CommandId, step: CommandStage, tried: Try, now: Now) {
         let here = &self.settings.boot_id;
         match step {
             // The new system has not proven itself. Or RAUC does not answer there, so nobody will ever call it good.
-            Step::Installed { boot, slot, starts } if boot != *here => self.start_again(id, slot, starts, now),
-            Step::Installing { boot, slot } if boot != *here && tried.hand == Hand::OtherSlot => self.start_again(id, slot, 0, now),
-            Step::Installed { .. } if tried.in_vain() < RESTARTS_WAITED => {
+            CommandStage::Installed { boot, slot, starts } if boot != *here => self.start_again(id, slot, starts, now),
+            CommandStage::Installing { boot, slot } if boot != *here && tried.hand == Hand::OtherSlot => self.start_again(id, slot, 0, now),
+            CommandStage::Installed { .. } if tried.in_vain() < RESTARTS_WAITED => {
                 let hand = Hand::Here { in_vain: tried.in_vain() + 1 };
                 self.try_command(id, |tried| *tried = Try { hand, notices: tried.notices, ..Try::new(now.boot + HAPPENS_WITHIN) });
                 self.carry(id, now);
             }
-            Step::Installed { .. } => {
+            CommandStage::Installed { .. } => {
                 let why = "it is installed, and the computer was not restarted: the next restart starts it, whoever orders it";
                 self.time_out_command(id, Code::Relay, why, now);
             }
-            Step::Accepted | Step::Begun(_) | Step::Installing { .. } | Step::Ended { .. } => {
+            CommandStage::Accepted | CommandStage::Begun(_) | CommandStage::Installing { .. } | CommandStage::Ended { .. } => {
                 self.time_out_command(id, Code::Relay, "it did not happen in time", now);
             }
         }

@@ -2,7 +2,7 @@
 //! carried on: each ends as failed. The row says so from then on.
 
 use super::result_of;
-use crate::machine::commands::{Damaged, Kept, Step};
+use crate::machine::commands::{CommandStage, Damaged, Kept};
 use crate::machine::parts::Machine;
 use crate::store::{StoreError, sealed};
 use crate::words::{Address, text};
@@ -61,7 +61,7 @@ impl Machine {
     /// It came once more, so it is known again what it was. `false`: its end cannot be stored now.
     pub(super) fn end_damaged(&mut self, signed: SignedCommand, kid: KeyId, jws: Box<str>, to: &Address, now: Now) -> bool {
         let (id, answer) = (signed.jti.clone(), end_of(&signed.jti));
-        let step = Step::Ended { answer: answer.clone(), notified: true };
+        let step = CommandStage::Ended { answer: answer.clone(), notified: true };
         let is_kept = self.keep_command(Kept { signed, kid, jws, to: to.clone(), step }, now);
         if is_kept {
             self.commands.damaged.remove(&id);

@@ -365,7 +365,7 @@ fn settings_that_wait_are_judged_once_more_by_the_relay_that_is_there_then() {
     assert_eq!((rig.wants(&priced(2, 1, 6000)).version, rig.has_fault()), (2, false));
 }
 
-/// Answers are not signed. Whoever has the broker could say in a machine's name that it sells something for one rupiah.
+/// Answers are not signed. A person with access to the broker could say in a machine's name that it sells something for one rupiah.
 #[test]
 fn a_text_that_was_made_of_other_settings_than_the_machine_has_is_refused() {
     let text = |version: u64| priced(version, version - 1, 6000 + version);
@@ -568,7 +568,7 @@ fn settings_that_come_while_the_database_is_not_open_wait_for_it() {
     version(&rig, crate::store::database::SCHEMA.version());
     rig.after(5_000);
     assert_eq!((rig.reported().version, rig.price(), rig.has_fault()), (3, 7000, false));
-    // What the database has is newer than what came.
+    // The database has newer settings than those that came.
     version(&rig, 99);
     rig.power_cut(true);
     rig.brings(&priced(2, 1, 9000).signed(&desk()));

@@ -1,4 +1,4 @@
-//! What the machine tells of the merchant's gateway: charges that fail one after the other, and a payment that nobody confirms.
+//! The machine's word about the merchant's gateway: charges that fail one after the other, and a payment that nobody confirms.
 
 use super::rig::*;
 use qris_core::order::reason::Reason;

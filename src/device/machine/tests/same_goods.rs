@@ -38,7 +38,7 @@ impl Rig {
         (slot, effects)
     }
 
-    /// Sells what lies in this slot to somebody who asks for that item.
+    /// Sells from this slot to a customer who asks for that item.
     fn sells_of(&mut self, n: u8, asked: &str, slot: &str) {
         let (prepared, effects) = self.asks_for(n, asked);
         assert_eq!(prepared.as_deref(), Some(slot));

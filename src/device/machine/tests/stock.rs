@@ -1,4 +1,4 @@
-//! What lies in the slots: it is counted before anything is driven, and nothing is sold that is not there.
+//! The contents of the slots. They are counted before anything is driven, and nothing is sold that is not there.
 
 use super::counter::paid_at_store;
 use super::rig::*;
@@ -305,7 +305,7 @@ fn a_clock_that_jumps_moves_no_count_and_no_report() {
     rig.now.wall = Wall(0);
     assert!(report(&rig.after(60_000)).is_some(), "a minute is over");
     rig.change(Change::Count, Some(5)).expect("counted");
-    // Who fills while nobody knows the time is told without one.
+    // A fill while nobody knows the time is told without one.
     rig.settings.tells_time = false;
     rig.now.wall = Wall(0);
     assert_eq!(rig.change(Change::Fill, Some(1)), Ok(Counted { before: Some(5), after: 6 }));

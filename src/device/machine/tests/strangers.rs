@@ -168,8 +168,8 @@ fn tickets_of_nobody_are_closed_but_never_during_a_prepare() {
     assert_eq!(closes(&effects), [ticket(4)]);
 }
 
-/// The database was lost, and a controller repeated its request before the machine heard of the first order. Whoever pays that one is
-/// given the money back, and a ticket that stays open could still be used.
+/// The database was lost, and a controller repeated its request before the machine heard of the first order. A payment of that one is given
+/// back, and a ticket that stays open could still be used.
 #[test]
 fn the_ticket_of_an_order_that_another_took_the_place_of_is_closed() {
     let mut rig = Rig::new();

@@ -4,7 +4,7 @@ use qris_core::order::ids::ItemId;
 
 /// What somebody does there, one after the other.
 #[derive(Debug)]
-pub enum Step {
+pub enum DoorAction {
     /// Holds the clear button.
     Opens,
     /// Presses the button of an item. `Some`: until the panel shows this number, which is in the slot.

@@ -1,4 +1,4 @@
-//! What goes back by itself, whoever takes the order up next.
+//! Money that goes back by itself, whoever takes the order up next.
 
 use super::*;
 use qris_core::order::merchant::{Attention, Repayment};
@@ -22,7 +22,7 @@ fn patient(rig: &Rig) -> Rig {
 }
 
 impl Rig {
-    /// What the sweep does at that time: with everything that is due, or that has waited unseen.
+    /// The sweep at that time, over everything that is due or has waited unseen.
     async fn sweep(&self, at: Wall) {
         for order in self.run(move |tx, _| claim_due(tx, at)).await.expect("read") {
             self.run(move |tx, policy| claim(tx, policy, &order, at)).await.expect("written");
@@ -119,7 +119,7 @@ async fn a_clock_that_was_ahead_leaves_nothing_to_a_person_once_it_is_right() {
     assert!(rig.goes_back("o-r1").await);
 }
 
-/// Who was told at the failure thinks that the money goes back by itself. What does not is told again.
+/// A person who was told at the failure thinks that the money goes back by itself. Money that does not go back is told again.
 #[tokio::test]
 async fn what_is_left_to_a_person_is_told_once_more() {
     let rig = offering(Rig::refunding(1));

@@ -33,7 +33,7 @@ fn relay() -> RelayKey {
     RelayKey::of(&SigningKey::from_seed([3; 32]))
 }
 
-/// What the gateway answers: mostly that it is paid, and what an order needs to live on.
+/// The gateway's answer: mostly that it is paid, and what an order needs to live on.
 fn says(bits: &mut u64, order: &Order) -> Event {
     let said =
         [Said::Settled, Said::Settled, Said::Settled, Said::Refunded, Said::PartlyRefunded, Said::ChargedBack, Said::Denied, Said::Pending];

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::keeping::archive;
-use crate::keeping::databases::Place;
+use crate::keeping::databases::StoreLocation;
 use qris_core::order::ledger::Again;
 use qris_core::order::merchant::{Asker, Attention, NO_REPORT_AFTER, NoProof, Proof, REPORT_WITHIN, RefundAnswer, RefundWish, Repayment};
 use qris_core::order::promise::Promise;
@@ -69,10 +69,10 @@ impl Rig {
         self.count("SELECT count(*) FROM automatic_refunds").await
     }
 
-    fn place(&self) -> Place {
+    fn place(&self) -> StoreLocation {
         match testing::server(self.directory.path()) {
-            None => Place::File(self.directory.path().join("orders.db")),
-            Some(server) => Place::Server(Box::new(server)),
+            None => StoreLocation::File(self.directory.path().join("orders.db")),
+            Some(server) => StoreLocation::Server(Box::new(server)),
         }
     }
 

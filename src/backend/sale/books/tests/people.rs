@@ -384,7 +384,7 @@ async fn machines_that_are_gone_are_told_of_once_until_they_are_back() {
 #[tokio::test]
 async fn who_was_told_is_told_of_the_end_once() {
     let both = Ways::COMMAND.and(Ways::WEBHOOK);
-    // Who took it before it ended, who took it while it ended, and who must hear of the end.
+    // The ways that took it before it ended, those that took it while it ended, and those that must hear of the end.
     let table = [
         (None, None, None),
         (Some(Ways::default()), None, None),
@@ -485,9 +485,9 @@ async fn what_is_most_urgent_stands_first_however_many_are_older() {
 
 /// What the desk counts and lists as needing a person: its badge, the list of all, and the most urgent. And what is owed.
 fn needing(tx: &mut dyn Tx) -> Result<([usize; 3], usize), BooksError> {
-    let newest = Cursor::at(Wanted::ATTENTION.until);
-    let counted = count(tx, &Wanted::ATTENTION, 9)? as usize;
-    let listed = page(tx, &Wanted::ATTENTION, &newest)?.orders.len();
+    let newest = Cursor::at(OrderFilter::ATTENTION.until);
+    let counted = count(tx, &OrderFilter::ATTENTION, 9)? as usize;
+    let listed = page(tx, &OrderFilter::ATTENTION, &newest)?.orders.len();
     let urgent = wanting(tx, 9)?.orders.len();
     Ok(([counted, listed, urgent], page(tx, &wanted(true, false), &newest)?.orders.len()))
 }

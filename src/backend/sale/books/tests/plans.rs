@@ -37,12 +37,12 @@ fn vm_001() -> DeviceId {
     DeviceId::new("vm-001").expect("an id")
 }
 
-fn of((from, until): (Wall, Wall), device: Option<DeviceId>, refund_due: bool, attention: bool) -> Wanted {
-    Wanted { device, from, until, refund_due, attention }
+fn of((from, until): (Wall, Wall), device: Option<DeviceId>, refund_due: bool, attention: bool) -> OrderFilter {
+    OrderFilter { device, from, until, refund_due, attention }
 }
 
 /// The number of orders on the first page, if it is that of `count` too.
-fn listed(tx: &mut dyn Tx, wanted: &Wanted) -> Result<usize, BooksError> {
+fn listed(tx: &mut dyn Tx, wanted: &OrderFilter) -> Result<usize, BooksError> {
     let page = page(tx, wanted, &Cursor::at(wanted.until))?.orders.len();
     assert_eq!((count(tx, wanted, 9)?, count(tx, wanted, 1)?), (page as u64, 1));
     Ok(page)

@@ -1,4 +1,4 @@
-use super::super::Wanted;
+use super::super::PromisedTry;
 use super::*;
 use crate::order::state::Status;
 
@@ -6,7 +6,7 @@ use crate::order::state::Status;
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct TryingAgain {
     /// What the relay has promised.
-    pub wanted: Wanted,
+    pub wanted: PromisedTry,
     /// At this time the customer waits no more.
     pub give_up_at: Boot,
     /// It may be delivered until then.

@@ -13,13 +13,13 @@ fn second() -> TryNumber {
 }
 
 /// The relay's promise of a second try, at another item.
-fn wanted() -> Wanted {
+fn wanted() -> PromisedTry {
     let goods = LaterTry { number: second(), after: ticket(), item: ItemId::new("A2").expect("an id"), amount: rp(3000) };
-    Wanted { ticket: ticket_2(), goods, promise: "promise".into() }
+    PromisedTry { ticket: ticket_2(), goods, promise: "promise".into() }
 }
 
 fn claims_2() -> Claims {
-    let Wanted { ticket, goods: LaterTry { number, after, item, amount }, .. } = wanted();
+    let PromisedTry { ticket, goods: LaterTry { number, after, item, amount }, .. } = wanted();
     Claims { ticket, item, amount, nth: Try::Again { number, after }, ..claims() }
 }
 

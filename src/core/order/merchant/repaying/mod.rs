@@ -207,8 +207,8 @@ impl Order {
         known && clear && !came && self.is_refund_due() && !self.is_over_the_counter()
     }
 
-    /// The time since which nothing came of a payment, as far as anybody knows: that of its machine's word; of what was paid twice, that of the
-    /// payment.
+    /// The time since which nothing came of a payment, as far as anybody knows. It is the time of its machine's word. If it was paid twice,
+    /// it is the time of the payment.
     #[must_use]
     pub fn came_to_nothing_at(&self) -> Option<Wall> {
         self.reported_at().or_else(|| self.settlement().map(|by| by.settled_at))

@@ -122,8 +122,8 @@ pub(super) enum Unknown {
     Nothing,
 }
 
-/// What a state says of the order, and where it goes from there when something happens. `None` is said here, once for all: that does not
-/// concern this state, and the order stays where it is. What decides about money has no such answer: each state gives its own.
+/// All that a state says of the order, and where the order goes from there when something happens. `None` is said here, once for all: that
+/// does not concern this state, and the order stays where it is. What decides about money has no such answer: each state gives its own.
 pub(super) trait Phase {
     fn word(&self) -> &'static str;
 

@@ -252,7 +252,7 @@ fn the_rest_of_a_payment_is_asked_for_after_a_part_went_back() {
         assert!(is_asked(&looked) && looked.refund_key() == "o1", "{back:?}: {:?}", looked.repayment());
         let made = StatusReport { refund_amount: rest, ..report(Said::Refunded) };
         let done = all(&asked, 5000, vec![answered(RefundAnswer::Approved(Box::new(made)))]);
-        // Of what nobody knows how much it is, get-status tells the end.
+        // If nobody knows the rest, get-status tells the end.
         let whole = Event::Status(StatusReport { refund_amount: Some(rp(5000)), ..report(Said::Refunded) });
         let done = if rest.is_none() { all(&done, 6000, vec![whole]) } else { done };
         assert_eq!((word(&done).as_str(), done.attention()), ("refunded", vec![]), "{back:?}");

@@ -377,7 +377,7 @@ fn its_customer_wants_it_while_it_is_offered() {
     assert_eq!(duty(&order, at(605_000)), Duty::Apply(Event::TryWishEnds));
     let ended = then(order.clone(), vec![(605_000, Event::TryWishEnds)]).expect("a fact");
     assert_eq!((ended.tries.wanted_until, ended.try_again_until(at(605_000))), (None, order.tries.until));
-    // Who wants the money has no other try, and who got it wants none.
+    // A customer who wants the money has no other try, and one who got it wants none.
     for what in [refund(), Event::Given { by: "Sari".into() }, status(Said::Refunded)] {
         let order = then(order.clone(), vec![(6000, what)]).expect("granted");
         assert!(!order.is_open() && order.tries.wanted_until.is_none());

@@ -71,7 +71,7 @@ fn a_settlement_that_get_status_does_not_confirm_is_listed_whatever_it_says() {
     }
 }
 
-/// What the gateway answers to a question about an order that it never confirms.
+/// The gateway's answers to questions about an order that it never confirms.
 type Answers = fn(Call) -> Event;
 
 /// The time at which an order is listed, if each call takes so long. Something happens only at its own deadlines, as for a backend that
@@ -148,7 +148,7 @@ fn whatever_its_state_it_is_listed_within_330_s() {
     }
 }
 
-/// What get-status says is not understood, and nobody told that it is paid.
+/// The answer of get-status is not understood, and nobody told that it is paid.
 #[test]
 fn an_answer_that_is_not_understood_is_listed_within_330_s_too() {
     let unclear_at = |order: &Order| after(order, 1000, unclear());
@@ -275,7 +275,7 @@ fn a_persons_end_bars_every_receipt() {
         assert!(is_listed(&order), "{what}: {order:?}");
         let seen = after(&order, later, Event::SeenBy("Sari".into()));
         assert_eq!((seen.attention(), seen.is_open(), seen.ended_by().map(|end| &*end.by)), (vec![], false, Some("Sari")), "{what}");
-        // Whatever comes then, and in which order: the money is owed, and no receipt opens the relay.
+        // The money is owed then, and no receipt opens the relay, whatever comes in between, and in which order.
         for before in
             [vec![], vec![status(Said::Pending)], vec![status(Said::Pending), Event::CancelRefused], vec![Event::Charged(charge(5000))]]
         {

@@ -1,9 +1,9 @@
 //! `POST /v1/orders`.
 
-use super::ask::{CREATE, OPEN};
-use super::paid::COUNTER_MIN;
-use super::report::{Checked, Conformance, Stop, different, holds, same};
-use super::{CHECK, Tester, text};
+use crate::ask::{CREATE, OPEN};
+use crate::paid::COUNTER_MIN;
+use crate::report::{Checked, Conformance, Stop, different, holds, same};
+use crate::{CHECK, Tester, text};
 use qris_core::order::ids::Ticket;
 use qris_core::order::money::Rupiah;
 use qris_core::order::qris;
@@ -45,7 +45,7 @@ pub async fn all(t: &Tester, report: &mut Conformance) {
         ("machine", json!("x".repeat(65))),
         ("machine", json!("a\u{202e}b")),
     ] {
-        report.check(&format!("{field} = {} is refused by name", super::schema::short(&value)), CHECK, wrong(t, field, &value)).await;
+        report.check(&format!("{field} = {} is refused by name", crate::schema::short(&value)), CHECK, wrong(t, field, &value)).await;
     }
     report.check("an Idempotency-Key that is not the request_id is refused", CHECK, wrong_key(t)).await;
     report.check("a body that is not a JSON object is refused", CHECK, no_object(t)).await;

@@ -1,7 +1,7 @@
 //! The calls that a machine makes, from outside. Each answer is held against the OpenAPI document.
 
-use super::report::{Checked, Stop, different};
-use super::schema::{Schema, Seen, short};
+use crate::report::{Checked, Stop, different};
+use crate::schema::{Schema, Seen, short};
 use qris_host::causes;
 use qris_host::http::{Limits, client, read_limited};
 use qris_host::tls::{self, LastTrusted};

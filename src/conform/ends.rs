@@ -1,7 +1,7 @@
 //! `POST /v1/orders/{order_id}/cancel`, alone and in a race with a payment.
 
-use super::report::{Checked, Conformance, Stop, different, holds, same};
-use super::{CHECK, Tester, text};
+use crate::report::{Checked, Conformance, Stop, different, holds, same};
+use crate::{CHECK, Tester, text};
 use serde_json::{Value, json};
 
 /// Races of a cancel with a payment.
@@ -81,7 +81,7 @@ async fn race(t: &Tester) -> Checked {
         same("status", &ended["status"], &later["status"])?;
         same("receipt", &ended["receipt"], &later["receipt"])?;
         if status == "settlement" {
-            super::paid::tell(t, id, "undelivered").await?.is(200)?;
+            crate::paid::tell(t, id, "undelivered").await?.is(200)?;
         }
     }
     Ok(())

@@ -106,13 +106,14 @@ struct Arguments {
 }
 
 /// Its arguments.
-pub(super) fn definition() -> clap::Command {
+#[must_use]
+pub fn definition() -> clap::Command {
     <Arguments as clap::CommandFactory>::command()
 }
 
 /// Runs the command: arguments, checks, exit status.
-pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
-    match parse::<Arguments>(super::definition_of("conform"), arguments) {
+pub fn main(definition: clap::Command, arguments: impl Iterator<Item = OsString>) -> ExitCode {
+    match parse::<Arguments>(definition, arguments) {
         Ok(arguments) => exit("qris-demo conform", run(arguments)),
         Err(status) => status,
     }

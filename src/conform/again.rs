@@ -1,11 +1,11 @@
 //! `POST /v1/orders/{order_id}/again`: the goods by a second try, or the money, and never both. Nothing is driven here: this program signs in
 //! the place of a relay.
 
-use super::ask::{AGAIN, CallAnswer, OUTCOME};
-use super::paid::{settled, tell, verify_try};
-use super::repaid::{LOOK, STILL, calls_of, proof, refund_keys};
-use super::report::{Checked, Conformance, Stop, different, holds, same};
-use super::{Tester, text, wait_as_told};
+use crate::ask::{AGAIN, CallAnswer, OUTCOME};
+use crate::paid::{settled, tell, verify_try};
+use crate::repaid::{LOOK, STILL, calls_of, proof, refund_keys};
+use crate::report::{Checked, Conformance, Stop, different, holds, same};
+use crate::{Tester, text, wait_as_told};
 use qris_core::order::ids::{DeviceId, OrderId, Ticket};
 use qris_core::order::keys::SigningKey;
 use qris_core::order::ledger;

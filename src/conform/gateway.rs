@@ -1,9 +1,9 @@
 //! Midtrans answers in other names, words and sums than its documents have, or later than its notification. Only a simulated one can be
 //! told to.
 
-use super::paid::{tell, verify};
-use super::report::{Checked, Conformance, Stop, holds, same};
-use super::{CHECK, Tester, different, text};
+use crate::paid::{tell, verify};
+use crate::report::{Checked, Conformance, Stop, holds, same};
+use crate::{CHECK, Tester, different, text};
 use qris_core::order::money::Rupiah;
 use qris_core::order::qris;
 use serde_json::{Value, json};

@@ -1,8 +1,8 @@
 //! Reading orders: `GET /v1/orders`, `GET /v1/orders/{order_id}` and its long polls, the picture of the QR.
 
-use super::ask::{CANCEL, OPEN, OUTCOME, QR, SHOW};
-use super::report::{Checked, Conformance, Stop, different, holds, same};
-use super::{CHECK, SOON, Tester, text};
+use crate::ask::{CANCEL, OPEN, OUTCOME, QR, SHOW};
+use crate::report::{Checked, Conformance, Stop, different, holds, same};
+use crate::{CHECK, SOON, Tester, text};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
@@ -162,7 +162,7 @@ async fn foreign(t: &Tester) -> Checked {
     let mut theirs = t.sale()?;
     theirs["request_id"] = body["request_id"].clone();
     let key = text(&body, "request_id")?;
-    let answer = t.ask.call(super::CREATE, "").token(other).key(key).json(&theirs).send().await?;
+    let answer = t.ask.call(crate::CREATE, "").token(other).key(key).json(&theirs).send().await?;
     answer.is(201)?;
     let order = answer.json()?;
     holds(order["order_id"] != id, "an order of its own for the same request_id of another machine", id)?;

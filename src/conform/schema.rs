@@ -1,7 +1,7 @@
 //! Compares answers with the OpenAPI document. It knows the part of JSON Schema (2020-12) that the document uses. A
 //! keyword that it does not know is told, so that no rule of the document is skipped.
 
-use super::report::{Checked, Stop};
+use crate::report::{Checked, Stop};
 use serde_json::{Map, Value};
 
 /// How deep schemas may refer to each other.

@@ -1,9 +1,9 @@
 //! Money that goes back, where Midtrans or the bank refuses. Only a simulated Midtrans can be told to.
 
-use super::ask::OUTCOME;
-use super::gateway::{charged, pay};
-use super::report::{Checked, Conformance, Stop, different, holds};
-use super::{CHECK, NEWS, Tester, text};
+use crate::ask::OUTCOME;
+use crate::gateway::{charged, pay};
+use crate::report::{Checked, Conformance, Stop, different, holds};
+use crate::{CHECK, NEWS, Tester, text};
 use qris_core::order::ids::{DeviceId, OrderId, Ticket};
 use qris_core::order::proof::{self, Last, Statement};
 use qris_core::order::tries::TryNumber;

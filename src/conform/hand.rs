@@ -1,6 +1,6 @@
 //! The payer.
 
-use super::report::{Stop, different};
+use crate::report::{Stop, different};
 use qris_host::config::http_url;
 use qris_host::http::{Limits, client, read_limited};
 use reqwest::Client;

@@ -1,8 +1,8 @@
 //! The calls that strangers may not make, and the calls that machines do not make.
 
-use super::ask::{CANCEL, CREATE, FINISH, NOTIFY, OPEN, OUTCOME, QR, SHOW};
-use super::report::{Checked, Conformance, Stop, different, holds, same};
-use super::{CHECK, Tester, text};
+use crate::ask::{CANCEL, CREATE, FINISH, NOTIFY, OPEN, OUTCOME, QR, SHOW};
+use crate::report::{Checked, Conformance, Stop, different, holds, same};
+use crate::{CHECK, Tester, text};
 use reqwest::Method;
 use serde_json::json;
 

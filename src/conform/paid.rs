@@ -1,8 +1,8 @@
 //! Orders that were paid: receipts and outcomes.
 
-use super::ask::{CallAnswer, OPEN, OUTCOME, SHOW};
-use super::report::{Checked, Conformance, Stop, different, holds, same};
-use super::{SOON, Tester, now_s, text};
+use crate::ask::{CallAnswer, OPEN, OUTCOME, SHOW};
+use crate::report::{Checked, Conformance, Stop, different, holds, same};
+use crate::{SOON, Tester, now_s, text};
 use base64::Engine as _;
 use qris_core::order::ids::DeviceId;
 use qris_core::order::receipt::Claims;

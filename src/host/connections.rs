@@ -1,0 +1,605 @@
+//! The one keeper of a server's connections: their number, their owners, and their time limits. A silent or slow visitor must not keep
+//! a machine out, nor a person.
+//!
+//! A connection is a stranger's until it has shown the token of a machine. If there is no room, a new connection takes the
+//! place of the oldest stranger. So a machine needs only the moment in which it shows its token.
+//!
+//! No library does this. hyper's time for a head runs while a connection is idle, too; the kernel's `TCP_USER_TIMEOUT` does not see a reader
+//! who takes a drop at a time; and no layer of tower makes room by age.
+
+use hyper::body::{Body, Incoming};
+use hyper::header::HeaderMap;
+use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use qris_core::order::ids::DeviceId;
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::error::Error;
+use std::future::{pending, poll_fn};
+use std::io::{self, IoSlice};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixStream};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+
+/// The header in which a web server in front tells whom it speaks for.
+const FORWARDED: &str = "x-forwarded-for";
+/// The connections of one machine that are not closed to make room. They are its newest: most likely it has forgotten
+/// the others.
+const KNOWN_PER_MACHINE: usize = 8;
+/// One connection in this many is always a stranger's, so that a machine can come.
+const STRANGERS_PART: usize = 8;
+/// The bytes of an answer that the kernel keeps until the other side takes them. It would keep megabytes for one that does not read.
+const SEND_BYTES: u32 = 64 << 10;
+/// The most connections that wait to be let in. The kernel mostly allows 4,096.
+const WAITING_MAX: u32 = 4096;
+/// The pause after an error that says that too many files are open.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// The time that running requests have when the program ends.
+const STOP_WAIT: Duration = Duration::from_millis(1200);
+
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// At once.
+    pub connections: usize,
+    /// The strangers of one address. Its oldest is closed for a new one.
+    pub per_address: usize,
+    /// The web servers in front, which speak for many. The limit of an address does not hold for them.
+    pub proxies: Box<[IpAddr]>,
+    pub head_bytes: usize,
+    /// The time from the connection, or from a request's first byte, to the end of its head.
+    pub slow: Duration,
+    /// The time in which the other side must take all that is sent to it.
+    pub take: Duration,
+    /// The time from the end of a head to the beginning of its answer.
+    pub answer: Duration,
+    /// The time from an answer to the next request.
+    pub idle: Duration,
+    /// A stranger stays at least this long, however many come after it.
+    pub stay: Duration,
+    /// An older connection takes no more requests, and ends after its last answer.
+    pub age: Duration,
+}
+
+/// Where connections come from.
+pub trait Door: Send {
+    type Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static;
+    fn next(&self) -> impl Future<Output = io::Result<(Self::Stream, IpAddr)>> + Send;
+}
+
+impl Door for TcpListener {
+    type Stream = TcpStream;
+    async fn next(&self) -> io::Result<(Self::Stream, IpAddr)> {
+        let (stream, from) = self.accept().await?;
+        // An answer is one small packet. It must not wait for another one.
+        let _ = stream.set_nodelay(true);
+        Ok((stream, from.ip().to_canonical()))
+    }
+}
+
+impl Door for UnixListener {
+    type Stream = UnixStream;
+    async fn next(&self) -> io::Result<(Self::Stream, IpAddr)> {
+        Ok((self.accept().await?.0, Ipv4Addr::LOCALHOST.into()))
+    }
+}
+
+pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    // Each connection has the same.
+    socket.set_send_buffer_size(SEND_BYTES)?;
+    socket.bind(address)?;
+    socket.listen(WAITING_MAX)
+}
+
+/// Serves until `stop` says so. Then the running requests have a moment to end. `closed` is called for each connection that was too slow, or
+/// made room.
+pub async fn serve<S, B>(
+    door: impl Door,
+    service: S,
+    limits: Limits,
+    closed: impl Fn() + Send + Sync + 'static,
+    mut stop: watch::Receiver<bool>,
+) where
+    S: Service<Request<Incoming>, Response = Response<B>, Error: Error + Send + Sync, Future: Send> + Clone + Send + Sync + 'static,
+    B: Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
+{
+    let room = Arc::new(Semaphore::new(limits.connections));
+    let (all, closed) = (limits.connections as u32, Arc::new(closed));
+    let keeper = Arc::new(Keeper { room: Arc::clone(&room), limits, list: Mutex::default() });
+    loop {
+        let entered = async {
+            let (stream, from) = door.next().await.ok()?;
+            Some((stream, Arc::new(keeper.enter(from).await)))
+        };
+        let entered = tokio::select! {
+            entered = entered => entered,
+            () = stopped(&mut stop) => break,
+        };
+        let Some((stream, caller)) = entered else {
+            sleep(ACCEPT_PAUSE).await;
+            continue;
+        };
+        let (service, closed, mut stop) = (service.clone(), Arc::clone(&closed), stop.clone());
+        tokio::spawn(async move {
+            let (client, limits) = (&caller.client, &caller.keeper.limits);
+            let answers = service_fn(|mut request: Request<Incoming>| {
+                client.pace().begins(limits.answer, false);
+                request.extensions_mut().insert(Arc::clone(&caller));
+                let answer = service.call(request);
+                async {
+                    let answer = answer.await;
+                    client.pace().begins(limits.idle, true);
+                    answer
+                }
+            });
+            let socket = TokioIo::new(Socket { stream, client: Arc::clone(client), slow: limits.slow, take: limits.take });
+            let mut server = http1::Builder::new();
+            let mut connection = pin!(server.header_read_timeout(None).max_buf_size(limits.head_bytes).serve_connection(socket, answers));
+            let served = async {
+                // A connection that breaks is the other side's business.
+                tokio::select! {
+                    _ = connection.as_mut() => return,
+                    () = sleep(limits.age) => {}
+                    () = stopped(&mut stop) => {}
+                }
+                connection.as_mut().graceful_shutdown();
+                let _ = connection.await;
+            };
+            tokio::select! {
+                biased;
+                () = served => {}
+                () = client.too_slow() => closed(),
+                () = client.close.notified() => closed(),
+            }
+        });
+    }
+    let _ = timeout(STOP_WAIT, room.acquire_many(all)).await;
+}
+
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    // An error says that nobody is left who could say stop. This means the same.
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+#[derive(Debug)]
+struct Keeper {
+    room: Arc<Semaphore>,
+    limits: Limits,
+    list: Mutex<List>,
+}
+
+impl Keeper {
+    /// Lets a visitor in, as soon as there is room. A stranger may have to leave for that.
+    async fn enter(self: &Arc<Self>, from: IpAddr) -> Caller {
+        let permit = tokio::select! {
+            biased;
+            permit = Arc::clone(&self.room).acquire_owned() => permit.expect("the semaphore is never closed"),
+            never = self.make_room() => match never {},
+        };
+        let address = (!self.limits.proxies.contains(&from)).then(|| network(from));
+        let (number, client) = self.list().add(address, &self.limits);
+        Caller { number, client, from, keeper: Arc::clone(self), _permit: permit }
+    }
+
+    /// Nobody waits for this to end, but for the room.
+    async fn make_room(&self) -> Infallible {
+        let oldest = self.list().all.values().find(|place| place.machine.is_none()).map(|place| place.came);
+        let stays = oldest.map_or(Duration::ZERO, |came| self.limits.stay.saturating_sub(came.elapsed()));
+        if !stays.is_zero() {
+            sleep(stays).await;
+        }
+        self.list().close_oldest(0, |place| place.machine.is_none());
+        pending().await
+    }
+
+    fn list(&self) -> MutexGuard<'_, List> {
+        self.list.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The network that counts as one address: with IPv6, one computer has all of it.
+#[must_use]
+pub fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),
+        address @ IpAddr::V4(_) => address,
+    }
+}
+
+/// A connection's place. Each of its requests has it, for the code that finds out whose it is.
+#[derive(Debug)]
+pub struct Caller {
+    number: u64,
+    client: Arc<Client>,
+    from: IpAddr,
+    keeper: Arc<Keeper>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Caller {
+    /// The address from which a request came. A web server in front tells it, as the last one in `X-Forwarded-For`.
+    #[must_use]
+    pub fn address(&self, headers: &HeaderMap) -> IpAddr {
+        spoken_for(self.from, &self.keeper.limits.proxies, headers)
+    }
+
+    /// A machine has shown its token.
+    pub fn is(&self, device: &DeviceId) {
+        self.keeper.list().know(self.number, device, &self.keeper.limits);
+    }
+}
+
+impl Drop for Caller {
+    fn drop(&mut self) {
+        self.keeper.list().all.remove(&self.number);
+    }
+}
+
+/// Whom a web server speaks for; anybody else speaks for himself, whatever he says.
+fn spoken_for(from: IpAddr, proxies: &[IpAddr], headers: &HeaderMap) -> IpAddr {
+    let mut lists = headers.get_all(FORWARDED).iter();
+    let told =
+        lists.next_back().filter(|_| proxies.contains(&from)).and_then(|list| list.to_str().ok()?.rsplit(',').next()?.trim().parse().ok());
+    told.unwrap_or(from)
+}
+
+/// All connections except those that are being closed, by their number: the oldest first. There are some thousands at most, so those
+/// that belong together are looked for.
+#[derive(Debug, Default)]
+struct List {
+    last: u64,
+    all: BTreeMap<u64, ListedConnection>,
+}
+
+#[derive(Debug)]
+struct ListedConnection {
+    /// Whose it is; `None`: a stranger's.
+    machine: Option<DeviceId>,
+    /// The address that it counts for; `None` for a web server in front.
+    address: Option<IpAddr>,
+    came: Instant,
+    client: Arc<Client>,
+}
+
+impl List {
+    fn add(&mut self, address: Option<IpAddr>, limits: &Limits) -> (u64, Arc<Client>) {
+        self.last += 1;
+        let came = Instant::now();
+        let pace = Mutex::new(Pace { end: came + limits.slow, is_idle: false, unsent: None });
+        let client = Arc::new(Client { pace, close: Notify::new() });
+        self.all.insert(self.last, ListedConnection { machine: None, address, came, client: Arc::clone(&client) });
+        self.close_one_of(address, limits);
+        (self.last, client)
+    }
+
+    /// The oldest of these, if they are more than so many.
+    fn oldest(&self, most: usize, are_meant: impl Fn(&ListedConnection) -> bool) -> Option<u64> {
+        let these: Vec<u64> = self.all.iter().filter(|(_, place)| are_meant(place)).map(|(number, _)| *number).collect();
+        these.first().copied().filter(|_| these.len() > most)
+    }
+
+    /// The same is closed. It leaves the list at once, so that the next visitor who needs room finds another one.
+    fn close_oldest(&mut self, most: usize, are_meant: impl Fn(&ListedConnection) -> bool) {
+        if let Some(place) = self.oldest(most, are_meant).and_then(|oldest| self.all.remove(&oldest)) {
+            place.client.close.notify_one();
+        }
+    }
+
+    /// An address that has too many strangers loses its oldest.
+    fn close_one_of(&mut self, address: Option<IpAddr>, limits: &Limits) {
+        if address.is_some() {
+            self.close_oldest(limits.per_address, |place| place.machine.is_none() && place.address == address);
+        }
+    }
+
+    /// From now on a connection is a machine's. The oldest of this machine's connections, or the oldest of all
+    /// machines', may become a stranger's again.
+    fn know(&mut self, number: u64, device: &DeviceId, limits: &Limits) {
+        // It is this machine's already, or it is being closed.
+        let Some(place) = self.all.get_mut(&number).filter(|place| place.machine.as_ref() != Some(device)) else { return };
+        place.machine = Some(device.clone());
+        let most = limits.connections - limits.connections / STRANGERS_PART;
+        let of_this = self.oldest(KNOWN_PER_MACHINE, |place| place.machine.as_ref() == Some(device));
+        let oldest = of_this.or_else(|| self.oldest(most, |place| place.machine.is_some()));
+        if let Some(place) = oldest.and_then(|oldest| self.all.get_mut(&oldest)) {
+            place.machine = None;
+            let address = place.address;
+            self.close_one_of(address, limits);
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Client {
+    pace: Mutex<Pace>,
+    close: Notify,
+}
+
+impl Client {
+    fn pace(&self) -> MutexGuard<'_, Pace> {
+        self.pace.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until the other side has taken too long. It looks anew whenever the connection did something, for that happens in
+    /// the same task.
+    async fn too_slow(&self) {
+        let mut end = pin!(sleep_until(self.pace().end()));
+        poll_fn(|cx| {
+            let at = self.pace().end();
+            if end.deadline() != at {
+                end.as_mut().reset(at);
+            }
+            end.as_mut().poll(cx)
+        })
+        .await;
+    }
+}
+
+/// How long the present part of a connection's work may take: the head of a request, its answer, or the time up to the next one.
+#[derive(Debug)]
+struct Pace {
+    end: Instant,
+    /// It is between two requests.
+    is_idle: bool,
+    /// The end of the time for what is sent, while the other side has not taken all of it.
+    unsent: Option<Instant>,
+}
+
+impl Pace {
+    fn begins(&mut self, limit: Duration, is_idle: bool) {
+        (self.end, self.is_idle) = (Instant::now() + limit, is_idle);
+    }
+
+    /// The time at which it has taken too long. While the other side takes an answer, only that counts.
+    fn end(&self) -> Instant {
+        self.unsent.unwrap_or(self.end)
+    }
+}
+
+/// A socket that notes how fast the other side reads and writes.
+struct Socket<S> {
+    stream: S,
+    client: Arc<Client>,
+    slow: Duration,
+    take: Duration,
+}
+
+impl<S> Socket<S> {
+    /// Some bytes at a time are not enough: a visitor who reads for ever and drop by drop is slow, too.
+    fn sent(&self, sent: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if sent.is_pending() {
+            self.client.pace().unsent.get_or_insert_with(|| Instant::now() + self.take);
+        }
+        sent
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Socket<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
+        let mut pace = self.client.pace();
+        if buffer.filled().len() > before && pace.is_idle {
+            pace.begins(self.slow, false);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Socket<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let sent = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.sent(sent)
+    }
+
+    fn poll_write_vectored(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        let sent = Pin::new(&mut self.stream).poll_write_vectored(cx, bytes);
+        self.sent(sent)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    /// This is called when everything is written.
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.client.pace().unsent = None;
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
+    use tokio::sync::mpsc;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    fn limits(connections: usize) -> Limits {
+        Limits {
+            connections,
+            per_address: 64,
+            proxies: [Ipv4Addr::LOCALHOST.into()].into(),
+            head_bytes: 8 << 10,
+            slow: HOUR,
+            take: HOUR,
+            answer: HOUR,
+            idle: HOUR,
+            stay: Duration::ZERO,
+            age: Duration::MAX,
+        }
+    }
+
+    /// The numbers of the strangers, and of the machines' connections.
+    fn all(list: &List) -> (Vec<u64>, Vec<u64>) {
+        let (known, strangers): (Vec<_>, Vec<_>) = list.all.iter().partition(|(_, place)| place.machine.is_some());
+        [strangers, known].map(|part| part.into_iter().map(|(number, _)| *number).collect()).into()
+    }
+
+    #[test]
+    fn a_web_server_in_front_says_whom_it_speaks_for_and_nobody_else_does() {
+        let address = |text: &str| text.parse::<IpAddr>().expect("an address");
+        let proxies = [address("127.0.0.1"), address("172.30.84.2")];
+        let told = |from: &str, lists: &[&'static str]| {
+            let mut headers = HeaderMap::new();
+            for list in lists {
+                headers.append(FORWARDED, hyper::header::HeaderValue::from_static(list));
+            }
+            spoken_for(address(from), &proxies, &headers).to_string()
+        };
+        assert_eq!(told("127.0.0.1", &["10.9.9.9, 192.0.2.7"]), "192.0.2.7", "what it was told itself stands before it");
+        assert_eq!(told("172.30.84.2", &["10.9.9.9", "2001:db8::1"]), "2001:db8::1");
+        assert_eq!((told("127.0.0.1", &[]), told("127.0.0.1", &["10.9.9.9, unknown"])), ("127.0.0.1".into(), "127.0.0.1".into()));
+        assert_eq!(told("192.0.2.7", &["10.9.9.9"]), "192.0.2.7");
+    }
+
+    #[test]
+    fn the_oldest_stranger_makes_room_and_no_machine() {
+        let machine = |n: u8| DeviceId::new(&format!("vm-{n}")).expect("an id");
+        let mut list = List::default();
+        (1..=6).for_each(|_| drop(list.add(None, &limits(4))));
+        list.know(1, &machine(1), &limits(4));
+        list.know(2, &machine(2), &limits(4));
+        list.close_oldest(0, |place| place.machine.is_none());
+        assert_eq!(all(&list), (vec![4, 5, 6], vec![1, 2]));
+        // A closed connection belongs to nobody any more.
+        list.know(3, &machine(3), &limits(4));
+        assert_eq!(all(&list), (vec![4, 5, 6], vec![1, 2]));
+        // When machines have all the connections that they may have, the oldest becomes a stranger's, and is the first to go.
+        list.know(5, &machine(3), &limits(2));
+        assert_eq!(all(&list), (vec![1, 4, 6], vec![2, 5]));
+        list.close_oldest(0, |place| place.machine.is_none());
+        assert_eq!(all(&list), (vec![4, 6], vec![2, 5]));
+        (1..=3).for_each(|_| list.close_oldest(0, |place| place.machine.is_none()));
+        assert_eq!(all(&list), (vec![], vec![2, 5]));
+    }
+
+    #[test]
+    fn a_machine_and_an_address_have_a_part_of_all() {
+        let (machine, limits) = (DeviceId::new("vm-001").expect("an id"), limits(1000));
+        let address = |n: u8| Some(IpAddr::from([192, 0, 2, n]));
+        let mut list = List::default();
+        (0..KNOWN_PER_MACHINE + 2).for_each(|_| drop(list.add(address(1), &limits)));
+        (1..=10).for_each(|number| list.know(number, &machine, &limits));
+        assert_eq!(all(&list), (vec![1, 2], (3..=10).collect()));
+        // The connections of machines do not count, and neither do other addresses.
+        (0..limits.per_address).for_each(|_| drop(list.add(address(1), &limits)));
+        drop(list.add(address(2), &limits));
+        let (strangers, known) = all(&list);
+        assert_eq!((strangers.len(), strangers[0], known.len()), (limits.per_address + 1, 11, KNOWN_PER_MACHINE));
+    }
+
+    #[test]
+    fn an_address_of_ipv6_is_its_network() {
+        let same = |a: &str, b: &str| network(a.parse().expect("an address")) == network(b.parse().expect("an address"));
+        assert!(same("2001:db8::1", "2001:db8::ffff:1:2:3") && !same("2001:db8::1", "2001:db8:0:1::1"));
+        assert!(same("::ffff:192.0.2.1", "192.0.2.1") && !same("192.0.2.1", "192.0.2.2"));
+    }
+
+    struct Visitors(tokio::sync::Mutex<mpsc::UnboundedReceiver<DuplexStream>>);
+
+    impl Door for Visitors {
+        type Stream = DuplexStream;
+        async fn next(&self) -> io::Result<(Self::Stream, IpAddr)> {
+            match self.0.lock().await.recv().await {
+                Some(stream) => Ok((stream, Ipv4Addr::LOCALHOST.into())),
+                None => pending().await,
+            }
+        }
+    }
+
+    /// A server that answers each request with nothing.
+    struct Served {
+        door: mpsc::UnboundedSender<DuplexStream>,
+        stop: watch::Sender<bool>,
+    }
+
+    impl Served {
+        fn new(limits: Limits) -> Self {
+            let ((door, visitors), (stop, stopped)) = (mpsc::unbounded_channel(), watch::channel(false));
+            let nothing = service_fn(async |_| Ok::<_, Infallible>(Response::new(String::new())));
+            tokio::spawn(serve(Visitors(tokio::sync::Mutex::new(visitors)), nothing, limits, || {}, stopped));
+            Self { door, stop }
+        }
+
+        fn visit(&self) -> DuplexStream {
+            let (here, there) = duplex(4096);
+            self.door.send(there).expect("it serves");
+            here
+        }
+    }
+
+    /// Asks, and tells how the answer begins; nothing if the connection is closed.
+    async fn ask(stream: &mut DuplexStream) -> String {
+        let (mut answer, _) = ([0; 1024], stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await);
+        let length = stream.read(&mut answer).await.unwrap_or(0);
+        String::from_utf8_lossy(&answer[..length.min(12)]).into_owned()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_visitor_stays_for_its_time_and_then_makes_room() {
+        for (stay, most) in [(Duration::ZERO, 0), (Duration::from_secs(5), 5), (Duration::MAX, 3600)] {
+            let served = Served::new(Limits { stay, ..limits(1) });
+            let (mut first, mut second) = (served.visit(), served.visit());
+            let begun = Instant::now();
+            assert_eq!(ask(&mut second).await, "HTTP/1.1 200", "{stay:?}");
+            let waited = begun.elapsed();
+            assert!(waited >= Duration::from_secs(most) && waited < Duration::from_secs(most + 1), "{stay:?}: {waited:?}");
+            assert_eq!(ask(&mut first).await, "", "{stay:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_part_of_the_work_has_its_time() {
+        let served = Served::new(Limits {
+            slow: Duration::from_secs(10),
+            take: Duration::from_secs(10),
+            idle: Duration::from_secs(20),
+            age: Duration::from_secs(60),
+            ..limits(9)
+        });
+        let (begun, mut silent) = (Instant::now(), served.visit());
+        assert_eq!(silent.read(&mut [0]).await.unwrap_or(0), 0);
+        assert_eq!(begun.elapsed().as_secs(), 10, "nothing was said");
+        let mut polite = served.visit();
+        for _ in 0..3 {
+            assert_eq!(ask(&mut polite).await, "HTTP/1.1 200");
+            sleep(Duration::from_secs(19)).await;
+        }
+        // It is old when this is answered.
+        assert_eq!(ask(&mut polite).await, "HTTP/1.1 200");
+        sleep(Duration::from_secs(5)).await;
+        assert_eq!(ask(&mut polite).await, "");
+        let mut idle = served.visit();
+        assert_eq!(ask(&mut idle).await, "HTTP/1.1 200");
+        let begun = Instant::now();
+        assert_eq!(idle.read(&mut [0]).await.unwrap_or(0), 0);
+        assert_eq!(begun.elapsed().as_secs(), 20, "nothing was asked");
+        let mut dripping = served.visit();
+        assert_eq!(ask(&mut dripping).await, "HTTP/1.1 200");
+        let begun = Instant::now();
+        while dripping.write_all(b"G").await.is_ok() {
+            sleep(Duration::from_secs(1)).await;
+        }
+        assert!((10..=11).contains(&begun.elapsed().as_secs()), "a head that never ends: {:?}", begun.elapsed());
+        let mut open = served.visit();
+        assert_eq!(ask(&mut open).await, "HTTP/1.1 200");
+        let begun = Instant::now();
+        served.stop.send_replace(true);
+        assert_eq!((open.read(&mut [0]).await.unwrap_or(0), begun.elapsed()), (0, Duration::ZERO), "it ends with the program");
+    }
+}
