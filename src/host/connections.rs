@@ -4,8 +4,8 @@
 //! A connection is a stranger's until it has shown the token of a machine. If there is no room, a new connection takes the
 //! place of the oldest stranger. So a machine needs only the moment in which it shows its token.
 //!
-//! No library does this. hyper's time for a head runs while a connection is idle, too; the kernel's `TCP_USER_TIMEOUT` does not see a reader
-//! who takes a drop at a time; and no layer of tower makes room by age.
+//! No library does this. hyper's time for a head runs while a connection is idle, too. The kernel's `TCP_USER_TIMEOUT` does not see a reader
+//! who takes a drop at a time. No layer of tower makes room by age.
 
 use hyper::body::{Body, Incoming};
 use hyper::header::HeaderMap;

@@ -93,7 +93,7 @@ pub async fn create(
     }
 }
 
-/// Does it in a task of its own.
+/// In a task of its own: a machine that goes away leaves nothing half done.
 async fn apart<T: Send + 'static>(task: impl Future<Output = Result<T, BooksError>> + Send + 'static) -> Result<T, BooksError> {
     tokio::spawn(task).await.unwrap_or(Err(BooksError::Store(StoreError::Gone)))
 }
@@ -274,7 +274,7 @@ pub async fn show(
     }
 }
 
-/// An order of which there is no news. Of one that waits to be paid that is an answer only if a payment could be written down.
+/// An order without news. While it waits to be paid, that is an answer only if a payment could be written down.
 fn unchanged(stored: &Stored, books: &Books, place: &view::Shop) -> Result<Json<OrderResource>, Refusal> {
     if stored.order.status() == Status::Pending {
         can_be_written(books)?;
@@ -342,7 +342,7 @@ pub async fn cancel(
         async move {
             let stored = work.books().read(move |tx| books::load(tx, &id)?.ok_or(BooksError::Unknown)).await?;
             // Of a payment that nobody confirms the end may never come.
-            let is_known = stored.order.status() != Status::Pending || view::is_unconfirmed(&stored.order);
+            let is_known = stored.order.status() != Status::Pending || stored.order.is_unconfirmed();
             Ok::<_, Refusal>(is_known.then_some(stored))
         }
     });

@@ -49,14 +49,8 @@ pub fn refund(order: &Order) -> Option<Refund> {
 pub fn visible(order: &Order) -> (Status, bool, Option<Refund>, [bool; 4], Option<Delivery>, TryNumber) {
     let delivery = order.outcome();
     let is_tried_again = order.tries.until.is_some();
-    let facts = [offered(order).is_some(), order.standing() == Standing::Payable, is_unconfirmed(order), is_tried_again];
+    let facts = [offered(order).is_some(), order.standing() == Standing::Payable, order.is_unconfirmed(), is_tried_again];
     (order.status(), order.is_over(), refund(order), facts, delivery, order.number_of_try())
-}
-
-/// Whether nobody confirms if it is paid, and a person was told.
-#[must_use]
-pub fn is_unconfirmed(order: &Order) -> bool {
-    order.is_unconfirmed()
 }
 
 /// The charge as others may know it. Nobody may pay a charge that is being ended any more, and perhaps it was never
@@ -109,7 +103,7 @@ pub fn resource(order: &Order, rev: u64, now: Wall, place: &Shop) -> orders::Ord
         }),
         refund: refund(order),
         sandbox: place.sandbox,
-        unconfirmed: is_unconfirmed(order),
+        unconfirmed: order.is_unconfirmed(),
         collect_within_s: sale.purchase.payment.is_over_the_counter().then(|| seconds(place.collect_within.0)),
     }
 }

@@ -368,7 +368,7 @@ const fn is_over(why: StockAlert) -> &'static str {
     }
 }
 
-/// What somebody can do who paid, and may have nothing for it. The address of the page has no key: this goes to services of others, and
+/// The way of a customer who paid and may have nothing for it. The address of the page has no key: this goes to services of others, and
 /// whoever has the key sees a payment code.
 fn customers(order: &OrderId, place: &Shop) -> Value {
     let page = place.public_url.as_ref().map(|url| format!("{url}/pay/{order}"));

@@ -130,7 +130,7 @@ pub fn asked(words: &'static Words, deed: Deed, amount: u64) -> [String; 3] {
     texts.map(|text| fill(text, &[&total(amount)]))
 }
 
-/// What somebody did, in the log.
+/// A deed in the log.
 pub const fn did(words: &'static Words, deed: Deed) -> &'static str {
     match deed {
         Deed::Refund => words.did_refund,

@@ -69,21 +69,21 @@ macro_rules! shared {
 shared! {
     AWAITED: "baru dibayar, atau belum diambil", "paid just now, or not collected yet";
     TO_DO_SOON: "putuskan sekarang, sebelum uangnya tidak bisa dikembalikan lagi lewat gateway: `refund ORDER`, atau `given ORDER --by NAME`", "decide now, because the gateway will not refund it any more: `refund ORDER`, or `given ORDER --by NAME`";
-    NO_NOT_PAID: "pesanan ini belum dibayar", "the order is not paid";
-    NO_NOT_REPORTED: "mesin belum melaporkan hasil, dan mungkin masih mengeluarkan barangnya", "the machine has told no outcome, and may still deliver it";
+    NOT_PAID: "pesanan ini belum dibayar", "the order is not paid";
+    NOT_REPORTED: "mesin belum melaporkan hasil, dan mungkin masih mengeluarkan barangnya", "the machine has told no outcome, and may still deliver it";
     TO_DO_TRY_MONEY: "`refund {0}` mengembalikan uangnya", "`refund {0}` gives the money back";
     TO_DO_NO_PROOF: "periksa mesinnya; jika barang tidak keluar: `refund {0} --no-proof --by NAME`", "look at the machine; if the item did not come out: `refund {0} --no-proof --by NAME`";
     TO_DO_TOO_EARLY: "sementara itu periksa mesinnya: apakah menyala, dan apakah bisa menghubungi backend?", "look at the machine meanwhile: is it on, and does it reach the backend?";
     TO_DO_BY_HAND: "kembalikan uangnya, lalu: `refund {0} --settled-by-hand NOTE`", "give it back, then: `refund {0} --settled-by-hand NOTE`";
     TO_DO_ASK: "`orders {0}` menampilkan riwayatnya; `reconcile` bertanya kepada gateway", "`orders {0}` shows its history; `reconcile` asks the gateway";
     TO_DO_READ: "`orders {0}` menampilkan riwayatnya", "`orders {0}` shows its history";
-    DESK_NO_NOT_PAID: "Pesanan ini belum dibayar.", "This order is not paid.";
-    NO_DELIVERED: "Mesin melaporkan bahwa barang keluar.", "The machine told that the goods came out.";
-    DESK_NO_NOT_REPORTED: "Mesin belum melapor, dan mungkin masih mengeluarkan barangnya.", "The machine has told nothing, and may still hand it out.";
-    NO_NO_PROOF: "Belum ada bukti dari relai bahwa barang tidak keluar.", "The relay's proof that nothing came out is missing.";
+    DESK_NOT_PAID: "Pesanan ini belum dibayar.", "This order is not paid.";
+    DESK_DELIVERED: "Mesin melaporkan bahwa barang keluar.", "The machine told that the goods came out.";
+    DESK_NOT_REPORTED: "Mesin belum melapor, dan mungkin masih mengeluarkan barangnya.", "The machine has told nothing, and may still hand it out.";
+    DESK_NO_PROOF: "Belum ada bukti dari relai bahwa barang tidak keluar.", "The relay's proof that nothing came out is missing.";
     SIGNED: "ditandatangani relai mesin itu, dengan nomor {0}", "signed by the machine's relay, as its number {0}";
     UNSIGNED: "tidak ada: {0}", "missing: {0}";
-    NO_MORE_TRIES: "Mesin sudah mencobanya sebanyak yang dibolehkan.", "The machine has tried it as often as it may.";
+    DESK_NO_MORE_TRIES: "Mesin sudah mencobanya sebanyak yang dibolehkan.", "The machine has tried it as often as it may.";
 }
 
 /// Why something is refused.
@@ -123,9 +123,9 @@ table! { refused(Refused) -> Refusal {
         desk: "Hasil lain sudah dilaporkan sebelumnya, dan itu yang berlaku.", "Another outcome was told before, and stands.";
     }
     NotPaid {
-        line: NO_NOT_PAID;
+        line: NOT_PAID;
         to_do: TO_DO_ASK;
-        desk: DESK_NO_NOT_PAID;
+        desk: DESK_NOT_PAID;
     }
     NotEnded {
         line: "pesanan ini belum berakhir", "the order has not ended yet";
@@ -135,12 +135,12 @@ table! { refused(Refused) -> Refusal {
     Delivered {
         line: "mesin melaporkan bahwa barang keluar: tidak ada yang perlu dikembalikan", "the machine reported it as dispensed: there is nothing to refund";
         to_do: TO_DO_READ;
-        desk: NO_DELIVERED;
+        desk: DESK_DELIVERED;
     }
     NotReported {
-        line: NO_NOT_REPORTED;
+        line: NOT_REPORTED;
         to_do: "setelah pesanan tercatat sebagai `unreported`, satu jam setelah pembayaran: `refund {0} --no-report --by NAME`", "once it is listed as unreported, an hour after the settlement: `refund {0} --no-report --by NAME`";
-        desk: DESK_NO_NOT_REPORTED;
+        desk: DESK_NOT_REPORTED;
     }
     TooEarly {
         line: "masih terlalu awal: mesin mungkin masih mengeluarkan barangnya, atau melaporkan hasilnya. Coba lagi setelah pesanan tercatat sebagai `unreported`, dan satu jam setelah pembayaran (dengan kode pembayaran: satu jam setelah batas pengambilannya)", "it is too early: the machine may still deliver it, or tell what became of it. Ask again once it is listed as unreported, and an hour after the settlement (with a payment code: an hour after the last moment to collect it)";
@@ -175,7 +175,7 @@ table! { refused(Refused) -> Refusal {
     NoProof {
         line: "bukti dari relai bahwa barang tidak keluar belum ada", "the relay's proof that it was not handed out is missing";
         to_do: TO_DO_NO_PROOF;
-        desk: NO_NO_PROOF;
+        desk: DESK_NO_PROOF;
     }
     NotByApi {
         line: "pembayaran di kasir toko tidak bisa dikembalikan lewat gateway: kembalikan uangnya secara langsung", "the gateway does not refund payments over the counter: give the money back by hand";
@@ -201,19 +201,19 @@ table! { no_try(NoTry) -> Refusal {
         desk: "Percobaan kedua tidak ditawarkan di toko ini. Orang yang mengurus server Anda bisa mengubahnya.", "This shop offers no second tries. Whoever runs your server can change that.";
     }
     NotPaid {
-        line: NO_NOT_PAID;
+        line: NOT_PAID;
         to_do: TO_DO_ASK;
-        desk: DESK_NO_NOT_PAID;
+        desk: DESK_NOT_PAID;
     }
     NotTold {
-        line: NO_NOT_REPORTED;
+        line: NOT_REPORTED;
         to_do: TO_DO_TOO_EARLY;
-        desk: DESK_NO_NOT_REPORTED;
+        desk: DESK_NOT_REPORTED;
     }
     Came {
         line: "mesin melaporkan bahwa barang keluar", "the machine reported it as dispensed";
         to_do: TO_DO_READ;
-        desk: NO_DELIVERED;
+        desk: DESK_DELIVERED;
     }
     Uncertain {
         line: "tidak diketahui apakah barangnya keluar", "nobody knows whether it came out";
@@ -223,7 +223,7 @@ table! { no_try(NoTry) -> Refusal {
     NotProven {
         line: "bukti dari relai bahwa tidak ada yang keluar belum ada", "the relay's proof that nothing came out is missing";
         to_do: TO_DO_NO_PROOF;
-        desk: NO_NO_PROOF;
+        desk: DESK_NO_PROOF;
     }
     Repaid {
         line: "uangnya sudah atau sedang dikembalikan, atau petugas sudah menyerahkan barangnya", "the money went back or is asked back, or an attendant handed the goods over";
@@ -243,27 +243,27 @@ table! { no_try(NoTry) -> Refusal {
     NotOffered {
         line: "percobaan lagi tidak ditawarkan lagi untuk pesanan ini", "no other try is offered for this order any more";
         to_do: TO_DO_TRY_MONEY;
-        desk: NO_MORE_TRIES;
+        desk: DESK_NO_MORE_TRIES;
     }
     OtherKey {
         line: "kunci relai mesin itu bukan kunci pesanan ini", "the key of the machine's relay is not the one of this order";
         to_do: TO_DO_READ;
-        desk: NO_MORE_TRIES;
+        desk: DESK_NO_MORE_TRIES;
     }
     OtherPromise {
         line: "janji relai itu bukan untuk percobaan berikutnya pada pesanan ini", "the relay's promise is not for the next try at this order";
         to_do: TO_DO_READ;
-        desk: NO_MORE_TRIES;
+        desk: DESK_NO_MORE_TRIES;
     }
     TooDear {
         line: "barang itu lebih mahal daripada yang dibayar", "the item costs more than was paid";
         to_do: TO_DO_READ;
-        desk: NO_MORE_TRIES;
+        desk: DESK_NO_MORE_TRIES;
     }
     NotAsked {
         line: "dalam 30 detik terakhir gateway tidak menyatakan bahwa uangnya milik penjual", "the gateway has not said in the last 30 s that the money is the merchant's";
         to_do: TO_DO_READ;
-        desk: NO_MORE_TRIES;
+        desk: DESK_NO_MORE_TRIES;
     }
     TooMany {
         line: "jatah percobaan lagi mesin ini untuk 24 jam sudah habis", "this machine has had its other tries of 24 hours";

@@ -28,7 +28,7 @@ pub struct Shop {
     pub fixed: Fixed,
 }
 
-/// What a machine tells of an order that was paid: the outcome, its reason, and whether its relay signs that.
+/// A machine's report of a paid order: the outcome, its reason, and whether its relay has signed it.
 const TOLD: [(&str, &str, Option<&str>, bool); 17] = [
     ("sold", "dispensed", None, true),
     ("chargeback", "dispensed", None, true),

@@ -11,7 +11,7 @@ use qris_core::order::time::Wall;
 use qris_core::order::tries::TryNumber;
 use qris_core::wire::orders::{Refund, Status};
 
-/// What anybody with the order's number may know, and what is only for whoever has the key of its page.
+/// Anybody with the order's number may know this. Some of it is for the key of its page only.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ForCustomer {
     pub order_id: OrderId,
