@@ -546,6 +546,7 @@ upgrade_driving() {
 # The controller asks for an item; its QR comes on the panel. Sets asked (the request), order, payload (what is in the QR)
 # and how many pulses there were before.
 offer() {
+  awaits "the relay service answers" answered
   before_1=$(pulses $tray_1)
   before_2=$(pulses $tray_2)
   asked=$(request "$1")
@@ -581,6 +582,11 @@ field() {
 # How often the machine has said how it is.
 statuses() {
   grep -cF "/status " "$work/shop/events.log" || true
+}
+
+# Whether it has the relay service's version: before that, it refuses who asks.
+answered() {
+  last_status | grep -F '"relay":{'
 }
 
 # Whether it said since then that it is online and nothing is wrong: online_since STATUSES
