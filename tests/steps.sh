@@ -67,7 +67,8 @@ step() {
   echo "== $name: $*"
   exec {said}> >(tee "$log")
   told=$!
-  { time "$@" >&"$said" 2>&1; } 2>"$log-time"
+  # In a shell of its own: what ends beside it meanwhile does not count.
+  (time "$@" >&"$said" 2>&1) 2>"$log-time"
   status=$?
   exec {said}>&-
   settled "$told"
@@ -154,7 +155,8 @@ counted() {
   shift
   log=$logs/${name//[^A-Za-z0-9]/-}
   echo "== $name: $*"
-  { time "$@" 2>&1 | tee "$log"; status=${PIPESTATUS[0]}; } 2>"$log-time"
+  (time "$@" 2>&1 | tee "$log"; exit "${PIPESTATUS[0]}") 2>"$log-time"
+  status=$?
   counts=$(awk '/^test result: /{ for (i = 2; i <= NF; i++) { if ($i == "passed;") p += $(i-1); if ($i == "failed;") f += $(i-1) } } END { print p + 0, f + 0 }' "$log")
   passed=$((passed + ${counts% *}))
   failed=$((failed + ${counts#* }))

@@ -21,7 +21,7 @@ use super::site::{DEVICE_USER, ETC, QRISD_SERVICE, SERVICES, Site, is_root};
 use super::staging::Staging;
 use super::{chips, hardware, print, relay};
 use answers::{Answers, of_flag};
-use compose::Keep;
+use compose::{Composed, Keep};
 use dialogue::Dialogue;
 use goods::{add_item, add_line, unserved};
 use output::Output;
@@ -33,7 +33,7 @@ use qris_host::config::BusAddress;
 use qris_host::setup::conversation::Conversation;
 use qris_host::setup::{ask, services, write};
 use qris_host::{Failure, interrupt};
-use settle::Settling;
+use settle::{Checked, Settling};
 use specs::{parse_degrees, parse_letters};
 use std::fs::{File, TryLockError};
 use std::path::PathBuf;
@@ -158,13 +158,7 @@ impl Setup {
         let present = Present::read(&site)?;
         let mut answers = self.answers(connection, &present)?;
         if let Some(code) = &self.code {
-            let invitation = invited::read(code, self.device.as_ref(), self.backend.as_deref())?;
-            // Another machine's token would be void, and this one would not become that machine.
-            if let Some(why) = dialogue::renamed(&present, self.force, &invitation.claim.device) {
-                return Err(Failure::usage(why));
-            }
-            let enrolment = invited::claim(&invitation, self.backend_ca_file.as_deref()).await?;
-            answers.enrol(&enrolment, false).map_err(Failure::usage)?;
+            self.enrol(code, &present, &mut answers).await?;
         }
         let is_here = site.runs() && !self.offline;
         let ca_file = self.backend_ca_file.as_deref();
@@ -203,12 +197,35 @@ impl Setup {
         {
             return Err(Failure::failed(texts().unchanged));
         }
-        let hands_over_anew = composed.hands_over_anew(&site);
+        self.put(&site, &output, &composed, &checked, &mut trial).await
+    }
+
+    /// Makes this machine the one that the code is for.
+    async fn enrol(&self, code: &str, present: &Present, answers: &mut Answers) -> Result<(), Failure> {
+        let invitation = invited::read(code, self.device.as_ref(), self.backend.as_deref())?;
+        // Another machine's token would be void, and this one would not become that machine.
+        if let Some(why) = dialogue::renamed(present, self.force, &invitation.claim.device) {
+            return Err(Failure::usage(why));
+        }
+        let enrolment = invited::claim(&invitation, self.backend_ca_file.as_deref()).await?;
+        answers.enrol(&enrolment, false).map_err(Failure::usage)
+    }
+
+    /// Writes the files, and starts the services with them.
+    async fn put(
+        &self,
+        site: &Site,
+        output: &Output,
+        composed: &Composed,
+        checked: &Checked,
+        trial: &mut Trial<'_>,
+    ) -> Result<(), Failure> {
+        let hands_over_anew = composed.hands_over_anew(site);
         // From here on the work is finished whatever signal comes.
         interrupt::check().map_err(Failure::failed)?;
-        let kept = write::put(&site, &composed.files).map_err(Failure::failed)?.kept();
+        let kept = write::put(site, &composed.files).map_err(Failure::failed)?.kept();
         trial.written(&checked.relay);
-        let left = write::remove(&site, &composed.obsolete);
+        let left = write::remove(site, &composed.obsolete);
         if site.runs()
             && composed.has_rules()
             && let Err(why) = chips::apply()
@@ -224,7 +241,7 @@ impl Setup {
         if !is_root() {
             output.remark(&fill(texts().not_root, &[&DEVICE_USER]))?;
         }
-        self.start(&site, &output, hands_over_anew, &checked.relay.bus).await
+        self.start(site, output, hands_over_anew, &checked.relay.bus).await
     }
 
     fn answers(&self, connection: Connection, present: &Present) -> Result<Answers, Failure> {

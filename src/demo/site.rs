@@ -144,31 +144,21 @@ struct Machine {
     relay: Process,
 }
 
-impl Site {
-    /// Sets everything up and starts it. When this returns, everything is ready.
-    ///
-    /// # Errors
-    /// The first part that does not work. Everything that was started is ended, and the directory is removed.
-    pub async fn start(options: Options) -> Result<Self, SiteError> {
-        let directory = Directory::create(&std::env::temp_dir(), options.keep)?;
-        let lot = Lot::take()?;
-        let ports = Ports::of(&lot);
-        let watched = Arc::new(Watched::new());
-        let sockets = Sockets::hold()?;
-        let files = Files { root: &directory.path };
-        let password = random_name();
-        files.write(ports, sockets.ports(), &options, &password)?;
-        let networks = Networks::lay(sockets, ports, &watched);
-        let (run, chronicle) = (files.run(), Arc::clone(&watched.chronicle));
-        let start = |program: Program| {
-            let (run, chronicle) = (run.clone(), Arc::clone(&chronicle));
-            async move { Process::start(&program, &run, &chronicle).await }
-        };
+/// The merchant's programs, and what they gave.
+struct Merchant {
+    /// The last that was started ends first.
+    servers: Vec<Process>,
+    midtrans: Option<Midtrans>,
+    owner: Option<Owner>,
+    /// The machine's.
+    token: String,
+    desk: Desk,
+}
 
-        let users = [DEVICE, controller::USER, BACKEND, OURSELVES].map(|user| (user, &*password));
-        let accounts = Accounts::write(&files.broker(), users, OURSELVES)?;
-        let broker = Broker::start(&files.broker(), ports.broker, &accounts, "").await?;
-        watched.chronicle.note(Who::Broker, captions::ready("mosquitto"), EntryKind::Program { name: "broker", up: true });
+impl Merchant {
+    async fn start(files: Files<'_>, ports: Ports, options: &Options, watched: &Watched) -> Result<Self, SiteError> {
+        let run = files.run();
+        let start = async |program: Program| Process::start(&program, &run, &watched.chronicle).await;
         let mut servers = Vec::new();
         let mut midtrans = None;
         if options.sandbox.is_none() {
@@ -178,7 +168,7 @@ impl Site {
             midtrans = Some(Midtrans::new(ports.url(ports.midtrans))?);
         }
 
-        let token = shop::enrol(&directory.path.join("machine"), |command| {
+        let token = shop::enrol(&files.root.join("machine"), |command| {
             let said = process::backend(&files.backend(), command)?;
             Ok::<_, SiteError>(String::from_utf8_lossy(&said).into_owned())
         })?;
@@ -195,12 +185,35 @@ impl Site {
             servers.push(start(Program { name: "qris-desk", who: Who::Backend, arguments }).await?);
             owner = Some(Owner::let_in(files, ports.desk).await?);
         }
+        servers.reverse();
+        Ok(Self { servers, midtrans, owner, token, desk })
+    }
+}
+
+impl Site {
+    /// Sets everything up and starts it. When this returns, everything is ready.
+    ///
+    /// # Errors
+    /// The first part that does not work. Everything that was started is ended, and the directory is removed.
+    pub async fn start(options: Options) -> Result<Self, SiteError> {
+        let directory = Directory::create(&std::env::temp_dir(), options.keep)?;
+        let lot = Lot::take()?;
+        let ports = Ports::of(&lot);
+        let watched = Arc::new(Watched::new());
+        let sockets = Sockets::hold()?;
+        let files = Files { root: &directory.path };
+        let password = random_name();
+        files.write(ports, sockets.ports(), &options, &password)?;
+        let networks = Networks::lay(sockets, ports, &watched);
+        let users = [DEVICE, controller::USER, BACKEND, OURSELVES].map(|user| (user, &*password));
+        let accounts = Accounts::write(&files.broker(), users, OURSELVES)?;
+        let broker = Broker::start(&files.broker(), ports.broker, &accounts, "").await?;
+        watched.chronicle.note(Who::Broker, captions::ready("mosquitto"), EntryKind::Program { name: "broker", up: true });
+        let Merchant { servers, midtrans, owner, token, desk } = Merchant::start(files, ports, &options, &watched).await?;
         let sandbox = options.sandbox.map(|sandbox| sandbox.url);
         if sandbox.is_some() {
             sandbox::examine(&files.backend())?;
         }
-        // The last that was started ends first.
-        servers.reverse();
 
         let device = DeviceId::new(DEVICE).expect("a well-formed name");
         let panel = Panel::new(files.machine("screen.raw"));
@@ -243,15 +256,20 @@ impl Site {
         if !matches!(connected, Ok(Ok(_))) {
             return Err(SiteError::NoBroker);
         }
-        site.restore_power().await?;
-        // Nobody has counted yet.
-        if tokio::time::timeout(CONTROLLER_WAIT, site.controller.is_there()).await.is_err() {
+        site.open().await?;
+        Ok(site)
+    }
+
+    /// The machine gets its power, and its slots are filled: nobody has counted yet.
+    async fn open(&self) -> Result<(), SiteError> {
+        self.restore_power().await?;
+        if tokio::time::timeout(CONTROLLER_WAIT, self.controller.is_there()).await.is_err() {
             return Err(ControllerError::Away.into());
         }
         for product in PRODUCTS.iter().filter(|product| product.capacity.is_some()) {
-            site.put_in_more(product).await?;
+            self.put_in_more(product).await?;
         }
-        Ok(site)
+        Ok(())
     }
 
     #[must_use]
