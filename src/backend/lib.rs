@@ -150,7 +150,7 @@ async fn serve(config: Config, source: &Source, ring: Ring, path: &Path) -> Resu
     let listener =
         connections::listen(config.listen).map_err(|error| Failure::failed(format!("cannot listen at {}: {error}", config.listen)))?;
     let desk = open_desk(&config, &handles).await?;
-    make_ready(open, &books, &machines, &config).await?;
+    make_ready(&open, &books, &machines, &config).await?;
 
     let (stop, stopping) = watch::channel(false);
     let sweep = tokio::spawn(Arc::clone(&work).sweep());
@@ -215,7 +215,7 @@ async fn open_desk(config: &Config, handles: &Handles) -> Result<Option<(desk::D
 }
 
 /// What is done before anybody is served.
-async fn make_ready(open: databases::Open, books: &Books, machines: &Machines, config: &Config) -> Result<(), Failure> {
+async fn make_ready(open: &databases::Open, books: &Books, machines: &Machines, config: &Config) -> Result<(), Failure> {
     // Another process may be asking the gateway. Its questions are not given up. If it is gone, its lease ends.
     if open.is_alone {
         books.write(|tx, policy, now| books::restarted(tx, policy, now)).await.map_err(Failure::failed)?;

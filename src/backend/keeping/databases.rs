@@ -32,6 +32,7 @@ pub struct Open {
     pub set_aside: Vec<(PathBuf, PathBuf)>,
     /// The books are older than they were, or new where there were some.
     pub behind: Option<Behind>,
+    /// Nobody else may have the books while this value lives: `serve` keeps it to its end.
     shares: Vec<Share>,
 }
 
