@@ -247,7 +247,7 @@ impl Shop {
         self.pays(&by_qris, Via::Qris);
         assert_eq!(self.tells(&by_qris, json!({ "outcome": "dispensed" }), true), 200);
         // Of what was paid by QRIS, the money goes back within seven days: that time is over, or nearly.
-        for (name, days, time) in [("soon", 2, "12:00:00"), ("last-day", 0, "23:50:00"), ("too-late", -1, "12:00:00")] {
+        for (name, days, time) in [("soon", 2, "23:50:00"), ("last-day", 0, "23:50:00"), ("too-late", -1, "12:00:00")] {
             let id = self.charged(name, json!({}));
             let today = clock::now().wall.to_local(zone());
             let settled = Wall::from_local(&format!("{} {time}", &today[..10]), zone()).expect("a time") + Span::secs((days - 7) * 86_400);
