@@ -1,4 +1,4 @@
-//! What is known of deliveries. Memory comes first: it knows what the ledger did not take.
+//! What is known of deliveries, by the lines and by the ledger.
 
 use super::{Dispenser, Line, Refusal, Work};
 use crate::store::Pulse;
