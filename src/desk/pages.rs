@@ -24,9 +24,11 @@ use axum::routing::{get, post};
 use qris_core::order::ids::OrderId;
 use qris_core::order::merchant::{Attention, End, Refused};
 use qris_core::order::money::total;
+use qris_core::order::request::Payment;
+use qris_core::order::scheme::Scheme;
 use qris_core::order::time::Wall;
 use qris_core::wire::desk::{
-    Barred, Deed, Denied, Load, MachineLine, Me, OrderStep, Possible, ROWS, Role, Screen, SlotLine, Sum, Sure, Trouble,
+    Barred, By, Deed, Denied, Load, MachineLine, Me, OrderStep, Possible, ROWS, Role, Screen, SlotLine, Sum, Sure, Trouble,
 };
 use qris_core::wire::people::{NoEnd, OrderLine, Stands};
 use qris_core::wire::status::FaultCode;
@@ -334,7 +336,7 @@ impl Frame {
     }
 
     fn step(&self, step: &OrderStep) -> String {
-        order_words::step(self.o(), &step.what, |time| self.at(time))
+        order_words::step(self.o(), self.language, &step.what, |time| self.at(time))
     }
 
     fn name_of(&self, machine: &MachineLine) -> String {
@@ -379,15 +381,15 @@ impl Frame {
         }
     }
 
-    fn scheme(&self, payment: &str) -> String {
-        scheme(self.w, payment)
+    fn payment(&self, payment: &Payment) -> String {
+        said::scheme(&Scheme::from(*payment)).to_owned()
     }
 
-    fn group(&self, by: &str, name: &str) -> String {
-        match (by, self.clock.zip(Day::read(name))) {
-            ("day", Some((clock, day))) => clock.long(day),
-            ("scheme", _) => self.scheme(name),
-            _ => name.to_owned(),
+    fn group(&self, by: &By, name: &str) -> String {
+        match by {
+            By::Day => self.clock.zip(Day::read(name)).map_or_else(|| name.to_owned(), |(clock, day)| clock.long(day)),
+            By::Scheme => scheme(self.w, name),
+            By::Item | By::Machine => name.to_owned(),
         }
     }
 
@@ -426,18 +428,13 @@ impl Frame {
 
 /// How something was paid, and by whose app (`qris dana`) or through whom (`qris by gopay`). Others' names stay as they are.
 fn scheme(words: &'static Words, payment: &str) -> String {
-    let (scheme, who) = payment.split_once(' ').unwrap_or((payment, ""));
-    let scheme = match scheme {
-        "qris" => "QRIS",
-        "gopay" => "GoPay",
-        "alfamart" => "Alfamart",
-        "indomaret" => "Indomaret",
-        other => other,
-    };
+    let scheme = Scheme::of_full(payment);
+    let name = said::scheme(&scheme);
+    let who = payment.strip_prefix(&scheme.to_string()).unwrap_or_default().trim_start();
     match who.strip_prefix("by ") {
-        Some(acquirer) => fill(words.by_acquirer, &[&scheme, &acquirer]),
-        None if who.is_empty() => scheme.into(),
-        None => format!("{scheme} {who}"),
+        Some(acquirer) => fill(words.by_acquirer, &[&name, &acquirer]),
+        None if who.is_empty() => name.into(),
+        None => format!("{name} {who}"),
     }
 }
 

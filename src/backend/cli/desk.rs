@@ -14,7 +14,7 @@ use clap::{Args, Subcommand};
 use qris_core::order::money::total;
 use qris_core::order::time::Wall;
 use qris_core::text::plain;
-use qris_core::wire::desk::{NAME_MAX, Role};
+use qris_core::wire::desk::{Entry, NAME_MAX, Role};
 use qris_host::{Failure, clock, random};
 use std::env;
 
@@ -81,7 +81,7 @@ pub async fn run(config: &Config, wanted: Desk) -> Result<(), Failure> {
                 Ok(person) => {
                     people::invite(tx, person.number, &link, now)?;
                     let detail = detail(&person.name, role, limit_per_day.unwrap_or(usual));
-                    log::write(tx, By::Terminal(&user()), What::Add, Some(&detail), now)?;
+                    log::write(tx, By::Terminal(&user()), What::Entry(Entry::Add), Some(&detail), now)?;
                     Ok(Ok(()))
                 }
                 Err(why) => Ok(Err(why)),
@@ -101,7 +101,7 @@ pub async fn run(config: &Config, wanted: Desk) -> Result<(), Failure> {
             let change = move |tx: &mut dyn Tx, person: &Person, now| {
                 people::change(tx, person.number, role, limit_per_day)?;
                 let detail = detail(&person.name, role, limit(person));
-                log::write(tx, By::Terminal(&user()), What::Role, Some(&detail), now)
+                log::write(tx, By::Terminal(&user()), What::Entry(Entry::Role), Some(&detail), now)
             };
             let person = of(&store, &name, change).await?;
             let told = match role {
@@ -115,7 +115,7 @@ pub async fn run(config: &Config, wanted: Desk) -> Result<(), Failure> {
             let link = code.clone();
             let invite = move |tx: &mut dyn Tx, person: &Person, now| {
                 people::invite(tx, person.number, &link, now)?;
-                log::write(tx, By::Terminal(&user()), What::Link, Some(&person.name), now)
+                log::write(tx, By::Terminal(&user()), What::Entry(Entry::Link), Some(&person.name), now)
             };
             let person = of(&store, &name, invite).await?;
             out.text(&invitation(&desk.url, &person.name, &code))
@@ -123,7 +123,7 @@ pub async fn run(config: &Config, wanted: Desk) -> Result<(), Failure> {
         Desk::Remove(Named { name }) => {
             let remove = |tx: &mut dyn Tx, person: &Person, now| {
                 people::remove(tx, person.number, now)?;
-                log::write(tx, By::Terminal(&user()), What::Remove, Some(&person.name), now)
+                log::write(tx, By::Terminal(&user()), What::Entry(Entry::Remove), Some(&person.name), now)
             };
             let person = of(&store, &name, remove).await?;
             out.line(&fill(texts().desk_removed, &[&person.name]))

@@ -16,7 +16,7 @@ use axum::routing::{get, post};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use qris_core::order::time::{Span, Wall};
-use qris_core::wire::desk::{EndSession, Envelope, Invited, Join, Knock, Login, Opened, Problem, Session};
+use qris_core::wire::desk::{EndSession, Entry, Envelope, Invited, Join, Knock, Login, Opened, Problem, Session};
 use qris_host::clock;
 use qris_host::connections::network;
 use qris_host::events::Event as Journal;
@@ -64,7 +64,7 @@ pub async fn join(State(desk): Of, headers: HeaderMap, request: Request) -> Resu
     let write = move |tx: &mut dyn Tx, now: Wall| {
         let Some(person) = people::join(tx, &code, &hash, now)? else { return Ok(None) };
         let_in(tx, &person, &session, &device, from, &browser, now)?;
-        log::write(tx, By::Person(&person, &from.to_string()), What::Join, None, now)?;
+        log::write(tx, By::Person(&person, &from.to_string()), What::Entry(Entry::Join), None, now)?;
         Ok(Some(person))
     };
     let person = desk.books.write(move |tx, _, now| write(tx, now)).await?.ok_or(Problem::LinkOver)?;
@@ -118,7 +118,7 @@ pub async fn login(State(desk): Of, headers: HeaderMap, request: Request) -> Res
             return Ok(None);
         }
         let_in(tx, &person, &session, &device, from, &browser, now)?;
-        log::write(tx, By::Person(&person, &from.to_string()), What::Login, None, now)?;
+        log::write(tx, By::Person(&person, &from.to_string()), What::Entry(Entry::Login), None, now)?;
         Ok(Some(person))
     };
     let person = desk.books.write(move |tx, _, now| write(tx, now)).await?.ok_or(Problem::WrongPassword)?;
@@ -142,7 +142,7 @@ pub async fn logout(State(desk): Of, headers: HeaderMap) -> Result<Json<()>, No>
     let end = move |tx: &mut dyn Tx, now: Wall| {
         let Some(asker) = store::asker(tx, &secret, now)? else { return Ok(()) };
         store::end(tx, asker.person.number, Some(asker.session))?;
-        log::write(tx, By::Person(&asker.person, &from.to_string()), What::Logout, None, now)
+        log::write(tx, By::Person(&asker.person, &from.to_string()), What::Entry(Entry::Logout), None, now)
     };
     Ok(Json(desk.books.write(move |tx, _, now| end(tx, now)).await?))
 }
@@ -169,8 +169,8 @@ pub async fn sessions(State(desk): Of, headers: HeaderMap) -> Result<Json<Envelo
 pub async fn end(State(desk): Of, headers: HeaderMap, request: Request) -> Result<Json<()>, No> {
     let (secret, from) = (secret(&headers)?, from(&headers)?);
     let (number, what) = match body(request).await? {
-        EndSession::Number(number) => (Some(i64::try_from(number).map_err(|_| Problem::Unknown)?), What::EndSession),
-        EndSession::All => (None, What::EndSessions),
+        EndSession::Number(number) => (Some(i64::try_from(number).map_err(|_| Problem::Unknown)?), What::Entry(Entry::EndSession)),
+        EndSession::All => (None, What::Entry(Entry::EndSessions)),
     };
     let end = move |tx: &mut dyn Tx, now: Wall| {
         let Some(asker) = store::asker(tx, &secret, now)? else { return Ok(Err(Problem::NotIn)) };

@@ -6,7 +6,7 @@ use crate::sale::books::BooksError;
 use crate::store::{self, Row, StoreError, Tx};
 use qris_core::order::ids::OrderId;
 use qris_core::order::time::{Span, Wall, Zone};
-use qris_core::wire::desk::{Deed, LogLine, ROWS};
+use qris_core::wire::desk::{Deed, Entry, LogLine, NotNoted, Noted, ROWS};
 
 const OF_ORDER_MAX: i64 = 100;
 /// Of what is denied, so many lines of a person are kept a minute.
@@ -25,34 +25,7 @@ pub enum What<'a> {
     /// A deed about an order, which moved so much money.
     Done(Deed, &'a OrderId, Option<u64>),
     Denied(Deed, &'a OrderId),
-    Login,
-    /// A link was used.
-    Join,
-    Logout,
-    EndSession,
-    EndSessions,
-    Add,
-    Link,
-    Role,
-    Remove,
-}
-
-impl What<'_> {
-    fn word(self) -> String {
-        match self {
-            Self::Done(deed, ..) => deed.as_str().into(),
-            Self::Denied(deed, _) => format!("denied {}", deed.as_str()),
-            Self::Login => "login".into(),
-            Self::Join => "join".into(),
-            Self::Logout => "logout".into(),
-            Self::EndSession => "end_session".into(),
-            Self::EndSessions => "end_sessions".into(),
-            Self::Add => "add".into(),
-            Self::Link => "link".into(),
-            Self::Role => "role".into(),
-            Self::Remove => "remove".into(),
-        }
-    }
+    Entry(Entry),
 }
 
 pub fn write(tx: &mut dyn Tx, by: By<'_>, what: What<'_>, detail: Option<&str>, now: Wall) -> Result<(), BooksError> {
@@ -60,31 +33,23 @@ pub fn write(tx: &mut dyn Tx, by: By<'_>, what: What<'_>, detail: Option<&str>, 
         By::Person(person, from) => (Some(person.number), &*person.name, Some(from)),
         By::Terminal(user) => (None, user, None),
     };
-    let (order, amount) = match what {
-        What::Done(_, order, amount) => (Some(order.as_str()), amount),
-        What::Denied(_, order) => {
+    let (noted, order, amount) = match what {
+        What::Done(deed, order, amount) => (Noted::Done(deed), Some(order.as_str()), amount),
+        What::Denied(deed, order) => {
             let denied = "SELECT count(*) FROM desk_log WHERE person = $1 AND at_ms > $2 AND what LIKE 'denied %'";
             if Row::number(&tx.rows(denied, &[person.into(), (now - Span::secs(60)).into()])?)? >= DENIED_MAX {
                 return Ok(());
             }
-            (Some(order.as_str()), None)
+            (Noted::Denied(deed), Some(order.as_str()), None)
         }
-        What::Login
-        | What::Join
-        | What::Logout
-        | What::EndSession
-        | What::EndSessions
-        | What::Add
-        | What::Link
-        | What::Role
-        | What::Remove => (None, None),
+        What::Entry(entry) => (Noted::Entry(entry), None, None),
     };
     let row = vec![
         ("at_ms", now.into()),
         ("person", person.into()),
         ("who", who.into()),
         ("address", address.into()),
-        ("what", what.word().into()),
+        ("what", noted.to_string().into()),
         ("order_id", order.into()),
         ("amount", amount.map(|amount| i64::try_from(amount).unwrap_or(i64::MAX)).into()),
         ("detail", detail.into()),
@@ -108,6 +73,7 @@ pub fn page(tx: &mut dyn Tx, behind: Option<i64>, zone: Zone) -> Result<Vec<LogL
 }
 
 fn lines(rows: &[Row], zone: Zone) -> Result<Vec<(Wall, LogLine)>, BooksError> {
+    let damaged = |why: NotNoted| StoreError::Damaged { what: "the log of the desk".into(), why: why.to_string() };
     let line = |row: &Row| {
         let at = Wall(row.int("at_ms")?);
         let line = LogLine {
@@ -115,7 +81,7 @@ fn lines(rows: &[Row], zone: Zone) -> Result<Vec<(Wall, LogLine)>, BooksError> {
             at: at.to_rfc3339_in(zone).into(),
             who: row.text("who")?.into(),
             from: row.maybe_text("address")?.map(Into::into),
-            what: row.text("what")?.into(),
+            what: Noted::try_from(row.text("what")?.to_owned()).map_err(damaged)?,
             order: row.maybe_text("order_id")?.and_then(|order| OrderId::new(order).ok()),
             detail: row.maybe_text("detail")?.map(Into::into),
         };

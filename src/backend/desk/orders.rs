@@ -2,7 +2,7 @@
 
 use super::sessions::Asker;
 use super::{deeds, judge, log};
-use crate::sale::books::{self, Beginning, BooksError, HistoryLine as Noted, Policy, Stored};
+use crate::sale::books::{self, Beginning, BooksError, HistoryLine as Past, Policy, Stored};
 use crate::sale::counted;
 use crate::sale::view::people::{self, stands};
 use crate::store::Tx;
@@ -10,7 +10,7 @@ use judge::Usual;
 use qris_core::order::ids::OrderId;
 use qris_core::order::merchant::{Asker as RefundAsker, End, Order, Proof, Repayment, Reported};
 use qris_core::order::time::{Wall, Zone};
-use qris_core::wire::desk::{Deed, HistoryLine, LogLine, OrderPage, OrderStep, Possible, Problem, What};
+use qris_core::wire::desk::{Deed, HistoryLine, LogLine, Noted, OrderPage, OrderStep, Possible, Problem, What};
 use qris_core::wire::people::{NoEnd, OrderLine, Stands};
 
 /// What an order is told with.
@@ -55,7 +55,7 @@ impl Teller<'_> {
         let offered = may_offer.then(|| books::would_be_offered_until(self.policy, order, &self.asker.person.name, self.now).ok());
         let again_until = books::try_offered_until(tx, self.policy, order, self.now)?;
         let history = books::history(tx, &order.id)?;
-        let told = |Noted { at, event }: Noted| HistoryLine { at: self.time(at), event: event.into() };
+        let told = |Past { at, event }: Past| HistoryLine { at: self.time(at), event: event.into() };
         Ok(OrderPage {
             line,
             version: stored.seen_as(),
@@ -91,16 +91,14 @@ impl Teller<'_> {
                 steps.push(step(begun.get(number - 2).copied(), What::TriedAgain { number: u32::try_from(number).unwrap_or(0), goods }));
             }
             if let Some(Reported { report, at, .. }) = reported {
-                let outcome = report.outcome.as_str().into();
-                let reason = report.reason.map(|reason| reason.as_str().into());
                 let is_signed = matches!(report.proof, Proof::Signed { .. });
-                steps.push(step(Some(*at), What::Told { outcome, reason, is_signed }));
+                steps.push(step(Some(*at), What::Told { outcome: report.outcome, reason: report.reason, is_signed }));
             }
         }
-        for (at, line) in log.iter().filter(|(_, line)| *line.what == *Deed::Again.as_str()) {
+        for (at, line) in log.iter().filter(|(_, line)| line.what == Noted::Done(Deed::Again)) {
             steps.push(step(Some(*at), What::Offered { by: line.who.clone() }));
         }
-        let asked: Vec<_> = log.iter().filter(|(_, line)| *line.what == *Deed::Refund.as_str()).collect();
+        let asked: Vec<_> = log.iter().filter(|(_, line)| line.what == Noted::Done(Deed::Refund)).collect();
         for (at, line) in &asked {
             steps.push(step(Some(*at), What::RefundAsked { by: Some(line.who.clone()) }));
         }

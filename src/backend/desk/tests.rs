@@ -16,7 +16,7 @@ use qris_core::order::merchant::{
 };
 use qris_core::order::outcome::Delivery;
 use qris_core::order::time::{Span, Wall, Zone};
-use qris_core::wire::desk::{Deed, Denied, Do, Problem, Role};
+use qris_core::wire::desk::{Deed, Denied, Do, Entry, Noted, Problem, Role};
 use rusqlite::Connection;
 
 struct Rig {
@@ -190,9 +190,10 @@ fn the_log_only_grows_and_is_not_filled_by_what_is_denied() {
         rig.run(|tx| log::write(tx, By::Person(&joko, "192.0.2.7"), What::Denied(Deed::Refund, &order(1)), Some("role"), at));
     }
     assert_eq!(rig.run(|tx| log::page(tx, None, Zone::Wib)).len(), 10);
-    rig.run(|tx| log::write(tx, By::Terminal("root"), What::Remove, Some("Joko"), T0));
+    rig.run(|tx| log::write(tx, By::Terminal("root"), What::Entry(Entry::Remove), Some("Joko"), T0));
     let lines = rig.run(|tx| log::page(tx, None, Zone::Wib));
-    assert_eq!((&*lines[0].what, &*lines[0].who, &lines[0].from, lines[1].what.as_ref()), ("remove", "root", &None, "denied refund"));
+    let (removed, denied) = (Noted::Entry(Entry::Remove), Noted::Denied(Deed::Refund));
+    assert_eq!((lines[0].what, &*lines[0].who, &lines[0].from, lines[1].what), (removed, "root", &None, denied));
     assert_eq!(rig.run(|tx| log::page(tx, Some(lines[0].number as i64), Zone::Wib)).len(), 10);
     for sql in ["UPDATE desk_log SET who = 'nobody'", "DELETE FROM desk_log", "DELETE FROM desk_log WHERE what = 'remove'"] {
         assert!(rig.books.execute(sql, []).is_err(), "{sql}");
@@ -215,7 +216,7 @@ fn the_newest_of_an_order_is_told() {
     let lines = rig.run(|tx| log::of_order(tx, &order(1), Zone::Wib));
     let (first, last) = (lines.first().expect("a line"), lines.last().expect("a line"));
     assert!(first.0 < last.0, "the oldest first");
-    assert_eq!((&*last.1.who, &*last.1.what), ("Sari", "refund"));
+    assert_eq!((&*last.1.who, last.1.what), ("Sari", Noted::Done(Deed::Refund)));
 }
 
 /// Nothing came, and a person may have it offered once more: unless one of these stands against it.

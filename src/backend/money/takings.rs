@@ -3,10 +3,11 @@
 //! The gateway keeps what the merchant's contract says. Its interface does not tell it, so without `[fees]` it is not known. Not known
 //! is never 0.
 
-use crate::sale::counted::{self, Scheme, scheme};
+use crate::sale::counted::{self, scheme};
 use crate::settings::SETTINGS;
 use qris_core::order::merchant::End;
 use qris_core::order::merchant::{Order, Repayment};
+use qris_core::order::scheme::Scheme;
 use qris_core::order::time::Wall;
 use qris_host::config::Checker;
 use qris_host::config::settings::{Whole, number};

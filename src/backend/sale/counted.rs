@@ -5,8 +5,8 @@ use qris_core::order::merchant::{Attention, End, Money, Order, Repayment, TakenB
 use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::Delivery;
 use qris_core::order::request::Payment;
+use qris_core::order::scheme::Scheme;
 use qris_core::order::time::Wall;
-use std::fmt;
 
 #[must_use]
 pub fn end(order: &Order) -> End {
@@ -81,44 +81,6 @@ pub fn returned(order: &Order) -> Option<u64> {
 pub fn goods(order: &Order) -> &str {
     let purchase = &order.sale.purchase;
     purchase.description.as_deref().unwrap_or(purchase.item.as_str())
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Scheme {
-    /// By the GoPay app, without QRIS.
-    Gopay,
-    /// By the app of anybody who takes part in QRIS.
-    Qris,
-    Alfamart,
-    Indomaret,
-    /// The gateway has another word for it.
-    Other(Box<str>),
-}
-
-impl fmt::Display for Scheme {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Gopay => "gopay",
-            Self::Qris => "qris",
-            Self::Alfamart => "alfamart",
-            Self::Indomaret => "indomaret",
-            Self::Other(word) => word,
-        })
-    }
-}
-
-impl Scheme {
-    /// As [`scheme_in_full`] tells it, with whatever name behind it.
-    #[must_use]
-    pub fn of_full(text: &str) -> Self {
-        match text.split(' ').next().unwrap_or_default() {
-            "gopay" => Self::Gopay,
-            "qris" => Self::Qris,
-            "alfamart" => Self::Alfamart,
-            "indomaret" => Self::Indomaret,
-            _ => Self::Other(text.into()),
-        }
-    }
 }
 
 /// The scheme of a payment; `None`: the books never saw the payment itself, only its refund.

@@ -18,6 +18,7 @@ pub mod qris;
 pub mod reason;
 pub mod receipt;
 pub mod request;
+pub mod scheme;
 pub mod state;
 pub mod stock;
 pub mod time;

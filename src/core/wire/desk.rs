@@ -4,15 +4,17 @@
 //!
 //! Times are RFC 3339 in the merchant's zone. Money is whole rupiah.
 
+mod log;
 mod machines;
 mod orders;
 mod sums;
 
+pub use crate::wire::deed::*;
+pub use log::*;
 pub use machines::*;
 pub use orders::*;
 pub use sums::*;
 
-use crate::order::ids::OrderId;
 use crate::order::time::Zone;
 use serde::{Deserialize, Serialize};
 
@@ -152,27 +154,6 @@ pub enum EndSession {
     Number(u64),
     /// All of this person, the one that asks too.
     All,
-}
-
-/// A line of the log that nobody edits. `GET /v1/log?behind=…` has [`ROWS`] of them, the newest first, for owners; `behind` is the number of the
-/// last one of the page before.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct LogLine {
-    /// Its number.
-    pub number: u64,
-    /// When.
-    pub at: Box<str>,
-    /// Who.
-    pub who: Box<str>,
-    /// From where; `None`: at the backend's own terminal.
-    pub from: Option<Box<str>>,
-    /// What: a [`Deed`], `login`, `join`, `logout`, `end_session`, `end_sessions`, `add`, `link`, `role`, `remove`, or `denied` before a
-    /// deed's word.
-    pub what: Box<str>,
-    /// Of this order.
-    pub order: Option<OrderId>,
-    /// More about it: a note, a person, a reason.
-    pub detail: Option<Box<str>>,
 }
 
 /// Why a question was not answered. In words: for the journal, without a secret.

@@ -4,6 +4,7 @@
 
 pub mod command;
 pub mod dbus;
+pub mod deed;
 pub mod desk;
 pub mod enrolment;
 pub mod invitation;

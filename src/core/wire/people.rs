@@ -9,7 +9,7 @@ use crate::order::request::Payment;
 use crate::order::state::{Refund, Status};
 use crate::order::word::closed;
 use crate::text::named;
-use crate::wire::desk::Possible;
+use crate::wire::deed::Possible;
 use serde::{Deserialize, Serialize};
 
 /// What the people of a shop may know of an order. Times are RFC 3339 in the merchant's zone.

@@ -3,12 +3,12 @@
 use super::{Frame, Query, Tab, address};
 use crate::Desk;
 use crate::visitor::{Halt, Visitor};
-use crate::words::{self, Words, orders as order_words};
+use crate::words::{self, orders as order_words};
 use askama::Template;
 use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use qris_core::wire::desk::{Deed, Denied, LogLine, ROWS, Role, Sure};
+use qris_core::wire::desk::{Denied, Entry, LogLine, Noted, ROWS, Role, Sure};
 use qris_host::speech::fill;
 use std::sync::Arc;
 
@@ -21,50 +21,53 @@ struct Page {
 }
 
 impl Frame {
-    /// A person's deed, in words. A word of a later release is shown as it came.
-    pub(super) fn did(&self, what: &str) -> String {
-        let did = |what| Deed::from_word(what).map_or_else(|| did(self.w, what), |deed| order_words::did(self.o(), deed));
-        match what.strip_prefix("denied ") {
-            Some(deed) => fill(self.w.log_denied, &[&did(deed)]),
-            None => did(what).to_owned(),
+    /// A person's deed, in words.
+    pub(super) fn did(&self, what: &Noted) -> String {
+        match what {
+            Noted::Done(deed) => order_words::did(self.o(), *deed).into(),
+            Noted::Denied(deed) => fill(self.w.log_denied, &[&order_words::did(self.o(), *deed)]),
+            Noted::Entry(entry) => self.entered(*entry).into(),
         }
     }
 
-    /// More about it, in words where it is one of ours: why it was denied, or what somebody has answered for.
+    fn entered(&self, entry: Entry) -> &'static str {
+        match entry {
+            Entry::Login => self.w.log_login,
+            Entry::Join => self.w.log_join,
+            Entry::Logout => self.w.log_logout,
+            Entry::EndSession => self.w.log_end_session,
+            Entry::EndSessions => self.w.log_end_sessions,
+            Entry::Add => self.w.log_add,
+            Entry::Link => self.w.log_link,
+            Entry::Role => self.w.log_role,
+            Entry::Remove => self.w.log_remove,
+        }
+    }
+
+    /// More about it, in words where it is one of ours: why it was denied, what somebody has answered for, or what a person may do.
     pub(super) fn detail(&self, line: &LogLine) -> Option<String> {
         let detail = line.detail.as_deref()?;
-        if let ("add" | "role", Some((name, may))) = (&*line.what, detail.rsplit_once(": "))
-            && let Some((word, sum)) = may.split_once(", ")
-        {
-            let role = serde_json::from_value::<Role>(word.into()).ok();
-            return Some(format!("{name}: {}, {sum}", role.as_ref().map_or(word, |role| self.role(role))));
-        }
-        let denied = Denied::from_word(detail);
-        if let Some(denied) = denied.filter(|_| line.what.starts_with("denied ")) {
-            return Some(self.denied(&denied).to_owned());
-        }
-        let (first, rest) = detail.split_once(": ").map_or((detail, None), |(first, rest)| (first, Some(rest)));
-        let said = Sure::from_word(first).filter(|_| line.order.is_some()).map(|sure| self.sure(&sure));
-        Some(match (said, rest) {
-            (Some(said), Some(rest)) => format!("{said} {rest}"),
-            (Some(said), None) => said.to_owned(),
-            (None, _) => detail.to_owned(),
-        })
+        let said = match line.what {
+            Noted::Denied(_) => Denied::from_word(detail).map(|denied| self.denied(&denied).to_owned()),
+            Noted::Done(_) => {
+                let (first, note) = detail.split_once(": ").map_or((detail, None), |(first, note)| (first, Some(note)));
+                let sure = Sure::from_word(first).map(|sure| self.sure(&sure));
+                sure.map(|sure| note.map_or_else(|| sure.to_owned(), |note| format!("{sure} {note}")))
+            }
+            Noted::Entry(Entry::Add | Entry::Role) => self.allowed(detail),
+            Noted::Entry(
+                Entry::Login | Entry::Join | Entry::Logout | Entry::EndSession | Entry::EndSessions | Entry::Link | Entry::Remove,
+            ) => None,
+        };
+        Some(said.unwrap_or_else(|| detail.to_owned()))
     }
-}
 
-fn did<'a>(words: &'static Words, what: &'a str) -> &'a str {
-    match what {
-        "login" => words.log_login,
-        "join" => words.log_join,
-        "logout" => words.log_logout,
-        "end_session" => words.log_end_session,
-        "end_sessions" => words.log_end_sessions,
-        "add" => words.log_add,
-        "link" => words.log_link,
-        "role" => words.log_role,
-        "remove" => words.log_remove,
-        other => other,
+    /// `Sari: owner, Rp100.000`, with the role in words.
+    fn allowed(&self, detail: &str) -> Option<String> {
+        let (name, may) = detail.rsplit_once(": ")?;
+        let (role, sum) = may.split_once(", ")?;
+        let role: Role = serde_json::from_value(role.into()).ok()?;
+        Some(format!("{name}: {}, {sum}", self.role(&role)))
     }
 }
 

@@ -62,7 +62,8 @@ struct Page {
     f: Frame,
     times: Vec<Choice>,
     groups: Vec<Choice>,
-    by: &'static str,
+    by: By,
+    by_word: &'static str,
     day: String,
     month: String,
     csv: String,
@@ -121,7 +122,7 @@ pub async fn show(State(desk): State<Arc<Desk>>, visitor: Visitor, RawQuery(quer
     report.refused.truncate(if from == 0 { REFUSED_MAX } else { 0 });
     let next = behind.map(|behind| address("/report", &[(name, &value), ("by", by_word), ("from", &behind.to_string())]));
     let f = Frame { title, ..f };
-    let page = Page { f, times: times.into(), groups: groups.into(), by: by_word, day, month, csv, report, next };
+    let page = Page { f, times: times.into(), groups: groups.into(), by, by_word, day, month, csv, report, next };
     Ok(visitor.show(StatusCode::OK, &page))
 }
 

@@ -1,9 +1,12 @@
 //! An order in words: how it stands, why it wants a person, what happened, what can be done, and why something cannot.
 
 use qris_core::order::money::total;
+use qris_core::order::outcome::Delivery;
+use qris_core::order::reason::Reason;
 use qris_core::wire::desk::{Barred, Deed, Denied, Sure, What};
 use qris_core::wire::people::{NoEnd, Stands};
-use qris_host::speech::{Language, fill, orders};
+use qris_host::speech::orders::{self, Text};
+use qris_host::speech::{Language, fill};
 
 qris_core::texts! {
     open: "menunggu pembayaran", "waiting for the payment";
@@ -54,10 +57,6 @@ qris_core::texts! {
     step_began: "Pelanggan memulai pesanan.", "A customer began the order.";
     step_charged: "Kode QR atau kode pembayaran berlaku sampai {0}.", "The QR or code could be paid until {0}.";
     step_paid: "{0} dibayar.", "{0} was paid.";
-    step_dispensed: "Mesin melapor: barang keluar.", "The machine told: the goods came out.";
-    step_failed: "Mesin melapor: relai aktif, tetapi barang tidak keluar.", "The machine told: its relay worked, but nothing came out.";
-    step_uncertain: "Mesin melapor: belum pasti apakah barang keluar.", "The machine told: it is uncertain whether the goods came.";
-    step_undelivered: "Mesin melapor: barang tidak dikeluarkan.", "The machine told: nothing was handed out.";
     step_other: "Mesin melapor: {0}.", "The machine told: {0}.";
     step_reason: "Sebabnya: {0}.", "The reason: {0}.";
     step_signed: "Relainya menandatangani ini.", "Its relay signed this.";
@@ -72,18 +71,6 @@ qris_core::texts! {
     step_offered: "{0} menawarkan barangnya lagi di mesin.", "{0} had the machine offer it again.";
     step_tried_again: "Pelanggan menekan tombol untuk percobaan ke-{0}: {1}.", "The customer pressed for try {0}: {1}.";
     step_given: "{0} menyerahkan barangnya.", "{0} handed the goods over.";
-
-    reason_late: "dibayar terlambat", "it was paid too late";
-    reason_timeout: "tidak dibayar tepat waktu", "nobody paid in time";
-    reason_customer: "dibatalkan pelanggan", "the customer cancelled it";
-    reason_not_collected: "tidak diambil", "it was not collected";
-    reason_relay: "relai tidak bisa dipakai", "the relay could not be used";
-    reason_line_blocked: "jalurnya menunggu diperiksa", "its line waits to be looked at";
-    reason_sold_out: "habis", "it was sold out";
-    reason_store: "mesin tidak bisa mencatat", "the machine could not write";
-    reason_mismatch: "pembayaran tidak sama dengan tagihan", "the payment is not what was asked for";
-    reason_failed: "sensor tidak melihat barang keluar", "the sensor saw nothing come out";
-    reason_uncertain: "listrik mati, atau hasilnya tidak tercatat", "the power went, or the end was not written";
 }
 
 pub const fn stands(words: &'static Words, language: Language, stands: Stands) -> &'static str {
@@ -159,12 +146,12 @@ pub const fn denied(words: &'static Words, language: Language, denied: Denied) -
 }
 
 /// What happened, in a sentence. `at` says a time in words.
-pub fn step(words: &'static Words, what: &What, at: impl Fn(&str) -> String) -> String {
+pub fn step(words: &'static Words, language: Language, what: &What, at: impl Fn(&str) -> String) -> String {
     match what {
         What::Began => words.step_began.into(),
         What::Charged { until } => fill(words.step_charged, &[&at(until)]),
         What::Paid { amount } => fill(words.step_paid, &[&total(*amount)]),
-        What::Told { outcome, reason, is_signed } => told(words, outcome, reason.as_deref(), *is_signed),
+        What::Told { outcome, reason, is_signed } => told(words, language, *outcome, *reason, *is_signed),
         What::Unpaid => words.step_unpaid.into(),
         What::TakenBack => words.step_taken_back.into(),
         What::RefundAsked { by: None } => words.step_refund_asked.into(),
@@ -179,39 +166,18 @@ pub fn step(words: &'static Words, what: &What, at: impl Fn(&str) -> String) -> 
     }
 }
 
-fn told(words: &'static Words, outcome: &str, reason: Option<&str>, is_signed: bool) -> String {
-    let mut text = match outcome {
-        "dispensed" => words.step_dispensed.to_owned(),
-        "failed" => words.step_failed.to_owned(),
-        "uncertain" => words.step_uncertain.to_owned(),
-        "undelivered" => words.step_undelivered.to_owned(),
-        other => fill(words.step_other, &[&other]),
-    };
+/// A word that has no text is shown as it came.
+fn told(words: &'static Words, language: Language, outcome: Delivery, reason: Option<Reason>, is_signed: bool) -> String {
+    let sentence = |text: Text| text.of(language).to_owned();
+    let mut text = orders::delivery(outcome).map_or_else(|| fill(words.step_other, &[&outcome]), sentence);
     if let Some(reason) = reason {
-        text = format!("{text} {}", fill(words.step_reason, &[&self::reason(words, reason)]));
+        let why = orders::reason(reason).map_or(reason.as_str(), |text| text.of(language));
+        text = format!("{text} {}", fill(words.step_reason, &[&why]));
     }
     if is_signed {
         text = format!("{text} {}", words.step_signed);
     }
     text
-}
-
-/// Most reasons never reach a paid order. Those, and words of a later release, are shown as they came.
-fn reason<'a>(words: &'static Words, reason: &'a str) -> &'a str {
-    match reason {
-        "late" => words.reason_late,
-        "timeout" => words.reason_timeout,
-        "customer" => words.reason_customer,
-        "not_collected" => words.reason_not_collected,
-        "relay" | "relay_refused" => words.reason_relay,
-        "line_blocked" => words.reason_line_blocked,
-        "sold_out" => words.reason_sold_out,
-        "store" => words.reason_store,
-        "mismatch" => words.reason_mismatch,
-        "failed" => words.reason_failed,
-        "uncertain" => words.reason_uncertain,
-        other => other,
-    }
 }
 
 #[cfg(test)]
@@ -222,8 +188,9 @@ mod tests {
     fn a_word_of_a_later_release_is_shown_as_it_came() {
         for language in [Language::Id, Language::En] {
             let words = Words::of(language);
-            assert!(told(words, "teleported", Some("tired"), false).contains("teleported"));
-            assert!(told(words, "failed", Some("tired"), true).contains("tired"));
+            let (later, tired) = (Delivery::from_word("teleported").expect("a word"), Reason::from_word("tired").expect("a word"));
+            assert!(told(words, language, later, Some(tired), false).contains("teleported"));
+            assert!(told(words, language, Delivery::Failed, Some(tired), true).contains("tired"));
         }
     }
 
@@ -239,8 +206,8 @@ mod tests {
     #[test]
     fn a_sum_is_one_thing() {
         let words = Words::of(Language::En);
-        let said =
-            Deed::ALL.map(|deed| asked(words, deed, 5000)[1].clone()).join(" ") + &step(words, &What::Paid { amount: 5000 }, str::to_owned);
+        let said = Deed::ALL.map(|deed| asked(words, deed, 5000)[1].clone()).join(" ")
+            + &step(words, Language::En, &What::Paid { amount: 5000 }, str::to_owned);
         for many in [" were", " are", " stay ", " go ", " do "] {
             assert!(!said.contains(&format!("Rp5.000{many}")), "{said}");
         }

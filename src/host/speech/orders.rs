@@ -3,6 +3,9 @@
 
 use super::{Language, fill, spoken};
 use qris_core::order::merchant::{Attention, End, NoProof, NoTry, Proof, Refused};
+use qris_core::order::outcome::Delivery;
+use qris_core::order::reason::Reason;
+use qris_core::order::scheme::Scheme;
 use qris_core::text::is_pair;
 
 /// A text in both languages. `{0}` is what [`fill`](super::fill) puts in: the order.
@@ -61,6 +64,20 @@ macro_rules! table {
     };
 }
 
+/// The same for words that come over the wire: those that nobody has to read, and those of a later release, have no text, and are shown as
+/// they came.
+macro_rules! table_of_words {
+    ($name:ident($Word:ident) { $($word:ident: $($text:tt),+;)+ } but $($other:pat_param)|+) => {
+        #[must_use]
+        pub const fn $name(word: $Word) -> Option<Text> {
+            match word {
+                $($Word::$word => Some(table!(@ $($text),+)),)+
+                $($other)|+ => None,
+            }
+        }
+    };
+}
+
 macro_rules! shared {
     ($($name:ident: $id:literal, $en:literal;)+) => { $(const $name: Text = Text::pair($id, $en);)+ };
 }
@@ -81,6 +98,7 @@ shared! {
     DESK_DELIVERED: "Mesin melaporkan bahwa barang keluar.", "The machine told that the goods came out.";
     DESK_NOT_REPORTED: "Mesin belum melapor, dan mungkin masih mengeluarkan barangnya.", "The machine has told nothing, and may still hand it out.";
     DESK_NO_PROOF: "Belum ada bukti dari relai bahwa barang tidak keluar.", "The relay's proof that nothing came out is missing.";
+    NO_RELAY: "relai tidak bisa dipakai", "the relay could not be used";
     SIGNED: "ditandatangani relai mesin itu, dengan nomor {0}", "signed by the machine's relay, as its number {0}";
     UNSIGNED: "tidak ada: {0}", "missing: {0}";
     DESK_NO_MORE_TRIES: "Mesin sudah mencobanya sebanyak yang dibolehkan.", "The machine has tried it as often as it may.";
@@ -98,7 +116,7 @@ pub struct Refusal {
 
 /// Why a person must look at an order.
 #[derive(Debug, Clone, Copy)]
-pub struct Reason {
+pub struct Look {
     /// In a letter or alert, behind goods, price and machine. English.
     pub alert: &'static str,
     /// What to do at a command, in an alert.
@@ -272,7 +290,7 @@ table! { no_try(NoTry) -> Refusal {
     }
 } }
 
-table! { attention(Attention) -> Reason {
+table! { attention(Attention) -> Look {
     RefundDue {
         alert: "was paid and not delivered: the customer is owed the money";
         to_do: "kembalikan uangnya (`refund ORDER`, atau di dashboard gateway: lalu ini selesai sendiri), atau serahkan barangnya (`given ORDER --by NAME`)", "give the money back (`refund ORDER`, or in the gateway's dashboard, and this ends by itself), or hand the goods over (`given ORDER --by NAME`)";
@@ -396,6 +414,61 @@ table! { no_proof(NoProof) {
     NumberUsed: "buku relai dikembalikan ke keadaan sebelumnya", "the relay's ledger was put back to an earlier state";
     NumberAhead: "nomornya jauh di depan nomor terakhir: kartu mesin itu mungkin disalin", "its number is far ahead of the last one: the machine's card may have been copied";
 } }
+
+// What a machine told of a paid order.
+table_of_words! { delivery(Delivery) {
+    Dispensed: "Mesin melapor: barang keluar.", "The machine told: the goods came out.";
+    Failed: "Mesin melapor: relai aktif, tetapi barang tidak keluar.", "The machine told: its relay worked, but nothing came out.";
+    Uncertain: "Mesin melapor: belum pasti apakah barang keluar.", "The machine told: it is uncertain whether the goods came.";
+    Undelivered: "Mesin melapor: barang tidak dikeluarkan.", "The machine told: nothing was handed out.";
+} but Delivery::Other(_) }
+
+// Why a machine handed nothing out for a paid order.
+table_of_words! { reason(Reason) {
+    Late: "dibayar terlambat", "it was paid too late";
+    Timeout: "tidak dibayar tepat waktu", "nobody paid in time";
+    Customer: "dibatalkan pelanggan", "the customer cancelled it";
+    NotCollected: "tidak diambil", "it was not collected";
+    Relay: NO_RELAY;
+    RelayRefused: NO_RELAY;
+    LineBlocked: "jalurnya menunggu diperiksa", "its line waits to be looked at";
+    SoldOut: "habis", "it was sold out";
+    Store: "mesin tidak bisa mencatat", "the machine could not write";
+    Mismatch: "pembayaran tidak sama dengan tagihan", "the payment is not what was asked for";
+    Failed: "sensor tidak melihat barang keluar", "the sensor saw nothing come out";
+    Uncertain: "listrik mati, atau hasilnya tidak tercatat", "the power went, or the end was not written";
+} but // These never reach a paid order.
+    Reason::Malformed
+    | Reason::TooLarge
+    | Reason::UnknownItem
+    | Reason::WrongAmount
+    | Reason::ReusedId
+    | Reason::Retained
+    | Reason::Busy
+    | Reason::RateLimited
+    | Reason::Screen
+    | Reason::Backend
+    | Reason::Gateway
+    | Reason::GrossAmount
+    | Reason::UnknownKey
+    | Reason::NewerDatabase
+    | Reason::Updating
+    | Reason::WrongCode
+    | Reason::UnknownRequest
+    | Reason::Other(_)
+}
+
+/// What people call a way to pay, in both languages; one of a later release as it came.
+#[must_use]
+pub fn scheme(scheme: &Scheme) -> &str {
+    match scheme {
+        Scheme::Qris => "QRIS",
+        Scheme::Gopay => "GoPay",
+        Scheme::Alfamart => "Alfamart",
+        Scheme::Indomaret => "Indomaret",
+        Scheme::Other(word) => word,
+    }
+}
 
 /// The worth of the relay's word on an outcome.
 #[must_use]

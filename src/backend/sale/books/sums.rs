@@ -1,10 +1,10 @@
 //! Sums that the database adds up from its columns, in one index. No order is read for them.
 
 use super::entry::BooksError;
-use crate::sale::counted::Scheme;
 use crate::store::{self, Row, StoreError, Tx};
 use qris_core::order::ids::DeviceId;
 use qris_core::order::merchant::End;
+use qris_core::order::scheme::Scheme;
 use qris_core::order::time::{Wall, Zone};
 use std::collections::HashMap;
 

@@ -1,0 +1,105 @@
+//! What people of a shop do about paid orders, and why something cannot be done.
+
+use crate::order::merchant::{NoTry, Refused};
+use crate::order::word::closed;
+use serde::{Deserialize, Serialize};
+
+closed! {
+    /// What a person does about a paid order. `qris-backend` has the same: `refund`, `refund --settled-by-hand`, `given`, `again`, `seen`.
+    pub enum Deed {
+        /// The money goes back through the gateway.
+        Refund = "refund",
+        /// I paid it back by hand.
+        ByHand = "by_hand",
+        /// The goods were handed over.
+        Given = "given",
+        /// The machine offers another try.
+        Again = "again",
+        /// I have seen it.
+        Seen = "seen",
+    }
+}
+
+impl Deed {
+    /// Whether it is about the money: a person's day has a limit for that.
+    #[must_use]
+    pub const fn is_about_money(self) -> bool {
+        match self {
+            Self::Refund | Self::ByHand | Self::Given => true,
+            Self::Again | Self::Seen => false,
+        }
+    }
+
+    /// Whether a person waits for what the gateway says.
+    #[must_use]
+    pub const fn asks_the_gateway(self) -> bool {
+        match self {
+            Self::Refund => true,
+            Self::ByHand | Self::Given | Self::Again | Self::Seen => false,
+        }
+    }
+}
+
+/// Whether a deed can be done, by the very code that does it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Possible {
+    /// The deed.
+    pub deed: Deed,
+    /// What the person must say first, beside the deed.
+    pub is_sure: Option<Sure>,
+    /// Why it is not possible: a word of [`Denied`]. `None`: it is.
+    pub denied: Option<Denied>,
+}
+
+closed! {
+    /// What a person must have looked at before a deed is taken, and answers for by name.
+    pub enum Sure {
+        /// The machine told no outcome, and will hand nothing out any more (`--no-report`).
+        NoReport = "no_report",
+        /// The relay has not signed that nothing came out (`--no-proof`).
+        NoProof = "no_proof",
+        /// An earlier refund may have been made, and somebody has looked that it was not.
+        NotRefunded = "not_refunded",
+    }
+}
+
+/// Why a deed is not possible: a word of one of these.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Denied {
+    /// The order refuses it.
+    Order(Refused),
+    /// It refuses another try.
+    Try(NoTry),
+    /// The order does not, and this person may not do it.
+    Person(Barred),
+}
+
+closed! {
+    /// Why a person may not do it.
+    pub enum Barred {
+        /// This person only sees.
+        Role = "role",
+        /// It is more than this person may do in a day.
+        Limit = "limit",
+    }
+}
+
+impl Denied {
+    /// Its word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Order(why) => why.as_str(),
+            Self::Try(why) => why.as_str(),
+            Self::Person(why) => why.as_str(),
+        }
+    }
+
+    /// Reads the word. The refusals of an order come first: a word that stands in two lists means the same.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        let order = Refused::from_word(word).map(Self::Order);
+        order.or_else(|| NoTry::from_word(word).map(Self::Try)).or_else(|| Barred::from_word(word).map(Self::Person))
+    }
+}
