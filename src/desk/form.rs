@@ -5,8 +5,7 @@
 //! for no other form.
 
 use crate::Desk;
-use crate::pages::note;
-use crate::visitor::{Halt, Visitor};
+use crate::visitor::Visitor;
 use axum::extract::{FromRequest, Request};
 use axum::http::HeaderMap;
 use base64::Engine as _;
@@ -44,23 +43,36 @@ impl Posted {
     }
 }
 
-impl FromRequest<Arc<Desk>> for Posted {
-    type Rejection = Halt;
+/// A form that is not taken: `pages/note.rs` has the page that says so.
+pub struct NotTaken {
+    pub visitor: Visitor,
+    pub why: Why,
+}
 
-    async fn from_request(request: Request, desk: &Arc<Desk>) -> Result<Self, Halt> {
+pub enum Why {
+    /// It does not come from one of our pages, or from one of another session.
+    Old,
+    TooLarge,
+    Malformed,
+}
+
+impl FromRequest<Arc<Desk>> for Posted {
+    type Rejection = NotTaken;
+
+    async fn from_request(request: Request, desk: &Arc<Desk>) -> Result<Self, NotTaken> {
         let (parts, body) = request.into_parts();
         let visitor = Visitor::read(&parts, desk);
         let address = parts.uri.path().to_owned();
         if !is_own(&parts.headers) {
-            return Err(note::old_form(&visitor));
+            return Err(NotTaken { visitor, why: Why::Old });
         }
         let read = tokio::time::timeout(BODY_TIMEOUT, axum::body::to_bytes(body, BODY_BYTES_MAX)).await;
-        let Ok(Ok(body)) = read else { return Err(note::too_large(&visitor)) };
-        let fields = fields(&body).ok_or_else(|| note::malformed(&visitor))?;
+        let Ok(Ok(body)) = read else { return Err(NotTaken { visitor, why: Why::TooLarge }) };
+        let Some(fields) = fields(&body) else { return Err(NotTaken { visitor, why: Why::Malformed }) };
         let posted = Self { visitor, fields };
         let wanted = token(posted.visitor.key(), &address);
         if !bool::from(wanted.as_bytes().ct_eq(posted.field(TOKEN).as_bytes())) {
-            return Err(note::old_form(&posted.visitor));
+            return Err(NotTaken { visitor: posted.visitor, why: Why::Old });
         }
         Ok(posted)
     }

@@ -11,15 +11,15 @@ use super::time::{Day, When, day_or_month, when};
 use crate::config::Config;
 use crate::csv::Separator;
 use crate::keeping::archive;
-use crate::sale::books::{self, Archived, Beginning, BooksError, Cursor, HistoryLine, OrderFilter, Stored};
+use crate::sale::books::{self, Archived, Beginning, BooksError, Cursor, HistoryLine, OrderFilter};
 use crate::sale::view::people;
+use crate::sale::view::whole::{self, Charged, Paid, Try, Whole};
 use crate::store::Tx;
 use crate::together::policy;
 use clap::Args;
 use qris_core::order::ids::{DeviceId, OrderId};
-use qris_core::order::merchant::{Asker, AtBank, Attention, DeliveryReport, Goods, Order, Repayment, Standing};
+use qris_core::order::merchant::{Asker, AtBank, Attention, Order, Repayment};
 use qris_core::order::money::total;
-use qris_core::order::proof::RelayKey;
 use qris_core::order::time::{Wall, Zone};
 use qris_core::wire::orders::{Refund, Status};
 use qris_core::wire::people::OrderLine;
@@ -282,30 +282,26 @@ async fn show(config: &Config, wanted: &[Beginning], file: Option<PathBuf>, as_j
     let Some(((attempts, history, stored), offered_until)) = found else {
         return Err(Failure::failed(gone(config, &id).await?.unwrap_or_else(|| fill(texts().no_order, &[&id]))));
     };
-    let mut out = Out::default();
-    if as_json {
-        let mut whole = whole(&stored, &attempts, &history, offered_until, config.zone);
-        whole["picture"] = picture(&stored, config).into();
-        return out.line(&whole.to_string());
-    }
-    let zone = config.zone;
-    out.line(&fill(texts().order_title, &[&id, &zone.words()]))?;
-    let mut facts = facts(&stored, &attempts, zone);
-    facts.extend(offered_until.map(|until| (texts().one_try, fill(texts().try_offered, &[&until.to_local(zone)]))));
+    let (mut out, zone) = (Out::default(), config.zone);
+    let whole = whole::order(&stored.order, zone);
     // Midtrans' simulator asks for it.
-    facts.extend(picture(&stored, config).map(|url| (texts().picture, url.to_owned())));
+    let picture = whole.picture.as_deref().filter(|_| config.gateway.is_sandbox());
+    if as_json {
+        let mut object = object(&whole, &attempts, &history, offered_until, zone);
+        object["rev"] = stored.rev.into();
+        object["picture"] = picture.into();
+        return out.line(&object.to_string());
+    }
+    out.line(&fill(texts().order_title, &[&id, &zone.words()]))?;
+    let mut facts = facts(&whole, &attempts, zone);
+    facts.extend(offered_until.map(|until| (texts().one_try, fill(texts().try_offered, &[&until.to_local(zone)]))));
+    facts.extend(picture.map(|url| (texts().picture, url.to_owned())));
     let width = facts.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0).max(12);
     for (name, value) in facts {
         out.line(&format!("  {name:<width$} {}", plain(&value, usize::MAX)))?;
     }
     out.line(texts().history)?;
     history.iter().try_for_each(|past| out.line(&format!("  {}  {}", past.at.to_local(zone), plain(&past.event, usize::MAX))))
-}
-
-/// Where the picture of its QR is, while it can be paid with what is no money.
-fn picture<'a>(stored: &'a Stored, config: &Config) -> Option<&'a str> {
-    let is_payable = stored.order.standing() == Standing::Payable && config.gateway.is_sandbox();
-    stored.order.charge().filter(|_| is_payable)?.qr_url.as_deref()
 }
 
 /// The place of an archived order, in words.
@@ -315,63 +311,56 @@ pub async fn gone(config: &Config, id: &OrderId) -> Result<Option<String>, Failu
     Ok(archived.map(|Archived { file, at, .. }| fill(texts().archived, &[&id, &at.to_local_named(config.zone), &file])))
 }
 
-fn facts(stored: &Stored, attempts: &[OrderId], zone: Zone) -> Vec<(&'static str, String)> {
+fn facts(whole: &Whole, attempts: &[OrderId], zone: Zone) -> Vec<(&'static str, String)> {
     let texts = texts();
-    let order = &stored.order;
-    let (sale, line) = (&order.sale, people::line(order, zone));
+    let order = &whole.line.order;
     let mut facts = vec![
-        (texts.machine, line.order.place()),
-        (texts.request, sale.purchase.request_id.to_string()),
-        (texts.ticket, sale.purchase.ticket.to_string()),
-        (texts.item, line.order.goods()),
+        (texts.machine, order.place()),
+        (texts.request, order.request_id.to_string()),
+        (texts.ticket, whole.ticket.to_string()),
+        (texts.item, order.goods()),
     ];
-    facts.extend(sale.purchase.asked.as_ref().map(|asked| (texts.asked_for, asked.to_string())));
-    facts.push((texts.price, sale.purchase.amount.to_string()));
-    let others: Vec<_> = attempts.iter().filter(|id| **id != order.id).map(ToString::to_string).collect();
+    facts.extend(order.asked.as_ref().map(|asked| (texts.asked_for, asked.to_string())));
+    facts.push((texts.price, order.amount.to_string()));
+    let others: Vec<_> = attempts.iter().filter(|id| **id != order.order_id).map(ToString::to_string).collect();
     if !others.is_empty() {
         facts.push((texts.attempt, fill(texts.attempts, &[&order.attempt, &others.join(", ")])));
     }
-    let state = order.state.word();
-    facts.push((texts.payment, sale.purchase.payment.as_str().into()));
-    facts.push((texts.began, order.created_at.to_local(zone)));
-    if let Some(charge) = order.charge() {
-        facts.push((texts.charged, fill(texts.amount_at, &[&charge.gross_amount, &charge.charged_at.to_local(zone)])));
-        facts.push((texts.expires, charge.expires_at.to_local(zone)));
+    facts.push((texts.payment, order.payment.as_str().into()));
+    facts.push((texts.began, whole.began_at.to_local(zone)));
+    if let Some(Charged { amount, at, expires_at }) = &whole.charged {
+        facts.push((texts.charged, fill(texts.amount_at, &[amount, &at.to_local(zone)])));
+        facts.push((texts.expires, expires_at.to_local(zone)));
     }
-    facts.extend(line.order.transaction_id.as_ref().map(|id| (texts.transaction, id.to_string())));
-    facts.push((texts.status, fill(texts.in_the_books, &[&order.status().as_str(), &state])));
-    if let Some(by) = order.settlement() {
-        let paid = by.gross_amount.map_or_else(|| texts.no_whole_rupiah.into(), |amount| amount.to_string());
-        let parties = [(texts.issuer, &by.parties.issuer), (texts.acquirer, &by.parties.acquirer)];
+    facts.extend(order.transaction_id.as_ref().map(|id| (texts.transaction, id.to_string())));
+    facts.push((texts.status, fill(texts.in_the_books, &[&order.status.as_str(), &whole.state])));
+    if let Some(Paid { at, amount, payment_type, acquirer, issuer }) = &whole.paid {
+        let paid = amount.map_or_else(|| texts.no_whole_rupiah.into(), |amount| amount.to_string());
+        let parties = [(texts.issuer, issuer), (texts.acquirer, acquirer)];
         let parties = parties.map(|(what, name)| name.as_ref().map(|name| fill(what, &[name])));
         let parties = parties.into_iter().flatten().collect::<Vec<_>>().join(", ");
         let parties = if parties.is_empty() { parties } else { format!(" ({parties})") };
-        facts.push((texts.paid, fill(texts.paid_by, &[&paid, &by.payment_type, &parties, &by.settled_at.to_local(zone)])));
+        facts.push((texts.paid, fill(texts.paid_by, &[&paid, payment_type, &parties, &at.to_local(zone)])));
     }
-    if order.receipt().is_some() {
-        facts.push((texts.receipt, fill(texts.receipt_signed, &[&sale.kid])));
+    if whole.has_receipt {
+        facts.push((texts.receipt, fill(texts.receipt_signed, &[&whole.kid])));
     }
-    let key = sale.relay_key.as_ref().map_or_else(|| texts.no_relay_key.into(), RelayKey::fingerprint);
-    facts.push((texts.relay_key, key));
-    if let Some(told) = order.delivery() {
-        let reason = told.reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
-        let detail = told.detail.as_deref().map(|detail| format!(": {detail}")).unwrap_or_default();
-        facts.push((texts.outcome, format!("{}{reason}{detail}", told.outcome)));
-        facts.push((texts.proof, speech::orders::proof(&told.proof, speech::spoken())));
+    facts.push((texts.relay_key, whole.relay_key.clone().unwrap_or_else(|| texts.no_relay_key.into())));
+    if let Some(outcome) = order.outcome {
+        let reason = order.reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
+        let detail = order.detail.as_deref().map(|detail| format!(": {detail}")).unwrap_or_default();
+        facts.push((texts.outcome, format!("{outcome}{reason}{detail}")));
     }
-    facts.extend(tries(order));
-    facts.extend(line.order.refund.map(|refund| (texts.money, refund_told(refund).to_owned())));
-    facts.extend(order.repayment().map(|repayment| (texts.repayment, repayment_told(repayment, zone))));
-    let by = refund_by(&line);
+    facts.extend(whole.proof.as_ref().map(|proof| (texts.proof, speech::orders::proof(proof, speech::spoken()))));
+    facts.extend(tries(whole));
+    facts.extend(order.refund.map(|refund| (texts.money, refund_told(refund).to_owned())));
+    facts.extend(whole.repayment.as_ref().map(|repayment| (texts.repayment, repayment_told(repayment, zone))));
+    let by = refund_by(&whole.line);
     if !by.is_empty() {
         facts.push((texts.refund_by, by));
     }
-    facts.extend(
-        line.order
-            .attention
-            .into_iter()
-            .map(|why| (texts.look_at_it, format!("{}: {}", why.as_str(), speech::orders::attention(why).to_do.spoken()))),
-    );
+    let look = |why: &Attention| (texts.look_at_it, format!("{}: {}", why.as_str(), speech::orders::attention(*why).to_do.spoken()));
+    facts.extend(order.attention.iter().map(look));
     facts
 }
 
@@ -398,52 +387,51 @@ pub fn repayment_told(repayment: &Repayment, zone: Zone) -> String {
 }
 
 /// Each try at an order that had more than one.
-fn tries(order: &Order) -> Vec<(&'static str, String)> {
+fn tries(whole: &Whole) -> Vec<(&'static str, String)> {
     let texts = texts();
-    let line = |(number, (goods, told)): (u8, (Goods, Option<&DeliveryReport>))| {
-        let end = told.map_or_else(
-            || texts.try_open.into(),
-            |told| format!("{}; {}", told.outcome, speech::orders::proof(&told.proof, speech::spoken())),
-        );
+    let line = |(number, Try { goods, outcome, proof }): (u8, &Try)| {
+        let told = outcome.as_ref().zip(proof.as_ref());
+        let told = told.map(|(outcome, proof)| format!("{outcome}; {}", speech::orders::proof(proof, speech::spoken())));
+        let end = told.unwrap_or_else(|| texts.try_open.into());
         (texts.one_try, fill(texts.try_told, &[&number, &goods.item, &goods.amount, &goods.ticket, &end]))
     };
-    if order.tries.now.is_none() { Vec::new() } else { (1..).zip(order.every_try()).map(line).collect() }
+    if whole.tries.len() < 2 { Vec::new() } else { (1..).zip(&whole.tries).map(line).collect() }
 }
 
-fn whole(stored: &Stored, attempts: &[OrderId], history: &[HistoryLine], offered_until: Option<Wall>, zone: Zone) -> Value {
-    let mut whole = json!(people::order(&stored.order, zone));
-    let charge = stored.order.charge();
-    let one_try = |(number, (goods, told)): (u8, (Goods, Option<&DeliveryReport>))| {
+fn object(whole: &Whole, attempts: &[OrderId], history: &[HistoryLine], offered_until: Option<Wall>, zone: Zone) -> Value {
+    let mut object = json!(whole.line.order);
+    let (charged, paid) = (whole.charged.as_ref(), whole.paid.as_ref());
+    let time = |at: Wall| at.to_rfc3339_in(zone);
+    let one_try = |(number, Try { goods, outcome, proof }): (u8, &Try)| {
         json!({
             "try": number,
             "ticket": goods.ticket,
             "item": goods.item,
             "amount": goods.amount,
-            "outcome": told.map(|told| told.outcome),
-            "proof": told.map(|told| people::proof(&told.proof)),
+            "outcome": outcome,
+            "proof": proof.as_ref().map(people::proof),
         })
     };
     let more = json!({
-        "rev": stored.rev,
-        "state": stored.order.state.word(),
-        "ticket": stored.order.sale.purchase.ticket,
-        "try_offered_until": offered_until.map(|until| until.to_rfc3339_in(zone)),
-        "tries": (1..).zip(stored.order.every_try()).map(one_try).collect::<Vec<_>>(),
+        "state": whole.state,
+        "ticket": whole.ticket,
+        "try_offered_until": offered_until.map(time),
+        "tries": (1..).zip(&whole.tries).map(one_try).collect::<Vec<_>>(),
         "attempts": attempts,
-        "charged_at": charge.map(|charge| charge.charged_at.to_rfc3339_in(zone)),
-        "expires_at": charge.map(|charge| charge.expires_at.to_rfc3339_in(zone)),
-        "payment_type": stored.order.settlement().map(|by| by.payment_type.clone()),
-        "paid": stored.order.settlement().and_then(|by| by.gross_amount),
-        "acquirer": stored.order.settlement().and_then(|by| by.parties.acquirer.clone()),
-        "issuer": stored.order.settlement().and_then(|by| by.parties.issuer.clone()),
-        "outcome_at": stored.order.reported_at().map(|at| at.to_rfc3339_in(zone)),
-        "kid": stored.order.sale.kid,
-        "relay_key": stored.order.sale.relay_key.as_ref().map(RelayKey::fingerprint),
-        "has_receipt": stored.order.receipt().is_some(),
-        "history": history.iter().map(|line| json!({ "at": line.at.to_rfc3339_in(zone), "event": line.event })).collect::<Vec<_>>(),
+        "charged_at": charged.map(|charged| time(charged.at)),
+        "expires_at": charged.map(|charged| time(charged.expires_at)),
+        "payment_type": paid.map(|paid| &paid.payment_type),
+        "paid": paid.and_then(|paid| paid.amount),
+        "acquirer": paid.and_then(|paid| paid.acquirer.as_ref()),
+        "issuer": paid.and_then(|paid| paid.issuer.as_ref()),
+        "outcome_at": whole.outcome_at.map(time),
+        "kid": whole.kid,
+        "relay_key": whole.relay_key,
+        "has_receipt": whole.has_receipt,
+        "history": history.iter().map(|line| json!({ "at": time(line.at), "event": line.event })).collect::<Vec<_>>(),
     });
-    if let (Value::Object(whole), Value::Object(more)) = (&mut whole, more) {
-        whole.extend(more);
+    if let (Value::Object(object), Value::Object(more)) = (&mut object, more) {
+        object.extend(more);
     }
-    whole
+    object
 }

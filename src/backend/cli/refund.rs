@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::http::Handles;
 use crate::keys::Ring;
 use crate::sale::books::{self as ledger, Beginning, BooksError, Done, Policy};
-use crate::sale::view::people;
+use crate::sale::view::{people, whole};
 use crate::sale::work::Work;
 use crate::store::{Store, Tx};
 use crate::together::{handles, policy};
@@ -235,7 +235,8 @@ fn say(order: &Order, zone: Zone, as_json: bool, words: &str) -> Result<(), Fail
     if !as_json {
         return out.line(words);
     }
-    let mut object = json!(people::order(order, zone));
-    object["repayment"] = json!(order.repayment().map(|repayment| repayment_told(repayment, zone)));
+    let whole = whole::order(order, zone);
+    let mut object = json!(whole.line.order);
+    object["repayment"] = json!(whole.repayment.as_ref().map(|repayment| repayment_told(repayment, zone)));
     out.line(&object.to_string())
 }

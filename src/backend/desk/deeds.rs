@@ -7,6 +7,7 @@ use super::people::Person;
 use super::sessions;
 use crate::sale::books::{self, BooksError, Decision, Done, Policy};
 use crate::sale::counted;
+use crate::sale::view::desk::MARK;
 use crate::store::Tx;
 use qris_core::order::ids::OrderId;
 use qris_core::order::merchant::{Order, RefundWish, Refused};
@@ -14,16 +15,8 @@ use qris_core::order::time::Wall;
 use qris_core::text::steers;
 use qris_core::wire::desk::{Deed, Denied, Do, NOTE_MAX, Possible, Problem, Sure};
 
-/// What stands behind the name of a person of the desk in the history of an order.
-const MARK: &str = " (desk)";
-
 fn in_history(person: &Person) -> Box<str> {
     format!("{}{MARK}", person.name).into()
-}
-
-/// The name without the mark, for people who look at the desk.
-pub fn plain_name(by: &str) -> Box<str> {
-    by.strip_suffix(MARK).unwrap_or(by).into()
 }
 
 /// What a person may have to say first.

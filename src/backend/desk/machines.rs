@@ -7,10 +7,10 @@ use crate::machines::reported::{self, Noted};
 use crate::machines::stock::{self, Kept, Load as Loaded, Machine, Packing, Wanting, Which};
 use crate::machines::{devices, handle::Machines};
 use crate::sale::books;
+use crate::sale::view::desk as view;
 use qris_core::order::ids::DeviceId;
-use qris_core::order::merchant::{Order, Standing};
+use qris_core::order::merchant::Order;
 use qris_core::order::time::{Wall, Zone};
-use qris_core::order::tries::OFFERED_FOR;
 use qris_core::wire::desk::{Load, MachineLine, Screen, SlotLine, Sum, ToBring, Trouble};
 use qris_core::wire::status::FaultCode;
 use std::collections::{BTreeMap, HashMap};
@@ -145,34 +145,10 @@ pub fn screen<'a>(machine: &MachineLine, newest: impl IntoIterator<Item = &'a Or
         return Screen::Dark;
     }
     let mut newest = newest.into_iter();
-    let shown = newest.next().and_then(|order| of_order(order, now, zone));
+    let shown = newest.next().and_then(|order| view::on_screen(order, now, zone));
     // An older one comes back to the screen if somebody has asked for another try of it.
-    let offered = || newest.find(|order| order.try_wanted_until(now).is_some()).map(|order| Screen::TryAgain { order: order.id.clone() });
+    let offered = || newest.find_map(|order| view::offered_again(order, now));
     shown.or_else(offered).unwrap_or_else(|| idle(machine))
-}
-
-/// `None`: the order is not on the screen any more.
-fn of_order(order: &Order, now: Wall, zone: Zone) -> Option<Screen> {
-    match order.standing() {
-        Standing::Charging => Some(Screen::Preparing),
-        Standing::Payable => Some(Screen::Payable {
-            order: order.id.clone(),
-            amount: order.charge().map_or(order.sale.purchase.amount, |charge| charge.gross_amount).get(),
-            until: order.ends_at().map(|at| at.to_rfc3339_in(zone)).unwrap_or_default().into(),
-        }),
-        // Its code was shown, and its customer may be on the way.
-        Standing::Over | Standing::Held if order.is_over_the_counter() => None,
-        Standing::Over | Standing::Held if order.receipt().is_some() && order.is_open() => Some(Screen::Paid { order: order.id.clone() }),
-        Standing::Over if is_offered_at_once(order, now) || order.try_wanted_until(now).is_some() => {
-            Some(Screen::TryAgain { order: order.id.clone() })
-        }
-        Standing::Over | Standing::Held | Standing::Ending => None,
-    }
-}
-
-/// Whether its machine offers another try of it by itself, as it does when nothing came.
-fn is_offered_at_once(order: &Order, now: Wall) -> bool {
-    order.try_again_until(now).is_some() && order.reported.as_ref().is_some_and(|reported| now - reported.at < OFFERED_FOR)
 }
 
 fn idle(machine: &MachineLine) -> Screen {

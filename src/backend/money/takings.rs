@@ -5,10 +5,8 @@
 
 use crate::sale::counted::{self, scheme};
 use crate::settings::SETTINGS;
-use qris_core::order::merchant::End;
-use qris_core::order::merchant::{Order, Repayment};
+use qris_core::order::merchant::{End, Order};
 use qris_core::order::scheme::Scheme;
-use qris_core::order::time::Wall;
 use qris_host::config::Checker;
 use qris_host::config::settings::{Whole, number};
 use serde::{Deserialize, Serialize};
@@ -60,15 +58,6 @@ pub fn left(paid: u64, returned: u64, fee: u64) -> i64 {
 #[must_use]
 pub fn signed(amount: u64) -> i64 {
     i64::try_from(amount).unwrap_or(i64::MAX)
-}
-
-/// When the money went back, as far as the books know.
-#[must_use]
-pub const fn refunded_at(order: &Order) -> Option<Wall> {
-    match order.repayment() {
-        Some(Repayment::Done { at, .. } | Repayment::ByHand { at, .. }) => Some(*at),
-        Some(Repayment::Requested { .. } | Repayment::Refused { .. } | Repayment::Given { .. }) | None => None,
-    }
 }
 
 #[derive(Debug, Default, Deserialize)]

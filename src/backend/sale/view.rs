@@ -1,7 +1,9 @@
 //! An order as its machine sees it, over HTTP and MQTT. What people and customers may see is in the modules.
 
 pub mod customer;
+pub mod desk;
 pub mod people;
+pub mod whole;
 
 use crate::page_key;
 use qris_core::order::merchant::{Charge, Money, Order, Repayment, Standing};

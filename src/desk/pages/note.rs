@@ -2,12 +2,13 @@
 
 use super::{Frame, Tab};
 use crate::asking::Unanswered;
+use crate::form::{NotTaken, Why};
 use crate::say::Clock;
 use crate::visitor::{Halt, Visitor};
 use crate::words::{self, Words, orders as order_words};
 use askama::Template;
 use axum::http::{HeaderValue, StatusCode, header};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use qris_core::wire::desk::{Denied, Problem};
 use qris_host::speech::fill;
 
@@ -40,15 +41,15 @@ pub fn not_found(visitor: &Visitor) -> Response {
     note(visitor, StatusCode::NOT_FOUND, words.not_found, words.not_found_hint, home(words))
 }
 
-/// A form that does not come from one of our pages, or from one of another session.
-pub fn old_form(visitor: &Visitor) -> Halt {
-    let words = words::Words::of(visitor.language);
-    note(visitor, StatusCode::FORBIDDEN, words.old_form, words.old_form_hint, home(words)).into()
-}
-
-pub fn too_large(visitor: &Visitor) -> Halt {
-    let words = words::Words::of(visitor.language);
-    note(visitor, StatusCode::PAYLOAD_TOO_LARGE, words.too_large, words.not_understood_hint, home(words)).into()
+impl IntoResponse for NotTaken {
+    fn into_response(self) -> Response {
+        let (visitor, words) = (&self.visitor, words::Words::of(self.visitor.language));
+        match self.why {
+            Why::Old => note(visitor, StatusCode::FORBIDDEN, words.old_form, words.old_form_hint, home(words)),
+            Why::TooLarge => note(visitor, StatusCode::PAYLOAD_TOO_LARGE, words.too_large, words.not_understood_hint, home(words)),
+            Why::Malformed => malformed(visitor).into_response(),
+        }
+    }
 }
 
 pub fn malformed(visitor: &Visitor) -> Halt {

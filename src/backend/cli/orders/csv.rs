@@ -4,12 +4,13 @@ use super::super::opening::books;
 use super::super::print::Out;
 use crate::config::Config;
 use crate::csv::{Separator, csv_record, csv_text};
-use crate::money::takings::{self, Fees, Taking};
-use crate::sale::books::{self as ledger, Cursor, archived_between};
-use crate::sale::counted;
-use crate::sale::view::people::{self, RefundUntil};
+use crate::money::takings::{self, Taking};
+use crate::sale::books::{self as ledger, Cursor, Stored, archived_between};
+use crate::sale::view::people::RefundUntil;
+use crate::sale::view::whole::{self, Whole};
 use qris_core::order::ids::{DeviceId, ItemId};
-use qris_core::order::merchant::{Attention, Order};
+use qris_core::order::merchant::Attention;
+use qris_core::order::outcome::Delivery;
 use qris_core::order::time::{Wall, Zone};
 use qris_host::{Failure, clock};
 
@@ -60,44 +61,46 @@ pub async fn write(
         behind = last;
         damaged.extend(page.damaged);
         let now = store.now(clock::now().wall);
-        let orders = page.orders.into_iter().map(|stored| stored.order.as_of(now));
-        let records = orders.zip(page.times).map(|(order, at)| csv_record(&fields(&order, at, &config.fees, config.zone), separator));
+        let record = |(stored, at): (Stored, Wall)| {
+            let order = stored.order.as_of(now);
+            csv_record(&fields(&whole::order(&order, config.zone), &Taking::of(&order, &config.fees), at, config.zone), separator)
+        };
+        let records = page.orders.into_iter().zip(page.times).map(record);
         out.text(&records.collect::<String>())?;
     }
     Ok(damaged)
 }
 
 /// A payment. What is not known is empty.
-fn fields(order: &Order, settled_at: Wall, fees: &Fees, zone: Zone) -> [String; 23] {
-    let (sale, taking) = (&order.sale, Taking::of(order, fees));
-    let parties = order.settlement().map(|by| &by.parties);
+fn fields(whole: &Whole, taking: &Taking, settled_at: Wall, zone: Zone) -> [String; 23] {
+    let (order, paid) = (&whole.line.order, whole.paid.as_ref());
     let text = |text: Option<&str>| text.map(csv_text).unwrap_or_default();
     let time = |at: Option<Wall>| at.map(|at| at.to_rfc3339_in(zone)).unwrap_or_default();
     let number = |amount: Option<i64>| amount.map(|amount| amount.to_string()).unwrap_or_default();
     [
-        csv_text(order.id.as_str()),
-        text(people::transaction(order).as_deref()),
-        csv_text(sale.device.as_str()),
-        csv_text(sale.purchase.item.as_str()),
-        text(sale.purchase.asked.as_ref().map(ItemId::as_str)),
-        text(sale.purchase.description.as_deref()),
+        csv_text(order.order_id.as_str()),
+        text(order.transaction_id.as_deref()),
+        csv_text(order.device.as_str()),
+        csv_text(order.item.as_str()),
+        text(order.asked.as_ref().map(ItemId::as_str)),
+        text(order.description.as_deref()),
         taking.price.to_string(),
         taking.paid.to_string(),
         taking.above_price().to_string(),
-        text(counted::scheme(order).map(|scheme| scheme.to_string()).as_deref()),
-        text(parties.and_then(|parties| parties.acquirer.as_deref())),
-        text(parties.and_then(|parties| parties.issuer.as_deref())),
-        time(Some(order.created_at)),
+        text(whole.scheme.as_ref().map(ToString::to_string).as_deref()),
+        text(paid.and_then(|paid| paid.acquirer.as_deref())),
+        text(paid.and_then(|paid| paid.issuer.as_deref())),
+        time(Some(whole.began_at)),
         time(Some(settled_at)),
-        time(order.reported_at()),
-        time(takings::refunded_at(order)),
-        order.status().as_str().into(),
-        text(order.delivery().map(|told| told.outcome.as_str())),
+        time(whole.outcome_at),
+        time(whole.refunded_at),
+        order.status.as_str().into(),
+        text(order.outcome.as_ref().map(Delivery::as_str)),
         taking.end.as_str().into(),
         number(taking.returned.map(takings::signed)),
         number(taking.fee.map(takings::signed)),
         number(taking.payout()),
-        match people::refund_until(order) {
+        match whole.refund_until {
             Some(RefundUntil::At(until)) => time(Some(until)),
             Some(RefundUntil::Over) => Attention::OnlyByHand.as_str().into(),
             None => String::new(),
