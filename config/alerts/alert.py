@@ -11,74 +11,9 @@ import urllib.request
 TIMEOUT_S = 20
 ANSWER_BYTES_MAX = 65536
 
-# For each kind what happened, and what to do; `damaged` is no kind: it is an order of which only the name can be read. In English the
-# backend says both itself.
+# For each kind that has no order what happened, and what to do; `damaged` is no kind: it is an order of which only the name can be read. Of
+# an order, and in English, the backend says both itself.
 INDONESIAN = {
-    "refund_due": (
-        "Sudah dibayar, tetapi barang tidak keluar. Uang harus dikembalikan.",
-        "Kembalikan uangnya (`refund ORDER`, atau di dashboard Midtrans: lalu ini selesai sendiri), atau serahkan barangnya (`given ORDER --by NAMA`).",
-    ),
-    "no_proof": (
-        "Sudah dibayar. Mesin melapor barang tidak keluar, tetapi tanpa bukti dari relainya.",
-        "Periksa mesinnya. Barang tidak keluar: `refund ORDER --no-proof --by NAMA`. Barang keluar: `given ORDER --by NAMA`.",
-    ),
-    "refund_failed": (
-        "Uang tidak dapat dikembalikan lewat Midtrans. Uang masih harus dikembalikan.",
-        "Lihat sebabnya (`orders ORDER`), lalu coba lagi, atau kembalikan dengan cara lain.",
-    ),
-    "uncertain": (
-        "Sudah dibayar, dan tidak diketahui apakah barang keluar.",
-        "Periksa mesin, tanya pelanggan. Barang keluar: `given ORDER --by NAMA`. Tidak: `refund ORDER --no-proof --by NAMA`.",
-    ),
-    "unreported": (
-        "Sudah dibayar, tetapi mesin tidak melapor hasilnya.",
-        "Periksa mesinnya. Satu jam setelah pembayaran: `refund ORDER --no-report --by NAMA`, atau `given ORDER --by NAMA`.",
-    ),
-    "mismatch": (
-        "Dibayar, tetapi tidak sesuai tagihannya. Barang tidak keluar.",
-        "Cocokkan transaksinya di dashboard Midtrans, lalu `refund ORDER`.",
-    ),
-    "conflict": (
-        "Mesin melaporkan dua hasil yang berbeda.",
-        "Cari tahu hasil yang benar, lalu `given ORDER --by NAMA` atau `refund ORDER --no-proof --by NAMA`.",
-    ),
-    "suspect": (
-        "Dari status di Midtrans tidak jelas apakah sudah dibayar.",
-        "Periksa di dashboard Midtrans, lalu `seen ORDER --by NAMA`. Kalau juga `unconfirmed`, pesanan berakhir dan barang tidak akan keluar.",
-    ),
-    "unconfirmed": (
-        "Tidak ada yang memastikan apakah pesanan ini sudah dibayar.",
-        "Periksa di dashboard Midtrans. Sudah dibayar: kembalikan uangnya, lalu `refund ORDER --settled-by-hand CATATAN --by NAMA`. "
-        "Belum: `seen ORDER --by NAMA`.",
-    ),
-    "refund_soon": (
-        "Uang pelanggan belum kembali, dan Midtrans mengembalikannya paling lama tiga hari lagi.",
-        "Putuskan sekarang: `refund ORDER`, atau `given ORDER --by NAMA`.",
-    ),
-    "refund_last_day": (
-        "Uang pelanggan belum kembali, dan Midtrans mengembalikannya paling lama satu hari lagi.",
-        "Putuskan hari ini: `refund ORDER`, atau `given ORDER --by NAMA`.",
-    ),
-    "only_by_hand": (
-        "Uang pelanggan belum kembali, dan Midtrans tidak mengembalikannya lagi.",
-        "Kembalikan secara langsung, lalu `refund ORDER --settled-by-hand CATATAN`.",
-    ),
-    "partial_refund": (
-        "Sebagian uang dikembalikan lewat Midtrans.",
-        "Periksa apakah itu disengaja, lalu `seen ORDER --by NAMA`.",
-    ),
-    "chargeback": (
-        "Bank pelanggan menarik kembali uangnya.",
-        "Jika itu salah, ajukan keberatan ke Midtrans. Lalu `seen ORDER --by NAMA`.",
-    ),
-    "reversed": (
-        "Kasir toko menarik kembali pembayarannya.",
-        "Tanyakan ke Midtrans, lalu `seen ORDER --by NAMA`.",
-    ),
-    "late_fact": (
-        "Pelanggan mendapat barang dan uang, atau uang dua kali; atau bank menolak pengembalian dana.",
-        "Baca riwayatnya (`orders ORDER`), selesaikan dengan pelanggan, lalu `seen ORDER --by NAMA`.",
-    ),
     "damaged": (
         "Data sebuah pesanan rusak dan tidak dapat dibaca.",
         "Cari pesanan itu di dashboard Midtrans. Periksa disk server, dan pulihkan cadangan (`backup`).",
@@ -173,8 +108,9 @@ def words(alert, language):
     what, to_do = alert.get("message"), alert.get("to_do")
     if order and "amount" not in order:
         kind = "damaged"
-    if language == "id" and kind in INDONESIAN:
-        what, to_do = INDONESIAN[kind]
+    said = alert.get("in_indonesian")
+    if language == "id" and (kind in INDONESIAN or said):
+        what, to_do = INDONESIAN.get(kind) or (said["message"], sentence(said["to_do"]))
         if alert.get("over"):
             what, to_do = f"SELESAI, tidak perlu dilihat lagi. Tadinya: {what}", "Tidak perlu melakukan apa-apa."
     if language == "id" and alert.get("slots"):
@@ -205,6 +141,10 @@ def words(alert, language):
         "to_do": link(alert, language) + str(to_do).replace("ORDER", number or "ORDER") + customers(alert.get("customer"), language),
         "details": ", ".join(details),
     }
+
+
+def sentence(text):
+    return text[:1].upper() + text[1:] + "."
 
 
 def link(alert, language):

@@ -3,7 +3,6 @@
 
 use crate::rig::shop::{Options, Shop};
 use crate::rig::{command, source, source_text, stderr, stdout, tool};
-use qris::order::merchant::Attention;
 use serde_json::{Value, json};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -96,6 +95,10 @@ fn alert(kind: &str) -> Value {
             "page": "https://pay.example/pay/pw8q", "contact": "0812-3456-7890"
         },
         "to_do": "give the money back (`refund ORDER`, or in the gateway's dashboard, and this ends by itself), or hand the goods over (`given ORDER --by NAME`)",
+        "in_indonesian": {
+            "message": "Sudah dibayar, tetapi barang tidak keluar.",
+            "to_do": "kembalikan uangnya (`refund ORDER`, atau di dashboard gateway: lalu ini selesai sendiri), atau serahkan barangnya (`given ORDER --by NAME`)"
+        },
         "order": { "order_id": "pw8q", "machine": "Lobi", "item": "A2", "description": "Teh botol 350 ml", "amount": 7000, "transaction_id": "d4bc7e14", "reason": "late", "refund_until": "2027-01-04T19:37:35+07:00" }, "tries": 0, "sandbox": true
     })
 }
@@ -119,8 +122,8 @@ fn telegram_is_told_in_either_language() {
     };
     assert_eq!(
         told("", &alert("refund_due")),
-        "UJI COBA – BUKAN UANG ASLI: Lobi (vm-001)\nTeh botol 350 ml, Rp7.000. Sudah dibayar, tetapi barang tidak keluar. Uang harus dikembalikan.\n\
-        Kembalikan uangnya (`refund pw8q`, atau di dashboard Midtrans: lalu ini selesai sendiri), atau serahkan barangnya (`given pw8q --by NAMA`). \
+        "UJI COBA – BUKAN UANG ASLI: Lobi (vm-001)\nTeh botol 350 ml, Rp7.000. Sudah dibayar, tetapi barang tidak keluar.\n\
+        Kembalikan uangnya (`refund pw8q`, atau di dashboard gateway: lalu ini selesai sendiri), atau serahkan barangnya (`given pw8q --by NAME`). \
         Pelanggan dapat melihat pesanannya di https://pay.example/pay/pw8q, dan bertanya ke 0812-3456-7890.\n\
         pesanan pw8q, transaksi d4bc7e14, alasan late, Midtrans mengembalikan sampai 2027-01-04, sejak 2026-11-20 19:37:35+07:00"
     );
@@ -136,17 +139,23 @@ fn telegram_is_told_in_either_language() {
     at_desk["desk_url"] = json!("https://desk.pay.example/orders/pw8q");
     assert!(told("", &at_desk).contains("\nBuka https://desk.pay.example/orders/pw8q. Kembalikan uangnya (`refund pw8q`"));
     assert!(told("language = en", &at_desk).contains("\nopen https://desk.pay.example/orders/pw8q; or give the money back (`refund pw8q`"));
-    // A kind of a later release is told in the backend's words. Of a machine there is no order.
-    assert!(told("", &alert("of_a_later_release")).contains("was paid and not delivered"));
-    let mut offline = alert("offline");
-    (offline["order"], offline["customer"], offline["sandbox"]) = (Value::Null, Value::Null, json!(false));
+    // What has no words in Indonesian is told in the backend's English. Of a machine there is no order.
+    let mut later = alert("of_a_later_release");
+    later["in_indonesian"] = Value::Null;
+    assert!(told("", &later).contains("was paid and not delivered"));
+    let of_a_machine = |kind: &str| {
+        let mut alert = alert(kind);
+        ["order", "customer", "in_indonesian"].iter().for_each(|field| alert[*field] = Value::Null);
+        alert["sandbox"] = json!(false);
+        alert
+    };
+    let offline = of_a_machine("offline");
     assert_eq!(
         told("", &offline),
         "Lobi (vm-001)\nMesin tidak terhubung.\nPeriksa listrik dan jaringannya.\nsejak 2026-11-20 19:37:35+07:00"
     );
     // One alert has all slots of a machine.
-    let mut stock = alert("stock_out");
-    (stock["order"], stock["customer"], stock["sandbox"]) = (Value::Null, Value::Null, json!(false));
+    let mut stock = of_a_machine("stock_out");
     let slot = |item: &str, name: Value, count: u32, state: &str, days: Value| json!({ "item": item, "name": name, "count": count, "capacity": 8, "low": 2, "state": state, "empty_in_days": days });
     let none = Value::Null;
     stock["slots"] = json!([
@@ -166,7 +175,7 @@ fn telegram_is_told_in_either_language() {
     assert!(told("", &stock).contains("SELESAI, tidak perlu dilihat lagi. Tadinya: Ada yang habis di mesin ini."));
     // The day's message is about all machines.
     let mut day = alert("daily");
-    ["device", "machine", "order", "customer"].iter().for_each(|field| day[*field] = Value::Null);
+    ["device", "machine", "order", "customer", "in_indonesian"].iter().for_each(|field| day[*field] = Value::Null);
     (day["message"], day["to_do"]) = (json!("sold in 24 hours: …"), json!("look"));
     day["day"] = json!({
         "sold": { "orders": 2, "amount": 17_000 }, "owed": { "orders": 1, "amount": 5000 }, "attention": 1,
@@ -282,20 +291,22 @@ fn what_was_not_taken_is_a_failure_that_names_the_reason_and_no_secret() {
     }
 }
 
-/// Somebody who reads Indonesian alone is told of each kind.
+/// Somebody who reads Indonesian alone is told of each kind. The backend has the words for those of an order.
 #[test]
-fn every_kind_of_alert_has_its_words_in_indonesian() {
+fn every_kind_of_alert_without_an_order_has_its_words_in_indonesian() {
     let words = source_text("config/alerts/alert.py");
-    for kind in Attention::ALL.map(Attention::as_str).into_iter().chain([
+    for kind in [
         "offline",
         "merchant",
+        "older_books",
+        "another_primary",
         "twice",
         "taken_over",
         "stock_low",
         "stock_out",
         "stock_suspect",
         "damaged",
-    ]) {
+    ] {
         assert!(words.contains(&format!("\n    \"{kind}\": (\n")), "{kind}");
     }
 }

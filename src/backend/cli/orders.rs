@@ -18,7 +18,7 @@ use crate::store::Tx;
 use crate::together::policy;
 use clap::Args;
 use qris_core::order::ids::{DeviceId, OrderId};
-use qris_core::order::merchant::{Asker, AtBank, Attention, Order, Repayment};
+use qris_core::order::merchant::{Asker, AtBank, Attention, End, Order, Repayment};
 use qris_core::order::money::total;
 use qris_core::order::time::{Wall, Zone};
 use qris_core::wire::orders::{Refund, Status};
@@ -101,19 +101,19 @@ const LEFT_OUT_MAX: u64 = 10_000;
 fn fields(owed: bool) -> Vec<Field<OrderLine>> {
     let texts = texts();
     let mut fields: Vec<Field<OrderLine>> = vec![
-        Field("", Some(left(texts.began_column, 16)), |line| Text(Some(line.order.began_at[..16].replace('T', " ")))),
-        Field("", Some(left(texts.order_column, 20)), |line| Text(Some(line.order.order_id.to_string()))),
-        Field("", Some(left(texts.machine_column, 18)), |line| Text(Some(line.order.place()))),
-        Field("", Some(left(texts.item_column, 18)), |line| Text(Some(line.order.goods()))),
-        Field("", Some(right(texts.price_column, 10)), |line| Text(Some(line.order.amount.to_string()))),
-        Field("", Some(left(texts.status_column, 10)), |line| Text(Some(line.order.status.to_string()))),
-        Field("", Some(left(texts.outcome_column, 11)), |line| Text(line.order.outcome.as_ref().map(ToString::to_string))),
+        Field(None, Some(left(texts.began_column, 16)), |line| Text(Some(line.order.began_at[..16].replace('T', " ")))),
+        Field(None, Some(left(texts.order_column, 20)), |line| Text(Some(line.order.order_id.to_string()))),
+        Field(None, Some(left(texts.machine_column, 18)), |line| Text(Some(line.order.place()))),
+        Field(None, Some(left(texts.item_column, 18)), |line| Text(Some(line.order.goods()))),
+        Field(None, Some(right(texts.price_column, 10)), |line| Text(Some(line.order.amount.to_string()))),
+        Field(None, Some(left(texts.status_column, 10)), |line| Text(Some(line.order.status.to_string()))),
+        Field(None, Some(left(texts.outcome_column, 11)), |line| Text(line.order.outcome.as_ref().map(ToString::to_string))),
     ];
     if owed {
         let width = texts.refund_by_column.chars().count().max(10);
-        fields.push(Field("", Some(left(texts.refund_by_column, width)), |line| Text(Some(refund_by(line)))));
+        fields.push(Field(None, Some(left(texts.refund_by_column, width)), |line| Text(Some(refund_by(line)))));
     }
-    fields.push(Field("", Some(left(texts.note_column, 0)), |line| Text(Some(note(line)))));
+    fields.push(Field(None, Some(left(texts.note_column, 0)), |line| Text(Some(note(line)))));
     fields
 }
 
@@ -240,14 +240,13 @@ pub fn note(line: &OrderLine) -> String {
     let order = &line.order;
     // The first word says already that a refund is due.
     let why: Vec<_> = order.attention.iter().filter(|why| **why != Attention::RefundDue).map(|why| why.as_str()).collect();
-    let due = Some(texts().refund_due);
     let money = match order.refund {
         Some(Refund::Due) if !why.is_empty() => Some(texts().due),
         Some(Refund::ByHand) if !why.is_empty() => Some(texts().by_hand),
         Some(Refund::Done) if line.is_bank_asked => Some(texts().refund_asked),
         refund => refund.map(refund_told),
     };
-    let reason = order.reason.filter(|_| why.is_empty() && money == due);
+    let reason = order.reason.filter(|_| why.is_empty() && order.refund == Some(Refund::Due));
     let more = line.rest.map(|rest| rest.to_string()).or(reason.map(|reason| reason.to_string()));
     let money = money.map(|money| more.map_or_else(|| money.into(), |more| format!("{money} ({more})")));
     money.into_iter().chain(why.into_iter().map(Into::into)).collect::<Vec<String>>().join(", ")
@@ -255,9 +254,9 @@ pub fn note(line: &OrderLine) -> String {
 
 fn refund_told(refund: Refund) -> &'static str {
     match refund {
-        Refund::Due => texts().refund_due,
+        Refund::Due => speech::orders::end(End::RefundDue).line.spoken(),
         Refund::Done => texts().refunded,
-        Refund::ByHand => texts().refunded_by_hand,
+        Refund::ByHand => speech::orders::end(End::RefundedByHand).line.spoken(),
         Refund::Given => texts().given,
         Refund::Other(_) => texts().otherwise,
     }

@@ -56,8 +56,8 @@ pub fn row(columns: &[Column], cells: &[String]) -> String {
     line
 }
 
-/// What a list shows of each `T`, declared once: its key in JSON (empty: it has none), its column in a table, and the value.
-pub struct Field<T>(pub &'static str, pub Option<Column>, pub fn(&T) -> Shown);
+/// What a list shows of each `T`, declared once: its key in JSON and its column in a table, as far as it has them, and the value.
+pub struct Field<T>(pub Option<&'static str>, pub Option<Column>, pub fn(&T) -> Shown);
 
 pub enum Shown {
     Text(Option<String>),
@@ -91,15 +91,16 @@ pub fn row_of<T>(fields: &[Field<T>], it: &T, zone: Zone) -> String {
 #[must_use]
 pub fn object_of<T>(fields: &[Field<T>], it: &T) -> Value {
     let value = |Field(key, _, of): &Field<T>| {
+        let key = (*key)?;
         let value: Value = match of(it) {
             Shown::Text(text) => text.into(),
             Shown::Words(words) => words.into(),
             Shown::Time(at) => at.map(Wall::to_rfc3339_wib).into(),
             Shown::Is(is, _) => is.into(),
         };
-        ((*key).to_owned(), value)
+        Some((key.to_owned(), value))
     };
-    fields.iter().filter(|field| !field.0.is_empty()).map(value).collect()
+    fields.iter().filter_map(value).collect()
 }
 
 /// A text on one line. A character that would move the cursor or break the line becomes a blank. A text that is too

@@ -100,14 +100,14 @@ fn state(kept: &Kept) -> String {
 fn as_table(all: &[Machine], zone: Zone) -> String {
     let texts = texts();
     let fields: &[Field<(&Machine, &Kept, Zone)>] = &[
-        Field("", Some(left(texts.machine_column, 20)), |(machine, ..)| Text(Some(place(machine)))),
-        Field("", Some(left(texts.slot_column, 8)), |(_, kept, _)| Text(Some(kept.slot.item.to_string()))),
-        Field("", Some(left(texts.goods_column, 24)), |(_, kept, _)| Text(Some(kept.goods().to_owned()))),
-        Field("", Some(right(texts.left_column, 9)), |(_, kept, _)| Text(Some(in_it(kept)))),
-        Field("", Some(right(texts.sold_column, 7)), |(_, kept, _)| Text(Some(kept.slot.sold.to_string()))),
-        Field("", Some(left(texts.filled_column, 16)), |(_, kept, zone)| Text(Some(minute(kept.filled_at(), *zone)))),
-        Field("", Some(left(texts.told_column, 16)), |(machine, _, zone)| Text(Some(minute(machine.at, *zone)))),
-        Field("", Some(left(texts.state_column, 0)), |(_, kept, _)| Text(Some(state(kept)))),
+        Field(None, Some(left(texts.machine_column, 20)), |(machine, ..)| Text(Some(place(machine)))),
+        Field(None, Some(left(texts.slot_column, 8)), |(_, kept, _)| Text(Some(kept.slot.item.to_string()))),
+        Field(None, Some(left(texts.goods_column, 24)), |(_, kept, _)| Text(Some(kept.goods().to_owned()))),
+        Field(None, Some(right(texts.left_column, 9)), |(_, kept, _)| Text(Some(in_it(kept)))),
+        Field(None, Some(right(texts.sold_column, 7)), |(_, kept, _)| Text(Some(kept.slot.sold.to_string()))),
+        Field(None, Some(left(texts.filled_column, 16)), |(_, kept, zone)| Text(Some(minute(kept.filled_at(), *zone)))),
+        Field(None, Some(left(texts.told_column, 16)), |(machine, _, zone)| Text(Some(minute(machine.at, *zone)))),
+        Field(None, Some(left(texts.state_column, 0)), |(_, kept, _)| Text(Some(state(kept)))),
     ];
     let slots = all.iter().flat_map(|machine| machine.slots.iter().map(move |kept| row_of(fields, &(machine, kept, zone), zone)));
     [heading_of(fields, zone)].into_iter().chain(slots).map(|line| line + "\n").collect()

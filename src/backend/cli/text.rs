@@ -36,9 +36,7 @@ texts! {
     refund_by_hand: "langsung", "by hand";
     by_hand: "secara langsung", "by hand";
     refund_asked: "pengembalian dana diminta", "refund asked";
-    refund_due: "harus dikembalikan", "refund due";
     refunded: "sudah dikembalikan", "refunded";
-    refunded_by_hand: "dikembalikan secara langsung", "refunded by hand";
     given: "diserahkan", "given";
     otherwise: "diselesaikan dengan cara lain", "settled otherwise";
     no_order: "tidak ada pesanan {0}", "there is no order {0}";

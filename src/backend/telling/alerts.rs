@@ -26,7 +26,7 @@ use qris_core::text::named;
 use qris_core::wire::people::OrderLine;
 use qris_host::config::settings::{Whole, number};
 use qris_host::events::Event as Journal;
-use qris_host::speech;
+use qris_host::speech::{self, Language};
 use qris_host::surroundings::Surroundings;
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -227,6 +227,7 @@ fn object(alert: &Alert, name: Option<&str>, day: Option<&DayTold>, slots: &[Kep
         "machine": name,
         "message": told,
         "to_do": to_do,
+        "in_indonesian": in_indonesian(alert),
         "order": order,
         "customer": customer,
         "day": day.map(|(_, object)| object),
@@ -294,6 +295,24 @@ fn trouble(alert: &Alert, machine: &str, day: Option<&DayTold>, slots: &[Kept], 
             "what is owed: orders --refund-due; each machine: report",
             Value::Null,
         ),
+    }
+}
+
+/// The same of an order for people who read no English: for a program that tells them. Of what has no order it has words of its own.
+fn in_indonesian(alert: &Alert) -> Option<Value> {
+    match &alert.about {
+        Subject::Order(_, kind) => {
+            let said = speech::orders::attention(*kind);
+            Some(json!({ "message": said.desk.of(Language::Id), "to_do": said.to_do.of(Language::Id) }))
+        }
+        Subject::Damaged(..)
+        | Subject::Offline
+        | Subject::Merchant(_)
+        | Subject::Twice(_)
+        | Subject::TakenOver
+        | Subject::Older(_)
+        | Subject::Stock(_)
+        | Subject::Daily(_) => None,
     }
 }
 

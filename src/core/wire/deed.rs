@@ -43,7 +43,6 @@ impl Deed {
 /// Whether a deed can be done, by the very code that does it.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Possible {
-    /// The deed.
     pub deed: Deed,
     /// What the person must say first, beside the deed.
     pub is_sure: Option<Sure>,
@@ -86,7 +85,6 @@ closed! {
 }
 
 impl Denied {
-    /// Its word.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -54,7 +54,6 @@ pub struct Knock {
 /// The answer: who is invited.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Invited {
-    /// The person.
     pub name: Box<str>,
     /// What this person will be allowed.
     pub role: Role,
@@ -76,9 +75,7 @@ pub struct Join {
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Login {
-    /// The person.
     pub name: Box<str>,
-    /// Their password.
     pub password: Box<str>,
     /// [`Opened::device`] of an earlier session on this device. Guesses by others do not make this device wait.
     pub device: Option<Box<str>>,
@@ -100,16 +97,13 @@ pub struct Opened {
 /// Every answer to a person with a session.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Envelope<T> {
-    /// Who asked.
     pub me: Me,
     /// What was asked for.
     pub told: T,
 }
 
-/// Who asks.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Me {
-    /// The person.
     pub name: Box<str>,
     /// What this person may do.
     pub role: Role,
@@ -138,7 +132,6 @@ pub struct Session {
     pub began_at: Box<str>,
     /// When it was used last.
     pub used_at: Box<str>,
-    /// From where.
     pub from: Box<str>,
     /// The kind of browser.
     pub browser: Box<str>,
@@ -181,7 +174,6 @@ pub enum Problem {
     /// 409, or 403 where it is about the person.
     #[error("it is not possible: {}", why.as_str())]
     Denied {
-        /// Why.
         #[serde(rename = "denied")]
         why: Denied,
     },

@@ -4,7 +4,9 @@
 
 pub mod command;
 pub mod dbus;
+#[allow(missing_docs, reason = "their names say what they are")]
 pub mod deed;
+#[allow(missing_docs, reason = "their names say what they are, and no reader from outside has them")]
 pub mod desk;
 pub mod enrolment;
 pub mod invitation;

@@ -37,21 +37,25 @@ impl Listing {
 }
 
 const FIELDS: [Field<Listing>; 15] = [
-    Field("", Some(left("MACHINE", 40)), |it| Text(Some(named(it.name(), it.id.as_str())))),
-    Field("device", None, |it| Text(Some(it.id.to_string()))),
-    Field("machine", None, |it| Text(it.name().map(str::to_owned))),
-    Field("there", Some(left("IS", 7)), |it| Is(it.noted.as_ref().map(|noted| noted.is_there), ["there", "missing"])),
-    Field("since", Some(left("SINCE ({0})", 19)), |it| Time(it.noted.as_ref().map(|noted| noted.since))),
-    Field("version", Some(left("RELEASE", 14)), |it| Text(it.facts().map(|facts| facts.version.to_string()))),
-    Field("faults", Some(left("FAULTS", 24)), |it| Words(it.facts().map(|facts| facts.faults.iter().map(ToString::to_string).collect()))),
-    Field("added", Some(left("ADDED ({0})", 19)), |it| Time(it.of(|device| Some(device.added)))),
-    Field("revoked", Some(left("REVOKED ({0})", 19)), |it| Time(it.of(|device| device.revoked))),
-    Field("relay_key", Some(left("KEY OF ITS RELAY", 24)), |it| Text(it.of(|device| Some(device.relay_key.as_ref()?.fingerprint())))),
-    Field("other_key", Some(left("SHOWS ANOTHER KEY", 24)), |it| Text(it.of(|device| Some(device.other_key.as_ref()?.fingerprint())))),
-    Field("code_until", Some(left("CODE GOOD UNTIL", 19)), |it| Time(it.code_until)),
-    Field("relay_key_since", None, |it| Time(it.of(|device| device.relay_key_since))),
-    Field("relay_key_by", None, |it| Text(it.of(|device| device.relay_key_by.as_deref().map(str::to_owned)))),
-    Field("other_key_since", None, |it| Time(it.of(|device| device.other_key_since))),
+    Field(None, Some(left("MACHINE", 40)), |it| Text(Some(named(it.name(), it.id.as_str())))),
+    Field(Some("device"), None, |it| Text(Some(it.id.to_string()))),
+    Field(Some("machine"), None, |it| Text(it.name().map(str::to_owned))),
+    Field(Some("there"), Some(left("IS", 7)), |it| Is(it.noted.as_ref().map(|noted| noted.is_there), ["there", "missing"])),
+    Field(Some("since"), Some(left("SINCE ({0})", 19)), |it| Time(it.noted.as_ref().map(|noted| noted.since))),
+    Field(Some("version"), Some(left("RELEASE", 14)), |it| Text(it.facts().map(|facts| facts.version.to_string()))),
+    Field(Some("faults"), Some(left("FAULTS", 24)), |it| {
+        Words(it.facts().map(|facts| facts.faults.iter().map(ToString::to_string).collect()))
+    }),
+    Field(Some("added"), Some(left("ADDED ({0})", 19)), |it| Time(it.of(|device| Some(device.added)))),
+    Field(Some("revoked"), Some(left("REVOKED ({0})", 19)), |it| Time(it.of(|device| device.revoked))),
+    Field(Some("relay_key"), Some(left("KEY OF ITS RELAY", 24)), |it| Text(it.of(|device| Some(device.relay_key.as_ref()?.fingerprint())))),
+    Field(Some("other_key"), Some(left("SHOWS ANOTHER KEY", 24)), |it| {
+        Text(it.of(|device| Some(device.other_key.as_ref()?.fingerprint())))
+    }),
+    Field(Some("code_until"), Some(left("CODE GOOD UNTIL", 19)), |it| Time(it.code_until)),
+    Field(Some("relay_key_since"), None, |it| Time(it.of(|device| device.relay_key_since))),
+    Field(Some("relay_key_by"), None, |it| Text(it.of(|device| device.relay_key_by.as_deref().map(str::to_owned)))),
+    Field(Some("other_key_since"), None, |it| Time(it.of(|device| device.other_key_since))),
 ];
 
 pub async fn list(config: &Config, as_json: bool, now: Wall) -> Result<(), Failure> {

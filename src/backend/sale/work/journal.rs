@@ -113,19 +113,19 @@ impl Work {
                     Some(Repayment::Requested { .. } | Repayment::Done { .. } | Repayment::ByHand { .. } | Repayment::Given { .. })
                     | None => kind.as_str().into(),
                 },
-                Attention::Unreported => "the machine has told no outcome".into(),
-                Attention::Suspect => "the gateway's status for it does not say whether it was paid".into(),
                 Attention::Unconfirmed => match order.doubt().and_then(|doubt| doubt.unclear_since) {
                     Some(_) => "the gateway's get-status tells nothing of it: its history says why".into(),
                     None => "the gateway told that it is paid, and does not confirm that".into(),
                 },
-                Attention::RefundSoon => "its refund through the gateway is possible for three days at most".into(),
-                Attention::RefundLastDay => "its refund through the gateway is possible for one day at most".into(),
-                Attention::OnlyByHand => "its time for a refund through the gateway is over: only by hand".into(),
-                Attention::PartialRefund => "a part of the money went back".into(),
-                Attention::Chargeback => "the customer's bank took the money back".into(),
-                Attention::Reversed => "the counter took its settlement back after the receipt was signed".into(),
-                Attention::LateFact => "news came after the order was settled".into(),
+                Attention::Unreported
+                | Attention::Suspect
+                | Attention::RefundSoon
+                | Attention::RefundLastDay
+                | Attention::OnlyByHand
+                | Attention::PartialRefund
+                | Attention::Chargeback
+                | Attention::Reversed
+                | Attention::LateFact => format!("it {}", speech::orders::attention(kind).alert),
             };
             let Sale { device, purchase: Purchase { request_id: request, item, amount, .. }, .. } = order.sale.clone();
             let goods = sold(order);

@@ -10,15 +10,11 @@ use std::fmt;
 /// last one of the page before.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct LogLine {
-    /// Its number.
     pub number: u64,
-    /// When.
     pub at: Box<str>,
-    /// Who.
     pub who: Box<str>,
     /// From where; `None`: at the backend's own terminal.
     pub from: Option<Box<str>>,
-    /// What.
     pub what: Noted,
     /// Of this order.
     pub order: Option<OrderId>,
@@ -49,7 +45,6 @@ closed! {
         Logout = "logout",
         /// One session of a person ended.
         EndSession = "end_session",
-        /// All of them.
         EndSessions = "end_sessions",
         /// A person was let in.
         Add = "add",

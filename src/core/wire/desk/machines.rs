@@ -84,7 +84,6 @@ pub enum Screen {
     Preparing,
     /// A QR or code.
     Payable {
-        /// The order.
         order: OrderId,
         /// In rupiah.
         amount: u64,
@@ -92,15 +91,9 @@ pub enum Screen {
         until: Box<str>,
     },
     /// It hands out what was paid, or says what became of it.
-    Paid {
-        /// The order.
-        order: OrderId,
-    },
+    Paid { order: OrderId },
     /// It offers another try of it.
-    TryAgain {
-        /// The order.
-        order: OrderId,
-    },
+    TryAgain { order: OrderId },
 }
 
 /// A slot with what follows for its owner.
@@ -129,7 +122,6 @@ pub struct ToBring {
 /// What to bring to a machine.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Load {
-    /// The machine.
     pub device: DeviceId,
     /// What people call it.
     pub name: Option<Box<str>>,

@@ -89,11 +89,9 @@ pub struct OrderPage {
 pub struct OrderStep {
     /// When; `None`: nobody noted it.
     pub at: Option<Box<str>>,
-    /// What.
     pub what: What,
 }
 
-/// What happened.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "is")]
 pub enum What {
@@ -111,9 +109,7 @@ pub enum What {
     },
     /// The machine told an outcome.
     Told {
-        /// Which.
         outcome: Delivery,
-        /// Why.
         reason: Option<Reason>,
         /// Its relay has signed it.
         is_signed: bool,
@@ -138,19 +134,12 @@ pub enum What {
     RefundedByHand {
         /// Who, if it was said.
         by: Option<Box<str>>,
-        /// How.
         note: Box<str>,
     },
     /// A person handed the goods over.
-    Given {
-        /// Who.
-        by: Box<str>,
-    },
+    Given { by: Box<str> },
     /// A person of the desk had another try offered.
-    Offered {
-        /// Who.
-        by: Box<str>,
-    },
+    Offered { by: Box<str> },
     /// The customer pressed for another try.
     TriedAgain {
         /// Which: 2, 3, …
@@ -160,10 +149,8 @@ pub enum What {
     },
 }
 
-/// A line of the history.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct HistoryLine {
-    /// When.
     pub at: Box<str>,
     /// What, in English.
     pub event: Box<str>,
