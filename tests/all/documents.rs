@@ -109,14 +109,11 @@ fn the_map_has_each_room_and_folder_with_its_lines() {
     for (path, text) in files(&root, "rs") {
         let inside = path.strip_prefix(&root).expect("it is in it").with_extension("");
         let parts: Vec<_> = inside.iter().map(|part| part.to_str().expect("a name")).collect();
-        if let [room, part, ..] = parts[..]
-            && room != "bin"
-            && !parts.contains(&"tests")
-        {
-            *counted.entry(room.into()).or_default() += lines_of(&text);
-            if root.join(room).join(part).is_dir() {
-                *counted.entry(format!("{room}/{part}")).or_default() += lines_of(&text);
-            }
+        if parts.len() == 1 || parts[0] == "bin" || parts.contains(&"tests") {
+            continue;
+        }
+        for folder in (1..=parts.len()).map(|depth| parts[..depth].join("/")).filter(|folder| root.join(folder).is_dir()) {
+            *counted.entry(folder).or_default() += lines_of(&text);
         }
     }
     let mut mapped = BTreeMap::new();
