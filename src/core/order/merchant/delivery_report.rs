@@ -1,4 +1,4 @@
-use super::{CHECK_AGAIN, LateFact, Order, Refused, Rules};
+use super::{CHECK_AGAIN, LateFact, Order, Refused, Rules, Said};
 use crate::order::ids::KeyId;
 use crate::order::outcome::Delivery;
 use crate::order::proof::{self, ProofError};
@@ -128,7 +128,11 @@ impl Order {
                 return Err(Refused::NotPaid);
             }
             if self.reported.is_none() {
-                self.comes_late(LateFact::Goods);
+                if LateFact::of(told.outcome) == LateFact::Goods {
+                    self.comes_late(LateFact::Goods);
+                }
+                // It says that the order was paid: the gateway is asked once more.
+                self.note_news(Said::Settled, now);
             }
         }
         match &mut self.reported {

@@ -415,17 +415,25 @@ fn the_first_outcome_stays() {
     // The store took the money back, and the books have lost that there was any. Only the relay's own word counts.
     let closed = apply(unpaid, status(Said::Denied), T0, &with).expect("closed");
     let unproven = |outcome| DeliveryReport { proof: Proof::Missing(NoProof::NoKey), ..DeliveryReport::proven(outcome) };
-    for (rebuilt, report, is_taken) in [
-        (false, DeliveryReport::proven(Delivery::Dispensed), true),
-        (false, DeliveryReport::proven(Delivery::Failed), false),
-        (false, unproven(Delivery::Dispensed), false),
+    for outcome in [Delivery::Dispensed, Delivery::Failed, Delivery::Undelivered, Delivery::Uncertain] {
         // No key proves a rebuilt order. Without an answer its machine would tell for ever.
-        (true, unproven(Delivery::Dispensed), true),
-        (true, unproven(Delivery::Failed), false),
-    ] {
-        match apply(Order { rebuilt, ..closed.clone() }, Event::Delivered(report), T0, &with) {
-            Ok(order) => assert!(is_taken && order.attention() == [Attention::LateFact], "{order:?}"),
-            Err(refused) => assert_eq!((is_taken, refused), (false, Refused::NotPaid)),
+        for (rebuilt, report, is_taken) in [
+            (false, DeliveryReport::proven(outcome), true),
+            (false, unproven(outcome), false),
+            (true, unproven(outcome), true),
+        ] {
+            let may_have_come = matches!(outcome, Delivery::Dispensed | Delivery::Uncertain);
+            match apply(Order { rebuilt, ..closed.clone() }, Event::Delivered(report), T0, &with) {
+                Ok(order) => {
+                    assert_eq!(order.attention().contains(&Attention::LateFact), may_have_come, "{order:?}");
+                    assert_eq!((order.attention().len(), order.is_refund_due()), (usize::from(may_have_come), false), "{order:?}");
+                    assert!(is_taken && duty(&order, T0) == Duty::Call(Call::GetStatus), "{outcome}: and the gateway is asked");
+                    // It was paid all the same. Who told that nothing came has the money to give back.
+                    let paid = apply(order, status(Said::Settled), T0, &with).expect("a fact");
+                    assert_eq!(paid.is_refund_due(), matches!(outcome, Delivery::Failed | Delivery::Undelivered), "{paid:?}");
+                }
+                Err(refused) => assert_eq!((is_taken, refused), (false, Refused::NotPaid), "{outcome}"),
+            }
         }
     }
 }

@@ -11,7 +11,7 @@ pub(super) const SETTLED_AGAIN: Span = Span::secs(300);
 const OTHER_OUTCOME: &str = "the machine told another outcome meanwhile";
 
 impl LateFact {
-    fn of(outcome: Delivery) -> Self {
+    pub(in super::super) fn of(outcome: Delivery) -> Self {
         match outcome {
             Delivery::Dispensed | Delivery::Uncertain | Delivery::Other(_) => Self::Goods,
             Delivery::Failed | Delivery::Undelivered => Self::NoGoods,

@@ -1,6 +1,5 @@
 use super::super::{ATTEMPTS_MAX, Attention, CALL_LIFE, CANCEL_GIVE_UP, CHECK_AFTER_END, CHECK_AGAIN, LAST_CHECK, Proof};
 use super::*;
-use crate::order::outcome::Delivery;
 
 /// It ended, and nobody paid as far as anybody knows.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -140,10 +139,10 @@ impl Phase for Closed {
         if may_be { Unknown::Possible } else { Unknown::Doubtful }
     }
 
-    /// The books were lost with the receipt, and then the store took the money back. The relay knows that it delivered. A rebuilt order has
-    /// no key, and this word pays nothing.
+    /// The books were lost with the receipt, and then the store took the money back. The machine had that receipt, and tells for ever what became
+    /// of it, until somebody takes it. A rebuilt order has no key, and this word pays nothing.
     fn takes(&self, told: &DeliveryReport, order: &Order) -> bool {
-        told.outcome == Delivery::Dispensed && (order.rebuilt || matches!(told.proof, Proof::Signed { .. }))
+        order.rebuilt || matches!(told.proof, Proof::Signed { .. })
     }
 
     fn may_repay(&self, _no_report: bool, _by_name: bool, at: &At) -> Result<(), Refused> {
