@@ -2,7 +2,9 @@
 //! memory are limited before anything is unpacked.
 
 use png::{ColorType, Decoder, Limits, Transformations};
+use std::collections::BTreeSet;
 use std::io::Cursor;
+use std::ops::Range;
 
 /// The largest file that is taken; a QR image is a few KiB.
 pub(super) const IMAGE_BYTES_MAX: usize = 1 << 20;
@@ -10,6 +12,10 @@ pub(super) const IMAGE_BYTES_MAX: usize = 1 << 20;
 const SIDE_MAX: u32 = 2048;
 /// The most memory of the decoder beside the picture. A PNG of 20 bytes may ask for gigabytes.
 const DECODER_BYTES_MAX: usize = 24 << 20;
+/// A row with more than so many is no row of a code's corners.
+const CORNERS_MAX: usize = 8;
+/// So many pairs of corners are looked at. A code has one, and each logo that looks like a corner adds a few.
+const CODES_MAX: usize = 64;
 /// A byte-mode QR of the largest version holds 2953 bytes; a QRIS payload is under 512.
 const PAYLOAD_BYTES_MAX: usize = 512;
 
@@ -39,46 +45,62 @@ pub enum QrImageError {
 /// The one text in the QR codes of a PNG.
 pub fn payload(image: &[u8]) -> Result<String, QrImageError> {
     let (width, height, grey) = grey_pixels(image)?;
-    let payload = match drawn(width, height, &grey) {
-        Some(payload) => payload,
-        None => searched(width, height, &grey)?,
-    };
+    let drawn = drawn(width, height, &grey);
+    let payload = if drawn.is_empty() { searched(width, height, &grey)? } else { one_of(drawn)? };
     let is_text = (1..=PAYLOAD_BYTES_MAX).contains(&payload.len()) && payload.bytes().all(|b| (b' '..=b'~').contains(&b));
     if is_text { Ok(payload) } else { Err(QrImageError::NotText) }
 }
 
-/// The text of a code that was drawn upright, with nothing beside it: each module is where it must be. This takes a tenth of
-/// the time of a search.
-fn drawn(width: usize, height: usize, grey: &[u8]) -> Option<String> {
+/// The texts of the codes that were drawn upright, whatever stands around them: each module is where it must be. This takes a tenth of the
+/// time of a search, and is sure: a search may take the logos of a frame, and a code's own modules, for corners of a code.
+fn drawn(width: usize, height: usize, grey: &[u8]) -> BTreeSet<String> {
     let dark = |x: usize, y: usize| grey[y * width + x] < 128;
-    let (top, bottom) = ends(height, |y| (0..width).any(|x| dark(x, y)))?;
-    let (left, right) = ends(width, |x| (top..=bottom).any(|y| dark(x, y)))?;
-    let (wide, high) = (right - left + 1, bottom - top + 1);
-    // The first line of the code begins with the seven dark modules of a corner.
-    let corner = (left..=right).take_while(|x| dark(*x, top)).count();
-    // A code has 17 modules a side, and four for each of 40 versions.
-    let version = Some((7 * wide).checked_div(corner)?.checked_sub(17 - 2)? / 4).filter(|version| *version <= 40)?;
-    let side = 17 + 4 * version;
-    let grid =
-        rqrr::SimpleGrid::from_func(side, |x, y| dark(left + (2 * x + 1) * wide / (2 * side), top + (2 * y + 1) * high / (2 * side)));
-    rqrr::Grid::new(grid).decode().ok().map(|(_, text)| text)
+    let (mut looked, mut texts) = (BTreeSet::new(), BTreeSet::new());
+    for y in 0..height {
+        let corners = corners(width, |x| dark(x, y));
+        if corners.len() > CORNERS_MAX {
+            continue;
+        }
+        for (at, left) in corners.iter().enumerate() {
+            for right in &corners[at + 1..] {
+                let top = (0..y).rev().take_while(|y| dark(left.start, *y)).last().unwrap_or(y);
+                let (corner, wide) = (left.len(), right.end - left.start);
+                // A code has 17 modules a side, and four for each of 40 versions.
+                let version = ((7 * wide / corner).saturating_sub(17 - 2) / 4).min(40);
+                let is_new = looked.len() < CODES_MAX && top + wide <= height && looked.insert((left.start, right.end, top));
+                if is_new {
+                    let side = 17 + 4 * version;
+                    let middle = |module: usize| (2 * module + 1) * wide / (2 * side);
+                    let grid = rqrr::SimpleGrid::from_func(side, |x, y| dark(left.start + middle(x), top + middle(y)));
+                    texts.extend(rqrr::Grid::new(grid).decode().ok().map(|(_, text)| text));
+                }
+            }
+        }
+    }
+    texts
 }
 
-/// The first and the last of so many for which it is so.
-fn ends(count: usize, is_so: impl Fn(usize) -> bool) -> Option<(usize, usize)> {
-    Some(((0..count).find(|at| is_so(*at))?, (0..count).rfind(|at| is_so(*at))?))
+/// What looks in this row like the middle of a corner of a code: one module dark, one light, three dark, one light, one dark.
+fn corners(width: usize, dark: impl Fn(usize) -> bool) -> Vec<Range<usize>> {
+    let edges: Vec<usize> = (0..=width).filter(|x| (*x > 0 && dark(x - 1)) != (*x < width && dark(*x))).collect();
+    let is_corner = |edges: &[usize]| {
+        let seven = edges[5] - edges[0];
+        let is_near = |(modules, run): (usize, &[usize])| (7 * (run[1] - run[0])).abs_diff(modules * seven) <= 7 + seven / 4;
+        [1, 1, 3, 1, 1].into_iter().zip(edges.windows(2)).all(is_near)
+    };
+    // A dark run begins at each other edge.
+    edges.windows(6).step_by(2).filter(|edges| is_corner(edges)).map(|edges| edges[0]..edges[5]).collect()
 }
 
 /// The one text in the codes of any picture.
 fn searched(width: usize, height: usize, grey: &[u8]) -> Result<String, QrImageError> {
     let mut prepared = rqrr::PreparedImage::prepare_from_greyscale(width, height, |x, y| grey[y * width + x]);
-    let mut found: Vec<String> = prepared.detect_grids().iter().filter_map(|grid| grid.decode().ok()).map(|(_, text)| text).collect();
-    found.dedup();
-    match found.len() {
-        0 => Err(QrImageError::NoQr),
-        1 => Ok(found.remove(0)),
-        _ => Err(QrImageError::Several),
-    }
+    one_of(prepared.detect_grids().iter().filter_map(|grid| grid.decode().ok()).map(|(_, text)| text).collect())
+}
+
+fn one_of(mut texts: BTreeSet<String>) -> Result<String, QrImageError> {
+    let text = texts.pop_first().ok_or(QrImageError::NoQr)?;
+    if texts.is_empty() { Ok(text) } else { Err(QrImageError::Several) }
 }
 
 /// Width, height and one byte a pixel. A transparent pixel is white, as paper is.
@@ -170,32 +192,52 @@ mod tests {
             ] {
                 let picture = picture(PAYLOAD, scale, color, light, dark);
                 let (width, height, grey) = grey_pixels(&picture).expect("a picture");
-                assert_eq!(drawn(width, height, &grey).as_deref(), Some(PAYLOAD), "{color:?} at {scale}");
+                assert_eq!(one_of(drawn(width, height, &grey)).as_deref(), Ok(PAYLOAD), "{color:?} at {scale}");
                 assert_eq!(searched(width, height, &grey).as_deref(), Ok(PAYLOAD), "{color:?} at {scale}");
                 assert_eq!(payload(&picture).as_deref(), Ok(PAYLOAD));
             }
         }
     }
 
+    /// A picture of square side, whose pixels are dark where it is said.
+    fn square(pixels: usize, dark: impl Fn(usize, usize) -> bool) -> (Vec<u8>, Vec<u8>) {
+        let grey: Vec<u8> = (0..pixels * pixels).map(|i| if dark(i % pixels, i / pixels) { 0 } else { 255 }).collect();
+        let width = u32::try_from(pixels).expect("small");
+        (png(width, width, ColorType::Grayscale, BitDepth::Eight, &grey), grey)
+    }
+
     #[test]
-    fn a_resized_code_is_read_where_it_stands_and_one_in_a_frame_is_searched() {
+    fn a_resized_code_is_read_where_it_stands_and_a_turned_one_is_searched() {
         let (side, modules) = modules(PAYLOAD);
         for pixels in [side * 2 + 7, side * 3 + 1, 400, 511] {
-            let grey: Vec<u8> = (0..pixels * pixels)
-                .map(|i| if modules[(i / pixels * side / pixels) * side + i % pixels * side / pixels] { 0 } else { 255 })
-                .collect();
-            assert_eq!(drawn(pixels, pixels, &grey).as_deref(), Some(PAYLOAD), "{pixels}");
+            let (picture, grey) = square(pixels, |x, y| modules[(y * side / pixels) * side + x * side / pixels]);
+            assert_eq!(one_of(drawn(pixels, pixels, &grey)).as_deref(), Ok(PAYLOAD), "{pixels}");
+            assert_eq!(payload(&picture).as_deref(), Ok(PAYLOAD));
         }
-        let (scale, frame) = (4, 3);
-        let pixels = side * scale;
-        let dark = |x: usize, y: usize| {
-            let is_frame = [x, y, pixels - 1 - x, pixels - 1 - y].iter().any(|from_edge| *from_edge < frame);
-            is_frame || modules[(y / scale) * side + x / scale]
-        };
-        let grey: Vec<u8> = (0..pixels * pixels).map(|i| if dark(i % pixels, i / pixels) { 0 } else { 255 }).collect();
-        assert_eq!(drawn(pixels, pixels, &grey), None);
-        let width = u32::try_from(pixels).expect("small");
-        assert_eq!(payload(&png(width, width, ColorType::Grayscale, BitDepth::Eight, &grey)).as_deref(), Ok(PAYLOAD));
+        let (picture, grey) = square(side * 4, |x, y| modules[(side - 1 - x / 4) * side + y / 4]);
+        assert!(drawn(side * 4, side * 4, &grey).is_empty());
+        assert_eq!(payload(&picture).as_deref(), Ok(PAYLOAD));
+    }
+
+    #[test]
+    fn a_line_around_a_code_and_a_mark_like_its_corner_do_not_hide_it() {
+        let (scale, room, line) = (5, 12, 3);
+        let (side, modules) = modules(PAYLOAD);
+        let pixels = (side + 2 * room) * scale;
+        for (left, top) in [(7, 7), (10, 8), (16, 8)] {
+            let mark = |x: usize, y: usize| {
+                let from_middle = x.abs_diff(left + 3).max(y.abs_diff(top + 3));
+                from_middle == 3 || from_middle <= 1
+            };
+            let (picture, grey) = square(pixels, |x, y| {
+                let is_line = [x, y, pixels - 1 - x, pixels - 1 - y].iter().any(|from_edge| *from_edge < line);
+                let (column, row) = (x / scale, y / scale);
+                let is_code = (room..room + side).contains(&column) && (room..room + side).contains(&row);
+                is_line || mark(column, row) || is_code && modules[(row - room) * side + column - room]
+            });
+            assert_eq!(searched(pixels, pixels, &grey), Err(QrImageError::NoQr), "a search takes the mark for a corner of the code");
+            assert_eq!(payload(&picture).as_deref(), Ok(PAYLOAD));
+        }
     }
 
     #[test]

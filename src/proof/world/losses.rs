@@ -96,7 +96,7 @@ impl Losses {
 
     /// May one have failed before the backend was told the outcome of this order?
     pub(super) fn was_harmed_before_report(&self, database: &str, order: &OrderId) -> bool {
-        let told = self.reported(order).unwrap_or(i64::MAX);
+        let told = self.told_at(order);
         self.harmed.get(database).is_some_and(|since| *since <= told)
     }
 
@@ -150,20 +150,32 @@ impl Losses {
         })
     }
 
-    /// Was a ledger lost after this ticket was used or closed, and before the backend was told the outcome?
-    fn forgets_pulse(&self, order: &OrderId, ticket: Option<&Given>) -> bool {
-        self.loses_end(order, ticket, |loss| *loss == Loss::Ledger)
+    /// Was a ledger lost after this ticket was used or closed, and before that moment?
+    fn forgets_pulse(&self, ticket: Option<&Given>, until: i64) -> bool {
+        self.loses_end(ticket, until, |loss| *loss == Loss::Ledger)
     }
 
     /// Was the machine's database set back in that time?
-    fn forgets_question(&self, order: &OrderId, ticket: Option<&Given>) -> bool {
-        self.loses_end(order, ticket, |loss| *loss == Loss::Image)
+    fn forgets_question(&self, ticket: Option<&Given>, until: i64) -> bool {
+        self.loses_end(ticket, until, |loss| *loss == Loss::Image)
     }
 
-    fn loses_end(&self, order: &OrderId, ticket: Option<&Given>, is_one: impl Fn(&Loss) -> bool) -> bool {
+    fn loses_end(&self, ticket: Option<&Given>, until: i64, is_one: impl Fn(&Loss) -> bool) -> bool {
         let Some(ended) = ticket.and_then(|ticket| ticket.ended) else { return false };
-        let told = self.reported(order).unwrap_or(i64::MAX);
-        self.all.iter().any(|(loss, at)| is_one(loss) && (ended..told).contains(at))
+        self.all.iter().any(|(loss, at)| is_one(loss) && (ended..until).contains(at))
+    }
+
+    /// When the backend was told the outcome, if it was.
+    fn told_at(&self, order: &OrderId) -> i64 {
+        self.reported(order).unwrap_or(i64::MAX)
+    }
+
+    /// The same, but books that were lost after that may have forgotten it. A first word that they still have stands, so another one in them
+    /// shows that they have not.
+    fn told_and_kept_at(&self, order: &OrderId) -> i64 {
+        let told = self.told_at(order);
+        let is_lost = self.all.iter().any(|(loss, at)| *loss == Loss::Books && told <= *at);
+        if is_lost { i64::MAX } else { told }
     }
 }
 
@@ -178,15 +190,14 @@ impl World {
     /// Is the pulse forgotten that a stranger on the bus began? The machine never asked for it and knows of it only from the
     /// ledger. The ledger was lost before the backend was told.
     pub(super) fn is_pulse_unheard(&self, order: &OrderId) -> bool {
-        self.thief.strange.contains(order) && self.losses.forgets_pulse(order, self.ticket_of(order).as_ref())
+        self.thief.strange.contains(order) && self.losses.forgets_pulse(self.ticket_of(order).as_ref(), self.losses.told_at(order))
     }
 
-    /// Do neither the ledger nor the machine's database know of the pulse? One was lost, the other was set back behind its question. Then
-    /// the machine tells what it knows, and without a proof nothing goes back by itself.
+    /// Do neither the ledger nor the machine's database know of the pulse? One was lost, the other was set back behind its question, and
+    /// books that had been told were lost, too. Then the machine tells what it knows, and without a proof nothing goes back by itself.
     pub(super) fn is_pulse_forgotten_by_all(&self, order: &Order) -> bool {
-        let ticket = self.ticket_of(&order.id);
-        let is_forgotten =
-            self.losses.forgets_pulse(&order.id, ticket.as_ref()) && self.losses.forgets_question(&order.id, ticket.as_ref());
+        let (ticket, until) = (self.ticket_of(&order.id), self.losses.told_and_kept_at(&order.id));
+        let is_forgotten = self.losses.forgets_pulse(ticket.as_ref(), until) && self.losses.forgets_question(ticket.as_ref(), until);
         is_forgotten && !order.is_proven()
     }
 
