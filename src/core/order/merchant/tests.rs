@@ -417,11 +417,9 @@ fn the_first_outcome_stays() {
     let unproven = |outcome| DeliveryReport { proof: Proof::Missing(NoProof::NoKey), ..DeliveryReport::proven(outcome) };
     for outcome in [Delivery::Dispensed, Delivery::Failed, Delivery::Undelivered, Delivery::Uncertain] {
         // No key proves a rebuilt order. Without an answer its machine would tell for ever.
-        for (rebuilt, report, is_taken) in [
-            (false, DeliveryReport::proven(outcome), true),
-            (false, unproven(outcome), false),
-            (true, unproven(outcome), true),
-        ] {
+        for (rebuilt, report, is_taken) in
+            [(false, DeliveryReport::proven(outcome), true), (false, unproven(outcome), false), (true, unproven(outcome), true)]
+        {
             let may_have_come = matches!(outcome, Delivery::Dispensed | Delivery::Uncertain);
             match apply(Order { rebuilt, ..closed.clone() }, Event::Delivered(report), T0, &with) {
                 Ok(order) => {
