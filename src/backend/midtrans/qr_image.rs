@@ -242,7 +242,10 @@ mod tests {
 
     #[test]
     fn a_picture_in_the_national_frame_is_read() {
-        for text in [PAYLOAD.to_owned(), qris_sim::qris::Merchant::default().payload(5_000, "b1855b6c-70ab-4449-9778-61b8ffe43fd2")] {
+        let merchant = qris_sim::qris::Merchant::default();
+        // A search does not find the code of the last: some of its modules look like a corner.
+        let unlucky = merchant.payload(5_000, "1c66c3b2-7220-476b-a58b-baa1aec227ca").replace("D93A", "d93a");
+        for text in [PAYLOAD.to_owned(), merchant.payload(5_000, "b1855b6c-70ab-4449-9778-61b8ffe43fd2"), unlucky] {
             let picture = qris_sim::qris::png(&text, qris_sim::qris::PictureStyle::Framed).expect("a picture");
             assert_eq!(payload(&picture), Ok(text));
         }
