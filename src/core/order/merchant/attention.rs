@@ -118,7 +118,8 @@ impl Order {
             Attention::RefundDue => self.is_refund_due() && self.repaying.step.is_none() && !self.is_mismatch() && self.is_proven(),
             Attention::NoProof => self.is_refund_due() && self.repaying.step.is_none() && !self.is_proven(),
             Attention::RefundFailed => matches!(self.repaying.step, Some(Repayment::Refused { .. })) && self.is_refund_due(),
-            Attention::Uncertain => open && self.is_uncertain(),
+            // Of what is not paid nothing can be given back: a late fact tells of its goods, and ends when it is seen.
+            Attention::Uncertain => open && self.doubt().is_none() && self.is_uncertain(),
             Attention::Unreported => open && self.unreported_at().is_some() && self.reported.is_none(),
             Attention::Mismatch => open && self.is_mismatch(),
             Attention::Conflict => open && self.has_conflict(),
