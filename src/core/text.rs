@@ -65,12 +65,13 @@ const fn values(text: &[u8]) -> u128 {
     values
 }
 
-/// Whether a character steers what shows it: a control character of C0 or C1, or one that turns the direction of the letters after it
-/// (an embedding, an override or an isolate). So what is read could be another text than what stands there.
+/// Whether a character steers what shows it: a control character of C0 or C1, one that ends a line or a paragraph (U+2028, U+2029), or one
+/// that turns the direction of the letters after it (an embedding, an override or an isolate). So what is read could be another text than
+/// what stands there.
 #[must_use]
 #[allow(clippy::disallowed_methods, reason = "this is the place that asks")]
 pub fn steers(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// The text with another character in the place of each one that steers.
@@ -104,7 +105,7 @@ mod tests {
 
     #[test]
     fn what_steers_is_replaced_and_nothing_else() {
-        let steering = "\0\t\n\u{1b}\u{7f}\u{80}\u{9b}\u{9f}\u{202a}\u{202e}\u{2066}\u{2069}";
+        let steering = "\0\t\n\u{1b}\u{7f}\u{80}\u{9b}\u{9f}\u{2028}\u{2029}\u{202a}\u{202e}\u{2066}\u{2069}";
         assert_eq!(plain(steering, '?'), "?".repeat(steering.chars().count()));
         assert_eq!(lines("a\r\nb\u{9b}c"), "a \nb c");
         let text = "Es “Café” – Rp5.000 …  \u{a0}عربي日本\u{200e}";

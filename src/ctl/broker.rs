@@ -2,6 +2,8 @@
 
 use super::found::texts;
 use super::{print, site};
+use qris_core::wire::stock::STOCK_MAX;
+use qris_core::wire::topics::Topic;
 use qris_core::wire::vend::VendEvent;
 use qris_host::Failure;
 use qris_host::config::{MqttSection, MqttSettings, Source};
@@ -23,7 +25,8 @@ const USUAL_CONTEXT: &str = "qrisctl";
 /// The last words of machines, which the broker has. Some messages must be acknowledged. As it is shipped, the broker queues 1,000 of these
 /// for each client. It leaves out the others in silence: of a thousand machines that would be most words. Messages without acknowledgement
 /// all come.
-const LAST_WORDS: [&str; 3] = ["/status", "/config/reported", "/telemetry"];
+const LAST_WORDS: [&str; 4] = ["/status", "/config/reported", "/telemetry", STOCK];
+const STOCK: &str = "/stock";
 /// At most this many events wait for the terminal.
 const EVENTS_MAX: usize = 64;
 
@@ -167,6 +170,7 @@ impl Broker {
         let client_id = format!("qrisctl-{}", random_hex()?);
         let mut settings = LinkSettings::new(settings, client_id, trusted).map_err(Failure::usage)?;
         settings.session_expiry_s = session_expiry_s;
+        settings.large = filters.iter().any(|filter| filter.ends_with(STOCK)).then(|| (Topic::Stock.of_all(), STOCK_MAX));
         let subscription = |filter: String| {
             let at_most_once = retained == Retained::Always && LAST_WORDS.iter().any(|topic| filter.ends_with(topic));
             Subscription { filter, retained, retain_as_published: true, at_most_once }

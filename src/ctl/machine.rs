@@ -13,7 +13,7 @@ use zbus::{OwnedVariant, Variant};
 #[derive(clap::Args, Debug)]
 pub(super) struct Bus {
     /// system, session, a D-Bus address, or peer:/path
-    #[arg(long, value_name = "BUS", default_value = "system", value_parser = parse_bus)]
+    #[arg(long, global = true, value_name = "BUS", default_value = "system", value_parser = parse_bus)]
     bus: BusAddress,
 }
 

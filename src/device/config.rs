@@ -57,6 +57,7 @@ texts! {
     not: "{0}, bukan {1}", "{0}, not {1}";
     amount: "jumlah uang harus 1 sampai {0} rupiah", "an amount must be 1 to {0} rupiah";
     letter: "layar tidak punya {0}, dan akan menampilkan tanda tanya: tulis dengan huruf Latin", "the screen has no {0}, and would show a question mark: write it in Latin letters";
+    no_name: "tidak boleh kosong: hapus kuncinya, maka id mesin dipakai", "must not be empty: without this key it is the machine's id";
     one_line: "harus satu baris, paling banyak {0} karakter", "must be one line of at most {0} characters";
     words: "harus {0}, bukan {1}", "must be {0}, not {1}";
     beside_device: "tidak bisa ada bersama device: tulis salah satunya", "cannot stand beside device: write one of the two";

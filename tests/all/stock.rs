@@ -251,6 +251,22 @@ fn a_message_that_the_broker_has_kept_is_read_at_either_of_two_backends_and_told
     assert_eq!(listed(&alerted.shop, &[]), [Value::Null; 0]);
 }
 
+/// What a machine may say has 256 KiB: 1,000 slots with their names.
+#[test]
+fn the_fleets_list_has_a_machine_with_a_thousand_slots_and_names_one_that_says_more() {
+    let (shop, machine) = hearing();
+    let all = |length: usize| (0..1000).map(|n| slot(&format!("B{n}"), &"x".repeat(length), 1)).collect::<Vec<_>>();
+    let listed = || shop.qrisctl(&["fleet", "stock", "--device", DEVICE, "--json"]);
+    for (number, length, count) in [(1, 90, Some(1000)), (2, 140, None)] {
+        says(&machine, DEVICE, stock(number, &all(length)).to_string().as_bytes());
+        let told = listed();
+        let line: Value = serde_json::from_str(stdout(&told).trim()).expect("JSON");
+        assert_eq!(line["stock"]["slots"].as_array().map(Vec::len), count, "{length}");
+        let remark = String::from_utf8_lossy(&told.stderr);
+        assert_eq!(remark.contains("vm-001: its stock cannot be read: "), count.is_none(), "{remark}");
+    }
+}
+
 #[test]
 fn with_books_in_postgresql_another_backend_goes_on_with_the_packing_list_and_the_alerts() {
     let server = Postgres::start(&[]);

@@ -41,6 +41,7 @@ pub struct Ended {
 
 /// The orders of one stream, from its beginning on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Sums {
     /// Handed out.
     pub dispensed: i64,

@@ -7,7 +7,7 @@ use qris_core::order::ids::DeviceId;
 use qris_core::order::time::{Span, Wall};
 use qris_core::wire::settings::Reported;
 use qris_core::wire::status::{OFFLINE_KEPT_S, Presence, Status};
-use qris_core::wire::stock::Stock;
+use qris_core::wire::stock::{STOCK_MAX, Stock};
 use qris_core::wire::telemetry::Telemetry;
 use qris_core::wire::topics::Topic;
 use qris_host::Failure;
@@ -57,7 +57,14 @@ impl LastWords {
             }
             Topic::ConfigReported => words.settings = Some(serde_json::from_slice(payload).ok()?),
             Topic::Telemetry => words.telemetry = Some(serde_json::from_slice(payload).ok()?),
-            Topic::Stock => words.stock = Some(serde_json::from_slice(payload).ok()?),
+            Topic::Stock => {
+                words.stock = Some(payload).filter(|payload| payload.len() <= STOCK_MAX).and_then(|all| serde_json::from_slice(all).ok());
+                if words.stock.is_none() {
+                    let machine = print::machine(words.name(), &device);
+                    let length = payload.len();
+                    print::remark(&format!("{machine}: its stock cannot be read: {length} bytes, at most {STOCK_MAX} of JSON can"));
+                }
+            }
             Topic::VendRequest
             | Topic::VendCancel
             | Topic::VendCollect

@@ -3,7 +3,7 @@
 use super::diff::{Differences, Flat, differences, flat};
 use qris_core::order::ids::{DeviceId, ItemId};
 use qris_core::order::money::Rupiah;
-use qris_core::wire::settings::{ConfigGetResult, Reported, WrongValue, made_of};
+use qris_core::wire::settings::{ConfigGetResult, Reported, SETTINGS_MAX, WrongValue, made_of};
 use qris_device::config::afar::text::{items, of_unknown, written};
 use qris_device::config::afar::{self, Good};
 use qris_device::words::Settings;
@@ -44,6 +44,9 @@ impl Sold {
     pub(super) fn read(device: &DeviceId, result: &Value) -> Result<Self, String> {
         let unread = |why: &dyn std::fmt::Display| format!("what it says of itself cannot be read here: {why}");
         let mut told: ConfigGetResult = serde_json::from_value(result.clone()).map_err(|why| unread(&why))?;
+        if told.settings.as_ref().is_some_and(|text| text.len() > SETTINGS_MAX) {
+            return Err(unread(&format_args!("its settings have more than {SETTINGS_MAX} bytes")));
+        }
         let reported = told.reported.take().ok_or("its database is not open: nobody knows what is in force")?;
         let read = |text: &str, own: &Settings| {
             let Good { settings, .. } =
@@ -243,6 +246,8 @@ mod tests {
     fn a_machine_that_does_not_say_what_is_in_force_is_not_compared() {
         let told = |answer: Value| Sold::read(&device(), &answer).expect_err("nothing is known");
         assert!(told(json!({})).contains("cannot be read here"));
+        let long = json!({ "reported": { "version": 1 }, "settings": " ".repeat(SETTINGS_MAX + 1), "own": own(), "lines": [] });
+        assert!(told(long).contains("more than 262144 bytes"));
         assert!(told(json!({ "reported": null, "settings": null, "own": own(), "lines": [] })).contains("its database is not open"));
         let later = json!({ "reported": { "version": 1 }, "settings": "[orders]\ntimeout_s = 1\n", "own": own(), "lines": [] });
         assert!(told(later).contains("orders.timeout_s"));

@@ -51,12 +51,14 @@ pub struct Items {
 }
 
 /// `language` is that of the names for charges.
-pub fn check_items(items: Vec<WrittenItem>, language: Language, checker: &mut Checker<'_>) -> Items {
+pub fn check_items(mut items: Vec<WrittenItem>, language: Language, checker: &mut Checker<'_>) -> Items {
     if items.is_empty() {
         checker.fault("item", texts().no_items);
     }
     if items.len() > ITEMS_MAX {
         checker.fault("item", fill(texts().many_items, &[&ITEMS_MAX]));
+        // Whoever wrote so many may mean harm. Each fault looks for its line in the whole text.
+        items.truncate(ITEMS_MAX);
     }
     let read: Vec<_> = items.into_iter().enumerate().filter_map(|(at, item)| read_item(at, item, checker)).collect();
     let firsts: BTreeMap<_, _> = read.iter().filter(|item| item.same_as.is_none()).map(|item| (&item.id, item)).collect();

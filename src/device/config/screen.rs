@@ -96,6 +96,9 @@ pub fn check_contact(text: &str, checker: &mut Checker<'_>) -> String {
 
 /// An order has it, too.
 pub fn check_machine_name(text: &str, checker: &mut Checker<'_>) -> String {
+    if text.trim().is_empty() {
+        checker.fault("device.name", texts().no_name);
+    }
     check_line(text, MACHINE_NAME_MAX, "device.name", checker)
 }
 

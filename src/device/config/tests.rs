@@ -95,6 +95,16 @@ fn a_slot_with_the_goods_of_another_one_has_its_price_and_its_name() {
     assert_eq!(items(a2("price = 5000")), (all("A2"), vec!["A1".to_owned(), "A2".to_owned()]));
 }
 
+/// Each fault looks for its line in the whole text: of too many items, only so many are read.
+#[test]
+fn of_too_many_items_the_first_thousand_are_read() {
+    let text = "[[item]]\nid = \"A\"\n".repeat(3000);
+    let faults = Config::from_source(&Source::from_text("qrisd.toml", text)).expect_err("too many");
+    let told: Vec<_> = faults.iter().map(ToString::to_string).collect();
+    let of_items = told.iter().filter(|fault| fault.contains("item["));
+    assert_eq!((of_items.count(), told.iter().filter(|fault| fault.contains("1000")).count()), (1000, 1), "{told:?}");
+}
+
 /// The faults that name `[screen]` or the language.
 fn looks(text: &str) -> Vec<String> {
     let faults = Config::from_source(&Source::from_text("qrisd.toml", text.to_owned())).expect_err("no broker is named");
@@ -115,6 +125,7 @@ fn looks_that_cannot_be_read_are_told() {
         ("[screen]\ngreeting = \"a\u{202e}b\"", "screen.greeting: must be one line of at most 60 characters".into()),
         ("[screen]\ncontact = \"0812\\u009b\"", "screen.contact: must be one line of at most 64 characters".into()),
         (&format!("[screen]\ncontact = \"{}\"", "0".repeat(65)), "screen.contact: must be one line of at most 64 characters".into()),
+        ("[device]\nname = \"  \"", "device.name: must not be empty: without this key it is the machine's id".into()),
         ("[device]\nname = \"Lobi\u{2066}\"", "device.name: must be one line of at most 64 characters".into()),
         (&format!("[device]\nname = \"{}\"", "x".repeat(65)), "device.name: must be one line of at most 64 characters".into()),
         (&format!("[screen]\ngreeting = \"{}\"", "x".repeat(61)), "screen.greeting: must be one line of at most 60".into()),
