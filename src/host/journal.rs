@@ -2,7 +2,10 @@
 //! error elsewhere.
 //!
 //! Events go through `tracing`. Libraries put their own records there too. Those are dropped unless `QRIS_LOG=debug`;
-//! then they have priority 7, whatever priority their authors gave them.
+//! then they have priority 7, whatever priority their authors gave them. Those of libraries wait for their reader; ours never do
+//! ([`writer`]).
+
+mod writer;
 
 use super::clock;
 use super::events::{Cause, Event, EventKind, Fields, Priority, TABLE};
@@ -23,6 +26,7 @@ use tracing_journald::{Priority as Mapped, PriorityMappings};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
+use writer::Line;
 
 /// The target of our own records.
 const TARGET: &str = "qris";
@@ -57,8 +61,11 @@ pub fn start(program: &'static str) {
         }
     };
     // Only a second call fails. Then the first one stays in force.
-    if result.is_ok() && JOURNALD.set(is_journald).is_ok() && is_journald {
-        tell_panics(program);
+    if result.is_ok() && JOURNALD.set(is_journald).is_ok() {
+        writer::start();
+        if is_journald {
+            tell_panics(program);
+        }
     }
 }
 
@@ -73,6 +80,7 @@ fn tell_panics(program: &'static str) {
         let said = panic.payload_as_str().unwrap_or("a panic").lines().map(str::trim).collect::<Vec<_>>().join("; ");
         let place = panic.location().map(|place| format!(" ({place})")).unwrap_or_default();
         emit(&Event::ProgramFault { program: program.into(), why: format!("{said}{place}").into() });
+        written();
     }));
 }
 
@@ -89,10 +97,18 @@ const SOCKET: &str = "/run/systemd/journal/socket";
 const LOOKS: u32 = 200;
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
-/// Waits until journald has taken in every event so far, for a second at most. To be called before a program ends by itself.
-/// journald asks the system which service the sender belongs to, and the system does not know this for a process that is
+/// Waits until every event so far is written, for a second at most. False: nobody reads. To be called before a program ends by itself,
+/// or begins anew.
+pub(super) fn written() -> bool {
+    writer::written(LOOK_EVERY * LOOKS)
+}
+
+/// Waits until journald has taken in every event so far, for a second at most. journald asks the system which service the sender belongs to, and the system does not know this for a process that is
 /// gone. Then the program's last words would be in the journal, but `journalctl -u` would not find them.
 pub(super) fn settle() {
+    if !written() {
+        return;
+    }
     let Ok(socket) = UnixDatagram::unbound() else { return };
     // journald reads entries one after the other, and discards an empty one. Once it has read the empty entry, it has
     // taken in all entries before it.
@@ -132,7 +148,7 @@ pub fn emit(event: &Event) {
     match kind.cause {
         Cause::Own => emit_own(kind, event, now),
         Cause::Strangers => match strangers().take(kind.name, now) {
-            Taken::Written => send(kind, event),
+            Taken::Written => writer::say(event),
             Taken::LeftOut => {}
             Taken::FirstLeftOut => tell_of_strangers_later(),
         },
@@ -148,16 +164,16 @@ fn emit_own(kind: &EventKind, event: &Event, now: Boot) {
         (admitted, reports)
     };
     if admitted {
-        send(kind, event);
+        writer::say(event);
     }
     for (kind, count) in reports {
-        let told = Event::LinesSuppressed { count, kind: kind.name.into() };
-        send(told.kind(), &told);
+        writer::say_missing([(kind.name.into(), count)].into());
     }
 }
 
-fn send(kind: &EventKind, event: &Event) {
-    let Fields { request_id, order_id, device_id, state, item, amount } = event.fields();
+/// Gives a line to who writes it, and waits for its reader.
+fn record(Line { kind, fields, text, .. }: &Line) {
+    let Fields { request_id, order_id, device_id, state, item, amount } = fields;
     let device_id = device_id.as_ref().or_else(|| DEVICE.get());
     macro_rules! record {
         ($level:ident) => {
@@ -171,7 +187,7 @@ fn send(kind: &EventKind, event: &Event) {
                 STATE = state.as_deref(),
                 ITEM = item.as_deref(),
                 AMOUNT = amount.as_deref(),
-                "{event}"
+                "{text}"
             )
         };
     }
@@ -230,7 +246,7 @@ struct Strangers {
     /// The times of the lines of the last minute.
     written: VecDeque<Boot>,
     /// How many lines of each kind were left out and are not reported yet.
-    left_out: BTreeMap<&'static str, i64>,
+    left_out: BTreeMap<Box<str>, i64>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -251,28 +267,19 @@ impl Strangers {
             return Taken::Written;
         }
         let is_first = self.left_out.is_empty();
-        *self.left_out.entry(kind).or_default() += 1;
+        *self.left_out.entry(kind.into()).or_default() += 1;
         if is_first { Taken::FirstLeftOut } else { Taken::LeftOut }
-    }
-
-    fn told(&mut self) -> Event {
-        let left_out = std::mem::take(&mut self.left_out);
-        let kinds: Vec<String> = left_out.iter().map(|(kind, count)| format!("{kind} {count}")).collect();
-        Event::LinesSuppressed { count: left_out.values().sum(), kind: kinds.join(", ").into() }
     }
 }
 
 /// A minute later one line says how many are missing, even if nothing else happens by then.
 fn tell_of_strangers_later() {
-    let tell = || {
-        let told = strangers().told();
-        send(told.kind(), &told);
-    };
+    let tell = || writer::say_missing(std::mem::take(&mut strangers().left_out));
     let later = move || {
         std::thread::sleep(MINUTE.to_duration());
         tell();
     };
-    if std::thread::Builder::new().name("journal".into()).spawn(later).is_err() {
+    if std::thread::Builder::new().name("strangers".into()).spawn(later).is_err() {
         tell();
     }
 }
@@ -428,7 +435,7 @@ mod tests {
         assert_eq!(strangers.take("TokenRefused", Boot(59_999)), Taken::LeftOut);
         assert_eq!(strangers.take("OrderRefused", Boot(60_000)), Taken::Written, "the first was a minute ago");
         assert_eq!(strangers.take("OrderRefused", Boot(60_499)), Taken::LeftOut);
-        assert_eq!(strangers.told().to_string(), "3 more events were not written: OrderRefused 2, TokenRefused 1");
+        assert_eq!(std::mem::take(&mut strangers.left_out), [("OrderRefused".into(), 2), ("TokenRefused".into(), 1)].into());
         assert_eq!(strangers.take("OrderRefused", Boot(60_499)), Taken::FirstLeftOut);
         assert!((0..60).all(|_| strangers.take("OrderRefused", Boot(200_000)) == Taken::Written), "after a rest");
         assert_eq!(strangers.take("OrderRefused", Boot(200_000)), Taken::LeftOut, "and no more than that");

@@ -151,6 +151,7 @@ impl Leave {
             Self::BeginAnew => {
                 let mut words = std::env::args_os();
                 let program = words.next().unwrap_or_default();
+                journal::written();
                 let why = std::process::Command::new(&program).args(words).exec();
                 Err(Failure::ended(format!("cannot begin anew as {}: {why}", program.display())))
             }
@@ -169,7 +170,12 @@ impl From<config::Faults> for Failure {
 /// them.
 #[must_use]
 pub fn exit(program: &str, result: Result<(), Failure>) -> ExitCode {
+    // While a line waits for its reader, it has standard error.
+    let is_read = journal::written();
     let Err(failure) = result else { return ExitCode::SUCCESS };
+    if !is_read {
+        return failure.status();
+    }
     let mut stderr = std::io::stderr().lock();
     for line in failure.lines(program) {
         // If nobody reads this, the exit status still tells. `eprintln!` would panic and change it.

@@ -8,6 +8,8 @@ use crate::rig::shop::{Program, Shop};
 use crate::rig::{PATIENCE, command, tool};
 use qris::wire::vend::EventState;
 use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::os::unix::net::UnixDatagram;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -30,7 +32,11 @@ struct Journald {
 
 impl Journald {
     fn start() -> Self {
-        let (socket, namespace, directory) = Self::place();
+        Self::reading(Self::place())
+    }
+
+    /// It reads from now on.
+    fn reading((socket, namespace, directory): (UnixDatagram, Namespace, tempfile::TempDir)) -> Self {
         socket.set_read_timeout(Some(Duration::from_millis(100))).expect("set");
         let entries = Received::default();
         let sink = entries.clone();
@@ -148,6 +154,44 @@ fn a_sale_can_be_followed_by_its_fields() {
     shop.tap.wait_refused(&refused, qris::order::reason::Reason::UnknownItem);
     let entry = journald.wait("the refusal", |entry| is(entry, "REQUEST_ID", &refused));
     assert_eq!((entry["PRIORITY"].as_str(), entry["STATE"].as_str()), ("5", "refused"), "{entry:#?}");
+}
+
+/// A journald that hangs has room for ten lines here. A sale has more.
+#[test]
+fn a_journal_that_does_not_read_stops_no_sale_and_has_every_line_later() {
+    let mut shop = Shop::merchants_side();
+    shop.kill_backend();
+    let place = Journald::place();
+    for program in Program::ALL {
+        shop.start_as(program, &mut Journald::command_in(&place.1, &shop.service(program)));
+    }
+    shop.wait_online();
+    let sold: Vec<_> = (0..3).map(|_| shop.sell("A1", Via::Gopay).order_id.expect("its order").to_string()).collect();
+    let journald = Journald::reading(place);
+    for (order, state) in sold.iter().flat_map(|order| ["awaiting_payment", "paid", "dispensing", "dispensed"].map(|state| (order, state)))
+    {
+        let is = |entry: &Entry, name: &str, value: &str| entry.get(name).is_some_and(|found| found == value);
+        journald.wait(state, |entry| is(entry, "SYSLOG_IDENTIFIER", "qrisd") && is(entry, "ORDER_ID", order) && is(entry, "STATE", state));
+    }
+}
+
+#[test]
+fn a_pipe_that_nobody_reads_stops_no_sale() {
+    let mut shop = Shop::merchants_side();
+    shop.kill_backend();
+    let pipe = shop.path().join("nobody");
+    assert!(command(tool("mkfifo")).arg(&pipe).status().expect("it runs").success());
+    let mut full = std::fs::OpenOptions::new().read(true).write(true).custom_flags(libc::O_NONBLOCK).open(&pipe).expect("a pipe");
+    while full.write(&[b'x'; 4096]).is_ok() {}
+    for program in Program::ALL {
+        let service = shop.service(program);
+        let mut start = command(tool("sh"));
+        start.args(["-c", "exec \"$0\" \"$@\" 2<>\"$PIPE\""]).env("PIPE", &pipe).arg(service.get_program()).args(service.get_args());
+        let path = shop.path().to_owned();
+        shop.start_as(program, start.current_dir(path));
+    }
+    shop.wait_online();
+    shop.sell("A1", Via::Gopay);
 }
 
 /// What ends a service before it began: a wrong key, a secret that is not there, a port that somebody has.
