@@ -181,7 +181,12 @@ fn a_pipe_that_nobody_reads_stops_no_sale() {
     shop.kill_backend();
     let pipe = shop.path().join("nobody");
     assert!(command(tool("mkfifo")).arg(&pipe).status().expect("it runs").success());
-    let mut full = std::fs::OpenOptions::new().read(true).write(true).custom_flags(libc::O_NONBLOCK).open(&pipe).expect("a pipe");
+    let mut full = std::fs::OpenOptions::new()
+        .read(true)
+        .write(true)
+        .custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed())
+        .open(&pipe)
+        .expect("a pipe");
     while full.write(&[b'x'; 4096]).is_ok() {}
     for program in Program::ALL {
         let service = shop.service(program);
