@@ -106,6 +106,10 @@ impl Connection {
         Ok(self.written()?.and_then(|written| written.operator_key))
     }
 
+    pub(super) fn names_a_broker(&self) -> Result<bool, Failure> {
+        Ok(self.broker.is_some() || self.written()?.and_then(|written| written.mqtt?.url).is_some())
+    }
+
     fn written(&self) -> Result<Option<WrittenConfig>, Failure> {
         self.file()?.map(|path| Ok(Source::read(&path)?.parse()?)).transpose()
     }

@@ -16,11 +16,18 @@ pub(super) const EXAMPLES: ExamplesOf = &[
         "vend",
         &[
             ("Sell A1, and show what becomes of it", "qrisctl vend --device vm-001 --item A1 --wait"),
+            ("On the machine, without a broker", "qrisctl vend --item A1 --wait"),
             ("Sell an item whose price the controller reckons", "qrisctl vend --device vm-001 --item exit --amount 15000"),
             ("Have the customer pay at a store", "qrisctl vend --device vm-001 --item A1 --payment alfamart"),
         ],
     ),
-    ("cancel", &[("Cancel a request, and wait until it is cancelled", "qrisctl cancel --device vm-001 r-1001 --wait")]),
+    (
+        "cancel",
+        &[
+            ("Cancel a request, and wait until it is cancelled", "qrisctl cancel --device vm-001 r-1001 --wait"),
+            ("On the machine: cancel what it is serving", "qrisctl cancel"),
+        ],
+    ),
     (
         "collect",
         &[

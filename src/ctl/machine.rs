@@ -1,13 +1,14 @@
 //! The D-Bus services of the machine that this runs on.
 
 use super::site::{QRISD_TOML, RELAY_TOML};
+use qris_core::order::ids::RequestId;
+use qris_core::order::request::VendRequest;
 use qris_core::wire::dbus::RELAY_NAME;
 use qris_host::config::BusAddress;
 use qris_host::{Failure, bus};
 use std::collections::HashMap;
 use std::path::Path;
-use zbus::Connection;
-use zbus::{OwnedVariant, Variant};
+use zbus::{Connection, MatchRule, MessageStream, OwnedVariant, Variant};
 
 /// Which bus the service is on.
 #[derive(clap::Args, Debug)]
@@ -86,6 +87,34 @@ impl Service {
 
     pub(super) async fn ask(&self, method: &str, argument: &str) -> Result<(String, String), ServiceError> {
         self.send(method, argument).await?.body().deserialize().map_err(|why| self.error(why))
+    }
+
+    pub(super) async fn vend(&self, request: &VendRequest) -> Result<(String, String), ServiceError> {
+        let VendRequest { request_id, item, amount, description, payment, timeout_s } = request;
+        let amount = amount.map(|amount| i64::try_from(amount.get()).unwrap_or(i64::MAX));
+        let options: HashMap<&str, Variant<'_>> = [
+            ("amount", amount.map(Variant::from)),
+            ("description", description.as_deref().map(Variant::from)),
+            ("payment", Some(payment.as_str().into())),
+            ("timeout_s", timeout_s.map(|seconds| u32::from(seconds).into())),
+        ]
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value?)))
+        .collect();
+        let asked = (request_id.as_str(), item.as_str(), options);
+        let answer = self.connection.call_method(Some(self.name), self.path, Some(self.name), "Vend", &asked).await;
+        answer.map_err(|why| self.error(why))?.body().deserialize().map_err(|why| self.error(why))
+    }
+
+    pub(super) async fn cancel(&self, request: &RequestId) -> Result<String, ServiceError> {
+        self.send("Cancel", request.as_str()).await?.body().deserialize().map_err(|why| self.error(why))
+    }
+
+    /// Each change of an order from now on.
+    pub(super) async fn changes(&self) -> Result<MessageStream, ServiceError> {
+        let rule = MatchRule::builder().msg_type(zbus::message::Type::Signal).path(self.path).interface(self.name).member("OrderChanged");
+        let rule = rule.build().map_err(|why| self.error(why))?;
+        MessageStream::for_match_rule(rule, &self.connection, None).await.map_err(|why| self.error(why))
     }
 
     pub(super) async fn ask_for(&self, method: &str, name: &str, seconds: u32) -> Result<String, ServiceError> {

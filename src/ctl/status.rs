@@ -1,6 +1,7 @@
-//! `status`: the last status of one machine or of all machines, as the broker retains it.
+//! `status`: the last status of one machine or of all machines, as the broker retains it. Where no broker is named, this machine's, over D-Bus.
 
 use super::broker::{Broker, Connection};
+use super::order::CurrentOrder;
 use super::print;
 use crate::complete;
 use qris_core::order::ids::DeviceId;
@@ -14,13 +15,18 @@ use std::collections::BTreeMap;
 /// Shows the last status of machines. With --json: device, status.
 #[derive(clap::Args, Debug)]
 pub(super) struct Status {
-    /// One machine; the default is every machine
+    /// One machine; the default is every machine, or without a broker this one, over D-Bus
     #[arg(long, value_name = "ID", value_parser = DeviceId::new, add = complete::machines())]
     device: Option<DeviceId>,
+    #[command(flatten)]
+    here: CurrentOrder,
 }
 
 impl Status {
     pub(super) async fn run(self, connection: Connection, json: bool) -> Result<(), Failure> {
+        if self.device.is_none() && !connection.names_a_broker()? {
+            return self.here.run(json).await;
+        }
         let filter = self.device.as_ref().map_or_else(|| Topic::Status.of_all(), |device| Topic::Status.of(device));
         let mut broker = Broker::connect(connection, vec![filter], Retained::Always).await?;
         let messages = broker.drain().await.map_err(Failure::failed)?;

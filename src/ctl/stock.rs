@@ -26,10 +26,13 @@ pub(crate) enum Done {
     /// It is full now; with a number, so many more are in it
     Fill {
         /// Its item
-        #[arg(value_parser = ItemId::new)]
-        item: ItemId,
+        #[arg(value_parser = ItemId::new, required_unless_present = "all")]
+        item: Option<ItemId>,
         /// How many were put in
         n: Option<u32>,
+        /// All slots of this machine are full now
+        #[arg(long, conflicts_with = "item")]
+        all: bool,
     },
     /// So many are in it: you have looked
     Count {
@@ -60,12 +63,13 @@ pub(crate) enum Done {
 
 impl Done {
     /// The same on a wire.
-    pub(crate) fn parts(self) -> (Change, ItemId, Option<u32>) {
+    /// Without an item: all slots.
+    pub(crate) fn parts(self) -> (Change, Option<ItemId>, Option<u32>) {
         match self {
-            Self::Fill { item, n } => (Change::Fill, item, n),
-            Self::Count { item, n } => (Change::Count, item, Some(n)),
-            Self::Give { item, n } => (Change::Give, item, Some(n)),
-            Self::Set { item, n } => (Change::Set, item, Some(n)),
+            Self::Fill { item, n, all: _ } => (Change::Fill, item, n),
+            Self::Count { item, n } => (Change::Count, Some(item), Some(n)),
+            Self::Give { item, n } => (Change::Give, Some(item), Some(n)),
+            Self::Set { item, n } => (Change::Set, Some(item), Some(n)),
         }
     }
 }
@@ -73,21 +77,32 @@ impl Done {
 impl Stock {
     pub(super) async fn run(self, json: bool) -> Result<(), Failure> {
         let service = Service::connect(&self.bus, DEVICE_NAME, DEVICE_PATH).await?;
-        let Some(done) = self.done else {
+        let slots = async || {
             let slots: String = service.properties().await.and_then(|mut all| all.take("Slots")).map_err(Failure::failed)?;
-            let slots: Vec<Slot> = serde_json::from_str(&slots).map_err(Failure::failed)?;
+            serde_json::from_str::<Vec<Slot>>(&slots).map_err(Failure::failed)
+        };
+        let Some(done) = self.done else {
+            let slots = slots().await?;
             if slots.is_empty() && !json {
                 print::remark("no item has a capacity, so nothing is counted");
             }
             return slots.iter().try_for_each(|slot| print::line(&if json { json!(slot).to_string() } else { print::plain(&words(slot)) }));
         };
         let (change, item, n) = done.parts();
-        let (before, after) = service.change_stock(change.as_str(), item.as_str(), n).await.map_err(Failure::failed)?;
-        if json {
-            return print::line(&json!({ "item": item, "before": before, "after": after }).to_string());
+        let items = match item {
+            Some(item) => vec![item],
+            None => slots().await?.into_iter().map(|slot| slot.item).collect(),
+        };
+        for item in items {
+            let (before, after) = service.change_stock(change.as_str(), item.as_str(), n).await.map_err(Failure::failed)?;
+            if json {
+                print::line(&json!({ "item": item, "before": before, "after": after }).to_string())?;
+                continue;
+            }
+            let before = before.map_or_else(|| "nobody had counted".into(), |before| format!("before: {before}"));
+            print::line(&format!("{item}: {after} ({before})"))?;
         }
-        let before = before.map_or_else(|| "nobody had counted".into(), |before| format!("before: {before}"));
-        print::line(&format!("{item}: {after} ({before})"))
+        Ok(())
     }
 }
 

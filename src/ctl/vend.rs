@@ -1,6 +1,9 @@
-//! `vend` and `cancel`: the work of a controller, from a terminal.
+//! `vend` and `cancel`: the work of a controller, from a terminal. With a machine's id over MQTT, else with this machine.
+
+mod here;
 
 use super::broker::{Broker, Connection, random_hex};
+use super::machine::Bus;
 use super::print;
 use crate::complete;
 use qris_core::order::ids::{DeviceId, RequestId};
@@ -27,9 +30,9 @@ const STORE_WAIT: Duration = Duration::from_secs(31 * 24 * 3600);
 /// Asks a machine to sell something.
 #[derive(clap::Args, Debug)]
 pub(super) struct Vend {
-    /// The machine
+    /// The machine, over MQTT; the default is this machine, over D-Bus
     #[arg(long, value_name = "ID", value_parser = DeviceId::new, add = complete::machines())]
-    device: DeviceId,
+    device: Option<DeviceId>,
     /// What to sell
     #[arg(long, value_name = "ID")]
     item: String,
@@ -48,23 +51,31 @@ pub(super) struct Vend {
     /// A name for this request, which was never used before; the default is a random one
     #[arg(long, value_name = "ID")]
     request_id: Option<String>,
-    /// Show the address of the customer's page, also as a QR for a phone's camera, and wait as --wait does
-    #[arg(long)]
+    /// Over MQTT: show the address of the customer's page, also as a QR for a phone's camera, and wait as --wait does
+    #[arg(long, requires = "device")]
     qr: bool,
     #[command(flatten)]
     following: Following,
+    #[command(flatten)]
+    bus: Bus,
 }
 
 /// Cancels a request.
 #[derive(clap::Args, Debug)]
 pub(super) struct Cancel {
-    /// The machine
+    /// The machine, over MQTT; the default is this machine, over D-Bus
     #[arg(long, value_name = "ID", value_parser = DeviceId::new, add = complete::machines())]
-    device: DeviceId,
-    #[command(flatten)]
-    request: Cancelled,
+    device: Option<DeviceId>,
+    /// The request; without --device the default is the one that holds this machine
+    #[arg(value_name = "REQUEST_ID", value_parser = RequestId::new, conflicts_with = "named")]
+    request_id: Option<RequestId>,
+    /// The same, as `vend` takes it
+    #[arg(long = "request-id", value_name = "ID", value_parser = RequestId::new)]
+    named: Option<RequestId>,
     #[command(flatten)]
     following: Following,
+    #[command(flatten)]
+    bus: Bus,
 }
 
 /// The request to cancel, named as `vend` prints it or as `vend` takes it.
@@ -115,7 +126,7 @@ enum EndError {
 
 impl Vend {
     pub(super) async fn run(self, connection: Connection, json: bool) -> Result<(), Failure> {
-        let Self { device, item, amount, description, payment, timeout_s, request_id, qr, following } = self;
+        let Self { device, item, amount, description, payment, timeout_s, request_id, qr, following, bus } = self;
         let following = Following { wait: following.wait || qr };
         let request_id = match request_id {
             Some(id) => id,
@@ -134,10 +145,11 @@ impl Vend {
         let payload = Value::Object(body).to_string().into_bytes();
         // The machine would refuse it. So it is told here, as wrong use.
         let request = read_sale(&payload).map_err(|rejected| Failure::usage(rejected.refusal.detail.into_string()))?;
+        let end_wait = if request.payment.is_over_the_counter() { STORE_WAIT } else { END_WAIT };
+        let Some(device) = device else { return here::sell(&bus, &request, following.wait.then_some(end_wait), json).await };
         if !following.wait {
             print::line(&if json { serde_json::json!({ "request_id": request_id }).to_string() } else { request_id.clone() })?;
         }
-        let end_wait = if request.payment.is_over_the_counter() { STORE_WAIT } else { END_WAIT };
         let to = Addressed { device, topic: Topic::VendRequest, request_id: request.request_id, end_wait, json, qr };
         following.publish(connection, to, payload, EventState::Dispensed).await
     }
@@ -145,8 +157,10 @@ impl Vend {
 
 impl Cancel {
     pub(super) async fn run(self, connection: Connection, json: bool) -> Result<(), Failure> {
-        let Self { device, request, following } = self;
-        let request_id = request.id();
+        let Self { device, request_id, named, following, bus } = self;
+        let request = request_id.or(named);
+        let Some(device) = device else { return here::cancel(&bus, request, following.wait.then_some(END_WAIT), json).await };
+        let request_id = request.ok_or_else(|| Failure::usage("--device needs the request: `qrisctl watch` shows its id"))?;
         let payload = serde_json::json!({ "request_id": request_id }).to_string().into_bytes();
         let to = Addressed { device, topic: Topic::VendCancel, request_id, end_wait: END_WAIT, json, qr: false };
         following.publish(connection, to, payload, EventState::Cancelled).await

@@ -117,7 +117,7 @@ fn what_finds_an_empty_slot_goes_back_by_itself_once() {
     assert_eq!(due.reason.map(|why| why.to_string()).as_deref(), Some("sold_out"));
     shop.wait_order(&order, "its money", |order| (order["refund"] == "done").then_some(()));
     // Somebody fills it, and the program starts anew: that piece is the next customer's.
-    told(&stock(&shop, &["fill", "A1"]));
+    told(&stock(&shop, &["fill", "--all"]));
     shop.kill_qrisd();
     shop.start_qrisd();
     shop.wait_online();

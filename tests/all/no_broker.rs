@@ -69,6 +69,28 @@ fn a_button_and_a_program_on_the_board_sell_without_a_broker_and_without_a_notif
     assert!(shop.tap.messages().is_empty(), "nobody said anything at a broker");
 }
 
+/// A person at the machine, who knows no request's name.
+#[test]
+fn a_person_on_the_board_sells_and_cancels_without_a_broker() {
+    let shop = alone(&Inputs::new());
+    let here = |words: &[&str]| {
+        output(command(env!("CARGO_BIN_EXE_qrisctl")).args(words).args(["--bus", &shop.bus.address]).env("HOME", shop.path()))
+    };
+    let asked = here(&["vend", "--item", "A2", "--json"]);
+    let said: Value = serde_json::from_str(stdout(&asked).trim()).expect("JSON");
+    assert_eq!(said["state"], json!("requested"));
+    shop.screen.wait_payload();
+    let status = stdout(&here(&["status"]));
+    assert!(status.contains(said["request_id"].as_str().expect("an id")) && status.contains("awaiting_payment"), "{status}");
+    let refused = here(&["vend", "--item", "A1"]);
+    assert!(!refused.status.success() && stdout(&refused).contains("refused (busy)"), "{refused:?}");
+    let cancelled = here(&["cancel", "--wait"]);
+    assert!(cancelled.status.success() && stdout(&cancelled).trim().ends_with("cancelled"), "{cancelled:?}");
+    shop.screen.wait_no_payload();
+    let nothing = here(&["cancel"]);
+    assert!(!nothing.status.success() && stderr(&nothing).contains("nothing to cancel"), "{nothing:?}");
+}
+
 /// A program on the board asks for an order. Gives its charge at Midtrans, once the customer sees how to pay.
 fn offered(shop: &Shop, caller: &Caller, request_id: &str, item: &str, options: HashMap<&str, Variant<'_>>) -> Value {
     let (asked, reason): (String, String) = caller.device("Vend", &(request_id, item, options)).expect("an answer");

@@ -80,7 +80,7 @@ impl Run {
             What::Screenshot { out } => Shows::Pictures(out.clone()),
             _ => Shows::Ends,
         };
-        let command = what.command();
+        let command = what.command()?;
         if let Some(Command::Query(Query::Logs(Logs { since: Some(since), .. }))) = &command
             && let Err(error) = Wall::from_rfc3339(since)
         {

@@ -5,6 +5,7 @@ use crate::vend::Cancelled;
 use clap::Subcommand;
 use qris_core::order::ids::ItemId;
 use qris_core::wire::command::{self, Action, Command, LogUnit, Logs, Query};
+use qris_host::Failure;
 use std::path::PathBuf;
 
 /// What is done.
@@ -96,13 +97,13 @@ fn unit(word: &str) -> Result<LogUnit, String> {
 
 impl What {
     /// What is signed. `None`: a picture, which needs no signature.
-    pub(super) fn command(self) -> Option<Command> {
-        Some(match self {
+    pub(super) fn command(self) -> Result<Option<Command>, Failure> {
+        Ok(Some(match self {
             Self::Status => Query::Status {}.into(),
             Self::ConfigGet => Query::ConfigGet {}.into(),
             Self::Vitals => Query::Vitals {}.into(),
             Self::Diag => Query::Diag {}.into(),
-            Self::Screenshot { out: _ } => return None,
+            Self::Screenshot { out: _ } => return Ok(None),
             Self::Orders { newest } => Query::Orders { newest }.into(),
             Self::Logs { unit, since, priority, text, lines, follow: _ } => {
                 Query::Logs(Logs { unit, since: since.map(Into::into), priority, text: text.map(Into::into), lines }).into()
@@ -113,10 +114,15 @@ impl What {
             Self::Update { bundle } => Action::Update { bundle: bundle.into() }.into(),
             Self::Stock { done } => {
                 let (change, item, n) = done.parts();
-                Action::Stock { change, item, n }.into()
+                Action::Stock {
+                    change,
+                    item: item.ok_or_else(|| Failure::usage("from afar a slot is filled by its item: --all is for the machine itself"))?,
+                    n,
+                }
+                .into()
             }
             Self::Clear { item } => Action::Clear { item }.into(),
             Self::TestPulse { item } => Action::TestPulse { item }.into(),
-        })
+        }))
     }
 }
