@@ -68,7 +68,7 @@ $TMPDIR 2000
 tools() {
   local -A package=(
     [cc]=build-essential [mosquitto]=mosquitto [mosquitto_passwd]=mosquitto [mosquitto_pub]=mosquitto-clients
-    [dbus-daemon]=dbus [dbus-monitor]=dbus-bin [busctl]=systemd [systemd-analyze]=systemd [openssl]=openssl [socat]=socat [setpriv]=util-linux
+    [dbus-daemon]=dbus [dbus-monitor]=dbus-bin [busctl]=systemd [systemd-analyze]=systemd [openssl]=openssl [socat]=socat [strace]=strace [setpriv]=util-linux
     [chromium]=chromium [chromedriver]=chromium-driver [unshare]=util-linux [nsenter]=util-linux [script]=bsdutils
     [faketime]=faketime [patch]=patch [ip]=iproute2 [pg_ctlcluster]=postgresql [pgbouncer]=pgbouncer
     [man]=man-db [zbarimg]=zbar-tools

@@ -136,7 +136,8 @@ impl Shared {
             ("POST", "") => self.create(&serde_json::from_slice(body).expect("the machine posts an order")),
             ("GET", "") => {
                 let open = |order: &&OrderResource| order.outcome.is_none() && order.status != Status::Cancel;
-                let open = OpenOrders { orders: self.lock().values().filter(open).cloned().collect() };
+                let orders = self.lock().values().filter(open).cloned().collect();
+                let open = OpenOrders { orders, taken_out: Vec::new() };
                 return ("200 OK", serde_json::to_vec(&open).expect("plain data"));
             }
             (_, rest) => {
@@ -192,6 +193,8 @@ impl Shared {
             sandbox: false,
             collect_within_s: None,
             unconfirmed: false,
+            try_number: None,
+            try_confirmed_s: None,
         };
         orders.insert(order_id, order.clone());
         order

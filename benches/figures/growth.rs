@@ -23,7 +23,7 @@ use qris::order::outcome::{Delivery, Outcome};
 use qris::order::proof::{Last, RelayKey, Statement, sign};
 use qris::order::receipt::Claims;
 use qris::order::request::{Payment, Purchase};
-use qris::order::time::{BootId, Span, Wall};
+use qris::order::time::{BootId, Span, Told, Wall};
 use qris::order::tries::TryNumber;
 use qris::relay::store::Begun;
 use qris::relay::store::database::Database as Ledger;
@@ -372,7 +372,7 @@ impl Past {
             relay_key: Some(RelayKey::of(key)),
         };
         let after = |seconds| now + Span::secs(seconds);
-        books::create(tx, policy, sale, &format!("{:064x}", scattered(number)), &id, now)?;
+        books::create(tx, policy, sale, &format!("{:064x}", scattered(number)), &id, Told::trusted(now))?;
         let charge = Charge {
             transaction_id: name(TransactionId::new, "t", number),
             gross_amount: amount,
@@ -384,10 +384,12 @@ impl Past {
             charged_at: now,
             expires_at: now + QR_EXPIRY,
         };
-        books::answered(tx, policy, &id, Event::Charged(charge), after(1))?;
-        let Noted::News(noted) = books::notified(tx, policy, &id, Said::Settled, after(20))? else { return Err(BooksError::Unknown) };
+        books::answered(tx, policy, &id, Event::Charged(charge), Told::trusted(after(1)))?;
+        let Noted::News(noted) = books::notified(tx, policy, &id, Said::Settled, Told::trusted(after(20)))? else {
+            return Err(BooksError::Unknown);
+        };
         let report = Status { settled_at: Some(after(19)), ..Status::of(&noted.now.order, Said::Settled) };
-        books::answered(tx, policy, &id, Event::Status(report), after(21))?;
+        books::answered(tx, policy, &id, Event::Status(report), Told::trusted(after(21)))?;
         let word = Statement {
             device: device.clone(),
             ticket: Ticket::from_random(bits(number)),
@@ -399,6 +401,6 @@ impl Past {
         };
         let proof = Some(sign(key, &word).into());
         let told = OutcomeReport { nth_try: TryNumber::FIRST, outcome: Delivery::Dispensed, reason: None, detail: None, proof };
-        books::delivered(tx, policy, &device, &id, &told, after(25))?.map(drop).map_err(|_| BooksError::Unknown)
+        books::delivered(tx, policy, &device, &id, &told, Told::trusted(after(25)))?.map(drop).map_err(|_| BooksError::Unknown)
     }
 }

@@ -216,7 +216,10 @@ fn settings(surface: SurfaceSettings, rotate: Rotation) -> Settings {
 /// Past its deadline this is a page of flat colour and a few words.
 fn pay(until: i64) -> Picture {
     let (payload, amount) = (samples::payload(amount()).into(), amount());
-    Picture { scene: Scene::Pay { payload, goods: goods(), amount, fee: None, page: None, until: Boot(until) }, sandbox: false }
+    Picture {
+        scene: Scene::Pay { payload, goods: goods(), amount, fee: None, page: None, before: None, until: Boot(until) },
+        sandbox: false,
+    }
 }
 
 fn amount() -> Rupiah {

@@ -493,7 +493,7 @@ signing_key_file = "/etc/signing"
             ("server_key_file", "colour = 1\nserver_key_file", "backend.toml:7: midtrans.colour: unknown"),
             ("server_key_file", "max_imposed_fee = -1\nserver_key_file", "midtrans.max_imposed_fee: must be 0 to"),
             ("server_key_file", "qr_expiry_min = 14\nserver_key_file", "midtrans.qr_expiry_min: must be 15 to"),
-            ("server_key_file", "counter_expiry_h = 0\nserver_key_file", "midtrans.counter_expiry_h: must be 1 to"),
+            ("server_key_file", "counter_expiry_min = 14\nserver_key_file", "midtrans.counter_expiry_min: must be 15 to"),
             ("server_key_file", "acquirer = \"gopay\"\nserver_key_file", "midtrans.acquirer: is for charge_as"),
             (
                 "server_key_file",

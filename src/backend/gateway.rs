@@ -45,7 +45,10 @@ pub trait Gateway: Debug + Send + Sync {
     /// Makes a charge for this way to pay that nobody is to pay, looks whether all of its answers can be read, and ends it: for `doctor
     /// --charge`. `max_fee` is the most that may be put on a price, in rupiah.
     fn try_charge(&self, payment: Payment, max_fee: u64) -> Asking<'_, Finding>;
-    /// What its clock said in its last answer, once for each answer. A gateway that tells no time has none.
+    /// Asks for nothing but the time, so that [`reported_time`](Self::reported_time) has it. The answer is why it could not be asked.
+    fn ask_time(&self) -> Asking<'_, Option<Problem>>;
+    /// What its clock said in its last answer, once for each answer. It counts only if nobody on the way can have
+    /// made it: over TLS that was verified, or from this computer. By a gateway that tells no time nothing ends.
     fn reported_time(&self) -> Option<Wall> {
         None
     }

@@ -150,10 +150,12 @@ async fn serve(config: Config, source: &Source, ring: Ring, path: &Path) -> Resu
     let listener =
         connections::listen(config.listen).map_err(|error| Failure::failed(format!("cannot listen at {}: {error}", config.listen)))?;
     let desk = open_desk(&config, &handles).await?;
+    work.learn_time().await;
     make_ready(&open, &books, &machines, &config).await?;
 
     let (stop, stopping) = watch::channel(false);
     let sweep = tokio::spawn(Arc::clone(&work).sweep());
+    let clock = tokio::spawn(Arc::clone(&work).watch_clock());
     let keys = tokio::spawn(keys::follow(Arc::clone(&books), config.signing_key_file.clone()));
     let others = tokio::spawn(work::follow(Arc::clone(&books), Arc::clone(&waiters)));
     let hearer = match &config.store {
@@ -181,7 +183,6 @@ async fn serve(config: Config, source: &Source, ring: Ring, path: &Path) -> Resu
     let watcher = is_watched.then(|| tokio::spawn(machines.watch(config.tellers.is_some())));
     let desk = desk.map(|(desk, listener)| tokio::spawn(desk::serve(desk, listener, stopping.clone())));
     let mut server = tokio::spawn(http::serve(handles, config.limits.clone(), listener, stopping));
-    service::status(&format!("serving at {}", config.listen));
     service::status(gateway::SERVING);
     service::ready();
     emit(&Journal::Ready { program: NAME.into(), version: env!("CARGO_PKG_VERSION").into() });
@@ -195,7 +196,7 @@ async fn serve(config: Config, source: &Source, ring: Ring, path: &Path) -> Resu
     books.ring(Bell::Outbox);
     // An error says that the server has ended already.
     let _ = stop.send(true);
-    teller.into_iter().chain(watcher).chain(writer).chain([sweep, keys]).for_each(|task| task.abort());
+    teller.into_iter().chain(watcher).chain(writer).chain([sweep, clock, keys]).for_each(|task| task.abort());
     let published = async {
         if let Some(publisher) = &mut publisher {
             let _ = timeout(LAST_NEWS, publisher).await;

@@ -6,7 +6,7 @@ use qris_core::order::merchant::{self, Charge, Context, DeliveryReport, Event, O
 use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::Delivery;
 use qris_core::order::request::{Payment, Purchase};
-use qris_core::order::time::{Span, Wall};
+use qris_core::order::time::{Span, Told, Wall};
 
 /// The time at which every sample begins.
 pub const T0: Wall = Wall(1_795_132_800_000);
@@ -29,7 +29,7 @@ pub fn order(id: &str, device: &str, price: u64) -> Order {
         kid: rules().keys[0].kid().clone(),
         relay_key: None,
     };
-    merchant::begin(OrderId::new(id).expect("an id"), sale, T0)
+    merchant::begin(OrderId::new(id).expect("an id"), sale, Told::trusted(T0))
 }
 
 /// The same when it can be paid.
@@ -67,9 +67,10 @@ pub fn reported_order(id: &str, device: &str, price: u64, gross: u64, outcome: D
 
 /// The order after an event.
 pub fn after(order: Order, event: Event, now: Wall) -> Order {
-    let mut order = merchant::apply(order, event, now, &Context { rules: &rules(), paid_already: false }).expect("not refused");
-    while let merchant::Duty::Apply(event) = merchant::duty(&order, now) {
-        order = merchant::apply(order, event, now, &Context { rules: &rules(), paid_already: false }).expect("not refused");
+    let mut order =
+        merchant::apply(order, event, Told::trusted(now), &Context { rules: &rules(), paid_already: false }).expect("not refused");
+    while let merchant::Duty::Apply(event) = merchant::duty(&order, Told::trusted(now)) {
+        order = merchant::apply(order, event, Told::trusted(now), &Context { rules: &rules(), paid_already: false }).expect("not refused");
     }
     order
 }

@@ -112,7 +112,13 @@ pub const SETTINGS: &[Setting] = &[
         when Midtrans expires a QR; with `airpay shopee` at most 7,200. Below 15 minutes its batch is not reliable: the machine's \
         `timeout_s` is a cancel. If the cancel does not come to Midtrans, the machine keeps the order and asks about it until then",
     ),
-    whole_or("midtrans.counter_expiry_h", 1..=168, "h", (24, "Midtrans' 24"), "when Midtrans expires a payment code"),
+    whole(
+        "midtrans.counter_expiry_min",
+        15..=10_080,
+        "min",
+        120,
+        "when Midtrans expires a payment code. Until then a code keeps a piece of its slot",
+    ),
     said(
         "midtrans.customer",
         "table",

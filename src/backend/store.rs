@@ -18,7 +18,7 @@ pub(crate) use sqlite::{SqliteTx, say};
 pub(crate) use table::{insert, put, update};
 pub use watched::{JobError, WatchedStore};
 
-use qris_core::order::time::{Span, Wall};
+use qris_core::order::time::{Span, Told, Wall};
 use qris_host::sqlite::{OpenError, find_room};
 use std::fmt::Display;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -119,11 +119,11 @@ impl Store {
         own + self.0.ahead()
     }
 
-    /// Runs a job like [`run`](Self::run), and tells it the time at which it runs. `own` is the clock of this computer.
+    /// Runs a job like [`run`](Self::run), and tells it the time at which it runs. `told` is the time if the clock of the database is so far ahead of this computer's.
     pub async fn run_at<T, E>(
         &self,
-        own: impl FnOnce() -> Wall + Send + 'static,
-        job: impl FnOnce(&mut dyn Tx, Wall) -> Result<T, E> + Send + 'static,
+        told: impl FnOnce(Span) -> Told + Send + 'static,
+        job: impl FnOnce(&mut dyn Tx, Told) -> Result<T, E> + Send + 'static,
     ) -> Result<T, E>
     where
         T: Send + 'static,
@@ -132,7 +132,7 @@ impl Store {
         // A job that is never run must not keep its own database open.
         let database = Arc::downgrade(&self.0);
         let ahead = move || database.upgrade().map_or(Span(0), |database| database.ahead());
-        self.run(move |tx| job(tx, own() + ahead())).await
+        self.run(move |tx| job(tx, told(ahead()))).await
     }
 
     /// Runs a job in a transaction and answers when it is committed. If the job answers with an error, its changes are

@@ -22,13 +22,14 @@ use qris_core::order::merchant::{Rules, Said};
 use qris_core::order::money::Rupiah;
 use qris_core::order::proof::{self, Last, RelayKey, Statement};
 use qris_core::order::reason::Reason;
-use qris_core::order::time::{Span, Wall, Zone};
+use qris_core::order::time::{Now, Span, Told, Zone};
 use qris_core::order::tries::TryNumber;
 use qris_core::wire::orders::{OrderResource, Problem, RELAY_KEY, Refund, Status};
 use qris_host::events::Event as Journal;
 use qris_host::http::{Limits, client};
+use qris_host::reckoning::Reckoning;
 use qris_host::secret::Secret;
-use qris_host::surroundings::{Computer, Surroundings};
+use qris_host::surroundings::Surroundings;
 use qris_host::{clock, tls};
 use qris_sim::midtrans::faults::{BrokenImage, Fault, Plan};
 use qris_sim::midtrans::{Change, Options, Via};
@@ -60,15 +61,19 @@ struct Rig<G = SimulatorHandle> {
 
 /// A computer whose journal can be read.
 #[derive(Debug, Default)]
-struct Recorded(Mutex<Vec<Journal>>);
+struct Recorded(Mutex<Vec<Journal>>, Reckoning);
 
 impl Surroundings for Recorded {
-    fn now(&self) -> Wall {
-        Computer.now()
+    fn clocks(&self) -> Now {
+        qris_host::clock::now()
+    }
+
+    fn reckoning(&self) -> &Reckoning {
+        &self.1
     }
 
     fn random(&self, bytes: &mut [u8]) {
-        Computer.random(bytes);
+        qris_host::random::fill(bytes);
     }
 
     fn emit(&self, event: &Journal) {
@@ -286,7 +291,7 @@ async fn a_qr_that_pays_somebody_else_is_sold_and_a_person_is_told() {
     let other = Change { nmid: Some("AID000000000001".into()), ..Change::default() };
     rig.simulator.with(|midtrans, now| midtrans.change(other, now));
     assert!(rig.order("second").await.qr_payload.is_some_and(|payload| payload.contains("AID000000000001")));
-    let told = rig.handles.books.read(|tx| books::due_alerts(tx, clock::now().wall)).await.expect("readable");
+    let told = rig.handles.books.read(|tx| books::due_alerts(tx, Told::trusted(clock::now().wall))).await.expect("readable");
     assert_eq!(told.iter().map(|alert| (alert.kind(), alert.subject())).collect::<Vec<_>>(), [("merchant", "AID000000000001")]);
 }
 

@@ -16,7 +16,7 @@ use qris_host::surroundings::{Computer, Surroundings};
 use std::sync::Arc;
 
 pub fn handles(config: &Config, source: &Source, ring: Ring, store: Store, machines: Store) -> Result<Handles, Failure> {
-    let around: Arc<dyn Surroundings> = Arc::new(Computer);
+    let around: Arc<dyn Surroundings> = Arc::new(Computer::default());
     let gateway = config.gateway.open(source)?;
     let place = view::Shop {
         public_url: config.public_url.clone().map(Into::into),

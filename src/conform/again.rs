@@ -12,7 +12,7 @@ use qris_core::order::ledger;
 use qris_core::order::money::Rupiah;
 use qris_core::order::promise::Promise;
 use qris_core::order::proof::Last;
-use qris_core::order::tries::{Try, TryNumber};
+use qris_core::order::tries::{Try, TryNumber, TwoDigits};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
@@ -32,6 +32,7 @@ pub async fn all(t: &Tester, report: &mut Conformance) {
         let name = format!("a second try is {}offered for {outcome} {pulse} a pulse", if offered { "" } else { "not " });
         report.check(&name, within, offered_for(t, outcome, driven, offered)).await;
     }
+    report.check("a second try that nobody has asked for later shows no number: two presses begin it", within, number(t)).await;
     report.check("a second try has a receipt of its own, and the same promise again has the same", within, receipt(t)).await;
     report.check("a promise that is of something else begins no second try", within, other_promises(t)).await;
     report.check("a word about the first try changes nothing of a second try, which is sold once", within, own_word(t)).await;
@@ -45,6 +46,16 @@ async fn nothing_came(t: &Tester) -> Result<(Value, Value), Stop> {
     let order = report(t, &order, Last::Closed, false).await?;
     holds(order["try_again_s"].as_u64() > Some(0), "seconds in try_again_s", &order["try_again_s"])?;
     Ok((body, order))
+}
+
+/// A number is two digits beside `try_wanted_s`. Without one, or from a backend that knows none, two presses begin the try.
+async fn number(t: &Tester) -> Checked {
+    let (_, order) = nothing_came(t).await?;
+    let (number, told) = (&order["try_number"], &order["try_confirmed_s"]);
+    let is_good = number.is_null() || number.as_str().is_some_and(|text| text.parse::<TwoDigits>().is_ok());
+    holds(is_good, "two digits or null in try_number", number)?;
+    holds(!order["try_wanted_s"].is_null() || number.is_null() && told.is_null(), "no number without try_wanted_s", number)?;
+    holds(told.as_u64().unwrap_or(0) <= 20, "20 seconds at most in try_confirmed_s", told)
 }
 
 /// Tells the end of the order's present try, with the relay's word. The order after that.

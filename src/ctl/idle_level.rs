@@ -93,6 +93,7 @@ pub(super) mod tests {
             min_amount: Rupiah::new(1).expect("an amount"),
             outlet: Arc::new(PulsedLine::single(Pin::of(chip, true), Span::millis(500))),
             block_on_uncertain: false,
+            misses: 1,
             clear_button: None,
         }
     }

@@ -18,6 +18,13 @@ pub(super) struct Bus {
     bus: BusAddress,
 }
 
+impl Bus {
+    /// Whether this computer is a machine, or a bus was named.
+    pub(super) fn is_of_a_machine(&self) -> bool {
+        self.bus != BusAddress::System || Path::new(QRISD_TOML).exists()
+    }
+}
+
 fn parse_bus(text: &str) -> Result<BusAddress, <BusAddress as std::str::FromStr>::Err> {
     text.parse()
 }

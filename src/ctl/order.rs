@@ -14,6 +14,10 @@ pub(super) struct CurrentOrder {
 }
 
 impl CurrentOrder {
+    pub(super) fn is_of_a_machine(&self) -> bool {
+        self.bus.is_of_a_machine()
+    }
+
     pub(super) async fn run(self, json: bool) -> Result<(), Failure> {
         let service = Service::connect(&self.bus, DEVICE_NAME, DEVICE_PATH).await?;
         let mut properties = service.properties().await.map_err(Failure::failed)?;

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 /// Shows the last status of machines. With --json: device, status.
 #[derive(clap::Args, Debug)]
 pub(super) struct Status {
-    /// One machine; the default is every machine, or without a broker this one, over D-Bus
+    /// One machine; the default is every machine. On a machine that names no broker it is this one, over D-Bus
     #[arg(long, value_name = "ID", value_parser = DeviceId::new, add = complete::machines())]
     device: Option<DeviceId>,
     #[command(flatten)]
@@ -24,7 +24,7 @@ pub(super) struct Status {
 
 impl Status {
     pub(super) async fn run(self, connection: Connection, json: bool) -> Result<(), Failure> {
-        if self.device.is_none() && !connection.names_a_broker()? {
+        if self.device.is_none() && self.here.is_of_a_machine() && !connection.names_a_broker()? {
             return self.here.run(json).await;
         }
         let filter = self.device.as_ref().map_or_else(|| Topic::Status.of_all(), |device| Topic::Status.of(device));

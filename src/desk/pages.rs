@@ -22,7 +22,7 @@ use axum::middleware::map_response_with_state;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use qris_core::order::ids::OrderId;
-use qris_core::order::merchant::{Attention, End, Refused};
+use qris_core::order::merchant::{Attention, End, NoTry, Refused};
 use qris_core::order::money::total;
 use qris_core::order::request::Payment;
 use qris_core::order::scheme::Scheme;
@@ -295,9 +295,10 @@ impl Frame {
         line.deeds.iter().any(|possible| self.why_not(possible).is_some())
     }
 
-    /// Why a deed is not possible. That there is nothing to be seen is no news.
+    /// Why a deed is not possible. That there is nothing to be seen, or that the machine shows no number, is no news.
     fn why_not(&self, possible: &Possible) -> Option<Denied> {
-        possible.denied.filter(|denied| *denied != Denied::Order(Refused::NothingToSee))
+        let no_news = [Denied::Order(Refused::NothingToSee), Denied::Try(NoTry::NoNumber)];
+        possible.denied.filter(|denied| !no_news.contains(denied))
     }
 
     /// The reason of all deeds, if it is one.

@@ -183,7 +183,7 @@ pub fn read_open(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Backen
         return refused(status, headers, body, None);
     }
     match serde_json::from_slice::<OpenOrders>(body) {
-        Ok(open) => BackendAnswer::Open(open.orders),
+        Ok(open) => BackendAnswer::Open(open),
         Err(error) => unusable(format!("its answer ({}) cannot be read: {error}", status.as_u16())),
     }
 }

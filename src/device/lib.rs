@@ -352,6 +352,12 @@ async fn signal(message: &zbus::Message, inbox: &Inbox, buttons: &Buttons) -> Ne
                 inbox.send(Input::Finished(order, number, answer));
             }
         }
+        Some("Unseen") => {
+            let told = message.body().deserialize::<(String, u32)>().ok();
+            if let Some((order, number)) = told.and_then(|(order, number)| relay::unseen(&order, number)) {
+                inbox.send(Input::Unseen(order, number));
+            }
+        }
         Some("Pressed") => {
             let item = message.body().deserialize::<String>().ok().and_then(|item| ItemId::new(&item).ok());
             if let Some(item) = item {

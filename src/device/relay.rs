@@ -181,6 +181,10 @@ pub fn refused(error: RelayError, detail: &str) -> Operated {
     Operated::Refused(Problem::new(Code::Refused, why))
 }
 
+pub fn unseen(order_id: &str, number: u32) -> Option<(OrderId, TryNumber)> {
+    Some((OrderId::new(order_id).ok()?, TryNumber::try_from(number).ok()?))
+}
+
 pub fn finished(order_id: &str, number: u32, outcome: &str, driven: bool) -> Option<(OrderId, TryNumber, DispenseAnswer)> {
     Some((OrderId::new(order_id).ok()?, TryNumber::try_from(number).ok()?, DispenseAnswer::read(outcome, driven)?))
 }

@@ -68,6 +68,8 @@ pub enum Input {
     Relay(CallId, RequestId, RelayAnswer),
     /// A ticket had to be closed, and the relay did not answer.
     TicketLeft,
+    /// The relay's signal: the goods of a try were not seen in their time, and may still come.
+    Unseen(OrderId, TryNumber),
     /// The relay's signal.
     Finished(OrderId, TryNumber, DispenseAnswer),
     /// The button of an item was let go.

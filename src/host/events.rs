@@ -196,6 +196,11 @@ events! {
     /// Nothing is to be done.
     StockChanged { item: ItemId, change: Text, before: Option<i64>, after: i64, by: Text } = "9db2fe827252492da531d507b202ae34", Notice, Own, "stock of {item}: {change}, from {before} to {after}, by {by}";
 
+    /// A slot has other goods than those that were counted in it, or its item is not sold here any more.
+    /// The count of the former goods does not count for the new ones. Until somebody has counted them the slot is sold as one that nobody has counted, with the fault `stock`.
+    /// Count what is in it now: at the open door, or with `qrisctl stock count`. If only its name was written in another way, the count of before stands in this line.
+    OtherGoods { item: ItemId, had: Text, goods: Text, before: i64 } = "5d7c1c2f0e7b4a53a4f0b6f3c28e91d4", Notice, Own, "stock of {item}: it has {goods} now; {before} of {had} were counted in it";
+
     /// A request was refused before anybody could pay.
     /// The reason is one of the reasons of vend/event. Nothing was charged.
     /// If the item should be sold: correct what the reason names.
@@ -321,6 +326,26 @@ events! {
     /// Look at the chip and offset in relay.toml, at the group of the device file and at the wiring.
     HardwareFault { line: Text, why: Text } = "bea290fef0c645959bb392799ab21181", Err, Own, "{line}: {why}";
 
+    /// A sensor is active before its line is driven.
+    /// Something is in its beam, or it is broken. It would not see goods fall, so nothing is driven and no ticket is given for its lines.
+    /// Take out what is in the chute, and clean the sensor. It goes by itself within some seconds.
+    SensorActive { line: Text, why: Text } = "67053f64b5f546bdb0f49cf3b5dc21c4", Err, Own, "{line}: {why}";
+
+    /// Two lines missed, one after the other, and their sensor saw nothing between.
+    /// The sensor is the suspect. All its lines are closed, and customers are refused before they can pay.
+    /// Let something pass the sensor and look whether it sees that. Then clear any line of it: qrisctl relay clear ITEM, or the button inside the door.
+    SensorSuspect { line: Text } = "b388299290e54693a5ae854b63472889", Err, Own, "two lines with the sensor of {line} missed, and it saw nothing between: all its lines are closed";
+
+    /// A person has looked at a sensor that was the suspect.
+    /// Its lines sell again, but for those that are blocked themselves.
+    /// Nothing is to be done.
+    SensorCleared { line: Text, by: Text } = "1a0127e3cc53484e91feb55e3423209d", Notice, Own, "the sensor of {line} was cleared by {by}";
+
+    /// Something passed a sensor after the end of a drive of which it saw nothing.
+    /// It may be the goods, or a hand in the chute. The end was signed before, and stays.
+    /// If this comes often, set late_within_ms of the sensor higher.
+    PassedLate { item: ItemId, order: Option<OrderId>, line: Text } = "08df4c40674443509c9fadf4b27dec24", Notice, Own, "{line}: something passed its sensor after it was told that {item} did not come";
+
     /// The D-Bus service cannot be reached.
     /// Nobody can ask this program for anything. It tries to connect again by itself, and finishes the work that it had begun.
     /// Look at the bus (systemctl status dbus), at its policy for this program, and at the address in the configuration.
@@ -417,7 +442,7 @@ events! {
     GatewayWord { why: Text } = "b3b49ff697ff41e5b3bf29a5f68ec6ac", Warning, Own, "the gateway says what nobody knows: {why}";
 
     /// The clock of the merchant's server differs from the gateway's by more than a minute.
-    /// Orders are charged, paid and refunded all the same. But what waits for a time comes too early or too late, and certificates may be refused.
+    /// Orders are charged, paid and handed out all the same. But no order, offer, payment code or time for a refund ends until the clocks agree: qris-backend goes on by the boot clock, and asks the gateway for the time every 10 seconds. Certificates may be refused meanwhile.
     /// Look at the time service (timedatectl). qris-backend doctor says how far the clock is off.
     ClockDiffers { seconds: i64, word: Text } = "3cfb36c820558d1afc9c789764fc94a5", Warning, Own, "the clock is {seconds} s {word} the gateway's";
 
@@ -425,6 +450,11 @@ events! {
     /// They differ by no more than a minute.
     /// Nothing is to be done.
     ClockAgrees {} = "b058d071166699c372f55f85f773e861", Notice, Own, "the clock agrees with the gateway's again";
+
+    /// The gateway has told no time since qris-backend was started.
+    /// So nobody knows whether the clock of the merchant's server is right. No order, offer, payment code or time for a refund ends until the gateway tells. It is asked every 10 seconds.
+    /// If the gateway cannot be asked at all, that has a line of its own. If it tells no time over TLS: look at the address (midtrans.base_url).
+    ClockUnknown {} = "617d82fd2b7447b5be4650317bff681b", Warning, Own, "the gateway has told no time since the start: nothing ends by time until then";
 
     /// A device was not let in.
     /// Its token is missing, unknown or revoked.

@@ -35,6 +35,7 @@ pub mod owner;
 #[cfg(feature = "commands")]
 pub mod qr;
 pub mod random;
+pub mod reckoning;
 pub mod rooted;
 pub mod secret;
 pub mod service;

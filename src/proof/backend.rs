@@ -41,14 +41,16 @@ use qris_backend::store::{Runner, Store, Tx, read_on};
 use qris_core::order::ids::{DeviceId, OrderId};
 use qris_core::order::keys::SigningKey;
 use qris_core::order::merchant::{Rules, Said};
-use qris_core::order::time::{Span, Wall, Zone};
+use qris_core::order::time::{Boot, Now, Span, Told, Wall, Zone};
 use qris_host::events::Event as Journal;
 use qris_host::http::{Limits, client as http_client};
+use qris_host::reckoning::Reckoning;
 use qris_host::secret::Secret;
 use qris_host::surroundings::Surroundings;
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, Once, OnceLock, PoisonError};
 use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
@@ -101,12 +103,20 @@ struct Around<C> {
     output: Arc<Output<C>>,
     began: Instant,
     wall: Wall,
+    /// How far the clock of its computer is ahead.
+    ahead: Arc<AtomicI64>,
+    reckoning: Reckoning,
     rng: Mutex<Rng>,
 }
 
 impl<C: Send> Surroundings for Around<C> {
-    fn now(&self) -> Wall {
-        self.wall + Span(since(self.began))
+    fn clocks(&self) -> Now {
+        let age = since(self.began);
+        Now { boot: Boot(age), wall: self.wall + Span(age + self.ahead.load(Ordering::Relaxed)) }
+    }
+
+    fn reckoning(&self) -> &Reckoning {
+        &self.reckoning
     }
 
     fn random(&self, bytes: &mut [u8]) {
@@ -151,6 +161,8 @@ pub(super) struct Start<'a> {
     pub(super) policy: Policy,
     pub(super) place: Shop,
     pub(super) wall: Wall,
+    /// How far the clock of its computer is ahead of that.
+    pub(super) ahead: Arc<AtomicI64>,
     pub(super) seed: u64,
     /// Is it still alive, as far as its disk is concerned?
     pub(super) runs: Box<dyn Fn() -> bool + Send + Sync>,
@@ -197,7 +209,17 @@ impl<C: Copy + Ord + Send + 'static> Program<C> {
             let _here = runtime.enter();
             Instant::now()
         };
-        let around = Around { output: Arc::clone(&output), began, wall: start.wall, rng: Mutex::new(Rng::new(start.seed)) };
+        let around = Around {
+            output: Arc::clone(&output),
+            began,
+            wall: start.wall,
+            ahead: start.ahead,
+            reckoning: Reckoning::default(),
+            rng: Mutex::new(Rng::new(start.seed)),
+        };
+        // The gateway tells the time at the start.
+        let clocks = around.clocks();
+        around.reckoning.heard(start.wall, clocks.wall, clocks);
         let around: Arc<dyn Surroundings> = Arc::new(around);
         let store = |database: &Arc<Database>| Store::with(Arc::clone(database) as Arc<dyn Runner>);
         let handle = Arc::new(Books::new(store(&books), start.policy, Arc::clone(&around)));
@@ -314,7 +336,7 @@ impl<C: Copy + Ord + Send + 'static> Program<C> {
     /// those once more. Denied charges are no part of that sum.
     pub(super) fn reconcile(&self, midtrans: &mut midtrans::Midtrans, now: Wall) {
         for (id, said) in midtrans.transactions().iter().filter_map(difference) {
-            let noted = self.books(|tx, policy| books::notified(tx, policy, &id, said, now));
+            let noted = self.books(|tx, policy| books::notified(tx, policy, &id, said, Told::trusted(now)));
             if matches!(noted, Ok(Noted::Forgotten)) && said != Said::Denied {
                 // Midtrans knows it.
                 drop(midtrans.notify_again(id.as_str(), now));

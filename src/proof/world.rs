@@ -14,6 +14,7 @@ mod asking;
 mod audit;
 mod bits;
 mod broker;
+mod chutes;
 mod commands;
 mod computer;
 mod copies;
@@ -65,6 +66,7 @@ use qris_core::wire::topics::Topic;
 use qris_host::events::Event as Journal;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 
 /// Faults may happen for this time.
 const STORM: i64 = 1_200_000;
@@ -227,6 +229,7 @@ struct World {
     doors: door::Doors,
     second_tries: second_tries::SecondTries,
     same: same_goods::SameGoods,
+    chutes: chutes::Chutes,
     /// This goes last: those that hold files in it are gone before.
     disks: [Disk; 3],
 }
@@ -317,6 +320,7 @@ impl World {
         let second_tries = second_tries::SecondTries::new(seed, fate.play(), copies.are_made());
         let by_itself = second_tries.refunds_by_itself.unwrap_or(by_itself);
         let same = same_goods::SameGoods::new(seed, matches!(fate, Fate::Chance) && slots.are_counted());
+        let chutes = chutes::Chutes::new(seed, matches!(fate, Fate::Chance), slots.are_counted());
         let mut world = Self {
             directory: directory.into(),
             places,
@@ -353,6 +357,7 @@ impl World {
             doors: door::Doors::new(seed),
             second_tries,
             same,
+            chutes,
             disks,
         };
         if !has_broker {
@@ -456,7 +461,10 @@ impl World {
             Event::AtSlot(what) => self.acts_at_slot(what),
             Event::Door(m, step) => self.at_the_door(m, step),
             Event::Tries(m, request) => self.tries_again(m, request),
+            Event::PressesAgain(m, item) => self.presses_again(m, item),
             Event::Wishes(order) => self.wishes(&order),
+            Event::TellsNumber(order, number, to_a_person) => self.tells_number(&order, number, to_a_person),
+            Event::Complains(order) => self.complains(order),
             Event::Clears => self.wants_it_cleared(),
             Event::Commands(None) => self.wants_something_done(),
             Event::Commands(Some(number)) => self.sends_command(number),
@@ -486,15 +494,20 @@ impl World {
             Event::AtDashboard(order, how) => self.refunds_a_try(order, how),
             Event::Reconnects => self.reconnect(),
             Event::ClockIsSet(m) => self.machines[m].wall_off = 0,
-            Event::Ends(outage) => {
-                self.network.cut[outage as usize] = false;
-                if matches!(outage, Outage::Broker) {
-                    let m = self.some_machine();
-                    self.connect_broker(m, 100);
-                }
-            }
+            Event::Ends(outage) => self.outage_ends(outage),
         }
         self.check_midtrans();
+    }
+
+    fn outage_ends(&mut self, outage: Outage) {
+        self.network.cut[outage as usize] = false;
+        if matches!(outage, Outage::Clock) {
+            self.merchant.clock_ahead.store(0, Ordering::Relaxed);
+        }
+        if matches!(outage, Outage::Broker) {
+            let m = self.some_machine();
+            self.connect_broker(m, 100);
+        }
     }
 
     fn check_midtrans(&mut self) {

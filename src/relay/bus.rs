@@ -3,7 +3,7 @@
 use super::dispenser::{Dispensed, Dispenser, Effect, Refusal};
 use super::outlet::Ending;
 use super::outlet::OutletCommand;
-use super::threads::ThreadReport;
+use super::threads::{ThreadReport, Trouble};
 use qris_core::order::ids::{ItemId, OrderId, Ticket};
 use qris_core::order::ledger::{Again, Cause, LedgerRefusal};
 use qris_core::order::outcome::Outcome;
@@ -29,6 +29,8 @@ pub const SIGNALS_MAX: usize = 64;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Signal {
+    /// `Unseen(order_id, try)`
+    Unseen(OrderId, TryNumber),
     /// `Finished(order_id, try, outcome, driven, detail)`
     Finished(OrderId, TryNumber, Outcome, String),
     Pressed(ItemId),
@@ -110,9 +112,12 @@ impl Service {
                     heart.at_rest();
                     let ending = Ending::not_driven("the line's thread is gone");
                     heart.dispenser.ended(line, ending);
-                    heart.dispenser.hardware(line, Err("the line's thread is gone: restart this service".into()));
+                    heart.dispenser.hardware(line, Err(Trouble::Hardware("the line's thread is gone: restart this service".into())));
                 }
             }
+            Effect::Unseen(Cause::Order { order, number, .. }) => self.signal(Signal::Unseen(order, number)),
+            // No customer waits for a test.
+            Effect::Unseen(Cause::Test(_)) => {}
             Effect::Finished { cause, outcome, detail } => {
                 let (done, waiting) = std::mem::take(&mut heart.waiting).into_iter().partition(|(waits, _)| *waits == cause);
                 heart.waiting = waiting;
@@ -146,6 +151,8 @@ impl Service {
                 heart.at_rest();
                 heart.dispenser.ended(line, ending);
             }),
+            ThreadReport::Unseen(line) => self.with(|dispenser| dispenser.unseen(line)),
+            ThreadReport::Late(line, sign) => self.with(|dispenser| dispenser.came_late(line, sign)),
             ThreadReport::ClearPressed(line) => {
                 self.with(|dispenser| dispenser.clear_pressed(line));
                 self.signal(Signal::ClearPressed(false));
@@ -203,6 +210,7 @@ pub fn start(address: &BusAddress, service: &Arc<Service>) -> Served {
 
 pub async fn emit(served: &Served, signal: Signal) {
     match signal {
+        Signal::Unseen(order, number) => served.emit(RELAY_PATH, RELAY_NAME, "Unseen", &(order.as_str(), number.get())).await,
         Signal::Finished(order, number, outcome, detail) => {
             let body = (order.as_str(), number.get(), outcome.as_str(), outcome.driven(), detail.as_str());
             served.emit(RELAY_PATH, RELAY_NAME, "Finished", &body).await;
@@ -320,6 +328,9 @@ impl Relay1 {
         driven: bool,
         detail: &str,
     ) -> zbus::Result<()>;
+
+    #[zbus(signal)]
+    async fn unseen(emitter: &zbus::object_server::SignalEmitter<'_>, order_id: &str, nth_try: u32) -> zbus::Result<()>;
 
     #[zbus(signal)]
     async fn pressed(emitter: &zbus::object_server::SignalEmitter<'_>, item: &str) -> zbus::Result<()>;

@@ -57,6 +57,8 @@ pub struct LineSettings {
     pub outlet: Arc<dyn Settings>,
     /// Does an outcome that nobody knows block the line?
     pub block_on_uncertain: bool,
+    /// So many misses in a row block it.
+    pub misses: u32,
     /// The button inside the door that clears it.
     pub clear_button: Option<Pin>,
 }
@@ -113,7 +115,7 @@ impl Config {
                 Some(outlet) => pins.push((key, &outlet.pin)),
                 None => looked.push((key, line.outlet.check())),
             }
-            pins.extend(line.sensor().map(|pin| (format!("line[{i}].sensor.chip"), pin)));
+            pins.extend(self.own_sensor(i).map(|pin| (format!("line[{i}].sensor.chip"), pin)));
             pins.extend(line.clear_button.as_ref().map(|pin| (format!("line[{i}].clear_button.chip"), pin)));
         }
         pins.extend(self.buttons.iter().enumerate().map(|(i, button)| (format!("button[{i}].chip"), &button.pin)));
@@ -183,14 +185,21 @@ impl Config {
     #[must_use]
     pub fn pins(&self) -> Vec<(String, &Pin)> {
         let mut pins = Vec::new();
-        for line in &self.lines {
+        for (i, line) in self.lines.iter().enumerate() {
             pins.extend(line.outlet.line().map(|outlet| (format!("line {:?}", line.name), &outlet.pin)));
-            pins.extend(line.sensor().map(|pin| (format!("the sensor of line {:?}", line.name), pin)));
+            pins.extend(self.own_sensor(i).map(|pin| (format!("the sensor of line {:?}", line.name), pin)));
             pins.extend(line.clear_button.as_ref().map(|pin| (line.clear_button_name(), pin)));
         }
         pins.extend(self.buttons.iter().map(|button| (button.name(), &button.pin)));
         pins.extend(self.service_switch.as_ref().map(|pin| (SERVICE_SWITCH.into(), pin)));
         pins
+    }
+
+    /// The sensor of a line, unless an earlier line has the same one.
+    fn own_sensor(&self, index: usize) -> Option<&Pin> {
+        let sensor = self.lines[index].sensor()?;
+        let is_known = self.lines[..index].iter().filter_map(LineSettings::sensor).any(|earlier| earlier.chip == sensor.chip);
+        (!is_known).then_some(sensor)
     }
 
     /// The devices beside GPIO chips that lead to goods.
@@ -246,7 +255,7 @@ impl LineSettings {
         self.outlet.limits(self.min_amount)
     }
 
-    fn sensor(&self) -> Option<&Pin> {
+    pub(crate) fn sensor(&self) -> Option<&Pin> {
         self.outlet.line()?.sensor.as_ref().map(|sensor| &sensor.pin)
     }
 }

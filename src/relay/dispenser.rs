@@ -3,6 +3,7 @@
 //! An effect cannot precede its commit: a method commits, and only then queues the effects. The shell calls a method,
 //! takes the [effects](Dispenser::take_effects) and carries them out.
 
+mod chutes;
 mod known;
 mod operator;
 mod state;
@@ -12,9 +13,11 @@ pub use super::ledger::Refusal;
 use super::ledger::{Draw, Ledger, Opened};
 use super::outlet::{Ending, Job};
 use super::store::{Begun, Once, Pulse};
+use super::threads::Trouble;
+use chutes::Chute;
 use qris_core::order::ids::{DeviceId, ItemId, OrderId, Ticket};
 use qris_core::order::keys::KeySet;
-use qris_core::order::ledger::{Admission, Again, Cause, Entry, LedgerRefusal, LineState, TicketEntry, admit, may_try, prepare};
+use qris_core::order::ledger::{Admission, Again, Cause, Entry, LedgerRefusal, LineState, Misses, TicketEntry, admit, may_try, prepare};
 use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::Outcome;
 use qris_core::order::promise::Promise;
@@ -30,6 +33,7 @@ pub struct Dispenser {
     me: DeviceId,
     keys: Arc<KeySet>,
     lines: Vec<Line>,
+    chutes: Vec<Chute>,
     ledger: Ledger,
     /// The buttons that do not work, each with the reason.
     broken_buttons: BTreeMap<String, String>,
@@ -44,6 +48,8 @@ pub struct Dispenser {
 pub enum Effect {
     /// Have a line deliver. [`Dispenser::ended`] takes its end.
     Deliver(usize, Job),
+    /// Tell the customer that the goods were not seen in their time. The line's sensor looks for late ones.
+    Unseen(Cause),
     /// Tell the caller that waits how a pulse ended, and everybody that it did.
     Finished {
         cause: Cause,
@@ -73,9 +79,12 @@ struct Promised {
 
 struct Line {
     settings: Arc<LineSettings>,
+    chute: usize,
     blocked: Option<Blocked>,
-    broken: Option<String>,
+    broken: Option<Trouble>,
     work: Work,
+    /// The last pulse, if nothing came of it.
+    missed: Option<Pulse>,
 }
 
 struct Blocked {
@@ -96,11 +105,20 @@ impl Dispenser {
     /// written before this returns. A ledger that cannot be opened or written is tried again at each [`Dispenser::tick`].
     /// Meanwhile nothing is promised.
     pub fn new(config: &Config, draw: Draw) -> Self {
-        let line = |settings: &LineSettings| Line { settings: Arc::new(settings.clone()), blocked: None, broken: None, work: Work::Idle };
+        let (chutes, of_line) = Chute::all(&config.lines);
+        let line = |(settings, chute): (&LineSettings, usize)| Line {
+            settings: Arc::new(settings.clone()),
+            chute,
+            blocked: None,
+            broken: None,
+            work: Work::Idle,
+            missed: None,
+        };
         let mut dispenser = Self {
             me: config.device.clone(),
             keys: Arc::new(config.keys.clone()),
-            lines: config.lines.iter().map(line).collect(),
+            lines: config.lines.iter().zip(of_line).map(line).collect(),
+            chutes,
             ledger: Ledger::new(config.ledger.clone(), draw),
             broken_buttons: BTreeMap::new(),
             service_switch: None,
@@ -240,6 +258,7 @@ impl Dispenser {
         self.effects.push(Effect::Deliver(index, Job { item: item.clone(), amount }));
         let line = &mut self.lines[index];
         let name = line.settings.name.clone();
+        line.missed = None;
         line.work = Work::Driving(Pulse { cause: cause.clone(), item, amount, line: name, entry: Entry::Driving, detail: String::new() });
         Dispensed::Begun(cause)
     }
@@ -305,14 +324,26 @@ impl Dispenser {
     fn clear_line(&mut self, index: usize, by: String, once: Option<Once<'_>>) -> Result<(), Refusal> {
         let line = &self.lines[index];
         let (name, blocked) = (line.settings.name.clone(), line.blocked.as_ref().map(|blocked| blocked.item.clone()));
+        let is_suspect = self.chute(index).misses.suspects_sensor();
+        // Who looks at one line of a sensor that is the suspect looks at the sensor. The other lines keep blocks of their own.
+        let looked: Vec<_> =
+            if is_suspect { self.lines_beside(index).map(|line| line.settings.name.clone()).collect() } else { vec![name.clone()] };
         // A command is used up even if there is nothing to do. Else somebody could keep it for the next block.
-        if blocked.is_some() || once.is_some() {
-            self.ledger.clear(&name, once)?;
+        if blocked.is_some() || is_suspect || self.chute(index).misses.of(&name) > 0 || once.is_some() {
+            self.ledger.clear(&name, &looked.iter().map(String::as_str).collect::<Vec<_>>(), once)?;
         }
-        let Some(item) = blocked else { return Ok(()) };
+        let misses = &mut self.chutes[self.lines[index].chute].misses;
+        looked.iter().for_each(|line| misses.looked(line));
         self.lines[index].blocked = None;
-        self.effects.push(Effect::Cleared);
-        self.journal(Event::LineCleared { item, line: name.into(), by: by.into() });
+        if blocked.is_some() || is_suspect {
+            self.effects.push(Effect::Cleared);
+        }
+        if is_suspect {
+            self.journal(Event::SensorCleared { line: name.clone().into(), by: by.clone().into() });
+        }
+        if let Some(item) = blocked {
+            self.journal(Event::LineCleared { item, line: name.into(), by: by.into() });
+        }
         Ok(())
     }
 
@@ -332,8 +363,11 @@ impl Dispenser {
         let (item, order) = (pulse.item.clone(), pulse.order().cloned());
         match self.ledger.end(&pulse.cause, ending.outcome, &ending.detail, why_blocked.as_deref()) {
             Ok(()) => {
+                let outcome = ending.outcome;
+                self.lines[index].missed = (outcome == Outcome::Failed).then(|| pulse.clone());
                 self.tell_end(pulse, ending);
                 self.block(index, item, order, why_blocked);
+                self.note_misses(index, outcome);
             }
             Err(_) => {
                 let detail = format!("{}; this could not be written to the ledger", ending.detail);
@@ -405,7 +439,7 @@ impl Dispenser {
     fn line_state(&self, item: &ItemId, amount: Rupiah) -> Option<(usize, LineState)> {
         let index = self.line_of(item)?;
         let line = &self.lines[index];
-        Some((index, line.settings.state(amount, line.condition())))
+        Some((index, line.settings.state(amount, self.condition(index))))
     }
 
     fn refuse_while_stopping(&self) -> Result<(), Refusal> {
@@ -415,7 +449,8 @@ impl Dispenser {
     fn why_blocked(&self, index: usize, ending: &Ending) -> Option<String> {
         let blocks = match ending.outcome {
             Outcome::Dispensed => false,
-            Outcome::Failed | Outcome::NotDriven => true,
+            Outcome::Failed => self.misses_left(index) <= 1,
+            Outcome::NotDriven => true,
             Outcome::Uncertain => self.lines[index].settings.block_on_uncertain,
         };
         blocks.then(|| format!("{}: {}", ending.outcome, ending.detail))
@@ -454,12 +489,19 @@ impl Dispenser {
 
     fn open(&mut self) {
         let blocks = |name: &str| self.lines.iter().any(|line| line.settings.name == name && line.settings.block_on_uncertain);
-        let Some(Opened { interrupted, blocked }) = self.ledger.open(blocks) else { return };
+        let Some(Opened { interrupted, blocked, ends }) = self.ledger.open(blocks) else { return };
         for line in &mut self.lines {
             // The file knows its own ends now, or it has lost them.
             line.work = Work::Idle;
             let block = blocked.iter().find(|block| block.line == line.settings.name);
             line.blocked = block.map(|block| Blocked { why: block.why.clone(), item: block.item.clone() });
+        }
+        self.chutes.iter_mut().for_each(|chute| chute.misses = Misses::default());
+        for (name, outcome) in ends {
+            // A line that the configuration has no more is nobody's suspect.
+            if let Some(line) = self.lines.iter().find(|line| line.settings.name == name) {
+                self.chutes[line.chute].misses.ended(&name, outcome);
+            }
         }
         for pulse in interrupted {
             // A line that was blocked before would not have been driven.

@@ -109,7 +109,8 @@ impl Input for GpioInput {
     }
 }
 
-/// A file that stands for an input: each line appended to it is an edge. Its text is `0` for the one to inactive.
+/// A file that stands for an input: each line appended to it is an edge. Its text is `0` for the one to inactive. After `1` it is active; any
+/// other text is an edge that is over at once.
 struct SimInput {
     path: PathBuf,
     edges: Edges,
@@ -168,7 +169,7 @@ impl Input for SimInput {
         let mut lines = text.rsplit(|&byte| byte == b'\n');
         // After the last end of a line there is nothing, or half of a line.
         lines.next();
-        Ok(lines.next().is_some_and(|line| edge(line) == Edge::Rise))
+        Ok(lines.next() == Some(b"1"))
     }
 }
 

@@ -52,6 +52,8 @@ pub struct Opened {
     /// What was being driven when the program last ended.
     pub interrupted: Vec<Pulse>,
     pub blocked: Vec<Block>,
+    /// How the pulses of each line ended since a person looked at it, the oldest first.
+    pub ends: Vec<(String, Outcome)>,
 }
 
 impl Ledger {
@@ -63,7 +65,7 @@ impl Ledger {
     pub fn open(&mut self, blocks: impl Fn(&str) -> bool) -> Option<Opened> {
         let was_told = self.shut();
         match Database::open(&self.path, &blocks, &mut self.draw) {
-            Ok(Found { store, set_aside, lost, interrupted, open, blocked }) => {
+            Ok(Found { store, set_aside, lost, interrupted, open, blocked, ends }) => {
                 if let Some(aside) = set_aside {
                     self.was_reset = true;
                     let aside = aside.display().to_string().into();
@@ -78,7 +80,7 @@ impl Ledger {
                 }
                 let open = open.into_iter().collect();
                 self.state = State::Open { store: Box::new(store), open, failing: None, is_damaged: false };
-                Some(Opened { interrupted, blocked })
+                Some(Opened { interrupted, blocked, ends })
             }
             Err(error) => {
                 let why = error.to_string();
@@ -231,8 +233,8 @@ impl Ledger {
         self.note(result)
     }
 
-    pub fn clear(&mut self, line: &str, once: Option<Once<'_>>) -> Result<(), Refusal> {
-        self.write(|store| store.clear(line, once))
+    pub fn clear(&mut self, line: &str, beside: &[&str], once: Option<Once<'_>>) -> Result<(), Refusal> {
+        self.write(|store| store.clear(line, beside, once))
     }
 
     pub fn command(&mut self, jti: &CommandId) -> Result<Option<String>, Refusal> {

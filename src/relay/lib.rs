@@ -120,7 +120,7 @@ fn run(path: &Path) -> Result<Leave, Failure> {
     let outlets = open(&config);
     let mut dispenser = Dispenser::new(&config, Box::new(random::fill));
     for (index, outlet) in outlets.iter().enumerate() {
-        dispenser.hardware(index, outlet.as_ref().map(|_| ()).map_err(ToString::to_string));
+        dispenser.hardware(index, threads::told(outlet));
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::failed)?;
     runtime.block_on(work(path, config, outlets, dispenser))

@@ -29,6 +29,8 @@ const KINDS: &[OutletKind] = &[
 
 /// Code that waits for hardware looks for a stop this often.
 pub const STEP: Span = Span::millis(10);
+/// An outlet that waits for a job is looked at this often.
+pub const LOOK: Span = Span::secs(1);
 
 struct OutletKind {
     /// The key of a `[[line]]` that asks for this kind. The list of what it [holds](Settings::held) has the same key.
@@ -62,7 +64,25 @@ pub trait Outlet: Send {
     /// Delivers once, or stops within [`STEP`] when it is told so. It is at rest again when this returns, also after a panic. It takes no longer
     /// than its [settings](Settings::takes) said. `Failed` means that the item certainly did not come, `NotDriven` that nothing was tried; any
     /// other end without a delivery is `Uncertain`. After an error the outlet is dropped, and opened anew before the next job.
-    fn deliver(&mut self, job: &Job, stop: &Stop<'_>) -> (Ending, Option<HardwareError>);
+    ///
+    /// It calls `unseen` when the time for the goods is over and it goes on looking for late ones. The customer reads that.
+    fn deliver(&mut self, job: &Job, stop: &Stop<'_>, unseen: &dyn Fn()) -> (Ending, Option<HardwareError>);
+
+    /// Looks at the hardware between two jobs, about every [`LOOK`]: whether it could deliver now, and whether something came after the end of
+    /// the last job. It is quick.
+    ///
+    /// # Errors
+    /// It could not deliver now. It is opened anew until it can.
+    fn look(&mut self) -> Result<Option<LateSign>, HardwareError> {
+        Ok(None)
+    }
+}
+
+/// A sign of goods that came after the end of their job was told. The proof of that end is signed, so this is news, and never a second outcome.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LateSign {
+    /// Something passed the sensor. It may be the goods, or a hand in the chute.
+    Passed,
 }
 
 /// The settings of an outlet in `relay.toml`.
@@ -100,6 +120,11 @@ pub trait Settings: fmt::Debug + Send + Sync {
     /// The device that drives it: anybody who may open this device gets the goods without a payment.
     fn device(&self) -> Option<&Path> {
         None
+    }
+
+    /// Whether it must be looked at between two jobs.
+    fn is_looked_at(&self) -> bool {
+        false
     }
 
     /// Its pin, for the code that looks after pins; none if it is of another kind.

@@ -7,6 +7,7 @@ use qris_host::config::Checker;
 use qris_host::config::settings::number;
 use qris_host::texts;
 use serde::{Deserialize, Serialize};
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -72,6 +73,9 @@ pub enum HardwareError {
         /// The other key.
         other: String,
     },
+    /// Something is in a sensor's beam, or the sensor is broken. It has no edge any more.
+    #[error("the sensor at {} is active before anything is driven: clear its beam", chip)]
+    SensorActive { chip: Chip },
     /// A file that stands for a line, or another device.
     #[error("{}: {why}", path.display())]
     Io {
@@ -105,6 +109,15 @@ pub fn check(chip: &Chip) -> Result<(), HardwareError> {
             // The first edge makes the file.
             let directory = path.parent().unwrap_or(Path::new("/"));
             std::fs::metadata(directory).map(drop).map_err(HardwareError::io(directory))
+        }
+    }
+}
+
+impl fmt::Display for Chip {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Gpio { name, offset } => write!(f, "line {offset} of {name}"),
+            Self::Sim(path) => write!(f, "{}", path.display()),
         }
     }
 }

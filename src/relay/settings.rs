@@ -33,6 +33,13 @@ pub const SETTINGS: &[Setting] = &[
     whole_or("line.on_ms", 1..=DRIVE_MAX.0, "ms", (1, "– (with `rupiah_per_pulse`)"), "length of a pulse"),
     whole_or("line.off_ms", 1..=DRIVE_MAX.0, "ms", (1, "– (with `rupiah_per_pulse`)"), "the pause after each"),
     flag("line.block_on_uncertain", false, "an `uncertain` outcome blocks the line, too"),
+    whole_or(
+        "line.misses",
+        1..=9,
+        "",
+        (1, "1"),
+        "so many misses of its sensor in a row block it. Below that each is told, and it goes on selling",
+    ),
     said(
         "line.clear_button",
         "table",
@@ -45,7 +52,7 @@ pub const SETTINGS: &[Setting] = &[
         "table",
         "none",
         "\
-        sees the item fall: `chip`, `offset`, `active_low`, `bias`, `debounce_ms`, `within_ms`. No edge: `failed`",
+        sees the item fall: `chip`, `offset`, `active_low`, `bias`, `debounce_ms`, `within_ms`, `late_within_ms`. No edge: `failed`. Lines that drop into one chute name the same one",
     ),
     whole_or(
         "line.sensor.within_ms",
@@ -54,6 +61,14 @@ pub const SETTINGS: &[Setting] = &[
         (1, "–"),
         "\
         counted from the end of the pulses; an edge during them counts",
+    ),
+    whole_or(
+        "line.sensor.late_within_ms",
+        0..=DRIVE_MAX.0,
+        "ms",
+        (3_000, "3,000"),
+        "\
+        after `within_ms`, for goods that are late; until then nothing is said of the end. 0: none",
     ),
     said(
         "button",

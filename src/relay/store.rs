@@ -6,6 +6,7 @@ mod blocked;
 mod commands;
 pub mod database;
 mod driven;
+mod looked;
 mod pulses;
 mod row;
 mod signer;

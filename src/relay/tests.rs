@@ -2,6 +2,7 @@
 //! ends.
 
 use super::*;
+use crate::threads::Trouble;
 use qris_core::order::ids::OrderId;
 use qris_core::order::keys::jwk_set;
 use qris_core::order::outcome::Outcome;
@@ -142,7 +143,7 @@ fn the_service_manager_is_told_how_things_are() {
         told.clone()
     };
     assert_eq!(status(), "1 of 1 lines can be driven");
-    service.report(ThreadReport::Hardware(0, Err("unplugged".into())));
+    service.report(ThreadReport::Hardware(0, Err(Trouble::Hardware("unplugged".into()))));
     assert_eq!(status(), "0 of 1 lines can be driven; faults: gpio");
     *trouble.lock().expect("nobody panicked") = Some("refused".into());
     assert_eq!(status(), "0 of 1 lines can be driven; faults: gpio; no bus: refused");

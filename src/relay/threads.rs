@@ -3,7 +3,7 @@
 
 use crate::config::LineSettings;
 use crate::input::{self, Edge, Edges, Input};
-use crate::outlet::{Ending, Job, Outlet, OutletCommand, STEP, Stop};
+use crate::outlet::{Ending, Job, LOOK, LateSign, Outlet, OutletCommand, STEP, Stop};
 use crate::pin::{HardwareError, Pin};
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,9 +23,13 @@ const STACK: usize = 128 * 1024;
 #[derive(Debug, PartialEq, Eq)]
 pub enum ThreadReport {
     /// Whether a line's hardware works. It is told at every change.
-    Hardware(usize, Result<(), String>),
+    Hardware(usize, Result<(), Trouble>),
+    /// The goods of a [`OutletCommand::Deliver`] were not seen in their time. It goes on.
+    Unseen(usize),
     /// A [`OutletCommand::Deliver`] ended.
     Ended(usize, Ending),
+    /// A sign of goods that came after that end.
+    Late(usize, LateSign),
     /// The clear button of a line was pressed and let go.
     ClearPressed(usize),
     ClearHeld,
@@ -35,6 +39,27 @@ pub enum ThreadReport {
     Switched(bool),
     /// Whether a button works, with its name for people. It is told whenever that may have changed.
     Button(String, Result<(), String>),
+}
+
+/// Why a line cannot be driven, for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Trouble {
+    Hardware(String),
+    /// Its sensor is active before it is driven.
+    SensorActive(String),
+}
+
+impl From<&HardwareError> for Trouble {
+    fn from(error: &HardwareError) -> Self {
+        match error {
+            HardwareError::SensorActive { .. } => Self::SensorActive(error.to_string()),
+            HardwareError::Gpio { .. }
+            | HardwareError::Chip(_)
+            | HardwareError::Twice { .. }
+            | HardwareError::Io { .. }
+            | HardwareError::List(_) => Self::Hardware(error.to_string()),
+        }
+    }
 }
 
 /// Starts the thread of a line. Its outlet was opened, or could not be opened and is tried again. The thread ends when the
@@ -63,13 +88,15 @@ fn run(
     let tell = |report| drop(reports.send(report));
     loop {
         let command = match &outlet {
+            Ok(_) if line.outlet.is_looked_at() => commands.recv_timeout(LOOK.to_duration()),
             Ok(_) => commands.recv().map_err(|_| RecvTimeoutError::Disconnected),
             Err(_) => commands.recv_timeout(RETRY),
         };
         match command {
             Ok(OutletCommand::Deliver(job)) => {
+                let unseen = || tell(ThreadReport::Unseen(index));
                 let (ending, error) = match &mut outlet {
-                    Ok(outlet) => deliver_caught(outlet.as_mut(), &job, commands),
+                    Ok(outlet) => deliver_caught(outlet.as_mut(), &job, commands, &unseen),
                     Err(error) => (Ending::not_driven(&error), None),
                 };
                 tell(ThreadReport::Ended(index, ending));
@@ -79,25 +106,36 @@ fn run(
                 }
             }
             Ok(OutletCommand::Stop) => {}
-            Err(RecvTimeoutError::Timeout) => {
-                outlet = line.outlet.open(&line.name);
-                if outlet.is_ok() {
-                    tell(ThreadReport::Hardware(index, Ok(())));
+            Err(RecvTimeoutError::Timeout) => match outlet.as_mut().map(|outlet| outlet.look()) {
+                Ok(Ok(sign)) => sign.into_iter().for_each(|sign| tell(ThreadReport::Late(index, sign))),
+                Ok(Err(error)) => {
+                    outlet = Err(error);
+                    tell(ThreadReport::Hardware(index, told(&outlet)));
                 }
-            }
+                Err(_) => {
+                    outlet = line.outlet.open(&line.name);
+                    // One that is still broken may be so for another reason now.
+                    tell(ThreadReport::Hardware(index, told(&outlet)));
+                }
+            },
             Err(RecvTimeoutError::Disconnected) => return,
         }
     }
 }
 
 /// An outlet that panicked is at rest by its guards. The order must still end.
-fn deliver_caught(outlet: &mut dyn Outlet, job: &Job, commands: &Receiver<OutletCommand>) -> (Ending, Option<HardwareError>) {
-    let deliver = std::panic::AssertUnwindSafe(|| outlet.deliver(job, &Stop::new(commands)));
+fn deliver_caught(
+    outlet: &mut dyn Outlet,
+    job: &Job,
+    commands: &Receiver<OutletCommand>,
+    unseen: &dyn Fn(),
+) -> (Ending, Option<HardwareError>) {
+    let deliver = std::panic::AssertUnwindSafe(|| outlet.deliver(job, &Stop::new(commands), unseen));
     std::panic::catch_unwind(deliver).unwrap_or_else(|_| (Ending::uncertain("this program failed while it drove the line".into()), None))
 }
 
-fn told(outlet: &Result<Box<dyn Outlet>, HardwareError>) -> Result<(), String> {
-    outlet.as_ref().map(|_| ()).map_err(ToString::to_string)
+pub(crate) fn told(outlet: &Result<Box<dyn Outlet>, HardwareError>) -> Result<(), Trouble> {
+    outlet.as_ref().map(|_| ()).map_err(Trouble::from)
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -178,7 +216,7 @@ pub fn try_once(line: &LineSettings, is_stopped: impl Fn() -> bool + Sync) -> Re
                 std::thread::sleep(STEP.to_duration());
             }
         });
-        let ended = outlet.deliver(&job, &Stop::new(&commands_rx)).0;
+        let ended = outlet.deliver(&job, &Stop::new(&commands_rx), &|| ()).0;
         is_over.store(true, Ordering::Relaxed);
         Ok(ended)
     })

@@ -15,7 +15,7 @@ use super::geometry::Rect;
 use super::logo::Logo;
 use super::message::Message;
 use super::paint::{Colour, Mark, MarkKind};
-use super::picture::{Goods, Picture, Scene};
+use super::picture::{Goods, Picture, Scene, TryStep};
 use super::qr::Code;
 use super::settings::Settings;
 use super::text::Words as Texts;
@@ -87,6 +87,11 @@ impl Layout {
                         let mut message = Message::of(other, &settings.theme, page.texts, &page.name(other.goods()));
                         if matches!(other, Scene::Idle { trouble: None, .. }) && !settings.greeting.is_empty() {
                             message.lines.insert(0, settings.greeting.clone());
+                        }
+                        if let Scene::TryAgain { goods, step: TryStep::Pressed { item, .. }, .. } = other
+                            && item != goods
+                        {
+                            message.lines.insert(1, format!("{} {}", page.texts.try_get, page.name(Some(item))));
                         }
                         self.message(&mut page, &message);
                     }

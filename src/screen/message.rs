@@ -1,8 +1,8 @@
 //! The pages that say one thing: the words, sign and colours of each scene.
 
 use super::paint::{Colour, Sign};
-use super::picture::Scene;
-use super::text::Words;
+use super::picture::{Scene, TryStep};
+use super::text::{Words, tail};
 use super::theme::{Signal, Theme, WHITE};
 use qris_core::order::ids::OrderId;
 use qris_core::order::money::Rupiah;
@@ -116,6 +116,7 @@ impl Message {
             Scene::Dispensing { is_again, .. } => {
                 Self::loud(Sign::Check, Signal::Good, if *is_again { t.tried_again } else { t.paid }).line(item).line(t.paid_more)
             }
+            Scene::NotSeen { .. } => wait(t.not_seen).line(item).line(t.not_seen_more),
             Scene::Take { .. } => Self::loud(Sign::Check, Signal::Good, t.take).line(item).line(t.take_more),
             Scene::Cancelled { timed_out } => {
                 plain(Sign::Cross, theme.accent, if *timed_out { t.timed_out } else { t.cancelled }).line(t.nothing_paid)
@@ -129,13 +130,7 @@ impl Message {
             Scene::RefundDue { order, amount, page } => {
                 plain(Sign::Exclamation, theme.warn(), t.refund_due).line(t.refund_due_more).money(order, *amount, page.as_deref())
             }
-            Scene::TryAgain { same, up_to, is_later, order, page, .. } => {
-                let headline = if *same { t.try_same } else { t.try_other };
-                let first = if *is_later { t.try_later } else { t.try_now };
-                let up_to = up_to.map(|up_to| t.try_up_to(*same, up_to));
-                let message = wait(headline).line(&format!("{item}: {first}")).more(up_to);
-                Self { order: Some(groups(order)), page: page.clone(), ..message }
-            }
+            Scene::TryAgain { .. } => Self::of_try(scene, theme, t, item),
             Scene::Uncertain { order, amount, page } => {
                 plain(Sign::Exclamation, theme.warn(), t.uncertain).line(t.uncertain_more).money(order, *amount, page.as_deref())
             }
@@ -143,6 +138,29 @@ impl Message {
                 plain(Sign::Check, theme.good(), t.refunded).line(t.refunded_more).money(order, *amount, None)
             }
         }
+    }
+
+    /// Another try, as far as its customer has come.
+    fn of_try(scene: &Scene, theme: &Theme, t: &Words, item: &str) -> Self {
+        let plain = |sign, disc, headline| Self::new(theme, sign, disc, headline);
+        let wait = |headline| plain(Sign::Clock, theme.accent, headline);
+        let first = |words: &str| format!("{item}: {words}");
+        let Scene::TryAgain { same, up_to, is_later, order, page, step, .. } = scene else { return wait(t.starting) };
+        let up_to = up_to.map(|up_to| t.try_up_to(*same, up_to));
+        let message = match step {
+            TryStep::Offered => {
+                wait(if *same { t.try_same } else { t.try_other }).line(&first(if *is_later { t.try_later } else { t.try_now })).more(up_to)
+            }
+            TryStep::Pressed { paid_at, .. } => {
+                let message = plain(Sign::Exclamation, theme.accent, t.try_yours).line(&t.try_of(item, paid_at.as_deref()));
+                return Self { order: Some(vec![tail(order)]), ..message.line(t.try_free) };
+            }
+            TryStep::Number(digits) => {
+                Self { amount: Some(digits.to_string()), ..wait(t.try_tell) }.line(&first(t.try_tell_more)).more(up_to)
+            }
+            TryStep::Told => plain(Sign::Check, theme.good(), t.try_told).line(&first(t.try_told_more)).more(up_to),
+        };
+        Self { order: Some(groups(order)), page: page.clone(), ..message }
     }
 }
 

@@ -6,6 +6,7 @@ use qris_core::order::ids::{ItemId, OrderId};
 use qris_core::order::money::Rupiah;
 use qris_core::order::reason::Reason;
 use qris_core::order::time::{Boot, Span};
+use qris_core::order::tries::TwoDigits;
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Picture {
@@ -66,6 +67,8 @@ pub enum Scene {
         fee: Option<Rupiah>,
         /// The address of the customer's page.
         page: Option<Box<str>>,
+        /// This order's second try waits behind the purchase. Its customer may stand here, and must not pay twice for one thing.
+        before: Option<OrderId>,
         until: Boot,
     },
     /// The payment code is shown, for the customer to take to a store. From `until` on it is off the panel, as a QR is.
@@ -110,6 +113,10 @@ pub enum Scene {
         /// It is another try: nothing was paid just now.
         is_again: bool,
     },
+    /// Paid and driven, and the sensor did not see it in time. It may still come.
+    NotSeen {
+        goods: Goods,
+    },
     /// Done: take your item.
     Take {
         goods: Goods,
@@ -147,6 +154,7 @@ pub enum Scene {
         /// The customer may want the money.
         order: OrderId,
         page: Option<Box<str>>,
+        step: TryStep,
     },
     /// Paid, and nobody knows whether the goods came: the order number and whom to contact.
     Uncertain {
@@ -163,6 +171,24 @@ pub enum Scene {
     },
 }
 
+/// How far the customer of a second try has come.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum TryStep {
+    /// A press says whose try it is.
+    Offered,
+    /// It was pressed: the same button once more begins the try.
+    Pressed {
+        /// What would come.
+        item: Goods,
+        /// The time of day of the payment, as `15:02 WIB`.
+        paid_at: Option<Box<str>>,
+    },
+    /// The order's page asks for these digits.
+    Number(TwoDigits),
+    /// The page was told them: the next press begins the try.
+    Told,
+}
+
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Content {
     pub item: ItemId,
@@ -175,6 +201,8 @@ pub struct Content {
 pub enum Level {
     /// Nobody has counted.
     Unknown,
+    /// Its button was pressed: it is full when it is let go now. So many are added then.
+    Filling(u32),
     /// Its button is held, and has come to this number.
     Counting(u32),
     /// So many, but one did not come out, and nobody has looked since.
@@ -207,6 +235,15 @@ impl Missing {
 }
 
 impl Scene {
+    /// The same, where a purchase stands before another order's second try.
+    #[must_use]
+    pub fn before(mut self, order: Option<OrderId>) -> Self {
+        if let Self::Pay { before, .. } = &mut self {
+            *before = order;
+        }
+        self
+    }
+
     /// The time at which it leaves the panel by itself.
     #[must_use]
     pub fn until(&self) -> Option<Boot> {
@@ -223,6 +260,7 @@ impl Scene {
             | Self::Cancelling { .. }
             | Self::DoNotPay { .. }
             | Self::Dispensing { .. }
+            | Self::NotSeen { .. }
             | Self::Take { .. }
             | Self::Cancelled { .. }
             | Self::Expired
@@ -245,6 +283,7 @@ impl Scene {
             | Self::Checking { goods }
             | Self::Cancelling { goods }
             | Self::Dispensing { goods, .. }
+            | Self::NotSeen { goods }
             | Self::TryAgain { goods, .. }
             | Self::Take { goods } => Some(goods),
             Self::Starting

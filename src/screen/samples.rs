@@ -1,13 +1,14 @@
 //! One picture of every state, by name. They are drawn without a machine, for documents, for tests, and for people who
 //! try colours.
 
-use super::picture::{Content, Goods, Level, Missing, Picture, Scene};
+use super::picture::{Content, Goods, Level, Missing, Picture, Scene, TryStep};
 use super::{Item, Settings};
 use qris_core::order::ids::{ItemId, OrderId};
 use qris_core::order::money::Rupiah;
 use qris_core::order::qris::crc;
 use qris_core::order::reason::Reason;
 use qris_core::order::time::{Boot, Span};
+use qris_core::order::tries::TwoDigits;
 
 #[derive(Clone, Debug)]
 pub struct Sample {
@@ -37,7 +38,7 @@ const LEFT: Span = Span::secs(118);
 const PAYMENT_CODE: &str = "8127740588870520";
 
 /// The states by name, in the order in which a sale passes them.
-const STATES: [(&str, Make); 31] = [
+const STATES: [(&str, Make); 35] = [
     ("connecting", |_| Scene::Starting),
     ("idle", |_| Scene::Idle { trouble: None, sold_out: Vec::new() }),
     ("sold-out", |sample| Scene::Idle { trouble: None, sold_out: vec![sample.goods.item.clone()] }),
@@ -48,14 +49,7 @@ const STATES: [(&str, Make); 31] = [
     ("filling", |sample| filling(sample, None)),
     ("counting", |sample| filling(sample, Some(Level::Counting(5)))),
     ("preparing", |sample| Scene::Preparing { goods: sample.goods.clone(), amount: sample.amount }),
-    ("pay", |sample| Scene::Pay {
-        payload: sample.payload.clone().unwrap_or_else(|| payload(sample.amount).into()),
-        goods: sample.goods.clone(),
-        amount: sample.amount,
-        fee: None,
-        page: Some(sample.page.clone()),
-        until: Boot(0) + LEFT,
-    }),
+    ("pay", pay),
     ("pay-at-store", |sample| Scene::PayAtStore {
         code: PAYMENT_CODE.into(),
         store: "Alfamart",
@@ -68,6 +62,7 @@ const STATES: [(&str, Make); 31] = [
         until: Boot(0) + LEFT,
     }),
     ("paid", |sample| Scene::Dispensing { goods: sample.goods.clone(), is_again: false }),
+    ("not-seen", |sample| Scene::NotSeen { goods: sample.goods.clone() }),
     ("take", |sample| Scene::Take { goods: sample.goods.clone() }),
     ("collect", |sample| Scene::Collect { goods: sample.goods.clone(), within: Some(Span::secs(72 * 3600)) }),
     ("checking", |sample| Scene::Checking { goods: sample.goods.clone() }),
@@ -79,9 +74,15 @@ const STATES: [(&str, Make); 31] = [
     ("refused", |_| Scene::Denied),
     ("failed", |_| Scene::Failed { reason: Some(Reason::Backend) }),
     ("refund-due", |sample| Scene::RefundDue { order: sample.order.clone(), amount: sample.amount, page: Some(sample.page.clone()) }),
-    ("try-again", |sample| try_again(sample, true, false)),
-    ("try-another", |sample| try_again(sample, false, false)),
-    ("second-try", |sample| try_again(sample, true, true)),
+    ("try-again", |sample| try_again(sample, true, false, TryStep::Offered)),
+    ("try-another", |sample| try_again(sample, false, false, TryStep::Offered)),
+    ("try-confirm", |sample| {
+        let item = sample.goods.clone();
+        try_again(sample, true, false, TryStep::Pressed { item, paid_at: Some("15:02 WIB".into()) })
+    }),
+    ("pay-anew", |sample| pay(sample).before(Some(sample.order.clone()))),
+    ("second-try", |sample| try_again(sample, true, true, TryStep::Number(TwoDigits::of(7)))),
+    ("second-try-press", |sample| try_again(sample, true, true, TryStep::Told)),
     ("uncertain", |sample| Scene::Uncertain { order: sample.order.clone(), amount: sample.amount, page: Some(sample.page.clone()) }),
     ("refunded", |sample| Scene::Refunded { order: sample.order.clone(), amount: sample.amount }),
     ("code-gone", |sample| Scene::PayAtStore {
@@ -98,6 +99,18 @@ const STATES: [(&str, Make); 31] = [
     ("test-card", |_| Scene::TestCard),
 ];
 
+fn pay(sample: &Sample) -> Scene {
+    Scene::Pay {
+        payload: sample.payload.clone().unwrap_or_else(|| payload(sample.amount).into()),
+        goods: sample.goods.clone(),
+        amount: sample.amount,
+        fee: None,
+        page: Some(sample.page.clone()),
+        before: None,
+        until: Boot(0) + LEFT,
+    }
+}
+
 /// A machine whose slots are in every condition. `counting`: the button of the sample's goods is held.
 fn filling(sample: &Sample, counting: Option<Level>) -> Scene {
     let levels = [Level::Low(2), Level::Good(8), Level::Empty, Level::Suspect(3), Level::Unknown];
@@ -110,9 +123,9 @@ fn filling(sample: &Sample, counting: Option<Level>) -> Scene {
 }
 
 /// The goods did not come, and may be pressed again, or others in their place.
-fn try_again(sample: &Sample, same: bool, is_later: bool) -> Scene {
+fn try_again(sample: &Sample, same: bool, is_later: bool, step: TryStep) -> Scene {
     let (order, page) = (sample.order.clone(), Some(sample.page.clone()));
-    Scene::TryAgain { goods: sample.goods.clone(), same, up_to: Some(sample.amount), is_later, order, page }
+    Scene::TryAgain { goods: sample.goods.clone(), same, up_to: Some(sample.amount), is_later, order, page, step }
 }
 
 pub fn states() -> impl Iterator<Item = &'static str> {

@@ -7,12 +7,13 @@ mod small;
 use super::fonts::Fonts;
 use super::logo::Logo;
 use super::paint::MarkKind;
-use super::picture::{Content, Goods, Level, Missing, Picture, Scene};
+use super::picture::{Content, Goods, Level, Missing, Picture, Scene, TryStep};
 use super::*;
 use qris_core::order::ids::{ItemId, OrderId};
 use qris_core::order::money::Rupiah;
 use qris_core::order::reason::Reason;
 use qris_core::order::time::Span;
+use qris_core::order::tries::TwoDigits;
 use std::path::Path;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::mpsc::{Receiver, channel};
@@ -57,6 +58,7 @@ fn pay(until: i64) -> Picture {
         amount: rupiah(5_100),
         fee: Some(rupiah(100)),
         page: None,
+        before: None,
         until: Boot(until),
     })
 }
@@ -85,15 +87,19 @@ fn at_store_with_page(until: i64) -> Scene {
 /// The QR with the code of the customer's page.
 fn pay_with_page(until: i64) -> Picture {
     let Scene::Pay { payload, goods, amount, fee, until, .. } = pay(until).scene else { panic!("a QR") };
-    plain(Scene::Pay { payload, goods, amount, fee, page: Some(PAGE.into()), until })
+    plain(Scene::Pay { payload, goods, amount, fee, page: Some(PAGE.into()), before: None, until })
 }
 
 fn filling(pressed: Option<&str>, is_refused: bool) -> Scene {
-    let levels = [Level::Unknown, Level::Counting(1_000), Level::Suspect(1_000), Level::Empty, Level::Low(1_000), Level::Good(7)];
+    let levels = [Level::Unknown, Level::Counting(1_000), Level::Suspect(1_000), Level::Filling(1_000), Level::Low(1_000), Level::Good(7)];
     let item = |id: &str| ItemId::new(id).expect("an item id");
     let slot = |(id, level)| Content { item: item(id), capacity: 1_000, level };
     let slots = ["A1", "A2", "B1", "long", "C1", "gone"].into_iter().zip(levels).map(slot).collect();
     Scene::Filling { slots, pressed: pressed.map(item), is_refused }
+}
+
+fn again(same: bool, up_to: Option<Rupiah>, page: Option<&str>, step: TryStep) -> Scene {
+    Scene::TryAgain { goods: long(), same, up_to, is_later: !same, order: order(), page: page.map(Into::into), step }
 }
 
 fn scenes() -> Vec<Scene> {
@@ -117,10 +123,13 @@ fn scenes() -> Vec<Scene> {
             amount: rupiah(1_000_000_000),
             fee: Some(rupiah(999_999)),
             page: Some(PAGE.into()),
+            before: None,
             until: Boot(839_000),
         },
         pay(-1).scene,
         pay_with_page(60_000).scene,
+        pay(119_000).scene.before(Some(order())),
+        pay_with_page(60_000).scene.before(Some(order())),
         at_store("8127740588870520", 60_000),
         at_store("25709650945026", -1),
         at_store_with_page(60_000),
@@ -133,6 +142,7 @@ fn scenes() -> Vec<Scene> {
         Scene::DoNotPay { order: None },
         Scene::Dispensing { goods: long(), is_again: false },
         Scene::Dispensing { goods: long(), is_again: true },
+        Scene::NotSeen { goods: long() },
         Scene::Take { goods: long() },
         Scene::Cancelled { timed_out: true },
         Scene::Cancelled { timed_out: false },
@@ -141,9 +151,14 @@ fn scenes() -> Vec<Scene> {
         Scene::Failed { reason: Some(Reason::Backend) },
         Scene::RefundDue { order: order(), amount: rupiah(5_000), page: None },
         Scene::RefundDue { order: order(), amount: rupiah(1_000_000_000), page: Some(PAGE.into()) },
-        Scene::TryAgain { goods: long(), same: true, up_to: Some(rupiah(5_000)), is_later: false, order: order(), page: Some(PAGE.into()) },
-        Scene::TryAgain { goods: long(), same: false, up_to: Some(rupiah(1_000_000_000)), is_later: true, order: order(), page: None },
-        Scene::TryAgain { goods: long(), same: true, up_to: None, is_later: true, order: order(), page: Some(PAGE.into()) },
+        again(true, Some(rupiah(5_000)), Some(PAGE), TryStep::Offered),
+        again(false, Some(rupiah(1_000_000_000)), None, TryStep::Offered),
+        again(true, None, Some(PAGE), TryStep::Offered),
+        again(true, Some(rupiah(5_000)), Some(PAGE), TryStep::Pressed { item: long(), paid_at: Some("15:02 WIB".into()) }),
+        again(false, Some(rupiah(5_000)), None, TryStep::Pressed { item: goods("A2", None), paid_at: None }),
+        again(true, None, Some(PAGE), TryStep::Number(TwoDigits::of(7))),
+        again(true, None, None, TryStep::Number(TwoDigits::of(88))),
+        again(false, Some(rupiah(5_000)), Some(PAGE), TryStep::Told),
         Scene::Uncertain { order: order(), amount: rupiah(5_000), page: None },
         Scene::Uncertain { order: order(), amount: rupiah(1_000_000_000), page: Some(PAGE.into()) },
         Scene::Refunded { order: order(), amount: rupiah(5_000) },

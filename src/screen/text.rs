@@ -1,6 +1,7 @@
 //! Every word that the screen says, in one table: one text a line, Indonesian and English.
 
 use super::picture::{Content, Level};
+use qris_core::order::ids::OrderId;
 use qris_core::order::money::Rupiah;
 use qris_core::order::reason::Reason;
 use qris_core::order::time::Span;
@@ -60,6 +61,8 @@ qris_core::texts! {
     paid: "Pembayaran diterima", "Payment received";
     tried_again: "Dicoba sekali lagi", "Trying once more";
     paid_more: "Sedang diproses…", "Working on it…";
+    not_seen: "Belum terlihat", "Not seen yet";
+    not_seen_more: "Lihat ke dalam baki: mungkin sudah jatuh.", "Look into the tray: it may have fallen.";
     take: "Silakan ambil", "Please take it";
     take_more: "Terima kasih!", "Thank you!";
     cancelled: "Dibatalkan", "Cancelled";
@@ -79,6 +82,19 @@ qris_core::texts! {
     try_or: "Atau yang lain", "Or another one";
     try_up_to: "sampai", "up to";
     try_rest: "Selisih harga tidak kembali.", "A difference is not paid back.";
+    try_yours: "Punya Anda? Tekan sekali lagi", "Yours? Press it once more";
+    try_of: "Percobaan kedua untuk", "Second try for";
+    try_paid: "dibayar", "paid";
+    try_get: "Yang keluar:", "You get:";
+    try_free: "Tanpa bayar. Bukan punya Anda? Tunggu 10 detik untuk membeli.", "At no cost. Not yours? Wait 10 s to buy it.";
+    try_tell: "Ketik angka ini di halaman pesanan Anda", "Tell this number on your order's page";
+    try_tell_more: "percobaan kedua. Atau sebutkan kepada petugas. Lalu tekan tombolnya di sini.", "a second try. Or tell it to who helps you. Then press its button here.";
+    try_told: "Tekan sekarang", "Press now";
+    try_told_more: "percobaan kedua, tanpa bayar. Tekan dalam 20 detik.", "a second try, at no cost. Press within 20 s.";
+    anew: "Pembelian baru. Pesanan Anda", "A new purchase. Your order";
+    anew_safe: "tetap mendapat barang atau uangnya.", "still gets its goods or its money.";
+    anew_short: "Beli baru;", "New;";
+    anew_safe_short: "tetap aman", "is still safe";
     uncertain: "Belum pasti", "Uncertain";
     uncertain_more: "Sudah dibayar, barang belum tentu keluar. Foto layar ini.", "Paid, and nobody knows whether it came. Photograph this.";
     refunded: "Dana Anda sudah dikembalikan", "Refunded";
@@ -125,6 +141,9 @@ impl Words {
     /// `Low 2/8`; `?` where nobody has counted. `has_room`: otherwise a number that says the same stands alone.
     pub(super) fn content(&self, of: &Content, has_room: bool) -> String {
         let (word, count) = match of.level {
+            // What it holds when the button is let go now, and how many of these go in.
+            Level::Filling(more) if has_room => return format!("+{more} = {}/{}", of.capacity, of.capacity),
+            Level::Filling(_) => ("", of.capacity),
             Level::Unknown => return format!("?/{}", of.capacity),
             Level::Counting(count) | Level::Good(count) => ("", count),
             Level::Suspect(count) => (self.suspect, count),
@@ -166,6 +185,18 @@ impl Words {
         text
     }
 
+    /// `Second try for Chilli crisps, paid 15:02 WIB.`
+    pub(super) fn try_of(&self, item: &str, paid_at: Option<&str>) -> String {
+        let paid = paid_at.map_or_else(String::new, |time| format!(", {} {time}", self.try_paid));
+        format!("{} {item}{paid}.", self.try_of)
+    }
+
+    /// `A new purchase. Your order … 4ts65 still gets its goods or its money.`
+    pub(super) fn anew(&self, order: &OrderId, is_short: bool) -> String {
+        let [new, safe] = if is_short { [self.anew_short, self.anew_safe_short] } else { [self.anew, self.anew_safe] };
+        format!("{new} {} {safe}", tail(order))
+    }
+
     /// A text that ends with the way to collect, and with the time for it if that is known.
     fn collected(&self, text: &str, collect: Option<Span>) -> String {
         match collect.and_then(|collect| self.within(collect)) {
@@ -192,6 +223,12 @@ impl Words {
     pub(super) fn with_fee(&self, fee: Rupiah) -> String {
         format!("{} {fee}", self.fee)
     }
+}
+
+/// The last characters of an order's number.
+pub(super) fn tail(order: &OrderId) -> String {
+    let whole = order.as_str();
+    format!("… {}", whole.get(whole.len().saturating_sub(5)..).unwrap_or(whole))
 }
 
 /// A countdown as `m:ss`, zero when it is over.
@@ -248,16 +285,16 @@ mod tests {
 
     #[test]
     fn what_is_in_a_slot_is_told_with_a_word_if_it_wants_something() {
-        use Level::{Counting, Empty, Good, Low, Suspect, Unknown};
-        let levels = [Unknown, Counting(0), Suspect(3), Empty, Low(2), Good(8)];
+        use Level::{Counting, Empty, Filling, Good, Low, Suspect, Unknown};
+        let levels = [Unknown, Filling(5), Counting(0), Suspect(3), Empty, Low(2), Good(8)];
         let told = |has_room| {
             levels.map(|level| {
                 let item = qris_core::order::ids::ItemId::new("A1").expect("an item");
                 Words::of(Language::Id).content(&Content { item, capacity: 8, level }, has_room)
             })
         };
-        assert_eq!(told(true), ["?/8", "0/8", "Cek! 3/8", "Habis 0/8", "Sedikit 2/8", "8/8"]);
-        assert_eq!(told(false), ["?/8", "0/8", "Cek! 3/8", "0/8", "2/8", "8/8"]);
+        assert_eq!(told(true), ["?/8", "+5 = 8/8", "0/8", "Cek! 3/8", "Habis 0/8", "Sedikit 2/8", "8/8"]);
+        assert_eq!(told(false), ["?/8", "8/8", "0/8", "Cek! 3/8", "0/8", "2/8", "8/8"]);
     }
 
     #[test]

@@ -10,7 +10,7 @@ mod sender;
 use super::midtrans::{Midtrans, Options, Reply, Request, SimulatedAnswer};
 use axum::body::{Body, to_bytes};
 use axum::extract::{ConnectInfo, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use door::{Connection, Door};
 use qris_core::order::time::{Span, Wall};
@@ -174,6 +174,11 @@ async fn api(
     request: axum::extract::Request,
 ) -> Response {
     let (head, body) = request.into_parts();
+    // Any web server answers this, with its time.
+    if head.method == Method::HEAD {
+        let date_off = shared.with(|midtrans, _| midtrans.options().date_off);
+        return response(SimulatedAnswer { http: 200, content_type: "text/html", body: Vec::new() }, date_off);
+    }
     let Ok(body) = to_bytes(body, BODY_BYTES_MAX).await else { return StatusCode::PAYLOAD_TOO_LARGE.into_response() };
     let request = Request {
         method: head.method.as_str().to_owned(),

@@ -94,10 +94,10 @@ fn alert(kind: &str) -> Value {
             "message": "the customer can follow the order at https://pay.example/pay/pw8q, and ask at 0812-3456-7890",
             "page": "https://pay.example/pay/pw8q", "contact": "0812-3456-7890"
         },
-        "to_do": "give the money back (`refund ORDER`, or in the gateway's dashboard, and this ends by itself), or hand the goods over (`given ORDER --by NAME`)",
+        "to_do": "give the money back (`refund ORDER`, or in the gateway's dashboard, and this ends by itself), or hand the goods over (`given ORDER --by NAME --from PLACE`)",
         "in_indonesian": {
             "message": "Sudah dibayar, tetapi barang tidak keluar.",
-            "to_do": "kembalikan uangnya (`refund ORDER`, atau di dashboard gateway: lalu ini selesai sendiri), atau serahkan barangnya (`given ORDER --by NAME`)"
+            "to_do": "kembalikan uangnya (`refund ORDER`, atau di dashboard gateway: lalu ini selesai sendiri), atau serahkan barangnya (`given ORDER --by NAME --from PLACE`)"
         },
         "order": { "order_id": "pw8q", "machine": "Lobi", "item": "A2", "description": "Teh botol 350 ml", "amount": 7000, "transaction_id": "d4bc7e14", "reason": "late", "refund_until": "2027-01-04T19:37:35+07:00" }, "tries": 0, "sandbox": true
     })
@@ -123,14 +123,14 @@ fn telegram_is_told_in_either_language() {
     assert_eq!(
         told("", &alert("refund_due")),
         "UJI COBA – BUKAN UANG ASLI: Lobi (vm-001)\nTeh botol 350 ml, Rp7.000. Sudah dibayar, tetapi barang tidak keluar.\n\
-        Kembalikan uangnya (`refund pw8q`, atau di dashboard gateway: lalu ini selesai sendiri), atau serahkan barangnya (`given pw8q --by NAME`). \
+        Kembalikan uangnya (`refund pw8q`, atau di dashboard gateway: lalu ini selesai sendiri), atau serahkan barangnya (`given pw8q --by NAME --from PLACE`). \
         Pelanggan dapat melihat pesanannya di https://pay.example/pay/pw8q, dan bertanya ke 0812-3456-7890.\n\
         pesanan pw8q, transaksi d4bc7e14, alasan late, Midtrans mengembalikan sampai 2027-01-04, sejak 2026-11-20 19:37:35+07:00"
     );
     assert_eq!(
         told("language = en", &alert("refund_due")),
         "TEST – NO REAL MONEY: Lobi (vm-001)\nTeh botol 350 ml (A2) for Rp7.000 at Lobi (vm-001) was paid and not delivered: the customer is owed the money; reason: late; last day for a refund at the gateway: 2027-01-04\n\
-        give the money back (`refund pw8q`, or in the gateway's dashboard, and this ends by itself), or hand the goods over (`given pw8q --by NAME`); \
+        give the money back (`refund pw8q`, or in the gateway's dashboard, and this ends by itself), or hand the goods over (`given pw8q --by NAME --from PLACE`); \
         the customer can follow the order at https://pay.example/pay/pw8q, and ask at 0812-3456-7890\n\
         order pw8q, transaction d4bc7e14, since 2026-11-20 19:37:35+07:00"
     );

@@ -120,7 +120,7 @@ fn an_alert_says_where_what_and_what_the_customer_can_do() {
     assert_eq!(told["desk_url"], json!(format!("https://desk.pay.example/orders/{order_id}")), "where it is settled on a phone");
     shop.backend.as_ref().expect("it runs").wait_line("refund due of Rp5.000 for Bottled tea (A1) at Lobby (vm-001), failed");
     // It is settled: nobody must do anything any more.
-    succeed(shop.program_command(Program::Backend).args(["given", &order_id, "--by", "Sari"]));
+    succeed(shop.program_command(Program::Backend).args(["given", &order_id, "--by", "Sari", "--from", "elsewhere"]));
     let over = &alerted.wait_sent(2)[1];
     assert_eq!((&over["over"], &over["customer"]), (&json!("refund_due"), &Value::Null));
 }
@@ -215,7 +215,7 @@ fn a_webhook_takes_each_alert_and_its_end_once_however_often_it_fails_and_the_co
     assert_eq!(service.next().body["alert_id"], alert_id, "the third time it is taken");
     wait_line(&alerted, "refund_due: somebody was told");
     // Both have taken it once, so both are told of the end.
-    let given = alerted.shop.merchant(&["given", &order_id, "--by", "Budi"]);
+    let given = alerted.shop.merchant(&["given", &order_id, "--by", "Budi", "--from", "elsewhere"]);
     assert!(given.status.success(), "{given:?}");
     let over = service.next();
     verify(&over);

@@ -127,6 +127,83 @@ fn what_finds_an_empty_slot_goes_back_by_itself_once() {
     shop.check_books();
 }
 
+impl Shop {
+    /// An order for A1 whose payment found nothing. The slot is full again.
+    fn found_nothing(&self) -> String {
+        told(&stock(self, &["count", "A1", "1"]));
+        let request = self.offer("A1");
+        let order = self.order_id(&request);
+        self.cancel(&request);
+        self.wait_state(&request, EventState::Cancelled);
+        told(&stock(self, &["count", "A1", "0"]));
+        self.midtrans.pay_late(&order);
+        self.wait_state(&request, EventState::RefundDue);
+        self.wait_outcome(&order, "undelivered");
+        told(&stock(self, &["fill", "A1"]));
+        order
+    }
+
+    fn wait_count(&self, count: u32) {
+        wait_for(&format!("{count} of A1"), || (told(&stock(self, &[]))["count"] == count).then_some(()));
+    }
+}
+
+/// A person hands goods over, and says where they came from. The machine hears it at once, or when it is on again, and counts it once.
+#[test]
+fn what_a_person_took_out_of_a_slot_leaves_its_count_once() {
+    let mut shop = with_slot();
+    let given = |shop: &Shop, order: &str, from: &str| {
+        let told = shop.merchant(&["given", order, "--by", "Sari", "--from", from]);
+        assert!(told.status.success(), "{told:?}");
+    };
+    let [elsewhere, at_once] = [shop.found_nothing(), shop.found_nothing()];
+    given(&shop, &elsewhere, "elsewhere");
+    given(&shop, &at_once, "machine");
+    shop.wait_count(1);
+    let later = shop.found_nothing();
+    shop.kill_qrisd();
+    given(&shop, &later, "machine");
+    for _ in 0..2 {
+        shop.start_qrisd();
+        shop.wait_online();
+        shop.wait_count(1);
+        shop.kill_qrisd();
+    }
+    shop.start_qrisd();
+    shop.wait_online();
+    shop.sell("A1", Via::Gopay);
+    assert_eq!(told(&stock(&shop, &[]))["count"], 0);
+    shop.check_books();
+}
+
+/// Whoever changes the name of what a slot sells has put other goods in. The old count says nothing of them.
+#[test]
+fn other_goods_in_a_slot_are_counted_anew() {
+    let mut shop = with_slot();
+    told(&stock(&shop, &["count", "A1", "2"]));
+    shop.kill_qrisd();
+    shop.edit(Program::Qrisd, |text| {
+        let other = text.replacen("id = \"A1\"\n", "id = \"A1\"\nname = \"Roti\"\n", 1);
+        let first = other.find("id = \"A1\"").expect("it");
+        let (before, item) = other.split_at(first);
+        let end = item.find("[[item]]").unwrap_or(item.len());
+        let mut names = 0;
+        let kept = item[..end].lines().filter(|line| {
+            !line.starts_with("name") || {
+                names += 1;
+                names == 1
+            }
+        });
+        format!("{before}{}\n{}", kept.collect::<Vec<_>>().join("\n"), &item[end..])
+    });
+    shop.start_qrisd();
+    shop.wait_online();
+    shop.wait_fault("stock", true);
+    assert_eq!(told(&stock(&shop, &[]))["count"], Value::Null);
+    assert_eq!(told(&stock(&shop, &["count", "A1", "1"])), json!({ "item": "A1", "before": null, "after": 1 }));
+    shop.wait_fault("stock", false);
+}
+
 /// The backend gives back what provably did not come, and offers no other try.
 pub fn refund_by_itself(shop: &mut Shop) {
     shop.kill_backend();

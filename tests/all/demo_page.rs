@@ -502,6 +502,7 @@ fn the_story_of_a_second_try_presses_the_buttons() {
         browser.wait("what is owed", "return document.body.innerText.includes('Owed to customers: Rp4.000 (1)')");
         browser.run("document.querySelector(\"main a[href$='/given']\").click()");
         browser.wait("the question", "return !!document.querySelector('main form button')");
+        browser.run("document.querySelector('main form input[value=machine]').click()");
         browser.run("document.querySelector('main form button').click()");
         browser.wait("its end", "return document.body.innerText.includes('Sari handed the goods over')");
     });

@@ -226,7 +226,11 @@ fn the_log_speaks_the_language_of_who_reads_it() {
     login(&budi, "Budi", PASSWORD);
     for (order, deed) in [(&failed, "given"), (&other, "by_hand"), (&offered, "again")] {
         let form = format!("/orders/{order}/{deed}");
-        assert_eq!(sari.submit(&form, &form, &[("note", "12")]).status, 303, "{form}");
+        assert_eq!(
+            sari.submit(&form, &form, if deed == "given" { &[("from", "elsewhere")] } else { &[("note", "12")][..] }).status,
+            303,
+            "{form}"
+        );
     }
     let fields = budi.get("/sessions").fields("/sessions/end", 1);
     let mut fields: Vec<_> = fields.iter().map(|(name, value)| (&**name, &**value)).collect();

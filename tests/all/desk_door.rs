@@ -233,7 +233,7 @@ fn who_only_sees_settles_nothing() {
     let budi = Phone::of(&shop, &socket, "Budi", "viewer");
     let page = budi.told(&format!("orders/{order}"));
     let denied: Vec<_> = page["line"]["deeds"].as_array().expect("deeds").iter().map(|possible| possible["denied"].clone()).collect();
-    assert_eq!(denied, vec![json!("role"); 5], "{page}");
+    assert_eq!(denied, vec![json!("role"); 6], "{page}");
     for deed in ["refund", "by_hand", "given", "again", "seen"] {
         let answer = budi.settle_as(&order, deed, &Value::Null, page["version"].as_u64().expect("a version"));
         is(&answer, 403, "denied");
@@ -377,7 +377,7 @@ fn what_the_command_refuses_is_refused_here() {
         let words: &[&str] = match deed {
             "refund" => &["refund", order],
             "by_hand" => &["refund", order, "--settled-by-hand", "cash"],
-            "given" => &["given", order, "--by", "Sari"],
+            "given" => &["given", order, "--by", "Sari", "--from", "elsewhere"],
             "again" => &["again", order, "--by", "Sari"],
             "seen" => &["seen", order, "--by", "Sari"],
             other => panic!("{other}"),
@@ -506,7 +506,7 @@ fn another_try(server: Option<&Postgres>) {
 
     // What was settled is not offered, and whoever only sees offers nothing.
     let settled = machine.buys_nothing().order_id;
-    assert!(machine.shop.merchant(&["given", &settled, "--by", "Budi"]).status.success());
+    assert!(machine.shop.merchant(&["given", &settled, "--by", "Budi", "--from", "elsewhere"]).status.success());
     let denied = phone.settle(&settled, "again");
     is(&denied, 409, "denied");
     assert_eq!((&denied.json()["denied"], &page(&settled)["again_until"]), (&json!("repaid"), &Value::Null));
@@ -614,7 +614,7 @@ fn pages(server: Option<&Postgres>) {
     assert_eq!((&page["line"]["order"]["order_id"], &page["line"]["stands"]), (&json!(sold), &json!("delivered")));
     // It wants nobody, and its page says why nothing can be done. In a list it has no buttons.
     let denied: Vec<_> = page["line"]["deeds"].as_array().expect("deeds").iter().map(|possible| possible["denied"].clone()).collect();
-    assert_eq!(denied, ["delivered", "delivered", "delivered", "came", "nothing_to_see"]);
+    assert_eq!(denied, ["delivered", "delivered", "delivered", "came", "no_number", "nothing_to_see"]);
     assert_eq!(phone.told(&format!("orders?q={}", &sold[..6]))["orders"][0]["deeds"], json!([]));
     let steps: Vec<_> =
         page["steps"].as_array().expect("steps").iter().map(|step| step["what"]["is"].as_str().unwrap_or("?").to_owned()).collect();

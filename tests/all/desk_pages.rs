@@ -17,7 +17,7 @@ const SIZES: [(u32, u32); 2] = [(360, 740), (1280, 900)];
 /// What others say, and what has names.
 const OTHERS: [&str; 6] = ["Bottled tea", "Warung Jaya", "English", "the relay", "Chrome, Linux", "Safari"];
 /// What a thumb must hit is this high, in pixels of CSS.
-const SMALL: &str = "return [...document.querySelectorAll('button, a.button, nav a, .choices a, summary, .me, input:not([type=hidden]):not([type=checkbox]):not(.hidden)')] \
+const SMALL: &str = "return [...document.querySelectorAll('button, a.button, nav a, .choices a, summary, .me, input:not([type=hidden]):not([type=checkbox]):not([type=radio]):not(.hidden)')] \
     .filter(thing => thing.checkVisibility() && Math.round(thing.getBoundingClientRect().height) < 44).map(thing => thing.outerHTML)";
 const AXE: &str = "return axe.run(document, { resultTypes: ['violations'] }).then(found => found.violations \
     .filter(one => ['moderate', 'serious', 'critical'].includes(one.impact)).map(one => one.id + ': ' + one.nodes.map(node => node.html).join(' | ')))";
@@ -317,6 +317,7 @@ fn a_keyboard_is_enough() {
     assert_eq!(browser.run("return document.activeElement.getBoundingClientRect().left >= 0"), true, "it is seen");
     browser.press(".skip", "\u{e007}");
     browser.wait("the content", "return location.hash === '#main'");
+    browser.press("main form input[value=elsewhere]", " ");
     browser.press("main form button", "\u{e007}");
     browser.wait("the order", &format!("return location.pathname === '/orders/{uncertain}'"));
     assert_eq!(browser.text(".stand"), "goods handed over");

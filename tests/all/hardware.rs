@@ -31,7 +31,7 @@ fn a_coin_acceptors_input_gets_a_pulse_for_each_thousand() {
 fn the_button_inside_the_door_lets_a_blocked_line_sell_again() {
     let inputs = Inputs::new();
     let keys = format!(
-        "pulse_ms = 20\nsensor = {{ chip = \"{}\", within_ms = 50 }}\nclear_button = {{ chip = \"{}\" }}\n",
+        "pulse_ms = 20\nsensor = {{ chip = \"{}\", within_ms = 50, late_within_ms = 0 }}\nclear_button = {{ chip = \"{}\" }}\n",
         inputs.chip("sensor"),
         inputs.chip("door")
     );

@@ -22,8 +22,8 @@ const STATUS: &str = "boot_id busy commands faults name report_every_s sold_out 
 const FAULT: &str = "code detail since";
 const UPDATE: &str = "order_id receipt rev status";
 const ORDER: &str = "amount asked collect_within_s deeplink_url device expires_in_s gross_amount item kid order_id outcome over pay_url payment \
-    payment_code qr_payload receipt refund request_id rev sandbox settled_ago_s status store ticket try try_again_s try_wanted_s \
-    unconfirmed";
+    payment_code qr_payload receipt refund request_id rev sandbox settled_ago_s status store ticket try try_again_s \
+    try_confirmed_s try_number try_wanted_s unconfirmed";
 const OUTCOME: &str = "detail outcome reason try";
 
 /// An object's keys are these, neither more nor less, but for those that `may_miss`.
@@ -229,6 +229,7 @@ fn the_dbus_interfaces_are_those_of_the_contract() {
             "signal Released(s item)",
             "signal Switched()",
             "signal Tested()",
+            "signal Unseen(s order_id, u nth_try)",
         ]
     );
     assert_eq!(
@@ -252,6 +253,7 @@ fn the_dbus_interfaces_are_those_of_the_contract() {
             "property Slots s read",
             "property SoldOut as read",
             "property State s read",
+            "property TryOffer s read",
             "signal OrderChanged(s request_id, s order_id, s state, s reason)",
         ]
     );

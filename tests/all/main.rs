@@ -42,6 +42,7 @@ mod install_guide;
 mod interfaces;
 mod journal;
 mod killed;
+mod late_goods;
 mod later_words;
 mod lost_books;
 mod machine_doctor;

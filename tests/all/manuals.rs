@@ -44,7 +44,7 @@ fn every_option_of_every_program_has_its_place() {
     // What an option takes stands where the command is summed up.
     for (page, call) in [
         ("qrisd.8", "qrisd [--config FILE]"),
-        ("qrisctl-cancel.1", "qrisctl cancel --device ID"),
+        ("qrisctl-cancel.1", "qrisctl cancel [--device ID]"),
         ("qris-backend-refund.8", "qris-backend refund"),
     ] {
         let text = read(format!("man/{page}"));

@@ -151,7 +151,7 @@ fn what_the_contract_does_not_allow_is_given_back_by_hand() {
     assert_eq!(told, format!("Rp5.000 for Bottled tea (A1) at vm-001 (order {order_id}) is noted as refunded by hand\n"));
     assert_eq!(shop.order_at_backend(&order_id)["refund"], "by_hand");
     assert!(good(&shop, &["orders", &order_id]).contains("settled by hand by Sari at "));
-    assert!(refused(&shop, &["given", &order_id, "--by", "Budi"]).contains("it is refunded already"));
+    assert!(refused(&shop, &["given", &order_id, "--by", "Budi", "--from", "elsewhere"]).contains("it is refunded already"));
     assert_eq!(good(&shop, &["orders", "--refund-due", "--json"]), "");
 }
 
@@ -159,7 +159,7 @@ fn what_the_contract_does_not_allow_is_given_back_by_hand() {
 fn goods_that_were_handed_over_are_not_refunded() {
     let shop = Shop::merchants_side();
     let order_id = shop.reported("failed");
-    let told = good(&shop, &["given", &order_id, "--by", "Budi"]);
+    let told = good(&shop, &["given", &order_id, "--by", "Budi", "--from", "elsewhere"]);
     assert_eq!(told, format!("Rp5.000 for Bottled tea (A1) at vm-001 (order {order_id}) is noted as handed over by Budi: no refund\n"));
     assert_eq!(shop.order_at_backend(&order_id)["refund"], "given");
     assert!(refused(&shop, &["refund", &order_id]).contains("an attendant handed the goods over"));
@@ -171,7 +171,7 @@ fn goods_that_were_handed_over_are_not_refunded() {
         (&["refund", &sold], "reported it as dispensed"),
         (&["refund", &silent], "may still deliver it"),
         (&["refund", &silent, "--no-report", "--by", "Sari"], "an hour after the settlement"),
-        (&["given", &silent, "--by", "Budi"], "an hour after the settlement"),
+        (&["given", &silent, "--by", "Budi", "--from", "elsewhere"], "an hour after the settlement"),
         (&["refund", &unpaid], "the order is not paid"),
         (&["refund", "nobody"], "there is no order nobody"),
         (&["seen", &sold, "--by", "Sari"], "this order has nothing that `seen` could end"),
@@ -242,7 +242,7 @@ fn a_report_sums_up_what_became_of_every_rupiah() {
     shop.reported("uncertain");
     shop.paid();
     good(&shop, &["refund", &refunded]);
-    good(&shop, &["given", &given, "--by", "Budi"]);
+    good(&shop, &["given", &given, "--by", "Budi", "--from", "elsewhere"]);
     let _ = failed;
 
     let report = &lines(&good(&shop, &["report", "--json"]))[0];
@@ -399,7 +399,7 @@ fn every_payment_is_a_record_that_accounts_can_take() {
         for (field, value) in common.iter().chain(fields) {
             assert_eq!(row[*field], json!(value), "{field} of {row}");
         }
-        assert_eq!(row.as_object().map(serde_json::Map::len), Some(23), "{row}");
+        assert_eq!(row.as_object().map(serde_json::Map::len), Some(24), "{row}");
     }
     for (row, field) in rows
         .iter()

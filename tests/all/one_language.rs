@@ -75,7 +75,7 @@ fn what_the_merchant_s_people_type_is_answered_in_indonesian() {
     assert_eq!(told, format!("{} dicatat sebagai dikembalikan secara langsung\n", about(&by_hand)));
     shop.midtrans.change(&json!({ "refunds": true }));
     assert_eq!(indonesian(&shop, &["refund", &failed], 0), format!("{} dikembalikan lewat gateway\n", about(&failed)));
-    let told = indonesian(&shop, &["given", &uncertain, "--by", "Budi"], 0);
+    let told = indonesian(&shop, &["given", &uncertain, "--by", "Budi", "--from", "elsewhere"], 0);
     assert!(told.ends_with("dicatat sebagai diserahkan oleh Budi: tidak ada pengembalian dana\n"), "{told}");
     for (arguments, why) in [
         (&["refund", &failed][..], "uangnya sudah dikembalikan"),
@@ -86,7 +86,7 @@ fn what_the_merchant_s_people_type_is_answered_in_indonesian() {
         (&["refund", &paid, "--no-report", "--by", "Sari"], "masih terlalu awal"),
         (&["refund", &seen], "bukti dari relai"),
         (&["seen", &seen, "--by", "Budi"], "tidak ada hal di pesanan ini"),
-        (&["given", "zzzzzz", "--by", "Budi"], "tidak ada pesanan zzzzzz"),
+        (&["given", "zzzzzz", "--by", "Budi", "--from", "elsewhere"], "tidak ada pesanan zzzzzz"),
     ] {
         let told = indonesian(&shop, arguments, 1);
         assert!(told.contains(why), "{arguments:?}: {told}");

@@ -301,3 +301,30 @@ fn the_screen_shows_the_customers_page_beside_the_qr_where_it_is_wanted() {
     watched::until(&shop.screen.path, "a screen without codes", || shop.screen.codes().is_empty().then_some(()));
     shop.check_books();
 }
+
+/// The simulator reads `custom_expiry` as Midtrans does. A code that nobody pays keeps a piece of its slot for so long.
+#[test]
+fn a_code_ends_after_two_hours_or_as_the_merchant_wants() {
+    for (said, minutes) in [("", 120), ("counter_expiry_min = 15\n", 15)] {
+        let shop = Shop::open(Options { midtrans: format!("charge_as = \"gopay\"\n{said}"), ..Options::default() });
+        let coded = shop.code("alfamart");
+        let all = shop.midtrans.transactions();
+        let charge = all.iter().find(|charge| charge["order_id"] == *coded.order_id).expect("its charge");
+        let life = charge["expires_at_ms"].as_i64().expect("an end") - charge["made_at_ms"].as_i64().expect("a beginning");
+        assert_eq!(life, minutes * 60_000, "{charge}");
+    }
+}
+
+/// The store tells the payment minutes later. By then the gateway has called the code expired.
+#[test]
+fn a_code_that_was_paid_in_its_last_second_is_collected() {
+    let shop = Shop::open(Options::default());
+    let coded = shop.taken_along("alfamart");
+    shop.midtrans.end("expire", &coded.order_id);
+    shop.wait_state(&coded.request_id, EventState::Expired);
+    shop.midtrans.pay_late(&coded.order_id);
+    shop.wait_state(&coded.request_id, EventState::AwaitingCollection);
+    shop.collect_and_take(&coded);
+    assert_eq!(shop.pulses(), 1);
+    shop.check_books();
+}

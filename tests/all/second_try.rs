@@ -112,7 +112,7 @@ impl Machine {
             &["refund", order_id, "--by", "Sari"][..],
             &["refund", order_id, "--no-proof", "--by", "Sari"],
             &["refund", order_id, "--settled-by-hand", "cash", "--by", "Sari"],
-            &["given", order_id, "--by", "Sari"],
+            &["given", order_id, "--by", "Sari", "--from", "elsewhere"],
         ]
         .map(|arguments| {
             let told = self.shop.merchant(arguments);
@@ -235,7 +235,7 @@ fn what_settled_it_bars_another_try_and_so_does_the_gateway() {
         ("a note", &|id| {
             assert!(machine.shop.merchant(&["refund", id, "--settled-by-hand", "cash", "--by", "Sari"]).status.success());
         }),
-        ("goods by hand", &|id| assert!(machine.shop.merchant(&["given", id, "--by", "Sari"]).status.success())),
+        ("goods by hand", &|id| assert!(machine.shop.merchant(&["given", id, "--by", "Sari", "--from", "elsewhere"]).status.success())),
         ("a part in the dashboard", &|id| {
             machine.shop.midtrans.set(id, "partial_refund", false);
             let listed = || machine.in_the_books(id)["attention"].as_array().expect("a list").contains(&json!("partial_refund"));

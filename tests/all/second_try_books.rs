@@ -73,7 +73,7 @@ fn a_person_and_a_press(server: Option<&Postgres>) {
         let deeds = [
             &["refund", id, "--by", "Sari"][..],
             &["refund", id, "--settled-by-hand", "cash", "--by", "Sari"],
-            &["given", id, "--by", "Sari"],
+            &["given", id, "--by", "Sari", "--from", "elsewhere"],
         ];
         let mut person = machine.shop.program_command(Program::Backend);
         person.args(deeds[round % deeds.len()]);
@@ -402,7 +402,7 @@ fn settled_after_the_copy(servers: Option<(&Postgres, &Link, &Postgres)>) {
     let settles =
         |machine: &Machine, order: &str, how: &[&str]| machine.shop.merchant(&[&[how[0], order], &how[1..], &["--by", "Sari"]].concat());
     assert!(settles(&machine, &cash, &["refund", "--settled-by-hand", "cash"]).status.success());
-    assert!(settles(&machine, &given, &["given"]).status.success());
+    assert!(settles(&machine, &given, &["given", "--from", "elsewhere"]).status.success());
     assert!(settles(&machine, &refunded, &["refund"]).status.success());
     machine.shop.midtrans.set(&dashboard, "refund", false);
     machine.shop.midtrans.set(&bank, "chargeback", false);
@@ -433,7 +433,7 @@ fn settled_after_the_copy(servers: Option<(&Postgres, &Link, &Postgres)>) {
     assert_eq!(known(&bank)["attention"], json!(["chargeback"]));
     assert_eq!(all.map(|order| machine.refunds(order)), calls, "nothing was asked back");
     assert!(settles(&machine, &cash, &["refund", "--settled-by-hand", "cash"]).status.success(), "told once more");
-    assert!(settles(&machine, &given, &["given"]).status.success());
+    assert!(settles(&machine, &given, &["given", "--from", "elsewhere"]).status.success());
     assert_eq!((&known(&cash)["attention"], &known(&given)["attention"]), (&json!([]), &json!([])));
 }
 

@@ -1,16 +1,19 @@
 //! Another try at the machine itself, with all its programs: nothing came, the customer presses something else, and it comes.
 
 use crate::alerts::{Alerted, TELL};
+use crate::rig::caller::Caller;
 use crate::rig::inputs::Inputs;
 use crate::rig::link::Cable;
 use crate::rig::midtrans::Via;
 use crate::rig::postgres::Postgres;
 use crate::rig::relay_log::RelayLog;
 use crate::rig::shop::{Options, Program, Shop};
+use crate::rig::{wait_for, watched};
 use qris::demo::shop::{item, line};
 use qris::order::reason::Reason;
 use qris::wire::vend::{EventState, VendEvent};
 use serde_json::{Value, json};
+use std::time::{Duration, Instant};
 
 /// A machine with two trays. Of the first one nothing comes, by its sensor's word.
 struct TwoTrays {
@@ -207,4 +210,74 @@ fn a_backend_that_offers_none_leaves_the_machine_as_it_was() {
     machine.shop().request(&json!({"request_id": request, "item": "B1", "try": 2}));
     machine.shop().tap.wait_refused(&request, Reason::Late);
     assert_eq!(machine.second.pulses(), 0);
+}
+
+/// A machine with one button, at which one customer gets nothing, and the next one comes too early.
+struct OneButton {
+    shop: Shop,
+    inputs: Inputs,
+}
+
+impl OneButton {
+    fn open() -> Self {
+        let inputs = Inputs::new();
+        let line = format!("{}[[button]]\nitem = \"A1\"\nchip = \"{}\"\n", inputs.line_with_sensor(2000), inputs.chip("button"));
+        let mut shop = Shop::open(Options { line, ..Options::default() });
+        shop.kill_backend();
+        shop.edit(Program::Backend, |text| format!("{text}\n[orders]\nsecond_tries = 1\n"));
+        shop.start_backend();
+        Self { shop, inputs }
+    }
+
+    /// Somebody presses, and this is told next.
+    fn presses(&self, state: EventState) -> VendEvent {
+        let from = self.shop.tap.count();
+        self.inputs.press("button");
+        self.shop.tap.wait_event_from(from, "what the press does", |event| event.state == state)
+    }
+
+    fn wait_offer(&self) -> Value {
+        self.shop.wait_status_of_machine("the offer", |status| status["try_offer"].as_object().cloned()).into()
+    }
+
+    /// Presses, reads the words that come, and presses once more.
+    fn presses_twice(&self) {
+        let before = std::fs::read(&self.shop.screen.path).expect("a picture");
+        self.inputs.press("button");
+        watched::until(&self.shop.screen.path, "the words", || {
+            (std::fs::read(&self.shop.screen.path).expect("a picture") != before).then_some(())
+        });
+        // A hand that drums changes nothing.
+        self.inputs.press("button");
+        let since = Instant::now();
+        wait_for("a person to have read them", || (since.elapsed() > Duration::from_millis(1_700)).then_some(()));
+        self.inputs.press("button");
+    }
+}
+
+#[test]
+fn at_one_button_a_stranger_takes_nothing_from_who_paid() {
+    let machine = OneButton::open();
+    let shop = &machine.shop;
+    let paid = machine.presses(EventState::AwaitingPayment).request_id.expect("made by the machine");
+    shop.pay(Via::Gopay);
+    let due = shop.wait_state(paid.as_str(), EventState::RefundDue);
+    assert_eq!(due.reason, Some(Reason::Failed));
+    Caller::connect(&shop.bus.address).relay::<_, ()>("Clear", &("A1",)).expect("somebody has looked");
+    let offer = machine.wait_offer();
+    assert_eq!((&offer["request_id"], &offer["try"], &offer["up_to"]), (&json!(paid.as_str()), &json!(2), &json!(5000)));
+    // A stranger presses once, waits, and gets a QR: that is another purchase.
+    let stranger = machine.presses(EventState::AwaitingPayment).request_id.expect("made by the machine");
+    assert_ne!(stranger, paid);
+    shop.wait_status_of_machine("no offer meanwhile", |status| status["try_offer"].is_null().then_some(()));
+    shop.screen.wait_payload();
+    shop.cancel(stranger.as_str());
+    shop.wait_state(stranger.as_str(), EventState::Cancelled);
+    assert_eq!(machine.wait_offer()["request_id"], json!(paid.as_str()), "it is back");
+    machine.presses_twice();
+    shop.relay.wait_pulses(2);
+    machine.inputs.press("sensor");
+    let came = shop.wait_state(paid.as_str(), EventState::Dispensed);
+    assert_eq!(came.number_of_try.map(|number| number.get()), Some(2));
+    assert_eq!(shop.pulses(), 2, "one that nobody saw, and this one");
 }

@@ -66,6 +66,11 @@ fn post(shop: &Shop, url: &str) -> HttpAnswer {
     shop.http.post_form(url, &[], Vec::new()).0
 }
 
+/// Nobody presses as fast as this: the page has a pace.
+fn post_in_turn(shop: &Shop, url: &str) -> HttpAnswer {
+    wait_for("its turn", || Some(post(shop, url)).filter(|answer| answer.status != 429))
+}
+
 /// A press begins the second try, here by a controller, as soon as the next customer has gone.
 fn comes_at_a_press(shop: &Shop, request: &str, order: &str) {
     let bus = Caller::connect(&shop.bus.address);
@@ -266,4 +271,128 @@ fn a_thief_of_the_address_has_neither_goods_nor_money() {
             && matches!(event.state, EventState::RefundDue | EventState::Refused | EventState::Dispensed)
     });
     assert_eq!((shop.pulses(), shop.midtrans.calls("refund", order.as_str()).len()), (0, 1));
+}
+
+/// Tells a number on the page.
+fn tell(shop: &Shop, whole: &str, number: &str) -> HttpAnswer {
+    // Nobody types as fast as this: the page has a pace.
+    wait_for("its turn", || {
+        let answer = shop.http.post_form(&format!("{whole}&lang=en&want=number"), &[], format!("number={number}").into_bytes()).0;
+        (answer.status != 429).then_some(answer)
+    })
+}
+
+/// The digits that the machine is to show.
+fn digits(shop: &Shop, order: &str) -> String {
+    shop.order_at_backend(order)["try_number"].as_str().expect("two digits").to_owned()
+}
+
+fn another(digits: &str) -> String {
+    format!("{:02}", (digits.parse::<u32>().expect("a number") + 1) % 100)
+}
+
+#[test]
+fn who_tells_the_number_on_the_page_has_one_press() {
+    let machine = Machine::new(None, "");
+    let shop = &machine.shop;
+    let bought = machine.buys_nothing();
+    let order = bought.order_id.as_str();
+    let whole = address(shop, order);
+    let page = || wait_for("its turn", || Some(get(shop, &format!("{whole}&lang=en"))).filter(|answer| answer.status != 429)).text();
+    assert!(shop.order_at_backend(order)["try_number"].is_null() && !page().contains("name=number"));
+    // Three wrong numbers end a showing, and nine the asking of the page. The right one is too late then.
+    for round in 1..=3 {
+        assert_eq!(post_in_turn(shop, &whole).status, 303);
+        let shown = digits(shop, order);
+        assert!(page().contains("name=number") && !page().contains("value="), "{}", page());
+        let bare = whole.split_once("?key=").expect("a secret").0;
+        let stranger = shop.http.post_form(&format!("{bare}?want=number"), &[], format!("number={shown}").into_bytes()).0;
+        assert_eq!(stranger.status, 404, "nobody tells it without the key");
+        for _ in 0..3 {
+            assert_eq!(tell(shop, &whole, &another(&shown)).status, 303);
+        }
+        assert!(shop.order_at_backend(order)["try_wanted_s"].is_null(), "round {round}");
+        assert_eq!(tell(shop, &whole, &shown).status, 303);
+        assert!(shop.order_at_backend(order)["try_confirmed_s"].is_null(), "round {round}");
+    }
+    assert!(page().contains("Too many wrong numbers") && !page().contains("<form"), "{}", page());
+    assert_eq!(post_in_turn(shop, &whole).status, 303);
+    assert!(shop.order_at_backend(order)["try_wanted_s"].is_null(), "the page asks for none any more");
+    // Whoever made the offer asks for it, and the money can still go back.
+    assert!(shop.merchant(&["again", order, "--by", "Sari"]).status.success());
+    let shown = digits(shop, order);
+    let told = shop.merchant(&["again", order, "--by", "Sari", "--number", &another(&shown)]);
+    assert_eq!(told.status.code(), Some(1), "{told:?}");
+    assert!(String::from_utf8_lossy(&told.stderr).contains("not the number that the machine shows"), "{told:?}");
+    let told = shop.merchant(&["again", order, "--by", "Sari", "--number", &shown]);
+    assert!(told.status.success(), "{told:?}");
+    let resource = shop.order_at_backend(order);
+    assert!(resource["try_confirmed_s"].as_u64().is_some_and(|left| left <= 20), "{resource}");
+    assert!(resource["try_number"] == json!(shown) && resource["try_wanted_s"].is_u64(), "{resource}");
+    let books = machine.in_the_books(order);
+    assert!(!books.to_string().contains("try_number") && !books.to_string().contains(&format!("\"{shown}\"")), "{books}");
+
+    let second = machine.again(&bought);
+    assert_eq!(machine.dispenses(&second).as_deref(), Ok("dispensed"));
+    assert_eq!(machine.tells(&second, 2, "dispensed", &machine.proof(&second.ticket)).status, 200);
+    // Its customer stood there: goods, and no money.
+    for more in [&[][..], &["--goods-and-money"]] {
+        for what in [
+            &["refund", order, "--by", "Sari"][..],
+            &["refund", order, "--settled-by-hand", "cash", "--by", "Sari"],
+            &["given", order, "--by", "Sari", "--from", "elsewhere"],
+        ] {
+            let refused = shop.merchant(&[what, more].concat());
+            assert!(
+                !refused.status.success() && String::from_utf8_lossy(&refused.stderr).contains("reported it as dispensed"),
+                "{refused:?}"
+            );
+        }
+    }
+    assert_eq!(machine.refunds(order), 0);
+}
+
+fn goods_and_money_are_a_persons(server: Option<&Postgres>) {
+    let machine = Machine::new(server, "");
+    let shop = &machine.shop;
+    for what in [&["refund"][..], &["refund", "--settled-by-hand", "cash"], &["given", "--from", "elsewhere"]] {
+        let bought = machine.buys_nothing();
+        let second = machine.again(&bought);
+        assert_eq!(machine.dispenses(&second).as_deref(), Ok("dispensed"));
+        assert_eq!(machine.tells(&second, 2, "dispensed", &machine.proof(&second.ticket)).status, 200);
+        let order = bought.order_id.as_str();
+        let named: Vec<&str> = what.iter().take(1).chain(&[order]).chain(what.iter().skip(1)).chain(&["--by", "Sari"]).copied().collect();
+        let refused = shop.merchant(&named);
+        assert!(!refused.status.success() && String::from_utf8_lossy(&refused.stderr).contains("--goods-and-money"), "{refused:?}");
+        let granted = shop.merchant(&[&named[..], &["--goods-and-money"]].concat());
+        assert!(granted.status.success(), "{granted:?}");
+        let books = machine.in_the_books(order);
+        assert_eq!((&books["outcome"], &books["goods_and_money"]), (&json!("dispensed"), &json!(true)), "{books}");
+        assert_eq!(books["attention"], json!(["goods_and_money"]), "{books}");
+        assert_eq!(machine.refunds(order), usize::from(what.len() == 1 && what[0] == "refund"));
+        assert_eq!(machine.bars_persons(order), [true; 4], "once");
+        assert!(shop.merchant(&["seen", order, "--by", "Ani"]).status.success());
+        let books = machine.in_the_books(order);
+        assert_eq!((&books["attention"], &books["goods_and_money"]), (&json!([]), &json!(true)), "{books}");
+    }
+    let told = shop.merchant(&["report", "--json"]);
+    let report: Value = serde_json::from_slice(&told.stdout).expect("JSON");
+    assert_eq!(report["balanced"], json!(true), "{report}");
+    assert_eq!(
+        (&report["total"]["delivered"]["orders"], &report["total"]["goods_and_money"]["orders"]),
+        (&json!(3), &json!(3)),
+        "{report}"
+    );
+    let csv = String::from_utf8_lossy(&shop.merchant(&["orders", "--csv"]).stdout).into_owned();
+    assert_eq!(csv.matches(",delivered,goods_and_money,").count(), 3, "{csv}");
+}
+
+#[test]
+fn goods_and_money_are_a_persons_by_name_after_a_try_without_its_number() {
+    goods_and_money_are_a_persons(None);
+}
+
+#[test]
+fn goods_and_money_are_a_persons_by_name_on_postgresql() {
+    goods_and_money_are_a_persons(Some(&Postgres::start(&[])));
 }

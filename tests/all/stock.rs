@@ -257,7 +257,7 @@ fn the_fleets_list_has_a_machine_with_a_thousand_slots_and_names_one_that_says_m
     let (shop, machine) = hearing();
     let all = |length: usize| (0..1000).map(|n| slot(&format!("B{n}"), &"x".repeat(length), 1)).collect::<Vec<_>>();
     let listed = || shop.qrisctl(&["fleet", "stock", "--device", DEVICE, "--json"]);
-    for (number, length, count) in [(1, 90, Some(1000)), (2, 140, None)] {
+    for (number, length, count) in [(1, 90, Some(1000)), (2, 180, None)] {
         says(&machine, DEVICE, stock(number, &all(length)).to_string().as_bytes());
         let told = listed();
         let line: Value = serde_json::from_str(stdout(&told).trim()).expect("JSON");

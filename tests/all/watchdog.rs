@@ -4,15 +4,10 @@ use crate::rig::caller::Caller;
 use crate::rig::midtrans::Via;
 use crate::rig::process::Process;
 use crate::rig::shop::{Options, Program, Shop};
-use crate::rig::{PATIENCE, command, succeed, tool, wait_for};
+use crate::rig::{PATIENCE, command, tool, wait_for};
 use qris::wire::dbus::DEVICE_NAME;
-use rustix::fs::OFlags;
-use std::fs::{File, OpenOptions};
-use std::io::{ErrorKind, Read as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use rustix::process::{Pid, Signal, kill_process};
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::Path;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// The service manager wants to be fed within this.
@@ -39,42 +34,39 @@ fn starves(process: &Process) -> bool {
     false
 }
 
-/// Standard error of a program that can be stopped up, so that the next line it writes is never written.
-struct Spout {
-    end: File,
-    path: std::path::PathBuf,
+/// Stops the main thread of a program, and no other one: it waits for who watches its system calls.
+struct Brake(std::process::Child);
+
+impl Brake {
+    fn on(program: u32) -> Self {
+        let watcher = command(tool("strace")).args(["-q", "-o", "/dev/null", "-p", &program.to_string()]).spawn().expect("strace runs");
+        let brake = Self(watcher);
+        wait_for("it to be watched", || {
+            let status = std::fs::read_to_string(format!("/proc/{program}/status")).ok()?;
+            status.lines().any(|line| line.starts_with("TracerPid:") && !line.ends_with("\t0")).then_some(())
+        });
+        brake
+    }
+
+    fn stop(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    fn go_on(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.0), signal).expect("it runs");
+    }
 }
 
-impl Spout {
-    fn at(path: &Path) -> Self {
-        succeed(command(tool("mkfifo")).arg(path));
-        // Both ends are held, so that neither side ever sees an end.
-        let end = OpenOptions::new().read(true).write(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(path).expect("a FIFO");
-        Self { end, path: path.into() }
-    }
-
-    fn stop_up(&mut self) {
-        for chunk in [4096, 1] {
-            loop {
-                match self.end.write(&vec![b'.'; chunk]) {
-                    Ok(_) => {}
-                    Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-                    Err(error) => panic!("{error}"),
-                }
-            }
-        }
-    }
-
-    fn open(&mut self) {
-        let mut bytes = vec![0; 1 << 20];
-        while self.end.read(&mut bytes).is_ok_and(|length| length > 0) {}
-    }
-
-    /// A program that writes its standard error here.
-    fn command(&self, program: &Command) -> Command {
-        let mut start = command("/bin/sh");
-        start.args(["-c", "out=$0; exec \"$@\" 2>> \"$out\""]).arg(&self.path).arg(program.get_program()).args(program.get_args());
-        start
+impl Drop for Brake {
+    fn drop(&mut self) {
+        self.go_on();
+        // It lets go of the thread at its own end.
+        kill_process(Pid::from_child(&self.0), Signal::TERM).expect("it runs");
+        self.0.wait().expect("it ends");
     }
 }
 
@@ -129,19 +121,19 @@ fn both((from, to): (std::io::Result<UnixStream>, std::io::Result<UnixStream>)) 
 fn a_main_loop_that_is_stuck_is_not_fed_for() {
     let mut shop = Shop::merchants_side();
     shop.start_relayd();
-    let mut spout = Spout::at(&shop.path().join("stderr"));
-    let mut start = spout.command(&shop.program_command(Program::Qrisd));
+    let mut start = shop.program_command(Program::Qrisd);
     start.env("WATCHDOG_USEC", WATCHDOG.as_micros().to_string());
     shop.start_as(Program::Qrisd, &mut start);
     shop.wait_online();
     let qrisd = shop.qrisd.as_ref().expect("it runs");
     assert!(fed(qrisd));
-    // The thread that owns the orders writes a line for every refusal, and now it cannot; sockets and screen go on.
-    spout.stop_up();
-    shop.vend("unknown");
+    // The thread that owns the orders stands still; sockets and screen go on.
+    let brake = Brake::on(qrisd.id());
+    brake.stop();
     assert!(starves(qrisd), "it is fed although its main loop is stuck");
-    spout.open();
+    brake.go_on();
     assert!(fed(qrisd), "it goes on");
+    drop(brake);
     shop.sell("A1", Via::Gopay);
     assert_eq!(shop.pulses(), 1);
 }

@@ -209,3 +209,141 @@ fn the_merchants_server_tells_that_its_clock_and_the_gateways_differ() {
     shop.charged();
     backend.wait_line("s behind the gateway's");
 }
+
+/// The merchant's side, with the clock of its server in a file.
+struct Server {
+    shop: Shop,
+    clock: PathBuf,
+}
+
+impl Server {
+    fn new(options: Options, change: impl FnOnce(&mut Shop)) -> Self {
+        let mut shop = Shop::open(Options { machine: false, ..options });
+        shop.kill_backend();
+        shop.edit(Program::Backend, |text| format!("{text}\n[orders]\nauto_refund = true\nsecond_tries = 1\n"));
+        change(&mut shop);
+        let clock = shop.path().join("clock");
+        let mut server = Self { shop, clock };
+        server.set("+0d");
+        server.start();
+        server
+    }
+
+    fn set(&self, to: &str) {
+        std::fs::write(&self.clock, to).expect("written");
+    }
+
+    fn start(&mut self) {
+        let mut start = by_the_clock_in(self.shop.service(Program::Backend), &self.clock);
+        self.shop.start_as(Program::Backend, &mut start);
+    }
+
+    fn wait(&self, line: &str) -> String {
+        self.shop.backend.as_ref().expect("it runs").wait_line(line)
+    }
+
+    fn seconds(&self, order_id: &str, field: &str) -> Option<u64> {
+        self.shop.order_at_backend(order_id)[field].as_u64()
+    }
+
+    /// What can end by time, one of each: a QR, an offer of another try with the money owed, and a payment that nobody has fetched.
+    fn wait_for_times(&self) -> [String; 3] {
+        let offered = self.shop.reported("failed");
+        [self.shop.charged(), offered, self.shop.paid()]
+    }
+
+    /// It is as if the clock had never been wrong.
+    fn check_times(&self, [shown, offered, paid]: &[String; 3]) {
+        let left = self.seconds(shown, "expires_in_s");
+        assert!(left.is_some_and(|left| (1..=1_000).contains(&left)), "{left:?}");
+        assert_eq!(self.shop.order_at_backend(shown)["status"], "pending");
+        assert!(self.seconds(offered, "try_again_s").is_some_and(|left| (1..=90_000).contains(&left)), "it is offered for a day");
+        assert!(self.shop.midtrans.calls("refund", offered).is_empty() && self.shop.midtrans.calls("cancel", shown).is_empty());
+        let ago = self.seconds(paid, "settled_ago_s");
+        assert!(ago.is_some_and(|ago| ago < 600), "{ago:?}");
+    }
+
+    /// A whole sale, while the clock says whatever it says.
+    fn sells(&self) {
+        let order_id = self.shop.paid();
+        assert_eq!(self.shop.order_at_backend(&order_id)["status"], "settlement");
+    }
+
+    fn pays(&self, [shown, ..]: &[String; 3]) {
+        self.shop.midtrans.pay(shown, Via::Gopay);
+        self.shop.wait_status(shown, "settlement");
+    }
+}
+
+#[test]
+fn nothing_ends_while_the_merchants_clock_is_two_years_ahead_in_mid_sale() {
+    let server = Server::new(Options::default(), |_| ());
+    let times = server.wait_for_times();
+    for to in ["+730d", "-730d"] {
+        server.set(to);
+        server.wait(if to.starts_with('+') { "s ahead of the gateway's" } else { "s behind the gateway's" });
+        // Each sale is as long as several looks for what is due.
+        (0..3).for_each(|_| server.sells());
+        server.check_times(&times);
+        let backend = server.shop.backend.as_ref().expect("it runs");
+        let from = backend.lines.count();
+        server.set("+0d");
+        backend.wait_line_from(from, "the clock agrees with the gateway's again");
+        server.check_times(&times);
+    }
+    // What the machine asks to end is ended at any time.
+    server.set("+730d");
+    server.wait("s ahead of the gateway's");
+    let unwanted = server.shop.charged();
+    server.shop.post_to(&unwanted, "cancel", &json!({}));
+    server.shop.wait_status(&unwanted, "cancel");
+    server.set("+0d");
+    server.pays(&times);
+}
+
+#[test]
+fn nothing_ends_when_the_merchants_server_starts_with_a_clock_that_is_ahead() {
+    let mut server = Server::new(Options::default(), |_| ());
+    let times = server.wait_for_times();
+    server.shop.kill_backend();
+    server.set("+730d");
+    server.start();
+    server.wait("s ahead of the gateway's");
+    server.sells();
+    server.check_times(&times);
+    server.set("+0d");
+    server.wait("the clock agrees with the gateway's again");
+    server.check_times(&times);
+    server.pays(&times);
+}
+
+/// By such a clock, the gateway's certificate of 90 days is over.
+#[test]
+fn a_gateway_whose_certificate_is_over_by_a_wrong_clock_is_told_and_asked_again() {
+    let mut front = None;
+    let mut server = Server::new(Options { tls: true, ..Options::default() }, |shop| {
+        let (tls, port) = (shop.tls.as_ref().expect("it is on"), free_port());
+        tls.short("gateway", 90);
+        let before = shop.midtrans.url.clone();
+        let behind = before.rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port");
+        front = Some(https_front_of(port, behind, tls, "gateway"));
+        let ca = tls.certificate("ca").display().to_string();
+        let new = format!("\"https://127.0.0.1:{port}\"\nca_file = \"{ca}\"");
+        shop.edit(Program::Backend, |text| {
+            text.replace(&format!("\"{before}\""), &new).replace("charge_as = \"gopay\"", "charge_as = \"qris\"")
+        });
+    });
+    let times = server.wait_for_times();
+    server.shop.kill_backend();
+    server.set("+730d");
+    server.start();
+    server.wait("which may be wrong, its certificate is not valid");
+    server.wait("the gateway has told no time since the start");
+    server.shop.midtrans.pay(&times[0], Via::Gopay);
+    server.set("+0d");
+    server.wait("the clock agrees with the gateway's again");
+    server.shop.wait_status(&times[0], "settlement");
+    server.sells();
+    let [_, offered, paid] = &times;
+    assert!(server.seconds(offered, "try_again_s").is_some() && server.seconds(paid, "settled_ago_s").is_some());
+}

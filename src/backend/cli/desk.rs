@@ -12,7 +12,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use clap::{Args, Subcommand};
 use qris_core::order::money::total;
-use qris_core::order::time::Wall;
+use qris_core::order::time::{Told, Wall};
 use qris_core::text::plain;
 use qris_core::wire::desk::{Entry, NAME_MAX, Role};
 use qris_host::{Failure, clock, random};
@@ -135,7 +135,7 @@ async fn write<T: Send + 'static>(
     store: &Store,
     job: impl FnOnce(&mut dyn Tx, Wall) -> Result<T, BooksError> + Send + 'static,
 ) -> Result<T, Failure> {
-    store.run_at(|| clock::now().wall, job).await.map_err(Failure::failed)
+    store.run_at(|ahead| Told::trusted(clock::now().wall + ahead), move |tx, now| job(tx, now.wall)).await.map_err(Failure::failed)
 }
 
 /// Does something with the person of this name.

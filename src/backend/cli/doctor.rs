@@ -16,7 +16,7 @@ use crate::store::{self, BOOKS, ENTRIES, Row, Store};
 use clap::Args;
 use qris_core::order::merchant::ChargeFailure;
 use qris_core::order::request::Payment;
-use qris_core::order::time::Wall;
+use qris_core::order::time::{Told, Wall};
 use qris_host::config::Source;
 use qris_host::finding::{self, CONFIG, Finding, Level};
 use qris_host::mark::Mark;
@@ -221,7 +221,7 @@ fn clock(store: &Store) -> Finding {
 async fn older(store: &Store, config: &Config) -> Option<Finding> {
     let now = store.now(clock::now().wall);
     // If it cannot be read, the other checks tell.
-    let (how, since) = store.read(move |tx| ledger::older_since(tx, now)).await.ok()??;
+    let (how, since) = store.read(move |tx| ledger::older_since(tx, Told::trusted(now))).await.ok()??;
     let (said, to_do) = match how {
         Older::Copy => (texts().older_books, texts().older_books_do),
         Older::AnotherPrimary => (texts().another_primary, texts().another_primary_do),

@@ -92,7 +92,16 @@ pub const EXAMPLES: ExamplesOf = &[
             ("It was given back in cash", "qris-backend refund vm-001-20261120-ABCD --settled-by-hand \"cash, Sari\""),
         ],
     ),
-    ("given", &[("Somebody handed the goods over", "qris-backend given vm-001-20261120-ABCD --by Sari")]),
+    (
+        "given",
+        &[
+            ("Somebody handed the goods over, from a box", "qris-backend given vm-001-20261120-ABCD --by Sari --from elsewhere"),
+            (
+                "The same, out of the machine's slot: its stock goes down",
+                "qris-backend given vm-001-20261120-ABCD --by Sari --from machine",
+            ),
+        ],
+    ),
     ("again", &[("A customer is back and wants the goods, not the money", "qris-backend again vm-001-20261120-ABCD --by Sari")]),
     ("seen", &[("Somebody has looked at it", "qris-backend seen vm-001-20261120-ABCD --by Sari")]),
     (

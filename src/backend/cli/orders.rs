@@ -20,7 +20,7 @@ use clap::Args;
 use qris_core::order::ids::{DeviceId, OrderId};
 use qris_core::order::merchant::{Asker, AtBank, Attention, End, Order, Repayment};
 use qris_core::order::money::total;
-use qris_core::order::time::{Wall, Zone};
+use qris_core::order::time::{Told, Wall, Zone};
 use qris_core::wire::orders::{Refund, Status};
 use qris_core::wire::people::OrderLine;
 use qris_host::{Failure, clock, speech};
@@ -178,7 +178,7 @@ async fn list(config: &Config, asked: Orders) -> Result<(), Failure> {
         behind = last;
         damaged.extend(page.damaged);
         let mut text = String::new();
-        let now = store.now(clock::now().wall);
+        let now = Told::trusted(store.now(clock::now().wall));
         for order in page.orders.into_iter().map(|stored| stored.order.as_of(now)).filter(fits) {
             fit += 1;
             if shown < limit {
@@ -268,8 +268,9 @@ async fn show(config: &Config, wanted: &[Beginning], file: Option<PathBuf>, as_j
         Some(file) => archive::look_into(file, |tx| archive::whole(tx, &id)).map_err(Failure::failed)?.map(|found| (found, None)),
         None => {
             let (store, policy, wanted) = (books(config)?, policy(config, Vec::new()), id.clone());
-            let now = store.now(clock::now().wall);
+            let own = store.now(clock::now().wall);
             let read = move |tx: &mut dyn Tx| {
+                let now = books::told_beside(tx, own)?;
                 let Some((attempts, history, mut stored)) = archive::whole(tx, &wanted)? else { return Ok::<_, BooksError>(None) };
                 stored.order = stored.order.as_of(now);
                 let offered_until = books::try_offered_until(tx, &policy, &stored.order, now)?;
@@ -381,7 +382,8 @@ pub fn repayment_told(repayment: &Repayment, zone: Zone) -> String {
             fill(texts.refunded_at, &[&time(at), &bank])
         }
         Repayment::ByHand { note, by: who, at, .. } => fill(texts.settled_at, &[&by(who), &time(at), note]),
-        Repayment::Given { by, at, .. } => fill(texts.given_at, &[by, &time(at)]),
+        Repayment::Given { by, at, from_slot: false, .. } => fill(texts.given_at, &[by, &time(at)]),
+        Repayment::Given { by, at, from_slot: true, .. } => fill(texts.given_from_slot_at, &[by, &time(at)]),
     }
 }
 

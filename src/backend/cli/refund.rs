@@ -9,19 +9,21 @@ use super::text::{fill, texts};
 use crate::config::Config;
 use crate::http::Handles;
 use crate::keys::Ring;
-use crate::sale::books::{self as ledger, Beginning, BooksError, Done, Policy};
+use crate::sale::books::{self as ledger, Beginning, BooksError, Decision, Done, Policy};
 use crate::sale::view::{people, whole};
 use crate::sale::work::Work;
 use crate::store::{Store, Tx};
 use crate::together::{handles, policy};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use qris_core::order::ids::OrderId;
-use qris_core::order::merchant::{Order, RefundWish, Repayment, next_deadline};
+use qris_core::order::merchant::{NoTry, NumberStands, Order, RefundWish, Repayment, next_deadline};
 use qris_core::order::money::total;
-use qris_core::order::time::{Wall, Zone};
+use qris_core::order::time::{Told, Zone};
+use qris_core::order::tries::TwoDigits;
 use qris_core::text::steers;
 use qris_host::config::Source;
 use qris_host::speech::orders;
+use qris_host::surroundings::{Computer, Surroundings as _};
 use qris_host::{Failure, clock, tls};
 use serde_json::json;
 use std::sync::Arc;
@@ -43,6 +45,9 @@ pub struct Refund {
     /// Refund it although the relay has not signed that nothing came out
     #[arg(long, requires = "by")]
     no_proof: bool,
+    /// Refund it although the goods of another try came, perhaps to somebody else, or other ones than were bought
+    #[arg(long, requires = "by")]
+    goods_and_money: bool,
     /// Who decides it
     #[arg(long, value_name = "NAME", value_parser = text)]
     by: Option<String>,
@@ -60,9 +65,25 @@ pub struct Given {
     /// Who handed the goods over
     #[arg(long, value_name = "NAME", value_parser = text)]
     by: String,
+    /// Note it although the goods of another try came, perhaps to somebody else, or other ones than were bought
+    #[arg(long)]
+    goods_and_money: bool,
+    /// Where the goods came from: out of the slot of this machine, which nobody has counted since; or from elsewhere. The machine takes what
+    /// came out of its slot from its count
+    #[arg(long, value_name = "PLACE")]
+    from: Place,
     /// Print the result as one JSON object
     #[arg(long)]
     pub(super) json: bool,
+}
+
+/// Where the goods came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Place {
+    /// Out of the machine's slot.
+    Machine,
+    /// From a box, a shop, another machine; or the slot was counted since.
+    Elsewhere,
 }
 
 /// Who offers another try at what.
@@ -74,6 +95,9 @@ pub struct Again {
     /// Who offers it
     #[arg(long, value_name = "NAME", value_parser = text)]
     by: String,
+    /// The two digits that the machine shows, as its customer reads them out: the next press within 20 s counts
+    #[arg(long, value_name = "NN")]
+    number: Option<TwoDigits>,
     /// Print the result as one JSON object
     #[arg(long)]
     pub(super) json: bool,
@@ -107,12 +131,12 @@ pub(super) fn text(text: &str) -> Result<String, String> {
 }
 
 pub async fn refund(config: &Config, source: &Source, wanted: Refund) -> Result<(), Failure> {
-    let Refund { order, settled_by_hand, no_report, no_proof, by, json } = wanted;
+    let Refund { order, settled_by_hand, no_report, no_proof, goods_and_money, by, json } = wanted;
     let id = named(config, &order, None).await?;
     let (wanted, by) = (id.clone(), by.map(Into::into));
     if let Some(note) = settled_by_hand {
-        let decide =
-            move |tx: &mut dyn Tx, policy: &Policy, now: Wall| ledger::refund_by_hand(tx, policy, &wanted, &note, by, no_report, now);
+        let decision = Decision::ByHand { note: note.into(), by, no_report, goods_and_money };
+        let decide = move |tx: &mut dyn Tx, policy: &Policy, now: Told| ledger::decide(tx, policy, &wanted, decision, now);
         let order = decided(config, &id, decide).await?;
         return say(&order, config.zone, json, &fill(texts().noted_by_hand, &[&about(&order, config.zone)]));
     }
@@ -120,8 +144,10 @@ pub async fn refund(config: &Config, source: &Source, wanted: Refund) -> Result<
     let ring = Ring::read(&config.signing_key_file).map_err(Failure::failed)?;
     let store = books(config)?;
     let Handles { books, work, .. } = handles(config, source, ring, store.clone(), machines(config, true)?)?;
+    // What a person may do depends on the time, too.
+    work.learn_time().await;
     let written = books.write(move |tx, policy, now| {
-        let wish = RefundWish { no_report, no_proof, ..RefundWish::of_a_person(by) };
+        let wish = RefundWish { no_report, no_proof, goods_and_money, ..RefundWish::of_a_person(by) };
         ledger::request_refund(tx, policy, &wanted, wish, now)
     });
     let written = written.await;
@@ -147,18 +173,31 @@ pub async fn refund(config: &Config, source: &Source, wanted: Refund) -> Result<
 }
 
 pub async fn given(config: &Config, wanted: Given) -> Result<(), Failure> {
-    let Given { order, by, json } = wanted;
+    let Given { order, by, goods_and_money, from, json } = wanted;
     let id = named(config, &order, None).await?;
-    let (name, wanted) = (by.clone(), id.clone());
-    let order = decided(config, &id, move |tx, policy, now| ledger::given(tx, policy, &wanted, &name, now)).await?;
-    say(&order, config.zone, json, &fill(texts().noted_given, &[&about(&order, config.zone), &by]))
+    let from_slot = from == Place::Machine;
+    let (decision, wanted) = (Decision::Given { by: by.as_str().into(), goods_and_money, from_slot }, id.clone());
+    let order = decided(config, &id, move |tx, policy, now| ledger::decide(tx, policy, &wanted, decision, now)).await?;
+    let noted = if from_slot { texts().noted_given_from_slot } else { texts().noted_given };
+    say(&order, config.zone, json, &fill(noted, &[&about(&order, config.zone), &by]))
 }
 
 pub async fn again(config: &Config, wanted: Again) -> Result<(), Failure> {
-    let Again { order, by, json } = wanted;
+    let Again { order, by, number, json } = wanted;
     let id = named(config, &order, None).await?;
-    let (name, wanted) = (by.clone().into(), id.clone());
-    let order = decided(config, &id, move |tx, policy, now| ledger::want_try(tx, policy, &wanted, Some(name), now)).await?;
+    let (name, wanted, drawn) = (by.clone().into(), id.clone(), Computer::default().two_digits());
+    let decide = move |tx: &mut dyn Tx, policy: &Policy, now: Told| match number {
+        Some(number) => ledger::tell_number(tx, policy, &wanted, Some(name), number, now),
+        None => ledger::want_try(tx, policy, &wanted, Some(name), drawn, now),
+    };
+    let order = decided(config, &id, decide).await?;
+    if number.is_some() {
+        // It was told a moment ago, whatever the clock says.
+        return match order.number_stands(Told::unknown(clock::now().wall)) {
+            Some(NumberStands::Told) => say(&order, config.zone, json, &fill(texts().number_told, &[&about(&order, config.zone)])),
+            Some(NumberStands::Asked { .. } | NumberStands::Ended) | None => Err(no_try(&order, config.zone, NoTry::WrongNumber)),
+        };
+    }
     say(&order, config.zone, json, &fill(texts().noted_again, &[&about(&order, config.zone), &by]))
 }
 
@@ -175,11 +214,16 @@ pub async fn seen(config: &Config, wanted: Seen) -> Result<(), Failure> {
 async fn decided(
     config: &Config,
     id: &OrderId,
-    decide: impl FnOnce(&mut dyn Tx, &Policy, Wall) -> Result<Done, BooksError> + Send + 'static,
+    decide: impl FnOnce(&mut dyn Tx, &Policy, Told) -> Result<Done, BooksError> + Send + 'static,
 ) -> Result<Order, Failure> {
     let (store, policy) = (books(config)?, policy(config, Vec::new()));
     let theirs = store.clone();
-    let written = store.run(move |tx| decide(tx, &policy, theirs.now(clock::now().wall))).await;
+    let written = store
+        .run(move |tx| {
+            let now = ledger::told_beside(tx, theirs.now(clock::now().wall))?;
+            decide(tx, &policy, now)
+        })
+        .await;
     taken(&store, id, written, config.zone).await
 }
 
@@ -195,12 +239,16 @@ async fn taken(store: &Store, id: &OrderId, written: Result<Done, BooksError>, z
         }
         Err(BooksError::NoTry(why)) => {
             let order = load(store, id).await?;
-            let said = orders::no_try(why);
-            let no_try = fill(texts().no_try, &[&said.line.spoken()]);
-            Err(Failure::failed(format!("{}: {no_try}\n  {}", about(&order, zone), fill(said.to_do.spoken(), &[id]))))
+            Err(no_try(&order, zone, why))
         }
         Err(error) => Err(Failure::failed(error)),
     }
+}
+
+fn no_try(order: &Order, zone: Zone, why: NoTry) -> Failure {
+    let said = orders::no_try(why);
+    let no_try = fill(texts().no_try, &[&said.line.spoken()]);
+    Failure::failed(format!("{}: {no_try}\n  {}", about(order, zone), fill(said.to_do.spoken(), &[&order.id])))
 }
 
 /// Sees the refund through: asks the gateway, unless `serve` does, and waits for the result.
@@ -211,7 +259,7 @@ async fn answered(store: &Store, work: &Arc<Work>, id: &OrderId) -> Result<Order
         if !matches!(order.repayment(), Some(Repayment::Requested { .. })) || Instant::now() > end {
             return Ok(order);
         }
-        if next_deadline(&order).is_some_and(|due| due <= work.books().now()) {
+        if next_deadline(&order).is_some_and(|due| due <= work.books().now().wall) {
             Arc::clone(work).advance(id.clone()).await;
         }
         sleep(LOOK).await;

@@ -13,7 +13,7 @@ use crate::sale::books::{BooksError, archived_between};
 use crate::store::Tx;
 use clap::Args;
 use qris_core::order::ids::DeviceId;
-use qris_core::order::merchant::End;
+use qris_core::order::merchant::{Attention, End};
 use qris_core::order::money::total;
 use qris_core::order::time::{Span, Wall};
 use qris_core::text::named;
@@ -154,6 +154,9 @@ fn as_table(report: &report::SalesReport, wanted: &report::ReportQuery) -> Strin
     for end in End::ALL {
         text += &format!("  {:<42} {}", speech::orders::end(end).line.spoken(), total_of(all.of(end)));
     }
+    if all.goods_and_money.orders > 0 {
+        text += &format!("  {:<42} {}", texts.goods_and_money, total_of(all.goods_and_money));
+    }
     if let Some(until) = report.refund_until {
         text += &format!("{:<44} {:>26}\n", texts.refund_until, until.to_local_named(wanted.zone));
     }
@@ -219,6 +222,7 @@ fn as_json(report: &report::SalesReport, refused: &BTreeMap<Box<str>, u64>, want
         object.insert("paid".into(), sum(sums.paid));
         object.insert("fees".into(), sums.above_prices().into());
         object.extend(End::ALL.iter().map(|end| (end.as_str().to_owned(), sum(sums.of(*end)))));
+        object.insert(Attention::GoodsAndMoney.as_str().into(), sum(sums.goods_and_money));
         object.insert("returned".into(), sums.returned().into());
         object.insert("gateway_fee".into(), sums.fee().into());
         object.insert("payout".into(), sums.payout().into());

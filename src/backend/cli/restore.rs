@@ -8,6 +8,7 @@ use crate::keeping::restoring::{self, Restored};
 use crate::sale::books::of_a_copy;
 use crate::store::postgres::{self, Server};
 use clap::Args;
+use qris_core::order::time::Told;
 use qris_host::{Failure, clock};
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -35,7 +36,7 @@ fn taken_up(server: &Server, file: Option<&Path>, json: bool) -> Result<(), Fail
         postgres::alone(server, true, |tx| {
             // However the books came here, a person says what they are: nobody need be told of it.
             postgres::are_here(tx)?;
-            of_a_copy(tx, clock::now().wall)
+            of_a_copy(tx, Told::unknown(clock::now().wall))
         })
     });
     let orders = taken.map_err(Failure::failed)?;

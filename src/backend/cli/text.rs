@@ -33,6 +33,7 @@ texts! {
     refunded_at: "dikembalikan lewat gateway, {0}{1}", "refunded through the gateway at {0}{1}";
     settled_at: "diselesaikan secara langsung{0}, {1}: {2}", "settled by hand{0} at {1}: {2}";
     given_at: "diserahkan oleh {0}, {1}", "handed over by {0} at {1}";
+    given_from_slot_at: "diambil dari mesin dan diserahkan oleh {0}, {1}", "taken out of the machine and handed over by {0} at {1}";
     refund_by_hand: "langsung", "by hand";
     by_hand: "secara langsung", "by hand";
     refund_asked: "pengembalian dana diminta", "refund asked";
@@ -90,6 +91,7 @@ texts! {
     orders_column: "PESANAN", "ORDERS";
     amount_column: "JUMLAH", "AMOUNT";
     report_paid: "dibayar", "paid";
+    goods_and_money: "  di antaranya barang dan uang", "  of these goods and money";
     refund_until: "batas pertama pengembalian dana lewat gateway", "the gateway refunds the first of them until";
     only_by_hand: "hanya secara langsung: lewat gateway sudah habis waktunya", "only by hand: the gateway's time is over";
     above_prices: "dibayar di atas harga", "paid above the prices";
@@ -120,8 +122,10 @@ texts! {
     still_due: "uangnya masih harus dikembalikan: kembalikan dengan cara lain, lalu catat caranya dengan --settled-by-hand NOTE", "the money is still due: give it back in another way, then say how with --settled-by-hand NOTE";
     no_answer: "{0}: gateway tidak menjawab dalam {1} detik; `serve` terus bertanya, lihat `orders {2}`", "{0}: the gateway has not answered in {1} s; `serve` goes on asking, see `orders {2}`";
     was_refunded: "{0} dikembalikan lewat gateway", "{0} was refunded through the gateway";
+    noted_given_from_slot: "{0} dicatat sebagai diambil dari mesin dan diserahkan oleh {1}: tidak ada pengembalian dana, dan stok mesin berkurang satu begitu mesin mendengarnya", "{0} is noted as taken out of the machine and handed over by {1}: no refund, and the machine takes one from its stock once it hears of it";
     noted_given: "{0} dicatat sebagai diserahkan oleh {1}: tidak ada pengembalian dana", "{0} is noted as handed over by {1}: no refund";
-    noted_again: "{0}: mesinnya menawarkan percobaan lagi mulai sekarang, dicatat oleh {1}; pelanggan menekan di sana", "{0}: its machine offers another try from now on, noted by {1}; the customer presses there";
+    noted_again: "{0}: mesinnya menawarkan percobaan lagi mulai sekarang, dicatat oleh {1}; layarnya menampilkan dua angka: pelanggan mengisinya di halamannya, atau membacakannya untuk --number", "{0}: its machine offers another try from now on, noted by {1}; its screen shows two digits: the customer types them on the page, or reads them out for --number";
+    number_told: "{0}: angkanya benar, dan tekanan berikutnya di mesin dalam 20 detik dihitung", "{0}: the number is right, and the next press at the machine within 20 s counts";
     no_try: "tidak ada percobaan lagi: {0}", "no other try: {0}";
     noted_seen: "{0} dicatat sebagai sudah dilihat oleh {1}", "{0} is noted as seen by {1}";
     noted_seen_ended: "{0} dicatat sebagai sudah dilihat oleh {1}, dan berakhir: barang tidak akan keluar lagi untuk pesanan ini", "{0} is noted as seen by {1}, and has ended: nothing is handed out for it any more";

@@ -10,7 +10,7 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use qris_core::order::time::Wall;
+use qris_core::order::time::{Told, Wall};
 use qris_core::wire::desk::{Denied, Envelope, FROM, Me, Problem};
 use serde::de::DeserializeOwned;
 use std::net::IpAddr;
@@ -100,17 +100,18 @@ impl Desk {
     pub(super) async fn tell<T: Send + 'static>(
         &self,
         headers: &HeaderMap,
-        job: impl FnOnce(&mut dyn Tx, &Asker, Wall) -> Result<T, BooksError> + Send + 'static,
+        job: impl FnOnce(&mut dyn Tx, &Asker, Told) -> Result<T, BooksError> + Send + 'static,
     ) -> Result<Envelope<T>, No> {
         let (secret, now, head) = (secret(headers)?, self.books.now(), self.head());
+        let (boot, again) = (self.boot(), self.boot());
         let read = move |tx: &mut dyn Tx| {
-            let Some(asker) = sessions::asker(tx, &secret, now)? else { return Ok(None) };
-            Ok(Some((job(tx, &asker, now)?, head.me(tx, &asker, now)?, asker)))
+            let Some(asker) = sessions::asker(tx, &secret, boot.as_deref(), now)? else { return Ok(None) };
+            Ok(Some((job(tx, &asker, now)?, head.me(tx, &asker, now.wall)?, asker)))
         };
         let (told, me, asker) = self.books.read(read).await?.ok_or(Problem::NotIn)?;
-        if asker.is_to_note(now) {
+        if asker.is_to_note(now.wall) {
             // The next question notes it, too.
-            let _ = self.books.write(move |tx, _, now| sessions::used(tx, asker.session, now)).await;
+            let _ = self.books.write(move |tx, _, now| sessions::used(tx, asker.session, again.as_deref(), now)).await;
         }
         Ok(Envelope { me, told })
     }

@@ -15,7 +15,7 @@ use axum::http::HeaderMap;
 use axum::routing::{get, post};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
-use qris_core::order::time::{Span, Wall};
+use qris_core::order::time::{Span, Told};
 use qris_core::wire::desk::{EndSession, Entry, Envelope, Invited, Join, Knock, Login, Opened, Problem, Session};
 use qris_host::clock;
 use qris_host::connections::network;
@@ -44,7 +44,7 @@ pub fn addresses() -> Router<Arc<Desk>> {
 pub async fn knock(State(desk): Of, request: Request) -> Result<Json<Invited>, No> {
     let Knock { code } = body(request).await?;
     let now = desk.books.now();
-    let person = desk.books.read(move |tx| people::invited(tx, &code, now)).await?.ok_or(Problem::LinkOver)?;
+    let person = desk.books.read(move |tx| people::invited(tx, &code, now.wall)).await?.ok_or(Problem::LinkOver)?;
     Ok(Json(Invited { name: person.name, role: person.role }))
 }
 
@@ -54,17 +54,18 @@ pub async fn join(State(desk): Of, headers: HeaderMap, request: Request) -> Resu
     let Join { code, password, browser } = body(request).await?;
     let (wanted, now) = (code.clone(), desk.books.now());
     // Without a good link nothing is computed.
-    desk.books.read(move |tx| people::invited(tx, &wanted, now)).await?.ok_or(Problem::LinkOver)?;
+    desk.books.read(move |tx| people::invited(tx, &wanted, now.wall)).await?.ok_or(Problem::LinkOver)?;
     if !passwords::fits(&password) {
         return Err(No::from(Problem::Password));
     }
     let hash = desk.passwords.hash(&password).await.map_err(|_| wait(BUSY))?;
     let [session, device] = [desk.draw(), desk.draw()];
     let opened = opened(&session, &device);
-    let write = move |tx: &mut dyn Tx, now: Wall| {
-        let Some(person) = people::join(tx, &code, &hash, now)? else { return Ok(None) };
-        let_in(tx, &person, &session, &device, from, &browser, now)?;
-        log::write(tx, By::Person(&person, &from.to_string()), What::Entry(Entry::Join), None, now)?;
+    let boot = desk.boot();
+    let write = move |tx: &mut dyn Tx, now: Told| {
+        let Some(person) = people::join(tx, &code, &hash, now.wall)? else { return Ok(None) };
+        let_in(tx, &person, &session, &device, (from, &browser), boot.as_deref(), now)?;
+        log::write(tx, By::Person(&person, &from.to_string()), What::Entry(Entry::Join), None, now.wall)?;
         Ok(Some(person))
     };
     let person = desk.books.write(move |tx, _, now| write(tx, now)).await?.ok_or(Problem::LinkOver)?;
@@ -112,13 +113,14 @@ pub async fn login(State(desk): Of, headers: HeaderMap, request: Request) -> Res
     let session = desk.draw();
     let device = known_device.unwrap_or_else(|| desk.draw());
     let opened = opened(&session, &device);
-    let write = move |tx: &mut dyn Tx, now: Wall| {
+    let boot = desk.boot();
+    let write = move |tx: &mut dyn Tx, now: Told| {
         // Meanwhile the person may have been removed, or may have chosen another password.
         if people::password(tx, person.number)?.as_ref() != Some(&hash) {
             return Ok(None);
         }
-        let_in(tx, &person, &session, &device, from, &browser, now)?;
-        log::write(tx, By::Person(&person, &from.to_string()), What::Entry(Entry::Login), None, now)?;
+        let_in(tx, &person, &session, &device, (from, &browser), boot.as_deref(), now)?;
+        log::write(tx, By::Person(&person, &from.to_string()), What::Entry(Entry::Login), None, now.wall)?;
         Ok(Some(person))
     };
     let person = desk.books.write(move |tx, _, now| write(tx, now)).await?.ok_or(Problem::WrongPassword)?;
@@ -131,18 +133,27 @@ fn opened(session: &str, device: &str) -> Opened {
 }
 
 /// A session and a device of a person who was let in.
-fn let_in(tx: &mut dyn Tx, person: &Person, session: &str, device: &str, from: IpAddr, browser: &str, now: Wall) -> Result<(), BooksError> {
-    store::begin(tx, person.number, session, &from.to_string(), browser, now)?;
-    store::know(tx, person.number, device, now)
+fn let_in(
+    tx: &mut dyn Tx,
+    person: &Person,
+    session: &str,
+    device: &str,
+    (from, browser): (IpAddr, &str),
+    boot: Option<&str>,
+    now: Told,
+) -> Result<(), BooksError> {
+    store::begin(tx, person.number, session, &from.to_string(), browser, boot, now)?;
+    store::know(tx, person.number, device, now.wall)
 }
 
 /// `POST /v1/logout`: ends this session. Whoever has none is out already.
 pub async fn logout(State(desk): Of, headers: HeaderMap) -> Result<Json<()>, No> {
     let (secret, from) = (secret(&headers)?, from(&headers)?);
-    let end = move |tx: &mut dyn Tx, now: Wall| {
-        let Some(asker) = store::asker(tx, &secret, now)? else { return Ok(()) };
+    let boot = desk.boot();
+    let end = move |tx: &mut dyn Tx, now: Told| {
+        let Some(asker) = store::asker(tx, &secret, boot.as_deref(), now)? else { return Ok(()) };
         store::end(tx, asker.person.number, Some(asker.session))?;
-        log::write(tx, By::Person(&asker.person, &from.to_string()), What::Entry(Entry::Logout), None, now)
+        log::write(tx, By::Person(&asker.person, &from.to_string()), What::Entry(Entry::Logout), None, now.wall)
     };
     Ok(Json(desk.books.write(move |tx, _, now| end(tx, now)).await?))
 }
@@ -151,7 +162,7 @@ pub async fn logout(State(desk): Of, headers: HeaderMap) -> Result<Json<()>, No>
 pub async fn sessions(State(desk): Of, headers: HeaderMap) -> Result<Json<Envelope<Vec<Session>>>, No> {
     let zone = desk.usual.zone;
     let told = desk.tell(&headers, move |tx, asker, now| {
-        let list = store::list(tx, asker.person.number, now)?;
+        let list = store::list(tx, asker.person.number, now.wall)?;
         let line = |session: store::Session| Session {
             number: session.number.unsigned_abs(),
             began_at: session.began_at.to_rfc3339_in(zone).into(),
@@ -172,12 +183,13 @@ pub async fn end(State(desk): Of, headers: HeaderMap, request: Request) -> Resul
         EndSession::Number(number) => (Some(i64::try_from(number).map_err(|_| Problem::Unknown)?), What::Entry(Entry::EndSession)),
         EndSession::All => (None, What::Entry(Entry::EndSessions)),
     };
-    let end = move |tx: &mut dyn Tx, now: Wall| {
-        let Some(asker) = store::asker(tx, &secret, now)? else { return Ok(Err(Problem::NotIn)) };
+    let boot = desk.boot();
+    let end = move |tx: &mut dyn Tx, now: Told| {
+        let Some(asker) = store::asker(tx, &secret, boot.as_deref(), now)? else { return Ok(Err(Problem::NotIn)) };
         if !store::end(tx, asker.person.number, number)? {
             return Ok(Err(Problem::Unknown));
         }
-        log::write(tx, By::Person(&asker.person, &from.to_string()), what, None, now)?;
+        log::write(tx, By::Person(&asker.person, &from.to_string()), what, None, now.wall)?;
         Ok(Ok(()))
     };
     Ok(Json(desk.books.write(move |tx, _, now| end(tx, now)).await??))

@@ -10,7 +10,7 @@ use crate::sale::books;
 use crate::sale::view::desk as view;
 use qris_core::order::ids::DeviceId;
 use qris_core::order::merchant::Order;
-use qris_core::order::time::{Wall, Zone};
+use qris_core::order::time::{Told, Wall, Zone};
 use qris_core::wire::desk::{Load, MachineLine, Screen, SlotLine, Sum, ToBring, Trouble};
 use qris_core::wire::status::FaultCode;
 use std::collections::{BTreeMap, HashMap};
@@ -137,7 +137,7 @@ pub fn by_machine(sums: &[books::Sum]) -> HashMap<Box<str>, Sum> {
 
 /// What a machine's screen shows, as its newest orders, its faults and its slots say. `newest`: the newest one first.
 #[must_use]
-pub fn screen<'a>(machine: &MachineLine, newest: impl IntoIterator<Item = &'a Order>, now: Wall, zone: Zone) -> Screen {
+pub fn screen<'a>(machine: &MachineLine, newest: impl IntoIterator<Item = &'a Order>, now: Told, zone: Zone) -> Screen {
     if machine.is_there != Some(true) {
         return Screen::Unknown;
     }
@@ -235,6 +235,7 @@ mod tests {
     use qris_core::order::merchant::{self, Context, DeliveryReport, Event, Rules};
     use qris_core::order::outcome::Delivery;
     use qris_core::order::time::Span;
+    use qris_core::order::tries::TwoDigits;
 
     fn machine(is_there: Option<bool>, faults: &[FaultCode], trouble: &[Trouble]) -> MachineLine {
         let device = DeviceId::new("vm-001").expect("an id");
@@ -247,7 +248,7 @@ mod tests {
         let rules = Rules { second_tries: 1, ..rules() };
         let told = Event::Delivered(DeliveryReport::proven(Delivery::Undelivered));
         let context = Context { rules: &rules, paid_already: false };
-        merchant::apply(paid("order1", "vm-001", 5_000, 5_000), told, T0 + Span::secs(8), &context).expect("not refused")
+        merchant::apply(paid("order1", "vm-001", 5_000, 5_000), told, Told::trusted(T0 + Span::secs(8)), &context).expect("not refused")
     }
 
     #[test]
@@ -306,22 +307,22 @@ mod tests {
             (there, &[], &[], Some(&offered()), later, idle(false)),
         ];
         for (is_there, faults, trouble, newest, seconds, wanted) in table {
-            let shown = screen(&machine(is_there, faults, trouble), newest, T0 + Span::secs(seconds), Zone::Wib);
+            let shown = screen(&machine(is_there, faults, trouble), newest, Told::trusted(T0 + Span::secs(seconds)), Zone::Wib);
             assert_eq!(shown, wanted, "{is_there:?} {faults:?} {trouble:?} {newest:?} {seconds}");
         }
         // Its customer has asked for it on the page.
         let wanted = merchant::apply(
             offered(),
-            Event::TryWanted { by: None },
-            T0 + Span::secs(later),
+            Event::TryWanted { by: None, drawn: TwoDigits::of(7) },
+            Told::trusted(T0 + Span::secs(later)),
             &Context { rules: &Rules { second_tries: 1, ..rules() }, paid_already: false },
         );
         let wanted = wanted.expect("not refused");
         // Its own offer ends when another customer is served.
         let sold = reported_order("order2", "vm-001", 5_000, 5_000, Delivery::Dispensed);
-        assert_eq!(screen(&machine(there, &[], &[]), [&sold, &offered()], T0 + Span::secs(soon), Zone::Wib), idle(false));
+        assert_eq!(screen(&machine(there, &[], &[]), [&sold, &offered()], Told::trusted(T0 + Span::secs(soon)), Zone::Wib), idle(false));
         for newest in [vec![&wanted], vec![&sold, &wanted]] {
-            let shown = screen(&machine(there, &[], &[]), newest, T0 + Span::secs(later), Zone::Wib);
+            let shown = screen(&machine(there, &[], &[]), newest, Told::trusted(T0 + Span::secs(later)), Zone::Wib);
             assert_eq!(shown, Screen::TryAgain { order: order() });
         }
     }

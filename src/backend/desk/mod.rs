@@ -67,4 +67,9 @@ impl Desk {
         let (guesses, passwords, reading) = (Guesses::default(), Passwords::default(), Mutex::default());
         Self { around, books, machines, work, place, usual, guesses, passwords, place_of_books, fees, reading }
     }
+
+    /// The name of this computer's boot. Sessions outlive it by a trusted time only.
+    fn boot(&self) -> Option<Box<str>> {
+        self.around.reckoning().boot().map(|boot| boot.0.clone())
+    }
 }

@@ -8,7 +8,7 @@ use crate::store::Tx;
 use judge::Usual;
 use qris_core::order::ids::OrderId;
 use qris_core::order::merchant::Order;
-use qris_core::order::time::{Wall, Zone};
+use qris_core::order::time::{Told, Wall, Zone};
 use qris_core::wire::desk::{Deed, OrderPage, Possible, Problem};
 use qris_core::wire::people::OrderLine;
 
@@ -18,7 +18,7 @@ pub struct Teller<'a> {
     pub policy: &'a Policy,
     pub asker: &'a Asker,
     pub usual: Usual,
-    pub now: Wall,
+    pub now: Told,
 }
 
 impl Teller<'_> {
@@ -38,7 +38,7 @@ impl Teller<'_> {
     }
 
     fn deeds(&self, tx: &mut dyn Tx, order: &Order) -> Result<Vec<Possible>, BooksError> {
-        let left = judge::left(tx, &self.asker.person, Some(&order.id), self.usual, self.now)?;
+        let left = judge::left(tx, &self.asker.person, Some(&order.id), self.usual, self.now.wall)?;
         deeds::possible(tx, self.policy, order, &self.asker.person, left, self.now)
     }
 
@@ -55,7 +55,12 @@ impl Teller<'_> {
         let again_until = books::try_offered_until(tx, self.policy, order, self.now)?;
         let page = view::page(stored, line, &begun, books::history(tx, &order.id)?, log, self.zone());
         let time = |until| self.time(until);
-        Ok(OrderPage { again_until: again_until.map(time), would_be_until: offered.flatten().map(time), ..page })
+        Ok(OrderPage {
+            number: order.number_stands(self.now),
+            again_until: again_until.map(time),
+            would_be_until: offered.flatten().map(time),
+            ..page
+        })
     }
 }
 

@@ -19,7 +19,7 @@ use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use qris_core::order::ids::{DeviceId, OrderId};
-use qris_core::order::time::Wall;
+use qris_core::order::time::{Told, Wall};
 use qris_core::wire::desk::{Deed, Envelope, Found, LogLine, MachineLine, MachinePage, OrderPage, Problem, ROWS, Report, ToBring, Today};
 use serde::Deserialize;
 use std::sync::Arc;
@@ -53,12 +53,12 @@ impl Desk {
         job: impl FnOnce(&mut dyn Tx, &Teller<'_>) -> Result<T, BooksError> + Send + 'static,
     ) -> Result<Envelope<T>, No> {
         let (policy, usual) = (self.books.policy(), self.usual);
-        self.tell(headers, move |tx: &mut dyn Tx, asker: &Asker, now: Wall| job(tx, &Teller { policy: &policy, asker, usual, now })).await
+        self.tell(headers, move |tx: &mut dyn Tx, asker: &Asker, now: Told| job(tx, &Teller { policy: &policy, asker, usual, now })).await
     }
 
     /// Today, from midnight to midnight.
     fn today(&self) -> (Wall, Wall) {
-        let now = self.books.now();
+        let now = self.books.now().wall;
         (judge::midnight(now, self.usual.zone), judge::days_before(now, -1))
     }
 }
@@ -94,7 +94,7 @@ pub async fn orders(State(desk): Of, headers: HeaderMap, query: Asked<Looked>) -
     let behind = behind.map(|behind| behind.parse::<Cursor>().map_err(malformed)).transpose()?;
     let device = device.map(|device| DeviceId::new(&device).map_err(|_| Problem::Unknown)).transpose()?;
     let typed = q.as_deref().unwrap_or_default().trim();
-    let mut wanted = Search::read(typed, desk.usual.zone, desk.books.now());
+    let mut wanted = Search::read(typed, desk.usual.zone, desk.books.now().wall);
     // Somebody without a session hears nothing of machines.
     let device = if device.is_none() && wanted.words.is_some() && secret(&headers).is_ok() {
         let known = FleetSnapshot::read(&desk.machines).await?;
@@ -102,7 +102,7 @@ pub async fn orders(State(desk): Of, headers: HeaderMap, query: Asked<Looked>) -
         let whole = known.meant(typed).map(|device| (device, String::new()));
         let named = whole.or_else(|| known.named_in(typed));
         if let Some((_, rest)) = &named {
-            wanted = Search::read(rest, desk.usual.zone, desk.books.now());
+            wanted = Search::read(rest, desk.usual.zone, desk.books.now().wall);
         }
         named.map(|(device, _)| device).or_else(|| known.meant(wanted.words.as_deref()?))
     } else {
@@ -140,7 +140,8 @@ pub async fn deed(
     let deed = Deed::from_word(&word).ok_or(Problem::Unknown)?;
     let order = OrderId::new(&order).map_err(|_| Problem::Unknown)?;
     let (secret, from) = (secret(&headers)?, from(&headers)?.to_string());
-    let asked = deeds::Asked { secret, from, order: order.clone(), deed, with: body(request).await? }.check()?;
+    let drawn = desk.around.two_digits();
+    let asked = deeds::Asked { secret, boot: desk.boot(), from, order: order.clone(), deed, with: body(request).await?, drawn }.check()?;
     // A person who goes away leaves nothing half done.
     tokio::spawn(done(Arc::clone(&desk), asked)).await.map_err(|_| Problem::Away)??;
     Ok(Json(desk.tell_of(&headers, move |tx, teller| orders::again(tx, teller, &order)).await?))
@@ -194,7 +195,7 @@ pub async fn machine(
 /// `GET /v1/report`
 pub async fn report(State(desk): Of, headers: HeaderMap, query: Asked<sums::Asked>) -> Result<Json<Envelope<Report>>, No> {
     let (asked, zone) = (asked(query)?, desk.usual.zone);
-    let span = asked.span(zone, desk.books.now()).ok_or(Problem::malformed("there is no such day or month"))?;
+    let span = asked.span(zone, desk.books.now().wall).ok_or(Problem::malformed("there is no such day or month"))?;
     let by = asked.by();
     let Envelope { me, told } = desk.report(&headers, span, by).await?;
     Ok(Json(Envelope { me, told: sums::with_news(told, &desk.machines, span, by, zone).await }))
@@ -204,9 +205,9 @@ pub async fn report(State(desk): Of, headers: HeaderMap, query: Asked<sums::Aske
 pub async fn report_csv(State(desk): Of, headers: HeaderMap, query: Asked<sums::Asked>) -> Result<Response, No> {
     let (asked, zone) = (asked(query)?, desk.usual.zone);
     let now = desk.books.now();
-    let span = asked.span(zone, now).ok_or(Problem::malformed("there is no such day or month"))?;
+    let span = asked.span(zone, now.wall).ok_or(Problem::malformed("there is no such day or month"))?;
     desk.tell(&headers, |_, _, _| Ok(())).await?;
-    let wanted = whole::ReportQuery { device: None, span, by: asked.whole(), zone, fees: desk.fees, now };
+    let wanted = whole::ReportQuery { device: None, span, by: asked.whole(), zone, fees: desk.fees, now: now.wall };
     let to_make = wanted.clone();
     // It reads every order of the span. Nobody else waits for that: it has a connection of its own, and there is one at a time.
     let _alone = desk.reading.lock().await;

@@ -73,6 +73,8 @@ fn add((line, payout): &mut (ReportLine, KnownSum), part: &Part) {
         End::Uncertain | End::Unreported | End::Awaited => &mut line.unclear,
     };
     *of = both(*of);
+    line.goods_and_money =
+        Sum { orders: line.goods_and_money.orders + part.besides.orders, amount: line.goods_and_money.amount + part.besides.amount };
     payout.add(part.payout);
 }
 
@@ -99,7 +101,7 @@ impl Desk {
     pub(super) async fn keep_ahead(&self) {
         loop {
             // What the database refuses is in the journal, and tried again in an hour.
-            let _ = self.keep_days_before(judge::midnight(self.books.now(), self.usual.zone)).await;
+            let _ = self.keep_days_before(judge::midnight(self.books.now().wall, self.usual.zone)).await;
             sleep(AHEAD_EVERY).await;
         }
     }
@@ -115,7 +117,7 @@ impl Desk {
 
     pub(super) async fn report(&self, headers: &HeaderMap, span: (Wall, Wall), by: By) -> Result<Envelope<Report>, No> {
         let (days, zone) = (self.days(span, by), self.usual.zone);
-        let Envelope { told: to_keep, .. } = self.tell(headers, move |tx, _, now| days.to_keep(tx, now)).await?;
+        let Envelope { told: to_keep, .. } = self.tell(headers, move |tx, _, now| days.to_keep(tx, now.wall)).await?;
         // What is not kept is added up below. The journal has the database's reason.
         let _ = self.keep(days, to_keep).await;
         self.tell(headers, move |tx, _, _| Ok(sums(days.read(tx)?, by, zone, books::archived_between(tx, span)?.unsigned_abs()))).await

@@ -5,7 +5,7 @@ use super::people::Person;
 use crate::machines::token;
 use crate::sale::books::BooksError;
 use crate::store::{self, Row, StoreError, Tx};
-use qris_core::order::time::{Span, Wall};
+use qris_core::order::time::{Span, Told, Wall};
 
 /// A session lasts so long at most.
 pub const LASTS: Span = Span::secs(30 * 24 * 3600);
@@ -37,30 +37,45 @@ impl Asker {
 }
 
 /// The person and the session of this secret; `None`: it is over, or never was.
-pub fn asker(tx: &mut dyn Tx, secret: &str, now: Wall) -> Result<Option<Asker>, BooksError> {
-    let sql = "SELECT session, used_ms, people.person AS person, name, role, limit_per_day, since_ms, 1 AS has_joined
+/// By a time that is not trusted, one of an earlier boot of this computer is none.
+pub fn asker(tx: &mut dyn Tx, secret: &str, boot: Option<&str>, now: Told) -> Result<Option<Asker>, BooksError> {
+    let sql = "SELECT session, used_ms, people.person AS person, name, role, limit_per_day, since_ms, 1 AS has_joined, boot
         FROM sessions JOIN people ON people.person = sessions.person
         WHERE secret_hash = $1 AND removed_ms IS NULL AND began_ms > $2 AND used_ms > $3";
     let values = [token::hash(secret).into(), (now - LASTS).into(), (now - IDLE).into()];
     let read = |row: &Row| {
         Ok::<_, StoreError>(Asker { person: Person::read(row)?, session: row.int("session")?, used_at: Wall(row.int("used_ms")?) })
     };
-    Ok(tx.rows(sql, &values)?.first().map(read).transpose()?)
+    let rows = tx.rows(sql, &values)?;
+    let Some(row) = rows.first() else { return Ok(None) };
+    let is_of_this_boot = boot.is_some() && row.maybe_text("boot")? == boot;
+    Ok(if now.is_trusted() || is_of_this_boot { Some(read(row)?) } else { None })
 }
 
-pub fn used(tx: &mut dyn Tx, session: i64, now: Wall) -> Result<(), BooksError> {
-    store::update(tx, "sessions", vec![("used_ms", now.into())], vec![("session", session.into())])?;
+pub fn used(tx: &mut dyn Tx, session: i64, boot: Option<&str>, now: Told) -> Result<(), BooksError> {
+    store::update(tx, "sessions", vec![("used_ms", now.into()), ("boot", boot.into())], vec![("session", session.into())])?;
     Ok(())
 }
 
 /// Begins a session of a person, and ends what is over.
-pub fn begin(tx: &mut dyn Tx, person: i64, secret: &str, from: &str, browser: &str, now: Wall) -> Result<(), BooksError> {
-    tx.rows("DELETE FROM sessions WHERE began_ms <= $1 OR used_ms <= $2", &[(now - LASTS).into(), (now - IDLE).into()])?;
+pub fn begin(
+    tx: &mut dyn Tx,
+    person: i64,
+    secret: &str,
+    from: &str,
+    browser: &str,
+    boot: Option<&str>,
+    now: Told,
+) -> Result<(), BooksError> {
+    if now.is_trusted() {
+        tx.rows("DELETE FROM sessions WHERE began_ms <= $1 OR used_ms <= $2", &[(now - LASTS).into(), (now - IDLE).into()])?;
+    }
     let row = vec![
         ("person", person.into()),
         ("secret_hash", token::hash(secret).into()),
         ("began_ms", now.into()),
         ("used_ms", now.into()),
+        ("boot", boot.into()),
         ("address", from.into()),
         ("browser", qris_core::text::plain(&browser.chars().take(BROWSER_MAX).collect::<String>(), ' ').into()),
     ];

@@ -15,7 +15,8 @@ use qris_core::order::merchant::{
     Attention, Call, DeliveryReport, EndedTry, Event, NoTry, Order, Rules, Said, StatusReport, next_deadline,
 };
 use qris_core::order::outcome::Delivery;
-use qris_core::order::time::{Span, Wall, Zone};
+use qris_core::order::time::{Span, Told, Wall, Zone};
+use qris_core::order::tries::TwoDigits;
 use qris_core::wire::desk::{Deed, Denied, Do, Entry, Noted, Problem, Role};
 use rusqlite::Connection;
 
@@ -94,10 +95,21 @@ fn a_link_is_good_once_for_an_hour_and_ends_what_was_before() {
     ] {
         assert_eq!(is_good(code, at), wanted, "{code} {at:?}");
     }
-    rig.run(|tx| sessions::begin(tx, sari.number, "before", "192.0.2.7", "a browser", T0));
+    rig.run(|tx| sessions::begin(tx, sari.number, "before", "192.0.2.7", "a browser", None, Told::trusted(T0)));
     assert!(rig.run(|tx| people::join(tx, "link", "hash", T0 + LINK_LASTS)).is_none());
     assert_eq!(rig.run(|tx| people::join(tx, "link", "hash", T0)).map(|person| person.number), Some(sari.number));
-    assert!(rig.run(|tx| sessions::asker(tx, "before", T0)).is_none(), "an earlier session is over");
+    assert!(rig.run(|tx| sessions::asker(tx, "before", None, Told::trusted(T0))).is_none(), "an earlier session is over");
+    rig.run(|tx| sessions::begin(tx, sari.number, "booted", "192.0.2.7", "a browser", Some("this"), Told::trusted(T0)));
+    for (what, boot, now, is_in) in [
+        ("this boot", Some("this"), Told::counted(T0), true),
+        ("this boot, too late", Some("this"), Told::counted(T0 + sessions::IDLE), false),
+        ("another boot", Some("other"), Told::unknown(T0), false),
+        ("nobody knows the boot", None, Told::unknown(T0), false),
+        ("another boot, a trusted time", Some("other"), Told::trusted(T0), true),
+        ("another boot, too late", Some("other"), Told::trusted(T0 + sessions::IDLE), false),
+    ] {
+        assert_eq!(rig.run(|tx| sessions::asker(tx, "booted", boot, now)).is_some(), is_in, "{what}");
+    }
     assert_eq!(rig.run(|tx| people::password(tx, sari.number)).as_deref(), Some("hash"));
     assert!(!is_good("link", T0) && rig.run(|tx| people::join(tx, "link", "other", T0)).is_none());
     // Nobody joins who was removed meanwhile.
@@ -110,8 +122,8 @@ fn a_link_is_good_once_for_an_hour_and_ends_what_was_before() {
 fn a_session_lasts_as_long_as_it_may() {
     let rig = Rig::new();
     let sari = rig.add("Sari", Role::Owner, None);
-    rig.run(|tx| sessions::begin(tx, sari.number, "secret", "192.0.2.7", &"x".repeat(500), T0));
-    let is_good = |secret: &str, at: Wall| rig.run(|tx| sessions::asker(tx, secret, at)).is_some();
+    rig.run(|tx| sessions::begin(tx, sari.number, "secret", "192.0.2.7", &"x".repeat(500), None, Told::trusted(T0)));
+    let is_good = |secret: &str, at: Wall| rig.run(|tx| sessions::asker(tx, secret, None, Told::trusted(at))).is_some();
     let half = Span(IDLE.0 / 2);
     for (secret, at, wanted) in
         [("secret", T0, true), ("secret", T0 + IDLE - SECOND, true), ("secret", T0 + IDLE, false), ("secre", T0, false)]
@@ -122,16 +134,16 @@ fn a_session_lasts_as_long_as_it_may() {
     let mut now = T0;
     while now + half < T0 + LASTS {
         now = now + half;
-        let asker = rig.run(|tx| sessions::asker(tx, "secret", now)).expect("it is used");
+        let asker = rig.run(|tx| sessions::asker(tx, "secret", None, Told::trusted(now))).expect("it is used");
         assert!(asker.is_to_note(now));
-        rig.run(|tx| sessions::used(tx, asker.session, now));
-        assert!(!rig.run(|tx| sessions::asker(tx, "secret", now)).expect("it is used").is_to_note(now + SECOND));
+        rig.run(|tx| sessions::used(tx, asker.session, None, Told::trusted(now)));
+        assert!(!rig.run(|tx| sessions::asker(tx, "secret", None, Told::trusted(now))).expect("it is used").is_to_note(now + SECOND));
     }
     assert!(is_good("secret", T0 + LASTS - SECOND) && !is_good("secret", T0 + LASTS));
     // Each person has so many, and ends no other's.
     let budi = rig.add("Budi", Role::Viewer, None);
     for number in 0..30 {
-        rig.run(|tx| sessions::begin(tx, budi.number, &format!("s{number}"), "192.0.2.8", "b", now));
+        rig.run(|tx| sessions::begin(tx, budi.number, &format!("s{number}"), "192.0.2.8", "b", None, Told::trusted(now)));
         rig.run(|tx| sessions::know(tx, budi.number, &format!("d{number}"), now + Span(number)));
     }
     let list = rig.run(|tx| sessions::list(tx, budi.number, now));
@@ -243,7 +255,7 @@ fn what_stands_against_another_try_has_its_word() {
         (soon, 1, Some(Denied::Try(NoTry::TooLate))),
         (tried_often, 1, Some(Denied::Try(NoTry::NotOffered))),
     ] {
-        let possible = rig.run(|tx| deeds::possible(tx, &policy(tries_per_day), &order, &sari, 10_000, T0 + Span::secs(10)));
+        let possible = rig.run(|tx| deeds::possible(tx, &policy(tries_per_day), &order, &sari, 10_000, Told::trusted(T0 + Span::secs(10))));
         let again = possible.iter().find(|possible| possible.deed == Deed::Again).expect("it is asked about");
         assert_eq!(again.denied, wanted);
     }
@@ -259,7 +271,7 @@ impl Rig {
     fn with(order: Order) -> Self {
         let rig = Self::new();
         let sari = rig.add("Sari", Role::Owner, None);
-        rig.run(|tx| sessions::begin(tx, sari.number, "secret", "192.0.2.7", "a browser", T0));
+        rig.run(|tx| sessions::begin(tx, sari.number, "secret", "192.0.2.7", "a browser", None, Told::trusted(T0)));
         rig.run(|tx| {
             testing::put(tx, order, T0);
             Ok(())
@@ -270,21 +282,23 @@ impl Rig {
     /// What the order's page carries in its forms.
     fn seen_as(&self, now: Wall) -> u64 {
         self.run(|tx| {
-            let asker = sessions::asker(tx, "secret", now)?.expect("a session");
+            let asker = sessions::asker(tx, "secret", None, Told::trusted(now))?.expect("a session");
             let policy = plain_policy();
-            Ok(orders::again(tx, &Teller { policy: &policy, asker: &asker, usual: USUAL, now }, &order(1))?.version)
+            Ok(orders::again(tx, &Teller { policy: &policy, asker: &asker, usual: USUAL, now: Told::trusted(now) }, &order(1))?.version)
         })
     }
 
     fn press(&self, deed: Deed, seen_as: u64, now: Wall) -> Result<Done, Problem> {
         let note = if deed == Deed::ByHand { "cash" } else { "" };
-        let with = Do { note: note.into(), is_sure: None, version: seen_as };
-        let asked = Asked { secret: "secret".into(), from: "192.0.2.7".into(), order: order(1), deed, with };
-        self.run(|tx| deeds::carry_out(tx, &plain_policy(), &asked, USUAL, now))
+        let from_slot = (deed == Deed::Given).then_some(false);
+        let with = Do { note: note.into(), number: None, is_sure: None, from_slot, version: seen_as };
+        let asked =
+            Asked { secret: "secret".into(), from: "192.0.2.7".into(), order: order(1), deed, with, drawn: TwoDigits::of(7), boot: None };
+        self.run(|tx| deeds::carry_out(tx, &plain_policy(), &asked, USUAL, Told::trusted(now)))
     }
 
     fn happens(&self, event: Event, now: Wall) -> Order {
-        self.run(|tx| books::answered(tx, &plain_policy(), &order(1), event, now)).now.order
+        self.run(|tx| books::answered(tx, &plain_policy(), &order(1), event, Told::trusted(now))).now.order
     }
 
     /// Does all that is due from one time to another. The gateway gives these answers in turn. Their number.
@@ -296,7 +310,7 @@ impl Rig {
             if now >= to {
                 return asked;
             }
-            match self.run(|tx| books::claim(tx, &plain_policy(), &order(1), now)).call {
+            match self.run(|tx| books::claim(tx, &plain_policy(), &order(1), Told::trusted(now))).call {
                 Some(Call::GetStatus) => _ = self.happens(answers[asked % answers.len()].clone(), now),
                 Some(Call::Cancel) => _ = self.happens(Event::CancelRefused, now),
                 None => {
@@ -326,7 +340,7 @@ fn what_nobody_can_see_does_not_keep_a_person_from_pressing() {
         let asked = rig.passes(&answers, opened, pressed);
         assert!(asked > 10, "{asked}");
         // Whoever has the machine's token could say so all the time.
-        rig.run(|tx| books::payment_reported(tx, &plain_policy(), &order.id, pressed));
+        rig.run(|tx| books::payment_reported(tx, &plain_policy(), &order.id, Told::trusted(pressed)));
         assert_eq!(rig.seen_as(pressed), seen_as, "{answers:?}");
         let done = rig.press(Deed::ByHand, seen_as, pressed).expect("nothing has changed");
         assert!(done.was.attention().contains(&Attention::Unconfirmed) && done.now.order.attention().is_empty(), "{answers:?}");
@@ -342,7 +356,7 @@ fn what_a_person_can_see_keeps_them_from_pressing() {
     for (order, deed, event) in [
         (failed(), Deed::ByHand, told(Delivery::Dispensed)),
         (failed(), Deed::Given, status(&failed(), Said::Refunded)),
-        (failed(), Deed::Refund, Event::Given { by: "Budi".into() }),
+        (failed(), Deed::Refund, Event::Given { by: "Budi".into(), goods_and_money: false, from_slot: false }),
         (pending("order1", "vm-001", 5_000, 5_000), Deed::Seen, Event::Notified(Said::Settled)),
         (unconfirmed(), Deed::Seen, status(&unconfirmed(), Said::Settled)),
         (unconfirmed(), Deed::ByHand, status(&unconfirmed(), Said::Expired)),

@@ -32,7 +32,7 @@ pub fn sold(tx: &mut dyn Tx, span: (Wall, Wall)) -> Result<Sum, BooksError> {
 
 /// The part of the page that is in the books.
 pub fn read(tx: &mut dyn Tx, teller: &Teller<'_>) -> Result<Today, BooksError> {
-    let (now, zone) = (teller.now, teller.usual.zone);
+    let (now, zone) = (teller.now.wall, teller.usual.zone);
     let midnight = judge::midnight(now, zone);
     // What is settled now by the gateway's clock may be ahead of ours.
     let end = now + HOUR;

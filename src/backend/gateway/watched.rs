@@ -8,7 +8,6 @@ use qris_core::order::time::{Span, Wall};
 use qris_host::events::Event as Journal;
 use qris_host::service;
 use qris_host::surroundings::Surroundings;
-use qris_host::trust::AGREES;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -35,7 +34,6 @@ pub struct WatchedGateway {
     answered: AtomicI64,
     /// Its words that nobody knows and that were told.
     words: Mutex<BTreeSet<Box<str>>>,
-    clock_differs: AtomicBool,
 }
 
 impl WatchedGateway {
@@ -51,7 +49,6 @@ impl WatchedGateway {
             gone: AtomicBool::new(false),
             answered: AtomicI64::new(0),
             words: Mutex::default(),
-            clock_differs: AtomicBool::new(false),
         }
     }
 
@@ -132,27 +129,10 @@ impl WatchedGateway {
         }
     }
 
-    /// Compares our clock with that of the gateway, if it told the time in an answer. It was asked when ours said `asked`. The journal
-    /// is told when they differ by more than a minute, and when they agree again.
-    pub fn note_clock(&self, asked: Wall) {
-        let Some(theirs) = self.gateway.reported_time() else { return };
-        let off = off(theirs, asked, self.around.now());
-        let differs = off.0.abs() > AGREES.0;
-        if self.clock_differs.swap(differs, Ordering::Relaxed) == differs {
-            return;
-        }
-        let (seconds, word) = (off.0.abs() / 1000, if off.0 > 0 { "ahead of" } else { "behind" });
-        self.around.emit(&if differs { Journal::ClockDiffers { seconds, word: word.into() } } else { Journal::ClockAgrees {} });
-    }
-}
-
-/// How far our clock is ahead of another computer's, or behind (negative). Ours was read before that told its time, and after. Its header
-/// counts whole seconds, rounded down.
-fn off(theirs: Wall, before: Wall, after: Wall) -> Span {
-    match theirs {
-        theirs if before > theirs + Span::secs(1) => before - (theirs + Span::secs(1)),
-        theirs if theirs > after => after - theirs,
-        _ => Span::ZERO,
+    /// What its clock said in its last answer.
+    #[must_use]
+    pub fn reported_time(&self) -> Option<Wall> {
+        self.gateway.reported_time()
     }
 }
 
@@ -229,24 +209,6 @@ mod tests {
         assert_eq!(told, [None, None, None, None, Some(Turn::Fails(5)), None, None]);
         assert_eq!((charges.note(Some(Unreadable)), charges.failing()), (None, 8), "it is still told");
         assert_eq!((charges.note(None), charges.note(None), charges.failing()), (Some(Turn::Works), None, 0));
-    }
-
-    #[test]
-    fn our_clock_is_compared_with_an_answer() {
-        let theirs = Wall(1_000_000);
-        for (before, after, expected) in [
-            (1_000_000, 1_000_999, 0),
-            (999_000, 1_000_000, 0),
-            // It took its time.
-            (900_000, 1_100_000, 0),
-            (1_061_000, 1_061_500, 60_000),
-            (1_061_001, 1_061_500, 60_001),
-            (939_000, 940_000, -60_000),
-            (938_000, 939_999, -60_001),
-            (-5, 5, -999_995),
-        ] {
-            assert_eq!(off(theirs, Wall(before), Wall(after)), Span(expected), "{before} to {after}");
-        }
     }
 
     #[test]

@@ -13,7 +13,7 @@ use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use qris_core::order::merchant::Said;
 use qris_core::order::reason::Reason;
-use qris_core::order::time::Wall;
+use qris_core::order::time::Told;
 use qris_host::events::Event as Journal;
 use qris_host::surroundings::Surroundings;
 use std::sync::Arc;
@@ -50,7 +50,7 @@ async fn read_and_note(
     let noted = tokio::spawn(async move {
         let place = work.place();
         let note = if place.is_some() { books::notified } else { books::notified_in_a_flood };
-        let write = move |tx: &mut dyn Tx, policy: &Policy, now: Wall| {
+        let write = move |tx: &mut dyn Tx, policy: &Policy, now: Told| {
             let noted = note(tx, policy, &id, said, now)?;
             // Once it is answered, it is not sent again.
             if noted == Noted::Forgotten && may_be_money(said) {

@@ -12,7 +12,7 @@ use crate::sale::handle::Books;
 use crate::sale::view;
 use crate::sale::waiters::{WaitPermit, Waiters};
 use crate::sale::work::{Found, Work};
-use crate::store::StoreError;
+use crate::store::{StoreError, Tx};
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, Request, State as Shared};
@@ -123,7 +123,7 @@ async fn charged(books: &Books, place: &view::Shop, device: &DeviceId, request: 
     }
     let refused = match order.why() {
         // Another attempt follows, or the time runs out.
-        Some(Ending::GaveUp | Ending::NotMade { again: true, .. }) if books.now() < order.answer_by => return Ok(None),
+        Some(Ending::GaveUp | Ending::NotMade { again: true, .. }) if books.now().wall < order.answer_by => return Ok(None),
         Some(Ending::GaveUp | Ending::Leftover) => Some(Refusal::gateway("the charge could not be made")),
         Some(Ending::NotMade { again: true, why }) => Some(Refusal::gateway(why.to_string())),
         // It refuses this sale for good. Who waits for another answer waits in vain.
@@ -225,11 +225,12 @@ pub async fn open(
     let shown = headers.get(RELAY_KEY).and_then(|key| key.to_str().ok()?.parse().ok());
     machines.relay_key_shown(&device, token_hash, shown).await;
     can_be_written(work.books())?;
-    let orders = work.books().read(move |tx| books::open_orders(tx, &device)).await?;
+    let read = move |tx: &mut dyn Tx| Ok((books::open_orders(tx, &device)?, books::taken_out(tx, &device)?));
+    let (orders, taken_out) = work.books().read(read).await?;
     let now = work.books().now();
     let orders = orders.iter().map(|stored| view::resource(&stored.order, stored.rev, now, &place)).collect();
     let kids: Vec<_> = work.books().policy().rules.keys.iter().map(|key| key.kid().to_string()).collect();
-    Ok(([(RECEIPT_KEYS, kids.join(", "))], Json(OpenOrders { orders })))
+    Ok(([(RECEIPT_KEYS, kids.join(", "))], Json(OpenOrders { orders, taken_out })))
 }
 
 /// `GET /v1/orders/{order_id}`

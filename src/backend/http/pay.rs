@@ -18,7 +18,9 @@ use crate::sale::view::{Shop, customer};
 use crate::sale::work::Work;
 use crate::store::Tx;
 use axum::Router;
-use axum::extract::{FromRequestParts, RawQuery, State};
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{DefaultBodyLimit, FromRequestParts, RawQuery, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -27,8 +29,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use draw::{Finish, Sheet};
 use qris_core::order::ids::OrderId;
+use qris_core::order::merchant::NoTry;
+use qris_core::order::tries::TwoDigits;
 use qris_host::clock;
 use qris_host::connections::{Caller, network};
+use qris_host::surroundings::Surroundings;
 use ring::digest::{SHA256, digest};
 use std::convert::Infallible;
 use std::net::{IpAddr, Ipv6Addr};
@@ -39,9 +44,13 @@ use words::Words;
 /// The wait in seconds for a visitor who asks too often, or while the books cannot be read.
 const AGAIN_S: u32 = 5;
 
+/// The largest form that is read: two digits, and what a browser may put around them.
+const FORM_BYTES_MAX: usize = 256;
+
 /// The page's part of the server.
 #[derive(Debug)]
 struct Window {
+    around: Arc<dyn Surroundings>,
     books: Arc<Books>,
     work: Arc<Work>,
     place: Arc<Shop>,
@@ -50,10 +59,10 @@ struct Window {
 
 /// `/pay/{order_id}` and `/pay/{order_id}/finish`, and `/` for whom types the address alone.
 pub fn router(handles: &Handles) -> Router {
-    let Handles { books, work, place, pace, .. } = handles.clone();
-    let window = Arc::new(Window { books, work, place, pace });
+    let Handles { around, books, work, place, pace, .. } = handles.clone();
+    let window = Arc::new(Window { around, books, work, place, pace });
     Router::new()
-        .route("/pay/{order_id}", get(page).post(want))
+        .route("/pay/{order_id}", get(page).post(want).layer(DefaultBodyLimit::max(FORM_BYTES_MAX)))
         .route("/pay/{order_id}/finish", get(finish))
         .route("/", get(nothing))
         .with_state(window)
@@ -64,9 +73,16 @@ async fn page(State(window): State<Arc<Window>>, visitor: Visitor, id: Named, Ra
     answer(&window, &visitor, &id, &Query(query.unwrap_or_default()), None).await
 }
 
-/// `POST /pay/{order_id}?key=…`: the customer stands at the machine, and wants another try; or, with `want=money`, the money. Without the key
-/// nothing happens. The answer is the page again.
-async fn want(State(window): State<Arc<Window>>, visitor: Visitor, id: Named, RawQuery(query): RawQuery) -> Response {
+/// `POST /pay/{order_id}?key=…`: the customer stands at the machine, and wants another try; or, with `want=money`, the money; or, with
+/// `want=number` and the form's `number=07`, tells the number that the machine shows. Without the key nothing happens. The answer is the
+/// page again.
+async fn want(
+    State(window): State<Arc<Window>>,
+    visitor: Visitor,
+    id: Named,
+    RawQuery(query): RawQuery,
+    form: Result<Bytes, BytesRejection>,
+) -> Response {
     let query = Query(query.unwrap_or_default());
     let words = visitor.words(&query);
     let Ok(id) = OrderId::new(id.as_str()) else { return not_found(&window.place, words) };
@@ -74,13 +90,24 @@ async fn want(State(window): State<Arc<Window>>, visitor: Visitor, id: Named, Ra
         return not_now(StatusCode::TOO_MANY_REQUESTS, &window.place, words);
     }
     let said = query.value("key").unwrap_or_default().to_owned();
-    let (of, key, is_money) = (id.clone(), said.clone(), query.value("want") == Some("money"));
+    let (of, key) = (id.clone(), said.clone());
+    let wish = match query.value("want") {
+        Some("money") => Wish::Money,
+        // The digits come in the body: addresses are kept in logs.
+        Some("number") => Wish::Told(form.ok().and_then(|form| told(&form))),
+        Some(_) | None => Wish::Try(window.around.two_digits()),
+    };
     let wished = window.books.write(move |tx, policy, now| {
         let stored = books::load(tx, &of)?.ok_or(BooksError::Unknown)?;
         if !bool::from(page_key::of(&stored.order).as_bytes().ct_eq(key.as_bytes())) {
             return Err(BooksError::Unknown);
         }
-        if is_money { books::want_money(tx, policy, &of, now) } else { books::want_try(tx, policy, &of, None, now) }
+        match wish {
+            Wish::Money => books::want_money(tx, policy, &of, now),
+            Wish::Try(drawn) => books::want_try(tx, policy, &of, None, drawn, now),
+            Wish::Told(Some(number)) => books::tell_number(tx, policy, &of, None, number, now),
+            Wish::Told(None) => Err(NoTry::WrongNumber.into()),
+        }
     });
     match wished.await {
         Ok(done) => window.work.announce(&done),
@@ -91,6 +118,21 @@ async fn want(State(window): State<Arc<Window>>, visitor: Visitor, id: Named, Ra
     }
     let to = format!("{id}?key={said}&lang={}", words.language);
     (StatusCode::SEE_OTHER, [(header::LOCATION, to), (header::CACHE_CONTROL, "no-store".into())]).into_response()
+}
+
+/// What a customer wants of the page.
+enum Wish {
+    Money,
+    /// Another try; the machine shows this number.
+    Try(TwoDigits),
+    /// The number was told; `None`: it is not two digits.
+    Told(Option<TwoDigits>),
+}
+
+/// The digits of the form. Blanks around them are nobody's fault.
+fn told(form: &[u8]) -> Option<TwoDigits> {
+    let value = std::str::from_utf8(form).ok()?.strip_prefix("number=")?;
+    value.trim_matches('+').parse().ok()
 }
 
 /// `GET /pay/{order_id}/finish`: GoPay sends the customer back to this page. The words in its address are not believed.
@@ -155,7 +197,11 @@ async fn answer(window: &Window, visitor: &Visitor, id: &Named, query: &Query, f
     let read = move |tx: &mut dyn Tx| {
         let Some(stored) = books::load(tx, &id)? else { return Ok(None) };
         let can = Can {
-            begin_a_try: books::try_offered_until(tx, &policy, &stored.order, now)?.is_some(),
+            begin_a_try: match books::may_want_try(tx, &policy, &stored.order, None, now) {
+                Ok(()) => Ok(()),
+                Err(BooksError::NoTry(why)) => Err(why),
+                Err(error) => return Err(error),
+            },
             have_the_money: books::gives_back_on_a_wish(tx, &policy, &stored.order, now)?,
         };
         Ok(Some((stored, can)))
@@ -172,8 +218,8 @@ async fn answer(window: &Window, visitor: &Visitor, id: &Named, query: &Query, f
 
 #[derive(Clone, Copy)]
 struct Can {
-    /// The machine has not had all its other tries of 24 hours.
-    begin_a_try: bool,
+    /// The machine has not had all its other tries of 24 hours, and the customer has not told too many wrong numbers.
+    begin_a_try: Result<(), NoTry>,
     /// The backend gives the money back at once.
     have_the_money: bool,
 }
@@ -229,7 +275,7 @@ fn draw(
     let mut response = if seen {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
-        (sheet.left, sheet.tag) = (known.until.map(|at| at - now), &tag);
+        (sheet.left, sheet.tag) = (known.until.and_then(|at| now.until(at)), &tag);
         shown(StatusCode::OK, draw::page(&sheet, words), &policy(qr.as_ref().map_or("'none'", |(_, origin)| origin)), words)
     };
     if let Ok(tag) = HeaderValue::from_str(&tag) {

@@ -108,7 +108,11 @@ impl From<BooksError> for Refusal {
                     | NoTry::Repaid
                     | NoTry::Doubtful
                     | NoTry::TooLate
-                    | NoTry::NotOffered => (StatusCode::CONFLICT, Reason::Late),
+                    | NoTry::NotOffered
+                    // A person's requests, too.
+                    | NoTry::NoNumber
+                    | NoTry::WrongNumber
+                    | NoTry::TooManyWrong => (StatusCode::CONFLICT, Reason::Late),
                     NoTry::OtherKey => (StatusCode::CONFLICT, Reason::UnknownKey),
                     NoTry::OtherPromise => (StatusCode::CONFLICT, Reason::Mismatch),
                     NoTry::TooDear => (StatusCode::CONFLICT, Reason::WrongAmount),

@@ -4,6 +4,7 @@
 use crate::sale::books::{BooksError, of_a_copy, on_another_primary, taken_up};
 use crate::store::postgres::{CameBack, Server};
 use crate::store::{BOOKS, MACHINES, Store, StoreError, Tx, alone_on, entries, machines_beside};
+use qris_core::order::time::Told;
 use qris_host::clock;
 use qris_host::events::Event as Journal;
 use qris_host::journal::emit;
@@ -136,7 +137,7 @@ fn counted(path: &Path, books: &Connection, mark: &mut Mark) -> Result<Option<Be
     let has = entries(books)?;
     let behind = Behind::found(path, has, mark.counted());
     if behind.is_some() {
-        alone_on(books, |tx| taken_up(tx, clock::now().wall).map_err(of_books))?;
+        alone_on(books, |tx| taken_up(tx, Told::unknown(clock::now().wall)).map_err(of_books))?;
         mark.begin_at(entries(books)?).map_err(StoreError::Mark)?;
     } else {
         mark.write(has).map_err(StoreError::Mark)?;
@@ -146,7 +147,7 @@ fn counted(path: &Path, books: &Connection, mark: &mut Mark) -> Result<Option<Be
 
 /// The work to do with books that came back.
 fn came_back(tx: &mut dyn Tx, how: CameBack) -> Result<(), StoreError> {
-    let now = clock::now().wall;
+    let now = Told::unknown(clock::now().wall);
     let done = match how {
         CameBack::Restored => of_a_copy(tx, now).map(drop),
         CameBack::OnAnotherPrimary => on_another_primary(tx, now),

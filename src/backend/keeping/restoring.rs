@@ -4,7 +4,7 @@
 use super::copies::{self, CopyError};
 use crate::sale::books::of_a_copy;
 use crate::store::{BOOKS, MACHINES, Row, entries, machines_beside, read_on};
-use qris_core::order::time::Wall;
+use qris_core::order::time::{Told, Wall};
 use qris_host::mark::Mark;
 use qris_host::sqlite::{self, OpenError, Schema};
 use rusqlite::Connection;
@@ -66,7 +66,7 @@ pub fn restore(books: &Path, from: &Path, now: Wall) -> Result<Restored, CopyErr
     }
     let aside = put(from, books, &BOOKS, |copy| {
         copy.execute_batch(ENDED).map_err(of_copy)?;
-        Ok(read_on(copy, |tx| of_a_copy(tx, now).map(drop))?)
+        Ok(read_on(copy, |tx| of_a_copy(tx, Told::unknown(now)).map(drop))?)
     })?;
     let of_mark = |source| CopyError::Io { path: books.into(), source };
     Mark::open(books).and_then(|mut mark| mark.begin_at(has)).map_err(of_mark)?;

@@ -68,7 +68,7 @@ impl Machines {
     /// The time of day, by the clock of the books.
     #[must_use]
     pub fn now(&self) -> Wall {
-        self.books.now()
+        self.books.now().wall
     }
 
     /// Reads in the database of the machines.

@@ -51,7 +51,7 @@ pub struct Section {
     picture_hosts: Option<Vec<String>>,
     deeplink: Option<bool>,
     qr_expiry_min: Option<i64>,
-    counter_expiry_h: Option<i64>,
+    counter_expiry_min: Option<i64>,
     customer: Option<WrittenCustomer>,
     max_imposed_fee: Option<i64>,
     refund_days: WrittenRefundDays,
@@ -240,10 +240,7 @@ fn charge_options(written: &Section, public_url: Option<&str>, checker: &mut Che
         let minutes = checker.integer(Some(minutes), setting.usual, setting.least..=longest, setting.key);
         small(minutes)
     });
-    let counter_expiry_h = written.counter_expiry_h.map(|hours| {
-        let hours = checker.whole(Some(hours), number(SETTINGS, "midtrans.counter_expiry_h"));
-        small(hours)
-    });
+    let counter_expiry_min = small(checker.whole(written.counter_expiry_min, number(SETTINGS, "midtrans.counter_expiry_min")));
     let customer = written.customer.as_ref().map(|customer| Customer {
         first_name: customer.first_name.clone(),
         last_name: customer.last_name.clone(),
@@ -275,7 +272,7 @@ fn charge_options(written: &Section, public_url: Option<&str>, checker: &mut Che
         shopeepay: days(written.refund_days.shopeepay, number(SETTINGS, "midtrans.refund_days.shopeepay")),
         deeplink: days(written.refund_days.deeplink, number(SETTINGS, "midtrans.refund_days.deeplink")),
     };
-    ChargeOptions { charge_as, acquirer, finish_base, customer, qr_expiry_min, counter_expiry_h, picture_hosts, refund_days }
+    ChargeOptions { charge_as, acquirer, finish_base, customer, qr_expiry_min, counter_expiry_min, picture_hosts, refund_days }
 }
 
 #[cfg(test)]
@@ -294,7 +291,7 @@ mod tests {
         let usual = charge_of(GOOD);
         assert_eq!((usual.charge_as, usual.finish_base.as_deref()), (ChargeAs::Gopay, Some("https://pay.example/pay/")));
         assert_eq!(usual.picture_hosts, ["midtrans.com", "veritrans.co.id"]);
-        let wanted = "charge_as = \"qris\"\nacquirer = \"airpay shopee\"\ndeeplink = false\nqr_expiry_min = 15\ncounter_expiry_h = 48\n\
+        let wanted = "charge_as = \"qris\"\nacquirer = \"airpay shopee\"\ndeeplink = false\nqr_expiry_min = 15\ncounter_expiry_min = 90\n\
             customer = { phone = \"0812\" }\npicture_hosts = [\"pictures.example\"]\nrefund_days = { off_us = 5 }\n";
         let expected = ChargeOptions {
             charge_as: ChargeAs::Qris,
@@ -302,7 +299,7 @@ mod tests {
             finish_base: None,
             customer: Some(Customer { phone: Some("0812".into()), ..Customer::default() }),
             qr_expiry_min: Some(15),
-            counter_expiry_h: Some(48),
+            counter_expiry_min: 90,
             picture_hosts: vec!["pictures.example".into()],
             refund_days: RefundDays { off_us: 5, ..RefundDays::default() },
         };

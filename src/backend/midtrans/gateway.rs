@@ -84,6 +84,10 @@ impl Gateway for Midtrans {
         Box::pin(trial::try_charge(self, payment, max_fee))
     }
 
+    fn ask_time(&self) -> Asking<'_, Option<Problem>> {
+        Box::pin(async { self.ask_time().await.as_ref().err().map(problem) })
+    }
+
     fn reported_time(&self) -> Option<Wall> {
         self.reported_time.lock().unwrap_or_else(PoisonError::into_inner).take()
     }

@@ -25,7 +25,7 @@ use qris_core::order::money::Rupiah;
 use qris_core::order::request::Payment;
 use qris_core::order::time::Span;
 use qris_core::order::time::Wall;
-use qris_host::causes;
+use qris_host::{causes, clock};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderValue};
 use reqwest::{Client, Method, Request, RequestBuilder, Response, Url};
 use std::fmt;
@@ -79,6 +79,8 @@ pub struct Midtrans {
     notification_url: Option<HeaderValue>,
     charge: ChargeOptions,
     timeout: Duration,
+    /// Whether its answers come over TLS, or from this computer.
+    tells_time: bool,
     /// What Midtrans' clock said in the last answer.
     reported_time: Arc<Mutex<Option<Wall>>>,
 }
@@ -94,6 +96,7 @@ impl Midtrans {
         let credentials = base64::engine::general_purpose::STANDARD.encode(format!("{}:", settings.server_key.expose()));
         let mut authorization = HeaderValue::from_str(&format!("Basic {credentials}")).map_err(|_| SettingsError("server_key"))?;
         authorization.set_sensitive(true);
+        let tells_time = is_verified(&settings.base_url);
         Ok(Self {
             http,
             network,
@@ -108,6 +111,7 @@ impl Midtrans {
                 .map_err(|_| SettingsError("notification_url"))?,
             charge: settings.charge,
             timeout: CALL_TIMEOUT,
+            tells_time,
             reported_time: Arc::default(),
         })
     }
@@ -259,10 +263,22 @@ impl Midtrans {
     async fn answer(&self, call: RequestBuilder) -> Result<(u16, Vec<u8>), MidtransError> {
         let response = self.send(call).await?;
         let http = response.status().as_u16();
-        *self.reported_time.lock().unwrap_or_else(PoisonError::into_inner) = date_of(&response);
+        self.note_time(&response);
         let body = read(response, ANSWER_BYTES_MAX).await?;
         let body = body.ok_or_else(|| MidtransError::Unreadable(format!("more than {ANSWER_BYTES_MAX} bytes")))?;
         Ok((http, body))
+    }
+
+    /// Any answer has the time.
+    pub async fn ask_time(&self) -> Result<(), MidtransError> {
+        let response = self.send(self.http.request(Method::HEAD, format!("{}/", self.base_url)).timeout(self.timeout)).await?;
+        self.note_time(&response);
+        Ok(())
+    }
+
+    fn note_time(&self, response: &Response) {
+        let told = date_of(response).filter(|_| self.tells_time);
+        *self.reported_time.lock().unwrap_or_else(PoisonError::into_inner) = told;
     }
 
     async fn send(&self, call: RequestBuilder) -> Result<Response, MidtransError> {
@@ -287,6 +303,20 @@ pub fn read_answer(http: u16, body: &[u8]) -> Result<Transaction, MidtransError>
     answer::classify(http, body)
 }
 
+/// Whether nobody on the way there can make an answer.
+fn is_verified(address: &str) -> bool {
+    let Ok(url) = reqwest::Url::parse(address) else { return false };
+    match url.scheme() {
+        "https" => true,
+        "http" => match url.host_str().map(|host| host.trim_matches(['[', ']'])) {
+            Some("localhost") => true,
+            Some(host) => host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback()),
+            None => false,
+        },
+        _ => false,
+    }
+}
+
 fn date_of(response: &Response) -> Option<Wall> {
     response.headers().get(DATE).and_then(|date| Wall::from_http_date(date.to_str().ok()?).ok())
 }
@@ -303,9 +333,16 @@ async fn read(mut response: Response, max: usize) -> Result<Option<Vec<u8>>, Mid
     Ok(Some(body))
 }
 
+/// A certificate is refused for its dates by our clock, which may be the wrong one of the two.
+fn dated(why: String, now: Wall) -> String {
+    let is_about_dates = ["certificate expired", "certificate not valid yet"].iter().any(|words| why.contains(words));
+    let clock = || format!("by the clock of this computer ({}), which may be wrong, its certificate is not valid: {why}", now.to_rfc3339());
+    if is_about_dates { clock() } else { why }
+}
+
 fn not_sent(error: reqwest::Error) -> MidtransError {
     // The causes before the last one are words of the library, and an address.
-    let why = causes::last(&error);
+    let why = dated(causes::last(&error), clock::now().wall);
     if error.is_connect() || error.is_builder() { MidtransError::Unreachable(why) } else { MidtransError::NoAnswer(why) }
 }
 

@@ -4,7 +4,7 @@
 use crate::page_key::page_key;
 use crate::settings::SETTINGS;
 use qris_core::order::ids::OrderId;
-use qris_core::order::merchant::{COUNTER_EXPIRY, Metadata, QR_EXPIRY};
+use qris_core::order::merchant::{Metadata, QR_EXPIRY};
 use qris_core::order::money::Rupiah;
 use qris_core::order::request::Payment;
 use qris_core::order::time::Span;
@@ -55,7 +55,7 @@ pub struct Customer {
     pub phone: Option<String>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChargeOptions {
     pub charge_as: ChargeAs,
     /// For a `qris` charge.
@@ -65,8 +65,8 @@ pub struct ChargeOptions {
     pub customer: Option<Customer>,
     /// `custom_expiry` of a QR, in minutes: at least 15. Below that Midtrans' batch is not reliable.
     pub qr_expiry_min: Option<u32>,
-    /// `custom_expiry` of a payment code, in hours.
-    pub counter_expiry_h: Option<u32>,
+    /// `custom_expiry` of a payment code, in minutes. A code that nobody pays keeps a piece of the machine's slot for so long.
+    pub counter_expiry_min: u32,
     /// The hosts where pictures of QR codes may be, by `https`: these hosts and those below them, beside Midtrans' own address.
     pub picture_hosts: Vec<String>,
     pub refund_days: RefundDays,
@@ -97,14 +97,27 @@ impl Default for RefundDays {
     }
 }
 
+impl Default for ChargeOptions {
+    fn default() -> Self {
+        Self {
+            charge_as: ChargeAs::default(),
+            acquirer: Acquirer::default(),
+            finish_base: None,
+            customer: None,
+            qr_expiry_min: None,
+            counter_expiry_min: u32::try_from(number(SETTINGS, "midtrans.counter_expiry_min").usual).expect("two hours"),
+            picture_hosts: Vec::new(),
+            refund_days: RefundDays::default(),
+        }
+    }
+}
+
 impl ChargeOptions {
     #[must_use]
     pub fn lifetime(&self, payment: Payment) -> Span {
         match payment {
             Payment::Gopay => self.qr_expiry_min.map_or(QR_EXPIRY, |minutes| Span::secs(i64::from(minutes) * 60)),
-            Payment::Alfamart | Payment::Indomaret => {
-                self.counter_expiry_h.map_or(COUNTER_EXPIRY, |hours| Span::secs(i64::from(hours) * 3600))
-            }
+            Payment::Alfamart | Payment::Indomaret => Span::secs(i64::from(self.counter_expiry_min) * 60),
         }
     }
 }
@@ -154,7 +167,7 @@ impl ChargeRequest {
         }
         let expiry = match self.payment {
             Payment::Gopay => options.qr_expiry_min.map(|minutes| (minutes, "minute")),
-            Payment::Alfamart | Payment::Indomaret => options.counter_expiry_h.map(|hours| (hours, "hour")),
+            Payment::Alfamart | Payment::Indomaret => Some((options.counter_expiry_min, "minute")),
         };
         if let Some((duration, unit)) = expiry {
             body["custom_expiry"] = json!({ "expiry_duration": duration, "unit": unit });
@@ -266,7 +279,7 @@ pub mod tests {
             finish_base: Some("https://pay.example/pay/".into()),
             customer: Some(customer),
             qr_expiry_min: Some(20),
-            counter_expiry_h: Some(48),
+            counter_expiry_min: 90,
             ..ChargeOptions::default()
         };
         let body = request("o-1", 5_000).body(&options);
@@ -276,8 +289,8 @@ pub mod tests {
         assert_eq!(body["customer_details"], json!({ "first_name": "Kios", "phone": "0812" }));
         assert_eq!(body["custom_expiry"], json!({ "expiry_duration": 20, "unit": "minute" }));
         let counter = ChargeRequest { payment: Payment::Indomaret, ..request("o-1", 10_000) }.body(&options);
-        assert_eq!(counter["custom_expiry"], json!({ "expiry_duration": 48, "unit": "hour" }));
-        assert_eq!((options.lifetime(Payment::Gopay), options.lifetime(Payment::Alfamart)), (Span::secs(1200), Span::secs(48 * 3600)));
+        assert_eq!(counter["custom_expiry"], json!({ "expiry_duration": 90, "unit": "minute" }));
+        assert_eq!((options.lifetime(Payment::Gopay), options.lifetime(Payment::Alfamart)), (Span::secs(1200), Span::secs(90 * 60)));
     }
 
     #[test]

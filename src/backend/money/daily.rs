@@ -48,7 +48,7 @@ pub fn reader(books: Arc<Books>, machines: Arc<Machines>, place: Arc<Shop>) -> R
 impl Day {
     /// `until`: the end of the 24 hours.
     async fn read(books: &Books, machines: &Machines, place: &Shop, until: Wall) -> Result<Self, BooksError> {
-        let (zone, now) = (place.zone, books.now());
+        let (zone, now) = (place.zone, books.now().wall);
         let wanted = report::ReportQuery { device: None, span: (until - DAY, until), by: By::Machine, zone, fees: Fees::default(), now };
         let (report, owed, attention, silent) = books
             .read(move |tx| Ok((report::make(tx, &wanted)?, books::owed(tx)?, books::to_look_at(tx)?, books::machines_offline(tx)?)))

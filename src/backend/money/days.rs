@@ -58,24 +58,27 @@ pub struct Part {
     pub end: End,
     /// How many, and what their customers paid.
     pub sum: Sum,
+    /// Those of them that are goods and money.
+    pub besides: Sum,
     /// What the gateway should pay out; `None`: not known of all.
     pub payout: Option<i64>,
 }
 
-/// The same as it is kept: the group, the word for the end, how many, their sum, the payout.
+/// The same as it is kept: the group, the word for the end, how many, their sum, the same of goods and money, the payout.
 #[derive(Serialize, Deserialize)]
-struct KeptPart(Box<str>, Box<str>, u64, u64, Option<i64>);
+struct KeptPart(Box<str>, Box<str>, u64, u64, (u64, u64), Option<i64>);
 
 impl From<&Part> for KeptPart {
-    fn from(Part { group, end, sum, payout }: &Part) -> Self {
-        Self(group.clone(), end.as_str().into(), sum.orders, sum.amount, *payout)
+    fn from(Part { group, end, sum, besides, payout }: &Part) -> Self {
+        Self(group.clone(), end.as_str().into(), sum.orders, sum.amount, (besides.orders, besides.amount), *payout)
     }
 }
 
 impl KeptPart {
     fn read(self) -> Option<Part> {
-        let Self(group, end, orders, amount, payout) = self;
-        Some(Part { group, end: End::from_word(&end)?, sum: Sum { orders, amount }, payout })
+        let Self(group, end, orders, amount, (both, of_both), payout) = self;
+        let besides = Sum { orders: both, amount: of_both };
+        Some(Part { group, end: End::from_word(&end)?, sum: Sum { orders, amount }, besides, payout })
     }
 }
 
@@ -118,13 +121,24 @@ impl Days {
     }
 
     fn add_up(&self, tx: &mut dyn Tx, day: (Wall, Wall)) -> Result<Vec<Part>, BooksError> {
-        let mut parts = BTreeMap::<(Box<str>, End), (Sum, KnownSum)>::new();
-        for Alike { group, end, scheme, paid, returned, orders } in books::alike(tx, day, self.by.grouped())? {
-            let (sum, payout) = parts.entry((group, end)).or_default();
-            *sum = sum.and(Sum { orders, amount: paid * orders });
+        let mut parts = BTreeMap::<(Box<str>, End), (Sum, Sum, KnownSum)>::new();
+        for Alike { group, end, scheme, paid, returned, besides: is_both, orders } in books::alike(tx, day, self.by.grouped())? {
+            let (sum, besides, payout) = parts.entry((group, end)).or_default();
+            let these = Sum { orders, amount: paid * orders };
+            *sum = sum.and(these);
+            if is_both {
+                *besides = besides.and(these);
+            }
             let of_one = returned.and_then(|returned| Some(left(paid, returned, self.fees.of(&scheme, paid, returned)?)));
             payout.add(of_one.map(|payout| payout * i64::try_from(orders).unwrap_or(i64::MAX)));
         }
-        Ok(parts.into_iter().map(|((group, end), (sum, payout))| Part { group, end, sum, payout: payout.get() }).collect())
+        let part = |((group, end), (sum, besides, payout)): ((Box<str>, End), (Sum, Sum, KnownSum))| Part {
+            group,
+            end,
+            sum,
+            besides,
+            payout: payout.get(),
+        };
+        Ok(parts.into_iter().map(part).collect())
     }
 }

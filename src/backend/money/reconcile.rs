@@ -285,7 +285,7 @@ mod tests {
             let report = report(&order, Said::Refunded);
             after(order, Event::Status(report), T0)
         };
-        let given = || after(failed(), Event::Given { by: "Budi".into() }, T0);
+        let given = || after(failed(), Event::Given { by: "Budi".into(), goods_and_money: false, from_slot: false }, T0);
         let at_store = || {
             let order = sold();
             Order { sale: order.sale.clone().paid_by(Payment::Alfamart), ..order }

@@ -9,9 +9,8 @@ use crate::sale::view::people::{RefundUntil, refund_until};
 use crate::store::Tx;
 use clap::ValueEnum;
 use qris_core::order::ids::DeviceId;
-use qris_core::order::merchant::End;
-use qris_core::order::merchant::Order;
-use qris_core::order::time::{Span, Wall, Zone};
+use qris_core::order::merchant::{Attention, End, Order};
+use qris_core::order::time::{Span, Told, Wall, Zone};
 use qris_host::speech::fill;
 use qris_host::texts;
 use std::collections::BTreeMap;
@@ -137,6 +136,8 @@ pub struct Sums {
     pub paid: Sum,
     pub prices: u64,
     ends: BTreeMap<End, Sum>,
+    /// Those whose customers got the goods, and the money or other goods besides. They are delivered.
+    pub goods_and_money: Sum,
     returned: KnownSum,
     fee: KnownSum,
     payout: KnownSum,
@@ -193,6 +194,9 @@ impl Sums {
     fn add(&mut self, taking: &Taking) {
         self.paid.add(taking.paid);
         self.ends.entry(taking.end).or_default().add(taking.paid);
+        if taking.is_goods_and_money {
+            self.goods_and_money.add(taking.paid);
+        }
         self.prices += taking.price;
         self.returned.add(taking.returned.map(signed));
         self.fee.add(taking.fee.map(signed));
@@ -267,7 +271,7 @@ pub fn make(tx: &mut dyn Tx, wanted: &ReportQuery) -> Result<SalesReport, BooksE
         let Some(last) = page.behind else { return Ok(report) };
         behind = last;
         for (stored, settled_at) in page.orders.into_iter().zip(page.times) {
-            report.add(&stored.order.as_of(wanted.now), settled_at, wanted);
+            report.add(&stored.order.as_of(Told::trusted(wanted.now)), settled_at, wanted);
         }
     }
 }
@@ -278,6 +282,8 @@ impl SalesReport {
     pub fn csv(&self, wanted: &ReportQuery, separator: Separator) -> String {
         let mut head = ["from", "to", wanted.by.field(), "paid_orders", "paid_amount", "fees"].map(String::from).to_vec();
         head.extend(End::ALL.iter().flat_map(|end| [format!("{}_orders", end.as_str()), format!("{}_amount", end.as_str())]));
+        let besides = Attention::GoodsAndMoney.as_str();
+        head.extend([format!("{besides}_orders"), format!("{besides}_amount")]);
         head.extend(["returned", "gateway_fee", "payout"].map(String::from));
         let day = |at: Wall| at.to_local(wanted.zone)[..10].to_owned();
         let (from, to) = (day(wanted.span.0), day(wanted.span.1 - Span::secs(1)));
@@ -286,6 +292,7 @@ impl SalesReport {
             let mut fields = vec![from.clone(), to.clone(), csv_text(name), sums.paid.orders.to_string(), sums.paid.amount.to_string()];
             fields.push(sums.above_prices().to_string());
             fields.extend(End::ALL.iter().flat_map(|end| [sums.of(*end).orders.to_string(), sums.of(*end).amount.to_string()]));
+            fields.extend([sums.goods_and_money.orders, sums.goods_and_money.amount].map(|number| number.to_string()));
             fields.extend([sums.returned(), sums.fee(), sums.payout()].map(known));
             csv_record(&fields, separator)
         };

@@ -20,6 +20,8 @@ pub struct Taking {
     pub price: u64,
     pub paid: u64,
     pub end: End,
+    /// Its customer got the goods, and the money or other goods besides.
+    pub is_goods_and_money: bool,
     /// What the gateway gave or took back; `None`: a part, and nobody has said how much.
     pub returned: Option<u64>,
     /// What the gateway keeps, if the merchant has said it.
@@ -34,7 +36,7 @@ impl Taking {
         let paid = counted::paid(order);
         let returned = counted::returned(order);
         let fee = scheme(order).zip(returned).and_then(|(scheme, returned)| fees.of(&scheme, paid, returned));
-        Self { price, paid, end: counted::end(order), returned, fee }
+        Self { price, paid, end: counted::end(order), is_goods_and_money: order.is_goods_and_money(), returned, fee }
     }
 
     /// The part of the payment above the price. It is below zero if a mismatch was paid too little.

@@ -8,7 +8,8 @@ use qris_core::order::merchant::{self, DeliveryReport, Event, NoProof, NoTry, Or
 use qris_core::order::promise::Promise;
 use qris_core::order::proof::{RelayKey, is_far_ahead};
 use qris_core::order::request::Purchase;
-use qris_core::order::time::{Span, Wall};
+use qris_core::order::time::{Span, Told, Wall};
+use qris_core::order::tries::TwoDigits;
 use qris_core::wire::orders::OutcomeReport;
 
 mod alerts;
@@ -29,6 +30,7 @@ mod sums;
 pub mod testing;
 #[cfg(test)]
 mod tests;
+mod trusted_time;
 mod waiting;
 mod words;
 mod write;
@@ -42,16 +44,17 @@ pub use automatic::{LeftToAPerson, auto_refund_starts};
 pub use beginning::{ALIKE_MAX, BEGINNING_MIN, Beginning, beginning_with};
 pub use copied::{of_a_copy, older_since, on_another_primary, taken_up};
 pub use entry::{BooksError, Done, Policy, Stored};
-pub use ledger::{HistoryLine, Message, has_orders, history, latest, load, open_orders, prune_outbox, published, take_outbox};
+pub use ledger::{HistoryLine, Message, has_orders, history, latest, load, open_orders, prune_outbox, published, take_outbox, taken_out};
 pub use listing::{
     Cursor, ListingPage, OrderFilter, PAGE, Sought, attempts, changed_since, count, damaged, newest_key, newest_line, newest_of, owed,
     page, settled, settled_totals, sold_since, sought, sought_from, to_look_at, wanting,
 };
 pub use publishing::{PUBLISHING, may_publish, publishing_ends};
 pub use rebuild::{Forgotten, rebuild};
-pub use repaying::{Decision, decide, given, may_decide, refund_by_hand, request_refund, seen};
+pub use repaying::{Decision, decide, may_decide, request_refund, seen};
 pub use strangers::{Later, ask_later, forget, remember, strangers};
 pub use sums::{Alike, Grouped, Sum, alike, first_settled, keep, kept, sums};
+pub use trusted_time::{STORED_EVERY, TrustedTime, store_time, stored_time, told_beside};
 pub use waiting::{Waiting, machines_let_in, waiting};
 pub use write::LEASE;
 
@@ -74,7 +77,7 @@ pub struct Created {
 ///
 /// # Errors
 /// [`BooksError::ReusedId`], [`BooksError::ReusedTicket`], [`BooksError::RateLimited`].
-pub fn create(tx: &mut dyn Tx, policy: &Policy, sale: Sale, digest: &str, fresh: &OrderId, now: Wall) -> Result<Created, BooksError> {
+pub fn create(tx: &mut dyn Tx, policy: &Policy, sale: Sale, digest: &str, fresh: &OrderId, now: Told) -> Result<Created, BooksError> {
     if let Some(stored) = ledger::latest(tx, &sale.device, &sale.purchase.request_id)? {
         let same = match &stored.digest {
             Some(known) => known == digest,
@@ -106,7 +109,7 @@ pub fn create(tx: &mut dyn Tx, policy: &Policy, sale: Sale, digest: &str, fresh:
             return Err(BooksError::RateLimited(policy.orders_per_minute));
         }
     }
-    let stored = ledger::insert(tx, merchant::begin(fresh.clone(), sale, now), Some(digest), "ordered", now)?;
+    let stored = ledger::insert(tx, merchant::begin(fresh.clone(), sale, now), Some(digest), "ordered", now.wall)?;
     let done = take_up(tx, policy, stored, now)?;
     Ok(Created { done, is_new: true })
 }
@@ -125,21 +128,21 @@ pub enum Noted {
 }
 
 /// Takes a verified notification.
-pub fn notified(tx: &mut dyn Tx, policy: &Policy, id: &OrderId, said: Said, now: Wall) -> Result<Noted, BooksError> {
+pub fn notified(tx: &mut dyn Tx, policy: &Policy, id: &OrderId, said: Said, now: Told) -> Result<Noted, BooksError> {
     note_down(tx, policy, id, Event::Notified(said), now, Claim::Take)
 }
 
 /// The machine says that an order was paid. That is worth a question to the gateway, as a notification is, and no more.
-pub fn payment_reported(tx: &mut dyn Tx, policy: &Policy, id: &OrderId, now: Wall) -> Result<Noted, BooksError> {
+pub fn payment_reported(tx: &mut dyn Tx, policy: &Policy, id: &OrderId, now: Told) -> Result<Noted, BooksError> {
     note_down(tx, policy, id, Event::PaymentReported, now, Claim::Take)
 }
 
 /// Takes a verified notification when there is no time to ask get-status. The sweep asks later.
-pub fn notified_in_a_flood(tx: &mut dyn Tx, policy: &Policy, id: &OrderId, said: Said, now: Wall) -> Result<Noted, BooksError> {
+pub fn notified_in_a_flood(tx: &mut dyn Tx, policy: &Policy, id: &OrderId, said: Said, now: Told) -> Result<Noted, BooksError> {
     note_down(tx, policy, id, Event::Notified(said), now, Claim::Keep)
 }
 
-fn note_down(tx: &mut dyn Tx, policy: &Policy, id: &OrderId, event: Event, now: Wall, claim: Claim) -> Result<Noted, BooksError> {
+fn note_down(tx: &mut dyn Tx, policy: &Policy, id: &OrderId, event: Event, now: Told, claim: Claim) -> Result<Noted, BooksError> {
     let Some(stored) = ledger::load(tx, id)? else {
         let archived = archived::archived(tx, id)?;
         return Ok(archived.map_or(Noted::Forgotten, |Archived { was_paid, .. }| Noted::Archived { was_paid }));
@@ -150,7 +153,7 @@ fn note_down(tx: &mut dyn Tx, policy: &Policy, id: &OrderId, event: Event, now: 
 }
 
 /// Takes the gateway's answer to a claimed call. The claim goes on if another call follows at once.
-pub fn answered(tx: &mut dyn Tx, policy: &Policy, id: &OrderId, event: Event, now: Wall) -> Result<Done, BooksError> {
+pub fn answered(tx: &mut dyn Tx, policy: &Policy, id: &OrderId, event: Event, now: Told) -> Result<Done, BooksError> {
     let mut stored = ledger::load(tx, id)?.ok_or(BooksError::Unknown)?;
     stored.claimed_until = None;
     let mut done = write(tx, policy, stored, event, now, Claim::Renew)?;
@@ -162,19 +165,19 @@ pub fn answered(tx: &mut dyn Tx, policy: &Policy, id: &OrderId, event: Event, no
 }
 
 /// Claims the question that is due for an order, if there is one and nobody else asks it.
-pub fn claim(tx: &mut dyn Tx, policy: &Policy, id: &OrderId, now: Wall) -> Result<Done, BooksError> {
+pub fn claim(tx: &mut dyn Tx, policy: &Policy, id: &OrderId, now: Told) -> Result<Done, BooksError> {
     let stored = ledger::load(tx, id)?.ok_or(BooksError::Unknown)?;
     take_up(tx, policy, stored, now)
 }
 
 /// The machine asks whether the order is paid, and so the gateway is asked.
-pub fn status_requested(tx: &mut dyn Tx, policy: &Policy, device: &DeviceId, id: &OrderId, now: Wall) -> Result<Done, BooksError> {
+pub fn status_requested(tx: &mut dyn Tx, policy: &Policy, device: &DeviceId, id: &OrderId, now: Told) -> Result<Done, BooksError> {
     let stored = of_device(tx, device, id)?;
     write(tx, policy, stored, Event::StatusRequested, now, Claim::Take)
 }
 
 /// The machine wants the order ended, and with it the attempt that replaced it meanwhile (`next`).
-pub fn cancel_requested(tx: &mut dyn Tx, policy: &Policy, device: &DeviceId, id: &OrderId, now: Wall) -> Result<Done, BooksError> {
+pub fn cancel_requested(tx: &mut dyn Tx, policy: &Policy, device: &DeviceId, id: &OrderId, now: Told) -> Result<Done, BooksError> {
     let stored = of_device(tx, device, id)?;
     let newest = newest(tx, device, &stored.order.sale.purchase.request_id)?;
     let mut done = write(tx, policy, stored, Event::CancelRequested, now, Claim::Take)?;
@@ -197,7 +200,7 @@ pub fn delivered(
     device: &DeviceId,
     id: &OrderId,
     said: &OutcomeReport,
-    now: Wall,
+    now: Told,
 ) -> Result<Result<Done, Done>, BooksError> {
     let stored = of_device(tx, device, id)?;
     let OutcomeReport { nth_try, outcome, reason, detail, proof } = said.clone();
@@ -210,11 +213,11 @@ fn take_report(
     policy: &Policy,
     stored: Stored,
     mut told: DeliveryReport,
-    now: Wall,
+    now: Told,
 ) -> Result<Result<Done, Done>, BooksError> {
     let id = &stored.order.id.clone();
     if let Proof::Signed { kid, number, .. } = &told.proof {
-        let is_ahead = |(last, made): (u64, Wall)| is_far_ahead(*number, last, now - made);
+        let is_ahead = |(last, made): (u64, Wall)| is_far_ahead(*number, last, now.wall - made);
         if ledger::is_number_used(tx, id, kid, *number)? {
             told.proof = Proof::Missing(NoProof::NumberUsed);
         } else if ledger::last_number(tx, id, kid)?.is_some_and(is_ahead) {
@@ -224,12 +227,12 @@ fn take_report(
     match write(tx, policy, stored.clone(), Event::Delivered(told.clone()), now, Claim::Keep) {
         Ok(done) => Ok(Ok(done)),
         Err(BooksError::Refused(Refused::OutcomeStands)) => {
-            let refund_on_its_way = stored.claimed_until.is_some_and(|until| until > now);
+            let refund_on_its_way = stored.claimed_until.is_some_and(|until| until > now.wall);
             let event = Event::Contradicted { told: told.clone(), refund_on_its_way };
             let done = write(tx, policy, stored, event, now, Claim::Keep)?;
             if !matters(&done.was, &done.now.order) {
                 // This is a third outcome. The order stays as it is, and the history has it.
-                ledger::note_while_few(tx, id, &words::another_outcome(&told), now)?;
+                ledger::note_while_few(tx, id, &words::another_outcome(&told), now.wall)?;
             }
             // The relay's own word stands over a word without it.
             let stands = done.now.order.outcome() == Some(told.outcome);
@@ -250,7 +253,7 @@ pub fn try_again(
     id: &OrderId,
     promise: Promise,
     key: Option<RelayKey>,
-    now: Wall,
+    now: Told,
 ) -> Result<Done, BooksError> {
     let stored = of_device(tx, &promise.device, id)?;
     stored.order.may_try_again(&promise, key.as_ref(), now)?;
@@ -265,37 +268,62 @@ pub fn try_again(
 }
 
 /// Somebody asks for another try at the machine: its customer on the page, or a person.
-pub fn want_try(tx: &mut dyn Tx, policy: &Policy, id: &OrderId, by: Option<Box<str>>, now: Wall) -> Result<Done, BooksError> {
+/// `drawn`: the number that the machine shows then.
+pub fn want_try(
+    tx: &mut dyn Tx,
+    policy: &Policy,
+    id: &OrderId,
+    by: Option<Box<str>>,
+    drawn: TwoDigits,
+    now: Told,
+) -> Result<Done, BooksError> {
     let stored = ledger::load(tx, id)?.ok_or(BooksError::Unknown)?;
     may_want_try(tx, policy, &stored.order, by.as_deref(), now)?;
-    write(tx, policy, stored, Event::TryWanted { by }, now, Claim::Keep)
+    write(tx, policy, stored, Event::TryWanted { by, drawn }, now, Claim::Keep)
+}
+
+/// Somebody tells the number that the machine shows. A wrong one is written, too: [`Order::number_stands`] tells which it was.
+///
+/// # Errors
+/// [`BooksError::Unknown`]; [`BooksError::NoTry`]: none is asked for.
+pub fn tell_number(
+    tx: &mut dyn Tx,
+    policy: &Policy,
+    id: &OrderId,
+    by: Option<Box<str>>,
+    number: TwoDigits,
+    now: Told,
+) -> Result<Done, BooksError> {
+    let stored = ledger::load(tx, id)?.ok_or(BooksError::Unknown)?;
+    stored.order.may_tell_number(by.as_deref(), now)?;
+    write(tx, policy, stored, Event::NumberTold { number, by }, now, Claim::Keep)
 }
 
 /// Whether somebody may ask for another try. Nothing is written.
-pub fn may_want_try(tx: &mut dyn Tx, policy: &Policy, order: &Order, by: Option<&str>, now: Wall) -> Result<(), BooksError> {
+pub fn may_want_try(tx: &mut dyn Tx, policy: &Policy, order: &Order, by: Option<&str>, now: Told) -> Result<(), BooksError> {
     order.may_want_try(by, now, &policy.rules)?;
     if limits::has_tries_left(tx, policy, &order.sale.device, now)? { Ok(()) } else { Err(NoTry::TooMany.into()) }
 }
 
 /// The time until which its customer may ask for another try.
-pub fn try_offered_until(tx: &mut dyn Tx, policy: &Policy, order: &Order, now: Wall) -> Result<Option<Wall>, BooksError> {
+pub fn try_offered_until(tx: &mut dyn Tx, policy: &Policy, order: &Order, now: Told) -> Result<Option<Wall>, BooksError> {
     let Some(until) = order.try_again_until(now) else { return Ok(None) };
     Ok(limits::has_tries_left(tx, policy, &order.sale.device, now)?.then_some(until))
 }
 
 /// Its customer wants the money at once, and no other try, where the backend gives it back by itself.
-pub fn want_money(tx: &mut dyn Tx, policy: &Policy, id: &OrderId, now: Wall) -> Result<Done, BooksError> {
+pub fn want_money(tx: &mut dyn Tx, policy: &Policy, id: &OrderId, now: Told) -> Result<Done, BooksError> {
     let stored = ledger::load(tx, id)?.ok_or(BooksError::Unknown)?;
     if !gives_back_on_a_wish(tx, policy, &stored.order, now)? {
         return Err(NoTry::NotOffered.into());
     }
     let Some(refund) = automatic::begin(tx, &stored.order, now)? else { return Err(NoTry::NotOffered.into()) };
-    ledger::note(tx, id, "its customer wants the money, and no other try", now)?;
+    ledger::note(tx, id, "its customer wants the money, and no other try", now.wall)?;
     write(tx, policy, stored, refund, now, Claim::Keep)
 }
 
 /// Where the merchant offers no other try any more, those that are on offer end, and their money moves on.
-pub fn end_offers(tx: &mut dyn Tx, policy: &Policy, now: Wall) -> Result<(), BooksError> {
+pub fn end_offers(tx: &mut dyn Tx, policy: &Policy, now: Told) -> Result<(), BooksError> {
     if policy.rules.second_tries > 0 {
         return Ok(());
     }
@@ -309,14 +337,14 @@ pub fn end_offers(tx: &mut dyn Tx, policy: &Policy, now: Wall) -> Result<(), Boo
 }
 
 /// Whether its customer can have the money at once.
-pub fn gives_back_on_a_wish(tx: &mut dyn Tx, policy: &Policy, order: &Order, now: Wall) -> Result<bool, BooksError> {
+pub fn gives_back_on_a_wish(tx: &mut dyn Tx, policy: &Policy, order: &Order, now: Told) -> Result<bool, BooksError> {
     Ok(order.may_refund_on_a_wish(now)
         && limits::has_refunds_left(tx, policy, &order.sale.device, now)?
         && automatic::may_begin(tx, order)?)
 }
 
 /// Until when another try is offered, if this person wants one now. Nothing is written.
-pub fn would_be_offered_until(policy: &Policy, order: &Order, by: &str, now: Wall) -> Result<Wall, NoTry> {
+pub fn would_be_offered_until(policy: &Policy, order: &Order, by: &str, now: Told) -> Result<Wall, NoTry> {
     order.may_want_try(Some(by), now, &policy.rules).map(|()| order.offered_until(now, &policy.rules))
 }
 
@@ -327,10 +355,10 @@ pub fn tries_begun(tx: &mut dyn Tx, id: &OrderId) -> Result<Vec<Wall>, BooksErro
 }
 
 /// The orders that are due, and that nobody works on.
-pub fn claim_due(tx: &mut dyn Tx, now: Wall) -> Result<Vec<OrderId>, BooksError> {
+pub fn claim_due(tx: &mut dyn Tx, now: Told) -> Result<Vec<OrderId>, BooksError> {
     let due =
         "SELECT order_id FROM orders WHERE due_ms <= $1 AND (claimed_until_ms IS NULL OR claimed_until_ms <= $1) ORDER BY due_ms LIMIT $2";
-    let mut rows = tx.rows(due, &[now.0.into(), DUE_MAX.into()])?;
+    let mut rows = tx.rows(due, &[now.into(), DUE_MAX.into()])?;
     rows.extend(automatic::undecided(tx, now, DUE_MAX)?);
     rows.iter().map(|row| ledger::order_id(row.text("order_id")?)).collect()
 }
@@ -345,7 +373,7 @@ pub fn let_go(tx: &mut dyn Tx, id: &OrderId, asked: Option<Wall>) -> Result<(), 
 
 /// The program was started. The calls of earlier claims are gone, and nobody waits for a charge. Gives the
 /// number of orders whose charge is given up.
-pub fn restarted(tx: &mut dyn Tx, policy: &Policy, now: Wall) -> Result<usize, BooksError> {
+pub fn restarted(tx: &mut dyn Tx, policy: &Policy, now: Told) -> Result<usize, BooksError> {
     let charging = "SELECT order_id FROM orders WHERE due_ms IS NOT NULL AND state = 'charging'";
     let given_up = tx.rows(charging, &[])?;
     for row in &given_up {
@@ -368,13 +396,13 @@ pub fn restarted(tx: &mut dyn Tx, policy: &Policy, now: Wall) -> Result<usize, B
 }
 
 /// Puts a new attempt into the books, if there may be one.
-fn replace(tx: &mut dyn Tx, old: &Stored, now: Wall, answer_by: Wall) -> Result<Option<Stored>, BooksError> {
+fn replace(tx: &mut dyn Tx, old: &Stored, now: Told, answer_by: Wall) -> Result<Option<Stored>, BooksError> {
     let Sale { device, purchase: Purchase { request_id, .. }, .. } = &old.order.sale;
     let first = "SELECT order_id FROM orders WHERE device = $1 AND request_id = $2 ORDER BY attempt LIMIT 1";
     let rows = tx.rows(first, &[device.as_str().into(), request_id.as_str().into()])?;
     let first = ledger::order_id(rows.first().ok_or(BooksError::Unknown)?.text("order_id")?)?;
     let Some(next) = merchant::next_attempt(&old.order, &first, now, answer_by) else { return Ok(None) };
-    ledger::insert(tx, next, old.digest.as_deref(), "charged once more", now).map(Some)
+    ledger::insert(tx, next, old.digest.as_deref(), "charged once more", now.wall).map(Some)
 }
 
 fn of_device(tx: &mut dyn Tx, device: &DeviceId, id: &OrderId) -> Result<Stored, BooksError> {

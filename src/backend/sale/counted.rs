@@ -10,13 +10,17 @@ use qris_core::order::time::Wall;
 
 #[must_use]
 pub fn end(order: &Order) -> End {
+    // What the customer got besides the goods is said beside this end.
+    if order.is_goods_and_money() {
+        return End::Delivered;
+    }
     match order.repayment() {
         Some(Repayment::Given { .. }) => return End::Given,
         Some(Repayment::ByHand { .. }) => return End::RefundedByHand,
         Some(Repayment::Done { .. }) => return End::Refunded,
         Some(Repayment::Requested { .. } | Repayment::Refused { .. }) | None => {}
     }
-    if order.is_refund_due() {
+    if order.is_refund_due() && !order.repaying.goods_and_money {
         return End::RefundDue;
     }
     match order.money() {
@@ -146,6 +150,6 @@ pub const fn may_be_owed(kind: Attention) -> bool {
         | Attention::OnlyByHand
         // The bank may have refused the refund.
         | Attention::LateFact => true,
-        Attention::PartialRefund | Attention::Chargeback | Attention::Reversed => false,
+        Attention::PartialRefund | Attention::Chargeback | Attention::Reversed | Attention::GoodsAndMoney => false,
     }
 }

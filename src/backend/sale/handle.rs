@@ -3,7 +3,7 @@
 use crate::sale::books::{BooksError, Policy};
 use crate::store::{Store, Tx, WatchedStore};
 use qris_core::order::keys::SigningKey;
-use qris_core::order::time::Wall;
+use qris_core::order::time::{Now, Told};
 use qris_host::random;
 use qris_host::surroundings::Surroundings;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -43,8 +43,14 @@ impl Books {
 
     /// The time of day, by the clock of the books.
     #[must_use]
-    pub fn now(&self) -> Wall {
+    pub fn now(&self) -> Told {
         self.database.now()
+    }
+
+    /// The clock of the books, and the boot clock of this computer.
+    #[must_use]
+    pub fn clocks(&self) -> Now {
+        self.database.clocks()
     }
 
     /// The name of this process in the books, which no other one has.
@@ -69,7 +75,7 @@ impl Books {
     /// Writes in the books. The job is told the time at which it runs.
     pub async fn write<T: Send + 'static>(
         &self,
-        job: impl FnOnce(&mut dyn Tx, &Policy, Wall) -> Result<T, BooksError> + Send + 'static,
+        job: impl FnOnce(&mut dyn Tx, &Policy, Told) -> Result<T, BooksError> + Send + 'static,
     ) -> Result<T, BooksError> {
         let policy = self.policy();
         self.database.write_at(move |tx, now| job(tx, &policy, now)).await

@@ -9,7 +9,7 @@ use crate::page_key;
 use qris_core::order::merchant::{Charge, Money, Order, Repayment, Standing};
 use qris_core::order::outcome::Delivery;
 use qris_core::order::receipt::Receipt;
-use qris_core::order::time::{Span, Wall, Zone};
+use qris_core::order::time::{Span, Told, Wall, Zone};
 use qris_core::order::tries::TryNumber;
 use qris_core::wire::orders::{self, OutcomeReport, Refund, Status};
 
@@ -48,10 +48,12 @@ pub fn refund(order: &Order) -> Option<Refund> {
 
 /// The values that a machine can see. Only a change of one of these raises `rev`.
 #[must_use]
-pub fn visible(order: &Order) -> (Status, bool, Option<Refund>, [bool; 4], Option<Delivery>, TryNumber) {
+pub fn visible(order: &Order) -> (Status, bool, Option<Refund>, [bool; 5], Option<Delivery>, TryNumber) {
     let delivery = order.outcome();
     let is_tried_again = order.tries.until.is_some();
-    let facts = [offered(order).is_some(), order.standing() == Standing::Payable, order.is_unconfirmed(), is_tried_again];
+    let is_number_told = order.tries.shown.as_ref().is_some_and(|shown| shown.told_at.is_some());
+    let is_payable = order.standing() == Standing::Payable;
+    let facts = [offered(order).is_some(), is_payable, order.is_unconfirmed(), is_tried_again, is_number_told];
     (order.status(), order.is_over(), refund(order), facts, delivery, order.number_of_try())
 }
 
@@ -63,7 +65,7 @@ pub fn offered(order: &Order) -> Option<&Charge> {
 }
 
 #[must_use]
-pub fn resource(order: &Order, rev: u64, now: Wall, place: &Shop) -> orders::OrderResource {
+pub fn resource(order: &Order, rev: u64, now: Told, place: &Shop) -> orders::OrderResource {
     let (sale, goods) = (&order.sale, order.goods());
     let charge = offered(order);
     let settled_at = match order.money() {
@@ -71,6 +73,7 @@ pub fn resource(order: &Order, rev: u64, now: Wall, place: &Shop) -> orders::Ord
         Money::Unpaid | Money::AtCounter | Money::Refunded => None,
     };
     let seconds = |milliseconds: i64| u64::try_from(milliseconds.div_euclid(1000)).unwrap_or(0);
+    let left = |at: Wall| now.until(at).map(|left| seconds(left.0));
     orders::OrderResource {
         order_id: order.id.clone(),
         rev,
@@ -90,10 +93,12 @@ pub fn resource(order: &Order, rev: u64, now: Wall, place: &Shop) -> orders::Ord
         pay_url: place.public_url.as_ref().map(|url| format!("{url}/pay/{}?key={}", order.id, page_key::of(order)).into()),
         payment_code: charge.and_then(|charge| charge.payment_code.clone()),
         store: charge.and_then(|charge| charge.store.clone()),
-        expires_in_s: order.ends_at().map(|at| seconds((at - now).0)),
-        settled_ago_s: settled_at.map(|at| seconds((now - at).0)),
-        try_again_s: order.try_again_until(now).map(|until| seconds((until - now).0)),
-        try_wanted_s: order.try_wanted_until(now).map(|until| seconds((until - now).0)),
+        expires_in_s: order.ends_at().and_then(left),
+        settled_ago_s: settled_at.and_then(|at| now.until(at)).map(|until| seconds(-until.0)),
+        try_again_s: order.try_again_until(now).and_then(left),
+        try_wanted_s: order.try_wanted_until(now).and_then(left),
+        try_number: order.number_shown(now),
+        try_confirmed_s: order.number_told_until(now).and_then(left),
         kid: Some(sale.kid.clone()),
         receipt: receipt(order).map(|receipt| receipt.jws().into()),
         outcome: order.delivery().map(|told| OutcomeReport {
@@ -129,7 +134,7 @@ mod tests {
             desk_url: None,
         };
         let seen = |order: &Order| {
-            let resource = resource(order, 1, T0, &place);
+            let resource = resource(order, 1, Told::trusted(T0), &place);
             (resource.status, resource.qr_payload.is_some(), resource.gross_amount.is_some())
         };
         let payable = pending("o-1", "vm-001", 5_000, 5_000);

@@ -2,6 +2,7 @@
 //! and goes on while another step follows at once. HTTP handlers call it, and so does the [sweep](Work::sweep), which replaces a
 //! caller that dies in between.
 
+mod clock;
 mod journal;
 
 use crate::counters::Counters;
@@ -16,7 +17,7 @@ use qris_core::order::ids::{DeviceId, OrderId, RequestId};
 use qris_core::order::merchant::{self, Call, Charge, Differs, Event, Order, RefundAnswer, Sale, StatusReport};
 use qris_core::order::qris;
 use qris_core::order::request::{Payment, Purchase};
-use qris_core::order::time::{Span, Wall};
+use qris_core::order::time::{Span, Told, Wall};
 use qris_host::events::Event as Journal;
 use qris_host::service;
 use qris_host::surroundings::Surroundings;
@@ -94,6 +95,7 @@ pub struct Work {
     claims: Claims,
     /// Limits the tasks for which nobody waits.
     asking: Arc<Semaphore>,
+    clock: clock::Watch,
     /// The merchant whom the last QR pays, as the books know.
     merchant: Mutex<Option<Box<str>>>,
 }
@@ -108,7 +110,17 @@ impl Work {
         around: Arc<dyn Surroundings>,
     ) -> Self {
         let asking = Arc::new(Semaphore::new(ASKING_MAX));
-        Self { around, books, gateway, waiters, counters, claims: Claims::default(), asking, merchant: Mutex::default() }
+        Self {
+            around,
+            books,
+            gateway,
+            waiters,
+            counters,
+            claims: Claims::default(),
+            asking,
+            clock: clock::Watch::default(),
+            merchant: Mutex::default(),
+        }
     }
 
     #[must_use]
@@ -129,7 +141,7 @@ impl Work {
 
     #[must_use]
     pub fn may_look_up(&self, id: &OrderId, device: Option<&DeviceId>) -> bool {
-        self.gateway.may_look_up(id, device, self.books.now())
+        self.gateway.may_look_up(id, device, self.books.now().wall)
     }
 
     /// An order_id that nobody can guess and that no two machines will ever share: 100 random bits.
@@ -184,14 +196,16 @@ impl Work {
             let Ok(answered) = answered else { return };
             done = answered;
             if done.now.order.receipt().is_some() && done.was.receipt().is_none() {
-                self.counters.receipt(self.books.now() - began);
+                self.counters.receipt(self.books.now().wall - began.wall);
             }
             if done.call.is_none()
                 && let Some(due) = merchant::next_deadline(&done.now.order)
-                && due - self.books.now() < SOON
+                && let left = due - self.books.now().wall
+                // What is not over by a time that nobody trusts waits for the sweep.
+                && (Span(1)..SOON).contains(&left)
             {
                 self.announce(&done);
-                sleep((due - self.books.now()).to_duration()).await;
+                sleep(left.to_duration()).await;
                 let Ok(claimed) = self.books.write(move |tx, policy, now| books::claim(tx, policy, &id, now)).await else { return };
                 done = claimed;
             }
@@ -203,8 +217,8 @@ impl Work {
     pub async fn hand_over(&self) {
         let _ = timeout(LAST_ANSWERS, self.claims.all_ended()).await;
         let (open, who) = (self.claims.open(), self.books.process().to_owned());
-        let write = move |tx: &mut dyn Tx, _: &Policy, now: Wall| {
-            open.iter().try_for_each(|id| books::let_go(tx, id, Some(now)))?;
+        let write = move |tx: &mut dyn Tx, _: &Policy, now: Told| {
+            open.iter().try_for_each(|id| books::let_go(tx, id, Some(now.wall)))?;
             books::turn_ends(tx, &who)
         };
         // If this fails, leases and turns end by themselves.
@@ -225,7 +239,7 @@ impl Work {
             if pruned.elapsed() >= PRUNE_EVERY {
                 pruned = Instant::now();
                 // The next round tries again.
-                let _ = self.books.write(|tx, _, now| books::prune_outbox(tx, now)).await;
+                let _ = self.books.write(|tx, _, now| books::prune_outbox(tx, now.wall)).await;
             }
             if self.take_up().await.is_ok() && self.take_up_strangers().await.is_ok() {
                 service::watchdog();
@@ -239,7 +253,7 @@ impl Work {
         let ids = self.books.read(move |tx| books::claim_due(tx, now)).await?;
         if self.books.fail() {
             // For hours there may be no other write that could show that the database works again.
-            let _ = self.books.write(|tx, _, now| books::prune_outbox(tx, now)).await;
+            let _ = self.books.write(|tx, _, now| books::prune_outbox(tx, now.wall)).await;
         }
         // The calls are spread over the time until the next look, so the gateway is not asked about all orders in one moment.
         let pause = SWEEP / u32::try_from(ids.len()).unwrap_or(u32::MAX).max(1);
@@ -349,7 +363,7 @@ impl Work {
         let wanted = id.clone();
         let Ok(Some(stored)) = self.books.read(move |tx| books::load(tx, &wanted)).await else { return };
         if let Some(due) = merchant::next_deadline(&stored.order) {
-            sleep((due - self.books.now()).to_duration()).await;
+            sleep((due - self.books.now().wall).to_duration()).await;
         }
         self.advance(id).await;
     }
@@ -370,7 +384,7 @@ impl Work {
     }
 
     async fn charge(&self, order: &Order) -> Event {
-        let charged = self.heard(Call::Charge, self.gateway.ask().charge(order, self.books.now())).await;
+        let charged = self.heard(Call::Charge, self.gateway.ask().charge(order, self.books.now().wall)).await;
         match (charged, order.sale.purchase.payment) {
             (Charged::Made(charge), Payment::Gopay) => self.checked(order, charge).await,
             (charged, Payment::Gopay | Payment::Alfamart | Payment::Indomaret) => charged.into(),
@@ -460,12 +474,12 @@ impl Work {
 
     /// Waits for an answer. Notes whether the gateway could be asked, and how long it took.
     async fn heard<T>(&self, call: Call, asking: impl Future<Output = Answered<T>>) -> T {
-        let (asked, clock) = (self.books.now(), self.around.now());
+        let asked = self.books.clocks();
         let answered = asking.await;
-        self.gateway.note_clock(clock);
-        self.counters.called(call, answered.problem.as_ref(), self.books.now() - asked);
+        self.note_clock(asked.wall);
+        self.counters.called(call, answered.problem.as_ref(), Span((self.books.clocks().boot - asked.boot).0));
         if answered.problem.as_ref().is_none_or(|problem| problem.kind == TroubleKind::Refusal) {
-            self.gateway.note_answer(self.books.now());
+            self.gateway.note_answer(self.books.now().wall);
         }
         self.gateway.note_trouble(answered.problem.filter(|problem| problem.kind.is_trouble()));
         answered.says

@@ -1,7 +1,7 @@
 //! A row of an answer. Its values are read by the names of their columns.
 
 use super::StoreError;
-use qris_core::order::time::Wall;
+use qris_core::order::time::{Told, Wall};
 use std::sync::Arc;
 
 /// A value in a row or a parameter.
@@ -80,6 +80,12 @@ fn wrong(column: &str) -> StoreError {
 impl From<i64> for Value {
     fn from(number: i64) -> Self {
         Self::Int(number)
+    }
+}
+
+impl From<Told> for Value {
+    fn from(now: Told) -> Self {
+        now.wall.into()
     }
 }
 

@@ -1,7 +1,7 @@
 //! A database, with the last news of it in the journal.
 
 use super::{Store, StoreError, Tx};
-use qris_core::order::time::Wall;
+use qris_core::order::time::{Now, Span, Told};
 use qris_host::events::Event as Journal;
 use qris_host::surroundings::Surroundings;
 use std::sync::Arc;
@@ -11,6 +11,11 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 pub trait JobError: From<StoreError> + Send + 'static {
     /// The database's reason, if it is that.
     fn of_store(&self) -> Option<&StoreError>;
+}
+
+fn told(around: &dyn Surroundings, ahead: Span) -> Told {
+    let now = around.clocks();
+    around.reckoning().told(Now { wall: now.wall + ahead, ..now })
 }
 
 /// A database that the journal is told about: that it fails, and that it works again.
@@ -35,8 +40,15 @@ impl WatchedStore {
 
     /// The time of day, by the clock of the database.
     #[must_use]
-    pub fn now(&self) -> Wall {
-        self.store.now(self.around.now())
+    pub fn now(&self) -> Told {
+        self.around.reckoning().told(self.clocks())
+    }
+
+    /// The clock of the database, and the boot clock of this computer.
+    #[must_use]
+    pub fn clocks(&self) -> Now {
+        let now = self.around.clocks();
+        Now { wall: self.store.now(now.wall), ..now }
     }
 
     pub async fn read<T: Send + 'static, E: JobError>(
@@ -60,10 +72,10 @@ impl WatchedStore {
     /// Writes, and tells the job the time at which it runs. After a failure it also looks whether there is room again.
     pub async fn write_at<T: Send + 'static, E: JobError>(
         &self,
-        job: impl FnOnce(&mut dyn Tx, Wall) -> Result<T, E> + Send + 'static,
+        job: impl FnOnce(&mut dyn Tx, Told) -> Result<T, E> + Send + 'static,
     ) -> Result<T, E> {
         let around = Arc::clone(&self.around);
-        let result = self.store.run_at(move || around.now(), job).await;
+        let result = self.store.run_at(move |ahead| told(&*around, ahead), job).await;
         self.note(&result);
         if result.is_ok() && self.is_failing() {
             self.look_for_room().await;
@@ -94,7 +106,7 @@ impl WatchedStore {
 
     /// Looks at most once a second: each look writes as much as a sale does.
     async fn look_for_room(&self) {
-        let (now, last) = (self.now().0, self.room_looked.load(Ordering::Relaxed));
+        let (now, last) = (self.now().wall.0, self.room_looked.load(Ordering::Relaxed));
         let is_soon = (0..1000).contains(&(now - last));
         if is_soon || self.room_looked.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_err() {
             return;

@@ -109,7 +109,7 @@ pub async fn run(
     loop {
         // Both ends of the wait lead to a look.
         let _ = timeout(LOOK, books.rung(Bell::Alerts)).await;
-        if let Some(last) = tellers.daily.map(|daily| daily.last(books.now(), place.zone)).filter(|last| day != Some(*last)) {
+        if let Some(last) = tellers.daily.map(|daily| daily.last(books.now().wall, place.zone)).filter(|last| day != Some(*last)) {
             let name = last.to_local(place.zone)[..10].to_owned();
             if books.write(move |tx, _, _| books::day_is_over(tx, &name, last)).await.is_ok() {
                 day = Some(last);
@@ -163,7 +163,7 @@ async fn tell_all(around: &dyn Surroundings, books: &Books, machines: &Machines,
             (_, None) => None,
         };
         let body = object(&alert, name.as_deref(), day.as_ref(), &slots, place).to_string();
-        let (took, failed) = tellers.tell(&alert, &body, books.now()).await;
+        let (took, failed) = tellers.tell(&alert, &body, books.now().wall).await;
         let (tried, left) = (alert.clone(), !failed.is_empty());
         let kept = books.write(move |tx, _, now| books::alert_tried(tx, &tried, took, left, now)).await;
         // The journal comes after the books: who reads there that somebody was told may stop us.

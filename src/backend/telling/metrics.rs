@@ -31,7 +31,7 @@ pub async fn text(counters: &Counters, gateway: &WatchedGateway, books: &Books, 
     charging.register("charges_failing", help, ConstGauge::new(u64::from(gateway.charges_failing())));
     // Writing to a String does not fail.
     let _ = encode_registry(&mut text, &charging);
-    let _ = encode_registry(&mut text, &present(waiting, machines, books.fail(), now));
+    let _ = encode_registry(&mut text, &present(waiting, machines, books.fail(), now.wall));
     if let Ok(slots) = slots {
         let _ = encode_registry(&mut text, &in_slots(slots.into_values()));
     }

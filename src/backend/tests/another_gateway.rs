@@ -143,6 +143,14 @@ impl Gateway for PaperGateway {
         Box::pin(async { answer })
     }
 
+    fn ask_time(&self) -> Asking<'_, Option<Problem>> {
+        Box::pin(async { None })
+    }
+
+    fn reported_time(&self) -> Option<Wall> {
+        Some(qris_host::clock::now().wall)
+    }
+
     fn notification(&self, headers: &HeaderMap, body: &[u8]) -> Result<Notice, NoNotice> {
         let malformed = || NoNotice::Malformed("a notification names a bill and its word".into());
         let fields: Value = serde_json::from_slice(body).map_err(|_| malformed())?;

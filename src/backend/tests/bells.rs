@@ -1,6 +1,7 @@
 //! A write into the outbox wakes whoever publishes it.
 
 use super::*;
+use qris_core::order::tries::TwoDigits;
 
 /// Whether whoever publishes would wake up now. What was rung is taken.
 async fn is_rung(books: &Books) -> bool {
@@ -23,7 +24,8 @@ async fn a_wish_for_another_try_rings_although_nothing_else_is_news() {
     let outbox = async || books.read(|tx| books::take_outbox(tx, 0)).await.expect("read").len();
     let before = outbox().await;
     let id = order.order_id.clone();
-    let done = books.write(move |tx, policy, now| books::want_try(tx, policy, &id, None, now)).await.expect("it is offered");
+    let done =
+        books.write(move |tx, policy, now| books::want_try(tx, policy, &id, None, TwoDigits::of(7), now)).await.expect("it is offered");
     assert_eq!((done.news, outbox().await), (false, before + 1));
     is_rung(books).await;
     rig.handles.work.announce(&done);

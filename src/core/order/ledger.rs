@@ -13,6 +13,7 @@ use super::receipt::Receipt;
 use super::time::Span;
 use super::tries::{Try, TryNumber};
 use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 /// The longest time that an outlet takes for an order: it drives a line and waits for the sensor.
@@ -181,6 +182,54 @@ pub enum Condition {
     Blocked,
     /// Its hardware does not work.
     Broken,
+}
+
+/// What the lines of one sensor have missed since a person looked.
+///
+/// A miss says that a line did not hand out, or that the sensor did not see it. One line alone cannot tell which. Two lines can: where
+/// neither gave anything, the sensor that both have is the suspect.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Misses {
+    /// How many a line, by its name, has missed in a row.
+    in_a_row: BTreeMap<Box<str>, u32>,
+    /// The lines that missed since the sensor saw something.
+    unseen: BTreeSet<Box<str>>,
+}
+
+impl Misses {
+    /// A pulse of a line ended so.
+    pub fn ended(&mut self, line: &str, outcome: Outcome) {
+        match outcome {
+            Outcome::Dispensed => {
+                self.in_a_row.remove(line);
+                self.unseen.clear();
+            }
+            Outcome::Failed => {
+                *self.in_a_row.entry(line.into()).or_default() += 1;
+                self.unseen.insert(line.into());
+            }
+            // The sensor has said nothing.
+            Outcome::NotDriven | Outcome::Uncertain => {}
+        }
+    }
+
+    /// How many this line has missed in a row.
+    #[must_use]
+    pub fn of(&self, line: &str) -> u32 {
+        self.in_a_row.get(line).copied().unwrap_or(0)
+    }
+
+    /// Whether two lines missed, and the sensor saw nothing between and since.
+    #[must_use]
+    pub fn suspects_sensor(&self) -> bool {
+        self.unseen.len() > 1
+    }
+
+    /// A person has looked at this line.
+    pub fn looked(&mut self, line: &str) {
+        self.in_a_row.remove(line);
+        self.unseen.remove(line);
+    }
 }
 
 /// Why the relay does not promise or drive. The ledger recorded nothing, and no line was driven.
@@ -447,6 +496,32 @@ mod tests {
             assert_eq!(prepare(Some(&line), rp(amount)), want, "{amount}");
         }
         assert_eq!(prepare(None, rp(5000)), Err(LedgerRefusal::UnknownItem));
+    }
+
+    #[test]
+    fn two_lines_that_miss_make_their_sensor_the_suspect() {
+        use Outcome::{Dispensed, Failed, NotDriven, Uncertain};
+        // what ended, the misses in a row of A and of B, whether the sensor is the suspect
+        type Row<'a> = (&'a [(&'a str, Outcome)], u32, u32, bool);
+        let table: [Row<'_>; 9] = [
+            (&[], 0, 0, false),
+            (&[("A", Failed)], 1, 0, false),
+            // One line alone: it may be its spiral.
+            (&[("A", Failed), ("A", Failed)], 2, 0, false),
+            (&[("A", Failed), ("B", Failed)], 1, 1, true),
+            (&[("A", Failed), ("A", Failed), ("B", Failed)], 2, 1, true),
+            (&[("A", Failed), ("C", Dispensed), ("B", Failed)], 1, 1, false),
+            (&[("A", Failed), ("A", Dispensed), ("B", Failed)], 0, 1, false),
+            (&[("A", Failed), ("B", Uncertain), ("B", NotDriven)], 1, 0, false),
+            (&[("A", Failed), ("C", Uncertain), ("C", NotDriven), ("B", Failed)], 1, 1, true),
+        ];
+        for (i, (ends, a, b, suspect)) in table.into_iter().enumerate() {
+            let mut misses = Misses::default();
+            ends.iter().for_each(|(line, outcome)| misses.ended(line, *outcome));
+            assert_eq!((misses.of("A"), misses.of("B"), misses.suspects_sensor()), (a, b, suspect), "row {i}");
+            misses.looked("A");
+            assert_eq!((misses.of("A"), misses.of("B"), misses.suspects_sensor()), (0, b, false), "row {i}: somebody looked at A");
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The order as the merchant sees it: from the charge to the receipt. It also tells the next step when the gateway does
 //! not answer.
 //!
-//! The rule for driving it is the machine's (see [`super::machine`]), over [`Wall`]. 1. Read an event and the clock. 2. [`apply`]
+//! The rule for driving it is the machine's (see [`super::machine`]), over [`Told`]. 1. Read an event and the clock. 2. [`apply`]
 //! it, and while [`duty`] is `Apply(e)` apply that too. 3. Commit. 4. Make the [`Call`] unless it is being made. 5. Sleep
 //! until [`next_deadline`].
 //!
@@ -12,7 +12,7 @@
 use super::ids::{KeyId, OrderId};
 use super::keys::SigningKey;
 use super::receipt::{Claims, Receipt};
-use super::time::{Span, Wall};
+use super::time::{Span, Told, Wall};
 use super::word::closed;
 
 mod apply;
@@ -25,6 +25,7 @@ mod end;
 mod events;
 mod facts;
 mod judging;
+mod number;
 #[cfg(any(test, feature = "testing"))]
 pub mod outside;
 mod repaying;
@@ -43,6 +44,7 @@ pub use duty::{Call, Duty, duty, next_deadline};
 pub use end::End;
 pub use events::{Differs, Event, NoCharge, RefundAnswer, RefundWish, Said, StatusReport};
 pub use facts::{Money, NoReceipt, Standing};
+pub use number::{NumberStands, ShownNumber, WRONG_IN_A_DAY, WRONG_IN_A_SHOWING};
 pub use repaying::{Asker, AtBank, RefundEnding, Repaying, Repayment};
 pub use sale::{Metadata, Sale};
 pub use state::{Cancelling, Charging, Closed, Closing, Held, Pending, Refunded, Settled, State, Void, Withheld};
@@ -127,6 +129,9 @@ closed! {
         NotByApi = "not_by_api",
         /// The gateway's time for its refund is over, or every key for it is used up.
         OnlyByHand = "only_by_hand",
+        /// The goods of another try came, and perhaps to somebody else than the customer, or other ones than were bought. What the customer
+        /// gets besides, a person decides by name.
+        GoodsAndMoney = "goods_and_money",
         /// There is nothing that ends when a person looks at it.
         NothingToSee = "nothing_to_see",
     }
@@ -182,8 +187,8 @@ impl Rules {
 
 /// Whether to charge the request once more under another order_id: somebody waits, and [that may do better](may_try_again).
 #[must_use]
-pub fn wants_another(order: &Order, now: Wall) -> bool {
-    now < order.answer_by && may_try_again(order)
+pub fn wants_another(order: &Order, now: Told) -> bool {
+    now.wall < order.answer_by && may_try_again(order)
 }
 
 /// Whether another order_id may do better. This one is dead.
@@ -194,7 +199,7 @@ pub fn may_try_again(order: &Order) -> bool {
 
 /// The next attempt at the same sale. `first`: the name of the first attempt. `answer_by`: the machine waits until then.
 #[must_use]
-pub fn next_attempt(order: &Order, first: &OrderId, now: Wall, answer_by: Wall) -> Option<Order> {
+pub fn next_attempt(order: &Order, first: &OrderId, now: Told, answer_by: Wall) -> Option<Order> {
     let attempt = order.attempt + 1;
     let id = OrderId::new(&format!("{first}-{attempt}")).ok()?;
     let mut next = begin(id, order.sale.clone(), now);
@@ -208,14 +213,14 @@ pub fn next_attempt(order: &Order, first: &OrderId, now: Wall, answer_by: Wall) 
 
 /// A new order. Its charge is due at once.
 #[must_use]
-pub fn begin(id: OrderId, sale: Sale, now: Wall) -> Order {
+pub fn begin(id: OrderId, sale: Sale, now: Told) -> Order {
     Order {
         id,
         attempt: 1,
         sale,
-        created_at: now,
+        created_at: now.wall,
         answer_by: now + ANSWER_WITHIN,
-        state: Charging::begun(now),
+        state: Charging::begun(now.wall),
         polling: Polling::default(),
         reported: None,
         tries: Tries::default(),

@@ -21,6 +21,8 @@ pub enum Fate {
     Delivered,
     /// The line was driven, and the sensor says that it did not come.
     Failed,
+    /// A person took it out of the slot, and handed it to its customer. It stays so.
+    Given,
 }
 
 /// An item that is not in its slot any more.
@@ -36,6 +38,9 @@ impl Taken {
     /// The item of an order went to another place, and nobody has counted its slot. `was`: `None` while it was in the slot.
     #[must_use]
     pub fn uncounted(was: Option<Self>, to: Fate) -> Option<Self> {
+        if was.is_some_and(|was| was.fate == Fate::Given) {
+            return was;
+        }
         let looks = was.and_then(|was| was.looks);
         (to != Fate::InPlace).then_some(Self { fate: to, looks })
     }
@@ -104,6 +109,14 @@ pub struct Shelf {
     pub filled_at: Option<Box<str>>,
     /// What is compared with the relay's ledger; `None`: not yet.
     pub base: Option<Base>,
+    /// What people called its goods when somebody counted them last. A count belongs to them.
+    pub goods: Box<str>,
+    /// Other goods are in it now, and nobody has counted those. No sum means anything then.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_unknown: bool,
+    /// These sums are those of an older image of the database. It forgot what people took out since, and nobody has looked yet.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_older: bool,
 }
 
 /// Why a slot stays as it is.
@@ -153,9 +166,27 @@ impl Shelf {
         u32::try_from(self.delivered.saturating_sub(self.delivered_then)).unwrap_or(u32::MAX)
     }
 
+    /// Its slot has other goods. What was taken out before does not come back into the sums of those.
+    #[must_use]
+    pub fn with_other_goods(&self) -> Self {
+        let looks = self.looks + 1;
+        Self { looks, began: looks, is_unknown: true, ..Self::default() }
+    }
+
+    /// A person took a piece out of the slot, and handed it to the customer of an order. Where the sensor has seen nothing come, and nobody
+    /// has looked since, that is the piece which left the sums then. Else it is one more: so there are too few, and never too many.
+    pub fn handed_out(&mut self, was: Option<Taken>) -> Taken {
+        let is_gone = was.is_some_and(|was| was.fate == Fate::Failed && was.looks == Some(self.looks));
+        if !is_gone {
+            self.take_unseen(|shelf| &mut shelf.given, 1);
+        }
+        Taken { fate: Fate::Given, looks: Some(self.looks) }
+    }
+
     /// The item of an order goes to another place. `was`: `None` while it is in the slot. The answer is the same for later.
     pub fn moved(&mut self, was: Option<Taken>, to: Fate) -> Option<Taken> {
         match (was, to) {
+            (Some(Taken { fate: Fate::Given, .. }), _) => was,
             (None, Fate::InPlace) => None,
             (None, to) => {
                 self.take_unseen(|shelf| shelf.sum(to), 1);
@@ -171,7 +202,7 @@ impl Shelf {
                         // Whoever has counted since then has counted this one, too.
                         Fate::InPlace if looks < self.looks => self.removed += 1,
                         Fate::InPlace => {}
-                        Fate::Out | Fate::Delivered | Fate::Failed => *self.sum(to) += 1,
+                        Fate::Out | Fate::Delivered | Fate::Failed | Fate::Given => *self.sum(to) += 1,
                     }
                     self.suspect |= to == Fate::Failed;
                 }
@@ -217,7 +248,8 @@ impl Shelf {
     /// A person has done this to a slot that holds `capacity`. `slot`: `None` while nobody has counted. `at`: the time of day, if known.
     pub fn changed(slot: Option<&Self>, change: Change, n: Option<u32>, capacity: u32, at: Option<Box<str>>) -> Result<Self, NotChanged> {
         let fits = |n: u32| if n > capacity { Err(NotChanged::TooMany(n, capacity)) } else { Ok(n) };
-        let known = || slot.cloned().ok_or(NotChanged::Unknown);
+        let counted = slot.filter(|slot| !slot.is_unknown);
+        let known = || counted.cloned().ok_or(NotChanged::Unknown);
         let number = n.ok_or(NotChanged::NoNumber);
         let mut next = match (change, n) {
             (Change::Fill, Some(n)) => {
@@ -235,7 +267,7 @@ impl Shelf {
             }
             (Change::Count, _) => {
                 let (n, mut next) = (fits(number?)?, slot.cloned().unwrap_or_default());
-                match slot {
+                match counted {
                     Some(_) => next.removed += i64::from(next.count()) - i64::from(n),
                     None => next.filled = u64::from(n),
                 }
@@ -258,6 +290,9 @@ impl Shelf {
             (Change::Other(_), _) => return Err(NotChanged::Other),
         };
         next.suspect = false;
+        next.is_unknown = false;
+        // Who puts some in has not looked at how many were there.
+        next.is_older &= change == Change::Fill && n.is_some();
         next.delivered_then = next.delivered;
         next.filled_at = at;
         Ok(next)
@@ -269,6 +304,7 @@ impl Shelf {
             Fate::InPlace | Fate::Out => &mut self.uncertain,
             Fate::Delivered => &mut self.delivered,
             Fate::Failed => &mut self.failed,
+            Fate::Given => &mut self.given,
         }
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! [`Boot`] is CLOCK_BOOTTIME. It means something within one boot only, and it is the only clock of deadlines
 //! on a machine. [`Wall`] is UTC. It is shown, logged and signed, and never compared on a machine; only the
-//! backend's deadlines are `Wall`. [`Span`] is a length.
+//! backend's deadlines are `Wall`, and it is [`Told`] whether anything may end by one. [`Span`] is a length.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -31,6 +31,78 @@ pub struct Now {
     pub boot: Boot,
     /// For people and signatures.
     pub wall: Wall,
+}
+
+/// The time of day in a merchant's program. Its clock may be wrong, so this also says whether anything may end by it.
+///
+/// It has no order on purpose: what compares it with a deadline asks [`is_over`](Self::is_over) or takes [`wall`](Self::wall), and says so.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Told {
+    /// For stamps, for people, and for the next question to somebody.
+    pub wall: Wall,
+    trust: Trust,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Trust {
+    Trusted,
+    Counted,
+    Unknown,
+}
+
+impl Told {
+    /// A time that the clock, the boot clock and the gateway agree on.
+    #[must_use]
+    pub const fn trusted(wall: Wall) -> Self {
+        Self { wall, trust: Trust::Trusted }
+    }
+
+    /// They do not agree. It goes on by the boot clock.
+    #[must_use]
+    pub const fn counted(wall: Wall) -> Self {
+        Self { wall, trust: Trust::Counted }
+    }
+
+    /// Nobody has told the time in this boot. It is the best that is known, and mostly earlier than it is.
+    #[must_use]
+    pub const fn unknown(wall: Wall) -> Self {
+        Self { wall, trust: Trust::Unknown }
+    }
+
+    /// Whether something may end by it.
+    #[must_use]
+    pub const fn is_trusted(self) -> bool {
+        matches!(self.trust, Trust::Trusted)
+    }
+
+    /// Whether that moment is over. Nothing is over by a time that is not trusted.
+    #[must_use]
+    pub fn is_over(self, at: Wall) -> bool {
+        self.is_trusted() && at <= self.wall
+    }
+
+    /// How long it is until that moment, or since then (negative); `None`: nobody knows.
+    #[must_use]
+    pub fn until(self, at: Wall) -> Option<Span> {
+        match self.trust {
+            Trust::Trusted | Trust::Counted => Some(at - self.wall),
+            Trust::Unknown => None,
+        }
+    }
+}
+
+impl std::ops::Add<Span> for Told {
+    type Output = Wall;
+    fn add(self, span: Span) -> Wall {
+        self.wall + span
+    }
+}
+
+impl std::ops::Sub<Span> for Told {
+    type Output = Wall;
+    fn sub(self, span: Span) -> Wall {
+        self.wall - span
+    }
 }
 
 /// One boot of one machine, as the kernel names it (`/proc/sys/kernel/random/boot_id`).

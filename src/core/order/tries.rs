@@ -8,6 +8,63 @@ use std::fmt;
 /// A machine offers another try on its screen for so long.
 pub const OFFERED_FOR: Span = Span::secs(60);
 
+/// The next press counts for so long, once its customer has told the number that the machine shows.
+pub const CONFIRMED_FOR: Span = Span::secs(20);
+
+/// What the machine shows, and the order's page asks for: who tells it stands in front of this machine. Two digits, `00` to `99`. Logs do not
+/// show them.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct TwoDigits(u8);
+
+/// A text that is not two digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("it must be two digits, 00 to 99")]
+pub struct NotTwoDigits;
+
+impl TwoDigits {
+    /// Of a number that was drawn: its last two digits.
+    #[must_use]
+    pub const fn of(drawn: u8) -> Self {
+        Self(drawn % 100)
+    }
+}
+
+impl TryFrom<String> for TwoDigits {
+    type Error = NotTwoDigits;
+
+    fn try_from(text: String) -> Result<Self, NotTwoDigits> {
+        text.parse()
+    }
+}
+
+impl std::str::FromStr for TwoDigits {
+    type Err = NotTwoDigits;
+
+    fn from_str(text: &str) -> Result<Self, NotTwoDigits> {
+        let are_digits = text.len() == 2 && text.bytes().all(|b| b.is_ascii_digit());
+        text.parse().ok().filter(|_| are_digits).map(Self).ok_or(NotTwoDigits)
+    }
+}
+
+impl From<TwoDigits> for String {
+    fn from(digits: TwoDigits) -> Self {
+        digits.to_string()
+    }
+}
+
+impl fmt::Display for TwoDigits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:02}", self.0)
+    }
+}
+
+impl fmt::Debug for TwoDigits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("**")
+    }
+}
+
 /// The number of a try at handing out an order: 1 for the first one, at most 9.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[serde(try_from = "u32", into = "u32")]
@@ -122,6 +179,17 @@ impl From<Try> for TryFields {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn two_digits_are_two_digits() {
+        for (text, is_good) in [("07", true), ("99", true), ("7", false), ("+7", false), ("123", false), ("0x", false), ("", false)] {
+            let read = text.parse::<TwoDigits>();
+            assert_eq!(read.map(String::from).ok(), is_good.then(|| text.to_owned()), "{text}");
+        }
+        assert_eq!(format!("{:?} {}", TwoDigits::of(203), TwoDigits::of(203)), "** 03");
+        assert_eq!(serde_json::to_string(&TwoDigits::of(7)).expect("text"), "\"07\"");
+        assert!(serde_json::from_str::<TwoDigits>("7").is_err(), "a number has lost its first zero");
+    }
 
     #[test]
     fn only_a_later_try_comes_after_a_ticket() {

@@ -5,7 +5,8 @@ use crate::order::word::closed;
 use serde::{Deserialize, Serialize};
 
 closed! {
-    /// What a person does about a paid order. `qris-backend` has the same: `refund`, `refund --settled-by-hand`, `given`, `again`, `seen`.
+    /// What a person does about a paid order. `qris-backend` has the same: `refund`, `refund --settled-by-hand`, `given`, `again`, `again --number`,
+    /// `seen`.
     pub enum Deed {
         /// The money goes back through the gateway.
         Refund = "refund",
@@ -15,6 +16,8 @@ closed! {
         Given = "given",
         /// The machine offers another try.
         Again = "again",
+        /// The customer told the number that the machine shows.
+        Number = "number",
         /// I have seen it.
         Seen = "seen",
     }
@@ -26,7 +29,7 @@ impl Deed {
     pub const fn is_about_money(self) -> bool {
         match self {
             Self::Refund | Self::ByHand | Self::Given => true,
-            Self::Again | Self::Seen => false,
+            Self::Again | Self::Number | Self::Seen => false,
         }
     }
 
@@ -35,7 +38,7 @@ impl Deed {
     pub const fn asks_the_gateway(self) -> bool {
         match self {
             Self::Refund => true,
-            Self::ByHand | Self::Given | Self::Again | Self::Seen => false,
+            Self::ByHand | Self::Given | Self::Again | Self::Number | Self::Seen => false,
         }
     }
 }
@@ -59,6 +62,8 @@ closed! {
         NoProof = "no_proof",
         /// An earlier refund may have been made, and somebody has looked that it was not.
         NotRefunded = "not_refunded",
+        /// The goods of another try came, perhaps to somebody else, and the customer gets the money or the goods besides (`--goods-and-money`).
+        GoodsAndMoney = "goods_and_money",
     }
 }
 

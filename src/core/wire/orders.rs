@@ -6,7 +6,7 @@ use crate::order::outcome::Delivery;
 use crate::order::proof::RelayKey;
 use crate::order::reason::Reason;
 use crate::order::request::{Payment, Purchase};
-use crate::order::tries::TryNumber;
+use crate::order::tries::{TryNumber, TwoDigits};
 use serde::{Deserialize, Serialize};
 
 pub use crate::order::state::{Refund, Status};
@@ -127,6 +127,14 @@ pub struct OrderResource {
     /// now. A backend may leave it out.
     #[serde(default)]
     pub try_wanted_s: Option<u64>,
+    /// With `try_wanted_s`: the machine shows these digits, and the page asks its customer for them. Null: two presses begin the try. A backend
+    /// may leave it out.
+    #[serde(default)]
+    pub try_number: Option<TwoDigits>,
+    /// With `try_number`: they were told rightly, and the next press within so many seconds begins the try, at most
+    /// [`CONFIRMED_FOR`](crate::order::tries::CONFIRMED_FOR). A backend may leave it out.
+    #[serde(default)]
+    pub try_confirmed_s: Option<u64>,
     /// The key that signs, or will sign, its receipt.
     pub kid: Option<KeyId>,
     /// A compact JWS, with `settlement`.
@@ -151,7 +159,23 @@ pub struct OrderResource {
 pub struct OpenOrders {
     /// This machine's orders that have not ended, and settled orders without an outcome.
     pub orders: Vec<OrderResource>,
+    /// Orders whose goods a person took out of this machine, and handed over. The machine takes each from its count once. A backend may
+    /// leave it out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub taken_out: Vec<TakenOut>,
 }
+
+/// An order whose goods a person took out of the machine.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct TakenOut {
+    /// Its name.
+    pub order_id: OrderId,
+    /// The machine's request.
+    pub request_id: RequestId,
+}
+
+/// The most of these in an answer: the newest.
+pub const TAKEN_OUT_MAX: usize = 50;
 
 /// The media type of a [`Problem`].
 pub const PROBLEM_TYPE: &str = "application/problem+json";

@@ -40,6 +40,8 @@ pub struct OrderView {
     pub to_refund: Option<Rupiah>,
     /// The gateway still gives the money back until then.
     pub refund_until: Option<Box<str>>,
+    /// Its customer got the goods, and the money or goods by hand besides: a person decided so.
+    pub goods_and_money: bool,
     /// Why a person must look, the most urgent first.
     pub attention: Vec<Attention>,
     /// The gateway's name of its transaction.

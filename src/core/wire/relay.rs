@@ -18,6 +18,10 @@ words! {
         Ledger = "ledger",
         /// The hardware of a line or a button does not work.
         Gpio = "gpio",
+        /// A sensor is active before its line is driven: something is in its beam.
+        SensorActive = "sensor_active",
+        /// Two lines missed, one after the other: their sensor is the suspect, and all its lines are closed.
+        SensorSuspect = "sensor_suspect",
     }
 }
 
@@ -75,6 +79,9 @@ pub struct RelayLine {
     pub state: LineCondition,
     /// The prices that it takes.
     pub limits: Limits,
+    /// So many more misses of its sensor in a row block it. A release before this says nothing: the next one does.
+    #[serde(default)]
+    pub misses_left: u32,
 }
 
 /// How often the relay has driven the line of an item, since its ledger began. A pulse of which nobody knows whether it came is one.
@@ -113,7 +120,7 @@ impl RelayFacts {
     pub fn in_words(&self) -> Vec<String> {
         let Self { device, lines, keys, proof_key, tickets, driven, faults, service_switch, status } = self;
         let mut words = vec![format!("machine {}", device.as_ref().map_or("", DeviceId::as_str))];
-        words.extend(lines.iter().map(|RelayLine { name, items, state, limits }| {
+        words.extend(lines.iter().map(|RelayLine { name, items, state, limits, misses_left: _ }| {
             format!("line {name:?}: {state} (items {}; it takes {limits})", items.join(", "))
         }));
         words.push(format!("keys: {}", listed(keys)));
@@ -152,7 +159,7 @@ mod tests {
     fn told() -> Value {
         json!({
             "device": "vm-001",
-            "lines": [{ "name": "tray 1", "items": ["A1", "A2"], "state": "blocked", "limits": { "min": 5000, "step": 1000 } }],
+            "lines": [{ "name": "tray 1", "items": ["A1", "A2"], "state": "blocked", "limits": { "min": 5000, "step": 1000 }, "misses_left": 1 }],
             "keys": ["k1"],
             "proof_key": null,
             "tickets": [],

@@ -1,8 +1,10 @@
 //! `status`: a machine's retained state and its faults.
 
 use super::relay::RelayStatus;
-use crate::order::ids::ItemId;
+use crate::order::ids::{ItemId, RequestId};
+use crate::order::money::Rupiah;
 use crate::order::reason::Reason;
+use crate::order::tries::TryNumber;
 use crate::order::word::words;
 use serde::{Deserialize, Serialize};
 
@@ -118,6 +120,9 @@ pub struct Status {
     /// The items of which nothing is offered; at most 1,000.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sold_out: Option<Vec<ItemId>>,
+    /// Another try is on the screen, for who presses.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub try_offer: Option<TryOffer>,
     /// What is wrong; empty when all is well.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub faults: Option<Vec<Fault>>,
@@ -127,6 +132,20 @@ pub struct Status {
     /// The commands that this release knows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commands: Option<Vec<Box<str>>>,
+}
+
+/// Another try that is on the screen of a machine. A controller may light the keys of what costs no more.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct TryOffer {
+    /// The request of the order that came to nothing.
+    pub request_id: RequestId,
+    /// Which try it would be.
+    #[serde(rename = "try")]
+    pub number: TryNumber,
+    /// The most that the goods may cost, whole rupiah: what the order was paid for.
+    pub up_to: Rupiah,
+    /// How long it was still offered when it began or changed, in seconds. `status` does not count them down.
+    pub remaining_s: u64,
 }
 
 /// The largest payload, in bytes: 1,000 sold-out items fit.
@@ -146,6 +165,7 @@ impl Status {
             at: None,
             busy: None,
             sold_out: None,
+            try_offer: None,
             faults: None,
             report_every_s: None,
             commands: None,

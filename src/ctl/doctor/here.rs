@@ -160,6 +160,8 @@ fn judge(relay: &RelayFacts, device: &DeviceId, keys: &[KeyId]) -> Vec<Finding> 
         let (level, said, to_do) = match fault {
             RelayFault::LedgerReset => (Level::Warn, texts().ledger_reset, texts().ledger_reset_do),
             RelayFault::Gpio => (Level::Bad, texts().gpio, texts().gpio_do),
+            RelayFault::SensorActive => (Level::Bad, texts().sensor_active, texts().sensor_active_do),
+            RelayFault::SensorSuspect => (Level::Bad, texts().sensor_suspect, texts().sensor_suspect_do),
             RelayFault::Ledger => (Level::Bad, texts().ledger, texts().ledger_do),
             RelayFault::Other(other) => {
                 return Finding::bad(CHECK, fill(texts().fault, &[&other.as_str()]), "journalctl -x -u qris-relayd");
@@ -292,7 +294,7 @@ mod tests {
             let state = LineCondition::from_word(state).expect("a word");
             RelayFacts {
                 device: DeviceId::new(device).ok(),
-                lines: vec![RelayLine { name: "tray 1".into(), items: vec!["A1".into()], state, limits }],
+                lines: vec![RelayLine { name: "tray 1".into(), items: vec!["A1".into()], state, limits, misses_left: 1 }],
                 keys: keys.iter().map(|key| kid(key)).collect(),
                 tickets: (0..tickets).map(|n| Ticket::from_random(n.to_be_bytes())).collect(),
                 faults: faults.iter().map(|fault| RelayFault::from_word(fault).expect("a word")).collect(),

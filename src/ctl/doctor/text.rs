@@ -91,6 +91,10 @@ texts! {
     ledger_reset: "buku relai hilang atau rusak, dan yang baru dimulai", "the ledger was lost or damaged, and a new one was begun";
     ledger_reset_do: "simpan berkas lamanya, periksa kartunya", "keep the old file, look at the card";
     gpio: "perangkat keras sebuah jalur atau tombol tidak berfungsi", "the hardware of a line or a button does not work";
+    sensor_active: "sebuah sensor aktif sebelum ada yang digerakkan: ada sesuatu di depannya", "a sensor is active before anything is driven: something is in its beam";
+    sensor_active_do: "kosongkan saluran jatuh dan bersihkan sensornya; `journalctl -x -u qris-relayd` menyebut yang mana", "empty the chute and clean the sensor; `journalctl -x -u qris-relayd` says which";
+    sensor_suspect: "dua jalur gagal berturut-turut dan sensornya tidak melihat apa-apa: semua jalurnya ditutup", "two lines missed, one after the other, and their sensor saw nothing: all its lines are closed";
+    sensor_suspect_do: "jatuhkan sesuatu di depan sensor dan lihat apakah terlihat; lalu `qrisctl relay clear` untuk salah satu barangnya", "let something pass the sensor and see whether it is seen; then `qrisctl relay clear` for one of its items";
     gpio_do: "`journalctl -x -u qris-relayd` menyebut yang mana; chip, offset, grup gpio, kabel", "`journalctl -x -u qris-relayd` says which; chip, offset, group gpio, wiring";
     ledger: "buku relai tidak bisa ditulis", "the ledger cannot be written";
     ledger_do: "kosongkan tempat di direktorinya, atau periksa apakah disk menjadi read-only", "make room in its directory, or look whether the disk became read-only";

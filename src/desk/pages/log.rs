@@ -8,7 +8,7 @@ use askama::Template;
 use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use qris_core::wire::desk::{Denied, Entry, LogLine, Noted, ROWS, Role, Sure};
+use qris_core::wire::desk::{Deed, Denied, Entry, LogLine, Noted, ROWS, Role, Sure};
 use qris_host::speech::fill;
 use std::sync::Arc;
 
@@ -49,7 +49,8 @@ impl Frame {
         let detail = line.detail.as_deref()?;
         let said = match line.what {
             Noted::Denied(_) => Denied::from_word(detail).map(|denied| self.denied(&denied).to_owned()),
-            Noted::Done(_) => {
+            Noted::Done(Deed::Number) => Some(if detail == "right" { self.w.number_right } else { self.w.number_not_right }.to_owned()),
+            Noted::Done(Deed::Refund | Deed::ByHand | Deed::Given | Deed::Again | Deed::Seen) => {
                 let (first, note) = detail.split_once(": ").map_or((detail, None), |(first, note)| (first, Some(note)));
                 let sure = Sure::from_word(first).map(|sure| self.sure(&sure));
                 sure.map(|sure| note.map_or_else(|| sure.to_owned(), |note| format!("{sure} {note}")))

@@ -10,7 +10,8 @@ use askama::Template;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use qris_core::order::merchant::Refused;
+use qris_core::order::merchant::{NumberStands, Refused};
+use qris_core::order::tries::TwoDigits;
 use qris_core::text::plain;
 use qris_core::wire::desk::{Barred, Deed, Denied, Do, Found, NOTE_MAX, OrderPage, Problem, ROWS, Sure};
 use qris_host::speech::fill;
@@ -119,8 +120,16 @@ impl Ask {
         NOTE_MAX
     }
 
+    fn is_number(&self) -> bool {
+        self.deed == Deed::Number
+    }
+
     fn is_by_hand(&self) -> bool {
         self.deed == Deed::ByHand
+    }
+
+    fn is_given(&self) -> bool {
+        self.deed == Deed::Given
     }
 
     /// Whether the page says what is left of today's limit: also to whom the limit denies it.
@@ -164,6 +173,12 @@ pub async fn act(State(desk): State<Arc<Desk>>, Path((order, deed)): Path<(Strin
         word => Some(Sure::from_word(word).ok_or_else(|| note::malformed(visitor))?),
     };
     let words = words::Words::of(visitor.language);
+    let from_slot = match (deed, posted.field("from")) {
+        (Deed::Given, "machine") => Some(true),
+        (Deed::Given, "elsewhere") => Some(false),
+        (Deed::Refund | Deed::ByHand | Deed::Again | Deed::Number | Deed::Seen, "") => None,
+        (Deed::Refund | Deed::ByHand | Deed::Given | Deed::Again | Deed::Number | Deed::Seen, _) => return Err(note::malformed(visitor)),
+    };
     // A note is one line in the books.
     let how = plain(posted.field("note"), ' ');
     let how = how.trim();
@@ -175,13 +190,18 @@ pub async fn act(State(desk): State<Arc<Desk>>, Path((order, deed)): Path<(Strin
     if needs_note && !(1..=NOTE_MAX).contains(&how.chars().count()) {
         return again(StatusCode::UNPROCESSABLE_ENTITY, Some(fill(words.note_first, &[&NOTE_MAX]))).await;
     }
-    let wanted = Do { note: if needs_note { how.into() } else { "".into() }, is_sure, version };
+    let number = posted.field("number").trim().parse::<TwoDigits>().ok().filter(|_| deed == Deed::Number);
+    if deed == Deed::Number && number.is_none() {
+        return again(StatusCode::UNPROCESSABLE_ENTITY, Some(words.number_first.into())).await;
+    }
+    let wanted = Do { number, note: if needs_note { how.into() } else { "".into() }, is_sure, from_slot, version };
     match desk.serve.tell(visitor, &format!("orders/{order}/{}", deed.as_str()), &wanted).await {
         Ok(()) => Ok(visitor.lead_to(&format!("/orders/{order}"))),
         Err(Unanswered::Told(Problem::Changed)) => Ok(changed(visitor, order)),
         Err(Unanswered::Told(Problem::Denied { why })) => {
             // The tick is what is missing, if that would make it possible.
-            let may_be_sure = matches!(why, Denied::Order(Refused::NotReported | Refused::NoProof | Refused::RefundUnsure));
+            let may_be_sure =
+                matches!(why, Denied::Order(Refused::NotReported | Refused::NoProof | Refused::RefundUnsure | Refused::GoodsAndMoney));
             let is_unsaid = may_be_sure && is_sure.is_none() && deed != Deed::Again;
             let said = if is_unsaid {
                 words.sure_first

@@ -19,17 +19,20 @@ qris_core::texts! {
     by_hand: "Sudah saya kembalikan sendiri", "I paid it back by hand";
     hand_over: "Barang diserahkan", "Goods handed over";
     again: "Tawarkan lagi di mesin", "Offer it again at the machine";
+    number: "Pelanggan membacakan angkanya", "The customer reads out the number";
     seen: "Sudah saya lihat", "I have seen it";
     rest: "Sebagian sudah dikembalikan. Sisanya {0}.", "A part went back already. {0} is left.";
     refund_title: "Kembalikan {0} kepada pelanggan?", "Send {0} back to the customer?";
     by_hand_title: "Anda sudah mengembalikan {0} sendiri?", "Did you pay {0} back by hand?";
     given_title: "Barangnya sudah diserahkan?", "Were the goods handed over?";
     again_title: "Tawarkan barangnya sekali lagi di mesin?", "Offer the goods once more at the machine?";
+    number_title: "Angka berapa yang ditampilkan mesin?", "Which number does the machine show?";
     seen_title: "Anda sudah melihat pesanan ini?", "Have you seen this order?";
     refund_what: "Gateway diminta mengirim {0} kembali ke aplikasi pembayaran pelanggan. Ini tidak bisa dibatalkan. Halaman pesanan menunjukkan hasilnya, biasanya dalam beberapa menit.", "The gateway is asked to send {0} back to the payment app of the customer. This cannot be undone. The page of the order shows the result, mostly within some minutes.";
     by_hand_what: "Dicatat bahwa Anda sudah mengembalikan {0} dengan cara lain. Dari sini tidak ada uang yang dikirim, dan gateway tidak diminta lagi.", "It is noted that you paid {0} back in another way. No money is sent from here, and the gateway is not asked any more.";
     given_what: "Dicatat bahwa pelanggan sudah menerima barangnya. {0} tetap milik Anda, dan tidak dikembalikan.", "It is noted that the customer has the goods. {0} stays yours, and does not go back.";
     again_what: "Pelanggan harus ada di depan mesin: dalam sepuluh menit layarnya menawarkannya lagi, dan pelanggan menekan di sana. Tidak ada yang dibayar lagi. Setelah ditekan, {0} tidak bisa dikembalikan sampai mesin melaporkan hasilnya, atau satu jam berlalu.", "The customer must stand at the machine: within ten minutes its screen offers it again, and the customer presses there. Nothing more is paid. Once it is pressed, {0} cannot go back until the machine has told the end, or an hour is over.";
+    number_what: "Minta pelanggan membacakan dua angka di layar mesin. Jika benar, tekanan berikutnya di mesin dalam 20 detik mengeluarkan barangnya. Setelah tiga angka yang salah, tawarkan lagi. {0} tidak bergerak.", "Ask the customer to read out the two digits on the machine's screen. If they are right, the next press at the machine within 20 s gives the goods. After three wrong numbers, offer it again. {0} does not move.";
     again_until: "Sampai {0} pelanggan juga bisa memintanya di halaman pelanggan, yang terbuka lewat kode di layar mesin.", "Until {0} the customer can also ask for it on the customer's page, which opens by the code on the machine's screen.";
     refund_ends: "Sampai {0} pelanggan boleh mencoba lagi di mesin. Jika Anda menekan Ya, tawaran itu berakhir.", "Until {0} the customer may try again at the machine. If you press Yes, that offer ends.";
     by_hand_first: "Sampai {0} pelanggan boleh mencoba lagi di mesin. Jadi tekan Ya dulu, baru serahkan uangnya: sampai Anda menekan Ya, mesin masih bisa mengeluarkan barangnya. Jika Anda menekan Ya, tawaran itu berakhir.", "Until {0} the customer may try again at the machine. So press Yes first, then hand out the money: until you press Yes, the machine may still give the goods. If you press Yes, that offer ends.";
@@ -39,11 +42,14 @@ qris_core::texts! {
     by_hand_yes: "Ya, {0} sudah saya kembalikan", "Yes, I paid {0} back";
     given_yes: "Ya, barangnya sudah diserahkan", "Yes, the goods were handed over";
     again_yes: "Ya, tawarkan lagi", "Yes, offer it again";
+    number_yes: "Kirim angkanya", "Send the number";
     seen_yes: "Ya, sudah saya lihat", "Yes, I have seen it";
 
     sure_no_report: "Saya sudah memeriksa mesinnya: hasilnya tidak dilaporkan, dan barang tidak akan keluar lagi untuk pesanan ini.", "I have looked at the machine: it told no outcome, and hands nothing out for this order any more.";
     sure_no_proof: "Saya sudah memastikan bahwa barang tidak keluar, walaupun relai mesin tidak menandatanganinya.", "I have made sure that nothing came out, although the machine's relay has not signed it.";
     sure_not_refunded: "Saya sudah melihat di dashboard gateway bahwa uangnya belum kembali.", "I have looked in the gateway's dashboard that the money did not go back.";
+
+    sure_goods_and_money: "Pelanggan tidak mendapat barang yang dibeli, walaupun mesin mengeluarkan barang pada percobaan lagi: barang dan uang. Saya yang memutuskannya.", "The customer did not get what was bought, although the machine gave goods at another try: goods and money. I decide it.";
 
     no_role: "Anda hanya boleh melihat. Untuk ini perlu seorang pemilik.", "You may only see. This needs an owner.";
     no_limit: "Ini lebih dari yang boleh Anda kembalikan hari ini. Coba besok, atau minta orang yang mengurus server Anda.", "This is more than you may send back today. Try tomorrow, or ask whoever runs your server.";
@@ -52,6 +58,7 @@ qris_core::texts! {
     did_by_hand: "mencatat: dikembalikan secara langsung", "noted: paid back by hand";
     did_given: "mencatat: barang diserahkan", "noted: goods handed over";
     did_again: "menawarkan lagi di mesin", "had the machine offer it again";
+    did_number: "mengirim angka dari mesin", "sent the machine's number";
     did_seen: "menandai sudah dilihat", "marked as seen";
 
     step_began: "Pelanggan memulai pesanan.", "A customer began the order.";
@@ -89,6 +96,7 @@ pub fn button(words: &'static Words, deed: Deed, amount: u64) -> String {
         Deed::ByHand => words.by_hand.into(),
         Deed::Given => words.hand_over.into(),
         Deed::Again => words.again.into(),
+        Deed::Number => words.number.into(),
         Deed::Seen => words.seen.into(),
     }
 }
@@ -101,7 +109,7 @@ pub const fn about_another_try(words: &'static Words, deed: Deed) -> Option<&'st
         Deed::ByHand => Some(words.by_hand_first),
         Deed::Given => Some(words.given_first),
         Deed::Again => Some(words.again_until),
-        Deed::Seen => None,
+        Deed::Number | Deed::Seen => None,
     }
 }
 
@@ -112,6 +120,7 @@ pub fn asked(words: &'static Words, deed: Deed, amount: u64) -> [String; 3] {
         Deed::ByHand => [words.by_hand_title, words.by_hand_what, words.by_hand_yes],
         Deed::Given => [words.given_title, words.given_what, words.given_yes],
         Deed::Again => [words.again_title, words.again_what, words.again_yes],
+        Deed::Number => [words.number_title, words.number_what, words.number_yes],
         Deed::Seen => [words.seen_title, words.seen_what, words.seen_yes],
     };
     texts.map(|text| fill(text, &[&total(amount)]))
@@ -124,6 +133,7 @@ pub const fn did(words: &'static Words, deed: Deed) -> &'static str {
         Deed::ByHand => words.did_by_hand,
         Deed::Given => words.did_given,
         Deed::Again => words.did_again,
+        Deed::Number => words.did_number,
         Deed::Seen => words.did_seen,
     }
 }
@@ -133,6 +143,7 @@ pub const fn sure(words: &'static Words, sure: Sure) -> &'static str {
         Sure::NoReport => words.sure_no_report,
         Sure::NoProof => words.sure_no_proof,
         Sure::NotRefunded => words.sure_not_refunded,
+        Sure::GoodsAndMoney => words.sure_goods_and_money,
     }
 }
 

@@ -75,8 +75,8 @@ pub fn check_items(mut items: Vec<WrittenItem>, language: Language, checker: &mu
             },
         };
         let (id, Some(price)) = (&item.id, price) else { continue };
-        slots.extend(item.slot.clone().map(|slot| (id.clone(), slot)));
         let [id_name, en_name] = names.unwrap_or_else(|| [id.as_str().into(), id.as_str().into()]);
+        slots.extend(item.slot.clone().map(|slot| (id.clone(), SlotSettings { name: id_name.clone(), ..slot })));
         let fixed = match price {
             Price::Fixed(amount) => Some(amount),
             Price::FromRequest { .. } => None,
@@ -109,7 +109,7 @@ fn read_item(at: usize, item: WrittenItem, checker: &mut Checker<'_>) -> Option<
     }
     let id = id?;
     let goods = same_as.as_ref().unwrap_or(&id).clone();
-    let slot = limits.map(|(capacity, low)| SlotSettings { capacity, low, goods });
+    let slot = limits.map(|(capacity, low)| SlotSettings { capacity, low, goods, name: Box::default() });
     Some(ReadItem { at, id, price, names, slot, same_as })
 }
 

@@ -169,7 +169,7 @@ fn a_price_that_the_line_does_not_take_is_told() {
     let device = DeviceId::new("vm-001").expect("an id");
     let prices = PriceList::new([(ItemId::new("A1").expect("an item"), Price::Fixed(Rupiah::new(5000).expect("an amount")))]);
     let a1 = ItemId::new("A1").expect("an item");
-    let counted = BTreeMap::from([(a1.clone(), SlotSettings { capacity: 10, low: 2, goods: a1 })]);
+    let counted = BTreeMap::from([(a1.clone(), SlotSettings { capacity: 10, low: 2, goods: a1, name: "A1".into() })]);
     for (line, wanted) in table {
         let slots = if line.contains("counted") { counted.clone() } else { BTreeMap::new() };
         let told =

@@ -11,6 +11,7 @@ use qris_core::order::stock::{Change, NotChanged};
 use qris_core::order::time::Span;
 use qris_core::text::steers;
 use qris_core::wire::dbus::{DEVICE_NAME, DEVICE_PATH};
+use qris_core::wire::status::TryOffer;
 use qris_core::wire::vend::{EventState, TryRequest, Vend, VendEvent, later_try};
 use qris_host::bus::{Served, serve};
 use qris_host::clock;
@@ -229,6 +230,14 @@ impl Device1 {
     async fn remaining_s(&self) -> u32 {
         let until = self.shown().and_then(|order| order.until);
         until.map_or(0, |until| u32::try_from((until - clock::now().boot).as_secs_up()).unwrap_or(0))
+    }
+
+    /// Another try that is on the screen, as in `status`, in JSON; empty: none. Here its seconds are those that are left now.
+    #[zbus(property(emits_changed_signal = "false"))]
+    async fn try_offer(&self) -> String {
+        let Some((offer, until)) = lock(&self.view).try_offer.clone() else { return String::new() };
+        let remaining_s = (until - clock::now().boot).as_secs_up().max(0).unsigned_abs();
+        serde_json::to_string(&TryOffer { remaining_s, ..offer }).expect("an offer is plain data")
     }
 
     #[zbus(property(emits_changed_signal = "false"))]

@@ -5,7 +5,7 @@ use super::parts::Machine;
 use crate::store::StoreError;
 use crate::words::{BackendAnswer, CallId, Effect, HttpCall, RelayAnswer};
 use qris_core::order::ids::{OrderId, PaymentCode, RequestId, Ticket};
-use qris_core::order::machine::{Context, Event, Order, RelayCall, Seen, unfinished};
+use qris_core::order::machine::{Context, Event, Order, RelayCall, Seen, State, unfinished};
 use qris_core::order::outcome::{DispenseAnswer, Outcome};
 use qris_core::order::receipt::Receipt;
 use qris_core::order::request::{Offer, VendRequest};
@@ -185,7 +185,10 @@ impl Machine {
                     Some(live) => live.hint(),
                     None => match self.storage.store().map(|store| store.by_order(&order_id)) {
                         // Its customer may want another try. The list of open orders has the order then.
-                        Some(Ok(Some(stored))) if stored.order.came_to_nothing() => self.reconciliation.hint_ours(now.boot),
+                        // Or a person took its goods out of the machine: the list tells that, too.
+                        Some(Ok(Some(stored))) if matches!(stored.order.state, State::RefundDue(_)) => {
+                            self.reconciliation.hint_ours(now.boot);
+                        }
                         Some(Ok(Some(_))) => {}
                         Some(Ok(None) | Err(_)) | None => self.reconciliation.hint_open(now.boot),
                     },
@@ -248,11 +251,11 @@ impl Machine {
             return self.reconciliation.unanswered(least, !self.orders.is_held(), now.boot);
         };
         // A list that fills its limit does not say what is missing.
-        let whole = open.len() < OPEN_MAX;
+        let whole = open.orders.len() < OPEN_MAX;
         let looks = self.lookers(now);
         let mut absent = self.reconciliation.take_requested();
         absent.retain(|request| whole && looks.contains(request));
-        for resource in &open {
+        for resource in &open.orders {
             if let Err(error) = self.take_in(resource, now) {
                 if error.is_damage() {
                     self.store_failed(&error, now);
@@ -261,6 +264,14 @@ impl Machine {
                 break;
             }
         }
+        for told in &open.taken_out {
+            if let Err(error) = self.taken_out(told) {
+                self.store_failed(&error, now);
+                self.reconciliation.ask_open();
+                break;
+            }
+        }
+        let open = open.orders;
         absent.retain(|request| {
             let order = self.orders.get(request).map(|live| &live.stored.order);
             !open.iter().any(|resource| resource.request_id == *request && order.is_some_and(|order| order.has_ticket(&resource.ticket)))
@@ -273,6 +284,7 @@ impl Machine {
         let looks = self.lookers(now);
         self.reconciliation.answered(!looks.is_empty(), now.boot);
         if whole {
+            self.end_numbers(&open);
             // An order that waited and is not open any more has ended at the backend. Each is asked about, to know how.
             let is_open = |id: &RequestId| open.iter().any(|resource| resource.request_id == *id);
             let ended = |(id, live): &(&RequestId, &mut Live)| live.stored.order.waits_for_customer() && !is_open(id);

@@ -400,6 +400,11 @@ impl Live {
         })
     }
 
+    /// Whether its customer may have paid, and can still be there.
+    fn may_be_paid(&self, now: Boot) -> bool {
+        self.stored.order.holds_machine() || self.stored.order.grace_ends_at().is_some_and(|end| now < end)
+    }
+
     /// Paces the next call after the end of this one. `known`: the answer told something. `stored`: that is stored.
     pub(super) fn pace_backend(&mut self, end: &BackendEnd, known: bool, stored: bool, now: Boot) {
         let moved = end.before != (self.stored.rev, self.rev);
@@ -411,7 +416,11 @@ impl Live {
             // The reason for this question is still there.
             HttpCall::Get(_) if self.stored.order.waits_for_news() => {
                 self.hint = Hint::Waits(self.hint.at());
-                self.backend.again_in_background(Span::ZERO, now);
+                if self.may_be_paid(now) {
+                    self.backend.again_if_paid(Span::ZERO, now);
+                } else {
+                    self.backend.again_in_background(Span::ZERO, now);
+                }
             }
             HttpCall::Create(_)
             | HttpCall::Watch(..)
@@ -419,8 +428,8 @@ impl Live {
             | HttpCall::Cancel(_)
             | HttpCall::TryAgain(..)
             | HttpCall::Tell(..) => {
-                if self.stored.order.holds_machine() {
-                    self.backend.again(Span::ZERO, now);
+                if self.may_be_paid(now) {
+                    self.backend.again_if_paid(Span::ZERO, now);
                 } else {
                     self.backend.again_in_background(Span::ZERO, now);
                 }

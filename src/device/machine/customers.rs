@@ -33,8 +33,11 @@ impl Machine {
                 self.outbox.reply([asker], Reply::NOTHING);
                 self.pressed(request.item, now);
             }
-            Request::Pressed(request) if self.pressed_again(&request.item, asker, now) => {}
-            Request::Pressed(request) => self.vend(request, asker, now),
+            Request::Pressed(request) => {
+                if let Some((request, asker)) = self.pressed_again(request, asker, now) {
+                    self.vend(request, asker, now);
+                }
+            }
             Request::TryAgain(request) => self.try_again(request, asker, now),
             Request::Cancel(request) => self.cancel(&request, asker, now),
             Request::Collect(code) if asker.kind.hears_replies => self.collect(code, asker.kind.way, Some(asker), now),
@@ -153,7 +156,7 @@ impl Machine {
     }
 
     /// A request to sell. It is repeated, or refused, or it becomes a candidate and the relay is asked.
-    fn vend(&mut self, request: VendRequest, from: Asker, now: Now) {
+    pub(super) fn vend(&mut self, request: VendRequest, from: Asker, now: Now) {
         let id = &request.request_id;
         let reused = || Refusal::field(Reason::ReusedId, "request_id", "this request_id was used with another body");
         let refusal = match self.front.candidate(id) {
@@ -170,7 +173,7 @@ impl Machine {
                         let call = self.outbox.next_call();
                         self.outbox.push(Effect::Prepare(call, offer.item.clone(), offer.amount));
                         let candidate = Candidate::new(offer, call, self.links.last_owner(), now.boot, from);
-                        self.second_tries.end(None);
+                        self.second_tries.wait_for(&request.request_id, now.boot);
                         return self.front.take_place(Customer::Asks(candidate));
                     }
                     Err(refusal) => refusal,
@@ -209,7 +212,7 @@ impl Machine {
         if !self.front.may_ask(limit, now.boot) {
             return Err(Refusal::new(Reason::RateLimited, format!("more than {limit} requests within a minute")));
         }
-        offer.item = self.choose_slot(&request.item)?;
+        offer.item = self.choose_slot(&request.item, request.payment)?;
         Ok(offer)
     }
 
@@ -278,7 +281,7 @@ impl Machine {
                 let request = order.offer.request.request_id.clone();
                 let Some(id) = order.order_id().cloned() else { return };
                 self.outbox.push(Effect::Backend(call, request.clone(), HttpCall::Get(id)));
-                self.second_tries.end(None);
+                self.second_tries.wait_for(&request, now.boot);
                 return self.front.take_place(Customer::Collects(Collection::new(request, code, asker, call, now.boot)));
             }
             Err(refused) => refused,

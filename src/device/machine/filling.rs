@@ -95,9 +95,12 @@ impl Machine {
     }
 
     pub(super) fn filling(&self, slots: &[Slot]) -> Option<Scene> {
-        let counting = |slot: &Slot| self.door.last.as_ref().filter(|button| button.item == slot.item)?.down.as_ref()?.shown;
-        let level = |slot: &Slot| match (counting(slot), slot.count) {
-            (Some(shown), _) => Level::Counting(shown),
+        let down = |slot: &Slot| self.door.last.as_ref().filter(|button| button.item == slot.item)?.down.as_ref();
+        let level = |slot: &Slot| match (down(slot).map(|down| down.shown), slot.count) {
+            (Some(Some(shown)), _) => Level::Counting(shown),
+            // Until it counts, its slot is full when it is let go. Whoever has put in another number sees that.
+            (Some(None), Some(count)) => Level::Filling(slot.capacity.saturating_sub(count)),
+            (Some(None), None) => Level::Counting(slot.capacity),
             (None, None) => Level::Unknown,
             (None, Some(count)) if slot.suspect => Level::Suspect(count),
             (None, Some(0)) => Level::Empty,

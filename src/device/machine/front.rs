@@ -3,7 +3,7 @@
 use super::collection::{Collection, Guesses};
 use super::orders::Orders;
 use super::second_tries::TryCandidate;
-use super::show::{Stage, goods, goods_of, scene_of};
+use super::show::{Stage, goods, goods_of};
 use crate::words::{Asker, CallId, Request, Settings};
 use qris_core::order::ids::{PaymentCode, RequestId};
 use qris_core::order::request::Offer;
@@ -159,7 +159,7 @@ impl Front {
 
     /// The picture for the customer; `None`: nobody is there. `frozen`: a sale could not be written to its end.
     pub(super) fn scene(&self, orders: &Orders, settings: &Settings, frozen: bool) -> Option<Scene> {
-        let held = orders.holder().map(|order| scene_of(order, settings, frozen));
+        let held = orders.holder().map(|order| self.stage.scene_of(order, settings, frozen));
         let waits = || match self.customer.as_ref()? {
             Customer::Asks(Candidate { offer, .. }) => Some(Scene::Preparing { goods: goods_of(offer, settings), amount: offer.amount }),
             Customer::TriesAgain(candidate) => Some(Scene::Dispensing { goods: goods(candidate.item()), is_again: true }),
@@ -167,7 +167,7 @@ impl Front {
                 orders.get(&collection.request).map(|live| Scene::Checking { goods: goods_of(&live.stored.order.offer, settings) })
             }
         };
-        held.or_else(waits).or_else(|| self.stage.end().map(|order| scene_of(order, settings, frozen)))
+        held.or_else(waits).or_else(|| self.stage.end().map(|order| self.stage.scene_of(order, settings, frozen)))
     }
 
     pub(super) fn deadline(&self) -> Option<Boot> {

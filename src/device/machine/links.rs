@@ -4,7 +4,7 @@
 use super::faults::Faults;
 use super::outbox::Outbox;
 use super::slot::RETRY_MAX;
-use crate::config::afar::not_taken;
+use crate::config::afar::{line_of, not_taken};
 use crate::words::{BackendAnswer, PREPARE_WAIT, Settings, text};
 use qris_core::order::ids::{ItemId, Ticket};
 use qris_core::order::machine::{Context, Posted};
@@ -199,6 +199,12 @@ impl Links {
             self.relay_changed_at = now.boot;
         }
         self.relay_faults(settings, faults, now);
+    }
+
+    /// The slots whose line one more miss would not block.
+    pub(super) fn take_more_misses(&self, settings: &Settings) -> BTreeSet<ItemId> {
+        let lines = self.lines(settings);
+        settings.slots.keys().filter(|item| line_of(item, lines).is_some_and(|line| line.misses_left > 1)).cloned().collect()
     }
 
     pub(super) fn relay_prepared(&mut self, settings: &Settings, faults: &mut Faults, now: Now) {

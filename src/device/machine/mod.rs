@@ -145,6 +145,7 @@ impl Machine {
             Input::PreparedAgain(id, answer) => self.prepared_again(id, answer, now),
             Input::Relay(id, request, answer) => self.relay_answered(id, &request, &answer, now),
             Input::TicketLeft => self.reconciliation.read_tickets(out),
+            Input::Unseen(order, number) => self.front.stage.unseen(order, number),
             Input::Finished(order, number, answer) => self.relay_finished(&order, number, answer, now),
             Input::Released(item) => self.released(&item, now),
             Input::Cleared => self.looked(now),
@@ -250,6 +251,7 @@ impl Machine {
         }
         self.take_early(now);
         self.give_up(now);
+        self.sell_unconfirmed(now);
         while let Some(by) = self.hold.end(now.boot) {
             self.outbox.journal(Journal::MachineReleased { by: text(&by), why: "its time is over".into() });
         }
@@ -306,9 +308,13 @@ impl Machine {
     fn tell(&mut self, now: Now) {
         let missing = self.links.relay_owner().is_none().then_some(Reason::Relay);
         let trouble = self.trouble().map(|refusal| refusal.reason).or(missing);
+        self.forget_other_goods(now);
         let slots = self.slots();
         self.tell_stock(slots.clone(), now);
-        let scene = self.front.scene(&self.orders, &self.settings, self.storage.cannot_sell());
+        let is_shown = self.offered_again().is_some();
+        self.second_tries.tell(is_shown, now);
+        let before = self.second_tries.waiting_behind().cloned();
+        let scene = self.front.scene(&self.orders, &self.settings, self.storage.cannot_sell()).map(|scene| scene.before(before));
         let sold_out = self.all_sold_out();
         let has_nothing = self.settings.appearance.items.iter().all(|item| sold_out.contains(&item.id));
         let trouble = trouble.or((has_nothing && !sold_out.is_empty()).then_some(Reason::SoldOut));
@@ -324,6 +330,7 @@ impl Machine {
             holder: self.hold.holder().map(Into::into),
             sold_out: sold_out.clone(),
             stock: slots,
+            try_offer: self.second_tries.told().cloned(),
         };
         self.front.stage.show(scene, view, self.storage.store_mut(), &mut self.outbox);
         self.outbox.tell_status(self.status(sold_out), self.settings.time_of_day(now.wall));
@@ -383,6 +390,9 @@ impl Machine {
         self.links.relay_reported(facts, &self.settings, &mut self.faults, now);
         if let Some(tickets) = self.links.tickets(&self.settings) {
             self.reconciliation.take_tickets(tickets, is_new);
+        }
+        if let Some(store) = self.storage.store_mut() {
+            store.tolerate(self.links.take_more_misses(&self.settings));
         }
         self.compare_stock(true, now);
     }

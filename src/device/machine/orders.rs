@@ -66,6 +66,11 @@ impl Orders {
         self.stored().filter(|stored| stored.keeps(item)).count()
     }
 
+    /// For how many payment codes that nobody has paid yet this item is kept.
+    pub(super) fn held_unpaid(&self, item: &ItemId) -> usize {
+        self.stored().filter(|stored| stored.order.holds_unpaid(item)).count()
+    }
+
     /// Whether an order of this item is on its way to the relay or back.
     pub(super) fn is_out(&self, item: &ItemId) -> bool {
         let is_back = |fate| matches!(fate, Some(Fate::InPlace | Fate::Delivered | Fate::Failed));

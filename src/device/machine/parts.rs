@@ -81,6 +81,7 @@ impl Machine {
             at: None,
             busy: Some(self.is_busy()),
             sold_out: Some(sold_out),
+            try_offer: self.second_tries.told().map(|(offer, _)| offer.clone()),
             faults: Some(self.faults.all().cloned().collect()),
             report_every_s: u32::try_from(self.settings.report_every.0 / 1000).ok(),
             commands: Some(Command::NAMES.map(Into::into).to_vec()),

@@ -155,7 +155,7 @@ impl Reconciliation {
         if patiently {
             self.slot.again_in_background(least, now);
         } else {
-            self.slot.again(least, now);
+            self.slot.again_if_paid(least, now);
         }
     }
 

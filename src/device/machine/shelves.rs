@@ -5,14 +5,15 @@ use super::links::Facts;
 use super::parts::Machine;
 use super::stock::{fault, payload};
 use crate::config::afar::line_of;
-use crate::store::Stored;
+use crate::store::{StoreError, Stored};
 use crate::words::{Counted, Effect, SlotSettings, text};
 use qris_core::order::ids::{CommandId, ItemId};
 use qris_core::order::machine::State;
 use qris_core::order::reason::Reason;
-use qris_core::order::request::Refusal;
+use qris_core::order::request::{Payment, Refusal};
 use qris_core::order::stock::{Change, NotChanged, Shelf};
 use qris_core::order::time::Now;
+use qris_core::wire::orders::TakenOut;
 use qris_core::wire::relay::LineCondition;
 use qris_core::wire::status::FaultCode;
 use qris_core::wire::stock::Slot;
@@ -24,7 +25,8 @@ pub(super) const BESIDE: &str = "somebody at the machine";
 impl Machine {
     /// The slot of an item, if it is counted and somebody has counted.
     fn shelf(&self, item: &ItemId) -> Option<&Shelf> {
-        self.settings.slots.get(item).and_then(|_| self.storage.store()?.shelf(item))
+        let slot = self.settings.slots.get(item)?;
+        self.storage.store()?.shelf(item).filter(|shelf| shelf.goods == slot.name)
     }
 
     /// Whether nothing lies in the slot, by our own count.
@@ -36,6 +38,16 @@ impl Machine {
     pub(super) fn has_none_for(&self, stored: &Stored) -> bool {
         let is_taken = stored.taken.is_some() && !matches!(stored.order.state, State::TryingAgain(_));
         !is_taken && self.is_empty(stored.order.next_item())
+    }
+
+    /// Why no payment code is given for this slot. Whoever does not pay codes keeps no machine empty: each leaves one piece to others, and all
+    /// of them keep half of what is there at most.
+    fn code_refusal(&self, item: &ItemId) -> Option<Refusal> {
+        let shelf = self.shelf(item)?;
+        let there = usize::try_from(shelf.count()).unwrap_or(usize::MAX);
+        let (left, unpaid) = (there.saturating_sub(self.orders.promised(item)), self.orders.held_unpaid(item));
+        let why = format!("{there} of {item} are there, and {unpaid} are kept for payment codes that are not paid yet: pay by QRIS");
+        (left < 2 || unpaid + 1 > there / 2).then(|| Refusal::field(Reason::SoldOut, "payment", why))
     }
 
     /// How many of a slot are offered, or why none is. `None`: nobody has counted, and it is offered.
@@ -50,12 +62,17 @@ impl Machine {
     }
 
     /// The slot for a request. A request for which there is none is counted.
-    pub(super) fn choose_slot(&mut self, asked: &ItemId) -> Result<ItemId, Refusal> {
-        self.fullest_slot(asked).map_err(|why| {
+    pub(super) fn choose_slot(&mut self, asked: &ItemId, payment: Payment) -> Result<ItemId, Refusal> {
+        let fullest = self.fullest_slot(asked).map_err(|why| {
             let refused = self.stock.refused.entry(asked.clone()).or_default();
             *refused = refused.saturating_add(1);
             Refusal::field(Reason::SoldOut, "item", why)
-        })
+        })?;
+        // The fullest slot is the last one that would have no room for a code.
+        match self.code_refusal(&fullest).filter(|_| payment.is_over_the_counter()) {
+            Some(refusal) => Err(refusal),
+            None => Ok(fullest),
+        }
     }
 
     /// The fullest of the slots with the goods of this one, whose lines are free. Among equal ones it is the one that was asked for. A slot
@@ -86,7 +103,8 @@ impl Machine {
     pub(super) fn slots(&self) -> Vec<Slot> {
         let of = |item: &ItemId| {
             let settings = self.settings.slots.get(item)?;
-            let shelf = self.storage.store()?.shelf(item);
+            self.storage.store()?;
+            let shelf = self.shelf(item);
             Some(Slot {
                 item: item.clone(),
                 name: self.settings.names.get(item).filter(|name| ***name != *item.as_str()).cloned(),
@@ -119,15 +137,17 @@ impl Machine {
         if self.is_busy() || self.links.relay_owner().is_some() && self.orders.is_out(item) {
             return Err(NotChanged::Busy);
         }
+        let (capacity, goods) = (slot.capacity, slot.name.clone());
+        self.forget_other_goods(now);
+        let counted = self.shelf(item).map(Shelf::count);
         let store = self.storage.store_mut().ok_or(NotChanged::Store)?;
-        let before = store.shelf(item);
-        let counted = before.map(Shelf::count);
-        let mut after = Shelf::changed(before, change, n, slot.capacity, self.settings.time_of_day(now.wall))?;
+        let mut after = Shelf::changed(store.shelves().get(item), change, n, capacity, self.settings.time_of_day(now.wall))?;
+        after.goods = goods;
         if let Some((ledger, drives)) = self.links.drives(item, &self.settings) {
             after = after.compared(ledger, drives, false);
         }
         let counted = Counted { before: counted, after: after.count() };
-        if let Err(error) = store.keep_shelves([(item.clone(), after)].into(), end.map(|end| end(counted))) {
+        if let Err(error) = store.change_shelf(item, after, end.map(|end| end(counted))) {
             self.store_failed(&error, now);
             return Err(NotChanged::Store);
         }
@@ -168,15 +188,59 @@ impl Machine {
             }
         }
         if !changed.is_empty()
-            && let Err(error) = store.keep_shelves(changed, None)
+            && let Err(error) = store.keep_shelves(changed)
         {
             return self.store_failed(&error, now);
         }
         self.stock.is_behind = false;
     }
 
+    /// A count belongs to goods. Of a slot that has others now, or whose item is not sold here any more, nobody knows what is in it.
+    pub(super) fn forget_other_goods(&mut self, now: Now) {
+        let is_failing = self.storage.is_failing();
+        let Some(store) = self.storage.store_mut().filter(|_| !is_failing) else { return };
+        let mut changed = BTreeMap::new();
+        for (item, shelf) in store.shelves().iter().filter(|(_, shelf)| !shelf.is_unknown) {
+            let goods = self.settings.goods_of(item);
+            if goods != Some(&*shelf.goods) {
+                changed.insert(item.clone(), (shelf.clone(), goods.map(Box::<str>::from)));
+            }
+        }
+        if changed.is_empty() {
+            return;
+        }
+        let next = changed.iter().map(|(item, (shelf, _))| (item.clone(), shelf.with_other_goods())).collect();
+        if let Err(error) = store.keep_shelves(next) {
+            return self.store_failed(&error, now);
+        }
+        for (item, (shelf, goods)) in changed {
+            let (before, had) = (shelf.count().into(), text(&shelf.goods));
+            self.outbox.journal(Journal::OtherGoods { item, had, goods: text(goods.as_deref().unwrap_or("nothing")), before });
+        }
+    }
+
+    /// The backend says that a person took the goods of this order out of their slot. Each is taken from the count once: the order keeps that.
+    pub(super) fn taken_out(&mut self, told: &TakenOut) -> Result<(), StoreError> {
+        // One that is not over yet comes with the next list.
+        let (Some(stored), true) = (self.find(&told.request_id)?, self.orders.get(&told.request_id).is_none()) else { return Ok(()) };
+        let is_over = matches!(stored.order.state, State::RefundDue(_) | State::Refunded(_));
+        let is_its = stored.order.order_id() == Some(&told.order_id);
+        let (true, Some(store)) = (is_over && is_its, self.storage.store_mut()) else { return Ok(()) };
+        let item = stored.order.item().clone();
+        let before = store.shelf(&item).map(|shelf| i64::from(shelf.count()));
+        if !store.hand_out(&stored)? {
+            return Ok(());
+        }
+        if let Some(after) = store.shelf(&item).map(|shelf| i64::from(shelf.count())) {
+            let by = text(&format!("the merchant's books, for order {}", told.order_id));
+            self.outbox.journal(Journal::StockChanged { item, change: text(Change::Give.as_str()), before, after, by });
+        }
+        Ok(())
+    }
+
     pub(super) fn tell_stock(&mut self, slots: Vec<Slot>, now: Now) {
-        let fault = fault(&slots).filter(|_| self.storage.store().is_some());
+        let is_older = |slot: &Slot| self.shelf(&slot.item).is_some_and(|shelf| shelf.is_older);
+        let fault = fault(&slots, &is_older).filter(|_| self.storage.store().is_some());
         self.faults.set(FaultCode::Stock, fault.as_deref(), now);
         let Self { stock, settings, storage, outbox, .. } = self;
         match stock.report(slots, settings, storage, now) {

@@ -5,11 +5,12 @@ use super::outbox::Outbox;
 use crate::store::database::Database;
 use crate::store::fact::{Fact, Known};
 use crate::words::{Effect, Settings, Shown, View};
-use qris_core::order::ids::ItemId;
+use qris_core::order::ids::{ItemId, OrderId};
 use qris_core::order::machine::{AwaitingPayment, Cancelling, End, Ended, Order, RefundDue, State, Undelivered};
 use qris_core::order::reason::Reason;
 use qris_core::order::request::{Offer, Payment, Price};
 use qris_core::order::time::{Boot, Span};
+use qris_core::order::tries::TryNumber;
 use qris_core::wire::status::FaultCode;
 use qris_screen::picture::{Goods, Missing, Picture, Scene};
 
@@ -28,6 +29,8 @@ pub(super) struct Stage {
     sandbox: bool,
     /// The database's last word on it.
     sandbox_stored: bool,
+    /// The goods of this try were not seen in their time, and may still come.
+    unseen: Option<(OrderId, TryNumber)>,
     shown: Option<Picture>,
     told: Option<View>,
 }
@@ -72,6 +75,19 @@ impl Stage {
             return;
         }
         self.end = Some((order.clone(), until));
+    }
+
+    pub(super) fn unseen(&mut self, order: OrderId, number: TryNumber) {
+        self.unseen = Some((order, number));
+    }
+
+    /// The picture of an order. `frozen`: a sale could not be written to its end.
+    pub(super) fn scene_of(&self, order: &Order, settings: &Settings, frozen: bool) -> Scene {
+        let is_unseen = |(id, number): &(OrderId, TryNumber)| order.order_id() == Some(id) && order.number_of_try() == *number;
+        match (&order.state, &self.unseen) {
+            (State::Dispensing(_), Some(unseen)) if is_unseen(unseen) => Scene::NotSeen { goods: goods(order.next_item()) },
+            _ => scene_of(order, settings, frozen),
+        }
     }
 
     pub(super) fn end(&self) -> Option<&Order> {
@@ -133,8 +149,7 @@ pub(super) fn goods(item: &ItemId) -> Goods {
     Goods { item: item.clone(), description: None }
 }
 
-/// The picture of an order. `frozen`: a sale could not be written to its end.
-pub(super) fn scene_of(order: &Order, settings: &Settings, frozen: bool) -> Scene {
+fn scene_of(order: &Order, settings: &Settings, frozen: bool) -> Scene {
     let first = order.again.is_none() && !matches!(order.state, State::TryingAgain(_));
     let goods = if first { goods_of(&order.offer, settings) } else { goods(order.next_item()) };
     let amount = order.offer.amount;
@@ -149,7 +164,7 @@ pub(super) fn scene_of(order: &Order, settings: &Settings, frozen: bool) -> Scen
         State::AwaitingPayment(AwaitingPayment { payload, until, .. }) => {
             let (fee, until) = (paid.above(amount), *until);
             match (payload, order.code(), store_name(order.offer.request.payment)) {
-                (Some(payload), _, _) => Scene::Pay { payload: payload.clone(), goods, amount: paid, fee, page, until },
+                (Some(payload), _, _) => Scene::Pay { payload: payload.clone(), goods, amount: paid, fee, page, before: None, until },
                 (None, Some(code), Some(store)) => {
                     let within = order.charge.as_ref().and_then(|charge| charge.pay_within);
                     let collect = order.charge.as_ref().and_then(|charge| charge.collect_within);

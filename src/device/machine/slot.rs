@@ -7,6 +7,8 @@ use qris_core::order::time::{Boot, Span};
 /// The first wait before a call is repeated; it doubles up to [`RETRY_MAX`].
 const RETRY_FIRST: Span = Span::millis(250);
 pub(super) const RETRY_MAX: Span = Span::secs(30);
+/// The longest wait while somebody may have paid: the goods wait for that call.
+const RETRY_MAX_IF_PAID: Span = Span::secs(10);
 /// After this many failures the wait is the longest.
 const DOUBLINGS: u32 = 7;
 /// After this many failures, about ten minutes, a call for an order that nobody waits for is repeated rarely.
@@ -104,9 +106,18 @@ impl<C, W> Slot<C, W> {
 
     /// The call ended and must be repeated: not before `least`, and later after every failure.
     pub(super) fn again(&mut self, least: Span, now: Boot) {
+        self.again_within(RETRY_MAX, least, now);
+    }
+
+    /// The same for a call to the backend while somebody may have paid.
+    pub(super) fn again_if_paid(&mut self, least: Span, now: Boot) {
+        self.again_within(RETRY_MAX_IF_PAID, least, now);
+    }
+
+    fn again_within(&mut self, most: Span, least: Span, now: Boot) {
         let doubled = RETRY_FIRST.0 << self.failures.min(DOUBLINGS);
         self.failures = self.failures.saturating_add(1);
-        self.turn = Turn::FreeAt(now + Span(doubled.min(RETRY_MAX.0).max(least.0)));
+        self.turn = Turn::FreeAt(now + Span(doubled.min(most.0).max(least.0)));
     }
 
     /// The same for a call that nobody waits for. After many failures it is rare.
@@ -134,5 +145,30 @@ impl<C, W> Slot<C, W> {
     /// The call ended, and it did not fail. It is repeated after this time.
     pub(super) fn pause(&mut self, pause: Span, now: Boot) {
         *self = Self { turn: Turn::FreeAt(now + pause), failures: 0 };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The waits after one failure after the other, in milliseconds.
+    fn waits(again: impl Fn(&mut Slot<()>)) -> Vec<i64> {
+        let mut slot = Slot::<()>::default();
+        (0..10)
+            .map(|_| {
+                again(&mut slot);
+                slot.free_at().expect("no call runs").0
+            })
+            .collect()
+    }
+
+    #[test]
+    fn the_wait_doubles_and_is_shorter_while_somebody_may_have_paid() {
+        let now = Boot(0);
+        assert_eq!(waits(|slot| slot.again(Span::ZERO, now)), [250, 500, 1000, 2000, 4000, 8000, 16_000, 30_000, 30_000, 30_000]);
+        assert_eq!(waits(|slot| slot.again_if_paid(Span::ZERO, now)), [250, 500, 1000, 2000, 4000, 8000, 10_000, 10_000, 10_000, 10_000]);
+        // The other side is there, and has asked for that.
+        assert_eq!(waits(|slot| slot.again_if_paid(Span::secs(20), now)), [20_000; 10]);
     }
 }

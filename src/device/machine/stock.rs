@@ -79,12 +79,18 @@ pub(super) fn payload(report: &Report) -> Vec<u8> {
     serde_json::to_vec(&short).expect("a report is plain data")
 }
 
-pub(super) fn fault(slots: &[Slot]) -> Option<String> {
+/// Why somebody must count. `is_older`: its sums are those of an older image of the database.
+pub(super) fn fault(slots: &[Slot], is_older: &dyn Fn(&Slot) -> bool) -> Option<String> {
     let listed =
         |is: &dyn Fn(&Slot) -> bool| slots.iter().filter(|slot| is(slot)).map(|slot| slot.item.as_str()).collect::<Vec<_>>().join(", ");
     let unknown = listed(&|slot| slot.count.is_none());
     let over = listed(&|slot| slot.count.is_some_and(|count| count > slot.capacity));
-    let parts = [(unknown, "nobody has counted"), (over, "more than its capacity is counted in")];
+    let older = listed(is_older);
+    let parts = [
+        (unknown, "nobody has counted"),
+        (over, "more than its capacity is counted in"),
+        (older, "the database is older than it was, and may have forgotten what was taken out of"),
+    ];
     let all: Vec<_> = parts.iter().filter(|(items, _)| !items.is_empty()).map(|(items, why)| format!("{why} {items}")).collect();
     (!all.is_empty()).then(|| all.join("; "))
 }

@@ -4,7 +4,7 @@
 use super::front::Customer;
 use super::outbox::RefusedVend;
 use super::parts::Machine;
-use super::second_tries::{SecondTries, TryCandidate, TryOffer};
+use super::second_tries::{Behind, Press, Pressed, SecondTries, TryCandidate, TryOffer, seconds};
 use super::show::goods;
 use crate::config::afar::line_of;
 use crate::store::fact::{Fact, Known};
@@ -15,19 +15,21 @@ use qris_core::order::machine::{Event, LaterTry, Order, PromisedTry, RefundDue, 
 use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::Delivery;
 use qris_core::order::reason::Reason;
-use qris_core::order::request::{Price, Refusal};
+use qris_core::order::request::{Price, Refusal, VendRequest};
 use qris_core::order::time::{Now, Span, Wall};
 use qris_core::order::tries::{OFFERED_FOR, TryNumber};
 use qris_core::wire::dbus::RelayError;
 use qris_core::wire::orders::OrderResource;
 use qris_core::wire::relay::LineCondition;
 use qris_core::wire::vend::TryRequest;
-use qris_screen::picture::Scene;
+use qris_screen::picture::{Scene, TryStep};
 
 /// After so many misses in a row somebody looks first: the sensor itself may be wrong. Often all lines have the same one.
 const MISSES_MAX: u32 = 2;
 /// Without the broker nobody brings the wish of a customer who comes back. So the backend is asked this often.
 const LOOK_EVERY: Span = Span::secs(20);
+/// … and this often while a number is on the screen: it was told, and its customer waits to press.
+const NUMBER_EVERY: Span = Span::secs(2);
 /// The backend tells in whole seconds how long a wish lasts. One that ends later by more than this is another wish.
 const SAME_WISH: Span = Span::secs(5);
 /// Until when the backend offers something again, across a restart.
@@ -62,23 +64,30 @@ impl Machine {
         if order.earlier_boot || !is_there || self.is_busy() || self.second_tries.declined.as_ref() == Some(request) {
             return;
         }
-        if let Some(offer) = TryOffer::of(order, resource, false, now.boot + seconds(left).min(OFFERED_FOR)) {
-            self.second_tries.offer = Some(offer);
+        if let Some(offer) = TryOffer::of(order, resource, false, seconds(left), now.boot) {
+            self.second_tries.offer = Some(offer.shown(now.boot));
+            self.second_tries.behind = None;
         }
     }
 
     /// A customer asks for another try on the order's page, and stands in front of the machine. Each wish is on the screen once.
     pub(super) fn wished(&mut self, order: &Order, resource: &OrderResource, now: Now) {
         let Some(left) = resource.try_wanted_s.filter(|left| *left > 0) else { return };
-        let until = now.boot + seconds(left);
-        let Some(wished) = TryOffer::of(order, resource, true, until) else { return };
+        let Some(mut wished) = TryOffer::of(order, resource, true, seconds(left), now.boot) else { return };
+        let until = wished.until;
+        wished.hears(resource, now.boot);
         let SecondTries { offer, waiting, heard, .. } = &mut self.second_tries;
+        let known = offer.iter_mut().chain(waiting.iter_mut()).find(|known| known.request == wished.request);
         if heard.get(&wished.request).is_some_and(|over| until <= *over + SAME_WISH) {
+            if let Some(known) = known {
+                known.hears(resource, now.boot);
+            }
             return;
         }
         heard.insert(wished.request.clone(), until);
         if let Some(shown) = offer.as_mut().filter(|shown| shown.request == wished.request) {
             shown.until = now.boot + OFFERED_FOR;
+            shown.hears(resource, now.boot);
         } else if let Some(waits) = waiting.iter_mut().find(|waits| waits.request == wished.request) {
             *waits = wished;
         } else {
@@ -86,11 +95,29 @@ impl Machine {
         }
     }
 
+    /// All that is open at the backend. Where it waits for a number no more, that was told wrongly too often, or its customer wants the money.
+    pub(super) fn end_numbers(&mut self, open: &[OrderResource]) {
+        let is_over = |offer: &TryOffer| {
+            let is_wanted = |order: &OrderResource| order.request_id == offer.request && order.try_wanted_s.is_some_and(|left| left > 0);
+            offer.digits.is_some() && !open.iter().any(is_wanted)
+        };
+        self.second_tries.waiting.retain(|offer| !is_over(offer));
+        if let Some(over) = self.second_tries.offer.as_ref().filter(|offer| is_over(offer)) {
+            let request = over.request.clone();
+            self.second_tries.end(Some(&request));
+        }
+    }
+
     /// Takes an offer off the screen when its time is over, and puts the next one there once nobody else is served.
     pub(super) fn watch_offers(&mut self, now: Now) {
-        self.second_tries.offer.take_if(|offer| now.boot >= offer.until);
-        self.second_tries.waiting.retain(|offer| now.boot < offer.until);
-        self.second_tries.heard.retain(|_, over| now.boot <= *over + SAME_WISH);
+        self.look_at_purchase(now);
+        let SecondTries { offer, behind, waiting, heard, .. } = &mut self.second_tries;
+        offer.take_if(|offer| behind.is_none() && now.boot >= offer.until);
+        if let Some(offer) = offer {
+            offer.confirmed_until.take_if(|until| now.boot >= *until);
+        }
+        waiting.retain(|offer| now.boot < offer.until);
+        heard.retain(|_, over| now.boot <= *over + SAME_WISH);
         let is_free = !self.is_busy() && !self.hold.is_held();
         // The end of another order stays on the screen for its customer. One that nobody would see waits.
         let may_come = |offer: &TryOffer| self.front.stage.end().is_none_or(|end| end.ticket == offer.stored);
@@ -99,24 +126,36 @@ impl Machine {
             && is_free
             && let Some(offer) = shown().and_then(|at| self.second_tries.waiting.remove(at))
         {
-            self.second_tries.offer = Some(TryOffer { until: now.boot + OFFERED_FOR, ..offer });
+            self.second_tries.offer = Some(offer.shown(now.boot));
+        }
+        let look_by = now.boot + NUMBER_EVERY;
+        let is_soon = now.boot < self.second_tries.look_at && self.second_tries.look_at <= look_by;
+        if self.second_tries.awaits_number() && !self.outbox.is_connected() && !is_soon {
+            self.second_tries.look_at = look_by;
+        }
+        let takes_two = self.second_tries.on_screen().is_some_and(|offer| offer.digits.is_none());
+        if !(takes_two && self.offered_again().is_some())
+            && let Some(pressed) = self.second_tries.pressed.take()
+        {
+            self.outbox.reply([pressed.asker], Reply::NOTHING);
         }
     }
 
-    /// Asks the backend for wishes that no broker brings.
+    /// Asks the backend for wishes that no broker brings, and more often for a number that was told.
     pub(super) fn look_for_wishes(&mut self, now: Now) {
+        let is_number_shown = self.second_tries.awaits_number();
         let SecondTries { look_at, offered_until, .. } = &mut self.second_tries;
         if self.outbox.is_connected() {
             *look_at = now.boot + LOOK_EVERY;
-        } else if *look_at < *offered_until && *look_at <= now.boot {
-            *look_at = now.boot + LOOK_EVERY;
+        } else if (is_number_shown || *look_at < *offered_until) && *look_at <= now.boot {
+            *look_at = now.boot + if is_number_shown { NUMBER_EVERY } else { LOOK_EVERY };
             self.reconciliation.ask_open();
         }
     }
 
     /// The picture of the offer; `None`: there is none, or nothing can be tried.
     pub(super) fn offered_again(&self) -> Option<Scene> {
-        self.second_tries.offer.as_ref().and_then(|offer| self.picture_of(offer))
+        self.second_tries.on_screen().and_then(|offer| self.picture_of(offer))
     }
 
     fn picture_of(&self, offer: &TryOffer) -> Option<Scene> {
@@ -133,7 +172,17 @@ impl Machine {
             is_later: offer.is_later,
             order: offer.order.clone(),
             page: offer.page.clone(),
+            step: self.step_of(offer),
         })
+    }
+
+    fn step_of(&self, offer: &TryOffer) -> TryStep {
+        match (offer.digits, offer.confirmed_until, &self.second_tries.pressed) {
+            (Some(_), Some(_), _) => TryStep::Told,
+            (Some(digits), None, _) => TryStep::Number(digits),
+            (None, _, Some(pressed)) => TryStep::Pressed { item: goods(&pressed.request.item), paid_at: offer.paid_at.clone() },
+            (None, _, None) => TryStep::Offered,
+        }
     }
 
     /// The slot and the price of an item that a customer may have in place of what did not come, or why not.
@@ -161,16 +210,58 @@ impl Machine {
         }
     }
 
-    /// A button was pressed. `true`: that begins the try that is offered. Of an item that the offer does not cover, it is a new request.
-    pub(super) fn pressed_again(&mut self, item: &ItemId, asker: Asker, now: Now) -> bool {
+    /// A button was pressed. `Some`: it is a request to sell, since no offer covers its goods.
+    pub(super) fn pressed_again(&mut self, request: VendRequest, asker: Asker, now: Now) -> Option<(VendRequest, Asker)> {
         let is_shown = self.offered_again().is_some();
-        let Some(offer) = self.second_tries.offer.as_ref().filter(|_| is_shown) else { return false };
-        if self.may_try(offer, item).is_err() {
-            return false;
+        let Some(offer) = self.second_tries.offer.as_ref().filter(|_| is_shown) else { return Some((request, asker)) };
+        if self.may_try(offer, &request.item).is_err() {
+            return Some((request, asker));
         }
-        let request = TryRequest { request_id: offer.request.clone(), number: offer.number, item: item.clone() };
-        self.try_again(request, asker, now);
-        true
+        match self.second_tries.press(offer, &request.item, now.boot) {
+            Press::Nothing => self.outbox.reply([asker], Reply::NOTHING),
+            Press::Asks => {
+                let before = self.second_tries.ask(request, asker, now.boot).map(|before| before.asker);
+                self.outbox.reply(before, Reply::NOTHING);
+            }
+            Press::Takes => {
+                let request = TryRequest { request_id: offer.request.clone(), number: offer.number, item: request.item };
+                self.try_again(request, asker, now);
+            }
+        }
+        None
+    }
+
+    /// A first press that no second one followed is a purchase.
+    pub(super) fn sell_unconfirmed(&mut self, now: Now) {
+        let is_shown = self.offered_again().is_some();
+        if let Some(Pressed { request, asker, .. }) = is_shown.then(|| self.second_tries.unconfirmed(now.boot)).flatten() {
+            self.vend(request, asker, now);
+        }
+    }
+
+    /// A purchase stands before the offer. One that is paid ends it on the screen: its customer stands there now. One that ends unpaid gives it
+    /// back, but not while its own end warns of something.
+    fn look_at_purchase(&mut self, now: Now) {
+        let SecondTries { offer: Some(offer), behind, .. } = &self.second_tries else { return };
+        if self.orders.holder().is_some_and(|holder| holder.offer.request.request_id != offer.request && is_paid(holder)) {
+            return self.second_tries.end(None);
+        }
+        let Some(Behind { purchase, .. }) = behind else { return };
+        let own = offer.stored.clone();
+        if self.is_busy() || self.hold.is_held() {
+            return;
+        }
+        match self.find(&purchase.clone()) {
+            Ok(Some(stored)) if is_paid(&stored.order) => self.second_tries.end(None),
+            Ok(_) => {
+                // The end of the offer's own order is no warning: it is why there is an offer.
+                let warns = |end: &Order| end.ticket != own && !matches!(end.state, State::Ended(_)) && !end.came_to_nothing();
+                if !self.front.stage.end().is_some_and(warns) {
+                    self.second_tries.give_back(now.boot);
+                }
+            }
+            Err(error) => self.store_failed(&error, now),
+        }
     }
 
     /// A request for another try. The same again changes nothing.
@@ -224,7 +315,7 @@ impl Machine {
             return Err(trouble);
         }
         let is_it = |offer: &&TryOffer| offer.request == *request && offer.number == number && now.boot < offer.until;
-        let Some(offer) = self.second_tries.offer.as_ref().filter(is_it) else {
+        let Some(offer) = self.second_tries.on_screen().filter(is_it) else {
             return Err(Refusal::field(Reason::Late, "try", "this try is not offered now"));
         };
         if self.is_busy() {
@@ -349,6 +440,12 @@ fn is_final(error: RelayError) -> bool {
     }
 }
 
-fn seconds(n: u64) -> Span {
-    Span::secs(i64::try_from(n).unwrap_or(i64::MAX / 1000))
+/// Whether somebody has paid for it, and stands there or stood there.
+fn is_paid(order: &Order) -> bool {
+    match order.state {
+        State::Paid(_) | State::Dispensing(_) | State::Dispensed(_) | State::AwaitingCollection(_) => true,
+        State::RefundDue(_) | State::TryingAgain(_) | State::Refunded(_) => true,
+        State::Requested(_) | State::AwaitingPayment(_) | State::AtCounter(_) | State::Cancelling(_) | State::Ended(_) => false,
+        State::TakenBack(_) => false,
+    }
 }

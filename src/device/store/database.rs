@@ -16,7 +16,7 @@ use rusqlite::Connection;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -24,6 +24,8 @@ pub const SCHEMA: Schema = Schema { application_id: 0x5152_6431, steps: &[includ
 /// Names the life of the store.
 const STREAM: Fact<Box<str>> = Fact::new("stream");
 const TRUSTED: Fact<Wall> = Fact::new("trusted");
+/// How often people have changed a slot.
+pub(super) const CHANGES: Fact<u64> = Fact::new("stock_changes");
 pub(super) const TALLY: Fact<Tally> = Fact::new("tally");
 /// The number of the last report. It is needed if the counts cannot be read.
 const REPORT: Fact<u64> = Fact::new("report");
@@ -39,7 +41,7 @@ const TEXTS: &str = "SELECT payload FROM outbox UNION ALL SELECT name FROM facts
 pub struct Database {
     pub(super) connection: Connection,
     pub(super) files: OpenFiles,
-    /// Counts the events.
+    /// Counts the events, and what people changed in the slots.
     mark: Mark,
     pub(super) stream: Box<str>,
     pub(super) boot_id: BootId,
@@ -47,8 +49,11 @@ pub struct Database {
     /// The number of orders, finished or not.
     pub(super) orders: i64,
     pub(super) tally: Tally,
+    pub(super) changes: u64,
     /// The contents of the slots that somebody has counted.
     pub(super) shelves: BTreeMap<ItemId, Shelf>,
+    /// The slots whose line goes on selling after one more miss, as far as the relay has said. Such a miss is no reason to look.
+    pub(super) tolerant: BTreeSet<ItemId>,
     /// This is dropped last: nobody else may have the database before it is closed.
     _lock: Arc<sqlite::Lock>,
 }
@@ -66,9 +71,9 @@ pub struct Opened {
 /// A database that has seen less than its mark says.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Behind {
-    /// The number of its last event.
+    /// Its events, and the changes of its slots by people.
     pub has: u64,
-    /// The number that its last event had once.
+    /// How many there were once.
     pub had: u64,
 }
 
@@ -109,7 +114,12 @@ impl Database {
     /// Looks whether it is still the database at its name, and has its mark count what it has seen.
     pub fn check(&mut self) -> Result<(), StoreError> {
         self.files.are_in_place()?;
-        self.mark.write(i64::try_from(self.outbox.last()).unwrap_or(i64::MAX)).map_err(StoreError::Mark)
+        self.write_mark()
+    }
+
+    pub(super) fn write_mark(&mut self) -> Result<(), StoreError> {
+        let seen = self.outbox.last().saturating_add(self.changes);
+        self.mark.write(i64::try_from(seen).unwrap_or(i64::MAX)).map_err(StoreError::Mark)
     }
 
     /// Writes without a change, to see whether the store can be written.
@@ -230,7 +240,10 @@ impl Database {
         let (mark, files) = (Mark::open(path).map_err(StoreError::Mark)?, OpenFiles::of(path));
         let mut outbox = Outbox::begin(&connection)?;
         let had = u64::try_from(mark.counted()).unwrap_or(0);
-        let behind = (outbox.last() < had).then_some(Behind { has: outbox.last(), had });
+        let changes = CHANGES.read(&connection)?.good().unwrap_or(0);
+        let has = outbox.last().saturating_add(changes);
+        let behind = (has < had).then_some(Behind { has, had });
+        let mut shelves = stock::all(&connection)?;
         let stream = match STREAM.read(&connection)? {
             Known::Is(stream) if behind.is_none() => stream,
             // Under another name its events are those of another life. Its orders are the same.
@@ -242,6 +255,11 @@ impl Database {
                 STREAM.write(&transaction, &stream)?;
                 if behind.is_some() {
                     outbox.go_on_after(&transaction, had)?;
+                    // What people took out since then is forgotten, and no relay's ledger has it.
+                    for (item, shelf) in &mut shelves {
+                        shelf.is_older = true;
+                        stock::write(&transaction, item, shelf)?;
+                    }
                 }
                 transaction.commit()?;
                 stream
@@ -255,8 +273,8 @@ impl Database {
             // There were hardly more reports than events.
             (Known::Damaged, Known::Damaged | Known::Never) => Tally { number: outbox.last(), ..Tally::default() },
         };
-        let (boot_id, shelves) = (boot_id.clone(), stock::all(&connection)?);
-        Ok((Self { connection, files, mark, stream, boot_id, outbox, orders, tally, shelves, _lock: lock }, behind))
+        let (boot_id, tolerant) = (boot_id.clone(), BTreeSet::new());
+        Ok((Self { connection, files, mark, stream, boot_id, outbox, orders, tally, changes, shelves, tolerant, _lock: lock }, behind))
     }
 }
 #[cfg(test)]

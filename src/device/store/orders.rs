@@ -4,7 +4,7 @@ use super::database::{Database, TALLY};
 use super::{Draft, KNOWN_REQUESTS, StoreError, Stored, stock};
 use qris_core::order::ids::{OrderId, PaymentCode, RequestId, Ticket};
 use qris_core::order::machine::{Order, unfinished};
-use qris_core::order::stock::{Shelf, Taken};
+use qris_core::order::stock::{Fate, Shelf, Taken};
 use qris_core::order::time::BootId;
 use qris_core::wire::telemetry::Measured;
 use qris_core::wire::vend::VendEvent;
@@ -67,7 +67,7 @@ impl Database {
         // The item of the try before stays where it is.
         let was = known.as_ref().filter(|known| *known.ticket == *order.ticket.as_str()).and_then(|known| known.taken);
         let item = order.item();
-        let (taken, shelf) = moved(self.shelves.get(item), was, order);
+        let (taken, shelf) = moved(self.shelves.get(item), was, order, self.tolerant.contains(item));
         for draft in drafts {
             let seq = outbox.last() + 1;
             let event = draft(seq, &format!("{}.{seq}", self.stream));
@@ -97,6 +97,29 @@ impl Database {
         }
         let stored = Stored { order: order.clone(), rev: row.rev, same_boot: true, last_event, taken };
         Ok((events, stored))
+    }
+
+    /// A person took the goods of an order that is over out of its slot. That is written with the slot, in one commit, and once: the order keeps
+    /// it. `false`: it was known.
+    pub fn hand_out(&mut self, stored: &Stored) -> Result<bool, StoreError> {
+        if stored.taken.is_some_and(|taken| taken.fate == Fate::Given) {
+            return Ok(false);
+        }
+        self.files.are_in_place()?;
+        let item = stored.order.item();
+        let transaction = self.connection.transaction()?;
+        let known = Before::read(&transaction, &stored.order.offer.request.request_id)?;
+        let mut shelf = self.shelves.get(item).filter(|shelf| !shelf.is_unknown).cloned();
+        let uncounted = Taken { fate: Fate::Given, looks: None };
+        let taken = shelf.as_mut().map_or(uncounted, |shelf| shelf.handed_out(known.taken));
+        let row = OrderRow::of(&stored.order, Some(taken), stored.rev + 1, &self.boot_id, &known.last_event);
+        row.write(&transaction, Some(&known))?;
+        if let Some(shelf) = &shelf {
+            stock::write(&transaction, item, shelf)?;
+        }
+        transaction.commit()?;
+        self.shelves.extend(shelf.map(|shelf| (item.clone(), shelf)));
+        Ok(true)
     }
 
     /// The last events of the newest requests, the newest first.
@@ -176,11 +199,15 @@ impl Before {
 }
 
 /// The item of an order and its slot, once the order has changed. The slot is `None` if it stays as it is, or if nobody has counted.
-fn moved(shelf: Option<&Shelf>, was: Option<Taken>, order: &Order) -> (Option<Taken>, Option<Shelf>) {
+/// `is_tolerated`: a miss is no reason to look into this slot.
+fn moved(shelf: Option<&Shelf>, was: Option<Taken>, order: &Order, is_tolerated: bool) -> (Option<Taken>, Option<Shelf>) {
     let Some(to) = order.fate() else { return (was, None) };
-    let Some(shelf) = shelf else { return (Taken::uncounted(was, to), None) };
+    let Some(shelf) = shelf.filter(|shelf| !shelf.is_unknown) else { return (Taken::uncounted(was, to), None) };
     let mut next = shelf.clone();
     let taken = next.moved(was, to);
+    if is_tolerated {
+        next.suspect = shelf.suspect;
+    }
     (taken, (next != *shelf).then_some(next))
 }
 

@@ -5,7 +5,7 @@ use qris_core::order::proof::RelayKey;
 use qris_core::order::reason::Reason;
 use qris_core::order::request::Refusal;
 use qris_core::order::time::Span;
-use qris_core::wire::orders::{NewOrder, OrderResource, OutcomeReport};
+use qris_core::wire::orders::{NewOrder, OpenOrders, OrderResource, OutcomeReport};
 
 /// What a machine shows of itself when it asks for its open orders.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -37,7 +37,7 @@ pub enum HttpCall {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum BackendAnswer {
     Order(Box<OrderResource>),
-    Open(Vec<OrderResource>),
+    Open(OpenOrders),
     /// The backend itself says that its books do not have this order.
     Absent,
     /// The answer to an outcome: the backend itself says that it has another outcome of this order. This counts as told.

@@ -7,7 +7,7 @@ use qris_core::order::reason::Reason;
 use qris_core::order::request::{Refusal, VendRequest, Way};
 use qris_core::order::stock::{Change, NotChanged};
 use qris_core::order::time::{Boot, Span};
-use qris_core::wire::status::FaultCode;
+use qris_core::wire::status::{FaultCode, TryOffer};
 use qris_core::wire::stock::Slot;
 use qris_core::wire::vend::{EventState, TryRequest};
 use serde::Serialize;
@@ -102,6 +102,8 @@ pub struct View {
     /// The items of which nothing is offered.
     pub sold_out: Vec<ItemId>,
     pub stock: Vec<Slot>,
+    /// Another try that is on the screen, and when its offer ends.
+    pub try_offer: Option<(TryOffer, Boot)>,
 }
 
 impl std::fmt::Display for View {

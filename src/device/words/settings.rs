@@ -54,6 +54,12 @@ impl Settings {
         text(self.broker.as_deref().unwrap_or("none"))
     }
 
+    /// What people call the goods of an item. `None`: it is not sold here.
+    pub(crate) fn goods_of(&self, item: &ItemId) -> Option<&str> {
+        let sold = || self.appearance.items.iter().find(|sold| sold.id == *item).map(|sold| &*sold.id_name);
+        self.slots.get(item).map(|slot| &*slot.name).or_else(sold)
+    }
+
     pub(crate) fn name_of<'a>(&'a self, item: &'a ItemId) -> &'a str {
         self.names.get(item).map_or(item.as_str(), |name| name)
     }
@@ -67,6 +73,8 @@ pub struct SlotSettings {
     pub low: u32,
     /// The item whose goods lie in it: its own one, or that of `same_as`. All slots of the same goods have one price.
     pub goods: ItemId,
+    /// What people call these goods, in Indonesian. A count belongs to goods of this name.
+    pub name: Box<str>,
 }
 
 /// The times and limits of orders: `[orders]`, checked.

@@ -85,7 +85,7 @@ macro_rules! shared {
 // What several say.
 shared! {
     AWAITED: "baru dibayar, atau belum diambil", "paid just now, or not collected yet";
-    TO_DO_SOON: "putuskan sekarang, sebelum uangnya tidak bisa dikembalikan lagi lewat gateway: `refund ORDER`, atau `given ORDER --by NAME`", "decide now, because the gateway will not refund it any more: `refund ORDER`, or `given ORDER --by NAME`";
+    TO_DO_SOON: "putuskan sekarang, sebelum uangnya tidak bisa dikembalikan lagi lewat gateway: `refund ORDER`, atau `given ORDER --by NAME --from PLACE`", "decide now, because the gateway will not refund it any more: `refund ORDER`, or `given ORDER --by NAME --from PLACE`";
     NOT_PAID: "pesanan ini belum dibayar", "the order is not paid";
     NOT_REPORTED: "mesin belum melaporkan hasil, dan mungkin masih mengeluarkan barangnya", "the machine has told no outcome, and may still deliver it";
     TO_DO_TRY_MONEY: "`refund {0}` mengembalikan uangnya", "`refund {0}` gives the money back";
@@ -205,6 +205,11 @@ table! { refused(Refused) -> Refusal {
         to_do: TO_DO_BY_HAND;
         desk: "Gateway tidak bisa mengembalikannya lagi: waktunya lewat.", "The gateway does not send it back any more: its time is over.";
     }
+    GoodsAndMoney {
+        line: "barang dari percobaan lagi sudah keluar, mungkin untuk orang lain, atau bukan barang yang dibeli", "the goods of another try came, perhaps to somebody else, or other ones than were bought";
+        to_do: "jika pelanggan tidak mendapat barangnya: `refund {0} --goods-and-money --by NAME`, atau `given {0} --goods-and-money --by NAME --from PLACE`", "if the customer did not get what was bought: `refund {0} --goods-and-money --by NAME`, or `given {0} --goods-and-money --by NAME --from PLACE`";
+        desk: "Barang dari percobaan lagi sudah keluar, mungkin untuk orang lain, atau bukan barang yang dibeli.", "The goods of another try came, perhaps to somebody else, or other ones than were bought.";
+    }
     NothingToSee {
         line: "tidak ada hal di pesanan ini yang bisa diakhiri `seen`", "this order has nothing that `seen` could end";
         to_do: TO_DO_READ;
@@ -288,18 +293,33 @@ table! { no_try(NoTry) -> Refusal {
         to_do: TO_DO_TRY_MONEY;
         desk: "Mesin ini sudah memakai semua percobaan keduanya dalam 24 jam. Tunggu, atau kembalikan uangnya.", "This machine has had all its second tries of 24 hours. Wait, or give the money back.";
     }
+    NoNumber {
+        line: "mesin tidak menampilkan angka sekarang", "the machine shows no number now";
+        to_do: "`again {0} --by NAME` menawarkannya lagi, dengan angka baru", "`again {0} --by NAME` offers it again, with a new number";
+        desk: "Mesin tidak menampilkan angka sekarang. Tawarkan lagi di mesin.", "The machine shows no number now. Offer it again at the machine.";
+    }
+    WrongNumber {
+        line: "itu bukan angka yang ditampilkan mesin", "that is not the number that the machine shows";
+        to_do: "minta pelanggan membacakan angka di layar mesin sekali lagi: `again {0} --by NAME --number NN`; setelah tiga angka yang salah, tawarkan lagi: `again {0} --by NAME`", "ask the customer once more for the number on the machine's screen: `again {0} --by NAME --number NN`; after three wrong ones offer it again: `again {0} --by NAME`";
+        desk: "Itu bukan angka yang ditampilkan mesin.", "That is not the number that the machine shows.";
+    }
+    TooManyWrong {
+        line: "sembilan angka yang salah dalam sehari: halaman pelanggan tidak menanyakannya lagi", "nine wrong numbers in a day: the customer's page asks for none any more";
+        to_do: "`again {0} --by NAME` menawarkannya, dan Anda menanyakan angkanya", "`again {0} --by NAME` offers it, and you ask for the number";
+        desk: "Sembilan angka yang salah dalam sehari: halaman pelanggan tidak menanyakannya lagi. Anda masih bisa.", "Nine wrong numbers in a day: the customer's page asks for none any more. You still can.";
+    }
 } }
 
 table! { attention(Attention) -> Look {
     RefundDue {
         alert: "was paid and not delivered: the customer is owed the money";
-        to_do: "kembalikan uangnya (`refund ORDER`, atau di dashboard gateway: lalu ini selesai sendiri), atau serahkan barangnya (`given ORDER --by NAME`)", "give the money back (`refund ORDER`, or in the gateway's dashboard, and this ends by itself), or hand the goods over (`given ORDER --by NAME`)";
+        to_do: "kembalikan uangnya (`refund ORDER`, atau di dashboard gateway: lalu ini selesai sendiri), atau serahkan barangnya (`given ORDER --by NAME --from PLACE`)", "give the money back (`refund ORDER`, or in the gateway's dashboard, and this ends by itself), or hand the goods over (`given ORDER --by NAME --from PLACE`)";
         desk: "Sudah dibayar, tetapi barang tidak keluar.", "It is paid, but nothing came out.";
         desk_to_do: "Kembalikan uangnya, atau serahkan barangnya.", "Send the money back, or hand the goods over.";
     }
     NoProof {
         alert: "was paid, and reported as not delivered without the relay's proof: a person must decide the refund";
-        to_do: "periksa mesinnya; jika mesin mungkin di tangan orang lain, tutup dulu tiketnya, karena tanda terima masih bisa membuka relainya; lalu `refund ORDER --no-proof --by NAME` jika barang tidak keluar, `given ORDER --by NAME` jika keluar", "look at the machine; if somebody else may have it, close the ticket first, because the receipt still opens the relay; then `refund ORDER --no-proof --by NAME` if nothing came out, `given ORDER --by NAME` if it did";
+        to_do: "periksa mesinnya; jika mesin mungkin di tangan orang lain, tutup dulu tiketnya, karena tanda terima masih bisa membuka relainya; lalu `refund ORDER --no-proof --by NAME` jika barang tidak keluar, `given ORDER --by NAME --from PLACE` jika keluar", "look at the machine; if somebody else may have it, close the ticket first, because the receipt still opens the relay; then `refund ORDER --no-proof --by NAME` if nothing came out, `given ORDER --by NAME --from PLACE` if it did";
         desk: "Sudah dibayar. Mesin melaporkan bahwa barang tidak keluar, tetapi tanpa bukti dari relainya.", "It is paid. The machine says that nothing came out, but without the proof of its relay.";
         desk_to_do: "Periksa mesinnya. Barang tidak keluar: kembalikan uangnya. Barang keluar: tandai sebagai diserahkan.", "Look at the machine. Nothing came out: send the money back. It did: say that the goods were handed over.";
     }
@@ -311,13 +331,13 @@ table! { attention(Attention) -> Look {
     }
     Uncertain {
         alert: "was paid, and nobody knows whether it came out";
-        to_do: "periksa mesinnya atau tanya pelanggan; lalu `given ORDER --by NAME` jika barang keluar, `refund ORDER --no-proof --by NAME` jika tidak", "look at the machine or ask the customer; then `given ORDER --by NAME` if it came out, `refund ORDER --no-proof --by NAME` if not";
+        to_do: "periksa mesinnya atau tanya pelanggan; lalu `given ORDER --by NAME --from PLACE` jika barang keluar, `refund ORDER --no-proof --by NAME` jika tidak", "look at the machine or ask the customer; then `given ORDER --by NAME --from PLACE` if it came out, `refund ORDER --no-proof --by NAME` if not";
         desk: "Sudah dibayar, dan tidak diketahui apakah barang keluar.", "It is paid, and nobody knows whether the goods came.";
         desk_to_do: "Periksa mesinnya, atau tanya pelanggan. Lalu kembalikan uangnya, atau tandai sebagai diserahkan.", "Look at the machine, or ask the customer. Then send the money back, or say that the goods were handed over.";
     }
     Unreported {
         alert: "was paid, and the machine has told no outcome";
-        to_do: "periksa mesinnya; jika mesin mungkin di tangan orang lain, tutup dulu tiketnya, karena tanda terima masih bisa membuka relainya; satu jam setelah pembayaran: `refund ORDER --no-report --by NAME`, atau `given ORDER --by NAME`", "look at the machine; if somebody else may have it, close the ticket first, because the receipt still opens the relay; an hour after the payment: `refund ORDER --no-report --by NAME`, or `given ORDER --by NAME`";
+        to_do: "periksa mesinnya; jika mesin mungkin di tangan orang lain, tutup dulu tiketnya, karena tanda terima masih bisa membuka relainya; satu jam setelah pembayaran: `refund ORDER --no-report --by NAME`, atau `given ORDER --by NAME --from PLACE`", "look at the machine; if somebody else may have it, close the ticket first, because the receipt still opens the relay; an hour after the payment: `refund ORDER --no-report --by NAME`, or `given ORDER --by NAME --from PLACE`";
         desk: "Sudah dibayar, tetapi mesin tidak melaporkan hasilnya.", "It is paid, but the machine did not tell what became of it.";
         desk_to_do: "Periksa apakah mesin menyala dan terhubung. Satu jam setelah pembayaran Anda bisa mengembalikan uangnya.", "See whether the machine is on and connected. An hour after the payment you can send the money back.";
     }
@@ -329,7 +349,7 @@ table! { attention(Attention) -> Look {
     }
     Conflict {
         alert: "was reported with two different outcomes";
-        to_do: "cari tahu hasil mana yang ditandatangani relainya, lalu putuskan: `given ORDER --by NAME`, atau `refund ORDER --no-proof --by NAME`", "find out which outcome its relay has signed, then decide: `given ORDER --by NAME`, or `refund ORDER --no-proof --by NAME`";
+        to_do: "cari tahu hasil mana yang ditandatangani relainya, lalu putuskan: `given ORDER --by NAME --from PLACE`, atau `refund ORDER --no-proof --by NAME`", "find out which outcome its relay has signed, then decide: `given ORDER --by NAME --from PLACE`, or `refund ORDER --no-proof --by NAME`";
         desk: "Mesin melaporkan dua hasil yang berbeda.", "The machine told two different outcomes.";
         desk_to_do: "Cari tahu apakah barang keluar. Lalu kembalikan uangnya, atau tandai sebagai diserahkan.", "Find out whether the goods came. Then send the money back, or say that the goods were handed over.";
     }
@@ -359,7 +379,7 @@ table! { attention(Attention) -> Look {
     }
     OnlyByHand {
         alert: "is owed to its customer, and the gateway does not refund it any more: only by hand";
-        to_do: "hanya secara langsung: kembalikan uangnya dengan cara lain, lalu `refund ORDER --settled-by-hand NOTE`; atau `given ORDER --by NAME`", "only by hand: give the money back in another way, and then `refund ORDER --settled-by-hand NOTE`; or `given ORDER --by NAME`";
+        to_do: "hanya secara langsung: kembalikan uangnya dengan cara lain, lalu `refund ORDER --settled-by-hand NOTE`; atau `given ORDER --by NAME --from PLACE`", "only by hand: give the money back in another way, and then `refund ORDER --settled-by-hand NOTE`; or `given ORDER --by NAME --from PLACE`";
         desk: "Gateway tidak bisa mengembalikan uangnya lagi: waktunya lewat.", "The gateway cannot send the money back any more: its time is over.";
         desk_to_do: "Kembalikan dengan cara lain, lalu catat di sini.", "Pay it back in another way, and note it here.";
     }
@@ -386,6 +406,12 @@ table! { attention(Attention) -> Look {
         to_do: "pelanggan mendapat barang dan uang, atau uang dua kali; atau bank menolak pengembalian dana, dan pelanggan tidak mendapat apa-apa: baca riwayatnya dan selesaikan dengan pelanggan; lalu `seen ORDER --by NAME`", "the customer has goods and money, or the money twice; or the bank refused a refund, and the customer has nothing: read the history and settle it with the customer; then `seen ORDER --by NAME`";
         desk: "Sesuatu datang setelah pesanan ini selesai: pelanggan mungkin mendapat barang dan uang, atau tidak mendapat apa-apa.", "Something came after this order was settled: the customer may have goods and money, or nothing.";
         desk_to_do: "Baca yang terjadi di bawah, selesaikan dengan pelanggan, lalu tandai sudah dilihat.", "Read below what happened, settle it with the customer, then say that you have seen it.";
+    }
+    GoodsAndMoney {
+        alert: "gave its goods at another try, and a person decided by name that its customer gets the money, or goods by hand, besides";
+        to_do: "baca siapa yang memutuskannya (`orders ORDER`), lalu `seen ORDER --by NAME`", "read who decided it (`orders ORDER`), then `seen ORDER --by NAME`";
+        desk: "Barang dan uang: barang dari percobaan lagi keluar, dan pelanggan juga mendapat uangnya, atau barang dari tangan.", "Goods and money: the goods of another try came, and the customer got the money, or goods by hand, besides.";
+        desk_to_do: "Baca di bawah siapa yang memutuskannya, lalu tandai sudah dilihat.", "Read below who decided it, then say that you have seen it.";
     }
 } }
 

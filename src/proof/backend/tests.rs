@@ -18,6 +18,7 @@ fn program_at(directory: &Path, wall: Wall) -> Program<u32> {
         policy: policy(Span::secs(3_600), 0),
         place: place(Span::secs(3_600)),
         wall,
+        ahead: Arc::default(),
         seed: 1,
         runs: Box::new(|| true),
     };
@@ -74,7 +75,7 @@ fn jobs_of_one_moment_are_committed_together() {
     for place in 0..3_i64 {
         let books = Arc::clone(&program.handle);
         program.runtime.spawn(async move {
-            let job = move |tx: &mut dyn Tx, _: &Policy, _: Wall| {
+            let job = move |tx: &mut dyn Tx, _: &Policy, _: Told| {
                 tx.rows("INSERT INTO seen VALUES ($1, (SELECT count(*) FROM seen))", &[place.into()])?;
                 // The last one undoes only its own change.
                 if place == 2 { Err(BooksError::Unknown) } else { Ok(()) }

@@ -112,7 +112,7 @@ impl World {
             self.takes_money_back(id.clone(), 0);
         }
         if self.may(1, Kind::RefundRequested) {
-            self.merchant_decides(id, 0, false, false);
+            self.merchant_decides(id, 0, false, false, false);
         }
     }
 }

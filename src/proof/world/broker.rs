@@ -86,7 +86,7 @@ impl Broker {
 pub(super) struct Network {
     /// Whether there is a broker. Without it all requests come over the board, and nobody brings news of a payment.
     pub(super) has_broker: bool,
-    pub(super) cut: [bool; 4],
+    pub(super) cut: [bool; 5],
     /// The error of the clock of the web server before the backend.
     pub(super) front_off: i64,
 }

@@ -15,7 +15,7 @@ use qris_core::order::ids::{OrderId, Ticket};
 use qris_core::order::merchant::{Order, Repayment, State};
 use qris_core::order::outcome::Delivery;
 use qris_core::order::proof::Last;
-use qris_core::order::time::Wall;
+use qris_core::order::time::{Told, Wall};
 use qris_core::order::tries::TryNumber;
 use qris_core::wire::orders::OutcomeReport;
 use qris_device::words::HttpCall;
@@ -74,7 +74,7 @@ pub(super) fn come_back(tx: &mut dyn Tx, of: &[OrderId], now: Wall) -> Result<Ve
             under_way.push(id.clone());
         }
     }
-    books::of_a_copy(tx, now)?;
+    books::of_a_copy(tx, Told::trusted(now))?;
     Ok(under_way)
 }
 
@@ -198,11 +198,11 @@ impl World {
     /// The money is wanted on the order's page, or from a person who looks at nothing but the list.
     pub(super) fn wants_money(&mut self, id: OrderId) {
         let now = self.wall();
-        let want = |tx: &mut dyn Tx, policy: &Policy| books::want_money(tx, policy, &id, now);
+        let want = |tx: &mut dyn Tx, policy: &Policy| books::want_money(tx, policy, &id, Told::trusted(now));
         if self.books(want).is_ok() {
             self.count(Kind::TriesWished, "a customer wants the money, on the page");
             return self.plan_sweep(AT_ONCE);
         }
-        self.merchant_decides(id, 0, false, false);
+        self.merchant_decides(id, 0, false, false, false);
     }
 }

@@ -34,6 +34,7 @@ impl World {
         let Some(Scene::Filling { slots, .. }) = &self.machines[m].scene else { return None };
         slots.iter().find(|slot| slot.item == *item).and_then(|slot| match slot.level {
             Level::Counting(count) => Some(count),
+            Level::Filling(_) => Some(slot.capacity),
             Level::Unknown | Level::Suspect(_) | Level::Empty | Level::Low(_) | Level::Good(_) => None,
         })
     }

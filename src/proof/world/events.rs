@@ -9,7 +9,8 @@ pub mod relay;
 
 use super::play::AtSlot;
 use super::strike::Who;
-use qris_core::order::ids::{OrderId, RequestId};
+use qris_core::order::ids::{ItemId, OrderId, RequestId};
+use qris_core::order::tries::TwoDigits;
 
 /// A step of a thief who wants the goods and the money of an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,8 +63,14 @@ pub enum Event {
     Door(usize, door::DoorAction),
     /// Somebody presses for another try.
     Tries(usize, Option<RequestId>),
+    /// Who pressed for another try presses the same button once more.
+    PressesAgain(usize, ItemId),
     /// A customer wants another try, on the order's page.
     Wishes(OrderId),
+    /// Somebody tells the number that a machine shows, or guesses it: on the page, or to a person.
+    TellsNumber(OrderId, TwoDigits, bool),
+    /// A customer says that somebody else has the goods of a second try.
+    Complains(OrderId),
     /// The operator wants the block taken off a line.
     Clears,
     /// The operator wants something done, or sends a command again.
@@ -115,4 +122,6 @@ pub enum Outage {
     Bus,
     Http,
     Midtrans,
+    /// The clock of the backend's computer is wrong.
+    Clock,
 }

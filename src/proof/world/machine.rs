@@ -1,5 +1,4 @@
-//! `qrisd` in the simulation: a machine with its database, its clocks and its screen. There may be a second one, with a copy
-//! of the first one's card.
+//! `qrisd` in the simulation: a machine with its database, clocks and screen, or two of them, whose cards are copies of one.
 
 use super::computer::Computer;
 use super::counts::Kind;
@@ -228,6 +227,7 @@ impl World {
                 self.machines[m].has_relay = false;
                 self.input(m, Input::RelayDown("it is gone".into()));
             }
+            Arrival::Unseen(order, number) => self.input(m, Input::Unseen(order, number)),
             Arrival::Finished(order, number, answer) => self.input(m, Input::Finished(order, number, answer)),
             Arrival::BrokerUp { run } if run == current => self.broker_welcomes(m),
             Arrival::Time { run } if run == current => self.time_is_requested(m),
@@ -481,7 +481,7 @@ impl World {
         machine.fails = view.faults.iter().any(|fault| matches!(fault, FaultCode::Store | FaultCode::NewerDatabase));
         machine.failed |= machine.fails && !self.storm;
         machine.is_held_by_order = view.order.is_some() || view.customer.is_some();
-        self.slots_told(m, &view.stock);
+        self.slots_told(m, &view.stock, view.faults.contains(&FaultCode::Stock));
     }
 
     /// Is the relay being asked whether it can deliver this?

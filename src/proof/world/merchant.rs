@@ -17,12 +17,14 @@ use qris_core::order::proof::RelayKey;
 use qris_core::order::reason::Reason;
 use qris_core::order::request::Refusal;
 use qris_core::order::state::Status;
-use qris_core::order::time::Span;
+use qris_core::order::time::{Span, Told};
 use qris_core::order::tries::TryNumber;
 use qris_core::wire::topics::Topic;
 use qris_device::words::{BackendAnswer, HttpCall};
 use qris_host::events::Event as Journal;
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
 
 /// How long its service manager waits before it starts a program again that could not start.
 const RESTART: i64 = 2_000;
@@ -44,6 +46,8 @@ pub(super) struct SimulatedMerchant {
     pub(super) program: Option<Program<machine::Caller>>,
     began: i64,
     pub(super) run: u64,
+    /// How far the clock of its computer is ahead, in milliseconds.
+    pub(super) clock_ahead: Arc<AtomicI64>,
     dying: bool,
     sweep_at: Option<i64>,
     pruned_at: i64,
@@ -90,6 +94,7 @@ impl SimulatedMerchant {
             program: None,
             began: 0,
             run: 0,
+            clock_ahead: Arc::default(),
             dying: false,
             sweep_at: None,
             pruned_at: 0,
@@ -164,6 +169,7 @@ impl World {
             policy: self.merchant.policy.clone(),
             place: place(COLLECT_WITHIN),
             wall: self.wall(),
+            ahead: Arc::clone(&self.merchant.clock_ahead),
             seed: self.rng.number(),
             runs: self.disks[MERCHANT].lives(BOOKS),
         };
@@ -176,8 +182,8 @@ impl World {
         let begun = self.books(|tx, policy| {
             let stopped = of_a_copy.map(|all| copies::come_back(tx, &all, now)).transpose()?;
             let known = seen(tx)?;
-            books::restarted(tx, policy, now)?;
-            books::auto_refund_starts(tx, policy, now)?;
+            books::restarted(tx, policy, Told::trusted(now))?;
+            books::auto_refund_starts(tx, policy, Told::trusted(now))?;
             Ok((known, stopped))
         });
         match added.and(begun) {
@@ -419,7 +425,7 @@ impl World {
     fn answer(&mut self, to: machine::Caller, answer: BackendAnswer) {
         match &answer {
             BackendAnswer::Order(order) => self.judge_reported(order),
-            BackendAnswer::Open(all) => all.iter().for_each(|order| self.judge_reported(order)),
+            BackendAnswer::Open(all) => all.orders.iter().for_each(|order| self.judge_reported(order)),
             BackendAnswer::Absent
             | BackendAnswer::OtherOutcome
             | BackendAnswer::Refused(_)

@@ -6,6 +6,7 @@ use super::losses::Loss;
 use super::{BOOKS, BOTH, CLONE, Event, LEDGER, MERCHANT, Outage, STORE, World};
 use crate::disk::{Op, Trouble};
 use std::path::Path;
+use std::sync::atomic::Ordering;
 
 const CARD: [&str; 2] = [STORE, LEDGER];
 
@@ -47,6 +48,7 @@ impl World {
                 self.begin_outage(Outage::Midtrans);
             }
             13 => self.begin_outage(Outage::Bus),
+            14 if self.one_in(2) => self.merchants_clock_jumps(),
             14 => self.clock_jumps(m),
             15 if self.one_in(3) => self.lose_ledger(m),
             15 if self.one_in(3) => self.lose_store(m),
@@ -67,6 +69,15 @@ impl World {
         self.network.cut[outage as usize] = true;
         let after = 500 + self.below(60_000);
         self.after(after, Event::Ends(outage));
+    }
+
+    /// Nothing ends by that clock, and all goes on.
+    fn merchants_clock_jumps(&mut self) {
+        self.count(Kind::Clock, "the clock of the backend's computer jumps");
+        let far = [63_072_000_000, 86_400_000, 7_200_000, 90_000][self.below_usize(4)];
+        let ahead = if self.one_in(4) { -far } else { far };
+        self.merchant.clock_ahead.store(ahead, Ordering::Relaxed);
+        self.begin_outage(Outage::Clock);
     }
 
     // Power.
@@ -218,10 +229,20 @@ impl World {
     /// The ledger stays as it is.
     fn put_in_store(&mut self, m: usize) {
         self.count(Kind::Images, "an older image of the machine's database is put in");
+        // The mark of a database that was lost, and begun anew, says nothing of an image of before.
+        let is_whole = self.losses.are_none();
         self.losses.note(Loss::Image, self.now);
-        self.slots.set_back(m, self.now);
+        let keeps_mark = is_whole && self.slots.keeps_mark();
+        self.slots.set_back(m, keeps_mark, self.now);
+        let mark = self.places[m].join(format!("{STORE}.mark"));
+        let kept = std::fs::read(&mark).ok().filter(|_| keeps_mark);
         self.remove(m, STORE);
         copy(&self.directory.join("image"), &self.places[m], STORE);
+        if let Some(kept) = kept
+            && let Err(error) = std::fs::write(&mark, kept)
+        {
+            self.fail(format!("the disk cannot be written: {error}"));
+        }
     }
 
     /// A new backup is made, or an old one replaces the present books, or all of the books are lost.
@@ -298,7 +319,8 @@ impl World {
         self.storm = false;
         self.note(|| "all is well from now on".into());
         self.count_operations();
-        self.network.cut = [false; 4];
+        self.network.cut = [false; 5];
+        self.merchant.clock_ahead.store(0, Ordering::Relaxed);
         for (place, disk) in self.disks.iter().enumerate() {
             disk.forgive();
             for name in if place == MERCHANT { vec![BOOKS] } else { CARD.to_vec() } {

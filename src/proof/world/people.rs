@@ -3,11 +3,11 @@
 use super::counts::Kind;
 use super::{AT_ONCE, Event, World};
 use crate::midtrans::Via;
-use qris_backend::sale::books::{self, BooksError};
+use qris_backend::sale::books::{self, BooksError, Decision};
 use qris_core::order::ids::{OrderId, PaymentCode, RequestId};
 use qris_core::order::merchant::{Attention, NO_REPORT_AFTER, Order, RefundWish, Repayment, Settled, State};
 use qris_core::order::outcome::Delivery;
-use qris_core::order::time::Wall;
+use qris_core::order::time::{Told, Wall};
 use qris_core::wire::topics::Topic;
 use qris_core::wire::vend::read_sale;
 use qris_device::words::Request;
@@ -261,15 +261,15 @@ impl World {
             && let Some(id) = self.some_unconfirmed()
         {
             let what = if self.oddly(4) { BY_HAND } else { SEEN };
-            return self.merchant_decides(id, what, false, false);
+            return self.merchant_decides(id, what, false, false, false);
         }
         let Some(id) = self.some_paid() else { return };
         let (no_report, no_proof, what) = (self.one_in(2), self.one_in(2), self.below(8));
-        self.merchant_decides(id, what, no_report, no_proof);
+        self.merchant_decides(id, what, no_report, no_proof, false);
     }
 
     /// Asks for a refund, gives the money back by hand, has the goods handed over, or has seen the order.
-    pub(super) fn merchant_decides(&mut self, id: OrderId, what: i64, no_report: bool, no_proof: bool) {
+    pub(super) fn merchant_decides(&mut self, id: OrderId, what: i64, no_report: bool, no_proof: bool, besides: bool) {
         let now = self.wall();
         let Ok(Some(before)) = self.books(|tx, _| books::load(tx, &id)) else { return };
         let by = Some(Box::from("Sari"));
@@ -277,23 +277,34 @@ impl World {
             0..=3 => (
                 Kind::RefundRequested,
                 self.books(|tx, policy| {
-                    let wish = RefundWish { no_report, no_proof, ..RefundWish::of_a_person(by) };
-                    books::request_refund(tx, policy, &id, wish, now)
+                    let wish = RefundWish { no_report, no_proof, goods_and_money: besides, ..RefundWish::of_a_person(by) };
+                    books::request_refund(tx, policy, &id, wish, Told::trusted(now))
                 }),
             ),
-            BY_HAND | 5 => (Kind::ByHand, self.books(|tx, policy| books::refund_by_hand(tx, policy, &id, "cash", by, no_report, now))),
-            6 => (Kind::Given, self.books(|tx, policy| books::given(tx, policy, &id, "Sari", now))),
+            BY_HAND | 5 => {
+                let decision = Decision::ByHand { note: "cash".into(), by, no_report, goods_and_money: besides };
+                (Kind::ByHand, self.books(|tx, policy| books::decide(tx, policy, &id, decision, Told::trusted(now))))
+            }
+            6 => {
+                let from_slot = self.may_come_from_slot(&before.order);
+                let decision = Decision::Given { by: "Sari".into(), goods_and_money: besides, from_slot };
+                (Kind::Given, self.books(|tx, policy| books::decide(tx, policy, &id, decision, Told::trusted(now))))
+            }
             _ => {
                 // This ends only what a person must see.
-                if self.books(|tx, policy| books::seen(tx, policy, &id, "Sari", now)).is_ok() {
+                if self.books(|tx, policy| books::seen(tx, policy, &id, "Sari", Told::trusted(now))).is_ok() {
                     self.note_ended(&before.order);
                 }
                 return;
             }
         };
         let asks = wish == Kind::RefundRequested;
+        let came = before.order.outcome() == Some(Delivery::Dispensed) && !before.order.has_conflict();
         if asks && !matches!(done, Err(BooksError::Refused(_))) {
             self.copies.stopped.remove(&id);
+        }
+        if asks && besides && came && !matches!(done, Err(BooksError::Refused(_))) {
+            self.people.unproven.insert(id.clone());
         }
         if asks && (no_proof || before.order.delivery().is_none()) && !matches!(done, Err(BooksError::Refused(_))) {
             self.counts.note(Kind::Unproven);
@@ -302,18 +313,11 @@ impl World {
         match done {
             Ok(_) => {
                 self.count(wish, "the merchant decides about an order");
-                if let Some(why) = why_not(&before.order, asks, no_report || wish == Kind::Given, now) {
-                    self.fail(format!("{id}: {wish:?} was granted: {why}"));
-                }
-                if asks
-                    && !self.people.unproven.contains(&id)
-                    && !self.is_signed_as_not_delivered(&before.order)
-                    && !self.is_in_two_ledgers(&id)
-                {
-                    self.fail(format!("{id}: {wish:?} was granted, and no relay has signed that it was not delivered"));
-                }
+                let is_besides = besides && came && self.may_give_besides(&before.order);
+                self.judge_grant(&before.order, wish, no_report, is_besides, now);
                 self.decided(&before.order);
                 self.note_ended(&before.order);
+                self.takes_out_of_slot(&id);
                 self.people.repaid.insert(id);
                 // When the program looks again, it finds what a command has written.
                 self.plan_sweep(AT_ONCE);
@@ -324,6 +328,24 @@ impl World {
                 self.decided(&before.order);
                 self.people.wished.insert(id);
             }
+        }
+    }
+
+    /// Whether the books could grant it.
+    fn judge_grant(&mut self, order: &Order, wish: Kind, no_report: bool, is_besides: bool, now: Wall) {
+        let asks = wish == Kind::RefundRequested;
+        if is_besides {
+            self.count(Kind::GoodsAndMoney, "a person gives goods and money");
+        }
+        if let Some(why) = why_not(order, asks, no_report || wish == Kind::Given, is_besides, now) {
+            self.fail(format!("{}: {wish:?} was granted: {why}", order.id));
+        }
+        if asks
+            && !self.people.unproven.contains(&order.id)
+            && !self.is_signed_as_not_delivered(order)
+            && !self.is_in_two_ledgers(&order.id)
+        {
+            self.fail(format!("{}: {wish:?} was granted, and no relay has signed that it was not delivered", order.id));
         }
     }
 
@@ -361,7 +383,7 @@ impl World {
 
 /// Why one of these would be wrong: a refund in cash or through Midtrans, or goods from an attendant's hand. The rule
 /// is written here once more, from the promise and not from the product.
-fn why_not(order: &Order, is_refund: bool, no_report: bool, now: Wall) -> Option<&'static str> {
+fn why_not(order: &Order, is_refund: bool, no_report: bool, is_besides: bool, now: Wall) -> Option<&'static str> {
     match order.repayment() {
         Some(Repayment::Done { .. } | Repayment::ByHand { .. } | Repayment::Given { .. }) => return Some("it was settled before"),
         // Nobody tells what became of a refund, and the merchant says by name that it was not made.
@@ -373,7 +395,7 @@ fn why_not(order: &Order, is_refund: bool, no_report: bool, now: Wall) -> Option
         State::Withheld(_) => None,
         State::Settled(Settled { receipt, .. }) => match order.outcome() {
             Some(Delivery::Failed | Delivery::Undelivered | Delivery::Uncertain | Delivery::Other(_)) => None,
-            Some(Delivery::Dispensed) => (!order.has_conflict()).then_some("the customer has the goods"),
+            Some(Delivery::Dispensed) => (!order.has_conflict() && !is_besides).then_some("the customer has the goods"),
             None if !no_report || !order.attention().contains(&Attention::Unreported) => Some("the machine may still deliver it"),
             None => {
                 let signed = Wall(receipt.claims().iat * 1_000);

@@ -81,7 +81,9 @@ impl Play {
     pub(super) const fn there(self) -> u32 {
         match self {
             Self::Two => 2,
-            Self::Sale | Self::Cancel | Self::TooLate | Self::Race | Self::Counter | Self::Reboot | Self::Refund | Self::Filled => 1,
+            // A code leaves one piece free.
+            Self::Counter => 2,
+            Self::Sale | Self::Cancel | Self::TooLate | Self::Race | Self::Reboot | Self::Refund | Self::Filled => 1,
             Self::SecondTry => 1,
         }
     }

@@ -2,33 +2,28 @@
 
 mod calls;
 
+use super::chutes::PULSE;
 use super::counts::Kind;
 use super::events::machine;
 use super::events::relay::Arrival;
 use super::losses::Loss;
 use super::strike::{Strike, Who};
-use super::{Event, LEDGER, Play, World, device, price, small};
+use super::{Event, LEDGER, Play, World, device, large, small};
 use crate::disk::Op;
 use crate::rng::Rng;
 use qris_core::order::ids::{ItemId, OrderId, Ticket};
 use qris_core::order::ledger::Cause;
 use qris_core::order::outcome::{DispenseAnswer, Outcome};
 use qris_core::order::proof::RelayKey;
-use qris_core::order::time::Span;
 use qris_core::order::tries::TryNumber;
-use qris_core::wire::relay::{RelayFacts, RelayFault};
+use qris_core::wire::relay::{LineCondition, RelayFacts, RelayFault};
 use qris_device::words::RelayAnswer;
 use qris_host::config::BusAddress;
-use qris_relay::config::{Config, Items, LineSettings};
+use qris_relay::config::Config;
 use qris_relay::dispenser::{Dispensed, Dispenser, Effect};
 use qris_relay::outlet::Ending;
-use qris_relay::outlet::line::PulsedLine;
-use qris_relay::pin::{Chip, Pin};
+use qris_relay::threads::Trouble;
 use std::collections::BTreeMap;
-use std::sync::Arc;
-
-/// One pulse, in milliseconds.
-const PULSE: i64 = 500;
 
 #[derive(Default)]
 pub(super) struct SimulatedRelay {
@@ -64,6 +59,14 @@ impl SimulatedRelay {
     /// Could a ticket be delivered now, by the ledger's word?
     pub(super) fn could_deliver(&mut self, ticket: &Ticket) -> bool {
         self.dispenser.as_mut().is_some_and(|dispenser| dispenser.check(ticket.as_str()).is_ok())
+    }
+
+    pub(super) const fn run(&self) -> u64 {
+        self.run
+    }
+
+    pub(super) fn lines(&self) -> usize {
+        self.dispenser.as_ref().map_or(0, |dispenser| dispenser.lines().len())
     }
 
     pub(super) const fn life(&self) -> u32 {
@@ -146,20 +149,12 @@ impl World {
     }
 
     fn relay_config(&self, m: usize) -> Config {
-        let line = LineSettings {
-            name: "tray 1".into(),
-            items: Items::These(self.items.iter().map(|(item, _)| item.clone()).collect()),
-            min_amount: price(&small()),
-            outlet: Arc::new(PulsedLine::single(Pin::of(Chip::Sim("/nowhere".into()), false), Span::millis(PULSE))),
-            block_on_uncertain: false,
-            clear_button: None,
-        };
         Config {
             device: device(),
             bus: BusAddress::Session,
             keys: self.keys.clone(),
             ledger: self.places[m].join(LEDGER),
-            lines: vec![line],
+            lines: self.chutes.lines(self.items.iter().map(|(item, _)| item.clone())),
             buttons: Vec::new(),
             service_switch: None,
         }
@@ -173,6 +168,7 @@ impl World {
         relay.run += 1;
         relay.waits.clear();
         relay.begun = None;
+        self.chute_stops(m);
         self.disks[m].revive(LEDGER);
         self.machine_hears(m, machine::Arrival::RelayGone, 20);
     }
@@ -180,6 +176,7 @@ impl World {
     /// Its memory is not what it wrote last.
     pub(super) fn begin_another_ledger(&mut self, m: usize) {
         self.slots.begin_another_ledger(m);
+        self.chute_is_forgotten(m);
         self.ledgers.lives += 1;
         self.relays[m].life = self.ledgers.lives;
     }
@@ -202,12 +199,15 @@ impl World {
 
     /// The line can be opened, or not: it depends on the system that runs.
     pub(super) fn check_line(&mut self, m: usize) {
-        let is_without = self.machines[m].computer.is_without_line();
+        let state = self.hardware_of(m);
         let Some(dispenser) = &mut self.relays[m].dispenser else { return };
         let before = dispenser.faults();
-        dispenser.hardware(0, if is_without { Err("no such line".into()) } else { Ok(()) });
-        if dispenser.faults() != before {
-            self.count(Kind::NoLine, "the line cannot be opened, or can again");
+        (0..dispenser.lines().len()).for_each(|line| dispenser.hardware(line, state.clone()));
+        let after = dispenser.faults();
+        if after != before {
+            if before.contains(&RelayFault::Gpio) != after.contains(&RelayFault::Gpio) {
+                self.count(Kind::NoLine, "the line cannot be opened, or can again");
+            }
             self.tell_facts(m);
         }
     }
@@ -221,7 +221,11 @@ impl World {
             return;
         };
         // A ledger that cannot be written is a fault, and the person comes again.
-        drop(dispenser.clear(small().as_str()));
+        for (line, item) in [small(), large()].iter().enumerate().take(dispenser.lines().len()) {
+            if dispenser.clear(item.as_str()).is_ok() {
+                self.chutes.looked(m, line);
+            }
+        }
         self.relay_effects(m);
         self.tell_facts(m);
     }
@@ -260,6 +264,9 @@ impl World {
                 }
             }
             Arrival::LineEnds { run, line } if run == current => self.line_ends(m, line),
+            Arrival::LateEnds { run, line, jammed } if run == current => self.told_end(m, line, jammed),
+            Arrival::Hand { run } if run == current => self.hand_in_chute(m),
+            Arrival::BeamFree => self.frees_beam(m),
             Arrival::Cleared => self.clear_line(m),
             Arrival::Waited { run, cause } if run == current => {
                 for from in self.relays[m].waits.remove(&cause).unwrap_or_default() {
@@ -272,6 +279,9 @@ impl World {
                 dispenser.tick();
                 let told = dispenser.faults() != before;
                 self.relay_effects(m);
+                if self.storm {
+                    self.breaks_beam(m);
+                }
                 if told {
                     self.tell_facts(m);
                 }
@@ -284,8 +294,14 @@ impl World {
                     self.machine_hears(m, machine::Arrival::RelayUp(facts), 5);
                 }
             }
-            Arrival::Starts { .. } | Arrival::LineEnds { .. } | Arrival::Waited { .. } | Arrival::Tick { .. } | Arrival::Appears { .. } => {
-            }
+            // Of an earlier run.
+            Arrival::Starts { .. }
+            | Arrival::LineEnds { .. }
+            | Arrival::LateEnds { .. }
+            | Arrival::Hand { .. }
+            | Arrival::Waited { .. }
+            | Arrival::Tick { .. }
+            | Arrival::Appears { .. } => {}
         }
     }
 
@@ -316,6 +332,17 @@ impl World {
         let is_order = matches!(self.relays[m].begun, Some(Begun::Order { .. }));
         let is_played = self.is_twist(Play::Refund) || self.is_twist(Play::SecondTry) || is_order && self.jams_before_a_second_try();
         let jammed = is_played || self.goes_wrong(12, Kind::Jams);
+        let Some(after) = self.waits_for_late_goods(jammed) else { return self.told_end(m, line, jammed) };
+        if let Some(dispenser) = &mut self.relays[m].dispenser {
+            dispenser.unseen(line);
+        }
+        self.relay_effects(m);
+        let run = self.relays[m].run;
+        self.after(after, Event::Relay(m, Arrival::LateEnds { run, line, jammed }));
+    }
+
+    /// The sensor's time is over, or it has seen the goods.
+    fn told_end(&mut self, m: usize, line: usize, jammed: bool) {
         let outcome = if jammed { Outcome::Failed } else { Outcome::Dispensed };
         let is_test = matches!(self.relays[m].begun, Some(Begun::Test { .. }));
         if let (Some(Begun::Test { number, .. }), false) = (&self.relays[m].begun, jammed) {
@@ -327,9 +354,16 @@ impl World {
         if let Some(dispenser) = &mut self.relays[m].dispenser {
             dispenser.ended(line, Ending { outcome, detail: "the end of the pulse".into() });
         }
+        let missed = match &self.relays[m].begun {
+            Some(Begun::Order { order, number, .. }) if jammed => Some((order.clone(), *number)),
+            Some(Begun::Order { .. } | Begun::Test { .. }) | None => None,
+        };
         self.relay_effects(m);
         if is_test || jammed {
             self.tell_facts(m);
+        }
+        if jammed {
+            self.reaches_into_chute(m, missed);
         }
         if jammed {
             let after = if self.is_soon_cleared() { 500 } else { 10_000 + self.below(60_000) };
@@ -351,8 +385,9 @@ impl World {
         }
     }
 
+    /// The first line, whose block the operators take off.
     fn is_blocked(&self, m: usize) -> bool {
-        self.facts(m).is_some_and(|facts| facts.blocked().next().is_some())
+        self.facts(m).is_some_and(|facts| facts.lines[0].state == LineCondition::Blocked)
     }
 
     /// Carries out, in order, what the dispenser committed. A crash may come between any two, and may have come in the
@@ -386,7 +421,10 @@ impl World {
                         return false;
                     }
                 }
+                Effect::Unseen(Cause::Order { order, number, .. }) => self.machine_hears(m, machine::Arrival::Unseen(order, number), 2),
+                Effect::Unseen(Cause::Test(_)) => {}
                 Effect::Finished { cause, outcome, .. } => {
+                    self.chute_ends(m, outcome);
                     self.note(|| format!("the relay finished: {outcome}"));
                     for from in self.relays[m].waits.remove(&cause).unwrap_or_default() {
                         let answer = RelayAnswer::Dispense(DispenseAnswer::Ended(outcome));
@@ -408,7 +446,7 @@ impl World {
     fn line_fails(&mut self, m: usize, line: usize, why: &str) {
         if let Some(dispenser) = &mut self.relays[m].dispenser {
             dispenser.ended(line, Ending { outcome: Outcome::Uncertain, detail: why.into() });
-            dispenser.hardware(line, Err(why.into()));
+            dispenser.hardware(line, Err(Trouble::Hardware(why.into())));
             dispenser.hardware(line, Ok(()));
         }
         self.relay_effects(m);
@@ -417,6 +455,7 @@ impl World {
 
     /// The line goes up: this gives a customer the item.
     fn pulse(&mut self, m: usize, line: usize) {
+        self.judge_chute(m, line);
         let run = self.relays[m].run;
         self.after(PULSE, Event::Relay(m, Arrival::LineEnds { run, line }));
         let (order, item, number) = match self.relays[m].begun.clone() {

@@ -56,7 +56,7 @@ impl World {
     pub(super) fn all_slots(&self) -> BTreeMap<ItemId, SlotSettings> {
         let mut slots = self.slots.settings();
         let same = slots.get(&small()).filter(|_| self.same.rng.is_some()).cloned();
-        slots.extend(same.map(|slot| (second(), slot)));
+        slots.extend(same.map(|slot| (second(), SlotSettings { name: second().as_str().into(), ..slot })));
         slots
     }
 

@@ -32,10 +32,11 @@ impl World {
             self.machines[m].could_not_store = Some(self.now);
         }
         let tries = matches!(scene, Scene::TryAgain { .. }) && !matches!(self.machines[m].scene, Some(Scene::TryAgain { .. }));
-        self.machines[m].scene = Some(scene);
+        let before = self.machines[m].scene.replace(scene);
         if tries {
             self.sees_an_offer_to_try(m);
         }
+        self.sees_a_number(m, before.as_ref());
         if self.machines[m].screen_gone.is_none() {
             self.customers_see(m);
         }

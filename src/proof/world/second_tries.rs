@@ -10,18 +10,20 @@ use qris_core::order::ids::{ItemId, OrderId, RequestId};
 use qris_core::order::ledger::Again;
 use qris_core::order::merchant::{Order, Repayment, TakenBack};
 use qris_core::order::request::{Payment, VendRequest};
-use qris_core::order::time::Span;
-use qris_core::order::tries::TryNumber;
+use qris_core::order::time::{Boot, Span, Told};
+use qris_core::order::tries::{TryNumber, TwoDigits};
 use qris_core::wire::topics::Topic;
 use qris_core::wire::vend::TryRequest;
 use qris_device::controller::buttons;
-use qris_device::screen::picture::Scene;
+use qris_device::screen::picture::{Scene, TryStep};
 use qris_device::words::{Asker, Input, Request};
 use std::collections::{BTreeMap, BTreeSet};
 
 const BUTTON: Asker = Asker { question: 6, kind: buttons::KIND };
 /// The merchant offers one for so long.
 const WITHIN: Span = Span::secs(900);
+/// A second press counts so long after the first one, in milliseconds.
+const READ_WITHIN: std::ops::RangeInclusive<i64> = 1_500..=10_000;
 /// The last answer of Midtrans that a later receipt may rest on is not older than this, in milliseconds, with its way.
 pub(super) const SETTLED_LATELY: i64 = 30_000 + 10_000;
 
@@ -38,6 +40,18 @@ pub(super) struct SecondTries {
     open: BTreeMap<OrderId, TryNumber>,
     /// All money of these went back in the dashboard meanwhile.
     refunded: BTreeSet<OrderId>,
+    /// The first press at each machine: of which order, of what, and when by its boot clock.
+    pressed: BTreeMap<usize, (OrderId, ItemId, Boot)>,
+    /// Somebody has pressed twice for these, or after the number was told. It is good for one try.
+    confirmed: BTreeSet<OrderId>,
+    /// A machine does what a press of a button asks for.
+    is_pressing: bool,
+    /// When the number that a machine showed was told.
+    told: BTreeMap<OrderId, i64>,
+    /// How many wrong ones were taken of each since somebody wished for it.
+    wrong: BTreeMap<OrderId, u32>,
+    /// The receipts that were signed in the twenty seconds of a number.
+    sure: BTreeSet<(OrderId, TryNumber)>,
 }
 
 impl SecondTries {
@@ -51,7 +65,10 @@ impl SecondTries {
         let most = most.max(u32::from(always));
         let mut dashboard = Rng::new(seed ^ 0x0da5_4b0a);
         let is_generous = play.is_none() && most > 0 && dashboard.below(3) > 0;
-        Self { rng, dashboard, most, refunds_by_itself: is_generous.then_some(20), open: BTreeMap::new(), refunded: BTreeSet::new() }
+        let refunds_by_itself = is_generous.then_some(20);
+        let (open, refunded, pressed, confirmed, is_pressing) = Default::default();
+        let (told, wrong, sure) = Default::default();
+        Self { rng, dashboard, most, refunds_by_itself, open, refunded, pressed, confirmed, is_pressing, told, wrong, sure }
     }
 
     /// The backend was told of this try.
@@ -104,10 +121,11 @@ impl World {
     /// long ago.
     pub(super) fn wishes(&mut self, id: &OrderId) {
         let (now, draw) = (self.wall(), self.second_tries.rng.below(8));
+        let drawn = self.some_digits();
         let want = |tx: &mut dyn Tx, policy: &Policy| match draw {
-            0 | 1 => books::want_money(tx, policy, id, now),
-            2 => books::want_try(tx, policy, id, Some("Sari".into()), now),
-            _ => books::want_try(tx, policy, id, None, now),
+            0 | 1 => books::want_money(tx, policy, id, Told::trusted(now)),
+            2 => books::want_try(tx, policy, id, Some("Sari".into()), drawn, Told::trusted(now)),
+            _ => books::want_try(tx, policy, id, None, drawn, Told::trusted(now)),
         };
         if self.books(want).is_ok() {
             let what = match draw {
@@ -116,9 +134,87 @@ impl World {
                 _ => "a customer wants another try, on the page",
             };
             self.count(Kind::TriesWished, what);
+            self.second_tries.wrong.remove(id);
             self.plan_sweep(AT_ONCE);
             self.publish_soon(5);
         }
+    }
+
+    fn some_digits(&mut self) -> TwoDigits {
+        TwoDigits::of(u8::try_from(self.second_tries.rng.below(100)).unwrap_or(0))
+    }
+
+    /// A machine shows a number, or that it was told. Its customer reads it and tells it. Others guess.
+    pub(super) fn sees_a_number(&mut self, m: usize, before: Option<&Scene>) {
+        let Some(Scene::TryAgain { order, step, .. }) = self.machines[m].scene.clone() else { return };
+        let was = if let Some(Scene::TryAgain { order: known, step, .. }) = before { (*known == order).then_some(step) } else { None };
+        match step {
+            TryStep::Number(number) if was != Some(&step) => {
+                let to_a_person = self.second_tries.rng.below(4) == 0;
+                if self.second_tries.rng.below(4) > 0 {
+                    let after = i64::try_from(2_000 + self.second_tries.rng.below(20_000)).unwrap_or(0);
+                    self.after(after, Event::TellsNumber(order.clone(), number, to_a_person));
+                }
+                if self.second_tries.rng.below(3) == 0 {
+                    for guess in 1..=i64::try_from(self.second_tries.rng.below(6)).unwrap_or(0) {
+                        let digits = self.some_digits();
+                        self.after(1_500 * guess, Event::TellsNumber(order.clone(), digits, to_a_person));
+                    }
+                }
+            }
+            TryStep::Told if was != Some(&TryStep::Told) => {
+                if !self.second_tries.told.contains_key(&order) && !self.losses.books() {
+                    self.fail(format!("a press counts for another try at {order}, and nobody has told its number"));
+                }
+                let after = i64::try_from(500 + self.second_tries.rng.below(22_000)).unwrap_or(0);
+                self.after(after, Event::Tries(m, None));
+            }
+            TryStep::Offered | TryStep::Pressed { .. } | TryStep::Number(_) | TryStep::Told => {}
+        }
+    }
+
+    pub(super) fn tells_number(&mut self, id: &OrderId, number: TwoDigits, to_a_person: bool) {
+        let now = Told::trusted(self.wall());
+        let by = to_a_person.then(|| Box::from("Sari"));
+        let Ok(Some(before)) = self.books(|tx, _| books::load(tx, id)) else { return };
+        let Some(shown) = before.order.number_shown(now).filter(|_| before.order.may_tell_number(by.as_deref(), now).is_ok()) else {
+            return;
+        };
+        if number == shown {
+            // It may be written although its answer is lost.
+            self.second_tries.told.insert(id.clone(), self.now);
+        }
+        let Ok(done) = self.books(|tx, policy| books::tell_number(tx, policy, id, by, number, now)) else { return };
+        let is_told = done.now.order.number_told_until(now).is_some();
+        if is_told != (number == shown) {
+            return self.fail(format!("{number} was told for {id}, its machine shows {shown}, and {is_told} is the answer"));
+        }
+        if is_told {
+            self.count(Kind::NumbersTold, "a customer tells the number of a second try");
+        } else {
+            self.count(Kind::NumbersGuessed, "somebody tells a wrong number for a second try");
+            let wrong = self.second_tries.wrong.entry(id.clone()).or_default();
+            *wrong += 1;
+            if *wrong > 3 && !self.losses.books() {
+                self.fail(format!("more than three wrong numbers were taken of {id} in one showing"));
+            }
+        }
+        self.plan_sweep(AT_ONCE);
+        self.publish_soon(5);
+    }
+
+    /// Somebody else has the goods, or it seems so, and a person is to give the money as well.
+    pub(super) fn complains(&mut self, id: OrderId) {
+        let what = i64::try_from(self.second_tries.rng.below(7)).unwrap_or(0);
+        self.merchant_decides(id, what, false, false, true);
+    }
+
+    /// Whether a person may give goods and money: the last try was not surely its customer's. The rule is written here once more.
+    pub(super) fn may_give_besides(&self, order: &Order) -> bool {
+        let (purchase, goods) = (&order.sale.purchase, order.goods());
+        let is_same = goods.item == purchase.item || purchase.asked.as_ref() == Some(&goods.item);
+        let is_sure = self.second_tries.sure.contains(&(order.id.clone(), order.number_of_try()));
+        order.number_of_try() > TryNumber::FIRST && !(is_same && is_sure)
     }
 
     /// The request whose order is on the screen, from Midtrans' own record of the charge.
@@ -154,15 +250,65 @@ impl World {
         }
     }
 
+    /// A customer presses, reads the screen, and presses once more. So do few strangers; some do it sooner than they can read.
     fn presses(&mut self, m: usize, item: ItemId) {
+        self.press(m, item.clone());
+        if self.is_planned() {
+            return self.after(2_000, Event::PressesAgain(m, item));
+        }
+        if self.second_tries.rng.below(4) == 0 {
+            return self.counts.note(Kind::PressedOnce);
+        }
+        let after = match self.second_tries.rng.below(4) {
+            0 => self.second_tries.rng.below(1_600),
+            _ => 1_500 + self.second_tries.rng.below(9_000),
+        };
+        self.after(i64::try_from(after).unwrap_or(0), Event::PressesAgain(m, item));
+    }
+
+    /// Who sees something else by now presses nothing.
+    pub(super) fn presses_again(&mut self, m: usize, item: ItemId) {
+        if self.machine_runs(m) && matches!(self.machines[m].scene, Some(Scene::TryAgain { .. })) {
+            self.press(m, item);
+        }
+    }
+
+    fn press(&mut self, m: usize, item: ItemId) {
+        let now = self.clocks(m).boot;
+        if let Some(Scene::TryAgain { order, step, .. }) = &self.machines[m].scene {
+            let of = |(known, pressed, at): &&(OrderId, ItemId, Boot)| {
+                known == order && *pressed == item && READ_WITHIN.contains(&(now.0 - at.0))
+            };
+            let is_second = match step {
+                TryStep::Told => true,
+                TryStep::Pressed { .. } => self.second_tries.pressed.get(&m).filter(of).is_some(),
+                TryStep::Offered | TryStep::Number(_) => false,
+            };
+            let begins = match step {
+                TryStep::Offered => true,
+                TryStep::Pressed { item: pressed, .. } => pressed.item != item,
+                TryStep::Number(_) | TryStep::Told => false,
+            };
+            if is_second {
+                self.second_tries.confirmed.insert(order.clone());
+            } else if begins {
+                self.second_tries.pressed.insert(m, (order.clone(), item.clone(), now));
+            }
+        }
         let request_id = RequestId::new(&format!("press-{m}-{}", self.now)).expect("an id");
         let request = VendRequest { request_id, item, amount: None, description: None, payment: Payment::Gopay, timeout_s: None };
+        self.second_tries.is_pressing = true;
         self.input(m, Input::Requested(Request::Pressed(request), BUTTON));
+        self.second_tries.is_pressing = false;
     }
 
     /// A machine asks its relay for another try.
     pub(super) fn judge_try(&mut self, again: &Again) {
         self.counts.note(Kind::TriesPressed);
+        // A controller's request is sure by itself.
+        if self.second_tries.is_pressing && !self.second_tries.confirmed.remove(&again.order) {
+            self.fail(format!("another try at {} is begun by one press, which may be a stranger's", again.order));
+        }
         let came = self.came(&again.order);
         if came > 0 && !self.is_forgotten(&again.order) && !self.thief.betrayed.contains(&again.order) && self.losses.are_none() {
             self.fail(format!("another try at {} is begun, and it came", again.order));
@@ -174,6 +320,13 @@ impl World {
         let id = &order.id;
         self.counts.note(Kind::TriesSigned);
         self.second_tries.open.insert(id.clone(), order.number_of_try());
+        if self.second_tries.told.remove(id).is_some_and(|at| self.now - at < 20_000) && !self.losses.books() {
+            self.second_tries.sure.insert((id.clone(), order.number_of_try()));
+        }
+        if !self.is_planned() && self.second_tries.rng.below(2) == 0 {
+            let after = i64::try_from(5_000 + self.second_tries.rng.below(600_000)).unwrap_or(0);
+            self.after(after, Event::Complains(id.clone()));
+        }
         if self.storm && !self.is_planned() && self.second_tries.dashboard.below(3) > 0 {
             let (after, how) = (self.second_tries.dashboard.below(1_500), self.second_tries.dashboard.below(2));
             let of = |number| i64::try_from(number).unwrap_or(0);

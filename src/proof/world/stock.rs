@@ -9,7 +9,10 @@ use super::fate::{Fate, Plan};
 use super::play::AtSlot;
 use super::{World, large, second, small};
 use crate::rng::Rng;
-use qris_core::order::ids::{ItemId, RequestId};
+use qris_backend::sale::books;
+use qris_core::order::ids::{ItemId, OrderId, RequestId};
+use qris_core::order::merchant::Order;
+use qris_core::order::outcome::Delivery;
 use qris_core::order::reason::Reason;
 use qris_core::order::stock::{Change, NotChanged, Shelf};
 use qris_core::wire::relay::Driven;
@@ -36,6 +39,8 @@ pub(super) struct Slots {
     held: BTreeMap<(usize, ItemId), Held>,
     /// The machine that was first heard of each request, and when.
     requested: BTreeMap<RequestId, (usize, i64)>,
+    /// Payment codes that nobody has paid, with their slots.
+    unpaid: BTreeMap<RequestId, (usize, ItemId)>,
     /// Requests that were refused because nothing was left. The machine keeps nothing of them.
     pub(super) refused: BTreeSet<RequestId>,
     /// What somebody does now, and whether the machine has heard it.
@@ -56,6 +61,8 @@ struct Held {
     is_more_untold: bool,
     /// When there was less last, for another reason than a sale.
     lowered_at: i64,
+    /// Somebody has handed so many out of the slot, and said so in the books. The machine may not have heard it yet.
+    handed_out: i64,
     /// The machine knows what its relay had driven when somebody counted first.
     has_base: bool,
     /// An image of the machine's database can be compared with the relay: it has such a base, the machine knew then what was there, and
@@ -63,6 +70,10 @@ struct Held {
     is_image_good: bool,
     /// The machine has an older database, and its relay has not told it yet what it drove since.
     is_of_image: bool,
+    /// Somebody has changed it since the image was made.
+    is_changed: bool,
+    /// The image forgot that, and the mark beside it knows of it. The machine says so until somebody looks.
+    is_forgotten: bool,
     /// What the machine says.
     count: Option<u32>,
     is_suspect: bool,
@@ -81,7 +92,7 @@ impl Slots {
     }
 
     pub(super) fn settings(&self) -> BTreeMap<ItemId, SlotSettings> {
-        let slot = |goods: ItemId| (goods.clone(), SlotSettings { capacity: CAPACITY, low: 1, goods });
+        let slot = |goods: ItemId| (goods.clone(), SlotSettings { capacity: CAPACITY, low: 1, name: goods.as_str().into(), goods });
         if self.are_counted { [slot(small()), slot(large())].into() } else { BTreeMap::new() }
     }
 
@@ -141,15 +152,24 @@ impl Slots {
         self.rng.as_mut().is_some_and(|rng| rng.below(2) == 0)
     }
 
+    /// Does the mark of the machine's database stay beside an older image of it, by chance?
+    pub(super) fn keeps_mark(&mut self) -> bool {
+        self.rng.as_mut().is_some_and(|rng| rng.below(2) == 0)
+    }
+
     pub(super) fn imaged(&mut self, m: usize) {
-        self.held.iter_mut().filter(|((of, _), _)| *of == m).for_each(|(_, held)| held.is_image_good = held.has_base && held.is_known);
+        for (_, held) in self.held.iter_mut().filter(|((of, _), _)| *of == m) {
+            (held.is_image_good, held.is_changed) = (held.has_base && held.is_known, false);
+        }
     }
 
     /// The image takes the place of the database. What the relay drove since then the machine hears from it, and nothing else. What was put in
     /// since then it has forgotten: it may know of less than it has promised.
-    pub(super) fn set_back(&mut self, m: usize, now: i64) {
+    pub(super) fn set_back(&mut self, m: usize, keeps_mark: bool, now: i64) {
+        let is_forgotten = keeps_mark && self.held.iter().any(|((of, _), held)| *of == m && held.is_changed);
         for (_, held) in self.held.iter_mut().filter(|((of, _), _)| *of == m) {
             held.is_of_image = true;
+            held.is_forgotten |= is_forgotten;
             held.is_known &= held.is_image_good;
             held.lowered_at = now;
         }
@@ -225,6 +245,29 @@ impl World {
         }
     }
 
+    /// Does whoever hands these goods over take them out of the slot? Where the sensor saw nothing come, the piece that hung there has left
+    /// it already. Who knows nothing of the slot has a box beside it.
+    pub(super) fn may_come_from_slot(&mut self, order: &Order) -> bool {
+        let (m, item) = (0, order.goods().item);
+        let is_there = self.slots.held.get(&(m, item)).is_some_and(|held| held.is_known && held.there > 0 && held.count.is_some());
+        let may = is_there && order.outcome() == Some(Delivery::Undelivered) && self.losses.are_none();
+        may && self.slots.rng.as_mut().is_some_and(|rng| rng.below(2) == 0)
+    }
+
+    /// The books have it that these goods came out of the slot.
+    pub(super) fn takes_out_of_slot(&mut self, id: &OrderId) {
+        let Ok(Some(stored)) = self.books(|tx, _| books::load(tx, id)) else { return };
+        if !stored.order.is_taken_out() {
+            return;
+        }
+        self.count(Kind::HandedOut, "goods are taken out of the slot for a customer, by the books");
+        let now = self.now;
+        let held = self.slots.of(0, &stored.order.goods().item);
+        held.there -= 1;
+        held.handed_out += 1;
+        held.lowered_at = now;
+    }
+
     /// All slots are full before the customers come who must get something.
     pub(super) fn fills_all(&mut self, m: usize) {
         if self.slots.are_counted() {
@@ -249,9 +292,15 @@ impl World {
         if after < there {
             (held.lowered_at, held.is_known, held.is_image_good) = (now, false, false);
         }
+        // The machine's screen shows what it took before whoever filled hears the answer.
+        let was_forgotten = held.is_forgotten;
+        held.is_forgotten &= matches!((change, n), (Change::Fill, Some(_)) | (Change::Give, _));
         self.slots.done = None;
         self.input(m, Input::Requested(Request::Stock(Box::new((change, item.clone(), n))), FILLER));
-        let Some(Ok(counted)) = self.slots.done.take() else { return };
+        let Some(Ok(counted)) = self.slots.done.take() else {
+            self.slots.of(m, &item).is_forgotten = was_forgotten;
+            return;
+        };
         self.note(|| format!("somebody at {m}: {change} of {item} {n:?}, {counted:?}"));
         self.counts.note(Kind::Fills);
         let has_facts = self.machines[m].has_relay;
@@ -259,14 +308,16 @@ impl World {
         if counted.before.is_none_or(|before| counted.after < before) {
             held.lowered_at = now;
         }
-        held.is_more_untold = false;
+        (held.is_more_untold, held.is_changed) = (false, true);
         // Their sums begin anew.
         held.has_base &= counted.before.is_some() && change != Change::Set;
         match (change, n) {
             // Who has not looked does not know what is there. Nor does a machine know of tests before its relay has told it.
             (Change::Fill, Some(_)) => {}
             (Change::Give, _) => held.is_known = was_known,
-            (Change::Fill, None) | (Change::Count | Change::Set | Change::Other(_), _) => held.is_known = has_facts,
+            (Change::Fill, None) | (Change::Count | Change::Set | Change::Other(_), _) => {
+                (held.is_known, held.handed_out, held.is_forgotten) = (has_facts, 0, false);
+            }
         }
         self.judge_slots(m);
     }
@@ -290,7 +341,7 @@ impl World {
         if before.is_none_or(|before| held.count.is_some_and(|after| after < before)) {
             held.lowered_at = now;
         }
-        held.is_known = has_facts;
+        (held.is_known, held.handed_out, held.is_changed, held.is_forgotten) = (has_facts, 0, true, false);
         self.judge_slots(m);
     }
 
@@ -302,7 +353,7 @@ impl World {
     pub(super) fn item_leaves(&mut self, m: usize, item: &ItemId, is_test: bool) {
         let now = self.now;
         let held = self.slots.of(m, item);
-        let is_air = held.there < 1 && held.untold() < 1 && held.is_known && held.count.is_some();
+        let is_air = held.there < 1 && held.untold() < 1 && held.handed_out == 0 && held.is_known && held.count.is_some();
         held.there = (held.there - 1).max(0);
         if is_test {
             held.tests += 1;
@@ -313,11 +364,15 @@ impl World {
         }
     }
 
-    pub(super) fn slots_told(&mut self, m: usize, slots: &[Slot]) {
+    pub(super) fn slots_told(&mut self, m: usize, slots: &[Slot], has_fault: bool) {
         for ((_, item), held) in self.slots.held.iter_mut().filter(|((of, _), _)| *of == m) {
             let slot = slots.iter().find(|slot| slot.item == *item);
             // A text from afar may say that it is not counted any more.
             (held.count, held.is_suspect) = (slot.and_then(|slot| slot.count), slot.is_some_and(|slot| slot.suspect));
+        }
+        let is_silent = |held: &Held| held.is_forgotten && held.count.is_some() && !has_fault;
+        if self.slots.held.iter().any(|((of, _), held)| *of == m && is_silent(held)) {
+            self.fail("an older image forgot what somebody did to a slot, and nobody is told to count".into());
         }
         self.judge_slots(m);
     }
@@ -330,7 +385,8 @@ impl World {
             return;
         }
         let over = self.slots.held.iter().find(|((of, _), held)| {
-            *of == m && held.is_known && !held.is_of_image && held.count.is_some_and(|count| i64::from(count) > held.there + held.untold())
+            let there = held.there + held.untold() + held.handed_out;
+            *of == m && held.is_known && !held.is_of_image && held.count.is_some_and(|count| i64::from(count) > there)
         });
         if let Some(((_, item), held)) = over {
             let why = format!("the machine says that there are {:?} of {item}, and there are {}", held.count, held.there);
@@ -350,6 +406,7 @@ impl World {
     pub(super) fn judge_promise(&mut self, m: usize, event: &VendEvent) {
         let (Some(request), Some(item)) = (&event.request_id, &event.item) else { return };
         let (of, at) = *self.slots.requested.entry(request.clone()).or_insert((m, self.now));
+        self.judge_code(m, event);
         match (event.state, event.reason) {
             (EventState::Refused, Some(Reason::SoldOut)) => {
                 self.counts.note(Kind::SoldOut);
@@ -359,11 +416,32 @@ impl World {
                 self.counts.note(Kind::PaidForNothing);
                 let held = self.slots.of(m, item);
                 // Of two machines with one card the other one may have promised it.
-                if of == m && held.is_known && held.lowered_at < at {
+                if of == m && held.is_known && held.handed_out == 0 && held.lowered_at < at {
                     self.fail(format!("{request} had a promise of {item}, and nothing is left"));
                 }
             }
             (_, _) => {}
+        }
+    }
+
+    /// Codes that nobody has paid keep half of a slot at most, and never all that is left. Who has lost a memory may have forgotten codes.
+    fn judge_code(&mut self, m: usize, event: &VendEvent) {
+        let (Some(request), Some(item)) = (&event.request_id, &event.item) else { return };
+        if event.state != EventState::Requested || event.store.is_none() {
+            if event.state != EventState::AwaitingPayment {
+                self.slots.unpaid.remove(request);
+            }
+            return;
+        }
+        // One that is told again is judged once.
+        if self.slots.unpaid.insert(request.clone(), (m, item.clone())).is_some() || self.slots.of(m, item).handed_out > 0 {
+            return;
+        }
+        let kept = self.slots.unpaid.values().filter(|(of, kept)| *of == m && kept == item).count();
+        let Some(count) = self.slots.counted(m, item).filter(|_| self.losses.are_none()) else { return };
+        self.counts.note(Kind::CodesHeld);
+        if kept > usize::try_from(count).unwrap_or(0) / 2 {
+            self.fail(format!("{kept} unpaid codes keep pieces of {item}, and {count} are there"));
         }
     }
 

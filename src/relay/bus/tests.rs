@@ -3,7 +3,7 @@
 use super::*;
 use crate::config::Config;
 use crate::tests::run;
-use crate::threads::start as start_line;
+use crate::threads::{Trouble, start as start_line};
 use futures_util::StreamExt as _;
 use qris_core::order::ids::{CommandId, DeviceId, RequestId, Ticket, TransactionId};
 use qris_core::order::keys::jwk_set;
@@ -214,11 +214,12 @@ fn a_sale_over_the_interface() {
             items: vec!["A1".into()],
             state: LineCondition::Ready,
             limits: Limits { min: Rupiah::new(5000).expect("an amount"), step: None, max: None },
+            misses_left: 1,
         };
         assert_eq!(facts.lines[0], line);
         let closed: (String, bool) = proxy.call("Close", &(ticket.as_str(),)).await.expect("an answer");
         assert_eq!(closed, ("dispensed".into(), true));
-        rig.service.report(ThreadReport::Hardware(0, Err("unplugged".into())));
+        rig.service.report(ThreadReport::Hardware(0, Err(Trouble::Hardware("unplugged".into()))));
         assert_eq!(rig.facts().await.faults, [RelayFault::Gpio]);
     });
 }

@@ -64,7 +64,8 @@ fn the_example_is_good() {
     let outlet = of_chip(line);
     assert_eq!(outlet.drive, Drive::Single { on: Span::millis(500) });
     assert_eq!(outlet.pin.chip, Chip::Gpio { name: ChipName::new("pl061").expect("a label"), offset: 17 });
-    assert_eq!(outlet.sensor.as_ref().map(|sensor| sensor.within), Some(Span::secs(5)));
+    let spans = outlet.sensor.as_ref().map(|sensor| (sensor.within, sensor.late_within));
+    assert_eq!((spans, config.lines[0].misses), (Some((Span::secs(5), Span::secs(3))), 1));
     assert!(line.clear_button.is_some());
     assert_eq!(config.buttons[0].pin.debounce, Span::millis(20));
     let names: Vec<_> = config.pins().into_iter().map(|(name, _)| name).collect();
@@ -110,10 +111,10 @@ fn faults_name_line_and_key() {
         ("pulse_ms = 500", "rupiah_per_pulse = 1000\non_ms = 50", "line[0].off_ms: is missing"),
         ("pulse_ms = 500", "pulse_ms = 500\non_ms = 5", "relay.toml:13: line[0].on_ms: belongs to rupiah_per_pulse"),
         ("pulse_ms = 500", "pulse_ms = 500\nrupiah_per_pulse = 5", "line[0].pulse_ms: cannot stand beside rupiah_per_pulse"),
-        ("pulse_ms = 500", "pulse_ms = 115001", "line[0].sensor: pulse and sensor together may take at most 120 s"),
+        ("pulse_ms = 500", "pulse_ms = 111001", "line[0].sensor: pulse and sensor together may take at most 120 s"),
         (
             "pulse_ms = 500",
-            "rupiah_per_pulse = 1000\non_ms = 60000\noff_ms = 55001",
+            "rupiah_per_pulse = 1000\non_ms = 60000\noff_ms = 51001",
             "line[0].sensor: pulse and sensor together may take at most 120 s",
         ),
         ("min_amount = 5000", "min_amount = 0", "relay.toml:8: line[0].min_amount: an amount must be 1 to"),
@@ -140,18 +141,25 @@ fn faults_name_line_and_key() {
             "offset = 22, bias = \"up\"",
             "line[0].clear_button.bias: must be \"pull_up\", \"pull_down\" or \"disabled\", not \"up\"",
         ),
+        (
+            "within_ms = 5000",
+            "within_ms = 5000, late_within_ms = 113501",
+            "line[0].sensor: pulse and sensor together may take at most 120 s",
+        ),
+        ("within_ms = 5000", "within_ms = 5000, late_within_ms = -1", "line[0].sensor.late_within_ms: must be 0 to 120000, not -1"),
+        ("min_amount = 5000", "misses = 0", "line[0].misses: must be 1 to 9, not 0"),
         ("offset = 27", "offset = 27, debounce_ms = 1001", "line[0].sensor.debounce_ms: must be 0 to 1000, not 1001"),
         (
             "active_low = false",
             "active_low = false\nbias = \"pull_up\"",
-            "line[0].bias: unknown key: expected one of name, items, min_amount, block_on_uncertain, clear_button, chip, offset, ",
+            "line[0].bias: unknown key: expected one of name, items, min_amount, block_on_uncertain, misses, clear_button, chip, ",
         ),
     ];
     for (good, bad, want) in table {
         let faults = rig.faults(&format!("{}{}", rig.head(), LINE.replacen(good, bad, 1)));
         assert!(faults.iter().any(|fault| fault.contains(want)), "{bad}: {faults:#?}");
     }
-    let longest = LINE.replace("pulse_ms = 500", "rupiah_per_pulse = 1000\non_ms = 60000\noff_ms = 55000");
+    let longest = LINE.replace("pulse_ms = 500", "rupiah_per_pulse = 1000\non_ms = 60000\noff_ms = 51000");
     assert!(rig.load(&format!("{}{longest}", rig.head())).is_ok(), "exactly 120 s");
     // A line is read in two steps. Its faults are told together all the same.
     let many =
@@ -169,7 +177,7 @@ fn faults_name_line_and_key() {
 fn the_limits_that_are_told_are_those_by_which_it_sells() {
     let rig = Rig::new();
     let pulses = LINE.replace("pulse_ms = 500", "rupiah_per_pulse = 1000\non_ms = 7000\noff_ms = 3000");
-    for (text, most) in [(LINE, 1_000_000), (&pulses, 11_000), (&pulses.replace("within_ms = 5000", "within_ms = 20000"), 10_000)] {
+    for (text, most) in [(LINE, 1_000_000), (&pulses, 11_000), (&pulses.replace("within_ms = 5000", "within_ms = 16000"), 10_000)] {
         let config = rig.load(&format!("{}{text}", rig.head())).expect("good");
         let line = &config.lines[0];
         let takes = |price: u64| {
@@ -214,6 +222,24 @@ fn one_pin_by_two_names_of_its_chip_is_a_fault() {
     assert_eq!(told, [wanted]);
     let apart = [chip("/dev/gpiochip7", "pl061", "/devices/b"), chip("/dev/gpiochip8", "other", "/devices/platform/a.gpio")];
     assert!(twice(&pins, &apart).is_empty());
+}
+
+#[test]
+fn lines_of_one_chute_have_one_sensor_and_nothing_else_has_it() {
+    let rig = Rig::new();
+    let second = |sensor: &str| {
+        let line = "[[line]]\nname = \"tray 2\"\nitems = [\"B1\"]\nchip = \"pl061\"\noffset = 18\npulse_ms = 500\n";
+        format!("{}{LINE}{line}sensor = {{ chip = \"pl061\", offset = 27, {sensor} }}\n", rig.head())
+    };
+    let config = rig.load(&second("within_ms = 900, late_within_ms = 0")).expect("its own times, the same pin");
+    let names: Vec<_> = config.pins().into_iter().map(|(name, _)| name).filter(|name| name.contains("sensor")).collect();
+    assert_eq!(names, ["the sensor of line \"tray 1\""]);
+    let whole = chip::Present { device: "/dev/gpiochip0".into(), label: Ok("pl061".into()), hardware: None };
+    assert!(twice(&config.pins(), &[whole]).is_empty());
+    let faults = rig.faults(&second("within_ms = 900, active_low = true"));
+    assert!(faults.len() == 1 && faults[0].contains("line[1].sensor: is the sensor of line[0], too: write the same chip"), "{faults:?}");
+    let faults = rig.faults(&second("within_ms = 900").replace("offset = 18", "offset = 27"));
+    assert!(faults.iter().any(|fault| fault.contains("pl061 line 27 is used by")), "{faults:?}");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use crate::settings::SETTINGS;
 use qris_core::order::ids::{DeviceId, ItemId};
 use qris_core::order::money::Rupiah;
 use qris_core::text::steers;
-use qris_host::config::settings::is_on;
+use qris_host::config::settings::{is_on, number};
 use qris_host::config::{BusAddress, Checker};
 use qris_host::speech::fill;
 use qris_host::texts;
@@ -26,6 +26,7 @@ texts! {
     name_taken: "line[{0}] sudah memakai nama ini", "line[{0}] has this name already";
     item_taken: "{1} sudah ada di line[{0}]", "line[{0}] has {1} already";
     pin_taken: "jalur {1} di {0} sudah dipakai {2}", "{0} line {1} is used by {2} already";
+    sensor_differs: "juga sensor line[{0}]: tulis chip, offset, active_low, bias dan debounce_ms yang sama di keduanya", "is the sensor of line[{0}], too: write the same chip, offset, active_low, bias and debounce_ms in both";
     device_taken: "{0} sudah dipakai line[{1}]", "{0} is used by line[{1}] already";
     no_line: "belum ada: tulis paling sedikit satu [[line]]", "is missing: write at least one [[line]]";
     many_lines: "ada {0} baris seperti ini, dan paling banyak {1} yang bisa", "there are {0} lines, and at most {1} are possible";
@@ -91,10 +92,11 @@ struct WrittenLine {
     items: Option<Vec<String>>,
     min_amount: Option<i64>,
     block_on_uncertain: Option<bool>,
+    misses: Option<i64>,
     clear_button: Option<WrittenInput>,
 }
 
-const OF_EVERY_LINE: [&str; 5] = ["name", "items", "min_amount", "block_on_uncertain", "clear_button"];
+const OF_EVERY_LINE: [&str; 6] = ["name", "items", "min_amount", "block_on_uncertain", "misses", "clear_button"];
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -154,6 +156,8 @@ impl WrittenLine {
         let items = items.and_then(|items| check_items(&items, checker, &key("items")));
         let min_amount = amount(checker, self.min_amount.unwrap_or(1), &key("min_amount"));
         let outlet = outlet::read(rest, checker);
+        let misses = number(SETTINGS, "line.misses");
+        let misses = checker.integer(self.misses, misses.usual, misses.range(), &key("misses"));
         let clear_button = check_input(self.clear_button, checker, &key("clear_button"));
         Some(LineSettings {
             name: name?,
@@ -161,6 +165,7 @@ impl WrittenLine {
             min_amount: min_amount?,
             outlet: outlet?,
             block_on_uncertain: self.block_on_uncertain.unwrap_or(is_on(SETTINGS, "line.block_on_uncertain")),
+            misses: u32::try_from(misses).expect("1 to 9"),
             clear_button: clear_button?,
         })
     }
@@ -219,6 +224,7 @@ fn check_together(
     let mut items = BTreeMap::new();
     let mut pins = BTreeMap::new();
     let mut devices = BTreeMap::new();
+    let mut sensors: BTreeMap<&Chip, (usize, &Pin)> = BTreeMap::new();
     let mut pin = |pin: &Pin, key: String, checker: &mut Checker<'_>| {
         if let Chip::Gpio { name, offset } = &pin.chip
             && let Some(other) = pins.insert(pin.chip.clone(), key.clone())
@@ -253,8 +259,15 @@ fn check_together(
         if let Some(button) = &line.clear_button {
             pin(button, format!("line[{i}].clear_button"), checker);
         }
-        if let Some(sensor) = line.sensor() {
-            pin(sensor, format!("line[{i}].sensor"), checker);
+        match line.sensor().map(|sensor| (sensor, sensors.get(&sensor.chip))) {
+            // Lines that drop into one chute have one sensor.
+            Some((sensor, Some((_, first)))) if sensor == *first => {}
+            Some((_, Some((first, _)))) => checker.fault(&format!("line[{i}].sensor"), fill(texts().sensor_differs, &[first])),
+            Some((sensor, None)) => {
+                pin(sensor, format!("line[{i}].sensor"), checker);
+                sensors.insert(&sensor.chip, (i, sensor));
+            }
+            None => {}
         }
     }
     for (i, button) in buttons.iter().enumerate() {

@@ -1,23 +1,26 @@
 //! The state of the lines, the buttons and the door's switch, and how others see it.
 
-use super::{Dispenser, Line, Work};
+use super::{Dispenser, Line};
 use crate::config::Items;
+use crate::threads::Trouble;
 use qris_core::order::ids::Ticket;
 use qris_core::order::ledger::Condition;
 use qris_core::wire::relay::{LineCondition, ProofKey, RelayFacts, RelayFault, RelayLine, RelayStatus};
 use qris_host::events::Event;
 
 impl Dispenser {
-    pub fn hardware(&mut self, index: usize, state: Result<(), String>) {
-        let line = &mut self.lines[index];
-        let why = state.err();
-        if let Some(why) = why.as_ref().filter(|why| line.broken.as_ref() != Some(why)) {
-            let name = line.settings.name.clone().into();
-            let event = Event::HardwareFault { line: name, why: why.clone().into() };
-            line.broken = Some(why.clone());
-            self.journal(event);
-        } else {
-            line.broken = why;
+    pub fn hardware(&mut self, index: usize, state: Result<(), Trouble>) {
+        let trouble = state.err();
+        let before = std::mem::replace(&mut self.lines[index].broken, trouble.clone());
+        let Some(trouble) = trouble.filter(|trouble| before.as_ref() != Some(trouble)) else { return };
+        let line = self.lines[index].settings.name.clone().into();
+        match trouble {
+            Trouble::Hardware(why) => self.journal(Event::HardwareFault { line, why: why.into() }),
+            // It is told once for all lines that have this sensor.
+            Trouble::SensorActive(why) if self.lines_beside(index).filter(|line| line.is_sensor_active()).count() == 1 => {
+                self.journal(Event::SensorActive { line, why: why.into() });
+            }
+            Trouble::SensorActive(_) => {}
         }
     }
 
@@ -56,20 +59,21 @@ impl Dispenser {
 
     #[must_use]
     pub fn lines(&self) -> Vec<RelayLine> {
-        let of = |line: &Line| RelayLine {
+        let of = |(index, line): (usize, &Line)| RelayLine {
             name: line.settings.name.as_str().into(),
             items: match &line.settings.items {
                 Items::Any => vec!["*".into()],
                 Items::These(items) => items.iter().map(|item| item.as_str().into()).collect(),
             },
-            state: match line.condition() {
+            state: match self.condition(index) {
                 Condition::Ready => LineCondition::Ready,
                 Condition::Busy => LineCondition::Busy,
                 Condition::Blocked | Condition::Broken => LineCondition::Blocked,
             },
             limits: line.settings.limits(),
+            misses_left: self.misses_left(index),
         };
-        self.lines.iter().map(of).collect()
+        self.lines.iter().enumerate().map(of).collect()
     }
 
     #[must_use]
@@ -80,19 +84,20 @@ impl Dispenser {
     #[must_use]
     pub fn faults(&self) -> Vec<RelayFault> {
         let is_failing = self.ledger.usable().is_err();
-        let is_broken = self.lines.iter().any(|line| line.broken.is_some()) || !self.broken_buttons.is_empty();
-        let all = [(self.ledger.was_reset(), RelayFault::LedgerReset), (is_failing, RelayFault::Ledger), (is_broken, RelayFault::Gpio)];
+        let is_broken = self.lines.iter().any(|line| matches!(line.broken, Some(Trouble::Hardware(_)))) || !self.broken_buttons.is_empty();
+        let all = [
+            (self.ledger.was_reset(), RelayFault::LedgerReset),
+            (is_failing, RelayFault::Ledger),
+            (is_broken, RelayFault::Gpio),
+            (self.lines.iter().any(Line::is_sensor_active), RelayFault::SensorActive),
+            (self.chutes.iter().any(|chute| chute.misses.suspects_sensor()), RelayFault::SensorSuspect),
+        ];
         all.into_iter().filter(|(is, _)| *is).map(|(_, fault)| fault).collect()
     }
 }
 
 impl Line {
-    pub(super) fn condition(&self) -> Condition {
-        match (&self.work, &self.blocked, &self.broken) {
-            (Work::Driving(_) | Work::Unwritten(_), _, _) => Condition::Busy,
-            (Work::Idle, _, Some(_)) => Condition::Broken,
-            (Work::Idle, Some(_), None) => Condition::Blocked,
-            (Work::Idle, None, None) => Condition::Ready,
-        }
+    fn is_sensor_active(&self) -> bool {
+        matches!(self.broken, Some(Trouble::SensorActive(_)))
     }
 }

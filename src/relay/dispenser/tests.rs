@@ -1,5 +1,6 @@
 //! The promises of the ledger, on real SQLite files.
 
+mod chutes;
 mod operator;
 mod tries;
 
@@ -302,7 +303,7 @@ fn what_prepare_refuses() {
         assert_eq!(got, Err(want), "{device} {item} {amount}");
     }
     assert_eq!(rig.dispenser.tickets(), []);
-    rig.dispenser.hardware(0, Err("unplugged".into()));
+    rig.dispenser.hardware(0, Err(Trouble::Hardware("unplugged".into())));
     assert_eq!(rig.try_prepare("A1", 5000), Err(RelayError::Hardware));
     assert_eq!(rig.dispenser.faults(), [RelayFault::Gpio]);
     rig.dispenser.hardware(0, Ok(()));
@@ -715,7 +716,7 @@ fn trouble_is_told_when_it_changes() {
     let mut rig = Rig::new();
     let unplugged = || Err("unplugged".to_owned());
     for (state, told) in [(unplugged(), 1), (unplugged(), 0), (Err("burnt".into()), 1), (Ok(()), 0), (Ok(()), 0), (unplugged(), 1)] {
-        rig.dispenser.hardware(0, state.clone());
+        rig.dispenser.hardware(0, state.clone().map_err(Trouble::Hardware));
         assert_eq!(rig.journal(), vec!["HardwareFault"; told], "{state:?}");
     }
     rig.dispenser.hardware(0, Ok(()));

@@ -3,14 +3,15 @@
 //!
 //! It is active only inside a `Pulse`. The end of the pulse, however it comes, sets it inactive.
 
+mod eye;
 mod file;
 mod gpio;
 pub mod pulses;
 
-use super::{Ending, Job, Outlet, OutletKind, STEP, Settings, Stop};
-use crate::input::{self, Edges, Input};
+use super::{Ending, Job, LateSign, Outlet, OutletKind, STEP, Settings, Stop};
 use crate::pin::{self, Chip, HardwareError, Pin, check_chip};
 use crate::settings::SETTINGS;
+use eye::{Eye, SharedEye};
 use file::SimLine;
 use gpio::GpioLine;
 use pulses::{Drive, Pulses};
@@ -39,6 +40,8 @@ const SENSOR_DEBOUNCE_MS: i64 = 1;
 /// The clock tells whole milliseconds, and nobody knows how much of the current one is left. So one is added: a board that
 /// counts pulses would miss one that is too short.
 const BEGUN: Span = Span::millis(1);
+/// A hand that takes the goods before out of the chute gets this time. Then its beam is broken.
+const FREE_WITHIN: Span = Span::secs(1);
 
 /// A line as `relay.toml` has it.
 #[derive(Debug, Clone)]
@@ -58,6 +61,15 @@ pub struct Sensor {
     pub pin: Pin,
     /// How long the service waits for it after the last pulse.
     pub within: Span,
+    /// How long it waits after that for goods that are late; 0: not at all.
+    pub late_within: Span,
+}
+
+impl Sensor {
+    /// The longest time that it adds to a drive.
+    fn takes(&self) -> Span {
+        Span(FREE_WITHIN.0 + self.within.0 + self.late_within.0)
+    }
 }
 
 impl PulsedLine {
@@ -67,9 +79,9 @@ impl PulsedLine {
         Self { pin, drive: Drive::Single { on }, sensor: None }
     }
 
-    /// How long it waits for its sensor, in milliseconds.
-    fn sensor_within(&self) -> i64 {
-        self.sensor.as_ref().map_or(0, |sensor| sensor.within.0)
+    /// The longest time that its sensor adds to a drive, in milliseconds.
+    fn sensor_takes(&self) -> i64 {
+        self.sensor.as_ref().map_or(0, |sensor| sensor.takes().0)
     }
 
     /// The same line, driven by the other level.
@@ -83,7 +95,9 @@ impl PulsedLine {
     fn take(&self, name: &str) -> Result<Hardware, HardwareError> {
         let output = open_output(name, &self.pin.chip, self.pin.active_low)?;
         let sensor = match &self.sensor {
-            Some(sensor) => Some((input::open(&sensor.pin, Edges::Rising)?, sensor.within)),
+            Some(Sensor { pin, within, late_within }) => {
+                Some(Watch { line: name.into(), eye: SharedEye::hold(pin)?, within: *within, late_within: *late_within })
+            }
             None => None,
         };
         Ok(Hardware { output, sensor })
@@ -96,14 +110,14 @@ impl Settings for PulsedLine {
     }
 
     fn takes(&self, amount: Rupiah) -> Result<Span, LedgerRefusal> {
-        Ok(Span(self.drive.pulses(amount)?.length().0.saturating_add(self.sensor_within())))
+        Ok(Span(self.drive.pulses(amount)?.length().0.saturating_add(self.sensor_takes())))
     }
 
     fn limits(&self, min: Rupiah) -> Limits {
         match self.drive {
             Drive::Single { .. } => Limits { min, step: None, max: None },
             Drive::PerPulse { rupiah, .. } => {
-                let most = u64::try_from((DRIVE_MAX.0 - self.sensor_within()) / self.drive.least().0).unwrap_or(0);
+                let most = u64::try_from((DRIVE_MAX.0 - self.sensor_takes()) / self.drive.least().0).unwrap_or(0);
                 Limits { min, step: Some(rupiah), max: Rupiah::new(most.saturating_mul(rupiah.get())).ok() }
             }
         }
@@ -118,7 +132,7 @@ impl Settings for PulsedLine {
 
     /// A line that could be taken was set inactive, even if its sensor could not be taken.
     fn open(&self, name: &str) -> Result<Box<dyn Outlet>, HardwareError> {
-        Ok(Box::new(Delivers { drive: self.drive, hardware: self.take(name)? }))
+        Ok(Box::new(Delivers { drive: self.drive, hardware: self.take(name)?, was_active: false }))
     }
 
     fn check(&self) -> Result<(), HardwareError> {
@@ -128,6 +142,10 @@ impl Settings for PulsedLine {
     fn held(&self) -> serde_json::Value {
         let Pin { chip, active_low, .. } = &self.pin;
         serde_json::to_value(Held { chip: chip.clone(), active_low: *active_low }).unwrap_or_default()
+    }
+
+    fn is_looked_at(&self) -> bool {
+        self.sensor.is_some()
     }
 
     fn line(&self) -> Option<&PulsedLine> {
@@ -170,6 +188,7 @@ struct WrittenSensor {
     bias: Option<String>,
     debounce_ms: Option<i64>,
     within_ms: Option<i64>,
+    late_within_ms: Option<i64>,
 }
 
 fn read(rest: OtherKeys<'_>, checker: &mut Checker<'_>) -> Option<Arc<dyn Settings>> {
@@ -184,7 +203,7 @@ fn read(rest: OtherKeys<'_>, checker: &mut Checker<'_>) -> Option<Arc<dyn Settin
         Some(sensor) => sensor.check(checker, &format!("{at}.sensor")).map(Some),
     };
     let line = PulsedLine { pin: Pin::of(chip?, active_low.unwrap_or(false)), drive: drive?, sensor: sensor? };
-    if line.drive.least().0 + line.sensor.as_ref().map_or(0, |sensor| sensor.within.0) > DRIVE_MAX.0 {
+    if line.drive.least().0 + line.sensor_takes() > DRIVE_MAX.0 {
         let name = if line.sensor.is_some() { "sensor" } else { "on_ms" };
         checker.fault(&format!("{at}.{name}"), fill(texts().too_long, &[&DRIVE_MAX.as_secs_up()]));
     }
@@ -196,10 +215,12 @@ impl WrittenSensor {
         let key = format!("{at}.within_ms");
         let within = checker.required(self.within_ms, &key);
         let within = checker.integer(within, 1, number(SETTINGS, "line.sensor.within_ms").range(), &key);
-        let Self { chip, offset, active_low, bias, debounce_ms, within_ms: _ } = self;
+        let late = number(SETTINGS, "line.sensor.late_within_ms");
+        let late = checker.integer(self.late_within_ms, late.usual, late.range(), &format!("{at}.late_within_ms"));
+        let Self { chip, offset, active_low, bias, debounce_ms, within_ms: _, late_within_ms: _ } = self;
         let input = pin::WrittenInput { chip, offset, active_low, bias, debounce_ms };
         let pin = input.check(checker, at, SENSOR_DEBOUNCE_MS);
-        Some(Sensor { pin: pin?, within: Span::millis(within) })
+        Some(Sensor { pin: pin?, within: Span::millis(within), late_within: Span::millis(late) })
     }
 }
 
@@ -218,76 +239,166 @@ fn open_output(name: &str, chip: &Chip, active_low: bool) -> Result<Box<dyn Outp
 struct Delivers {
     drive: Drive,
     hardware: Hardware,
+    /// Whether its sensor was active when it was looked at last.
+    was_active: bool,
 }
 
 impl Outlet for Delivers {
-    fn deliver(&mut self, job: &Job, stop: &Stop<'_>) -> (Ending, Option<HardwareError>) {
+    fn deliver(&mut self, job: &Job, stop: &Stop<'_>, unseen: &dyn Fn()) -> (Ending, Option<HardwareError>) {
         match self.drive.pulses(job.amount) {
-            Ok(pulses) => self.hardware.drive(pulses, stop),
+            Ok(pulses) => self.hardware.drive(pulses, stop, unseen),
             Err(refused) => (Ending::not_driven(refused), None),
         }
+    }
+
+    fn look(&mut self) -> Result<Option<LateSign>, HardwareError> {
+        let Some(watch) = &self.hardware.sensor else { return Ok(None) };
+        let Some(mut eye) = watch.eye.try_lock() else { return Ok(None) };
+        let is_active = eye.is_active()?;
+        if std::mem::replace(&mut self.was_active, is_active) && is_active {
+            return Err(eye.active());
+        }
+        eye.late_sign(&watch.line)
     }
 }
 
 /// A line, inactive, with its sensor.
 struct Hardware {
     output: Box<dyn Output>,
-    sensor: Option<(Box<dyn Input>, Span)>,
+    sensor: Option<Watch>,
+}
+
+/// The sensor of a line, which other lines may have, too.
+struct Watch {
+    /// The line's name.
+    line: String,
+    eye: SharedEye,
+    within: Span,
+    late_within: Span,
 }
 
 impl Hardware {
-    /// Gives the pulses and waits for the sensor, unless it is stopped. An error is one of the hardware, which must then be
-    /// taken anew.
-    fn drive(&mut self, pulses: Pulses, stop: &Stop<'_>) -> (Ending, Option<HardwareError>) {
-        if let Some((sensor, _)) = &mut self.sensor
-            && let Err(error) = sensor.arm()
-        {
-            return (Ending::not_driven(format_args!("the sensor does not work: {error}")), Some(error));
+    /// Gives the pulses and waits for the sensor, unless it is stopped. No other line looks through the sensor meanwhile. An error is one of
+    /// the hardware, which must then be taken anew.
+    fn drive(&mut self, pulses: Pulses, stop: &Stop<'_>, unseen: &dyn Fn()) -> (Ending, Option<HardwareError>) {
+        let Some(watch) = &self.sensor else {
+            return give(self.output.as_mut(), pulses, None, stop).map_or_else(|end| end, |_| (Ending::dispensed("driven".into()), None));
+        };
+        let mut eye = watch.eye.lock();
+        match make_ready(&mut eye, stop) {
+            Ok(Waited::Elapsed) => {}
+            Ok(Waited::Stopped) => return (Ending::not_driven("stopped before it began"), None),
+            Err(error) => return (Ending::not_driven(&error), Some(error)),
         }
-        let mut seen = false;
-        for number in 0..pulses.count {
-            let pulse = match Pulse::begin(self.output.as_mut()) {
-                Ok(pulse) => pulse,
-                // An expander may have obeyed although its answer was lost.
-                Err(error) => {
-                    return (Ending::uncertain(format!("after {number} of {} pulses: {error}", pulses.count)), Some(error));
-                }
-            };
-            let waited = pause(pulses.on, self.sensor.as_mut(), &mut seen, stop);
-            if let Err(error) = pulse.end() {
-                return (Ending::uncertain(format!("the line could not be set inactive: {error}")), Some(error));
-            }
-            let waited = waited.and_then(|waited| match waited {
-                Waited::Stopped => Ok(Waited::Stopped),
-                Waited::Elapsed => pause(pulses.off, self.sensor.as_mut(), &mut seen, stop),
-            });
-            match waited {
-                Ok(Waited::Elapsed) => {}
-                Ok(Waited::Stopped) if seen && number + 1 == pulses.count => {}
-                Ok(Waited::Stopped) => return (Ending::uncertain("stopped while it was driven".into()), None),
-                Err(error) => return (Ending::uncertain(format!("the sensor does not work: {error}")), Some(error)),
-            }
+        match give(self.output.as_mut(), pulses, Some(&mut eye), stop) {
+            Ok(true) => (seen_in_time(), None),
+            Ok(false) => watch.await_goods(&mut eye, stop, unseen),
+            Err(end) => end,
         }
-        self.await_sensor(seen, stop)
     }
+}
 
-    fn await_sensor(&mut self, mut seen: bool, stop: &Stop<'_>) -> (Ending, Option<HardwareError>) {
-        let Some((_, within)) = &self.sensor else { return (Ending::dispensed("driven".into()), None) };
-        let within = *within;
-        let until = clock::now().boot + within;
-        while !seen {
-            let left = until - clock::now().boot;
-            if left <= Span::ZERO {
-                return (Ending::failed(format!("the sensor saw nothing within {} ms", within.0)), None);
-            }
-            match pause(left.min(STEP), self.sensor.as_mut(), &mut seen, stop) {
-                Ok(Waited::Elapsed) => {}
-                Ok(Waited::Stopped) => return (Ending::uncertain("stopped before the sensor saw anything".into()), None),
-                Err(error) => return (Ending::uncertain(format!("the sensor does not work: {error}")), Some(error)),
-            }
+/// Forgets what the sensor saw before. A broken beam would give no edge, so nothing is driven before it is free.
+fn make_ready(eye: &mut Eye, stop: &Stop<'_>) -> Result<Waited, HardwareError> {
+    let until = clock::now().boot + FREE_WITHIN;
+    loop {
+        eye.arm()?;
+        if !eye.is_active()? {
+            return Ok(Waited::Elapsed);
         }
-        (Ending::dispensed("driven, and seen by the sensor".into()), None)
+        if clock::now().boot >= until {
+            return Err(eye.active());
+        }
+        if stop.came_within(STEP) {
+            return Ok(Waited::Stopped);
+        }
     }
+}
+
+/// Gives the pulses, and tells whether the sensor saw something meanwhile. The error is how it ended before that.
+fn give(
+    output: &mut dyn Output,
+    pulses: Pulses,
+    mut eye: Option<&mut Eye>,
+    stop: &Stop<'_>,
+) -> Result<bool, (Ending, Option<HardwareError>)> {
+    let mut seen = false;
+    for number in 0..pulses.count {
+        // An expander may have obeyed although its answer was lost.
+        let pulse = Pulse::begin(output)
+            .map_err(|error| (Ending::uncertain(format!("after {number} of {} pulses: {error}", pulses.count)), Some(error)))?;
+        let waited = pause(pulses.on, eye.as_deref_mut(), &mut seen, stop);
+        pulse.end().map_err(|error| (Ending::uncertain(format!("the line could not be set inactive: {error}")), Some(error)))?;
+        let waited = waited.and_then(|waited| match waited {
+            Waited::Stopped => Ok(Waited::Stopped),
+            Waited::Elapsed => pause(pulses.off, eye.as_deref_mut(), &mut seen, stop),
+        });
+        match waited {
+            Ok(Waited::Elapsed) => {}
+            Ok(Waited::Stopped) if seen && number + 1 == pulses.count => {}
+            Ok(Waited::Stopped) => return Err((Ending::uncertain("stopped while it was driven".into()), None)),
+            Err(error) => return Err(blinded(error)),
+        }
+    }
+    Ok(seen)
+}
+
+fn seen_in_time() -> Ending {
+    Ending::dispensed("driven, and seen by the sensor".into())
+}
+
+fn blinded(error: HardwareError) -> (Ending, Option<HardwareError>) {
+    (Ending::uncertain(format!("the sensor does not work: {error}")), Some(error))
+}
+
+impl Watch {
+    /// Waits for goods that were not seen during the pulses. Nothing is said of the end before the time for late ones is over, too.
+    fn await_goods(&self, eye: &mut Eye, stop: &Stop<'_>, unseen: &dyn Fn()) -> (Ending, Option<HardwareError>) {
+        match await_edge(eye, self.within, stop) {
+            Ok(Awaited::Seen) => return (seen_in_time(), None),
+            Ok(Awaited::Stopped) => return stopped_unseen(),
+            Ok(Awaited::Nothing) => {}
+            Err(error) => return blinded(error),
+        }
+        let mut why = format!("the sensor saw nothing within {} ms", self.within.0);
+        if self.late_within > Span::ZERO {
+            unseen();
+            match await_edge(eye, self.late_within, stop) {
+                Ok(Awaited::Seen) => return (Ending::dispensed("driven, and seen by the sensor: it came late".into()), None),
+                Ok(Awaited::Stopped) => return stopped_unseen(),
+                Ok(Awaited::Nothing) => {}
+                Err(error) => return blinded(error),
+            }
+            why = format!("{why}, and nothing late within {} ms more", self.late_within.0);
+        }
+        eye.missed(&self.line);
+        (Ending::failed(why), None)
+    }
+}
+
+fn stopped_unseen() -> (Ending, Option<HardwareError>) {
+    (Ending::uncertain("stopped before the sensor saw anything".into()), None)
+}
+
+enum Awaited {
+    Seen,
+    Nothing,
+    Stopped,
+}
+
+fn await_edge(eye: &mut Eye, within: Span, stop: &Stop<'_>) -> Result<Awaited, HardwareError> {
+    let until = clock::now().boot + within;
+    let mut seen = false;
+    while !seen {
+        let left = until - clock::now().boot;
+        if left <= Span::ZERO {
+            return Ok(Awaited::Nothing);
+        }
+        if let Waited::Stopped = pause(left.min(STEP), Some(eye), &mut seen, stop)? {
+            return Ok(Awaited::Stopped);
+        }
+    }
+    Ok(Awaited::Seen)
 }
 
 enum Waited {
@@ -296,9 +407,9 @@ enum Waited {
 }
 
 /// Lets time pass and looks at the sensor until it has seen something. A stop ends it at once.
-fn pause(span: Span, sensor: Option<&mut (Box<dyn Input>, Span)>, seen: &mut bool, stop: &Stop<'_>) -> Result<Waited, HardwareError> {
+fn pause(span: Span, eye: Option<&mut Eye>, seen: &mut bool, stop: &Stop<'_>) -> Result<Waited, HardwareError> {
     let until = clock::now().boot + span + BEGUN;
-    if let Some((sensor, _)) = sensor {
+    if let Some(eye) = eye {
         while !*seen {
             if stop.came() {
                 return Ok(Waited::Stopped);
@@ -307,7 +418,7 @@ fn pause(span: Span, sensor: Option<&mut (Box<dyn Input>, Span)>, seen: &mut boo
             if left <= Span::ZERO {
                 return Ok(Waited::Elapsed);
             }
-            *seen = sensor.wait(left.min(STEP).to_duration())?.is_some();
+            *seen = eye.wait(left.min(STEP).to_duration())?.is_some();
         }
     }
     let left = (until - clock::now().boot).min(span);

@@ -86,7 +86,7 @@ struct Talks {
 }
 
 impl Outlet for Talks {
-    fn deliver(&mut self, job: &Job, stop: &Stop<'_>) -> (Ending, Option<HardwareError>) {
+    fn deliver(&mut self, job: &Job, stop: &Stop<'_>, _unseen: &dyn Fn()) -> (Ending, Option<HardwareError>) {
         // An answer to an earlier delivery is not an answer to this one.
         if let Err(error) = self.port.forget() {
             return (Ending::not_driven(&error), Some(error));

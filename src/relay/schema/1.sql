@@ -106,6 +106,16 @@ CREATE TABLE blocked (
     sum  TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+-- The last pulse of the ledger when a person looked at a line. Misses until then do not count any more.
+CREATE TABLE looked (
+    line  TEXT PRIMARY KEY,
+    pulse INTEGER NOT NULL,
+    sum   TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TRIGGER looked_goes_forward BEFORE UPDATE ON looked WHEN new.line <> old.line OR new.pulse < old.pulse
+BEGIN SELECT RAISE(ABORT, 'who has looked has looked'); END;
+
 -- The key with which the ledger signs what became of a ticket. It is drawn once.
 CREATE TABLE signer (
     id   INTEGER PRIMARY KEY CHECK (id = 1),

@@ -3,7 +3,7 @@
 
 use super::pulses::PulseRow;
 use super::tickets::TicketRow;
-use super::{Begun, Block, INTERRUPTED, INTERRUPTED_BLOCKS, Once, Pulse, StoreError, blocked, commands, driven, pulses, signer};
+use super::{Begun, Block, INTERRUPTED, INTERRUPTED_BLOCKS, Once, Pulse, StoreError, blocked, commands, driven, looked, pulses, signer};
 use qris_core::order::ids::{CommandId, ItemId, OrderId, Ticket};
 use qris_core::order::keys::SigningKey;
 use qris_core::order::ledger::{Again, Cause, Entry, TicketEntry};
@@ -58,6 +58,8 @@ pub struct Found {
     pub interrupted: Vec<Pulse>,
     pub open: Vec<Ticket>,
     pub blocked: Vec<Block>,
+    /// How the pulses of each line ended since a person looked at it, the oldest first.
+    pub ends: Vec<(String, Outcome)>,
 }
 
 impl Database {
@@ -88,10 +90,10 @@ impl Database {
             }
             whole => whole?,
         };
-        let (Whole { tickets, pulses, left, open, interrupted, blocked, driven }, key) = whole;
+        let (Whole { tickets, pulses, left, open, interrupted, blocked, driven, ends }, key) = whole;
         let files = OpenFiles::of(path);
         let store = Self { connection: opened.connection, files, mark, _lock: lock, tickets, pulses, left, driven, key };
-        Ok(Found { store, set_aside: opened.set_aside, lost, interrupted, open, blocked })
+        Ok(Found { store, set_aside: opened.set_aside, lost, interrupted, open, blocked, ends })
     }
 
     pub fn ticket(&self, ticket: &Ticket) -> Result<Option<TicketEntry>, StoreError> {
@@ -220,10 +222,11 @@ impl Database {
         &self.driven
     }
 
-    /// Unblocks a line, perhaps for a command of an operator.
-    pub fn clear(&mut self, line: &str, once: Option<Once<'_>>) -> Result<(), StoreError> {
+    /// Unblocks a line, perhaps for a command of an operator. A person has looked at it, and at the sensor that all these `beside` it have.
+    pub fn clear(&mut self, line: &str, beside: &[&str], once: Option<Once<'_>>) -> Result<(), StoreError> {
         let transaction = self.connection.transaction()?;
         transaction.prepare_cached("DELETE FROM blocked WHERE line = ?1")?.execute([line])?;
+        beside.iter().chain([&line]).try_for_each(|line| looked::looked(&transaction, line, self.pulses))?;
         once.map_or(Ok(()), |once| commands::keep(&transaction, &once))?;
         Ok(transaction.commit()?)
     }
@@ -284,12 +287,16 @@ impl Database {
             }
             Ok(())
         })?;
+        let looked = looked::all(connection)?;
         let mut driving = Vec::new();
         PulseRow::all(connection, &mut |row| {
             whole.pulses = row.seq;
-            if row.outcome.is_none() {
-                driving.push(row);
+            match row.ended()? {
+                None => driving.push(row),
+                Some(outcome) if looked.get(&row.line).is_none_or(|pulse| row.seq > *pulse) => whole.ends.push((row.line, outcome)),
+                Some(_) => {}
             }
+            Ok(())
         })?;
         let counted = whole.left + whole.pulses;
         if counted < mark.counted() {
@@ -346,6 +353,7 @@ struct Whole {
     interrupted: Vec<Pulse>,
     blocked: Vec<Block>,
     driven: BTreeMap<ItemId, Drives>,
+    ends: Vec<(String, Outcome)>,
 }
 
 #[cfg(test)]

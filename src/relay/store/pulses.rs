@@ -90,11 +90,11 @@ impl PulseRow {
         rows.next()?.map(Self::read).transpose()
     }
 
-    pub(super) fn all(connection: &Connection, each: &mut dyn FnMut(Self)) -> Result<(), StoreError> {
+    pub(super) fn all(connection: &Connection, each: &mut dyn FnMut(Self) -> Result<(), StoreError>) -> Result<(), StoreError> {
         let mut statement = connection.prepare("SELECT * FROM pulses ORDER BY seq")?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
-            each(Self::read(row)?);
+            each(Self::read(row)?)?;
         }
         Ok(())
     }
@@ -159,16 +159,15 @@ impl PulseRow {
         sum(&["pulse", &seq, order, &nth, ticket, request, transaction, jti, &self.line, &self.item, &amount, outcome, detail])
     }
 
+    /// How it ended; `None`: it is being driven.
+    pub(super) fn ended(&self) -> Result<Option<Outcome>, StoreError> {
+        let Some(word) = self.outcome.as_deref() else { return Ok(None) };
+        let known = Outcome::ALL.into_iter().find(|outcome| stored(*outcome) == word);
+        known.map(Some).ok_or_else(|| StoreError::Damaged(format!("pulse {} has the outcome {word}", self.seq)))
+    }
+
     pub(super) fn pulse(&self) -> Result<Pulse, StoreError> {
-        let entry = match self.outcome.as_deref() {
-            None => Entry::Driving,
-            Some(word) => Entry::Ended(
-                Outcome::ALL
-                    .into_iter()
-                    .find(|outcome| stored(*outcome) == word)
-                    .ok_or_else(|| StoreError::Damaged(format!("pulse {} has the outcome {word}", self.seq)))?,
-            ),
-        };
+        let entry = self.ended()?.map_or(Entry::Driving, Entry::Ended);
         let cause = match (&self.order_id, self.r#try, &self.request_id, &self.jti) {
             (Some(order), Some(number), Some(request), None) => {
                 Cause::Order { order: id::<OrderId>(order)?, request: id::<RequestId>(request)?, number: nth(number)? }

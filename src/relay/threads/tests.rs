@@ -43,7 +43,7 @@ impl Settings for Fragile {
 }
 
 impl Outlet for Fragile {
-    fn deliver(&mut self, _job: &Job, stop: &Stop<'_>) -> (Ending, Option<HardwareError>) {
+    fn deliver(&mut self, _job: &Job, stop: &Stop<'_>, _unseen: &dyn Fn()) -> (Ending, Option<HardwareError>) {
         match self.0 {
             Does::Refuse => (Ending::uncertain("x".into()), Some(HardwareError::Io { path: "x".into(), why: io::Error::other("broken") })),
             Does::Panic => panic!("in mid-delivery"),
@@ -60,6 +60,7 @@ fn begin(does: Does) -> (Sender<OutletCommand>, UnboundedReceiver<ThreadReport>)
         min_amount: Rupiah::new(1).expect("an amount"),
         outlet: Arc::new(Fragile(does)),
         block_on_uncertain: false,
+        misses: 1,
         clear_button: None,
     };
     let outlet = line.outlet.open("tray 1");
@@ -78,7 +79,7 @@ fn a_thread_tells_that_its_line_refuses() {
     let (commands, mut reports) = begin(Does::Refuse);
     let Some(ThreadReport::Ended(0, ending)) = reports.blocking_recv() else { panic!("no end") };
     assert_eq!(ending.outcome, Outcome::Uncertain);
-    assert_eq!(reports.blocking_recv(), Some(ThreadReport::Hardware(0, Err("x: broken".into()))));
+    assert_eq!(reports.blocking_recv(), Some(ThreadReport::Hardware(0, Err(Trouble::Hardware("x: broken".into())))));
     // Nothing is driven until it can be taken anew.
     deliver(&commands);
     let nothing = Ending::not_driven("x: broken");

@@ -163,6 +163,7 @@ impl ScreenPage<'_> {
         let small = self.style(Weight::Bold, 20);
         let (mut head, mut foot) = (Vec::new(), Vec::new());
         foot.extend(payee.into_iter().flat_map(|payee| self.payee_lines(payee, column)));
+        let anew = self.anew(scene, !all, column);
         match words {
             Words::Page | Words::All => {
                 head.extend(self.lines(&item, self.style(Weight::Regular, 26), self.theme.muted, column, 1));
@@ -171,6 +172,7 @@ impl ScreenPage<'_> {
                 if let Some(fee) = fee {
                     head.extend(self.lines(&fee, self.style(Weight::Regular, 20), self.theme.muted, column, 1));
                 }
+                head.extend(anew);
                 if let Some(code) = second {
                     foot.extend([self.page_beside(code, self.texts.page, (20, self.theme.muted), column), Block::Gap(self.px(6))]);
                 }
@@ -182,26 +184,23 @@ impl ScreenPage<'_> {
                 let style = self.style(Weight::Regular, 22);
                 let said = fee.map_or(item.clone(), |fee| self.item_and_fee(&item, fee, style, column));
                 head.extend(self.lines(&said, style, self.theme.muted, column, 1));
+                head.extend(anew);
                 foot.push(self.steps_and_time(left, column));
             }
             Words::One => {
                 head.push(self.amount_and_time(amount, left, column));
                 let pay_with = (self.texts.pay_with.to_owned(), small, self.theme.accent);
                 let style = self.style(Weight::Regular, 22);
-                match fee {
-                    Some(fee) if self.by_page => {
-                        foot.extend(self.lines(&fee, self.fitted(style, &fee, column), self.theme.muted, column, 2));
-                        foot.push(self.sides((self.texts.small_page.to_owned(), style, self.theme.muted), pay_with, column));
-                    }
-                    Some(fee) => foot.extend(self.fee_and_pay_with(fee, style, pay_with, column)),
-                    None => {
-                        let said = if self.by_page { self.texts.small_page.to_owned() } else { item };
-                        foot.push(self.sides((said, style, self.theme.muted), pay_with, column));
-                    }
+                // There is one line, and this is the most important one.
+                let is_all = !anew.is_empty() && fee.is_none();
+                foot.extend(anew);
+                if !is_all {
+                    foot.extend(self.last_line(item, fee, (style, pay_with), column));
                 }
             }
             Words::Sum | Words::Least => {
                 head.push(self.amount_and_time(amount, left, column));
+                foot.extend(anew);
                 if let Some(fee) = fee.filter(|_| words == Words::Sum) {
                     let style = self.fitted(self.style(Weight::Regular, 22), &fee, column);
                     foot.extend(self.lines(&fee, style, self.theme.muted, column, 2));
@@ -215,6 +214,30 @@ impl ScreenPage<'_> {
         let qr = Rect::new(0, head_area.y + above, self.w, (foot_area.y - head_area.y - above).max(1));
         let header = all.then(|| Rect::new(0, self.banner, self.w, self.header_height(true)));
         Plan { qr, header, stacks: vec![(head_area, head), (foot_area, foot)] }
+    }
+
+    /// What stands below the code where there is room for one line: the fee before the item, and how to pay.
+    fn last_line(&self, item: String, fee: Option<String>, (style, pay_with): (Style, StyledText), room: i32) -> Vec<Block> {
+        match fee {
+            Some(fee) if self.by_page => {
+                let mut lines: Vec<_> = self.lines(&fee, self.fitted(style, &fee, room), self.theme.muted, room, 2).collect();
+                lines.push(self.sides((self.texts.small_page.to_owned(), style, self.theme.muted), pay_with, room));
+                lines
+            }
+            Some(fee) => self.fee_and_pay_with(fee, style, pay_with, room),
+            None => {
+                let said = if self.by_page { self.texts.small_page.to_owned() } else { item };
+                vec![self.sides((said, style, self.theme.muted), pay_with, room)]
+            }
+        }
+    }
+
+    /// The words that this is a purchase, where another order's second try waits for its end.
+    fn anew(&self, scene: &Scene, is_short: bool, room: i32) -> Vec<Block> {
+        let Scene::Pay { before: Some(order), .. } = scene else { return Vec::new() };
+        let text = self.texts.anew(order, is_short);
+        let style = self.style(Weight::Bold, 20);
+        self.lines(&text, if is_short { self.fitted(style, &text, room) } else { style }, self.theme.accent, room, 4).collect()
     }
 
     /// The item's name, shortened to the room that the fee leaves in the line. The fee stays whole: half a sum is another sum.
@@ -272,6 +295,7 @@ impl ScreenPage<'_> {
             let cut = lines.iter().any(|line| matches!(line, Block::Line { text, .. } if text.ends_with('…')));
             if cut { Vec::new() } else { lines }
         };
+        blocks.extend(self.anew(scene, !all, room));
         if words == Words::Sum {
             blocks.extend([Block::Gap(self.px(6)), self.countdown(left)]);
             // This comes only if there is room left for it.

@@ -52,7 +52,7 @@ impl ScreenPage<'_> {
                 Level::Good(_) => (theme.text, theme.text),
                 Level::Unknown | Level::Low(_) => (theme.text, theme.warn()),
                 Level::Empty | Level::Suspect(_) => (theme.text, theme.stop()),
-                Level::Counting(_) => (theme.accent, theme.accent),
+                Level::Filling(_) | Level::Counting(_) => (theme.accent, theme.accent),
             };
             let name = item.map_or(slot.item.as_str(), |item| item.name(self.language));
             let (slot_name, right, is_marked) = (slot.item.as_str(), texts.content(slot, !self.is_small()), pressed == Some(&slot.item));

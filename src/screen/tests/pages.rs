@@ -131,9 +131,9 @@ fn any_scene(random: &mut Random) -> Scene {
     let fee = (random.below(2) == 0).then(|| random.amount());
     let address = (random.below(2) == 0).then(|| format!("https://{}/pay/x", "a".repeat(random.below(120) as usize)).into());
     match picked {
-        Scene::Pay { until, .. } => {
+        Scene::Pay { until, before, .. } => {
             let payload = "A".repeat(1 + random.below(512) as usize).into();
-            Scene::Pay { payload, goods: any_goods, amount: random.amount(), fee, page: address, until }
+            Scene::Pay { payload, goods: any_goods, amount: random.amount(), fee, page: address, before, until }
         }
         Scene::PayAtStore { store, within, collect, until, .. } => {
             let code = "8".repeat(1 + random.below(32) as usize).into();
@@ -141,9 +141,10 @@ fn any_scene(random: &mut Random) -> Scene {
         }
         Scene::Preparing { .. } => Scene::Preparing { goods: any_goods, amount: random.amount() },
         Scene::Dispensing { is_again, .. } => Scene::Dispensing { goods: any_goods, is_again },
+        Scene::NotSeen { .. } => Scene::NotSeen { goods: any_goods },
         Scene::Take { .. } => Scene::Take { goods: any_goods },
-        Scene::TryAgain { same, up_to, is_later, order, .. } => {
-            Scene::TryAgain { goods: any_goods, same, up_to: up_to.map(|_| random.amount()), is_later, order, page: address }
+        Scene::TryAgain { same, up_to, is_later, order, step, .. } => {
+            Scene::TryAgain { goods: any_goods, same, up_to: up_to.map(|_| random.amount()), is_later, order, page: address, step }
         }
         Scene::RefundDue { .. } | Scene::Uncertain { .. } => {
             let order = OrderId::new(&"W".repeat(1 + random.below(50) as usize)).expect("an order id");
@@ -249,7 +250,7 @@ fn a_square_panel_has_its_room_for_the_code() {
     for size in [(400, 400), (480, 480), (600, 600), (720, 720), (1080, 1080), (600, 660)] {
         for (fee, sandbox) in [(None, false), (None, true), (Some(rupiah(150)), false), (Some(rupiah(150)), true)] {
             let Scene::Pay { payload, goods, amount, page: by_page, until, .. } = pay(60_000).scene else { panic!("no QR") };
-            let scene = Scene::Pay { payload, goods, amount, fee, page: by_page, until };
+            let scene = Scene::Pay { payload, goods, amount, fee, page: by_page, before: None, until };
             let mut settings = settings(Path::new(""), (0, 0), PixelFormat::Rgb565, Rotation::None);
             settings.page_beside = false;
             let marks = Layout::default().page(&Picture { scene, sandbox }, &settings, &Fonts::new(), size, Boot(0));

@@ -69,7 +69,8 @@ fn a_payment_on_every_panel_has_its_code_its_amount_and_its_time() {
         }
         for (item, fee) in [("A1", None), ("A1", Some(rupiah(150))), ("B1", Some(rupiah(150)))] {
             let Scene::Pay { payload, until, .. } = pay(60_000).scene else { panic!("a QR") };
-            let scene = Scene::Pay { payload, goods: goods(item, None), amount: rupiah(12_500), fee, page: Some(PAGE.into()), until };
+            let scene =
+                Scene::Pay { payload, goods: goods(item, None), amount: rupiah(12_500), fee, page: Some(PAGE.into()), before: None, until };
             let what = format!("{size:?} {language:?} {sandbox} {fee:?}");
             let picture = Picture { scene, sandbox };
             let marks = Layout::default().page(&picture, &looks(language, CONTACT), &Fonts::new(), size, Boot(0));

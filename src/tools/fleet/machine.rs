@@ -81,8 +81,8 @@ impl Machine {
 
     async fn ask_for_open(self: Arc<Self>) {
         match self.ask(|| self.backend.open(&NOBODY)).await {
-            BackendAnswer::Open(orders) => {
-                orders.iter().filter_map(|order| order.receipt.as_deref()).for_each(|jws| self.take(jws));
+            BackendAnswer::Open(open) => {
+                open.orders.iter().filter_map(|order| order.receipt.as_deref()).for_each(|jws| self.take(jws));
                 self.town.records().away.remove(&self.number);
             }
             other => self.wrong(&format!("its open orders: {other:?}")),

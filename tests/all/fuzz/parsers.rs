@@ -369,7 +369,7 @@ fn settings() {
     let words = r#"[[item]]  id =  name =  price =  [device]  language = "both"  labels = [  [orders]  timeout_s =  deliver_within_s =  [screen]
         contact =  colours = {  logo =  { from_request = { min = 1, max = 2 } }  "signed":"#;
     let limits = Limits { min: Rupiah::new(2).expect("an amount"), step: Rupiah::new(2).ok(), max: None };
-    let lines = [RelayLine { name: "tray 1".into(), items: ["A1".into()].into(), state: LineCondition::Ready, limits }];
+    let lines = [RelayLine { name: "tray 1".into(), items: ["A1".into()].into(), state: LineCondition::Ready, limits, misses_left: 1 }];
     Target { name: "settings", words, longest: 270_000 }.run(|bytes| {
         let text = String::from_utf8_lossy(bytes);
         let refused = match Desired::read(bytes, &keys, &own.device) {

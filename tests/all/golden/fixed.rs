@@ -4,7 +4,7 @@ use serde_json::Value;
 use std::collections::HashMap;
 
 /// How it looks, and the words for it: `0` is a digit, `#` a number, `%` a word, `@` the name of a month. The first that fits counts.
-const LOOKS: [(&str, &str); 22] = [
+const LOOKS: [(&str, &str); 23] = [
     ("%, # @ 0000", "WEEKDAY, DAY"),
     ("%, # @", "WEEKDAY, DAY"),
     ("# @ 0000", "DAY"),
@@ -24,13 +24,14 @@ const LOOKS: [(&str, &str); 22] = [
     ("#,# detik lebih cepat", "N detik lebih"),
     ("#,# detik lebih lambat", "N detik lebih"),
     ("# MB", "N MB"),
+    ("boot_ms #", "boot_ms N"),
     ("as its number #", "as its number N"),
     ("dengan nomor #", "dengan nomor N"),
     ("127.0.0.1:#", "ADDRESS"),
 ];
 const MONTHS: [&str; 16] = ["Jan", "Feb", "Mar", "Apr", "May", "Mei", "Jun", "Jul", "Aug", "Agu", "Sep", "Oct", "Okt", "Nov", "Dec", "Des"];
 /// What counts how often something was written or asked, says how much time is left, or names a process.
-const COUNTS: &str = "claimed_until_ms due_ms event_id expires_in_s number password remaining_s rev settled_ago_s stream sum try_again_s try_wanted_s version who";
+const COUNTS: &str = "claimed_until_ms due_ms event_id expires_in_s number password remaining_s rev settled_ago_s stream sum try_again_s try_number try_wanted_s version who";
 
 /// The names that a run knows by itself: an order's id is `ORDER-its-name`.
 #[derive(Default)]

@@ -92,6 +92,9 @@ impl Shop {
     /// The backend again, so far from the true time, with another configuration.
     fn restart(&mut self, ahead: &str, change: impl FnOnce(String) -> String) {
         self.desk.shop.kill_backend();
+        // It goes by the gateway's time, so that one is elsewhere, too.
+        let seconds: i64 = ahead.trim_end_matches('s').parse().unwrap_or_default();
+        self.desk.shop.midtrans.change(&json!({ "date_off_ms": seconds * 1000 }));
         self.desk.shop.edit(Program::Backend, change);
         let service = self.desk.shop.service(Program::Backend);
         let mut service = if ahead.is_empty() { service } else { at_another_time(service, ahead) };
@@ -302,7 +305,7 @@ impl Shop {
         for (command, name, more) in [
             ("refund", "refunded", ""),
             ("refund", "by-hand", " --settled-by-hand cash"),
-            ("given", "given", ""),
+            ("given", "given", " --from machine"),
             ("seen", "chargeback-seen", ""),
         ] {
             self.good(&format!("{command} {} --by Sari{more}", self.id(name)));

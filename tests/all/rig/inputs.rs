@@ -15,10 +15,15 @@ impl Inputs {
         format!("sim:{}", self.0.path().join(name).display())
     }
 
-    /// The keys of a line with a drop sensor of the name `sensor`.
+    /// The keys of a line with a drop sensor of the name `sensor`, which waits for nothing late.
     pub fn line_with_sensor(&self, within_ms: u32) -> String {
+        self.line_with_late_sensor(within_ms, 0)
+    }
+
+    pub fn line_with_late_sensor(&self, within_ms: u32, late_within_ms: u32) -> String {
         std::fs::write(self.0.path().join("sensor"), "").expect("written");
-        format!("pulse_ms = 50\nsensor = {{ chip = \"{}\", offset = 1, within_ms = {within_ms} }}\n", self.chip("sensor"))
+        let times = format!("within_ms = {within_ms}, late_within_ms = {late_within_ms}");
+        format!("pulse_ms = 50\nsensor = {{ chip = \"{}\", offset = 1, {times} }}\n", self.chip("sensor"))
     }
 
     /// A button is pressed and let go, an item falls.

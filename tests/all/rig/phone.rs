@@ -117,6 +117,7 @@ impl Phone {
 
     pub fn settle_as(&self, order: &str, deed: &str, is_sure: &Value, version: u64) -> HttpAnswer {
         let note = if deed == "by_hand" { "cash" } else { "" };
-        self.post(&format!("orders/{order}/{deed}"), &json!({"note": note, "is_sure": is_sure, "version": version}))
+        let from_slot = (deed == "given").then_some(false);
+        self.post(&format!("orders/{order}/{deed}"), &json!({"note": note, "is_sure": is_sure, "from_slot": from_slot, "version": version}))
     }
 }

@@ -11,10 +11,10 @@ use crate::sale::view::whole::{self, Whole};
 use qris_core::order::ids::{DeviceId, ItemId};
 use qris_core::order::merchant::Attention;
 use qris_core::order::outcome::Delivery;
-use qris_core::order::time::{Wall, Zone};
+use qris_core::order::time::{Told, Wall, Zone};
 use qris_host::{Failure, clock};
 
-const FIELDS: [&str; 23] = [
+const FIELDS: [&str; 24] = [
     "order_id",
     "transaction_id",
     "device",
@@ -34,6 +34,7 @@ const FIELDS: [&str; 23] = [
     "status",
     "outcome",
     "money",
+    "besides",
     "returned",
     "gateway_fee",
     "payout",
@@ -60,7 +61,7 @@ pub async fn write(
         let Some(last) = page.behind else { break };
         behind = last;
         damaged.extend(page.damaged);
-        let now = store.now(clock::now().wall);
+        let now = Told::trusted(store.now(clock::now().wall));
         let record = |(stored, at): (Stored, Wall)| {
             let order = stored.order.as_of(now);
             csv_record(&fields(&whole::order(&order, config.zone), &Taking::of(&order, &config.fees), at, config.zone), separator)
@@ -72,7 +73,7 @@ pub async fn write(
 }
 
 /// A payment. What is not known is empty.
-fn fields(whole: &Whole, taking: &Taking, settled_at: Wall, zone: Zone) -> [String; 23] {
+fn fields(whole: &Whole, taking: &Taking, settled_at: Wall, zone: Zone) -> [String; 24] {
     let (order, paid) = (&whole.line.order, whole.paid.as_ref());
     let text = |text: Option<&str>| text.map(csv_text).unwrap_or_default();
     let time = |at: Option<Wall>| at.map(|at| at.to_rfc3339_in(zone)).unwrap_or_default();
@@ -97,6 +98,7 @@ fn fields(whole: &Whole, taking: &Taking, settled_at: Wall, zone: Zone) -> [Stri
         order.status.as_str().into(),
         text(order.outcome.as_ref().map(Delivery::as_str)),
         taking.end.as_str().into(),
+        if taking.is_goods_and_money { Attention::GoodsAndMoney.as_str().into() } else { String::new() },
         number(taking.returned.map(takings::signed)),
         number(taking.fee.map(takings::signed)),
         number(taking.payout()),

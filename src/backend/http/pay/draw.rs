@@ -7,7 +7,7 @@ use super::words::Words;
 use crate::sale::view::Shop;
 use crate::sale::view::customer::ForCustomer;
 use askama::Template;
-use qris_core::order::merchant::Standing;
+use qris_core::order::merchant::{NoTry, NumberStands, Standing};
 use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::Delivery;
 use qris_core::order::qris;
@@ -43,8 +43,8 @@ pub(super) struct Sheet<'a> {
     pub(super) other_language: &'a str,
     /// The order's own page, from here.
     pub(super) page: &'a str,
-    /// Its machine has not had all its other tries of 24 hours.
-    pub(super) try_can_begin: bool,
+    /// Whether its customer may ask for another try now.
+    pub(super) try_can_begin: Result<(), NoTry>,
     /// Its customer, who has the page's address, can have the money at once.
     pub(super) gives_back: bool,
     /// The name of what the page shows: a page that was seen before is not sent again.
@@ -89,7 +89,9 @@ fn look(sheet: &Sheet<'_>, w: &'static Words) -> Look {
     let plain = |head, colour, next_s| Look { head, more: "", colour, next_s, calls: false, shows: Shows::Nothing };
     let ended = |head| Look { more: w.paid_anyway, calls: true, ..plain(head, "grey", SELDOM_S) };
     let refunded = Look { more: w.refunded_hint, ..plain(w.refunded, "green", SELDOM_S) };
-    let due = Look { more: w.say_code, calls: true, ..plain(w.refund_due, "red", SELDOM_S) };
+    // Twenty seconds are over soon. A page without a script would take away what is being typed.
+    let next_s = if sheet.order.number == Some(NumberStands::Told) { SOON_S } else { SELDOM_S };
+    let due = Look { more: w.say_code, calls: true, ..plain(w.refund_due, "red", next_s) };
     let uncertain = Look { more: w.uncertain_hint, calls: true, ..plain(w.uncertain, "red", SELDOM_S) };
     match sheet.order.refund {
         Some(Refund::Due) => return due,
@@ -189,6 +191,16 @@ impl PaymentPage<'_> {
 
     fn try_until(&self) -> Option<Wall> {
         self.s.order.try_until
+    }
+
+    /// Whether the page asks for the number that the machine shows.
+    fn asks_number(&self) -> bool {
+        matches!(self.s.order.number, Some(NumberStands::Asked { .. }))
+    }
+
+    /// Why the button for another try is not there, though one is offered.
+    fn why_not_now(&self) -> &'static str {
+        if self.s.try_can_begin == Err(NoTry::TooManyWrong) { self.w.number_no_more } else { self.w.try_later }
     }
 
     fn button(&self) -> &'static str {

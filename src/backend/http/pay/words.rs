@@ -40,6 +40,13 @@ qris_core::texts! {
     try_later: "Mesin ini sudah memakai semua percobaan keduanya dalam 24 jam. Halaman ini menawarkannya lagi, jika bisa sebelum", "This machine has had all its second tries of 24 hours. This page offers one again, if that is possible before";
     try_wanted: "Percobaan kedua", "Second try";
     try_wanted_hint: "Layar mesin menawarkannya selama 60 detik: tekan di sana. Kalau ada pelanggan lain, tunggu sampai ia selesai.", "The machine's screen offers it for 60 s: press there. If another customer is there, wait until that one is served.";
+    number_hint: "Layar mesin menampilkan dua angka. Isi angkanya di sini, lalu tekan di mesin.", "The machine's screen shows two digits. Type them here, then press at the machine.";
+    number_label: "Dua angka di layar mesin", "The two digits on the machine's screen";
+    number_send: "Kirim", "Send";
+    number_wrong: "Angka itu salah. Lihat layar mesin.", "That number was wrong. Look at the machine's screen.";
+    number_told: "Benar. Tekan di mesin sekarang, dalam 20 detik.", "Right. Press at the machine now, within 20 s.";
+    number_ended: "Tiga angka salah. Tekan tombol di bawah untuk angka yang baru.", "Three numbers were wrong. Press the button below for a new one.";
+    number_no_more: "Terlalu banyak angka salah. Halaman ini tidak menanyakannya lagi hari ini. Hubungi kami; uang Anda tetap aman. Ditawarkan sampai", "Too many wrong numbers. This page asks for none any more today. Contact us; your money is safe. Offered until";
     say_code: "Sebutkan nomor pesanan di bawah.", "Tell us the order number below.";
     call_operator: "Hubungi pengelola mesin.", "Ask the owner of the machine.";
     call: "Telepon", "Call";

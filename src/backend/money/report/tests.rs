@@ -50,8 +50,8 @@ fn by_scheme(id: &str, payment: Payment, payment_type: &str, acquirer: Option<&s
 }
 
 fn orders() -> Vec<(Order, End)> {
-    let by_hand = Event::SettledByHand { note: "cash".into(), by: None, no_report: false };
-    let given = Event::Given { by: "Budi".into() };
+    let by_hand = Event::SettledByHand { note: "cash".into(), by: None, no_report: false, goods_and_money: false };
+    let given = Event::Given { by: "Budi".into(), goods_and_money: false, from_slot: false };
     let mut second = reported_order("g", "vm-002", 7000, 7000, Delivery::Undelivered);
     second.sale.purchase.item = ItemId::new("A2").expect("an id");
     vec![
@@ -209,9 +209,11 @@ fn a_day_is_added_up_once_and_again_when_its_orders_change() {
     assert_eq!((to_keep(&plain, now), sums(&plain)), (vec![], added.clone()));
     assert_eq!(to_keep(&other, now).len(), 2, "by other fees it is another payout");
     // It is what is kept that is read; and what cannot be read is added up.
-    for (text, read) in
-        [(r#"[["Teh","given",7,1,null]]"#, vec![(End::Given, 7)]), ("[[]]", added.clone()), (r#"[["","x",1,1,1]]"#, added.clone())]
-    {
+    for (text, read) in [
+        (r#"[["Teh","given",7,1,[0,0],null]]"#, vec![(End::Given, 7)]),
+        ("[[]]", added.clone()),
+        (r#"[["","x",1,1,[0,0],1]]"#, added.clone()),
+    ] {
         books.execute("UPDATE day_sums SET sums = ?1 WHERE from_ms = ?2", (text, first.0.0)).expect("written");
         assert_eq!(sums(&plain), read, "{text}");
     }
@@ -256,7 +258,7 @@ fn the_first_last_day_is_one_that_still_comes() {
     let until = |days: i64| T0 + Span::secs(days * 86_400 + 5);
     let (first, second) = (within("a", 7), within("b", 45));
     let over = after(first.clone(), Event::RefundEnds(RefundEnding::Over), until(7));
-    let owed_nothing = after(second.clone(), Event::Given { by: "Budi".into() }, hours(1));
+    let owed_nothing = after(second.clone(), Event::Given { by: "Budi".into(), goods_and_money: false, from_slot: false }, hours(1));
     let table: [(&[&Order], Option<Wall>, Sum); 5] = [
         (&[], None, sum(0, 0)),
         (&[&second, &first], Some(until(7)), sum(0, 0)),
@@ -265,7 +267,7 @@ fn the_first_last_day_is_one_that_still_comes() {
         (&[&over, &over], None, sum(2, 10_000)),
     ];
     // While no program ran, nobody wrote that its time is over.
-    let unwritten = first.clone().as_of(until(8));
+    let unwritten = first.clone().as_of(qris_core::order::time::Told::trusted(until(8)));
     let last: (&[&Order], _, _) = (&[&unwritten, &second], Some(until(45)), sum(1, 5000));
     for (row, (orders, refund_until, only_by_hand)) in table.into_iter().chain([last]).enumerate() {
         let mut report = SalesReport::default();
@@ -306,7 +308,7 @@ fn what_is_left_is_the_payment_without_what_went_back_and_the_fee() {
         let report = said(&order, Said::ChargedBack);
         after(order, Event::Status(report), hours(2))
     };
-    let by_hand = Event::SettledByHand { note: "cash".into(), by: None, no_report: false };
+    let by_hand = Event::SettledByHand { note: "cash".into(), by: None, no_report: false, goods_and_money: false };
     let delivered = |id: &str| reported_order(id, "vm-001", 5000, 5000, Delivery::Dispensed);
     // The part that went back; then fee and payout, if the gateway keeps the fee of a refund, if not, and if nobody has said it.
     type Left = (Option<u64>, Option<i64>);

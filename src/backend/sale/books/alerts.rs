@@ -6,7 +6,7 @@ use super::ledger;
 use crate::store::{Row, StoreError, Tx};
 use qris_core::order::ids::{DeviceId, OrderId};
 use qris_core::order::merchant::{Attention, Order};
-use qris_core::order::time::{Span, Wall};
+use qris_core::order::time::{Span, Told, Wall};
 use std::collections::BTreeSet;
 
 /// The most alerts that are taken up together.
@@ -185,10 +185,10 @@ impl Alert {
 }
 
 /// The alerts that are due now, the oldest first.
-pub fn due_alerts(tx: &mut dyn Tx, now: Wall) -> Result<Vec<Alert>, BooksError> {
+pub fn due_alerts(tx: &mut dyn Tx, now: Told) -> Result<Vec<Alert>, BooksError> {
     let sql = "SELECT subject, kind, device, since_ms, tries, ended_ms, taken FROM alerts
         WHERE next_ms <= $1 ORDER BY next_ms LIMIT $2";
-    let rows = tx.rows(sql, &[now.0.into(), DUE_MAX.into()])?;
+    let rows = tx.rows(sql, &[now.into(), DUE_MAX.into()])?;
     let mut alerts = Vec::new();
     for row in &rows {
         match read(tx, row) {
@@ -233,17 +233,17 @@ fn read(tx: &mut dyn Tx, row: &Row) -> Result<Option<Alert>, BooksError> {
 
 /// Whether `who` may tell this alert now. If several processes share the database, one of them has the turn,
 /// for [`TURN`] from its last call. An alert that was told, put off or ended meanwhile is not told as it was.
-pub fn take_turn(tx: &mut dyn Tx, who: &str, alert: &Alert, now: Wall) -> Result<bool, BooksError> {
+pub fn take_turn(tx: &mut dyn Tx, who: &str, alert: &Alert, now: Told) -> Result<bool, BooksError> {
     let turn = "INSERT INTO alert_turn (one, who, until_ms) VALUES (1, $1, $2)
         ON CONFLICT (one) DO UPDATE SET who = excluded.who, until_ms = excluded.until_ms WHERE alert_turn.who = excluded.who OR alert_turn.until_ms <= $3
         RETURNING 1";
-    if tx.rows(turn, &[who.into(), (now + TURN).0.into(), now.0.into()])?.is_empty() {
+    if tx.rows(turn, &[who.into(), (now + TURN).0.into(), now.into()])?.is_empty() {
         return Ok(false);
     }
     let due = "SELECT 1 FROM alerts
         WHERE subject = $1 AND kind = $2 AND since_ms = $3 AND next_ms <= $4 AND coalesce(ended_ms, -1) = $5";
     let until = alert.until.map_or(-1, |until| until.0);
-    Ok(!tx.rows(due, &[alert.subject().into(), alert.kind().into(), alert.since.0.into(), now.0.into(), until.into()])?.is_empty())
+    Ok(!tx.rows(due, &[alert.subject().into(), alert.kind().into(), alert.since.0.into(), now.into(), until.into()])?.is_empty())
 }
 
 /// Gives the turn back, if `who` has it.
@@ -254,7 +254,7 @@ pub fn turn_ends(tx: &mut dyn Tx, who: &str) -> Result<(), BooksError> {
 
 /// It was tried to tell people: these ways took it. With `left` another did not, and is tried again [`ALERT_TRIES`] times, at
 /// first a minute later and at last an hour later.
-pub fn alert_tried(tx: &mut dyn Tx, alert: &Alert, took: Ways, left: bool, now: Wall) -> Result<(), BooksError> {
+pub fn alert_tried(tx: &mut dyn Tx, alert: &Alert, took: Ways, left: bool, now: Told) -> Result<(), BooksError> {
     let tries = alert.tries + 1;
     let next = (left && tries < ALERT_TRIES).then(|| alert_again(tries, now).0);
     // Neither counts for an alert that ended and began anew meanwhile.
@@ -264,9 +264,9 @@ pub fn alert_tried(tx: &mut dyn Tx, alert: &Alert, took: Ways, left: bool, now: 
             tries = CASE WHEN ended_ms IS NULL THEN tries + 1 ELSE 0 END,
             next_ms = CASE WHEN ended_ms IS NULL THEN CAST($3 AS BIGINT) WHEN (taken | $1) <> 0 THEN CAST($4 AS BIGINT) END
             WHERE subject = $5 AND kind = $6 AND since_ms = $7";
-        let told = (!left).then_some(now.0);
+        let told = (!left).then_some(now.wall.0);
         let of = [alert.subject().into(), alert.kind().into(), alert.since.0.into()];
-        tx.rows(sql, &[&[took.0.into(), told.into(), next.into(), now.0.into()][..], &of].concat())?;
+        tx.rows(sql, &[&[took.0.into(), told.into(), next.into(), now.into()][..], &of].concat())?;
         return Ok(());
     };
     let sql = "UPDATE alerts SET taken = taken & ~CAST($1 AS BIGINT), tries = tries + 1, next_ms = $2
@@ -276,12 +276,12 @@ pub fn alert_tried(tx: &mut dyn Tx, alert: &Alert, took: Ways, left: bool, now: 
 }
 
 /// A machine has been missing for too long. This is told once until [`machine_back`].
-pub fn machine_offline(tx: &mut dyn Tx, device: &DeviceId, now: Wall) -> Result<(), BooksError> {
+pub fn machine_offline(tx: &mut dyn Tx, device: &DeviceId, now: Told) -> Result<(), BooksError> {
     begin(tx, device.as_str(), OFFLINE, device, now)
 }
 
 /// The machine is there again. True: it was missing.
-pub fn machine_back(tx: &mut dyn Tx, device: &DeviceId, now: Wall) -> Result<bool, BooksError> {
+pub fn machine_back(tx: &mut dyn Tx, device: &DeviceId, now: Told) -> Result<bool, BooksError> {
     end(tx, device.as_str(), OFFLINE, now)
 }
 
@@ -294,7 +294,7 @@ pub fn machines_offline(tx: &mut dyn Tx) -> Result<Vec<(DeviceId, Wall)>, BooksE
 }
 
 /// Something in a machine wants a person, or does so no more.
-pub fn stock_wants(tx: &mut dyn Tx, device: &DeviceId, alert: StockAlert, is_so: bool, now: Wall) -> Result<(), BooksError> {
+pub fn stock_wants(tx: &mut dyn Tx, device: &DeviceId, alert: StockAlert, is_so: bool, now: Told) -> Result<(), BooksError> {
     let kind = alert.as_str();
     if is_so { begin(tx, device.as_str(), kind, device, now) } else { end(tx, device.as_str(), kind, now).map(drop) }
 }
@@ -311,21 +311,21 @@ pub fn open_stock_alerts(tx: &mut dyn Tx) -> Result<BTreeSet<(Box<str>, StockAle
 
 /// Whether people are to hear now that another computer takes the machine's place at the broker, or that this is over. Whoever has the
 /// machine's token can say either, as often as he likes. So it is over after [`TAKEN_OVER_LASTS`] at the earliest.
-pub fn is_place_news(tx: &mut dyn Tx, device: &DeviceId, is_taken: bool, now: Wall) -> Result<bool, BooksError> {
+pub fn is_place_news(tx: &mut dyn Tx, device: &DeviceId, is_taken: bool, now: Told) -> Result<bool, BooksError> {
     let sql = "SELECT since_ms FROM alerts WHERE subject = $1 AND kind = $2 AND ended_ms IS NULL";
     let rows = tx.rows(sql, &[device.as_str().into(), TAKEN_OVER.into()])?;
     let since = rows.first().map(|row| row.int("since_ms")).transpose()?.map(Wall);
     // After a clock was set back, it must end, too.
-    Ok(since.map_or(is_taken, |since| !is_taken && !(since..since + TAKEN_OVER_LASTS).contains(&now)))
+    Ok(since.map_or(is_taken, |since| !is_taken && !(since..since + TAKEN_OVER_LASTS).contains(&now.wall)))
 }
 
 /// Another computer takes the machine's place at the broker, or does so no more.
-pub fn taken_over(tx: &mut dyn Tx, device: &DeviceId, is_so: bool, now: Wall) -> Result<(), BooksError> {
+pub fn taken_over(tx: &mut dyn Tx, device: &DeviceId, is_so: bool, now: Told) -> Result<(), BooksError> {
     if is_so { begin(tx, device.as_str(), TAKEN_OVER, device, now) } else { end(tx, device.as_str(), TAKEN_OVER, now).map(drop) }
 }
 
 /// Two computers are one machine. This is told again if it is seen again.
-pub fn machine_twice(tx: &mut dyn Tx, device: &DeviceId, addresses: &str, now: Wall) -> Result<(), BooksError> {
+pub fn machine_twice(tx: &mut dyn Tx, device: &DeviceId, addresses: &str, now: Told) -> Result<(), BooksError> {
     let subject = format!("{device} at {addresses}");
     end(tx, &subject, TWICE, now)?;
     begin(tx, &subject, TWICE, device, now)
@@ -333,7 +333,7 @@ pub fn machine_twice(tx: &mut dyn Tx, device: &DeviceId, addresses: &str, now: W
 
 /// A QR pays this merchant. The first merchant is remembered. Of each other one a person is told, once. `Some`: this is such a
 /// one, and the value is the first.
-pub fn merchant_paid(tx: &mut dyn Tx, merchant: &str, device: &DeviceId, now: Wall) -> Result<Option<Box<str>>, BooksError> {
+pub fn merchant_paid(tx: &mut dyn Tx, merchant: &str, device: &DeviceId, now: Told) -> Result<Option<Box<str>>, BooksError> {
     let rows =
         tx.rows("SELECT subject FROM alerts WHERE kind = $1 ORDER BY since_ms LIMIT $2", &[MERCHANT.into(), MERCHANTS_MAX.into()])?;
     let known = rows.iter().map(|row| row.text("subject")).collect::<Result<Vec<_>, _>>()?;
@@ -349,7 +349,7 @@ pub fn merchant_paid(tx: &mut dyn Tx, merchant: &str, device: &DeviceId, now: Wa
 }
 
 /// The books are older, or may be. This is told again each time.
-pub(super) fn older_books(tx: &mut dyn Tx, how: Older, now: Wall) -> Result<(), BooksError> {
+pub(super) fn older_books(tx: &mut dyn Tx, how: Older, now: Told) -> Result<(), BooksError> {
     tx.rows("DELETE FROM alerts WHERE kind = $1", &[how.as_str().into()])?;
     let sql = "INSERT INTO alerts (subject, kind, since_ms, tries, next_ms) VALUES ($1, $1, $2, 0, $2)";
     tx.rows(sql, &[how.as_str().into(), now.into()])?;
@@ -357,7 +357,7 @@ pub(super) fn older_books(tx: &mut dyn Tx, how: Older, now: Wall) -> Result<(), 
 }
 
 /// A person has said what the books are.
-pub(super) fn older_books_are_known(tx: &mut dyn Tx, now: Wall) -> Result<(), BooksError> {
+pub(super) fn older_books_are_known(tx: &mut dyn Tx, now: Told) -> Result<(), BooksError> {
     Older::ALL.into_iter().try_for_each(|how| end(tx, how.as_str(), how.as_str(), now).map(drop))
 }
 
@@ -381,7 +381,7 @@ pub fn day_is_over(tx: &mut dyn Tx, day: &str, at: Wall) -> Result<(), BooksErro
 }
 
 /// Begins and ends alerts as an order changes. True: a person must be told.
-pub(super) fn keep(tx: &mut dyn Tx, before: &Order, after: &Order, now: Wall) -> Result<bool, BooksError> {
+pub(super) fn keep(tx: &mut dyn Tx, before: &Order, after: &Order, now: Told) -> Result<bool, BooksError> {
     let (had, has) = (before.attention(), after.attention());
     for kind in had.iter().filter(|kind| !has.contains(kind)) {
         end(tx, after.id.as_str(), kind.as_str(), now)?;
@@ -395,29 +395,29 @@ pub(super) fn keep(tx: &mut dyn Tx, before: &Order, after: &Order, now: Wall) ->
 }
 
 /// People are told of it once more, if it is so.
-pub(super) fn tell_again(tx: &mut dyn Tx, order: &Order, kind: Attention, now: Wall) -> Result<(), BooksError> {
+pub(super) fn tell_again(tx: &mut dyn Tx, order: &Order, kind: Attention, now: Told) -> Result<(), BooksError> {
     let sql = "UPDATE alerts SET since_ms = $1, next_ms = $1, told_ms = NULL, tries = 0, taken = 0
         WHERE subject = $2 AND kind = $3 AND ended_ms IS NULL";
     tx.rows(sql, &[now.into(), order.id.as_str().into(), kind.as_str().into()])?;
     Ok(())
 }
 
-fn begin(tx: &mut dyn Tx, subject: &str, kind: &str, device: &DeviceId, now: Wall) -> Result<(), BooksError> {
+fn begin(tx: &mut dyn Tx, subject: &str, kind: &str, device: &DeviceId, now: Told) -> Result<(), BooksError> {
     let sql = "INSERT INTO alerts (subject, kind, device, since_ms, tries, next_ms) VALUES ($1, $2, $3, $4, 0, $4)
         ON CONFLICT (subject, kind) DO UPDATE SET since_ms = excluded.since_ms, ended_ms = NULL, tries = 0,
             next_ms = excluded.next_ms, told_ms = NULL, taken = 0 WHERE alerts.ended_ms IS NOT NULL";
-    tx.rows(sql, &[subject.into(), kind.into(), device.as_str().into(), now.0.into()])?;
+    tx.rows(sql, &[subject.into(), kind.into(), device.as_str().into(), now.into()])?;
     Ok(())
 }
 
 /// Ends an alert. Who was told of it is told of this. If nobody was told yet, nobody needs to be. True: there was one.
-fn end(tx: &mut dyn Tx, subject: &str, kind: &str, now: Wall) -> Result<bool, BooksError> {
+fn end(tx: &mut dyn Tx, subject: &str, kind: &str, now: Told) -> Result<bool, BooksError> {
     let sql = "UPDATE alerts SET ended_ms = $1, next_ms = CASE WHEN taken <> 0 THEN CAST($1 AS BIGINT) END, tries = 0
         WHERE subject = $2 AND kind = $3 AND ended_ms IS NULL RETURNING 1";
-    Ok(!tx.rows(sql, &[now.0.into(), subject.into(), kind.into()])?.is_empty())
+    Ok(!tx.rows(sql, &[now.into(), subject.into(), kind.into()])?.is_empty())
 }
 
 /// The time at which an alert with this many tries is tried again.
-fn alert_again(tries: u32, now: Wall) -> Wall {
+fn alert_again(tries: u32, now: Told) -> Wall {
     now + Span(ALERT_PAUSE.0.saturating_mul(1 << tries.saturating_sub(1).min(20)).min(ALERT_PAUSE_MAX.0))
 }

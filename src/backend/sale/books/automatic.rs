@@ -6,7 +6,7 @@ use super::entry::{BooksError, Policy};
 use super::{alerts, ledger, limits};
 use crate::store::{Row, Tx, Value};
 use qris_core::order::merchant::{Asker, Attention, Event, Order, RefundWish};
-use qris_core::order::time::Wall;
+use qris_core::order::time::{Told, Wall};
 
 /// What does not go back by itself although `auto_refund` is on, and waits for a person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub struct LeftToAPerson {
 
 /// The program was started. An order that came to nothing before `auto_refund` was on is older, even if its offer of another try ends
 /// later. A person may have seen to it in a way that the books do not know.
-pub fn auto_refund_starts(tx: &mut dyn Tx, policy: &Policy, now: Wall) -> Result<Option<LeftToAPerson>, BooksError> {
+pub fn auto_refund_starts(tx: &mut dyn Tx, policy: &Policy, now: Told) -> Result<Option<LeftToAPerson>, BooksError> {
     if policy.auto_refund_per_day == 0 {
         tx.rows("DELETE FROM auto_refund", &[])?;
         return Ok(None);
@@ -44,7 +44,7 @@ pub fn auto_refund_starts(tx: &mut dyn Tx, policy: &Policy, now: Wall) -> Result
 const OLDER: &str = "it came to nothing before auto_refund was on";
 
 /// The refund of an order that goes back by itself now. What may not, and will not later, is left to a person.
-pub(super) fn due(tx: &mut dyn Tx, policy: &Policy, order: &Order, now: Wall) -> Result<Option<Event>, BooksError> {
+pub(super) fn due(tx: &mut dyn Tx, policy: &Policy, order: &Order, now: Told) -> Result<Option<Event>, BooksError> {
     if policy.auto_refund_per_day == 0 || !order.goes_back_by_itself() || is_decided(tx, order)? {
         return Ok(None);
     }
@@ -62,15 +62,15 @@ pub(super) fn due(tx: &mut dyn Tx, policy: &Policy, order: &Order, now: Wall) ->
 }
 
 /// Begins it, also on the customer's wish. There is only one for each order, ever.
-pub(super) fn begin(tx: &mut dyn Tx, order: &Order, now: Wall) -> Result<Option<Event>, BooksError> {
+pub(super) fn begin(tx: &mut dyn Tx, order: &Order, now: Told) -> Result<Option<Event>, BooksError> {
     let sql = "INSERT INTO automatic_refunds (order_id, device, asked_ms) VALUES ($1, $2, $3)
         ON CONFLICT (order_id) DO UPDATE SET asked_ms = excluded.asked_ms WHERE automatic_refunds.asked_ms IS NULL RETURNING 1";
-    let is_new = !tx.rows(sql, &[order.id.as_str().into(), order.sale.device.as_str().into(), now.0.into()])?.is_empty();
-    Ok(is_new.then_some(Event::RefundRequested(RefundWish { by: Asker::Automatic, no_report: false, no_proof: false })))
+    let is_new = !tx.rows(sql, &[order.id.as_str().into(), order.sale.device.as_str().into(), now.into()])?.is_empty();
+    Ok(is_new.then_some(Event::RefundRequested(RefundWish::of(Asker::Automatic))))
 }
 
 /// The orders that nobody has looked at since they may go back by themselves, but for those that are due anyway.
-pub(super) fn undecided(tx: &mut dyn Tx, now: Wall, most: i64) -> Result<Vec<Row>, BooksError> {
+pub(super) fn undecided(tx: &mut dyn Tx, now: Told, most: i64) -> Result<Vec<Row>, BooksError> {
     let sql = "SELECT order_id FROM orders WHERE goes_back = 1 AND (due_ms IS NULL OR due_ms > $1) AND EXISTS (SELECT 1 FROM auto_refund)
             AND NOT EXISTS (SELECT 1 FROM automatic_refunds AS a WHERE a.order_id = orders.order_id) LIMIT $2";
     Ok(tx.rows(sql, &[now.into(), most.into()])?)
@@ -89,11 +89,11 @@ fn is_decided(tx: &mut dyn Tx, order: &Order) -> Result<bool, BooksError> {
 }
 
 /// Since when `auto_refund` is on: from now on, if nobody has said so before.
-fn since(tx: &mut dyn Tx, now: Wall) -> Result<Wall, BooksError> {
-    // A time in the future is one from before the clock was set back.
+fn since(tx: &mut dyn Tx, now: Told) -> Result<Wall, BooksError> {
+    // A time in the future is one from before the clock was set back. One that is not trusted may be earlier than it is.
     let sql = "INSERT INTO auto_refund (one, since_ms) VALUES (1, $1)
-        ON CONFLICT (one) DO UPDATE SET since_ms = excluded.since_ms WHERE auto_refund.since_ms > excluded.since_ms";
-    tx.rows(sql, &[now.into()])?;
+        ON CONFLICT (one) DO UPDATE SET since_ms = excluded.since_ms WHERE auto_refund.since_ms > excluded.since_ms AND CAST($2 AS BIGINT) = 1";
+    tx.rows(sql, &[now.into(), i64::from(now.is_trusted()).into()])?;
     Ok(Wall(Row::number(&tx.rows("SELECT since_ms FROM auto_refund", &[])?)?))
 }
 
@@ -101,10 +101,10 @@ fn is_older(order: &Order, since: Wall) -> bool {
     order.came_to_nothing_at().is_none_or(|at| at < since)
 }
 
-fn leave(tx: &mut dyn Tx, order: &Order, why: &str, now: Wall) -> Result<(), BooksError> {
+fn leave(tx: &mut dyn Tx, order: &Order, why: &str, now: Told) -> Result<(), BooksError> {
     let sql = "INSERT INTO automatic_refunds (order_id, device, asked_ms) VALUES ($1, $2, $3)";
     tx.rows(sql, &[order.id.as_str().into(), order.sale.device.as_str().into(), Value::Null])?;
-    ledger::note(tx, &order.id, &format!("not refunded by itself: {why}"), now)?;
+    ledger::note(tx, &order.id, &format!("not refunded by itself: {why}"), now.wall)?;
     // A person was told when nothing came, and may have thought that it goes back by itself.
     alerts::tell_again(tx, order, Attention::RefundDue, now)
 }

@@ -5,7 +5,7 @@ use super::alerts::{self, Older};
 use super::entry::{BooksError, Stored};
 use super::ledger;
 use crate::store::Tx;
-use qris_core::order::time::{Span, Wall};
+use qris_core::order::time::{Span, Told, Wall};
 
 /// The orders that are read at once.
 const PAGE: i64 = 500;
@@ -13,7 +13,7 @@ const PAGE: i64 = 500;
 const REMINDED: Span = Span::secs(7 * 24 * 3600);
 
 /// These books are a copy. Each order that had no end in it is a person's from now on. Answers how many these are.
-pub fn of_a_copy(tx: &mut dyn Tx, now: Wall) -> Result<u64, BooksError> {
+pub fn of_a_copy(tx: &mut dyn Tx, now: Told) -> Result<u64, BooksError> {
     let sql = format!(
         "SELECT {} FROM orders WHERE order_id > $1 AND ended NOT IN ('delivered', 'given', 'refunded', 'refunded_by_hand')
         ORDER BY order_id LIMIT $2",
@@ -37,30 +37,30 @@ pub fn of_a_copy(tx: &mut dyn Tx, now: Wall) -> Result<u64, BooksError> {
     Ok(count)
 }
 
-fn mark(tx: &mut dyn Tx, stored: &Stored, now: Wall) -> Result<bool, BooksError> {
+fn mark(tx: &mut dyn Tx, stored: &Stored, now: Told) -> Result<bool, BooksError> {
     let order = stored.order.clone().of_a_copy(now);
     if order == stored.order {
         return Ok(false);
     }
     alerts::keep(tx, &stored.order, &order, now)?;
-    ledger::note(tx, &order.id, "the books are a copy of before: nobody knows what became of it since", now)?;
+    ledger::note(tx, &order.id, "the books are a copy of before: nobody knows what became of it since", now.wall)?;
     ledger::save(tx, stored, order, stored.claimed_until)?;
     Ok(true)
 }
 
 /// The mark of these books says that they are a copy. A person is told.
-pub fn taken_up(tx: &mut dyn Tx, now: Wall) -> Result<(), BooksError> {
+pub fn taken_up(tx: &mut dyn Tx, now: Told) -> Result<(), BooksError> {
     of_a_copy(tx, now)?;
     alerts::older_books(tx, Older::Copy, now)
 }
 
 /// The database has another primary, or went back to a point in time. What the one before had answered last may be missing, unless a standby was
 /// synchronous. Nobody can see that here, so a person is told.
-pub fn on_another_primary(tx: &mut dyn Tx, now: Wall) -> Result<(), BooksError> {
+pub fn on_another_primary(tx: &mut dyn Tx, now: Told) -> Result<(), BooksError> {
     alerts::older_books(tx, Older::AnotherPrimary, now)
 }
 
 /// Since when the books are older, or may be, if a person is still reminded of it.
-pub fn older_since(tx: &mut dyn Tx, now: Wall) -> Result<Option<(Older, Wall)>, BooksError> {
-    Ok(alerts::older_since(tx)?.filter(|(_, since)| now < *since + REMINDED))
+pub fn older_since(tx: &mut dyn Tx, now: Told) -> Result<Option<(Older, Wall)>, BooksError> {
+    Ok(alerts::older_since(tx)?.filter(|(_, since)| now.wall < *since + REMINDED))
 }

@@ -7,6 +7,7 @@ use qris_core::order::ids::{DeviceId, KeyId, OrderId, RequestId, TransactionId};
 use qris_core::order::merchant::{self, DeliveryReport, NoTry, Order, Proof};
 use qris_core::order::receipt::Receipt;
 use qris_core::order::time::{Span, Wall};
+use qris_core::wire::orders::{TAKEN_OUT_MAX, TakenOut};
 use qris_host::checksum::checksum;
 
 /// The columns from which [`read`] reads an order. All others are for finding it.
@@ -55,6 +56,18 @@ pub fn open_orders(tx: &mut dyn Tx, device: &DeviceId) -> Result<Vec<Stored>, Bo
     let rows = tx.rows(&sql, &[device.as_str().into(), OPEN_MAX.into()])?;
     // A row that cannot be read must not keep the machine from all its other orders. It takes up the oldest first.
     rows.iter().rev().map(read).filter(|stored| !stored.as_ref().is_err_and(BooksError::is_damage)).collect()
+}
+
+/// The newest orders of a machine whose goods a person took out of it. It is told of them again and again: it takes each once.
+pub fn taken_out(tx: &mut dyn Tx, device: &DeviceId) -> Result<Vec<TakenOut>, BooksError> {
+    let sql = "SELECT order_id, request_id FROM orders WHERE device = $1 AND taken_out = 1 ORDER BY created_ms DESC LIMIT $2";
+    let rows = tx.rows(sql, &[device.as_str().into(), i64::try_from(TAKEN_OUT_MAX).unwrap_or(i64::MAX).into()])?;
+    // A row that cannot be read must not keep the machine from the others.
+    let read = |row: &Row| {
+        let (order, request) = (row.text("order_id").ok()?, row.text("request_id").ok()?);
+        Some(TakenOut { order_id: OrderId::new(order).ok()?, request_id: RequestId::new(request).ok()? })
+    };
+    Ok(rows.iter().filter_map(read).collect())
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -137,6 +150,7 @@ pub(super) fn keep_try(tx: &mut dyn Tx, before: &Order, order: &Order, now: Wall
         ("ticket", order.goods().ticket.as_str().into()),
         ("proof_before", proof_before.into()),
         ("begun_ms", now.into()),
+        ("is_sure", order.is_surely_its_customers().into()),
     ];
     Ok(store::insert(tx, "tries", row)?)
 }
@@ -263,12 +277,14 @@ fn found_by(order: &Order) -> Columns<'static> {
         ("delivery", order.delivery().map(|told| told.outcome.as_str()).into()),
         // Its machine hears of a wish as it hears of an order.
         ("is_open", (order.is_open() || order.tries.wanted_until.is_some()).into()),
+        ("taken_out", order.is_taken_out().into()),
         ("refund_due", order.is_refund_due().into()),
         ("goes_back", order.goes_back_by_itself().into()),
         ("attention", order.needs_attention().into()),
         ("look_by_ms", counted::look_by(order).into()),
         ("proof", order.delivery().and_then(proof).into()),
         ("ended", counted::end(order).as_str().into()),
+        ("goods_and_money", order.is_goods_and_money().into()),
         ("paid", number(counted::paid(order)).into()),
         ("scheme", counted::scheme_in_full(order).into()),
         ("returned", counted::returned(order).map(number).into()),

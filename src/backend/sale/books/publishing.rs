@@ -3,19 +3,19 @@
 
 use super::entry::BooksError;
 use crate::store::Tx;
-use qris_core::order::time::{Span, Wall};
+use qris_core::order::time::{Span, Told};
 
 /// Who publishes has the turn for this time from its last call. Another one goes on when it is over.
 pub const PUBLISHING: Span = Span::secs(5);
 
 /// Whether `who` may publish: it has the turn, or nobody has. Then it has it for [`PUBLISHING`] from now.
-pub fn may_publish(tx: &mut dyn Tx, who: &str, now: Wall) -> Result<bool, BooksError> {
+pub fn may_publish(tx: &mut dyn Tx, who: &str, now: Told) -> Result<bool, BooksError> {
     // No turn is longer. One that seems to be was taken before the clock was set back.
     let turn = "INSERT INTO outbox_turn (one, who, until_ms) VALUES (1, $1, $2)
         ON CONFLICT (one) DO UPDATE SET who = excluded.who, until_ms = excluded.until_ms
             WHERE outbox_turn.who = excluded.who OR outbox_turn.until_ms <= $3 OR outbox_turn.until_ms > excluded.until_ms
         RETURNING 1";
-    Ok(!tx.rows(turn, &[who.into(), (now + PUBLISHING).0.into(), now.0.into()])?.is_empty())
+    Ok(!tx.rows(turn, &[who.into(), (now + PUBLISHING).0.into(), now.into()])?.is_empty())
 }
 
 /// Gives the turn back, if `who` has it.

@@ -11,7 +11,7 @@ use qris_core::order::merchant::{
     QR_EXPIRY, Sale, State, StatusReport,
 };
 use qris_core::order::request::{Payment, Purchase, TIMEOUT_S};
-use qris_core::order::time::Wall;
+use qris_core::order::time::Told;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Forgotten {
@@ -33,7 +33,7 @@ pub fn rebuild(
     id: &OrderId,
     report: &StatusReport,
     asked_by: Option<&DeviceId>,
-    now: Wall,
+    now: Told,
 ) -> Result<Forgotten, BooksError> {
     if let Some(stored) = ledger::load(tx, id)? {
         // Another process was quicker.
@@ -72,7 +72,7 @@ pub fn rebuild(
     }
     let attempt = ledger::latest(tx, &metadata.device, &metadata.request_id)?.map_or(1, |stored| stored.order.attempt + 1);
     let order = Order { attempt, ..rebuilt(policy, id, report, metadata, now) };
-    let stored = ledger::insert(tx, order, None, "rebuilt from the gateway", now)?;
+    let stored = ledger::insert(tx, order, None, "rebuilt from the gateway", now.wall)?;
     strangers::forget(tx, id)?;
     let event = answered(policy, &stored.order, report);
     let done = write(tx, policy, stored, event, now, Claim::Take)?;
@@ -80,7 +80,7 @@ pub fn rebuild(
 }
 
 /// The order that its charge tells of, as it was before the answer.
-fn rebuilt(policy: &Policy, id: &OrderId, report: &StatusReport, metadata: Metadata, now: Wall) -> Order {
+fn rebuilt(policy: &Policy, id: &OrderId, report: &StatusReport, metadata: Metadata, now: Told) -> Order {
     let kid = policy.rules.keys.first().expect("the configuration has at least one key").kid().clone();
     let payment = report.payment;
     // The charged sum is forgotten, but its limits are known: the price, and the price with the allowed fee. A charge of another sum was
@@ -97,7 +97,7 @@ fn rebuilt(policy: &Policy, id: &OrderId, report: &StatusReport, metadata: Metad
         deeplink_url: None,
         payment_code: report.payment_code.clone(),
         store: report.store.clone(),
-        charged_at: now,
+        charged_at: now.wall,
         expires_at: now + expiry,
     };
     let sale = Sale {
@@ -126,7 +126,7 @@ fn rebuilt(policy: &Policy, id: &OrderId, report: &StatusReport, metadata: Metad
             why: Ending::GrossAmount,
             get_status: false,
             tries: 0,
-            retry_at: now,
+            retry_at: now.wall,
             doubt: Doubt::default(),
         })
     };

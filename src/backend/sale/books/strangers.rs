@@ -5,7 +5,7 @@ use super::entry::BooksError;
 use super::ledger;
 use crate::store::{Row, Tx};
 use qris_core::order::ids::OrderId;
-use qris_core::order::time::{Span, Wall};
+use qris_core::order::time::{Span, Told};
 
 /// The most orders that may wait for a question. Further ones are not taken, and the gateway sends them again.
 const WAITING_MAX: i64 = 10_000;
@@ -33,23 +33,23 @@ pub enum Later {
 }
 
 /// Writes down that the gateway must be asked about an order.
-pub fn remember(tx: &mut dyn Tx, id: &OrderId, now: Wall) -> Result<(), BooksError> {
+pub fn remember(tx: &mut dyn Tx, id: &OrderId, now: Told) -> Result<(), BooksError> {
     if Row::number(&tx.rows("SELECT count(*) FROM strangers", &[])?)? >= WAITING_MAX {
         return Err(BooksError::Full);
     }
     let sql = "INSERT INTO strangers (order_id, since_ms, due_ms, tries) VALUES ($1, $2, $2, 0) ON CONFLICT DO NOTHING";
-    tx.rows(sql, &[id.as_str().into(), now.0.into()])?;
+    tx.rows(sql, &[id.as_str().into(), now.into()])?;
     Ok(())
 }
 
 /// The orders that the gateway must be asked about now.
-pub fn strangers(tx: &mut dyn Tx, now: Wall) -> Result<Vec<OrderId>, BooksError> {
+pub fn strangers(tx: &mut dyn Tx, now: Told) -> Result<Vec<OrderId>, BooksError> {
     let sql = "SELECT order_id FROM strangers WHERE due_ms <= $1 ORDER BY due_ms LIMIT $2";
-    tx.rows(sql, &[now.0.into(), AT_ONCE.into()])?.iter().map(|row| ledger::order_id(row.text("order_id")?)).collect()
+    tx.rows(sql, &[now.into(), AT_ONCE.into()])?.iter().map(|row| ledger::order_id(row.text("order_id")?)).collect()
 }
 
 /// The gateway must be asked about the order once more. False: it was asked often enough, and the order is forgotten.
-pub fn ask_later(tx: &mut dyn Tx, id: &OrderId, why: Later, now: Wall) -> Result<bool, BooksError> {
+pub fn ask_later(tx: &mut dyn Tx, id: &OrderId, why: Later, now: Told) -> Result<bool, BooksError> {
     let tries =
         tx.rows("SELECT tries FROM strangers WHERE order_id = $1", &[id.as_str().into()])?.first().map_or(Ok(0), |row| row.int("tries"))?;
     let (most, next) = match why {

@@ -73,6 +73,8 @@ pub struct Alike {
     pub paid: u64,
     /// What of it the gateway gave or took back; `None`: a part, and nobody has said how much.
     pub returned: Option<u64>,
+    /// Each is goods and money.
+    pub besides: bool,
     pub orders: u64,
 }
 
@@ -80,8 +82,8 @@ pub struct Alike {
 pub fn alike(tx: &mut dyn Tx, (from, until): (Wall, Wall), by: Grouped) -> Result<Vec<Alike>, BooksError> {
     let group = by.column();
     let sql = format!(
-        "SELECT {group} AS grouped, ended, paid, scheme, returned, count(*) AS orders FROM orders
-        WHERE settled_ms IS NOT NULL AND settled_ms >= $1 AND settled_ms < $2 GROUP BY 1, 2, 3, 4, 5"
+        "SELECT {group} AS grouped, ended, paid, scheme, returned, goods_and_money, count(*) AS orders FROM orders
+        WHERE settled_ms IS NOT NULL AND settled_ms >= $1 AND settled_ms < $2 GROUP BY 1, 2, 3, 4, 5, 6"
     );
     let read = |row: &Row| {
         Ok::<_, StoreError>(Alike {
@@ -90,6 +92,7 @@ pub fn alike(tx: &mut dyn Tx, (from, until): (Wall, Wall), by: Grouped) -> Resul
             scheme: Scheme::of_full(row.text("scheme")?),
             paid: whole(row, "paid")?,
             returned: row.maybe_int("returned")?.and_then(|returned| u64::try_from(returned).ok()),
+            besides: row.int("goods_and_money")? == 1,
             orders: whole(row, "orders")?,
         })
     };

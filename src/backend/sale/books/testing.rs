@@ -53,7 +53,7 @@ pub fn sell(tx: &mut dyn Tx, now: Wall) {
             relay_key: None,
         };
         let (id, transaction) = (OrderId::new(&format!("o{n}")).expect("an id"), TransactionId::new(&format!("t{n}")).expect("an id"));
-        create(tx, &policy, sale, "digest", &id, now).expect("created");
+        create(tx, &policy, sale, "digest", &id, Told::trusted(now)).expect("created");
         let charge = Charge {
             transaction_id: transaction.clone(),
             gross_amount: Rupiah::new(5000).expect("an amount"),
@@ -65,21 +65,21 @@ pub fn sell(tx: &mut dyn Tx, now: Wall) {
             charged_at: now,
             expires_at: now + QR_EXPIRY,
         };
-        let order = answered(tx, &policy, &id, Event::Charged(charge), now).expect("written").now.order;
+        let order = answered(tx, &policy, &id, Event::Charged(charge), Told::trusted(now)).expect("written").now.order;
         let paid = StatusReport {
             transaction_id: transaction,
             gross_amount: Rupiah::new(5000).ok(),
             settled_at: Some(now),
             ..StatusReport::of(&order, Said::Settled)
         };
-        answered(tx, &policy, &id, Event::Status(paid), now).expect("written");
+        answered(tx, &policy, &id, Event::Status(paid), Told::trusted(now)).expect("written");
         if let Some(outcome) = outcome {
             let report = DeliveryReport {
                 proof: Proof::Signed { kid: kid.clone(), number: u64::from(n), driven: false },
                 ..DeliveryReport::proven(outcome)
             };
             let stored = of_device(tx, &device, &id).expect("there");
-            take_report(tx, &policy, stored, report, now).expect("written").expect("the first");
+            take_report(tx, &policy, stored, report, Told::trusted(now)).expect("written").expect("the first");
         }
     }
 }

@@ -21,6 +21,22 @@ mod people;
 mod plans;
 mod reports;
 
+fn refund_by_hand(
+    tx: &mut dyn Tx,
+    policy: &Policy,
+    id: &OrderId,
+    note: &str,
+    by: Option<Box<str>>,
+    no_report: bool,
+    now: Told,
+) -> Result<Done, BooksError> {
+    decide(tx, policy, id, Decision::ByHand { note: note.into(), by, no_report, goods_and_money: false }, now)
+}
+
+fn given(tx: &mut dyn Tx, policy: &Policy, id: &OrderId, by: &str, from_slot: bool, now: Told) -> Result<Done, BooksError> {
+    decide(tx, policy, id, Decision::Given { by: by.into(), goods_and_money: false, from_slot }, now)
+}
+
 const T0: Wall = Wall(1_795_132_800_000);
 
 fn policy() -> Arc<Policy> {
@@ -64,12 +80,12 @@ impl Rig {
 
     async fn create(&self, request: &str, ticket: u8, digest: &'static str, at: Wall) -> Result<Created, BooksError> {
         let (sale, fresh) = (sale("vm-001", request, ticket), id(&format!("o-{request}")));
-        self.run(move |tx, policy| create(tx, policy, sale, digest, &fresh, at)).await
+        self.run(move |tx, policy| create(tx, policy, sale, digest, &fresh, Told::trusted(at))).await
     }
 
     async fn answered(&self, order: &str, event: Event, at: Wall) -> Done {
         let id = id(order);
-        self.run(move |tx, policy| answered(tx, policy, &id, event, at)).await.expect("written")
+        self.run(move |tx, policy| answered(tx, policy, &id, event, Told::trusted(at))).await.expect("written")
     }
 
     async fn load(&self, order: &str) -> Stored {
@@ -145,7 +161,8 @@ async fn a_request_is_one_order_however_often_it_is_posted() {
     assert!(matches!(rig.create("r1", 1, "d2", T0).await, Err(BooksError::ReusedId)));
     assert!(matches!(rig.create("r2", 1, "d1", T0).await, Err(BooksError::ReusedTicket)));
     let other = sale("vm-002", "r1", 1);
-    let other = rig.run(move |tx, policy| create(tx, policy, other, "d9", &id("other"), T0)).await.expect("another machine's");
+    let other =
+        rig.run(move |tx, policy| create(tx, policy, other, "d9", &id("other"), Told::trusted(T0))).await.expect("another machine's");
     assert!(other.is_new);
     rig.create("r3", 3, "d", T0).await.expect("the second");
     rig.create("r4", 4, "d", T0).await.expect("the third");
@@ -160,11 +177,11 @@ async fn a_notification_for_which_there_is_no_time_is_left_to_the_sweep() {
     let rig = Rig::new();
     rig.pending("r1", 1).await;
     let order = id("o-r1");
-    let noted = rig.run(move |tx, policy| notified_in_a_flood(tx, policy, &order, Said::Settled, T0)).await.expect("noted");
+    let noted = rig.run(move |tx, policy| notified_in_a_flood(tx, policy, &order, Said::Settled, Told::trusted(T0))).await.expect("noted");
     assert!(matches!(noted, Noted::News(done) if done.call.is_none()), "nobody is to ask");
-    let due = rig.run(|tx, _| claim_due(tx, T0)).await.expect("read");
+    let due = rig.run(|tx, _| claim_due(tx, Told::trusted(T0))).await.expect("read");
     assert_eq!(due, [id("o-r1")], "and nobody has claimed it");
-    let done = rig.run(|tx, policy| claim(tx, policy, &id("o-r1"), T0)).await.expect("claimed");
+    let done = rig.run(|tx, policy| claim(tx, policy, &id("o-r1"), Told::trusted(T0))).await.expect("claimed");
     assert_eq!(done.call, Some(Call::GetStatus));
 }
 
@@ -181,10 +198,11 @@ async fn two_programs_and_one_notification_make_one_receipt() {
         tasks.push(tokio::spawn(async move {
             let noted = {
                 let policy = Arc::clone(&policy);
-                store.run(move |tx| notified(tx, &policy, &id("o-r1"), Said::Settled, T0)).await.expect("noted")
+                store.run(move |tx| notified(tx, &policy, &id("o-r1"), Said::Settled, Told::trusted(T0))).await.expect("noted")
             };
             // The caller that claimed the question asks it. The others also send an answer, like a caller whose lease ran out.
-            let done = store.run(move |tx| answered(tx, &policy, &id("o-r1"), Event::Status(report), T0)).await.expect("answered");
+            let done =
+                store.run(move |tx| answered(tx, &policy, &id("o-r1"), Event::Status(report), Told::trusted(T0))).await.expect("answered");
             (matches!(noted, Noted::News(done) if done.call.is_some()), done.news)
         }));
     }
@@ -211,7 +229,7 @@ async fn two_programs_and_one_notification_make_one_receipt() {
 #[tokio::test]
 async fn one_publishes_at_a_time() {
     let rig = Rig::new();
-    let may = |who: &'static str, at: i64| rig.run(move |tx, _| may_publish(tx, who, T0 + Span(at)));
+    let may = |who: &'static str, at: i64| rig.run(move |tx, _| may_publish(tx, who, Told::trusted(T0 + Span(at))));
     let steps =
         [("a", 0, true), ("b", 4999, false), ("a", 4000, true), ("b", 8999, false), ("b", 9000, true), ("a", 9001, false), ("a", 0, true)];
     for (who, at, wanted) in steps {
@@ -231,7 +249,7 @@ async fn a_request_gets_one_receipt_and_a_second_payment_goes_back() {
     rig.answered("o-r1", Event::NotCharged(NoCharge::Exists), T0).await;
     let done = rig.answered("o-r1", Event::CancelUnknown, T0).await;
     assert_eq!(done.next, Some(id("o-r1-2")));
-    let second = rig.run(|tx, policy| claim(tx, policy, &id("o-r1-2"), T0 + Span::secs(1))).await.expect("claimed");
+    let second = rig.run(|tx, policy| claim(tx, policy, &id("o-r1-2"), Told::trusted(T0 + Span::secs(1)))).await.expect("claimed");
     assert_eq!(second.call, Some(Call::Charge));
     rig.answered("o-r1-2", Event::Charged(charge("second")), T0 + Span::secs(1)).await;
     let open = rig.run(|tx, _| open_orders(tx, &DeviceId::new("vm-001").expect("an id"))).await.expect("read");
@@ -285,7 +303,9 @@ async fn another_outcome_is_kept_in_the_history_and_listed() {
     rig.answered("o-r1", Event::Status(report), T0).await;
     let tell = |device: &str, outcome| {
         let (device, told) = (DeviceId::new(device).expect("an id"), DeliveryReport::proven(outcome));
-        rig.run(move |tx, policy| of_device(tx, &device, &id("o-r1")).and_then(|stored| take_report(tx, policy, stored, told, T0)))
+        rig.run(move |tx, policy| {
+            of_device(tx, &device, &id("o-r1")).and_then(|stored| take_report(tx, policy, stored, told, Told::trusted(T0)))
+        })
     };
     assert!(matches!(tell("vm-002", Delivery::Failed).await, Err(BooksError::Unknown)), "another machine's order");
     assert!(tell("vm-001", Delivery::Dispensed).await.expect("written").is_ok());
@@ -302,11 +322,11 @@ async fn a_claim_is_one_programs_until_its_lease_is_over() {
     let rig = Rig::new();
     rig.create("r1", 1, "d", T0).await.expect("created");
     let claim_at = |at| rig.run(move |tx, policy| claim(tx, policy, &id("o-r1"), at));
-    assert_eq!(claim_at(T0 + Span::secs(5)).await.expect("read").call, None);
-    assert_eq!(rig.run(|tx, _| claim_due(tx, T0 + Span::secs(5))).await.expect("read"), []);
+    assert_eq!(claim_at(Told::trusted(T0 + Span::secs(5))).await.expect("read").call, None);
+    assert_eq!(rig.run(|tx, _| claim_due(tx, Told::trusted(T0 + Span::secs(5)))).await.expect("read"), []);
     // Fifteen seconds later nobody waits for the charge, and it may exist.
-    assert_eq!(rig.run(|tx, _| claim_due(tx, T0 + LEASE)).await.expect("read"), [id("o-r1")]);
-    assert_eq!(claim_at(T0 + LEASE).await.expect("claimed").call, Some(Call::Cancel));
+    assert_eq!(rig.run(|tx, _| claim_due(tx, Told::trusted(T0 + LEASE))).await.expect("read"), [id("o-r1")]);
+    assert_eq!(claim_at(Told::trusted(T0 + LEASE)).await.expect("claimed").call, Some(Call::Cancel));
 }
 
 #[tokio::test]
@@ -316,7 +336,7 @@ async fn a_cancel_ends_the_attempt_that_took_over_too() {
     let done = rig.answered("o-r1", Event::NotCharged(NoCharge::NotMade { again: true, why: "900".into() }), T0).await;
     assert_eq!(done.next, Some(id("o-r1-2")));
     let device = DeviceId::new("vm-001").expect("an id");
-    let done = rig.run(move |tx, policy| cancel_requested(tx, policy, &device, &id("o-r1"), T0)).await.expect("granted");
+    let done = rig.run(move |tx, policy| cancel_requested(tx, policy, &device, &id("o-r1"), Told::trusted(T0))).await.expect("granted");
     assert_eq!(done.next, Some(id("o-r1-2")));
     assert!(matches!(rig.load("o-r1-2").await.order.state, State::Cancelling(Cancelling { why: merchant::Ending::Requested, .. })));
 }
@@ -326,10 +346,10 @@ async fn another_machines_order_does_not_exist() {
     let rig = Rig::new();
     rig.pending("r1", 1).await;
     let other = || DeviceId::new("vm-002").expect("an id");
-    let cancelled = rig.run(move |tx, policy| cancel_requested(tx, policy, &other(), &id("o-r1"), T0)).await;
+    let cancelled = rig.run(move |tx, policy| cancel_requested(tx, policy, &other(), &id("o-r1"), Told::trusted(T0))).await;
     assert!(matches!(cancelled, Err(BooksError::Unknown)), "{cancelled:?}");
     let said = OutcomeReport { nth_try: TryNumber::FIRST, outcome: Delivery::Dispensed, reason: None, detail: None, proof: None };
-    let told = rig.run(move |tx, policy| delivered(tx, policy, &other(), &id("o-r1"), &said, T0)).await;
+    let told = rig.run(move |tx, policy| delivered(tx, policy, &other(), &id("o-r1"), &said, Told::trusted(T0))).await;
     assert!(matches!(told, Err(BooksError::Unknown)), "{told:?}");
     assert!(matches!(rig.load("o-r1").await.order.state, State::Pending(_)));
 }
@@ -339,9 +359,9 @@ async fn after_a_restart_what_was_never_handed_out_is_cancelled_at_once() {
     let rig = Rig::new();
     rig.create("r1", 1, "d", T0).await.expect("created");
     rig.pending("r2", 2).await;
-    assert_eq!(rig.run(|tx, policy| restarted(tx, policy, T0)).await.expect("written"), 1);
-    assert_eq!(rig.run(|tx, _| claim_due(tx, T0)).await.expect("read"), [id("o-r1")]);
-    assert_eq!(rig.run(|tx, policy| claim(tx, policy, &id("o-r1"), T0)).await.expect("claimed").call, Some(Call::Cancel));
+    assert_eq!(rig.run(|tx, policy| restarted(tx, policy, Told::trusted(T0))).await.expect("written"), 1);
+    assert_eq!(rig.run(|tx, _| claim_due(tx, Told::trusted(T0))).await.expect("read"), [id("o-r1")]);
+    assert_eq!(rig.run(|tx, policy| claim(tx, policy, &id("o-r1"), Told::trusted(T0))).await.expect("claimed").call, Some(Call::Cancel));
     assert!(matches!(rig.load("o-r2").await.order.state, State::Pending(_)));
 }
 
@@ -380,7 +400,7 @@ async fn one_damaged_row_stops_nothing_but_itself() {
     let flip = "UPDATE orders SET body = replace(body, '5000', '5001'), version = version + 1 WHERE order_id = 'o-r1'";
     rig.run(move |tx, _| Ok(tx.rows(flip, &[])?)).await.expect("no trigger sees it");
     // It is still being charged, and the program starts all the same.
-    rig.run(|tx, policy| restarted(tx, policy, T0 + Span::secs(30))).await.expect("starts");
+    rig.run(|tx, policy| restarted(tx, policy, Told::trusted(T0 + Span::secs(30)))).await.expect("starts");
     assert_eq!(rig.load("o-r2").await.order.state.word(), "cancelling");
     // Lists have the other orders, and name this one.
     let all = OrderFilter { device: None, from: Wall(i64::MIN), until: Wall(i64::MAX), refund_due: false, attention: false };
@@ -446,7 +466,7 @@ async fn an_order_that_was_forgotten_is_rebuilt_from_what_its_charge_carried() {
     let rig = Rig::new();
     let ask = |report: StatusReport, by: Option<&str>| {
         let by = by.map(|device| DeviceId::new(device).expect("an id"));
-        rig.run(move |tx, policy| rebuild(tx, policy, &id("o-r1"), &report, by.as_ref(), T0))
+        rig.run(move |tx, policy| rebuild(tx, policy, &id("o-r1"), &report, by.as_ref(), Told::trusted(T0)))
     };
     assert_eq!(ask(report.clone(), Some("vm-002")).await.expect("read"), Forgotten::NotOurs, "another machine's");
     let foreign = StatusReport { metadata: [None, None, None], ..report.clone() };
@@ -470,7 +490,7 @@ async fn a_forgotten_charge_is_believed_to_be_of_its_price_only() {
         let report = StatusReport { gross_amount: Rupiah::new(gross_amount).ok(), ..settled(&lost.load("o-r1").await.order, "t-r1") };
         let rig = Rig::new();
         let first = report.clone();
-        let done = rig.run(move |tx, policy| rebuild(tx, policy, &id("o-r1"), &first, None, T0)).await.expect("written");
+        let done = rig.run(move |tx, policy| rebuild(tx, policy, &id("o-r1"), &first, None, Told::trusted(T0))).await.expect("written");
         assert!(matches!(done, Forgotten::Rebuilt(_)), "{gross_amount}");
         // A settlement that does not match is looked at once more. Then it is for a person.
         let done = rig.answered("o-r1", Event::Status(report), T0 + Span::secs(11)).await;
@@ -495,13 +515,13 @@ async fn a_forgotten_charge_of_another_sum_is_ended_and_given_back_as_such() {
         let report = StatusReport { gross_amount: Rupiah::new(sum).ok(), ..StatusReport::of(&order, said) };
         let rig = Rig::new();
         let first = report.clone();
-        let done = rig.run(move |tx, policy| rebuild(tx, policy, &id("o-r1"), &first, None, T0)).await.expect("written");
+        let done = rig.run(move |tx, policy| rebuild(tx, policy, &id("o-r1"), &first, None, Told::trusted(T0))).await.expect("written");
         let Forgotten::Rebuilt(done) = done else { panic!("{said:?}") };
         assert_eq!(done.now.order.state.word(), wanted, "{said:?} {sum}");
         // An answer in another currency takes nothing back.
         let rig = Rig::new();
         let dollars = StatusReport { currency: Some("USD".into()), ..report };
-        let done = rig.run(move |tx, policy| rebuild(tx, policy, &id("o-r1"), &dollars, None, T0)).await.expect("written");
+        let done = rig.run(move |tx, policy| rebuild(tx, policy, &id("o-r1"), &dollars, None, Told::trusted(T0))).await.expect("written");
         let Forgotten::Rebuilt(done) = done else { panic!("{said:?}") };
         assert!(
             done.now.order.is_open() && done.now.order.doubt().is_some_and(|doubt| doubt.unclear_since.is_some()),
@@ -519,23 +539,23 @@ async fn of_two_who_tell_people_one_has_the_turn() {
     rig.answered("o-r1", Event::Status(report), T0 + Span::secs(1)).await;
     rig.tell("o-r1", Delivery::Failed, T0 + Span::secs(2)).await;
     let at = |seconds: i64| T0 + Span::secs(seconds);
-    let due = rig.run(move |tx, _| due_alerts(tx, at(3))).await.expect("read");
+    let due = rig.run(move |tx, _| due_alerts(tx, Told::trusted(at(3)))).await.expect("read");
     let [alert] = due.as_slice() else { panic!("{due:?}") };
     let turn = async |who: &'static str, seconds: i64| {
         let alert = alert.clone();
-        rig.run(move |tx, _| take_turn(tx, who, &alert, at(seconds))).await.expect("written")
+        rig.run(move |tx, _| take_turn(tx, who, &alert, Told::trusted(at(seconds)))).await.expect("written")
     };
     assert!(turn("a", 3).await && !turn("b", 4).await && turn("a", 50).await);
     assert!(!turn("b", 100).await, "it was taken once more meanwhile");
     assert!(turn("b", 110).await && !turn("a", 111).await, "who does not come back loses it");
     let failed = alert.clone();
-    rig.run(move |tx, _| alert_tried(tx, &failed, Ways::default(), true, at(112))).await.expect("written");
+    rig.run(move |tx, _| alert_tried(tx, &failed, Ways::default(), true, Told::trusted(at(112)))).await.expect("written");
     assert!(!turn("b", 113).await, "not before it is tried again");
-    assert_eq!(rig.run(move |tx, _| due_alerts(tx, at(171))).await.expect("read").len(), 0);
-    assert_eq!(rig.run(move |tx, _| due_alerts(tx, at(172))).await.expect("read").len(), 1, "a minute later");
+    assert_eq!(rig.run(move |tx, _| due_alerts(tx, Told::trusted(at(171)))).await.expect("read").len(), 0);
+    assert_eq!(rig.run(move |tx, _| due_alerts(tx, Told::trusted(at(172)))).await.expect("read").len(), 1, "a minute later");
     let done = alert.clone();
-    rig.run(move |tx, _| alert_tried(tx, &done, Ways::COMMAND, false, at(173))).await.expect("written");
-    assert!(!turn("b", 174).await && rig.run(move |tx, _| due_alerts(tx, at(100_000))).await.expect("read").is_empty());
+    rig.run(move |tx, _| alert_tried(tx, &done, Ways::COMMAND, false, Told::trusted(at(173)))).await.expect("written");
+    assert!(!turn("b", 174).await && rig.run(move |tx, _| due_alerts(tx, Told::trusted(at(100_000)))).await.expect("read").is_empty());
 }
 
 #[tokio::test]

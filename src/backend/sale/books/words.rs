@@ -32,8 +32,10 @@ pub(super) fn describe(event: &Event) -> String {
         }
         Event::Contradicted { told, .. } => another_outcome(told),
         Event::TryAgain { promise, .. } => format!("the machine tries again (try {}, {})", promise.nth.number(), promise.item),
-        Event::TryWanted { by: None } => "its customer wants another try at the machine".into(),
-        Event::TryWanted { by } => format!("{} wants another try for its customer", person(by.as_deref())),
+        Event::TryWanted { by: None, .. } => "its customer wants another try at the machine".into(),
+        Event::NumberTold { by: None, .. } => "a number was told on its page".into(),
+        Event::NumberTold { by, .. } => format!("{} told a number for its customer", person(by.as_deref())),
+        Event::TryWanted { by, .. } => format!("{} wants another try for its customer", person(by.as_deref())),
         Event::TryWishEnds => "nobody has pressed for another try".into(),
         Event::TryOfferEnds => "no other try is offered any more".into(),
         Event::Unreported => "no outcome was told in time".into(),
@@ -45,7 +47,7 @@ pub(super) fn describe(event: &Event) -> String {
             };
             let unreported = if wish.no_report { ", without a report of the machine" } else { "" };
             let unproven = if wish.no_proof { ", without the relay's proof" } else { "" };
-            format!("{by} wants it refunded{unreported}{unproven}")
+            format!("{by} wants it refunded{unreported}{unproven}{}", besides(wish.goods_and_money))
         }
         Event::RefundAnswered(answer) => match answer {
             RefundAnswer::Approved(_) => "the gateway refunded it".into(),
@@ -54,11 +56,14 @@ pub(super) fn describe(event: &Event) -> String {
             RefundAnswer::KeyUsed(_) => "the gateway has had this key of a refund before".into(),
             RefundAnswer::Refused(why) => format!("the refund was refused ({why})"),
         },
-        Event::SettledByHand { note, by, no_report } => {
+        Event::SettledByHand { note, by, no_report, goods_and_money } => {
             let unreported = if *no_report { ", without a report of the machine" } else { "" };
-            format!("{} settled it by hand{unreported}: {note}", person(by.as_deref()))
+            format!("{} settled it by hand{unreported}{}: {note}", person(by.as_deref()), besides(*goods_and_money))
         }
-        Event::Given { by } => format!("{by} handed the goods over"),
+        Event::Given { by, goods_and_money, from_slot: false } => format!("{by} handed the goods over{}", besides(*goods_and_money)),
+        Event::Given { by, goods_and_money, from_slot: true } => {
+            format!("{by} took the goods out of the machine, and handed them over{}", besides(*goods_and_money))
+        }
         Event::RefundEnds(RefundEnding::Soon) => "the gateway refunds it for three days at most".into(),
         Event::RefundEnds(RefundEnding::LastDay) => "the gateway refunds it for one day at most".into(),
         Event::RefundEnds(RefundEnding::Over) => "the gateway does not refund it any more: only by hand".into(),
@@ -70,6 +75,10 @@ pub(super) fn describe(event: &Event) -> String {
 pub(super) fn another_outcome(told: &DeliveryReport) -> String {
     let reason = told.reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
     format!("another outcome was told: {}{reason}", told.outcome)
+}
+
+const fn besides(goods_and_money: bool) -> &'static str {
+    if goods_and_money { ", although goods of another try came" } else { "" }
 }
 
 fn person(name: Option<&str>) -> String {

@@ -2,12 +2,12 @@
 
 use super::{offered, refund};
 use qris_core::order::ids::{ItemId, OrderId};
-use qris_core::order::merchant::{Order, Standing};
+use qris_core::order::merchant::{NumberStands, Order, Standing};
 use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::Delivery;
 use qris_core::order::qris;
 use qris_core::order::request::Payment;
-use qris_core::order::time::Wall;
+use qris_core::order::time::{Told, Wall};
 use qris_core::order::tries::TryNumber;
 use qris_core::wire::orders::{Refund, Status};
 
@@ -49,10 +49,12 @@ pub struct ForCustomer {
     pub try_until: Option<Wall>,
     /// With the key only: the machine offers it now.
     pub is_try_wanted: bool,
+    /// With the key only: how the number stands that the machine shows. `None`: the page asks for none.
+    pub number: Option<NumberStands>,
 }
 
 #[must_use]
-pub fn order(order: &Order, has_key: bool, now: Wall) -> ForCustomer {
+pub fn order(order: &Order, has_key: bool, now: Told) -> ForCustomer {
     let (purchase, goods) = (&order.sale.purchase, order.goods());
     let (charge, shown) = (order.charge(), offered(order));
     // The machine takes its QR off the screen before the backend ends the charge.
@@ -85,5 +87,6 @@ pub fn order(order: &Order, has_key: bool, now: Wall) -> ForCustomer {
         payment_code: shown.filter(|_| has_key).and_then(|charge| charge.payment_code.clone()),
         try_until: order.try_again_until(now).filter(|_| has_key),
         is_try_wanted: has_key && order.try_wanted_until(now).is_some(),
+        number: order.number_stands(now).filter(|_| has_key && !order.has_guessed_too_often(now)),
     }
 }

@@ -4,7 +4,7 @@ use super::people::stands;
 use crate::sale::books::{HistoryLine as Past, Stored};
 use crate::sale::counted;
 use qris_core::order::merchant::{Asker, End, Order, Proof, Repayment, Reported, Standing};
-use qris_core::order::time::{Wall, Zone};
+use qris_core::order::time::{Told, Wall, Zone};
 use qris_core::order::tries::OFFERED_FOR;
 use qris_core::wire::desk::{Deed, HistoryLine, LogLine, Noted, OrderPage, OrderStep, Screen, What};
 use qris_core::wire::people::{NoEnd, OrderLine, Stands};
@@ -29,6 +29,7 @@ pub fn page(stored: &Stored, line: OrderLine, begun: &[Wall], history: Vec<Past>
         steps: steps(order, begun, &log, zone),
         again_until: None,
         would_be_until: None,
+        number: None,
         collect_until: order.ends_at().filter(|_| order.receipt().is_some()).map(time),
         refund_asked_again_at: refund_asked_again_at(order).map(time),
         history: history.into_iter().map(|Past { at, event }| HistoryLine { at: time(at), event: event.into() }).collect(),
@@ -113,7 +114,7 @@ fn refund_asked_again_at(order: &Order) -> Option<Wall> {
 
 /// `None`: the order is not on the screen any more.
 #[must_use]
-pub fn on_screen(order: &Order, now: Wall, zone: Zone) -> Option<Screen> {
+pub fn on_screen(order: &Order, now: Told, zone: Zone) -> Option<Screen> {
     match order.standing() {
         Standing::Charging => Some(Screen::Preparing),
         Standing::Payable => Some(Screen::Payable {
@@ -132,12 +133,12 @@ pub fn on_screen(order: &Order, now: Wall, zone: Zone) -> Option<Screen> {
 }
 
 /// Whether its machine offers another try of it by itself, as it does when nothing came.
-fn is_offered_at_once(order: &Order, now: Wall) -> bool {
-    order.try_again_until(now).is_some() && order.reported.as_ref().is_some_and(|reported| now - reported.at < OFFERED_FOR)
+fn is_offered_at_once(order: &Order, now: Told) -> bool {
+    order.try_again_until(now).is_some() && order.reported.as_ref().is_some_and(|reported| now.wall - reported.at < OFFERED_FOR)
 }
 
 /// Its machine offers another try of it, because somebody has asked for it.
 #[must_use]
-pub fn offered_again(order: &Order, now: Wall) -> Option<Screen> {
+pub fn offered_again(order: &Order, now: Told) -> Option<Screen> {
     order.try_wanted_until(now).map(|_| Screen::TryAgain { order: order.id.clone() })
 }

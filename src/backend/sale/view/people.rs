@@ -50,6 +50,7 @@ pub fn order(order: &Order, zone: Zone) -> OrderView {
             // Its attention says `only_by_hand`.
             Some(RefundUntil::Over) | None => None,
         },
+        goods_and_money: order.is_goods_and_money(),
         attention: order.attention(),
         transaction_id: transaction(order),
         began_at: time(order.created_at),
@@ -132,7 +133,7 @@ mod tests {
         assert_eq!(keys(&line), "deeds is_bank_asked is_by_hand last_day order paid rest stands to_return");
         assert_eq!(
             keys(&line["order"]),
-            "amount asked attempt attention began_at description detail device gross_amount item machine order_id outcome payment proof reason \
+            "amount asked attempt attention began_at description detail device goods_and_money gross_amount item machine order_id outcome payment proof reason \
              refund refund_until request_id settled_at status to_refund transaction_id"
         );
     }

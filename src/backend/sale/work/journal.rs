@@ -125,7 +125,8 @@ impl Work {
                 | Attention::PartialRefund
                 | Attention::Chargeback
                 | Attention::Reversed
-                | Attention::LateFact => format!("it {}", speech::orders::attention(kind).alert),
+                | Attention::LateFact
+                | Attention::GoodsAndMoney => format!("it {}", speech::orders::attention(kind).alert),
             };
             let Sale { device, purchase: Purchase { request_id: request, item, amount, .. }, .. } = order.sale.clone();
             let goods = sold(order);

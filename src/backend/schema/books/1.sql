@@ -24,6 +24,7 @@ CREATE TABLE orders (
     settled_ms INTEGER,
     delivery TEXT,
     is_open INTEGER NOT NULL CHECK (is_open IN (0, 1)),
+    taken_out INTEGER NOT NULL CHECK (taken_out IN (0, 1)), -- a person took its goods out of the machine's slot
     refund_due INTEGER NOT NULL CHECK (refund_due IN (0, 1)),
     goes_back INTEGER NOT NULL CHECK (goes_back IN (0, 1)), -- its money may go back without a person, if the merchant wants that
     attention INTEGER NOT NULL CHECK (attention IN (0, 1)),
@@ -33,6 +34,8 @@ CREATE TABLE orders (
     -- What became of the payment, which is also what it counts as in sums: goods (delivered, given), money (refunded, refunded_by_hand,
     -- taken_back), owed (refund_due) or uncertain (uncertain, unreported); awaited: nothing yet. It means something once it was settled.
     ended TEXT NOT NULL,
+    -- Beside that: a person gave the customer the money, or goods by hand, although the goods of another try had come.
+    goods_and_money INTEGER NOT NULL CHECK (goods_and_money IN (0, 1)),
     paid INTEGER NOT NULL,
     scheme TEXT NOT NULL,
     returned INTEGER,                         -- what the gateway gave or took back; NULL: a part, and nobody has said how much
@@ -45,6 +48,7 @@ CREATE TABLE orders (
 ) STRICT;
 CREATE INDEX orders_due ON orders (due_ms) WHERE due_ms IS NOT NULL;
 CREATE INDEX orders_open ON orders (device) WHERE is_open = 1;
+CREATE INDEX orders_taken_out ON orders (device, created_ms) WHERE taken_out = 1;
 CREATE INDEX orders_recent ON orders (device, created_ms);
 CREATE INDEX orders_ticket ON orders (device, ticket);
 CREATE INDEX orders_refund_due ON orders (created_ms) WHERE refund_due = 1;
@@ -54,7 +58,7 @@ CREATE INDEX orders_urgent ON orders (look_by_ms, created_ms) WHERE look_by_ms I
 CREATE INDEX orders_created ON orders (created_ms, order_id);
 CREATE INDEX orders_settled ON orders (settled_ms, order_id) WHERE settled_ms IS NOT NULL;
 -- Sums are added up without a look at the orders: a month of them is a page for a phone.
-CREATE INDEX orders_sums ON orders (settled_ms, ended, paid, device, goods, scheme, returned) WHERE settled_ms IS NOT NULL;
+CREATE INDEX orders_sums ON orders (settled_ms, ended, goods_and_money, paid, device, goods, scheme, returned) WHERE settled_ms IS NOT NULL;
 -- What a customer says: so much, at about that time.
 CREATE INDEX orders_amount ON orders (amount, created_ms, order_id);
 CREATE INDEX orders_proof ON orders (proof) WHERE proof IS NOT NULL;
@@ -90,6 +94,7 @@ CREATE TABLE tries (
     ticket TEXT NOT NULL,
     proof_before TEXT NOT NULL,               -- as `orders.proof`
     begun_ms INTEGER NOT NULL,
+    is_sure INTEGER NOT NULL CHECK (is_sure IN (0, 1)), -- it began with the machine's number, and hands out what was bought
     PRIMARY KEY (order_id, try),
     UNIQUE (device, ticket)
 ) STRICT;
@@ -127,6 +132,14 @@ CREATE TABLE alerts (
 ) STRICT;
 CREATE INDEX alerts_due ON alerts (next_ms) WHERE next_ms IS NOT NULL;
 CREATE INDEX alerts_open ON alerts (kind, since_ms) WHERE ended_ms IS NULL;
+
+-- The last time of day that was trusted, and the boot clock then. No later start goes by an earlier one.
+CREATE TABLE trusted_time (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    at_ms INTEGER NOT NULL,
+    boot TEXT NOT NULL,
+    boot_ms INTEGER NOT NULL
+) STRICT;
 
 -- Since when the backend begins refunds by itself; no row: it does not.
 CREATE TABLE auto_refund (
@@ -222,6 +235,7 @@ CREATE TABLE sessions (
     secret_hash TEXT NOT NULL UNIQUE,
     began_ms INTEGER NOT NULL,
     used_ms INTEGER NOT NULL,
+    boot TEXT,                                -- the boot of the computer in which it was used last; NULL: not known
     address TEXT NOT NULL,
     browser TEXT NOT NULL
 ) STRICT;
@@ -251,7 +265,7 @@ CREATE INDEX desk_log_order ON desk_log (order_id) WHERE order_id IS NOT NULL;
 CREATE TRIGGER day_sums_forget_what_comes AFTER INSERT ON orders
 WHEN NEW.settled_ms IS NOT NULL
 BEGIN DELETE FROM day_sums WHERE until_ms > NEW.settled_ms AND from_ms <= NEW.settled_ms; END;
-CREATE TRIGGER day_sums_forget_what_changes AFTER UPDATE OF settled_ms, ended, paid, scheme, returned, goods ON orders
+CREATE TRIGGER day_sums_forget_what_changes AFTER UPDATE OF settled_ms, ended, goods_and_money, paid, scheme, returned, goods ON orders
 WHEN NEW.settled_ms IS NOT NULL OR OLD.settled_ms IS NOT NULL
 BEGIN DELETE FROM day_sums WHERE until_ms > OLD.settled_ms AND from_ms <= OLD.settled_ms;
 DELETE FROM day_sums WHERE until_ms > NEW.settled_ms AND from_ms <= NEW.settled_ms; END;
@@ -279,6 +293,11 @@ WHEN NEW.ended <> OLD.ended AND (OLD.ended IN ('given', 'refunded', 'refunded_by
     OR OLD.ended = 'awaited' AND OLD.state = 'settled' AND NEW.delivery IS NULL
         AND NEW.ended IN ('given', 'refund_due', 'refunded_by_hand'))
 BEGIN SELECT RAISE(ABORT, 'goods or money: the first end stays'); END;
+-- Goods and money is said beside the end, of a later try only that was not surely its customer's. It stays.
+CREATE TRIGGER goods_and_money_after_a_try BEFORE UPDATE OF goods_and_money ON orders
+WHEN NEW.goods_and_money <> OLD.goods_and_money AND (NEW.goods_and_money = 0
+    OR NOT EXISTS (SELECT 1 FROM tries WHERE order_id = NEW.order_id AND try = NEW.try AND is_sure = 0))
+BEGIN SELECT RAISE(ABORT, 'goods and money: only where the last try was not surely its customer''s'); END;
 -- Another try begins when the relay has signed that nothing came of the one before.
 CREATE TRIGGER tries_go_forward BEFORE UPDATE OF try ON orders
 WHEN NEW.try <> OLD.try AND (NEW.try <> OLD.try + 1 OR OLD.proof IS NULL OR OLD.delivery NOT IN ('undelivered', 'failed')

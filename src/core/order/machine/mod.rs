@@ -246,6 +246,12 @@ impl Order {
         }
     }
 
+    /// Whether it keeps a piece of this item for a payment code that nobody has paid yet.
+    #[must_use]
+    pub fn holds_unpaid(&self, item: &ItemId) -> bool {
+        self.is_over_the_counter() && self.receipt().is_none() && self.keeps(item, false)
+    }
+
     /// The order's name, once it has one.
     #[must_use]
     pub fn order_id(&self) -> Option<&OrderId> {

@@ -5,10 +5,10 @@ use super::{
     ANSWER_WITHIN, CANCELS_THEN_STATUS, CHARGE_WINDOW, Cancelling, Closing, Context, Ending, Event, Order, Polling, Refused, Said, State,
     StatusReport,
 };
-use crate::order::time::Wall;
+use crate::order::time::Told;
 
 /// The order after an event. A fact that is already known returns it unchanged.
-pub fn apply(mut order: Order, event: Event, now: Wall, with: &Context<'_>) -> Result<Order, Refused> {
+pub fn apply(mut order: Order, event: Event, now: Told, with: &Context<'_>) -> Result<Order, Refused> {
     match event {
         Event::Charged(charge) => order.go(order.state.phase().charged(&charge, None, with.rules, &order.at(now))),
         Event::ChargedUnreadable(charge, why) => order.go(order.state.phase().charged(&charge, Some(&why), with.rules, &order.at(now))),
@@ -26,7 +26,7 @@ pub fn apply(mut order: Order, event: Event, now: Wall, with: &Context<'_>) -> R
         Event::Abandoned => order.abandoned(),
         Event::Restarted => {
             // The machine that waited was cut off. If it asks again, it waits again.
-            order.answer_by = order.answer_by.min(now);
+            order.answer_by = order.answer_by.min(now.wall);
             order.go(order.state.phase().gave_up(true, &order.at(now)));
         }
         Event::GaveUp => order.go(order.state.phase().gave_up(false, &order.at(now))),
@@ -36,21 +36,24 @@ pub fn apply(mut order: Order, event: Event, now: Wall, with: &Context<'_>) -> R
         Event::CancelRequested => order.go(order.state.phase().end(&Ending::Requested, &order.at(now))),
         Event::Delivered(told) => order.delivered(told, now, with.rules)?,
         Event::TryAgain { promise, key } => order.try_again(&promise, key.as_ref(), now, with.rules),
-        Event::TryWanted { by } => order.want_try(by.as_deref(), now, with.rules),
+        Event::TryWanted { by, drawn } => order.want_try(by.as_deref(), drawn, now, with.rules),
+        Event::NumberTold { number, by } => order.number_told(number, by.as_deref(), now),
         Event::TryWishEnds => order.tries.wanted_until = None,
-        Event::TryOfferEnds => (order.tries.until, order.tries.wanted_until) = (None, None),
+        Event::TryOfferEnds => order.end_the_offer(),
         Event::Contradicted { told, refund_on_its_way } => order.contradicted(told, refund_on_its_way, now),
         Event::Unreported => {
             if let State::Settled(settled) = &mut order.state {
-                settled.unreported_at.get_or_insert(now);
+                settled.unreported_at.get_or_insert(now.wall);
             }
             order.look_after_a_later_try(now);
         }
         Event::Unconfirmed => order.list_as_unconfirmed(now),
         Event::RefundRequested(wish) => order.refund_requested(wish, now)?,
         Event::RefundAnswered(answer) => order.refund_answered(answer, now, with),
-        Event::SettledByHand { note, by, no_report } => order.settled_by_hand(note, by, no_report, now)?,
-        Event::Given { by } => order.given(by, now)?,
+        Event::SettledByHand { note, by, no_report, goods_and_money } => {
+            order.settled_by_hand(note, by, no_report, goods_and_money, now)?;
+        }
+        Event::Given { by, goods_and_money, from_slot } => order.given(by, goods_and_money, from_slot, now)?,
         Event::RefundEnds(ending) => order.refund_ends(ending, now),
         Event::SeenBy(by) => order.seen_by_a_person(by, now)?,
     }
@@ -59,7 +62,7 @@ pub fn apply(mut order: Order, event: Event, now: Wall, with: &Context<'_>) -> R
 }
 
 impl Order {
-    pub(super) const fn at(&self, now: Wall) -> At<'_> {
+    pub(super) const fn at(&self, now: Told) -> At<'_> {
         At { order: self, now }
     }
 
@@ -73,7 +76,7 @@ impl Order {
         }
     }
 
-    fn cancel_done(&mut self, report: &StatusReport, now: Wall, with: &Context<'_>) {
+    fn cancel_done(&mut self, report: &StatusReport, now: Told, with: &Context<'_>) {
         let State::Cancelling(state) = &self.state else { return };
         let is_done = report.said == Said::Cancelled && self.judge(report, with.rules).is_ok();
         // Any other word, or an answer that does not count, is no answer to a cancel: get-status must tell.
@@ -81,16 +84,16 @@ impl Order {
         self.go(next);
     }
 
-    fn cancel_failed(&mut self, then_status: bool, now: Wall) {
+    fn cancel_failed(&mut self, then_status: bool, now: Told) {
         self.judge_doubt();
         self.go(self.state.phase().cancel_failed(then_status, &self.at(now)));
     }
 
     /// Somebody may have paid. The silence of one call says nothing about the other.
-    fn cancel_unanswered(&mut self, now: Wall) {
+    fn cancel_unanswered(&mut self, now: Told) {
         self.cancel_failed(false, now);
         if matches!(&self.state, State::Cancelling(Cancelling { tries, .. }) if tries % CANCELS_THEN_STATUS == 0) {
-            self.polling.at = Some(now);
+            self.polling.at = Some(now.wall);
         }
     }
 
@@ -101,7 +104,7 @@ impl Order {
         }
     }
 
-    fn awaited(&mut self, now: Wall) {
+    fn awaited(&mut self, now: Told) {
         if self.state.phase().may_be_awaited() {
             let latest = self.created_at + CHARGE_WINDOW;
             self.answer_by = self.answer_by.max((now + ANSWER_WITHIN).min(latest));

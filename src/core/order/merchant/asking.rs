@@ -1,5 +1,5 @@
 use super::{ASK_SPACING, CALL_LIFE, CHECK_AFTER_END, CHECK_AGAIN, HOT, Money, Order, Repayment, Said, TakenBack, doubled};
-use crate::order::time::{Span, Wall};
+use crate::order::time::{Span, Told, Wall};
 use serde::{Deserialize, Serialize};
 
 /// The times at which the gateway is asked for an order's status.
@@ -29,8 +29,8 @@ pub struct Polling {
 
 impl Polling {
     /// Whether a notification came just now.
-    pub(super) fn is_hot(&self, now: Wall) -> bool {
-        self.hot_from.is_some_and(|from| (from..from + HOT).contains(&now))
+    pub(super) fn is_hot(&self, now: Told) -> bool {
+        self.hot_from.is_some_and(|from| (from..from + HOT).contains(&now.wall))
     }
 }
 
@@ -38,7 +38,7 @@ impl Polling {
 pub(super) struct Asked<'a> {
     /// The order, with what the answer has told.
     pub(super) order: &'a Order,
-    pub(super) now: Wall,
+    pub(super) now: Told,
     pub(super) answered: bool,
     /// The time of the next one of a round of quick questions.
     pub(super) hot: Option<Wall>,
@@ -65,7 +65,7 @@ impl Asked<'_> {
 }
 
 impl Order {
-    pub(super) fn notified(&mut self, said: Said, now: Wall) {
+    pub(super) fn notified(&mut self, said: Said, now: Told) {
         let is_first = said == Said::Settled && self.settlement().is_none() && !self.is_decided();
         if let Some(doubt) = self.state.doubt_mut().filter(|_| is_first) {
             doubt.notified(now);
@@ -74,19 +74,19 @@ impl Order {
     }
 
     /// Somebody says this. The gateway is asked, if it may be so.
-    pub(super) fn note_news(&mut self, said: Said, now: Wall) {
+    pub(super) fn note_news(&mut self, said: Said, now: Told) {
         if !self.state.phase().is_news(said, self) {
             return;
         }
         let earlier = self.polling.noted_back.filter(|_| self.unanswered_since(now).is_some());
         self.polling.noted_back = self.goes_back(said).then_some(said).or(earlier);
-        self.polling.noted_at = Some(now);
+        self.polling.noted_at = Some(now.wall);
         match self.polling.hot_from {
             // The same news again, or a flood of it: the answer to the question under way also answers this.
-            Some(from) if (from..from + ASK_SPACING).contains(&now) => {
+            Some(from) if (from..from + ASK_SPACING).contains(&now.wall) => {
                 self.polling.at = Some(self.polling.at.unwrap_or(from + ASK_SPACING).min(from + ASK_SPACING))
             }
-            Some(_) | None => self.polling = Polling { at: Some(now), hot_from: Some(now), tries: 0, ..self.polling },
+            Some(_) | None => self.polling = Polling { at: Some(now.wall), hot_from: Some(now.wall), tries: 0, ..self.polling },
         }
     }
 
@@ -116,50 +116,50 @@ impl Order {
     }
 
     /// Its machine asks. A question that is planned for later comes now.
-    pub(super) fn status_requested(&mut self, now: Wall) {
+    pub(super) fn status_requested(&mut self, now: Told) {
         if self.may_be_asked_about(now) {
-            self.polling.at = Some(now);
+            self.polling.at = Some(now.wall);
         }
     }
 
     /// Whether the gateway is asked when the machine asks: the order may be paid, and the last answer is [`ASK_SPACING`] ago.
     #[must_use]
-    pub fn may_be_asked_about(&self, now: Wall) -> bool {
+    pub fn may_be_asked_about(&self, now: Told) -> bool {
         // A time in the future is one from before the clock was set back.
         let last = self.polling.last_at.or(self.charge().map(|charge| charge.charged_at));
-        self.state.phase().may_be_asked_about(self) && last.is_none_or(|last| !(last..last + ASK_SPACING).contains(&now))
+        self.state.phase().may_be_asked_about(self) && last.is_none_or(|last| !(last..last + ASK_SPACING).contains(&now.wall))
     }
 
     /// The time of news that may be newer than the question that was just answered.
-    pub(super) fn unanswered_since(&self, now: Wall) -> Option<Wall> {
-        self.polling.noted_at.filter(|noted| (*noted..*noted + CALL_LIFE).contains(&now))
+    pub(super) fn unanswered_since(&self, now: Told) -> Option<Wall> {
+        self.polling.noted_at.filter(|noted| (*noted..*noted + CALL_LIFE).contains(&now.wall))
     }
 
     /// The time of the next question about news of money that goes back, or comes back, and that get-status does not tell: it may be
     /// minutes behind.
-    pub(super) fn next_check_of_news(&self, now: Wall) -> Option<Wall> {
+    pub(super) fn next_check_of_news(&self, now: Told) -> Option<Wall> {
         let noted = self.polling.noted_at.filter(|_| self.polling.noted_back.is_some())?;
         let again = if self.unanswered_since(now).is_some() { noted + CALL_LIFE } else { now + self.spread(CHECK_AGAIN) };
-        (noted..noted + CHECK_AFTER_END).contains(&now).then_some(again)
+        (!now.is_over(noted + CHECK_AFTER_END)).then_some(again)
     }
 
     /// Plans the next question, after an answer or after the lack of one.
-    pub(super) fn question_ended(&mut self, now: Wall, answered: bool) {
+    pub(super) fn question_ended(&mut self, now: Told, answered: bool) {
         // An answer that tells of the refund has planned the next step for it.
-        if matches!(self.repayment(), Some(Repayment::Requested { get_status: true, retry_at, .. }) if *retry_at <= now) {
+        if matches!(self.repayment(), Some(Repayment::Requested { get_status: true, retry_at, .. }) if *retry_at <= now.wall) {
             self.refund_not_seen(now);
         }
         let tries = self.polling.tries;
         self.polling.tries += 1;
-        (self.polling.last_at, self.polling.answered) = (Some(now), answered);
+        (self.polling.last_at, self.polling.answered) = (Some(now.wall), answered);
         let hot = self.polling.is_hot(now).then(|| now + doubled(Span::millis(250), tries + 1, Span::secs(2)));
         let planned = self.state.phase().next_question(&Asked { order: self, now, answered, hot, tries });
         self.polling.at = planned.into_iter().chain(self.unclear_is_listed_at(now)).min();
     }
 
     /// The time of the next question about what began then: the longer ago, the more seldom.
-    pub(super) fn next_poll(&self, since: Wall, now: Wall) -> Wall {
-        now + self.spread(poll_pause(now - since))
+    pub(super) fn next_poll(&self, since: Wall, now: Told) -> Wall {
+        now + self.spread(poll_pause(now.wall - since))
     }
 
     /// A span that is a little longer for some orders than for others, so that they do not all ask at once.

@@ -40,6 +40,8 @@ closed! {
         Reversed = "reversed",
         /// Something came after the matter was settled: an outcome after the money went back, or the money a second time.
         LateFact = "late_fact",
+        /// A person gave the customer the money, or the goods, although the goods of another try had come.
+        GoodsAndMoney = "goods_and_money",
     }
 }
 
@@ -48,7 +50,13 @@ impl Attention {
     #[must_use]
     pub const fn ends_when_seen(self) -> bool {
         match self {
-            Self::Suspect | Self::Unconfirmed | Self::PartialRefund | Self::Chargeback | Self::Reversed | Self::LateFact => true,
+            Self::Suspect
+            | Self::Unconfirmed
+            | Self::PartialRefund
+            | Self::Chargeback
+            | Self::Reversed
+            | Self::LateFact
+            | Self::GoodsAndMoney => true,
             Self::RefundDue
             | Self::NoProof
             | Self::RefundFailed
@@ -99,7 +107,7 @@ impl Order {
 
     /// Marks as seen the reasons that a person's look ends. A later one is listed again. An order of which nobody knows whether it is
     /// paid is ended.
-    pub(super) fn seen_by_a_person(&mut self, by: Box<str>, at: Wall) -> Result<(), Refused> {
+    pub(super) fn seen_by_a_person(&mut self, by: Box<str>, at: Told) -> Result<(), Refused> {
         let kinds: Vec<Attention> = self.attention().into_iter().filter(|kind| kind.ends_when_seen()).collect();
         if kinds.is_empty() {
             return Err(Refused::NothingToSee);
@@ -132,6 +140,7 @@ impl Order {
             Attention::Chargeback => self.taken_back == Some(TakenBack::Chargeback),
             Attention::Reversed => self.taken_back == Some(TakenBack::Reversal),
             Attention::LateFact => !self.late.is_empty(),
+            Attention::GoodsAndMoney => self.is_goods_and_money(),
         }
     }
 

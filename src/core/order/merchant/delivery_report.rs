@@ -3,7 +3,7 @@ use crate::order::ids::KeyId;
 use crate::order::outcome::Delivery;
 use crate::order::proof::{self, ProofError};
 use crate::order::reason::Reason;
-use crate::order::time::Wall;
+use crate::order::time::{Told, Wall};
 use crate::order::tries::TryNumber;
 use crate::order::word::closed;
 use serde::{Deserialize, Serialize};
@@ -107,7 +107,7 @@ impl Proof {
 }
 
 impl Order {
-    pub(super) fn delivered(&mut self, told: DeliveryReport, now: Wall, rules: &Rules) -> Result<(), Refused> {
+    pub(super) fn delivered(&mut self, told: DeliveryReport, now: Told, rules: &Rules) -> Result<(), Refused> {
         let number = self.number_of_try();
         if told.nth_try < number {
             // That try has ended by the relay's word, and its end stands.
@@ -138,7 +138,7 @@ impl Order {
         match &mut self.reported {
             None => {
                 self.first_reported(told.outcome, now);
-                self.reported = Some(Reported { report: told, at: now, conflict: is_lost });
+                self.reported = Some(Reported { report: told, at: now.wall, conflict: is_lost });
                 self.go(self.state.phase().reported());
                 self.offer_a_try(now, rules);
                 self.look_after_a_later_try(now);
@@ -159,12 +159,12 @@ impl Order {
 impl Order {
     /// A later try has ended, or is silent. While it ran, somebody may have given the money back at the gateway. The notification of that may
     /// be lost, or come after this.
-    pub(super) fn look_after_a_later_try(&mut self, now: Wall) {
+    pub(super) fn look_after_a_later_try(&mut self, now: Told) {
         if self.tries.now.is_some() {
             let look = now + self.spread(CHECK_AGAIN);
             self.polling.at = Some(self.polling.at.map_or(look, |at| at.min(look)));
             // A question without an answer is repeated.
-            self.polling.noted_at = Some(now);
+            self.polling.noted_at = Some(now.wall);
         }
     }
 }

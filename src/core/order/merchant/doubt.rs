@@ -4,7 +4,7 @@
 use super::repaying::{BANK_CHECK, BANK_CHECKS};
 use super::{Order, Refused, State, UNCONFIRMED_AFTER};
 use crate::order::outcome::Delivery;
-use crate::order::time::Wall;
+use crate::order::time::{Told, Wall};
 use serde::{Deserialize, Serialize};
 
 /// The doubts about an unconfirmed payment.
@@ -35,16 +35,16 @@ pub struct PersonsEnd {
 
 impl Doubt {
     /// Somebody who must know says that it is paid.
-    pub(super) fn notified(&mut self, now: Wall) {
-        self.notified_at.get_or_insert(now);
+    pub(super) fn notified(&mut self, now: Told) {
+        self.notified_at.get_or_insert(now.wall);
     }
 
     /// Nobody knows whether it is paid, or turns out to be: an answer does not tell. If the first such answer is [`UNCONFIRMED_AFTER`] old,
     /// it is listed. Not so what a person has ended, or (`is_decided`) given the money back for.
-    pub(super) fn unclear(&mut self, is_decided: bool, now: Wall) {
+    pub(super) fn unclear(&mut self, is_decided: bool, now: Told) {
         let ended = self.ended_by.is_some() || is_decided;
-        if !ended && now >= *self.unclear_since.get_or_insert(now) + UNCONFIRMED_AFTER {
-            self.listed_at.get_or_insert(now);
+        if !ended && now.is_over(*self.unclear_since.get_or_insert(now.wall) + UNCONFIRMED_AFTER) {
+            self.listed_at.get_or_insert(now.wall);
         }
     }
 
@@ -81,9 +81,9 @@ impl Doubt {
     }
 
     /// A person was sure that it is not paid, and may have erred. So it is looked at as after a decision over a refund.
-    pub(super) fn next_check_after_a_persons_end(&self, order: &Order, now: Wall) -> Option<Wall> {
+    pub(super) fn next_check_after_a_persons_end(&self, order: &Order, now: Told) -> Option<Wall> {
         let ended = self.ended_by.as_ref()?;
-        (now < ended.at + BANK_CHECKS).then(|| now + order.spread(BANK_CHECK))
+        (!now.is_over(ended.at + BANK_CHECKS)).then(|| now + order.spread(BANK_CHECK))
     }
 
     /// Whether a person may give the money back, though nobody is sure that it is paid. What has not ended (`has_ended`) must be listed.
@@ -104,21 +104,21 @@ impl Order {
         doubt.notified_at.map(|since| since + UNCONFIRMED_AFTER)
     }
 
-    pub(super) fn list_as_unconfirmed(&mut self, now: Wall) {
+    pub(super) fn list_as_unconfirmed(&mut self, now: Told) {
         if let Some(doubt) = self.state.doubt_mut() {
-            doubt.listed_at.get_or_insert(now);
+            doubt.listed_at.get_or_insert(now.wall);
         }
     }
 
     /// The time of a question whose answer lists the order, if it is not understood either.
-    pub(super) fn unclear_is_listed_at(&self, now: Wall) -> Option<Wall> {
+    pub(super) fn unclear_is_listed_at(&self, now: Told) -> Option<Wall> {
         let doubt = self.doubt().filter(|doubt| doubt.listed_at.is_none())?;
-        doubt.unclear_since.map(|since| since + UNCONFIRMED_AFTER).filter(|at| now < *at)
+        doubt.unclear_since.map(|since| since + UNCONFIRMED_AFTER).filter(|at| now.wall < *at)
     }
 
     /// An answer does not tell whether it is paid. That means nothing while a charge is made. And what is not known of a paid order is news
     /// of its refund.
-    pub(super) fn note_unclear(&mut self, now: Wall) {
+    pub(super) fn note_unclear(&mut self, now: Told) {
         let (is_decided, is_charging) = (self.is_decided(), matches!(self.state, State::Charging(_)));
         if let Some(doubt) = self.state.doubt_mut().filter(|_| !is_charging) {
             doubt.unclear(is_decided, now);
@@ -144,8 +144,8 @@ impl Order {
         }
     }
 
-    pub(super) fn ended_by_a_person(&mut self, by: Box<str>, now: Wall) {
-        let end = PersonsEnd { by, at: now };
+    pub(super) fn ended_by_a_person(&mut self, by: Box<str>, now: Told) {
+        let end = PersonsEnd { by, at: now.wall };
         if let Some(doubt) = self.state.doubt_mut() {
             doubt.end(end.clone());
         }

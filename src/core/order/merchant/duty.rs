@@ -1,7 +1,7 @@
 //! What must be done about an order now. It follows only from the stored order.
 
 use super::{Event, Order};
-use crate::order::time::Wall;
+use crate::order::time::{Told, Wall};
 
 /// The next step.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -30,14 +30,14 @@ pub enum Call {
 
 /// The next step.
 #[must_use]
-pub fn duty(order: &Order, now: Wall) -> Duty {
+pub fn duty(order: &Order, now: Told) -> Duty {
     if let Some(ending) = order.refund_ending_due(now) {
         return Duty::Apply(Event::RefundEnds(ending));
     }
-    if order.told_as_unconfirmed_at().is_some_and(|at| at <= now) {
+    if order.told_as_unconfirmed_at().is_some_and(|at| now.is_over(at)) {
         return Duty::Apply(Event::Unconfirmed);
     }
-    let asks = order.polling.at.is_some_and(|at| at <= now);
+    let asks = order.polling.at.is_some_and(|at| at <= now.wall);
     let own = order.state.phase().duty(asks, &order.at(now));
     own.unwrap_or(if asks { Duty::Call(Call::GetStatus) } else { Duty::Wait })
 }

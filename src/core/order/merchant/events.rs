@@ -7,6 +7,7 @@ use crate::order::promise::Promise;
 use crate::order::proof::RelayKey;
 use crate::order::request::Payment;
 use crate::order::time::{Span, Wall};
+use crate::order::tries::TwoDigits;
 use serde::{Deserialize, Serialize};
 
 /// What may happen to an order.
@@ -72,6 +73,15 @@ pub enum Event {
     TryWanted {
         /// `None`: the customer.
         by: Option<Box<str>>,
+        /// The number that the machine shows then, drawn at random.
+        drawn: TwoDigits,
+    },
+    /// Somebody tells the number that the machine shows: its customer on the page, or a person by this name.
+    NumberTold {
+        /// The number.
+        number: TwoDigits,
+        /// `None`: the customer.
+        by: Option<Box<str>>,
     },
     /// The customer does not stand at the machine any more (from [`super::duty`]).
     TryWishEnds,
@@ -93,11 +103,17 @@ pub enum Event {
         by: Option<Box<str>>,
         /// Although the machine told no outcome.
         no_report: bool,
+        /// Although [the goods of another try came](super::Order::may_have_been_anothers).
+        goods_and_money: bool,
     },
     /// An attendant handed the goods over.
     Given {
         /// Who.
         by: Box<str>,
+        /// Although [the goods of another try came](super::Order::may_have_been_anothers).
+        goods_and_money: bool,
+        /// They were taken out of the machine's slot, and nobody has counted it since.
+        from_slot: bool,
     },
     /// The gateway's time for its refund comes to an end (from [`super::duty`]).
     RefundEnds(RefundEnding),
@@ -117,7 +133,7 @@ impl Event {
             Self::Notified(_) | Self::StatusRequested | Self::PaymentReported => None,
             Self::Abandoned | Self::Restarted | Self::TimedOut | Self::GaveUp | Self::Awaited | Self::CancelRequested => None,
             Self::Delivered(_) | Self::Contradicted { .. } | Self::Unreported | Self::Unconfirmed => None,
-            Self::TryAgain { .. } | Self::TryWanted { .. } | Self::TryWishEnds | Self::TryOfferEnds => None,
+            Self::TryAgain { .. } | Self::TryWanted { .. } | Self::NumberTold { .. } | Self::TryWishEnds | Self::TryOfferEnds => None,
             Self::RefundRequested(_) | Self::RefundAnswered(_) | Self::RefundEnds(_) => None,
             Self::SettledByHand { .. } | Self::Given { .. } | Self::SeenBy(_) => None,
         }
@@ -268,13 +284,21 @@ pub struct RefundWish {
     pub no_report: bool,
     /// Refund it although the relay has not signed that nothing came out.
     pub no_proof: bool,
+    /// Refund it although [the goods of another try came](super::Order::may_have_been_anothers).
+    pub goods_and_money: bool,
 }
 
 impl RefundWish {
     /// A person's wish, where the machine's report and the relay's proof are there.
     #[must_use]
     pub const fn of_a_person(name: Option<Box<str>>) -> Self {
-        Self { by: Asker::Person(name), no_report: false, no_proof: false }
+        Self::of(Asker::Person(name))
+    }
+
+    /// The wish of this one, where nothing is missing.
+    #[must_use]
+    pub const fn of(by: Asker) -> Self {
+        Self { by, no_report: false, no_proof: false, goods_and_money: false }
     }
 }
 

@@ -11,7 +11,7 @@ use crate::order::money::Rupiah;
 use crate::order::outcome::Delivery;
 use crate::order::promise::Promise;
 use crate::order::proof::RelayKey;
-use crate::order::time::{Span, Wall};
+use crate::order::time::{Span, Told};
 use crate::order::tries::TryNumber;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -133,7 +133,7 @@ impl Outside {
 
     /// The next event when nothing is due. `late`: the life is over soon, and nobody refunds any more. `grants`: whether the books would
     /// take this.
-    pub fn next(&mut self, order: &Order, late: bool, now: Wall, grants: impl Fn(Event) -> bool, dice: &mut Dice) -> Next {
+    pub fn next(&mut self, order: &Order, late: bool, now: Told, grants: impl Fn(Event) -> bool, dice: &mut Dice) -> Next {
         if self.closes
             && dice.draw(4) > 0
             && let Some(next) = self.plot(order, dice)
@@ -165,9 +165,7 @@ impl Outside {
                 self.is_decided |= is_decided && grants(event.clone());
                 event
             }
-            9 if order.may_refund_on_a_wish(now) => {
-                Event::RefundRequested(RefundWish { by: Asker::Automatic, no_report: false, no_proof: false })
-            }
+            9 if order.may_refund_on_a_wish(now) => Event::RefundRequested(RefundWish::of(Asker::Automatic)),
             10 if dice.draw(4) == 0 => Event::CancelRequested,
             8 | 11 if self.is_copied => {
                 self.has_copy = true;
@@ -204,7 +202,7 @@ impl Outside {
     }
 
     /// The gateway's answer to a call. It may be lost.
-    pub fn answers(&mut self, call: Call, order: &Order, now: Wall, dice: &mut Dice) -> Event {
+    pub fn answers(&mut self, call: Call, order: &Order, now: Told, dice: &mut Dice) -> Event {
         match call {
             Call::Charge if dice.draw(4) == 0 => Event::NotCharged(NoCharge::Unsure("cut".into())),
             Call::Charge => Event::Charged(charge(order, now)),
@@ -306,13 +304,13 @@ impl Outside {
 
 /// A person decides, on what the list says: with a proof, or (true) without one.
 fn decides(order: &Order, dice: &mut Dice) -> (Event, bool) {
-    let (no_report, no_proof) = (dice.draw(3) == 0, dice.draw(8) == 0);
+    let (no_report, no_proof, goods_and_money) = (dice.draw(3) == 0, dice.draw(8) == 0, dice.draw(4) == 0);
     match dice.draw(8) {
-        0 => (Event::SettledByHand { note: "cash".into(), by: Some("Ani".into()), no_report }, true),
-        1 => (Event::Given { by: "Ani".into() }, true),
+        0 => (Event::SettledByHand { note: "cash".into(), by: Some("Ani".into()), no_report, goods_and_money }, true),
+        1 => (Event::Given { by: "Ani".into(), goods_and_money, from_slot: dice.draw(2) == 0 }, true),
         _ => {
-            let wish = RefundWish { no_report, no_proof, ..RefundWish::of_a_person(Some("Ani".into())) };
-            (Event::RefundRequested(wish), no_proof || order.delivery().is_none())
+            let wish = RefundWish { no_report, no_proof, goods_and_money, ..RefundWish::of_a_person(Some("Ani".into())) };
+            (Event::RefundRequested(wish), no_proof || order.delivery().is_none() || goods_and_money && order.may_have_been_anothers())
         }
     }
 }
@@ -325,7 +323,7 @@ fn transaction(order: &Order) -> TransactionId {
     TransactionId::new(&format!("t-{}", order.id)).unwrap_or_else(|error| panic!("{error}"))
 }
 
-fn charge(order: &Order, now: Wall) -> Charge {
+fn charge(order: &Order, now: Told) -> Charge {
     Charge {
         transaction_id: transaction(order),
         gross_amount: order.sale.purchase.amount,
@@ -334,7 +332,7 @@ fn charge(order: &Order, now: Wall) -> Charge {
         deeplink_url: None,
         payment_code: None,
         store: None,
-        charged_at: now,
+        charged_at: now.wall,
         expires_at: now + QR_EXPIRY,
     }
 }

@@ -6,7 +6,7 @@ use crate::order::request::{Payment, Purchase};
 use crate::order::tries::Try;
 
 impl Order {
-    pub(super) fn status_answered(&mut self, report: &StatusReport, now: Wall, with: &Context<'_>) {
+    pub(super) fn status_answered(&mut self, report: &StatusReport, now: Told, with: &Context<'_>) {
         if self.judge(report, with.rules).is_err() {
             return self.status_unclear(now);
         }
@@ -20,7 +20,7 @@ impl Order {
             Said::Refunded | Said::PartlyRefunded | Said::ChargedBack => false,
         };
         let is_whole = report.said == Said::Settled && report.refund_amount.is_none();
-        self.polling.settled_at = is_whole.then_some(now);
+        self.polling.settled_at = is_whole.then_some(now.wall);
         if is_unclear {
             self.note_unclear(now);
         } else {
@@ -30,7 +30,7 @@ impl Order {
         self.judge_doubt();
     }
 
-    fn take(&mut self, report: &StatusReport, now: Wall, with: &Context<'_>) {
+    fn take(&mut self, report: &StatusReport, now: Told, with: &Context<'_>) {
         // It is the same news. But of refunds of a part, there may be another one by now.
         let is_last = report.said != Said::PartlyRefunded || self.unanswered_since(now).is_none();
         let is_the_rest = report.said == Said::Refunded && self.polling.noted_back == Some(Said::PartlyRefunded);
@@ -65,7 +65,7 @@ impl Order {
 
     /// Get-status knows no such transaction, or (not `asked`) there is nothing to cancel. If the gateway has answered for this charge before,
     /// that is not believed.
-    pub(super) fn unknown(&mut self, asked: bool, now: Wall) {
+    pub(super) fn unknown(&mut self, asked: bool, now: Told) {
         match self.state.phase().unknown(asked, &self.at(now)) {
             Unknown::NeverMade(next) => return self.go(Some(*next)),
             Unknown::Doubtful => {
@@ -83,18 +83,18 @@ impl Order {
         self.go(self.state.phase().cancel_failed(!asked, &self.at(now)));
     }
 
-    pub(super) fn status_unclear(&mut self, now: Wall) {
+    pub(super) fn status_unclear(&mut self, now: Told) {
         self.note_unclear(now);
         self.status_unanswered(now);
     }
 
-    pub(super) fn status_unanswered(&mut self, now: Wall) {
+    pub(super) fn status_unanswered(&mut self, now: Told) {
         self.judge_doubt();
         self.go(self.state.phase().not_clear(&self.at(now)));
         self.question_ended(now, false);
     }
 
-    fn settled(&mut self, report: &StatusReport, now: Wall, with: &Context<'_>) {
+    fn settled(&mut self, report: &StatusReport, now: Told, with: &Context<'_>) {
         match &self.state {
             // An Indomaret may take a settlement back within minutes. There is no receipt before that window is over.
             State::Charging(_) | State::Pending(_) | State::Cancelling(_) | State::Closed(_) => {
@@ -102,7 +102,7 @@ impl Order {
                 return self.first_settled(report, held.then(|| now + with.rules.reversal_window), now, with);
             }
             State::Held(Held { until, .. }) => {
-                let held_until = Some(*until).filter(|until| now < *until);
+                let held_until = Some(*until).filter(|until| !now.is_over(*until));
                 return self.first_settled(report, held_until, now, with);
             }
             // It is known. A refund that is under way was not made yet.
@@ -116,7 +116,7 @@ impl Order {
     }
 
     /// It says so for the first time that counts. It is believed if it is the charge.
-    fn first_settled(&mut self, report: &StatusReport, held_until: Option<Wall>, now: Wall, with: &Context<'_>) {
+    fn first_settled(&mut self, report: &StatusReport, held_until: Option<Wall>, now: Told, with: &Context<'_>) {
         self.suspect(false);
         let by = self.settlement_of(report, now);
         let charge = self.charge().cloned();
@@ -127,14 +127,14 @@ impl Order {
             _ if self.is_decided() => Refunded::known(self, by),
             // A person has ended it. The receipt could come when nobody reckons with it any more.
             (_, Some(end)) => withheld(NoReceipt::Ended(end.clone())),
-            (Err(_), None) if doubt.mismatched_at.is_none_or(|first| now < first + MISMATCH_WAIT) => return self.mismatched(now),
+            (Err(_), None) if doubt.mismatched_at.is_none_or(|first| !now.is_over(first + MISMATCH_WAIT)) => return self.mismatched(now),
             (Err(_), None) => withheld(NoReceipt::Mismatch),
             (Ok(_), None) if with.paid_already => withheld(NoReceipt::PaidTwice),
             (Ok(()), None) => {
                 if let Some(until) = held_until {
                     // What it was held for stays.
                     let by = self.settlement().cloned().unwrap_or(by);
-                    return self.go(Some(Held::begun(charge, by, until, doubt)));
+                    return self.go(Some(Held::begun(charge, by, until, doubt, now)));
                 }
                 let receipt = self.sign(&by, Try::First, &self.goods(), now, with.rules);
                 let collect_by = self.is_over_the_counter().then(|| now + with.rules.collect_within);
@@ -144,29 +144,29 @@ impl Order {
         self.question_ended(now, true);
     }
 
-    fn mismatched(&mut self, now: Wall) {
+    fn mismatched(&mut self, now: Told) {
         let Some(doubt) = self.state.doubt_mut() else { return };
-        let again = *doubt.mismatched_at.get_or_insert(now) + MISMATCH_WAIT;
+        let again = (*doubt.mismatched_at.get_or_insert(now.wall)).max(now.wall) + MISMATCH_WAIT;
         self.polling.at = Some(again);
         if let State::Cancelling(Cancelling { get_status, retry_at, .. }) = &mut self.state {
             (*get_status, *retry_at) = (true, again + MISMATCH_WAIT);
         }
     }
 
-    pub(super) fn settlement_of(&self, report: &StatusReport, now: Wall) -> Settlement {
+    pub(super) fn settlement_of(&self, report: &StatusReport, now: Told) -> Settlement {
         Settlement {
             transaction_id: report.transaction_id.clone(),
             gross_amount: report.gross_amount,
             currency: report.currency.clone(),
             payment_type: report.payment_type.clone().unwrap_or_else(|| self.sale.purchase.payment.as_str().into()),
-            settled_at: report.settled_at.unwrap_or(now),
+            settled_at: report.settled_at.unwrap_or(now.wall),
             parties: report.parties.clone(),
-            refund_until: report.refund_within.map(|within| report.settled_at.unwrap_or(now) + within),
+            refund_until: report.refund_within.map(|within| report.settled_at.unwrap_or(now.wall) + within),
             refunds_parts: report.refunds_parts,
         }
     }
 
-    pub(super) fn sign(&self, by: &Settlement, nth: Try, goods: &Goods, now: Wall, rules: &Rules) -> Receipt {
+    pub(super) fn sign(&self, by: &Settlement, nth: Try, goods: &Goods, now: Told, rules: &Rules) -> Receipt {
         let gross_amount = by.gross_amount.filter(|paid| *paid >= self.sale.purchase.amount && self.sale.purchase.amount >= goods.amount);
         let gross_amount = gross_amount.unwrap_or_else(|| panic!("a receipt for less than the price of {}", self.id));
         let Sale { device, purchase: Purchase { request_id, .. }, kid, .. } = self.sale.clone();
@@ -185,12 +185,12 @@ impl Order {
             payment_type: by.payment_type.clone(),
             transaction_id: by.transaction_id.clone(),
             settled_at: by.settled_at.to_rfc3339_wib().into(),
-            iat: now.0.div_euclid(1000),
+            iat: now.wall.0.div_euclid(1000),
         };
         rules.sign(&kid, claims)
     }
 
-    fn ended(&mut self, how: Closing, now: Wall) {
+    fn ended(&mut self, how: Closing, now: Told) {
         let took_back = self.is_reversal(how);
         match self.state.doubt_mut() {
             Some(doubt) => {
@@ -217,7 +217,7 @@ impl Order {
 
     /// The gateway gave a part back, or the customer's bank took the money. With a receipt, a person is told.
     /// Without one, it is a settlement that nobody saw, and a person must look at that too.
-    fn taken(&mut self, how: TakenBack, report: &StatusReport, now: Wall) {
+    fn taken(&mut self, how: TakenBack, report: &StatusReport, now: Told) {
         if self.taken_back != Some(TakenBack::Chargeback) && self.taken_back.as_ref() != Some(&how) {
             // A part that is larger than the one that a person saw is news.
             self.seen.retain(|kind| *kind != Attention::PartialRefund);

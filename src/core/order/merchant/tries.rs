@@ -9,7 +9,7 @@ use crate::order::money::Rupiah;
 use crate::order::outcome::Delivery;
 use crate::order::promise::Promise;
 use crate::order::proof::RelayKey;
-use crate::order::tries::{Try, TryNumber};
+use crate::order::tries::{Try, TryNumber, TwoDigits};
 use crate::order::word::closed;
 use serde::{Deserialize, Serialize};
 
@@ -31,6 +31,12 @@ pub struct Tries {
     pub until: Option<Wall>,
     /// The customer stands at the machine until then, and wants it; `None`: nobody has said so.
     pub wanted_until: Option<Wall>,
+    /// The number of that wish, or of the last one.
+    pub shown: Option<ShownNumber>,
+    /// When wrong numbers were told, the newest of a day.
+    pub wrong: Vec<Wall>,
+    /// Whether the present try began after its number was told. Then its customer stood at the machine.
+    pub with_number: bool,
 }
 
 /// What a try hands out.
@@ -87,6 +93,12 @@ closed! {
         NotAsked = "not_asked",
         /// The machine has had its tries of 24 hours.
         TooMany = "too_many",
+        /// The machine shows no number now.
+        NoNumber = "no_number",
+        /// That is not the number that the machine shows.
+        WrongNumber = "wrong_number",
+        /// So many wrong numbers were told in a day that the order's page asks for none any more.
+        TooManyWrong = "too_many_wrong",
     }
 }
 
@@ -123,31 +135,34 @@ impl Order {
 
     /// The time until which another try may begin, if one may.
     #[must_use]
-    pub fn try_again_until(&self, now: Wall) -> Option<Wall> {
-        self.tries.until.filter(|until| now < *until && self.may_be_tried_again().is_ok())
+    pub fn try_again_until(&self, now: Told) -> Option<Wall> {
+        self.tries.until.filter(|until| !now.is_over(*until) && self.may_be_tried_again().is_ok())
     }
 
     /// The time until which its customer wants it, and it may begin.
     #[must_use]
-    pub fn try_wanted_until(&self, now: Wall) -> Option<Wall> {
+    pub fn try_wanted_until(&self, now: Told) -> Option<Wall> {
         let until = self.try_again_until(now)?.min(self.tries.wanted_until?);
-        (now < until).then_some(until)
+        (!now.is_over(until)).then_some(until)
     }
 
     /// Whether somebody may ask for another try: the customer while it is offered. A person may for longer than that, and once more, but only
     /// for what the relay has proven.
-    pub fn may_want_try(&self, by: Option<&str>, now: Wall, rules: &Rules) -> Result<(), NoTry> {
+    pub fn may_want_try(&self, by: Option<&str>, now: Told, rules: &Rules) -> Result<(), NoTry> {
         self.may_be_tried_again()?;
+        if by.is_none() && self.has_guessed_too_often(now) {
+            return Err(NoTry::TooManyWrong);
+        }
         let may = match by {
             None => self.try_again_until(now).is_some(),
             Some(_) if rules.second_tries == 0 => return Err(NoTry::Off),
-            Some(_) if self.offered_until(now, rules) <= now => return Err(NoTry::TooLate),
+            Some(_) if now.is_over(self.offered_until(now, rules)) => return Err(NoTry::TooLate),
             Some(_) => self.number_of_try().next().is_some(),
         };
         if may { Ok(()) } else { Err(NoTry::NotOffered) }
     }
 
-    pub(super) fn want_try(&mut self, by: Option<&str>, now: Wall, rules: &Rules) {
+    pub(super) fn want_try(&mut self, by: Option<&str>, drawn: TwoDigits, now: Told, rules: &Rules) {
         if self.may_want_try(by, now, rules).is_err() {
             return;
         }
@@ -155,18 +170,19 @@ impl Order {
             self.tries.until = Some(self.offered_until(now, rules));
         }
         self.tries.wanted_until = Some(now + WANTED_FOR);
+        self.show_number(drawn, now);
     }
 
     /// What bars another try ends the wish for one, too.
     pub(super) fn end_a_barred_wish(&mut self) {
         if self.may_be_tried_again().is_err() {
-            self.tries.wanted_until = None;
+            (self.tries.wanted_until, self.tries.shown) = (None, None);
         }
     }
 
     /// An offer of now ends then.
     #[must_use]
-    pub fn offered_until(&self, now: Wall, rules: &Rules) -> Wall {
+    pub fn offered_until(&self, now: Told, rules: &Rules) -> Wall {
         let refund_until = self.settlement().and_then(|by| by.refund_until).map(|until| until - LEFT_FOR_A_REFUND);
         let until = now + rules.try_again_within;
         refund_until.map_or(until, |refund_until| refund_until.min(until))
@@ -207,24 +223,29 @@ impl Order {
     }
 
     /// Offers another try from now on, if the rules and the relay's word allow one.
-    pub(super) fn offer_a_try(&mut self, now: Wall, rules: &Rules) {
+    pub(super) fn offer_a_try(&mut self, now: Told, rules: &Rules) {
         let tried = self.number_of_try().get() - TryNumber::FIRST.get();
         let until = self.offered_until(now, rules);
-        let may = tried < rules.second_tries && self.number_of_try().next().is_some() && now < until && self.may_be_tried_again().is_ok();
+        let may =
+            tried < rules.second_tries && self.number_of_try().next().is_some() && !now.is_over(until) && self.may_be_tried_again().is_ok();
         self.tries.until = may.then_some(until);
+    }
+
+    pub(super) fn end_the_offer(&mut self) {
+        (self.tries.until, self.tries.wanted_until, self.tries.shown) = (None, None, None);
     }
 
     /// Whether the gateway said a moment ago that all of the money is the merchant's.
     #[must_use]
-    pub fn is_settled_lately(&self, now: Wall) -> bool {
+    pub fn is_settled_lately(&self, now: Told) -> bool {
         // A time in the future is one from before the clock was set back.
         let is_going_back = self.polling.noted_back.is_some();
-        self.polling.settled_at.is_some_and(|at| (at..=at + SETTLED_LATELY).contains(&now)) && !is_going_back
+        self.polling.settled_at.is_some_and(|at| (at..=at + SETTLED_LATELY).contains(&now.wall)) && !is_going_back
     }
 
     /// Whether another try gets its receipt now. `key`: that of the machine's relay now. The relay has signed the promise with that of the
     /// order. A promise that has its receipt already is granted once more.
-    pub fn may_try_again(&self, promise: &Promise, key: Option<&RelayKey>, now: Wall) -> Result<(), NoTry> {
+    pub fn may_try_again(&self, promise: &Promise, key: Option<&RelayKey>, now: Told) -> Result<(), NoTry> {
         if self.has_receipt_for(promise) {
             return Ok(());
         }
@@ -248,8 +269,9 @@ impl Order {
     /// The order in a copy of the books. After that its end may have come, or another try: no proof of it counts, nothing goes back by itself, and a
     /// refund that was under way is a person's. What had its end in the copy stays as it is.
     #[must_use]
-    pub fn of_a_copy(mut self, now: Wall) -> Self {
-        let came = self.outcome() == Some(Delivery::Dispensed) && !self.has_conflict();
+    pub fn of_a_copy(mut self, now: Told) -> Self {
+        // Money that is on its way besides the goods may have gone back since.
+        let came = self.outcome() == Some(Delivery::Dispensed) && !self.has_conflict() && !self.repaying.goods_and_money;
         let is_over = match &self.state {
             State::Charging(_) | State::Pending(_) | State::Cancelling(_) | State::Held(_) => false,
             // Another attempt at it may have been made, and paid.
@@ -259,10 +281,26 @@ impl Order {
         };
         if !is_over {
             self.rebuilt = true;
-            (self.tries.until, self.tries.wanted_until) = (None, None);
+            self.end_the_offer();
             self.books_came_back(now);
         }
         self
+    }
+
+    /// Whether the present try is surely its customer's: it began with the number, and hands out what was bought. Another slot may have other
+    /// goods, as far as the books know.
+    #[must_use]
+    pub fn is_surely_its_customers(&self) -> bool {
+        let (purchase, goods) = (&self.sale.purchase, self.goods());
+        let is_the_same = goods.item == purchase.item || purchase.asked.as_ref() == Some(&goods.item);
+        self.tries.now.is_none() || self.tries.with_number && is_the_same
+    }
+
+    /// Whether the goods of a later try came, and perhaps to somebody else than its customer, or other ones than were bought. Then a person may
+    /// decide by name that the customer gets the money, or the goods, besides.
+    #[must_use]
+    pub fn may_have_been_anothers(&self) -> bool {
+        self.outcome() == Some(Delivery::Dispensed) && !self.has_conflict() && !self.is_surely_its_customers()
     }
 
     /// Whether a later try has its receipt, and its goods came, or may have come or still come.
@@ -279,7 +317,7 @@ impl Order {
     }
 
     /// Signs the receipt of another try, [if there may be one](Self::may_try_again).
-    pub(super) fn try_again(&mut self, promise: &Promise, key: Option<&RelayKey>, now: Wall, rules: &Rules) {
+    pub(super) fn try_again(&mut self, promise: &Promise, key: Option<&RelayKey>, now: Told, rules: &Rules) {
         if self.has_receipt_for(promise) || self.may_try_again(promise, key, now).is_err() {
             return;
         }
@@ -290,8 +328,9 @@ impl Order {
         let Some(reported) = self.reported.take() else { return };
         // Its customer stands at the machine now, also one who paid over the counter.
         self.state = State::Settled(Settled { receipt, collect_by: None, unreported_at: None, ..settled.clone() });
+        self.tries.with_number = self.begins_with_its_number(now);
         self.tries.ended.push(EndedTry { goods: before, reported });
-        (self.tries.now, self.tries.until, self.tries.wanted_until) = (Some(goods), None, None);
+        (self.tries.now, self.tries.until, self.tries.wanted_until, self.tries.shown) = (Some(goods), None, None, None);
     }
 
     pub(super) fn reported_before(&self, number: TryNumber) -> Option<&Reported> {

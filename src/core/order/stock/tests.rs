@@ -173,3 +173,62 @@ fn the_sum_holds_whatever_happens_in_any_order() {
         assert!(is_whole(&slot), "after step {step}: {slot:?}");
     }
 }
+
+#[test]
+fn other_goods_are_not_counted_and_nothing_of_the_former_ones_comes_back() {
+    let mut slot = shelf(5);
+    let taken = slot.moved(None, Fate::Out);
+    let other = slot.with_other_goods();
+    assert!(other.is_unknown && other.count() == 0);
+    for change in [Change::Give, Change::Fill] {
+        assert_eq!(Shelf::changed(Some(&other), change, Some(1), 10, None), Err(NotChanged::Unknown), "{change}");
+    }
+    for (change, n, count) in [(Change::Count, Some(3), 3), (Change::Fill, None, 10), (Change::Set, Some(4), 4)] {
+        let mut counted = Shelf::changed(Some(&other), change, n, 10, None).expect("counted");
+        assert!(!counted.is_unknown && is_whole(&counted));
+        counted.moved(taken, Fate::InPlace);
+        assert_eq!((counted.count(), counted.removed), (count, 0), "{change}: it was of the former goods");
+    }
+}
+
+#[test]
+fn a_piece_that_a_person_handed_out_leaves_its_slot_once() {
+    // What became of the order, whether somebody has looked since, and the count before and after.
+    let table = [
+        (None, false, 5, 4),
+        // It left the sums when the sensor saw nothing come.
+        (Some(Fate::Failed), false, 4, 4),
+        (Some(Fate::Failed), true, 4, 3),
+        // It may have come: there are too few, and never too many.
+        (Some(Fate::Out), false, 4, 3),
+    ];
+    for (fate, has_looked, before, after) in table {
+        let mut slot = shelf(5);
+        let was = fate.and_then(|fate| slot.moved(None, fate));
+        if has_looked {
+            slot = Shelf::changed(Some(&slot), Change::Count, Some(before), 10, None).expect("a count");
+        }
+        assert_eq!(slot.count(), before, "{fate:?}");
+        let taken = slot.handed_out(was);
+        assert_eq!((slot.count(), taken.fate, is_whole(&slot)), (after, Fate::Given, true), "{fate:?} {has_looked}");
+        for to in [Fate::InPlace, Fate::Out, Fate::Delivered, Fate::Failed] {
+            assert_eq!((slot.moved(Some(taken), to), slot.count()), (Some(taken), after), "{to:?}: it is known");
+            assert_eq!(Taken::uncounted(Some(taken), to), Some(taken));
+        }
+    }
+}
+
+#[test]
+fn who_puts_some_in_has_not_found_out_what_an_older_image_forgot() {
+    let older = Shelf { is_older: true, ..shelf(5) };
+    for (change, n, is_older) in [
+        (Change::Give, Some(1), true),
+        (Change::Fill, Some(1), true),
+        (Change::Fill, None, false),
+        (Change::Count, Some(2), false),
+        (Change::Set, Some(2), false),
+    ] {
+        let changed = Shelf::changed(Some(&older), change, n, 10, None).expect("changed");
+        assert_eq!(changed.is_older, is_older, "{change} {n:?}");
+    }
+}

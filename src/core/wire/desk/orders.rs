@@ -2,8 +2,10 @@
 
 use super::LogLine;
 use crate::order::ids::DeviceId;
+use crate::order::merchant::NumberStands;
 use crate::order::outcome::Delivery;
 use crate::order::reason::Reason;
+use crate::order::tries::TwoDigits;
 use crate::wire::deed::Sure;
 use crate::wire::people::OrderLine;
 use serde::{Deserialize, Serialize};
@@ -17,8 +19,14 @@ pub const NOTE_MAX: usize = 200;
 pub struct Do {
     /// How it was paid back by hand, for the books; else empty.
     pub note: Box<str>,
+    /// The number that the customer told; only of [`Deed::Number`].
+    pub number: Option<TwoDigits>,
     /// What this person has looked at.
     pub is_sure: Option<Sure>,
+    /// Of goods that were handed over: whether they were taken out of the machine's slot, which nobody has counted since. `None`: of every other
+    /// deed.
+    #[serde(default)]
+    pub from_slot: Option<bool>,
     /// [`OrderPage::version`] that the person has seen. Is it another one now, nothing is done, and the answer is [`super::Problem::Changed`].
     pub version: u64,
 }
@@ -77,6 +85,8 @@ pub struct OrderPage {
     pub collect_until: Option<Box<str>>,
     /// Another try is offered until then. `None`: none is.
     pub again_until: Option<Box<str>>,
+    /// How the number stands that the machine shows for another try. The number itself is not told.
+    pub number: Option<NumberStands>,
     /// [`Deed::Again`] of now would offer one until then. `None`: it is not possible.
     pub would_be_until: Option<Box<str>>,
     /// Its refund was asked for, and the gateway has not yet told that it made it: it could not be reached, or its answer does not say. It is

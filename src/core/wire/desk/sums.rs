@@ -75,6 +75,8 @@ pub struct ReportLine {
     pub paid: Sum,
     /// Delivered or handed over.
     pub sold: Sum,
+    /// Those of them whose customers got the money, or goods by hand, besides.
+    pub goods_and_money: Sum,
     /// Owed to customers.
     pub owed: Sum,
     /// Went back, in whichever way, or was taken back.

@@ -61,7 +61,7 @@ pub fn items(settings: &Settings) -> String {
             [id, en] if id == en => id,
             [id, en] => format!("{{ id = {id}, en = {en} }}"),
         };
-        let slot = settings.slots.get(&item.id).map_or_else(String::new, |SlotSettings { capacity, low, goods }| {
+        let slot = settings.slots.get(&item.id).map_or_else(String::new, |SlotSettings { capacity, low, goods, name: _ }| {
             let same = if *goods == item.id { String::new() } else { format!("same_as = {}\n", quoted(goods.as_str())) };
             format!("capacity = {capacity}\nlow = {low}\n{same}")
         });

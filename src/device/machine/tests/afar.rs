@@ -265,6 +265,7 @@ fn a_price_that_no_line_takes_is_refused_while_the_relay_tells_its_limits() {
         items: items.iter().map(|item| (*item).into()).collect(),
         state: LineCondition::Ready,
         limits: Limits { min: rp(min), step: step.map(rp), max: max.map(rp) },
+        misses_left: 1,
     };
     let text = "[[item]]\nid = \"A1\"\nprice = 5000\n[[item]]\nid = \"B1\"\nprice = 9000\n\
         [[item]]\nid = \"C1\"\nprice = { from_request = { min = 1, max = 9 } }\n";
@@ -310,6 +311,7 @@ fn a_price_that_no_line_takes_any_more_is_a_fault_until_one_does() {
         items: items.iter().map(|item| (*item).into()).collect(),
         state: LineCondition::Ready,
         limits: Limits { min: rp(min), step: None, max: None },
+        misses_left: 1,
     };
     let mut rig = Rig::new();
     let told = |rig: &Rig| rig.machine.faults.all().find(|fault| fault.code == FaultCode::Prices).map(|fault| fault.detail.to_string());
@@ -335,7 +337,7 @@ fn settings_that_wait_are_judged_once_more_by_the_relay_that_is_there_then() {
     let later = |rig: &Rig| Wall(rig.now.wall.0 + 3_600_000).to_rfc3339().into();
     let from = |least| {
         let limits = Limits { min: rp(least), step: None, max: None };
-        let line = RelayLine { name: "tray 1".into(), items: ["*".into()].into(), state: LineCondition::Ready, limits };
+        let line = RelayLine { name: "tray 1".into(), items: ["*".into()].into(), state: LineCondition::Ready, limits, misses_left: 1 };
         RelayFacts { lines: [line].into(), ..RelayFacts::default() }
     };
     // The relay service was away when they came: they are refused as soon as it is back.
@@ -654,7 +656,7 @@ fn a_text_is_judged_by_the_relays_lines_however_late_they_are_told() {
         let told = rig.reported();
         assert_eq!((told.version, told.waiting.map(|next| next.version), rig.price()), (0, Some(1), 5000));
         let limits = Limits { min: rp(least), step: None, max: None };
-        let line = RelayLine { name: "tray 1".into(), items: ["*".into()].into(), state: LineCondition::Ready, limits };
+        let line = RelayLine { name: "tray 1".into(), items: ["*".into()].into(), state: LineCondition::Ready, limits, misses_left: 1 };
         rig.on(Input::RelayUp(RelayFacts { lines: [line].into(), ..rig.facts.clone() }));
         let told = rig.reported();
         assert_eq!(((told.version, rig.price()), told.waiting), (wanted, None), "at least {least}");
@@ -671,7 +673,7 @@ fn a_text_changes_a_slot_once_it_is_known_what_is_in_it() {
     rig.facts.driven = vec![Driven { item: super::stock::item("A1"), drives: Drives { orders: 2, tests: 0 } }];
     rig.power_cut(true);
     rig.on(Input::BrokerUp { refused: vec![] });
-    let slot = "[[item]]\nid = \"A1\"\nname = \"Tea\"\nprice = 6000\ncapacity = 4\n";
+    let slot = "[[item]]\nid = \"A1\"\nprice = 6000\ncapacity = 4\n";
     assert_eq!(rig.wait_until(&desired(1, 0, slot)).as_deref(), Some("the relay service is there"));
     assert_eq!((rig.count(), rig.price()), (Some(5), 5000));
     rig.on(Input::RelayUp(rig.facts.clone()));

@@ -9,16 +9,17 @@ use qris_core::order::proof::RelayKey;
 use qris_core::order::reason::Reason;
 use qris_core::order::receipt::testing::key;
 use qris_core::order::request::{Payment, Refusal};
+use qris_core::order::stock::Change;
 use qris_core::order::tries::TryNumber;
 use qris_core::wire::orders::{OrderResource, Status};
 use qris_core::wire::vend::EventState;
 
-fn code(n: u8) -> String {
+pub(super) fn code(n: u8) -> String {
     format!("81277405888705{n:02}")
 }
 
 /// The order of request `r-n`, as one that is paid at an Alfamart.
-fn at_store(n: u8, status: Status) -> OrderResource {
+pub(super) fn at_store(n: u8, status: Status) -> OrderResource {
     OrderResource {
         payment: Payment::Alfamart,
         qr_payload: None,
@@ -66,14 +67,14 @@ impl Rig {
         assert_eq!(self.announced(), ["requested", "awaiting_payment", "awaiting_collection"]);
     }
 
-    fn collect(&mut self, code: &str) -> Vec<Effect> {
+    pub(super) fn collect(&mut self, code: &str) -> Vec<Effect> {
         let (ack, effects) = self.message(Topic::VendCollect, &format!(r#"{{"code":"{code}"}}"#));
         assert!(self.is_acked(ack), "at once");
         effects
     }
 
     /// Answers the question to the backend for a collection.
-    fn confirm(&mut self, effects: &[Effect], n: u8, answer: BackendAnswer) -> Vec<Effect> {
+    pub(super) fn confirm(&mut self, effects: &[Effect], n: u8, answer: BackendAnswer) -> Vec<Effect> {
         let asked = |effect: &Effect| match effect {
             Effect::Backend(call, _, HttpCall::Get(id)) if *id == order_id(&format!("o-{n}")) => Some(*call),
             _ => None,
@@ -214,7 +215,7 @@ fn an_order_that_waited_and_ended_is_asked_about_at_once() {
     let hint = r#"{"order_id":"o-1","rev":2,"status":"expire"}"#;
     rig.message(Topic::PaymentUpdate, hint);
     rig.answer(1, ended(2));
-    rig.closed(1);
+    assert_eq!(rig.relay(1), None, "it may be paid still: its ticket stays");
     assert_eq!(rig.backend(1), Some(HttpCall::Get(order_id("o-1"))));
     rig.answer(1, ended(3));
     rig.after(LASTING_FIRST.0 - 1);
@@ -592,4 +593,82 @@ fn an_outcome_that_the_backend_does_not_want_is_told_for_a_day() {
         rig.after(60_000);
     }
     assert!((100..200).contains(&tries), "rarely in the end: {tries}");
+}
+
+#[test]
+fn codes_that_nobody_pays_keep_no_machine_empty() {
+    // What is there, and how many codes are given for it.
+    for (there, given) in [(1, 0), (2, 1), (3, 1), (4, 2), (7, 3), (10, 5)] {
+        let mut rig = Rig::holding(there);
+        for n in 1..=given {
+            rig.taken_along(n);
+        }
+        rig.announced();
+        rig.vend_at_store(given + 1);
+        assert_eq!(rig.announced(), ["refused(sold_out)"], "{there}");
+        assert_eq!(rig.events.last().and_then(|event| event.field.as_deref()), Some("payment"), "{there}");
+        assert_eq!(rig.slot().refused, 0, "a QR is sold all the same");
+        // All that is left goes to those who pay at once.
+        for n in 0..u8::try_from(there).expect("few") - given {
+            rig.sells_one(20 + n);
+        }
+        rig.vend(50);
+        assert_eq!((rig.count(), rig.announced()), (Some(given.into()), vec!["refused(sold_out)".into()]), "{there}");
+    }
+}
+
+#[test]
+fn a_code_leaves_one_piece_to_others_whatever_else_is_kept() {
+    let mut rig = Rig::holding(4);
+    rig.collectable(1);
+    rig.collectable(2);
+    rig.taken_along(3);
+    rig.announced();
+    rig.vend_at_store(4);
+    assert_eq!(rig.announced(), ["refused(sold_out)"], "two are paid, and it would be the last one");
+    rig.sells_one(5);
+    // What was paid is kept, and collected.
+    rig.vend(6);
+    assert_eq!((rig.count(), rig.announced()), (Some(3), vec!["refused(sold_out)".into()]));
+    let effects = rig.collect(&code(1));
+    let effects = rig.confirm(&effects, 1, order(paid_at_store(1)));
+    rig.check(&effects, 1, checked(true, ""));
+    assert_eq!((rig.announced(), rig.count()), (vec!["paid".into(), "dispensing".into()], Some(2)));
+}
+
+#[test]
+fn a_paid_code_at_an_empty_slot_waits_until_it_is_filled() {
+    let mut rig = Rig::holding(2);
+    rig.collectable(1);
+    rig.change(Change::Count, Some(0)).expect("somebody took all out");
+    rig.collect(&code(1));
+    assert_eq!(refusal(&rig).0, Some("sold_out"), "come back");
+    rig.after(CHECK_EVERY.0);
+    rig.answer(1, order(paid_at_store(1)));
+    assert_eq!(rig.announced(), ["refused(sold_out)"], "nothing has ended");
+    rig.change(Change::Fill, None).expect("filled");
+    let effects = rig.collect(&code(1));
+    let effects = rig.confirm(&effects, 1, order(paid_at_store(1)));
+    rig.check(&effects, 1, checked(true, ""));
+    assert_eq!(rig.announced(), ["paid", "dispensing"]);
+}
+
+#[test]
+fn a_code_that_was_paid_in_its_last_second_finds_its_piece() {
+    let mut rig = Rig::holding(2);
+    rig.taken_along(1);
+    rig.sells_one(2);
+    rig.after(6_000);
+    rig.message(Topic::PaymentUpdate, r#"{"order_id":"o-1","rev":2,"status":"expire"}"#);
+    rig.answer(1, order(OrderResource { over: false, expires_in_s: Some(0), ..at_store(1, Status::Expire) }));
+    assert_eq!(rig.announced(), ["expired"]);
+    for same_boot in [true, false] {
+        rig.cut_and_up(same_boot);
+        rig.settle_open();
+        rig.announced();
+        rig.vend(3);
+        assert_eq!(rig.announced(), ["refused(sold_out)"], "the code keeps it");
+    }
+    rig.pay(&receipt_of(1));
+    assert_eq!((rig.announced(), rig.count()), (vec!["awaiting_collection".into()], Some(1)));
 }

@@ -55,8 +55,8 @@ fn changes(effects: &[Effect]) -> Vec<(String, Option<i64>, i64, String)> {
 #[test]
 fn a_short_press_fills_and_a_button_that_is_held_counts() {
     let table = [
-        (Some(4), 0, "Good(4)", Change::Fill, 10),
-        (Some(4), 999, "Good(4)", Change::Fill, 10),
+        (Some(4), 0, "Filling(6)", Change::Fill, 10),
+        (Some(4), 999, "Filling(6)", Change::Fill, 10),
         // It begins with what is known, so it can say that this is right.
         (Some(4), 1_000, "Counting(4)", Change::Count, 4),
         (Some(4), 1_499, "Counting(4)", Change::Count, 4),
@@ -65,7 +65,7 @@ fn a_short_press_fills_and_a_button_that_is_held_counts() {
         (Some(4), 4_500, "Counting(0)", Change::Count, 0),
         (Some(4), 9_500, "Counting(10)", Change::Count, 10),
         (Some(0), 1_000, "Counting(0)", Change::Count, 0),
-        (None, 400, "Unknown", Change::Fill, 10),
+        (None, 400, "Counting(10)", Change::Fill, 10),
         (None, 1_000, "Counting(0)", Change::Count, 0),
         (None, 2_100, "Counting(2)", Change::Count, 2),
     ];

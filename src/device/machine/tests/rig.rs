@@ -16,7 +16,7 @@ use qris_core::order::request::{Payment, Price, PriceList, VendRequest, Way};
 pub(super) use qris_core::order::time::{Boot, BootId, Now, Span, Wall};
 
 pub(super) use qris_core::wire::dbus::RelayError;
-use qris_core::wire::orders::{OrderResource, Status};
+use qris_core::wire::orders::{OpenOrders, OrderResource, Status, TakenOut};
 pub(super) use qris_core::wire::relay::RelayFacts;
 pub(super) use qris_core::wire::status::FaultCode;
 pub(super) use qris_core::wire::topics::Topic;
@@ -88,6 +88,8 @@ pub(super) fn resource(n: u8, status: Status) -> OrderResource {
         nth_try: qris_core::order::tries::TryNumber::FIRST,
         try_again_s: None,
         try_wanted_s: None,
+        try_number: None,
+        try_confirmed_s: None,
         item: ItemId::new("A1").expect("an id"),
         asked: None,
         amount: rp(5000),
@@ -340,8 +342,12 @@ impl Rig {
 
     /// Answers `?state=open`; the machine must have asked it.
     pub(super) fn answer_open(&mut self, orders: Vec<OrderResource>) -> Vec<Effect> {
+        self.answer_taken_out(orders, Vec::new())
+    }
+
+    pub(super) fn answer_taken_out(&mut self, orders: Vec<OrderResource>, taken_out: Vec<TakenOut>) -> Vec<Effect> {
         let call = self.open().expect("the open orders are asked for");
-        self.on(Input::Open(call, BackendAnswer::Open(orders)))
+        self.on(Input::Open(call, BackendAnswer::Open(OpenOrders { orders, taken_out })))
     }
 
     /// The call to the backend that runs for a request.

@@ -70,6 +70,7 @@ fn lines(a1: LineCondition, a2: LineCondition) -> Vec<RelayLine> {
         items: vec![id.into()],
         state,
         limits: Limits { min: rp(1), step: None, max: None },
+        misses_left: 1,
     };
     vec![line("A1", a1), line("A2", a2)]
 }

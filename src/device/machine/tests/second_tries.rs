@@ -1,5 +1,7 @@
 //! Another try at what did not come: offered, pressed, driven, refused, and over.
 
+mod presses;
+
 use super::rig::*;
 use super::stock::{item, slot_of};
 use qris_core::order::ledger::Limits;
@@ -42,7 +44,7 @@ fn at_second(n: u8, of: &str, price: u64) -> OrderResource {
 
 fn line(id: &str, state: LineCondition) -> RelayLine {
     let limits = Limits { min: rp(1), step: None, max: None };
-    RelayLine { name: format!("tray {id}").into(), items: vec![id.into()], state, limits }
+    RelayLine { name: format!("tray {id}").into(), items: vec![id.into()], state, limits, misses_left: 1 }
 }
 
 impl Rig {
@@ -95,6 +97,13 @@ impl Rig {
         self.message(Topic::VendRequest, &format!(r#"{{"request_id":"r-{n}","item":"{id}","try":2}}"#)).1
     }
 
+    /// Presses, reads whose order it is, and presses once more.
+    fn press_twice(&mut self, id: &str) -> Vec<Effect> {
+        self.press(id);
+        self.after(1_500);
+        self.press(id)
+    }
+
     /// The next customer.
     fn asks_for_b1(&mut self) -> Vec<Effect> {
         self.message(Topic::VendRequest, r#"{"request_id":"r-77","item":"B1"}"#).1
@@ -112,7 +121,7 @@ impl Rig {
     /// A second try whose receipt the backend is asked for.
     fn tries_again(n: u8, id: &str) -> Self {
         let mut rig = Self::offers_again(n);
-        let effects = rig.press(id);
+        let effects = rig.press_twice(id);
         rig.promise(n, &effects);
         assert_eq!(rig.backend(n), Some(HttpCall::TryAgain(order_id(&format!("o-{n}")), "the promise".into())));
         rig
@@ -143,7 +152,7 @@ fn nothing_came_and_it_comes_at_the_second_try() {
     // Somebody must look at A1 first.
     assert!(rig.scene.contains("same: false, up_to: Some(Rupiah(5000)), is_later: false"), "{}", rig.scene);
     assert_eq!(rig.left(), [Some(4), Some(5)]);
-    let effects = rig.press("A2");
+    let effects = rig.press_twice("A2");
     let (_, of, price, number, after) = prepared(&effects).expect("the relay is asked");
     assert_eq!((&*of, price, number, after), ("A2", 3000, 2, ticket(1)));
     assert!(rig.scene.starts_with("Dispensing"), "{}", rig.scene);
@@ -154,8 +163,11 @@ fn nothing_came_and_it_comes_at_the_second_try() {
     rig.answer(1, order(at_second(1, "A2", 3000)));
     assert_eq!(rig.relay(1), Some(RelayCall::Dispense(receipt_2(1, "A2", 3000))));
     assert_eq!(rig.left(), [Some(4), Some(4)]);
+    rig.on(Input::Unseen(order_id("o-1"), TryNumber::FIRST));
     rig.on(Input::Finished(order_id("o-1"), TryNumber::FIRST, DispenseAnswer::Ended(Outcome::Uncertain)));
     assert!(rig.scene.starts_with("Dispensing"), "a word about the first try says nothing of the second");
+    rig.on(Input::Unseen(order_id("o-1"), second()));
+    assert!(rig.scene.starts_with("NotSeen"), "{}", rig.scene);
     rig.on(Input::Finished(order_id("o-1"), second(), DispenseAnswer::Ended(Outcome::Dispensed)));
     assert!(rig.scene.starts_with("Take"), "{}", rig.scene);
     rig.delivered(1);
@@ -256,14 +268,14 @@ fn the_relay_has_its_own_rule() {
         (PrepareError::NoAnswer("nobody".into()), true, "refused(relay)"),
     ] {
         let mut rig = Rig::offers_again(1);
-        let effects = rig.press("A2");
+        let effects = rig.press_twice("A2");
         rig.answer_again(&effects, Err(answer));
         assert_eq!(rig.scene.starts_with("TryAgain"), is_offered, "{told}: {}", rig.scene);
         assert_eq!(rig.announced().concat(), told);
     }
     // Its answer is lost. When it comes after all, its ticket is closed.
     let mut rig = Rig::offers_again(1);
-    let effects = rig.press("A2");
+    let effects = rig.press_twice("A2");
     rig.after(5_000);
     assert!(rig.scene.starts_with("TryAgain"), "{}", rig.scene);
     let late = rig.promise(1, &effects);
@@ -354,7 +366,7 @@ fn comes_at_last(mut rig: Rig, effects: &[Effect]) {
 fn a_try_that_got_no_receipt_is_begun_once_more() {
     let mut rig = given_up(gets_no_answer);
     assert!(rig.scene.starts_with("TryAgain"), "{}", rig.scene);
-    let effects = rig.press("A2");
+    let effects = rig.press_twice("A2");
     comes_at_last(rig, &effects);
     let mut rig = given_up(gets_no_answer);
     let effects = rig.asks_again(1, "A2");
@@ -380,7 +392,7 @@ fn who_cancels_a_try_is_not_asked_once_more_and_may_ask_on_the_page() {
     rig.answer_open(vec![OrderResource { try_wanted_s: Some(300), ..nothing_came(1, 86_000) }]);
     // The end of its own order does not stand in its way.
     assert!(rig.scene.starts_with("TryAgain") && rig.scene.contains("is_later: true"), "{}", rig.scene);
-    let effects = rig.press("A2");
+    let effects = rig.press_twice("A2");
     comes_at_last(rig, &effects);
 }
 
@@ -392,7 +404,7 @@ fn a_power_cut_ends_a_try_and_its_customer_may_ask_again() {
     rig.message(Topic::PaymentUpdate, r#"{"order_id":"o-1","rev":7,"status":"settlement"}"#);
     rig.answer_open(vec![OrderResource { try_wanted_s: Some(300), ..nothing_came(1, 86_000) }]);
     assert!(rig.scene.starts_with("TryAgain"), "{}", rig.scene);
-    let effects = rig.press("A2");
+    let effects = rig.press_twice("A2");
     comes_at_last(rig, &effects);
     // The program alone: its customer waits.
     let mut rig = Rig::tries_again(1, "A2");
@@ -507,7 +519,7 @@ fn who_asks_on_the_page_gets_a_turn_at_the_machine() {
     rig.after(10_000);
     assert!(rig.scene.starts_with("TryAgain") && rig.scene.contains("is_later: true"), "{}", rig.scene);
     rig.after(59_999);
-    let effects = rig.press("A2");
+    let effects = rig.press_twice("A2");
     rig.promise(1, &effects);
     rig.answer(1, order(at_second(1, "A2", 3000)));
     assert_eq!(rig.relay(1), Some(RelayCall::Dispense(receipt_2(1, "A2", 3000))));

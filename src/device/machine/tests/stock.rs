@@ -4,13 +4,15 @@ use super::counter::paid_at_store;
 use super::rig::*;
 use crate::words::{Asker, Counted, SlotSettings};
 use qris_core::order::ids::ItemId;
+use qris_core::order::ledger::Limits;
 use qris_core::order::machine::RelayCall;
 use qris_core::order::outcome::{CloseAnswer, DispenseAnswer, Outcome};
 use qris_core::order::proof::RelayKey;
 use qris_core::order::receipt::testing::key;
+use qris_core::order::request::{Price, PriceList};
 use qris_core::order::stock::{Change, Drives, NotChanged};
-use qris_core::wire::orders::{OrderResource, Status};
-use qris_core::wire::relay::Driven;
+use qris_core::wire::orders::{OrderResource, Status, TakenOut};
+use qris_core::wire::relay::{Driven, LineCondition, RelayLine};
 use qris_core::wire::status::FaultCode;
 use qris_core::wire::stock::{Slot, Stock};
 use qris_host::events::Event as Journal;
@@ -22,7 +24,7 @@ pub(super) fn item(id: &str) -> ItemId {
 
 /// A slot that holds so many of these goods.
 pub(super) fn slot_of(goods: &str, capacity: u32, low: u32) -> SlotSettings {
-    SlotSettings { capacity, low, goods: item(goods) }
+    SlotSettings { capacity, low, goods: item(goods), name: goods.into() }
 }
 
 fn report(effects: &[Effect]) -> Option<Stock> {
@@ -81,7 +83,7 @@ impl Rig {
         self.on(Input::RelayReported(self.facts.clone()));
     }
 
-    fn sells_one(&mut self, n: u8) {
+    pub(super) fn sells_one(&mut self, n: u8) {
         self.dispensing(n);
         self.delivered(n);
         self.after(11_000);
@@ -105,6 +107,21 @@ fn one_is_taken_before_the_relay_is_asked_and_comes_back_only_if_it_was_not_driv
         rig.answer_relay(1, RelayAnswer::Dispense(DispenseAnswer::Ended(outcome)));
         let slot = rig.slot();
         assert_eq!((slot.count, slot.suspect), (Some(count), suspect), "{outcome:?}");
+    }
+}
+
+#[test]
+fn a_miss_that_leaves_its_line_selling_is_no_reason_to_look() {
+    for (misses_left, suspect) in [(2, false), (1, true), (0, true)] {
+        let mut rig = Rig::holding(5);
+        let limits = Limits { min: rp(1), step: None, max: None };
+        rig.facts.lines =
+            vec![RelayLine { name: "tray 1".into(), items: vec!["A1".into()], state: LineCondition::Ready, limits, misses_left }];
+        rig.on(Input::RelayReported(rig.facts.clone()));
+        rig.dispensing(1);
+        rig.answer_relay(1, RelayAnswer::Dispense(DispenseAnswer::Ended(Outcome::Failed)));
+        let slot = rig.slot();
+        assert_eq!((slot.count, slot.suspect), (Some(4), suspect), "{misses_left}");
     }
 }
 
@@ -206,8 +223,9 @@ fn a_payment_that_finds_nothing_is_refunded_and_nothing_is_driven() {
 
 #[test]
 fn a_code_of_an_empty_slot_is_good_until_the_slot_is_filled() {
-    let mut rig = Rig::holding(1);
+    let mut rig = Rig::holding(2);
     rig.collectable(1);
+    rig.change(Change::Count, Some(1)).expect("somebody has looked");
     rig.vend(2);
     assert_eq!(rig.announced(), ["refused(sold_out)"], "the last one is promised");
     rig.change(Change::Count, Some(0)).expect("somebody has looked");
@@ -340,4 +358,116 @@ fn what_lies_in_the_slots_is_told_once_a_minute_and_at_once_when_one_is_empty() 
     rig.power_cut(true);
     let again = report(&rig.on(Input::BrokerUp { refused: vec![] })).expect("told again");
     assert!(again.number > empty.number);
+}
+
+/// What the fault says of the slots.
+fn fault(rig: &Rig) -> Option<String> {
+    let fault = rig.machine.faults.all().find(|fault| fault.code == FaultCode::Stock)?;
+    Some(fault.detail.to_string())
+}
+
+impl Rig {
+    /// The machine is started with other settings.
+    fn with_settings(&mut self, change: impl FnOnce(&mut Settings)) {
+        change(&mut self.settings);
+        self.cut_and_up(true);
+        self.settle_open();
+    }
+}
+
+#[test]
+fn other_goods_do_not_keep_the_old_count() {
+    let named = |settings: &mut Settings, name: &str| settings.slots.get_mut(&item("A1")).expect("a slot").name = name.into();
+    let mut rig = Rig::with_slot();
+    rig.with_settings(|settings| settings.appearance.items.iter_mut().for_each(|sold| sold.id_name = sold.id.as_str().into()));
+    rig.change(Change::Count, Some(5)).expect("counted");
+    rig.sells_one(1);
+    // A price alone says nothing of the goods.
+    rig.with_settings(|settings| settings.prices = PriceList::new([(item("A1"), Price::Fixed(rp(7000)))]));
+    assert_eq!((rig.count(), fault(&rig)), (Some(4), None));
+    rig.with_settings(|settings| named(settings, "Roti"));
+    assert_eq!((rig.count(), fault(&rig)), (None, Some("nobody has counted A1".into())));
+    // It is sold as what nobody has counted, and the old count does not come back with the old name.
+    rig.with_settings(|settings| {
+        settings.prices = PriceList::new([(item("A1"), Price::Fixed(rp(5000)))]);
+        named(settings, "A1");
+    });
+    rig.sells_one(2);
+    assert_eq!(rig.count(), None);
+    rig.change(Change::Count, Some(3)).expect("counted");
+    assert_eq!((rig.count(), fault(&rig)), (Some(3), None));
+    // It is taken out of the price list, and brought back.
+    let (slots, items) = (rig.settings.slots.clone(), rig.settings.appearance.items.clone());
+    rig.with_settings(|settings| {
+        settings.slots.clear();
+        settings.appearance.items.retain(|sold| sold.id != item("A1"));
+    });
+    rig.with_settings(|settings| (settings.slots, settings.appearance.items) = (slots.clone(), items));
+    assert_eq!(rig.count(), None);
+    // What is not counted for a while is still there.
+    rig.change(Change::Count, Some(3)).expect("counted");
+    rig.with_settings(|settings| settings.slots.clear());
+    rig.sells_one(3);
+    rig.with_settings(|settings| settings.slots = slots);
+    assert_eq!(rig.count(), Some(2));
+}
+
+#[test]
+fn what_a_person_took_out_of_the_slot_is_taken_from_the_count_once() {
+    let mut rig = Rig::holding(5);
+    rig.dispensing(1);
+    let told = |order: &str| TakenOut { order_id: order_id(order), request_id: request_id("r-1") };
+    let hears = |rig: &mut Rig, order: &str| {
+        rig.after(6_000);
+        rig.message(Topic::PaymentUpdate, &format!(r#"{{"order_id":"{order}","rev":9,"status":"settlement"}}"#));
+        rig.answer_taken_out(vec![], vec![told(order)]);
+    };
+    // It is too late for anybody.
+    rig.after(601_000);
+    rig.answer_relay(1, RelayAnswer::NoAnswer("it hangs".into()));
+    rig.after(5_000);
+    rig.answer_relay(1, RelayAnswer::Close(CloseAnswer::Closed));
+    assert_eq!((rig.announced().pop().as_deref(), rig.count()), (Some("refund_due(late)"), Some(5)));
+    rig.answer(1, order(OrderResource { rev: 3, ..resource(1, Status::Settlement) }));
+    hears(&mut rig, "o-1");
+    assert_eq!(rig.count(), Some(4));
+    for same_boot in [true, false] {
+        hears(&mut rig, "o-1");
+        rig.cut_and_up(same_boot);
+        hears(&mut rig, "o-1");
+        assert_eq!(rig.count(), Some(4), "once");
+    }
+    // The person of another order, or of one that this machine does not know.
+    rig.after(6_000);
+    rig.message(Topic::PaymentUpdate, r#"{"order_id":"o-1","rev":9,"status":"settlement"}"#);
+    rig.answer_taken_out(vec![], vec![TakenOut { order_id: order_id("o-9"), request_id: request_id("r-9") }]);
+    assert_eq!(rig.count(), Some(4));
+    rig.sells_one(2);
+    assert_eq!(rig.count(), Some(3));
+}
+
+#[test]
+fn an_older_image_that_forgot_what_was_taken_out_is_a_fault_until_somebody_looks() {
+    for (change, n) in [(Change::Count, 1), (Change::Give, 2)] {
+        let mut rig = Rig::holding(5);
+        rig.cut_and_up(true);
+        let (live, image) = (rig.settings.store.clone(), rig.settings.store.with_extension("image"));
+        std::fs::copy(&live, &image).expect("copied");
+        rig.change(change, Some(n)).expect("changed");
+        // No program has it while it is replaced. Its mark stays.
+        rig.settings.store = live.with_extension("other");
+        rig.power_cut(true);
+        std::fs::copy(&image, &live).expect("put back");
+        rig.settings.store = live;
+        rig.cut_and_up(true);
+        rig.settle_open();
+        assert_eq!(rig.count(), Some(5), "{change}: nobody knows better");
+        let said = fault(&rig).unwrap_or_default();
+        assert!(said.contains("the database is older than it was") && said.ends_with("A1"), "{change}: {said}");
+        rig.change(Change::Fill, Some(1)).expect("filled");
+        rig.cut_and_up(false);
+        assert!(fault(&rig).is_some(), "{change}: nobody has looked");
+        rig.change(Change::Count, Some(3)).expect("counted");
+        assert_eq!((fault(&rig), rig.count()), (None, Some(3)), "{change}");
+    }
 }

@@ -164,7 +164,7 @@ impl Rig {
 
 fn told(before: &RelayFacts, faults: &[&str], blocked: &[&str]) -> RelayFacts {
     let limits = Limits { min: rp(1), step: None, max: None };
-    let line = |name: &&str| RelayLine { name: (*name).into(), items: Vec::new(), state: LineCondition::Blocked, limits };
+    let line = |name: &&str| RelayLine { name: (*name).into(), items: Vec::new(), state: LineCondition::Blocked, limits, misses_left: 0 };
     let faults = faults.iter().map(|fault| RelayFault::from_word(fault).expect("a word")).collect();
     RelayFacts { faults, lines: blocked.iter().map(line).collect(), ..before.clone() }
 }

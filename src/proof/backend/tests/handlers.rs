@@ -5,6 +5,7 @@ use crate::disk::{Disk, Trouble};
 use crate::midtrans::faults::{Fault, Plan};
 use crate::midtrans::{Change, Forgery, Options, Reply, Via};
 use qris_backend::midtrans::MidtransError;
+use qris_backend::sale::books::Decision;
 use qris_core::order::ids::{ItemId, RequestId, Ticket};
 use qris_core::order::merchant::{AtBank, Attention, Call, Event, Order, RefundWish, Refused, Repayment, Said, State, StatusReport};
 use qris_core::order::money::Rupiah;
@@ -156,7 +157,7 @@ impl Town {
     /// A person wants its money to go back, and Midtrans is asked.
     fn wishes(&mut self, order: &OrderResource) -> Result<(), BooksError> {
         let wall = self.wall();
-        self.program.books(|tx, policy| books::request_refund(tx, policy, &order.order_id, wish(), wall))?;
+        self.program.books(|tx, policy| books::request_refund(tx, policy, &order.order_id, wish(), Told::trusted(wall)))?;
         self.seconds(90, Way::Open);
         Ok(())
     }
@@ -300,7 +301,7 @@ fn a_settlement_that_midtrans_never_confirms_is_told_and_a_person_ends_it() {
     assert_eq!(town.of(&order).attention(), [Attention::Unconfirmed]);
     let is_listed = |event: &Journal| matches!(event, Journal::OrderListed { order: id, .. } if *id == order.order_id);
     assert!(town.journal.iter().any(is_listed), "{:?}", town.journal);
-    let alerts = town.program.books(|tx, _| books::due_alerts(tx, Wall(i64::MAX))).expect("read");
+    let alerts = town.program.books(|tx, _| books::due_alerts(tx, Told::trusted(Wall(i64::MAX)))).expect("read");
     assert_eq!(alerts.iter().map(books::Alert::kind).collect::<Vec<_>>(), ["unconfirmed"]);
     // Its machine hears it with each answer about the order, and with the answer to a cancel, which would not end.
     for call in [HttpCall::Get(order.order_id.clone()), HttpCall::Cancel(order.order_id.clone())] {
@@ -310,7 +311,7 @@ fn a_settlement_that_midtrans_never_confirms_is_told_and_a_person_ends_it() {
         assert!(now.unconfirmed && now.status == Status::Pending);
     }
     let wall = town.wall();
-    town.program.books(|tx, policy| books::seen(tx, policy, &order.order_id, "Sari", wall)).expect("ended");
+    town.program.books(|tx, policy| books::seen(tx, policy, &order.order_id, "Sari", Told::trusted(wall))).expect("ended");
     assert!(matches!(town.of(&order).state, State::Closed(_)));
     // Midtrans confirms it at last. The money is owed, and nothing is handed out.
     town.midtrans.heal();
@@ -357,15 +358,17 @@ fn a_settlement_under_another_name_is_heard_by_the_order_that_has_the_transactio
     // No other question comes now: the order was cancelled as far as the books know, and looked at for the last time.
     let (id, wall) = (order.order_id.clone(), town.wall());
     let cancelled = StatusReport::of(&town.of(&order), Said::Cancelled);
-    town.program.books(|tx, policy| books::answered(tx, policy, &id, Event::Status(cancelled.clone()), wall)).expect("written");
+    town.program
+        .books(|tx, policy| books::answered(tx, policy, &id, Event::Status(cancelled.clone()), Told::trusted(wall)))
+        .expect("written");
     let later = wall + Span::secs(3_600);
-    town.program.books(|tx, policy| books::answered(tx, policy, &id, Event::Status(cancelled), later)).expect("written");
+    town.program.books(|tx, policy| books::answered(tx, policy, &id, Event::Status(cancelled), Told::trusted(later))).expect("written");
     assert!(town.of(&order).is_over());
     town.program.notify(1, signed(&alien, "settlement"));
     town.seconds(30, Way::Open);
     let stored = town.of(&order);
     assert!(stored.receipt().is_some(), "{stored:?}");
-    assert_eq!(town.program.books(|tx, _| books::strangers(tx, Wall(i64::MAX))).expect("read"), []);
+    assert_eq!(town.program.books(|tx, _| books::strangers(tx, Told::trusted(Wall(i64::MAX)))).expect("read"), []);
 }
 
 #[test]
@@ -376,7 +379,7 @@ fn what_nobody_can_tell_whose_it_is_is_asked_about_for_a_day_and_told() {
     let alien = town.midtrans.transactions()[0].transaction_id.to_string();
     town.restart(true);
     town.program.notify(1, signed(&alien, "settlement"));
-    let waits = |town: &Town| town.program.books(|tx, _| books::strangers(tx, Wall(i64::MAX))).expect("read").len();
+    let waits = |town: &Town| town.program.books(|tx, _| books::strangers(tx, Told::trusted(Wall(i64::MAX)))).expect("read").len();
     let told = |town: &Town| town.journal.iter().filter(|event| matches!(event, Journal::NotificationForeign { .. })).count();
     let hours = |town: &mut Town, hours: u32, way: Way| {
         for _ in 0..hours {
@@ -433,7 +436,9 @@ fn a_refund_whose_end_midtrans_never_tells_is_asked_about_with_pauses_and_ended_
     for word in ["pending", "refund_pending", "expire", "cancel", "deny", "failure"] {
         let mut town = Town::new();
         let order = town.undelivered(Via::Gopay);
-        town.program.books(|tx, policy| books::request_refund(tx, policy, &order.order_id, wish(), town.wall())).expect("granted");
+        town.program
+            .books(|tx, policy| books::request_refund(tx, policy, &order.order_id, wish(), Told::trusted(town.wall())))
+            .expect("granted");
         town.seconds(1, Way::LosesAnAnswer);
         let set = serde_json::json!({ "transaction_status": word });
         let forgery = Forgery { set: set.as_object().cloned().expect("fields"), ..Forgery::default() };
@@ -459,7 +464,8 @@ fn a_refund_whose_end_midtrans_never_tells_is_asked_about_with_pauses_and_ended_
 }
 
 fn books_by_hand(town: &Town, id: &OrderId, by: Option<Box<str>>) -> Result<(), BooksError> {
-    let done = town.program.books(|tx, policy| books::refund_by_hand(tx, policy, id, "cash", by, false, town.wall()));
+    let decision = Decision::ByHand { note: "cash".into(), by, no_report: false, goods_and_money: false };
+    let done = town.program.books(|tx, policy| books::decide(tx, policy, id, decision.clone(), Told::trusted(town.wall())));
     done.map(drop)
 }
 
@@ -534,7 +540,7 @@ fn a_flood_of_settlements_of_others_asks_midtrans_now_and_then_and_ends() {
     assert!(matches!(heard, Heard::Answer(BackendAnswer::Absent)), "{heard:?}");
     // Midtrans knows none of them.
     town.seconds(16_000, Way::Open);
-    assert_eq!(town.program.books(|tx, _| books::strangers(tx, Wall(i64::MAX))).expect("read"), []);
+    assert_eq!(town.program.books(|tx, _| books::strangers(tx, Told::trusted(Wall(i64::MAX)))).expect("read"), []);
     let foreign = town.journal.iter().filter(|event| matches!(event, Journal::NotificationForeign { .. })).count();
     assert_eq!(foreign, 200);
 }

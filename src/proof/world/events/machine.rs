@@ -23,6 +23,7 @@ pub enum Arrival {
     RelayUp(RelayFacts),
     RelayReported(RelayFacts),
     RelayGone,
+    Unseen(OrderId, TryNumber),
     Finished(OrderId, TryNumber, DispenseAnswer),
     BrokerUp {
         run: u64,

@@ -25,6 +25,18 @@ pub enum Arrival {
         run: u64,
         line: usize,
     },
+    /// The time for late goods is over, or they fall.
+    LateEnds {
+        run: u64,
+        line: usize,
+        jammed: bool,
+    },
+    /// Something passes the sensor after the end.
+    Hand {
+        run: u64,
+    },
+    /// What was in the beam is gone.
+    BeamFree,
     /// `Dispense` is answered within 20 s.
     Waited {
         run: u64,

@@ -134,6 +134,9 @@ impl World {
         let (number, now, was_blocked) = (self.commands.number_of(jws), self.trusted(m), self.is_blocked(m));
         let Some(dispenser) = &mut self.relays[m].dispenser else { return Ok(None) };
         let is_news = dispenser.clear_by(jws, now)?;
+        if is_news {
+            self.chutes.looked(m, 0);
+        }
         let is_blocked = self.is_blocked(m);
         self.commands.cleared(number);
         if !is_news {
@@ -144,7 +147,7 @@ impl World {
         }
         self.judge_clear(m, number);
         // A line that cannot be opened stays blocked, whoever clears it.
-        if is_blocked && !self.machines[m].computer.is_without_line() {
+        if is_blocked && !self.machines[m].computer.is_without_line() && !self.is_beam_broken(m) {
             self.fail(format!("c-{number} has cleared the line, and it is blocked"));
         }
         self.counts.more(Kind::Clears, was_blocked.into());

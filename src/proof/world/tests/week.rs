@@ -154,7 +154,7 @@ impl Week {
         assert!(is_told, "{number} is never reported");
         self.world.network.cut[Outage::Http as usize] = true;
         self.start();
-        self.world.merchant_decides(id.clone(), 0, false, true);
+        self.world.merchant_decides(id.clone(), 0, false, true, false);
         self.pass(60_000);
         self.world.network.cut[Outage::Http as usize] = false;
         assert!(matches!(load(self).state, State::Refunded(_)), "{number}");

@@ -64,7 +64,7 @@ fn a_ledger_to_which_a_later_release_has_added_columns_is_gone_on_with() {
     assert_eq!((found.interrupted.len(), found.blocked.len(), found.open), (1, 1, vec![ticket(2)]), "nothing is forgotten");
     let mut store = found.store;
     assert_eq!(*store.key().kid(), kid);
-    store.clear("careful", Some(once())).expect("cleared");
+    store.clear("careful", &[], Some(once())).expect("cleared");
     store.begin(&Begun::Order(&receipt(2)), "careful").expect("begun");
     store.end(&cause(&receipt(2)), Outcome::Failed, "jammed", Some("jammed")).expect("ended");
     promise(&mut store, 3);
@@ -154,9 +154,9 @@ fn the_schema_refuses_what_must_never_happen() {
     store.end(&cause(&receipt(1)), Outcome::Failed, "", Some("empty")).expect("ended");
     store.begin(&Begun::Order(&receipt(2)), "a").expect("begun");
     store.close(&ticket(3)).expect("closed");
-    store.clear("a", Some(once())).expect("cleared");
+    store.clear("a", &[], Some(once())).expect("cleared");
     store.connection.execute("INSERT INTO dropped VALUES (randomblob(16))", []).expect("dropped");
-    assert!(store.clear("a", Some(once())).is_err(), "the same command");
+    assert!(store.clear("a", &[], Some(once())).is_err(), "the same command");
     // The same order, a line that is driven, an outcome that stands, a ticket that is closed.
     assert!(store.begin(&Begun::Order(&receipt(1)), "b").is_err());
     assert!(store.begin(&Begun::Order(&receipt(4)), "a").is_err());
@@ -208,7 +208,7 @@ fn a_flipped_bit_sets_the_ledger_aside() {
         promise(&mut store, 1);
         promise(&mut store, 2);
         store.begin(&Begun::Order(&receipt(1)), "a").expect("begun");
-        store.clear("b", Some(once())).expect("cleared");
+        store.clear("b", &[], Some(once())).expect("cleared");
         store.end(&cause(&receipt(1)), Outcome::Failed, "", Some("empty")).expect("ended");
         drop(store);
         let Found { store, set_aside, .. } = open(&path);

@@ -33,6 +33,7 @@ fn order() -> ForCustomer {
         payment_code: None,
         try_until: None,
         is_try_wanted: false,
+        number: None,
     }
 }
 
@@ -53,7 +54,7 @@ fn sheet(order: &ForCustomer) -> Sheet<'static> {
         finish: None,
         other_language: "?lang=en",
         page: "../4x7c1m8k2p9q?key=k",
-        try_can_begin: true,
+        try_can_begin: Ok(()),
         gives_back: false,
         tag: "\"the-tag\"",
     }
@@ -72,11 +73,11 @@ fn another_try_is_offered_in_both_languages() {
         let drawn = page(&sheet(&order), words);
         assert!(drawn.contains(offered) && drawn.contains(&form(words)), "{drawn}");
         assert!(!drawn.contains(wanted));
-        let later = page(&Sheet { try_can_begin: false, gives_back: true, ..sheet(&order) }, words);
+        let later = page(&Sheet { try_can_begin: Err(NoTry::TooMany), gives_back: true, ..sheet(&order) }, words);
         assert!(later.contains(words.try_later) && !later.contains(offered) && later.contains("want=money"), "{later}");
         let wished = ForCustomer { is_try_wanted: true, ..order.clone() };
         assert!(page(&sheet(&wished), words).contains(wanted));
-        let none_left = page(&Sheet { try_can_begin: false, ..sheet(&wished) }, words);
+        let none_left = page(&Sheet { try_can_begin: Err(NoTry::TooMany), ..sheet(&wished) }, words);
         assert!(none_left.contains(words.try_later) && !none_left.contains(wanted), "{none_left}");
         let none = ForCustomer { try_until: None, ..order.clone() };
         assert!(!page(&sheet(&none), words).contains("<form"));
@@ -85,6 +86,27 @@ fn another_try_is_offered_in_both_languages() {
         assert!(!drawn.contains("want=money"), "{drawn}");
         let money = page(&Sheet { gives_back: true, ..sheet(&order) }, words);
         assert!(money.contains("&amp;want=money\"><button class=\"a\">") && money.contains(words.want_money), "{money}");
+    }
+}
+
+/// The page asks for the number, and never has it.
+#[test]
+fn the_page_asks_for_the_number_that_the_machine_shows() {
+    let has = |page: &str, text: &str| page.contains(&text.replace('\'', "&#39;"));
+    for words in [Language::En, Language::Id].map(Words::of) {
+        let (status, refund, try_until) = (Status::Settlement, Some(Refund::Due), Some(CHARGED + Span::secs(3600)));
+        let offered = || ForCustomer { status, refund, try_until, is_try_wanted: true, ..order() };
+        let shown = |number| page(&sheet(&ForCustomer { number, ..offered() }), words);
+        let asked = shown(Some(NumberStands::Asked { wrong: 0 }));
+        assert!(asked.contains("name=number") && asked.contains("want=number") && !has(&asked, words.number_wrong), "{asked}");
+        let wrong = shown(Some(NumberStands::Asked { wrong: 1 }));
+        assert!(wrong.contains("name=number") && has(&wrong, words.number_wrong), "{wrong}");
+        for (number, says) in [(NumberStands::Told, words.number_told), (NumberStands::Ended, words.number_ended)] {
+            let page = shown(Some(number));
+            assert!(has(&page, says) && !page.contains("name=number"), "{page}");
+        }
+        let guessed = page(&Sheet { try_can_begin: Err(NoTry::TooManyWrong), gives_back: true, ..sheet(&offered()) }, words);
+        assert!(has(&guessed, words.number_no_more) && guessed.contains("want=money") && !guessed.contains(words.try_again), "{guessed}");
     }
 }
 

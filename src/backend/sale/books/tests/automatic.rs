@@ -24,13 +24,13 @@ fn patient(rig: &Rig) -> Rig {
 impl Rig {
     /// The sweep at that time, over everything that is due or has waited unseen.
     async fn sweep(&self, at: Wall) {
-        for order in self.run(move |tx, _| claim_due(tx, at)).await.expect("read") {
-            self.run(move |tx, policy| claim(tx, policy, &order, at)).await.expect("written");
+        for order in self.run(move |tx, _| claim_due(tx, Told::trusted(at))).await.expect("read") {
+            self.run(move |tx, policy| claim(tx, policy, &order, Told::trusted(at))).await.expect("written");
         }
     }
 
     pub(super) async fn starts(&self, at: Wall) -> Option<LeftToAPerson> {
-        self.run(move |tx, policy| auto_refund_starts(tx, policy, at)).await.expect("written")
+        self.run(move |tx, policy| auto_refund_starts(tx, policy, Told::trusted(at))).await.expect("written")
     }
 
     async fn goes_back(&self, order: &str) -> bool {
@@ -105,7 +105,7 @@ async fn what_came_to_nothing_before_it_was_on_is_older() {
     before.starts(on + OFFER).await;
     assert_eq!(rig.starts(on + OFFER + OFFER).await.map(|left| left.since), Some(on + OFFER + OFFER));
     // A person may have paid it in cash. So its customer has no button for it either.
-    let wanted = rig.run(move |tx, policy| want_money(tx, policy, &id("o-r1"), on + OFFER + OFFER)).await;
+    let wanted = rig.run(move |tx, policy| want_money(tx, policy, &id("o-r1"), Told::trusted(on + OFFER + OFFER))).await;
     assert!(matches!(wanted, Err(BooksError::NoTry(NoTry::NotOffered))), "{wanted:?}");
 }
 
@@ -128,7 +128,7 @@ async fn what_is_left_to_a_person_is_told_once_more() {
         rig.fails(request, ticket, T0).await;
     }
     for alert in rig.due(T0).await {
-        rig.run(move |tx, _| alert_tried(tx, &alert, Ways::COMMAND, false, T0)).await.expect("told");
+        rig.run(move |tx, _| alert_tried(tx, &alert, Ways::COMMAND, false, Told::trusted(T0))).await.expect("told");
     }
     assert_eq!(rig.due(T0 + HOUR).await, []);
     rig.sweep(T0 + OFFER).await;
@@ -146,7 +146,9 @@ async fn the_customer_has_the_money_whenever_it_may_go_back() {
     for (request, ticket) in [("r1", 1), ("r2", 2)] {
         rig.fails(request, ticket, T0).await;
     }
-    let want = async |order: &'static str, at: Wall| rig.run(move |tx, policy| want_money(tx, policy, &id(order), at)).await.is_ok();
+    let want = async |order: &'static str, at: Wall| {
+        rig.run(move |tx, policy| want_money(tx, policy, &id(order), Told::trusted(at))).await.is_ok()
+    };
     assert!(want("o-r1", T0).await && rig.goes_back("o-r1").await, "in place of another try");
     assert!(rig.load("o-r1").await.order.tries.until.is_none());
     assert!(!want("o-r2", T0 + HOUR).await, "the machine has had its refunds of the day");
@@ -154,7 +156,7 @@ async fn the_customer_has_the_money_whenever_it_may_go_back() {
     rig.sweep(T0 + OFFER - HOUR).await;
     rig.run(move |tx, policy| {
         let stored = load(tx, &id("o-r2"))?.expect("there");
-        write(tx, policy, stored, Event::TryOfferEnds, T0 + OFFER - HOUR, Claim::Keep)
+        write(tx, policy, stored, Event::TryOfferEnds, Told::trusted(T0 + OFFER - HOUR), Claim::Keep)
     })
     .await
     .expect("written");

@@ -8,7 +8,7 @@ async fn orders_that_begin_alike_are_all_found_and_a_whole_number_alone() {
     let numbers = ["mrbwt0fehv1vfdtzqgdn", "mrbwt0fehv2vfdtzqgdn", "mrbwt1fehv1vfdtzqgdn", "mrbwz0fehv1vfdtzqgdn", "vm-001_0192"];
     for (ticket, number) in (0..).zip(numbers) {
         let (sale, fresh) = (sale(&format!("vm-{ticket}"), number, ticket), id(number));
-        rig.run(move |tx, policy| create(tx, policy, sale, "d", &fresh, T0)).await.expect("taken");
+        rig.run(move |tx, policy| create(tx, policy, sale, "d", &fresh, Told::trusted(T0))).await.expect("taken");
     }
     for (typed, found) in [
         ("mrbwt", &numbers[..3]),

@@ -52,7 +52,7 @@ impl Rig {
         if copied == Copied::Held {
             sale.purchase.payment = Payment::Indomaret;
         }
-        self.run(move |tx, policy| create(tx, policy, sale, "d", &id("o-r1"), T0)).await.expect("created");
+        self.run(move |tx, policy| create(tx, policy, sale, "d", &id("o-r1"), Told::trusted(T0))).await.expect("created");
         if copied == Copied::Charging {
             return;
         }
@@ -61,7 +61,7 @@ impl Rig {
         match copied {
             Copied::Charging | Copied::Pending => {}
             Copied::Cancelling | Copied::Closed => {
-                self.run(move |tx, policy| cancel_requested(tx, policy, &device, &id("o-r1"), T0)).await.expect("granted");
+                self.run(move |tx, policy| cancel_requested(tx, policy, &device, &id("o-r1"), Told::trusted(T0))).await.expect("granted");
                 if copied == Copied::Closed {
                     let report = StatusReport {
                         transaction_id: charge("r1").transaction_id,
@@ -78,7 +78,9 @@ impl Rig {
             }
         }
         if matches!(copied, Copied::RefundUnderWay | Copied::Refunded) {
-            self.run(|tx, policy| request_refund(tx, policy, &id("o-r1"), RefundWish::of_a_person(None), T0)).await.expect("granted");
+            self.run(|tx, policy| request_refund(tx, policy, &id("o-r1"), RefundWish::of_a_person(None), Told::trusted(T0)))
+                .await
+                .expect("granted");
         }
         if copied == Copied::Refunded {
             let report = StatusReport { said: Said::Refunded, ..settled(&self.load("o-r1").await.order, "t-r1") };
@@ -89,7 +91,7 @@ impl Rig {
     /// The word is taken, or the books do not want it any more.
     async fn tells_that_nothing_came(&self, at: Wall) {
         let (stored, told) = (self.load("o-r1").await, DeliveryReport::proven(Delivery::Undelivered));
-        let told = self.run(move |tx, policy| take_report(tx, policy, stored, told, at)).await;
+        let told = self.run(move |tx, policy| take_report(tx, policy, stored, told, Told::trusted(at))).await;
         assert!(told.is_ok(), "{told:?}");
     }
 }
@@ -105,11 +107,11 @@ async fn in_no_state_do_books_that_came_back_give_money_for_goods() {
         rig.in_copy(copied).await;
         let before = rig.load("o-r1").await.order;
         let is_over = copied == Copied::Refunded;
-        let marked = rig.run(|tx, _| of_a_copy(tx, BACK)).await.expect("written");
+        let marked = rig.run(|tx, _| of_a_copy(tx, Told::trusted(BACK))).await.expect("written");
         assert_eq!(marked, u64::from(!is_over), "{copied:?}, {}", state(&before));
-        assert_eq!(rig.run(|tx, _| of_a_copy(tx, BACK)).await.expect("written"), 0, "{copied:?}: once");
+        assert_eq!(rig.run(|tx, _| of_a_copy(tx, Told::trusted(BACK))).await.expect("written"), 0, "{copied:?}: once");
         // `serve` starts, and the gateway knows that it is paid.
-        rig.run(|tx, policy| restarted(tx, policy, BACK)).await.expect("starts");
+        rig.run(|tx, policy| restarted(tx, policy, Told::trusted(BACK))).await.expect("starts");
         let after_window = BACK + Span::secs(600);
         let order = rig.load("o-r1").await.order;
         if order.settlement().is_none() || copied == Copied::Held {
@@ -123,8 +125,8 @@ async fn in_no_state_do_books_that_came_back_give_money_for_goods() {
         // Nobody does anything for two days.
         for hours in [1, 25, 48] {
             let at = BACK + Span::secs(hours * 3600);
-            for order in rig.run(move |tx, _| claim_due(tx, at)).await.expect("read") {
-                let done = rig.run(move |tx, policy| claim(tx, policy, &order, at)).await.expect("written");
+            for order in rig.run(move |tx, _| claim_due(tx, Told::trusted(at))).await.expect("read") {
+                let done = rig.run(move |tx, policy| claim(tx, policy, &order, Told::trusted(at))).await.expect("written");
                 assert_ne!(done.call, Some(Call::Refund), "{copied:?} after {hours} h");
                 if done.call.is_some() {
                     let report = settled(&done.now.order, "t-r1");
@@ -136,7 +138,7 @@ async fn in_no_state_do_books_that_came_back_give_money_for_goods() {
         let at = BACK + Span::secs(48 * 3600);
         let order = rig.load("o-r1").await.order;
         let wish = |no_proof| RefundWish { no_proof, ..RefundWish::of_a_person(Some("Ani".into())) };
-        let plain = rig.run(move |tx, policy| request_refund(tx, policy, &id("o-r1"), wish(false), at)).await;
+        let plain = rig.run(move |tx, policy| request_refund(tx, policy, &id("o-r1"), wish(false), Told::trusted(at))).await;
         if is_over {
             assert!(matches!(plain, Err(BooksError::Refused(Refused::RefundedAlready))), "{plain:?}");
             continue;
@@ -147,9 +149,10 @@ async fn in_no_state_do_books_that_came_back_give_money_for_goods() {
             Copied::RefundUnderWay => assert!(listed.contains(&Attention::RefundFailed), "{listed:?}"),
             _ => assert!(listed.contains(&Attention::NoProof), "{copied:?}: {listed:?}"),
         }
-        let wanted = rig.run(move |tx, policy| want_money(tx, policy, &id("o-r1"), at)).await;
+        let wanted = rig.run(move |tx, policy| want_money(tx, policy, &id("o-r1"), Told::trusted(at))).await;
         assert!(matches!(wanted, Err(BooksError::NoTry(_))), "{copied:?}: {wanted:?}");
-        let again = rig.run(move |tx, policy| want_try(tx, policy, &id("o-r1"), Some("Ani".into()), at)).await;
+        let again =
+            rig.run(move |tx, policy| want_try(tx, policy, &id("o-r1"), Some("Ani".into()), TwoDigits::of(7), Told::trusted(at))).await;
         assert!(matches!(again, Err(BooksError::NoTry(_))), "{copied:?}: {again:?}");
         if copied == Copied::Held {
             // The gateway gives nothing back over the counter, and a person hands it out.
@@ -157,7 +160,7 @@ async fn in_no_state_do_books_that_came_back_give_money_for_goods() {
             continue;
         }
         assert!(matches!(plain, Err(BooksError::Refused(Refused::NoProof))), "{copied:?}: {plain:?}");
-        let sure = rig.run(move |tx, policy| request_refund(tx, policy, &id("o-r1"), wish(true), at)).await;
+        let sure = rig.run(move |tx, policy| request_refund(tx, policy, &id("o-r1"), wish(true), Told::trusted(at))).await;
         assert!(sure.is_ok(), "{copied:?}: a person decides: {sure:?}");
     }
 }
@@ -167,10 +170,13 @@ async fn in_no_state_do_books_that_came_back_give_money_for_goods() {
 async fn a_refund_under_way_in_the_copy_stops_there() {
     let rig = rig();
     rig.in_copy(Copied::RefundUnderWay).await;
-    rig.run(|tx, _| of_a_copy(tx, BACK)).await.expect("written");
+    rig.run(|tx, _| of_a_copy(tx, Told::trusted(BACK))).await.expect("written");
     let order = rig.load("o-r1").await.order;
     assert!(matches!(order.repayment(), Some(Repayment::Refused { unsure: true, .. })), "{:?}", order.repayment());
-    assert_eq!(rig.run(|tx, policy| claim(tx, policy, &id("o-r1"), BACK + Span::secs(86_400))).await.expect("looked").call, None);
+    assert_eq!(
+        rig.run(|tx, policy| claim(tx, policy, &id("o-r1"), Told::trusted(BACK + Span::secs(86_400)))).await.expect("looked").call,
+        None
+    );
 }
 
 /// The next attempt at a request may have been made and paid after the copy, too.
@@ -181,7 +187,7 @@ async fn the_next_attempt_at_a_copied_request_proves_nothing() {
     let again = NoCharge::NotMade { again: true, why: "900".into() };
     let done = rig.answered("o-r1", Event::NotCharged(again), T0 + Span::secs(3600)).await;
     assert!(done.next.is_none() && done.now.order.is_over(), "nobody waits for another one");
-    rig.run(|tx, _| of_a_copy(tx, BACK + Span::secs(3600))).await.expect("written");
+    rig.run(|tx, _| of_a_copy(tx, Told::trusted(BACK + Span::secs(3600)))).await.expect("written");
     let second = rig.create("r1", 1, "d", BACK + Span::secs(3600)).await.expect("once more").done.now.order;
     assert_eq!((second.id.as_str(), second.rebuilt), ("o-r1-2", true));
 }
@@ -190,7 +196,7 @@ async fn the_next_attempt_at_a_copied_request_proves_nothing() {
 #[tokio::test]
 async fn an_order_of_after_the_copy_is_like_any_other() {
     let rig = rig();
-    rig.run(|tx, _| of_a_copy(tx, BACK)).await.expect("nothing");
+    rig.run(|tx, _| of_a_copy(tx, Told::trusted(BACK))).await.expect("nothing");
     rig.in_copy(Copied::Settled).await;
     assert!(rig.load("o-r1").await.order.is_proven());
 }

@@ -57,8 +57,13 @@ fn happens(bits: &mut u64, order: &Order) -> Event {
             Event::TryAgain { promise: Box::new(promise), key: Some(relay()) }
         }
         6 => Event::RefundRequested(RefundWish { no_report: true, no_proof: true, ..RefundWish::of_a_person(Some("Ani".into())) }),
-        7 => Event::SettledByHand { note: "cash".into(), by: one(bits, &[None, Some("Ani".into())]), no_report: true },
-        8 => Event::Given { by: "Ani".into() },
+        7 => Event::SettledByHand {
+            note: "cash".into(),
+            by: one(bits, &[None, Some("Ani".into())]),
+            no_report: true,
+            goods_and_money: false,
+        },
+        8 => Event::Given { by: "Ani".into(), goods_and_money: false, from_slot: false },
         9 => Event::SeenBy("Ani".into()),
         10 => Event::Abandoned,
         _ => says(bits, order),
@@ -97,10 +102,10 @@ async fn no_life_of_an_order_is_refused_by_the_database() {
             let sale = Sale { relay_key: Some(relay()), ..sale(&format!("vm-{life}"), &request, 1).paid_by(payment) };
             let name = id(&format!("o-{request}"));
             let (mut now, mut ends) = (T0, Vec::new());
-            let mut stored = create(tx, policy, sale, "d", &name, now)?.done.now;
+            let mut stored = create(tx, policy, sale, "d", &name, Told::trusted(now))?.done.now;
             for _ in 0..STEPS {
                 now = now + Span::millis(i64::try_from(draw(&mut bits, 3)).expect("small") * one(&mut bits, &[10, 10, 5_000, 4_000_000]));
-                let event = match duty(&stored.order, now) {
+                let event = match duty(&stored.order, Told::trusted(now)) {
                     Duty::Apply(event) => event,
                     Duty::Call(call) if draw(&mut bits, 4) > 0 => answers(&mut bits, call, &stored.order),
                     Duty::Call(_) | Duty::Wait => happens(&mut bits, &stored.order),
@@ -118,11 +123,11 @@ async fn no_life_of_an_order_is_refused_by_the_database() {
                     other => other,
                 };
                 let again = event.clone();
-                let written = match write(tx, policy, stored.clone(), event, now, Claim::Keep) {
+                let written = match write(tx, policy, stored.clone(), event, Told::trusted(now), Claim::Keep) {
                     Err(BooksError::Refused(Refused::OutcomeStands)) => {
                         let Event::Delivered(told) = again.clone() else { panic!("another refusal") };
                         let event = Event::Contradicted { told, refund_on_its_way: false };
-                        write(tx, policy, stored.clone(), event, now, Claim::Keep)
+                        write(tx, policy, stored.clone(), event, Told::trusted(now), Claim::Keep)
                     }
                     other => other,
                 };

@@ -13,7 +13,7 @@ const STEPS: usize = 70;
 
 /// Books that will be lost, since a copy of before comes back.
 fn in_memory(order: Order, event: Event, policy: &Policy, now: Wall) -> Result<Order, Refused> {
-    merchant::apply(order, event, now, &Context { rules: &policy.rules, paid_already: false })
+    merchant::apply(order, event, Told::trusted(now), &Context { rules: &policy.rules, paid_already: false })
 }
 
 fn live(tx: &mut dyn Tx, policy: &Policy, life: u64) -> Result<[bool; 3], BooksError> {
@@ -21,16 +21,16 @@ fn live(tx: &mut dyn Tx, policy: &Policy, life: u64) -> Result<[bool; 3], BooksE
     let (mut outside, mut was_restored) = (Outside::of(life), false);
     let sale = Sale { relay_key: Some(relay()), ..sale(&format!("vm-{life}"), "r", 1) };
     let (mut now, mut trail, mut lost) = (T0, Vec::new(), None::<Order>);
-    let mut stored = create(tx, policy, sale, "d", &id(&format!("o-{life}")), now)?.done.now;
+    let mut stored = create(tx, policy, sale, "d", &id(&format!("o-{life}")), Told::trusted(now))?.done.now;
     for step in 0..STEPS {
         now = now + Outside::pause(&mut dice);
         let (late, order) = (step + 20 > STEPS, lost.as_ref().unwrap_or(&stored.order).clone());
-        let event = match duty(&order, now) {
+        let event = match duty(&order, Told::trusted(now)) {
             Duty::Apply(event) => event,
-            Duty::Call(call) if dice.draw(4) > 0 || late => outside.answers(call, &order, now, &mut dice),
+            Duty::Call(call) if dice.draw(4) > 0 || late => outside.answers(call, &order, Told::trusted(now), &mut dice),
             Duty::Call(_) | Duty::Wait => {
                 let grants = |event| in_memory(order.clone(), event, policy, now).is_ok();
-                match outside.next(&order, late, now, grants, &mut dice) {
+                match outside.next(&order, late, Told::trusted(now), grants, &mut dice) {
                     Next::Comes(event) => event,
                     Next::Copied => {
                         // A copy that is not used is no loss: the books go on from where they are.
@@ -40,7 +40,7 @@ fn live(tx: &mut dyn Tx, policy: &Policy, life: u64) -> Result<[bool; 3], BooksE
                     Next::Restored => {
                         if lost.take().is_some() {
                             trail.push(format!("{} the books come back", (now - T0).0));
-                            of_a_copy(tx, now)?;
+                            of_a_copy(tx, Told::trusted(now))?;
                             stored = load(tx, &order.id)?.ok_or(BooksError::Unknown)?;
                             was_restored = true;
                             outside.restored();
@@ -63,9 +63,9 @@ fn live(tx: &mut dyn Tx, policy: &Policy, life: u64) -> Result<[bool; 3], BooksE
             };
             lost.insert(after.unwrap_or(order)).clone()
         } else {
-            let written = match write(tx, policy, stored.clone(), event.clone(), now, Claim::Keep) {
+            let written = match write(tx, policy, stored.clone(), event.clone(), Told::trusted(now), Claim::Keep) {
                 Err(BooksError::Refused(Refused::OutcomeStands)) => {
-                    write(tx, policy, stored.clone(), contradicts(event.clone()), now, Claim::Keep)
+                    write(tx, policy, stored.clone(), contradicts(event.clone()), Told::trusted(now), Claim::Keep)
                 }
                 other => other,
             };

@@ -15,10 +15,10 @@ type Settles = fn(&mut dyn Tx, &Policy, &OrderId, Wall) -> Result<Done, BooksErr
 const WAYS: [(&str, Settles); 3] = [
     ("refund", |tx, policy, id, now| {
         let wish = RefundWish { no_report: true, ..RefundWish::of_a_person(Some("Sari".into())) };
-        request_refund(tx, policy, id, wish, now)
+        request_refund(tx, policy, id, wish, Told::trusted(now))
     }),
-    ("cash", |tx, policy, id, now| refund_by_hand(tx, policy, id, "cash", Some("Sari".into()), true, now)),
-    ("goods", |tx, policy, id, now| given(tx, policy, id, "Sari", now)),
+    ("cash", |tx, policy, id, now| refund_by_hand(tx, policy, id, "cash", Some("Sari".into()), true, Told::trusted(now))),
+    ("goods", |tx, policy, id, now| given(tx, policy, id, "Sari", false, Told::trusted(now))),
 ];
 
 /// When the gateway is asked again, at the latest: after pauses that become longer, for two days.
@@ -203,7 +203,7 @@ async fn what_others_give_back_meanwhile_is_asked_for_once() {
         assert_eq!(!listed.is_empty(), is_listed, "{name}: {listed:?}");
         // Another word of the machine, a start, days: it is a person's.
         rig.tell(&order, Delivery::Undelivered, T0 + Span::secs(200_000)).await;
-        rig.run(|tx, policy| restarted(tx, policy, T0 + Span::secs(200_000))).await.expect("starts");
+        rig.run(|tx, policy| restarted(tx, policy, Told::trusted(T0 + Span::secs(200_000)))).await.expect("starts");
         assert_eq!(rig.refund_calls(&order, T0 + Span::secs(200_001), approves, said).await, 0, "{name}");
     }
 }
@@ -218,7 +218,7 @@ async fn of_two_programs_one_hears_what_others_gave_back_while_the_other_asks() 
         rig.tell(&order, Delivery::Undelivered, T0).await;
         assert_eq!(rig.pass(&order, T0).await.call, Some(Call::Refund));
         let heard = id(&order);
-        other.run(move |tx, policy| notified(tx, policy, &heard, said, T0 + Span::secs(1))).await.expect("written");
+        other.run(move |tx, policy| notified(tx, policy, &heard, said, Told::trusted(T0 + Span::secs(1)))).await.expect("written");
         assert_eq!(other.pass(&order, T0 + Span::secs(1)).await.call, None, "{name}: the first one has it");
         let known = rig.load(&order).await.order;
         let next = rig.answered(&order, Event::RefundAnswered(refuses(&known)), T0 + Span::secs(2)).await;
@@ -234,7 +234,7 @@ async fn of_two_programs_one_hears_what_others_gave_back_while_the_other_asks() 
 /// The machine's word, judged already.
 fn takes(tx: &mut dyn Tx, policy: &Policy, id: &OrderId, told: DeliveryReport, at: Wall) -> Result<Result<Done, Done>, BooksError> {
     let stored = load(tx, id)?.ok_or(BooksError::Unknown)?;
-    take_report(tx, policy, stored, told, at)
+    take_report(tx, policy, stored, told, Told::trusted(at))
 }
 
 #[tokio::test]
@@ -293,7 +293,7 @@ async fn of_two_words_with_one_number_one_counts_whichever_program_hears_it() {
 async fn a_payment_at_a_store_goes_back_by_hand_alone() {
     let rig = Rig::refunding(10);
     let sale = sale("vm-001", "r1", 1).paid_by(Payment::Alfamart);
-    rig.run(move |tx, policy| create(tx, policy, sale, "d", &id("o-r1"), T0)).await.expect("created");
+    rig.run(move |tx, policy| create(tx, policy, sale, "d", &id("o-r1"), Told::trusted(T0))).await.expect("created");
     rig.answered("o-r1", Event::Charged(charge("r1")), T0).await;
     let report = settled(&rig.load("o-r1").await.order, "t-r1");
     rig.answered("o-r1", Event::Status(report), T0).await;
@@ -324,7 +324,7 @@ impl Rig {
         let rig = Rig { policy: Arc::new(policy), ..rig };
         let relay = RelayKey::of(&SigningKey::from_seed([3; 32]));
         let sold = Sale { relay_key: Some(relay.clone()), ..sale("vm-001", "r1", 1) };
-        rig.run(move |tx, policy| create(tx, policy, sold, "d", &id("o-r1"), T0)).await.expect("created");
+        rig.run(move |tx, policy| create(tx, policy, sold, "d", &id("o-r1"), Told::trusted(T0))).await.expect("created");
         rig.answered("o-r1", Event::Charged(charge("r1")), T0).await;
         let report = settled(&rig.load("o-r1").await.order, "t-r1");
         rig.answered("o-r1", Event::Status(report), T0).await;
@@ -333,7 +333,7 @@ impl Rig {
         let ticket = Ticket::from_random([2; 16]);
         let Purchase { item, amount, .. } = order.sale.purchase;
         let promise = Promise::of(order.sale.device, ticket, again, item, amount);
-        rig.run(move |tx, policy| try_again(tx, policy, &id("o-r1"), promise, Some(relay), T0)).await.expect("a receipt");
+        rig.run(move |tx, policy| try_again(tx, policy, &id("o-r1"), promise, Some(relay), Told::trusted(T0))).await.expect("a receipt");
         rig
     }
 
@@ -368,6 +368,92 @@ async fn what_the_bank_takes_during_a_try_is_told_and_nothing_goes_back() {
         let refused = rig.settles("o-r1", WAYS[0].1, T0 + NO_REPORT_AFTER).await;
         assert!(matches!(refused, Err(BooksError::Refused(_))), "{outcome}: {refused:?}");
     }
+}
+
+/// The same, although the goods of another try came.
+const BESIDES: [(&str, Settles); 3] = [
+    ("refund", |tx, policy, id, now| {
+        let wish = RefundWish { goods_and_money: true, ..RefundWish::of_a_person(Some("Sari".into())) };
+        request_refund(tx, policy, id, wish, Told::trusted(now))
+    }),
+    ("cash", |tx, policy, id, now| {
+        let by = Some("Sari".into());
+        decide(tx, policy, id, Decision::ByHand { note: "cash".into(), by, no_report: false, goods_and_money: true }, Told::trusted(now))
+    }),
+    ("goods", |tx, policy, id, now| {
+        decide(tx, policy, id, Decision::Given { by: "Sari".into(), goods_and_money: true, from_slot: false }, Told::trusted(now))
+    }),
+];
+
+impl Rig {
+    /// Its second try began without its number, and gave the goods.
+    async fn came_to_somebody() -> Self {
+        let rig = Rig::at_second_try().await;
+        rig.tells("o-r1", proven(Delivery::Dispensed, 8, second()), T0).await;
+        rig
+    }
+
+    async fn is_delivered_besides(&self) -> bool {
+        self.count("SELECT count(*) FROM orders WHERE order_id = 'o-r1' AND ended = 'delivered' AND goods_and_money = 1").await == 1
+    }
+}
+
+/// Nobody knows who has the goods, and a person decides by name. It is decided once, is said beside the end, and leaves the books like any other.
+#[tokio::test]
+async fn goods_and_money_are_decided_once_by_name_and_stay_delivered() {
+    for (way, settles) in BESIDES {
+        let rig = Rig::came_to_somebody().await;
+        for (_, plain) in WAYS {
+            let refused = rig.settles("o-r1", plain, T0).await;
+            assert!(matches!(refused, Err(BooksError::Refused(Refused::GoodsAndMoney))), "{way}: {refused:?}");
+        }
+        rig.settles("o-r1", settles, T0).await.expect("by name");
+        for (_, again) in BESIDES {
+            assert!(matches!(rig.settles("o-r1", again, T0).await, Err(BooksError::Refused(_))), "{way}");
+        }
+        let (is_refund, days) = (way == "refund", Span::secs(8 * 86_400));
+        let said = if is_refund { Said::Refunded } else { Said::Settled };
+        let calls = rig.refund_calls("o-r1", T0, approves, said).await + rig.refund_calls("o-r1", T0 + days, approves, said).await;
+        assert_eq!((calls, rig.attention("o-r1").await), (usize::from(is_refund), vec![Attention::GoodsAndMoney]), "{way}");
+        assert!(rig.is_delivered_besides().await, "{way}");
+        rig.run(|tx, policy| seen(tx, policy, &id("o-r1"), "Ani", Told::trusted(T0 + Span::secs(9 * 86_400)))).await.expect("seen");
+        assert!(rig.is_delivered_besides().await, "{way}");
+        assert_eq!(rig.archives(T0 + Span::secs(1)).await, 1, "{way}");
+    }
+}
+
+/// Whatever others do with the money then is written, and a person hears of it.
+#[tokio::test]
+async fn what_others_give_back_beside_goods_and_money_is_told() {
+    for (said, wanted) in [(Said::Refunded, Attention::LateFact), (Said::ChargedBack, Attention::Chargeback)] {
+        for (way, settles) in BESIDES.into_iter().skip(1) {
+            let rig = Rig::came_to_somebody().await;
+            rig.settles("o-r1", settles, T0).await.expect("by name");
+            let report = Event::Status(says(&rig.load("o-r1").await.order, said));
+            rig.answered("o-r1", report, T0 + Span::secs(60)).await;
+            let told = rig.attention("o-r1").await;
+            assert!(told.contains(&wanted) && told.contains(&Attention::GoodsAndMoney), "{way} {said:?}: {told:?}");
+            assert!(rig.is_delivered_besides().await, "{way} {said:?}");
+        }
+        let rig = Rig::came_to_somebody().await;
+        let report = Event::Status(says(&rig.load("o-r1").await.order, said));
+        rig.answered("o-r1", report, T0).await;
+        let refused = rig.settles("o-r1", BESIDES[0].1, T0).await;
+        assert!(matches!(refused, Err(BooksError::Refused(_))), "{said:?}: {refused:?}");
+    }
+}
+
+/// The database knows the rule, too.
+#[tokio::test]
+async fn the_database_takes_goods_and_money_only_after_a_try_that_was_not_surely_its_customers() {
+    let rig = Rig::came_to_somebody().await;
+    rig.sold(9).await;
+    let writes = async |value: i64, order: &str| {
+        let sql = format!("UPDATE orders SET goods_and_money = {value} WHERE order_id = '{order}'");
+        rig.run(move |tx, _| Ok(tx.rows(&sql, &[])?)).await.is_ok()
+    };
+    assert!(!writes(1, "o-r9").await, "a first try");
+    assert!(writes(1, "o-r1").await && !writes(0, "o-r1").await, "it stays");
 }
 
 /// A ledger that was put back gives the same numbers and tickets once more: also those of tries whose order has left the books.
@@ -409,7 +495,7 @@ async fn what_is_settled_is_archived_and_what_waits_stays() {
         let sale = sale("vm-001", name, ticket).paid_by(Payment::Alfamart);
         let order = format!("o-{name}");
         let fresh = id(&order);
-        rig.run(move |tx, policy| create(tx, policy, sale, "d", &fresh, T0)).await.expect("created");
+        rig.run(move |tx, policy| create(tx, policy, sale, "d", &fresh, Told::trusted(T0))).await.expect("created");
         rig.answered(&order, Event::Charged(charge(name)), T0).await;
     }
     let report = settled(&rig.load("o-collect").await.order, "t-collect");
@@ -424,7 +510,7 @@ async fn what_is_settled_is_archived_and_what_waits_stays() {
     // Somebody gives one of them back in the dashboard, too: the books do not take it for a new order.
     let report = settled(&Order { id: id(&handed_over), ..rig.load(&due).await.order }, "t-r2");
     let report = StatusReport { said: Said::Refunded, ..report };
-    let heard = rig.run(move |tx, policy| rebuild(tx, policy, &id(&handed_over), &report, None, T0)).await.expect("read");
+    let heard = rig.run(move |tx, policy| rebuild(tx, policy, &id(&handed_over), &report, None, Told::trusted(T0))).await.expect("read");
     assert_eq!((heard, rig.count("SELECT count(*) FROM orders").await), (Forgotten::NotOurs, 3));
 }
 
@@ -438,7 +524,7 @@ async fn a_clock_that_is_ahead_during_a_try_moves_no_money_by_itself() {
         assert_eq!(rig.refund_calls("o-r1", ahead, approves, Said::Settled).await, 0, "{way}");
         assert_eq!(rig.attention("o-r1").await, [Attention::Unreported], "{way}");
         let plain = RefundWish::of_a_person(Some("Sari".into()));
-        let refused = rig.run(move |tx, policy| request_refund(tx, policy, &id("o-r1"), plain, ahead)).await;
+        let refused = rig.run(move |tx, policy| request_refund(tx, policy, &id("o-r1"), plain, Told::trusted(ahead))).await;
         assert!(matches!(refused, Err(BooksError::Refused(Refused::NotReported))), "{way}: {refused:?}");
         rig.settles("o-r1", settles, ahead).await.expect("by name");
         // The goods came, and people hear of it.
@@ -458,7 +544,8 @@ async fn a_clock_that_jumps_over_the_offer_gives_the_money_and_no_goods() {
     rig.tells("o-r1", proven(Delivery::Undelivered, 7, TryNumber::FIRST), T0).await;
     assert_eq!(rig.pass("o-r1", T0 + Span::secs(25 * 3600)).await.call, Some(Call::Refund));
     for by in [None, Some("Sari".into())] {
-        let wanted = rig.run(move |tx, policy| want_try(tx, policy, &id("o-r1"), by, T0 + Span::secs(60))).await;
+        let wanted =
+            rig.run(move |tx, policy| want_try(tx, policy, &id("o-r1"), by, TwoDigits::of(7), Told::trusted(T0 + Span::secs(60)))).await;
         assert!(matches!(wanted, Err(BooksError::NoTry(NoTry::Repaid))), "{wanted:?}");
     }
 }

@@ -36,7 +36,7 @@ impl Rig {
 
     pub(super) async fn tell_as(&self, order: &str, told: DeliveryReport, at: Wall) -> Done {
         let stored = self.load(order).await;
-        let result = self.run(move |tx, policy| take_report(tx, policy, stored, told, at)).await.expect("written");
+        let result = self.run(move |tx, policy| take_report(tx, policy, stored, told, Told::trusted(at))).await.expect("written");
         result.unwrap_or_else(|done| done)
     }
 
@@ -47,13 +47,13 @@ impl Rig {
     }
 
     pub(super) async fn due(&self, at: Wall) -> Vec<Alert> {
-        self.run(move |tx, _| due_alerts(tx, at)).await.expect("read")
+        self.run(move |tx, _| due_alerts(tx, Told::trusted(at))).await.expect("read")
     }
 
     /// Does for an order all that is due by now.
     pub(super) async fn pass(&self, order: &str, at: Wall) -> Done {
         let id = id(order);
-        self.run(move |tx, policy| claim(tx, policy, &id, at)).await.expect("written")
+        self.run(move |tx, policy| claim(tx, policy, &id, Told::trusted(at))).await.expect("written")
     }
 }
 
@@ -74,7 +74,7 @@ async fn somebody_is_told_once_of_each_thing_and_again_until_it_works() {
     let mut at = T0;
     let mut tries = 0;
     while let Some(alert) = rig.due(at).await.pop() {
-        rig.run(move |tx, _| alert_tried(tx, &alert, Ways::default(), true, at)).await.expect("written");
+        rig.run(move |tx, _| alert_tried(tx, &alert, Ways::default(), true, Told::trusted(at))).await.expect("written");
         tries += 1;
         assert_eq!(rig.due(at + Span::secs(59)).await, [], "after {tries}");
         at = at + Span::secs(3600);
@@ -85,10 +85,10 @@ async fn somebody_is_told_once_of_each_thing_and_again_until_it_works() {
     rig.tell("o-r1", Delivery::Dispensed, at).await;
     let alert = rig.due(at).await.pop().expect("a conflict");
     assert_eq!(alert.kind(), "conflict");
-    rig.run(move |tx, _| alert_tried(tx, &alert, Ways::COMMAND, false, at)).await.expect("written");
+    rig.run(move |tx, _| alert_tried(tx, &alert, Ways::COMMAND, false, Told::trusted(at))).await.expect("written");
     assert_eq!(rig.due(at + Span::secs(86_400)).await, []);
     // The order is decided, so neither alert holds any more.
-    rig.run(move |tx, policy| given(tx, policy, &id("o-r1"), "Budi", at)).await.expect("granted");
+    rig.run(move |tx, policy| given(tx, policy, &id("o-r1"), "Budi", false, Told::trusted(at))).await.expect("granted");
     assert_eq!((rig.listed(Attention::RefundDue).await.len(), rig.listed(Attention::Conflict).await.len()), (0, 0));
     assert_eq!(rig.count("SELECT count(*) FROM alerts WHERE ended_ms IS NULL").await, 0);
     let history = rig.run(|tx, _| history(tx, &id("o-r1"))).await.expect("read");
@@ -126,13 +126,32 @@ async fn a_damaged_order_does_not_keep_its_machine_from_the_others() {
 }
 
 #[tokio::test]
+async fn a_machine_hears_of_goods_that_were_taken_out_of_its_slot_and_of_no_others() {
+    let rig = Rig::new();
+    for (request, ticket) in [("r1", 1), ("r2", 2), ("r3", 3)] {
+        rig.paid(request, ticket, T0).await;
+        rig.tell(&format!("o-{request}"), Delivery::Undelivered, T0).await;
+    }
+    let hand_over =
+        |order: &'static str, from_slot| rig.run(move |tx, policy| given(tx, policy, &id(order), "Sari", from_slot, Told::trusted(T0)));
+    let elsewhere = hand_over("o-r1", false).await.expect("granted");
+    let here = hand_over("o-r2", true).await.expect("granted");
+    assert_eq!((elsewhere.posted, here.posted), (false, true), "it is a hint for its machine");
+    assert!(hand_over("o-r2", true).await.is_err(), "once");
+    let taken = |device: &'static str| rig.run(move |tx, _| taken_out(tx, &DeviceId::new(device).expect("an id")));
+    let orders: Vec<_> = taken("vm-001").await.expect("read").into_iter().map(|told| told.order_id).collect();
+    assert_eq!(orders, [id("o-r2")]);
+    assert_eq!(taken("vm-002").await.expect("read"), []);
+}
+
+#[tokio::test]
 async fn a_refund_that_was_under_way_when_the_program_died_may_have_been_made() {
     let rig = Rig::new();
     rig.paid("r1", 1, T0).await;
     rig.tell("o-r1", Delivery::Failed, T0).await;
-    rig.run(|tx, policy| request_refund(tx, policy, &id("o-r1"), RefundWish::of_a_person(None), T0)).await.expect("granted");
+    rig.run(|tx, policy| request_refund(tx, policy, &id("o-r1"), RefundWish::of_a_person(None), Told::trusted(T0))).await.expect("granted");
     assert_eq!(rig.pass("o-r1", T0).await.call, Some(Call::Refund));
-    rig.run(|tx, policy| restarted(tx, policy, T0 + Span::secs(1))).await.expect("starts");
+    rig.run(|tx, policy| restarted(tx, policy, Told::trusted(T0 + Span::secs(1)))).await.expect("starts");
     assert!(matches!(rig.load("o-r1").await.order.repayment(), Some(Repayment::Requested { unsure: true, .. })));
     assert_eq!(rig.pass("o-r1", T0 + Span::secs(1)).await.call, Some(Call::Refund), "and it is asked for at once");
 }
@@ -152,7 +171,7 @@ async fn a_relay_whose_ledger_was_put_back_proves_nothing() {
     let other = rig.tell_as("o-r2", numbered(Delivery::Failed, 7), T0).await;
     assert_eq!(other.now.order.delivery().map(|told| told.proof.clone()), Some(Proof::Missing(NoProof::NumberUsed)));
     assert_eq!((other.now.order.repayment(), rig.listed(Attention::NoProof).await), (None, vec!["o-r2".to_owned()]));
-    let refused = rig.run(|tx, policy| request_refund(tx, policy, &id("o-r2"), RefundWish::of_a_person(None), T0)).await;
+    let refused = rig.run(|tx, policy| request_refund(tx, policy, &id("o-r2"), RefundWish::of_a_person(None), Told::trusted(T0))).await;
     assert!(matches!(refused, Err(BooksError::Refused(Refused::NoProof))), "{refused:?}");
     // The number of an archived order is not accepted either.
     let Proof::Signed { kid, .. } = numbered(Delivery::Failed, 8).proof else { panic!("it is signed") };
@@ -193,7 +212,8 @@ async fn a_number_that_is_far_ahead_is_for_a_person_until_the_relay_may_have_com
     }
     assert_eq!(rig.listed(Attention::NoProof).await, ["o-r2", "o-r5"]);
     for order in ["o-r2", "o-r5"] {
-        let refused = rig.run(move |tx, policy| request_refund(tx, policy, &id(order), RefundWish::of_a_person(None), T0)).await;
+        let refused =
+            rig.run(move |tx, policy| request_refund(tx, policy, &id(order), RefundWish::of_a_person(None), Told::trusted(T0))).await;
         assert!(matches!(refused, Err(BooksError::Refused(Refused::NoProof))), "{refused:?}");
     }
     // Another relay's numbers say nothing of this one.
@@ -207,8 +227,9 @@ async fn a_number_that_is_far_ahead_is_for_a_person_until_the_relay_may_have_com
 #[tokio::test]
 async fn one_payment_under_two_names_is_one_receipt_and_no_refund() {
     let alien = |report: &StatusReport| StatusReport { order_id: OrderId::new("A1KHIMID").ok(), ..report.clone() };
-    let heard =
-        async |rig: &Rig, report: StatusReport| rig.run(move |tx, policy| rebuild(tx, policy, &id("A1KHIMID"), &report, None, T0)).await;
+    let heard = async |rig: &Rig, report: StatusReport| {
+        rig.run(move |tx, policy| rebuild(tx, policy, &id("A1KHIMID"), &report, None, Told::trusted(T0))).await
+    };
     let rig = Rig::new();
     rig.pending("r1", 1).await;
     let report = settled(&rig.load("o-r1").await.order, "t-r1");
@@ -251,7 +272,7 @@ async fn the_relays_word_stands_over_one_without_it() {
         let again = rig.tell_as("o-r1", other, T0).await;
         assert_eq!(again.now.order.delivery(), Some(&numbered(Delivery::Undelivered, 7)), "it stays");
     }
-    let asked = rig.run(|tx, policy| request_refund(tx, policy, &id("o-r1"), RefundWish::of_a_person(None), T0)).await;
+    let asked = rig.run(|tx, policy| request_refund(tx, policy, &id("o-r1"), RefundWish::of_a_person(None), Told::trusted(T0))).await;
     assert!(asked.is_ok(), "{asked:?}");
 }
 
@@ -260,10 +281,10 @@ async fn what_ends_before_anybody_was_told_is_not_told() {
     let rig = Rig::new();
     rig.paid("r1", 1, T0).await;
     rig.tell("o-r1", Delivery::Failed, T0).await;
-    rig.run(|tx, policy| refund_by_hand(tx, policy, &id("o-r1"), "cash", None, false, T0)).await.expect("granted");
+    rig.run(|tx, policy| refund_by_hand(tx, policy, &id("o-r1"), "cash", None, false, Told::trusted(T0))).await.expect("granted");
     assert_eq!(rig.due(T0 + Span::secs(86_400)).await, []);
     assert!(matches!(rig.load("o-r1").await.order.repayment(), Some(Repayment::ByHand { .. })));
-    let again = rig.run(|tx, policy| request_refund(tx, policy, &id("o-r1"), RefundWish::of_a_person(None), T0)).await;
+    let again = rig.run(|tx, policy| request_refund(tx, policy, &id("o-r1"), RefundWish::of_a_person(None), Told::trusted(T0))).await;
     assert!(matches!(again, Err(BooksError::Refused(Refused::RefundedAlready))), "{again:?}");
 }
 
@@ -273,7 +294,7 @@ async fn a_silent_machine_is_noticed_and_its_word_ends_it() {
     rig.paid("r1", 1, T0).await;
     rig.paid("r2", 2, T0).await;
     let late = T0 + merchant::REPORT_WITHIN;
-    let due = rig.run(move |tx, _| claim_due(tx, late)).await.expect("read");
+    let due = rig.run(move |tx, _| claim_due(tx, Told::trusted(late))).await.expect("read");
     assert_eq!(due.len(), 2);
     for order in ["o-r1", "o-r2"] {
         assert!(rig.pass(order, late).await.alert);
@@ -286,7 +307,7 @@ async fn a_silent_machine_is_noticed_and_its_word_ends_it() {
     let early = T0 + merchant::NO_REPORT_AFTER - Span::secs(1);
     let wish = |at: Wall, no_report| {
         let wish = RefundWish { no_report, ..RefundWish::of_a_person(Some("Ani".into())) };
-        rig.run(move |tx, policy| request_refund(tx, policy, &id("o-r2"), wish, at))
+        rig.run(move |tx, policy| request_refund(tx, policy, &id("o-r2"), wish, Told::trusted(at)))
     };
     assert!(matches!(wish(early, true).await, Err(BooksError::Refused(Refused::TooEarly))));
     let hour = T0 + merchant::NO_REPORT_AFTER;
@@ -336,9 +357,9 @@ async fn two_programs_refund_once() {
         let policy = policy();
         tasks.push(tokio::spawn(async move {
             match round % 3 {
-                0 => store.run(move |tx| request_refund(tx, &policy, &id("o-r1"), RefundWish::of_a_person(None), T0)).await,
-                1 => store.run(move |tx| refund_by_hand(tx, &policy, &id("o-r1"), "cash", None, false, T0)).await,
-                _ => store.run(move |tx| given(tx, &policy, &id("o-r1"), "Budi", T0)).await,
+                0 => store.run(move |tx| request_refund(tx, &policy, &id("o-r1"), RefundWish::of_a_person(None), Told::trusted(T0))).await,
+                1 => store.run(move |tx| refund_by_hand(tx, &policy, &id("o-r1"), "cash", None, false, Told::trusted(T0))).await,
+                _ => store.run(move |tx| given(tx, &policy, &id("o-r1"), "Budi", false, Told::trusted(T0))).await,
             }
         }));
     }
@@ -356,7 +377,7 @@ async fn two_programs_refund_once() {
     for round in 0..6 {
         let store = if round % 2 == 0 { rig.store.clone() } else { beside.clone() };
         let policy = policy();
-        let done = store.run(move |tx| claim(tx, &policy, &id("o-r1"), T0)).await.expect("written");
+        let done = store.run(move |tx| claim(tx, &policy, &id("o-r1"), Told::trusted(T0))).await.expect("written");
         calls += usize::from(done.call == Some(Call::Refund));
     }
     assert!(calls <= 1);
@@ -367,15 +388,15 @@ async fn machines_that_are_gone_are_told_of_once_until_they_are_back() {
     let rig = Rig::new();
     let vm = || DeviceId::new("vm-001").expect("an id");
     for at in [T0, T0 + Span::secs(60)] {
-        rig.run(move |tx, _| machine_offline(tx, &vm(), at)).await.expect("written");
+        rig.run(move |tx, _| machine_offline(tx, &vm(), Told::trusted(at))).await.expect("written");
     }
     let alert = rig.due(T0).await.pop().expect("one");
     assert_eq!((alert.kind(), &alert.about, alert.since), ("offline", &Subject::Offline, T0));
-    rig.run(move |tx, _| alert_tried(tx, &alert, Ways::COMMAND, false, T0)).await.expect("written");
-    rig.run(move |tx, _| machine_offline(tx, &vm(), T0)).await.expect("written");
+    rig.run(move |tx, _| alert_tried(tx, &alert, Ways::COMMAND, false, Told::trusted(T0))).await.expect("written");
+    rig.run(move |tx, _| machine_offline(tx, &vm(), Told::trusted(T0))).await.expect("written");
     assert_eq!(rig.due(T0 + Span::secs(999)).await, []);
-    rig.run(move |tx, _| machine_back(tx, &vm(), T0)).await.expect("written");
-    rig.run(move |tx, _| machine_offline(tx, &vm(), T0 + Span::secs(5))).await.expect("written");
+    rig.run(move |tx, _| machine_back(tx, &vm(), Told::trusted(T0))).await.expect("written");
+    rig.run(move |tx, _| machine_offline(tx, &vm(), Told::trusted(T0 + Span::secs(5)))).await.expect("written");
     let due = rig.due(T0 + Span::secs(5)).await;
     assert!(due.len() == 1 && due[0].until.is_none(), "what began anew needs no end of the earlier one: {due:?}");
 }
@@ -399,35 +420,38 @@ async fn who_was_told_is_told_of_the_end_once() {
     let at = |seconds| T0 + Span::secs(seconds);
     for (before, while_ended, expected) in table {
         let rig = Rig::new();
-        rig.run(move |tx, _| machine_offline(tx, &vm(), T0)).await.expect("written");
+        rig.run(move |tx, _| machine_offline(tx, &vm(), Told::trusted(T0))).await.expect("written");
         let alert = rig.due(T0).await.pop().expect("one");
         let tried = async |took: Option<Ways>, seconds: i64| {
             let (Some(took), alert) = (took, alert.clone()) else { return };
-            rig.run(move |tx, _| alert_tried(tx, &alert, took, took != both, at(seconds))).await.expect("written");
+            rig.run(move |tx, _| alert_tried(tx, &alert, took, took != both, Told::trusted(at(seconds)))).await.expect("written");
         };
         tried(before, 1).await;
-        assert!(rig.run(move |tx, _| machine_back(tx, &vm(), at(2))).await.expect("written"));
+        assert!(rig.run(move |tx, _| machine_back(tx, &vm(), Told::trusted(at(2)))).await.expect("written"));
         tried(while_ended, 3).await;
-        assert!(!rig.run(move |tx, _| take_turn(tx, "a", &alert, at(999))).await.expect("written"), "it is told as ended only");
+        assert!(
+            !rig.run(move |tx, _| take_turn(tx, "a", &alert, Told::trusted(at(999)))).await.expect("written"),
+            "it is told as ended only"
+        );
         let over = rig.due(at(999)).await.pop();
         assert_eq!(over.as_ref().map(|over| (over.taken, over.until, over.tries)), expected.map(|ways| (ways, Some(at(2)), 0)));
         let Some(over) = over else { continue };
         let wanted = over.clone();
-        assert!(rig.run(move |tx, _| take_turn(tx, "a", &wanted, at(999))).await.expect("written"));
+        assert!(rig.run(move |tx, _| take_turn(tx, "a", &wanted, Told::trusted(at(999)))).await.expect("written"));
         // One takes the end, and the other one later.
         let (first, again) = (over.clone(), over.taken != Ways::COMMAND);
-        rig.run(move |tx, _| alert_tried(tx, &first, Ways::COMMAND, again, at(999))).await.expect("written");
+        rig.run(move |tx, _| alert_tried(tx, &first, Ways::COMMAND, again, Told::trusted(at(999)))).await.expect("written");
         let left = rig.due(at(9999)).await;
         assert_eq!(
             left.iter().map(|over| (over.taken, over.tries)).collect::<Vec<_>>(),
             if again { vec![(Ways::WEBHOOK, 1)] } else { vec![] }
         );
         for over in left {
-            rig.run(move |tx, _| alert_tried(tx, &over, Ways::WEBHOOK, false, at(9999))).await.expect("written");
+            rig.run(move |tx, _| alert_tried(tx, &over, Ways::WEBHOOK, false, Told::trusted(at(9999)))).await.expect("written");
         }
         assert_eq!(rig.due(at(1_000_000)).await, []);
         // It is missing once more: that is another alert, which nobody has taken.
-        rig.run(move |tx, _| machine_offline(tx, &vm(), at(1_000_000))).await.expect("written");
+        rig.run(move |tx, _| machine_offline(tx, &vm(), Told::trusted(at(1_000_000)))).await.expect("written");
         assert_eq!(rig.due(at(1_000_000)).await.pop().map(|alert| (alert.taken, alert.until)), Some((Ways::default(), None)));
     }
 }
@@ -437,7 +461,7 @@ async fn whom_qrs_pay_is_told_when_it_is_another_and_once() {
     let rig = Rig::new();
     let paid = |merchant: &'static str, at: Wall| {
         let vm = DeviceId::new("vm-001").expect("an id");
-        rig.run(move |tx, _| merchant_paid(tx, merchant, &vm, at))
+        rig.run(move |tx, _| merchant_paid(tx, merchant, &vm, Told::trusted(at)))
     };
     for second in 0..2 {
         assert_eq!(paid("ID1", T0 + Span::secs(second)).await.expect("written"), None);
@@ -446,7 +470,7 @@ async fn whom_qrs_pay_is_told_when_it_is_another_and_once() {
     assert_eq!(paid("ID2", T0 + Span::secs(2)).await.expect("written").as_deref(), Some("ID1"));
     let alert = rig.due(T0 + Span::secs(9)).await.pop().expect("one");
     assert_eq!((alert.kind(), alert.subject(), &alert.about), ("merchant", "ID2", &Subject::Merchant("ID2".into())));
-    rig.run(move |tx, _| alert_tried(tx, &alert, Ways::COMMAND, false, T0)).await.expect("written");
+    rig.run(move |tx, _| alert_tried(tx, &alert, Ways::COMMAND, false, Told::trusted(T0))).await.expect("written");
     for merchant in ["ID1", "ID2", "ID1"] {
         assert_eq!(paid(merchant, T0 + Span::secs(3)).await.expect("written"), None);
     }
@@ -474,7 +498,7 @@ async fn what_is_most_urgent_stands_first_however_many_are_older() {
             rig.answered(&order, Event::Status(StatusReport { said: Said::PartlyRefunded, ..report }), at).await;
         }
     }
-    rig.run(|tx, policy| given(tx, policy, &id("o-settled"), "Sari", T0 + Span::secs(600))).await.expect("written");
+    rig.run(|tx, policy| given(tx, policy, &id("o-settled"), "Sari", false, Told::trusted(T0 + Span::secs(600)))).await.expect("written");
     let sorted = ["o-soon", "o-later", "o-never", "o-seen"];
     for most in 1..=5 {
         let found = rig.run(move |tx, _| wanting(tx, most)).await.expect("read").orders;
@@ -500,7 +524,7 @@ async fn a_refund_on_its_way_needs_nobody_until_it_has_failed() {
     assert_eq!(found().await, ([0; 3], 0));
     rig.tell("o-r1", Delivery::Failed, T0).await;
     assert_eq!(found().await, ([1; 3], 1), "it waits for a decision");
-    rig.run(|tx, policy| request_refund(tx, policy, &id("o-r1"), RefundWish::of_a_person(None), T0)).await.expect("granted");
+    rig.run(|tx, policy| request_refund(tx, policy, &id("o-r1"), RefundWish::of_a_person(None), Told::trusted(T0))).await.expect("granted");
     let (mut at, mut calls) = (T0, 0);
     while matches!(rig.load("o-r1").await.order.repayment(), Some(Repayment::Requested { .. })) {
         assert_eq!(found().await, ([0; 3], 1), "after {calls} calls: it is owed, and under way");

@@ -152,7 +152,7 @@ async fn no_statement_of_a_command_reads_all_orders() {
         ("what wants a person", |tx| wanting(tx, 9).map(|page| page.orders.len()), 3, &[URGENT]),
         (
             "its sweep",
-            |tx| claim_due(tx, T0).map(|ids| ids.len()),
+            |tx| claim_due(tx, Told::trusted(T0)).map(|ids| ids.len()),
             0,
             &[
                 "SEARCH orders USING INDEX orders_due (due_ms<?)",

@@ -20,7 +20,7 @@ impl Phase for AtCounter {
     }
 
     fn seen(&self, seen: &Seen, _at: &At) -> Option<State> {
-        Ended::at_gateway(seen, None, None)
+        Ended::code_at_gateway(seen)
     }
 
     fn backend_call(&self, at: &At) -> Option<BackendCall> {

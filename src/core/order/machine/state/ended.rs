@@ -15,6 +15,9 @@ pub struct Ended {
     pub left: LeftCharge,
     /// Whether the relay's ticket is void.
     pub ticket_closed: bool,
+    /// A payment code whose time is over. It may have been paid in its last second: a store's payment is told minutes later.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_code: bool,
 }
 
 /// The ends of an order that was not paid.
@@ -96,7 +99,21 @@ impl LeftCharge {
 
 impl Ended {
     pub(in super::super) fn unpaid(how: End, why: Option<Reason>, late_until: Option<Boot>, left: LeftCharge) -> State {
-        State::Ended(Self { how, why, late_until, left, ticket_closed: false })
+        State::Ended(Self { how, why, late_until, left, ticket_closed: false, is_code: false })
+    }
+
+    /// The gateway ended a payment code that nobody has paid, as far as it tells.
+    pub(super) fn code_at_gateway(seen: &Seen) -> Option<State> {
+        let ended = Self::at_gateway(seen, None, None)?;
+        Some(match ended {
+            State::Ended(ended) => State::Ended(Self { is_code: ended.how == End::Expired, ..ended }),
+            other => other,
+        })
+    }
+
+    /// Whether it is a payment code of which the gateway may still say that it was paid. Its piece is kept for so long.
+    fn may_be_paid(&self) -> bool {
+        self.is_code && matches!(self.left, LeftCharge::Lasting(_))
     }
 
     /// The end that the gateway or the backend made of an unpaid order; `None` while it can be paid, and once it is paid.
@@ -126,12 +143,12 @@ impl Phase for Ended {
             holds_machine: false,
             is_unfinished: self.left != LeftCharge::Nothing || !self.ticket_closed,
             receipt: None,
-            goods: Goods::until(self.late_until),
+            goods: if self.may_be_paid() { Goods::Promised } else { Goods::until(self.late_until) },
         }
     }
 
     fn worth(&self, at: &At) -> Worth {
-        within_grace(self.late_until, at)
+        if self.may_be_paid() { Worth::InTime } else { within_grace(self.late_until, at) }
     }
 
     fn seen(&self, seen: &Seen, _at: &At) -> Option<State> {
@@ -142,7 +159,7 @@ impl Phase for Ended {
     }
 
     fn relay_call(&self, at: &At) -> Option<RelayCall> {
-        let closes = !self.ticket_closed && is_given_up(self.late_until, at.now);
+        let closes = !self.ticket_closed && !self.may_be_paid() && is_given_up(self.late_until, at.now);
         closes.then(|| RelayCall::Close(at.order.ticket.clone()))
     }
 

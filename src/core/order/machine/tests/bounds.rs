@@ -3,7 +3,7 @@
 use super::*;
 
 fn ended(how: End, late_until: Option<Boot>, left: LeftCharge, ticket_closed: bool) -> State {
-    State::Ended(Ended { how, why: None, late_until, left, ticket_closed })
+    State::Ended(Ended { how, why: None, late_until, left, ticket_closed, is_code: false })
 }
 
 #[test]

@@ -118,6 +118,27 @@ fn what_ends_an_order_in_the_background() {
 }
 
 #[test]
+fn a_code_whose_time_is_over_keeps_its_piece_until_the_gateway_has_ended_it_for_good() {
+    let item = offer_by(Payment::Alfamart).item;
+    let lasting = Seen { over: false, ..told(Status::Expire) };
+    let expired = || in_background().then(Event::Seen(lasting.clone()), "expired | look o-1");
+    for walk in [in_background(), expired(), expired().restarted(false), expired().after(80_000, "| look o-1")] {
+        assert!(walk.order.holds_unpaid(&item), "{:?}", walk.order.state);
+    }
+    // It was paid in its last second, and the store has told it minutes later.
+    let paid = expired().alone(false).after(600, "| look o-1").then(Event::Settled(receipt()), "awaiting_collection | look o-1");
+    assert!(!paid.order.holds_unpaid(&item) && paid.order.keeps(&item, false));
+    // Nobody has paid it.
+    let over = expired().then(told_news(Status::Expire), "| close");
+    assert!(!over.order.holds_unpaid(&item));
+    over.then(Event::Settled(receipt()), "refund_due(late) | close");
+    // A QR is no code, and what is cancelled is not waited for.
+    assert!(!Walk::new().order.holds_unpaid(&item));
+    let cancelled = in_background().then(Event::CancelRequested, "cancelling(customer) | cancel o-1");
+    assert!(!cancelled.order.holds_unpaid(&item));
+}
+
+#[test]
 fn cancelled_from_the_screen_and_paid_within_the_grace_it_waits_and_is_not_dropped_before_nobody() {
     let walk = Walk { now: 5_000, ..at_store() }.then(Event::CancelRequested, "cancelling(customer) | cancel o-1");
     assert!(walk.order.holds_machine(), "for its answer");

@@ -8,9 +8,14 @@ impl Order {
         note: Box<str>,
         by: Option<Box<str>>,
         no_report: bool,
-        now: Wall,
+        goods_and_money: bool,
+        now: Told,
     ) -> Result<(), Refused> {
-        self.may_repay(now, no_report, by.is_some())?;
+        self.is_free_to_repay(by.is_some())?;
+        let besides = self.gives_besides(goods_and_money, by.is_some())?;
+        if !besides {
+            self.may_repay(now, no_report, by.is_some())?;
+        }
         if self.is_refund_unsure() && by.is_none() {
             return Err(Refused::RefundUnsure);
         }
@@ -18,7 +23,7 @@ impl Order {
             self.ended_by_a_person(by.clone().unwrap_or_else(|| "a person".into()), now);
         }
         let unsure = self.look_besides(now);
-        self.repaying.step = Some(Repayment::ByHand { note, by, at: now, unsure });
+        (self.repaying.step, self.repaying.goods_and_money) = (Some(Repayment::ByHand { note, by, at: now.wall, unsure }), besides);
         self.judge_doubt();
         // For a settlement that was never accepted, only the note counts.
         if let Some(by) = self.settlement().cloned() {

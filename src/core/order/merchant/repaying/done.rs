@@ -12,7 +12,7 @@ pub enum AtBank {
 
 impl Order {
     /// The gateway has approved our call.
-    pub(super) fn refund_approved(&mut self, report: &StatusReport, now: Wall) {
+    pub(super) fn refund_approved(&mut self, report: &StatusReport, now: Told) {
         let is_awaited = matches!(self.repaying.step, Some(Repayment::Requested { .. }));
         // A person has decided meanwhile, or the machine has told another outcome: the customer may have the goods, too.
         if !is_awaited && self.has_conflict() {
@@ -27,8 +27,8 @@ impl Order {
     }
 
     /// The gateway says that the money went back. `told`: what the bank says of it.
-    pub(in super::super) fn refunded(&mut self, report: &StatusReport, told: Option<AtBank>, now: Wall) {
-        let done = Repayment::Done { at: now, bank: told, settled_again_at: None };
+    pub(in super::super) fn refunded(&mut self, report: &StatusReport, told: Option<AtBank>, now: Told) {
+        let done = Repayment::Done { at: now.wall, bank: told, settled_again_at: None };
         match &mut self.repaying.step {
             // So the customer has the money twice, once by hand and once through the gateway; or the goods and the money.
             Some(Repayment::ByHand { .. } | Repayment::Given { .. }) => self.comes_late(LateFact::Money),
@@ -49,10 +49,10 @@ impl Order {
 
     /// Get-status says settled again, or that only a part went back. It may be behind; and the bank may have refused the refund after the
     /// gateway had approved it.
-    pub(in super::super) fn settled_again(&mut self, now: Wall) {
+    pub(in super::super) fn settled_again(&mut self, now: Told) {
         if !self.is_money_late()
             && let Some(Repayment::Done { settled_again_at, .. }) = &mut self.repaying.step
-            && now >= *settled_again_at.get_or_insert(now) + SETTLED_AGAIN
+            && now.is_over(*settled_again_at.get_or_insert(now.wall) + SETTLED_AGAIN)
         {
             self.comes_late(LateFact::Money);
         }

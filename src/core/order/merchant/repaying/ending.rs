@@ -16,8 +16,8 @@ pub enum RefundEnding {
 }
 
 impl Order {
-    pub(super) fn refund_time_is_over(&self, now: Wall) -> bool {
-        self.settlement().and_then(|by| by.refund_until).is_some_and(|until| until <= now)
+    pub(super) fn refund_time_is_over(&self, now: Told) -> bool {
+        self.settlement().and_then(|by| by.refund_until).is_some_and(|until| now.is_over(until))
     }
 
     /// The steps to the end of the gateway's time for its refund, of which people were not told yet.
@@ -34,18 +34,18 @@ impl Order {
         self.refund_endings().next().map(|(at, _)| at)
     }
 
-    pub(in super::super) fn refund_ending_due(&self, now: Wall) -> Option<RefundEnding> {
-        self.refund_endings().rev().find(|(at, _)| *at <= now).map(|(_, ending)| ending)
+    pub(in super::super) fn refund_ending_due(&self, now: Told) -> Option<RefundEnding> {
+        self.refund_endings().rev().find(|(at, _)| now.is_over(*at)).map(|(_, ending)| ending)
     }
 
     /// The order as people are told of it at this time: while no program ran, nobody wrote that the gateway's time for its refund was over.
     #[must_use]
-    pub fn as_of(mut self, now: Wall) -> Self {
+    pub fn as_of(mut self, now: Told) -> Self {
         self.repaying.ending = self.refund_ending_due(now).or(self.repaying.ending);
         self
     }
 
-    pub(in super::super) fn refund_ends(&mut self, ending: RefundEnding, now: Wall) {
+    pub(in super::super) fn refund_ends(&mut self, ending: RefundEnding, now: Told) {
         self.repaying.ending = Some(ending);
         if ending == RefundEnding::Over {
             self.only_check_refund(TIME_IS_OVER, now);

@@ -23,7 +23,7 @@ impl Order {
     /// The machine told another outcome than before. No refund runs until a person decides. A refund that is
     /// `on_its_way` to the gateway cannot be called back. The relay's signed word stands over a report that anybody with
     /// the token may have sent.
-    pub(in super::super) fn contradicted(&mut self, told: DeliveryReport, on_its_way: bool, now: Wall) {
+    pub(in super::super) fn contradicted(&mut self, told: DeliveryReport, on_its_way: bool, now: Told) {
         let (is_decided, says) = (self.is_decided(), LateFact::of(told.outcome));
         let number = self.number_of_try();
         if told.nth_try < number {
@@ -36,13 +36,17 @@ impl Order {
             _ if is_lost => {}
             // No word counts against the relay's own.
             (Proof::Signed { .. }, Proof::Missing(_)) => return,
-            (Proof::Missing(_), Proof::Signed { .. }) => (stands.report, stands.at) = (told, now),
+            (Proof::Missing(_), Proof::Signed { .. }) => (stands.report, stands.at) = (told, now.wall),
             (Proof::Signed { .. }, Proof::Signed { .. }) | (Proof::Missing(_), Proof::Missing(_)) => {}
         }
         stands.conflict |= !is_decided;
         match &self.repaying.step {
+            // What came of the try is in doubt, as it was not when the person decided on goods and money.
+            Some(Repayment::Requested { unsure: false, .. }) if !on_its_way && self.repaying.goods_and_money => {
+                (self.repaying.step, self.repaying.goods_and_money) = (None, false);
+            }
             // A refund that nobody may have made is not begun again.
-            Some(Repayment::Requested { unsure: false, .. }) if !on_its_way => self.refund_fails(OTHER_OUTCOME.into(), now, false),
+            Some(Repayment::Requested { unsure: false, .. }) if !on_its_way => self.refund_fails(OTHER_OUTCOME.into(), now.wall, false),
             // The money went back, or may have: the customer may have the goods, too.
             Some(Repayment::Requested { .. }) => {
                 self.comes_late(says);
@@ -56,7 +60,7 @@ impl Order {
     }
 
     /// An outcome was told for the first time. The matter may have been settled before that without one.
-    pub(in super::super) fn first_reported(&mut self, outcome: Delivery, now: Wall) {
+    pub(in super::super) fn first_reported(&mut self, outcome: Delivery, now: Told) {
         let came = outcome == Delivery::Dispensed;
         if came && matches!(self.repaying.step, Some(Repayment::Refused { unsure: false, .. })) {
             self.repaying.step = None;
@@ -83,16 +87,16 @@ impl Order {
 
     /// Whether the gateway may have made a refund besides: get-status may be behind where it said that nothing went back. Then it is asked once
     /// more. If the refund was made, the customer has the money twice, or the goods and the money, and a person is told.
-    pub(super) fn look_besides(&mut self, now: Wall) -> bool {
+    pub(super) fn look_besides(&mut self, now: Told) -> bool {
         let unsure = self.repaying.step.is_some() || self.polling.noted_back.is_some();
         if unsure {
-            self.polling = Polling { at: Some(now), ..Polling::default() };
+            self.polling = Polling { at: Some(now.wall), ..Polling::default() };
         }
         unsure
     }
 
     /// The time of the next look at a refund that the gateway has approved, or may have made.
-    pub(in super::super) fn next_refund_check(&self, now: Wall) -> Option<Wall> {
+    pub(in super::super) fn next_refund_check(&self, now: Told) -> Option<Wall> {
         if self.is_money_late() {
             return None;
         }
@@ -102,16 +106,16 @@ impl Order {
             Some(Repayment::ByHand { at, unsure, .. } | Repayment::Given { at, unsure, .. }) => Some(*at).filter(|_| *unsure),
             Some(Repayment::Requested { .. } | Repayment::Refused { .. }) | None => None,
         };
-        since.filter(|since| now < *since + BANK_CHECKS).map(|_| now + self.spread(BANK_CHECK))
+        since.filter(|since| !now.is_over(*since + BANK_CHECKS)).map(|_| now + self.spread(BANK_CHECK))
     }
 
     /// Whether get-status of a paid order has failed for so long to tell of money that went back, that it is not asked any more. No person
     /// is called for this: that it was paid is known, and what is owed is listed by itself.
-    pub(in super::super) fn refund_checks_end(&self, now: Wall) -> bool {
+    pub(in super::super) fn refund_checks_end(&self, now: Told) -> bool {
         // The gateway may have made a refund that is owed as far as anybody knows.
         if matches!(self.repaying.step, Some(Repayment::Refused { unsure: true, .. })) {
             return false;
         }
-        self.polling.noted_at.max(self.repaying.facts().settled_at).is_none_or(|since| since + BANK_CHECKS <= now)
+        self.polling.noted_at.max(self.repaying.facts().settled_at).is_none_or(|since| now.is_over(since + BANK_CHECKS))
     }
 }

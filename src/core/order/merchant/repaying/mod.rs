@@ -5,6 +5,7 @@ mod by_hand;
 mod done;
 mod ending;
 mod given;
+mod goods_and_money;
 mod late;
 mod refused;
 mod requested;
@@ -30,6 +31,9 @@ pub struct Repaying {
     pub used_keys: u32,
     /// How near the end of the gateway's time for a refund is, as far as people were told.
     pub ending: Option<RefundEnding>,
+    /// A person decided on it by name although [the goods of another try had come](Order::may_have_been_anothers). It is said beside the end:
+    /// the goods stay delivered.
+    pub goods_and_money: bool,
 }
 
 /// How the money of an undelivered order goes back. A refund and a delivery exclude each other, and so do these ways:
@@ -92,6 +96,8 @@ pub enum Repayment {
         at: Wall,
         /// The gateway may have made a refund all the same.
         unsure: bool,
+        /// They were taken out of the machine's slot: its machine takes one from its count.
+        from_slot: bool,
     },
 }
 
@@ -124,8 +130,8 @@ impl Repaying {
         self.facts().settled_at.is_some()
     }
 
-    pub(super) fn call(&self, now: Wall) -> Option<Call> {
-        self.facts().call.filter(|(due, _)| *due <= now).map(|(_, call)| call)
+    pub(super) fn call(&self, now: Told) -> Option<Call> {
+        self.facts().call.filter(|(due, _)| *due <= now.wall).map(|(_, call)| call)
     }
 }
 
@@ -142,11 +148,16 @@ impl Order {
     }
 
     /// By name, a person may decide also while the gateway does not tell what became of a refund.
-    fn may_repay(&self, now: Wall, no_report: bool, by_name: bool) -> Result<(), Refused> {
+    fn may_repay(&self, now: Told, no_report: bool, by_name: bool) -> Result<(), Refused> {
+        self.is_free_to_repay(by_name)?;
+        self.state.phase().may_repay(no_report, by_name, &self.at(now))
+    }
+
+    fn is_free_to_repay(&self, by_name: bool) -> Result<(), Refused> {
         let StepFacts { bars, untold, .. } = self.repaying.facts();
         match bars {
             Some(why) if !(by_name && untold) => Err(why),
-            Some(_) | None => self.state.phase().may_repay(no_report, by_name, &self.at(now)),
+            Some(_) | None => Ok(()),
         }
     }
 
@@ -180,13 +191,13 @@ impl Order {
     /// or if the request was paid twice. A person decides if the outcome is unknown, if words contradict each other, or
     /// if the payment does not match.
     #[must_use]
-    pub fn may_refund_by_itself(&self, now: Wall) -> bool {
+    pub fn may_refund_by_itself(&self, now: Told) -> bool {
         self.goes_back_by_itself() && !self.refund_time_is_over(now)
     }
 
     /// The same where its customer may have the goods instead, and wants the money.
     #[must_use]
-    pub fn may_refund_on_a_wish(&self, now: Wall) -> bool {
+    pub fn may_refund_on_a_wish(&self, now: Told) -> bool {
         self.is_clear() && !self.refund_time_is_over(now)
     }
 

@@ -30,8 +30,13 @@ pub(super) const fn facts(tries: u32, retry_at: Wall, get_status: bool) -> StepF
 
 impl Order {
     /// Somebody wants it back. From none and [`Repayment::Refused`].
-    pub(in super::super) fn refund_requested(&mut self, wish: RefundWish, now: Wall) -> Result<(), Refused> {
-        self.may_repay(now, wish.no_report, false)?;
+    pub(in super::super) fn refund_requested(&mut self, wish: RefundWish, now: Told) -> Result<(), Refused> {
+        self.is_free_to_repay(false)?;
+        let by_name = matches!(wish.by, Asker::Person(Some(_)));
+        let besides = self.gives_besides(wish.goods_and_money, by_name)?;
+        if !besides {
+            self.may_repay(now, wish.no_report, false)?;
+        }
         if self.is_over_the_counter() {
             return Err(Refused::NotByApi);
         }
@@ -47,21 +52,22 @@ impl Order {
         }
         // If an order with a receipt has no report, it has no proof either, and a person has said so.
         let unreported = self.reported.is_none() && self.receipt().is_some();
-        if !(wish.no_proof || unreported || self.is_proven()) {
+        if !(wish.no_proof || unreported || besides || self.is_proven()) {
             return Err(Refused::NoProof);
         }
         let (by, sum) = (wish.by, self.to_refund());
         if by == Asker::Automatic {
             // Its customer wants the money, and no other try.
-            (self.tries.until, self.tries.wanted_until) = (None, None);
+            self.end_the_offer();
         }
+        self.repaying.goods_and_money = besides;
         let refused = no_more.map(Into::into);
         self.repaying.step =
-            Some(Repayment::Requested { by, sum, tries: 0, retry_at: now, get_status: unsure, unsure, refused, key_used: false });
+            Some(Repayment::Requested { by, sum, tries: 0, retry_at: now.wall, get_status: unsure, unsure, refused, key_used: false });
         Ok(())
     }
 
-    fn why_no_more_calls(&self, now: Wall) -> Option<&'static str> {
+    fn why_no_more_calls(&self, now: Told) -> Option<&'static str> {
         let no_part = matches!(self.taken_back, Some(TakenBack::Partly { .. })) && self.settlement().is_some_and(|by| !by.refunds_parts);
         match (self.refund_time_is_over(now), self.repaying.used_keys >= REFUND_KEYS_MAX) {
             (true, _) => Some(TIME_IS_OVER),
@@ -72,10 +78,10 @@ impl Order {
     }
 
     /// No call for the refund is made any more. One may have been granted, or is on its way: get-status has the last word.
-    pub(super) fn only_check_refund(&mut self, why: &str, now: Wall) {
+    pub(super) fn only_check_refund(&mut self, why: &str, now: Told) {
         if let Some(Repayment::Requested { get_status, unsure, refused, retry_at, key_used, .. }) = &mut self.repaying.step {
             refused.get_or_insert_with(|| why.into());
-            (*get_status, *unsure, *retry_at, *key_used) = (true, true, now, false);
+            (*get_status, *unsure, *retry_at, *key_used) = (true, true, now.wall, false);
         }
     }
 
@@ -87,7 +93,7 @@ impl Order {
         }
     }
 
-    pub(in super::super) fn refund_answered(&mut self, answer: RefundAnswer, now: Wall, with: &Context<'_>) {
+    pub(in super::super) fn refund_answered(&mut self, answer: RefundAnswer, now: Told, with: &Context<'_>) {
         let (why, may_be_made) = match answer {
             RefundAnswer::Approved(report) => match self.judge_refund(&report, with.rules) {
                 Ok(()) => return self.refund_approved(&report, now),
@@ -106,24 +112,24 @@ impl Order {
         *unsure |= may_be_made;
         if *tries >= REFUND_TRIES {
             let unsure = *unsure;
-            self.refund_fails(why, now, unsure);
+            self.refund_fails(why, now.wall, unsure);
         }
     }
 
     /// Get-status has the last word. If a call with this key was made before (`is_key_used`), that one may have made the refund.
-    fn call_refused(&mut self, why: Box<str>, is_key_used: bool, now: Wall) {
+    fn call_refused(&mut self, why: Box<str>, is_key_used: bool, now: Told) {
         if let Some(Repayment::Requested { tries, retry_at, get_status, unsure, refused, key_used, .. }) = &mut self.repaying.step {
             *tries += 1;
             *unsure |= is_key_used;
             // If no other call is to be made, a new key is none.
-            (*retry_at, *get_status, *key_used) = (now, true, is_key_used && refused.is_none());
+            (*retry_at, *get_status, *key_used) = (now.wall, true, is_key_used && refused.is_none());
             refused.get_or_insert(why);
         }
     }
 
     /// Get-status says settled, or that a part went back, for an order whose refund is asked for: the refund has not happened. Once another
     /// part is gone, nobody asks for the rest by itself.
-    pub(in super::super) fn not_refunded_yet(&mut self, now: Wall) {
+    pub(in super::super) fn not_refunded_yet(&mut self, now: Told) {
         let (pause, news) = (self.pause_after_refund(), self.next_check_of_news(now));
         let part_is_gone = self.to_refund() != self.rest();
         self.refund_is_not_made();
@@ -149,7 +155,7 @@ impl Order {
             if let Some(why) = refused.take() {
                 self.repaying.used_keys += 1;
                 if !std::mem::take(key_used) || self.repaying.used_keys >= REFUND_KEYS_MAX {
-                    return self.refund_fails(why, now, false);
+                    return self.refund_fails(why, now.wall, false);
                 }
             }
         }
@@ -160,7 +166,7 @@ impl Order {
     }
 
     /// Get-status was asked what became of the refund, and did not tell.
-    pub(in super::super) fn refund_not_seen(&mut self, now: Wall) {
+    pub(in super::super) fn refund_not_seen(&mut self, now: Told) {
         let pause = self.pause_after_refund();
         let Some(Repayment::Requested { get_status: true, tries, retry_at, refused, .. }) = &mut self.repaying.step else { return };
         *tries += 1;
@@ -168,7 +174,7 @@ impl Order {
         if *tries >= REFUND_TRIES {
             let why = refused.take().unwrap_or_else(|| "the gateway could not be asked what became of it".into());
             // The refused call may have repeated a call that the gateway had granted.
-            self.refund_fails(why, now, true);
+            self.refund_fails(why, now.wall, true);
         }
     }
 

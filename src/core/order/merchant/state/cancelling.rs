@@ -21,7 +21,7 @@ pub struct Cancelling {
 impl Cancelling {
     /// Its charge is to end, or may exist. From [`Charging`] and [`Pending`]; from [`Closed`] if its charge is found after all.
     pub(super) fn begun(charge: Option<Charge>, why: Ending, doubt: &Doubt, at: &At) -> Option<Next> {
-        let state = State::Cancelling(Self { charge, why, get_status: false, tries: 0, retry_at: at.now, doubt: doubt.clone() });
+        let state = State::Cancelling(Self { charge, why, get_status: false, tries: 0, retry_at: at.now.wall, doubt: doubt.clone() });
         // A question after a notification stays. The regular questions about an order that could be paid end.
         Some(Next { state, ask: Ask::At(at.order.polling.at.filter(|_| at.order.polling.is_hot(at.now))) })
     }
@@ -29,16 +29,16 @@ impl Cancelling {
     fn again(&self, then_status: bool, at: &At) -> Next {
         let doubt = &self.doubt;
         // What a person has ended is not held open by it.
-        let ended = doubt.ended_by.as_ref().is_some_and(|ended| ended.at + UNCONFIRMED_AFTER <= at.now);
+        let ended = doubt.ended_by.as_ref().is_some_and(|ended| at.now.is_over(ended.at + UNCONFIRMED_AFTER));
         if ended || self.is_pending_unclear(at) {
             return Closed::given_up(self.charge.clone(), Closing::Failure, &self.why, doubt, at);
         }
         let tries = self.tries + 1;
         // The look after a cancel is due at once: the cancel lost a race, and somebody waits to know who won.
         let at_once = then_status && !self.get_status;
-        let is_soon = doubt.since().is_some_and(|since| at.now < since + UNCONFIRMED_AFTER + UNCONFIRMED_AFTER);
+        let is_soon = doubt.since().is_some_and(|since| at.now.wall < since + UNCONFIRMED_AFTER + UNCONFIRMED_AFTER);
         let longest = if is_soon && doubt.listed_at.is_none() { Span::secs(60) } else { Span::secs(300) };
-        let retry_at = if at_once { at.now } else { at.now + doubled(Span::secs(1), tries, longest) };
+        let retry_at = if at_once { at.now.wall } else { at.now + doubled(Span::secs(1), tries, longest) };
         let state = Self { get_status: then_status, tries, retry_at, ..self.clone() };
         Next { state: State::Cancelling(state), ask: Ask::AsPlanned }
     }
@@ -88,7 +88,7 @@ impl Phase for Cancelling {
 
     fn duty(&self, asks: bool, at: &At) -> Option<Duty> {
         let call = if self.get_status { Call::GetStatus } else { Call::Cancel };
-        (!asks && self.retry_at <= at.now).then_some(Duty::Call(call))
+        (!asks && self.retry_at <= at.now.wall).then_some(Duty::Call(call))
     }
 
     fn deadline(&self, order: &Order) -> Option<Wall> {
@@ -137,7 +137,7 @@ impl Phase for Cancelling {
     }
 
     fn is_pending_unclear(&self, at: &At) -> bool {
-        at.order.created_at + CANCEL_GIVE_UP <= at.now
+        at.now.is_over(at.order.created_at + CANCEL_GIVE_UP)
     }
 
     fn not_clear(&self, at: &At) -> Option<Next> {

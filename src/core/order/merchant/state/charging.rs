@@ -52,8 +52,10 @@ impl Phase for Charging {
 
     fn duty(&self, _asks: bool, at: &At) -> Option<Duty> {
         Some(match () {
-            () if at.order.answer_by <= at.now => Duty::Apply(Event::GaveUp),
-            () if self.retry_at <= at.now => Duty::Call(Call::Charge),
+            () if at.now.is_over(at.order.answer_by) => Duty::Apply(Event::GaveUp),
+            // The gateway forgets the key of a call. So a call is not repeated after that time, whoever trusts it.
+            () if at.order.answer_by <= at.now.wall => Duty::Wait,
+            () if self.retry_at <= at.now.wall => Duty::Call(Call::Charge),
             () => Duty::Wait,
         })
     }
@@ -70,7 +72,7 @@ impl Phase for Charging {
         match unreadable {
             _ if !at.order.may_be_asked(charge.gross_amount, rules) => self.cancel(Some(charge), Ending::GrossAmount, at),
             Some(why) => self.cancel(Some(charge), Ending::Unreadable(why.into()), at),
-            None if at.now > at.order.answer_by + HAND_OUT_GRACE => self.cancel(Some(charge), Ending::GaveUp, at),
+            None if at.now.is_over(at.order.answer_by + HAND_OUT_GRACE + Span(1)) => self.cancel(Some(charge), Ending::GaveUp, at),
             None => Pending::shown(charge.clone(), &self.doubt, at),
         }
     }

@@ -43,7 +43,7 @@ impl Closing {
 impl Closed {
     /// The gateway says that its charge ended. From [`Charging`], [`Pending`], [`Held`] and [`Cancelling`].
     pub(super) fn at_gateway(charge: Option<Charge>, how: Closing, why: Option<Ending>, doubt: &Doubt, at: &At) -> Option<Next> {
-        Some(Self { charge, how, why, ended_at: Some(at.now), doubt: doubt.clone() }.known(at))
+        Some(Self { charge, how, why, ended_at: Some(at.now.wall), doubt: doubt.clone() }.known(at))
     }
 
     /// No charge was made. From [`Charging`] and [`Cancelling`].
@@ -92,10 +92,11 @@ impl Closed {
 
     /// The time of the last question about a charge that ended unpaid. Somebody may have paid it all the same, and the
     /// notification of that may be lost. A charge whose answer was lost was shown to nobody.
-    fn last_check(&self, order: &Order, now: Wall) -> Option<Wall> {
+    fn last_check(&self, order: &Order, now: Told) -> Option<Wall> {
         let own_end = self.charge.as_ref()?.expires_at + order.spread(LAST_CHECK);
         let at = self.ended_at.map_or(own_end, |ended| own_end.min(ended + order.spread(CHECK_AFTER_END)));
-        (now < at).then_some(at)
+        // By a time that is not trusted, no question is the last one.
+        (!now.is_over(at)).then(|| if now.wall < at { at } else { now + CHECK_AGAIN })
     }
 
     /// A charge that may be money is not made once more.
@@ -129,12 +130,12 @@ impl Phase for Closed {
     }
 
     fn ended(&self, _how: Closing, at: &At) -> Option<Next> {
-        Next::to(State::Closed(Self { ended_at: self.ended_at.or(Some(at.now)), ..self.clone() }))
+        Next::to(State::Closed(Self { ended_at: self.ended_at.or(Some(at.now.wall)), ..self.clone() }))
     }
 
     /// The gateway need not know a charge for ever that it has ended or never made. One that could be paid to its end must be known.
     fn unknown(&self, _asked: bool, at: &At) -> Unknown {
-        let is_past = self.charge.as_ref().is_some_and(|charge| charge.expires_at <= at.now);
+        let is_past = self.charge.as_ref().is_some_and(|charge| at.now.is_over(charge.expires_at));
         let may_be = self.charge.is_none() || self.ended_at.is_some() || !is_past && self.doubt.unclear_since.is_none();
         if may_be { Unknown::Possible } else { Unknown::Doubtful }
     }
@@ -182,12 +183,12 @@ impl Phase for Closed {
     }
 
     fn is_pending_unclear(&self, at: &At) -> bool {
-        at.order.created_at + CANCEL_GIVE_UP <= at.now
+        at.now.is_over(at.order.created_at + CANCEL_GIVE_UP)
     }
 
     /// A person has ended it, and it may still be paid: it is cancelled, as where get-status calls it pending.
     fn not_clear(&self, at: &At) -> Option<Next> {
-        let charge = self.charge.as_ref().filter(|charge| at.now < charge.expires_at)?;
+        let charge = self.charge.as_ref().filter(|charge| !at.now.is_over(charge.expires_at))?;
         if self.doubt.ended_by.is_some() && self.ended_at.is_none() { self.found(Some(charge), Ending::Leftover, at) } else { None }
     }
 }

@@ -1,3 +1,4 @@
+use super::super::ASK_SPACING;
 use super::*;
 
 /// It is paid at a counter that may take the settlement back within minutes. There is no receipt before `until`, and none without another
@@ -16,9 +17,11 @@ pub struct Held {
 
 impl Held {
     /// Its settlement was told. From [`Charging`], [`Pending`], [`Cancelling`] and [`Closed`]; and from itself, when it is told again.
-    pub(in super::super) fn begun(charge: Option<Charge>, by: Settlement, until: Wall, mut doubt: Doubt) -> Next {
+    pub(in super::super) fn begun(charge: Option<Charge>, by: Settlement, until: Wall, mut doubt: Doubt, now: Told) -> Next {
         doubt.confirmed();
-        Next { state: State::Held(Self { charge, by, until, doubt }), ask: Ask::Anew(Some(until)) }
+        // It may be over by a time that nobody trusts.
+        let ask_at = if now.wall < until { until } else { now + ASK_SPACING };
+        Next { state: State::Held(Self { charge, by, until, doubt }), ask: Ask::Anew(Some(ask_at)) }
     }
 }
 

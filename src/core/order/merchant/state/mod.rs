@@ -28,7 +28,7 @@ use super::{
 };
 use crate::order::receipt::Receipt;
 use crate::order::state::Status;
-use crate::order::time::{Span, Wall};
+use crate::order::time::{Span, Told, Wall};
 use serde::{Deserialize, Serialize};
 
 /// How far the payment of an order is.
@@ -91,7 +91,7 @@ impl State {
 pub(super) struct At<'a> {
     /// The order, with what is known of it since this moment.
     pub(super) order: &'a Order,
-    pub(super) now: Wall,
+    pub(super) now: Told,
 }
 
 pub(super) struct Next {

@@ -24,7 +24,7 @@ impl Pending {
     }
 
     /// What was settled is pending: it is not paid after all. If a settlement comes, it is held from its own first moment on. From [`Held`].
-    pub(super) fn taken_back(charge: Charge, doubt: &Doubt, now: Wall) -> Option<Next> {
+    pub(super) fn taken_back(charge: Charge, doubt: &Doubt, now: Told) -> Option<Next> {
         let mut doubt = doubt.clone();
         doubt.notified(now);
         Next::to(State::Pending(Self { charge, cancel_at: None, doubt }))
@@ -63,7 +63,7 @@ impl Phase for Pending {
     }
 
     fn duty(&self, _asks: bool, at: &At) -> Option<Duty> {
-        self.cancel_at.filter(|cancel_at| *cancel_at <= at.now).map(|_| Duty::Apply(Event::TimedOut))
+        self.cancel_at.filter(|cancel_at| at.now.is_over(*cancel_at)).map(|_| Duty::Apply(Event::TimedOut))
     }
 
     fn deadline(&self, order: &Order) -> Option<Wall> {
@@ -81,11 +81,11 @@ impl Phase for Pending {
     fn ended_by_a_person(&self, _end: &PersonsEnd, at: &At) -> Option<Next> {
         // If get-status still calls it pending, it is cancelled: nobody is to pay it any more.
         let closed = Closed::by_a_person(Some(self.charge.clone()), None, &self.doubt, at)?;
-        Some(Next { ask: Ask::At(Some(at.now)), ..closed })
+        Some(Next { ask: Ask::At(Some(at.now.wall)), ..closed })
     }
 
     /// A payment code that nobody cancels.
     fn is_pending_unclear(&self, at: &At) -> bool {
-        self.charge.expires_at + CANCEL_GIVE_UP <= at.now
+        at.now.is_over(self.charge.expires_at + CANCEL_GIVE_UP)
     }
 }

@@ -79,7 +79,7 @@ impl Phase for Settled {
             Some(Delivery::Dispensed) if by_name && at.order.is_refund_unsure() => Ok(()),
             Some(Delivery::Dispensed) => Err(Refused::Delivered),
             None if !no_report => Err(Refused::NotReported),
-            None if self.unreported_at.is_some() && at.now >= self.silent_from() + NO_REPORT_AFTER => Ok(()),
+            None if self.unreported_at.is_some() && at.now.is_over(self.silent_from() + NO_REPORT_AFTER) => Ok(()),
             None => Err(Refused::TooEarly),
         }
     }
@@ -94,13 +94,13 @@ impl Phase for Settled {
     }
 
     fn duty(&self, asks: bool, at: &At) -> Option<Duty> {
-        if at.order.tries.until.is_some_and(|until| until <= at.now) {
+        if at.order.tries.until.is_some_and(|until| at.now.is_over(until)) {
             return Some(Duty::Apply(Event::TryOfferEnds));
         }
-        if at.order.tries.wanted_until.is_some_and(|until| until <= at.now) {
+        if at.order.tries.wanted_until.is_some_and(|until| at.now.is_over(until)) {
             return Some(Duty::Apply(Event::TryWishEnds));
         }
-        if self.unreported_after(at.order).is_some_and(|listed_at| listed_at <= at.now) {
+        if self.unreported_after(at.order).is_some_and(|listed_at| at.now.is_over(listed_at)) {
             return Some(Duty::Apply(Event::Unreported));
         }
         at.order.repaying.call(at.now).filter(|_| !asks).map(Duty::Call)

@@ -98,7 +98,7 @@ fn a_payment_without_a_known_charge_is_known_by_its_own_transaction() {
     let rules = rules();
     let with = Context { rules: &rules, paid_already: false };
     let told = StatusReport { order_id: alien(), ..report(Said::ChargedBack) };
-    let order = apply(settled, Event::Status(told), T0 + Span::secs(60), &with).expect("a fact");
+    let order = apply(settled, Event::Status(told), Told::trusted(T0 + Span::secs(60)), &with).expect("a fact");
     assert_eq!(order.taken_back, Some(TakenBack::Chargeback));
 }
 
@@ -256,7 +256,7 @@ fn without_a_known_charge_every_word_that_ends_it_or_moves_money_needs_all_of_ou
     };
     assert_eq!(word(&cancelled(report(Said::Cancelled).metadata)), "cancel");
     let silent = cancelled([None, None, None]);
-    assert_eq!((word(&silent).as_str(), duty(&silent, T0 + Span::millis(500))), ("looking", Duty::Call(Call::GetStatus)));
+    assert_eq!((word(&silent).as_str(), duty(&silent, Told::trusted(T0 + Span::millis(500)))), ("looking", Duty::Call(Call::GetStatus)));
 }
 
 #[test]

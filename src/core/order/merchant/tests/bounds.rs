@@ -13,7 +13,7 @@ fn with_rules<T>(run: impl FnOnce(&Context<'_>) -> T) -> T {
 
 /// Applies one more event.
 fn then(order: &Order, ms: i64, event: Event) -> Order {
-    with_rules(|with| apply(order.clone(), event, at(ms), with)).expect("granted")
+    with_rules(|with| apply(order.clone(), event, Told::trusted(at(ms)), with)).expect("granted")
 }
 
 fn charged() -> Order {
@@ -58,13 +58,17 @@ fn a_receipt_is_signed_with_a_key_that_the_machine_has() {
 #[test]
 fn a_charge_is_made_at_once_and_again_after_a_pause_that_doubles() {
     let new = order();
-    assert_eq!((duty(&new, T0), duty(&new, at(-1))), (Duty::Call(Call::Charge), Duty::Wait));
+    assert_eq!((duty(&new, Told::trusted(T0)), duty(&new, Told::trusted(at(-1)))), (Duty::Call(Call::Charge), Duty::Wait));
     let mut order = new;
     let mut ms = 0;
     for pause in [250, 500, 1000, 2000, 3000] {
         order = then(&order, ms, pass(NoCharge::Passing("no route".into())));
         ms += pause;
-        assert_eq!((duty(&order, at(ms - 1)), duty(&order, at(ms))), (Duty::Wait, Duty::Call(Call::Charge)), "after {pause} ms");
+        assert_eq!(
+            (duty(&order, Told::trusted(at(ms - 1))), duty(&order, Told::trusted(at(ms)))),
+            (Duty::Wait, Duty::Call(Call::Charge)),
+            "after {pause} ms"
+        );
     }
 }
 
@@ -73,9 +77,13 @@ fn another_attempt_waits_longer_than_the_one_before() {
     let denied = live(&[(0, pass(NoCharge::NotMade { again: true, why: "900".into() }))]);
     for (attempt, pause) in [(1, 400), (2, 800), (3, 1600), (4, 3000)] {
         let order = Order { attempt, ..denied.clone() };
-        let next = next_attempt(&order, &denied.id, T0, denied.answer_by).expect("another");
+        let next = next_attempt(&order, &denied.id, Told::trusted(T0), denied.answer_by).expect("another");
         assert_eq!(next_deadline(&next), Some(at(pause)), "{attempt}");
-        assert_eq!((duty(&next, at(pause - 1)), duty(&next, at(pause))), (Duty::Wait, Duty::Call(Call::Charge)), "{attempt}");
+        assert_eq!(
+            (duty(&next, Told::trusted(at(pause - 1))), duty(&next, Told::trusted(at(pause)))),
+            (Duty::Wait, Duty::Call(Call::Charge)),
+            "{attempt}"
+        );
     }
 }
 
@@ -98,12 +106,12 @@ fn what_gateway_does_not_know_is_looked_for_once_more() {
     for unknown in [Event::CancelUnknown, Event::StatusUnknown] {
         let order = live(&[(0, Event::Restarted), (1, unknown)]);
         assert_eq!((word(&order).as_str(), next_deadline(&order)), ("failure", Some(at(1) + CHECK_AGAIN)));
-        assert_eq!(duty(&order, at(1) + CHECK_AGAIN), Duty::Call(Call::GetStatus));
+        assert_eq!(duty(&order, Told::trusted(at(1) + CHECK_AGAIN)), Duty::Call(Call::GetStatus));
     }
     // The gateway has answered for this charge, so it is not gone. The cancel finds nothing, so look; the look finds
     // nothing, so cancel.
     let looks = live(&[(0, Event::Charged(charge(5000))), (500, Event::CancelRequested), (600, Event::CancelUnknown)]);
-    assert_eq!((word(&looks).as_str(), duty(&looks, at(600))), ("looking", Duty::Call(Call::GetStatus)));
+    assert_eq!((word(&looks).as_str(), duty(&looks, Told::trusted(at(600)))), ("looking", Duty::Call(Call::GetStatus)));
     assert_eq!(word(&then(&looks, 700, Event::StatusUnknown)), "cancelling");
 }
 
@@ -180,7 +188,7 @@ fn an_indomarets_settlement_that_nobody_answers_for_is_asked_about_with_a_pause(
     // Without a window there is nothing to wait for.
     let rules = Rules { reversal_window: Span::ZERO, ..rules() };
     let with = Context { rules: &rules, paid_already: false };
-    let settled = apply(counter(Payment::Indomaret), status(Said::Settled), at(1000), &with).expect("a fact");
+    let settled = apply(counter(Payment::Indomaret), status(Said::Settled), Told::trusted(at(1000)), &with).expect("a fact");
     assert_eq!(word(&settled), "settled");
 }
 

@@ -24,12 +24,12 @@ fn goods_or_money_whatever_copy_comes_back() {
         for step in 0..STEPS {
             now = now + Outside::pause(&mut dice);
             let late = step + 20 > STEPS;
-            let event = match duty(&order, now) {
+            let event = match duty(&order, Told::trusted(now)) {
                 Duty::Apply(event) => event,
-                Duty::Call(call) if dice.draw(4) > 0 || late => outside.answers(call, &order, now, &mut dice),
+                Duty::Call(call) if dice.draw(4) > 0 || late => outside.answers(call, &order, Told::trusted(now), &mut dice),
                 Duty::Call(_) | Duty::Wait => {
-                    let grants = |event| apply(order.clone(), event, now, &with).is_ok();
-                    match outside.next(&order, late, now, grants, &mut dice) {
+                    let grants = |event| apply(order.clone(), event, Told::trusted(now), &with).is_ok();
+                    match outside.next(&order, late, Told::trusted(now), grants, &mut dice) {
                         Next::Comes(event) => event,
                         Next::Copied => {
                             copy = Some(order.clone());
@@ -39,7 +39,7 @@ fn goods_or_money_whatever_copy_comes_back() {
                             let Some(copy) = copy.take() else { continue };
                             *states.entry(word(&copy)).or_insert(0) += 1;
                             trail.push(format!("{} the books come back from {}", (now - T0).0, word(&copy)));
-                            (order, was_restored) = (copy.of_a_copy(now), true);
+                            (order, was_restored) = (copy.of_a_copy(Told::trusted(now)), true);
                             outside.restored();
                             continue;
                         }
@@ -48,11 +48,11 @@ fn goods_or_money_whatever_copy_comes_back() {
                 }
             };
             trail.push(format!("{} {event:?}", (now - T0).0));
-            order = match apply(order.clone(), event.clone(), now, &with) {
+            order = match apply(order.clone(), event.clone(), Told::trusted(now), &with) {
                 Ok(after) => after,
                 Err(Refused::OutcomeStands) => {
                     let Event::Delivered(told) = event else { panic!("another refusal") };
-                    apply(order, Event::Contradicted { told, refund_on_its_way: false }, now, &with).expect("a fact")
+                    apply(order, Event::Contradicted { told, refund_on_its_way: false }, Told::trusted(now), &with).expect("a fact")
                 }
                 Err(_) => order,
             };

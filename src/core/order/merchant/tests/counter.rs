@@ -21,13 +21,13 @@ fn code(store: &str) -> Charge {
 fn lives(payment: Payment, events: &[(i64, Event)]) -> Order {
     let rules = rules();
     let with = Context { rules: &rules, paid_already: false };
-    let mut order = apply(counter(payment), Event::Charged(code(payment.as_str())), T0, &with).expect("a fact");
+    let mut order = apply(counter(payment), Event::Charged(code(payment.as_str())), Told::trusted(T0), &with).expect("a fact");
     for (ms, event) in events {
         let now = T0 + Span::millis(*ms);
-        while let Duty::Apply(event) = duty(&order, now) {
-            order = apply(order, event, now, &with).expect("a fact");
+        while let Duty::Apply(event) = duty(&order, Told::trusted(now)) {
+            order = apply(order, event, Told::trusted(now), &with).expect("a fact");
         }
-        order = apply(order, event.clone(), now, &with).expect("granted");
+        order = apply(order, event.clone(), Told::trusted(now), &with).expect("granted");
     }
     order
 }
@@ -45,9 +45,9 @@ fn a_code_waits_for_its_customer_and_nobody_cancels_it_but_the_machine() {
     let with = Context { rules: &rules, paid_already: false };
     let mut order = order;
     while let Some(due) = next_deadline(&order).filter(|due| *due < T0 + COUNTER_EXPIRY) {
-        assert_eq!(duty(&order, due), Duty::Call(Call::GetStatus), "never a cancel");
+        assert_eq!(duty(&order, Told::trusted(due)), Duty::Call(Call::GetStatus), "never a cancel");
         asked.push(due);
-        order = apply(order, status(Said::Pending), due, &with).expect("a fact");
+        order = apply(order, status(Said::Pending), Told::trusted(due), &with).expect("a fact");
     }
     assert!(asked.windows(2).all(|pair| pair[1] - pair[0] >= ASK_SPACING));
     assert!(asked.len() < 150 && asked.len() > 60, "{} questions in a day", asked.len());
@@ -103,10 +103,10 @@ fn an_indomarets_settlement_is_one_only_after_its_window() {
     }
     let held = lives(Payment::Indomaret, &[settled(1000)]);
     assert_eq!((next_deadline(&held), held.is_open(), held.is_refund_due()), (Some(at(301_000)), true, false));
-    assert_eq!(duty(&held, at(301_000)), Duty::Call(Call::GetStatus));
+    assert_eq!(duty(&held, Told::trusted(at(301_000))), Duty::Call(Call::GetStatus));
     // A settlement that the counter takes back is looked at without delay.
     let news = lives(Payment::Indomaret, &[settled(1000), (60_000, Event::Notified(Said::Denied))]);
-    assert_eq!(duty(&news, at(60_000)), Duty::Call(Call::GetStatus));
+    assert_eq!(duty(&news, Told::trusted(at(60_000))), Duty::Call(Call::GetStatus));
     let gone = lives(Payment::Indomaret, &[settled(1000), settled(301_000), (400_000, status(Said::Denied))]);
     assert_eq!((gone.attention(), gone.is_refund_due()), (vec![Attention::Reversed], false));
     assert_eq!((gone.status(), gone.is_open(), next_deadline(&gone)), (Status::Deny, false, None), "nothing is handed out for it");
@@ -116,11 +116,11 @@ fn an_indomarets_settlement_is_one_only_after_its_window() {
     );
     assert_eq!((word(&told).as_str(), told.attention()), ("settled", vec![Attention::Reversed]), "handed out before");
     let asked = lives(Payment::Indomaret, &[settled(1000), settled(301_000), (400_000, Event::Notified(Said::Denied))]);
-    assert_eq!(duty(&asked, at(400_000)), Duty::Call(Call::GetStatus));
+    assert_eq!(duty(&asked, Told::trusted(at(400_000))), Duty::Call(Call::GetStatus));
     // The same if a part of it went back before.
     let part = [settled(1000), settled(301_000), (310_000, status(Said::PartlyRefunded)), (400_000, Event::Notified(Said::Denied))];
     let rest = lives(Payment::Indomaret, &part);
-    assert_eq!(duty(&rest, at(400_000)), Duty::Call(Call::GetStatus));
+    assert_eq!(duty(&rest, Told::trusted(at(400_000))), Duty::Call(Call::GetStatus));
     let gone = lives(Payment::Indomaret, &[&part[..], &[(401_000, status(Said::Denied))]].concat());
     assert!(gone.attention().contains(&Attention::Reversed), "{:?}", gone.attention());
 }
@@ -128,7 +128,7 @@ fn an_indomarets_settlement_is_one_only_after_its_window() {
 #[test]
 fn what_the_counter_took_back_is_offered_to_no_machine_again() {
     let wish = || Event::RefundRequested(RefundWish { no_report: true, ..RefundWish::of_a_person(Some("Ani".into())) });
-    let by_hand = || Event::SettledByHand { note: "cash".into(), by: Some("Ani".into()), no_report: true };
+    let by_hand = || Event::SettledByHand { note: "cash".into(), by: Some("Ani".into()), no_report: true, goods_and_money: false };
     type Seen = Result<(&'static str, Status, Money), Refused>;
     let table: Vec<(&str, Event, Seen)> = vec![
         ("denied again", status(Said::Denied), Ok(("void", Status::Deny, Money::TakenBack))),
@@ -147,12 +147,12 @@ fn what_the_counter_took_back_is_offered_to_no_machine_again() {
         ("nobody knows", told(Delivery::Uncertain), Ok(("settled", Status::Settlement, Money::TakenBack))),
         ("a refund", wish(), Err(Refused::TakenBack)),
         ("a refund by hand", by_hand(), Err(Refused::TakenBack)),
-        ("a gift", Event::Given { by: "Budi".into() }, Err(Refused::TakenBack)),
+        ("a gift", Event::Given { by: "Budi".into(), goods_and_money: false, from_slot: false }, Err(Refused::TakenBack)),
     ];
     let void = lives(Payment::Alfamart, &[(1000, status(Said::Settled)), (400_000, status(Said::Denied))]);
     for (what, event, wanted) in table {
         let now = at(500_000) + NO_REPORT_AFTER;
-        let after = with_rules(|with| apply(void.clone(), event, now, with));
+        let after = with_rules(|with| apply(void.clone(), event, Told::trusted(now), with));
         let seen = after.as_ref().map(|order| (word(order), order.status(), order.money())).map_err(|refused| *refused);
         assert_eq!(seen, wanted.map(|(word, status, money)| (word.to_owned(), status, money)), "{what}");
         let Ok(order) = after else { continue };
@@ -178,13 +178,13 @@ fn what_the_counter_took_back_is_offered_to_no_machine_again() {
 
 #[test]
 fn a_person_hears_that_a_counter_took_back_what_was_given_back_by_hand() {
-    let by_hand = Event::SettledByHand { note: "cash".into(), by: None, no_report: false };
+    let by_hand = Event::SettledByHand { note: "cash".into(), by: None, no_report: false, goods_and_money: false };
     let given_back = vec![(0, status(Said::Settled)), (1000, told(Delivery::Undelivered)), (2000, by_hand)];
     let given_back: Vec<_> = given_back.into_iter().map(|(ms, event)| (310_000 + ms, event)).collect();
     let first = [(1000, status(Said::Settled))];
     let noted = [(400_000, Event::Notified(Said::Denied))];
     let asked = lives(Payment::Indomaret, &[&first[..], &given_back, &noted].concat());
-    assert_eq!(duty(&asked, at(400_000)), Duty::Call(Call::GetStatus));
+    assert_eq!(duty(&asked, Told::trusted(at(400_000))), Duty::Call(Call::GetStatus));
     let denied = [(401_000, status(Said::Denied))];
     let gone = lives(Payment::Indomaret, &[&first[..], &given_back, &noted, &denied].concat());
     assert_eq!((gone.attention(), next_deadline(&gone)), (vec![Attention::Reversed], None), "the money is gone twice");
@@ -195,11 +195,11 @@ fn a_lost_charge_of_an_indomaret_is_replaced_and_never_repeated() {
     let rules = rules();
     let with = Context { rules: &rules, paid_already: false };
     let lost = Event::NotCharged(NoCharge::Unsure("cut".into()));
-    let indomaret = apply(counter(Payment::Indomaret), lost.clone(), T0, &with).expect("a fact");
-    assert_eq!((word(&indomaret).as_str(), duty(&indomaret, T0)), ("cancelling", Duty::Call(Call::Cancel)));
-    let dead = apply(indomaret, Event::CancelDone(report(Said::Cancelled)), T0, &with).expect("a fact");
-    assert!(wants_another(&dead, T0));
-    let alfamart = apply(counter(Payment::Alfamart), lost, T0, &with).expect("a fact");
+    let indomaret = apply(counter(Payment::Indomaret), lost.clone(), Told::trusted(T0), &with).expect("a fact");
+    assert_eq!((word(&indomaret).as_str(), duty(&indomaret, Told::trusted(T0))), ("cancelling", Duty::Call(Call::Cancel)));
+    let dead = apply(indomaret, Event::CancelDone(report(Said::Cancelled)), Told::trusted(T0), &with).expect("a fact");
+    assert!(wants_another(&dead, Told::trusted(T0)));
+    let alfamart = apply(counter(Payment::Alfamart), lost, Told::trusted(T0), &with).expect("a fact");
     assert_eq!(word(&alfamart), "charging", "its key is kept");
 }
 
@@ -207,10 +207,10 @@ fn a_lost_charge_of_an_indomaret_is_replaced_and_never_repeated() {
 fn what_was_not_reported_is_refunded_an_hour_after_the_last_moment_to_collect_it() {
     let order = lives(Payment::Alfamart, &[(1000, status(Said::Settled))]);
     let State::Settled(Settled { collect_by: Some(collect_by), .. }) = order.state else { panic!("it waits: {order:?}") };
-    let listed = with_rules(|with| apply(order, Event::Unreported, collect_by + REPORT_WITHIN, with)).expect("a fact");
+    let listed = with_rules(|with| apply(order, Event::Unreported, Told::trusted(collect_by + REPORT_WITHIN), with)).expect("a fact");
     let by_hand = |at: Wall| {
-        let event = Event::SettledByHand { note: "cash".into(), by: Some("Ani".into()), no_report: true };
-        with_rules(|with| apply(listed.clone(), event, at, with)).map(|order| word(&order))
+        let event = Event::SettledByHand { note: "cash".into(), by: Some("Ani".into()), no_report: true, goods_and_money: false };
+        with_rules(|with| apply(listed.clone(), event, Told::trusted(at), with)).map(|order| word(&order))
     };
     assert_eq!(by_hand(collect_by + NO_REPORT_AFTER - Span::millis(1)), Err(Refused::TooEarly));
     assert_eq!(by_hand(collect_by + NO_REPORT_AFTER), Ok("refunded".into()));

@@ -16,7 +16,7 @@ fn a_refund_that_comes_after_another_outcome_is_told() {
         ];
         let rules = rules();
         let with = Context { rules: &rules, paid_already: false };
-        let order = events.into_iter().fold(due, |order, event| apply(order, event, at(3000), &with).expect("granted"));
+        let order = events.into_iter().fold(due, |order, event| apply(order, event, Told::trusted(at(3000)), &with).expect("granted"));
         assert_eq!((word(&order).as_str(), order.attention()), ("refunded", vec![Attention::LateFact]), "on its way: {on_its_way}");
     }
 }
@@ -70,8 +70,12 @@ fn no_refund_is_asked_for_once_the_machine_told_that_it_handed_out() {
             assert!(life.calls.iter().all(|(call, _)| *call == Call::GetStatus), "{event:?}, {answer:?}: {:?}", life.calls);
             let seen = |order: &Order| {
                 let rules = rules();
-                let seen =
-                    apply(order.clone(), Event::SeenBy("Ani".into()), at(from + 2 * DAY), &Context { rules: &rules, paid_already: false });
+                let seen = apply(
+                    order.clone(),
+                    Event::SeenBy("Ani".into()),
+                    Told::trusted(at(from + 2 * DAY)),
+                    &Context { rules: &rules, paid_already: false },
+                );
                 seen.unwrap_or_else(|_| order.clone()).attention()
             };
             // Where the words contradict each other, a person decides.
@@ -79,7 +83,7 @@ fn no_refund_is_asked_for_once_the_machine_told_that_it_handed_out() {
             assert_eq!(seen(&life.order), left, "{event:?}, {answer:?}: {:#?}", life.order);
             // Nobody tells: a person ends it by name.
             let silence = lives(answered, from + 100, from + 2 * DAY, &|_| Event::StatusUnanswered).order;
-            let by_hand = Event::SettledByHand { note: "looked".into(), by: Some("Ani".into()), no_report: true };
+            let by_hand = Event::SettledByHand { note: "looked".into(), by: Some("Ani".into()), no_report: true, goods_and_money: false };
             assert_eq!(seen(&then(silence, from + 2 * DAY, by_hand)), [], "{event:?}, {answer:?}");
         }
     }
@@ -230,7 +234,11 @@ fn each_late_fact_is_told_also_after_another_was_seen() {
     let silent =
         |call| if call == Call::Refund { Event::RefundAnswered(RefundAnswer::Unsure("cut".into())) } else { Event::StatusUnanswered };
     let unsure = lives(refund_under_way(), 3000, 600_000, &silent).order;
-    let cash = then(unsure, 600_000, Event::SettledByHand { note: "cash".into(), by: Some("Ani".into()), no_report: false });
+    let cash = then(
+        unsure,
+        600_000,
+        Event::SettledByHand { note: "cash".into(), by: Some("Ani".into()), no_report: false, goods_and_money: false },
+    );
     let goods = seen(then(cash, 660_000, contradicted(Delivery::Dispensed)), 700_000);
     let twice = lives(then(goods, 800_000, Event::Notified(Said::Refunded)), 800_000, DAY, &|_| status(Said::Refunded)).order;
     assert_eq!(twice.attention(), [Attention::LateFact], "the money went back twice");
@@ -288,8 +296,8 @@ fn what_was_held_and_can_be_paid_again_is_cancelled_when_a_person_ends_it() {
 /// News says that the money went back. An answer that says nothing of it is no answer to that.
 #[test]
 fn news_of_money_is_not_forgotten_for_an_answer_that_says_nothing() {
-    let given = || then(due(), 3000, Event::Given { by: "Budi".into() });
-    let cash = || then(due(), 3000, Event::SettledByHand { note: "cash".into(), by: None, no_report: false });
+    let given = || then(due(), 3000, Event::Given { by: "Budi".into(), goods_and_money: false, from_slot: false });
+    let cash = || then(due(), 3000, Event::SettledByHand { note: "cash".into(), by: None, no_report: false, goods_and_money: false });
     for nothing in [Event::StatusUnknown, status(Said::Other), status(Said::Suspect), status(Said::Pending)] {
         for decided in [given(), cash()] {
             let told = then(decided, 10_000, Event::Notified(Said::Refunded));
@@ -301,7 +309,8 @@ fn news_of_money_is_not_forgotten_for_an_answer_that_says_nothing() {
     // The news came before the decision, and get-status is behind.
     let told = then(due(), 2500, Event::Notified(Said::Refunded));
     let behind = |_| status(Said::Settled);
-    let given = then(lives(told, 2500, 3000, &behind).order, 3000, Event::Given { by: "Budi".into() });
+    let given =
+        then(lives(told, 2500, 3000, &behind).order, 3000, Event::Given { by: "Budi".into(), goods_and_money: false, from_slot: false });
     let late = lives(given, 3000, 1_500_000, &behind).order;
     assert_eq!(lives(late, 1_500_000, DAY, &|_| status(Said::Refunded)).order.attention(), [Attention::LateFact]);
 }

@@ -5,11 +5,11 @@ use super::*;
 fn asked(order: Order, ms: i64) -> Order {
     let rules = rules();
     let with = Context { rules: &rules, paid_already: false };
-    apply(order, Event::StatusRequested, T0 + Span::millis(ms), &with).expect("a fact")
+    apply(order, Event::StatusRequested, Told::trusted(T0 + Span::millis(ms)), &with).expect("a fact")
 }
 
 fn calls(order: &Order, ms: i64) -> bool {
-    duty(order, T0 + Span::millis(ms)) == Duty::Call(Call::GetStatus)
+    duty(order, Told::trusted(T0 + Span::millis(ms))) == Duty::Call(Call::GetStatus)
 }
 
 #[test]
@@ -50,7 +50,7 @@ fn an_order_is_over_once_the_gateway_was_asked_after_its_end() {
             "may be money, and the customer got cash",
             after(vec![
                 (end, status(Said::Suspect)),
-                (end + 1, Event::SettledByHand { note: "cash".into(), by: None, no_report: false }),
+                (end + 1, Event::SettledByHand { note: "cash".into(), by: None, no_report: false, goods_and_money: false }),
                 (end + 60_000, status(Said::Suspect)),
             ]),
             true,
@@ -81,7 +81,7 @@ fn a_machine_that_asks_makes_one_question_in_ten_seconds_while_it_may_be_paid() 
     assert!(calls(&order, 10_000) && !calls(&pending, 10_000));
     let rules = rules();
     let with = Context { rules: &rules, paid_already: false };
-    let order = apply(order, status(Said::Pending), T0 + Span::millis(10_100), &with).expect("a fact");
+    let order = apply(order, status(Said::Pending), Told::trusted(T0 + Span::millis(10_100)), &with).expect("a fact");
     let again = asked(order.clone(), 20_000);
     assert!(again == order && !calls(&again, 20_000), "not sooner");
     assert!(calls(&asked(order.clone(), 20_100), 20_100));
@@ -111,16 +111,16 @@ fn what_the_gateway_has_ended_is_looked_at_once_more_minutes_later() {
         let asked = asked(order.clone(), 60_000);
         let rules = rules();
         let with = Context { rules: &rules, paid_already: false };
-        let asked = apply(asked, status(Said::Cancelled), T0 + Span::millis(60_100), &with).expect("a fact");
+        let asked = apply(asked, status(Said::Cancelled), Told::trusted(T0 + Span::millis(60_100)), &with).expect("a fact");
         assert_eq!((next_deadline(&asked), asked.is_over()), (Some(look), false), "{what}");
         // A payment may cross the end. Get-status tells of it by then.
-        let paid = apply(asked.clone(), status(Said::Settled), look, &with).expect("a fact");
+        let paid = apply(asked.clone(), status(Said::Settled), Told::trusted(look), &with).expect("a fact");
         assert_eq!(word(&paid), "settled", "{what}");
-        let over = apply(asked, status(Said::Cancelled), look, &with).expect("a fact");
+        let over = apply(asked, status(Said::Cancelled), Told::trusted(look), &with).expect("a fact");
         assert_eq!((next_deadline(&over), over.is_over()), (None, true), "{what}");
         // It can be paid all the same: it is ended again, and the time begins anew.
-        let found = apply(over, status(Said::Pending), T0 + Span::secs(900), &with).expect("a fact");
-        let again = apply(found, Event::CancelDone(report(Said::Cancelled)), T0 + Span::secs(901), &with).expect("a fact");
+        let found = apply(over, status(Said::Pending), Told::trusted(T0 + Span::secs(900)), &with).expect("a fact");
+        let again = apply(found, Event::CancelDone(report(Said::Cancelled)), Told::trusted(T0 + Span::secs(901)), &with).expect("a fact");
         assert!(next_deadline(&again).is_some_and(|look| look >= T0 + Span::secs(901) + CHECK_AFTER_END), "{what}");
     }
     // Nobody says that it has ended: it can be paid until its own end.
@@ -130,6 +130,6 @@ fn what_the_gateway_has_ended_is_looked_at_once_more_minutes_later() {
     let given_up = Order { state: State::Closed(Closed { charge: Some(told), ..closed }), ..given_up };
     let rules = rules();
     let with = Context { rules: &rules, paid_already: false };
-    let unknown = apply(given_up, Event::StatusUnknown, T0 + Span::secs(2 * 86_400), &with).expect("a fact");
+    let unknown = apply(given_up, Event::StatusUnknown, Told::trusted(T0 + Span::secs(2 * 86_400)), &with).expect("a fact");
     assert!(next_deadline(&unknown).is_some_and(|look| look > T0 + Span::secs(7 * 86_400)), "{:?}", unknown.polling);
 }

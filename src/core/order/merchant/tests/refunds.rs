@@ -11,9 +11,9 @@ fn at(ms: i64) -> Wall {
 fn then(order: &Order, ms: i64, event: Event) -> Result<Order, Refused> {
     let rules = rules();
     let with = Context { rules: &rules, paid_already: false };
-    let mut order = apply(order.clone(), event, at(ms), &with)?;
-    while let Duty::Apply(event) = duty(&order, at(ms)) {
-        order = apply(order, event, at(ms), &with).expect("a fact");
+    let mut order = apply(order.clone(), event, Told::trusted(at(ms)), &with)?;
+    while let Duty::Apply(event) = duty(&order, Told::trusted(at(ms))) {
+        order = apply(order, event, Told::trusted(at(ms)), &with).expect("a fact");
     }
     Ok(order)
 }
@@ -81,13 +81,13 @@ fn a_new_key_follows_a_refusal_that_get_status_has_confirmed_and_nothing_else() 
     }
     // A person asks again, and the money goes back.
     let again = all(&asked, 3000, vec![refused(), status(Said::Settled), wish()]);
-    assert_eq!((duty(&again, at(3000)), again.refund_key().as_str()), (Duty::Call(Call::Refund), "o1-r2"));
+    assert_eq!((duty(&again, Told::trusted(at(3000))), again.refund_key().as_str()), (Duty::Call(Call::Refund), "o1-r2"));
     let done = all(&again, 4000, vec![answered(approved())]);
     assert_eq!((word(&done).as_str(), done.attention()), ("refunded", vec![]));
     // A key that was used up is followed by another one without a person.
     let used = all(&asked, 3000, vec![key_used(), status(Said::Settled), status(Said::Settled)]);
     let next = next_deadline(&used).expect("the next call");
-    assert_eq!((is_asked(&used), duty(&used, next)), (true, Duty::Call(Call::Refund)));
+    assert_eq!((is_asked(&used), duty(&used, Told::trusted(next))), (true, Duty::Call(Call::Refund)));
     let made = all(&asked, 3000, vec![key_used(), status(Said::Refunded)]);
     assert_eq!((word(&made).as_str(), made.refund_key().as_str()), ("refunded", "o1"), "an earlier call had made it");
     // It ends. After that the money goes back by hand only.
@@ -122,13 +122,16 @@ fn people_hear_of_the_end_of_the_time_and_then_nobody_asks_any_more() {
     }
     assert_eq!((next_deadline(&order), order.is_refund_due()), (None, true));
     assert_eq!(then(&order, 7 * DAY, wish()), Err(Refused::OnlyByHand));
-    let by_hand = Event::SettledByHand { note: "cash".into(), by: None, no_report: false };
+    let by_hand = Event::SettledByHand { note: "cash".into(), by: None, no_report: false, goods_and_money: false };
     assert!(after(&order, 7 * DAY, by_hand).attention().is_empty());
     // While no program ran, nobody wrote it.
     for (ms, kinds) in [(0, vec![RefundDue]), (5 * DAY, vec![RefundDue, RefundSoon]), (8 * DAY, vec![RefundDue, OnlyByHand])] {
-        assert_eq!(due(Some(7)).as_of(at(ms)).attention(), kinds);
+        assert_eq!(due(Some(7)).as_of(Told::trusted(at(ms))).attention(), kinds);
     }
-    assert!(!due(Some(7)).may_refund_by_itself(until) && due(Some(7)).may_refund_by_itself(until - Span::millis(1)));
+    assert!(
+        !due(Some(7)).may_refund_by_itself(Told::trusted(until))
+            && due(Some(7)).may_refund_by_itself(Told::trusted(until - Span::millis(1)))
+    );
     // A payment without such a time can be refunded for ever.
     assert_eq!((due(None).repay_by(), next_deadline(&due(None))), (None, None));
     // What was delivered, or settled, is no debt.
@@ -143,7 +146,7 @@ fn people_hear_of_the_end_of_the_time_and_then_nobody_asks_any_more() {
 fn a_refund_that_is_on_its_way_at_the_end_is_looked_at() {
     let asked = after(&due(Some(7)), 7 * DAY - 1, wish());
     let over = after(&asked, 7 * DAY, Event::Abandoned);
-    assert_eq!(duty(&over, at(7 * DAY)), Duty::Call(Call::GetStatus), "no other call for a refund");
+    assert_eq!(duty(&over, Told::trusted(at(7 * DAY))), Duty::Call(Call::GetStatus), "no other call for a refund");
     assert_eq!(word(&after(&over, 7 * DAY, answered(approved()))), "refunded");
     assert_eq!(word(&after(&over, 7 * DAY, status(Said::Refunded))), "refunded");
     let not_made = all(&over, 7 * DAY + 1, vec![status(Said::Settled), status(Said::Settled)]);
@@ -156,7 +159,7 @@ fn a_refund_that_is_on_its_way_at_the_end_is_looked_at() {
         assert!(round < 99 || !is_asked(&lost));
     }
     let looked = after(&lost, 8 * DAY, wish());
-    assert_eq!(duty(&looked, at(8 * DAY)), Duty::Call(Call::GetStatus));
+    assert_eq!(duty(&looked, Told::trusted(at(8 * DAY))), Duty::Call(Call::GetStatus));
     let not_made = all(&looked, 8 * DAY, vec![status(Said::Settled), status(Said::Settled)]);
     assert!(!is_asked(&not_made) && then(&not_made, 8 * DAY, wish()) == Err(Refused::OnlyByHand), "{not_made:?}");
 }
@@ -175,7 +178,7 @@ fn what_the_bank_says_later_is_heard() {
     let next = next_deadline(&asked).expect("it is asked again");
     assert!(next > at(63_000 + 3_600_000), "a bank takes its time");
     let noted = after(&asked, 100_000, Event::Notified(Said::Refunded));
-    assert_eq!(duty(&noted, at(100_000)), Duty::Call(Call::GetStatus), "the second notification is news");
+    assert_eq!(duty(&noted, Told::trusted(at(100_000))), Duty::Call(Call::GetStatus), "the second notification is news");
     let confirmed = after(&noted, 116_000, said(Some(AtBank::Confirmed)));
     assert_eq!((bank(&confirmed), next_deadline(&confirmed)), (Some(AtBank::Confirmed), None));
     assert_eq!(bank(&after(&confirmed, 117_000, said(None))), Some(AtBank::Confirmed), "it stays so");
@@ -195,7 +198,7 @@ fn a_settlement_that_comes_back_after_a_refund_is_listed_after_a_second_look() {
     let refunded = after(&refunded, 63_000, status(Said::Refunded));
     assert_eq!(next_deadline(&refunded), None);
     let noted = after(&refunded, 90_000, Event::Notified(Said::Settled));
-    assert_eq!(duty(&noted, at(90_000)), Duty::Call(Call::GetStatus));
+    assert_eq!(duty(&noted, Told::trusted(at(90_000))), Duty::Call(Call::GetStatus));
     let first = after(&noted, 106_000, status(Said::Settled));
     assert!(first.attention().is_empty(), "get-status may be behind");
     let next = next_deadline(&first).expect("it asks once more");
@@ -210,7 +213,7 @@ fn a_settlement_that_comes_back_after_a_refund_is_listed_after_a_second_look() {
     let next = next_deadline(&part).expect("it asks once more");
     assert!(after(&part, (next - T0).0, status(Said::PartlyRefunded)).attention().contains(&Attention::LateFact));
     // What a person gave back is no refund of the gateway.
-    let cash = after(&due(None), 3000, Event::SettledByHand { note: "cash".into(), by: None, no_report: false });
+    let cash = after(&due(None), 3000, Event::SettledByHand { note: "cash".into(), by: None, no_report: false, goods_and_money: false });
     assert_eq!(after(&cash, 4000, Event::Notified(Said::Settled)), cash);
 }
 
@@ -246,7 +249,7 @@ fn the_rest_of_a_payment_is_asked_for_after_a_part_went_back() {
         let order = all(&due(None), 3000, vec![part(back)]);
         assert_eq!((order.is_refund_due(), order.to_refund()), (true, rest), "{back:?}");
         let asked = all(&order, 4000, vec![wish()]);
-        assert_eq!((duty(&asked, at(4000)), asked.to_refund()), (Duty::Call(Call::Refund), rest), "{back:?}");
+        assert_eq!((duty(&asked, Told::trusted(at(4000))), asked.to_refund()), (Duty::Call(Call::Refund), rest), "{back:?}");
         // Get-status may say the same part again meanwhile: that is no news.
         let looked = all(&asked, 5000, vec![unsure(), part(back)]);
         assert!(is_asked(&looked) && looked.refund_key() == "o1", "{back:?}: {:?}", looked.repayment());
@@ -300,7 +303,7 @@ fn the_rest_goes_by_hand_where_the_gateway_takes_no_part() {
     assert!(is_asked(&after(&whole, 3000, wish())), "all of it goes");
     let order = all(&whole, 3000, vec![part]);
     assert_eq!(then(&order, 4000, wish()), Err(Refused::OnlyByHand));
-    let cash = after(&order, 4000, Event::SettledByHand { note: "cash".into(), by: None, no_report: false });
+    let cash = after(&order, 4000, Event::SettledByHand { note: "cash".into(), by: None, no_report: false, goods_and_money: false });
     assert!(!cash.is_refund_due());
 }
 
@@ -331,7 +334,7 @@ fn a_refunds_answer_counts_only_with_the_sum_that_was_asked_for() {
         let is_unsure = matches!(order.repayment(), Some(Repayment::Requested { unsure: true, get_status: true, .. }));
         assert!(is_unsure && word(&order) == "settled", "{what}: {:?}", order.repayment());
         let next = next_deadline(&order).expect("the look");
-        assert_eq!(duty(&order, next), Duty::Call(Call::GetStatus), "{what}: get-status decides");
+        assert_eq!(duty(&order, Told::trusted(next)), Duty::Call(Call::GetStatus), "{what}: get-status decides");
         assert_eq!(word(&after(&order, 20_000, status(Said::Refunded))), "refunded", "{what}");
         let again = after(&order, 20_000, status(Said::Settled));
         assert_eq!((is_asked(&again), again.refund_key().as_str()), (true, "o1"), "{what}: the same key");

@@ -30,11 +30,11 @@ fn refund_without_proof() -> Event {
 }
 
 fn by_hand(no_report: bool) -> Event {
-    Event::SettledByHand { note: "cash".into(), by: None, no_report }
+    Event::SettledByHand { note: "cash".into(), by: None, no_report, goods_and_money: false }
 }
 
 fn given() -> Event {
-    Event::Given { by: "Budi".into() }
+    Event::Given { by: "Budi".into(), goods_and_money: false, from_slot: false }
 }
 
 fn answered(answer: RefundAnswer) -> Event {
@@ -46,9 +46,9 @@ fn then(mut order: Order, events: Vec<Event>, ms: i64) -> Result<Order, Refused>
     let mut now = T0 + Span::millis(ms);
     for event in events {
         now = due_at(&order, &event, now);
-        order = with_rules(|with| apply(order, event, now, with))?;
-        while let Duty::Apply(event) = duty(&order, now) {
-            order = with_rules(|with| apply(order, event, now, with)).expect("a fact");
+        order = with_rules(|with| apply(order, event, Told::trusted(now), with))?;
+        while let Duty::Apply(event) = duty(&order, Told::trusted(now)) {
+            order = with_rules(|with| apply(order, event, Told::trusted(now), with)).expect("a fact");
         }
     }
     Ok(order)
@@ -149,7 +149,11 @@ fn the_money_goes_one_way_once() {
     }
     assert_eq!(then(unsure(), vec![by_hand(false)], 10_000_000), Err(Refused::RefundUnsure));
     let again = then(unsure(), vec![refund(false)], 10_000_000).expect("once more");
-    assert_eq!(duty(&again, T0 + Span::millis(10_000_000)), Duty::Call(Call::GetStatus), "what an earlier call did is looked at first");
+    assert_eq!(
+        duty(&again, Told::trusted(T0 + Span::millis(10_000_000))),
+        Duty::Call(Call::GetStatus),
+        "what an earlier call did is looked at first"
+    );
 }
 
 #[test]
@@ -191,7 +195,7 @@ fn gateway_answers_decide_and_get_status_has_the_last_word() {
     ];
     for (what, events, repayment, state) in table {
         let asked = then(paid(Some(Delivery::Failed)), vec![refund(false)], 3000).expect("granted");
-        assert_eq!(duty(&asked, T0 + Span::millis(3000)), Duty::Call(Call::Refund));
+        assert_eq!(duty(&asked, Told::trusted(T0 + Span::millis(3000))), Duty::Call(Call::Refund));
         let order = then(asked, events, 3000).expect("facts");
         assert_eq!((money(&order), word(&order).as_str()), (repayment, state), "{what}");
     }
@@ -209,13 +213,13 @@ fn a_refund_that_is_not_answered_is_asked_for_with_patience_and_not_for_ever() {
     let mut calls = Vec::new();
     while money(&order) != "refused" {
         let due = next_deadline(&order).expect("something is to be done");
-        let event = match duty(&order, due) {
+        let event = match duty(&order, Told::trusted(due)) {
             Duty::Call(Call::Refund) => answered(RefundAnswer::Unsure("cut".into())),
             Duty::Call(Call::GetStatus) => Event::StatusUnanswered,
             other => panic!("{other:?}"),
         };
         calls.push(due);
-        order = with_rules(|with| apply(order, event, due, with)).expect("a fact");
+        order = with_rules(|with| apply(order, event, Told::trusted(due), with)).expect("a fact");
         assert!(calls.len() < 60, "it ends");
     }
     assert!(calls.windows(2).all(|pair| pair[1] - pair[0] >= Span::secs(10)), "{calls:?}");
@@ -225,8 +229,8 @@ fn a_refund_that_is_not_answered_is_asked_for_with_patience_and_not_for_ever() {
     // When the gateway answers at last, the fate of the refund is known.
     for (said, wanted) in [(Said::Settled, "refused"), (Said::Refunded, "done"), (Said::ChargedBack, "refused")] {
         let due = next_deadline(&order).expect("it is asked");
-        assert_eq!(duty(&order, due), Duty::Call(Call::GetStatus));
-        let known = with_rules(|with| apply(order.clone(), status(said), due, with)).expect("a fact");
+        assert_eq!(duty(&order, Told::trusted(due)), Duty::Call(Call::GetStatus));
+        let known = with_rules(|with| apply(order.clone(), status(said), Told::trusted(due), with)).expect("a fact");
         assert!(!matches!(known.repayment(), Some(Repayment::Refused { unsure: true, .. })), "{said:?}");
         assert_eq!((money(&known), next_deadline(&known)), (wanted, None));
     }
@@ -310,12 +314,12 @@ fn a_refund_that_somebody_asked_for_and_never_told_of_may_have_been_made() {
     assert_eq!(money(&then(asked.clone(), refused(), 4000).expect("facts")), "refused", "nobody asked before");
     // Another outcome stops it meanwhile. It is looked at all the same, at once, and nothing is settled by hand before.
     let stopped = then(asked.clone(), vec![Event::Abandoned, contradicted(Delivery::Dispensed)], 4000).expect("facts");
-    assert_eq!(duty(&stopped, T0 + Span::millis(4000)), Duty::Call(Call::GetStatus));
+    assert_eq!(duty(&stopped, Told::trusted(T0 + Span::millis(4000))), Duty::Call(Call::GetStatus));
     assert_eq!(then(stopped.clone(), vec![by_hand(false)], 5000), Err(Refused::RefundUnderWay));
     assert_eq!(money(&then(stopped.clone(), vec![status(Said::Refunded)], 5000).expect("a fact")), "done");
     let not_made = then(stopped, vec![status(Said::Settled), status(Said::Settled)], 5000).expect("facts");
     assert_eq!((money(&not_made), not_made.attention().contains(&Attention::Conflict)), ("refused", true));
-    assert_eq!(duty(&not_made, T0 + Span::millis(10_000_000)), Duty::Wait, "a person decides first");
+    assert_eq!(duty(&not_made, Told::trusted(T0 + Span::millis(10_000_000))), Duty::Wait, "a person decides first");
     assert_eq!(money(&then(asked, vec![contradicted(Delivery::Dispensed)], 4000).expect("a fact")), "refused", "nobody asked before");
 }
 
@@ -334,7 +338,7 @@ fn a_part_that_goes_back_besides_what_a_person_settled_is_told() {
     for (what, wish) in [("cash", by_hand(false)), ("goods", given())] {
         let settled = then(paid(Some(Delivery::Failed)), vec![wish], 3000).expect("granted");
         let noted = then(settled, vec![Event::Notified(Said::PartlyRefunded)], 4000).expect("a fact");
-        assert_eq!(duty(&noted, T0 + Span::millis(4000)), Duty::Call(Call::GetStatus), "{what}");
+        assert_eq!(duty(&noted, Told::trusted(T0 + Span::millis(4000))), Duty::Call(Call::GetStatus), "{what}");
         let told = then(noted, vec![status(Said::PartlyRefunded)], 5000).expect("a fact");
         // Another part may have gone back since that answer was made, so the gateway is asked once more.
         let told = then(told, vec![status(Said::PartlyRefunded)], 19_000).expect("a fact");
@@ -350,7 +354,10 @@ fn what_is_silent_is_noticed_after_a_quarter_of_an_hour() {
     let order = paid(None);
     let at = T0 + Span::millis(1000) + REPORT_WITHIN;
     assert_eq!(next_deadline(&order), Some(at));
-    assert_eq!((duty(&order, at - Span::millis(1)), duty(&order, at)), (Duty::Wait, Duty::Apply(Event::Unreported)));
+    assert_eq!(
+        (duty(&order, Told::trusted(at - Span::millis(1))), duty(&order, Told::trusted(at))),
+        (Duty::Wait, Duty::Apply(Event::Unreported))
+    );
     let listed = then(order, vec![Event::Unreported], 901_000).expect("a fact");
     assert!(next_deadline(&listed).is_none() && listed.is_open());
     assert!(next_deadline(&paid(Some(Delivery::Dispensed))).is_none());
@@ -361,7 +368,7 @@ fn only_what_is_certain_is_refunded_by_itself() {
     let contradiction = then(paid(Some(Delivery::Failed)), vec![contradicted(Delivery::Dispensed)], 3000).expect("a fact");
     let twice = {
         let charged = live(&[(0, Event::Charged(charge(5000)))]);
-        apply(charged, status(Said::Settled), T0, &Context { rules: &rules(), paid_already: true }).expect("a fact")
+        apply(charged, status(Said::Settled), Told::trusted(T0), &Context { rules: &rules(), paid_already: true }).expect("a fact")
     };
     let refused =
         then(paid(Some(Delivery::Failed)), vec![refund(false), answered(RefundAnswer::Refused("412".into())), status(Said::Settled)], 3000);
@@ -377,12 +384,12 @@ fn only_what_is_certain_is_refunded_by_itself() {
         ("refused before", refused.expect("facts"), false),
         ("a part went back", partly.expect("facts"), false),
     ] {
-        assert_eq!(order.may_refund_by_itself(T0), wanted, "{what}");
+        assert_eq!(order.may_refund_by_itself(Told::trusted(T0)), wanted, "{what}");
     }
     // A second outcome stops a refund that has not been sent yet. A refund that is on its way cannot be called back.
     let asked = then(paid(Some(Delivery::Failed)), vec![refund(false)], 3000).expect("granted");
     let stopped = then(asked.clone(), vec![contradicted(Delivery::Dispensed)], 3000).expect("a fact");
-    assert_eq!((money(&stopped), duty(&stopped, T0 + Span::secs(9))), ("refused", Duty::Wait));
+    assert_eq!((money(&stopped), duty(&stopped, Told::trusted(T0 + Span::secs(9)))), ("refused", Duty::Wait));
     let told = DeliveryReport::proven(Delivery::Dispensed);
     let on_its_way = then(asked, vec![Event::Contradicted { told, refund_on_its_way: true }], 3000).expect("a fact");
     assert_eq!(money(&on_its_way), "looking");
@@ -408,7 +415,10 @@ fn what_a_look_did_not_find_is_looked_for_and_asked_for_later() {
     let lost = then(asked(), vec![unsure(), status(Said::Settled)], 3000).expect("facts");
     let due = next_deadline(&lost).expect("it is asked for again");
     assert!(due >= T0 + Span::millis(13_000), "{due:?}");
-    assert_eq!((duty(&lost, due - Span::millis(1)), duty(&lost, due)), (Duty::Wait, Duty::Call(Call::Refund)));
+    assert_eq!(
+        (duty(&lost, Told::trusted(due - Span::millis(1))), duty(&lost, Told::trusted(due))),
+        (Duty::Wait, Duty::Call(Call::Refund))
+    );
     // The answer was lost, then a call was refused. Get-status may be behind, and is asked again a minute later.
     let refused = answered(RefundAnswer::Refused("406".into()));
     let behind = then(asked(), vec![unsure(), refused, status(Said::Settled)], 3000).expect("facts");
@@ -445,7 +455,7 @@ fn gateway_word_that_all_went_back_is_news_once_of_what_went_back_otherwise() {
     let refunded = Event::Notified(Said::Refunded);
     let by_hand = then(paid(Some(Delivery::Failed)), vec![by_hand(false)], 3000).expect("granted");
     let asked = then(by_hand.clone(), vec![refunded.clone()], 60_000).expect("a fact");
-    assert_eq!(duty(&asked, T0 + Span::millis(60_000)), Duty::Call(Call::GetStatus), "twice?");
+    assert_eq!(duty(&asked, Told::trusted(T0 + Span::millis(60_000))), Duty::Call(Call::GetStatus), "twice?");
     let twice = then(by_hand, vec![status(Said::Refunded)], 60_000).expect("a fact");
     assert_eq!(twice.attention(), [Attention::LateFact]);
     assert_eq!(then(twice.clone(), vec![refunded.clone()], 120_000).as_ref(), Ok(&twice), "that is known");
@@ -458,12 +468,12 @@ fn gateway_word_that_all_went_back_is_news_once_of_what_went_back_otherwise() {
 fn nothing_goes_back_by_itself_without_the_relays_word() {
     let without = DeliveryReport { proof: Proof::Missing(NoProof::OtherKey), ..DeliveryReport::proven(Delivery::Undelivered) };
     let listed = then(paid(None), vec![Event::Delivered(without.clone())], 2000).expect("a fact");
-    assert!(!listed.may_refund_by_itself(T0) && listed.is_refund_due());
+    assert!(!listed.may_refund_by_itself(Told::trusted(T0)) && listed.is_refund_due());
     assert_eq!(listed.attention(), [Attention::NoProof]);
     // The proof may come later, with the same outcome. A proof that is there is not taken away again.
     let proven = then(listed, vec![Event::Delivered(DeliveryReport::proven(Delivery::Undelivered))], 3000).expect("a fact");
     let still = then(proven, vec![Event::Delivered(without)], 4000).expect("a fact");
-    assert!(still.may_refund_by_itself(T0));
+    assert!(still.may_refund_by_itself(Told::trusted(T0)));
     assert_eq!(still.attention(), [Attention::RefundDue]);
 }
 
@@ -474,7 +484,11 @@ fn the_relays_signed_word_stands_over_what_anybody_with_the_token_told() {
     let signed = then(lied, vec![contradicted(Delivery::Undelivered)], 3000).expect("a fact");
     assert_eq!(signed.delivery(), Some(&DeliveryReport::proven(Delivery::Undelivered)));
     // A person looks, since one of the two is a lie. The refund needs no more than that.
-    assert!(!signed.may_refund_by_itself(T0) && signed.attention().contains(&Attention::Conflict), "{:?}", signed.attention());
+    assert!(
+        !signed.may_refund_by_itself(Told::trusted(T0)) && signed.attention().contains(&Attention::Conflict),
+        "{:?}",
+        signed.attention()
+    );
     assert!(then(signed.clone(), vec![refund(false)], 4000).is_ok());
     // Nobody takes the proof away again, with a signature or without.
     for told in [unsigned(Delivery::Dispensed), DeliveryReport::proven(Delivery::Dispensed)] {
@@ -485,7 +499,7 @@ fn the_relays_signed_word_stands_over_what_anybody_with_the_token_told() {
     let told = unsigned(Delivery::Dispensed);
     let proven =
         then(paid(Some(Delivery::Undelivered)), vec![Event::Contradicted { told, refund_on_its_way: false }], 4000).expect("a fact");
-    assert!(proven.may_refund_by_itself(T0) && proven.attention() == [Attention::RefundDue], "{:?}", proven.attention());
+    assert!(proven.may_refund_by_itself(Told::trusted(T0)) && proven.attention() == [Attention::RefundDue], "{:?}", proven.attention());
     // The other way round: the goods came, and no more money goes back than a person wants.
     let lied = then(paid(None), vec![Event::Delivered(unsigned(Delivery::Undelivered))], 2000).expect("a fact");
     let came = then(lied, vec![contradicted(Delivery::Dispensed)], 3000).expect("a fact");
@@ -496,15 +510,22 @@ fn the_relays_signed_word_stands_over_what_anybody_with_the_token_told() {
 fn what_is_withheld_proves_nothing_where_goods_may_have_come_out() {
     let twice = || {
         let charged = then(order(), vec![Event::Charged(charge(5000))], 1000).expect("a fact");
-        apply(charged, status(Said::Settled), T0, &Context { rules: &rules(), paid_already: true }).expect("a fact")
+        apply(charged, status(Said::Settled), Told::trusted(T0), &Context { rules: &rules(), paid_already: true }).expect("a fact")
     };
-    assert!(twice().may_refund_by_itself(T0), "there is no receipt that opens the relay");
+    assert!(twice().may_refund_by_itself(Told::trusted(T0)), "there is no receipt that opens the relay");
     // Books that were lost may have had such a refund.
     let rebuilt = Order { rebuilt: true, ..twice() };
-    assert!(!rebuilt.may_refund_by_itself(T0) && rebuilt.attention().contains(&Attention::NoProof), "{:?}", rebuilt.attention());
+    assert!(
+        !rebuilt.may_refund_by_itself(Told::trusted(T0)) && rebuilt.attention().contains(&Attention::NoProof),
+        "{:?}",
+        rebuilt.attention()
+    );
     assert_eq!(then(rebuilt.clone(), vec![refund(false)], 3000), Err(Refused::NoProof));
     let closed = then(rebuilt, vec![told(Delivery::Undelivered)], 3000).expect("a fact");
-    assert!(!closed.may_refund_by_itself(T0), "its relay may have signed another word since, of a try that these books do not know");
+    assert!(
+        !closed.may_refund_by_itself(Told::trusted(T0)),
+        "its relay may have signed another word since, of a try that these books do not know"
+    );
     assert_eq!(then(closed, vec![refund(false)], 4000), Err(Refused::NoProof));
     for outcome in [Delivery::Dispensed, Delivery::Uncertain] {
         let came = then(twice(), vec![told(outcome)], 3000).expect("a fact");
@@ -603,7 +624,7 @@ fn no_key_but_the_orders_own_proves_it_at_any_moment() {
             let after = after.expect("a fact");
             let is_own = whose == "its own";
             assert!(after.needs_attention() != is_own || after.has_conflict(), "{whose}, {moment}: {:?}", after.attention());
-            assert!(is_own || !after.may_refund_by_itself(T0 + Span::millis(902_000)), "{whose}, {moment}");
+            assert!(is_own || !after.may_refund_by_itself(Told::trusted(T0 + Span::millis(902_000))), "{whose}, {moment}");
             let refunded = then(after, vec![refund(false)], 903_000).map(|order| money(&order));
             assert_eq!(refunded, if is_own { Ok("asked") } else { Err(Refused::NoProof) }, "{whose}, {moment}");
         }

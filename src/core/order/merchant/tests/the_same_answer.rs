@@ -35,8 +35,9 @@ fn a_refund_whose_end_nobody_tells_is_listed_and_a_person_ends_it() {
     let asked = refund_under_way();
     let rules = rules();
     let with = Context { rules: &rules, paid_already: false };
-    let by_hand = |by: Option<&str>| Event::SettledByHand { note: "cash".into(), by: by.map(Into::into), no_report: false };
-    let given = || Event::Given { by: "Budi".into() };
+    let by_hand =
+        |by: Option<&str>| Event::SettledByHand { note: "cash".into(), by: by.map(Into::into), no_report: false, goods_and_money: false };
+    let given = || Event::Given { by: "Budi".into(), goods_and_money: false, from_slot: false };
     let mut unsure = 0;
     for (says, event) in answers() {
         for refund in refunds() {
@@ -55,7 +56,7 @@ fn a_refund_whose_end_nobody_tells_is_listed_and_a_person_ends_it() {
             }
             unsure += 1;
             assert_eq!(order.attention(), [Attention::RefundFailed], "{what}");
-            let then = |event| apply(order.clone(), event, at(3 * DAY), &with);
+            let then = |event| apply(order.clone(), event, Told::trusted(at(3 * DAY)), &with);
             assert_eq!(then(by_hand(None)), Err(Refused::RefundUnsure), "{what}: a decision without a name");
             for decision in [by_hand(Some("Ani")), given()] {
                 let settled = then(decision.clone()).unwrap_or_else(|why| panic!("{what}, {decision:?}: {why}"));
@@ -92,17 +93,18 @@ fn a_person_decides_by_name_after_some_questions_that_do_not_tell() {
         Call::Refund => Event::RefundAnswered(RefundAnswer::Unsure("cut".into())),
         Call::GetStatus | Call::Charge | Call::Cancel => status(Said::Pending),
     };
-    let by_hand = |by: Option<&str>| Event::SettledByHand { note: "cash".into(), by: by.map(Into::into), no_report: false };
-    let decide = |ms: i64, event| apply(lives(asked.clone(), 3000, ms, &answer).order, event, at(ms), &with);
-    for early in [by_hand(Some("Ani")), by_hand(None), Event::Given { by: "Budi".into() }] {
+    let by_hand =
+        |by: Option<&str>| Event::SettledByHand { note: "cash".into(), by: by.map(Into::into), no_report: false, goods_and_money: false };
+    let decide = |ms: i64, event| apply(lives(asked.clone(), 3000, ms, &answer).order, event, Told::trusted(at(ms)), &with);
+    for early in [by_hand(Some("Ani")), by_hand(None), Event::Given { by: "Budi".into(), goods_and_money: false, from_slot: false }] {
         assert_eq!(decide(60_000, early), Err(Refused::RefundUnderWay));
     }
     assert_eq!(decide(300_000, by_hand(None)), Err(Refused::RefundUnderWay));
     assert_eq!(decide(300_000, Event::RefundRequested(RefundWish::of_a_person(Some("Ani".into())))), Err(Refused::RefundUnderWay));
-    for decision in [by_hand(Some("Ani")), Event::Given { by: "Budi".into() }] {
+    for decision in [by_hand(Some("Ani")), Event::Given { by: "Budi".into(), goods_and_money: false, from_slot: false }] {
         let settled = decide(300_000, decision).expect("by name");
         // The answer to the call was on its way.
-        let late = apply(settled, Event::RefundAnswered(approved()), at(301_000), &with).expect("a fact");
+        let late = apply(settled, Event::RefundAnswered(approved()), Told::trusted(at(301_000)), &with).expect("a fact");
         assert_eq!(late.attention(), [Attention::LateFact]);
     }
 }
@@ -155,7 +157,7 @@ fn a_charge_that_stays_pending_whatever_is_done_is_listed_after_a_day_and_seldom
             assert!(next.calls.len() < 200, "{what}: {} calls", next.calls.len());
             let rules = rules();
             let with = Context { rules: &rules, paid_already: false };
-            let seen = apply(next.order, Event::SeenBy("Ani".into()), at(3 * DAY), &with).expect("granted");
+            let seen = apply(next.order, Event::SeenBy("Ani".into()), Told::trusted(at(3 * DAY)), &with).expect("granted");
             let last = lives(seen, 3 * DAY, 12 * DAY, &answer);
             assert!(is_seldom(&last) && last.order.attention().is_empty(), "{what}: {:?}", last.calls);
         }
@@ -171,10 +173,10 @@ fn a_settlement_that_is_told_after_a_persons_end_is_listed_again() {
         for cancel in cancels().into_iter().skip(1) {
             let answer = |call| if call == Call::Cancel { cancel.clone() } else { status(Said::Pending) };
             let listed = lives(begun.clone(), 500, listed_at, &answer).order;
-            let seen = apply(listed, Event::SeenBy("Ani".into()), at(listed_at), &with).expect("granted");
+            let seen = apply(listed, Event::SeenBy("Ani".into()), Told::trusted(at(listed_at)), &with).expect("granted");
             let quiet = lives(seen, listed_at, listed_at + 3_600_000, &answer).order;
             let reported_at = listed_at + 3_600_000;
-            let told = apply(quiet, Event::Notified(Said::Settled), at(reported_at), &with).expect("a fact");
+            let told = apply(quiet, Event::Notified(Said::Settled), Told::trusted(at(reported_at)), &with).expect("a fact");
             let later = lives(told.clone(), reported_at, reported_at + 660_000, &answer).order;
             assert_eq!(later.attention(), [Attention::Unconfirmed], "{cancel:?}: {later:#?}");
             let paid = lives(told, reported_at, reported_at + 660_000, &|call| {
@@ -193,9 +195,9 @@ fn a_payment_code_is_asked_about_soon_after_it_is_told_as_paid() {
     let rules = rules();
     let with = Context { rules: &rules, paid_already: false };
     let code = Charge { expires_at: T0 + COUNTER_EXPIRY, ..charge(5000) };
-    let pending = apply(sold, Event::Charged(code), T0, &with).expect("a fact");
+    let pending = apply(sold, Event::Charged(code), Told::trusted(T0), &with).expect("a fact");
     let pending = lives(pending, 0, hours, &|_| status(Said::Pending)).order;
-    let told = apply(pending, Event::Notified(Said::Settled), at(hours), &with).expect("a fact");
+    let told = apply(pending, Event::Notified(Said::Settled), Told::trusted(at(hours)), &with).expect("a fact");
     let behind = lives(told, hours, hours + 6000, &|_| status(Said::Pending)).order;
     assert_eq!(word(&lives(behind.clone(), hours + 6000, hours + 30_000, &|_| status(Said::Settled)).order), "settled");
     assert_eq!(lives(behind, hours + 6000, hours + 660_000, &|_| status(Said::Pending)).order.attention(), [Attention::Unconfirmed]);
@@ -208,12 +210,12 @@ fn a_payment_code_that_never_ends_is_listed_and_a_person_ends_it() {
     let rules = rules();
     let with = Context { rules: &rules, paid_already: false };
     let code = Charge { expires_at: T0 + COUNTER_EXPIRY, ..charge(5000) };
-    let pending = apply(sold, Event::Charged(code), T0, &with).expect("a fact");
+    let pending = apply(sold, Event::Charged(code), Told::trusted(T0), &with).expect("a fact");
     let answer = |call| if call == Call::Cancel { Event::CancelRefused } else { status(Said::Pending) };
     assert_eq!(lives(pending.clone(), 0, 2 * DAY, &answer).order.attention(), []);
     let listed = lives(pending, 0, 2 * DAY + 7_200_000, &answer).order;
     assert_eq!(listed.attention(), [Attention::Unconfirmed]);
-    let seen = apply(listed, Event::SeenBy("Ani".into()), at(3 * DAY), &with).expect("granted");
+    let seen = apply(listed, Event::SeenBy("Ani".into()), Told::trusted(at(3 * DAY)), &with).expect("granted");
     let last = lives(seen, 3 * DAY, 12 * DAY, &answer);
     assert!(is_seldom(&last) && last.order.attention().is_empty(), "{:?}", last.calls);
 }
@@ -225,7 +227,7 @@ fn an_order_that_was_held_and_is_called_pending_is_listed() {
         let with = Context { rules: &rules, paid_already: false };
         let sold = Order { sale: order().sale.paid_by(Payment::Indomaret), ..order() };
         let held = [charged, Event::Notified(Said::Settled), status(Said::Settled)].into_iter();
-        let held = held.fold(sold, |order, event| apply(order, event, at(500), &with).expect("a fact"));
+        let held = held.fold(sold, |order, event| apply(order, event, Told::trusted(at(500)), &with).expect("a fact"));
         assert_eq!(word(&held), "held");
         let order = lives(held, 500, 1_500_000, &|_| status(Said::Pending)).order;
         assert_eq!((word(&order).as_str(), order.attention()), (wanted, vec![Attention::Unconfirmed]));
@@ -235,7 +237,7 @@ fn an_order_that_was_held_and_is_called_pending_is_listed() {
 #[test]
 fn what_a_person_settled_is_over_whatever_the_gateway_calls_it() {
     let begun = [(0, Event::Charged(charge(5000))), (500, status(Said::Suspect)), (1000, Event::CancelRequested)];
-    let settled = (2000, Event::SettledByHand { note: "cash".into(), by: Some("Ani".into()), no_report: false });
+    let settled = (2000, Event::SettledByHand { note: "cash".into(), by: Some("Ani".into()), no_report: false, goods_and_money: false });
     let order = live(&[&begun[..], &[(1500, Event::CancelDone(report(Said::Cancelled))), settled]].concat());
     for cancel in cancels().into_iter().skip(1) {
         let life = lives(order.clone(), 2000, 3 * DAY, &|call| if call == Call::Cancel { cancel.clone() } else { status(Said::Pending) });
@@ -250,13 +252,16 @@ fn a_refund_that_get_status_tells_late_is_found_after_a_decision() {
     let asked = refund_under_way();
     let rules = rules();
     let with = Context { rules: &rules, paid_already: false };
-    let lost = apply(asked, Event::RefundAnswered(RefundAnswer::Unsure("cut".into())), at(3010), &with).expect("a fact");
+    let lost = apply(asked, Event::RefundAnswered(RefundAnswer::Unsure("cut".into())), Told::trusted(at(3010)), &with).expect("a fact");
     let behind =
         |call| if call == Call::Refund { Event::RefundAnswered(RefundAnswer::Refused("414".into())) } else { status(Said::Settled) };
     let failed = lives(lost, 3010, 120_000, &behind).order;
     assert!(matches!(failed.repayment(), Some(Repayment::Refused { unsure: false, .. })), "{:?}", failed.repayment());
-    for decision in [Event::SettledByHand { note: "cash".into(), by: None, no_report: false }, Event::Given { by: "Budi".into() }] {
-        let decided = apply(failed.clone(), decision, at(120_000), &with).expect("granted");
+    for decision in [
+        Event::SettledByHand { note: "cash".into(), by: None, no_report: false, goods_and_money: false },
+        Event::Given { by: "Budi".into(), goods_and_money: false, from_slot: false },
+    ] {
+        let decided = apply(failed.clone(), decision, Told::trusted(at(120_000)), &with).expect("granted");
         let still = lives(decided, 120_000, 400_000, &behind).order;
         assert_eq!(lives(still, 400_000, 2 * DAY, &|_| status(Said::Refunded)).order.attention(), [Attention::LateFact]);
     }
@@ -267,14 +272,15 @@ fn a_person_decides_by_name_whatever_keeps_a_refund_under_way() {
     let asked = refund_under_way();
     let rules = rules();
     let with = Context { rules: &rules, paid_already: false };
-    let cut = apply(asked.clone(), Event::Abandoned, at(3500), &with).expect("a fact");
+    let cut = apply(asked.clone(), Event::Abandoned, Told::trusted(at(3500)), &with).expect("a fact");
     for begun in [asked, cut] {
         for (says, event) in answers() {
             for refund in refunds() {
                 let answer = |call| if call == Call::Refund { Event::RefundAnswered(refund.clone()) } else { event.clone() };
                 let order = lives(begun.clone(), 3500, 600_000, &answer).order;
-                let by_hand = Event::SettledByHand { note: "cash".into(), by: Some("Ani".into()), no_report: false };
-                let decided = apply(order.clone(), by_hand, at(600_000), &with);
+                let by_hand =
+                    Event::SettledByHand { note: "cash".into(), by: Some("Ani".into()), no_report: false, goods_and_money: false };
+                let decided = apply(order.clone(), by_hand, Told::trusted(at(600_000)), &with);
                 let is_over = !order.is_refund_due() || order.is_decided();
                 assert!(is_over || decided.is_ok(), "get-status says {says}; the refund says {refund:?}: {decided:?}");
             }

@@ -3,7 +3,7 @@
 use super::*;
 use crate::order::promise::Promise;
 use crate::order::proof::RelayKey;
-use crate::order::tries::{Try, TryNumber};
+use crate::order::tries::{Try, TryNumber, TwoDigits};
 
 fn relay() -> RelayKey {
     RelayKey::of(&SigningKey::from_seed([3; 32]))
@@ -33,14 +33,14 @@ fn then(mut order: Order, events: Vec<(i64, Event)>) -> Result<Order, No> {
     for (ms, event) in events {
         let now = T0 + Span::millis(ms);
         if let Event::TryAgain { promise, key } = &event {
-            let may = order.may_try_again(promise, key.as_ref(), now);
-            let asked = with(|with| apply(order.clone(), event.clone(), now, with)).expect("never refused");
+            let may = order.may_try_again(promise, key.as_ref(), Told::trusted(now));
+            let asked = with(|with| apply(order.clone(), event.clone(), Told::trusted(now), with)).expect("never refused");
             assert!(may.is_ok() || asked == order, "what is not granted changes nothing");
             may.map_err(No::Try)?;
         }
-        order = with(|with| apply(order, event, now, with)).map_err(No::Refused)?;
-        while let Duty::Apply(event) = duty(&order, now) {
-            order = with(|with| apply(order, event, now, with)).expect("a fact");
+        order = with(|with| apply(order, event, Told::trusted(now), with)).map_err(No::Refused)?;
+        while let Duty::Apply(event) = duty(&order, Told::trusted(now)) {
+            order = with(|with| apply(order, event, Told::trusted(now), with)).expect("a fact");
         }
     }
     Ok(order)
@@ -105,7 +105,7 @@ fn refund() -> Event {
 #[test]
 fn a_second_try_has_a_receipt_of_its_own_and_its_end_is_the_orders() {
     let first = nothing_came();
-    assert_eq!(first.try_again_until(T0 + Span::millis(2000)), Some(T0 + Span::millis(2000) + Span::secs(24 * 3600)));
+    assert_eq!(first.try_again_until(Told::trusted(T0 + Span::millis(2000))), Some(T0 + Span::millis(2000) + Span::secs(24 * 3600)));
     let order = at_second();
     let claims = order.receipt().expect("signed").claims();
     assert_eq!(claims.nth, Try::Again { number: second(), after: first.goods().ticket });
@@ -147,8 +147,12 @@ fn only_what_certainly_did_not_come_is_tried_again() {
         ("the bank took it", then_told(status(Said::ChargedBack)), Some(NoTry::Repaid)),
         ("all went back", then_told(status(Said::Refunded)), Some(NoTry::Repaid)),
         ("a refund is asked for", then_told(refund()), Some(NoTry::Repaid)),
-        ("given back by hand", then_told(Event::SettledByHand { note: "cash".into(), by: None, no_report: false }), Some(NoTry::Repaid)),
-        ("handed over", then_told(Event::Given { by: "Budi".into() }), Some(NoTry::Repaid)),
+        (
+            "given back by hand",
+            then_told(Event::SettledByHand { note: "cash".into(), by: None, no_report: false, goods_and_money: false }),
+            Some(NoTry::Repaid),
+        ),
+        ("handed over", then_told(Event::Given { by: "Budi".into(), goods_and_money: false, from_slot: false }), Some(NoTry::Repaid)),
         ("the gateway refuses a refund", refund_refused(false), None),
         ("the books had lost it", Order { rebuilt: true, ..nothing_came() }, Some(NoTry::Doubtful)),
         ("the customer wants the money", then_told(Event::TryOfferEnds), Some(NoTry::NotOffered)),
@@ -162,25 +166,29 @@ fn only_what_certainly_did_not_come_is_tried_again() {
     ];
     for (name, order, why_not) in table {
         let now = T0 + Span::millis(5000);
-        assert_eq!(order.try_again_until(now).is_some(), why_not.is_none(), "{name}");
+        assert_eq!(order.try_again_until(Told::trusted(now)).is_some(), why_not.is_none(), "{name}");
         // A person prolongs an offer that is over, and asks once more. Nothing else is a person's to change.
-        let by_a_person = order.may_want_try(Some("Sari"), now, &offering());
+        let by_a_person = order.may_want_try(Some("Sari"), Told::trusted(now), &offering());
         assert_eq!(by_a_person.err(), why_not.filter(|why| *why != NoTry::NotOffered), "{name}");
-        assert_eq!(order.may_want_try(None, now, &offering()).err(), why_not, "{name}");
+        assert_eq!(order.may_want_try(None, Told::trusted(now), &offering()).err(), why_not, "{name}");
         let next = Promise {
             ticket: ticket(30),
             nth: Try::Again { number: order.number_of_try().next().expect("few"), after: order.goods().ticket },
             ..promise(&order)
         };
         if why_not == Some(NoTry::NotPaid) {
-            assert_eq!(order.may_try_again(&next, Some(&relay()), now).err(), why_not);
+            assert_eq!(order.may_try_again(&next, Some(&relay()), Told::trusted(now)).err(), why_not);
             continue;
         }
         let fresh = then(order, vec![(5000, status(Said::Settled))]).expect("a fact");
         let asked = then(fresh, vec![(5000, asks(next))]);
         assert_eq!(asked.err(), why_not.map(No::Try), "{name}");
     }
-    assert_eq!(refund_refused(true).may_want_try(None, T0 + Span::millis(5000), &offering()), Err(NoTry::Repaid), "it may have gone back");
+    assert_eq!(
+        refund_refused(true).may_want_try(None, Told::trusted(T0 + Span::millis(5000)), &offering()),
+        Err(NoTry::Repaid),
+        "it may have gone back"
+    );
     let came = then(at_second_of(refund_refused(false)), vec![(4000, Event::Delivered(of_second(Delivery::Dispensed)))]).expect("a fact");
     assert!(came.repayment().is_none() && !came.is_refund_due(), "the goods came in its place");
     let off = live(&[(0, Event::Charged(charge(5000))), (1000, status(Said::Settled)), (2000, told(Delivery::Undelivered))]);
@@ -244,18 +252,18 @@ fn a_promise_is_for_the_next_try_at_this_order_and_the_gateway_was_just_asked() 
 #[test]
 fn an_open_try_bars_every_other_end() {
     let hour = NO_REPORT_AFTER.0;
-    let by_hand = |no_report| Event::SettledByHand { note: "cash".into(), by: Some("Ani".into()), no_report };
+    let by_hand = |no_report| Event::SettledByHand { note: "cash".into(), by: Some("Ani".into()), no_report, goods_and_money: false };
     let no_report = || Event::RefundRequested(RefundWish { no_report: true, ..RefundWish::of_a_person(Some("Ani".into())) });
     let table = [
         (4000, refund(), Err(Refused::NotReported)),
         (4000, no_report(), Err(Refused::TooEarly)),
         (4000, by_hand(true), Err(Refused::TooEarly)),
-        (4000, Event::Given { by: "Budi".into() }, Err(Refused::TooEarly)),
+        (4000, Event::Given { by: "Budi".into(), goods_and_money: false, from_slot: false }, Err(Refused::TooEarly)),
         // An hour after the newest receipt, which was signed three seconds after the start.
         (2999 + hour, no_report(), Err(Refused::TooEarly)),
         (3000 + hour, no_report(), Ok(())),
         (3000 + hour, by_hand(true), Ok(())),
-        (3000 + hour, Event::Given { by: "Budi".into() }, Ok(())),
+        (3000 + hour, Event::Given { by: "Budi".into(), goods_and_money: false, from_slot: false }, Ok(())),
     ];
     for (order, (at, event, want)) in
         [at_second(), at_second_of(to_collect())].iter().flat_map(|order| table.clone().map(|row| (order, row)))
@@ -263,16 +271,16 @@ fn an_open_try_bars_every_other_end() {
         let listed = then(order.clone(), vec![(3000 + REPORT_WITHIN.0, Event::Unreported)]).expect("a fact");
         let now = T0 + Span::millis(at);
         let order = if now.0 - T0.0 > REPORT_WITHIN.0 { listed } else { order.clone() };
-        assert_eq!(with(|with| apply(order, event.clone(), now, with)).map(drop), want, "{event:?} at {at}");
+        assert_eq!(with(|with| apply(order, event.clone(), Told::trusted(now), with)).map(drop), want, "{event:?} at {at}");
     }
-    assert!(!at_second().may_refund_by_itself(T0 + Span::millis(4000)));
+    assert!(!at_second().may_refund_by_itself(Told::trusted(T0 + Span::millis(4000))));
     // Nothing goes back by itself while another try is offered.
     let offered = nothing_came();
-    assert!(!offered.may_refund_by_itself(T0 + Span::millis(4000)));
+    assert!(!offered.may_refund_by_itself(Told::trusted(T0 + Span::millis(4000))));
     let declined = then(offered.clone(), vec![(4000, Event::TryOfferEnds)]).expect("a wish");
-    assert!(declined.may_refund_by_itself(T0 + Span::millis(4000)));
+    assert!(declined.may_refund_by_itself(Told::trusted(T0 + Span::millis(4000))));
     let over = T0 + Span::millis(2000) + Span::secs(24 * 3600);
-    assert_eq!((next_deadline(&offered), duty(&offered, over)), (Some(over), Duty::Apply(Event::TryOfferEnds)));
+    assert_eq!((next_deadline(&offered), duty(&offered, Told::trusted(over))), (Some(over), Duty::Apply(Event::TryOfferEnds)));
 }
 
 /// In the gateway's dashboard anybody of the merchant's may give it back. The machine has the receipt all the same.
@@ -309,7 +317,7 @@ fn after_a_later_try_the_gateway_is_asked_once_more() {
     for outcome in [Delivery::Dispensed, Delivery::Uncertain, Delivery::Failed] {
         let told = then(at_second(), vec![(4000, Event::Delivered(of_second(outcome)))]).expect("a fact");
         let at = next_deadline(&told).expect("a question");
-        assert_eq!(duty(&told, at), Duty::Call(Call::GetStatus), "{outcome}");
+        assert_eq!(duty(&told, Told::trusted(at)), Duty::Call(Call::GetStatus), "{outcome}");
         assert!((at - T0).0 <= 4000 + 70_000, "{outcome}: {at:?}");
         let ms = (at - T0).0;
         let asked = then(told.clone(), vec![(ms, status(Said::Settled))]).expect("a fact");
@@ -324,13 +332,13 @@ fn after_a_later_try_the_gateway_is_asked_once_more() {
 /// Another try may have begun after the copy was made.
 #[test]
 fn what_a_copy_of_the_books_does_not_know_is_for_a_person() {
-    let copied = nothing_came().of_a_copy(T0);
-    assert!(!copied.is_proven() && !copied.may_refund_by_itself(T0 + Span::secs(86_400)));
+    let copied = nothing_came().of_a_copy(Told::trusted(T0));
+    assert!(!copied.is_proven() && !copied.may_refund_by_itself(Told::trusted(T0 + Span::secs(86_400))));
     assert_eq!(then(copied.clone(), vec![(3000, refund())]), Err(No::Refused(Refused::NoProof)));
     let asked = asks(promise(&copied));
     assert_eq!(then(copied, vec![(3000, asked)]), Err(No::Try(NoTry::Doubtful)));
     let came = ended(DeliveryReport::proven(Delivery::Dispensed));
-    assert_eq!(came.clone().of_a_copy(T0), came);
+    assert_eq!(came.clone().of_a_copy(Told::trusted(T0)), came);
 }
 
 #[test]
@@ -356,8 +364,8 @@ fn books_that_do_not_know_of_a_try_prove_nothing() {
         let told = of_second(outcome);
         assert_eq!(then(nothing_came(), vec![(5000, Event::Delivered(told.clone()))]), Err(No::Refused(Refused::OutcomeStands)));
         let order = then(nothing_came(), vec![(5000, Event::Contradicted { told, refund_on_its_way: false })]).expect("a fact");
-        assert!(order.has_conflict() && order.try_again_until(T0 + Span::millis(6000)).is_none());
-        assert!(!order.may_refund_by_itself(T0 + Span::secs(48 * 3600)), "{outcome}");
+        assert!(order.has_conflict() && order.try_again_until(Told::trusted(T0 + Span::millis(6000))).is_none());
+        assert!(!order.may_refund_by_itself(Told::trusted(T0 + Span::secs(48 * 3600))), "{outcome}");
     }
     // It asked for one, and had no answer. Nothing came of that either.
     let told = Event::Delivered(of_second(Delivery::Undelivered));
@@ -369,19 +377,22 @@ fn books_that_do_not_know_of_a_try_prove_nothing() {
 
 #[test]
 fn its_customer_wants_it_while_it_is_offered() {
-    let wants = |by: Option<&str>| Event::TryWanted { by: by.map(Into::into) };
+    let wants = |by: Option<&str>| Event::TryWanted { by: by.map(Into::into), drawn: TwoDigits::of(7) };
     let at = |milliseconds: i64| T0 + Span::millis(milliseconds);
     let order = then(nothing_came(), vec![(5000, wants(None))]).expect("a wish");
-    assert_eq!(order.try_wanted_until(at(5000)), Some(at(605_000)));
-    assert_eq!((next_deadline(&order), order.try_wanted_until(at(605_000))), (Some(at(605_000)), None));
-    assert_eq!(duty(&order, at(605_000)), Duty::Apply(Event::TryWishEnds));
+    assert_eq!(order.try_wanted_until(Told::trusted(at(5000))), Some(at(605_000)));
+    assert_eq!((next_deadline(&order), order.try_wanted_until(Told::trusted(at(605_000)))), (Some(at(605_000)), None));
+    assert_eq!(duty(&order, Told::trusted(at(605_000))), Duty::Apply(Event::TryWishEnds));
     let ended = then(order.clone(), vec![(605_000, Event::TryWishEnds)]).expect("a fact");
-    assert_eq!((ended.tries.wanted_until, ended.try_again_until(at(605_000))), (None, order.tries.until));
+    assert_eq!((ended.tries.wanted_until, ended.try_again_until(Told::trusted(at(605_000)))), (None, order.tries.until));
     // A customer who wants the money has no other try, and one who got it wants none.
-    for what in [refund(), Event::Given { by: "Sari".into() }, status(Said::Refunded)] {
+    for what in [refund(), Event::Given { by: "Sari".into(), goods_and_money: false, from_slot: false }, status(Said::Refunded)] {
         let order = then(order.clone(), vec![(6000, what)]).expect("granted");
         assert!(!order.is_open() && order.tries.wanted_until.is_none());
-        assert_eq!((order.try_wanted_until(at(6000)), order.may_want_try(None, at(6000), &offering())), (None, Err(NoTry::Repaid)));
+        assert_eq!(
+            (order.try_wanted_until(Told::trusted(at(6000))), order.may_want_try(None, Told::trusted(at(6000)), &offering())),
+            (None, Err(NoTry::Repaid))
+        );
     }
     let asked = asks(promise(&order));
     let begun = then(order, vec![(7000, asked)]).expect("a receipt");
@@ -391,17 +402,20 @@ fn its_customer_wants_it_while_it_is_offered() {
 #[test]
 fn a_person_prolongs_what_is_proven_and_nothing_else() {
     let hours = |hours: i64| Span::secs(hours * 3600);
-    let wants = Event::TryWanted { by: Some("Sari".into()) };
+    let wants = Event::TryWanted { by: Some("Sari".into()), drawn: TwoDigits::of(7) };
     let over = then(nothing_came(), vec![(86_400_000, Event::TryOfferEnds)]).expect("a fact");
     let later = T0 + hours(30);
-    assert_eq!(over.may_want_try(None, later, &offering()), Err(NoTry::NotOffered));
-    assert_eq!(over.may_want_try(Some("Sari"), later, &rules()), Err(NoTry::Off), "0 turns it off for everybody");
+    assert_eq!(over.may_want_try(None, Told::trusted(later), &offering()), Err(NoTry::NotOffered));
+    assert_eq!(over.may_want_try(Some("Sari"), Told::trusted(later), &rules()), Err(NoTry::Off), "0 turns it off for everybody");
     let order = then(over, vec![(30 * 3_600_000, wants.clone())]).expect("prolonged");
-    assert_eq!((order.try_again_until(later), order.try_wanted_until(later)), (Some(later + hours(24)), Some(later + Span::secs(600))));
+    assert_eq!(
+        (order.try_again_until(Told::trusted(later)), order.try_wanted_until(Told::trusted(later))),
+        (Some(later + hours(24)), Some(later + Span::secs(600)))
+    );
     // The number of the rules is used up, and it is proven once more that nothing came.
     let twice = then(at_second(), vec![(5000, Event::Delivered(of_second(Delivery::Undelivered)))]).expect("a fact");
-    assert_eq!(twice.try_again_until(T0 + Span::millis(6000)), None);
-    assert!(then(twice, vec![(6000, wants.clone())]).expect("prolonged").try_again_until(T0 + Span::millis(7000)).is_some());
+    assert_eq!(twice.try_again_until(Told::trusted(T0 + Span::millis(6000))), None);
+    assert!(then(twice, vec![(6000, wants.clone())]).expect("prolonged").try_again_until(Told::trusted(T0 + Span::millis(7000))).is_some());
     for outcome in [Delivery::Dispensed, Delivery::Uncertain] {
         let order = then(ended(DeliveryReport::proven(outcome)), vec![(6000, wants.clone())]).expect("nothing changes");
         assert_eq!((order.tries.until, order.tries.wanted_until), (None, None), "{outcome}");
@@ -420,4 +434,152 @@ fn the_offer_leaves_time_for_a_refund() {
         let order = then(order, events).expect("facts");
         assert_eq!(order.tries.until, offered.map(|span| T0 + span), "{refund_within:?}");
     }
+}
+
+fn wants(by: Option<&str>, drawn: u8) -> Event {
+    Event::TryWanted { by: by.map(Into::into), drawn: TwoDigits::of(drawn) }
+}
+
+fn tells(by: Option<&str>, number: u8) -> Event {
+    Event::NumberTold { number: TwoDigits::of(number), by: by.map(Into::into) }
+}
+
+fn shown(order: &Order, ms: i64) -> Option<String> {
+    order.number_shown(Told::trusted(T0 + Span::millis(ms))).map(String::from)
+}
+
+#[test]
+fn who_tells_the_number_has_twenty_seconds_for_one_press() {
+    let order = then(nothing_came(), vec![(5000, wants(None, 7))]).expect("a wish");
+    assert_eq!((shown(&order, 5000).as_deref(), order.number_told_until(Told::trusted(T0 + Span::millis(5000)))), (Some("07"), None));
+    assert!(format!("{order:?}").contains("number: **"), "no log shows it");
+    for by in [None, Some("Sari")] {
+        let told = then(order.clone(), vec![(9000, tells(by, 7))]).expect("told");
+        let until = T0 + Span::millis(29_000);
+        assert_eq!((shown(&told, 9000), told.number_told_until(Told::trusted(T0 + Span::millis(9000)))), (Some("07".into()), Some(until)));
+        assert_eq!((next_deadline(&told), told.number_told_until(Told::trusted(until))), (Some(until), None));
+        let asked = asks(promise(&told));
+        // The press comes to the backend a moment after it.
+        for (ms, is_told) in [(10_000, true), (28_999, true), (38_999, true), (39_000, false)] {
+            let fresh = then(told.clone(), vec![(ms, status(Said::Settled))]).expect("a fact");
+            let begun = then(fresh, vec![(ms, asked.clone())]).expect("granted");
+            assert_eq!((begun.tries.with_number, begun.is_surely_its_customers()), (is_told, is_told), "{ms}");
+            assert_eq!(begun.tries.shown, None);
+        }
+    }
+    let asked = asks(promise(&order));
+    let untold = then(order, vec![(6000, tells(None, 8)), (7000, asked)]).expect("granted");
+    assert!(!untold.is_surely_its_customers() && untold.tries.wrong.len() == 1);
+    assert!(nothing_came().is_surely_its_customers(), "a first try has no number");
+}
+
+#[test]
+fn three_wrong_numbers_end_a_showing_and_nine_a_day_the_asking() {
+    let mut order = nothing_came();
+    for round in 0..3_i64 {
+        let at = 100_000 * (round + 1);
+        order = then(order, vec![(at, wants(None, 7)), (at, tells(None, 8)), (at, tells(None, 9))]).expect("wrong");
+        // Who asks again while it is shown sees the same number, and has no more guesses.
+        order = then(order, vec![(at + 59_000, wants(None, 40))]).expect("the same showing");
+        assert_eq!(
+            (shown(&order, at + 59_000).as_deref(), order.number_stands(Told::trusted(T0 + Span::millis(at + 59_000)))),
+            (Some("07"), Some(NumberStands::Asked { wrong: 2 }))
+        );
+        order = then(order, vec![(at + 59_500, tells(None, 40))]).expect("wrong");
+        assert_eq!(
+            (shown(&order, at + 59_500), order.number_stands(Told::trusted(T0))),
+            (None, Some(NumberStands::Ended)),
+            "round {round}"
+        );
+        assert_eq!(then(order.clone(), vec![(at + 59_600, tells(None, 7))]), Ok(order.clone()), "its showing is over");
+    }
+    let (now, ms) = (Told::trusted(T0 + Span::millis(400_000)), 400_000);
+    assert_eq!(order.may_want_try(None, now, &offering()), Err(NoTry::TooManyWrong));
+    assert_eq!(then(order.clone(), vec![(ms, wants(None, 7))]), Ok(order.clone()), "nothing is shown");
+    // The money and the desk go on.
+    assert!(order.may_refund_on_a_wish(now));
+    let offered = then(order.clone(), vec![(ms, wants(Some("Sari"), 12))]).expect("a wish");
+    assert_eq!(offered.may_tell_number(None, now), Err(NoTry::TooManyWrong));
+    assert_eq!(offered.may_tell_number(Some("Sari"), now), Ok(()));
+    let told = then(offered, vec![(ms, tells(None, 12)), (ms, tells(Some("Sari"), 13)), (ms + 1, tells(Some("Sari"), 12))]).expect("told");
+    assert_eq!((told.tries.wrong.len(), told.number_told_until(now).is_some()), (9, true), "a list of nine at most");
+    let later = Told::trusted(T0 + Span::millis(100_000) + Span::secs(24 * 3600));
+    assert_ne!(order.may_want_try(None, later, &offering()), Err(NoTry::TooManyWrong), "a day later");
+}
+
+/// Its second try gave the goods: `with` its number or without, of this item.
+fn came(with: bool, item: &str) -> Order {
+    let order = then(nothing_came(), vec![(2500, wants(None, 7)), (2600, tells(None, if with { 7 } else { 8 }))]).expect("told");
+    let asked = asks(Promise { item: ItemId::new(item).expect("an id"), ..promise(&order) });
+    then(order, vec![(3000, asked), (4000, Event::Delivered(of_second(Delivery::Dispensed)))]).expect("granted")
+}
+
+#[test]
+fn goods_and_money_are_a_persons_by_name_where_the_try_was_not_surely_its_customers() {
+    let item = nothing_came().goods().item.to_string();
+    let wish = |said, by: Option<&str>| {
+        Event::RefundRequested(RefundWish { goods_and_money: said, ..RefundWish::of_a_person(by.map(Into::into)) })
+    };
+    let by_hand = |said, by: Option<&str>| Event::SettledByHand {
+        note: "cash".into(),
+        by: by.map(Into::into),
+        no_report: false,
+        goods_and_money: said,
+    };
+    let given = |said| Event::Given { by: "Ani".into(), goods_and_money: said, from_slot: false };
+    let ani = Some("Ani");
+    let first = || ended(DeliveryReport::proven(Delivery::Dispensed));
+    for (name, order, may) in [
+        ("with its number, the same goods", came(true, &item), false),
+        ("a first try", first(), false),
+        ("without its number", came(false, &item), true),
+        ("with its number, other goods", came(true, "B2"), true),
+        ("at the machine at once", then(at_second(), vec![(4000, Event::Delivered(of_second(Delivery::Dispensed)))]).expect("told"), true),
+    ] {
+        let refused = |event| then(order.clone(), vec![(9000, event)]).err();
+        let no = Some(No::Refused(if may { Refused::GoodsAndMoney } else { Refused::Delivered }));
+        for event in [wish(false, ani), by_hand(false, ani), given(false), wish(true, None), by_hand(true, None)] {
+            assert_eq!(refused(event.clone()), no, "{name}: {event:?}");
+        }
+        for event in [wish(true, ani), by_hand(true, ani), given(true)] {
+            assert_eq!(refused(event.clone()), (!may).then_some(No::Refused(Refused::Delivered)), "{name}: {event:?}");
+        }
+        assert!(
+            !order.may_refund_by_itself(Told::trusted(T0 + Span::millis(9000)))
+                && !order.may_refund_on_a_wish(Told::trusted(T0 + Span::millis(9000))),
+            "{name}"
+        );
+    }
+    for event in [wish(true, ani), by_hand(true, ani), given(true)] {
+        let mut order = then(came(false, &item), vec![(9000, event.clone())]).expect("granted");
+        if matches!(event, Event::RefundRequested(_)) {
+            assert!(order.is_refund_due() && order.attention().is_empty(), "it is asked for");
+            order = then(order, vec![(9500, status(Said::Refunded))]).expect("a fact");
+        }
+        assert_eq!((order.attention(), order.is_refund_due()), (vec![Attention::GoodsAndMoney], false), "{event:?}");
+        for again in [wish(true, ani), by_hand(true, ani), given(true)] {
+            assert!(then(order.clone(), vec![(9900, again)]).is_err(), "once: {event:?}");
+        }
+        let seen = then(order, vec![(9900, Event::SeenBy("Ani".into()))]).expect("seen");
+        assert!(seen.attention().is_empty() && seen.is_goods_and_money(), "it stays so");
+    }
+}
+
+#[test]
+fn a_refund_besides_the_goods_ends_as_any_other() {
+    let item = nothing_came().goods().item.to_string();
+    let wish = || RefundWish { goods_and_money: true, ..RefundWish::of_a_person(Some("Ani".into())) };
+    let asked = || then(came(false, &item), vec![(9000, Event::RefundRequested(wish()))]).expect("granted");
+    let unsure = Event::RefundAnswered(RefundAnswer::Refused("412".into()));
+    let refused = then(asked(), vec![(9100, unsure), (9200, status(Said::Settled))]).expect("facts");
+    assert_eq!((refused.attention(), refused.is_goods_and_money()), (vec![Attention::RefundFailed], false), "a person hears of it");
+    // What came of the try is in doubt: that is another matter.
+    let told = Event::Contradicted { told: of_second(Delivery::Uncertain), refund_on_its_way: false };
+    let doubtful = then(asked(), vec![(9100, told)]).expect("a fact");
+    assert!(!doubtful.repaying.goods_and_money && doubtful.attention().contains(&Attention::Conflict));
+    // Books that came back may have paid it since.
+    let copied = asked().of_a_copy(Told::trusted(T0 + Span::millis(9500)));
+    assert!(copied.rebuilt && copied.attention().contains(&Attention::RefundFailed));
+    let taken = then(came(false, &item), vec![(9000, status(Said::ChargedBack))]).expect("a fact");
+    assert_eq!(then(taken, vec![(9100, Event::RefundRequested(wish()))]), Err(No::Refused(Refused::TakenBack)));
 }

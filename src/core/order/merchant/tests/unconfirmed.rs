@@ -9,9 +9,9 @@ fn at(ms: i64) -> Wall {
 fn then(order: &Order, ms: i64, event: Event) -> Result<Order, Refused> {
     let rules = rules();
     let with = Context { rules: &rules, paid_already: false };
-    let mut order = apply(order.clone(), event, at(ms), &with)?;
-    while duty(&order, at(ms)) == Duty::Apply(Event::Unconfirmed) {
-        order = apply(order, Event::Unconfirmed, at(ms), &with)?;
+    let mut order = apply(order.clone(), event, Told::trusted(at(ms)), &with)?;
+    while duty(&order, Told::trusted(at(ms))) == Duty::Apply(Event::Unconfirmed) {
+        order = apply(order, Event::Unconfirmed, Told::trusted(at(ms)), &with)?;
     }
     Ok(order)
 }
@@ -81,7 +81,7 @@ fn listed_at(mut order: Order, answers: Answers, call_takes: i64) -> i64 {
     while !is_listed(&order) {
         now = next_deadline(&order).expect("it is not listed yet").max(now);
         assert!(now < at(10_000_000), "never: {order:?}");
-        let event = match duty(&order, now) {
+        let event = match duty(&order, Told::trusted(now)) {
             Duty::Apply(event) => event,
             Duty::Call(call) => {
                 now = now + Span::millis(call_takes);
@@ -175,7 +175,7 @@ fn what_is_told_is_asked_about_until_it_is_confirmed() {
     let mut order = cancelled;
     let mut asked = 0;
     while let Some(due) = next_deadline(&order).filter(|due| *due < at(24 * 3_600_000)) {
-        let event = match duty(&order, due) {
+        let event = match duty(&order, Told::trusted(due)) {
             Duty::Call(Call::GetStatus) => {
                 asked += 1;
                 status(Said::Cancelled)
@@ -255,7 +255,7 @@ fn a_qr_whose_life_is_over_is_ended_whatever_is_answered() {
     for answer in [status(Said::Other), status(Said::Pending), unclear(), Event::StatusUnanswered, Event::StatusUnknown] {
         let order = live(&[(0, Event::Charged(short.clone())), (31_000, answer.clone())]);
         assert_eq!(order.ends_at(), Some(at(30_000)), "the machine takes it off the screen");
-        assert_eq!(duty(&order, at(90_000)), Duty::Apply(Event::TimedOut), "{answer:?}");
+        assert_eq!(duty(&order, Told::trusted(at(90_000))), Duty::Apply(Event::TimedOut), "{answer:?}");
     }
 }
 
@@ -288,7 +288,7 @@ fn a_persons_end_bars_every_receipt() {
         let again = after(&seen, later, Event::Notified(Said::Settled));
         assert!(is_listed(&after(&again, later + FIVE, status(Said::Pending))), "{what}");
         // The money given back by hand ends it, too.
-        let by_hand = Event::SettledByHand { note: "cash".into(), by: Some("Sari".into()), no_report: false };
+        let by_hand = Event::SettledByHand { note: "cash".into(), by: Some("Sari".into()), no_report: false, goods_and_money: false };
         let cash = after(&order, later, by_hand);
         assert_eq!((cash.attention(), cash.is_open()), (vec![], false), "{what}");
         let paid = after(&cash, later + 1000, status(Said::Settled));
@@ -297,7 +297,7 @@ fn a_persons_end_bars_every_receipt() {
     // Before the five minutes are over nobody ends it.
     let early = live(&[charged(), (1000, Event::Notified(Said::Settled))]);
     assert_eq!(then(&early, 2_000, Event::SeenBy("Sari".into())), Err(Refused::NothingToSee));
-    let by_hand = Event::SettledByHand { note: "cash".into(), by: None, no_report: true };
+    let by_hand = Event::SettledByHand { note: "cash".into(), by: None, no_report: true, goods_and_money: false };
     assert_eq!(then(&early, 2_000, by_hand), Err(Refused::NotPaid));
 }
 
@@ -378,7 +378,7 @@ fn a_suspect_word_about_what_has_ended_makes_few_questions() {
     let mut order = live(&[charged(), (600, status(Said::Expired)), (1000, status(Said::Suspect))]);
     let mut asked = 0;
     while let Some(due) = next_deadline(&order).filter(|due| *due < at(24 * 3_600_000)) {
-        assert_eq!(duty(&order, due), Duty::Call(Call::GetStatus));
+        assert_eq!(duty(&order, Told::trusted(due)), Duty::Call(Call::GetStatus));
         order = after(&order, (due - T0).0, status(Said::Suspect));
         asked += 1;
     }

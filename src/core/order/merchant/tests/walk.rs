@@ -83,8 +83,8 @@ fn outside(dice: &mut Dice, honest: bool, order: &Order) -> Event {
         6 => Event::Restarted,
         7 | 8 => Event::Delivered(told),
         9 => Event::RefundRequested(RefundWish { no_report: dice.draw(2) == 0, ..RefundWish::of_a_person(None) }),
-        10 => Event::SettledByHand { note: "cash".into(), by: None, no_report: dice.draw(2) == 0 },
-        11 => Event::Given { by: by() },
+        10 => Event::SettledByHand { note: "cash".into(), by: None, no_report: dice.draw(2) == 0, goods_and_money: false },
+        11 => Event::Given { by: by(), goods_and_money: false, from_slot: false },
         12 => Event::SeenBy(by()),
         _ => Event::Abandoned,
     }
@@ -106,7 +106,7 @@ fn nothing_is_given_twice_and_nothing_is_delivered_that_went_back() {
         for _ in 0..STEPS {
             now = now + Span::millis(i64::try_from(dice.draw(3)).expect("small") * dice.of(&[10, 5_000, 400_000, 4_000_000]));
             let with = Context { rules: &rules, paid_already: false };
-            let event = match duty(&order, now) {
+            let event = match duty(&order, Told::trusted(now)) {
                 Duty::Apply(event) => event,
                 Duty::Call(call) if dice.draw(3) > 0 => match call {
                     Call::Charge => dice.of(&[
@@ -130,12 +130,12 @@ fn nothing_is_given_twice_and_nothing_is_delivered_that_went_back() {
             let before = order.clone();
             trail.push(format!("{} {event:?}", (now - T0).0));
             let said = |what: &str, order: &Order| format!("seed {}: {what}\n{}\n{order:#?}", seed + life, trail.join("\n"));
-            match apply(order.clone(), event.clone(), now, &with) {
+            match apply(order.clone(), event.clone(), Told::trusted(now), &with) {
                 Ok(after) => order = after,
                 Err(Refused::OutcomeStands) => {
                     let Event::Delivered(told) = event.clone() else { panic!("{}", said("another refusal", &order)) };
                     let event = Event::Contradicted { told, refund_on_its_way: false };
-                    order = apply(order.clone(), event, now, &with).expect("a fact");
+                    order = apply(order.clone(), event, Told::trusted(now), &with).expect("a fact");
                 }
                 Err(_) => assert_eq!(order, before),
             }
@@ -165,7 +165,7 @@ fn check(before: &Order, after: &Order, event: &Event, settled_seen: bool, now: 
     if tried(after) != tried(before) {
         let nothing_came = before.is_proven() && matches!(before.outcome(), Some(Delivery::Undelivered | Delivery::Failed));
         let is_clear = before.repayment().is_none() && before.taken_back.is_none() && !before.has_conflict() && before.late.is_empty();
-        if Some(tried(after)) != tried(before).next() || !nothing_came || !is_clear || !before.is_settled_lately(now) {
+        if Some(tried(after)) != tried(before).next() || !nothing_came || !is_clear || !before.is_settled_lately(Told::trusted(now)) {
             return Err("another try without a proof that nothing came, or beside the money");
         }
         if after.tries.ended.len() != before.tries.ended.len() + 1 || after.delivery().is_some() {
@@ -188,7 +188,7 @@ fn check(before: &Order, after: &Order, event: &Event, settled_seen: bool, now: 
     if settled_by_a_person(before) && before.repayment() != after.repayment() {
         return Err("what a person settled stays settled");
     }
-    if settled_by_a_person(after) && matches!(duty(after, now + Span::secs(86_400)), Duty::Call(Call::Refund)) {
+    if settled_by_a_person(after) && matches!(duty(after, Told::trusted(now + Span::secs(86_400))), Duty::Call(Call::Refund)) {
         return Err("a refund of what a person settled");
     }
     let begun = |order: &Order| order.repayment().is_some();

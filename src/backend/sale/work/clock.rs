@@ -1,0 +1,131 @@
+//! Whether the time of day can be trusted: the gateway is asked for it, people are told, and the last trusted time is stored.
+
+use super::Work;
+use crate::gateway::SERVING;
+use crate::sale::books::{self, STORED_EVERY, TrustedTime};
+use crate::sale::handle::Bell;
+use qris_core::order::time::{Boot, Span, Wall};
+use qris_host::events::Event as Journal;
+use qris_host::reckoning::Standing;
+use qris_host::service;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::time::{MissedTickBehavior, interval, timeout};
+
+/// How often the clock is looked at: people hear of it within a second.
+const LOOK: Duration = Duration::from_millis(500);
+/// While no time is trusted, the gateway is asked for it so often.
+const ASK_EVERY: Span = Span::secs(10);
+/// The start waits so long for the first time that the gateway tells.
+const FIRST: Duration = Duration::from_secs(3);
+
+#[derive(Debug, Default)]
+pub(super) struct Watch(Mutex<Seen>);
+
+#[derive(Debug, Default)]
+struct Seen {
+    /// People were told that nothing ends by time.
+    told: bool,
+    asked_at: Option<Boot>,
+    stored_at: Option<Boot>,
+}
+
+impl Work {
+    /// Looks at the clock, for ever.
+    pub async fn watch_clock(self: Arc<Self>) {
+        let mut tick = interval(LOOK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tick.tick().await;
+            self.look_at_clock();
+            if self.is_to_ask() {
+                tokio::spawn(Arc::clone(&self).ask_time());
+            }
+            self.store_time().await;
+        }
+    }
+
+    /// Asks for the time before anybody is served. A gateway that does not answer holds up nobody for long.
+    pub async fn learn_time(&self) {
+        let stored = self.books.read(books::stored_time).await;
+        // The journal was told of an error.
+        if let Ok(Some(TrustedTime { at, boot, since_boot })) = stored {
+            self.around.reckoning().stored(at, &boot, since_boot, self.books.clocks());
+        }
+        self.seen().asked_at = Some(self.books.clocks().boot);
+        let asked = self.books.clocks();
+        if timeout(FIRST, self.gateway.ask().ask_time()).await.is_ok() {
+            self.note_clock(asked.wall);
+        }
+        self.look_at_clock();
+    }
+
+    /// Asks the gateway for nothing but the time.
+    pub async fn ask_time(self: Arc<Self>) {
+        let asked = self.books.clocks();
+        let problem = self.gateway.ask().ask_time().await;
+        self.note_clock(asked.wall);
+        self.gateway.note_trouble(problem.filter(|problem| problem.kind.is_trouble()));
+    }
+
+    /// The gateway answered. It was asked when our clock said `asked`.
+    pub(super) fn note_clock(&self, asked: Wall) {
+        if let Some(theirs) = self.gateway.reported_time() {
+            self.around.reckoning().heard(theirs, asked, self.books.clocks());
+            self.look_at_clock();
+        }
+    }
+
+    /// Tells people when the clock is trusted no more, and when it is again.
+    fn look_at_clock(&self) {
+        let standing = self.around.reckoning().standing(self.books.clocks());
+        let is_trusted = standing == Standing::Trusted;
+        if std::mem::replace(&mut self.seen().told, !is_trusted) != is_trusted {
+            return;
+        }
+        self.around.emit(&match standing {
+            Standing::Trusted => Journal::ClockAgrees {},
+            Standing::Unknown => Journal::ClockUnknown {},
+            Standing::Differs(off) => {
+                let word = if off.0 > 0 { "ahead of" } else { "behind" };
+                Journal::ClockDiffers { seconds: off.0.abs() / 1000, word: word.into() }
+            }
+        });
+        service::status(if is_trusted { SERVING } else { "nothing ends by time: the clock cannot be trusted" });
+        if is_trusted {
+            // What could not end by time may end now.
+            self.books.ring(Bell::Due);
+        }
+    }
+
+    /// Whether the gateway is to be asked for the time now.
+    pub fn is_to_ask(&self) -> bool {
+        let now = self.books.clocks();
+        if self.around.reckoning().told(now).is_trusted() {
+            return false;
+        }
+        let mut seen = self.seen();
+        let is_due = seen.asked_at.is_none_or(|at| now.boot >= at + ASK_EVERY);
+        if is_due {
+            seen.asked_at = Some(now.boot);
+        }
+        is_due
+    }
+
+    async fn store_time(&self) {
+        let (now, told) = (self.books.clocks(), self.books.now());
+        let Some(boot) = self.around.reckoning().boot().cloned().filter(|_| told.is_trusted()) else { return };
+        if self.seen().stored_at.is_some_and(|at| now.boot < at + STORED_EVERY) {
+            return;
+        }
+        let time = TrustedTime { at: told.wall, boot, since_boot: now.boot };
+        // The journal was told of an error. The next look tries again.
+        if self.books.write(move |tx, _, _| books::store_time(tx, &time)).await.is_ok() {
+            self.seen().stored_at = Some(now.boot);
+        }
+    }
+
+    fn seen(&self) -> std::sync::MutexGuard<'_, Seen> {
+        self.clock.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
