@@ -65,9 +65,9 @@ const fn values(text: &[u8]) -> u128 {
     values
 }
 
-/// Whether a character steers what shows it: a control character of C0 or C1, one that ends a line or a paragraph (U+2028, U+2029), or one
-/// that turns the direction of the letters after it (an embedding, an override or an isolate). So what is read could be another text than
-/// what stands there.
+/// Whether a character steers what shows it: what is read could be another text than what stands there. These are the control characters of C0
+/// and C1, the ends of a line and a paragraph (U+2028, U+2029), and what turns the direction of the letters after it (an embedding, an override
+/// or an isolate).
 #[must_use]
 #[allow(clippy::disallowed_methods, reason = "this is the place that asks")]
 pub fn steers(c: char) -> bool {

@@ -103,8 +103,8 @@ pub(super) fn written() -> bool {
     writer::written(LOOK_EVERY * LOOKS)
 }
 
-/// Waits until journald has taken in every event so far, for a second at most. journald asks the system which service the sender belongs to, and the system does not know this for a process that is
-/// gone. Then the program's last words would be in the journal, but `journalctl -u` would not find them.
+/// Waits until journald has taken in every event so far, for a second at most. journald asks the system which service the sender belongs
+/// to, and the system does not know this for a process that is gone. Then the program's last words would be in the journal, but `journalctl -u` would not find them.
 pub(super) fn settle() {
     if !written() {
         return;

@@ -26,8 +26,7 @@ impl Moment {
 
 #[derive(Debug, Default)]
 struct Known {
-    /// The last trusted time of a run before.
-    /// Whether that was in this boot.
+    /// The last trusted time of a run before, and whether that was in this boot.
     floor: Option<(Moment, bool)>,
     /// The gateway's time in this run.
     heard: Option<Moment>,

@@ -300,20 +300,9 @@ fn trouble(alert: &Alert, machine: &str, day: Option<&DayTold>, slots: &[Kept], 
 
 /// The same of an order for people who read no English: for a program that tells them. Of what has no order it has words of its own.
 fn in_indonesian(alert: &Alert) -> Option<Value> {
-    match &alert.about {
-        Subject::Order(_, kind) => {
-            let said = speech::orders::attention(*kind);
-            Some(json!({ "message": said.desk.of(Language::Id), "to_do": said.to_do.of(Language::Id) }))
-        }
-        Subject::Damaged(..)
-        | Subject::Offline
-        | Subject::Merchant(_)
-        | Subject::Twice(_)
-        | Subject::TakenOver
-        | Subject::Older(_)
-        | Subject::Stock(_)
-        | Subject::Daily(_) => None,
-    }
+    let Subject::Order(_, kind) = &alert.about else { return None };
+    let said = speech::orders::attention(*kind);
+    Some(json!({ "message": said.desk.of(Language::Id), "to_do": said.to_do.of(Language::Id) }))
 }
 
 /// Where a person sees it on a phone, and settles it.

@@ -1,5 +1,5 @@
-//! The thread that writes the lines. A reader that does not read (a journal that hangs, a pipe that nobody empties) stops this thread and
-//! nothing else: what finds no room to wait is left out, counted, and told when somebody reads again.
+//! The thread that writes the lines. A journal that hangs, or a pipe that nobody empties, stops this thread and nothing else. A line that finds
+//! no room to wait is left out and counted. The count is told when somebody reads again.
 
 use super::record;
 use crate::events::{Event, EventKind, Fields};
