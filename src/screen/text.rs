@@ -77,8 +77,8 @@ qris_core::texts! {
     refund_due_more: "Barang tidak keluar. Foto layar ini.", "The goods did not come out. Photograph this.";
     try_same: "Tekan lagi, tanpa bayar", "Press it again, at no cost";
     try_other: "Tekan yang lain, tanpa bayar", "Press another one, at no cost";
-    try_now: "tidak keluar. Uang Anda aman. Tekan dalam 60 detik.", "it did not come. Your money is safe. Press within 60 s.";
-    try_later: "percobaan kedua. Uang Anda aman. Tekan dalam 60 detik.", "a second try. Your money is safe. Press within 60 s.";
+    try_now: "tidak keluar. Tekan dalam 60 detik. Uang Anda aman.", "it did not come. Press within 60 s. Your money is safe.";
+    try_later: "percobaan kedua. Tekan dalam 60 detik. Uang Anda aman.", "a second try. Press within 60 s. Your money is safe.";
     try_or: "Atau yang lain", "Or another one";
     try_up_to: "sampai", "up to";
     try_rest: "Selisih harga tidak kembali.", "A difference is not paid back.";
@@ -90,7 +90,7 @@ qris_core::texts! {
     try_tell: "Ketik angka ini di halaman pesanan Anda", "Tell this number on your order's page";
     try_tell_more: "percobaan kedua. Atau sebutkan kepada petugas. Lalu tekan tombolnya di sini.", "a second try. Or tell it to who helps you. Then press its button here.";
     try_told: "Tekan sekarang", "Press now";
-    try_told_more: "percobaan kedua, tanpa bayar. Tekan dalam 20 detik.", "a second try, at no cost. Press within 20 s.";
+    try_told_more: "percobaan kedua. Tekan dalam 20 detik, tanpa bayar.", "a second try. Press within 20 s, at no cost.";
     anew: "Pembelian baru. Pesanan Anda", "A new purchase. Your order";
     anew_safe: "tetap mendapat barang atau uangnya.", "still gets its goods or its money.";
     anew_short: "Beli baru;", "New;";

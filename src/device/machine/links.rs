@@ -12,13 +12,17 @@ use qris_core::order::proof::RelayKey;
 use qris_core::order::reason::Reason;
 use qris_core::order::request::{DESCRIPTION_MAX, Offer, Refusal};
 use qris_core::order::stock::Drives;
-use qris_core::order::time::{Boot, Now};
+use qris_core::order::time::{Boot, Now, Span};
 use qris_core::wire::dbus::RelayError;
 use qris_core::wire::relay::{RelayFacts, RelayFault, RelayLine, RelayStatus};
 use qris_core::wire::status::FaultCode;
 use qris_host::events::Event as Journal;
 use qris_screen::ScreenState;
 use std::collections::BTreeSet;
+
+/// Both programs start with the computer, and a slow one takes its time. So a program that has just started waits longer for its relay service
+/// before it gives an order up. No QR is shown meanwhile.
+const START_WAIT: Span = Span::secs(15);
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Facts {
@@ -75,7 +79,7 @@ impl Links {
             held,
             // The words of another machine's relay about our orders mean nothing.
             relay_owner: self.relay_owner().filter(|_| self.relay_foreign(settings).is_none()),
-            relay_changed_at: self.relay_changed_at,
+            relay_changed_at: if self.owner == 0 { self.relay_changed_at + START_WAIT } else { self.relay_changed_at },
             relay_kids: &self.relay.keys,
             screen_gone_since: self.screen_gone_since.filter(|_| settings.screen_required),
             push,
@@ -183,9 +187,10 @@ impl Links {
     }
 
     pub(super) fn relay_came(&mut self, out: &mut Outbox, now: Boot) {
-        if self.relay_up {
+        if self.relay_up || self.owner == 0 {
             self.relay_changed_at = now;
-        } else {
+        }
+        if !self.relay_up {
             out.journal(Journal::RelayBack {});
         }
         self.relay_up = true;

@@ -124,6 +124,17 @@ impl World {
         }
     }
 
+    /// The other tray of this chute missed just now. What hid its goods from the sensor may be there still.
+    pub(super) fn hides_more(&self, m: usize, line: usize) -> bool {
+        self.chutes.two_trays && self.chutes.of[m].unseen.iter().any(|missed| *missed != line)
+    }
+
+    /// How long at most until somebody comes to a line that missed, in milliseconds. Where another tray has the same sensor, this one may miss
+    /// before that, too.
+    pub(super) const fn nobody_looks_for(&self) -> i64 {
+        if self.chutes.two_trays { 600_000 } else { 60_000 }
+    }
+
     /// The end of a pulse, as the relay tells it.
     pub(super) fn chute_ends(&mut self, m: usize, outcome: Outcome) {
         let chute = &mut self.chutes.of[m];

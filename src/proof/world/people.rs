@@ -273,6 +273,9 @@ impl World {
         let now = self.wall();
         let Ok(Some(before)) = self.books(|tx, _| books::load(tx, &id)) else { return };
         let by = Some(Box::from("Sari"));
+        // Goods that can come out of the slot come from there: that is rare.
+        let from_slot = self.may_come_from_slot(&before.order);
+        let what = if from_slot && what < BY_HAND { 6 } else { what };
         let (wish, done) = match what {
             0..=3 => (
                 Kind::RefundRequested,
@@ -286,7 +289,6 @@ impl World {
                 (Kind::ByHand, self.books(|tx, policy| books::decide(tx, policy, &id, decision, Told::trusted(now))))
             }
             6 => {
-                let from_slot = self.may_come_from_slot(&before.order);
                 let decision = Decision::Given { by: "Sari".into(), goods_and_money: besides, from_slot };
                 (Kind::Given, self.books(|tx, policy| books::decide(tx, policy, &id, decision, Told::trusted(now))))
             }

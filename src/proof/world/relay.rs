@@ -331,7 +331,8 @@ impl World {
     fn line_ends(&mut self, m: usize, line: usize) {
         let is_order = matches!(self.relays[m].begun, Some(Begun::Order { .. }));
         let is_played = self.is_twist(Play::Refund) || self.is_twist(Play::SecondTry) || is_order && self.jams_before_a_second_try();
-        let jammed = is_played || self.goes_wrong(12, Kind::Jams);
+        let often = if self.hides_more(m, line) { 1 } else { 12 };
+        let jammed = is_played || self.goes_wrong(often, Kind::Jams);
         let Some(after) = self.waits_for_late_goods(jammed) else { return self.told_end(m, line, jammed) };
         if let Some(dispenser) = &mut self.relays[m].dispenser {
             dispenser.unseen(line);
@@ -366,7 +367,7 @@ impl World {
             self.reaches_into_chute(m, missed);
         }
         if jammed {
-            let after = if self.is_soon_cleared() { 500 } else { 10_000 + self.below(60_000) };
+            let after = if self.is_soon_cleared() { 500 } else { 10_000 + self.below(self.nobody_looks_for()) };
             self.after(after, Event::Relay(m, Arrival::Cleared));
             if !self.is_planned() && self.one_in(2) {
                 let after = self.below(after);

@@ -247,11 +247,10 @@ impl World {
 
     /// Does whoever hands these goods over take them out of the slot? Where the sensor saw nothing come, the piece that hung there has left
     /// it already. Who knows nothing of the slot has a box beside it.
-    pub(super) fn may_come_from_slot(&mut self, order: &Order) -> bool {
+    pub(super) fn may_come_from_slot(&self, order: &Order) -> bool {
         let (m, item) = (0, order.goods().item);
         let is_there = self.slots.held.get(&(m, item)).is_some_and(|held| held.is_known && held.there > 0 && held.count.is_some());
-        let may = is_there && order.outcome() == Some(Delivery::Undelivered) && self.losses.are_none();
-        may && self.slots.rng.as_mut().is_some_and(|rng| rng.below(2) == 0)
+        is_there && order.outcome() == Some(Delivery::Undelivered) && self.losses.are_none()
     }
 
     /// The books have it that these goods came out of the slot.

@@ -174,3 +174,28 @@ fn nobody_counts_beside_the_machine_before_the_facts_are_known() {
     rig.after(2_000);
     rig.change(Change::Count, Some(3)).expect("whoever stands there need not wait for ever");
 }
+
+/// Relay service and program start with the computer, and a slow board takes its time.
+#[test]
+fn an_order_waits_for_a_relay_service_that_starts_slowly() {
+    for same_boot in [true, false] {
+        for (comes_after, expected) in [(19_900, vec![]), (20_000, vec!["cancelling(relay)"])] {
+            let mut rig = Rig::new();
+            rig.offered(1);
+            rig.power_cut(same_boot);
+            rig.on(Input::Screen(ScreenState::Working));
+            rig.on(Input::BrokerUp { refused: vec![] });
+            rig.announced();
+            rig.on(Input::RelayDown("nobody owns it".into()));
+            rig.after(comes_after);
+            assert!(!rig.scene.starts_with("Pay"), "{}: its QR waits", rig.scene);
+            assert_eq!(rig.announced(), expected, "after {comes_after} ms");
+            if expected.is_empty() {
+                rig.relay_comes();
+                rig.after(4_900);
+                rig.answer_relay(1, RelayAnswer::Checked(Ok(())));
+                assert!(rig.scene.starts_with("Pay"), "{}: {:?}", rig.scene, rig.announced());
+            }
+        }
+    }
+}
