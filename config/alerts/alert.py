@@ -34,6 +34,10 @@ INDONESIAN = {
         "Basis data punya server utama lain: data dari saat-saat terakhir mungkin hilang.",
         "Jika tidak ada standby sinkron: `restore` tanpa berkas, lalu `reconcile` untuk hari itu.",
     ),
+    "clock": (
+        "Waktu di server penjual tidak bisa dipercaya: penjualan jalan terus, tetapi tidak ada batas waktu yang berakhir.",
+        "Atur jam server (`timedatectl`), dan pastikan gateway bisa dihubungi: `doctor`.",
+    ),
     "taken_over": (
         "Komputer lain memakai nama mesin ini di broker, dan terus memutusnya.",
         "Cari komputer itu, dan matikan. Jika mungkin di tangan orang lain: `device revoke`, lalu kode baru.",

@@ -36,7 +36,7 @@ mod words;
 mod write;
 
 pub use alerts::{
-    ALERT_TRIES, Alert, Older, StockAlert, Subject, Ways, alert_tried, day_is_over, due_alerts, is_place_news, machine_back,
+    ALERT_TRIES, Alert, Older, StockAlert, Subject, Ways, alert_tried, clock_wants, day_is_over, due_alerts, is_place_news, machine_back,
     machine_offline, machine_twice, machines_offline, merchant_paid, open_stock_alerts, stock_wants, take_turn, taken_over, turn_ends,
 };
 pub use archived::{Archived, archived, archived_between};

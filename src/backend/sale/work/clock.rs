@@ -18,6 +18,8 @@ const LOOK: Duration = Duration::from_millis(500);
 const ASK_EVERY: Span = Span::secs(10);
 /// The start waits so long for the first time that the gateway tells.
 const FIRST: Duration = Duration::from_secs(3);
+/// A gateway that has told no time is asked some times more before an alert says so.
+const PATIENCE: Span = Span::secs(30);
 
 #[derive(Debug, Default)]
 pub(super) struct Watch(Mutex<Seen>);
@@ -26,8 +28,17 @@ pub(super) struct Watch(Mutex<Seen>);
 struct Seen {
     /// People were told that nothing ends by time.
     told: bool,
+    /// What the alert says; `None`: nobody has looked since the start.
+    alerted: Option<bool>,
+    unknown_since: Option<Boot>,
     asked_at: Option<Boot>,
     stored_at: Option<Boot>,
+}
+
+/// So many seconds, and in which direction.
+#[must_use]
+pub const fn apart(off: Span) -> (i64, &'static str) {
+    (off.0.abs() / 1000, if off.0 > 0 { "ahead of" } else { "behind" })
 }
 
 impl Work {
@@ -41,6 +52,7 @@ impl Work {
             if self.is_to_ask() {
                 tokio::spawn(Arc::clone(&self).ask_time());
             }
+            self.alert().await;
             self.store_time().await;
         }
     }
@@ -78,7 +90,7 @@ impl Work {
 
     /// Tells people when the clock is trusted no more, and when it is again.
     fn look_at_clock(&self) {
-        let standing = self.around.reckoning().standing(self.books.clocks());
+        let standing = self.clock();
         let is_trusted = standing == Standing::Trusted;
         if std::mem::replace(&mut self.seen().told, !is_trusted) != is_trusted {
             return;
@@ -87,14 +99,39 @@ impl Work {
             Standing::Trusted => Journal::ClockAgrees {},
             Standing::Unknown => Journal::ClockUnknown {},
             Standing::Differs(off) => {
-                let word = if off.0 > 0 { "ahead of" } else { "behind" };
-                Journal::ClockDiffers { seconds: off.0.abs() / 1000, word: word.into() }
+                let (seconds, word) = apart(off);
+                Journal::ClockDiffers { seconds, word: word.into() }
             }
         });
         service::status(if is_trusted { SERVING } else { "nothing ends by time: the clock cannot be trusted" });
         if is_trusted {
             // What could not end by time may end now.
             self.books.ring(Bell::Due);
+        }
+    }
+
+    /// Whether anything ends by the time now, and why not.
+    #[must_use]
+    pub fn clock(&self) -> Standing {
+        self.around.reckoning().standing(self.books.clocks())
+    }
+
+    /// Begins an alert when the clock is trusted no more, and ends it when it is again. A run before may have begun it.
+    pub async fn alert(&self) {
+        let now = self.books.clocks().boot;
+        let is_so = match self.clock() {
+            Standing::Trusted => false,
+            Standing::Differs(_) => true,
+            Standing::Unknown if now < *self.seen().unknown_since.get_or_insert(now) + PATIENCE => return,
+            Standing::Unknown => true,
+        };
+        if self.seen().alerted == Some(is_so) {
+            return;
+        }
+        // The journal was told of an error. The next look tries again.
+        if self.books.write(move |tx, _, now| books::clock_wants(tx, is_so, now)).await.is_ok() {
+            self.seen().alerted = Some(is_so);
+            self.books.ring(Bell::Alerts);
         }
     }
 
