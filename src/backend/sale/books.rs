@@ -54,7 +54,7 @@ pub use rebuild::{Forgotten, rebuild};
 pub use repaying::{Decision, decide, may_decide, request_refund, seen};
 pub use strangers::{Later, ask_later, forget, remember, strangers};
 pub use sums::{Alike, Grouped, Sum, alike, first_settled, keep, kept, sums};
-pub use trusted_time::{STORED_EVERY, TrustedTime, store_time, stored_time, told_beside};
+pub use trusted_time::{STORED_EVERY, TrustedTime, latest_beside, store_time, stored_time, told_beside};
 pub use waiting::{Waiting, machines_let_in, waiting};
 pub use write::LEASE;
 
