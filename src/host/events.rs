@@ -342,7 +342,7 @@ events! {
     SensorCleared { line: Text, by: Text } = "1a0127e3cc53484e91feb55e3423209d", Notice, Own, "the sensor of {line} was cleared by {by}";
 
     /// Something passed a sensor after the end of a drive of which it saw nothing.
-    /// It may be the goods, or a hand in the chute. The end was signed before, and stays.
+    /// It may be the goods, or a hand in the chute. The end was signed before, and stays. The order's history at the backend says it, too.
     /// If this comes often, set late_within_ms of the sensor higher.
     PassedLate { item: ItemId, order: Option<OrderId>, line: Text } = "08df4c40674443509c9fadf4b27dec24", Notice, Own, "{line}: something passed its sensor after it was told that {item} did not come";
 

@@ -124,7 +124,7 @@ pub fn certificate_refusal(error: &(dyn Error + 'static)) -> Option<CertificateR
     })
 }
 
-/// What people are told of a certificate that was refused for its dates; `None`: the connection failed for another reason.
+/// Why a certificate was refused for its dates, for people. `None`: the connection failed for another reason.
 #[must_use]
 pub fn refused_dates(error: &(dyn Error + 'static)) -> Option<String> {
     match refused(error)? {

@@ -21,6 +21,7 @@ mod entry;
 mod ledger;
 mod limits;
 mod listing;
+mod passed_late;
 mod publishing;
 mod rebuild;
 mod repaying;
@@ -49,6 +50,7 @@ pub use listing::{
     Cursor, ListingPage, OrderFilter, PAGE, Sought, attempts, changed_since, count, damaged, newest_key, newest_line, newest_of, owed,
     page, settled, settled_totals, sold_since, sought, sought_from, to_look_at, wanting,
 };
+pub use passed_late::passed_late;
 pub use publishing::{PUBLISHING, may_publish, publishing_ends};
 pub use rebuild::{Forgotten, rebuild};
 pub use repaying::{Decision, decide, may_decide, request_refund, seen};
