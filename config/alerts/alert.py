@@ -138,7 +138,8 @@ def words(alert, language):
         ("Midtrans mengembalikan sampai", ours and str(order.get("refund_until") or "")[:10]),
         ({"id": "sejak", "en": "since"}[language], since),
     ) if value]
-    machine = {"id": "Pesan harian", "en": "The day"}[language] if day else named(alert.get("device"), alert.get("machine"))
+    of_all = ({"id": "Pesan harian", "en": "The day"} if day else {"id": "Server penjual", "en": "The merchant's server"})[language]
+    machine = named(alert.get("device"), alert.get("machine")) if alert.get("device") else of_all
     return {
         "machine": test + machine,
         "what": what,

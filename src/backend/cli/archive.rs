@@ -38,7 +38,9 @@ pub async fn run(config: &Config, wanted: Archive) -> Result<(), Failure> {
     if before > trusted - KEPT {
         let last = trusted.to_local_named(config.zone);
         let why = "machines and the gateway may still report on younger orders";
-        return Err(Failure::usage(format!("--before must be at least a week ago: {why}. The last time that `serve` has trusted is {last}")));
+        return Err(Failure::usage(format!(
+            "--before must be at least a week ago: {why}. The last time that `serve` has trusted is {last}"
+        )));
     }
     let archived = apart(|| archive::archive(&config.store, before, &file, now)).map_err(Failure::failed)?;
     let archive::Archive { orders, stayed, damaged } = archived;

@@ -213,7 +213,9 @@ fn object(alert: &Alert, name: Option<&str>, day: Option<&DayTold>, slots: &[Kep
         (None, _) => (alert.kind(), told, to_do),
         (Some(_), Subject::Offline) => (OVER, format!("over: the machine {machine} is there again"), NOTHING_TO_DO),
         (Some(_), Subject::TakenOver) => (OVER, format!("over: the machine {machine} keeps its place at the broker"), NOTHING_TO_DO),
-        (Some(_), Subject::Clock) => (OVER, "over: the clock of the merchant's server agrees with the gateway's again".into(), NOTHING_TO_DO),
+        (Some(_), Subject::Clock) => {
+            (OVER, "over: the clock of the merchant's server agrees with the gateway's again".into(), NOTHING_TO_DO)
+        }
         (Some(_), Subject::Stock(why)) => (OVER, format!("over: the machine {machine} {}", is_over(*why)), NOTHING_TO_DO),
         (
             Some(_),
@@ -283,9 +285,10 @@ fn trouble(alert: &Alert, machine: &str, day: Option<&DayTold>, slots: &[Kept], 
             (told, to_do, Value::Null)
         }
         Subject::Clock => {
-            let told = "the time on the merchant's server cannot be trusted: its clock and the gateway's differ by more than a minute, or the \
+            let told =
+                "the time on the merchant's server cannot be trusted: its clock and the gateway's differ by more than a minute, or the \
                         gateway tells no time. Sales go on, but nothing ends by time"
-                .into();
+                    .into();
             (told, "set the clock (`timedatectl`), and see that the gateway can be reached: `doctor`", Value::Null)
         }
         Subject::Merchant(merchant) => {

@@ -30,7 +30,7 @@ struct Seen {
     told: bool,
     /// What the alert says; `None`: nobody has looked since the start.
     alerted: Option<bool>,
-    unknown_since: Option<Boot>,
+    looked_since: Option<Boot>,
     asked_at: Option<Boot>,
     stored_at: Option<Boot>,
 }
@@ -39,6 +39,16 @@ struct Seen {
 #[must_use]
 pub const fn apart(off: Span) -> (i64, &'static str) {
     (off.0.abs() / 1000, if off.0 > 0 { "ahead of" } else { "behind" })
+}
+
+/// Whether an alert says so; `None`: it is too early for that. It was looked at for so long.
+const fn is_told(standing: Standing, waited: Span) -> Option<bool> {
+    match standing {
+        Standing::Trusted => Some(false),
+        Standing::Differs(_) => Some(true),
+        Standing::Unknown if waited.0 < PATIENCE.0 => None,
+        Standing::Unknown => Some(true),
+    }
 }
 
 impl Work {
@@ -119,15 +129,8 @@ impl Work {
     /// Begins an alert when the clock is trusted no more, and ends it when it is again. A run before may have begun it.
     pub async fn alert(&self) {
         let now = self.books.clocks().boot;
-        let is_so = match self.clock() {
-            Standing::Trusted => false,
-            Standing::Differs(_) => true,
-            Standing::Unknown if now < *self.seen().unknown_since.get_or_insert(now) + PATIENCE => return,
-            Standing::Unknown => true,
-        };
-        if self.seen().alerted == Some(is_so) {
-            return;
-        }
+        let waited = now - *self.seen().looked_since.get_or_insert(now);
+        let Some(is_so) = is_told(self.clock(), waited).filter(|is_so| self.seen().alerted != Some(*is_so)) else { return };
         // The journal was told of an error. The next look tries again.
         if self.books.write(move |tx, _, now| books::clock_wants(tx, is_so, now)).await.is_ok() {
             self.seen().alerted = Some(is_so);
@@ -164,5 +167,26 @@ impl Work {
 
     fn seen(&self) -> std::sync::MutexGuard<'_, Seen> {
         self.clock.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn people_hear_at_once_of_a_clock_that_differs_and_later_of_a_gateway_that_is_silent() {
+        let soon = Span(PATIENCE.0 - 1);
+        for (standing, waited, told) in [
+            (Standing::Differs(Span::secs(61)), Span::ZERO, Some(true)),
+            (Standing::Differs(Span::secs(-61)), Span::ZERO, Some(true)),
+            (Standing::Unknown, Span::ZERO, None),
+            (Standing::Unknown, soon, None),
+            (Standing::Unknown, PATIENCE, Some(true)),
+            (Standing::Trusted, Span::ZERO, Some(false)),
+            (Standing::Trusted, PATIENCE, Some(false)),
+        ] {
+            assert_eq!(is_told(standing, waited), told, "{standing:?} {waited:?}");
+        }
     }
 }
