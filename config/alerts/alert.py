@@ -34,6 +34,10 @@ INDONESIAN = {
         "Basis data punya server utama lain: data dari saat-saat terakhir mungkin hilang.",
         "Jika tidak ada standby sinkron: `restore` tanpa berkas, lalu `reconcile` untuk hari itu.",
     ),
+    "clock": (
+        "Waktu di server penjual tidak bisa dipercaya: penjualan jalan terus, tetapi tidak ada batas waktu yang berakhir.",
+        "Atur jam server (`timedatectl`), dan pastikan gateway bisa dihubungi: `doctor`.",
+    ),
     "taken_over": (
         "Komputer lain memakai nama mesin ini di broker, dan terus memutusnya.",
         "Cari komputer itu, dan matikan. Jika mungkin di tangan orang lain: `device revoke`, lalu kode baru.",
@@ -134,7 +138,8 @@ def words(alert, language):
         ("Midtrans mengembalikan sampai", ours and str(order.get("refund_until") or "")[:10]),
         ({"id": "sejak", "en": "since"}[language], since),
     ) if value]
-    machine = {"id": "Pesan harian", "en": "The day"}[language] if day else named(alert.get("device"), alert.get("machine"))
+    of_all = ({"id": "Pesan harian", "en": "The day"} if day else {"id": "Server penjual", "en": "The merchant's server"})[language]
+    machine = named(alert.get("device"), alert.get("machine")) if alert.get("device") else of_all
     return {
         "machine": test + machine,
         "what": what,

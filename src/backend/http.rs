@@ -12,7 +12,7 @@ mod refusal;
 mod request;
 
 pub use handles::Handles;
-pub use operators::OPENAPI;
+pub use operators::{OPENAPI, READY};
 pub(crate) use pay::rendered;
 
 use axum::Router;

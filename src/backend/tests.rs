@@ -3,6 +3,8 @@
 mod another_gateway;
 mod answers;
 mod bells;
+mod clock_told;
+mod late_sign;
 mod relay_keys;
 
 use crate::gateway::Gateway;
@@ -22,7 +24,7 @@ use qris_core::order::merchant::{Rules, Said};
 use qris_core::order::money::Rupiah;
 use qris_core::order::proof::{self, Last, RelayKey, Statement};
 use qris_core::order::reason::Reason;
-use qris_core::order::time::{Now, Span, Told, Zone};
+use qris_core::order::time::{Now, Span, Told, Wall, Zone};
 use qris_core::order::tries::TryNumber;
 use qris_core::wire::orders::{OrderResource, Problem, RELAY_KEY, Refund, Status};
 use qris_host::events::Event as Journal;

@@ -18,7 +18,7 @@ use qris_host::finding::Finding;
 use qris_host::http::{Limits, client, read_limited};
 use qris_host::mqtt::{Outbound, Retained};
 use qris_host::speech::fill;
-use qris_host::tls::{CertificateRefusal, LastTrusted, certificate_refusal, client_config, install_provider};
+use qris_host::tls::{CertificateRefusal, LastTrusted, certificate_refusal, client_config, install_provider, refused_dates};
 use qris_host::trust;
 use qris_host::zone::told;
 use reqwest::header::{AUTHORIZATION, DATE, HeaderValue};
@@ -192,7 +192,7 @@ async fn ask(wanted: &Backend, trusted: &LastTrusted) -> Result<HttpAnswer, Unas
     token.set_sensitive(true);
     let sent = client.get(format!("{}/v1/orders?state=open", wanted.url)).header(AUTHORIZATION, token).send().await;
     let silent = |error: &(dyn std::error::Error + 'static)| {
-        let why = causes::last(error);
+        let why = refused_dates(error).unwrap_or_else(|| causes::last(error));
         match certificate_refusal(error) {
             Some(CertificateRefusal::Dates) => Unasked::Dates(why),
             Some(CertificateRefusal::Other) => Unasked::Certificate(why),

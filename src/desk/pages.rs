@@ -189,6 +189,11 @@ impl Frame {
         self.me.as_ref().is_some_and(|me| me.hears)
     }
 
+    /// Nothing ends by time.
+    fn has_no_time(&self) -> bool {
+        self.me.as_ref().is_some_and(|me| !me.trusts_clock)
+    }
+
     fn is_owner(&self) -> bool {
         self.me.as_ref().is_some_and(|me| me.role == Role::Owner)
     }

@@ -63,6 +63,7 @@ qris_core::texts! {
     all_well: "Semua beres", "All is well";
     all_well_hint: "Tidak ada pesanan dan mesin yang perlu Anda sekarang.", "No order and no machine needs you now.";
     hears_not: "Server tidak mendengar mesin sekarang, jadi tidak tahu apakah mesinnya masih ada. Barang dan gangguannya seperti yang terakhir didengar.", "The server hears no machine now, so it does not know whether they are there. Stock and faults are as it heard them last.";
+    no_time: "Waktu di server tidak bisa dipercaya: jamnya tidak cocok dengan jam gateway, atau gateway belum memberi tahu waktunya. Penjualan jalan terus, tetapi tidak ada batas waktu yang berakhir. Hubungi orang yang mengurus server Anda.", "The time on the server cannot be trusted: its clock and the gateway's do not agree, or the gateway has told no time yet. Sales go on, but nothing ends by time. Tell whoever runs your server.";
     machines_ill: "Mesin yang perlu Anda", "Machines that need you";
     machines_all: "Semua mesin", "All machines";
     of_machines: "{0} dari {1} mesin", "{0} of {1} machines";

@@ -9,12 +9,12 @@ use qris_core::order::request::Refusal;
 use qris_core::order::time::{BootId, Span, Wall};
 use qris_core::text;
 use qris_core::wire::orders::{
-    ANSWER_MAX, AT_BROKER, BOOT, NEWEST_EVENT, OpenOrders, OrderResource, PROBLEM_TYPE, Problem, RELAY_KEY, TAKEN_OVER,
+    ANSWER_MAX, AT_BROKER, BOOT, NEWEST_EVENT, OpenOrders, OrderResource, PASSED_LATE, PROBLEM_TYPE, Problem, RELAY_KEY, TAKEN_OVER,
 };
 use qris_host::causes;
 use qris_host::clock::{self, RELEASED};
 use qris_host::http::{HttpError, Limits, client, is_from_afar, read_limited};
-use qris_host::tls::{CertificateRefusal, LastTrusted, TlsError, certificate_refusal, client_configs};
+use qris_host::tls::{CertificateRefusal, LastTrusted, TlsError, certificate_refusal, client_configs, refused_dates};
 use qris_host::trust::{ServerTime, matters};
 use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, RETRY_AFTER};
 use reqwest::{Client, RequestBuilder, Response, StatusCode};
@@ -109,15 +109,16 @@ impl Backend {
         }
     }
 
-    /// The time that this answer tells, if it would change anything. It does not count from this computer: that has the same clock.
+    /// The time that this answer tells. It does not count from this computer: that has the same clock. Certificates are judged only if the
+    /// trusted time would become another one.
     fn told(&self, response: &Response) -> Option<ServerTime> {
         let time = self.time.as_ref()?;
         let clock = clock::now().wall;
-        if !is_from_afar(response) || !matters(time.trusted.get(), clock, RELEASED) {
+        if !is_from_afar(response) {
             return None;
         }
         let date = Wall::from_http_date(response.headers().get(DATE)?.to_str().ok()?).ok()?;
-        Some(ServerTime { date, is_good: time.trusted.all_are_good_at(clock) })
+        Some(ServerTime { date, is_good: matters(time.trusted.get(), clock, RELEASED) && time.trusted.all_are_good_at(clock) })
     }
 
     pub fn request(&self, call: &HttpCall) -> RequestBuilder {
@@ -140,9 +141,11 @@ impl Backend {
     }
 
     pub fn request_for_open(&self, identity: &Identity) -> RequestBuilder {
-        let Identity { relay_key, newest_event, taken_over } = identity;
+        let Identity { relay_key, newest_event, taken_over, passed_late } = identity;
         let request = self.client.get(format!("{}/v1/orders?state=open", self.url)).timeout(ANSWER_WAIT);
         let request = newest_event.iter().fold(request, |request, event| request.header(NEWEST_EVENT, &**event));
+        let request =
+            passed_late.iter().fold(request, |request, (order, number)| request.header(PASSED_LATE, format!("{order} {}", number.get())));
         let request = if *taken_over { request.header(AT_BROKER, TAKEN_OVER) } else { request };
         self.authorized(relay_key.iter().fold(request, |request, key| request.header(RELAY_KEY, key.to_string())))
     }
@@ -204,7 +207,8 @@ fn is_asked_for(call: &HttpCall, order: &OrderResource) -> bool {
 /// The last cause, without the address. The journal shows it, and an address may hold private parts.
 fn no_answer(error: &(dyn std::error::Error + 'static)) -> BackendAnswer {
     let date_refusal = certificate_refusal(error) == Some(CertificateRefusal::Dates);
-    BackendAnswer::NoAnswer { why: causes::last(error).into(), code: None, date_refusal }
+    let why = refused_dates(error).unwrap_or_else(|| causes::last(error));
+    BackendAnswer::NoAnswer { why: why.into(), code: None, date_refusal }
 }
 
 fn unusable(why: String) -> BackendAnswer {

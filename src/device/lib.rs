@@ -354,8 +354,14 @@ async fn signal(message: &zbus::Message, inbox: &Inbox, buttons: &Buttons) -> Ne
         }
         Some("Unseen") => {
             let told = message.body().deserialize::<(String, u32)>().ok();
-            if let Some((order, number)) = told.and_then(|(order, number)| relay::unseen(&order, number)) {
+            if let Some((order, number)) = told.and_then(|(order, number)| relay::of_try(&order, number)) {
                 inbox.send(Input::Unseen(order, number));
+            }
+        }
+        Some("PassedLate") => {
+            let told = message.body().deserialize::<(String, u32)>().ok();
+            if let Some((order, number)) = told.and_then(|(order, number)| relay::of_try(&order, number)) {
+                inbox.send(Input::PassedLate(order, number));
             }
         }
         Some("Pressed") => {

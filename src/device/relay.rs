@@ -181,7 +181,8 @@ pub fn refused(error: RelayError, detail: &str) -> Operated {
     Operated::Refused(Problem::new(Code::Refused, why))
 }
 
-pub fn unseen(order_id: &str, number: u32) -> Option<(OrderId, TryNumber)> {
+/// The order and the try of a signal about goods.
+pub fn of_try(order_id: &str, number: u32) -> Option<(OrderId, TryNumber)> {
     Some((OrderId::new(order_id).ok()?, TryNumber::try_from(number).ok()?))
 }
 

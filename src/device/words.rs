@@ -70,6 +70,8 @@ pub enum Input {
     TicketLeft,
     /// The relay's signal: the goods of a try were not seen in their time, and may still come.
     Unseen(OrderId, TryNumber),
+    /// The relay's signal: its sensor saw something after the end of this try was signed.
+    PassedLate(OrderId, TryNumber),
     /// The relay's signal.
     Finished(OrderId, TryNumber, DispenseAnswer),
     /// The button of an item was let go.

@@ -91,10 +91,10 @@ events! {
     /// Install the newer release again.
     StoreNewer { path: Text, found: i64, known: i64 } = "3c0eb0b688a14c87ae23a8e0a154c6e7", Err, Own, "the database {path} has version {found}, but this program knows only {known}: nothing is sold";
 
-    /// The clock is wrong, so TLS refuses the dates of a certificate.
+    /// TLS refuses the dates of a certificate, and the clock may be wrong.
     /// Payments do not depend on the clock, but connections do.
-    /// Look at the time service (timedatectl) and at the battery of the clock.
-    ClockTrouble { why: Text } = "a3b37cc4cc5f4eaf998eea492ab267f2", Err, Own, "the clock is wrong: {why}";
+    /// Look at the time service (timedatectl) and at the battery of the clock. If the clock is right, the certificate is over: renew it.
+    ClockTrouble { why: Text } = "a3b37cc4cc5f4eaf998eea492ab267f2", Err, Own, "the clock may be wrong: {why}";
 
     /// Somebody looks after the machine, and nothing is sold meanwhile.
     /// An upgrade, a restart or a person asked for it. A customer who is there is served to the end first.
@@ -342,7 +342,7 @@ events! {
     SensorCleared { line: Text, by: Text } = "1a0127e3cc53484e91feb55e3423209d", Notice, Own, "the sensor of {line} was cleared by {by}";
 
     /// Something passed a sensor after the end of a drive of which it saw nothing.
-    /// It may be the goods, or a hand in the chute. The end was signed before, and stays.
+    /// It may be the goods, or a hand in the chute. The end was signed before, and stays. The order's history at the backend says it, too.
     /// If this comes often, set late_within_ms of the sensor higher.
     PassedLate { item: ItemId, order: Option<OrderId>, line: Text } = "08df4c40674443509c9fadf4b27dec24", Notice, Own, "{line}: something passed its sensor after it was told that {item} did not come";
 

@@ -92,6 +92,14 @@ impl Reckoning {
         }
     }
 
+    /// The latest that it may be now, for a code or a link that nobody may use after its end. While nobody has told the time, that is the
+    /// later one of the clock and the last trusted time. A code that a wrong clock refuses is good again by a right one.
+    #[must_use]
+    pub fn latest(&self, now: Now) -> Wall {
+        let told = self.told(now);
+        if told.until(told.wall).is_some() { told.wall } else { told.wall.max(now.wall) }
+    }
+
     /// The time that a run before has stored as trusted. If that was within this boot, the count goes on from there. It is no agreement.
     pub fn stored(&self, wall: Wall, boot: &BootId, at: Boot, now: Now) {
         let is_same = self.boot.as_ref() == Some(boot) && at <= now.boot;
@@ -210,6 +218,25 @@ mod tests {
             reckoning.heard(told + Span::secs(90), start.wall, start);
             assert_eq!(reckoning.told(start), Told::counted(told + Span::secs(90)), "{what}: the gateway's, against the clock");
             assert_eq!(reckoning.told(at(told + Span::secs(91), 101)), Told::trusted(told + Span::secs(91)), "{what}: it is set right");
+        }
+    }
+
+    #[test]
+    fn a_code_ends_by_the_count_or_by_the_later_one_of_clock_and_last_trusted_time() {
+        let (this, other) = (BootId("this".into()), BootId("other".into()));
+        let second = |s: i64| T + Span::secs(s);
+        for (what, boot, clock, latest) in [
+            ("of this boot, the clock is ahead", &this, T + YEARS, second(40)),
+            ("of this boot, the clock is behind", &this, T - YEARS, second(40)),
+            ("of another, the clock is ahead", &other, T + YEARS, T + YEARS),
+            ("of another, the clock is behind", &other, T - YEARS, T),
+        ] {
+            let reckoning = Reckoning::of(Some(this.clone()));
+            reckoning.stored(T, boot, Boot(60_000), at(clock, 100));
+            assert_eq!(reckoning.latest(at(clock, 100)), latest, "{what}");
+            // Nothing was written by it: as soon as the gateway tells the time, that counts.
+            reckoning.heard(second(50), clock, at(clock, 100));
+            assert_eq!(reckoning.latest(at(clock, 100)), second(50), "{what}");
         }
     }
 

@@ -4,13 +4,14 @@
 mod judge;
 
 use crate::certificate;
+use crate::clock::RELEASED;
 use crate::interrupt::Input;
 pub use judge::LastTrusted;
 use judge::{By, Judge, Server};
 use qris_core::order::time::Wall;
 use rustls::client::WebPkiServerVerifier;
 use rustls::pki_types::pem::{self, PemObject as _};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use rustls::{CertificateError, ClientConfig, RootCertStore};
 use std::error::Error;
 use std::io::{self, BufReader};
@@ -106,28 +107,54 @@ pub fn first_end(path: &Path) -> Option<Wall> {
 pub enum CertificateRefusal {
     /// It is not valid yet, or no longer: the machine's clock may be wrong (fault `clock`).
     Dates,
-    /// Another thing, such as its authority or its name.
+    /// Another thing, such as its authority or its name; or it ended before this program was made, and no clock can be the cause.
     Other,
 }
 
 /// Whether a connection failed because the server's certificate was refused. It looks through the whole chain of causes.
 #[must_use]
 pub fn certificate_refusal(error: &(dyn Error + 'static)) -> Option<CertificateRefusal> {
+    refused(error).map(|refused| match refused {
+        CertificateError::ExpiredContext { not_after, .. } if wall(*not_after) < RELEASED => CertificateRefusal::Other,
+        CertificateError::Expired
+        | CertificateError::ExpiredContext { .. }
+        | CertificateError::NotValidYet
+        | CertificateError::NotValidYetContext { .. } => CertificateRefusal::Dates,
+        _ => CertificateRefusal::Other,
+    })
+}
+
+/// Why a certificate was refused for its dates, for people. `None`: the connection failed for another reason.
+#[must_use]
+pub fn refused_dates(error: &(dyn Error + 'static)) -> Option<String> {
+    match refused(error)? {
+        CertificateError::ExpiredContext { time, not_after } => {
+            Some(format!("its certificate ended at {}, and the time here is {}", shown(*not_after), shown(*time)))
+        }
+        CertificateError::NotValidYetContext { time, not_before } => {
+            Some(format!("its certificate begins at {}, and the time here is {}", shown(*not_before), shown(*time)))
+        }
+        _ => None,
+    }
+}
+
+fn refused<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a CertificateError> {
     if let Some(rustls::Error::InvalidCertificate(refused)) = error.downcast_ref::<rustls::Error>() {
-        let is_date = matches!(
-            refused,
-            CertificateError::Expired
-                | CertificateError::ExpiredContext { .. }
-                | CertificateError::NotValidYet
-                | CertificateError::NotValidYetContext { .. }
-        );
-        return Some(if is_date { CertificateRefusal::Dates } else { CertificateRefusal::Other });
+        return Some(refused);
     }
     // `source()` of an I/O error skips the wrapped error, and TLS errors travel wrapped in an I/O error.
     if let Some(inner) = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
-        return certificate_refusal(inner);
+        return refused(inner);
     }
-    error.source().and_then(certificate_refusal)
+    error.source().and_then(self::refused)
+}
+
+fn wall(at: UnixTime) -> Wall {
+    Wall(i64::try_from(at.as_secs()).unwrap_or(i64::MAX / 1000).saturating_mul(1000))
+}
+
+fn shown(at: UnixTime) -> String {
+    wall(at).to_rfc3339()
 }
 
 fn system_roots() -> PathBuf {
@@ -193,6 +220,26 @@ mod tests {
             assert_eq!(certificate_refusal(&wrapped(refused.clone())), Some(wanted), "{refused:?}");
         }
         assert_eq!(certificate_refusal(&io::Error::from(io::ErrorKind::ConnectionRefused)), None);
+    }
+
+    /// Seconds since 1970: of the certificate's end, and of our time.
+    #[test]
+    fn a_certificate_that_ended_before_the_release_is_not_the_clocks_fault() {
+        let at = |secs: i64| UnixTime::since_unix_epoch(std::time::Duration::from_secs(secs.unsigned_abs()));
+        let released = RELEASED.0 / 1000;
+        for (ended, wanted) in [
+            (1_577_836_800, CertificateRefusal::Other),
+            (released - 1, CertificateRefusal::Other),
+            (released, CertificateRefusal::Dates),
+            (released + 86_400, CertificateRefusal::Dates),
+        ] {
+            let refused = CertificateError::ExpiredContext { time: at(released + 90_000), not_after: at(ended) };
+            let error = rustls::Error::InvalidCertificate(refused);
+            assert_eq!(certificate_refusal(&error), Some(wanted), "{ended}");
+            let told = refused_dates(&error).expect("its dates");
+            assert_eq!(told, format!("its certificate ended at {}, and the time here is 2026-11-21T01:00:00Z", shown(at(ended))));
+        }
+        assert_eq!(refused_dates(&rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer)), None);
     }
 
     #[test]

@@ -17,7 +17,7 @@ const RAISED_EVERY: Span = Span::secs(24 * 3600);
 pub struct ServerTime {
     /// The backend's `Date`. It came over TLS, and from another computer.
     pub date: Wall,
-    /// Whether the certificate of every TLS server that the program asks is good by our clock.
+    /// Whether the certificate of every TLS server that the program asks is good by our clock. False where the answer would change nothing.
     pub is_good: bool,
 }
 

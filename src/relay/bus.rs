@@ -31,6 +31,8 @@ pub const SIGNALS_MAX: usize = 64;
 pub enum Signal {
     /// `Unseen(order_id, try)`
     Unseen(OrderId, TryNumber),
+    /// `PassedLate(order_id, try)`
+    PassedLate(OrderId, TryNumber),
     /// `Finished(order_id, try, outcome, driven, detail)`
     Finished(OrderId, TryNumber, Outcome, String),
     Pressed(ItemId),
@@ -116,8 +118,9 @@ impl Service {
                 }
             }
             Effect::Unseen(Cause::Order { order, number, .. }) => self.signal(Signal::Unseen(order, number)),
-            // No customer waits for a test.
-            Effect::Unseen(Cause::Test(_)) => {}
+            Effect::PassedLate(Cause::Order { order, number, .. }) => self.signal(Signal::PassedLate(order, number)),
+            // No customer waits for a test, and no books have it.
+            Effect::Unseen(Cause::Test(_)) | Effect::PassedLate(Cause::Test(_)) => {}
             Effect::Finished { cause, outcome, detail } => {
                 let (done, waiting) = std::mem::take(&mut heart.waiting).into_iter().partition(|(waits, _)| *waits == cause);
                 heart.waiting = waiting;
@@ -211,6 +214,7 @@ pub fn start(address: &BusAddress, service: &Arc<Service>) -> Served {
 pub async fn emit(served: &Served, signal: Signal) {
     match signal {
         Signal::Unseen(order, number) => served.emit(RELAY_PATH, RELAY_NAME, "Unseen", &(order.as_str(), number.get())).await,
+        Signal::PassedLate(order, number) => served.emit(RELAY_PATH, RELAY_NAME, "PassedLate", &(order.as_str(), number.get())).await,
         Signal::Finished(order, number, outcome, detail) => {
             let body = (order.as_str(), number.get(), outcome.as_str(), outcome.driven(), detail.as_str());
             served.emit(RELAY_PATH, RELAY_NAME, "Finished", &body).await;
@@ -331,6 +335,9 @@ impl Relay1 {
 
     #[zbus(signal)]
     async fn unseen(emitter: &zbus::object_server::SignalEmitter<'_>, order_id: &str, nth_try: u32) -> zbus::Result<()>;
+
+    #[zbus(signal)]
+    async fn passed_late(emitter: &zbus::object_server::SignalEmitter<'_>, order_id: &str, nth_try: u32) -> zbus::Result<()>;
 
     #[zbus(signal)]
     async fn pressed(emitter: &zbus::object_server::SignalEmitter<'_>, item: &str) -> zbus::Result<()>;

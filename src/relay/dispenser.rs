@@ -50,6 +50,8 @@ pub enum Effect {
     Deliver(usize, Job),
     /// Tell the customer that the goods were not seen in their time. The line's sensor looks for late ones.
     Unseen(Cause),
+    /// Tell that the line's sensor saw something after the signed end. It decides nothing.
+    PassedLate(Cause),
     /// Tell the caller that waits how a pulse ended, and everybody that it did.
     Finished {
         cause: Cause,

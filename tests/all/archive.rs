@@ -1,10 +1,11 @@
 //! Orders that are over go from the books into a file, beside a running `serve`. What is archived is found there, and nothing of it is
 //! used once more.
 
+use crate::rig::clock::at_another_time;
 use crate::rig::midtrans::notification;
 use crate::rig::people::{Desk, PASSWORD};
 use crate::rig::postgres::Postgres;
-use crate::rig::shop::{Options, Shop, new_request_id};
+use crate::rig::shop::{Options, Program, Shop, new_request_id};
 use crate::rig::{command, output, output_text, wait_for};
 use rusqlite::Connection;
 use serde_json::{Value, json};
@@ -65,6 +66,11 @@ fn what_is_archived_is_found_there_and_guards_what_it_used() {
 
     let late = shop.merchant(&["archive", "--before", "2099-01-01", "/nowhere/archive.db"]);
     assert!(late.status.code() == Some(2) && output_text(&late).contains("at least a week ago"), "{}", output_text(&late));
+    // By a clock that is ahead the young one is old, too. The time that `serve` has trusted counts.
+    let mut ahead = at_another_time(shop.program_command(Program::Backend), "+90d");
+    let today = output(command("date").args(["-u", "+%F"]));
+    let ahead = output(ahead.args(["archive", "--before", String::from_utf8_lossy(&today.stdout).trim(), "/nowhere/archive.db"]));
+    assert!(ahead.status.code() == Some(2) && output_text(&ahead).contains("has trusted"), "{}", output_text(&ahead));
     let (file, done) = archive(&shop, "archive.db");
     assert!(done.status.success() && output_text(&done).contains("2 orders taken out of the books"), "{}", output_text(&done));
     assert!(output_text(&done).contains("used by new orders"), "serve runs: {}", output_text(&done));

@@ -3,6 +3,7 @@
 use crate::rig::people::{Desk, PASSWORD, Page, Visitor};
 use crate::rig::shop::{Program, new_request_id, without_broker};
 use crate::rig::wait_for;
+use serde_json::json;
 
 /// Every page that wants a session.
 const PAGES: [&str; 12] = [
@@ -329,6 +330,25 @@ fn a_server_that_hears_no_machine_says_so() {
     desk.shop.start_backend();
     wait_for("the page", || (sari.get("/").status == 200).then_some(()));
     assert_eq!((all_say(deaf), all_say("connected"), sari.get("/").has(well)), ([true; 3], [false; 3], false));
+}
+
+/// Whoever waits for something to end by its time reads why it does not.
+#[test]
+fn a_server_that_cannot_trust_its_clock_says_so_on_every_page() {
+    let desk = Desk::open();
+    let sari = desk.person("Sari", "owner");
+    let (well, doubt) = ("All is well", "nothing ends by time");
+    wait_for("the broker", || sari.get("/").has(well).then_some(()));
+    let pages = ["/", "/orders", "/machines", "/report"];
+    let all_say = |words: &str| pages.map(|page| sari.get(page).has(words));
+    assert_eq!(all_say(doubt), [false; 4]);
+    // It hears the gateway's time with the answer to a charge.
+    desk.shop.midtrans.change(&json!({"date_off_ms": 120_000}));
+    desk.shop.charged();
+    wait_for("the words", || sari.get("/").has(doubt).then_some(()));
+    assert_eq!((all_say(doubt), sari.get("/").has(well)), ([true; 4], false));
+    desk.shop.midtrans.change(&json!({"date_off_ms": 0}));
+    wait_for("the gateway to be asked again", || (all_say(doubt) == [false; 4]).then_some(()));
 }
 
 #[test]

@@ -225,6 +225,7 @@ fn the_dbus_interfaces_are_those_of_the_contract() {
             "signal Cleared()",
             "signal Finished(s order_id, u nth_try, s outcome, b driven, s detail)",
             "signal LedgerBack()",
+            "signal PassedLate(s order_id, u nth_try)",
             "signal Pressed(s item)",
             "signal Released(s item)",
             "signal Switched()",

@@ -1,11 +1,13 @@
 //! A clock that was ahead once stops nothing for good. The broker's certificate lives for ten years, as `qris-backend init` makes it;
 //! the backend's for 90 days, as a public authority makes it.
 
+use crate::alerts::{Alerted, TELL};
 use crate::rig::caller::Caller;
 use crate::rig::certificates::Certificates;
 use crate::rig::clock::by_the_clock_in;
 use crate::rig::midtrans::Via;
 use crate::rig::namespace::Namespace;
+use crate::rig::phone::{Phone, open_desk};
 use crate::rig::process::Process;
 use crate::rig::shop::{Options, Program, Shop, https_front_of, without_broker};
 use crate::rig::{command, free_port, output, stdout, tool, wait_for};
@@ -163,7 +165,10 @@ fn a_trusted_time_that_is_ahead_is_named_and_set_back_when_all_agree() {
     let lines = far.doctor();
     let bad = |check: &str| lines.iter().find(|line| line["check"] == check && line["level"] == "bad");
     let said = |check: &str| bad(check).and_then(|line| line["said"].as_str()).unwrap_or_default().to_owned();
-    assert!(said("clock").contains("is ahead of this machine's clock") && said("backend").contains("expired"), "{lines:#?}");
+    assert!(
+        said("clock").contains("is ahead of this machine's clock") && said("backend").contains("its certificate ended at"),
+        "{lines:#?}"
+    );
     far.start();
     let clock_now = || qris::host::clock::now().wall;
     wait_for("the time to be set back", || far.stored().filter(|stored| *stored <= clock_now()));
@@ -337,7 +342,7 @@ fn a_gateway_whose_certificate_is_over_by_a_wrong_clock_is_told_and_asked_again(
     server.shop.kill_backend();
     server.set("+730d");
     server.start();
-    server.wait("which may be wrong, its certificate is not valid");
+    server.wait("its certificate ended at ");
     server.wait("the gateway has told no time since the start");
     server.shop.midtrans.pay(&times[0], Via::Gopay);
     server.set("+0d");
@@ -346,4 +351,36 @@ fn a_gateway_whose_certificate_is_over_by_a_wrong_clock_is_told_and_asked_again(
     server.sells();
     let [_, offered, paid] = &times;
     assert!(server.seconds(offered, "try_again_s").is_some() && server.seconds(paid, "settled_ago_s").is_some());
+}
+
+/// Who must know it hears of it at once, and of its end, too.
+#[test]
+fn that_nothing_ends_by_time_is_told_where_people_stand() {
+    let mut alerted = Alerted::open(TELL, "");
+    let socket = open_desk(&mut alerted.shop, "");
+    let clock = alerted.shop.path().join("clock");
+    let set = |to: &str| std::fs::write(&clock, to).expect("written");
+    set("+0d");
+    alerted.shop.kill_backend();
+    let mut start = by_the_clock_in(alerted.shop.service(Program::Backend), &clock);
+    alerted.shop.start_as(Program::Backend, &mut start);
+    let shop = &alerted.shop;
+    let sari = Phone::of(shop, &socket, "Sari", "owner");
+    let ready = || shop.backend_get("/readyz").text();
+    let trusts = || sari.get("today").json()["me"]["trusts_clock"].clone();
+    let doctor = || {
+        let told = stdout(&shop.merchant(&["doctor", "--json"]));
+        let serve = told.lines().find(|line| line.contains("\"serve\"")).expect("a line about `serve`").to_owned();
+        (serve.contains("\"bad\""), serve.contains("nothing ends by time"))
+    };
+    assert_eq!((ready().as_str(), trusts(), doctor()), ("ready\n", json!(true), (false, false)));
+    set("+730d");
+    let begun = alerted.wait_sent(1);
+    assert_eq!((&begun[0]["kind"], &begun[0]["order"], &begun[0]["device"]), (&json!("clock"), &json!(null), &json!(null)));
+    assert!(ready().starts_with("ready\nnothing ends by time: the clock is ") && ready().ends_with(" s ahead of the gateway's\n"));
+    assert_eq!((trusts(), doctor()), (json!(false), (true, true)));
+    set("+0d");
+    let told = alerted.wait_sent(2);
+    assert_eq!((told.len(), &told[1]["kind"], &told[1]["over"]), (2, &json!("over"), &json!("clock")));
+    assert_eq!((ready().as_str(), trusts(), doctor()), ("ready\n", json!(true), (false, false)));
 }

@@ -1,11 +1,12 @@
 //! `qris-backend archive`: takes orders that are over out of the books, into a file.
 
-use super::opening::apart;
+use super::opening::{apart, books};
 use super::print::{Out, counted};
 use super::time::{Day, day};
 use crate::config::Config;
 use crate::keeping::archive::{self, KEPT};
 use crate::keeping::databases::StoreLocation;
+use crate::sale::books::stored_time;
 use crate::store::BOOKS;
 use clap::Args;
 use qris_host::{Failure, clock, sqlite};
@@ -26,11 +27,20 @@ pub struct Archive {
     json: bool,
 }
 
-pub fn run(config: &Config, wanted: Archive) -> Result<(), Failure> {
+pub async fn run(config: &Config, wanted: Archive) -> Result<(), Failure> {
     let Archive { before, file, json } = wanted;
     let (now, before) = (clock::now().wall, before.start(config.zone));
-    if before > now - KEPT {
-        return Err(Failure::usage("--before must be at least a week ago: machines and the gateway may still report on younger orders"));
+    let stored = books(config)?.read(stored_time).await.map_err(Failure::failed)?;
+    // Our own clock may be ahead. What is taken out of the books too early would be missed.
+    let Some(trusted) = stored.map(|stored| stored.at) else {
+        return Err(Failure::failed("nothing is archived while no time is trusted: start `serve`, and see that it reaches the gateway"));
+    };
+    if before > trusted - KEPT {
+        let last = trusted.to_local_named(config.zone);
+        let why = "machines and the gateway may still report on younger orders";
+        return Err(Failure::usage(format!(
+            "--before must be at least a week ago: {why}. The last time that `serve` has trusted is {last}"
+        )));
     }
     let archived = apart(|| archive::archive(&config.store, before, &file, now)).map_err(Failure::failed)?;
     let archive::Archive { orders, stayed, damaged } = archived;

@@ -6,13 +6,13 @@ use super::text::{fill, texts};
 use crate::config::Config;
 use crate::desk::log::{self, By, What};
 use crate::desk::people::{self, LIMIT_MAX, LINK_LASTS, Name, NotAdded, PEOPLE_MAX, Person};
-use crate::sale::books::BooksError;
+use crate::sale::books::{BooksError, latest_beside};
 use crate::store::{Store, Tx};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use clap::{Args, Subcommand};
 use qris_core::order::money::total;
-use qris_core::order::time::{Told, Wall};
+use qris_core::order::time::{Now, Told, Wall};
 use qris_core::text::plain;
 use qris_core::wire::desk::{Entry, NAME_MAX, Role};
 use qris_host::{Failure, clock, random};
@@ -135,7 +135,14 @@ async fn write<T: Send + 'static>(
     store: &Store,
     job: impl FnOnce(&mut dyn Tx, Wall) -> Result<T, BooksError> + Send + 'static,
 ) -> Result<T, Failure> {
-    store.run_at(|ahead| Told::trusted(clock::now().wall + ahead), move |tx, now| job(tx, now.wall)).await.map_err(Failure::failed)
+    let done = store.run_at(
+        |ahead| Told::unknown(clock::now().wall + ahead),
+        move |tx, now| {
+            let now = latest_beside(tx, Now { wall: now.wall, ..clock::now() }, clock::boot_id().ok())?;
+            job(tx, now)
+        },
+    );
+    done.await.map_err(Failure::failed)
 }
 
 /// Does something with the person of this name.

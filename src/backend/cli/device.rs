@@ -12,12 +12,12 @@ use crate::machines::accounts::{self, AccountError, is_anothers};
 use crate::machines::devices::{self, Listed};
 use crate::machines::invitations::{self, Terms};
 use crate::machines::token;
-use crate::sale::books::BooksError;
+use crate::sale::books::{BooksError, latest_beside};
 use crate::telling::listed;
 use base64::Engine as _;
 use clap::Subcommand;
 use qris_core::order::ids::DeviceId;
-use qris_core::order::time::{Span, Wall};
+use qris_core::order::time::{Now, Span, Wall};
 use qris_core::wire::invitation::{Claim, Code, Invitation, LETTERS_MAX};
 use qris_host::config::{MqttSection, MqttSettings};
 use qris_host::events::Event as Journal;
@@ -110,6 +110,14 @@ pub enum Devices {
 
 const DAY_S: i64 = 24 * 60 * 60;
 
+/// The time from which a code lasts.
+async fn latest(config: &Config) -> Wall {
+    let own = clock::now();
+    let Ok(store) = config.store.books() else { return own.wall };
+    let own = Now { wall: store.now(own.wall), ..own };
+    store.read(move |tx| latest_beside(tx, own, clock::boot_id().ok())).await.unwrap_or(own.wall)
+}
+
 pub async fn run(config: &Config, command: Devices) -> Result<(), Failure> {
     let now = clock::now().wall;
     let mut out = Out::default();
@@ -125,7 +133,7 @@ pub async fn run(config: &Config, command: Devices) -> Result<(), Failure> {
         }
         Devices::Invite { id, from, into, days, replace, qr, places } => {
             let terms = checked_terms(config, &places)?;
-            let until = now + Span::secs(i64::from(days) * DAY_S);
+            let until = latest(config).await + Span::secs(i64::from(days) * DAY_S);
             if let (Some(from), Some(into)) = (from, into) {
                 remark(config, &terms);
                 return invite_all(config, &from, &into, &terms, until).await;

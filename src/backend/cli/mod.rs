@@ -147,7 +147,7 @@ pub async fn run(config: &Config, source: &Source, command: Command) -> Result<(
         Command::Report(wanted) => report::run(config, wanted, clock::now().wall).await,
         Command::Stock(wanted) => stock::run(config, wanted).await,
         Command::Reconcile(wanted) => reconcile::run(config, source, wanted).await,
-        Command::Archive(wanted) => archive::run(config, wanted),
+        Command::Archive(wanted) => archive::run(config, wanted).await,
         Command::Copy(wanted) => copy::run(&wanted),
         Command::Backup(wanted) => backup::run(config, wanted),
         Command::Restore(wanted) => restore::run(config, wanted),

@@ -20,7 +20,7 @@ use clap::Args;
 use qris_core::order::ids::{DeviceId, OrderId};
 use qris_core::order::merchant::{Asker, AtBank, Attention, End, Order, Repayment};
 use qris_core::order::money::total;
-use qris_core::order::time::{Told, Wall, Zone};
+use qris_core::order::time::{Wall, Zone};
 use qris_core::wire::orders::{Refund, Status};
 use qris_core::wire::people::OrderLine;
 use qris_host::{Failure, clock, speech};
@@ -178,7 +178,8 @@ async fn list(config: &Config, asked: Orders) -> Result<(), Failure> {
         behind = last;
         damaged.extend(page.damaged);
         let mut text = String::new();
-        let now = Told::trusted(store.now(clock::now().wall));
+        let own = store.now(clock::now().wall);
+        let now = store.read(move |tx| books::told_beside(tx, own)).await.map_err(Failure::failed)?;
         for order in page.orders.into_iter().map(|stored| stored.order.as_of(now)).filter(fits) {
             fit += 1;
             if shown < limit {

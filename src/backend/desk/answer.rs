@@ -12,6 +12,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use qris_core::order::time::{Told, Wall};
 use qris_core::wire::desk::{Denied, Envelope, FROM, Me, Problem};
+use qris_host::reckoning::Standing;
 use serde::de::DeserializeOwned;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -118,7 +119,8 @@ impl Desk {
 
     pub(super) fn head(&self) -> Head {
         let hears = self.machines.is_hearing();
-        Head { merchant: self.place.merchant.clone(), sandbox: self.place.sandbox, hears, usual: self.usual }
+        let trusts_clock = self.work.clock() == Standing::Trusted;
+        Head { merchant: self.place.merchant.clone(), sandbox: self.place.sandbox, hears, trusts_clock, usual: self.usual }
     }
 }
 
@@ -128,6 +130,7 @@ pub(super) struct Head {
     merchant: Option<Box<str>>,
     sandbox: bool,
     hears: bool,
+    trusts_clock: bool,
     pub usual: super::judge::Usual,
 }
 
@@ -142,6 +145,7 @@ impl Head {
             now: now.to_rfc3339_in(self.usual.zone).into(),
             sandbox: self.sandbox,
             hears: self.hears,
+            trusts_clock: self.trusts_clock,
             wanting: books::count(tx, &OrderFilter::ATTENTION, WANTING_MAX)?,
         })
     }

@@ -43,8 +43,8 @@ pub fn addresses() -> Router<Arc<Desk>> {
 /// `POST /v1/invitation`
 pub async fn knock(State(desk): Of, request: Request) -> Result<Json<Invited>, No> {
     let Knock { code } = body(request).await?;
-    let now = desk.books.now();
-    let person = desk.books.read(move |tx| people::invited(tx, &code, now.wall)).await?.ok_or(Problem::LinkOver)?;
+    let now = desk.books.latest();
+    let person = desk.books.read(move |tx| people::invited(tx, &code, now)).await?.ok_or(Problem::LinkOver)?;
     Ok(Json(Invited { name: person.name, role: person.role }))
 }
 
@@ -52,18 +52,18 @@ pub async fn knock(State(desk): Of, request: Request) -> Result<Json<Invited>, N
 pub async fn join(State(desk): Of, headers: HeaderMap, request: Request) -> Result<Json<Opened>, No> {
     let from = from(&headers)?;
     let Join { code, password, browser } = body(request).await?;
-    let (wanted, now) = (code.clone(), desk.books.now());
+    let (wanted, now) = (code.clone(), desk.books.latest());
     // Without a good link nothing is computed.
-    desk.books.read(move |tx| people::invited(tx, &wanted, now.wall)).await?.ok_or(Problem::LinkOver)?;
+    desk.books.read(move |tx| people::invited(tx, &wanted, now)).await?.ok_or(Problem::LinkOver)?;
     if !passwords::fits(&password) {
         return Err(No::from(Problem::Password));
     }
     let hash = desk.passwords.hash(&password).await.map_err(|_| wait(BUSY))?;
     let [session, device] = [desk.draw(), desk.draw()];
     let opened = opened(&session, &device);
-    let boot = desk.boot();
+    let (boot, latest) = (desk.boot(), desk.books.latest());
     let write = move |tx: &mut dyn Tx, now: Told| {
-        let Some(person) = people::join(tx, &code, &hash, now.wall)? else { return Ok(None) };
+        let Some(person) = people::join(tx, &code, &hash, latest)? else { return Ok(None) };
         let_in(tx, &person, &session, &device, (from, &browser), boot.as_deref(), now)?;
         log::write(tx, By::Person(&person, &from.to_string()), What::Entry(Entry::Join), None, now.wall)?;
         Ok(Some(person))

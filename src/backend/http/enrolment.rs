@@ -52,7 +52,7 @@ pub async fn claim(
 
 async fn enrol(around: &dyn Surroundings, books: &Books, machines: &Machines, claim: Claim) -> Result<Enrolment, Refusal> {
     // A caller without a good code holds nobody up.
-    let (wanted, now) = (claim.clone(), machines.now());
+    let (wanted, now) = (claim.clone(), machines.latest());
     machines.read(move |tx| invitations::check(tx, &wanted, now)).await?.map_err(|why| not_let_in(around, &claim.device, &why))?;
     // Two claims of one code must not leave the token of one and the password of the other.
     let busy =
@@ -69,7 +69,7 @@ async fn enrol(around: &dyn Surroundings, books: &Books, machines: &Machines, cl
     if let Some(administrator) = machines.accounts() {
         administrator.check().await.map_err(|why| no_account(&claim.device, why.to_string()))?;
     }
-    let (device, now) = (claim.device.clone(), machines.now());
+    let (device, now) = (claim.device.clone(), machines.latest());
     let token = draw(around);
     let (hash, makes_account) = (token::hash(&token), machines.accounts().is_some());
     let claimed = machines.write(move |tx| {

@@ -16,7 +16,7 @@ use crate::store::{StoreError, Tx};
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, Request, State as Shared};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use qris_core::order::ids::{DeviceId, OrderId, RequestId};
 use qris_core::order::merchant::{ANSWER_WITHIN, Ending, NoTry, Refused, Sale, Standing};
@@ -28,8 +28,8 @@ use qris_core::order::request::{DESCRIPTION_MAX, Payment, Purchase, TIMEOUT_S};
 use qris_core::order::tries::TryNumber;
 use qris_core::text::{self, steers};
 use qris_core::wire::orders::{
-    AT_BROKER, MACHINE_NAME_MAX, NewOrder, OpenOrders, OrderResource, OutcomeReport, RECEIPT_KEYS, RELAY_KEY, Status, TAKEN_OVER,
-    WAIT_MAX_S,
+    AT_BROKER, MACHINE_NAME_MAX, NewOrder, OpenOrders, OrderResource, OutcomeReport, PASSED_LATE, RECEIPT_KEYS, RELAY_KEY, Status,
+    TAKEN_OVER, WAIT_MAX_S,
 };
 use serde::Deserialize;
 use std::sync::Arc;
@@ -225,12 +225,22 @@ pub async fn open(
     let shown = headers.get(RELAY_KEY).and_then(|key| key.to_str().ok()?.parse().ok());
     machines.relay_key_shown(&device, token_hash, shown).await;
     can_be_written(work.books())?;
+    if let Some((order, number)) = headers.get(PASSED_LATE).and_then(passed_late) {
+        let of = device.clone();
+        work.books().write(move |tx, _, now| books::passed_late(tx, &of, &order, number, now)).await?;
+    }
     let read = move |tx: &mut dyn Tx| Ok((books::open_orders(tx, &device)?, books::taken_out(tx, &device)?));
     let (orders, taken_out) = work.books().read(read).await?;
     let now = work.books().now();
     let orders = orders.iter().map(|stored| view::resource(&stored.order, stored.rev, now, &place)).collect();
     let kids: Vec<_> = work.books().policy().rules.keys.iter().map(|key| key.kid().to_string()).collect();
     Ok(([(RECEIPT_KEYS, kids.join(", "))], Json(OpenOrders { orders, taken_out })))
+}
+
+/// The order and the try in [`PASSED_LATE`].
+fn passed_late(value: &HeaderValue) -> Option<(OrderId, TryNumber)> {
+    let (order, number) = value.to_str().ok()?.split_once(' ')?;
+    Some((OrderId::new(order).ok()?, TryNumber::try_from(number.parse::<u32>().ok()?).ok()?))
 }
 
 /// `GET /v1/orders/{order_id}`

@@ -71,6 +71,12 @@ impl Machines {
         self.books.now().wall
     }
 
+    /// The time by which codes end.
+    #[must_use]
+    pub fn latest(&self) -> Wall {
+        self.books.latest()
+    }
+
     /// Reads in the database of the machines.
     /// An error of the database also goes to the journal.
     pub async fn read<T: Send + 'static>(

@@ -25,7 +25,7 @@ use qris_core::order::money::Rupiah;
 use qris_core::order::request::Payment;
 use qris_core::order::time::Span;
 use qris_core::order::time::Wall;
-use qris_host::{causes, clock};
+use qris_host::{causes, tls};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderValue};
 use reqwest::{Client, Method, Request, RequestBuilder, Response, Url};
 use std::fmt;
@@ -333,16 +333,9 @@ async fn read(mut response: Response, max: usize) -> Result<Option<Vec<u8>>, Mid
     Ok(Some(body))
 }
 
-/// A certificate is refused for its dates by our clock, which may be the wrong one of the two.
-fn dated(why: String, now: Wall) -> String {
-    let is_about_dates = ["certificate expired", "certificate not valid yet"].iter().any(|words| why.contains(words));
-    let clock = || format!("by the clock of this computer ({}), which may be wrong, its certificate is not valid: {why}", now.to_rfc3339());
-    if is_about_dates { clock() } else { why }
-}
-
 fn not_sent(error: reqwest::Error) -> MidtransError {
     // The causes before the last one are words of the library, and an address.
-    let why = dated(causes::last(&error), clock::now().wall);
+    let why = tls::refused_dates(&error).unwrap_or_else(|| causes::last(&error));
     if error.is_connect() || error.is_builder() { MidtransError::Unreachable(why) } else { MidtransError::NoAnswer(why) }
 }
 

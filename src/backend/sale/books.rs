@@ -21,6 +21,7 @@ mod entry;
 mod ledger;
 mod limits;
 mod listing;
+mod passed_late;
 mod publishing;
 mod rebuild;
 mod repaying;
@@ -36,7 +37,7 @@ mod words;
 mod write;
 
 pub use alerts::{
-    ALERT_TRIES, Alert, Older, StockAlert, Subject, Ways, alert_tried, day_is_over, due_alerts, is_place_news, machine_back,
+    ALERT_TRIES, Alert, Older, StockAlert, Subject, Ways, alert_tried, clock_wants, day_is_over, due_alerts, is_place_news, machine_back,
     machine_offline, machine_twice, machines_offline, merchant_paid, open_stock_alerts, stock_wants, take_turn, taken_over, turn_ends,
 };
 pub use archived::{Archived, archived, archived_between};
@@ -49,12 +50,13 @@ pub use listing::{
     Cursor, ListingPage, OrderFilter, PAGE, Sought, attempts, changed_since, count, damaged, newest_key, newest_line, newest_of, owed,
     page, settled, settled_totals, sold_since, sought, sought_from, to_look_at, wanting,
 };
+pub use passed_late::passed_late;
 pub use publishing::{PUBLISHING, may_publish, publishing_ends};
 pub use rebuild::{Forgotten, rebuild};
 pub use repaying::{Decision, decide, may_decide, request_refund, seen};
 pub use strangers::{Later, ask_later, forget, remember, strangers};
 pub use sums::{Alike, Grouped, Sum, alike, first_settled, keep, kept, sums};
-pub use trusted_time::{STORED_EVERY, TrustedTime, store_time, stored_time, told_beside};
+pub use trusted_time::{STORED_EVERY, TrustedTime, latest_beside, store_time, stored_time, told_beside};
 pub use waiting::{Waiting, machines_let_in, waiting};
 pub use write::LEASE;
 

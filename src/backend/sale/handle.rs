@@ -3,7 +3,7 @@
 use crate::sale::books::{BooksError, Policy};
 use crate::store::{Store, Tx, WatchedStore};
 use qris_core::order::keys::SigningKey;
-use qris_core::order::time::{Now, Told};
+use qris_core::order::time::{Now, Told, Wall};
 use qris_host::random;
 use qris_host::surroundings::Surroundings;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -45,6 +45,12 @@ impl Books {
     #[must_use]
     pub fn now(&self) -> Told {
         self.database.now()
+    }
+
+    /// See [`latest`](qris_host::reckoning::Reckoning::latest): a code is good until then.
+    #[must_use]
+    pub fn latest(&self) -> Wall {
+        self.database.latest()
     }
 
     /// The clock of the books, and the boot clock of this computer.

@@ -2,7 +2,7 @@
 //! and goes on while another step follows at once. HTTP handlers call it, and so does the [sweep](Work::sweep), which replaces a
 //! caller that dies in between.
 
-mod clock;
+pub mod clock;
 mod journal;
 
 use crate::counters::Counters;

@@ -1,7 +1,7 @@
 //! A database, with the last news of it in the journal.
 
 use super::{Store, StoreError, Tx};
-use qris_core::order::time::{Now, Span, Told};
+use qris_core::order::time::{Now, Span, Told, Wall};
 use qris_host::events::Event as Journal;
 use qris_host::surroundings::Surroundings;
 use std::sync::Arc;
@@ -42,6 +42,12 @@ impl WatchedStore {
     #[must_use]
     pub fn now(&self) -> Told {
         self.around.reckoning().told(self.clocks())
+    }
+
+    /// See [`latest`](qris_host::reckoning::Reckoning::latest), by the clock of the database.
+    #[must_use]
+    pub fn latest(&self) -> Wall {
+        self.around.reckoning().latest(self.clocks())
     }
 
     /// The clock of the database, and the boot clock of this computer.

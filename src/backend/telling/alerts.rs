@@ -146,6 +146,7 @@ async fn tell_all(around: &dyn Surroundings, books: &Books, machines: &Machines,
             | Subject::Twice(_)
             | Subject::TakenOver
             | Subject::Older(_)
+            | Subject::Clock
             | Subject::Stock(_) => None,
         };
         let slots = match (&alert.about, &alert.device) {
@@ -185,6 +186,7 @@ fn note(around: &dyn Surroundings, alert: &Alert, failed: &[String]) {
         | Subject::Twice(_)
         | Subject::TakenOver
         | Subject::Older(_)
+        | Subject::Clock
         | Subject::Stock(_)
         | Subject::Daily(_) => None,
     };
@@ -211,6 +213,9 @@ fn object(alert: &Alert, name: Option<&str>, day: Option<&DayTold>, slots: &[Kep
         (None, _) => (alert.kind(), told, to_do),
         (Some(_), Subject::Offline) => (OVER, format!("over: the machine {machine} is there again"), NOTHING_TO_DO),
         (Some(_), Subject::TakenOver) => (OVER, format!("over: the machine {machine} keeps its place at the broker"), NOTHING_TO_DO),
+        (Some(_), Subject::Clock) => {
+            (OVER, "over: the clock of the merchant's server agrees with the gateway's again".into(), NOTHING_TO_DO)
+        }
         (Some(_), Subject::Stock(why)) => (OVER, format!("over: the machine {machine} {}", is_over(*why)), NOTHING_TO_DO),
         (
             Some(_),
@@ -279,6 +284,13 @@ fn trouble(alert: &Alert, machine: &str, day: Option<&DayTold>, slots: &[Kept], 
                 "if no standby was synchronous: `restore` without a file, then `reconcile` for this day. Else nothing is to be done";
             (told, to_do, Value::Null)
         }
+        Subject::Clock => {
+            let told =
+                "the time on the merchant's server cannot be trusted: its clock and the gateway's differ by more than a minute, or the \
+                        gateway tells no time. Sales go on, but nothing ends by time"
+                    .into();
+            (told, "set the clock (`timedatectl`), and see that the gateway can be reached: `doctor`", Value::Null)
+        }
         Subject::Merchant(merchant) => {
             let told = format!("a QR on the machine {machine} pays another merchant than earlier QRs did: {merchant}");
             let to_do = "compare it with the number (NMID) of your QRIS; if it is not yours, switch the machines off, and ask the gateway";
@@ -316,6 +328,7 @@ fn at_desk(alert: &Alert, url: &str) -> String {
             | Subject::Twice(_)
             | Subject::TakenOver
             | Subject::Older(_)
+            | Subject::Clock
             | Subject::Stock(_)
             | Subject::Daily(_),
             Some(device),

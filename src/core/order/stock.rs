@@ -219,7 +219,7 @@ impl Shelf {
     }
 
     /// The relay says what it drove. A test takes one, whoever made it. Pulses of orders that these sums lack are those of a machine whose
-    /// database is an older image now. `is_quiet`: this was read just now, and no order is on its way to the relay or back.
+    /// database is an older image now. That may have forgotten what people took out, too, so somebody must count. `is_quiet`: this was read just now, and no order is on its way to the relay or back.
     #[must_use]
     pub fn compared(&self, ledger: &RelayKey, drives: Drives, is_quiet: bool) -> Self {
         let whole = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
@@ -230,7 +230,9 @@ impl Shelf {
             Some(base) => {
                 next.take_unseen(|shelf| &mut shelf.tested, more(drives.tests, base.tests, self.tested));
                 if let Some(orders) = base.orders {
-                    next.take_unseen(|shelf| &mut shelf.uncertain, more(drives.orders, orders, ours));
+                    let unseen = more(drives.orders, orders, ours);
+                    next.take_unseen(|shelf| &mut shelf.uncertain, unseen);
+                    next.is_older |= unseen > 0;
                 }
                 base.orders
             }

@@ -121,6 +121,8 @@ pub struct Me {
     pub wanting: u64,
     /// The backend hears what machines say at the broker. If not, it cannot know of a machine that it is there.
     pub hears: bool,
+    /// The backend trusts the time of day. If not, nothing ends by time.
+    pub trusts_clock: bool,
 }
 
 /// `GET /v1/sessions`: the sessions of this person.

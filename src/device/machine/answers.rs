@@ -227,6 +227,9 @@ impl Machine {
 
     /// The backend told the time. If all agree, the present time is trusted, and stored before anything is judged by it.
     pub(super) fn time_received(&mut self, time: ServerTime, now: Now) {
+        if self.settings.tells_time {
+            self.links.time_told(Now { wall: time.date, ..now });
+        }
         let floor = new_floor(self.last_trusted(), now.wall, time, self.settings.released);
         let Some((trusted, store)) = floor.zip(self.storage.store_mut()).filter(|_| self.settings.tells_time) else { return };
         match store.trust(trusted) {

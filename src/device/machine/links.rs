@@ -17,6 +17,7 @@ use qris_core::wire::dbus::RelayError;
 use qris_core::wire::relay::{RelayFacts, RelayFault, RelayLine, RelayStatus};
 use qris_core::wire::status::FaultCode;
 use qris_host::events::Event as Journal;
+use qris_host::trust::AGREES;
 use qris_screen::ScreenState;
 use std::collections::BTreeSet;
 
@@ -49,6 +50,8 @@ pub(super) struct Links {
     broker_dates: bool,
     /// The backend's has.
     backend_dates: bool,
+    /// The time that the backend told last, and the boot clock then.
+    told: Option<Now>,
     /// The time at which calls that waited for the backend were last begun at once, because it was back.
     backend_woken: Option<Boot>,
 }
@@ -65,6 +68,7 @@ impl Links {
             screen_gone_since: Some(now),
             broker_dates: false,
             backend_dates: false,
+            told: None,
             backend_woken: None,
         }
     }
@@ -307,10 +311,20 @@ impl Links {
         self.clock(why, faults, out, now);
     }
 
-    /// If TLS refuses the dates of a certificate, the clock is wrong, most likely.
+    pub(super) fn time_told(&mut self, at: Now) {
+        self.told = Some(at);
+    }
+
+    /// Whether our clock agrees with the time that the backend has told, and that the boot clock has counted on.
+    fn is_clock_right(&self, now: Now) -> bool {
+        self.told.is_some_and(|told| (told.wall + (now.boot - told.boot)).0.abs_diff(now.wall.0) <= AGREES.0.unsigned_abs())
+    }
+
+    /// If TLS refuses the dates of a certificate, the clock may be wrong. If that is right, the certificate is what is wrong: who needs
+    /// it says why it is refused.
     fn clock(&self, why: Option<&str>, faults: &mut Faults, out: &mut Outbox, now: Now) {
         let why = why.unwrap_or("TLS refuses the dates of a certificate");
-        let why = self.dates_are_refused().then_some(why);
+        let why = (self.dates_are_refused() && !self.is_clock_right(now)).then_some(why);
         if faults.set(FaultCode::Clock, why, now)
             && let Some(why) = why
         {

@@ -4,9 +4,11 @@
 use super::outbox::Outbox;
 use super::slot::Slot;
 use crate::words::{CallId, Effect, Identity};
-use qris_core::order::ids::{RequestId, Ticket};
+use qris_core::order::ids::{OrderId, RequestId, Ticket};
 use qris_core::order::proof::RelayKey;
 use qris_core::order::time::{Boot, Span};
+use qris_core::order::tries::TryNumber;
+use std::collections::VecDeque;
 
 /// Hints of strangers lead to at most one question in this time.
 const STRANGERS_EVERY: Span = Span::secs(300);
@@ -18,6 +20,8 @@ const CLOSE_BATCH: usize = 50;
 const CLOSE_AGAIN: Span = Span::secs(5);
 /// Tickets are compared when this many may be open. The relay holds 1,000.
 const TICKETS_MANY: usize = 900;
+/// So many late signs wait for the backend.
+const PASSED_LATE_MAX: usize = 8;
 
 /// The one question for all open orders.
 #[derive(Debug, Default)]
@@ -38,6 +42,10 @@ pub(super) struct Reconciliation {
     has_answered: bool,
     /// The relay's key that the last question showed. A new machine's code is used up by that.
     shown_key: Option<RelayKey>,
+    /// What the relay's sensor saw after a signed end, and the backend does not know yet. It is news: a restart loses it.
+    passed_late: VecDeque<(OrderId, TryNumber)>,
+    /// The one of them that the present question tells.
+    asked_late: Option<(OrderId, TryNumber)>,
 }
 
 #[derive(Debug, Default)]
@@ -76,6 +84,15 @@ impl Reconciliation {
     /// The same of an order that came to nothing here: its customer may want another try.
     pub(super) fn hint_ours(&mut self, now: Boot) {
         self.wanted |= self.ours.take(OURS_EVERY, now);
+    }
+
+    /// The backend is told with the question. Of too many the oldest is lost.
+    pub(super) fn passed_late(&mut self, order: OrderId, number: TryNumber) {
+        if self.passed_late.len() >= PASSED_LATE_MAX {
+            self.passed_late.pop_front();
+        }
+        self.passed_late.push_back((order, number));
+        self.wanted = true;
     }
 
     pub(super) fn nudge(&mut self) {
@@ -144,7 +161,9 @@ impl Reconciliation {
             self.asked_about = std::mem::take(&mut self.suspects);
             self.requested = lookers;
             self.shown_key = key.cloned();
-            out.push(Effect::AskOpen(call, Identity { relay_key: key.cloned(), newest_event: newest_event(), taken_over }));
+            self.asked_late = self.passed_late.front().cloned();
+            let passed_late = self.asked_late.clone();
+            out.push(Effect::AskOpen(call, Identity { relay_key: key.cloned(), newest_event: newest_event(), taken_over, passed_late }));
         }
     }
 
@@ -167,6 +186,10 @@ impl Reconciliation {
     /// The list was taken in. `looks`: requests still wait for one.
     pub(super) fn answered(&mut self, looks: bool, now: Boot) {
         self.has_answered = true;
+        if self.asked_late.is_some() && self.asked_late.as_ref() == self.passed_late.front() {
+            self.passed_late.pop_front();
+        }
+        self.wanted |= !self.passed_late.is_empty();
         if self.wanted || looks {
             self.slot.again(Span::ZERO, now);
         } else {

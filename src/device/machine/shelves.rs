@@ -179,13 +179,19 @@ impl Machine {
     pub(super) fn compare_stock(&mut self, is_new: bool, now: Now) {
         self.stock.is_behind = !self.settings.slots.is_empty();
         let Some(store) = self.storage.store_mut().filter(|_| self.stock.is_behind) else { return };
-        let mut changed = BTreeMap::new();
+        let (mut changed, mut is_image) = (BTreeMap::new(), false);
         for item in self.settings.slots.keys() {
             let Some((shelf, (ledger, drives))) = store.shelf(item).zip(self.links.drives(item, &self.settings)) else { continue };
             let next = shelf.compared(ledger, drives, is_new && !self.orders.is_out(item));
+            is_image |= next.is_older && !shelf.is_older;
             if next != *shelf {
                 changed.insert(item.clone(), next);
             }
+        }
+        if is_image {
+            // The whole database is an older image, with every slot in it.
+            let all = store.shelves().iter().map(|(item, shelf)| (item.clone(), changed.remove(item).unwrap_or_else(|| shelf.clone())));
+            changed = all.map(|(item, shelf)| (item, Shelf { is_older: true, ..shelf })).collect();
         }
         if !changed.is_empty()
             && let Err(error) = store.keep_shelves(changed)

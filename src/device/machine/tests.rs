@@ -11,6 +11,7 @@ mod door;
 mod facts;
 mod gateway;
 mod hold;
+mod late_sign;
 mod lost_books;
 mod no_broker;
 mod place;

@@ -5,6 +5,7 @@ use qris_core::order::proof::RelayKey;
 use qris_core::order::reason::Reason;
 use qris_core::order::request::Refusal;
 use qris_core::order::time::Span;
+use qris_core::order::tries::TryNumber;
 use qris_core::wire::orders::{NewOrder, OpenOrders, OrderResource, OutcomeReport};
 
 /// What a machine shows of itself when it asks for its open orders.
@@ -16,6 +17,8 @@ pub struct Identity {
     pub newest_event: Option<Box<str>>,
     /// Another computer takes its place at the broker again and again.
     pub taken_over: bool,
+    /// Its relay's sensor saw something after the end of this try was signed.
+    pub passed_late: Option<(OrderId, TryNumber)>,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -483,7 +483,7 @@ impl<'a> Connection<'a> {
             None => false,
         };
         End::Lost {
-            reason: packets::reason(error, self.let_in_at.is_some()),
+            reason: tls::refused_dates(error).unwrap_or_else(|| packets::reason(error, self.let_in_at.is_some())),
             refused: packets::is_refusal(error),
             certificate: tls::certificate_refusal(error),
             thrown_out,

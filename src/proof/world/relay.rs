@@ -423,7 +423,8 @@ impl World {
                     }
                 }
                 Effect::Unseen(Cause::Order { order, number, .. }) => self.machine_hears(m, machine::Arrival::Unseen(order, number), 2),
-                Effect::Unseen(Cause::Test(_)) => {}
+                // A hand in the chute decides nothing.
+                Effect::Unseen(Cause::Test(_)) | Effect::PassedLate(_) => {}
                 Effect::Finished { cause, outcome, .. } => {
                     self.chute_ends(m, outcome);
                     self.note(|| format!("the relay finished: {outcome}"));

@@ -92,5 +92,6 @@ impl Dispenser {
         match sign {
             LateSign::Passed => self.journal(Event::PassedLate { order, item: pulse.item, line: pulse.line.into() }),
         }
+        self.effects.push(Effect::PassedLate(pulse.cause));
     }
 }

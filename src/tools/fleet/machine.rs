@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 /// A customer without a QR leaves after this time. `qrisd` gives up after 15 s; here, one computer plays all of them and may be slow.
 const LEAVES_AFTER: Duration = Duration::from_secs(60);
 /// How a machine shows itself when it asks for its open orders. It has no relay that could sign.
-const NOBODY: Identity = Identity { relay_key: None, newest_event: None, taken_over: false };
+const NOBODY: Identity = Identity { relay_key: None, newest_event: None, taken_over: false, passed_late: None };
 
 /// What the machines share.
 pub struct Town {

@@ -2,6 +2,7 @@
 
 use super::text::{fill, texts};
 use crate::config::Config;
+use crate::http::READY;
 use crate::machines::accounts::{self, BrokerAccounts};
 use crate::telling::broker;
 use qris_core::order::ids::DeviceId;
@@ -220,15 +221,21 @@ async fn serve(config: &Config) -> Finding {
         IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
         ip => ip,
     };
-    let url = format!("http://{}/healthz", SocketAddr::new(ip, config.listen.port()));
+    let at = format!("http://{}", SocketAddr::new(ip, config.listen.port()));
+    let url = format!("{at}/healthz");
     let asked = async {
         let client = client(None, LIMITS).map_err(|error| error.to_string())?;
         let response = client.get(&url).send().await.map_err(|error| causes::last(&error))?;
-        Ok::<_, String>(response.status().as_u16())
+        let ready = client.get(format!("{at}/readyz")).send().await.map_err(|error| causes::last(&error))?;
+        let ready = if ready.status() == 200 { read_limited(ready, ANSWER_BYTES_MAX).await.unwrap_or_default() } else { Vec::new() };
+        Ok::<_, String>((response.status().as_u16(), ready))
     };
     match asked.await {
-        Ok(200) => Finding::ok("serve", fill(texts().serve_good, &[&config.listen])),
-        Ok(status) => Finding::bad("serve", fill(texts().serve_strange, &[&url, &status]), texts().serve_strange_do),
+        Ok((200, ready)) if ready.strip_prefix(READY.as_bytes()).is_some_and(|more| !more.is_empty()) => {
+            Finding::bad("serve", texts().serve_clock, texts().serve_clock_do)
+        }
+        Ok((200, _)) => Finding::ok("serve", fill(texts().serve_good, &[&config.listen])),
+        Ok((status, _)) => Finding::bad("serve", fill(texts().serve_strange, &[&url, &status]), texts().serve_strange_do),
         Err(why) => Finding::bad("serve", fill(texts().serve_away, &[&config.listen, &why]), texts().serve_away_do),
     }
 }

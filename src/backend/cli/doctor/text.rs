@@ -117,6 +117,8 @@ texts! {
     webhook_good: "{0} bisa dihubungi", "{0} can be reached";
     webhook_do: "periksa `alerts.webhook_url`, dan jaringan serta sertifikat penerimanya", "look at `alerts.webhook_url`, and at the receiver's network and certificate";
     serve_good: "menjawab di {0}", "answers at {0}";
+    serve_clock: "menjawab, tetapi waktunya tidak bisa dipercaya, jadi tidak ada batas waktu yang berakhir: jam server ini dan jam gateway berbeda lebih dari satu menit, atau gateway tidak memberi tahu waktu", "answers, but it cannot trust the time, so nothing ends by time: the clock here and the gateway's differ by more than a minute, or the gateway tells no time";
+    serve_clock_do: "atur jamnya (`timedatectl`), dan pastikan gateway bisa dihubungi", "set the clock (`timedatectl`), and see that the gateway can be reached";
     serve_strange: "{0} menjawab {1}", "{0} answers {1}";
     serve_strange_do: "apakah program lain yang memakai alamat itu?", "is another program listening there?";
     serve_away: "tidak menjawab di {0}: {1}", "does not answer at {0}: {1}";

@@ -11,7 +11,7 @@ use crate::sale::view::whole::{self, Whole};
 use qris_core::order::ids::{DeviceId, ItemId};
 use qris_core::order::merchant::Attention;
 use qris_core::order::outcome::Delivery;
-use qris_core::order::time::{Told, Wall, Zone};
+use qris_core::order::time::{Wall, Zone};
 use qris_host::{Failure, clock};
 
 const FIELDS: [&str; 24] = [
@@ -61,7 +61,8 @@ pub async fn write(
         let Some(last) = page.behind else { break };
         behind = last;
         damaged.extend(page.damaged);
-        let now = Told::trusted(store.now(clock::now().wall));
+        let own = store.now(clock::now().wall);
+        let now = store.read(move |tx| ledger::told_beside(tx, own)).await.map_err(Failure::failed)?;
         let record = |(stored, at): (Stored, Wall)| {
             let order = stored.order.as_of(now);
             csv_record(&fields(&whole::order(&order, config.zone), &Taking::of(&order, &config.fees), at, config.zone), separator)

@@ -25,6 +25,8 @@ const TWICE: &str = "twice";
 const TAKEN_OVER: &str = "taken_over";
 /// Such an alert lasts so long at the least.
 const TAKEN_OVER_LASTS: Span = Span::secs(3600);
+/// The kind for a clock that cannot be trusted, by this word.
+const CLOCK: &str = "clock";
 /// What people are told of the slots of a machine: one alert for all of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum StockAlert {
@@ -100,6 +102,8 @@ pub enum Subject {
     /// A machine whose place at the broker another computer takes.
     TakenOver,
     Older(Older),
+    /// The time of day cannot be trusted, so nothing ends by it.
+    Clock,
     Stock(StockAlert),
     /// The message of this day, as `2026-11-27`.
     Daily(Box<str>),
@@ -164,6 +168,7 @@ impl Alert {
             Subject::Twice(_) => TWICE,
             Subject::TakenOver => TAKEN_OVER,
             Subject::Older(how) => how.as_str(),
+            Subject::Clock => CLOCK,
             Subject::Stock(alert) => alert.as_str(),
             Subject::Daily(_) => DAILY,
         }
@@ -178,6 +183,7 @@ impl Alert {
             Subject::Offline | Subject::TakenOver | Subject::Stock(_) => self.device.as_ref().map_or("", DeviceId::as_str),
             Subject::Merchant(merchant) => merchant,
             Subject::Older(how) => how.as_str(),
+            Subject::Clock => CLOCK,
             Subject::Daily(day) => day,
             Subject::Twice(both) => both,
         }
@@ -219,6 +225,7 @@ fn read(tx: &mut dyn Tx, row: &Row) -> Result<Option<Alert>, BooksError> {
         None if kind == TWICE => Subject::Twice(subject.into()),
         None if kind == TAKEN_OVER => Subject::TakenOver,
         None if let Some(how) = Older::from_word(kind) => Subject::Older(how),
+        None if kind == CLOCK => Subject::Clock,
         None if kind == DAILY => Subject::Daily(subject.into()),
         None => match StockAlert::from_word(kind) {
             Some(alert) => Subject::Stock(alert),
@@ -277,7 +284,7 @@ pub fn alert_tried(tx: &mut dyn Tx, alert: &Alert, took: Ways, left: bool, now: 
 
 /// A machine has been missing for too long. This is told once until [`machine_back`].
 pub fn machine_offline(tx: &mut dyn Tx, device: &DeviceId, now: Told) -> Result<(), BooksError> {
-    begin(tx, device.as_str(), OFFLINE, device, now)
+    begin(tx, device.as_str(), OFFLINE, Some(device), now)
 }
 
 /// The machine is there again. True: it was missing.
@@ -296,7 +303,7 @@ pub fn machines_offline(tx: &mut dyn Tx) -> Result<Vec<(DeviceId, Wall)>, BooksE
 /// Something in a machine wants a person, or does so no more.
 pub fn stock_wants(tx: &mut dyn Tx, device: &DeviceId, alert: StockAlert, is_so: bool, now: Told) -> Result<(), BooksError> {
     let kind = alert.as_str();
-    if is_so { begin(tx, device.as_str(), kind, device, now) } else { end(tx, device.as_str(), kind, now).map(drop) }
+    if is_so { begin(tx, device.as_str(), kind, Some(device), now) } else { end(tx, device.as_str(), kind, now).map(drop) }
 }
 
 /// What people are told of machines at present, by machine.
@@ -321,14 +328,14 @@ pub fn is_place_news(tx: &mut dyn Tx, device: &DeviceId, is_taken: bool, now: To
 
 /// Another computer takes the machine's place at the broker, or does so no more.
 pub fn taken_over(tx: &mut dyn Tx, device: &DeviceId, is_so: bool, now: Told) -> Result<(), BooksError> {
-    if is_so { begin(tx, device.as_str(), TAKEN_OVER, device, now) } else { end(tx, device.as_str(), TAKEN_OVER, now).map(drop) }
+    if is_so { begin(tx, device.as_str(), TAKEN_OVER, Some(device), now) } else { end(tx, device.as_str(), TAKEN_OVER, now).map(drop) }
 }
 
 /// Two computers are one machine. This is told again if it is seen again.
 pub fn machine_twice(tx: &mut dyn Tx, device: &DeviceId, addresses: &str, now: Told) -> Result<(), BooksError> {
     let subject = format!("{device} at {addresses}");
     end(tx, &subject, TWICE, now)?;
-    begin(tx, &subject, TWICE, device, now)
+    begin(tx, &subject, TWICE, Some(device), now)
 }
 
 /// A QR pays this merchant. The first merchant is remembered. Of each other one a person is told, once. `Some`: this is such a
@@ -341,7 +348,7 @@ pub fn merchant_paid(tx: &mut dyn Tx, merchant: &str, device: &DeviceId, now: To
         return Ok(None);
     }
     let first = known.first().copied().map(Box::from);
-    begin(tx, merchant, MERCHANT, device, now)?;
+    begin(tx, merchant, MERCHANT, Some(device), now)?;
     if first.is_none() {
         end(tx, merchant, MERCHANT, now)?;
     }
@@ -371,6 +378,11 @@ pub(super) fn older_since(tx: &mut dyn Tx) -> Result<Option<(Older, Wall)>, Book
     Ok(Older::from_word(row.text("kind")?).zip(Some(Wall(row.int("since_ms")?))))
 }
 
+/// The time of day cannot be trusted, or is trusted again.
+pub fn clock_wants(tx: &mut dyn Tx, is_so: bool, now: Told) -> Result<(), BooksError> {
+    if is_so { begin(tx, CLOCK, CLOCK, None, now) } else { end(tx, CLOCK, CLOCK, now).map(drop) }
+}
+
 /// A day is over: its message is due, once, whoever else says so.
 pub fn day_is_over(tx: &mut dyn Tx, day: &str, at: Wall) -> Result<(), BooksError> {
     tx.rows("DELETE FROM alerts WHERE kind = $1 AND since_ms < $2", &[DAILY.into(), (at - DAILY_KEPT).into()])?;
@@ -388,7 +400,7 @@ pub(super) fn keep(tx: &mut dyn Tx, before: &Order, after: &Order, now: Told) ->
     }
     let mut news = false;
     for kind in has.iter().filter(|kind| !had.contains(kind)) {
-        begin(tx, after.id.as_str(), kind.as_str(), &after.sale.device, now)?;
+        begin(tx, after.id.as_str(), kind.as_str(), Some(&after.sale.device), now)?;
         news = true;
     }
     Ok(news)
@@ -402,11 +414,11 @@ pub(super) fn tell_again(tx: &mut dyn Tx, order: &Order, kind: Attention, now: T
     Ok(())
 }
 
-fn begin(tx: &mut dyn Tx, subject: &str, kind: &str, device: &DeviceId, now: Told) -> Result<(), BooksError> {
+fn begin(tx: &mut dyn Tx, subject: &str, kind: &str, device: Option<&DeviceId>, now: Told) -> Result<(), BooksError> {
     let sql = "INSERT INTO alerts (subject, kind, device, since_ms, tries, next_ms) VALUES ($1, $2, $3, $4, 0, $4)
         ON CONFLICT (subject, kind) DO UPDATE SET since_ms = excluded.since_ms, ended_ms = NULL, tries = 0,
             next_ms = excluded.next_ms, told_ms = NULL, taken = 0 WHERE alerts.ended_ms IS NOT NULL";
-    tx.rows(sql, &[subject.into(), kind.into(), device.as_str().into(), now.into()])?;
+    tx.rows(sql, &[subject.into(), kind.into(), device.map(DeviceId::as_str).into(), now.into()])?;
     Ok(())
 }
 

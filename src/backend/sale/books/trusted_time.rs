@@ -2,7 +2,8 @@
 
 use super::entry::BooksError;
 use crate::store::{self, Tx};
-use qris_core::order::time::{Boot, BootId, Span, Told, Wall};
+use qris_core::order::time::{Boot, BootId, Now, Span, Told, Wall};
+use qris_host::reckoning::Reckoning;
 use qris_host::trust::AGREES;
 
 /// While the time is trusted, it is stored so often.
@@ -26,6 +27,16 @@ pub fn stored_time(tx: &mut dyn Tx) -> Result<Option<TrustedTime>, BooksError> {
     let Some(row) = rows.first() else { return Ok(None) };
     let boot = BootId(row.text("boot")?.into());
     Ok(Some(TrustedTime { at: Wall(row.int("at_ms")?), boot, since_boot: Boot(row.int("boot_ms")?) }))
+}
+
+/// The time by which a command says until when a code or a link is good. It goes on from the stored time, if that is of this boot: then the
+/// clock may say what it wants.
+pub fn latest_beside(tx: &mut dyn Tx, own: Now, boot: Option<BootId>) -> Result<Wall, BooksError> {
+    let reckoning = Reckoning::of(boot);
+    if let Some(TrustedTime { at, boot, since_boot }) = stored_time(tx)? {
+        reckoning.stored(at, &boot, since_boot, own);
+    }
+    Ok(reckoning.latest(own))
 }
 
 /// The time for a command beside `serve`, whose clock says `own`. It is trusted if `serve` has stored it lately.

@@ -18,6 +18,8 @@ const LOOK: Duration = Duration::from_millis(500);
 const ASK_EVERY: Span = Span::secs(10);
 /// The start waits so long for the first time that the gateway tells.
 const FIRST: Duration = Duration::from_secs(3);
+/// A gateway that has told no time is asked some times more before an alert says so.
+const PATIENCE: Span = Span::secs(30);
 
 #[derive(Debug, Default)]
 pub(super) struct Watch(Mutex<Seen>);
@@ -26,8 +28,27 @@ pub(super) struct Watch(Mutex<Seen>);
 struct Seen {
     /// People were told that nothing ends by time.
     told: bool,
+    /// What the alert says; `None`: nobody has looked since the start.
+    alerted: Option<bool>,
+    looked_since: Option<Boot>,
     asked_at: Option<Boot>,
     stored_at: Option<Boot>,
+}
+
+/// So many seconds, and in which direction.
+#[must_use]
+pub const fn apart(off: Span) -> (i64, &'static str) {
+    (off.0.abs() / 1000, if off.0 > 0 { "ahead of" } else { "behind" })
+}
+
+/// Whether an alert says so; `None`: it is too early for that. It was looked at for so long.
+const fn is_told(standing: Standing, waited: Span) -> Option<bool> {
+    match standing {
+        Standing::Trusted => Some(false),
+        Standing::Differs(_) => Some(true),
+        Standing::Unknown if waited.0 < PATIENCE.0 => None,
+        Standing::Unknown => Some(true),
+    }
 }
 
 impl Work {
@@ -41,6 +62,7 @@ impl Work {
             if self.is_to_ask() {
                 tokio::spawn(Arc::clone(&self).ask_time());
             }
+            self.alert().await;
             self.store_time().await;
         }
     }
@@ -78,7 +100,7 @@ impl Work {
 
     /// Tells people when the clock is trusted no more, and when it is again.
     fn look_at_clock(&self) {
-        let standing = self.around.reckoning().standing(self.books.clocks());
+        let standing = self.clock();
         let is_trusted = standing == Standing::Trusted;
         if std::mem::replace(&mut self.seen().told, !is_trusted) != is_trusted {
             return;
@@ -87,14 +109,32 @@ impl Work {
             Standing::Trusted => Journal::ClockAgrees {},
             Standing::Unknown => Journal::ClockUnknown {},
             Standing::Differs(off) => {
-                let word = if off.0 > 0 { "ahead of" } else { "behind" };
-                Journal::ClockDiffers { seconds: off.0.abs() / 1000, word: word.into() }
+                let (seconds, word) = apart(off);
+                Journal::ClockDiffers { seconds, word: word.into() }
             }
         });
         service::status(if is_trusted { SERVING } else { "nothing ends by time: the clock cannot be trusted" });
         if is_trusted {
             // What could not end by time may end now.
             self.books.ring(Bell::Due);
+        }
+    }
+
+    /// Whether anything ends by the time now, and why not.
+    #[must_use]
+    pub fn clock(&self) -> Standing {
+        self.around.reckoning().standing(self.books.clocks())
+    }
+
+    /// Begins an alert when the clock is trusted no more, and ends it when it is again. A run before may have begun it.
+    pub async fn alert(&self) {
+        let now = self.books.clocks().boot;
+        let waited = now - *self.seen().looked_since.get_or_insert(now);
+        let Some(is_so) = is_told(self.clock(), waited).filter(|is_so| self.seen().alerted != Some(*is_so)) else { return };
+        // The journal was told of an error. The next look tries again.
+        if self.books.write(move |tx, _, now| books::clock_wants(tx, is_so, now)).await.is_ok() {
+            self.seen().alerted = Some(is_so);
+            self.books.ring(Bell::Alerts);
         }
     }
 
@@ -127,5 +167,26 @@ impl Work {
 
     fn seen(&self) -> std::sync::MutexGuard<'_, Seen> {
         self.clock.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn people_hear_at_once_of_a_clock_that_differs_and_later_of_a_gateway_that_is_silent() {
+        let soon = Span(PATIENCE.0 - 1);
+        for (standing, waited, told) in [
+            (Standing::Differs(Span::secs(61)), Span::ZERO, Some(true)),
+            (Standing::Differs(Span::secs(-61)), Span::ZERO, Some(true)),
+            (Standing::Unknown, Span::ZERO, None),
+            (Standing::Unknown, soon, None),
+            (Standing::Unknown, PATIENCE, Some(true)),
+            (Standing::Trusted, Span::ZERO, Some(false)),
+            (Standing::Trusted, PATIENCE, Some(false)),
+        ] {
+            assert_eq!(is_told(standing, waited), told, "{standing:?} {waited:?}");
+        }
     }
 }

@@ -121,7 +121,8 @@ fn the_relay_tells_tests_and_what_an_older_image_lacks() {
     assert_eq!((sold.count(), sold.uncertain), (7, 0));
     // The same word to an image from before the sale, and three more.
     let older = tested.compared(&key(1), drives(104, 9), true);
-    assert_eq!((older.count(), older.uncertain), (4, 4));
+    assert_eq!((older.count(), older.uncertain, older.is_older), (4, 4, true));
+    assert!(!tested.is_older && !sold.is_older, "tests and sales of which it knows say nothing of an image");
     // An older word, or one of another ledger, gives nothing back.
     assert_eq!(sold.compared(&key(1), drives(0, 0), true), sold);
     let other = sold.compared(&key(2), drives(1, 0), true);

@@ -296,8 +296,13 @@ fn a_test_takes_one_and_an_older_image_is_found_out() {
     rig.driven(4, 2);
     assert_eq!(rig.count(), Some(8), "a sale of which it knows");
     // Three were sold, and an image from before them was put back.
+    assert!(!rig.machine.faults.has(FaultCode::Stock));
     rig.driven(7, 2);
     assert_eq!(rig.count(), Some(5));
+    assert!(rig.machine.faults.has(FaultCode::Stock), "it may have forgotten what people took out, also where its mark came along");
+    rig.change(Change::Count, Some(5)).expect("counted");
+    rig.driven(7, 2);
+    assert!(!rig.machine.faults.has(FaultCode::Stock), "somebody has looked");
     // The word of another machine's relay counts nothing.
     rig.facts.device = qris_core::order::ids::DeviceId::new("vm-002").ok();
     rig.driven(9, 9);

@@ -104,3 +104,31 @@ fn nothing_is_judged_by_a_time_that_could_not_be_stored() {
     assert_eq!(rig.machine.last_trusted(), ahead);
     assert_eq!(rig.is_told(rig.now.wall, true), Some(rig.now.wall));
 }
+
+#[test]
+fn a_certificate_that_is_over_is_not_the_clocks_fault_where_the_clock_agrees() {
+    let has_fault = |rig: &Rig| rig.machine.faults.has(FaultCode::Clock);
+    let mut rig = Rig::new();
+    rig.dates_are_refused();
+    assert!(has_fault(&rig), "nobody knows which of the two is wrong");
+    // The backend has our time, and the broker's certificate is not good by it.
+    assert_eq!(rig.is_told(rig.now.wall, false), None);
+    rig.dates_are_refused();
+    assert!(!has_fault(&rig));
+    rig.after(3_600_000);
+    rig.dates_are_refused();
+    assert!(!has_fault(&rig), "an hour later our clock has gone on as the boot clock did");
+    rig.now.wall = Wall(rig.now.wall.0 + 200 * DAY.0);
+    rig.dates_are_refused();
+    assert!(has_fault(&rig), "it was set");
+    rig.is_told(Wall(rig.now.wall.0 - 200 * DAY.0), false);
+    rig.dates_are_refused();
+    assert!(has_fault(&rig), "the backend has another time");
+    // Who is on the same computer knows nothing of the time.
+    let mut beside = Rig::new();
+    beside.settings.tells_time = false;
+    beside.cut_and_up(true);
+    beside.is_told(beside.now.wall, false);
+    beside.dates_are_refused();
+    assert!(has_fault(&beside));
+}

@@ -1,0 +1,29 @@
+//! The relay's sensor saw something after the end of a try was signed.
+
+use super::rig::*;
+use qris_core::order::tries::TryNumber;
+
+/// What each question to the backend says of it.
+fn asked(effects: &[Effect]) -> Vec<Option<(OrderId, TryNumber)>> {
+    let told = |effect: &Effect| if let Effect::AskOpen(_, who) = effect { Some(who.passed_late.clone()) } else { None };
+    effects.iter().filter_map(told).collect()
+}
+
+#[test]
+fn the_backend_hears_of_a_late_sign_until_it_has_answered_and_then_no_more() {
+    let mut rig = Rig::new();
+    let of = |n: u8| Some((order_id(&format!("o-{n}")), TryNumber::FIRST));
+    let says = |rig: &mut Rig, n: u8| rig.on(Input::PassedLate(order_id(&format!("o-{n}")), TryNumber::FIRST));
+    assert_eq!(asked(&says(&mut rig, 1)), [of(1)]);
+    assert!(asked(&says(&mut rig, 2)).is_empty(), "one question at a time");
+    let id = rig.open().expect("a question");
+    let mut effects = rig.on(Input::Open(id, BackendAnswer::NoAnswer { why: "no route".into(), code: None, date_refusal: false }));
+    effects.extend((0..30).flat_map(|_| rig.after(1_000)));
+    assert_eq!(asked(&effects), [of(1)], "it did not hear of it");
+    let mut rest = rig.answer_open(vec![]);
+    rest.extend(rig.after(1_000));
+    assert_eq!(asked(&rest), [of(2)]);
+    let mut rest = rig.answer_open(vec![]);
+    rest.extend((0..30).flat_map(|_| rig.after(1_000)));
+    assert!(asked(&rest).is_empty());
+}
