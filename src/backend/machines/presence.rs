@@ -296,7 +296,7 @@ mod tests {
     }
 
     fn facts(version: &str) -> Facts {
-        Facts { name: None, version: version.into(), faults: [FaultCode::Relay].into() }
+        Facts { name: None, version: version.into(), faults: [FaultCode::Relay].into(), blocked: None }
     }
 
     /// It reports every 100 s.

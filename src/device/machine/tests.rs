@@ -13,6 +13,7 @@ mod gateway;
 mod hold;
 mod lost_books;
 mod no_broker;
+mod not_sold;
 mod place;
 mod refusals;
 mod rig;

@@ -6,7 +6,6 @@ use super::outbox::RefusedVend;
 use super::parts::Machine;
 use super::second_tries::{Behind, Press, Pressed, SecondTries, TryCandidate, TryOffer, seconds};
 use super::show::goods;
-use crate::config::afar::line_of;
 use crate::store::fact::{Fact, Known};
 use crate::words::{Asker, CallId, Effect, PrepareError, Reply};
 use qris_core::order::ids::{ItemId, RequestId, Ticket};
@@ -20,7 +19,6 @@ use qris_core::order::time::{Now, Span, Wall};
 use qris_core::order::tries::{OFFERED_FOR, TryNumber};
 use qris_core::wire::dbus::RelayError;
 use qris_core::wire::orders::OrderResource;
-use qris_core::wire::relay::LineCondition;
 use qris_core::wire::vend::TryRequest;
 use qris_screen::picture::{Scene, TryStep};
 
@@ -197,17 +195,14 @@ impl Machine {
         if price > offer.up_to {
             return refused(Reason::WrongAmount, format!("{item} costs {price}, and {} was paid", offer.up_to));
         }
-        let slot = match self.fullest_slot(item) {
-            Ok(slot) => slot,
-            Err(why) => return refused(Reason::SoldOut, why),
-        };
+        let slot = self.fullest_slot(item)?;
         if self.second_tries.misses >= MISSES_MAX {
             return refused(Reason::LineBlocked, format!("{MISSES_MAX} in a row did not come, and nobody has looked since"));
         }
-        match line_of(&slot, self.links.lines(&self.settings)) {
-            Some(line) if line.state == LineCondition::Blocked => refused(Reason::LineBlocked, format!("the line of {item} is blocked")),
-            Some(_) | None => Ok((slot, price)),
+        if self.is_blocked(&slot) {
+            return refused(Reason::LineBlocked, format!("the line of {item} is blocked"));
         }
+        Ok((slot, price))
     }
 
     /// A button was pressed. `Some`: it is a request to sell, since no offer covers its goods.
