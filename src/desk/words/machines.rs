@@ -149,6 +149,23 @@ mod tests {
     use qris_host::speech::Language;
 
     #[test]
+    fn a_slot_that_is_not_sold_says_so_before_its_level_and_the_fault_names_the_goods() {
+        let line = |more: serde_json::Value| {
+            let mut slot = serde_json::json!({ "item": "A3", "count": 3, "capacity": 3, "low": 1, "sold": 0 });
+            slot.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+            let slot = SlotLine { slot: serde_json::from_value(slot).expect("a slot"), empty_in_days: None, bring: 0 };
+            super::slot(Words::of(Language::En), &slot)
+        };
+        assert_eq!(line(serde_json::json!({})), "");
+        assert_eq!(line(serde_json::json!({ "not_sold": "blocked" })), "not sold: its line is blocked");
+        assert_eq!(line(serde_json::json!({ "count": 0, "not_sold": "blocked" })), "not sold: its line is blocked; sold out");
+        assert_eq!(line(serde_json::json!({ "not_sold": "price" })), "not sold: nothing takes its price");
+        assert_eq!(line(serde_json::json!({ "count": 0, "not_sold": "sold_out" })), "sold out");
+        let (what, _) = fault(Words::of(Language::En), Some("Keripik singkong (A3)"), &FaultCode::LineBlocked);
+        assert_eq!(what, "Not sold: Keripik singkong (A3). Its line is blocked.");
+    }
+
+    #[test]
     fn every_fault_has_its_words_and_one_of_a_later_release_is_shown_as_it_came() {
         for language in [Language::Id, Language::En] {
             for known in FaultCode::ALL {
