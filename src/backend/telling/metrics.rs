@@ -68,7 +68,7 @@ fn in_slots(all: impl Iterator<Item = Wanting>) -> Registry {
     registry
 }
 
-/// What is wrong with the machines that are there, by their own word. Each fault is a series from the start on, so that an alarm can be made.
+/// The faults of the machines that are there, as these say themselves. Each fault has its series from the start on: an alarm needs that.
 fn of_machines(all: BTreeMap<FaultCode, u64>) -> Registry {
     let (mut registry, faults) = (Registry::with_prefix(PREFIX), Faults::default());
     for (code, machines) in all {

@@ -121,7 +121,7 @@ pub fn screen(words: &'static Words, screen: &Screen, money: impl Fn(u64) -> Str
     }
 }
 
-/// What a slot wants; empty: nothing. What bars it comes first: filling does not end that.
+/// What a slot wants; empty: nothing. Why it is not sold comes first. Filling does not end that.
 pub fn slot(words: &'static Words, line: &SlotLine) -> String {
     let slot = &line.slot;
     let barred = slot.barred().map(|why| match why {

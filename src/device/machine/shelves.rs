@@ -61,9 +61,13 @@ impl Machine {
         }
     }
 
+    pub(super) fn lines(&self) -> LineOf<'_> {
+        LineOf::new(self.links.lines(&self.settings))
+    }
+
     /// Why nothing of a slot is sold: the one answer for the screen, a press, the open door, `stock`, and all who hear of it. `lines`: those of
     /// the relay; none: nobody knows them.
-    fn not_sold(&self, item: &ItemId, lines: &LineOf<'_>) -> Option<NotSold> {
+    pub(super) fn not_sold(&self, item: &ItemId, lines: &LineOf<'_>) -> Option<NotSold> {
         let line = lines.of(item);
         if line.is_some_and(|line| line.state == LineCondition::Blocked) {
             return Some(NotSold::Blocked);
@@ -80,7 +84,7 @@ impl Machine {
 
     /// The same of each item that is shown, if no slot has its goods for sale.
     pub(super) fn all_not_sold(&self) -> BTreeMap<ItemId, NotSold> {
-        let lines = LineOf::new(self.links.lines(&self.settings));
+        let lines = self.lines();
         let slots = &self.settings.slots;
         let there: BTreeSet<_> =
             slots.iter().filter(|(item, _)| self.not_sold(item, &lines).is_none()).map(|(_, slot)| &slot.goods).collect();
@@ -91,12 +95,12 @@ impl Machine {
 
     /// The slot for a request. A request for which there is none is counted.
     pub(super) fn choose_slot(&mut self, asked: &ItemId, payment: Payment) -> Result<ItemId, Refusal> {
-        let fullest = self.fullest_slot(asked).inspect_err(|refusal| {
-            if refusal.reason == Reason::SoldOut {
-                let refused = self.stock.refused.entry(asked.clone()).or_default();
-                *refused = refused.saturating_add(1);
-            }
-        })?;
+        let fullest = self.fullest_slot(asked, &self.lines());
+        if fullest.as_ref().is_err_and(|refusal| refusal.reason == Reason::SoldOut) {
+            let refused = self.stock.refused.entry(asked.clone()).or_default();
+            *refused = refused.saturating_add(1);
+        }
+        let fullest = fullest?;
         // The fullest slot is the last one that would have no room for a code.
         match self.code_refusal(&fullest).filter(|_| payment.is_over_the_counter()) {
             Some(refusal) => Err(refusal),
@@ -107,16 +111,15 @@ impl Machine {
     /// The fullest of the slots with the goods of this one, of those whose lines are free. Among equal ones it is the one that was asked for.
     /// A slot that nobody has counted comes last. What its line does not take, or cannot do, the relay says itself: it judges each request, and
     /// a line may have been cleared just now.
-    pub(super) fn fullest_slot(&self, asked: &ItemId) -> Result<ItemId, Refusal> {
-        let lines = LineOf::new(self.links.lines(&self.settings));
+    pub(super) fn fullest_slot(&self, asked: &ItemId, lines: &LineOf<'_>) -> Result<ItemId, Refusal> {
         let refused = |why: NotSold| Err(Refusal::field(why.reason(), "item", in_words(asked, why)));
-        let own = self.not_sold(asked, &lines);
+        let own = self.not_sold(asked, lines);
         let Some(goods) = self.settings.slots.get(asked).map(|slot| &slot.goods) else {
             return own.filter(|why| *why == NotSold::Price).map_or_else(|| Ok(asked.clone()), refused);
         };
         let rank = |(item, slot): (&ItemId, &SlotSettings)| {
             let left = (slot.goods == *goods).then(|| self.offered(item).ok()).flatten()?;
-            let why = self.not_sold(item, &lines);
+            let why = self.not_sold(item, lines);
             (why != Some(NotSold::Price)).then(|| ((why != Some(NotSold::Blocked), left, item == asked), item.clone()))
         };
         match (self.settings.slots.iter().filter_map(rank).max(), own) {
@@ -125,11 +128,6 @@ impl Machine {
             // It sells, so it is one of those above.
             (None, None) => Ok(asked.clone()),
         }
-    }
-
-    /// Whether the slot's line waits for a person, as far as the relay has said.
-    pub(super) fn is_blocked(&self, item: &ItemId) -> bool {
-        self.not_sold(item, &LineOf::new(self.links.lines(&self.settings))) == Some(NotSold::Blocked)
     }
 
     /// The items of which nothing is offered, in no slot.
@@ -141,7 +139,7 @@ impl Machine {
 
     /// The slots that are counted, in the order of the price list.
     pub(super) fn slots(&self) -> Vec<Slot> {
-        let lines = LineOf::new(self.links.lines(&self.settings));
+        let lines = self.lines();
         let of = |item: &ItemId| {
             let settings = self.settings.slots.get(item)?;
             self.storage.store()?;

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 impl ScreenPage<'_> {
     /// The items with their prices, and "ready", or what is missing, so that a sale is doubtful. `false`: there is nothing to list or no
-    /// room for a list, and nothing is drawn. What nobody can buy has a word in the place of its price.
+    /// room for a list, and nothing is drawn. An item that is not sold has a word in the place of its price.
     pub(super) fn shelf(&mut self, offline: Option<Missing>, not_sold: &BTreeMap<ItemId, NotSold>) -> bool {
         let settings = self.settings;
         let texts = self.texts;

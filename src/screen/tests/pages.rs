@@ -218,11 +218,13 @@ fn who_fills_sees_which_slot_is_which() {
     }
 }
 
-/// Who fills and goes home leaves it blocked, and whoever does not find the way out leaves a machine that sells nothing.
+/// Filling does not clear a line. While the page is open, the machine sells nothing.
 #[test]
 fn who_fills_reads_what_is_still_blocked_and_how_to_leave() {
     let languages = [Language::Id, Language::En];
-    for (size, language, by_switch) in languages.into_iter().flat_map(|language| [((480, 800), language, true), ((800, 480), language, false)]) {
+    for (size, language, by_switch) in
+        languages.into_iter().flat_map(|language| [((480, 800), language, true), ((800, 480), language, false)])
+    {
         let t = text::Words::of(language);
         let said = |level: Level| {
             let slots = vec![Content { item: ItemId::new("A1").expect("an item"), capacity: 3, level }];
