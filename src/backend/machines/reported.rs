@@ -245,6 +245,29 @@ mod tests {
         assert_eq!(of("status", r#"{"state":"offline"}"#, true), Ok(Some(Report::Offline)));
     }
 
+    /// A blocked line is told of a machine that counts nothing, too.
+    #[test]
+    fn the_goods_of_a_blocked_line_are_kept_until_none_is_blocked_and_faults_are_counted() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let machines = open_both(&directory.path().join("orders.db"), true, true).expect("opens").machines;
+        let device = DeviceId::new("vm-001").expect("an id");
+        let fault = json!({ "code": "line_blocked", "detail": "Teh (A1)\u{1b}[2J", "since": null });
+        let facts = |faults: serde_json::Value| match online(&json!({ "faults": faults })) {
+            Ok(Some(Report::Online { facts, .. })) => facts,
+            other => panic!("{other:?}"),
+        };
+        read_on(&machines, |tx| crate::machines::devices::add(tx, &device, "hash", false, Wall(5))).expect("let in");
+        let say = |faults| {
+            let what = Noted { is_there: true, since: Wall(5), facts: Some(facts(faults)) };
+            read_on(&machines, |tx| note(tx, &device, &what)).expect("written");
+            let count = |code| read_on(&machines, super::faults).expect("read")[&code];
+            let goods = read_on(&machines, |tx| blocked(tx, &device)).expect("read");
+            (goods.as_deref().map(str::to_owned), read_on(&machines, all_blocked).expect("read").len(), count(FaultCode::LineBlocked))
+        };
+        assert_eq!(say(json!([fault])), (Some("Teh (A1)?[2J".into()), 1, 1));
+        assert_eq!(say(json!([])), (None, 0, 0));
+    }
+
     #[test]
     fn a_report_that_the_broker_has_kept_is_no_sign_of_life_and_bad_ones_are_none_either() {
         let at = Some(Wall::from_rfc3339("2026-11-20T09:24:45Z").expect("a time"));
