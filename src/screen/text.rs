@@ -26,7 +26,7 @@ qris_core::texts! {
     filling_switch: "Matikan sakelar untuk menjual", "Switch off to sell";
     filling_button: "Tekan tombol di dalam untuk menjual", "Press the button inside to sell";
     blocked: "Diblokir", "Blocked";
-    blocked_how: "Diblokir: tekan tombol di dalam", "Blocked: press the button inside";
+    blocked_how: "Diblokir: tekan di dalam", "Blocked: press inside";
     not_changed: "Belum bisa: coba lagi", "Not now: try again";
     low: "Sedikit", "Low";
     suspect: "Cek!", "Look!";
@@ -162,7 +162,7 @@ impl Words {
             Level::Suspect(count) => (self.suspect, count),
             Level::Blocked(count) => {
                 let count = count.map_or_else(|| "?".into(), |count| count.to_string());
-                return format!("{} {count}/{}", self.blocked, of.capacity);
+                return format!("{} {count}/{}", if has_room { self.blocked } else { "!" }, of.capacity);
             }
             Level::Empty => (if has_room { self.sold_out } else { "" }, 0),
             Level::Low(count) => (if has_room { self.low } else { "" }, count),
@@ -311,7 +311,7 @@ mod tests {
             })
         };
         assert_eq!(told(true), ["?/8", "+5 = 8/8", "0/8", "Diblokir 8/8", "Diblokir ?/8", "Cek! 3/8", "Habis 0/8", "Sedikit 2/8", "8/8"]);
-        assert_eq!(told(false), ["?/8", "8/8", "0/8", "Diblokir 8/8", "Diblokir ?/8", "Cek! 3/8", "0/8", "2/8", "8/8"]);
+        assert_eq!(told(false), ["?/8", "8/8", "0/8", "! 8/8", "! ?/8", "Cek! 3/8", "0/8", "2/8", "8/8"]);
     }
 
     #[test]

@@ -113,8 +113,9 @@ impl Machine {
     /// Replies and tells everybody. The messages are acknowledged first: a refused request that comes once more after a crash
     /// could be sold after all.
     pub(super) fn refuse(&mut self, askers: impl IntoIterator<Item = Asker>, of: RefusedVend, refusal: &Refusal, now: Now) {
-        // Nobody's QR goes away for another one's press. A request that is repeated came to its end before.
-        let asked = of.item.as_ref().filter(|item| !self.is_busy() && self.settings.prices.of(item).is_some());
+        // Nobody's QR goes away for another one's press. Who holds the machine has a page. A request that is repeated came to its end before.
+        let is_free = !self.is_busy() && !self.hold.is_held();
+        let asked = of.item.as_ref().filter(|item| is_free && self.settings.prices.of(item).is_some());
         if let Some(item) = asked.filter(|_| refusal.reason != Reason::ReusedId) {
             self.front.refused(goods(item), refusal.reason, now.boot);
         }

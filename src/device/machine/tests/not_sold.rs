@@ -40,7 +40,11 @@ fn a_blocked_slot_says_so_until_its_line_is_cleared_and_not_until_it_is_filled()
     assert_eq!(told(&rig), (Some(NotSold::Blocked), Some(NotSold::Blocked)));
     // All items are of this line.
     assert!(rig.scene.starts_with("Idle { trouble: Some(LineBlocked), not_sold: {A1: Blocked"), "{}", rig.scene);
-    assert!(rig.fault(FaultCode::LineBlocked).is_some_and(|detail| detail.contains("(A1)")), "it names the goods");
+    assert!(
+        rig.fault(FaultCode::LineBlocked).is_some_and(|detail| detail.starts_with("A1, ")),
+        "it names the goods: {:?}",
+        rig.machine.faults
+    );
     rig.change(Change::Fill, None).expect("filled");
     assert_eq!((told(&rig), rig.count()), ((Some(NotSold::Blocked), Some(NotSold::Blocked)), Some(10)));
     rig.line_is(LineCondition::Ready);
@@ -87,6 +91,7 @@ fn the_screen_answers_a_press_that_is_refused() {
     assert!(rig.scene.ends_with("reason: LineBlocked }"), "{}", rig.scene);
     // A sale takes its place, and nobody's QR goes away for another one's press.
     rig.offered(2);
+    rig.after(100);
     rig.press("A1");
     assert!(rig.scene.starts_with("Pay"), "{}", rig.scene);
     assert_eq!(rig.announced().last().map(String::as_str), Some("refused(busy)"));
@@ -100,7 +105,7 @@ fn the_screen_answers_a_press_that_is_refused() {
 #[test]
 fn a_price_that_no_charge_takes_is_refused_and_told() {
     let mut rig = Rig::holding(3);
-    rig.charges(1, 5_000);
+    rig.charges(1, 50_000);
     assert_eq!((rig.slot().not_sold, rig.fault(FaultCode::Prices)), (None, None));
     rig.charges(5_001, 10_000_000);
     assert_eq!(rig.slot().not_sold, Some(NotSold::Price));
