@@ -54,6 +54,10 @@ INDONESIAN = {
         "Sensor tidak melihat barang keluar, dan slotnya tidak dijual lagi.",
         "Periksa apakah slotnya macet, dan hitung isinya di mesin.",
     ),
+    "stock_blocked": (
+        "Sebuah jalur diblokir, dan barangnya tidak dijual.",
+        "Periksa apakah ada yang macet dan apakah sensornya bersih, lalu tekan tombol di balik pintu.",
+    ),
     "twice": (
         "Dua komputer memakai nama mesin yang sama: kartunya disalin.",
         "Cari yang kedua, dan matikan. Jika mungkin di tangan orang lain: `device revoke`, lalu kode baru.",
@@ -117,7 +121,9 @@ def words(alert, language):
         what, to_do = INDONESIAN.get(kind) or (said["message"], sentence(said["to_do"]))
         if alert.get("over"):
             what, to_do = f"SELESAI, tidak perlu dilihat lagi. Tadinya: {what}", "Tidak perlu melakukan apa-apa."
-    if language == "id" and alert.get("slots"):
+    if language == "id" and alert.get("blocked"):
+        what = f"Tidak dijual, karena jalurnya diblokir: {alert['blocked']}."
+    elif language == "id" and alert.get("slots"):
         what = slots(alert["slots"])
     day = alert.get("day")
     if language == "id" and day:

@@ -18,6 +18,7 @@ use qris_host::Failure;
 use qris_host::config::Source;
 use qris_host::finding::Finding;
 use std::fmt::Debug;
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -30,6 +31,10 @@ pub type Asking<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 pub trait Gateway: Debug + Send + Sync {
     /// Its name in the configuration, and in the path of its notifications: `/NAME/notifications`.
     fn name(&self) -> &'static str;
+    /// The sums that it charges in this way, in whole rupiah.
+    fn amounts(&self, payment: Payment) -> RangeInclusive<u64> {
+        payment.amounts()
+    }
     /// Asks, at this moment, for a charge of exactly the order's price, which carries its sale's metadata.
     fn charge<'a>(&'a self, order: &'a Order, now: Wall) -> Asking<'a, Answered<Charged>>;
     /// Asks what became of it.

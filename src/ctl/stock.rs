@@ -4,13 +4,13 @@ use super::machine::{Bus, Service};
 use super::print;
 use clap::Subcommand;
 use qris_core::order::ids::ItemId;
-use qris_core::order::stock::Change;
+use qris_core::order::stock::{Change, NotSold};
 use qris_core::wire::dbus::{DEVICE_NAME, DEVICE_PATH};
 use qris_core::wire::stock::Slot;
 use qris_host::Failure;
 use serde_json::json;
 
-/// Shows what lies in the slots of this machine, or tells it what you have put in. With --json: item, count, capacity, low, suspect,
+/// Shows what lies in the slots of this machine, or tells it what you have put in. With --json: item, count, capacity, low, suspect, not_sold,
 /// filled_at, sold, refused of each slot, one object a line; of a change: item, before, after
 #[derive(clap::Args, Debug)]
 pub(super) struct Stock {
@@ -109,6 +109,13 @@ impl Stock {
 pub(crate) fn words(slot: &Slot) -> String {
     let name = slot.name.as_ref().map_or_else(|| slot.item.to_string(), |name| format!("{} {name}", slot.item));
     let count = slot.count.map_or_else(|| "not counted".into(), |count| format!("{count} of {}", slot.capacity));
+    let barred = match slot.barred() {
+        Some(NotSold::Blocked) => ", blocked: press the button inside, or `qrisctl relay clear`",
+        Some(NotSold::Line) => ", not sold: no line takes its price",
+        Some(NotSold::Price) => ", not sold: no payment takes its price",
+        Some(NotSold::Suspect | NotSold::SoldOut | NotSold::Other(_)) => ", not sold",
+        None => "",
+    };
     let state = match () {
         () if slot.suspect => ", suspect: it did not come out, look",
         () if slot.is_empty() => ", sold out",
@@ -118,7 +125,7 @@ pub(crate) fn words(slot: &Slot) -> String {
     let filled = slot.filled_at.as_deref().map_or_else(String::new, |at| format!(", filled {}", print::time(at)));
     let sold = if slot.count.is_some() { format!(", {} sold since", slot.sold) } else { String::new() };
     let refused = if slot.refused > 0 { format!(", {} requests refused", slot.refused) } else { String::new() };
-    format!("{name}: {count}{state}{filled}{sold}{refused}")
+    format!("{name}: {count}{barred}{state}{filled}{sold}{refused}")
 }
 
 #[cfg(test)]
@@ -136,6 +143,9 @@ mod tests {
         assert_eq!(slot(json!({ "name": "Teh botol", "count": 7, "sold": 3 })), "A1 Teh botol: 7 of 10, 3 sold since");
         assert_eq!(slot(json!({ "count": 2 })), "A1: 2 of 10, low, 0 sold since");
         assert_eq!(slot(json!({ "count": 0, "refused": 4 })), "A1: 0 of 10, sold out, 0 sold since, 4 requests refused");
+        let blocked = "A1: 10 of 10, blocked: press the button inside, or `qrisctl relay clear`, 0 sold since";
+        assert_eq!(slot(json!({ "count": 10, "not_sold": "blocked" })), blocked);
+        assert_eq!(slot(json!({ "count": 0, "not_sold": "sold_out" })), "A1: 0 of 10, sold out, 0 sold since");
         assert_eq!(slot(json!({ "count": 0, "suspect": true })), "A1: 0 of 10, suspect: it did not come out, look, 0 sold since");
     }
 }

@@ -33,6 +33,7 @@ use qris_core::wire::desk::{
 use qris_core::wire::people::{NoEnd, OrderLine, Stands};
 use qris_core::wire::status::FaultCode;
 use qris_host::speech::{Language, fill, orders as said};
+use std::borrow::Cow;
 use std::fmt::Display;
 use std::sync::{Arc, LazyLock};
 
@@ -399,8 +400,8 @@ impl Frame {
         }
     }
 
-    fn trouble(&self, trouble: &Trouble) -> &'static str {
-        machine_words::trouble(self.m(), *trouble)
+    fn trouble(&self, machine: &MachineLine, trouble: &Trouble) -> String {
+        machine_words::trouble(self.m(), machine, *trouble)
     }
 
     fn trouble_tone(&self, trouble: &Trouble) -> &'static str {
@@ -410,8 +411,8 @@ impl Frame {
         }
     }
 
-    fn fault<'a>(&self, fault: &'a FaultCode) -> (&'a str, Option<&'static str>) {
-        machine_words::fault(self.m(), fault)
+    fn fault<'a>(&self, machine: &MachineLine, fault: &'a FaultCode) -> (Cow<'a, str>, Option<&'static str>) {
+        machine_words::fault(self.m(), machine.blocked.as_deref(), fault)
     }
 
     fn slot(&self, line: &SlotLine) -> String {

@@ -9,7 +9,7 @@ mod relay;
 mod settings;
 mod system;
 
-pub use backend::{BackendAnswer, HttpCall, Identity};
+pub use backend::{BackendAnswer, Charges, HttpCall, Identity};
 pub use broker::{ANSWER, NEWS, Notice, id_of_report, report_of};
 pub use commands::{Address, Operated, Operation};
 pub use controllers::{Asker, ControllerKind, Counted, FILLING, OPERATOR, RAUC, Reply, Request, SHUTDOWN, Shown, View};

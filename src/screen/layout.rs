@@ -79,9 +79,10 @@ impl Layout {
             other => {
                 self.code = None;
                 match other {
-                    Scene::Idle { trouble: None, sold_out } if page.shelf(None, sold_out) => {}
-                    Scene::Offline { missing, sold_out } if page.shelf(Some(*missing), sold_out) => {}
-                    Scene::Filling { slots, pressed, is_refused } if page.filling(slots, pressed.as_ref(), *is_refused) => {}
+                    Scene::Idle { trouble: None, not_sold } if page.shelf(None, not_sold) => {}
+                    Scene::Offline { missing, not_sold } if page.shelf(Some(*missing), not_sold) => {}
+                    Scene::Filling { slots, pressed, is_refused, by_switch }
+                        if page.filling(slots, pressed.as_ref(), *is_refused, *by_switch) => {}
                     Scene::TestCard => page.test_card(),
                     other => {
                         let mut message = Message::of(other, &settings.theme, page.texts, &page.name(other.goods()));

@@ -92,11 +92,18 @@ impl Message {
                 Self { contact: true, ..message.code(reason.as_str()) }
             }
             // There is no room for a list.
-            Scene::Filling { slots, pressed, is_refused } => {
+            Scene::Filling { slots, pressed, is_refused, .. } => {
                 let last = slots.iter().find(|slot| Some(&slot.item) == pressed.as_ref());
                 let words = last.map_or_else(|| t.filling_how.into(), |slot| format!("{}: {}", slot.item, t.content(slot, false)));
                 let (disc, headline) = if *is_refused { (theme.stop(), t.not_changed) } else { (theme.accent, t.filling) };
                 plain(Sign::Clock, disc, headline).line(&words)
+            }
+            Scene::Refused { reason: Reason::SoldOut, .. } => wait(t.sold_out).line(item).line(t.choose_other),
+            Scene::Refused { reason: Reason::LineBlocked | Reason::WrongAmount, .. } => {
+                plain(Sign::Exclamation, theme.warn(), t.not_sold_now).line(item).line(t.choose_other)
+            }
+            Scene::Refused { reason, .. } => {
+                plain(Sign::Exclamation, theme.warn(), t.failed).line(item).line(t.why(*reason)).code(reason.as_str())
             }
             Scene::Preparing { amount, .. } => Self { amount: Some(amount.to_string()), ..wait(t.preparing) }.line(item),
             Scene::Checking { .. } => wait(t.checking).line(item),

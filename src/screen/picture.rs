@@ -5,8 +5,10 @@
 use qris_core::order::ids::{ItemId, OrderId};
 use qris_core::order::money::Rupiah;
 use qris_core::order::reason::Reason;
+use qris_core::order::stock::NotSold;
 use qris_core::order::time::{Boot, Span};
 use qris_core::order::tries::TwoDigits;
+use std::collections::BTreeMap;
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Picture {
@@ -32,7 +34,8 @@ pub enum Scene {
     /// Nobody is buying, and the network is gone. The items stay on the screen, with a word that a sale may not work.
     Offline {
         missing: Missing,
-        sold_out: Vec<ItemId>,
+        /// The items that nobody can buy now, and why.
+        not_sold: BTreeMap<ItemId, NotSold>,
     },
     /// Not a state of a machine: it shows a person who wires a panel whether it is wired well.
     TestCard,
@@ -40,7 +43,8 @@ pub enum Scene {
     Idle {
         /// Why the machine sells nothing at the moment, if so.
         trouble: Option<Reason>,
-        sold_out: Vec<ItemId>,
+        /// The items that nobody can buy now, and why.
+        not_sold: BTreeMap<ItemId, NotSold>,
     },
     /// Somebody fills the machine at its open door. Nothing is sold.
     Filling {
@@ -49,6 +53,13 @@ pub enum Scene {
         pressed: Option<ItemId>,
         /// That press has changed nothing.
         is_refused: bool,
+        /// The switch inside the door has opened it, and not the clear button.
+        by_switch: bool,
+    },
+    /// Somebody pressed, and nothing comes of it. Nobody else is there.
+    Refused {
+        goods: Goods,
+        reason: Reason,
     },
     /// A charge is being made.
     Preparing {
@@ -205,6 +216,8 @@ pub enum Level {
     Filling(u32),
     /// Its button is held, and has come to this number.
     Counting(u32),
+    /// Its line waits for a person, who may have filled it already.
+    Blocked(Option<u32>),
     /// So many, but one did not come out, and nobody has looked since.
     Suspect(u32),
     Empty,
@@ -254,6 +267,7 @@ impl Scene {
             | Self::TestCard
             | Self::Idle { .. }
             | Self::Filling { .. }
+            | Self::Refused { .. }
             | Self::Preparing { .. }
             | Self::Collect { .. }
             | Self::Checking { .. }
@@ -285,6 +299,7 @@ impl Scene {
             | Self::Dispensing { goods, .. }
             | Self::NotSeen { goods }
             | Self::TryAgain { goods, .. }
+            | Self::Refused { goods, .. }
             | Self::Take { goods } => Some(goods),
             Self::Starting
             | Self::Offline { .. }

@@ -7,8 +7,10 @@ use qris_core::order::ids::{ItemId, OrderId};
 use qris_core::order::money::Rupiah;
 use qris_core::order::qris::crc;
 use qris_core::order::reason::Reason;
+use qris_core::order::stock::NotSold;
 use qris_core::order::time::{Boot, Span};
 use qris_core::order::tries::TwoDigits;
+use std::collections::BTreeMap;
 
 #[derive(Clone, Debug)]
 pub struct Sample {
@@ -38,14 +40,16 @@ const LEFT: Span = Span::secs(118);
 const PAYMENT_CODE: &str = "8127740588870520";
 
 /// The states by name, in the order in which a sale passes them.
-const STATES: [(&str, Make); 35] = [
+const STATES: [(&str, Make); 37] = [
     ("connecting", |_| Scene::Starting),
-    ("idle", |_| Scene::Idle { trouble: None, sold_out: Vec::new() }),
-    ("sold-out", |sample| Scene::Idle { trouble: None, sold_out: vec![sample.goods.item.clone()] }),
-    ("empty", |_| Scene::Idle { trouble: Some(Reason::SoldOut), sold_out: Vec::new() }),
-    ("offline", |_| Scene::Offline { missing: Missing::Backend, sold_out: Vec::new() }),
-    ("out-of-order", |_| Scene::Idle { trouble: Some(Reason::Relay), sold_out: Vec::new() }),
-    ("updating", |_| Scene::Idle { trouble: Some(Reason::Updating), sold_out: Vec::new() }),
+    ("idle", |_| Scene::Idle { trouble: None, not_sold: BTreeMap::new() }),
+    ("sold-out", |sample| Scene::Idle { trouble: None, not_sold: BTreeMap::from([(sample.goods.item.clone(), NotSold::SoldOut)]) }),
+    ("blocked", |sample| Scene::Idle { trouble: None, not_sold: BTreeMap::from([(sample.goods.item.clone(), NotSold::Blocked)]) }),
+    ("not-sold", |sample| Scene::Refused { goods: sample.goods.clone(), reason: Reason::LineBlocked }),
+    ("empty", |_| Scene::Idle { trouble: Some(Reason::SoldOut), not_sold: BTreeMap::new() }),
+    ("offline", |_| Scene::Offline { missing: Missing::Backend, not_sold: BTreeMap::new() }),
+    ("out-of-order", |_| Scene::Idle { trouble: Some(Reason::Relay), not_sold: BTreeMap::new() }),
+    ("updating", |_| Scene::Idle { trouble: Some(Reason::Updating), not_sold: BTreeMap::new() }),
     ("filling", |sample| filling(sample, None)),
     ("counting", |sample| filling(sample, Some(Level::Counting(5)))),
     ("preparing", |sample| Scene::Preparing { goods: sample.goods.clone(), amount: sample.amount }),
@@ -119,7 +123,7 @@ fn filling(sample: &Sample, counting: Option<Level>) -> Scene {
         Content { item: item.id, capacity: 8, level: counting.filter(|_| is_held).unwrap_or(level) }
     };
     let slots = items().into_iter().zip(levels).map(slot).collect();
-    Scene::Filling { slots, pressed: counting.map(|_| sample.goods.item.clone()), is_refused: false }
+    Scene::Filling { slots, pressed: counting.map(|_| sample.goods.item.clone()), is_refused: false, by_switch: true }
 }
 
 /// The goods did not come, and may be pressed again, or others in their place.

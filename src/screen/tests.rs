@@ -12,8 +12,10 @@ use super::*;
 use qris_core::order::ids::{ItemId, OrderId};
 use qris_core::order::money::Rupiah;
 use qris_core::order::reason::Reason;
+use qris_core::order::stock::NotSold;
 use qris_core::order::time::Span;
 use qris_core::order::tries::TwoDigits;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::mpsc::{Receiver, channel};
@@ -48,7 +50,7 @@ fn plain(scene: Scene) -> Picture {
 }
 
 fn idle() -> Picture {
-    plain(Scene::Idle { trouble: None, sold_out: Vec::new() })
+    plain(Scene::Idle { trouble: None, not_sold: BTreeMap::new() })
 }
 
 fn pay(until: i64) -> Picture {
@@ -91,11 +93,22 @@ fn pay_with_page(until: i64) -> Picture {
 }
 
 fn filling(pressed: Option<&str>, is_refused: bool) -> Scene {
-    let levels = [Level::Unknown, Level::Counting(1_000), Level::Suspect(1_000), Level::Filling(1_000), Level::Low(1_000), Level::Good(7)];
+    let levels = [
+        Level::Blocked(Some(1_000)),
+        Level::Counting(1_000),
+        Level::Suspect(1_000),
+        Level::Filling(1_000),
+        Level::Low(1_000),
+        Level::Good(7),
+    ];
     let item = |id: &str| ItemId::new(id).expect("an item id");
     let slot = |(id, level)| Content { item: item(id), capacity: 1_000, level };
     let slots = ["A1", "A2", "B1", "long", "C1", "gone"].into_iter().zip(levels).map(slot).collect();
-    Scene::Filling { slots, pressed: pressed.map(item), is_refused }
+    Scene::Filling { slots, pressed: pressed.map(item), is_refused, by_switch: is_refused }
+}
+
+fn not_sold() -> BTreeMap<ItemId, NotSold> {
+    [(goods("A1", None).item, NotSold::SoldOut), (long().item, NotSold::Blocked)].into()
 }
 
 fn again(same: bool, up_to: Option<Rupiah>, page: Option<&str>, step: TryStep) -> Scene {
@@ -105,12 +118,15 @@ fn again(same: bool, up_to: Option<Rupiah>, page: Option<&str>, step: TryStep) -
 fn scenes() -> Vec<Scene> {
     vec![
         Scene::Starting,
-        Scene::Idle { trouble: None, sold_out: Vec::new() },
-        Scene::Idle { trouble: Some(Reason::LineBlocked), sold_out: Vec::new() },
-        Scene::Idle { trouble: None, sold_out: vec![goods("A1", None).item, long().item] },
-        Scene::Idle { trouble: Some(Reason::SoldOut), sold_out: Vec::new() },
-        Scene::Offline { missing: Missing::Backend, sold_out: Vec::new() },
-        Scene::Offline { missing: Missing::Broker, sold_out: vec![goods("A1", None).item, long().item] },
+        Scene::Idle { trouble: None, not_sold: BTreeMap::new() },
+        Scene::Idle { trouble: Some(Reason::LineBlocked), not_sold: BTreeMap::new() },
+        Scene::Idle { trouble: None, not_sold: not_sold() },
+        Scene::Idle { trouble: Some(Reason::SoldOut), not_sold: BTreeMap::new() },
+        Scene::Offline { missing: Missing::Backend, not_sold: BTreeMap::new() },
+        Scene::Offline { missing: Missing::Broker, not_sold: not_sold() },
+        Scene::Refused { goods: long(), reason: Reason::LineBlocked },
+        Scene::Refused { goods: long(), reason: Reason::SoldOut },
+        Scene::Refused { goods: long(), reason: Reason::RateLimited },
         Scene::TestCard,
         filling(None, false),
         filling(Some("long"), false),

@@ -4,6 +4,7 @@ use super::picture::{Content, Level};
 use qris_core::order::ids::OrderId;
 use qris_core::order::money::Rupiah;
 use qris_core::order::reason::Reason;
+use qris_core::order::stock::NotSold;
 use qris_core::order::time::Span;
 
 qris_core::texts! {
@@ -15,13 +16,18 @@ qris_core::texts! {
     choose: "Pilih produk", "Choose a product";
     choose_on_machine: "Pilih pada mesin, lalu bayar di sini", "Choose on the machine, then pay here";
     sold_out: "Habis", "Sold out";
+    not_sold: "Tidak dijual", "Not sold";
+    not_sold_now: "Sedang tidak dijual", "Not sold now";
+    choose_other: "Silakan pilih yang lain.", "Please choose another one.";
     all_sold_out: "Semua sudah habis", "Everything is sold out";
     all_sold_out_more: "Mesin ini akan diisi lagi. Terima kasih!", "It will be filled again. Thank you!";
     filling: "Pengisian", "Filling";
     filling_how: "Tekan: penuh. Tahan: hitung.", "Press: full. Hold: count.";
-    filling_more: "Mesin tidak menjual dulu", "Nothing is sold meanwhile";
+    filling_switch: "Matikan sakelar untuk menjual", "Switch off to sell";
+    filling_button: "Tekan tombol di dalam untuk menjual", "Press the button inside to sell";
+    blocked: "Diblokir", "Blocked";
+    blocked_how: "Diblokir: tekan di dalam", "Blocked: press inside";
     not_changed: "Belum bisa: coba lagi", "Not now: try again";
-    empty: "Habis", "Empty";
     low: "Sedikit", "Low";
     suspect: "Cek!", "Look!";
     more_items: "lainnya", "more";
@@ -112,7 +118,6 @@ qris_core::texts! {
     why_connection: "Layanan pembayaran tidak terhubung", "The payment service cannot be reached";
     why_machine: "Mesin belum bisa melayani", "The machine cannot serve you now";
     why_updating: "Mesin sedang diperbarui", "The machine is being updated";
-    why_sold_out: "Sudah habis", "Sold out";
     why_busy: "Mesin sedang melayani pesanan lain", "The machine is serving another order";
     why_refused: "Pesanan tidak dapat diterima", "The order cannot be taken";
 }
@@ -123,7 +128,7 @@ impl Words {
         match reason {
             Reason::Backend | Reason::Gateway => self.why_connection,
             Reason::Updating => self.why_updating,
-            Reason::SoldOut => self.why_sold_out,
+            Reason::SoldOut => self.sold_out,
             Reason::Busy | Reason::RateLimited => self.why_busy,
             Reason::Malformed | Reason::TooLarge | Reason::UnknownItem | Reason::WrongAmount => self.why_refused,
             Reason::ReusedId | Reason::Retained | Reason::GrossAmount => self.why_refused,
@@ -138,6 +143,14 @@ impl Words {
         }
     }
 
+    /// In the place of the price, where nobody can buy it. Customers need not know which repair it waits for.
+    pub(super) fn no_price(&self, why: NotSold) -> &'static str {
+        match why {
+            NotSold::SoldOut | NotSold::Suspect => self.sold_out,
+            NotSold::Blocked | NotSold::Line | NotSold::Price | NotSold::Other(_) => self.not_sold,
+        }
+    }
+
     /// `Low 2/8`; `?` where nobody has counted. `has_room`: otherwise a number that says the same stands alone.
     pub(super) fn content(&self, of: &Content, has_room: bool) -> String {
         let (word, count) = match of.level {
@@ -147,7 +160,11 @@ impl Words {
             Level::Unknown => return format!("?/{}", of.capacity),
             Level::Counting(count) | Level::Good(count) => ("", count),
             Level::Suspect(count) => (self.suspect, count),
-            Level::Empty => (if has_room { self.empty } else { "" }, 0),
+            Level::Blocked(count) => {
+                let count = count.map_or_else(|| "?".into(), |count| count.to_string());
+                return format!("{} {count}/{}", if has_room { self.blocked } else { "!" }, of.capacity);
+            }
+            Level::Empty => (if has_room { self.sold_out } else { "" }, 0),
             Level::Low(count) => (if has_room { self.low } else { "" }, count),
         };
         format!("{word} {count}/{}", of.capacity).trim_start().into()
@@ -285,16 +302,16 @@ mod tests {
 
     #[test]
     fn what_is_in_a_slot_is_told_with_a_word_if_it_wants_something() {
-        use Level::{Counting, Empty, Filling, Good, Low, Suspect, Unknown};
-        let levels = [Unknown, Filling(5), Counting(0), Suspect(3), Empty, Low(2), Good(8)];
+        use Level::{Blocked, Counting, Empty, Filling, Good, Low, Suspect, Unknown};
+        let levels = [Unknown, Filling(5), Counting(0), Blocked(Some(8)), Blocked(None), Suspect(3), Empty, Low(2), Good(8)];
         let told = |has_room| {
             levels.map(|level| {
                 let item = qris_core::order::ids::ItemId::new("A1").expect("an item");
                 Words::of(Language::Id).content(&Content { item, capacity: 8, level }, has_room)
             })
         };
-        assert_eq!(told(true), ["?/8", "+5 = 8/8", "0/8", "Cek! 3/8", "Habis 0/8", "Sedikit 2/8", "8/8"]);
-        assert_eq!(told(false), ["?/8", "8/8", "0/8", "Cek! 3/8", "0/8", "2/8", "8/8"]);
+        assert_eq!(told(true), ["?/8", "+5 = 8/8", "0/8", "Diblokir 8/8", "Diblokir ?/8", "Cek! 3/8", "Habis 0/8", "Sedikit 2/8", "8/8"]);
+        assert_eq!(told(false), ["?/8", "8/8", "0/8", "! 8/8", "! ?/8", "Cek! 3/8", "0/8", "2/8", "8/8"]);
     }
 
     #[test]

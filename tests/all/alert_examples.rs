@@ -306,6 +306,7 @@ fn every_kind_of_alert_without_an_order_has_its_words_in_indonesian() {
         "stock_low",
         "stock_out",
         "stock_suspect",
+        "stock_blocked",
         "damaged",
     ] {
         assert!(words.contains(&format!("\n    \"{kind}\": (\n")), "{kind}");

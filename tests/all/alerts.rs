@@ -14,7 +14,7 @@ use crate::two_backends::second;
 use rusqlite::Connection;
 use serde_json::{Value, json};
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// A shop whose alerts run a script, which finds a directory in its `$1`.
@@ -30,11 +30,7 @@ impl Alerted {
 
     pub fn with(script: &str, more: &str, options: Options) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
-        let path = directory.path().join("alert");
-        std::fs::write(&path, format!("#!/bin/bash\ncd \"$1\" || exit 9\n{script}\n")).expect("written");
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("changed");
-        let section = format!("[alerts]\ncommand = [\"{}\", \"{}\"]\n{more}", path.display(), directory.path().display());
-        let midtrans = options.midtrans.clone() + &section;
+        let midtrans = options.midtrans.clone() + &section(directory.path(), script, more);
         Self { shop: Shop::open(Options { midtrans, ..options }), directory }
     }
 
@@ -48,12 +44,26 @@ impl Alerted {
 
     /// The alerts that were written to `told`, a line each.
     pub fn sent(&self) -> Vec<Value> {
-        self.text("told").lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+        sent(self.directory.path())
     }
 
     pub fn wait_sent(&self, count: usize) -> Vec<Value> {
         watched::until(&self.file("told"), &format!("{count} alerts"), || Some(self.sent()).filter(|told| told.len() >= count))
     }
+}
+
+/// The section of the configuration by which a backend tells alerts to this script, in this directory.
+pub fn section(directory: &Path, script: &str, more: &str) -> String {
+    let path = directory.join("alert");
+    std::fs::write(&path, format!("#!/bin/bash\ncd \"$1\" || exit 9\n{script}\n")).expect("written");
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("changed");
+    format!("[alerts]\ncommand = [\"{}\", \"{}\"]\n{more}", path.display(), directory.display())
+}
+
+/// The alerts that were written to `told` there, a line each.
+pub fn sent(directory: &Path) -> Vec<Value> {
+    let told = std::fs::read_to_string(directory.join("told")).unwrap_or_default();
+    told.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
 }
 
 /// Keeps what it is told.

@@ -88,9 +88,9 @@ fn what_is_in_a_machine_is_listed_for_people_and_programs() {
     // Only what fits is brought, and the sums come last.
     let csv = stdout(&shop.merchant(&["stock", "--to-fill", "--csv"]));
     let records: Vec<_> = csv.lines().collect();
-    assert_eq!(records[0], "device,machine,item,goods,count,capacity,low,state,bring,sold,filled_at,told_at");
-    assert_eq!(records[1], "vm-001,,A2,Kopi,2,8,2,low,6,6,2026-11-20T13:00:00+07:00,2026-11-20T14:00:00+07:00");
-    assert_eq!(records[5..], ["all machines,,,Air,,,,,8,,,", "all machines,,,Kopi,,,,,6,,,", "all machines,,,Roti,,,,,4,,,"]);
+    assert_eq!(records[0], "device,machine,item,goods,count,capacity,low,state,bring,sold,filled_at,told_at,not_sold");
+    assert_eq!(records[1], "vm-001,,A2,Kopi,2,8,2,low,6,6,2026-11-20T13:00:00+07:00,2026-11-20T14:00:00+07:00,");
+    assert_eq!(records[5..], ["all machines,,,Air,,,,,8,,,,", "all machines,,,Kopi,,,,,6,,,,", "all machines,,,Roti,,,,,4,,,,"]);
     assert!(!csv.contains("Teh"), "it is full: {csv}");
 }
 

@@ -10,6 +10,7 @@ use crate::csv::Separator;
 use crate::machines::stock::{self, Kept, Load, Machine, Packing, State, Which, bring};
 use clap::Args;
 use qris_core::order::ids::DeviceId;
+use qris_core::order::stock::NotSold;
 use qris_core::order::time::{Wall, Zone};
 use qris_core::text::named;
 use qris_host::Failure;
@@ -86,7 +87,11 @@ fn in_it(kept: &Kept) -> String {
 
 fn state(kept: &Kept) -> String {
     let texts = texts();
-    match kept.state() {
+    let barred = kept.slot.barred().map(|why| match why {
+        NotSold::Blocked => texts.slot_blocked,
+        NotSold::Line | NotSold::Price | NotSold::Suspect | NotSold::SoldOut | NotSold::Other(_) => texts.slot_not_sold,
+    });
+    let state = match kept.state() {
         State::Suspect => texts.slot_suspect.into(),
         State::SoldOut => texts.slot_sold_out.into(),
         State::Low => texts.slot_low.into(),
@@ -94,7 +99,8 @@ fn state(kept: &Kept) -> String {
         State::Soon(days) => fill(texts.slot_soon, &[&days]),
         State::Unknown => texts.slot_unknown.into(),
         State::Good => String::new(),
-    }
+    };
+    [barred.unwrap_or_default(), &state].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("; ")
 }
 
 fn as_table(all: &[Machine], zone: Zone) -> String {

@@ -139,6 +139,8 @@ texts! {
     state_column: "KEADAAN", "STATE";
     told_at: "{0}, kabar {1}", "{0}, told at {1}";
     slot_suspect: "periksa: tidak ada yang keluar", "look: nothing came out";
+    slot_blocked: "tidak dijual: jalurnya diblokir", "not sold: its line is blocked";
+    slot_not_sold: "tidak dijual: tidak ada yang menerima harganya", "not sold: nothing takes its price";
     slot_sold_out: "habis", "sold out";
     slot_low: "hampir habis", "low";
     slot_today: "habis hari ini", "empty within a day";

@@ -100,13 +100,14 @@ impl FleetSnapshot {
     pub fn line(&self, device: &DeviceId, sold: &HashMap<Box<str>, Sum>, zone: Zone) -> MachineLine {
         let noted = self.noted.get(device.as_str());
         let faults: Vec<_> = noted.iter().filter_map(|noted| noted.facts.as_ref()).flat_map(|facts| facts.faults.iter().copied()).collect();
-        let Wanting { low, sold_out, suspect } = self.wanting.get(device.as_str()).copied().unwrap_or_default();
+        let Wanting { low, sold_out, suspect, blocked, out_of } = self.wanting.get(device.as_str()).cloned().unwrap_or_default();
         let is_silent = noted.is_some_and(|noted| !noted.is_there);
         // That one is there is known as long as one would hear that it goes.
         let presence = noted.filter(|_| self.hears || is_silent);
         let trouble = [
             (Trouble::Silent, is_silent),
-            (Trouble::Faulty, !faults.is_empty()),
+            // Its slots are told sooner than its faults.
+            (Trouble::Faulty, !faults.is_empty() || blocked > 0),
             (Trouble::Suspect, suspect > 0),
             (Trouble::SoldOut, sold_out > 0),
             (Trouble::Low, low > 0),
@@ -118,6 +119,8 @@ impl FleetSnapshot {
             since: presence.map(|noted| noted.since.to_rfc3339_in(zone).into()),
             trouble: trouble.into_iter().filter_map(|(trouble, is_so)| is_so.then_some(trouble)).collect(),
             faults,
+            blocked: noted.and_then(|noted| noted.facts.as_ref()?.blocked.clone()),
+            sold_out: out_of.map(|goods| (goods, sold_out.saturating_sub(1))),
             sold: sold.get(device.as_str()).copied().unwrap_or_default(),
             to_fill: low + sold_out,
         }
@@ -170,6 +173,7 @@ fn idle(machine: &MachineLine) -> Screen {
         | FaultCode::Other(_) => None,
     };
     let some_gone = machine.trouble.iter().any(|trouble| matches!(trouble, Trouble::SoldOut | Trouble::Suspect));
+    let some_gone = some_gone || machine.faults.iter().any(|fault| matches!(fault, FaultCode::LineBlocked | FaultCode::Prices));
     let stopped: Vec<_> = machine.faults.iter().filter_map(stops).collect();
     let out = stopped.iter().find(|screen| **screen == Screen::OutOfOrder).or(stopped.first());
     out.cloned().unwrap_or(Screen::Idle { some_gone })
@@ -240,7 +244,18 @@ mod tests {
     fn machine(is_there: Option<bool>, faults: &[FaultCode], trouble: &[Trouble]) -> MachineLine {
         let device = DeviceId::new("vm-001").expect("an id");
         let (faults, trouble) = (faults.to_vec(), trouble.to_vec());
-        MachineLine { device, name: None, is_there, since: None, trouble, faults, sold: Sum::default(), to_fill: 0 }
+        MachineLine {
+            device,
+            name: None,
+            is_there,
+            since: None,
+            trouble,
+            faults,
+            blocked: None,
+            sold_out: None,
+            sold: Sum::default(),
+            to_fill: 0,
+        }
     }
 
     /// It failed, by the relay's own word, and may be tried again.
@@ -293,7 +308,7 @@ mod tests {
             (there, &[], &gone, None, soon, idle(true)),
             (there, &[], &[Trouble::Suspect], None, soon, idle(true)),
             (there, &[], &[Trouble::Low], None, soon, idle(false)),
-            (there, &[FaultCode::LineBlocked], &[Trouble::Faulty], None, soon, idle(false)),
+            (there, &[FaultCode::LineBlocked], &[Trouble::Faulty], None, soon, idle(true)),
             (there, &[FaultCode::Relay], &gone, None, soon, Screen::Unsure),
             (there, &[FaultCode::Charges], &[], None, soon, idle(false)),
             (there, &[FaultCode::Clock, FaultCode::Store], &[], None, soon, Screen::OutOfOrder),

@@ -4,6 +4,7 @@ use super::limit::Pace;
 use super::machine::Machine;
 use super::refusal::Refusal;
 use super::request::{Fields, Named};
+use crate::gateway::{Gateway, WatchedGateway};
 use crate::machines::devices;
 use crate::machines::handle::Machines;
 use crate::machines::twins::{Sight, is_ledger_old};
@@ -28,10 +29,11 @@ use qris_core::order::request::{DESCRIPTION_MAX, Payment, Purchase, TIMEOUT_S};
 use qris_core::order::tries::TryNumber;
 use qris_core::text::{self, steers};
 use qris_core::wire::orders::{
-    AT_BROKER, MACHINE_NAME_MAX, NewOrder, OpenOrders, OrderResource, OutcomeReport, PASSED_LATE, RECEIPT_KEYS, RELAY_KEY, Status,
+    AT_BROKER, Amounts, MACHINE_NAME_MAX, NewOrder, OpenOrders, OrderResource, OutcomeReport, PASSED_LATE, RECEIPT_KEYS, RELAY_KEY, Status,
     TAKEN_OVER, WAIT_MAX_S,
 };
 use serde::Deserialize;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -55,12 +57,13 @@ pub async fn create(
     Shared(machines): Shared<Arc<Machines>>,
     Shared(place): Shared<Arc<view::Shop>>,
     Shared(pace): Shared<Arc<Pace>>,
+    Shared(gateway): Shared<Arc<WatchedGateway>>,
     Machine { device, token_hash, relay_key, .. }: Machine,
     headers: HeaderMap,
     request: Request,
 ) -> Result<Response, Refusal> {
     let _place = waiting(work.waiters(), &device)?;
-    let new = read_new_order(Fields::read(request).await?, &headers)?;
+    let new = read_new_order(Fields::read(request).await?, &headers, gateway.ask())?;
     let kid = work
         .books()
         .policy()
@@ -149,7 +152,7 @@ async fn charged(books: &Books, place: &view::Shop, device: &DeviceId, request: 
     }))
 }
 
-fn read_new_order(mut fields: Fields, headers: &HeaderMap) -> Result<NewOrder, Refusal> {
+fn read_new_order(mut fields: Fields, headers: &HeaderMap, gateway: &dyn Gateway) -> Result<NewOrder, Refusal> {
     let request_id: Option<RequestId> = fields.needed("request_id");
     let ticket = fields.needed("ticket");
     let kids: Option<Vec<_>> = fields.needed("kids");
@@ -174,9 +177,9 @@ fn read_new_order(mut fields: Fields, headers: &HeaderMap) -> Result<NewOrder, R
         }
     }
     if let (Some(payment), Some(amount)) = (payment, amount)
-        && !payment.amounts().contains(&amount.get())
+        && !gateway.amounts(payment).contains(&amount.get())
     {
-        let (least, most) = payment.amounts().into_inner();
+        let (least, most) = gateway.amounts(payment).into_inner();
         fields.wrong("amount", format!("{} takes Rp{least} to Rp{most}", payment.as_str()));
     }
     if timeout_s.is_some_and(|seconds| !TIMEOUT_S.contains(&seconds)) {
@@ -212,6 +215,7 @@ pub async fn open(
     Shared(work): Shared<Arc<Work>>,
     Shared(machines): Shared<Arc<Machines>>,
     Shared(place): Shared<Arc<view::Shop>>,
+    Shared(gateway): Shared<Arc<WatchedGateway>>,
     Machine { device, token_hash, .. }: Machine,
     headers: HeaderMap,
     wanted: Result<Query<OrderQuery>, QueryRejection>,
@@ -234,7 +238,15 @@ pub async fn open(
     let now = work.books().now();
     let orders = orders.iter().map(|stored| view::resource(&stored.order, stored.rev, now, &place)).collect();
     let kids: Vec<_> = work.books().policy().rules.keys.iter().map(|key| key.kid().to_string()).collect();
-    Ok(([(RECEIPT_KEYS, kids.join(", "))], Json(OpenOrders { orders, taken_out })))
+    Ok(([(RECEIPT_KEYS, kids.join(", "))], Json(OpenOrders { orders, taken_out, amounts: amounts(gateway.ask()) })))
+}
+
+fn amounts(gateway: &dyn Gateway) -> BTreeMap<Box<str>, Amounts> {
+    let of = |payment: Payment| {
+        let (min, max) = gateway.amounts(payment).into_inner();
+        (payment.as_str().into(), Amounts { min, max })
+    };
+    [Payment::Gopay, Payment::Alfamart, Payment::Indomaret].map(of).into()
 }
 
 /// The order and the try in [`PASSED_LATE`].

@@ -17,6 +17,7 @@ use qris_core::wire::topics::Topic;
 use qris_host::clock;
 use qris_host::events::{Event as Journal, Text};
 use qris_host::surroundings::Surroundings;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Mutex, MutexGuard};
@@ -150,6 +151,12 @@ impl Machines {
         self.read(move |tx| reported::name(tx, &of)).await.ok().flatten()
     }
 
+    /// The goods that a machine said last it does not sell because their lines are blocked.
+    pub async fn blocked(&self, device: &DeviceId) -> Result<Option<Box<str>>, BooksError> {
+        let of = device.clone();
+        self.read(move |tx| reported::blocked(tx, &of)).await
+    }
+
     /// A machine as people know it, for the journal.
     async fn named(&self, device: &DeviceId) -> Text {
         text::named(self.name(device).await.as_deref(), device.as_str()).into()
@@ -237,6 +244,8 @@ impl Machines {
             let note = move |tx: &mut dyn Tx| Ok(to_note.iter().try_for_each(|(device, noted)| reported::note(tx, device, noted))?);
             if self.database.write::<_, BooksError>(note).await.is_err() {
                 self.presence.failed(&[], &devices);
+            } else if tells {
+                self.tell_of_stock().await;
             }
         }
     }
@@ -288,15 +297,19 @@ impl Machines {
 
     /// Begins and ends alerts, as the slots of the machines are, whichever process wrote that.
     async fn tell_of_stock(&self) {
-        let (Ok(wanting), Ok(open)) = (self.read(stock::wanting).await, self.books.read(books::open_stock_alerts).await) else { return };
+        // A machine that counts nothing tells a blocked line as a fault alone.
+        let told = self.read(|tx| Ok((stock::wanting(tx)?, reported::all_blocked(tx)?))).await;
+        let (Ok((wanting, blocked)), Ok(open)) = (told, self.books.read(books::open_stock_alerts).await) else { return };
         let is_open = |device: &str, alert| open.contains(&(device.into(), alert));
-        let is_so = |device: &str, alert| wanting.get(device).is_some_and(|wanting| wanting.is(alert));
+        let is_so = |device: &str, alert| {
+            wanting.get(device).is_some_and(|wanting| wanting.is(alert)) || alert == StockAlert::Blocked && blocked.contains(device)
+        };
         let is_new = |device: &str, alert| match alert {
             // An alert of sold-out goods tells what is low, too.
             StockAlert::Low => is_so(device, alert) && !is_so(device, StockAlert::SoldOut),
-            StockAlert::SoldOut | StockAlert::Suspect => is_so(device, alert),
+            StockAlert::SoldOut | StockAlert::Suspect | StockAlert::Blocked => is_so(device, alert),
         };
-        let devices = wanting.keys().cloned();
+        let devices = wanting.keys().chain(&blocked).cloned().collect::<BTreeSet<_>>().into_iter();
         let all = |device: Box<str>| StockAlert::ALL.map(|alert| (device.clone(), alert));
         let begun = devices.flat_map(all).filter(|(device, alert)| is_new(device, *alert) && !is_open(device, *alert));
         let over = open.iter().filter(|(device, alert)| !is_so(device, *alert)).cloned();

@@ -20,6 +20,8 @@ const PERIODS: i64 = 2;
 const EARLY_MAX: usize = 64;
 /// What is known of a machine is written down no more often than this.
 const NOTED_EVERY: Span = Span::secs(120);
+/// … unless its faults are others: people wait for that, and who says so again and again must not wear out a disk.
+const FAULTS_NOTED_EVERY: Span = Span::secs(10);
 /// The most machines that are written down at a time: whoever writes a receipt waits for it.
 const AT_ONCE: usize = 100;
 
@@ -228,6 +230,9 @@ impl MachinePresence {
                 // This ends nothing that people were told: only something fresh does.
                 self.offline_from = None;
                 if self.facts.as_ref() != Some(&facts) {
+                    if self.facts.as_ref().is_some_and(|known| (&known.faults, &known.blocked) != (&facts.faults, &facts.blocked)) {
+                        self.note_from = self.note_from.min(now.boot + FAULTS_NOTED_EVERY);
+                    }
                     (self.facts, self.is_noted) = (Some(facts), false);
                 }
             }
@@ -296,7 +301,7 @@ mod tests {
     }
 
     fn facts(version: &str) -> Facts {
-        Facts { name: None, version: version.into(), faults: [FaultCode::Relay].into() }
+        Facts { name: None, version: version.into(), faults: [FaultCode::Relay].into(), blocked: None }
     }
 
     /// It reports every 100 s.

@@ -11,11 +11,13 @@ use qris_core::wire::orders::MACHINE_NAME_MAX;
 use qris_core::wire::status::{FaultCode, Presence, STATUS_MAX, Status};
 use qris_core::wire::telemetry::{EVERY_MAX_S, EVERY_S, TELEMETRY_MAX, Telemetry};
 use qris_core::wire::topics::Topic;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// The longest name of a release that is kept, in characters.
 const VERSION_MAX: usize = 24;
 const FAULTS_MAX: usize = 16;
+/// The most that is kept of the names of what is blocked, in characters.
+const BLOCKED_MAX: usize = 300;
 
 /// What a machine is, by its own word.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -24,6 +26,8 @@ pub struct Facts {
     /// The release of `qrisd`; empty if it does not tell.
     pub version: Box<str>,
     pub faults: Box<[FaultCode]>,
+    /// The goods that it does not sell because their lines are blocked, as it names them.
+    pub blocked: Option<Box<str>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,6 +83,11 @@ fn read_status(payload: &[u8]) -> Result<Report, Unreadable> {
                 name: name.as_deref().and_then(|name| short(name, MACHINE_NAME_MAX)),
                 version: version.as_deref().map(plain).unwrap_or_default(),
                 faults: codes.collect(),
+                blocked: faults
+                    .iter()
+                    .flatten()
+                    .find(|fault| fault.code == FaultCode::LineBlocked)
+                    .and_then(|fault| short(&fault.detail, BLOCKED_MAX)),
             };
             Ok(Report::Online { every: (every > 0).then(|| Span::secs(every.into())), facts })
         }
@@ -117,15 +126,19 @@ pub struct Noted {
 
 /// Writes this down. What it does not tell stays: after a start of the program much is not known yet.
 pub fn note(tx: &mut dyn Tx, device: &DeviceId, Noted { is_there, since, facts }: &Noted) -> Result<(), StoreError> {
-    let sql = "INSERT INTO presence (device, is_there, since_ms, name, version, faults) VALUES ($1, $2, $3, $4, $5, $6)
+    let sql = "INSERT INTO presence (device, is_there, since_ms, name, version, faults, blocked) VALUES ($1, $2, $3, $4, $5, $6, $7)
         ON CONFLICT (device) DO UPDATE SET
         since_ms = CASE WHEN presence.is_there = excluded.is_there THEN presence.since_ms ELSE excluded.since_ms END,
         is_there = excluded.is_there, name = coalesce(excluded.name, presence.name), version = coalesce(excluded.version, presence.version),
-        faults = coalesce(excluded.faults, presence.faults)";
+        faults = coalesce(excluded.faults, presence.faults), blocked = coalesce(excluded.blocked, presence.blocked)";
     let words = |facts: &Facts| facts.faults.iter().map(FaultCode::as_str).collect::<Vec<_>>().join(" ");
     let (version, faults) = (facts.as_ref().map(|facts| &*facts.version), facts.as_ref().map(words));
     let name = facts.as_ref().and_then(|facts| facts.name.as_deref());
-    tx.rows(sql, &[device.as_str().into(), i64::from(*is_there).into(), (*since).into(), name.into(), version.into(), faults.into()])?;
+    // That nothing is blocked any more is told, too.
+    let blocked = facts.as_ref().map(|facts| facts.blocked.as_deref().unwrap_or_default());
+    let row =
+        [device.as_str().into(), i64::from(*is_there).into(), (*since).into(), name.into(), version.into(), faults.into(), blocked.into()];
+    tx.rows(sql, &row)?;
     Ok(())
 }
 
@@ -134,16 +147,44 @@ pub fn name(tx: &mut dyn Tx, device: &DeviceId) -> Result<Option<Box<str>>, Book
     Ok(rows.first().map(|row| row.maybe_text("name")).transpose()?.flatten().and_then(|name| short(name, MACHINE_NAME_MAX)))
 }
 
+/// The goods that a machine said last it does not sell because their lines are blocked.
+pub fn blocked(tx: &mut dyn Tx, device: &DeviceId) -> Result<Option<Box<str>>, BooksError> {
+    let rows = tx.rows("SELECT blocked FROM presence WHERE device = $1", &[device.as_str().into()])?;
+    Ok(rows.first().map(|row| row.maybe_text("blocked")).transpose()?.flatten().and_then(|goods| short(goods, BLOCKED_MAX)))
+}
+
+/// The machines that say that a line is blocked, and are let in.
+pub fn all_blocked(tx: &mut dyn Tx) -> Result<BTreeSet<Box<str>>, BooksError> {
+    let sql = "SELECT device FROM presence JOIN devices ON id = device WHERE revoked_ms IS NULL AND blocked <> ''";
+    tx.rows(sql, &[])?.iter().map(|row| Ok(row.text("device")?.into())).collect()
+}
+
+/// How many of the machines that are let in say each fault. None is counted for one that is not there: nobody knows.
+pub fn faults(tx: &mut dyn Tx) -> Result<BTreeMap<FaultCode, u64>, BooksError> {
+    let sql = "SELECT faults FROM presence JOIN devices ON id = device WHERE revoked_ms IS NULL AND is_there = 1 AND faults <> ''";
+    let mut all: BTreeMap<FaultCode, u64> = FaultCode::ALL.iter().map(|code| (*code, 0)).collect();
+    for row in tx.rows(sql, &[])? {
+        for word in row.text("faults")?.split_ascii_whitespace() {
+            // A word of a later release is a stranger's, too: no series for each.
+            if let Some(number) = FaultCode::from_word(word).ok().and_then(|code| all.get_mut(&code)) {
+                *number += 1;
+            }
+        }
+    }
+    Ok(all)
+}
+
 /// What is written down of all machines. A row that cannot be read is left out: it is only news.
 pub fn noted(tx: &mut dyn Tx) -> Result<HashMap<Box<str>, Noted>, BooksError> {
-    let rows = tx.rows("SELECT device, is_there, since_ms, name, version, faults FROM presence", &[])?;
+    let rows = tx.rows("SELECT device, is_there, since_ms, name, version, faults, blocked FROM presence", &[])?;
     let read = |row: &Row| {
         let (is_there, since) = (row.int("is_there").ok()? != 0, Wall(row.int("since_ms").ok()?));
         let facts = match (row.maybe_text("version").ok()?, row.maybe_text("faults").ok()?) {
             (Some(version), Some(faults)) => {
                 let codes = faults.split_ascii_whitespace().filter_map(|word| FaultCode::from_word(word).ok());
                 let name = row.maybe_text("name").ok()?.and_then(|name| short(name, MACHINE_NAME_MAX));
-                Some(Facts { name, version: plain(version), faults: codes.collect() })
+                let blocked = row.maybe_text("blocked").ok()?.and_then(|goods| short(goods, BLOCKED_MAX));
+                Some(Facts { name, version: plain(version), faults: codes.collect(), blocked })
             }
             (_, _) => None,
         };
@@ -178,7 +219,10 @@ mod tests {
     fn little_is_kept_of_a_status_and_nothing_that_could_mean_something_on_a_terminal() {
         let named = |name: Option<&str>, every_s: u32, version: &str, faults: &[FaultCode]| {
             let every = (every_s > 0).then(|| Span::secs(every_s.into()));
-            Ok(Some(Report::Online { every, facts: Facts { name: name.map(Into::into), version: version.into(), faults: faults.into() } }))
+            Ok(Some(Report::Online {
+                every,
+                facts: Facts { name: name.map(Into::into), version: version.into(), faults: faults.into(), blocked: None },
+            }))
         };
         let is = |every_s: u32, version: &str, faults: &[FaultCode]| named(None, every_s, version, faults);
         let fault = |code: &str| json!({ "code": code, "detail": "<b>\u{1b}[2J", "since": null });
@@ -199,6 +243,29 @@ mod tests {
         assert_eq!(online(&json!({ "name": " \n" })), named(Some("?"), 900, "", &[]));
         assert_eq!(online(&json!({ "name": " " })), is(900, "", &[]));
         assert_eq!(of("status", r#"{"state":"offline"}"#, true), Ok(Some(Report::Offline)));
+    }
+
+    /// A blocked line is told of a machine that counts nothing, too.
+    #[test]
+    fn the_goods_of_a_blocked_line_are_kept_until_none_is_blocked_and_faults_are_counted() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let machines = open_both(&directory.path().join("orders.db"), true, true).expect("opens").machines;
+        let device = DeviceId::new("vm-001").expect("an id");
+        let fault = json!({ "code": "line_blocked", "detail": "Teh (A1)\u{1b}[2J", "since": null });
+        let facts = |faults: serde_json::Value| match online(&json!({ "faults": faults })) {
+            Ok(Some(Report::Online { facts, .. })) => facts,
+            other => panic!("{other:?}"),
+        };
+        read_on(&machines, |tx| crate::machines::devices::add(tx, &device, "hash", false, Wall(5))).expect("let in");
+        let say = |faults| {
+            let what = Noted { is_there: true, since: Wall(5), facts: Some(facts(faults)) };
+            read_on(&machines, |tx| note(tx, &device, &what)).expect("written");
+            let count = |code| read_on(&machines, super::faults).expect("read")[&code];
+            let goods = read_on(&machines, |tx| blocked(tx, &device)).expect("read");
+            (goods.as_deref().map(str::to_owned), read_on(&machines, all_blocked).expect("read").len(), count(FaultCode::LineBlocked))
+        };
+        assert_eq!(say(json!([fault])), (Some("Teh (A1)?[2J".into()), 1, 1));
+        assert_eq!(say(json!([])), (None, 0, 0));
     }
 
     #[test]
@@ -243,7 +310,12 @@ mod tests {
         let machines = open_both(&directory.path().join("orders.db"), true, true).expect("opens").machines;
         let device = DeviceId::new("vm-001").expect("an id");
         let facts = |version: &str| {
-            Some(Facts { name: Some("Lobi".into()), version: version.into(), faults: [FaultCode::Relay, FaultCode::Screen].into() })
+            Some(Facts {
+                name: Some("Lobi".into()),
+                version: version.into(),
+                faults: [FaultCode::Relay, FaultCode::Screen].into(),
+                blocked: Some("Teh (A1)".into()),
+            })
         };
         let put = |is_there, since, facts| {
             let what = Noted { is_there, since: Wall(since), facts };

@@ -15,6 +15,7 @@ use crate::sale::books::{BooksError, StockAlert};
 use crate::store::{self, Row, Tx};
 use qris_core::order::ids::{DeviceId, IdError, ItemId};
 use qris_core::order::request::DESCRIPTION_MAX;
+use qris_core::order::stock::NotSold;
 use qris_core::order::time::{Span, Wall, Zone};
 use qris_core::wire::orders::MACHINE_NAME_MAX;
 use qris_core::wire::stock::{STOCK_MAX, Slot, Stock};
@@ -113,6 +114,12 @@ impl Kept {
         }
     }
 
+    /// Its line waits for a person.
+    #[must_use]
+    pub fn is_blocked(&self) -> bool {
+        self.slot.not_sold == Some(NotSold::Blocked)
+    }
+
     /// Its goods: their name, or else the item.
     #[must_use]
     pub fn goods(&self) -> &str {
@@ -134,6 +141,7 @@ impl Kept {
             "capacity": self.slot.capacity,
             "low": self.slot.low,
             "state": self.state().as_str(),
+            "not_sold": self.slot.not_sold,
             "empty_in_days": match self.state() {
                 State::Soon(days) => Some(days),
                 State::Suspect | State::SoldOut | State::Low | State::Unknown | State::Good => None,
@@ -269,6 +277,8 @@ pub fn note(
         ("low", of(StockAlert::Low).into()),
         ("sold_out", of(StockAlert::SoldOut).into()),
         ("suspect", of(StockAlert::Suspect).into()),
+        ("blocked", (slots.iter().filter(|kept| kept.is_blocked()).count() as i64).into()),
+        ("out_of", slots.iter().find(|kept| kept.state() == State::SoldOut).map(Kept::goods).into()),
         ("slots", serde_json::to_string(&slots).expect("plain data").into()),
     ];
     Ok(store::put(tx, "stock", "device", row)?)
@@ -340,34 +350,45 @@ pub fn of(tx: &mut dyn Tx, device: &DeviceId) -> Result<Option<Machine>, BooksEr
 }
 
 /// The slots of a machine that want a person.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Wanting {
     /// Low, or empty in some days.
     pub low: u64,
     pub sold_out: u64,
     pub suspect: u64,
+    /// Their lines wait for a person.
+    pub blocked: u64,
+    /// The goods of the first slot that is sold out.
+    pub out_of: Option<Box<str>>,
 }
 
 impl Wanting {
     /// Whether people are to be told so.
     #[must_use]
-    pub const fn is(self, alert: StockAlert) -> bool {
+    pub const fn is(&self, alert: StockAlert) -> bool {
         match alert {
             // It is not over because it became worse.
             StockAlert::Low => self.low > 0 || self.sold_out > 0,
             StockAlert::SoldOut => self.sold_out > 0,
             StockAlert::Suspect => self.suspect > 0,
+            StockAlert::Blocked => self.blocked > 0,
         }
     }
 }
 
 /// The machines in which something wants a person.
 pub fn wanting(tx: &mut dyn Tx) -> Result<BTreeMap<Box<str>, Wanting>, BooksError> {
-    let sql = "SELECT device, low, sold_out, suspect FROM stock JOIN devices ON id = device
-        WHERE revoked_ms IS NULL AND low + sold_out + suspect > 0";
+    let sql = "SELECT device, low, sold_out, suspect, blocked, out_of FROM stock JOIN devices ON id = device
+        WHERE revoked_ms IS NULL AND low + sold_out + suspect + blocked > 0";
     let count = |row: &Row, column| Ok::<_, BooksError>(u64::try_from(row.int(column)?).unwrap_or(0));
     let read = |row: &Row| {
-        let wanting = Wanting { low: count(row, "low")?, sold_out: count(row, "sold_out")?, suspect: count(row, "suspect")? };
+        let wanting = Wanting {
+            low: count(row, "low")?,
+            sold_out: count(row, "sold_out")?,
+            suspect: count(row, "suspect")?,
+            blocked: count(row, "blocked")?,
+            out_of: row.maybe_text("out_of")?.map(Into::into),
+        };
         Ok((row.text("device")?.into(), wanting))
     };
     tx.rows(sql, &[])?.iter().map(read).collect()

@@ -1,7 +1,7 @@
 //! Midtrans in the words of [`gateway`](crate::gateway).
 
 use super::words::{no_charge, not_cancelled, refund_answer, report, said, status_of_error, unknown, whole_rupiah};
-use super::{ChargeRequest, Midtrans, MidtransError, NAME, Notification, Transaction, doctor, idempotency_key, trial};
+use super::{ChargeAs, ChargeRequest, Midtrans, MidtransError, NAME, Notification, Transaction, doctor, idempotency_key, trial};
 use crate::gateway::{Answered, Asking, Cancelled, Charged, Gateway, NoNotice, Notice, Problem, StatusAnswer, TroubleKind};
 use axum::http::HeaderMap;
 use qris_core::order::ids::OrderId;
@@ -10,12 +10,15 @@ use qris_core::order::money::Rupiah;
 use qris_core::order::request::Payment;
 use qris_core::order::time::Wall;
 use qris_host::finding::Finding;
+use std::ops::RangeInclusive;
 use std::sync::PoisonError;
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
 /// The time of one call for a charge. Then the same call is repeated, within the ten seconds in which the machine is answered.
 const CHARGE_TIMEOUT: Duration = Duration::from_secs(5);
+/// The most that a charge as `qris` may be, in rupiah: Midtrans' limit of March 2026.
+const QRIS_MAX: u64 = 10_000_000;
 /// The time for the image of a QR, all tries together.
 const QR_TIMEOUT: Duration = Duration::from_secs(5);
 /// The pause between two tries at the image.
@@ -24,6 +27,14 @@ const QR_PAUSE: Duration = Duration::from_millis(300);
 impl Gateway for Midtrans {
     fn name(&self) -> &'static str {
         NAME
+    }
+
+    fn amounts(&self, payment: Payment) -> RangeInclusive<u64> {
+        match (payment, self.charge.charge_as) {
+            // QRIS has a lower limit than GoPay's own.
+            (Payment::Gopay, ChargeAs::Qris) => *payment.amounts().start()..=QRIS_MAX,
+            (Payment::Gopay | Payment::Alfamart | Payment::Indomaret, _) => payment.amounts(),
+        }
     }
 
     fn charge<'a>(&'a self, order: &'a Order, now: Wall) -> Asking<'a, Answered<Charged>> {

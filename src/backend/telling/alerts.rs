@@ -149,21 +149,22 @@ async fn tell_all(around: &dyn Surroundings, books: &Books, machines: &Machines,
             | Subject::Clock
             | Subject::Stock(_) => None,
         };
-        let slots = match (&alert.about, &alert.device) {
+        let in_it = match (&alert.about, &alert.device) {
             (Subject::Stock(_), Some(device)) => {
                 let of = device.clone();
                 // The journal was told of an error. The others are told all the same, and this one when it can be read.
                 let Ok(machine) = machines.read(move |tx| stock::of(tx, &of)).await else { continue };
-                machine.map(|machine| machine.slots).unwrap_or_default()
+                let Ok(blocked) = machines.blocked(device).await else { continue };
+                InIt { slots: machine.map(|machine| machine.slots).unwrap_or_default(), blocked }
             }
-            (_, _) => Vec::new(),
+            (_, _) => InIt::default(),
         };
         let name = match (&alert.about, &alert.device) {
             (Subject::Order(stored, _), _) => stored.order.sale.purchase.machine.clone(),
             (_, Some(device)) => machines.name(device).await,
             (_, None) => None,
         };
-        let body = object(&alert, name.as_deref(), day.as_ref(), &slots, place).to_string();
+        let body = object(&alert, name.as_deref(), day.as_ref(), &in_it, place).to_string();
         let (took, failed) = tellers.tell(&alert, &body, books.now().wall).await;
         let (tried, left) = (alert.clone(), !failed.is_empty());
         let kept = books.write(move |tx, _, now| books::alert_tried(tx, &tried, took, left, now)).await;
@@ -201,14 +202,14 @@ fn note(around: &dyn Surroundings, alert: &Alert, failed: &[String]) {
 
 /// The object that is told. At the end of an alert its `kind` is another one, so that a program that does not know of ends
 /// says `told`, and not the words of an alert that begins.
-fn object(alert: &Alert, name: Option<&str>, day: Option<&DayTold>, slots: &[Kept], place: &Shop) -> Value {
+fn object(alert: &Alert, name: Option<&str>, day: Option<&DayTold>, in_it: &InIt, place: &Shop) -> Value {
     let (subject, device, zone) = (alert.subject(), &alert.device, place.zone);
     let machine = device.as_ref().map_or_else(String::new, |device| named(name, device.as_str()));
     let customer = match (&alert.about, alert.until) {
         (Subject::Order(stored, kind), None) if counted::may_be_owed(*kind) => Some(customers(&stored.order.id, place)),
         (_, _) => None,
     };
-    let (told, to_do, order) = trouble(alert, &machine, day, slots, zone);
+    let (told, to_do, order) = trouble(alert, &machine, day, in_it, zone);
     let (kind, told, to_do) = match (&alert.until, &alert.about) {
         (None, _) => (alert.kind(), told, to_do),
         (Some(_), Subject::Offline) => (OVER, format!("over: the machine {machine} is there again"), NOTHING_TO_DO),
@@ -237,7 +238,11 @@ fn object(alert: &Alert, name: Option<&str>, day: Option<&DayTold>, slots: &[Kep
         "customer": customer,
         "day": day.map(|(_, object)| object),
         "slots": match (&alert.about, alert.until) {
-            (Subject::Stock(_), None) => Some(wanting(slots).map(Kept::object).collect::<Vec<_>>()),
+            (Subject::Stock(why), None) => Some(wanting(&in_it.slots, *why).map(Kept::object).collect::<Vec<_>>()),
+            (_, _) => None,
+        },
+        "blocked": match (&alert.about, alert.until) {
+            (Subject::Stock(StockAlert::Blocked), None) => in_it.not_sold(),
             (_, _) => None,
         },
         "desk_url": place.desk_url.as_deref().map(|url| at_desk(alert, url)),
@@ -247,7 +252,7 @@ fn object(alert: &Alert, name: Option<&str>, day: Option<&DayTold>, slots: &[Kep
 }
 
 /// What is wrong, what to do, and the order that it is about.
-fn trouble(alert: &Alert, machine: &str, day: Option<&DayTold>, slots: &[Kept], zone: Zone) -> (String, &'static str, Value) {
+fn trouble(alert: &Alert, machine: &str, day: Option<&DayTold>, in_it: &InIt, zone: Zone) -> (String, &'static str, Value) {
     match &alert.about {
         Subject::Order(stored, kind) => {
             let line = people::line(&stored.order, zone);
@@ -301,7 +306,12 @@ fn trouble(alert: &Alert, machine: &str, day: Option<&DayTold>, slots: &[Kept], 
             let to_do = "find the second one, and switch it off; if it may be in foreign hands: device revoke, then a new code";
             (told, to_do, Value::Null)
         }
-        Subject::Stock(why) => (format!("the machine {machine} {}", wants(slots)), stock_to_do(*why), Value::Null),
+        Subject::Stock(StockAlert::Blocked) => {
+            let goods = in_it.not_sold().unwrap_or_else(|| "some of its goods".into());
+            let told = format!("the machine {machine} does not sell {goods}, because a line is blocked");
+            (told, stock_to_do(StockAlert::Blocked), Value::Null)
+        }
+        Subject::Stock(why) => (format!("the machine {machine} {}", wants(&in_it.slots)), stock_to_do(*why), Value::Null),
         Subject::Daily(_) => (
             day.map(|(words, _)| words.clone()).unwrap_or_default(),
             "what is owed: orders --refund-due; each machine: report",
@@ -337,8 +347,28 @@ fn at_desk(alert: &Alert, url: &str) -> String {
     }
 }
 
-fn wanting(slots: &[Kept]) -> impl Iterator<Item = &Kept> {
-    slots.iter().filter(|kept| kept.state().wants().is_some())
+/// What is known of the slots of a machine.
+#[derive(Debug, Default)]
+struct InIt {
+    slots: Vec<Kept>,
+    /// The goods whose lines are blocked, as its fault names them.
+    blocked: Option<Box<str>>,
+}
+
+impl InIt {
+    /// The goods whose lines are blocked: the slots are told sooner than the fault.
+    fn not_sold(&self) -> Option<String> {
+        let slots: Vec<_> = wanting(&self.slots, StockAlert::Blocked).map(goods).collect();
+        if slots.is_empty() { self.blocked.as_deref().map(Into::into) } else { Some(first_of(&slots)) }
+    }
+}
+
+fn wanting(slots: &[Kept], why: StockAlert) -> impl Iterator<Item = &Kept> {
+    slots.iter().filter(move |kept| if why == StockAlert::Blocked { kept.is_blocked() } else { kept.state().wants().is_some() })
+}
+
+fn goods(kept: &Kept) -> String {
+    named(kept.slot.name.as_deref(), kept.slot.item.as_str())
 }
 
 /// What a machine wants, with its slots: one message for all of them.
@@ -347,7 +377,6 @@ fn wants(slots: &[Kept]) -> String {
         let all: Vec<_> = slots.iter().filter(|kept| is(kept.state())).map(tell).collect();
         (!all.is_empty()).then(|| first_of(&all))
     };
-    let goods = |kept: &Kept| named(kept.slot.name.as_deref(), kept.slot.item.as_str());
     let left = |kept: &Kept| format!("{} {} of {}", goods(kept), kept.slot.count.unwrap_or(0), kept.slot.capacity);
     let soon = |kept: &Kept| match kept.state() {
         State::Soon(0) => format!("{} within a day", goods(kept)),
@@ -377,6 +406,7 @@ pub fn first_of(all: &[String]) -> String {
 const fn stock_to_do(why: StockAlert) -> &'static str {
     match why {
         StockAlert::Low | StockAlert::SoldOut => "fill it; what to bring: stock --to-fill",
+        StockAlert::Blocked => "see what is jammed, and whether the sensor is clean; then press the button inside the door",
         StockAlert::Suspect => "look for what is jammed in the slot, and count what is in it, at the machine",
     }
 }
@@ -386,6 +416,7 @@ const fn is_over(why: StockAlert) -> &'static str {
         StockAlert::Low => "was filled",
         StockAlert::SoldOut => "has some of everything",
         StockAlert::Suspect => "was looked at",
+        StockAlert::Blocked => "has no blocked line any more",
     }
 }
 

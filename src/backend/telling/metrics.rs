@@ -4,6 +4,7 @@
 use crate::counters::{Counters, Labels, PREFIX, seconds};
 use crate::gateway::WatchedGateway;
 use crate::machines::handle::Machines;
+use crate::machines::reported;
 use crate::machines::stock::{self, Wanting};
 use crate::sale::books::{self, BooksError, Waiting};
 use crate::sale::handle::Books;
@@ -12,18 +13,22 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::registry::{Registry, Unit};
 use qris_core::order::time::Wall;
+use qris_core::wire::status::FaultCode;
+use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
 
 /// The format, as HTTP names it.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 type Counts = Family<Labels<1>, Gauge<u64, AtomicU64>>;
+type Faults = Family<[(&'static str, String); 1], Gauge<u64, AtomicU64>>;
 type Ages = Family<Labels<1>, Gauge<f64, AtomicU64>>;
 
 pub async fn text(counters: &Counters, gateway: &WatchedGateway, books: &Books, machines: &Machines) -> String {
     let now = books.now();
     let waiting = books.read(books::waiting).await;
-    let (slots, machines) = (machines.read(stock::wanting).await, machines.read(books::machines_let_in).await);
+    let (slots, faults) = (machines.read(stock::wanting).await, machines.read(reported::faults).await);
+    let machines = machines.read(books::machines_let_in).await;
     let mut text = String::new();
     counters.encode(&mut text);
     let mut charging = Registry::with_prefix(PREFIX);
@@ -35,6 +40,9 @@ pub async fn text(counters: &Counters, gateway: &WatchedGateway, books: &Books, 
     if let Ok(slots) = slots {
         let _ = encode_registry(&mut text, &in_slots(slots.into_values()));
     }
+    if let Ok(faults) = faults {
+        let _ = encode_registry(&mut text, &of_machines(faults));
+    }
     let _ = encode_eof(&mut text);
     text
 }
@@ -45,12 +53,28 @@ fn in_slots(all: impl Iterator<Item = Wanting>) -> Registry {
         low: sum.low + of.low,
         sold_out: sum.sold_out + of.sold_out,
         suspect: sum.suspect + of.suspect,
+        blocked: sum.blocked + of.blocked,
+        out_of: None,
     });
     let (mut registry, slots) = (Registry::with_prefix(PREFIX), Counts::default());
-    for (state, count) in [("low", sum.low), ("sold_out", sum.sold_out), ("suspect", sum.suspect)] {
+    for (state, count) in [("low", sum.low), ("sold_out", sum.sold_out), ("suspect", sum.suspect), ("blocked", sum.blocked)] {
         slots.get_or_create(&[("state", state)]).set(count);
     }
-    registry.register("slots", "Slots of machines that want a person: low or soon empty, sold out, suspect", slots);
+    registry.register(
+        "slots",
+        "Slots of machines that want a person: low or soon empty, sold out, suspect, blocked. One slot can be two of these",
+        slots,
+    );
+    registry
+}
+
+/// The faults of the machines that are there, as these say themselves. Each fault has its series from the start on: an alarm needs that.
+fn of_machines(all: BTreeMap<FaultCode, u64>) -> Registry {
+    let (mut registry, faults) = (Registry::with_prefix(PREFIX), Faults::default());
+    for (code, machines) in all {
+        faults.get_or_create(&[("fault", code.to_string())]).set(machines);
+    }
+    registry.register("machine_faults", "Machines that say this fault, of those that are there", faults);
     registry
 }
 

@@ -3,6 +3,7 @@
 //! *filled = delivered + uncertain + failed + tested + given + removed + count*, always: the count is what the others leave.
 
 use super::proof::RelayKey;
+use super::reason::Reason;
 use super::word::words;
 use serde::{Deserialize, Serialize};
 
@@ -57,6 +58,35 @@ words! {
         Give = "give",
         /// Other goods are in it from now on: so many.
         Set = "set",
+    }
+}
+
+words! {
+    /// Why nothing of a slot is sold. Of several, the one that a person must end first: filling does not end a block.
+    pub enum NotSold {
+        /// Its line waits for a person: it failed, its sensor is not believed, or its hardware does not work.
+        Blocked = "blocked",
+        /// Its sensor saw nothing come out, and nobody has looked since.
+        Suspect = "suspect",
+        /// Nothing is left in it, or what is left is promised to customers.
+        SoldOut = "sold_out",
+        /// No line takes it at its price.
+        Line = "line",
+        /// No payment takes its price.
+        Price = "price",
+    }
+}
+
+impl NotSold {
+    /// The reason with which a request for it is refused.
+    #[must_use]
+    pub const fn reason(self) -> Reason {
+        match self {
+            Self::Blocked => Reason::LineBlocked,
+            Self::Suspect | Self::SoldOut => Reason::SoldOut,
+            // What a later release says of a slot, it says beside its own reason.
+            Self::Line | Self::Price | Self::Other(_) => Reason::WrongAmount,
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use crate::order::reason::Reason;
 use crate::order::request::{Payment, Purchase};
 use crate::order::tries::{TryNumber, TwoDigits};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 pub use crate::order::state::{Refund, Status};
 
@@ -166,6 +167,27 @@ pub struct OpenOrders {
     /// leave it out.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub taken_out: Vec<TakenOut>,
+    /// The sums that can be charged, by the word of the way to pay. A machine sells nothing outside of them. A backend may leave it out: then
+    /// nobody knows.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub amounts: BTreeMap<Box<str>, Amounts>,
+}
+
+/// The sums that a way to pay takes, in whole rupiah. Both are taken, too.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Amounts {
+    /// The least.
+    pub min: u64,
+    /// The most.
+    pub max: u64,
+}
+
+impl Amounts {
+    /// Whether it takes this one.
+    #[must_use]
+    pub fn takes(self, amount: Rupiah) -> bool {
+        (self.min..=self.max).contains(&amount.get())
+    }
 }
 
 /// An order whose goods a person took out of the machine.

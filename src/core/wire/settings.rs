@@ -1,5 +1,6 @@
 //! `config/desired` and `config/reported`: a machine's settings that come from afar, and what came of them.
 
+use super::orders::Amounts;
 use super::relay::RelayLine;
 use super::strict::Object;
 use crate::order::ids::{DeviceId, KeyId};
@@ -11,6 +12,7 @@ use crate::order::time::Wall;
 use crate::order::word::words;
 use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fmt;
 
 /// The largest payload of `config/desired`, in bytes. A price list of 1,000 items fits.
@@ -168,6 +170,9 @@ pub struct ConfigGetResult {
     pub own: Box<str>,
     /// The relay's lines while it is there, as far as it tells them.
     pub lines: Vec<RelayLine>,
+    /// What the backend can charge, as it told the machine last: see [`OpenOrders::amounts`](super::orders::OpenOrders). Empty: nobody knows.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub amounts: BTreeMap<Box<str>, Amounts>,
 }
 
 /// SHA-256 of what a machine has: its own file as it tells it, and the text in force that came from afar.

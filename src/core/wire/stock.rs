@@ -1,6 +1,7 @@
 //! `stock`: what lies in a machine's slots. Retained, so that somebody who comes later reads it, too.
 
 use crate::order::ids::ItemId;
+use crate::order::stock::NotSold;
 use serde::{Deserialize, Serialize};
 
 /// The version of the form. A later release only adds fields to it.
@@ -42,6 +43,9 @@ pub struct Slot {
     /// The sensor saw nothing come out, and nobody has looked since. Nothing of it is sold.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub suspect: bool,
+    /// Why nothing of it is sold now. Absent: it is sold, unless something stops the whole machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_sold: Option<NotSold>,
     /// When it was filled or counted last, RFC 3339. Absent: never, or the clock was not trusted then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub filled_at: Option<Box<str>>,
@@ -70,6 +74,15 @@ impl Slot {
         self.count.is_some_and(|count| count <= self.low)
     }
 
+    /// Why nothing of it is sold although something lies in it: `suspect` and the count do not say that.
+    #[must_use]
+    pub fn barred(&self) -> Option<NotSold> {
+        self.not_sold.filter(|why| match why {
+            NotSold::Blocked | NotSold::Line | NotSold::Price | NotSold::Other(_) => true,
+            NotSold::Suspect | NotSold::SoldOut => false,
+        })
+    }
+
     /// How many fit into it.
     #[must_use]
     pub fn room(&self) -> Option<u32> {
@@ -90,6 +103,7 @@ mod tests {
             capacity: 1000,
             low: 1000,
             suspect: true,
+            not_sold: Some(NotSold::SoldOut),
             filled_at: Some("2026-12-01T06:00:00Z".into()),
             sold: 1_000_000,
             refused: 1_000_000,

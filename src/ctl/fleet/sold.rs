@@ -6,7 +6,7 @@ use qris_core::order::money::Rupiah;
 use qris_core::wire::settings::{ConfigGetResult, Reported, SETTINGS_MAX, WrongValue, made_of};
 use qris_device::config::afar::text::{items, of_unknown, written};
 use qris_device::config::afar::{self, Good};
-use qris_device::words::Settings;
+use qris_device::words::{Charges, Settings};
 use qris_host::setup::edit::{set_in, tables_of};
 use serde_json::Value;
 
@@ -36,7 +36,7 @@ pub(super) enum ChangePlan {
 /// Checks a text for machines of whose own files nothing is known: what is wrong with it for every machine.
 pub(super) fn check(text: &str, skip_unknown: bool) -> Result<Vec<WrongValue>, Vec<WrongValue>> {
     let nobody = of_unknown(DeviceId::new("machine").expect("an id"));
-    afar::read(text, skip_unknown, &nobody, &[]).map(|good| good.left_out)
+    afar::read(text, skip_unknown, &nobody, (&[], &Charges::default())).map(|good| good.left_out)
 }
 
 impl Sold {
@@ -49,8 +49,8 @@ impl Sold {
         }
         let reported = told.reported.take().ok_or("its database is not open: nobody knows what is in force")?;
         let read = |text: &str, own: &Settings| {
-            let Good { settings, .. } =
-                afar::read(text, true, own, &[]).map_err(|faults| faults.first().map_or_else(String::new, |first| unread(first)))?;
+            let Good { settings, .. } = afar::read(text, true, own, (&[], &Charges::default()))
+                .map_err(|faults| faults.first().map_or_else(String::new, |first| unread(first)))?;
             Ok::<_, String>(settings)
         };
         let own = read(&told.own, &of_unknown(device.clone()))?;
@@ -65,7 +65,7 @@ impl Sold {
 
     /// The changes that a text would make, or the values that this machine would not take.
     pub(super) fn with(&self, text: &str, skip_unknown: bool) -> Result<Differences, Vec<WrongValue>> {
-        let wanted = afar::read(text, skip_unknown, &self.own, &self.told.lines)?;
+        let wanted = afar::read(text, skip_unknown, &self.own, (&self.told.lines, &Charges(self.told.amounts.clone())))?;
         let has = self.shown(self.told.settings.as_deref().unwrap_or_default(), &self.in_force);
         Ok(differences(&has, &self.shown(text, &wanted.settings)))
     }
@@ -127,7 +127,7 @@ mod tests {
         own.appearance.name = "Lobby".into();
         let lines = "[[item]]\nid = \"A1\"\nname = \"Tea\"\nprice = 5000\n[[item]]\nid = \"A2\"\nprice = 7000\n\
             [[item]]\nid = \"P\"\nprice = { from_request = { min = 1, max = 9 } }\n";
-        written(&afar::read(lines, false, &own, &[]).expect("good").settings)
+        written(&afar::read(lines, false, &own, (&[], &Charges::default())).expect("good").settings)
     }
 
     fn device() -> DeviceId {

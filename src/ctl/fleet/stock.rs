@@ -13,7 +13,7 @@ use serde_json::json;
 pub(crate) struct Stock {
     #[command(flatten)]
     who: Which,
-    /// Only what is low, sold out, suspect or not counted
+    /// Only what is low, sold out, suspect, not sold or not counted
     #[arg(long)]
     to_fill: bool,
 }
@@ -30,7 +30,9 @@ impl Stock {
             let Some(Report { at, slots, .. }) = &words_of.stock else { continue };
             let at = at.as_deref().map_or_else(String::new, |at| format!(", {}", print::time(at)));
             print::line(&format!("{}{at}", print::machine(words_of.name(), device)))?;
-            let needed = |slot: &&qris_core::wire::stock::Slot| !self.to_fill || slot.suspect || slot.is_low() || slot.count.is_none();
+            let needed = |slot: &&qris_core::wire::stock::Slot| {
+                !self.to_fill || slot.suspect || slot.barred().is_some() || slot.is_low() || slot.count.is_none()
+            };
             slots.iter().filter(needed).try_for_each(|slot| print::line(&print::plain(&format!("  {}", words(slot)))))?;
         }
         Ok(())

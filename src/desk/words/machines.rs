@@ -1,8 +1,10 @@
 //! A machine in words: what is wrong with it, what its screen shows, and what lies in it.
 
-use qris_core::wire::desk::{Screen, SlotLine, Trouble};
+use qris_core::order::stock::NotSold;
+use qris_core::wire::desk::{MachineLine, Screen, SlotLine, Trouble};
 use qris_core::wire::status::FaultCode;
 use qris_host::speech::fill;
+use std::borrow::Cow;
 
 qris_core::texts! {
     silent: "tidak ada kabar", "silent";
@@ -20,6 +22,7 @@ qris_core::texts! {
     relay: "Bagian yang mengeluarkan barang tidak menjawab, atau ada gangguan di sana.", "The part that hands the goods out does not answer, or has a fault.";
     do_relay: "Matikan dan nyalakan mesinnya. Jika tidak membantu, panggil teknisi.", "Turn the machine off and on. If that does not help, call a technician.";
     line_blocked: "Sebuah jalur gagal dan menunggu diperiksa. Barang di jalur itu tidak dijual.", "A line failed and waits to be looked at. Its goods are not sold.";
+    goods_blocked: "Tidak dijual: {0}. Jalurnya diblokir.", "Not sold: {0}. Its line is blocked.";
     do_line_blocked: "Periksa apakah spiralnya kosong atau macet, lalu tekan tombol di balik pintu.", "See whether its spiral is empty or jammed, then press the button inside the door.";
     screen: "Layarnya tidak bisa dipakai, jadi mesin tidak berjualan.", "Its screen cannot be used, so the machine does not sell.";
     do_screen: "Periksa kabel layarnya, atau panggil teknisi.", "Look at the cable of its screen, or call a technician.";
@@ -39,7 +42,7 @@ qris_core::texts! {
     do_settings: "Hubungi orang yang mengurus server Anda.", "Ask whoever runs your server.";
     stock: "Isi sebuah tempat belum dihitung, atau lebih banyak daripada muatannya.", "What lies in a slot was not counted, or is more than it holds.";
     do_stock: "Hitung isinya di mesin.", "Count it at the machine.";
-    prices: "Tidak ada jalur yang menerima harga sebuah barang.", "No line takes the price of an item.";
+    prices: "Harga sebuah barang tidak diterima oleh jalur atau pembayaran, jadi barang itu tidak dijual.", "No line or no payment takes the price of an item, so it is not sold.";
     do_prices: "Hubungi orang yang mengurus server Anda.", "Ask whoever runs your server.";
 
     screen_unknown: "Tidak diketahui: tidak ada kabar dari mesin.", "Not known: nothing is heard of the machine.";
@@ -54,6 +57,8 @@ qris_core::texts! {
     screen_paid: "Pesanan yang baru dibayar.", "An order that was just paid.";
     screen_try_again: "Tawaran percobaan kedua. Jika pelanggan lain sedang dilayani, tawaran itu muncul sesudahnya.", "The offer of a second try. If another customer is being served, it comes after that.";
 
+    slot_blocked: "tidak dijual: jalurnya diblokir", "not sold: its line is blocked";
+    slot_not_sold: "tidak dijual: tidak ada yang menerima harganya", "not sold: nothing takes its price";
     slot_suspect: "periksa: tidak ada yang keluar", "look: nothing came out";
     slot_sold_out: "habis", "sold out";
     slot_low: "hampir habis", "low";
@@ -61,24 +66,29 @@ qris_core::texts! {
     slot_soon: "habis kira-kira {0} hari lagi", "empty in about {0} days";
 }
 
-pub const fn trouble(words: &'static Words, trouble: Trouble) -> &'static str {
-    match trouble {
-        Trouble::Silent => words.silent,
-        Trouble::Faulty => words.faulty,
-        Trouble::Suspect => words.suspect,
-        Trouble::SoldOut => words.sold_out,
-        Trouble::Low => words.low,
+pub fn trouble(words: &'static Words, machine: &MachineLine, trouble: Trouble) -> String {
+    match (trouble, &machine.sold_out) {
+        (Trouble::Silent, _) => words.silent.into(),
+        (Trouble::Faulty, _) => words.faulty.into(),
+        (Trouble::Suspect, _) => words.suspect.into(),
+        (Trouble::SoldOut, Some((goods, 0))) => format!("{}: {goods}", words.slot_sold_out),
+        (Trouble::SoldOut, Some((goods, more))) => format!("{}: {goods} +{more}", words.slot_sold_out),
+        (Trouble::SoldOut, None) => words.sold_out.into(),
+        (Trouble::Low, _) => words.low.into(),
     }
 }
 
-/// The meaning of a fault, and what to do. A word of a later release is shown as it came.
-pub fn fault<'a>(words: &'static Words, fault: &'a FaultCode) -> (&'a str, Option<&'static str>) {
+/// The meaning of a fault, and what to do. `blocked`: the goods that are not sold because of it. A word of a later release is shown as it came.
+pub fn fault<'a>(words: &'static Words, blocked: Option<&str>, fault: &'a FaultCode) -> (Cow<'a, str>, Option<&'static str>) {
     let (what, to_do) = match fault {
         FaultCode::Store => (words.store, words.do_store),
         FaultCode::StoreReset => (words.store_reset, words.do_store_reset),
         FaultCode::NewerDatabase => (words.newer_database, words.do_newer_database),
         FaultCode::Relay => (words.relay, words.do_relay),
-        FaultCode::LineBlocked => (words.line_blocked, words.do_line_blocked),
+        FaultCode::LineBlocked => {
+            let what = blocked.map_or_else(|| words.line_blocked.into(), |goods| fill(words.goods_blocked, &[&goods]).into());
+            return (what, Some(words.do_line_blocked));
+        }
         FaultCode::Screen => (words.screen, words.do_screen),
         FaultCode::Backend => (words.backend, words.do_backend),
         FaultCode::Clock => (words.clock, words.do_clock),
@@ -89,9 +99,9 @@ pub fn fault<'a>(words: &'static Words, fault: &'a FaultCode) -> (&'a str, Optio
         FaultCode::Settings => (words.settings, words.do_settings),
         FaultCode::Stock => (words.stock, words.do_stock),
         FaultCode::Prices => (words.prices, words.do_prices),
-        FaultCode::Other(_) => return (fault.as_str(), None),
+        FaultCode::Other(_) => return (fault.as_str().into(), None),
     };
-    (what, Some(to_do))
+    (what.into(), Some(to_do))
 }
 
 /// `money` and `at` say a sum and a time in words.
@@ -111,10 +121,14 @@ pub fn screen(words: &'static Words, screen: &Screen, money: impl Fn(u64) -> Str
     }
 }
 
-/// What a slot wants; empty: nothing.
+/// What a slot wants; empty: nothing. Why it is not sold comes first. Filling does not end that.
 pub fn slot(words: &'static Words, line: &SlotLine) -> String {
     let slot = &line.slot;
-    if slot.suspect {
+    let barred = slot.barred().map(|why| match why {
+        NotSold::Blocked => words.slot_blocked,
+        NotSold::Line | NotSold::Price | NotSold::Suspect | NotSold::SoldOut | NotSold::Other(_) => words.slot_not_sold,
+    });
+    let level = if slot.suspect {
         words.slot_suspect.into()
     } else if slot.is_empty() {
         words.slot_sold_out.into()
@@ -125,7 +139,8 @@ pub fn slot(words: &'static Words, line: &SlotLine) -> String {
             None if slot.is_low() => words.slot_low.into(),
             None => String::new(),
         }
-    }
+    };
+    [barred.unwrap_or_default(), &level].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("; ")
 }
 
 #[cfg(test)]
@@ -134,14 +149,31 @@ mod tests {
     use qris_host::speech::Language;
 
     #[test]
+    fn a_slot_that_is_not_sold_says_so_before_its_level_and_the_fault_names_the_goods() {
+        let line = |more: serde_json::Value| {
+            let mut slot = serde_json::json!({ "item": "A3", "count": 3, "capacity": 3, "low": 1, "sold": 0 });
+            slot.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+            let slot = SlotLine { slot: serde_json::from_value(slot).expect("a slot"), empty_in_days: None, bring: 0 };
+            super::slot(Words::of(Language::En), &slot)
+        };
+        assert_eq!(line(serde_json::json!({})), "");
+        assert_eq!(line(serde_json::json!({ "not_sold": "blocked" })), "not sold: its line is blocked");
+        assert_eq!(line(serde_json::json!({ "count": 0, "not_sold": "blocked" })), "not sold: its line is blocked; sold out");
+        assert_eq!(line(serde_json::json!({ "not_sold": "price" })), "not sold: nothing takes its price");
+        assert_eq!(line(serde_json::json!({ "count": 0, "not_sold": "sold_out" })), "sold out");
+        let (what, _) = fault(Words::of(Language::En), Some("Keripik singkong (A3)"), &FaultCode::LineBlocked);
+        assert_eq!(what, "Not sold: Keripik singkong (A3). Its line is blocked.");
+    }
+
+    #[test]
     fn every_fault_has_its_words_and_one_of_a_later_release_is_shown_as_it_came() {
         for language in [Language::Id, Language::En] {
             for known in FaultCode::ALL {
-                let (what, to_do) = fault(Words::of(language), known);
+                let (what, to_do) = fault(Words::of(language), None, known);
                 assert!(what.ends_with('.') && to_do.is_some_and(|to_do| to_do.ends_with('.')), "{known:?}");
             }
             let later = FaultCode::from_word("haunted").expect("a word");
-            assert_eq!(fault(Words::of(language), &later), ("haunted", None));
+            assert_eq!(fault(Words::of(language), None, &later), ("haunted".into(), None));
         }
     }
 }

@@ -8,10 +8,11 @@ use super::items::{Items, WrittenItem, charged_names, check_items};
 use super::orders::WrittenOrders;
 use super::screen::{check_colours, check_contact, check_greeting, check_languages, check_machine_name};
 use super::texts;
-use crate::words::{Settings, SlotSettings};
+use crate::words::{Charges, Settings, SlotSettings};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use qris_core::order::ids::ItemId;
+use qris_core::order::money::total;
 use qris_core::order::request::cut;
 use qris_core::wire::relay::RelayLine;
 use qris_core::wire::settings::WrongValue;
@@ -20,7 +21,7 @@ use qris_host::speech::fill;
 use qris_screen::Item;
 use qris_screen::logo::Logo;
 use serde::Deserialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 /// The most faults, and the most keys left out, that are told: the report must fit any broker.
@@ -72,12 +73,12 @@ pub struct Good {
 
 /// Reads a text, and puts it over the machine's own settings. Keys that this release does not know are faults, unless they may be left
 /// out. At most [`TOLD_MAX`] faults are told. If there are more, the last one says how many. `lines` are those that the relay service
-/// has told.
-pub fn read(text: &str, skip_unknown: bool, own: &Settings, lines: &[RelayLine]) -> Result<Good, Vec<WrongValue>> {
+/// has told, and `charges` is what the backend has.
+pub fn read(text: &str, skip_unknown: bool, own: &Settings, judges: (&[RelayLine], &Charges)) -> Result<Good, Vec<WrongValue>> {
     let source = Source::from_text("settings", text);
     let check = |written: WrittenSettings, checker: &mut Checker<'_>| {
         let has_items = written.item.is_some();
-        Some((written.check(own, lines, checker), has_items))
+        Some((written.check(own, judges, checker), has_items))
     };
     let read =
         if skip_unknown { source.read_checked_in_part(check) } else { source.read_checked(check).map(|settings| (settings, Vec::new())) };
@@ -89,10 +90,10 @@ pub fn read(text: &str, skip_unknown: bool, own: &Settings, lines: &[RelayLine])
 
 impl Good {
     /// The same, if these lines take its prices: the relay service may have been away when the text came.
-    pub fn with(self, lines: &[RelayLine]) -> Result<Self, Vec<WrongValue>> {
+    pub fn with(self, judges: (&[RelayLine], &Charges)) -> Result<Self, Vec<WrongValue>> {
         let Some(source) = &self.items else { return Ok(self) };
         let mut checker = source.checker();
-        check_lines(&self.settings.appearance.items, &self.settings.slots, lines, &mut checker);
+        check_lines(&self.settings.appearance.items, &self.settings.slots, judges, &mut checker);
         checker.finish().map_err(|faults| told(Faults::iter(&faults)))?;
         Ok(self)
     }
@@ -115,7 +116,7 @@ fn told<'a>(faults: impl Iterator<Item = &'a Fault>) -> Vec<WrongValue> {
 }
 
 impl WrittenSettings {
-    fn check(self, own: &Settings, lines: &[RelayLine], checker: &mut Checker<'_>) -> Settings {
+    fn check(self, own: &Settings, judges: (&[RelayLine], &Charges), checker: &mut Checker<'_>) -> Settings {
         let mut settings = own.clone();
         if let Some(labels) = self.device.labels {
             settings.labels = check_labels(&labels, checker);
@@ -147,7 +148,7 @@ impl WrittenSettings {
             (settings.prices, settings.names, settings.slots, looks.items) = (prices, names, slots, shown);
             // Else they have other places than in the text, and it is refused in any case.
             if looks.items.len() == count {
-                check_lines(&looks.items, &settings.slots, lines, checker);
+                check_lines(&looks.items, &settings.slots, judges, checker);
             }
         } else {
             settings.names = charged_names(&looks.items, language);
@@ -157,32 +158,74 @@ impl WrittenSettings {
     }
 }
 
+/// The line of each item, found at once: there may be a thousand of both.
+#[derive(Debug)]
+pub(crate) struct LineOf<'a> {
+    lines: &'a [RelayLine],
+    of: HashMap<&'a str, &'a RelayLine>,
+}
+
+impl<'a> LineOf<'a> {
+    pub(crate) fn new(lines: &'a [RelayLine]) -> Self {
+        let mut of = HashMap::new();
+        for line in lines {
+            for item in &line.items {
+                of.entry(&**item).or_insert(line);
+            }
+        }
+        Self { lines, of }
+    }
+
+    /// Whether anybody has told them.
+    pub(crate) fn are_known(&self) -> bool {
+        !self.lines.is_empty()
+    }
+
+    pub(crate) fn of(&self, item: &ItemId) -> Option<&'a RelayLine> {
+        self.of.get(item.as_str()).or_else(|| self.of.get("*")).copied()
+    }
+}
+
 /// Each item has a line that takes its price. A counted item has a line that hands out one for each payment.
-fn check_lines(items: &[Item], slots: &BTreeMap<ItemId, SlotSettings>, lines: &[RelayLine], checker: &mut Checker<'_>) {
-    for (at, key, why) in not_taken(items, lines) {
+fn check_lines(
+    items: &[Item],
+    slots: &BTreeMap<ItemId, SlotSettings>,
+    (lines, charges): (&[RelayLine], &Charges),
+    checker: &mut Checker<'_>,
+) {
+    let line_of = LineOf::new(lines);
+    for (at, key, why) in not_taken(items, lines, charges) {
         checker.fault(&format!("item[{at}].{key}"), why);
     }
     for (at, item) in items.iter().enumerate().filter(|(_, item)| slots.contains_key(&item.id)) {
-        if let Some(line) = line_of(&item.id, lines).filter(|line| line.limits.step.is_some()) {
+        if let Some(line) = line_of.of(&item.id).filter(|line| line.limits.step.is_some()) {
             checker.fault(&format!("item[{at}].capacity"), fill(texts().counted_here, &[&format_args!("{:?}", line.name)]));
         }
     }
 }
 
-/// The items that no line takes: the place in the list, the key that is wrong, and why. Without lines nobody knows. If a controller says
-/// the price, the line judges each request.
-pub fn not_taken<'a>(items: &'a [Item], lines: &'a [RelayLine]) -> impl Iterator<Item = (usize, &'static str, String)> + 'a {
-    let judge = move |(at, item): (usize, &Item)| {
-        let Some(line) = line_of(&item.id, lines) else { return Some((at, "id", fill(texts().no_line_here, &[&item.id]))) };
+/// The items that no line and no charge takes: the place in the list, the key that is wrong, and why. Without lines, and without the backend's
+/// word, nobody knows. If a controller says the price, each request is judged.
+pub fn not_taken<'a>(
+    items: &'a [Item],
+    lines: &'a [RelayLine],
+    charges: &'a Charges,
+) -> impl Iterator<Item = (usize, &'static str, String)> + 'a {
+    let line_of = LineOf::new(lines);
+    let by_line = move |at: usize, item: &Item| {
+        let Some(line) = line_of.of(&item.id) else { return Some((at, "id", fill(texts().no_line_here, &[&item.id]))) };
         let price = item.price.filter(|price| line.limits.judge(*price).is_err())?;
         Some((at, "price", fill(texts().line_refuses, &[&format_args!("{:?}", line.name), &price, &line.limits])))
     };
-    items.iter().enumerate().filter(|_| !lines.is_empty()).filter_map(judge)
-}
-
-pub(crate) fn line_of<'a>(item: &ItemId, lines: &'a [RelayLine]) -> Option<&'a RelayLine> {
-    let of = |name: &str| lines.iter().find(|line| line.items.iter().any(|item| **item == *name));
-    of(item.as_str()).or_else(|| of("*"))
+    let by_charge = |at: usize, item: &Item| {
+        let price = item.price.filter(|price| !charges.takes(*price))?;
+        let [least, most] = charges.bounds()?.map(total);
+        Some((at, "price", fill(texts().charge_refuses, &[&price, &least, &most])))
+    };
+    items.iter().enumerate().filter_map(move |(at, item)| {
+        let of_line = if lines.is_empty() { None } else { by_line(at, item) };
+        of_line.or_else(|| by_charge(at, item))
+    })
 }
 
 fn check_labels(labels: &[String], checker: &mut Checker<'_>) -> Vec<Box<str>> {

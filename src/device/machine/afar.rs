@@ -8,7 +8,7 @@ use crate::config::afar::text::written;
 use crate::config::afar::{self, Good};
 use crate::store::StoreError;
 use crate::store::fact::{Fact, Known};
-use crate::words::{Effect, Settings, text};
+use crate::words::{Charges, Effect, Settings, text};
 use qris_core::order::ids::KeyId;
 use qris_core::order::request::cut;
 use qris_core::order::time::{Boot, Now, Span, Wall};
@@ -79,6 +79,8 @@ pub(super) struct Around<'a> {
     pub(super) in_force: &'a mut Settings,
     /// The relay's lines, as far as it tells them. `None`: nobody knows, and what is new waits.
     pub(super) lines: Option<&'a [RelayLine]>,
+    /// What the backend can charge.
+    pub(super) charges: &'a Charges,
     pub(super) is_busy: bool,
     pub(super) storage: &'a mut Storage,
     pub(super) faults: &'a mut Faults,
@@ -138,9 +140,15 @@ impl Afar {
     }
 
     /// The same, with everything else that an operator must know before another text is written.
-    pub(super) fn whole(&self, in_force: &Settings, own: &Settings, lines: &[RelayLine]) -> ConfigGetResult {
+    pub(super) fn whole(&self, in_force: &Settings, own: &Settings, (lines, charges): (&[RelayLine], &Charges)) -> ConfigGetResult {
         let settings = self.kept.in_force.as_ref().map(|in_force| in_force.desired.settings.clone());
-        ConfigGetResult { reported: self.report(in_force), settings, own: written(own).into(), lines: lines.to_vec() }
+        ConfigGetResult {
+            reported: self.report(in_force),
+            settings,
+            own: written(own).into(),
+            lines: lines.to_vec(),
+            amounts: charges.0.clone(),
+        }
     }
 
     pub(super) fn reported(&self) -> Reported {
@@ -204,7 +212,7 @@ impl Afar {
             self.refuse(refused, Some(&kid), with, now);
             return true;
         }
-        let good = match afar::read(&desired.settings, desired.skip_unknown, with.own, with.lines.unwrap_or_default()) {
+        let good = match afar::read(&desired.settings, desired.skip_unknown, with.own, (with.lines.unwrap_or_default(), with.charges)) {
             Ok(good) => good,
             Err(faults) => {
                 self.refuse(invalid(&desired, faults), Some(&kid), with, now);
@@ -256,7 +264,7 @@ impl Afar {
             version: i64::try_from(taken.desired.version).unwrap_or(i64::MAX),
             by: with.own.keys.named(&taken.kid).into(),
         };
-        match self.good(&taken.desired, with.own, lines) {
+        match self.good(&taken.desired, with.own, (lines, with.charges)) {
             Ok(good) => {
                 if self.keep(Kept { in_force: Some(taken), next: None }, with, now) {
                     with.out.journal(told);
@@ -282,7 +290,7 @@ impl Afar {
             return;
         }
         let next = Accepted { is_judged: true, ..next.clone() };
-        match self.good(&next.desired, with.own, lines) {
+        match self.good(&next.desired, with.own, (lines, with.charges)) {
             Ok(good) => {
                 self.next = Some(Box::new(good));
                 self.keep(Kept { next: Some(next), ..self.kept.clone() }, with, now);
@@ -295,10 +303,10 @@ impl Afar {
         }
     }
 
-    fn good(&mut self, desired: &Desired, own: &Settings, lines: &[RelayLine]) -> Result<Good, Vec<WrongValue>> {
+    fn good(&mut self, desired: &Desired, own: &Settings, judges: (&[RelayLine], &Charges)) -> Result<Good, Vec<WrongValue>> {
         match self.next.take() {
-            Some(good) => good.with(lines),
-            None => afar::read(&desired.settings, desired.skip_unknown, own, lines),
+            Some(good) => good.with(judges),
+            None => afar::read(&desired.settings, desired.skip_unknown, own, judges),
         }
     }
 
@@ -325,7 +333,7 @@ impl Afar {
         }
         if let Some(Accepted { desired, kid, .. }) = self.kept.in_force.clone() {
             // They were judged when they were taken, and the relay service judges each sale.
-            match afar::read(&desired.settings, desired.skip_unknown, with.own, &[]) {
+            match afar::read(&desired.settings, desired.skip_unknown, with.own, (&[], &Charges::default())) {
                 Ok(good) => self.put_in_force(good, with),
                 Err(faults) => {
                     self.kept.in_force = None;

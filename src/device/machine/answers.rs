@@ -3,7 +3,7 @@
 use super::calls::Live;
 use super::parts::Machine;
 use crate::store::StoreError;
-use crate::words::{BackendAnswer, CallId, Effect, HttpCall, RelayAnswer};
+use crate::words::{BackendAnswer, CallId, Charges, Effect, HttpCall, RelayAnswer};
 use qris_core::order::ids::{OrderId, PaymentCode, RequestId, Ticket};
 use qris_core::order::machine::{Context, Event, Order, RelayCall, Seen, State, unfinished};
 use qris_core::order::outcome::{DispenseAnswer, Outcome};
@@ -274,6 +274,7 @@ impl Machine {
                 break;
             }
         }
+        self.links.charges = Charges(open.amounts);
         let open = open.orders;
         absent.retain(|request| {
             let order = self.orders.get(request).map(|live| &live.stored.order);

@@ -8,6 +8,7 @@ use super::links::{Facts, no_answer};
 use super::outbox::RefusedVend;
 use super::parts::Machine;
 use super::shelves::BESIDE;
+use super::show::goods;
 use crate::store::{StoreError, Stored};
 use crate::words::{Asker, BackendAnswer, CallId, Effect, HttpCall, PrepareError, RAUC, RelayAnswer, Reply, Request, text};
 use qris_core::order::ids::{PaymentCode, RequestId, Ticket};
@@ -112,6 +113,12 @@ impl Machine {
     /// Replies and tells everybody. The messages are acknowledged first: a refused request that comes once more after a crash
     /// could be sold after all.
     pub(super) fn refuse(&mut self, askers: impl IntoIterator<Item = Asker>, of: RefusedVend, refusal: &Refusal, now: Now) {
+        // Nobody's QR goes away for another one's press. Who holds the machine has a page. A request that is repeated came to its end before.
+        let is_free = !self.is_busy() && !self.hold.is_held();
+        let asked = of.item.as_ref().filter(|item| is_free && self.settings.prices.of(item).is_some());
+        if let Some(item) = asked.filter(|_| refusal.reason != Reason::ReusedId) {
+            self.front.refused(goods(item), refusal.reason, now.boot);
+        }
         self.outbox.reply(askers, Reply::refused(refusal.reason));
         self.outbox.refuse(of, refusal, self.storage.stream(), &self.settings, now);
     }
@@ -212,6 +219,7 @@ impl Machine {
         if !self.front.may_ask(limit, now.boot) {
             return Err(Refusal::new(Reason::RateLimited, format!("more than {limit} requests within a minute")));
         }
+        self.links.charges.judge(offer.amount, request.payment)?;
         offer.item = self.choose_slot(&request.item, request.payment)?;
         Ok(offer)
     }
@@ -318,7 +326,7 @@ impl Machine {
             None if self.hold.is_held() => self.hold.refusal(),
             // The code stays good until the slot is filled.
             None if self.orders.get(request).is_some_and(|live| self.has_none_for(&live.stored)) => {
-                Some(Refusal::new(Reason::SoldOut, format!("nothing is left of {}", order.offer.item)))
+                Some(Refusal::new(Reason::SoldOut, format!("{} is sold out", order.offer.item)))
             }
             None => self.links.relay_unfit(&self.settings),
         };

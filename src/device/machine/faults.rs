@@ -14,18 +14,18 @@ pub(super) struct Faults {
     present: BTreeMap<FaultCode, Fault>,
     /// A wall clock before this time is wrong.
     released: Wall,
-    /// How many requests failed one after the other because of their charge, and why.
-    failed: Option<(Reason, u32)>,
+    /// How many requests failed one after the other because of their charge.
+    failed: u32,
 }
 
 /// The longest detail of a fault, in characters.
 const DETAIL_MAX: usize = 300;
-/// So many requests that fail one after the other because of their charge, for one reason, are a fault.
+/// So many requests that fail one after the other because of their charge are a fault, whoever refused it.
 const CHARGES_FAIL: u32 = 3;
 
 impl Faults {
     pub(super) fn new(released: Wall) -> Self {
-        Self { present: BTreeMap::new(), released, failed: None }
+        Self { present: BTreeMap::new(), released, failed: 0 }
     }
 
     /// Notes or lifts a fault. `true`: that is news.
@@ -50,15 +50,14 @@ impl Faults {
     pub(super) fn charged(&mut self, event: &VendEvent, now: Now) {
         match (event.state, event.reason) {
             (EventState::AwaitingPayment, _) => {
-                self.failed = None;
+                self.failed = 0;
                 self.set(FaultCode::Charges, None, now);
             }
-            (EventState::Failed, Some(reason @ (Reason::Gateway | Reason::GrossAmount))) => {
-                let count = self.failed.filter(|(known, _)| *known == reason).map_or(1, |(_, count)| count.saturating_add(1));
-                self.failed = Some((reason, count));
-                if count >= CHARGES_FAIL {
+            (EventState::Failed, Some(reason)) if is_of_the_charge(reason) => {
+                self.failed = self.failed.saturating_add(1);
+                if self.failed >= CHARGES_FAIL {
                     let why = event.detail.as_deref().unwrap_or(reason.as_str());
-                    self.set(FaultCode::Charges, Some(&format!("the last {count} requests failed: {why}")), now);
+                    self.set(FaultCode::Charges, Some(&format!("the last {} requests failed: {why}", self.failed)), now);
                 }
             }
             (_, _) => {}
@@ -79,5 +78,17 @@ impl Faults {
             Some(Reason::Screen) if !screen_required => None,
             reason => Some(Refusal::new(reason?, fault.detail.clone())),
         })
+    }
+}
+
+/// Whether a request that failed for this failed because of its charge. What has a fault of its own, or was the customer's, is none.
+const fn is_of_the_charge(reason: Reason) -> bool {
+    match reason {
+        Reason::Gateway | Reason::GrossAmount | Reason::Malformed | Reason::TooLarge | Reason::WrongAmount => true,
+        Reason::UnknownItem | Reason::UnknownKey | Reason::ReusedId | Reason::RateLimited | Reason::Other(_) => true,
+        Reason::Backend | Reason::Store | Reason::NewerDatabase | Reason::Relay | Reason::LineBlocked | Reason::Screen => false,
+        Reason::Retained | Reason::Busy | Reason::SoldOut | Reason::Updating | Reason::Timeout | Reason::Customer => false,
+        Reason::Late | Reason::NotCollected | Reason::RelayRefused | Reason::Failed | Reason::Uncertain => false,
+        Reason::Mismatch | Reason::WrongCode | Reason::UnknownRequest => false,
     }
 }

@@ -5,7 +5,7 @@ use super::door::{Button, Down};
 use super::parts::Machine;
 use crate::words::{FILLING, text};
 use qris_core::order::ids::ItemId;
-use qris_core::order::stock::Change;
+use qris_core::order::stock::{Change, NotSold};
 use qris_core::order::time::{Now, Span};
 use qris_core::wire::stock::Slot;
 use qris_host::events::Event as Journal;
@@ -101,6 +101,8 @@ impl Machine {
             // Until it counts, its slot is full when it is let go. Whoever has put in another number sees that.
             (Some(None), Some(count)) => Level::Filling(slot.capacity.saturating_sub(count)),
             (Some(None), None) => Level::Counting(slot.capacity),
+            // Filling does not clear its line.
+            (None, count) if slot.not_sold == Some(NotSold::Blocked) => Level::Blocked(count),
             (None, None) => Level::Unknown,
             (None, Some(count)) if slot.suspect => Level::Suspect(count),
             (None, Some(0)) => Level::Empty,
@@ -110,6 +112,7 @@ impl Machine {
         let content = |slot: &Slot| Content { item: slot.item.clone(), capacity: slot.capacity, level: level(slot) };
         let (pressed, is_refused) = self.door.last.as_ref().map(|button| (button.item.clone(), button.is_refused)).unzip();
         let is_refused = is_refused.unwrap_or_default();
-        self.is_filled().then(|| Scene::Filling { slots: slots.iter().map(content).collect(), pressed, is_refused })
+        let by_switch = self.door.is_on;
+        self.is_filled().then(|| Scene::Filling { slots: slots.iter().map(content).collect(), pressed, is_refused, by_switch })
     }
 }

@@ -6,15 +6,18 @@ use super::second_tries::TryCandidate;
 use super::show::{Stage, goods, goods_of};
 use crate::words::{Asker, CallId, Request, Settings};
 use qris_core::order::ids::{PaymentCode, RequestId};
+use qris_core::order::reason::Reason;
 use qris_core::order::request::Offer;
 use qris_core::order::time::{Boot, Span};
-use qris_screen::picture::Scene;
+use qris_screen::picture::{Goods, Scene};
 use std::collections::VecDeque;
 
 /// `Prepare` gets 2 s. If its answer is lost all the same, the request is refused after this time.
 const PREPARE_LOST: Span = Span::secs(5);
 /// The most requests that wait for the relay service's facts. The next one is refused as without them.
 const EARLY_MAX: usize = 16;
+/// How long the screen says that a request was refused: as long as it takes to read.
+const REFUSED_FOR: Span = Span::secs(5);
 const MINUTE: Span = Span::secs(60);
 
 /// The place before the machine: one customer at a time.
@@ -26,6 +29,8 @@ pub(super) struct Front {
     pub(super) guesses: Guesses,
     pub(super) stage: Stage,
     requests: VecDeque<Boot>,
+    /// Who asked last was refused. The screen says so until then.
+    refused: Option<(Goods, Reason, Boot)>,
 }
 
 /// The one who keeps other customers waiting. Nothing of this is stored: after a power cut the customer asks again.
@@ -126,7 +131,13 @@ impl Front {
         true
     }
 
+    /// A request was refused: the screen answers it.
+    pub(super) fn refused(&mut self, goods: Goods, reason: Reason, now: Boot) {
+        self.refused = Some((goods, reason, now + REFUSED_FOR));
+    }
+
     pub(super) fn take_place(&mut self, customer: Customer) {
+        self.refused = None;
         self.customer = Some(customer);
     }
 
@@ -167,10 +178,18 @@ impl Front {
                 orders.get(&collection.request).map(|live| Scene::Checking { goods: goods_of(&live.stored.order.offer, settings) })
             }
         };
-        held.or_else(waits).or_else(|| self.stage.end().map(|order| self.stage.scene_of(order, settings, frozen)))
+        let refused = || self.refused.as_ref().map(|(goods, reason, _)| Scene::Refused { goods: goods.clone(), reason: *reason });
+        held.or_else(waits).or_else(refused).or_else(|| self.stage.end().map(|order| self.stage.scene_of(order, settings, frozen)))
+    }
+
+    /// Takes off the screen what stood there for long enough.
+    pub(super) fn clear(&mut self, now: Boot) {
+        self.stage.clear(now);
+        self.refused.take_if(|(.., until)| now >= *until);
     }
 
     pub(super) fn deadline(&self) -> Option<Boot> {
-        [self.customer.as_ref().map(Customer::give_up_at), self.stage.deadline()].into_iter().flatten().min()
+        let refused = self.refused.as_ref().map(|(.., until)| *until);
+        [self.customer.as_ref().map(Customer::give_up_at), self.stage.deadline(), refused].into_iter().flatten().min()
     }
 }

@@ -4,8 +4,8 @@
 use super::faults::Faults;
 use super::outbox::Outbox;
 use super::slot::RETRY_MAX;
-use crate::config::afar::{line_of, not_taken};
-use crate::words::{BackendAnswer, PREPARE_WAIT, Settings, text};
+use crate::config::afar::{LineOf, not_taken};
+use crate::words::{BackendAnswer, Charges, PREPARE_WAIT, Settings, text};
 use qris_core::order::ids::{ItemId, Ticket};
 use qris_core::order::machine::{Context, Posted};
 use qris_core::order::proof::RelayKey;
@@ -13,8 +13,9 @@ use qris_core::order::reason::Reason;
 use qris_core::order::request::{DESCRIPTION_MAX, Offer, Refusal};
 use qris_core::order::stock::Drives;
 use qris_core::order::time::{Boot, Now, Span};
+use qris_core::text::named;
 use qris_core::wire::dbus::RelayError;
-use qris_core::wire::relay::{RelayFacts, RelayFault, RelayLine, RelayStatus};
+use qris_core::wire::relay::{LineCondition, RelayFacts, RelayFault, RelayLine, RelayStatus};
 use qris_core::wire::status::FaultCode;
 use qris_host::events::Event as Journal;
 use qris_host::trust::AGREES;
@@ -24,6 +25,8 @@ use std::collections::BTreeSet;
 /// Both programs start with the computer, and a slow one takes its time. So a program that has just started waits longer for its relay service
 /// before it gives an order up. No QR is shown meanwhile.
 const START_WAIT: Span = Span::secs(15);
+/// So many goods of blocked lines are named. The others are counted.
+const BLOCKED_TOLD: usize = 5;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Facts {
@@ -43,6 +46,8 @@ pub(super) struct Links {
     owner: u64,
     relay_changed_at: Boot,
     relay: RelayFacts,
+    /// The sums that the backend can charge.
+    pub(super) charges: Charges,
     /// The relay refused a receipt, and no `Prepare` passed since.
     relay_refused: bool,
     screen_gone_since: Option<Boot>,
@@ -64,6 +69,7 @@ impl Links {
             owner: 0,
             relay_changed_at: now,
             relay: RelayFacts::default(),
+            charges: Charges::default(),
             relay_refused: false,
             screen_gone_since: Some(now),
             broker_dates: false,
@@ -212,8 +218,8 @@ impl Links {
 
     /// The slots whose line one more miss would not block.
     pub(super) fn take_more_misses(&self, settings: &Settings) -> BTreeSet<ItemId> {
-        let lines = self.lines(settings);
-        settings.slots.keys().filter(|item| line_of(item, lines).is_some_and(|line| line.misses_left > 1)).cloned().collect()
+        let lines = LineOf::new(self.lines(settings));
+        settings.slots.keys().filter(|item| lines.of(item).is_some_and(|line| line.misses_left > 1)).cloned().collect()
     }
 
     pub(super) fn relay_prepared(&mut self, settings: &Settings, faults: &mut Faults, now: Now) {
@@ -244,14 +250,28 @@ impl Links {
         let own = (!own.is_empty()).then_some(own);
         let refused = self.relay_refused.then(|| "it refused a receipt".into());
         faults.set(FaultCode::Relay, self.relay_foreign(settings).or(own).or(refused).as_deref(), now);
-        let blocked = self.relay.blocked().collect::<Vec<_>>().join(", ");
-        faults.set(FaultCode::LineBlocked, Some(blocked.as_str()).filter(|blocked| !blocked.is_empty()), now);
+        faults.set(FaultCode::LineBlocked, self.blocked(settings).as_deref(), now);
     }
 
-    /// An item that is shown, and that no line takes at its price: its lines may be other ones than when the price was taken.
+    /// What is not sold because its line is blocked, by the names of the goods. A line that has none here is named itself.
+    fn blocked(&self, settings: &Settings) -> Option<String> {
+        let lines = LineOf::new(&self.relay.lines);
+        let goods = |line: &RelayLine| {
+            let items = settings.appearance.items.iter().filter(|item| lines.of(&item.id).is_some_and(|of| std::ptr::eq(of, line)));
+            let goods: Vec<_> = items.map(|item| named(settings.goods_of(&item.id), item.id.as_str())).collect();
+            if goods.is_empty() { vec![line.name.to_string()] } else { goods }
+        };
+        let blocked = self.relay.lines.iter().filter(|line| line.state == LineCondition::Blocked);
+        let all: Vec<_> = blocked.flat_map(goods).collect();
+        let more = all.len().saturating_sub(BLOCKED_TOLD);
+        let told = all.iter().take(BLOCKED_TOLD).map(String::as_str).collect::<Vec<_>>().join(", ");
+        (!all.is_empty()).then(|| if more > 0 { format!("{told} +{more}") } else { told })
+    }
+
+    /// An item that is shown, and that no line or no charge takes at its price: they may be other ones than when the price was taken.
     pub(super) fn price_faults(&self, settings: &Settings, faults: &mut Faults, now: Now) {
         let items = &settings.appearance.items;
-        let mut refused = not_taken(items, self.lines(settings));
+        let mut refused = not_taken(items, self.lines(settings), &self.charges);
         let first = refused.next().map(|(at, _, why)| format!("{}: {why}", items[at].id));
         let more = refused.count();
         let told = first.map(|first| if more > 0 { format!("{first}; and {more} more") } else { first });

@@ -282,7 +282,7 @@ impl Machine {
         let unconfirmed = self.orders.unconfirmed().map(|order| format!("nobody confirms whether order {order} is paid"));
         self.faults.set(FaultCode::Unconfirmed, unconfirmed.as_deref(), now);
         self.watch_door(now);
-        self.front.stage.clear(now.boot);
+        self.front.clear(now.boot);
         self.watch_offers(now);
         self.tell(now);
         self.outbox.take()
@@ -317,13 +317,16 @@ impl Machine {
         let before = self.second_tries.waiting_behind().cloned();
         let scene = self.front.scene(&self.orders, &self.settings, self.storage.cannot_sell()).map(|scene| scene.before(before));
         let sold_out = self.all_sold_out();
-        let has_nothing = self.settings.appearance.items.iter().all(|item| sold_out.contains(&item.id));
-        let trouble = trouble.or((has_nothing && !sold_out.is_empty()).then_some(Reason::SoldOut));
+        let not_sold = self.all_not_sold();
+        let has_nothing = self.settings.appearance.items.iter().all(|item| not_sold.contains_key(&item.id));
+        // Where only a part is sold out, somebody must do more than fill.
+        let other = not_sold.values().map(|why| why.reason()).find(|reason| *reason != Reason::SoldOut);
+        let trouble = trouble.or((has_nothing && !not_sold.is_empty()).then(|| other.unwrap_or(Reason::SoldOut)));
         let scene = self
             .filling(&slots)
             .or_else(|| self.offered_again())
             .or(scene)
-            .unwrap_or_else(|| show::idle(trouble, sold_out.clone(), &self.faults, self.outbox.is_lost()));
+            .unwrap_or_else(|| show::idle(trouble, not_sold, &self.faults, self.outbox.is_lost()));
         let view = View {
             order: self.orders.holder().map(show::shown),
             customer: self.customer().cloned(),

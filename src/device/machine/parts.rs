@@ -62,7 +62,8 @@ impl Machine {
     pub(super) fn afar(&mut self) -> (&mut Afar, afar::Around<'_>) {
         let is_busy = self.is_busy();
         let Self { afar, own, settings, links, storage, faults, outbox, .. } = self;
-        (afar, afar::Around { lines: links.known_lines(own), own, in_force: settings, is_busy, storage, faults, out: outbox })
+        let (lines, charges) = (links.known_lines(own), &links.charges);
+        (afar, afar::Around { lines, charges, own, in_force: settings, is_busy, storage, faults, out: outbox })
     }
 
     pub(super) fn known_vitals(&self) -> Value {

@@ -4,14 +4,14 @@
 use super::links::Facts;
 use super::parts::Machine;
 use super::stock::{fault, payload};
-use crate::config::afar::line_of;
+use crate::config::afar::LineOf;
 use crate::store::{StoreError, Stored};
 use crate::words::{Counted, Effect, SlotSettings, text};
 use qris_core::order::ids::{CommandId, ItemId};
 use qris_core::order::machine::State;
 use qris_core::order::reason::Reason;
-use qris_core::order::request::{Payment, Refusal};
-use qris_core::order::stock::{Change, NotChanged, Shelf};
+use qris_core::order::request::{Payment, Price, Refusal};
+use qris_core::order::stock::{Change, NotChanged, NotSold, Shelf};
 use qris_core::order::time::Now;
 use qris_core::wire::orders::TakenOut;
 use qris_core::wire::relay::LineCondition;
@@ -50,24 +50,57 @@ impl Machine {
         (left < 2 || unpaid + 1 > there / 2).then(|| Refusal::field(Reason::SoldOut, "payment", why))
     }
 
-    /// How many of a slot are offered, or why none is. `None`: nobody has counted, and it is offered.
-    fn offered(&self, item: &ItemId) -> Result<Option<usize>, String> {
+    /// How many of a slot are offered, or why none is, by our own count. `None`: nobody has counted, and it is offered.
+    fn offered(&self, item: &ItemId) -> Result<Option<usize>, NotSold> {
         let Some(shelf) = self.shelf(item) else { return Ok(None) };
         let left = usize::try_from(shelf.count()).unwrap_or(usize::MAX).saturating_sub(self.orders.promised(item));
         match (shelf.suspect, left) {
-            (true, _) => Err(format!("{item} did not come out, and nobody has looked since")),
-            (false, 0) => Err(format!("nothing is left of {item}")),
+            (true, _) => Err(NotSold::Suspect),
+            (false, 0) => Err(NotSold::SoldOut),
             (false, left) => Ok(Some(left)),
         }
     }
 
+    pub(super) fn lines(&self) -> LineOf<'_> {
+        LineOf::new(self.links.lines(&self.settings))
+    }
+
+    /// Why nothing of a slot is sold: the one answer for the screen, a press, the open door, `stock`, and all who hear of it. `lines`: those of
+    /// the relay; none: nobody knows them.
+    pub(super) fn not_sold(&self, item: &ItemId, lines: &LineOf<'_>) -> Option<NotSold> {
+        let line = lines.of(item);
+        if line.is_some_and(|line| line.state == LineCondition::Blocked) {
+            return Some(NotSold::Blocked);
+        }
+        let price = match self.settings.prices.of(item) {
+            Some(Price::Fixed(price)) => Some(price),
+            // Each request is judged.
+            Some(Price::FromRequest { .. }) | None => None,
+        };
+        let is_line_wrong = lines.are_known() && line.is_none_or(|line| price.is_some_and(|price| line.limits.judge(price).is_err()));
+        let by_price = || price.is_some_and(|price| !self.links.charges.takes(price)).then_some(NotSold::Price);
+        self.offered(item).err().or(is_line_wrong.then_some(NotSold::Line)).or_else(by_price)
+    }
+
+    /// The same of each item that is shown, if no slot has its goods for sale.
+    pub(super) fn all_not_sold(&self) -> BTreeMap<ItemId, NotSold> {
+        let lines = self.lines();
+        let slots = &self.settings.slots;
+        let there: BTreeSet<_> =
+            slots.iter().filter(|(item, _)| self.not_sold(item, &lines).is_none()).map(|(_, slot)| &slot.goods).collect();
+        let has_other = |item: &ItemId| slots.get(item).is_some_and(|slot| there.contains(&slot.goods));
+        let items = self.settings.appearance.items.iter().map(|item| &item.id).filter(|item| !has_other(item));
+        items.filter_map(|item| Some((item.clone(), self.not_sold(item, &lines)?))).collect()
+    }
+
     /// The slot for a request. A request for which there is none is counted.
     pub(super) fn choose_slot(&mut self, asked: &ItemId, payment: Payment) -> Result<ItemId, Refusal> {
-        let fullest = self.fullest_slot(asked).map_err(|why| {
+        let fullest = self.fullest_slot(asked, &self.lines());
+        if fullest.as_ref().is_err_and(|refusal| refusal.reason == Reason::SoldOut) {
             let refused = self.stock.refused.entry(asked.clone()).or_default();
             *refused = refused.saturating_add(1);
-            Refusal::field(Reason::SoldOut, "item", why)
-        })?;
+        }
+        let fullest = fullest?;
         // The fullest slot is the last one that would have no room for a code.
         match self.code_refusal(&fullest).filter(|_| payment.is_over_the_counter()) {
             Some(refusal) => Err(refusal),
@@ -75,20 +108,25 @@ impl Machine {
         }
     }
 
-    /// The fullest of the slots with the goods of this one, whose lines are free. Among equal ones it is the one that was asked for. A slot
-    /// that nobody has counted comes last.
-    pub(super) fn fullest_slot(&self, asked: &ItemId) -> Result<ItemId, String> {
-        let Some(goods) = self.settings.slots.get(asked).map(|slot| &slot.goods) else { return Ok(asked.clone()) };
-        let lines = self.links.lines(&self.settings);
+    /// The fullest of the slots with the goods of this one, of those whose lines are free. Among equal ones it is the one that was asked for.
+    /// A slot that nobody has counted comes last. What its line does not take, or cannot do, the relay says itself: it judges each request, and
+    /// a line may have been cleared just now.
+    pub(super) fn fullest_slot(&self, asked: &ItemId, lines: &LineOf<'_>) -> Result<ItemId, Refusal> {
+        let refused = |why: NotSold| Err(Refusal::field(why.reason(), "item", in_words(asked, why)));
+        let own = self.not_sold(asked, lines);
+        let Some(goods) = self.settings.slots.get(asked).map(|slot| &slot.goods) else {
+            return own.filter(|why| *why == NotSold::Price).map_or_else(|| Ok(asked.clone()), refused);
+        };
         let rank = |(item, slot): (&ItemId, &SlotSettings)| {
             let left = (slot.goods == *goods).then(|| self.offered(item).ok()).flatten()?;
-            let is_blocked = line_of(item, lines).is_some_and(|line| line.state == LineCondition::Blocked);
-            // The relay refuses it if there is no other one.
-            Some(((!is_blocked, left, item == asked), item.clone()))
+            let why = self.not_sold(item, lines);
+            (why != Some(NotSold::Price)).then(|| ((why != Some(NotSold::Blocked), left, item == asked), item.clone()))
         };
-        match self.settings.slots.iter().filter_map(rank).max() {
-            Some((_, fullest)) => Ok(fullest),
-            None => Err(self.offered(asked).err().unwrap_or_default()),
+        match (self.settings.slots.iter().filter_map(rank).max(), own) {
+            (Some((_, fullest)), _) => Ok(fullest),
+            (None, Some(why)) => refused(why),
+            // It sells, so it is one of those above.
+            (None, None) => Ok(asked.clone()),
         }
     }
 
@@ -101,6 +139,7 @@ impl Machine {
 
     /// The slots that are counted, in the order of the price list.
     pub(super) fn slots(&self) -> Vec<Slot> {
+        let lines = self.lines();
         let of = |item: &ItemId| {
             let settings = self.settings.slots.get(item)?;
             self.storage.store()?;
@@ -112,6 +151,7 @@ impl Machine {
                 capacity: settings.capacity,
                 low: settings.low,
                 suspect: shelf.is_some_and(|shelf| shelf.suspect),
+                not_sold: self.not_sold(item, &lines),
                 filled_at: shelf.and_then(|shelf| shelf.filled_at.clone()),
                 sold: shelf.map_or(0, Shelf::sold),
                 refused: self.stock.refused.get(item).copied().unwrap_or(0),
@@ -255,5 +295,17 @@ impl Machine {
             Ok(None) => {}
             Err(error) => self.store_failed(&error, now),
         }
+    }
+}
+
+/// For who reads a refusal.
+fn in_words(item: &ItemId, why: NotSold) -> String {
+    match why {
+        NotSold::Blocked => format!("the line of {item} is blocked until a person clears it"),
+        NotSold::Suspect => format!("{item} did not come out, and nobody has looked since"),
+        NotSold::SoldOut => format!("{item} is sold out"),
+        NotSold::Line => format!("no line takes {item} at its price"),
+        NotSold::Price => format!("no payment takes the price of {item}"),
+        NotSold::Other(word) => format!("{item} is not sold: {}", word.as_str()),
     }
 }

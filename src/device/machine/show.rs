@@ -9,10 +9,12 @@ use qris_core::order::ids::{ItemId, OrderId};
 use qris_core::order::machine::{AwaitingPayment, Cancelling, End, Ended, Order, RefundDue, State, Undelivered};
 use qris_core::order::reason::Reason;
 use qris_core::order::request::{Offer, Payment, Price};
+use qris_core::order::stock::NotSold;
 use qris_core::order::time::{Boot, Span};
 use qris_core::order::tries::TryNumber;
 use qris_core::wire::status::FaultCode;
 use qris_screen::picture::{Goods, Missing, Picture, Scene};
+use std::collections::BTreeMap;
 
 /// How long the end of a sale stays on the screen.
 const END_FOR: Span = Span::secs(10);
@@ -122,8 +124,8 @@ impl Stage {
     }
 }
 
-/// The picture while nobody is there. `trouble`: why nothing is sold. `sold_out`: the items of which nothing is offered.
-pub(super) fn idle(trouble: Option<Reason>, sold_out: Vec<ItemId>, faults: &Faults, is_broker_lost: bool) -> Scene {
+/// The picture while nobody is there. `trouble`: why nothing is sold. `not_sold`: the items that nobody can buy.
+pub(super) fn idle(trouble: Option<Reason>, not_sold: BTreeMap<ItemId, NotSold>, faults: &Faults, is_broker_lost: bool) -> Scene {
     // A request may well fail, or not even come, because the network is gone. Requests are taken all the same, since nothing
     // else would find out that the network is back.
     let fault =
@@ -132,8 +134,8 @@ pub(super) fn idle(trouble: Option<Reason>, sold_out: Vec<ItemId>, faults: &Faul
     match (trouble, missing) {
         // No news of it has come yet, neither good nor bad.
         (Some(Reason::Relay), _) if !faults.has(FaultCode::Relay) => Scene::Starting,
-        (None, Some(missing)) => Scene::Offline { missing, sold_out },
-        (trouble, _) => Scene::Idle { trouble, sold_out },
+        (None, Some(missing)) => Scene::Offline { missing, not_sold },
+        (trouble, _) => Scene::Idle { trouble, not_sold },
     }
 }
 
@@ -175,7 +177,7 @@ fn scene_of(order: &Order, settings: &Settings, frozen: bool) -> Scene {
         }
         State::AwaitingCollection(_) => Scene::Collect { goods, within: order.charge.as_ref().and_then(|charge| charge.collect_within) },
         // Only events tell this: nobody stands there.
-        State::AtCounter(_) | State::TakenBack(_) => Scene::Idle { trouble: None, sold_out: Vec::new() },
+        State::AtCounter(_) | State::TakenBack(_) => Scene::Idle { trouble: None, not_sold: BTreeMap::new() },
         State::Cancelling(Cancelling { free_at: Some(_), .. }) => Scene::Cancelling { goods },
         State::Cancelling(Cancelling { free_at: None, .. }) => do_not_pay,
         State::Ended(Ended { how: End::Cancelled, why, .. }) => Scene::Cancelled { timed_out: *why == Some(Reason::Timeout) },
@@ -193,7 +195,7 @@ fn scene_of(order: &Order, settings: &Settings, frozen: bool) -> Scene {
         },
         State::Refunded(_) => match order.order_id() {
             Some(id) => Scene::Refunded { order: id.clone(), amount: paid },
-            None => Scene::Idle { trouble: None, sold_out: Vec::new() },
+            None => Scene::Idle { trouble: None, not_sold: BTreeMap::new() },
         },
     }
 }

@@ -10,7 +10,7 @@ use qris_core::order::time::{Boot, Now, Span};
 use qris_core::wire::stock::{STOCK_MAX, Slot, Stock as Report, VERSION};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Reports are apart by this, unless a slot has become empty.
+/// Reports are apart by this, unless a slot has become empty, or another thing than its count begins or ceases to bar it.
 const LEAST: Span = Span::secs(60);
 /// The number of the last report, and the requests that were refused until then.
 const REPORTED: Fact<(u64, BTreeMap<ItemId, u32>)> = Fact::new("stock_report");
@@ -54,7 +54,9 @@ impl Stock {
             return Ok(self.last.as_ref());
         }
         let were_empty: BTreeSet<_> = before.iter().filter(|slot| slot.is_empty()).map(|slot| &slot.item).collect();
-        let is_urgent = slots.iter().any(|slot| slot.is_empty() && !were_empty.contains(&slot.item));
+        let were_barred: BTreeMap<_, _> = before.iter().map(|slot| (&slot.item, slot.barred())).collect();
+        let is_news = |slot: &Slot| were_barred.get(&slot.item).is_some_and(|barred| *barred != slot.barred());
+        let is_urgent = slots.iter().any(|slot| slot.is_empty() && !were_empty.contains(&slot.item) || is_news(slot));
         let is_time = is_urgent || self.last_at.is_none_or(|last| now.boot >= last + LEAST);
         if !is_time || storage.is_failing() {
             return Ok(self.last.as_ref());
@@ -110,6 +112,7 @@ mod tests {
                 capacity: 1_000,
                 low: 1_000,
                 suspect: false,
+                not_sold: None,
                 filled_at: None,
                 sold: 1_000_000,
                 refused: 0,

@@ -14,6 +14,7 @@ mod hold;
 mod late_sign;
 mod lost_books;
 mod no_broker;
+mod not_sold;
 mod place;
 mod refusals;
 mod rig;

@@ -6,7 +6,7 @@ use super::outbox::RefusedVend;
 use super::parts::Machine;
 use super::second_tries::{Behind, Press, Pressed, SecondTries, TryCandidate, TryOffer, seconds};
 use super::show::goods;
-use crate::config::afar::line_of;
+use crate::config::afar::LineOf;
 use crate::store::fact::{Fact, Known};
 use crate::words::{Asker, CallId, Effect, PrepareError, Reply};
 use qris_core::order::ids::{ItemId, RequestId, Ticket};
@@ -16,11 +16,11 @@ use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::Delivery;
 use qris_core::order::reason::Reason;
 use qris_core::order::request::{Price, Refusal, VendRequest};
+use qris_core::order::stock::NotSold;
 use qris_core::order::time::{Now, Span, Wall};
 use qris_core::order::tries::{OFFERED_FOR, TryNumber};
 use qris_core::wire::dbus::RelayError;
 use qris_core::wire::orders::OrderResource;
-use qris_core::wire::relay::LineCondition;
 use qris_core::wire::vend::TryRequest;
 use qris_screen::picture::{Scene, TryStep};
 
@@ -162,9 +162,10 @@ impl Machine {
         if self.is_busy() || self.trouble().is_some() || self.links.relay_refusal(&self.settings).is_some() {
             return None;
         }
+        let lines = self.lines();
         let items = self.settings.appearance.items.iter().map(|item| &item.id);
-        let others = items.filter(|item| **item != offer.item && self.may_try(offer, item).is_ok()).count();
-        let same = self.may_try(offer, &offer.item).is_ok();
+        let others = items.filter(|item| **item != offer.item && self.may_try(offer, item, &lines).is_ok()).count();
+        let same = self.may_try(offer, &offer.item, &lines).is_ok();
         (same || others > 0).then(|| Scene::TryAgain {
             goods: goods(&offer.item),
             same,
@@ -186,7 +187,7 @@ impl Machine {
     }
 
     /// The slot and the price of an item that a customer may have in place of what did not come, or why not.
-    fn may_try(&self, offer: &TryOffer, item: &ItemId) -> Result<(ItemId, Rupiah), Refusal> {
+    fn may_try(&self, offer: &TryOffer, item: &ItemId, lines: &LineOf<'_>) -> Result<(ItemId, Rupiah), Refusal> {
         let refused = |reason, why: String| Err(Refusal::field(reason, "item", why));
         let price = match self.settings.prices.of(item) {
             Some(Price::Fixed(price)) => price,
@@ -197,24 +198,21 @@ impl Machine {
         if price > offer.up_to {
             return refused(Reason::WrongAmount, format!("{item} costs {price}, and {} was paid", offer.up_to));
         }
-        let slot = match self.fullest_slot(item) {
-            Ok(slot) => slot,
-            Err(why) => return refused(Reason::SoldOut, why),
-        };
+        let slot = self.fullest_slot(item, lines)?;
         if self.second_tries.misses >= MISSES_MAX {
             return refused(Reason::LineBlocked, format!("{MISSES_MAX} in a row did not come, and nobody has looked since"));
         }
-        match line_of(&slot, self.links.lines(&self.settings)) {
-            Some(line) if line.state == LineCondition::Blocked => refused(Reason::LineBlocked, format!("the line of {item} is blocked")),
-            Some(_) | None => Ok((slot, price)),
+        if self.not_sold(&slot, lines) == Some(NotSold::Blocked) {
+            return refused(Reason::LineBlocked, format!("the line of {item} is blocked"));
         }
+        Ok((slot, price))
     }
 
     /// A button was pressed. `Some`: it is a request to sell, since no offer covers its goods.
     pub(super) fn pressed_again(&mut self, request: VendRequest, asker: Asker, now: Now) -> Option<(VendRequest, Asker)> {
         let is_shown = self.offered_again().is_some();
         let Some(offer) = self.second_tries.offer.as_ref().filter(|_| is_shown) else { return Some((request, asker)) };
-        if self.may_try(offer, &request.item).is_err() {
+        if self.may_try(offer, &request.item, &self.lines()).is_err() {
             return Some((request, asker));
         }
         match self.second_tries.press(offer, &request.item, now.boot) {
@@ -324,7 +322,7 @@ impl Machine {
         if let Some(unfit) = self.links.relay_unfit(&self.settings) {
             return Err(unfit);
         }
-        let goods = self.may_try(offer, item)?;
+        let goods = self.may_try(offer, item, &self.lines())?;
         let offer = self.second_tries.offer.take().ok_or_else(|| Refusal::new(Reason::Late, "this try is not offered now"))?;
         Ok((offer, goods))
     }

@@ -1,12 +1,14 @@
 //! The calls to the backend, and its answers.
 
 use qris_core::order::ids::OrderId;
+use qris_core::order::money::{Rupiah, total};
 use qris_core::order::proof::RelayKey;
 use qris_core::order::reason::Reason;
-use qris_core::order::request::Refusal;
+use qris_core::order::request::{Payment, Refusal};
 use qris_core::order::time::Span;
 use qris_core::order::tries::TryNumber;
-use qris_core::wire::orders::{NewOrder, OpenOrders, OrderResource, OutcomeReport};
+use qris_core::wire::orders::{Amounts, NewOrder, OpenOrders, OrderResource, OutcomeReport};
+use std::collections::BTreeMap;
 
 /// What a machine shows of itself when it asks for its open orders.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -19,6 +21,35 @@ pub struct Identity {
     pub taken_over: bool,
     /// Its relay's sensor saw something after the end of this try was signed.
     pub passed_late: Option<(OrderId, TryNumber)>,
+}
+
+/// The sums that can be charged, by the backend's last word; empty: it has said none, and nobody knows.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Charges(pub BTreeMap<Box<str>, Amounts>);
+
+impl Charges {
+    /// Whether one of the ways to pay takes this price.
+    #[must_use]
+    pub fn takes(&self, price: Rupiah) -> bool {
+        self.0.is_empty() || self.0.values().any(|amounts| amounts.takes(price))
+    }
+
+    /// The least and the most that any of them takes.
+    #[must_use]
+    pub fn bounds(&self) -> Option<[u64; 2]> {
+        Some([self.0.values().map(|amounts| amounts.min).min()?, self.0.values().map(|amounts| amounts.max).max()?])
+    }
+
+    /// A request that wants to pay in this way. The backend may know a way that it does not name here.
+    pub(crate) fn judge(&self, amount: Rupiah, payment: Payment) -> Result<(), Refusal> {
+        match self.0.get(payment.as_str()) {
+            Some(amounts) if !amounts.takes(amount) => {
+                let why = format!("{} takes {} to {}, and not {amount}", payment.as_str(), total(amounts.min), total(amounts.max));
+                Err(Refusal::field(Reason::WrongAmount, "amount", why))
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -35,7 +35,7 @@ impl World {
         slots.iter().find(|slot| slot.item == *item).and_then(|slot| match slot.level {
             Level::Counting(count) => Some(count),
             Level::Filling(_) => Some(slot.capacity),
-            Level::Unknown | Level::Suspect(_) | Level::Empty | Level::Low(_) | Level::Good(_) => None,
+            Level::Unknown | Level::Blocked(_) | Level::Suspect(_) | Level::Empty | Level::Low(_) | Level::Good(_) => None,
         })
     }
 

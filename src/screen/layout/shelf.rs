@@ -6,19 +6,22 @@ use crate::geometry::Rect;
 use crate::paint::Colour;
 use crate::picture::{Content, Level, Missing};
 use qris_core::order::ids::ItemId;
+use qris_core::order::stock::NotSold;
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 impl ScreenPage<'_> {
     /// The items with their prices, and "ready", or what is missing, so that a sale is doubtful. `false`: there is nothing to list or no
-    /// room for a list, and nothing is drawn. A sold-out item has that word in the place of its price.
-    pub(super) fn shelf(&mut self, offline: Option<Missing>, sold_out: &[ItemId]) -> bool {
+    /// room for a list, and nothing is drawn. An item that is not sold has a word in the place of its price.
+    pub(super) fn shelf(&mut self, offline: Option<Missing>, not_sold: &BTreeMap<ItemId, NotSold>) -> bool {
         let settings = self.settings;
         let texts = self.texts;
         let rows = settings.items.iter().map(|item| {
-            let is_there = !sold_out.contains(&item.id);
-            let (accent, text) = if is_there { (self.theme.accent, self.theme.text) } else { (self.theme.muted, self.theme.muted) };
-            let price = item.price.map_or_else(String::new, |price| price.to_string());
-            let right = if is_there { price } else { texts.sold_out.into() };
+            let price = || item.price.map_or_else(String::new, |price| price.to_string());
+            let (accent, text, right) = match not_sold.get(&item.id) {
+                None => (self.theme.accent, self.theme.text, price()),
+                Some(why) => (self.theme.muted, self.theme.muted, texts.no_price(*why).into()),
+            };
             Row { slot: item.id.as_str(), name: item.name(self.language), right, accent, colour: accent, text, is_marked: false }
         });
         let rows: Vec<_> = rows.collect();
@@ -44,14 +47,14 @@ impl ScreenPage<'_> {
     }
 
     /// The contents of the slots, for the person who fills them. `false`: there is no room for a list, and nothing is drawn.
-    pub(super) fn filling(&mut self, slots: &[Content], pressed: Option<&ItemId>, is_refused: bool) -> bool {
+    pub(super) fn filling(&mut self, slots: &[Content], pressed: Option<&ItemId>, is_refused: bool, by_switch: bool) -> bool {
         let (settings, texts, theme) = (self.settings, self.texts, self.theme);
         let rows = slots.iter().map(|slot| {
             let item = settings.items.iter().find(|item| item.id == slot.item);
             let (text, colour) = match slot.level {
                 Level::Good(_) => (theme.text, theme.text),
                 Level::Unknown | Level::Low(_) => (theme.text, theme.warn()),
-                Level::Empty | Level::Suspect(_) => (theme.text, theme.stop()),
+                Level::Empty | Level::Suspect(_) | Level::Blocked(_) => (theme.text, theme.stop()),
                 Level::Filling(_) | Level::Counting(_) => (theme.accent, theme.accent),
             };
             let name = item.map_or(slot.item.as_str(), |item| item.name(self.language));
@@ -62,8 +65,8 @@ impl ScreenPage<'_> {
         let (colour, state) = if is_refused { (theme.stop(), texts.not_changed) } else { (theme.accent, texts.filling) };
         self.list(&List {
             state: (colour, [state.into(), state.into()]),
-            title: texts.filling_how,
-            foot: [texts.filling_more, ""],
+            title: if slots.iter().any(|slot| matches!(slot.level, Level::Blocked(_))) { texts.blocked_how } else { texts.filling_how },
+            foot: [if by_switch { texts.filling_switch } else { texts.filling_button }, ""],
             is_by_slot: true,
             rows: rows.collect(),
         })

@@ -183,7 +183,7 @@ fn whatever_is_said_on_whatever_panel_nothing_lies_over_anything() {
 #[test]
 fn the_slot_that_was_pressed_is_on_the_panel() {
     for size in SIZES {
-        for (item, wanted) in [("A1", "?/1000"), ("A2", "1000/1000"), ("long", "0/1000"), ("gone", "7/1000")] {
+        for (item, wanted) in [("A1", "1000/1000"), ("A2", "1000/1000"), ("long", "0/1000"), ("gone", "7/1000")] {
             for is_refused in [false, true] {
                 let said = texts(page(&plain(filling(Some(item), is_refused)), size, Language::En));
                 assert!(said.iter().any(|text| text.contains(wanted)), "{size:?} {item}: {said:?}");
@@ -200,13 +200,13 @@ fn who_fills_sees_which_slot_is_which() {
     for item in &mut same.items {
         (item.id_name, item.en_name) = (LONG.into(), LONG.into());
     }
-    let levels = [Level::Suspect(12), Level::Empty, Level::Low(2), Level::Unknown, Level::Good(20)];
+    let levels = [Level::Suspect(12), Level::Blocked(Some(20)), Level::Low(2), Level::Unknown, Level::Good(20)];
     let slots = || ["A1", "A2", "B1", "C1"].map(|id| ItemId::new(id).expect("an item id"));
     for size in SIZES {
         for language in [Language::Id, Language::En] {
             same.languages = Languages::Only(language);
             let slots: Vec<_> = slots().into_iter().zip(levels).map(|(item, level)| Content { item, capacity: 20, level }).collect();
-            let filling = plain(Scene::Filling { slots: slots.clone(), pressed: None, is_refused: false });
+            let filling = plain(Scene::Filling { slots: slots.clone(), pressed: None, is_refused: false, by_switch: true });
             let marks = Layout::default().page(&filling, &same, &Fonts::new(), size, Boot(0));
             assert_eq!(flaw(&marks, size, &Fonts::new()), None, "{size:?} {language:?}");
             let said = texts(marks);
@@ -215,6 +215,42 @@ fn who_fills_sees_which_slot_is_which() {
             let are_named = slots.iter().all(|slot| said.iter().any(|text| **text == *slot.item.as_str()));
             assert!(are_named || !is_list, "{size:?} {language:?}: {said:?}");
         }
+    }
+}
+
+/// Filling does not clear a line. While the page is open, the machine sells nothing.
+#[test]
+fn who_fills_reads_what_is_still_blocked_and_how_to_leave() {
+    let languages = [Language::Id, Language::En];
+    for (size, language, by_switch) in
+        languages.into_iter().flat_map(|language| [((480, 800), language, true), ((800, 480), language, false)])
+    {
+        let t = text::Words::of(language);
+        let said = |level: Level| {
+            let slots = vec![Content { item: ItemId::new("A1").expect("an item"), capacity: 3, level }];
+            texts(page(&plain(Scene::Filling { slots, pressed: None, is_refused: false, by_switch }), size, language))
+        };
+        let (blocked, good) = (said(Level::Blocked(Some(3))), said(Level::Good(3)));
+        let has = |said: &[String], words: &str| said.iter().any(|text| text == words);
+        assert!(has(&blocked, t.blocked_how) && has(&blocked, &format!("{} 3/3", t.blocked)), "{blocked:?}");
+        assert!(!has(&good, t.blocked_how) && has(&good, t.filling_how), "{good:?}");
+        let way_out = if by_switch { t.filling_switch } else { t.filling_button };
+        assert!(has(&blocked, way_out) && has(&good, way_out), "{good:?}");
+    }
+}
+
+/// A press that comes to nothing is answered with its goods, and with what to do.
+#[test]
+fn a_refused_press_is_answered_by_the_name_of_its_goods() {
+    for (reason, headline) in [
+        (Reason::SoldOut, "Sold out"),
+        (Reason::LineBlocked, "Not sold now"),
+        (Reason::WrongAmount, "Not sold now"),
+        (Reason::Relay, "That did not work"),
+    ] {
+        let said = texts(page(&plain(Scene::Refused { goods: goods("A1", None), reason }), (480, 800), Language::En));
+        assert!(said.iter().any(|text| text == headline), "{reason}: {said:?}");
+        assert!(said.iter().any(|text| text.contains("Bottled tea")), "{reason}: {said:?}");
     }
 }
 

@@ -110,9 +110,10 @@ fn where_there_is_room_the_use_of_the_order_s_code_is_said_in_two_lines() {
 #[test]
 fn the_shelf_s_first_and_last_line_are_whole_on_small_panels() {
     for (size, language, sandbox) in both(&[(96, 96), (128, 160), (160, 128), (240, 240)]) {
-        for scene in
-            [Scene::Idle { trouble: None, sold_out: Vec::new() }, Scene::Offline { missing: Missing::Backend, sold_out: Vec::new() }]
-        {
+        for scene in [
+            Scene::Idle { trouble: None, not_sold: BTreeMap::new() },
+            Scene::Offline { missing: Missing::Backend, not_sold: BTreeMap::new() },
+        ] {
             let t = text::Words::of(language);
             let said = said(&Picture { scene, sandbox }, &looks(language, ""), size);
             let cut = said.iter().filter_map(|text| text.strip_suffix('…')).find(|text| {
@@ -128,7 +129,7 @@ fn the_shelf_s_first_and_last_line_are_whole_on_small_panels() {
 fn the_shelf_has_every_slot_and_whole_names() {
     for (size, language, sandbox) in both(&[(320, 240), (480, 320), (800, 480), (1024, 600), (480, 800)]) {
         let shelf = samples::settings(SurfaceSettings::Any, Languages::Only(language));
-        let said = said(&Picture { scene: Scene::Idle { trouble: None, sold_out: Vec::new() }, sandbox }, &shelf, size);
+        let said = said(&Picture { scene: Scene::Idle { trouble: None, not_sold: BTreeMap::new() }, sandbox }, &shelf, size);
         let slots = shelf.items.iter().filter(|item| said.iter().any(|text| **text == *item.id.as_str())).count();
         assert_eq!(slots, shelf.items.len(), "{size:?} {language:?}: {said:?}");
         assert!(!said.iter().any(|text| text.contains('…')), "{size:?} {language:?}: {said:?}");
@@ -136,17 +137,25 @@ fn the_shelf_has_every_slot_and_whole_names() {
 }
 
 #[test]
-fn what_is_sold_out_has_that_word_in_the_place_of_its_price() {
+fn what_nobody_can_buy_has_its_word_in_the_place_of_its_price() {
     for (size, language, sandbox) in both(&[(320, 240), (480, 320), (800, 480), (1024, 600), (480, 800)]) {
         let shelf = samples::settings(SurfaceSettings::Any, Languages::Only(language));
+        let t = text::Words::of(language);
         let (gone, price) = (&shelf.items[0], shelf.items[0].price.expect("a price").to_string());
-        let with = |sold_out| said(&Picture { scene: Scene::Idle { trouble: None, sold_out }, sandbox }, &shelf, size);
-        let prices = |said: &[String]| said.iter().filter(|text| **text == price).count();
-        let word = text::Words::of(language).sold_out;
-        let (usual, said) = (with(Vec::new()), with(vec![gone.id.clone()]));
-        assert_eq!(prices(&said) + 1, prices(&usual), "{size:?} {language:?}: {said:?}");
-        assert_eq!((said.iter().filter(|text| *text == word).count(), usual.iter().filter(|text| *text == word).count()), (1, 0));
-        assert!(said.iter().any(|text| **text == *gone.id.as_str()), "its slot stands there still: {said:?}");
+        let with = |not_sold| said(&Picture { scene: Scene::Idle { trouble: None, not_sold }, sandbox }, &shelf, size);
+        let count = |said: &[String], words: &str| said.iter().filter(|text| **text == *words).count();
+        for (why, word) in [
+            (NotSold::SoldOut, t.sold_out),
+            (NotSold::Suspect, t.sold_out),
+            (NotSold::Blocked, t.not_sold),
+            (NotSold::Line, t.not_sold),
+            (NotSold::Price, t.not_sold),
+        ] {
+            let (usual, said) = (with(BTreeMap::new()), with([(gone.id.clone(), why)].into()));
+            assert_eq!(count(&said, &price) + 1, count(&usual, &price), "{size:?} {language:?} {why}: {said:?}");
+            assert_eq!((count(&said, word), count(&usual, word)), (1, 0), "{size:?} {language:?} {why}: {said:?}");
+            assert!(said.iter().any(|text| **text == *gone.id.as_str()), "its slot stands there still: {said:?}");
+        }
     }
 }
 

@@ -13,6 +13,7 @@ use qris::backend::telling::listed::{self, Listed};
 use qris::device::config::afar::text::written;
 use qris::device::config::afar::{self, Good};
 use qris::device::screen::{Languages, SurfaceSettings, samples};
+use qris::device::words::Charges;
 use qris::host::config::{BusAddress, Source, http_url};
 use qris::host::secret::Secret;
 use qris::order::ids::{DeviceId, ItemId, KeyId, OrderId, PaymentCode, RequestId, Ticket, TransactionId};
@@ -376,12 +377,12 @@ fn settings() {
             Ok((desired, _)) => desired.version.to_string(),
             Err((refused, _)) => refused.code.to_string(),
         };
-        let applied = [false, true].map(|skip_unknown| match afar::read(&text, skip_unknown, &own, &lines) {
+        let applied = [false, true].map(|skip_unknown| match afar::read(&text, skip_unknown, &own, (&lines, &Charges::default())) {
             Ok(Good { settings, left_out, .. }) => {
                 assert_eq!((&settings.device, &settings.store, left_out.is_empty()), (&own.device, &own.store, left_out.is_empty()));
                 assert!(left_out.is_empty() || skip_unknown);
                 // What a machine tells of itself, the desk reads.
-                assert!(afar::read(&written(&settings), false, &own, &[]).is_ok());
+                assert!(afar::read(&written(&settings), false, &own, (&[], &Charges::default())).is_ok());
                 format!("{} items, {} left out", settings.prices.items().count(), left_out.len())
             }
             Err(faults) => {

@@ -4,8 +4,8 @@ use super::{Machine, Packing};
 use crate::csv::{Separator, csv_record, csv_text};
 use qris_core::order::time::{Wall, Zone};
 
-const FIELDS: [&str; 12] =
-    ["device", "machine", "item", "goods", "count", "capacity", "low", "state", "bring", "sold", "filled_at", "told_at"];
+const FIELDS: [&str; 13] =
+    ["device", "machine", "item", "goods", "count", "capacity", "low", "state", "bring", "sold", "filled_at", "told_at", "not_sold"];
 
 /// One record for each slot; the sums by goods, if there are any, come last.
 #[must_use]
@@ -28,6 +28,7 @@ pub fn csv(all: &[Machine], packing: &Packing, zone: Zone, separator: Separator)
             slot.sold.to_string(),
             at(kept.filled_at()),
             at(machine.at),
+            slot.not_sold.map(|why| why.to_string()).unwrap_or_default(),
         ];
         text += &csv_record(&fields, separator);
     }

@@ -13,6 +13,7 @@ fn slot(item: &str, name: &str, count: Option<u32>) -> Slot {
         capacity: 20,
         low: 2,
         suspect: false,
+        not_sold: None,
         filled_at: Some("2026-11-20T06:00:00Z".into()),
         sold: 0,
         refused: 0,
@@ -140,8 +141,15 @@ fn what_is_written_is_news_and_refusals_are_counted_once() {
     assert_eq!(say("new", 1, 8, 1), (1, Some(8), Some(7)), "another database counts anew");
     assert_eq!(read_on(&machines, wanting).expect("read").len(), 0);
     say("new", 2, 2, 1);
-    let wanted = Wanting { low: 1, sold_out: 0, suspect: 0 };
+    let wanted = Wanting { low: 1, ..Wanting::default() };
     assert_eq!(read_on(&machines, wanting).expect("read").get("vm-001"), Some(&wanted));
+    // One is full and blocked, another one is sold out and blocked: each counts for all that it is.
+    let blocked = |item, name, count| Slot { not_sold: Some(NotSold::Blocked), ..slot(item, name, Some(count)) };
+    let all = told("new", 3, &[blocked("A1", "Teh", 20), blocked("A2", "Kopi", 0), slot("A3", "Air", Some(0))]);
+    read_on(&machines, |tx| note(tx, &device, all, &HashMap::new(), Zone::Wib, NOW)).expect("written");
+    let wanted = Wanting { sold_out: 2, blocked: 2, out_of: Some("Kopi".into()), ..Wanting::default() };
+    assert_eq!(read_on(&machines, wanting).expect("read").get("vm-001"), Some(&wanted));
+    assert!(wanted.is(StockAlert::Blocked) && wanted.is(StockAlert::SoldOut) && !wanted.is(StockAlert::Suspect));
     // Whoever is not let in takes no room.
     let stranger = DeviceId::new("vm-009").expect("an id");
     assert!(read_on(&machines, |tx| news(tx, vec![(stranger, told("s", 1, &[]))])).expect("read").is_empty());

@@ -35,16 +35,19 @@ pub enum StockAlert {
     SoldOut,
     /// A sensor saw nothing come out.
     Suspect,
+    /// A line waits for a person. Filling does not end this.
+    Blocked,
 }
 
 impl StockAlert {
-    pub const ALL: [Self; 3] = [Self::Low, Self::SoldOut, Self::Suspect];
+    pub const ALL: [Self; 4] = [Self::Low, Self::SoldOut, Self::Suspect, Self::Blocked];
 
     const fn as_str(self) -> &'static str {
         match self {
             Self::Low => "stock_low",
             Self::SoldOut => "stock_out",
             Self::Suspect => "stock_suspect",
+            Self::Blocked => "stock_blocked",
         }
     }
 

@@ -37,7 +37,8 @@ CREATE TABLE presence (
     since_ms INTEGER NOT NULL,                -- since when it is there, or is not
     name TEXT,                                -- what people call it
     version TEXT,                             -- the release of its program
-    faults TEXT                               -- the codes, with blanks between them
+    faults TEXT,                              -- the codes, with blanks between them
+    blocked TEXT                              -- the goods whose lines are blocked; empty: none
 ) STRICT;
 
 -- What is known of each machine's computer, to see when two computers are one machine.
@@ -56,9 +57,11 @@ CREATE TABLE stock (
     low INTEGER NOT NULL,                     -- so many slots are low, or will be empty in some days
     sold_out INTEGER NOT NULL,
     suspect INTEGER NOT NULL,
+    blocked INTEGER NOT NULL,                 -- so many are not sold until a person looks at their line
+    out_of TEXT,                              -- the goods of the first slot that is sold out
     slots TEXT NOT NULL                       -- all of them, as JSON
 ) STRICT;
-CREATE INDEX stock_wanting ON stock (device, low, sold_out, suspect) WHERE low + sold_out + suspect > 0;
+CREATE INDEX stock_wanting ON stock (device) WHERE low + sold_out + suspect + blocked > 0;
 -- Requests that machines refused because nothing was left.
 CREATE TABLE refused (
     day TEXT NOT NULL,                        -- 2026-11-20, in the merchant's zone

@@ -36,6 +36,10 @@ pub struct MachineLine {
     pub trouble: Vec<Trouble>,
     /// Its faults.
     pub faults: Vec<FaultCode>,
+    /// The goods that it does not sell because their lines are blocked, as it names them.
+    pub blocked: Option<Box<str>>,
+    /// The goods of the first slot that is sold out, and how many more slots are.
+    pub sold_out: Option<(Box<str>, u64)>,
     /// What it sold since midnight.
     pub sold: Sum,
     /// So many of its slots want to be filled.

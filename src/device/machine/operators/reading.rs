@@ -24,7 +24,7 @@ impl Machine {
     pub(super) fn read_for(&mut self, query: &Query, signed: SignedCommand, kid: KeyId, to: &Address, now: Now) -> Result<(), Problem> {
         self.check_time_of(&signed, now)?;
         let status = || Status { at: self.settings.time_of_day(now.wall), ..self.status(self.all_sold_out()) };
-        let settings = || self.afar.whole(&self.settings, &self.own, self.links.lines(&self.own));
+        let settings = || self.afar.whole(&self.settings, &self.own, (self.links.lines(&self.own), &self.links.charges));
         let end = match query {
             Query::Status {} => serde_json::to_value(status()).map_err(|why| why.to_string()),
             Query::ConfigGet {} => serde_json::to_value(settings()).map_err(|why| why.to_string()),

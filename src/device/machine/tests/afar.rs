@@ -305,6 +305,20 @@ fn a_price_that_no_line_takes_is_refused_while_the_relay_tells_its_limits() {
 }
 
 #[test]
+fn a_price_that_no_charge_takes_is_refused_once_the_backend_has_said_its_bounds() {
+    use crate::config::afar::{self, text::of_unknown};
+    use qris_core::wire::orders::Amounts;
+    let charges = Charges([("gopay".into(), Amounts { min: 1, max: 10_000_000 })].into());
+    let read = |price: u64, charges: &Charges| {
+        let text = format!("[[item]]\nid = \"A1\"\nprice = {price}\n");
+        afar::read(&text, false, &of_unknown(DeviceId::new("vm-001").expect("an id")), (&[], charges)).map(drop)
+    };
+    assert!(read(10_000_000, &charges).is_ok() && read(12_000_000, &Charges::default()).is_ok(), "nobody knows");
+    let faults = read(10_000_001, &charges).expect_err("no charge takes it");
+    assert_eq!((&*faults[0].path, &*faults[0].why), ("item[0].price", "Rp10.000.001: payments take Rp1 to Rp10.000.000"));
+}
+
+#[test]
 fn a_price_that_no_line_takes_any_more_is_a_fault_until_one_does() {
     let line = |items: &[&str], min| RelayLine {
         name: "tray 1".into(),
@@ -401,7 +415,9 @@ fn a_machine_tells_its_own_file_as_a_text_that_means_the_same() {
         price = 12000\ncapacity = 8\nlow = 2\n[[item]]\nid = \"A1\"\nprice = { from_request = { min = 1, max = 9, mqtt = true } }\n";
     assert_eq!(rig.wants(&desired(1, 0, text)).refused, None);
     let told = written(&rig.machine.settings);
-    let read = crate::config::afar::read(&told, false, &of_unknown(rig.settings.device.clone()), &[]).expect("good").settings;
+    let read = crate::config::afar::read(&told, false, &of_unknown(rig.settings.device.clone()), (&[], &Charges::default()))
+        .expect("good")
+        .settings;
     let of = |settings: &crate::words::Settings| {
         let crate::words::Settings { prices, names, slots, orders, labels, report_every, appearance, .. } = settings;
         let qris_screen::Settings { languages, name, contact, greeting, items, theme, logo, .. } = appearance;
@@ -632,7 +648,7 @@ fn what_can_be_set_from_afar_is_marked_in_the_table() {
     let rig = Rig::new();
     for (section, only_from_afar) in [("device", Some("labels")), ("orders", None), ("screen", None)] {
         let text = format!("[{section}]\nzzz = 1\n");
-        let wrong = afar::read(&text, false, &rig.machine.own, &[]).expect_err("a key that nobody knows");
+        let wrong = afar::read(&text, false, &rig.machine.own, (&[], &Charges::default())).expect_err("a key that nobody knows");
         let known = wrong[0].why.rsplit_once("expected one of ").expect("it names those it knows").1;
         let known: BTreeSet<&str> = known.split(", ").flat_map(|word| word.split(" or ")).collect();
         let marked = SETTINGS.iter().filter(|setting| setting.afar);

@@ -6,7 +6,7 @@ use qris_core::order::outcome::Outcome;
 use qris_core::order::reason::Reason;
 use qris_core::order::stock::Change;
 
-const IDLE: &str = "Idle { trouble: None, sold_out: [] }";
+const IDLE: &str = "Idle { trouble: None, not_sold: {} }";
 
 impl Rig {
     fn switch(&mut self, is_on: bool) {
@@ -241,7 +241,7 @@ fn what_cannot_be_stored_is_not_shown_and_the_page_comes_back_with_the_database(
     let mut rig = Rig::filled(Some(4));
     let held = super::stores::lock(&rig);
     assert_eq!(changes(&rig.hold_down(300)), []);
-    assert_eq!((rig.scene.as_str(), rig.count()), ("Idle { trouble: Some(Store), sold_out: [] }", Some(4)));
+    assert_eq!((rig.scene.as_str(), rig.count()), ("Idle { trouble: Some(Store), not_sold: {} }", Some(4)));
     drop(held);
     rig.after(2_000);
     assert!(rig.scene.contains("Good(4)"), "{}", rig.scene);
@@ -275,7 +275,7 @@ fn it_waits_for_whoever_holds_the_machine_and_others_wait_for_it() {
     rig.holds("apt");
     rig.switch(true);
     rig.on(Input::ClearPressed(true));
-    assert_eq!(rig.scene, "Idle { trouble: Some(Updating), sold_out: [] }");
+    assert_eq!(rig.scene, "Idle { trouble: Some(Updating), not_sold: {} }");
     rig.asks(Request::Release("apt".into()));
     assert!(rig.scene.starts_with("Filling"), "{}", rig.scene);
     assert_eq!(rig.holds("apt"), Some(Reason::Updating));

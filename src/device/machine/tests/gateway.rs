@@ -13,12 +13,9 @@ fn charges_that_fail_one_after_the_other_are_a_fault_until_one_is_shown() {
     let rows = [
         (Reason::Gateway, false),
         (Reason::Gateway, false),
-        // Another reason begins anew, and a reason of the machine's own does not count.
-        (Reason::GrossAmount, false),
-        (Reason::Gateway, false),
-        (Reason::RateLimited, false),
-        (Reason::Gateway, false),
-        (Reason::Gateway, true),
+        // A reason that has a fault of its own does not count.
+        (Reason::Store, false),
+        (Reason::GrossAmount, true),
         (Reason::Gateway, true),
     ];
     for (n, (reason, wanted)) in (1..).zip(rows) {

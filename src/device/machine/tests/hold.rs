@@ -25,7 +25,7 @@ impl Rig {
 fn nothing_is_sold_while_it_is_held_and_it_ends_by_itself() {
     let mut rig = Rig::new();
     assert_eq!(rig.holds("apt"), None);
-    assert_eq!(rig.scene, "Idle { trouble: Some(Updating), sold_out: [] }");
+    assert_eq!(rig.scene, "Idle { trouble: Some(Updating), not_sold: {} }");
     rig.vend(1);
     assert_eq!(rig.announced(), ["refused(updating)"]);
     assert_eq!(rig.holds("a person"), Some(Reason::Updating), "one at a time");
@@ -38,7 +38,7 @@ fn nothing_is_sold_while_it_is_held_and_it_ends_by_itself() {
     rig.vend(3);
     assert_eq!(rig.announced(), ["refused(updating)"]);
     rig.after(1_000);
-    assert_eq!(rig.scene, "Idle { trouble: None, sold_out: [] }");
+    assert_eq!(rig.scene, "Idle { trouble: None, not_sold: {} }");
     rig.requested(4);
 }
 

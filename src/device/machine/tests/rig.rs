@@ -347,7 +347,7 @@ impl Rig {
 
     pub(super) fn answer_taken_out(&mut self, orders: Vec<OrderResource>, taken_out: Vec<TakenOut>) -> Vec<Effect> {
         let call = self.open().expect("the open orders are asked for");
-        self.on(Input::Open(call, BackendAnswer::Open(OpenOrders { orders, taken_out })))
+        self.on(Input::Open(call, BackendAnswer::Open(OpenOrders { orders, taken_out, amounts: BTreeMap::new() })))
     }
 
     /// The call to the backend that runs for a request.

@@ -159,7 +159,7 @@ fn an_idle_screen_says_that_the_network_is_gone() {
     rig.bring_up();
     assert!(rig.scene.starts_with("Idle { trouble: None"), "{}", rig.scene);
     rig.on(Input::BrokerDown { reason: "no route".into(), date_refusal: false, thrown_out: false });
-    assert_eq!(rig.scene, "Offline { missing: Broker, sold_out: [] }");
+    assert_eq!(rig.scene, "Offline { missing: Broker, not_sold: {} }");
     rig.on(Input::BrokerUp { refused: Vec::new() });
     assert!(rig.scene.starts_with("Idle { trouble: None"), "{}", rig.scene);
 }

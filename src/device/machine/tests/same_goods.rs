@@ -144,7 +144,7 @@ fn one_is_sold_while_the_other_is_empty_and_only_both_are_sold_out() {
         rig.sells_of(n, if n == 2 { "A2" } else { "A1" }, slot);
     }
     assert_eq!(out(&rig), [item("A1"), item("A2")]);
-    assert!(rig.scene.contains("sold_out: [A1, A2]"), "{}", rig.scene);
+    assert!(rig.scene.contains("not_sold: {A1: SoldOut, A2: SoldOut}"), "{}", rig.scene);
     assert_eq!(rig.asks_for(4, "A2").0, None);
     assert_eq!(rig.announced(), ["refused(sold_out)"]);
     let refused: Vec<_> = rig.machine.slots().iter().map(|slot| slot.refused).collect();

@@ -170,7 +170,7 @@ fn the_screen_and_controllers_hear_what_is_sold_out() {
     assert_eq!(sold_out(&mut rig), []);
     rig.sells_one(1);
     assert_eq!(sold_out(&mut rig), [item("A1")]);
-    assert!(rig.scene.contains("sold_out: [A1]"), "{}", rig.scene);
+    assert!(rig.scene.contains("not_sold: {A1: "), "{}", rig.scene);
     // The samples of the screen sell more than this one machine counts.
     let items = rig.settings.appearance.items.iter().map(|item| (item.id.clone(), slot_of(item.id.as_str(), 3, 0)));
     rig.settings.slots = items.collect();

@@ -391,7 +391,7 @@ fn whoever_lets_go_while_rauc_installs_lets_nobody_buy() {
     let mut rig = Rig::new();
     rig.on(found());
     rig.after(3_600_000);
-    assert_eq!(rig.scene, "Idle { trouble: None, sold_out: [] }");
+    assert_eq!(rig.scene, "Idle { trouble: None, not_sold: {} }");
     rig.on(Input::System(SystemAnswer::GoesOn));
     rig.vend(1);
     assert_eq!(rig.announced(), ["refused(updating)"]);
