@@ -79,7 +79,7 @@ const USELESS: &[(&str, &[&str])] = &[
 
 fn run(arguments: Arguments) -> Result<(), Failure> {
     let Arguments { connection, json, command } = arguments;
-    // What needs no broker goes on beside a file that is wrong. What needs one says so.
+    // A command that needs the broker tells of a wrong file later. Other commands do not need the file.
     if let Ok(Some(zone)) = connection.zone() {
         qris_host::zone::tell_in(zone);
     }

@@ -287,7 +287,7 @@ mod tests {
     fn what_the_broker_says_is_told_at_once_and_its_screen_is_not_known_then() {
         let device = DeviceId::new("vm-001").expect("an id");
         let (there, missing, off) = (Is::There(T0), Is::Missing(T0), AtBroker::Off(T0 + Span::secs(5)));
-        // What was noted, whether the broker is heard; whether it is there, whether it is off, whether its screen is known.
+        // The note, and whether the broker is heard. Then: is it there, is it off, is its screen known?
         for (is, at_broker, hears, wanted) in [
             (there, AtBroker::On, true, (Some(true), false, true)),
             (there, off, true, (Some(true), true, false)),

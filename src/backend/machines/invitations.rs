@@ -17,7 +17,7 @@ use subtle::ConstantTimeEq as _;
 /// What a machine is told besides its secrets.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Terms {
-    /// What people call it, if somebody has said so.
+    /// The machine's name for people, if somebody has said one.
     #[serde(default)]
     pub name: Option<Box<str>>,
     pub backend_url: Box<str>,

@@ -21,7 +21,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 const PERIODS: i64 = 2;
 /// The most messages of machines that are not known yet, and may have been let in a moment ago.
 const EARLY_MAX: usize = 64;
-/// What is known of a machine is written down no more often than this.
+/// What is known of a machine is written down no more often than this. That it is off, or back, does not wait.
 const NOTED_EVERY: Span = Span::secs(120);
 /// An `offline` may be older than this program. A machine that lost only the broker has so long to call, before it is missing.
 const MAY_CALL: Span = Span::secs(60);

@@ -100,7 +100,7 @@ struct Text {
     made_of: Option<Box<str>>,
 }
 
-/// What became of what was sent.
+/// The answers of machines to what was sent.
 #[derive(Default)]
 struct Followed {
     taken: Vec<DeviceId>,

@@ -76,8 +76,8 @@ pub(crate) struct Set {
     sending: Sending,
 }
 
-/// Changes the price of one item, and nothing else. Machines that do not sell it are left as they are. What passes over a machine that is
-/// off is kept on this computer: `fleet list` shows it, and --due sends it.
+/// Changes the price of one item, and nothing else. Machines that do not sell it are left as they are. For a machine that is off this
+/// computer keeps the price: `fleet list` shows it, and --due sends it.
 #[derive(clap::Args, Debug)]
 pub(crate) struct Price {
     /// The item

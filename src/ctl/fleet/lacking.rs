@@ -1,5 +1,5 @@
-//! What passed over machines that were off: the operator's own computer keeps it until they have it. A machine takes a price only in a text
-//! that was made of what it has, and nobody knows that while it is off. So the wish is kept, and signed when the machine is back.
+//! The prices and texts that a machine does not have, because it was off. The operator's own computer keeps it until they have it. A price is sent in a text that is made of
+//! what the machine has. While the machine is off, nobody knows that. So the wish is kept, and signed when the machine is back.
 
 use super::retained::Words;
 use crate::broker::Connection;

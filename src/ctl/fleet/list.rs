@@ -48,7 +48,10 @@ impl List {
             let lacks = lacking.of(device, words);
             if !lacks.is_empty() {
                 let machine = print::machine(words.name(), device);
-                print::remark(&format!("{machine} is back without {}: `qrisctl fleet price --due` sends prices again", lacks.join(", ")));
+                print::remark(&format!(
+                    "{machine} is back without {}: `qrisctl fleet price --due` sends prices, `fleet config set` a text",
+                    lacks.join(", ")
+                ));
             }
         }
         Ok(())

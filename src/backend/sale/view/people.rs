@@ -113,8 +113,8 @@ pub fn stands(order: &Order) -> Stands {
     }
 }
 
-/// How an order stands that nobody has paid, as far as anybody knows. What the gateway has ended is told as that at once: the last question
-/// about it comes later, and if it was paid all the same, it stands otherwise from then on.
+/// How an order stands that nobody has paid, as far as anybody knows. An end at the gateway is told at once. The last question
+/// about it comes later. If that finds a payment, the order stands otherwise from then on.
 fn unpaid(order: &Order) -> NoEnd {
     match order.standing() {
         _ if order.is_unconfirmed() => NoEnd::Unconfirmed,

@@ -243,7 +243,7 @@ impl Order {
         self.doubt().is_some_and(|doubt| doubt.listed_at.is_some())
     }
 
-    /// Whether somebody has told that it is paid, or may be, or an answer about that was not understood, and nobody has cleared that up.
+    /// Whether its payment is in doubt: somebody told of one, or an answer was not understood. Nobody has cleared that up.
     #[must_use]
     pub fn is_doubted(&self) -> bool {
         self.doubt().is_some_and(|doubt| doubt.suspect || doubt.listed_at.is_some() || doubt.since().is_some())
