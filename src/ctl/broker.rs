@@ -2,6 +2,7 @@
 
 use super::found::texts;
 use super::{print, site};
+use qris_core::order::time::Zone;
 use qris_core::wire::stock::STOCK_MAX;
 use qris_core::wire::topics::Topic;
 use qris_core::wire::vend::VendEvent;
@@ -99,6 +100,7 @@ pub(super) enum BrokerError {
 struct WrittenConfig {
     mqtt: Option<MqttSection>,
     operator_key: Option<PathBuf>,
+    zone: Option<String>,
 }
 
 impl Connection {
@@ -106,8 +108,21 @@ impl Connection {
         Ok(self.written()?.and_then(|written| written.operator_key))
     }
 
+    /// The merchant's zone, as `[reports]` of backend.toml names it.
+    pub(super) fn zone(&self) -> Result<Option<Zone>, Failure> {
+        let Some(word) = self.written()?.and_then(|written| written.zone) else { return Ok(None) };
+        let wrong = || Failure::usage(format!("zone: must be \"WIB\", \"WITA\" or \"WIT\", not {word:?}"));
+        Zone::from_word(&word).map(Some).ok_or_else(wrong)
+    }
+
     pub(super) fn names_a_broker(&self) -> Result<bool, Failure> {
         Ok(self.broker.is_some() || self.written()?.and_then(|written| written.mqtt?.url).is_some())
+    }
+
+    /// Where the broker is, as one word.
+    pub(super) fn address(&self) -> Result<String, Failure> {
+        let MqttSettings { host, port, .. } = settings(self.clone())?;
+        Ok(format!("{host}:{port}"))
     }
 
     fn written(&self) -> Result<Option<WrittenConfig>, Failure> {
@@ -305,6 +320,7 @@ pub(super) fn random_hex() -> Result<String, Failure> {
 
 /// The settings of the file, with the flags over them, checked.
 fn settings(connection: Connection) -> Result<MqttSettings, Failure> {
+    connection.zone()?;
     let written = connection.written()?.and_then(|written| written.mqtt).unwrap_or_default();
     let Connection { config: _, context: _, broker, username, password_file, ca_file, cert_file, key_file } = connection;
     let section = MqttSection {

@@ -50,7 +50,13 @@ pub(super) const EXAMPLES: ExamplesOf = &[
     ("fleet watch", &[("All machines", "qrisctl fleet watch --all")]),
     ("fleet show", &[("One machine", "qrisctl fleet show --device vm-001")]),
     ("fleet stock", &[("What needs somebody, everywhere", "qrisctl fleet stock --to-fill --all")]),
-    ("fleet price", &[("Everywhere where A1 is sold", "qrisctl fleet price A1 6000 --all")]),
+    (
+        "fleet price",
+        &[
+            ("Everywhere where A1 is sold", "qrisctl fleet price A1 6000 --all"),
+            ("What passed over machines that are back now", "qrisctl fleet price --due"),
+        ],
+    ),
     ("fleet config", &[("What is in force", "qrisctl fleet config get --all")]),
     (
         "fleet config get",

@@ -4,6 +4,7 @@ mod change;
 mod config;
 mod diff;
 mod ends;
+mod lacking;
 mod list;
 mod progress;
 mod reported;

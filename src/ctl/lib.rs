@@ -79,6 +79,10 @@ const USELESS: &[(&str, &[&str])] = &[
 
 fn run(arguments: Arguments) -> Result<(), Failure> {
     let Arguments { connection, json, command } = arguments;
+    // A command that needs the broker tells of a wrong file later. Other commands do not need the file.
+    if let Ok(Some(zone)) = connection.zone() {
+        qris_host::zone::tell_in(zone);
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::failed)?;
     runtime.block_on(async {
         match command {

@@ -261,7 +261,8 @@ impl Frame {
             Stands::At(End::Delivered | End::Given | End::Refunded | End::RefundedByHand) => "good",
             Stands::At(End::RefundDue) => "bad",
             Stands::At(End::Uncertain | End::Unreported | End::TakenBack) | Stands::Before(NoEnd::Unconfirmed | NoEnd::Refunding) => "warn",
-            Stands::At(End::Awaited) | Stands::Before(NoEnd::Open | NoEnd::Unpaid) => "plain",
+            Stands::At(End::Awaited)
+            | Stands::Before(NoEnd::Open | NoEnd::Ending | NoEnd::Cancelled | NoEnd::Expired | NoEnd::Denied | NoEnd::Unpaid) => "plain",
         }
     }
 
@@ -360,11 +361,31 @@ impl Frame {
     }
 
     fn presence_tone(&self, machine: &MachineLine) -> &'static str {
-        match machine.is_there {
-            Some(true) => "good",
-            Some(false) => "bad",
-            None => "plain",
+        match (machine.is_there, &machine.off_since) {
+            (Some(false), _) => "bad",
+            (Some(true) | None, Some(_)) => "warn",
+            (Some(true), None) => "good",
+            (None, None) => "plain",
         }
+    }
+
+    /// Whether it is there. Until it is missed, the broker's word comes first, as the broker's.
+    fn presence(&self, machine: &MachineLine) -> &'static str {
+        match (machine.is_there, &machine.off_since) {
+            (Some(false), _) => self.w.not_there,
+            (Some(true) | None, Some(_)) => self.w.off,
+            (Some(true), None) => self.w.there,
+            (None, None) => self.w.there_unknown,
+        }
+    }
+
+    /// Since when that is so.
+    fn presence_since(&self, machine: &MachineLine) -> Option<String> {
+        let since = match machine.is_there {
+            Some(false) => machine.since.as_ref(),
+            Some(true) | None => machine.off_since.as_ref().or(machine.since.as_ref()),
+        };
+        since.map(|since| fill(self.w.since, &[&self.at(since)]))
     }
 
     fn on_screen<'a>(&self, screen: &'a Screen) -> Option<&'a OrderId> {

@@ -136,6 +136,7 @@ qris_core::texts! {
 
     there: "terhubung", "connected";
     not_there: "tidak terhubung", "not connected";
+    off: "mati, menurut broker", "off, says the broker";
     there_unknown: "tidak diketahui", "not known";
     since: "sejak {0}", "since {0}";
     sold_today: "Terjual hari ini", "Sold today";

@@ -1,7 +1,7 @@
-//! The zone of this computer, for times that a person reads. Objects for programs have UTC.
+//! The zone of this computer, or that of the merchant, for times that a person reads. Objects for programs have UTC.
 
-use qris_core::order::time::{Span, Wall};
-use std::sync::LazyLock;
+use qris_core::order::time::{Span, Wall, Zone};
+use std::sync::{LazyLock, OnceLock};
 use tz::TimeZone;
 
 /// The variable `TZ` says it, else the administrator (`/etc/localtime`). Without a word of either it is UTC.
@@ -9,6 +9,14 @@ static ZONE: LazyLock<TimeZone> = LazyLock::new(|| {
     let said = std::env::var("TZ").ok().filter(|said| !said.is_empty());
     said.map_or_else(TimeZone::local, |said| TimeZone::from_posix_tz(&said)).unwrap_or_else(|_| TimeZone::utc())
 });
+
+/// The merchant's, if a person has said so for this computer.
+static MERCHANTS: OnceLock<Zone> = OnceLock::new();
+
+/// Times are told in the merchant's zone from now on. The first word counts.
+pub fn tell_in(zone: Zone) {
+    MERCHANTS.get_or_init(|| zone);
+}
 
 /// A time on the clock of this computer, with the word of its zone, or its distance to UTC where it has no word:
 /// `2026-11-20 15:00:00 WIB`, `2026-11-20 05:00:00 -03`.
@@ -21,7 +29,7 @@ pub fn told(at: Wall) -> String {
 /// How far the clock of this computer is ahead of UTC at that time, and the word of its zone.
 #[must_use]
 pub fn here(at: Wall) -> (Span, String) {
-    in_zone(&ZONE, at)
+    MERCHANTS.get().map_or_else(|| in_zone(&ZONE, at), |zone| (zone.ahead(), zone.as_str().to_owned()))
 }
 
 fn in_zone(zone: &TimeZone, at: Wall) -> (Span, String) {

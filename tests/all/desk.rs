@@ -578,6 +578,22 @@ fn what_the_limit_denies_says_what_is_left_today() {
     assert!(!sari.get(&format!("/orders/{came}/refund")).has("Today you may still"), "what another reason denies no money allows");
 }
 
+#[test]
+fn what_was_cancelled_says_so_at_once_and_that_nothing_was_paid() {
+    let desk = Desk::open();
+    let sari = desk.person("Sari", "owner");
+    let order = desk.shop.charged();
+    let at = format!("/orders/{order}");
+    assert!(sari.get(&at).has("waiting for the payment"));
+    let cancel = format!("{}/v1/orders/{order}/cancel", desk.shop.backend_url);
+    assert_eq!(desk.shop.http.post(&cancel, Some(&desk.shop.token), &[], &json!({})).status, 200);
+    // The gateway is asked once more when the time of the QR is over. Nobody waits for that.
+    for at in [&*at, "/orders"] {
+        let is_said = |page: &Page| page.has("cancelled; nothing was paid") && !page.has("waiting for the payment");
+        wait_for("its end on the page", || Some(sari.get(at)).filter(is_said));
+    }
+}
+
 /// The bank takes it back without a word of the machine or of a person.
 #[test]
 fn money_that_was_taken_back_is_in_the_order_s_story() {

@@ -189,6 +189,33 @@ fn a_code_makes_a_machine_that_sells_and_its_revocation_ends_that_everywhere() {
 }
 
 #[test]
+fn a_name_that_was_given_once_in_the_list_comes_with_the_code_and_with_the_text() {
+    let mut site = Site::new();
+    with_plugin(&mut site.shop);
+    let (list, folder) = (site.shop.path().join("machines.csv"), site.shop.path().join("made"));
+    std::fs::write(&list, "id,name\nvm-021,\"Kantin, lantai 2\"\nvm-022,Lobi\nvm-023,\n").expect("written");
+    let made = |command: &str| {
+        let told = site.shop.merchant(&["device", command, "--from", &list.display().to_string(), "--into", &folder.display().to_string()]);
+        assert!(told.status.success(), "{}", output_text(&told));
+    };
+    // The name that a new machine has in its file.
+    let name = |[flag, file]: [&str; 2], more: &[&str]| {
+        drop(std::fs::remove_dir_all(site.file("etc/qrisd")));
+        succeeded(site.setup().arg(flag).arg(folder.join(file)).args(site.goods()).args(more));
+        let text = std::fs::read_to_string(site.file("etc/qrisd/qrisd.toml")).expect("written");
+        let file: toml::Table = text.parse().expect("TOML");
+        file["device"].get("name").map(|name| name.as_str().expect("a text").to_owned())
+    };
+    made("invite");
+    assert_eq!(name(["--code", "vm-021.code"], &[]).as_deref(), Some("Kantin, lantai 2"));
+    assert_eq!(name(["--code", "vm-022.code"], &["--name", "Teras"]).as_deref(), Some("Teras"), "who stands there knows better");
+    assert_eq!(name(["--code", "vm-023.code"], &[]), None, "nobody has named it: its id is its name");
+    std::fs::write(&list, "id,name\nvm-031,Garasi\n").expect("written");
+    made("add");
+    assert_eq!(name(["--from", "vm-031.enrolment"], &[]).as_deref(), Some("Garasi"));
+}
+
+#[test]
 fn an_operators_key_that_comes_with_a_code_is_believed_only_if_root_names_it() {
     let mut site = Site::new();
     with_plugin(&mut site.shop);

@@ -3,10 +3,14 @@
 
 use crate::alerts::{Alerted, TELL};
 use crate::rig::mosquitto::TAP;
+use crate::rig::people::Desk;
 use crate::rig::shop::{DEVICE, Options, Program, Shop};
 use crate::rig::tap::Tap;
 use crate::rig::{stdout, succeed, wait_for};
 use crate::two_backends;
+use qris::order::time::Wall;
+use qris::wire::status::OFFLINE_KEPT_S;
+use rumqttc::v5::mqttbytes::v5::PublishProperties;
 use serde_json::{Value, json};
 
 /// A report as a machine makes it, of this moment.
@@ -73,6 +77,49 @@ fn a_machines_release_and_faults_stand_in_the_list() {
 }
 
 #[test]
+fn what_the_broker_says_of_a_machine_is_told_at_once_and_after_a_restart_too() {
+    let mut desk = Desk::open();
+    desk.shop.backend.as_ref().expect("it runs").wait_line("connected to the broker");
+    let machine = Tap::connect(&desk.shop.broker, DEVICE, &[]);
+    let status = |state: &str| json!({ "state": state, "name": "Lobby", "report_every_s": 900, "faults": [] }).to_string();
+    says(&machine, "status", status("online").as_bytes());
+    says(&machine, "telemetry", telemetry().to_string().as_bytes());
+    let sari = desk.person("Sari", "owner");
+    let page = |wanted: &str| {
+        wait_for(wanted, || {
+            let page = sari.get("/machines/vm-001");
+            page.has(wanted).then_some(page)
+        })
+    };
+    assert!(page("connected, since").has("The goods and their prices."));
+    // It went five minutes ago: the broker counts down how long it still keeps that word.
+    let kept = PublishProperties { message_expiry_interval: Some(OFFLINE_KEPT_S - 300), ..PublishProperties::default() };
+    machine.publish_with(&format!("qrisd/v1/{DEVICE}/status"), status("offline").as_bytes(), true, kept);
+    let is_off = |desk: &Desk| {
+        let off = |machine: &Value| Wall::from_rfc3339(machine["off_since"].as_str()?).ok();
+        let since = wait_for("the broker's word in the list", || off(&listed(&desk.shop).pop()?));
+        // Of its own sense the backend says nothing new before its time.
+        assert_eq!(listed(&desk.shop)[0]["there"], json!(true));
+        since
+    };
+    let before = is_off(&desk);
+    assert!(!page("off, says the broker").has("The goods and their prices."), "nobody knows what is on its screen");
+    desk.shop.kill_backend();
+    assert_eq!(is_off(&desk), before, "it is stored");
+    desk.shop.start_backend();
+    desk.shop.backend.as_ref().expect("it runs").wait_line("connected to the broker");
+    assert!(!page("off, says the broker").has("The goods and their prices."));
+    let after = is_off(&desk);
+    assert!((after.0 - before.0).abs() <= 2_000, "its time is the broker's, and not that of the restart: {before:?}, {after:?}");
+    let table = stdout(&desk.shop.merchant(&["device", "list"]));
+    assert!(table.contains("off, says the broker") && !table.contains("REVOKED"), "a column without anything is left out: {table}");
+    // It calls: it is there, whatever the broker says.
+    assert_eq!(desk.shop.http.get(&format!("{}/v1/orders?state=open", desk.shop.backend_url), Some(&desk.shop.token)).status, 200);
+    page("connected, since");
+    assert_eq!(listed(&desk.shop)[0]["off_since"], Value::Null);
+}
+
+#[test]
 fn bad_words_under_a_machines_name_change_nothing() {
     let shop = hearing();
     let stranger = Tap::connect(&shop.broker, TAP, &[]);
@@ -97,7 +144,9 @@ fn bad_words_under_a_machines_name_change_nothing() {
     // What the backend may not hear is no matter of it.
     ["payment/update", "vend/request", "cmd/reboot/request"].iter().for_each(|tail| to(DEVICE, tail, b"{"));
     wait_for("the backend to have read it all", || (unread(&shop) == bad.len() as u64 * 2).then_some(()));
-    assert_eq!(listed(&shop), before);
+    // It may be called what it said. Nobody says that it is there, or off.
+    let stands = |machine: &Value| ["there", "since", "off_since"].map(|key| machine[key].clone());
+    assert_eq!(listed(&shop).iter().map(stands).collect::<Vec<_>>(), before.iter().map(stands).collect::<Vec<_>>());
     // It sells, and the machine is there by its calls. What it said of itself means nothing on a terminal.
     shop.reported("dispensed");
     let is_known = |machine: &Value| machine["there"] == json!(true) && machine["version"].is_string();

@@ -207,11 +207,39 @@ fn a_machine_that_is_off_is_not_compared_and_gets_a_text_only_by_yes() {
     assert!(told.contains("Lobby (vm-003) said nothing in 15 s") && told.contains("1 of 3 machines did not take the settings"), "{told}");
     let to: Vec<_> = fleet.sent(from).into_iter().map(|message| message.topic).collect();
     assert_eq!(to, [1, 2, 3].map(|number| topic(number, "config/desired")));
+    let list = fleet.list();
+    assert!(list.contains("own file, lacks version 1") && !list.contains("is back"), "{list}");
     // It judges the text by itself when it is back, and its own file does not go with it. It goes on with what it has, and has no fault.
     fleet.resume(3);
     fleet.wait_last(&topic(3, "config/reported"), "a refusal", |told| told["refused"]["code"] == "invalid");
     assert!(fleet.text(3).contains("id = \"C1\""));
+    assert!(!fleet.list().contains("lacks"), "it has heard of the text: {}", fleet.list());
     fleet.no_machine_has_a_fault_of_settings(&[1, 2, 3]);
+}
+
+#[test]
+fn a_price_that_passed_over_a_machine_is_kept_and_sent_when_it_is_back() {
+    let mut fleet = Fleet::start();
+    fleet.stop(2);
+    // Without --yes nothing is sent, and nothing is kept.
+    fleet.sends_nothing("fleet price A1 6500 --all", 1, &["1 of 3 machines were not compared"]);
+    assert!(!fleet.list().contains("lacks"), "{}", fleet.list());
+    let told = words(&fleet.run("fleet price A1 6500 --all --yes"));
+    for part in ["Lobby (vm-001): version 1 is in force", "(vm-002) lacks this price", "1 of 2 machines did not take the settings"] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    let list = fleet.list();
+    assert_eq!(list.matches("lacks A1 at Rp6.500").count(), 1, "only the one that was off: {list}");
+    assert!(!list.contains("is back"), "{list}");
+    fleet.sends_nothing("fleet price --due", 1, &["(vm-002) is still off: it lacks A1 at Rp6.500", "1 of 1 prices were not taken"]);
+    fleet.resume(2);
+    let list = fleet.list();
+    assert!(list.contains("(vm-002) is back without A1 at Rp6.500"), "{list}");
+    assert!(fleet.text(2).contains("price = 5000"), "nobody has sent it yet");
+    fleet.sends("fleet price --due", &["(vm-002): item[A1].price: 5000 -> 6500", "(vm-002): version 1 is in force"]);
+    assert!(fleet.text(2).contains("price = 6500"));
+    assert!(!fleet.list().contains("lacks"), "{}", fleet.list());
+    fleet.sends_nothing("fleet price --due", 0, &["no machine lacks a price"]);
 }
 
 #[test]

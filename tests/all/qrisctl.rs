@@ -515,7 +515,7 @@ fn a_context_is_a_file_at_home_and_names_broker_and_key() {
         fleet.broker.port,
         password.display()
     );
-    fleet.tap.publish_bytes("qrisd/v1/vm-001/status", br#"{"state":"offline"}"#, true);
+    fleet.tap.publish_bytes("qrisd/v1/vm-001/status", br#"{"state":"offline","at":"2026-11-20T07:00:00Z"}"#, true);
     let at_home = |arguments: &[&str]| {
         let mut run = command(env!("CARGO_BIN_EXE_qrisctl"));
         run.args(arguments).env("HOME", &home);
@@ -541,6 +541,13 @@ fn a_context_is_a_file_at_home_and_names_broker_and_key() {
     told(at_home(&["status"]).env("QRISCTL_CONTEXT", "a/b"), 2, "QRISCTL_CONTEXT");
     std::fs::write(contexts.join("qrisctl.toml"), &mqtt).expect("written");
     told(&mut at_home(&["status"]), 0, "vm-001");
+    // The merchant's zone, as the backend's commands have it, wherever this computer is.
+    told(at_home(&["status"]).env("TZ", "UTC0"), 0, "2026-11-20 07:00:00 UTC");
+    std::fs::write(contexts.join("qrisctl.toml"), format!("zone = \"WITA\"\n{mqtt}")).expect("written");
+    told(at_home(&["status"]).env("TZ", "UTC0"), 0, "2026-11-20 15:00:00 WITA");
+    std::fs::write(contexts.join("qrisctl.toml"), format!("zone = \"UTC\"\n{mqtt}")).expect("written");
+    told(&mut at_home(&["status"]), 2, "zone: must be \"WIB\", \"WITA\" or \"WIT\", not \"UTC\"");
+    std::fs::write(contexts.join("qrisctl.toml"), &mqtt).expect("written");
     // What a flag says of the broker does not come with a name and a password from a file that nobody named.
     told(&mut at_home(&["status", "--broker", &format!("mqtt://127.0.0.1:{}", fleet.broker.port)]), 1, "NotAuthorized");
 

@@ -337,7 +337,8 @@ async fn known(config: &Config) -> Result<(BTreeMap<DeviceId, bool>, BTreeSet<De
 /// Lets all machines of a list in that are not in yet.
 async fn add_all(config: &Config, from: &Path, into: &Path, bundle: &bundle::Bundle) -> Result<(), Failure> {
     let listed = list::read(from)?;
-    let drafts = listed.iter().map(|one| bundle.text(config, &one.id)).collect::<Result<Vec<_>, _>>()?;
+    let draft = |one: &listed::Listed| bundle.text(config, &one.id).map(|draft| draft.named(one.given()));
+    let drafts = listed.iter().map(draft).collect::<Result<Vec<_>, _>>()?;
     let (there, _) = known(config).await?;
     let folder = list::Folder::open(into, "enrolment")?;
     let mut made = 0;
@@ -363,7 +364,8 @@ async fn invite_all(config: &Config, from: &Path, into: &Path, terms: &Terms, un
     for one in &listed {
         let has_code = invited.contains(&one.id) && folder.text(&one.id).is_some();
         if there.get(&one.id) != Some(&true) && !has_code {
-            invite(config, one.id.clone(), terms, until, false, |code| folder.put(&one.id, &format!("{code}\n"))).await?;
+            let terms = Terms { name: one.given().map(Into::into), ..terms.clone() };
+            invite(config, one.id.clone(), &terms, until, false, |code| folder.put(&one.id, &format!("{code}\n"))).await?;
             made += 1;
         }
     }

@@ -67,6 +67,23 @@ pub enum Shown {
     Is(Option<bool>, [&'static str; 2]),
 }
 
+/// The fields without those that are empty in every row, if there are rows.
+#[must_use]
+pub fn with_something<T>(fields: &[Field<T>], all: &[T]) -> Vec<Field<T>> {
+    let is_something = |Field(_, _, of): &Field<T>| all.is_empty() || all.iter().any(|it| cell(of(it), Zone::Wib).is_some());
+    fields.iter().filter(|field| is_something(field)).map(|Field(key, column, of)| Field(*key, *column, *of)).collect()
+}
+
+/// A value in a table, if there is one.
+fn cell(value: Shown, zone: Zone) -> Option<String> {
+    match value {
+        Shown::Text(text) => text,
+        Shown::Words(words) => words.map(|words| words.join(" ")).filter(|words| !words.is_empty()),
+        Shown::Time(at) => at.map(|at| at.to_local(zone)),
+        Shown::Is(is, [yes, no]) => is.map(|is| if is { yes } else { no }.into()),
+    }
+}
+
 fn columns<T>(fields: &[Field<T>]) -> Vec<Column> {
     fields.iter().filter_map(|Field(_, column, _)| *column).collect()
 }
@@ -78,13 +95,8 @@ pub fn heading_of<T>(fields: &[Field<T>], zone: Zone) -> String {
 
 #[must_use]
 pub fn row_of<T>(fields: &[Field<T>], it: &T, zone: Zone) -> String {
-    let cell = |Field(_, _, of): &Field<T>| match of(it) {
-        Shown::Text(text) => text,
-        Shown::Words(words) => words.map(|words| words.join(" ")).filter(|words| !words.is_empty()),
-        Shown::Time(at) => at.map(|at| at.to_local(zone)),
-        Shown::Is(is, [yes, no]) => is.map(|is| if is { yes } else { no }.into()),
-    };
-    let cells = fields.iter().filter(|field| field.1.is_some()).map(|field| cell(field).unwrap_or_else(|| "-".into()));
+    let shown = fields.iter().filter(|field| field.1.is_some());
+    let cells = shown.map(|Field(_, _, of)| cell(of(it), zone).unwrap_or_else(|| "-".into()));
     row(&columns(fields), &cells.collect::<Vec<_>>())
 }
 

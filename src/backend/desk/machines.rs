@@ -3,7 +3,7 @@
 use super::Desk;
 use super::answer::No;
 use super::today::{and, is_sold};
-use crate::machines::reported::{self, Noted};
+use crate::machines::reported::{self, Is, Noted};
 use crate::machines::stock::{self, Kept, Load as Loaded, Machine, Packing, Wanting, Which};
 use crate::machines::{devices, handle::Machines};
 use crate::sale::books;
@@ -101,9 +101,15 @@ impl FleetSnapshot {
         let noted = self.noted.get(device.as_str());
         let faults: Vec<_> = noted.iter().filter_map(|noted| noted.facts.as_ref()).flat_map(|facts| facts.faults.iter().copied()).collect();
         let Wanting { low, sold_out, suspect, blocked, out_of } = self.wanting.get(device.as_str()).cloned().unwrap_or_default();
-        let is_silent = noted.is_some_and(|noted| !noted.is_there);
-        // That one is there is known as long as one would hear that it goes.
-        let presence = noted.filter(|_| self.hears || is_silent);
+        let stands = match noted.map(|noted| noted.is) {
+            Some(Is::There(since)) => Some((true, since)),
+            Some(Is::Missing(since)) => Some((false, since)),
+            Some(Is::Unknown) | None => None,
+        };
+        let is_silent = stands.is_some_and(|(is_there, _)| !is_there);
+        // That one is there, or off, is known as long as one would hear that it goes, or comes.
+        let stands = stands.filter(|_| self.hears || is_silent);
+        let off_since = noted.filter(|_| self.hears).and_then(Noted::off_since);
         let trouble = [
             (Trouble::Silent, is_silent),
             // Its slots are told sooner than its faults.
@@ -115,8 +121,9 @@ impl FleetSnapshot {
         MachineLine {
             device: device.clone(),
             name: self.name(device).map(Into::into),
-            is_there: presence.map(|noted| noted.is_there),
-            since: presence.map(|noted| noted.since.to_rfc3339_in(zone).into()),
+            is_there: stands.map(|(is_there, _)| is_there),
+            since: time(stands.map(|(_, since)| since), zone),
+            off_since: time(off_since, zone),
             trouble: trouble.into_iter().filter_map(|(trouble, is_so)| is_so.then_some(trouble)).collect(),
             faults,
             blocked: noted.and_then(|noted| noted.facts.as_ref()?.blocked.clone()),
@@ -141,7 +148,7 @@ pub fn by_machine(sums: &[books::Sum]) -> HashMap<Box<str>, Sum> {
 /// What a machine's screen shows, as its newest orders, its faults and its slots say. `newest`: the newest one first.
 #[must_use]
 pub fn screen<'a>(machine: &MachineLine, newest: impl IntoIterator<Item = &'a Order>, now: Told, zone: Zone) -> Screen {
-    if machine.is_there != Some(true) {
+    if machine.is_there != Some(true) || machine.off_since.is_some() {
         return Screen::Unknown;
     }
     if machine.faults.contains(&FaultCode::Screen) {
@@ -234,7 +241,7 @@ pub fn to_bring(all: &[Machine], packing: &Packing, is_more: bool, zone: Zone) -
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::machines::reported::Facts;
+    use crate::machines::reported::{AtBroker, Facts};
     use crate::samples::{T0, paid, pending, reported_order, rules};
     use qris_core::order::merchant::{self, Context, DeliveryReport, Event, Rules};
     use qris_core::order::outcome::Delivery;
@@ -249,6 +256,7 @@ mod tests {
             name: None,
             is_there,
             since: None,
+            off_since: None,
             trouble,
             faults,
             blocked: None,
@@ -274,7 +282,7 @@ mod tests {
         {
             known.let_in.push(DeviceId::new(device).expect("an id"));
             let facts = Some(Facts { name: Some(name.into()), ..Facts::default() });
-            known.noted.insert(device.into(), Noted { is_there: true, since: T0, facts });
+            known.noted.insert(device.into(), Noted { is: Is::There(T0), at_broker: AtBroker::On, facts });
         }
         for (typed, wanted) in [
             ("Lobi lantai 2 5.000", Some(("vm-001", "5.000"))),
@@ -288,6 +296,28 @@ mod tests {
         ] {
             let found = known.named_in(typed);
             assert_eq!(found.as_ref().map(|(device, rest)| (device.as_str(), &**rest)), wanted, "{typed}");
+        }
+    }
+
+    #[test]
+    fn what_the_broker_says_is_told_at_once_and_its_screen_is_not_known_then() {
+        let device = DeviceId::new("vm-001").expect("an id");
+        let (there, missing, off) = (Is::There(T0), Is::Missing(T0), AtBroker::Off(T0 + Span::secs(5)));
+        // The note, and whether the broker is heard. Then: is it there, is it off, is its screen known?
+        for (is, at_broker, hears, wanted) in [
+            (there, AtBroker::On, true, (Some(true), false, true)),
+            (there, off, true, (Some(true), true, false)),
+            (Is::Unknown, off, true, (None, true, false)),
+            (missing, off, true, (Some(false), true, false)),
+            (there, AtBroker::Unknown, true, (Some(true), false, true)),
+            (there, off, false, (None, false, false)),
+            (missing, off, false, (Some(false), false, false)),
+        ] {
+            let mut known = FleetSnapshot { hears, let_in: vec![device.clone()], ..FleetSnapshot::default() };
+            known.noted.insert("vm-001".into(), Noted { is, at_broker, facts: None });
+            let line = known.line(&device, &HashMap::new(), Zone::Wib);
+            let is_shown = screen(&line, None, Told::trusted(T0), Zone::Wib) != Screen::Unknown;
+            assert_eq!((line.is_there, line.off_since.is_some(), is_shown), wanted, "{is:?} {at_broker:?} {hears}");
         }
     }
 

@@ -16,6 +16,7 @@ use qris_core::text;
 use qris_core::wire::topics::Topic;
 use qris_host::clock;
 use qris_host::events::{Event as Journal, Text};
+use qris_host::mqtt::Inbound;
 use qris_host::surroundings::Surroundings;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -131,12 +132,12 @@ impl Machines {
         self.presence.called(device, self.moment());
     }
 
-    /// A message came from the broker, under a machine's account there. `is_stored`: the broker has kept it.
-    pub fn reported(&self, topic: &str, payload: &[u8], is_stored: bool) -> Result<(), Unreadable> {
+    /// A message came from the broker, under a machine's account there.
+    pub fn reported(&self, Inbound { topic, payload, retain: is_stored, expiry_s, .. }: &Inbound) -> Result<(), Unreadable> {
         if let Some((device, Topic::Stock)) = Topic::parse(topic) {
-            return if self.stock.take(device, stock::read(payload, is_stored, self.now())?) { Ok(()) } else { Err(Unreadable) };
+            return if self.stock.take(device, stock::read(payload, *is_stored, self.now())?) { Ok(()) } else { Err(Unreadable) };
         }
-        if let Some((device, report)) = reported::read(topic, payload, is_stored)? {
+        if let Some((device, report)) = reported::read(topic, payload, *is_stored, *expiry_s)? {
             self.presence.reported(device, report, self.moment());
         }
         Ok(())

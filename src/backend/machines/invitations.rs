@@ -17,6 +17,9 @@ use subtle::ConstantTimeEq as _;
 /// What a machine is told besides its secrets.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Terms {
+    /// The machine's name for people, if somebody has said one.
+    #[serde(default)]
+    pub name: Option<Box<str>>,
     pub backend_url: Box<str>,
     /// The private CA of its certificate, in PEM.
     pub backend_ca: Option<Box<str>>,
@@ -39,12 +42,12 @@ impl Terms {
     /// All that the machine must know, with the keys of the day.
     #[must_use]
     pub fn enrol(self, device: DeviceId, token: &str, password: Option<Box<str>>, rules: &Rules) -> Enrolment {
-        let Self { backend_url, backend_ca, broker, operators } = self;
+        let Self { name, backend_url, backend_ca, broker, operators } = self;
         let receipts = rules.keys.iter().map(|key| key.to_public_jwk(&rules.issuer));
         let receipts = receipts.map(|key| serde_json::from_str::<serde_json::Value>(&key).expect("a JWK is JSON"));
         let keys = serde_json::json!({ "keys": receipts.chain(operators).collect::<Vec<_>>() });
         let broker = broker.map(|BrokerTerms { url, username, ca }| Broker { url, username, password, ca });
-        Enrolment { device, backend: Backend { url: backend_url, token: token.into(), ca: backend_ca }, broker, keys }
+        Enrolment { device, name, backend: Backend { url: backend_url, token: token.into(), ca: backend_ca }, broker, keys }
     }
 }
 
@@ -189,7 +192,7 @@ mod tests {
     }
 
     fn terms() -> Terms {
-        Terms { backend_url: "https://pay.example".into(), backend_ca: None, broker: None, operators: Vec::new() }
+        Terms { name: None, backend_url: "https://pay.example".into(), backend_ca: None, broker: None, operators: Vec::new() }
     }
 
     #[test]

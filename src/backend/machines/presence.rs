@@ -5,8 +5,11 @@
 //! was not there for the merchant's time (`alerts.offline_after_s`, ten minutes).
 //!
 //! A machine that says that it never reports is missed only by `offline`. So is one that has not said anything at the broker.
+//!
+//! Until a machine is missing, people read what the broker says, as the broker's word: it is off, since then. That is written down at
+//! once. Each start of this program hears the broker's `offline` again, with its age: so the merchant's time does not begin anew.
 
-use super::reported::{Facts, Noted, Report};
+use super::reported::{AtBroker, Facts, Is, Noted, Report};
 use qris_core::order::ids::DeviceId;
 use qris_core::order::time::{Boot, Now, Span, Wall};
 use qris_core::wire::status::FaultCode;
@@ -18,10 +21,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 const PERIODS: i64 = 2;
 /// The most messages of machines that are not known yet, and may have been let in a moment ago.
 const EARLY_MAX: usize = 64;
-/// What is known of a machine is written down no more often than this.
+/// What is known of a machine is written down no more often than this. That it is off, or back, does not wait.
 const NOTED_EVERY: Span = Span::secs(120);
 /// … unless its faults are others: people wait for that, and who says so again and again must not wear out a disk.
 const FAULTS_NOTED_EVERY: Span = Span::secs(10);
+/// An `offline` may be older than this program. A machine that lost only the broker has so long to call, before it is missing.
+const MAY_CALL: Span = Span::secs(60);
 /// The most machines that are written down at a time: whoever writes a receipt waits for it.
 const AT_ONCE: usize = 100;
 
@@ -49,8 +54,11 @@ struct MachinePresence {
     fresh_at: Now,
     /// The last time of a report that was fresh, or of the beginning of all this.
     reported_at: Boot,
+    known_from: Boot,
     /// The time since which the broker says that it is gone. Nothing fresh came since then.
     offline_from: Option<Boot>,
+    /// Whether that is known: the broker, or the machine itself, has said something.
+    is_placed: bool,
     /// Another computer takes its place at the broker, as it says over HTTP. Its status hardly gets through.
     taken_over: bool,
     is: Is,
@@ -65,15 +73,6 @@ enum Every {
     Unknown,
     Never,
     Span(Span),
-}
-
-/// Whether it is there, and since when.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Is {
-    /// Nothing fresh has come since the start of this program, and it is not missing yet.
-    Unknown,
-    There(Wall),
-    Missing(Wall),
 }
 
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -166,6 +165,7 @@ impl Presence {
         let (hears_from, mut news) = (all.hears_from, News::default());
         for (device, known) in &mut all.machines {
             let gone_from = known.gone_from(hears_from).filter(|from| now.boot - *from >= self.missing_after);
+            let gone_from = gone_from.filter(|_| now.boot - known.known_from >= MAY_CALL.min(self.missing_after));
             if news.missing.len() < AT_ONCE
                 && let (Some(from), Is::Unknown | Is::There(_)) = (gone_from, known.is)
             {
@@ -175,7 +175,7 @@ impl Presence {
             if news.to_note.len() < AT_ONCE
                 && now.boot >= known.note_from
                 && !known.is_noted
-                && let Some(noted) = known.to_note()
+                && let Some(noted) = known.to_note(now)
             {
                 (known.note_from, known.is_noted) = (now.boot + NOTED_EVERY, true);
                 news.to_note.push((device.clone(), noted));
@@ -208,7 +208,9 @@ impl MachinePresence {
             every: Every::Unknown,
             fresh_at: now,
             reported_at: now.boot,
+            known_from: now.boot,
             offline_from: None,
+            is_placed: false,
             taken_over: false,
             is: Is::Unknown,
             note_from: Boot(0),
@@ -216,10 +218,19 @@ impl MachinePresence {
         }
     }
 
+    /// From when on it is off, by the broker; `None`: it is not. What is new here does not wait for its turn.
+    fn place(&mut self, offline_from: Option<Boot>) {
+        if !self.is_placed || self.offline_from.is_some() != offline_from.is_some() {
+            (self.is_placed, self.offline_from) = (true, offline_from);
+            (self.is_noted, self.note_from) = (false, Boot(0));
+        }
+    }
+
     fn fresh(&mut self, now: Now) {
-        (self.fresh_at, self.offline_from) = (now, None);
+        self.fresh_at = now;
+        self.place(None);
         if !matches!(self.is, Is::There(_)) {
-            (self.is, self.is_noted) = (Is::There(now.wall), false);
+            (self.is, self.is_noted, self.note_from) = (Is::There(now.wall), false, Boot(0));
         }
     }
 
@@ -228,7 +239,7 @@ impl MachinePresence {
             Report::Online { every, facts } => {
                 self.every = every.map_or(Every::Never, Every::Span);
                 // This ends nothing that people were told: only something fresh does.
-                self.offline_from = None;
+                self.place(None);
                 if self.facts.as_ref() != Some(&facts) {
                     if self.facts.as_ref().is_some_and(|known| (&known.faults, &known.blocked) != (&facts.faults, &facts.blocked)) {
                         self.note_from = self.note_from.min(now.boot + FAULTS_NOTED_EVERY);
@@ -236,7 +247,7 @@ impl MachinePresence {
                     (self.facts, self.is_noted) = (Some(facts), false);
                 }
             }
-            Report::Offline => drop(self.offline_from.get_or_insert(now.boot)),
+            Report::Offline { before } => self.place(Some(now.boot - before)),
             Report::Telemetry { at } => {
                 let usual = Span::secs(EVERY_S.into());
                 let every = match self.every {
@@ -264,19 +275,22 @@ impl MachinePresence {
         self.offline_from.into_iter().chain(silent).min()
     }
 
-    fn to_note(&self) -> Option<Noted> {
-        let (is_there, since) = match self.is {
-            Is::Unknown => return None,
-            Is::There(since) => (true, since),
-            Is::Missing(since) => (false, since),
+    fn to_note(&self, now: Now) -> Option<Noted> {
+        let at_broker = match self.offline_from {
+            Some(from) => AtBroker::Off(now.wall - (now.boot - from)),
+            None if self.is_placed => AtBroker::On,
+            None => AtBroker::Unknown,
         };
+        if (self.is, at_broker) == (Is::Unknown, AtBroker::Unknown) {
+            return None;
+        }
         let mut facts = self.facts.clone();
         if self.taken_over {
             let facts = facts.get_or_insert_with(Facts::default);
             let others = facts.faults.iter().copied().filter(|fault| *fault != FaultCode::TakenOver);
             facts.faults = [FaultCode::TakenOver].into_iter().chain(others).collect();
         }
-        Some(Noted { is_there, since, facts })
+        Some(Noted { is: self.is, at_broker, facts })
     }
 }
 
@@ -288,6 +302,8 @@ const fn periods(every: Span) -> Span {
 mod tests {
     use super::*;
 
+    /// It is off, since just now.
+    const OFF: Report = Report::Offline { before: Span::ZERO };
     const START: Wall = Wall(1_000_000_000);
     const MISSING_AFTER: i64 = 600;
 
@@ -374,17 +390,15 @@ mod tests {
             ("a report that came late", &[Says(0, online()), Says(300, old(100))], false, Some(200 + 600)),
             ("… that is just young enough", &[Says(0, online()), Says(300, old(101))], true, Some(500 + 600)),
             ("… of a clock that is ahead", &[Says(0, online()), Says(300, old(9_000))], true, Some(500 + 600)),
-            (
-                "a good-bye comes before its silence",
-                &[Says(0, online()), Says(90, telemetry()), Says(91, Report::Offline)],
-                true,
-                Some(91 + 600),
-            ),
-            ("… also of one that never reports", &[Says(0, of(None)), Calls(5), Says(91, Report::Offline)], true, Some(91 + 600)),
-            ("… and that alone", &[Says(91, Report::Offline), Says(300, Report::Offline)], false, Some(91 + 600)),
-            ("a good-bye that was taken back", &[Says(0, online()), Says(91, Report::Offline), Says(95, online())], false, Some(200 + 600)),
-            ("… by a call", &[Says(0, of(None)), Says(91, Report::Offline), Calls(99)], true, None),
-            ("… by a report", &[Says(0, online()), Says(91, Report::Offline), Says(99, telemetry())], true, Some(299 + 600)),
+            ("a good-bye comes before its silence", &[Says(0, online()), Says(90, telemetry()), Says(91, OFF)], true, Some(91 + 600)),
+            ("… also of one that never reports", &[Says(0, of(None)), Calls(5), Says(91, OFF)], true, Some(91 + 600)),
+            ("… and that alone", &[Says(91, OFF), Says(300, OFF)], false, Some(91 + 600)),
+            ("a good-bye that was taken back", &[Says(0, online()), Says(91, OFF), Says(95, online())], false, Some(200 + 600)),
+            ("… by a call", &[Says(0, of(None)), Says(91, OFF), Calls(99)], true, None),
+            ("… by a report", &[Says(0, online()), Says(91, OFF), Says(99, telemetry())], true, Some(299 + 600)),
+            ("one that was off before this program began", &[Says(1, Report::Offline { before: Span::secs(301) })], false, Some(300)),
+            ("… for long: it has a minute to call", &[Says(1, Report::Offline { before: Span::secs(9_000) })], false, Some(60)),
+            ("… and it calls", &[Says(1, Report::Offline { before: Span::secs(9_000) }), Calls(59)], true, None),
             ("nobody says so while the broker is away", &[Says(0, online()), Hears(50, false)], false, None),
             ("… and it has its time again", &[Says(0, online()), Hears(50, false), Hears(3000, true)], false, Some(3200 + 600)),
         ];
@@ -411,7 +425,7 @@ mod tests {
         let rig = Rig::new();
         rig.reported(online(), 0);
         rig.reported(telemetry(), 1);
-        rig.reported(Report::Offline, 2);
+        rig.reported(OFF, 2);
         assert_eq!(rig.missing(2), Some(602));
         rig.reported(online(), 603);
         rig.reported(Report::Telemetry { at: Some(at(100).wall) }, 604);
@@ -448,9 +462,10 @@ mod tests {
     fn what_is_known_is_written_down_when_it_is_new_and_not_too_often() {
         let rig = Rig::new();
         let noted = |s| rig.0.check(at(s)).to_note.into_iter().map(|(_, noted)| noted).collect::<Vec<_>>();
-        let there = |version, since: i64| Noted { is_there: true, since: at(since).wall, facts: Some(facts(version)) };
+        let on = |is, version| Noted { is, at_broker: AtBroker::On, facts: Some(facts(version)) };
+        let there = |version, since: i64| on(Is::There(at(since).wall), version);
         rig.reported(online(), 0);
-        assert_eq!(noted(1), [], "nobody knows yet whether it is there");
+        assert_eq!(noted(1), [on(Is::Unknown, "1.0")], "the broker's word, and nobody knows yet whether it is there");
         rig.reported(telemetry(), 2);
         assert_eq!((noted(3), noted(4)), (vec![there("1.0", 2)], vec![]));
         rig.reported(online(), 5);
@@ -464,9 +479,13 @@ mod tests {
         rig.0.failed(&[], &[device("a")]);
         assert_eq!(noted(502 + 240), [there("1.0", 2)], "it could not be written");
         rig.reported(telemetry(), 799);
-        rig.reported(Report::Offline, 800);
-        assert_eq!(noted(1399), []);
-        assert_eq!(noted(1400), [Noted { is_there: false, since: at(800).wall, facts: Some(facts("1.0")) }]);
+        rig.reported(OFF, 800);
+        let off = |is| Noted { is, at_broker: AtBroker::Off(at(800).wall), facts: Some(facts("1.0")) };
+        assert_eq!(noted(801), [off(Is::There(at(2).wall))], "the broker's word does not wait");
+        assert_eq!((noted(802), noted(1399)), (vec![], vec![]));
+        assert_eq!(noted(1400), [off(Is::Missing(at(800).wall))]);
+        rig.called(1401);
+        assert_eq!(noted(1402), [there("1.0", 1401)], "it called, whatever the broker says");
     }
 
     #[test]
@@ -493,7 +512,7 @@ mod tests {
         let presence = Presence::new(Span::secs(MISSING_AFTER));
         let all: HashSet<_> = (0..AT_ONCE * 2 + 1).map(|n| device(&format!("m-{n}"))).collect();
         presence.know(&all, at(0));
-        all.iter().for_each(|device| presence.reported(device.clone(), Report::Offline, at(0)));
+        all.iter().for_each(|device| presence.reported(device.clone(), OFF, at(0)));
         let named = [0, 1, 2, 3].map(|s| presence.check(at(MISSING_AFTER + s)));
         assert_eq!(named.each_ref().map(|news| news.missing.len()), [AT_ONCE, AT_ONCE, 1, 0]);
         assert!(named.iter().all(|news| news.to_note.len() <= AT_ONCE));

@@ -8,7 +8,7 @@ use qris_core::order::ids::DeviceId;
 use qris_core::order::time::{Span, Wall};
 use qris_core::text;
 use qris_core::wire::orders::MACHINE_NAME_MAX;
-use qris_core::wire::status::{FaultCode, Presence, STATUS_MAX, Status};
+use qris_core::wire::status::{FaultCode, Presence, STATUS_MAX, Status, offline_for};
 use qris_core::wire::telemetry::{EVERY_MAX_S, EVERY_S, TELEMETRY_MAX, Telemetry};
 use qris_core::wire::topics::Topic;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -39,7 +39,10 @@ pub enum Report {
         facts: Facts,
     },
     /// It said good-bye, or the broker noticed that it is gone.
-    Offline,
+    Offline {
+        /// So long ago, as far as the broker tells: it counts that down.
+        before: Span,
+    },
     /// A `telemetry` that was sent just now.
     Telemetry {
         /// When it was made, by the machine's clock, if that is trusted there.
@@ -51,11 +54,12 @@ pub enum Report {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Unreadable;
 
-/// Reads a message. `is_stored`: the broker has kept it, nobody knows for how long. `None`: it says nothing that anybody needs here.
-pub fn read(topic: &str, payload: &[u8], is_stored: bool) -> Result<Option<(DeviceId, Report)>, Unreadable> {
+/// Reads a message. `is_stored`: the broker has kept it. `expiry_s`: it keeps it for so many seconds more. `None`: it says nothing that
+/// anybody needs here.
+pub fn read(topic: &str, payload: &[u8], is_stored: bool, expiry_s: Option<u32>) -> Result<Option<(DeviceId, Report)>, Unreadable> {
     let (device, topic) = Topic::parse(topic).ok_or(Unreadable)?;
     let report = match topic {
-        Topic::Status => read_status(payload)?,
+        Topic::Status => read_status(payload, expiry_s)?,
         // Its machine may be gone since long.
         Topic::Telemetry if is_stored => return Ok(None),
         Topic::Telemetry => read_telemetry(payload)?,
@@ -71,11 +75,11 @@ pub fn read(topic: &str, payload: &[u8], is_stored: bool) -> Result<Option<(Devi
     Ok(Some((device, report)))
 }
 
-fn read_status(payload: &[u8]) -> Result<Report, Unreadable> {
+fn read_status(payload: &[u8], expiry_s: Option<u32>) -> Result<Report, Unreadable> {
     let payload = Some(payload).filter(|payload| payload.len() <= STATUS_MAX).ok_or(Unreadable)?;
     let Status { state, name, version, faults, report_every_s, .. } = serde_json::from_slice(payload).map_err(|_| Unreadable)?;
     match state {
-        Presence::Offline => Ok(Report::Offline),
+        Presence::Offline => Ok(Report::Offline { before: expiry_s.and_then(offline_for).unwrap_or(Span::ZERO) }),
         Presence::Online => {
             let every = report_every_s.unwrap_or(EVERY_S).min(EVERY_MAX_S);
             let codes = faults.iter().flatten().map(|fault| fault.code).take(FAULTS_MAX);
@@ -114,31 +118,73 @@ pub(super) fn short(name: &str, most: usize) -> Option<Box<str>> {
     (!name.is_empty()).then(|| name.into())
 }
 
+/// Whether a machine is there, by the backend's own sense, and since when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Is {
+    /// Nothing fresh has come since the start of this program, and it is not missing yet.
+    Unknown,
+    There(Wall),
+    Missing(Wall),
+}
+
+/// What the broker says of a machine, as long as the machine itself has not called since.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AtBroker {
+    /// It has said nothing since the start of this program.
+    Unknown,
+    On,
+    /// The machine is off since then.
+    Off(Wall),
+}
+
 /// What stands in the database of a machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Noted {
-    pub is_there: bool,
-    /// The time since which it is there, or is not.
-    pub since: Wall,
+    pub is: Is,
+    pub at_broker: AtBroker,
     /// What it said last; `None`: nothing yet.
     pub facts: Option<Facts>,
 }
 
+impl Noted {
+    /// Since when the broker says that it is off.
+    #[must_use]
+    pub const fn off_since(&self) -> Option<Wall> {
+        match self.at_broker {
+            AtBroker::Off(since) => Some(since),
+            AtBroker::Unknown | AtBroker::On => None,
+        }
+    }
+}
+
 /// Writes this down. What it does not tell stays: after a start of the program much is not known yet.
-pub fn note(tx: &mut dyn Tx, device: &DeviceId, Noted { is_there, since, facts }: &Noted) -> Result<(), StoreError> {
-    let sql = "INSERT INTO presence (device, is_there, since_ms, name, version, faults, blocked) VALUES ($1, $2, $3, $4, $5, $6, $7)
+pub fn note(tx: &mut dyn Tx, device: &DeviceId, Noted { is, at_broker, facts }: &Noted) -> Result<(), StoreError> {
+    let sql =
+        "INSERT INTO presence (device, is_there, since_ms, off_ms, name, version, faults, blocked) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
         ON CONFLICT (device) DO UPDATE SET
-        since_ms = CASE WHEN presence.is_there = excluded.is_there THEN presence.since_ms ELSE excluded.since_ms END,
-        is_there = excluded.is_there, name = coalesce(excluded.name, presence.name), version = coalesce(excluded.version, presence.version),
+        since_ms = CASE WHEN excluded.is_there IS NULL OR presence.is_there = excluded.is_there THEN presence.since_ms
+            ELSE excluded.since_ms END,
+        is_there = coalesce(excluded.is_there, presence.is_there), off_ms = coalesce(excluded.off_ms, presence.off_ms),
+        name = coalesce(excluded.name, presence.name), version = coalesce(excluded.version, presence.version),
         faults = coalesce(excluded.faults, presence.faults), blocked = coalesce(excluded.blocked, presence.blocked)";
+    let (is_there, since) = match is {
+        Is::Unknown => (None, None),
+        Is::There(since) => (Some(1_i64), Some(since.0)),
+        Is::Missing(since) => (Some(0), Some(since.0)),
+    };
+    let off = match at_broker {
+        AtBroker::Unknown => None,
+        AtBroker::On => Some(0_i64),
+        AtBroker::Off(since) => Some(since.0),
+    };
     let words = |facts: &Facts| facts.faults.iter().map(FaultCode::as_str).collect::<Vec<_>>().join(" ");
     let (version, faults) = (facts.as_ref().map(|facts| &*facts.version), facts.as_ref().map(words));
     let name = facts.as_ref().and_then(|facts| facts.name.as_deref());
     // That nothing is blocked any more is told, too.
     let blocked = facts.as_ref().map(|facts| facts.blocked.as_deref().unwrap_or_default());
-    let row =
-        [device.as_str().into(), i64::from(*is_there).into(), (*since).into(), name.into(), version.into(), faults.into(), blocked.into()];
-    tx.rows(sql, &row)?;
+    let seen = [device.as_str().into(), is_there.into(), since.into(), off.into()];
+    let told = [name.into(), version.into(), faults.into(), blocked.into()];
+    tx.rows(sql, &[seen, told].concat())?;
     Ok(())
 }
 
@@ -176,9 +222,18 @@ pub fn faults(tx: &mut dyn Tx) -> Result<BTreeMap<FaultCode, u64>, BooksError> {
 
 /// What is written down of all machines. A row that cannot be read is left out: it is only news.
 pub fn noted(tx: &mut dyn Tx) -> Result<HashMap<Box<str>, Noted>, BooksError> {
-    let rows = tx.rows("SELECT device, is_there, since_ms, name, version, faults, blocked FROM presence", &[])?;
+    let rows = tx.rows("SELECT device, is_there, since_ms, off_ms, name, version, faults, blocked FROM presence", &[])?;
     let read = |row: &Row| {
-        let (is_there, since) = (row.int("is_there").ok()? != 0, Wall(row.int("since_ms").ok()?));
+        let is = match (row.maybe_int("is_there").ok()?, row.maybe_int("since_ms").ok()?) {
+            (Some(0), Some(since)) => Is::Missing(Wall(since)),
+            (Some(_), Some(since)) => Is::There(Wall(since)),
+            (_, _) => Is::Unknown,
+        };
+        let at_broker = match row.maybe_int("off_ms").ok()? {
+            None => AtBroker::Unknown,
+            Some(0) => AtBroker::On,
+            Some(since) => AtBroker::Off(Wall(since)),
+        };
         let facts = match (row.maybe_text("version").ok()?, row.maybe_text("faults").ok()?) {
             (Some(version), Some(faults)) => {
                 let codes = faults.split_ascii_whitespace().filter_map(|word| FaultCode::from_word(word).ok());
@@ -188,7 +243,7 @@ pub fn noted(tx: &mut dyn Tx) -> Result<HashMap<Box<str>, Noted>, BooksError> {
             }
             (_, _) => None,
         };
-        Some((row.text("device").ok()?.into(), Noted { is_there, since, facts }))
+        Some((row.text("device").ok()?.into(), Noted { is, at_broker, facts }))
     };
     Ok(rows.iter().filter_map(read).collect())
 }
@@ -199,6 +254,7 @@ mod tests {
     use crate::keeping::databases::open_both;
     use crate::store::read_on;
     use qris_core::order::word::Word;
+    use qris_core::wire::status::OFFLINE_KEPT_S;
     use serde_json::json;
 
     const TELEMETRY: &str = r#"{"v": 1, "number": 4, "stream": "s", "ended": [], "waiting": 0, "sums": {"dispensed": 1,
@@ -206,7 +262,7 @@ mod tests {
         "qr_ms": [0,0,0,0,0,0,0,0], "delivery_ms": [0,0,0,0,0,0,0,0], "connections": 1, "running_s": 8, "at": "2026-11-20T09:24:45Z"}"#;
 
     fn of(tail: &str, payload: &str, is_stored: bool) -> Result<Option<Report>, Unreadable> {
-        read(&format!("qrisd/v1/vm-001/{tail}"), payload.as_bytes(), is_stored).map(|read| read.map(|(_, report)| report))
+        read(&format!("qrisd/v1/vm-001/{tail}"), payload.as_bytes(), is_stored, None).map(|read| read.map(|(_, report)| report))
     }
 
     fn online(more: &serde_json::Value) -> Result<Option<Report>, Unreadable> {
@@ -242,7 +298,13 @@ mod tests {
         assert_eq!(online(&json!({ "name": "é".repeat(500) })), named(Some(&"é".repeat(MACHINE_NAME_MAX)), 900, "", &[]));
         assert_eq!(online(&json!({ "name": " \n" })), named(Some("?"), 900, "", &[]));
         assert_eq!(online(&json!({ "name": " " })), is(900, "", &[]));
-        assert_eq!(of("status", r#"{"state":"offline"}"#, true), Ok(Some(Report::Offline)));
+        let off = |left_s| {
+            let read = read("qrisd/v1/vm-001/status", br#"{"state":"offline"}"#, true, left_s);
+            read.map(|read| read.map(|(_, report)| report))
+        };
+        for (left_s, kept_s) in [(None, 0), (Some(OFFLINE_KEPT_S), 0), (Some(OFFLINE_KEPT_S - 61), 61), (Some(u32::MAX), 0)] {
+            assert_eq!(off(left_s), Ok(Some(Report::Offline { before: Span::secs(kept_s) })), "{left_s:?}");
+        }
     }
 
     /// A blocked line is told of a machine that counts nothing, too.
@@ -258,7 +320,7 @@ mod tests {
         };
         read_on(&machines, |tx| crate::machines::devices::add(tx, &device, "hash", false, Wall(5))).expect("let in");
         let say = |faults| {
-            let what = Noted { is_there: true, since: Wall(5), facts: Some(facts(faults)) };
+            let what = Noted { is: Is::There(Wall(5)), at_broker: AtBroker::On, facts: Some(facts(faults)) };
             read_on(&machines, |tx| note(tx, &device, &what)).expect("written");
             let count = |code| read_on(&machines, super::faults).expect("read")[&code];
             let goods = read_on(&machines, |tx| blocked(tx, &device)).expect("read");
@@ -301,7 +363,7 @@ mod tests {
         for other in ["vend/event", "payment/update", "config/reported", "cmd/reboot/response", "x"] {
             assert_eq!(of(other, r#"{"state":"online"}"#, false), Err(Unreadable), "{other}");
         }
-        assert_eq!(read("qrisd/v1/a b/status", br#"{"state":"online"}"#, false), Err(Unreadable));
+        assert_eq!(read("qrisd/v1/a b/status", br#"{"state":"online"}"#, false, None), Err(Unreadable));
     }
 
     #[test]
@@ -317,15 +379,19 @@ mod tests {
                 blocked: Some("Teh (A1)".into()),
             })
         };
-        let put = |is_there, since, facts| {
-            let what = Noted { is_there, since: Wall(since), facts };
+        let (there, missing, off) = (|at| Is::There(Wall(at)), |at| Is::Missing(Wall(at)), |at| AtBroker::Off(Wall(at)));
+        let put = |is, at_broker, facts| {
+            let what = Noted { is, at_broker, facts };
             read_on(&machines, |tx| note(tx, &device, &what)).expect("written");
             read_on(&machines, noted).expect("read").remove("vm-001").expect("there")
         };
-        assert_eq!(put(true, 5, None), Noted { is_there: true, since: Wall(5), facts: None });
-        assert_eq!(put(true, 9, facts("1")), Noted { is_there: true, since: Wall(5), facts: facts("1") }, "it was there before");
-        assert_eq!(put(false, 20, None), Noted { is_there: false, since: Wall(20), facts: facts("1") });
+        let is = |is, at_broker, facts| Noted { is, at_broker, facts };
+        assert_eq!(put(Is::Unknown, off(3), None), is(Is::Unknown, off(3), None), "only the broker has said something");
+        assert_eq!(put(there(5), AtBroker::On, None), is(there(5), AtBroker::On, None));
+        assert_eq!(put(there(9), AtBroker::Unknown, facts("1")), is(there(5), AtBroker::On, facts("1")), "it was there before");
+        assert_eq!(put(Is::Unknown, off(15), None), is(there(5), off(15), facts("1")), "its own sense comes later");
+        assert_eq!(put(missing(20), AtBroker::Unknown, None), is(missing(20), off(15), facts("1")));
         assert_eq!(read_on(&machines, |tx| name(tx, &device)).expect("read").as_deref(), Some("Lobi"));
-        assert_eq!(put(true, 30, facts("2")), Noted { is_there: true, since: Wall(30), facts: facts("2") });
+        assert_eq!(put(there(30), AtBroker::On, facts("2")), is(there(30), AtBroker::On, facts("2")));
     }
 }

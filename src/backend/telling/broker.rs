@@ -179,7 +179,7 @@ impl Link {
             }
             MqttEvent::Message(message) => {
                 self.mqtt.ack(message.ack);
-                if self.machines.reported(&message.topic, &message.payload, message.retain).is_err() {
+                if self.machines.reported(message).is_err() {
                     self.counters.messages_unread.inc();
                 }
             }

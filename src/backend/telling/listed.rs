@@ -16,6 +16,14 @@ pub struct Listed {
     pub name: String,
 }
 
+impl Listed {
+    /// The name that the list gives it.
+    #[must_use]
+    pub fn given(&self) -> Option<&str> {
+        Some(&*self.name).filter(|name| *name != self.id.as_str())
+    }
+}
+
 /// What is wrong with a list: the line and the reason of the first [`LISTED_MAX`] faults, and the number of the others.
 pub type Faults = (Vec<(usize, String)>, usize);
 

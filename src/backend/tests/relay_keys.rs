@@ -70,7 +70,8 @@ impl Rig {
             if way == Way::Revoked {
                 assert!(devices::revoke(tx, &id, now)?);
             }
-            let terms = Terms { backend_url: "https://pay.example".into(), backend_ca: None, broker: None, operators: Vec::new() };
+            let terms =
+                Terms { name: None, backend_url: "https://pay.example".into(), backend_ca: None, broker: None, operators: Vec::new() };
             invitations::invite(tx, &claim, &terms, now + Span::secs(60))?;
             assert!(devices::claim(tx, &claim, &token::hash("vm-001"), now)?.is_ok());
             Ok(())

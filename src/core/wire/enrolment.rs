@@ -27,8 +27,11 @@ const CHECK_BYTES: usize = 6;
 /// What the merchant tells a machine.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Enrolment {
-    /// Its name.
+    /// Its id.
     pub device: DeviceId,
+    /// What people call it, if the merchant has said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<Box<str>>,
     /// The merchant's backend.
     pub backend: Backend,
     /// The broker; the merchant may leave it out and tell it in another way.
@@ -200,6 +203,7 @@ mod tests {
         let keys = jwk_set(&[SigningKey::from_seed([3; 32]).to_public_jwk("pay.example")]);
         Enrolment {
             device: DeviceId::new("vm-001").expect("an id"),
+            name: Some("Lobi lantai 2".into()),
             backend: Backend { url: "https://pay.example".into(), token: "TOKEN-hunter2".into(), ca: None },
             broker: Some(Broker {
                 url: "mqtts://broker.example:8883".into(),

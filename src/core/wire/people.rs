@@ -95,12 +95,31 @@ pub enum Stands {
     Before(NoEnd),
 }
 
+impl Stands {
+    /// Whether it ended, and nobody paid.
+    #[must_use]
+    pub const fn is_unpaid(self) -> bool {
+        match self {
+            Self::Before(NoEnd::Cancelled | NoEnd::Expired | NoEnd::Denied | NoEnd::Unpaid) => true,
+            Self::Before(NoEnd::Open | NoEnd::Ending | NoEnd::Unconfirmed | NoEnd::Refunding) | Self::At(_) => false,
+        }
+    }
+}
+
 closed! {
     /// How an order stands that has no end of its money.
     pub enum NoEnd {
         /// Its QR or code can be paid.
         Open = "open",
-        /// It ended, and nobody paid.
+        /// It is being cancelled, and may be paid until the gateway says so.
+        Ending = "ending",
+        /// It was cancelled, and nobody paid.
+        Cancelled = "cancelled",
+        /// Its time was over, and nobody paid.
+        Expired = "expired",
+        /// The gateway denied it, and nobody paid.
+        Denied = "denied",
+        /// It failed, or a person ended it, and nobody paid.
         Unpaid = "unpaid",
         /// Nobody confirms whether it is paid.
         Unconfirmed = "unconfirmed",

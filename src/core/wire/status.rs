@@ -4,6 +4,7 @@ use super::relay::RelayStatus;
 use crate::order::ids::{ItemId, RequestId};
 use crate::order::money::Rupiah;
 use crate::order::reason::Reason;
+use crate::order::time::Span;
 use crate::order::tries::TryNumber;
 use crate::order::word::words;
 use serde::{Deserialize, Serialize};
@@ -176,6 +177,12 @@ impl Status {
 /// The broker counts down how long it keeps that one, and tells each reader what is left of this: ten years. So a reader knows since when
 /// the machine is gone, and the machine needs no clock for it.
 pub const OFFLINE_KEPT_S: u32 = 10 * 365 * 24 * 3600;
+
+/// For how long the broker has kept an `offline` that it keeps for `left_s` seconds more. `None`: that is more than it was sent with.
+#[must_use]
+pub fn offline_for(left_s: u32) -> Option<Span> {
+    OFFLINE_KEPT_S.checked_sub(left_s).map(|kept_s| Span::secs(kept_s.into()))
+}
 
 #[cfg(test)]
 mod tests {

@@ -1,6 +1,7 @@
 //! Another text for machines: what it would change is shown machine by machine before anything is sent, and nothing wrong is sent.
 
 use super::diff::Differences;
+use super::lacking::{Lacking, What};
 use super::reported::{placed, print_report, read};
 use super::retained::LastWords;
 use super::run;
@@ -42,7 +43,7 @@ pub(crate) struct Sending {
     pub(super) who: Which,
     /// In force from then on, as 2026-12-01T06:00:00+07:00; the default is at once
     #[arg(long, value_name = "TIME")]
-    at: Option<String>,
+    pub(super) at: Option<String>,
     /// Leave out what a machine of an earlier release does not know
     #[arg(long)]
     pub(super) skip_unknown: bool,
@@ -99,6 +100,14 @@ struct Text {
     made_of: Option<Box<str>>,
 }
 
+/// The answers of machines to what was sent.
+#[derive(Default)]
+struct Followed {
+    taken: Vec<DeviceId>,
+    /// Who said nothing of the text of this version.
+    silent: Vec<(DeviceId, u64)>,
+}
+
 struct Sent {
     version: u64,
     /// What people call it, with its id.
@@ -116,6 +125,8 @@ struct Plan {
     takes_away: usize,
     unsold: usize,
     wrong: usize,
+    /// Who needs nothing: it has this price, or does not sell the item.
+    needless: Vec<DeviceId>,
     /// Who could not be compared.
     blind: usize,
     /// Whose lines nobody knows, and whose items change.
@@ -176,7 +187,9 @@ pub(super) async fn send(
     if plan.wrong > 0 {
         return Err(Failure::failed(format!("{} of {} machines would not take it: {NOTHING}", plan.wrong, plan.all)));
     }
+    let mut lacking = Lacking::read(&connection)?;
     if plan.unsold > 0 && plan.unsold == plan.all {
+        plan.kept(&wanted, sending, &all, &Followed::default(), &mut lacking);
         return Err(Failure::failed(format!("no machine sells it: {NOTHING}")));
     }
     // Nothing is sent before it is clear that it can be sent to all.
@@ -199,9 +212,11 @@ pub(super) async fn send(
         broker.publish(message).await.map_err(Failure::failed)?;
     }
     let meant = signed.len() + if wanted.blindly().is_some() { 0 } else { plan.blind };
-    let done = follow(&mut broker, signed, key.kid(), json).await;
+    let followed = follow(&mut broker, signed, key.kid(), json).await;
     broker.leave().await;
-    match done? {
+    let followed = followed?;
+    plan.kept(&wanted, sending, &all, &followed, &mut lacking);
+    match followed.taken.len() {
         done if done == meant => Ok(()),
         done => Err(Failure::failed(format!("{} of {meant} machines did not take the settings", meant - done))),
     }
@@ -265,8 +280,12 @@ impl Plan {
         let compared = match wanted.at(sold) {
             ChangePlan::Send(text) => sold.with(&text, skip_unknown).map(|differences| (text, differences)),
             ChangePlan::Wrong(why) => Err(vec![WrongValue { path: "".into(), line: None, why: why.into() }]),
-            ChangePlan::Same(why) => return tell(device, &sold.reported, json!({ "same": why }), &[why], json),
+            ChangePlan::Same(why) => {
+                self.needless.push(device.clone());
+                return tell(device, &sold.reported, json!({ "same": why }), &[why], json);
+            }
             ChangePlan::Unsold(why) => {
+                self.needless.push(device.clone());
                 self.unsold += 1;
                 return tell(device, &sold.reported, json!({ "unsold": why }), &[why], json);
             }
@@ -296,6 +315,27 @@ impl Plan {
                 tell(device, &sold.reported, json!({ "wrong": faults }), &lines, json)
             }
         }
+    }
+
+    /// Keeps what passed over machines, until they have it, and forgets what they have.
+    fn kept(&self, wanted: &SettingsChange, sending: &Sending, all: &All, done: &Followed, lacking: &mut Lacking) {
+        match wanted {
+            SettingsChange::Text(_) => {
+                done.taken.iter().chain(done.silent.iter().map(|(device, _)| device)).for_each(|device| lacking.has_text(device))
+            }
+            SettingsChange::Price(item, price) => {
+                let sent = done.taken.iter().chain(done.silent.iter().map(|(device, _)| device));
+                sent.chain(&self.needless).for_each(|device| lacking.has_price(device, item));
+                for (device, (reported, _)) in all.iter().filter(|(_, (_, sold))| sold.is_err()) {
+                    lacking.lacks(device, What::Price { item: item.clone(), price: *price, at: sending.at.clone() });
+                    let machine = called(device, reported);
+                    print::remark(&format!("{machine} lacks this price. When it is back: qrisctl fleet price --due"));
+                }
+            }
+        }
+        done.silent.iter().for_each(|(device, version)| lacking.lacks(device, What::Version(*version)));
+        // What was sent is sent, and is told first.
+        lacking.write().unwrap_or_else(|why| print::remark(&why.reason()));
     }
 
     /// A person agrees to what takes something away, and to what nobody could look at.
@@ -376,10 +416,10 @@ fn judge(reported: &Reported, version: u64, kid: &KeyId) -> Judged {
     }
 }
 
-/// Answers with how many machines took them.
-async fn follow(broker: &mut Broker, mut open: BTreeMap<DeviceId, Sent>, kid: &KeyId, json: bool) -> Result<usize, Failure> {
+/// Answers with which machines took them, and which said nothing.
+async fn follow(broker: &mut Broker, mut open: BTreeMap<DeviceId, Sent>, kid: &KeyId, json: bool) -> Result<Followed, Failure> {
     let deadline = Instant::now() + ANSWER_WAIT;
-    let (mut done, mut doubtful) = (0, BTreeMap::<DeviceId, (Instant, Reported)>::new());
+    let (mut done, mut doubtful) = (Followed::default(), BTreeMap::<DeviceId, (Instant, Reported)>::new());
     while !open.is_empty() {
         let until = doubtful.values().map(|(until, _)| *until).min().unwrap_or(deadline);
         let Ok(news) = timeout_at(until, broker.next()).await else {
@@ -404,7 +444,7 @@ async fn follow(broker: &mut Broker, mut open: BTreeMap<DeviceId, Sent>, kid: &K
         let Some((device, reported)) = read(&message) else { continue };
         let Some(Sent { version, machine, .. }) = open.get(&device) else { continue };
         match judge(&reported, *version, kid) {
-            Judged::Taken => done += 1,
+            Judged::Taken => done.taken.push(device.clone()),
             Judged::Refused => {}
             Judged::Overtaken(by) => {
                 print::remark(&format!("{machine} took another version {version} first, of the key {by}: yours is refused"));
@@ -419,7 +459,8 @@ async fn follow(broker: &mut Broker, mut open: BTreeMap<DeviceId, Sent>, kid: &K
         print_report(&device, &reported, json)?;
         (_, _) = (open.remove(&device), doubtful.remove(&device));
     }
-    for (device, Sent { machine, .. }) in &open {
+    for (device, Sent { machine, version, .. }) in &open {
+        done.silent.push((device.clone(), *version));
         print::remark(&format!(
             "{machine} said nothing in {} s. The settings stay at the broker, and it judges them when it is back: see `qrisctl fleet config \
              get --device {device}`",

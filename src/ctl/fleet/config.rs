@@ -1,7 +1,9 @@
 //! `fleet config`: the settings of machines, signed here and taken by each machine when no customer is there.
 
 use super::change::{self, Sending, SettingsChange};
+use super::lacking::{Lack, Lacking, What};
 use super::reported::{placed, print_report, read};
+use super::retained::LastWords;
 use super::which::Which;
 use super::{run, sold};
 use crate::broker::{Broker, Connection};
@@ -74,15 +76,19 @@ pub(crate) struct Set {
     sending: Sending,
 }
 
-/// Changes the price of one item, and nothing else. Machines that do not sell it are left as they are.
+/// Changes the price of one item, and nothing else. Machines that do not sell it are left as they are. For a machine that is off this
+/// computer keeps the price: `fleet list` shows it, and --due sends it.
 #[derive(clap::Args, Debug)]
 pub(crate) struct Price {
     /// The item
-    #[arg(value_parser = ItemId::new)]
-    item: ItemId,
+    #[arg(value_parser = ItemId::new, required_unless_present = "due", requires = "price")]
+    item: Option<ItemId>,
     /// Its price in whole rupiah, without dots
     #[arg(value_name = "RUPIAH", value_parser = rupiah)]
-    price: Rupiah,
+    price: Option<Rupiah>,
+    /// Send the prices that passed over machines, to those that are back: all, or those that --device names
+    #[arg(long, conflicts_with_all = ["item", "price", "label", "at"])]
+    due: bool,
     #[command(flatten)]
     sending: Sending,
 }
@@ -118,11 +124,39 @@ impl Config {
 
 impl Price {
     pub(super) async fn run(self, connection: Connection, json: bool) -> Result<(), Failure> {
-        let Self { item, price, sending } = self;
+        let Self { item, price, due: _, sending } = self;
+        let Some((item, price)) = item.zip(price) else { return send_due(sending, connection, json).await };
         sending.check()?;
         let key = Rc::new(keys::read_operators(sending.operator_key.clone(), &connection)?);
         change::send(SettingsChange::Price(item, price), &sending, &key, connection, json).await
     }
+}
+
+/// Sends what passed over machines to those that are back, one after the other: each price is put into what the machine has then.
+async fn send_due(mut sending: Sending, connection: Connection, json: bool) -> Result<(), Failure> {
+    let due: Vec<_> = Lacking::read(&connection)?.prices().into_iter().filter(|lack| sending.who.may_be(&lack.device)).collect();
+    if due.is_empty() {
+        return if json { Ok(()) } else { print::line("no machine lacks a price, as far as is known here") };
+    }
+    let key = Rc::new(keys::read_operators(sending.operator_key.clone(), &connection)?);
+    let (broker, told) = LastWords::hear(connection.clone(), &sending.who, Vec::new()).await?;
+    broker.leave().await;
+    let (all, mut left) = (due.len(), 0);
+    for Lack { device, what, .. } in due {
+        let What::Price { item, price, at } = what.clone() else { continue };
+        let machine = told.called(&device);
+        if told.is_off(&device) {
+            left += 1;
+            print::remark(&format!("{machine} is still off: it lacks {what}"));
+            continue;
+        }
+        (sending.who, sending.at) = (Which::one(device), at);
+        if let Err(why) = change::send(SettingsChange::Price(item, price), &sending, &key, connection.clone(), json).await {
+            left += 1;
+            print::remark(&format!("{machine}: {what}: {}", why.reason()));
+        }
+    }
+    if left == 0 { Ok(()) } else { Err(Failure::failed(format!("{left} of {all} prices were not taken"))) }
 }
 
 impl Get {

@@ -1,5 +1,6 @@
 //! `fleet list` and `fleet watch`: every machine in one line, once or live.
 
+use super::lacking::Lacking;
 use super::retained::{LastWords, Words};
 use super::which::Which;
 use crate::broker::{Connection, News};
@@ -21,7 +22,8 @@ const CLEAR: &str = "\u{1b}[H\u{1b}[J";
 /// The least width of each column but the last.
 const WIDTHS: [usize; 4] = [20, 8, 8, 12];
 
-/// Shows the machines in a table. With --json: device, status, offline_since, settings, one object a line.
+/// Shows the machines in a table, with what passed over those that were off. With --json: device, status, offline_since, settings, lacks,
+/// one object a line.
 #[derive(clap::Args, Debug)]
 pub(crate) struct List {
     #[command(flatten)]
@@ -38,9 +40,21 @@ pub(crate) struct Watch {
 
 impl List {
     pub(super) async fn run(self, connection: Connection, json: bool) -> Result<(), Failure> {
+        let lacking = Lacking::read_or_say(&connection);
         let (broker, told) = LastWords::hear(connection, &self.who, Vec::new()).await?;
         broker.leave().await;
-        table(&told, &self.who, json)?.iter().try_for_each(|line| print::line(line))
+        table(&told, &self.who, &lacking, json)?.iter().try_for_each(|line| print::line(line))?;
+        for (device, words) in told.meant(&self.who)?.into_iter().filter(|(_, words)| words.is_online()) {
+            let lacks = lacking.of(device, words);
+            if !lacks.is_empty() {
+                let machine = print::machine(words.name(), device);
+                print::remark(&format!(
+                    "{machine} is back without {}: `qrisctl fleet price --due` sends prices, `fleet config set` a text",
+                    lacks.join(", ")
+                ));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -48,10 +62,11 @@ impl Watch {
     pub(super) async fn run(self, connection: Connection, json: bool) -> Result<(), Failure> {
         let ended = service::terminated();
         let mut ended = std::pin::pin!(ended);
+        let lacking = Lacking::read_or_say(&connection);
         let (mut broker, mut told) = LastWords::hear(connection, &self.who, Vec::new()).await?;
         let is_live = !json && std::io::stdout().is_terminal();
         let draw = |told: &LastWords| -> Result<(), Failure> {
-            let lines = table(told, &self.who, json)?;
+            let lines = table(told, &self.who, &lacking, json)?;
             if is_live { print::line(&format!("{CLEAR}{}", lines.join("\n"))) } else { lines.iter().try_for_each(|line| print::line(line)) }
         };
         draw(&told)?;
@@ -76,7 +91,11 @@ impl Watch {
                     if is_live {
                         draw_at.get_or_insert_with(|| Instant::now() + DRAW_EVERY);
                     } else if let Some((device, words)) = told.meant(&self.who)?.into_iter().find(|(known, _)| **known == device) {
-                        print::line(&if json { object(device, words) } else { line(&row(device, words), WIDTHS, is_coloured()) })?;
+                        let lacks = lacking.of(device, words);
+                        print::line(&match json {
+                            true => object(device, words, &lacks),
+                            false => line(&row(device, words, &lacks), WIDTHS, is_coloured()),
+                        })?;
                     }
                 }
                 News::Lost(reason) => print::remark(&format!("connection lost: {reason}")),
@@ -86,23 +105,24 @@ impl Watch {
     }
 }
 
-fn table(told: &LastWords, who: &Which, json: bool) -> Result<Vec<String>, Failure> {
+fn table(told: &LastWords, who: &Which, lacking: &Lacking, json: bool) -> Result<Vec<String>, Failure> {
     let meant = told.meant(who)?;
     if json {
-        return Ok(meant.into_iter().map(|(device, words)| object(device, words)).collect());
+        return Ok(meant.into_iter().map(|(device, words)| object(device, words, &lacking.of(device, words))).collect());
     }
     let head = ["MACHINE", "STATE", "RELEASE", "SETTINGS", "FAULTS"].map(str::to_owned);
-    let rows: Vec<_> = std::iter::once(head).chain(meant.into_iter().map(|(device, words)| row(device, words))).collect();
+    let of = |(device, words)| row(device, words, &lacking.of(device, words));
+    let rows: Vec<_> = std::iter::once(head).chain(meant.into_iter().map(of)).collect();
     let widths = std::array::from_fn(|at| rows.iter().map(|row| row[at].chars().count()).fold(WIDTHS[at], usize::max));
     Ok(rows.iter().enumerate().map(|(at, row)| line(row, widths, at > 0 && is_coloured())).collect())
 }
 
-fn object(device: &DeviceId, Words { status, offline_since, settings, .. }: &Words) -> String {
+fn object(device: &DeviceId, Words { status, offline_since, settings, .. }: &Words, lacks: &[String]) -> String {
     let offline_since = offline_since.map(Wall::to_rfc3339);
-    json!({ "device": device, "status": status, "offline_since": offline_since, "settings": settings }).to_string()
+    json!({ "device": device, "status": status, "offline_since": offline_since, "settings": settings, "lacks": lacks }).to_string()
 }
 
-fn row(device: &DeviceId, words: &Words) -> [String; 5] {
+fn row(device: &DeviceId, words: &Words, lacks: &[String]) -> [String; 5] {
     let Words { status, settings, .. } = words;
     let version = match settings {
         None => "?".to_owned(),
@@ -117,6 +137,7 @@ fn row(device: &DeviceId, words: &Words) -> [String; 5] {
             format!("{now}{next}{refused}")
         }
     };
+    let version = if lacks.is_empty() { version } else { format!("{version}, lacks {}", lacks.join(", ")) };
     let faults: Vec<_> = status.iter().flat_map(|status| status.faults.iter().flatten()).map(|fault| fault.code.as_str()).collect();
     [print::machine(words.name(), device), words.state(), print::plain(words.release()), version, print::plain(&faults.join(", "))]
 }
@@ -139,7 +160,7 @@ mod tests {
     #[test]
     fn the_settings_of_a_machine_are_told_with_what_waits_and_what_was_refused() {
         let device = DeviceId::new("vm-001").expect("an id");
-        let told = |settings: Option<Reported>| row(&device, &Words { settings, ..Words::default() })[3].clone();
+        let told = |settings: Option<Reported>| row(&device, &Words { settings, ..Words::default() }, &[])[3].clone();
         let of = |version| Reported { version, ..Reported::default() };
         let kid = KeyId::new("desk").expect("an id");
         let waiting = Some(Waiting { version: 8, kid, effective_at: None });
@@ -155,5 +176,7 @@ mod tests {
         ] {
             assert_eq!(told(settings), wanted);
         }
+        let lacks = ["A1 at Rp6.000".to_owned()];
+        assert_eq!(row(&device, &Words { settings: Some(of(7)), ..Words::default() }, &lacks)[3], "7, lacks A1 at Rp6.000");
     }
 }

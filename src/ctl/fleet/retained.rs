@@ -4,9 +4,9 @@ use super::which::Which;
 use crate::broker::{Broker, Connection};
 use crate::print;
 use qris_core::order::ids::DeviceId;
-use qris_core::order::time::{Span, Wall};
+use qris_core::order::time::Wall;
 use qris_core::wire::settings::Reported;
-use qris_core::wire::status::{OFFLINE_KEPT_S, Presence, Status};
+use qris_core::wire::status::{Presence, Status, offline_for};
 use qris_core::wire::stock::{STOCK_MAX, Stock};
 use qris_core::wire::telemetry::Telemetry;
 use qris_core::wire::topics::Topic;
@@ -75,6 +75,16 @@ impl LastWords {
         Some(device)
     }
 
+    /// What people call this machine.
+    pub(super) fn called(&self, device: &DeviceId) -> String {
+        print::machine(self.0.get(device).and_then(Words::name), device)
+    }
+
+    /// Whether the broker says that it is off, or has heard nothing of it.
+    pub(super) fn is_off(&self, device: &DeviceId) -> bool {
+        self.0.get(device).is_none_or(|words| !words.is_online())
+    }
+
     /// Adds those who are named, and never told anything.
     pub(super) fn with_named(mut self, who: &Which) -> Self {
         who.device.iter().for_each(|device| _ = self.0.entry(device.clone()).or_default());
@@ -98,7 +108,7 @@ impl LastWords {
 
 /// When the broker got an `offline` of which it still keeps this.
 fn kept_since(left_s: u32) -> Option<Wall> {
-    OFFLINE_KEPT_S.checked_sub(left_s).map(|kept_s| clock::now().wall - Span::secs(kept_s.into()))
+    offline_for(left_s).map(|kept| clock::now().wall - kept)
 }
 
 impl Words {
@@ -115,6 +125,10 @@ impl Words {
             (Some(Presence::Offline), None) => "offline".into(),
             (None, _) => "?".into(),
         }
+    }
+
+    pub(super) fn is_online(&self) -> bool {
+        self.status.as_ref().is_some_and(|status| status.state == Presence::Online)
     }
 
     pub(super) fn release(&self) -> &str {

@@ -20,6 +20,16 @@ pub(crate) struct Which {
 }
 
 impl Which {
+    /// One machine.
+    pub(super) fn one(device: DeviceId) -> Self {
+        Self { device: vec![device], label: None, all: false }
+    }
+
+    /// Whether a machine is named, or none is.
+    pub(super) fn may_be(&self, device: &DeviceId) -> bool {
+        self.device.is_empty() || self.device.contains(device)
+    }
+
     /// A command that changes machines, or asks them, needs to be told which.
     pub(super) fn must_be_named(&self) -> Result<(), Failure> {
         match self.device.is_empty() && self.label.is_none() && !self.all {

@@ -3,7 +3,7 @@
 
 use super::part::Part;
 use super::present::Present;
-use super::specs::{Item, LineSpec, Screen};
+use super::specs::{Item, LineSpec, Screen, parse_letters};
 use super::text::{fill, texts};
 use crate::broker::Connection;
 use qris_core::order::ids::DeviceId;
@@ -74,12 +74,15 @@ impl Answers {
                 *said = enrolled;
             }
         }
-        let Enrolment { device, backend, broker, keys } = enrolment;
+        let Enrolment { device, name, backend, broker, keys } = enrolment;
         if let Some(said) = self.device.as_ref().filter(|said| *said != device) {
             let way = "qris-backend device add";
             return Err(fill(texts().other_enrolment, &[device, said, &way]));
         }
         let own = |text: &str| Some(text.to_owned());
+        if let Some(name) = name.as_deref().filter(|_| anew || self.name.is_none()) {
+            self.name = Some(parse_letters(name).map_err(|why| format!("--name: {why}"))?);
+        }
         take(&mut self.device, Some(device.clone()), anew);
         take(&mut self.backend_url, own(&backend.url), anew);
         take(&mut self.backend_ca, backend.ca.as_deref().and_then(own), anew);
@@ -219,6 +222,7 @@ mod tests {
     fn a_flag_goes_before_the_enrolment() {
         let enrolment = Enrolment {
             device: DeviceId::new("vm-007").expect("an id"),
+            name: Some("Lobi".into()),
             backend: Backend { url: "https://pay.example".into(), token: "t".into(), ca: Some("CA".into()) },
             broker: Some(Broker { url: "mqtts://b".into(), username: None, password: Some("p".into()), ca: None }),
             keys: serde_json::from_str(&set()).expect("JSON"),
@@ -229,6 +233,12 @@ mod tests {
         assert_eq!((answers.username.as_deref(), answers.backend_url.as_deref()), (Some("vm-007"), Some("https://pay.example")));
         assert_eq!((answers.password, answers.token), (Some(Secret::new("p")), Some(Secret::new("t"))));
         assert_eq!((answers.backend_ca.as_deref(), answers.broker_ca), (Some("CA"), None));
+        assert_eq!(answers.name.as_deref(), Some("Lobi"), "the merchant named it");
+        let mut named = Answers { name: Some("Kantin".into()), ..Answers::default() };
+        named.enrol(&enrolment, false).expect("it is nobody else's");
+        assert_eq!(named.name.as_deref(), Some("Kantin"), "who stands here knows better");
+        let odd = Enrolment { name: Some("\u{1f600}".into()), ..enrolment.clone() };
+        assert!(Answers::default().enrol(&odd, false).is_err_and(|why| why.starts_with("--name: ")), "no screen can draw it");
         assert!(KeySet::from_jwks(&answers.keys.expect("keys")).is_ok());
         // Said anew, the text goes before what was said, also where it has no CA. It has no password: the present one stays.
         let bare = Broker { password: None, ..enrolment.broker.clone().expect("a broker") };
@@ -247,6 +257,7 @@ mod tests {
         let enrolment_of = |from: &str| enrolment(from).map(|found| found.device).map_err(|failure| failure.lines("t").join(" "));
         let text = Enrolment {
             device: DeviceId::new("vm-007").expect("an id"),
+            name: None,
             backend: Backend { url: "https://pay.example".into(), token: "t".into(), ca: None },
             broker: None,
             keys: serde_json::from_str(&set()).expect("JSON"),

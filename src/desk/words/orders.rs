@@ -10,6 +10,10 @@ use qris_host::speech::{Language, fill};
 
 qris_core::texts! {
     open: "menunggu pembayaran", "waiting for the payment";
+    ending: "sedang dibatalkan", "being cancelled";
+    cancelled: "dibatalkan; tidak ada yang dibayar", "cancelled; nothing was paid";
+    expired: "kedaluwarsa; tidak ada yang dibayar", "expired; nothing was paid";
+    refused: "ditolak gateway; tidak ada yang dibayar", "denied by the gateway; nothing was paid";
     unpaid: "tidak dibayar", "not paid";
     unconfirmed: "belum pasti apakah dibayar", "uncertain whether it is paid";
     refunding: "uang sedang dikembalikan", "money is on its way back";
@@ -83,6 +87,10 @@ qris_core::texts! {
 pub const fn stands(words: &'static Words, language: Language, stands: Stands) -> &'static str {
     match stands {
         Stands::Before(NoEnd::Open) => words.open,
+        Stands::Before(NoEnd::Ending) => words.ending,
+        Stands::Before(NoEnd::Cancelled) => words.cancelled,
+        Stands::Before(NoEnd::Expired) => words.expired,
+        Stands::Before(NoEnd::Denied) => words.refused,
         Stands::Before(NoEnd::Unpaid) => words.unpaid,
         Stands::Before(NoEnd::Unconfirmed) => words.unconfirmed,
         Stands::Before(NoEnd::Refunding) => words.refunding,

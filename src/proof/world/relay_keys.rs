@@ -41,7 +41,8 @@ impl World {
     pub(super) fn uses_a_code(&mut self) {
         let now = self.wall();
         let claim = Claim { device: device(), code: Code::of([7; 20]) };
-        let terms = Terms { backend_url: "https://backend.example".into(), backend_ca: None, broker: None, operators: Vec::new() };
+        let terms =
+            Terms { name: None, backend_url: "https://backend.example".into(), backend_ca: None, broker: None, operators: Vec::new() };
         let used = self.machines(|tx| {
             invitations::invite(tx, &claim, &terms, now + Span::secs(3600))?;
             devices::claim(tx, &claim, &token::hash(TOKEN), now)

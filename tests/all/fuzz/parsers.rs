@@ -270,7 +270,7 @@ fn told() {
         let without_vitals = |told| Telemetry { vitals: None, ..told };
         let (status, settings) = (again!(Status, bytes, |told| told), again!(Reported, bytes, |told| told));
         let read = [status, settings, again!(Telemetry, bytes, without_vitals)].join("|");
-        let heard = ["status", "telemetry"].map(|tail| match reported::read(&format!("qrisd/v1/vm-001/{tail}"), bytes, false) {
+        let heard = ["status", "telemetry"].map(|tail| match reported::read(&format!("qrisd/v1/vm-001/{tail}"), bytes, false, None) {
             Ok(Some((_, Report::Online { facts, .. }))) => {
                 assert!(facts.version.len() <= 24 && facts.version.is_ascii() && facts.faults.len() <= 16, "{facts:?}");
                 "online"

@@ -6,7 +6,7 @@ use super::claims::ISSUER;
 use super::mosquitto::{Mosquitto, TAP, password};
 use super::process::Process;
 use super::tap::{Message, Tap};
-use super::{command, output, succeed, user};
+use super::{command, output, output_text, succeed, user};
 use qris::demo::shop::{BrokerAccess, DEVICE, MachineFiles, framebuffer, item, line, password_file, write};
 use qris::order::keys::{SigningKey, jwk_set};
 use serde_json::Value;
@@ -171,7 +171,16 @@ impl Fleet {
         let here = self.path().display().to_string();
         command.args(arguments.split(' ').map(|word| word.replace("{}", &here)));
         command.args(["--operator-key", &format!("{here}/desk.jwk")]);
+        command.env("XDG_CONFIG_HOME", self.path());
         command
+    }
+
+    /// `fleet list`, with what it remarks.
+    pub fn list(&self) -> String {
+        let mut command = self.broker.qrisctl("fleet", self.path());
+        let told = output(command.args(["fleet", "list"]).env("XDG_CONFIG_HOME", self.path()));
+        assert!(told.status.success(), "{}", output_text(&told));
+        output_text(&told)
     }
 
     /// Runs it.

@@ -125,7 +125,7 @@ impl Places {
             .map_err(|why| Failure::usage(format!("--backend-url: {why}")))?;
         let backend_ca = self.backend_ca_file.as_deref().map(certificate).transpose()?;
         let operators = self.operator_keys.as_deref().map_or_else(|| Ok(Vec::new()), operators)?;
-        Ok(Terms { backend_url: backend_url.into(), backend_ca, broker: self.broker(config)?, operators })
+        Ok(Terms { name: None, backend_url: backend_url.into(), backend_ca, broker: self.broker(config)?, operators })
     }
 
     fn broker(&self, config: &Config) -> Result<Option<BrokerTerms>, Failure> {
@@ -158,6 +158,13 @@ impl Draft {
     #[must_use]
     pub fn wants_account(&self) -> bool {
         self.password.is_none() && self.terms.broker.as_ref().is_some_and(|broker| broker.username.is_none())
+    }
+
+    /// The machine is called this.
+    #[must_use]
+    pub fn named(mut self, name: Option<&str>) -> Self {
+        self.terms.name = name.map(Into::into);
+        self
     }
 
     #[must_use]
@@ -264,7 +271,7 @@ mod tests {
             ("https://localhost.example", "mqtts://127.example", 0),
         ] {
             let broker = Some(BrokerTerms { url: broker_url.into(), username: None, ca: None });
-            let terms = Terms { backend_url: backend_url.into(), backend_ca: None, broker, operators: Vec::new() };
+            let terms = Terms { name: None, backend_url: backend_url.into(), backend_ca: None, broker, operators: Vec::new() };
             assert_eq!(remarks(&terms).len(), count, "{backend_url} {broker_url}");
         }
     }

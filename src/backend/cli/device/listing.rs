@@ -2,7 +2,7 @@
 
 use super::{machines, readable};
 use crate::cli::print::Shown::{Is, Text, Time, Words};
-use crate::cli::print::{Field, Out, heading_of, left, object_of, row_of};
+use crate::cli::print::{Field, Out, heading_of, left, object_of, row_of, with_something};
 use crate::config::Config;
 use crate::machines::devices::{self, Device, Listed};
 use crate::machines::invitations;
@@ -31,17 +31,48 @@ impl Listing {
         self.facts()?.name.as_deref()
     }
 
+    /// Whether it is there, by the backend's own sense.
+    fn is_there(&self) -> Option<bool> {
+        match self.noted.as_ref()?.is {
+            reported::Is::There(_) => Some(true),
+            reported::Is::Missing(_) => Some(false),
+            reported::Is::Unknown => None,
+        }
+    }
+
+    /// Since when.
+    fn since(&self) -> Option<Wall> {
+        match self.noted.as_ref()?.is {
+            reported::Is::There(since) | reported::Is::Missing(since) => Some(since),
+            reported::Is::Unknown => None,
+        }
+    }
+
+    /// Until it is missed, the broker's word comes first, as the broker's.
+    fn stands(&self) -> Option<(&'static str, Wall)> {
+        let noted = self.noted.as_ref()?;
+        match (noted.is, noted.off_since()) {
+            (reported::Is::Missing(since), _) => Some(("missing", since)),
+            (reported::Is::There(_) | reported::Is::Unknown, Some(since)) => Some(("off, says the broker", since)),
+            (reported::Is::There(since), None) => Some(("there", since)),
+            (reported::Is::Unknown, None) => None,
+        }
+    }
+
     fn of<T>(&self, field: impl FnOnce(&Device) -> Option<T>) -> Option<T> {
         self.device.as_ref().and_then(field)
     }
 }
 
-const FIELDS: [Field<Listing>; 15] = [
+const FIELDS: [Field<Listing>; 18] = [
     Field(None, Some(left("MACHINE", 40)), |it| Text(Some(named(it.name(), it.id.as_str())))),
     Field(Some("device"), None, |it| Text(Some(it.id.to_string()))),
     Field(Some("machine"), None, |it| Text(it.name().map(str::to_owned))),
-    Field(Some("there"), Some(left("IS", 7)), |it| Is(it.noted.as_ref().map(|noted| noted.is_there), ["there", "missing"])),
-    Field(Some("since"), Some(left("SINCE ({0})", 19)), |it| Time(it.noted.as_ref().map(|noted| noted.since))),
+    Field(Some("there"), None, |it| Is(it.is_there(), ["yes", "no"])),
+    Field(Some("since"), None, |it| Time(it.since())),
+    Field(Some("off_since"), None, |it| Time(it.noted.as_ref().and_then(Noted::off_since))),
+    Field(None, Some(left("IS", 20)), |it| Text(it.stands().map(|(word, _)| word.into()))),
+    Field(None, Some(left("SINCE ({0})", 19)), |it| Time(it.stands().map(|(_, since)| since))),
     Field(Some("version"), Some(left("RELEASE", 14)), |it| Text(it.facts().map(|facts| facts.version.to_string()))),
     Field(Some("faults"), Some(left("FAULTS", 24)), |it| {
         Words(it.facts().map(|facts| facts.faults.iter().map(ToString::to_string).collect()))
@@ -70,12 +101,13 @@ pub async fn list(config: &Config, as_json: bool, now: Wall) -> Result<(), Failu
     }
     all.extend(codes.into_iter().map(|(id, until)| Listing { id, device: None, noted: None, code_until: Some(until) }));
     let mut out = Out::default();
+    let shown = with_something(&FIELDS, &all);
     if !as_json {
-        out.line(&heading_of(&FIELDS, config.zone))?;
+        out.line(&heading_of(&shown, config.zone))?;
     }
     for it in &all {
         out.line(&match &it.device {
-            _ if !as_json => row_of(&FIELDS, it, config.zone),
+            _ if !as_json => row_of(&shown, it, config.zone),
             Some(_) => object_of(&FIELDS, it).to_string(),
             None => json!({ "device": it.id, "code_until": it.code_until.map(Wall::to_rfc3339_wib) }).to_string(),
         })?;

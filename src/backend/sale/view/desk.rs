@@ -7,7 +7,7 @@ use qris_core::order::merchant::{Asker, End, Order, Proof, Repayment, Reported, 
 use qris_core::order::time::{Told, Wall, Zone};
 use qris_core::order::tries::OFFERED_FOR;
 use qris_core::wire::desk::{Deed, HistoryLine, LogLine, Noted, OrderPage, OrderStep, Screen, What};
-use qris_core::wire::people::{NoEnd, OrderLine, Stands};
+use qris_core::wire::people::{OrderLine, Stands};
 
 /// What stands behind the name of a person of the desk in the history of an order.
 pub const MARK: &str = " (desk)";
@@ -86,7 +86,7 @@ fn steps(order: &Order, begun: &[Wall], log: &[(Wall, LogLine)], zone: Zone) -> 
             steps.push(step(Some(*at), What::RefundedByHand { by, note: note.clone() }));
         }
         Some(Repayment::Given { by, at, .. }) => steps.push(step(Some(*at), What::Given { by: plain_name(by) })),
-        Some(Repayment::Requested { .. }) | None if stands(order) == Stands::Before(NoEnd::Unpaid) => steps.push(step(None, What::Unpaid)),
+        Some(Repayment::Requested { .. }) | None if stands(order).is_unpaid() => steps.push(step(None, What::Unpaid)),
         Some(Repayment::Requested { .. }) | None => {}
     }
     if stands(order) == Stands::At(End::TakenBack) {

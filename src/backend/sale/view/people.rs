@@ -2,8 +2,9 @@
 
 use super::refund;
 use crate::sale::counted;
-use qris_core::order::merchant::{AtBank, End, Money, Order, Proof, RefundEnding, Repayment, TakenBack};
+use qris_core::order::merchant::{AtBank, End, Money, Order, Proof, RefundEnding, Repayment, Standing, TakenBack};
 use qris_core::order::time::{Span, Wall, Zone};
+use qris_core::wire::orders::Status;
 use qris_core::wire::people::{NoEnd, OrderLine, OrderView, Stands};
 
 /// How long the gateway still gives money back that is owed, or may be.
@@ -102,11 +103,7 @@ pub fn stands(order: &Order) -> Stands {
         return match order.repayment() {
             Some(Repayment::ByHand { .. }) => Stands::At(End::RefundedByHand),
             Some(Repayment::Requested { .. } | Repayment::Refused { .. } | Repayment::Done { .. } | Repayment::Given { .. }) | None => {
-                Stands::Before(match (order.is_unconfirmed(), order.is_over()) {
-                    (true, _) => NoEnd::Unconfirmed,
-                    (false, true) => NoEnd::Unpaid,
-                    (false, false) => NoEnd::Open,
-                })
+                Stands::Before(unpaid(order))
             }
         };
     }
@@ -116,14 +113,59 @@ pub fn stands(order: &Order) -> Stands {
     }
 }
 
+/// How an order stands that nobody has paid, as far as anybody knows. An end at the gateway is told at once. The last question
+/// about it comes later. If that finds a payment, the order stands otherwise from then on.
+fn unpaid(order: &Order) -> NoEnd {
+    match order.standing() {
+        _ if order.is_unconfirmed() => NoEnd::Unconfirmed,
+        Standing::Charging | Standing::Payable | Standing::Held => NoEnd::Open,
+        Standing::Ending => NoEnd::Ending,
+        Standing::Over if order.is_doubted() && !order.is_over() => NoEnd::Unconfirmed,
+        Standing::Over => match order.status() {
+            Status::Cancel => NoEnd::Cancelled,
+            Status::Expire => NoEnd::Expired,
+            Status::Deny => NoEnd::Denied,
+            Status::Failure | Status::Refund | Status::Settlement | Status::Pending | Status::Other(_) => NoEnd::Unpaid,
+        },
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::samples::pending;
+    use crate::samples::{T0, after, paid, pending, report};
+    use qris_core::order::merchant::{Event, Said};
+    use qris_core::order::time::Span;
     use serde_json::{Value, json};
 
     fn keys(object: &Value) -> String {
         object.as_object().map(|all| all.keys().map(String::as_str).collect::<Vec<_>>().join(" ")).unwrap_or_default()
+    }
+
+    #[test]
+    fn what_the_gateway_ended_is_told_as_that_at_once_and_what_is_paid_all_the_same_is_paid() {
+        let before = Stands::Before;
+        let at = |s| T0 + Span::secs(s);
+        let open = pending("o-1", "vm-001", 5_000, 5_000);
+        assert_eq!(stands(&open), before(NoEnd::Open));
+        let ending = after(open.clone(), Event::CancelRequested, at(3));
+        assert_eq!(stands(&ending), before(NoEnd::Ending), "it can be paid until the gateway has ended it");
+        for (said, wanted) in [
+            (Said::Cancelled, NoEnd::Cancelled),
+            (Said::Expired, NoEnd::Expired),
+            (Said::Denied, NoEnd::Denied),
+            (Said::Failed, NoEnd::Unpaid),
+        ] {
+            let ended = after(ending.clone(), Event::Status(report(&ending, said)), at(4));
+            assert!(!ended.is_over(), "{said:?}: it is asked about once more");
+            assert_eq!(stands(&ended), before(wanted), "{said:?}");
+            assert!(stands(&ended).is_unpaid(), "{said:?}");
+            let doubted = after(ended.clone(), Event::Status(report(&ended, Said::Suspect)), at(5));
+            assert_eq!(stands(&doubted), before(NoEnd::Unconfirmed), "{said:?}: nobody says any more that nothing was paid");
+            let late = after(ended.clone(), Event::Status(report(&ended, Said::Settled)), at(5));
+            assert!(matches!(stands(&late), Stands::At(_)), "{said:?}: it was paid all the same: {:?}", stands(&late));
+        }
+        assert!(!stands(&paid("o-1", "vm-001", 5_000, 5_000)).is_unpaid());
     }
 
     /// Something new in an order is not told until somebody says so here.

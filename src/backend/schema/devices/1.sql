@@ -33,8 +33,9 @@ CREATE TABLE accounts (
 -- Whether each machine is there, and what it says of itself at the broker. This is news for `device list`, written now and then.
 CREATE TABLE presence (
     device TEXT PRIMARY KEY,
-    is_there INTEGER NOT NULL,
-    since_ms INTEGER NOT NULL,                -- since when it is there, or is not
+    is_there INTEGER,                         -- by the backend's own sense; NULL: it does not know yet
+    since_ms INTEGER,                         -- since when it is there, or is not
+    off_ms INTEGER,                           -- since when the broker says that it is off; 0: it does not; NULL: it has said nothing
     name TEXT,                                -- what people call it
     version TEXT,                             -- the release of its program
     faults TEXT,                              -- the codes, with blanks between them

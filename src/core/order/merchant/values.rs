@@ -243,6 +243,12 @@ impl Order {
         self.doubt().is_some_and(|doubt| doubt.listed_at.is_some())
     }
 
+    /// Whether its payment is in doubt: somebody told of one, or an answer was not understood. Nobody has cleared that up.
+    #[must_use]
+    pub fn is_doubted(&self) -> bool {
+        self.doubt().is_some_and(|doubt| doubt.suspect || doubt.listed_at.is_some() || doubt.since().is_some())
+    }
+
     /// Whether the gateway's last word may mean money, or not.
     #[must_use]
     pub fn is_suspect(&self) -> bool {

@@ -32,6 +32,8 @@ pub struct MachineLine {
     pub is_there: Option<bool>,
     /// Since when.
     pub since: Option<Box<str>>,
+    /// The broker says that it is off, since then, and it has not called since. Until it is not there, this is the broker's word alone.
+    pub off_since: Option<Box<str>>,
     /// Why it wants a person, the worst first.
     pub trouble: Vec<Trouble>,
     /// Its faults.
