@@ -186,6 +186,11 @@ events! {
     /// If it lasts: look at the network, the broker, the password and the certificates.
     BrokerLost { broker: Text, why: Text } = "1b2e3b938fda4fc795de6b9115e095ff", Warning, Own, "lost the broker {broker}: {why}";
 
+    /// The broker refuses a topic that the program needs.
+    /// What goes over this topic does not come through. All else works.
+    /// Let the program's user write or read the topic in the broker's access list: see config/mosquitto.acl.
+    TopicRefused { broker: Text, topic: Text, why: Text } = "5a948270dc4446d0a355e603d3b62e29", Err, Own, "the broker {broker} refuses {topic}: {why}";
+
     /// Another computer has the machine's client id at the broker, and takes its place there.
     /// Each of them throws the other one out, again and again. Requests, commands and settings hardly come through. The backend was told.
     /// Find the other computer: it has the machine's token. If it may be in foreign hands: qris-backend device revoke DEVICE, then device invite.

@@ -13,7 +13,7 @@ use qris_core::order::ids::DeviceId;
 use qris_core::order::proof::RelayKey;
 use qris_core::order::time::{Now, Span, Wall, Zone};
 use qris_core::text;
-use qris_core::wire::topics::Topic;
+use qris_core::wire::topics::{PROBE, Topic};
 use qris_host::clock;
 use qris_host::events::{Event as Journal, Text};
 use qris_host::surroundings::Surroundings;
@@ -126,6 +126,9 @@ impl Machines {
 
     /// A message came from the broker, under a machine's account there. `is_stored`: the broker has kept it.
     pub fn reported(&self, topic: &str, payload: &[u8], is_stored: bool) -> Result<(), Unreadable> {
+        if payload == PROBE {
+            return Ok(());
+        }
         if let Some((device, Topic::Stock)) = Topic::parse(topic) {
             return if self.stock.take(device, stock::read(payload, is_stored, self.now())?) { Ok(()) } else { Err(Unreadable) };
         }

@@ -62,7 +62,8 @@ pub fn read(topic: &str, payload: &[u8], is_stored: bool) -> Result<Option<(Devi
         | Topic::PaymentUpdate
         | Topic::ConfigDesired
         | Topic::ConfigReported
-        | Topic::Stock => return Err(Unreadable),
+        | Topic::Stock
+        | Topic::CommandResponse => return Err(Unreadable),
     };
     Ok(Some((device, report)))
 }

@@ -26,10 +26,15 @@ pub enum Topic {
     Telemetry,
     /// Device → all, retained: what lies in its slots.
     Stock,
+    /// Device → fleet: the answer to a command.
+    CommandResponse,
 }
 
+/// The payload of a message that only asks whether a topic may be written. It says nothing, and who reads it passes over it.
+pub const PROBE: &[u8] = b"{}";
+
 impl Topic {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::VendRequest,
         Self::VendCancel,
         Self::VendCollect,
@@ -40,9 +45,12 @@ impl Topic {
         Self::ConfigReported,
         Self::Telemetry,
         Self::Stock,
+        Self::CommandResponse,
     ];
 
-    const fn tail(self) -> &'static str {
+    /// The topic's name without the machine: `vend/event`.
+    #[must_use]
+    pub const fn tail(self) -> &'static str {
         match self {
             Self::VendRequest => "vend/request",
             Self::VendCancel => "vend/cancel",
@@ -54,6 +62,7 @@ impl Topic {
             Self::ConfigReported => "config/reported",
             Self::Telemetry => "telemetry",
             Self::Stock => "stock",
+            Self::CommandResponse => "cmd/response",
         }
     }
 

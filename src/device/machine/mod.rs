@@ -54,6 +54,7 @@ mod parts;
 mod place;
 mod proving;
 mod reconcile;
+mod rights;
 mod second_tries;
 mod shelves;
 mod show;
@@ -90,6 +91,7 @@ use qris_core::wire::relay::RelayFacts;
 use qris_core::wire::status::{FaultCode, Status};
 use qris_host::events::Event as Journal;
 use reconcile::Reconciliation;
+use rights::Rights;
 use second_tries::SecondTries;
 use stock::Stock;
 use storage::Storage;
@@ -121,6 +123,7 @@ impl Machine {
             second_tries: SecondTries::default(),
             trust: Trust::default(),
             place: BrokerPlace::default(),
+            rights: Rights::default(),
             own: settings.clone(),
             settings,
         };
@@ -172,19 +175,20 @@ impl Machine {
                 self.links.broker(date_refusal, Some(&reason), faults, out, now);
             }
             Input::Delivered(id) => {
-                if let Some(number) = report_of(id) {
-                    self.reports.delivered(number);
-                } else if out.delivered(id, now.boot) {
-                    faults.set(FaultCode::Config, None, now);
+                if !self.rights.written(id, out) {
+                    match report_of(id) {
+                        Some(number) => self.reports.delivered(number),
+                        None => out.delivered(id, now.boot),
+                    }
                 }
             }
-            // It is published again when the next one is due.
-            Input::Undelivered(id, _) if report_of(id).is_some() => {}
             Input::Undelivered(id, refused) => {
-                if out.undelivered(id, refused.is_some(), now.boot)
-                    && let Some(why) = refused
-                {
-                    faults.set(FaultCode::Config, Some(&format!("the broker refuses vend/event: {why}")), now);
+                if let Some(why) = &refused {
+                    self.rights.refused(id, why, &self.settings.broker_name(), out, now.boot);
+                }
+                // A report is published again when the next one is due.
+                if report_of(id).is_none() {
+                    out.undelivered(id, refused.is_some(), now.boot);
                 }
             }
             Input::Time(time) => self.time_received(time, now),
@@ -223,6 +227,7 @@ impl Machine {
             self.hold.deadline(),
             self.door.deadline(now),
             self.second_tries.deadline(self.outbox.is_connected()),
+            self.rights.deadline(),
         ];
         [stored, self.trust.deadline(), self.place.deadline()].into_iter().chain(others).flatten().min()
     }
@@ -261,6 +266,7 @@ impl Machine {
             self.orders.begin_calls(now.boot, with, &mut self.outbox);
         }
         self.watch_place(now);
+        self.rights.watch(&mut self.faults, &mut self.outbox, now);
         self.look_for_wishes(now);
         if !self.storage.is_failing() {
             let lookers = self.lookers(now);
@@ -408,14 +414,13 @@ impl Machine {
         }
     }
 
-    fn broker_up(&mut self, refused: &[String], now: Now) {
+    fn broker_up(&mut self, refused: &[(String, &'static str)], now: Now) {
         self.outbox.connected();
         self.reports.connected();
         self.wake_backend(now.boot);
         self.reconciliation.ask_open();
         self.outbox.journal(Journal::BrokerConnected { broker: self.settings.broker_name() });
-        let detail = (!refused.is_empty()).then(|| format!("the broker refuses {}", refused.join(", ")));
-        self.faults.set(FaultCode::Config, detail.as_deref(), now);
+        self.rights.connected(refused, &self.settings.broker_name(), &mut self.outbox);
         self.links.broker(false, None, &mut self.faults, &mut self.outbox, now);
     }
 }

@@ -12,6 +12,7 @@ use super::orders::Orders;
 use super::outbox::Outbox;
 use super::place::BrokerPlace;
 use super::reconcile::Reconciliation;
+use super::rights::Rights;
 use super::second_tries::SecondTries;
 use super::stock::Stock;
 use super::storage::Storage;
@@ -41,6 +42,7 @@ pub struct Machine {
     pub(super) hold: Hold,
     pub(super) door: Door,
     pub(super) place: BrokerPlace,
+    pub(super) rights: Rights,
     pub(super) storage: Storage,
     pub(super) orders: Orders,
     pub(super) front: Front,

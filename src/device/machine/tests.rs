@@ -15,6 +15,7 @@ mod lost_books;
 mod no_broker;
 mod place;
 mod refusals;
+mod rights;
 mod rig;
 mod sales;
 mod same_goods;

@@ -19,7 +19,7 @@ pub(super) use qris_core::wire::dbus::RelayError;
 use qris_core::wire::orders::{OpenOrders, OrderResource, Status, TakenOut};
 pub(super) use qris_core::wire::relay::RelayFacts;
 pub(super) use qris_core::wire::status::FaultCode;
-pub(super) use qris_core::wire::topics::Topic;
+pub(super) use qris_core::wire::topics::{PROBE, Topic};
 pub(super) use qris_core::wire::vend::VendEvent;
 use qris_core::wire::vend::read_sale;
 pub(super) use qris_host::events::Event as Journal;
@@ -266,7 +266,7 @@ impl Rig {
                     inputs.push_back(Input::Relay(*id, request.clone(), answer.clone()));
                 }
                 if let Effect::Publish { id, notice, payload } = effect {
-                    if *notice == Notice::Event {
+                    if *notice == Notice::Event && payload != PROBE {
                         let event: VendEvent = serde_json::from_slice(payload).expect("an event");
                         let why = event.reason.map(|why| format!("({why})")).unwrap_or_default();
                         // An event that the broker has may be published again after a restart, with the same name.
