@@ -526,6 +526,11 @@ events! {
     /// Find the other computer and switch it off. If it may be in foreign hands: qris-backend device revoke DEVICE, then device invite.
     MachineTakenOver { device: DeviceId, machine: Text } = "48676fc223f14042b58c70431f33820d", Err, Strangers, "the machine {machine} is taken over: another computer throws it out of the broker, again and again";
 
+    /// Of a machine some topics do not get through at the broker.
+    /// It says so itself, or it says over HTTP that the broker took a message, and the message did not come; or the broker refuses our messages to it.
+    /// Look at the broker's access list: the machine writes its topics there, and the backend reads `status`, `telemetry` and `stock` and writes `payment/update`. See config/mosquitto.acl.
+    TopicsSilent { device: DeviceId, machine: Text, topics: Text } = "0f6338cd3d634135a5933e2889301a87", Err, Strangers, "of the machine {machine} these topics do not get through at the broker: {topics}";
+
     /// A device's tokens were revoked.
     /// It is no longer let in.
     /// Nothing is to be done if it was you.

@@ -100,6 +100,8 @@ impl FleetSnapshot {
     pub fn line(&self, device: &DeviceId, sold: &HashMap<Box<str>, Sum>, zone: Zone) -> MachineLine {
         let noted = self.noted.get(device.as_str());
         let faults: Vec<_> = noted.iter().filter_map(|noted| noted.facts.as_ref()).flat_map(|facts| facts.faults.iter().copied()).collect();
+        let topics = noted.iter().filter_map(|noted| noted.facts.as_ref()).flat_map(|facts| facts.silent.iter());
+        let topics = topics.map(|topic| topic.tail().into()).collect();
         let Wanting { low, sold_out, suspect } = self.wanting.get(device.as_str()).copied().unwrap_or_default();
         let is_silent = noted.is_some_and(|noted| !noted.is_there);
         // That one is there is known as long as one would hear that it goes.
@@ -118,6 +120,7 @@ impl FleetSnapshot {
             since: presence.map(|noted| noted.since.to_rfc3339_in(zone).into()),
             trouble: trouble.into_iter().filter_map(|(trouble, is_so)| is_so.then_some(trouble)).collect(),
             faults,
+            topics,
             sold: sold.get(device.as_str()).copied().unwrap_or_default(),
             to_fill: low + sold_out,
         }
@@ -240,7 +243,7 @@ mod tests {
     fn machine(is_there: Option<bool>, faults: &[FaultCode], trouble: &[Trouble]) -> MachineLine {
         let device = DeviceId::new("vm-001").expect("an id");
         let (faults, trouble) = (faults.to_vec(), trouble.to_vec());
-        MachineLine { device, name: None, is_there, since: None, trouble, faults, sold: Sum::default(), to_fill: 0 }
+        MachineLine { device, name: None, is_there, since: None, trouble, faults, topics: Vec::new(), sold: Sum::default(), to_fill: 0 }
     }
 
     /// It failed, by the relay's own word, and may be tried again.

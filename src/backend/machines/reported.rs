@@ -24,6 +24,8 @@ pub struct Facts {
     /// The release of `qrisd`; empty if it does not tell.
     pub version: Box<str>,
     pub faults: Box<[FaultCode]>,
+    /// Its topics that do not get through at the broker.
+    pub silent: Box<[Topic]>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,6 +82,7 @@ fn read_status(payload: &[u8]) -> Result<Report, Unreadable> {
                 name: name.as_deref().and_then(|name| short(name, MACHINE_NAME_MAX)),
                 version: version.as_deref().map(plain).unwrap_or_default(),
                 faults: codes.collect(),
+                silent: Box::default(),
             };
             Ok(Report::Online { every: (every > 0).then(|| Span::secs(every.into())), facts })
         }
@@ -118,15 +121,17 @@ pub struct Noted {
 
 /// Writes this down. What it does not tell stays: after a start of the program much is not known yet.
 pub fn note(tx: &mut dyn Tx, device: &DeviceId, Noted { is_there, since, facts }: &Noted) -> Result<(), StoreError> {
-    let sql = "INSERT INTO presence (device, is_there, since_ms, name, version, faults) VALUES ($1, $2, $3, $4, $5, $6)
+    let sql = "INSERT INTO presence (device, is_there, since_ms, name, version, faults, silent) VALUES ($1, $2, $3, $4, $5, $6, $7)
         ON CONFLICT (device) DO UPDATE SET
         since_ms = CASE WHEN presence.is_there = excluded.is_there THEN presence.since_ms ELSE excluded.since_ms END,
         is_there = excluded.is_there, name = coalesce(excluded.name, presence.name), version = coalesce(excluded.version, presence.version),
-        faults = coalesce(excluded.faults, presence.faults)";
+        faults = coalesce(excluded.faults, presence.faults), silent = coalesce(excluded.silent, presence.silent)";
     let words = |facts: &Facts| facts.faults.iter().map(FaultCode::as_str).collect::<Vec<_>>().join(" ");
     let (version, faults) = (facts.as_ref().map(|facts| &*facts.version), facts.as_ref().map(words));
     let name = facts.as_ref().and_then(|facts| facts.name.as_deref());
-    tx.rows(sql, &[device.as_str().into(), i64::from(*is_there).into(), (*since).into(), name.into(), version.into(), faults.into()])?;
+    let silent = facts.as_ref().map(|facts| facts.silent.iter().map(|topic| topic.tail()).collect::<Vec<_>>().join(" "));
+    let (device, is_there, since) = (device.as_str().into(), i64::from(*is_there).into(), (*since).into());
+    tx.rows(sql, &[device, is_there, since, name.into(), version.into(), faults.into(), silent.into()])?;
     Ok(())
 }
 
@@ -137,14 +142,16 @@ pub fn name(tx: &mut dyn Tx, device: &DeviceId) -> Result<Option<Box<str>>, Book
 
 /// What is written down of all machines. A row that cannot be read is left out: it is only news.
 pub fn noted(tx: &mut dyn Tx) -> Result<HashMap<Box<str>, Noted>, BooksError> {
-    let rows = tx.rows("SELECT device, is_there, since_ms, name, version, faults FROM presence", &[])?;
+    let rows = tx.rows("SELECT device, is_there, since_ms, name, version, faults, silent FROM presence", &[])?;
     let read = |row: &Row| {
         let (is_there, since) = (row.int("is_there").ok()? != 0, Wall(row.int("since_ms").ok()?));
         let facts = match (row.maybe_text("version").ok()?, row.maybe_text("faults").ok()?) {
             (Some(version), Some(faults)) => {
                 let codes = faults.split_ascii_whitespace().filter_map(|word| FaultCode::from_word(word).ok());
                 let name = row.maybe_text("name").ok()?.and_then(|name| short(name, MACHINE_NAME_MAX));
-                Some(Facts { name, version: plain(version), faults: codes.collect() })
+                let silent = row.maybe_text("silent").ok()?.unwrap_or_default();
+                let silent = silent.split_ascii_whitespace().filter_map(Topic::of_tail).collect();
+                Some(Facts { name, version: plain(version), faults: codes.collect(), silent })
             }
             (_, _) => None,
         };
@@ -179,7 +186,10 @@ mod tests {
     fn little_is_kept_of_a_status_and_nothing_that_could_mean_something_on_a_terminal() {
         let named = |name: Option<&str>, every_s: u32, version: &str, faults: &[FaultCode]| {
             let every = (every_s > 0).then(|| Span::secs(every_s.into()));
-            Ok(Some(Report::Online { every, facts: Facts { name: name.map(Into::into), version: version.into(), faults: faults.into() } }))
+            Ok(Some(Report::Online {
+                every,
+                facts: Facts { name: name.map(Into::into), version: version.into(), faults: faults.into(), silent: [].into() },
+            }))
         };
         let is = |every_s: u32, version: &str, faults: &[FaultCode]| named(None, every_s, version, faults);
         let fault = |code: &str| json!({ "code": code, "detail": "<b>\u{1b}[2J", "since": null });
@@ -244,7 +254,12 @@ mod tests {
         let machines = open_both(&directory.path().join("orders.db"), true, true).expect("opens").machines;
         let device = DeviceId::new("vm-001").expect("an id");
         let facts = |version: &str| {
-            Some(Facts { name: Some("Lobi".into()), version: version.into(), faults: [FaultCode::Relay, FaultCode::Screen].into() })
+            Some(Facts {
+                name: Some("Lobi".into()),
+                version: version.into(),
+                faults: [FaultCode::Relay, FaultCode::Config].into(),
+                silent: [Topic::Status, Topic::PaymentUpdate].into(),
+            })
         };
         let put = |is_there, since, facts| {
             let what = Noted { is_there, since: Wall(since), facts };

@@ -28,6 +28,8 @@ pub const NEWEST_EVENT: &str = "machine-event";
 pub const AT_BROKER: &str = "machine-at-broker";
 /// Another computer has the machine's name at the broker, and takes its place there again and again.
 pub const TAKEN_OVER: &str = "taken-over";
+/// A header of the question for open orders: [`TopicsTold`](super::topics::TopicsTold).
+pub const TOPICS: &str = "machine-topics";
 /// The longest name of a machine for customers, in characters.
 pub const MACHINE_NAME_MAX: usize = 64;
 /// The largest answer of the backend that a machine reads, in bytes: 100 open orders of 2.5 KB.
@@ -163,6 +165,9 @@ pub struct OpenOrders {
     /// leave it out.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub taken_out: Vec<TakenOut>,
+    /// Whether the backend is at the broker, so that it sends `payment/update`. A backend may leave it out.
+    #[serde(default)]
+    pub at_broker: bool,
 }
 
 /// An order whose goods a person took out of the machine.

@@ -169,13 +169,14 @@ impl Machine {
                 } else if !out.is_connected() {
                     self.place.nobody_there();
                 }
+                self.rights.disconnected();
                 if out.disconnected() {
                     out.journal(Journal::BrokerLost { broker: self.settings.broker_name(), why: text(&reason) });
                 }
                 self.links.broker(date_refusal, Some(&reason), faults, out, now);
             }
             Input::Delivered(id) => {
-                if !self.rights.written(id, out) {
+                if !self.rights.written(id, out, now.boot) {
                     match report_of(id) {
                         Some(number) => self.reports.delivered(number),
                         None => out.delivered(id, now.boot),
@@ -266,13 +267,15 @@ impl Machine {
             self.orders.begin_calls(now.boot, with, &mut self.outbox);
         }
         self.watch_place(now);
-        self.rights.watch(&mut self.faults, &mut self.outbox, now);
+        if self.rights.watch(&mut self.faults, &mut self.outbox, now) {
+            self.reconciliation.ask_open();
+        }
         self.look_for_wishes(now);
         if !self.storage.is_failing() {
             let lookers = self.lookers(now);
             let newest_event = || self.storage.store().map(|store| store.newest_event());
-            let taken_over = self.place.is_taken();
-            self.reconciliation.ask(lookers, self.links.proof_key(), newest_event, taken_over, &mut self.outbox, now.boot);
+            let at_broker = (self.place.is_taken(), &self.rights);
+            self.reconciliation.ask(lookers, self.links.proof_key(), newest_event, at_broker, &mut self.outbox, now.boot);
         }
         self.trust.ask(self.links.dates_are_refused(), &self.storage, &self.own, &mut self.outbox, now);
         self.catch_up_with_relay(now);
@@ -339,7 +342,7 @@ impl Machine {
             try_offer: self.second_tries.told().cloned(),
         };
         self.front.stage.show(scene, view, self.storage.store_mut(), &mut self.outbox);
-        self.outbox.tell_status(self.status(sold_out), self.settings.time_of_day(now.wall));
+        self.outbox.tell_status(self.status(sold_out), self.settings.time_of_day(now.wall), now.boot);
         if let Some(reported) = self.afar.report(&self.settings) {
             self.outbox.tell_settings(reported);
         }
@@ -420,7 +423,7 @@ impl Machine {
         self.wake_backend(now.boot);
         self.reconciliation.ask_open();
         self.outbox.journal(Journal::BrokerConnected { broker: self.settings.broker_name() });
-        self.rights.connected(refused, &self.settings.broker_name(), &mut self.outbox);
+        self.rights.connected(refused, &self.settings.broker_name(), &mut self.outbox, now.boot);
         self.links.broker(false, None, &mut self.faults, &mut self.outbox, now);
     }
 }

@@ -139,9 +139,14 @@ impl Outbox {
 
     /// Publishes a message that is not in the queue, if somebody is there to hear it.
     fn publish(&mut self, notice: Notice, payload: impl FnOnce() -> Vec<u8>) {
+        let number = self.next_call().0;
+        self.publish_as(notice, number, payload);
+    }
+
+    /// The same with the number that the message has itself.
+    fn publish_as(&mut self, notice: Notice, number: u64, payload: impl FnOnce() -> Vec<u8>) {
         if self.is_connected() {
-            let id = id_of(notice, self.next_call().0);
-            self.push(Effect::Publish { id, notice, payload: payload() });
+            self.push(Effect::Publish { id: id_of(notice, number), notice, payload: payload() });
         }
     }
 
@@ -152,12 +157,14 @@ impl Outbox {
         }
     }
 
-    pub(super) fn tell_status(&mut self, status: Status, at: Option<Box<str>>) {
+    pub(super) fn tell_status(&mut self, status: Status, at: Option<Box<str>>, now: Boot) {
         if !self.is_connected() || self.queue.status_at.is_some() || self.status.as_ref() == Some(&status) {
             return;
         }
         self.status = Some(status.clone());
-        self.publish(Notice::Status, || serde_json::to_vec(&Status { at, ..status }).expect("a status is plain data"));
+        let number = u64::try_from(now.0).unwrap_or(0);
+        let told = Status { at, number: Some(number), ..status };
+        self.publish_as(Notice::Status, number, || serde_json::to_vec(&told).expect("a status is plain data"));
     }
 
     pub(super) fn tell_settings(&mut self, reported: Reported) {
@@ -172,7 +179,7 @@ impl Outbox {
         if !self.is_connected() || self.queue.status_at.is_some() || self.stock == Some(number) {
             return;
         }
-        self.publish(Notice::Stock, payload);
+        self.publish_as(Notice::Stock, number, payload);
         self.stock = Some(number);
     }
 

@@ -81,6 +81,7 @@ impl Machine {
             boot_id: Some(self.settings.boot_id.0.clone()),
             stream: self.storage.store().map(|store| store.stream().into()),
             at: None,
+            number: None,
             busy: Some(self.is_busy()),
             sold_out: Some(sold_out),
             try_offer: self.second_tries.told().map(|(offer, _)| offer.clone()),

@@ -2,6 +2,7 @@
 //! whenever somebody says that there is more.
 
 use super::outbox::Outbox;
+use super::rights::Rights;
 use super::slot::Slot;
 use crate::words::{CallId, Effect, Identity};
 use qris_core::order::ids::{RequestId, Ticket};
@@ -117,13 +118,13 @@ impl Reconciliation {
     }
 
     /// Asks for all open orders, when it is time. `lookers`: the requests that wait for that. `key`: the relay's. `taken_over`: another
-    /// computer takes the machine's place at the broker.
+    /// computer takes the machine's place at the broker. `topics`: which of its topics get through there.
     pub(super) fn ask(
         &mut self,
         lookers: Vec<RequestId>,
         key: Option<&RelayKey>,
         newest_event: impl FnOnce() -> Option<Box<str>>,
-        taken_over: bool,
+        (taken_over, topics): (bool, &Rights),
         out: &mut Outbox,
         now: Boot,
     ) {
@@ -144,7 +145,10 @@ impl Reconciliation {
             self.asked_about = std::mem::take(&mut self.suspects);
             self.requested = lookers;
             self.shown_key = key.cloned();
-            out.push(Effect::AskOpen(call, Identity { relay_key: key.cloned(), newest_event: newest_event(), taken_over }));
+            out.push(Effect::AskOpen(
+                call,
+                Identity { relay_key: key.cloned(), newest_event: newest_event(), taken_over, topics: topics.told() },
+            ));
         }
     }
 

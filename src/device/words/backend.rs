@@ -6,6 +6,7 @@ use qris_core::order::reason::Reason;
 use qris_core::order::request::Refusal;
 use qris_core::order::time::Span;
 use qris_core::wire::orders::{NewOrder, OpenOrders, OrderResource, OutcomeReport};
+use qris_core::wire::topics::TopicsTold;
 
 /// What a machine shows of itself when it asks for its open orders.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -16,6 +17,8 @@ pub struct Identity {
     pub newest_event: Option<Box<str>>,
     /// Another computer takes its place at the broker again and again.
     pub taken_over: bool,
+    /// Its topics there.
+    pub topics: TopicsTold,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]

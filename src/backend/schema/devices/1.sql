@@ -37,7 +37,8 @@ CREATE TABLE presence (
     since_ms INTEGER NOT NULL,                -- since when it is there, or is not
     name TEXT,                                -- what people call it
     version TEXT,                             -- the release of its program
-    faults TEXT                               -- the codes, with blanks between them
+    faults TEXT,                              -- the codes, with blanks between them
+    silent TEXT                               -- its topics that do not get through at the broker, with blanks between them
 ) STRICT;
 
 -- What is known of each machine's computer, to see when two computers are one machine.

@@ -36,6 +36,8 @@ pub struct MachineLine {
     pub trouble: Vec<Trouble>,
     /// Its faults.
     pub faults: Vec<FaultCode>,
+    /// Its topics that do not get through at the broker.
+    pub topics: Vec<Box<str>>,
     /// What it sold since midnight.
     pub sold: Sum,
     /// So many of its slots want to be filled.

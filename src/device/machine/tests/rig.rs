@@ -19,7 +19,7 @@ pub(super) use qris_core::wire::dbus::RelayError;
 use qris_core::wire::orders::{OpenOrders, OrderResource, Status, TakenOut};
 pub(super) use qris_core::wire::relay::RelayFacts;
 pub(super) use qris_core::wire::status::FaultCode;
-pub(super) use qris_core::wire::topics::{PROBE, Topic};
+pub(super) use qris_core::wire::topics::{PROBE, Topic, TopicsTold};
 pub(super) use qris_core::wire::vend::VendEvent;
 use qris_core::wire::vend::read_sale;
 pub(super) use qris_host::events::Event as Journal;
@@ -45,6 +45,8 @@ pub(super) struct Rig {
     pub(super) sandbox: bool,
     /// Whether the broker acknowledges the messages.
     pub(super) broker_takes: bool,
+    /// Whether the backend says that it is at the broker.
+    pub(super) at_broker: bool,
     /// The relay's answer to `Prove`, at once; `None`: no answer.
     pub(super) proof: Option<RelayAnswer>,
     messages: u64,
@@ -209,6 +211,7 @@ impl Rig {
             scene: String::new(),
             sandbox: false,
             broker_takes: true,
+            at_broker: false,
             proof: Some(RelayAnswer::Proof(Some("the relay's word".into()))),
             messages: 0,
         };
@@ -346,8 +349,8 @@ impl Rig {
     }
 
     pub(super) fn answer_taken_out(&mut self, orders: Vec<OrderResource>, taken_out: Vec<TakenOut>) -> Vec<Effect> {
-        let call = self.open().expect("the open orders are asked for");
-        self.on(Input::Open(call, BackendAnswer::Open(OpenOrders { orders, taken_out })))
+        let (call, at_broker) = (self.open().expect("the open orders are asked for"), self.at_broker);
+        self.on(Input::Open(call, BackendAnswer::Open(OpenOrders { orders, taken_out, at_broker })))
     }
 
     /// The call to the backend that runs for a request.

@@ -83,3 +83,55 @@ fn a_subscription_that_is_refused_is_a_fault_until_the_next_connect() {
     rig.on(Input::BrokerUp { refused: vec![] });
     assert_eq!(rig.config(), None);
 }
+
+fn told(effects: &[Effect]) -> Vec<TopicsTold> {
+    let topics = |effect: &Effect| if let Effect::AskOpen(_, who) = effect { Some(who.topics.clone()) } else { None };
+    effects.iter().filter_map(topics).collect()
+}
+
+#[test]
+fn the_backend_hears_which_messages_the_broker_took_and_which_it_refuses() {
+    let mut rig = Rig::new();
+    rig.settle_open();
+    rig.after(40_000);
+    rig.settle_open();
+    // A fault changes the status.
+    rig.on(Input::Screen(ScreenState::Gone("gone".into())));
+    let number = u64::try_from(rig.now.boot.0).expect("positive");
+    assert_eq!(told(&rig.after(29_000)), []);
+    let asked = told(&rig.after(1_000));
+    assert_eq!(asked.iter().map(|told| told.last.get(&Topic::Status).copied()).collect::<Vec<_>>(), [Some(number)]);
+    rig.settle_open();
+    rig.broker_takes = false;
+    let changed = rig.on(Input::Screen(ScreenState::Working));
+    let asked = told(&rig.refuse(Notice::Status, &changed));
+    assert_eq!(asked.iter().map(|told| told.refused.iter().copied().collect()).collect::<Vec<Vec<_>>>(), [[Topic::Status]], "at once");
+}
+
+#[test]
+fn a_payment_that_no_message_told_is_a_fault_if_the_backend_sends_them() {
+    for (at_broker, settled_ago, comes, is_fault) in
+        [(true, 2, false, true), (true, 2, true, false), (false, 2, false, false), (true, 3_000, false, false)]
+    {
+        let mut rig = Rig::new();
+        rig.at_broker = at_broker;
+        rig.after(60_000);
+        rig.settle_open();
+        rig.requested(1);
+        rig.after(10_000);
+        rig.answer(1, order(settled(1, settled_ago)));
+        if comes {
+            rig.pay(&receipt_of(1));
+        }
+        for _ in 0..50 {
+            rig.after(1_000);
+            if rig.open().is_some() {
+                rig.answer_open(vec![]);
+            }
+        }
+        let wanted = "the broker refuses payment/update (order o-1 was paid, and no message told it)";
+        assert_eq!(rig.config().as_deref(), is_fault.then_some(wanted), "{at_broker} {settled_ago} {comes}");
+        rig.pay(&receipt_of(1));
+        assert_eq!(rig.config(), None, "one came");
+    }
+}
