@@ -78,7 +78,7 @@ pub async fn listen(
 #[must_use]
 pub fn outbound(device: &DeviceId, notice: Notice, payload: Vec<u8>) -> Outbound {
     let is_probe = payload == PROBE;
-    // Who is away now need not hear that something was tried.
+    // Nobody needs a probe later.
     let expiry_s = is_probe.then_some(1);
     Outbound { topic: notice.topic().of(device), payload, retain: notice.is_kept() && !is_probe, expiry_s, ..Outbound::default() }
 }

@@ -180,7 +180,6 @@ impl Machine {
     pub(super) fn payment(&mut self, payload: &[u8], ack: Ack, now: Now) {
         let unreadable = |order, why: String| Journal::ReceiptRefused { request: None, order, why: why.into() };
         let mut is_taken = true;
-        self.rights.update_came();
         match PaymentUpdate::read(payload) {
             Ok(PaymentUpdate { order_id, receipt: Some(jws), .. }) => match self.settings.keys.verify(&jws, &self.settings.device) {
                 Ok(receipt) => is_taken = self.receipt(receipt, now),

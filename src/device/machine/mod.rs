@@ -135,7 +135,10 @@ impl Machine {
         let (faults, out) = (&mut self.faults, &mut self.outbox);
         match input {
             Input::Requested(request, asker) => self.requested(request, asker, now),
-            Input::PaymentUpdate { payload, ack } => self.payment(&payload, ack, now),
+            Input::PaymentUpdate { payload, ack } => {
+                self.rights.update_came();
+                self.payment(&payload, ack, now);
+            }
             Input::Desired { payload, ack } => {
                 let (afar, with) = self.afar();
                 afar.desired(&payload, ack, with, now);
