@@ -137,6 +137,12 @@ impl Rights {
         self.tell_at.take_if(|at| now.boot >= *at).is_some()
     }
 
+    /// The backend is not told of what the broker took until now.
+    #[cfg(test)]
+    pub(super) fn untold(&mut self) {
+        self.tell_at = None;
+    }
+
     pub(super) fn deadline(&self) -> Option<Boot> {
         [self.try_at, self.tell_at].into_iter().flatten().min()
     }

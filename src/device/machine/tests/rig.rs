@@ -45,6 +45,8 @@ pub(super) struct Rig {
     pub(super) sandbox: bool,
     /// Whether the broker acknowledges the messages.
     pub(super) broker_takes: bool,
+    /// Whether the machine asks for the reason alone that it tells the backend of its topics. Most tests do not look at that.
+    pub(super) tells_topics: bool,
     /// Whether the backend says that it is at the broker.
     pub(super) at_broker: bool,
     /// The relay's answer to `Prove`, at once; `None`: no answer.
@@ -211,6 +213,7 @@ impl Rig {
             scene: String::new(),
             sandbox: false,
             broker_takes: true,
+            tells_topics: false,
             at_broker: false,
             proof: Some(RelayAnswer::Proof(Some("the relay's word".into()))),
             messages: 0,
@@ -263,6 +266,9 @@ impl Rig {
         let mut inputs = std::collections::VecDeque::from([input]);
         while let Some(input) = inputs.pop_front() {
             let effects = self.machine.handle(input, self.now);
+            if !self.tells_topics {
+                self.machine.rights.untold();
+            }
             self.note(&effects);
             for effect in &effects {
                 if let (Effect::Relay(id, request, RelayCall::Prove(_)), Some(answer)) = (effect, &self.proof) {

@@ -92,7 +92,7 @@ fn told(effects: &[Effect]) -> Vec<TopicsTold> {
 #[test]
 fn the_backend_hears_which_messages_the_broker_took_and_which_it_refuses() {
     let mut rig = Rig::new();
-    rig.settle_open();
+    rig.tells_topics = true;
     rig.after(40_000);
     rig.settle_open();
     // A fault changes the status.
@@ -114,7 +114,7 @@ fn a_payment_that_no_message_told_is_a_fault_if_the_backend_sends_them() {
         [(true, 2, false, true), (true, 2, true, false), (false, 2, false, false), (true, 3_000, false, false)]
     {
         let mut rig = Rig::new();
-        rig.at_broker = at_broker;
+        (rig.at_broker, rig.tells_topics) = (at_broker, true);
         rig.after(60_000);
         rig.settle_open();
         rig.requested(1);
