@@ -3,12 +3,8 @@
 
 use crate::rig::midtrans::Via;
 use crate::rig::shop::{DEVICE, Options, Program, Shop};
-use crate::rig::{output_text, source_text, stdout, wait_for, wait_for_within};
+use crate::rig::{output_text, source_text, stdout, wait_for};
 use serde_json::Value;
-use std::time::Duration;
-
-/// A missing line is told within this time.
-const TOLD: Duration = Duration::from_secs(70);
 
 /// The lines of a section of the shipped access list: that of this user, or of all machines.
 fn lines(user: Option<&str>) -> Vec<String> {
@@ -38,7 +34,7 @@ fn machine(shop: &Shop) -> Value {
 }
 
 fn wait_topics(shop: &Shop, wanted: &[&str]) {
-    wait_for_within(TOLD, &format!("{wanted:?} in the list of machines"), || {
+    wait_for(&format!("{wanted:?} in the list of machines"), || {
         let machine = machine(shop);
         let has_fault = machine["faults"].as_array().is_some_and(|faults| faults.iter().any(|fault| fault == "config"));
         (machine["topics"] == serde_json::json!(wanted) && has_fault != wanted.is_empty()).then_some(())

@@ -53,7 +53,7 @@ impl Topics {
     pub fn told(&mut self, told: &TopicsTold, boot: Option<&str>, now: Boot) {
         self.refused.clone_from(&told.refused);
         for (topic, last) in &told.last {
-            let is_of_boot = |heard: &&Number| *topic != Topic::Status || heard.boot_id.as_deref() == boot;
+            let is_of_boot = |heard: &&Number| *topic != Topic::Status || boot.is_none() || heard.boot_id.as_deref() == boot;
             if self.heard.get(topic).filter(is_of_boot).is_some_and(|heard| heard.number >= *last) {
                 self.missing.remove(topic);
             } else {

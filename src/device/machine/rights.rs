@@ -15,8 +15,8 @@ use std::collections::BTreeMap;
 
 /// What is refused is tried again after this time: the access list may be mended while the connection lasts.
 const TRY_AGAIN: Span = Span::secs(30);
-/// The backend is told of a message that the broker took after this time, unless it asked to be told sooner: one question tells of many.
-const TELL_WITHIN: Span = Span::secs(30);
+/// The backend is told this long after the broker took a message. So one question tells of many.
+const TELL_WITHIN: Span = Span::secs(20);
 /// A `payment/update` comes this long after the answer over HTTP, at the latest.
 const UPDATE_WITHIN: Span = Span::secs(20);
 /// The gateway's clock may be this wrong.

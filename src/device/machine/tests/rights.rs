@@ -98,7 +98,7 @@ fn the_backend_hears_which_messages_the_broker_took_and_which_it_refuses() {
     // A fault changes the status.
     rig.on(Input::Screen(ScreenState::Gone("gone".into())));
     let number = u64::try_from(rig.now.boot.0).expect("positive");
-    assert_eq!(told(&rig.after(29_000)), []);
+    assert_eq!(told(&rig.after(19_000)), []);
     let asked = told(&rig.after(1_000));
     assert_eq!(asked.iter().map(|told| told.last.get(&Topic::Status).copied()).collect::<Vec<_>>(), [Some(number)]);
     rig.settle_open();
