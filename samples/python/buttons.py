@@ -34,6 +34,8 @@ class Panel:
     def heard(self, _client, _userdata, message):
         """This is for customers' eyes. The machine itself refuses a request for what it has not."""
         status = json.loads(message.payload)
+        if "state" not in status:
+            return  # A probe, which says nothing.
         self.draw(status["state"] == "online", status.get("sold_out", []))
 
     def lost(self, *_):

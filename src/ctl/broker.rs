@@ -9,6 +9,7 @@ use qris_core::wire::vend::VendEvent;
 use qris_host::Failure;
 use qris_host::config::{MqttSection, MqttSettings, Source};
 use qris_host::mqtt::{Inbound, LinkSettings, Mqtt, MqttEvent, Outbound, PublishId, Retained, SESSION_EXPIRY_S, Subscription};
+use qris_host::secret::Secret;
 use qris_host::speech::fill;
 use qris_host::tls::{LastTrusted, install_provider};
 use ring::rand::{SecureRandom, SystemRandom};
@@ -104,6 +105,15 @@ struct WrittenConfig {
 }
 
 impl Connection {
+    /// The account of the fleet, where both its name and its password are given.
+    pub(super) fn fleet(&self) -> Result<Option<(String, Secret)>, Failure> {
+        match (&self.username, &self.password_file) {
+            (Some(name), Some(file)) => Ok(Some((name.clone(), Secret::read(file).map_err(Failure::usage)?))),
+            (None, None) => Ok(None),
+            (Some(_), None) | (None, Some(_)) => Err(Failure::usage("give both --username and --password-file, or neither")),
+        }
+    }
+
     pub(super) fn operator_key(&self) -> Result<Option<PathBuf>, Failure> {
         Ok(self.written()?.and_then(|written| written.operator_key))
     }

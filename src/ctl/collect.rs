@@ -48,8 +48,8 @@ enum CollectError {
     #[error("no machine took it: {0} is not at this broker")]
     NotThere(DeviceId),
     #[error(
-        "{0} sent no event about this code in {s} s. See with `qrisctl status` whether it is online, and in the broker's access list \
-         whether this user may read its topics",
+        "{0} sent no event about this code in {s} s. See with `qrisctl status` whether it is online. If it is, see in the broker's access \
+         list whether it may read vend/collect and write vend/event, and whether this user may read vend/event",
         s = ANSWER_WAIT.as_secs()
     )]
     NoAnswer(DeviceId),

@@ -7,7 +7,7 @@ use qris_core::order::ids::{DeviceId, KeyId};
 use qris_core::order::time::Wall;
 use qris_core::wire::command;
 use qris_core::wire::orders::{ANSWER_MAX, OpenOrders, RECEIPT_KEYS};
-use qris_core::wire::topics::subscriptions;
+use qris_core::wire::topics::{PROBE, Topic, subscriptions};
 use qris_device::config::{Backend, Config};
 use qris_device::store::database::last_trusted_beside;
 use qris_host::Failure;
@@ -17,6 +17,7 @@ use qris_host::config::MqttSettings;
 use qris_host::finding::Finding;
 use qris_host::http::{Limits, client, read_limited};
 use qris_host::mqtt::{Outbound, Retained};
+use qris_host::secret::Secret;
 use qris_host::speech::fill;
 use qris_host::tls::{CertificateRefusal, LastTrusted, certificate_refusal, client_config, install_provider, refused_dates};
 use qris_host::trust;
@@ -41,18 +42,21 @@ pub(super) fn stands_in_the_way(stored: Wall, clock: Wall) -> Option<Finding> {
 }
 
 /// Also answers the orders that are open at the backend, if it could be asked. `qrisd` judges dates by the same stored time.
-pub(super) async fn outside(device: &Config, trusted: &LastTrusted) -> (Vec<Finding>, Option<OpenOrders>) {
-    let broker = broker(device.mqtt.as_ref(), &device.machine.device, trusted);
+pub(super) async fn outside(device: &Config, fleet: Option<&Fleet>, trusted: &LastTrusted) -> (Vec<Finding>, Option<OpenOrders>) {
+    let broker = broker(device.mqtt.as_ref(), &device.machine.device, fleet, trusted);
     let (broker, asked) = tokio::join!(broker, backend(&device.backend, trusted));
     let Asked { findings, open, kids } = asked;
     let keys = open.as_ref().map(|_| keys(&device.machine.keys.receipt_kids(), kids.as_deref()));
     ([broker].into_iter().chain(findings).chain(keys).collect(), open)
 }
 
+/// The account of a fleet: its name at the broker, and its password.
+pub(super) type Fleet = (String, Secret);
+
 /// Connects to the broker as the machine does, with its name and password. The client id is another one, so a machine
-/// that runs keeps its connection. Subscribes to all topics that the machine must hear. Publishes where the machine
-/// answers commands. It is the answer to none: who waits for one looks at the correlation data.
-async fn broker(wanted: Option<&MqttSettings>, device: &DeviceId, trusted: &LastTrusted) -> Finding {
+/// that runs keeps its connection. Subscribes to all topics that the machine must hear, and publishes a probe, which readers pass over, on
+/// each that it writes. A broker may refuse a subscription in silence: only with the fleet's account it is tried what is heard.
+async fn broker(wanted: Option<&MqttSettings>, device: &DeviceId, fleet: Option<&Fleet>, trusted: &LastTrusted) -> Finding {
     const CHECK: &str = "broker";
     let Some(wanted) = wanted else {
         return Finding::ok(CHECK, texts().broker_none);
@@ -64,16 +68,69 @@ async fn broker(wanted: Option<&MqttSettings>, device: &DeviceId, trusted: &Last
         Ok(broker) => broker,
         Err(failure) => return no_broker(&place, name, &failure),
     };
-    let message = Outbound { topic: command::response_topic(device), payload: b"{}".to_vec(), expiry_s: Some(1), ..Outbound::default() };
-    let said = broker.publish(message).await;
+    let said = probe_all(&mut broker, &WRITTEN.map(|topic| topic.of(device))).await;
+    let found = match (said, fleet) {
+        (Err(error), _) => Err(probe_failed(error, &place, name, device)),
+        (Ok(()), None) => Ok(Finding::ok(CHECK, fill(texts().broker_good, &[&place, &whom(name), device]))),
+        (Ok(()), Some(fleet)) => match heard(&mut broker, wanted, device, fleet, trusted).await {
+            Ok(None) => Ok(Finding::ok(CHECK, fill(texts().broker_good_both, &[&place, &whom(name), device]))),
+            Ok(Some(topics)) => {
+                let said = fill(texts().broker_unheard, &[&place, &whom(name), device, &fleet.0, &topics]);
+                Err(Finding::bad(CHECK, said, texts().broker_unheard_do))
+            }
+            Err(finding) => Err(finding),
+        },
+    };
     broker.leave().await;
-    match said {
-        Ok(_) => Finding::ok(CHECK, fill(texts().broker_good, &[&place, &whom(name), device])),
-        Err(BrokerError::Dumb { topic, reason }) => {
+    found.unwrap_or_else(|bad| bad)
+}
+
+/// What a machine writes.
+const WRITTEN: [Topic; 6] =
+    [Topic::VendEvent, Topic::Status, Topic::Telemetry, Topic::Stock, Topic::ConfigReported, Topic::CommandResponse];
+
+async fn probe_all(broker: &mut Broker, topics: &[String]) -> Result<(), BrokerError> {
+    for topic in topics {
+        broker.publish(Outbound { topic: topic.clone(), payload: PROBE.into(), expiry_s: Some(1), ..Outbound::default() }).await?;
+    }
+    Ok(())
+}
+
+fn probe_failed(error: BrokerError, place: &str, name: Option<&str>, device: &DeviceId) -> Finding {
+    const CHECK: &str = "broker";
+    match error {
+        BrokerError::Dumb { topic, reason } => {
             Finding::bad(CHECK, fill(texts().broker_dumb, &[&place, &whom(name), device, &topic, &reason]), texts().broker_dumb_do)
         }
-        Err(error) => Finding::bad(CHECK, format!("{place}: {error}"), texts().broker_again),
+        error => Finding::bad(CHECK, format!("{place}: {error}"), texts().broker_again),
     }
+}
+
+/// The topics of the fleet that do not come to the machine; `None`: all do.
+async fn heard(
+    machine: &mut Broker,
+    wanted: &MqttSettings,
+    device: &DeviceId,
+    (name, password): &Fleet,
+    trusted: &LastTrusted,
+) -> Result<Option<String>, Finding> {
+    let settings = MqttSettings { username: Some(name.clone()), password: Some(password.clone()), ..wanted.clone() };
+    let place = format!("{}:{}", wanted.host, wanted.port);
+    let connected = Broker::connect_to(settings, Vec::new(), Retained::Never, 0, trusted).await;
+    let mut fleet = connected.map_err(|failure| no_broker(&place, Some(name), &failure))?;
+    let vends = [Topic::VendRequest, Topic::VendCancel, Topic::VendCollect, Topic::ConfigDesired].map(|topic| topic.of(device));
+    let topics: Vec<_> = vends.into_iter().chain([command::request_topic(device, "probe")]).collect();
+    let said = probe_all(&mut fleet, &topics).await;
+    fleet.leave().await;
+    said.map_err(|error| match error {
+        BrokerError::Dumb { topic, reason } => {
+            Finding::bad("broker", fill(texts().fleet_dumb, &[name, &topic, &reason]), texts().fleet_dumb_do)
+        }
+        error => probe_failed(error, &place, Some(name), device),
+    })?;
+    let came = machine.drain().await.map_err(|error| probe_failed(error, &place, Some(name), device))?;
+    let missing: Vec<_> = topics.into_iter().filter(|topic| !came.iter().any(|message| message.topic == *topic)).collect();
+    Ok((!missing.is_empty()).then(|| missing.join(", ")))
 }
 
 fn whom(name: Option<&str>) -> &str {

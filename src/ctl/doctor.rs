@@ -55,6 +55,7 @@ impl Doctor {
             speech::speak(self.speak);
         }
         let site = Site::below(&self.root).map_err(|why| Failure::usage(fill(words().no_root, &[&self.root.display(), &why])))?;
+        let fleet = connection.fleet()?;
         let qrisd_toml = connection.config.unwrap_or_else(|| QRISD_TOML.into());
         let staging = Staging::new()?;
         let mut findings = Vec::new();
@@ -90,7 +91,7 @@ impl Doctor {
                 findings.extend(here::device(device).await);
             }
             if !self.offline {
-                let (found, open) = connectivity::outside(device, &trusted).await;
+                let (found, open) = connectivity::outside(device, fleet.as_ref(), &trusted).await;
                 findings.extend(found);
                 findings.push(open.as_ref().map_or_else(connectivity::no_keys, orders));
             }

@@ -12,8 +12,13 @@ texts! {
     broker_lost: "sambungannya putus: tidak diketahui apakah pesan kami ke {0} sampai di broker", "the connection was lost: nobody knows whether our message on {0} reached the broker";
     broker_none: "tidak diatur: permintaan datang lewat D-Bus dan tombol", "none is configured: requests come over D-Bus and from buttons";
     broker_with_tls: "{0} dengan TLS", "{0} with TLS";
-    broker_good: "{0} menerima {1}, untuk berlangganan dan mengirim sebagai {2}", "{0} lets {1} in, to subscribe and publish as {2}";
+    broker_good: "{0} menerima {1}, untuk mengirim di semua topik {2}", "{0} lets {1} in, to publish on all topics of {2}";
+    broker_good_both: "{0} menerima {1}, untuk berlangganan dan mengirim sebagai {2}", "{0} lets {1} in, to subscribe and publish as {2}";
     broker_dumb: "{0} menerima {1}, tetapi tidak boleh mengirim sebagai {2} ({3}: {4})", "{0} lets {1} in, but not publish as {2} ({3}: {4})";
+    broker_unheard: "{0} menerima {1}, tetapi tidak menyampaikan kepada {2} apa yang dikirim {3} di {4}", "{0} lets {1} in, but does not bring {2} what {3} publishes on {4}";
+    broker_unheard_do: "izinkan mesin membaca topik ini di daftar akses broker: lihat config/mosquitto.acl", "let the machine read this topic in the broker's access list: see config/mosquitto.acl";
+    fleet_dumb: "akun {0} tidak boleh mengirim di {1} ({2})", "the account {0} may not publish on {1} ({2})";
+    fleet_dumb_do: "izinkan akun armada menulis topik ini di daftar akses broker: lihat config/mosquitto.acl", "let the fleet's account write this topic in the broker's access list: see config/mosquitto.acl";
     broker_dumb_do: "nama penggunanya harus sama dengan id mesin, atau daftar akses broker harus mengizinkan topik ini: lihat config/mosquitto.acl", "the user name must be the device id, or the broker's access list must allow this topic: see config/mosquitto.acl";
     broker_again: "coba lagi; periksa log broker", "try again; look at the broker's log";
     everybody: "siapa saja", "everybody";

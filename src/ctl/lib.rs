@@ -53,11 +53,17 @@ pub fn main(arguments: impl Iterator<Item = std::ffi::OsString>) -> std::process
 #[must_use]
 pub fn definition() -> clap::Command {
     let command = commands::without(commands::definition::<Arguments>(examples::EXAMPLES), USELESS);
-    let config = command.get_arguments().find(|option| option.get_id() == "config").cloned();
-    let config = config.map(|config| {
-        config.help("The qrisd.toml to check, with the relay.toml beside it").help_heading(None::<&'static str>).display_order(900)
-    });
-    command.mut_subcommand("doctor", |doctor| doctor.args(config))
+    let of_doctor = [
+        ("config", "The qrisd.toml to check, with the relay.toml beside it"),
+        ("username", "The fleet's name at the broker: with it, it is tried too what the machine hears there"),
+        ("password_file", "A file that holds the fleet's password"),
+    ];
+    let named = |(id, help): (&str, &'static str)| {
+        let option = command.get_arguments().find(|option| option.get_id() == id).cloned();
+        option.map(|option| option.help(help).help_heading(None::<&'static str>).display_order(900))
+    };
+    let options: Vec<_> = of_doctor.into_iter().filter_map(named).collect();
+    command.mut_subcommand("doctor", |doctor| doctor.args(options))
 }
 
 /// The options of the broker, and the names of their values in the file.
@@ -74,7 +80,7 @@ const USELESS: &[(&str, &[&str])] = &[
     ("screen test", OF_BROKER),
     (chips::LABEL_COMMAND, OF_BROKER),
     ("setup", &["config", "context"]),
-    ("doctor", &["context", "broker", "username", "password_file", "ca_file", "cert_file", "key_file"]),
+    ("doctor", &["context", "broker", "ca_file", "cert_file", "key_file"]),
 ];
 
 fn run(arguments: Arguments) -> Result<(), Failure> {

@@ -116,10 +116,11 @@ enum EndError {
     NotThere(DeviceId),
     /// The machine says nothing, and the broker has forgotten the request.
     #[error(
-        "no machine took it: {0} sent no event in {EXPIRY_S} s. See with `qrisctl status` whether it is online, and in the broker's access \
-         list whether this user may read its topics"
+        "no machine took it: {0} sent no event in {EXPIRY_S} s. See with `qrisctl status` whether it is online. If it is, see in the \
+         broker's access list whether it may read {tail} and write vend/event, and whether this user may read vend/event",
+        tail = .1.tail()
     )]
-    NoAnswer(DeviceId),
+    NoAnswer(DeviceId, Topic),
     #[error("{0} did not end in {s} s", s = .1.as_secs())]
     NoEnd(RequestId, Duration),
 }
@@ -193,13 +194,17 @@ impl Following {
 }
 
 async fn follow(broker: &mut Broker, to: &Addressed, wanted: EventState) -> Result<(), Failure> {
-    let Addressed { device, request_id, end_wait, json, qr, .. } = to;
+    let Addressed { device, topic, request_id, end_wait, json, qr } = to;
     let start = Instant::now();
     let mut answered = false;
     loop {
         let end = start + if answered { *end_wait } else { ANSWER_WAIT };
         let event = timeout_at(end, broker.next_event()).await.map_err(|_| {
-            Failure::failed(if answered { EndError::NoEnd(request_id.clone(), *end_wait) } else { EndError::NoAnswer(device.clone()) })
+            Failure::failed(if answered {
+                EndError::NoEnd(request_id.clone(), *end_wait)
+            } else {
+                EndError::NoAnswer(device.clone(), *topic)
+            })
         })?;
         if event.request_id.as_ref() != Some(request_id) {
             continue;

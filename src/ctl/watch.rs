@@ -3,7 +3,7 @@ use super::print;
 use crate::complete;
 use qris_core::order::ids::DeviceId;
 use qris_core::wire::status::Status;
-use qris_core::wire::topics::Topic;
+use qris_core::wire::topics::{PROBE, Topic};
 use qris_core::wire::vend::VendEvent;
 use qris_host::mqtt::{Inbound, Retained};
 use qris_host::{Failure, service};
@@ -66,7 +66,7 @@ impl Watch {
 
 /// A message in words. A message that is no event and no status is shown as it came.
 fn words(message: &Inbound) -> Option<String> {
-    let (device, topic) = Topic::parse(&message.topic)?;
+    let (device, topic) = Topic::parse(&message.topic).filter(|_| message.payload != PROBE)?;
     let told = match topic {
         Topic::VendEvent => serde_json::from_slice::<VendEvent>(&message.payload).map(|event| print::event(device.as_str(), &event)),
         Topic::Status => serde_json::from_slice::<Status>(&message.payload).map(|status| print::status(&device, &status)),
@@ -77,13 +77,14 @@ fn words(message: &Inbound) -> Option<String> {
         | Topic::ConfigDesired
         | Topic::ConfigReported
         | Topic::Telemetry
-        | Topic::Stock => return None,
+        | Topic::Stock
+        | Topic::CommandResponse => return None,
     };
     Some(told.unwrap_or_else(|_| print::plain(&format!("{} {}", message.topic, String::from_utf8_lossy(&message.payload)))))
 }
 
 fn json_line(message: &Inbound) -> Option<String> {
-    let (device, _) = Topic::parse(&message.topic)?;
+    let (device, _) = Topic::parse(&message.topic).filter(|_| message.payload != PROBE)?;
     let tail = message.topic.splitn(4, '/').nth(3)?;
     let payload: Value =
         serde_json::from_slice(&message.payload).unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&message.payload).into_owned()));

@@ -12,7 +12,7 @@ use qris_core::order::tries::OFFERED_FOR;
 use qris_core::wire::payment::PaymentUpdate;
 use qris_core::wire::settings::Reported;
 use qris_core::wire::status::{Fault, Presence, Status};
-use qris_core::wire::topics::Topic;
+use qris_core::wire::topics::{PROBE, Topic};
 use qris_core::wire::vend::{EventState, VendEvent};
 use qris_host::mqtt::{Inbound, Mqtt, MqttEvent};
 use serde::Serialize;
@@ -177,6 +177,9 @@ fn take(watched: &Watched, message: &Inbound) {
     let Some((_, topic)) = Topic::parse(&message.topic) else {
         return chronicle.note(Who::Broker, format!("message on {}", message.topic), EntryKind::Log);
     };
+    if message.payload == PROBE {
+        return;
+    }
     let text = String::from_utf8_lossy(&message.payload);
     match topic {
         Topic::VendRequest
@@ -185,7 +188,8 @@ fn take(watched: &Watched, message: &Inbound) {
         | Topic::ConfigDesired
         | Topic::ConfigReported
         | Topic::Telemetry
-        | Topic::Stock => chronicle.note(Who::Broker, format!("{}: {text}", message.topic), EntryKind::Log),
+        | Topic::Stock
+        | Topic::CommandResponse => chronicle.note(Who::Broker, format!("{}: {text}", message.topic), EntryKind::Log),
         Topic::VendEvent => match serde_json::from_slice::<VendEvent>(&message.payload) {
             Ok(event) => {
                 if let Some(order_id) = &event.order_id {

@@ -160,6 +160,7 @@ qris_core::texts! {
     version: "Rilis", "Release";
     state: "Keadaan", "State";
 
+    topics: "Topik broker yang tidak sampai: {0}.", "Topics of the broker that do not get through: {0}.";
     report_of: "Laporan {0}", "Report of {0}";
     this_month: "Bulan ini", "This month";
     last_month: "Bulan lalu", "Last month";

@@ -2,11 +2,11 @@
 
 use super::controller::mqtt::Reader;
 use super::inbox::Inbox;
-use super::words::{ANSWER, Input, NEWS, Notice, report_of};
+use super::words::{ANSWER, Input, Notice};
 use qris_core::order::ids::DeviceId;
 use qris_core::wire::settings::SETTINGS_MAX;
 use qris_core::wire::status::{OFFLINE_KEPT_S, Status};
-use qris_core::wire::topics::{self, Topic};
+use qris_core::wire::topics::{self, PROBE, Topic};
 use qris_host::config::MqttSettings;
 use qris_host::mqtt::{LinkSettings, Mqtt, MqttEvent, Outbound, Retained, Subscription, Will, client_id};
 use qris_host::secret::Secret;
@@ -46,14 +46,16 @@ pub async fn listen(
 ) {
     while let Some(event) = events.recv().await {
         match event {
-            MqttEvent::Up { refused, .. } => {
-                inbox.send(Input::BrokerUp { refused: refused.into_iter().map(|(filter, _)| filter).collect() })
-            }
+            MqttEvent::Up { refused, .. } => inbox.send(Input::BrokerUp { refused }),
             MqttEvent::Down { reason, certificate, thrown_out, .. } => {
                 let date_refusal = certificate == Some(CertificateRefusal::Dates);
                 inbox.send(Input::BrokerDown { reason: reason.into(), date_refusal, thrown_out });
             }
             MqttEvent::Message(message) => {
+                if message.payload == PROBE {
+                    mqtt.ack(message.ack);
+                    continue;
+                }
                 let Some(message) = controllers.take(message).await else { continue };
                 let (payload, ack) = (message.payload, message.ack);
                 match Topic::parse(&message.topic).filter(|(to, _)| *to == device).map(|(_, topic)| topic) {
@@ -63,9 +65,7 @@ pub async fn listen(
                     _ => mqtt.ack(ack),
                 }
             }
-            // A notice that is not in the outbox need not be forgotten there, and nobody is woken for it.
-            MqttEvent::Delivered { id, .. } if id.0 & NEWS != 0 && report_of(id).is_none() => {}
-            MqttEvent::Rejected { id: ANSWER, .. } | MqttEvent::Undelivered(ANSWER) => {}
+            MqttEvent::Undelivered(ANSWER) => {}
             MqttEvent::Delivered { id, .. } => inbox.send(Input::Delivered(id)),
             MqttEvent::Rejected { id, reason } => inbox.send(Input::Undelivered(id, Some(reason.into()))),
             MqttEvent::Undelivered(id) => inbox.send(Input::Undelivered(id, None)),
@@ -75,20 +75,10 @@ pub async fn listen(
     let _ = gone.send(());
 }
 
-/// The topic of a notice, and whether the broker keeps the last one for later subscribers.
-#[must_use]
-pub const fn topic(notice: Notice) -> (Topic, bool) {
-    match notice {
-        Notice::Event => (Topic::VendEvent, false),
-        Notice::Status => (Topic::Status, true),
-        Notice::Settings => (Topic::ConfigReported, true),
-        Notice::Telemetry => (Topic::Telemetry, true),
-        Notice::Stock => (Topic::Stock, true),
-    }
-}
-
 #[must_use]
 pub fn outbound(device: &DeviceId, notice: Notice, payload: Vec<u8>) -> Outbound {
-    let (topic, retain) = topic(notice);
-    Outbound { topic: topic.of(device), payload, retain, ..Outbound::default() }
+    let is_probe = payload == PROBE;
+    // Nobody needs a probe later.
+    let expiry_s = is_probe.then_some(1);
+    Outbound { topic: notice.topic().of(device), payload, retain: notice.is_kept() && !is_probe, expiry_s, ..Outbound::default() }
 }

@@ -10,7 +10,7 @@ mod settings;
 mod system;
 
 pub use backend::{BackendAnswer, Charges, HttpCall, Identity};
-pub use broker::{ANSWER, NEWS, Notice, id_of_report, report_of};
+pub use broker::{ANSWER, NEWS, Notice, id_of, id_of_report, notice_of, number_of, report_of};
 pub use commands::{Address, Operated, Operation};
 pub use controllers::{Asker, ControllerKind, Counted, FILLING, OPERATOR, RAUC, Reply, Request, SHUTDOWN, Shown, View};
 pub use relay::{PREPARE_WAIT, PrepareError, RelayAnswer};
@@ -89,8 +89,8 @@ pub enum Input {
     /// The backend's answer to `?state=open`.
     Open(CallId, BackendAnswer),
     BrokerUp {
-        /// The filters that it refused.
-        refused: Vec<String>,
+        /// The filters that it refused, and why.
+        refused: Vec<(String, &'static str)>,
     },
     BrokerDown {
         reason: Box<str>,

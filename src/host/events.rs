@@ -186,6 +186,11 @@ events! {
     /// If it lasts: look at the network, the broker, the password and the certificates.
     BrokerLost { broker: Text, why: Text } = "1b2e3b938fda4fc795de6b9115e095ff", Warning, Own, "lost the broker {broker}: {why}";
 
+    /// The broker refuses a topic that the program needs.
+    /// What goes over this topic does not come through. All else works.
+    /// Let the program's user write or read the topic in the broker's access list: see config/mosquitto.acl.
+    TopicRefused { broker: Text, topic: Text, why: Text } = "5a948270dc4446d0a355e603d3b62e29", Err, Own, "the broker {broker} refuses {topic}: {why}";
+
     /// Another computer has the machine's client id at the broker, and takes its place there.
     /// Each of them throws the other one out, again and again. Requests, commands and settings hardly come through. The backend was told.
     /// Find the other computer: it has the machine's token. If it may be in foreign hands: qris-backend device revoke DEVICE, then device invite.
@@ -520,6 +525,11 @@ events! {
     /// It says so itself. Another computer has its client id at the broker, and so its token.
     /// Find the other computer and switch it off. If it may be in foreign hands: qris-backend device revoke DEVICE, then device invite.
     MachineTakenOver { device: DeviceId, machine: Text } = "48676fc223f14042b58c70431f33820d", Err, Strangers, "the machine {machine} is taken over: another computer throws it out of the broker, again and again";
+
+    /// Of a machine some topics do not get through at the broker.
+    /// It says so itself, or it says over HTTP that the broker took a message, and the message did not come; or the broker refuses our messages to it.
+    /// Look at the broker's access list: the machine writes its topics there, and the backend reads `status`, `telemetry` and `stock` and writes `payment/update`. See config/mosquitto.acl.
+    TopicsSilent { device: DeviceId, machine: Text, topics: Text } = "0f6338cd3d634135a5933e2889301a87", Err, Strangers, "of the machine {machine} these topics do not get through at the broker: {topics}";
 
     /// A device's tokens were revoked.
     /// It is no longer let in.

@@ -2,11 +2,13 @@
 //! Its system is a namespace with directories of its own; systemd is played by a script.
 
 use crate::indonesian::english_in;
+use crate::rig::mosquitto::password;
 use crate::rig::namespace::Namespace;
 use crate::rig::process::Process;
 use crate::rig::shop::Program;
 use crate::rig::{command, output, output_text, source_text, stderr, succeed, wait_for};
 use crate::setup::Site;
+use qris::demo::shop::write;
 use qris::order::keys::{SigningKey, jwk_set};
 use serde_json::Value;
 use std::os::unix::fs::PermissionsExt as _;
@@ -134,6 +136,35 @@ fn sh(root: &Path, script: &str) -> Command {
 /// The lines about one thing that is not well.
 fn ills<'a>(lines: &'a [Value], check: &str) -> Vec<&'a Value> {
     lines.iter().filter(|line| line["check"] == check && line["level"] != "ok").collect()
+}
+
+/// Mosquitto refuses a subscription in silence. So each line of the access list by which a machine hears a fleet is tried.
+#[test]
+fn with_the_fleets_account_it_is_tried_what_a_machine_hears() {
+    let mut machine = Machine::set_up();
+    let file = machine.site.shop.path().join("fleet-password");
+    write(&file, &password("fleet")).expect("written");
+    let file = file.display().to_string();
+    let tried = ["--username", "fleet", "--password-file", &file];
+    let is_said = |machine: &Machine, more: &[&str], words: &str| {
+        wait_for(words, || output_text(&machine.doctor(more)).contains(words).then_some(()));
+    };
+    is_said(&machine, &[], "to publish on all topics of vm-001");
+    is_said(&machine, &tried, "to subscribe and publish as vm-001");
+    let list = source_text("config/mosquitto.acl");
+    for line in list.lines().filter(|line| line.starts_with("pattern read ") && !line.ends_with("payment/update")) {
+        machine.site.shop.broker.without(line);
+        let topic = line.strip_prefix("pattern read ").expect("so").replace("%u", "vm-001").replace('+', "probe");
+        is_said(&machine, &tried, &format!("does not bring vm-001 what fleet publishes on {topic}"));
+        machine.site.shop.broker.whole();
+    }
+    let lines = list.lines().filter(|line| line.starts_with("pattern write "));
+    for line in lines {
+        machine.site.shop.broker.without(line);
+        let topic = line.strip_prefix("pattern write ").expect("so").replace("%u", "vm-001");
+        is_said(&machine, &[], &format!("but not publish as vm-001 ({topic}: not authorized)"));
+        machine.site.shop.broker.whole();
+    }
 }
 
 #[test]

@@ -22,6 +22,7 @@ mod conform;
 mod container;
 mod counted_slots;
 mod customer_page;
+mod deaf_rights;
 mod demo;
 mod demo_page;
 mod desk;

@@ -132,7 +132,7 @@ fn bad_words_under_a_machines_name_change_nothing() {
         old.to_string()
     };
     let bad =
-        ["", "{}", "[[", "\u{0}", &large, r#"{"state":"there"}"#, r#"{"state":"online","version":7}"#, r#"{"state":"online","name":7}"#];
+        ["", "{ }", "[[", "\u{0}", &large, r#"{"state":"there"}"#, r#"{"state":"online","version":7}"#, r#"{"state":"online","name":7}"#];
     for payload in bad {
         ["status", "telemetry"].iter().for_each(|tail| to(DEVICE, tail, payload.as_bytes()));
     }
@@ -176,7 +176,7 @@ fn a_retained_online_of_a_dead_machine_is_no_sign_of_life_at_either_of_two_backe
     // The word alone does not end it, nor does what cannot be read.
     let unread_before = unread(shop);
     says(&machine, "status", json!({ "state": "online", "report_every_s": 1 }).to_string().as_bytes());
-    says(&machine, "telemetry", b"{}");
+    says(&machine, "telemetry", b"{ }");
     wait_for("the backend to have read it", || (unread(shop) > unread_before).then_some(()));
     // Another machine says good-bye after that. People are told of it next.
     succeed(shop.program_command(Program::Backend).args(["device", "add", "vm-002"]));

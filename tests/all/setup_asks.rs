@@ -203,13 +203,9 @@ fn a_person_whose_locale_is_indonesian_is_asked_in_indonesian() {
     let shown = terminal.shown();
     assert!(shown.contains("selesai disiapkan. Untuk mulai menjual: systemctl enable --now"), "{shown}");
     // What it found outside is told in the same language.
-    for words in [
-        "Chip GPIO:",
-        " menerima tokennya",
-        "1 kunci tanda terima",
-        "daripada jam backend",
-        "untuk berlangganan dan mengirim sebagai vm-001",
-    ] {
+    for words in
+        ["Chip GPIO:", " menerima tokennya", "1 kunci tanda terima", "daripada jam backend", "untuk mengirim di semua topik vm-001"]
+    {
         assert!(shown.contains(words), "{words:?}: {shown}");
     }
     for english in

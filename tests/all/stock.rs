@@ -185,7 +185,7 @@ fn bad_words_under_a_machines_name_change_nothing() {
     };
     let bad = [
         String::new(),
-        "{}".into(),
+        "{ }".into(),
         "[[".into(),
         "\u{0}".into(),
         of(&|payload| payload["number"] = json!(-6)),

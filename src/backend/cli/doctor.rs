@@ -10,6 +10,7 @@ use crate::keeping::databases::{Behind, StoreLocation};
 use crate::keeping::overtaken;
 use crate::keys::{Ring, RingError};
 use crate::machines::devices;
+use crate::machines::reported::{self, Noted};
 use crate::sale::books::{self as ledger, BooksError, Cursor, Older, OrderFilter};
 use crate::store::postgres::{CONNECTIONS, Looked, Reached, Role, Server};
 use crate::store::{self, BOOKS, ENTRIES, Row, Store};
@@ -47,6 +48,8 @@ fn way_to_pay(word: &str) -> Result<Payment, String> {
 
 /// With less free room than the first there is a warning: it is enough for some hundred thousand orders. Less than the second
 /// counts as no room.
+/// So many machines are named at most.
+const MACHINES_TOLD: usize = 10;
 const ROOM: [u64; 2] = [1 << 30, 64 << 20];
 
 pub async fn run(config: &Config, source: &Source, wanted: Doctor) -> Result<(), Failure> {
@@ -269,6 +272,7 @@ async fn machines(config: &Config) -> Vec<Finding> {
             }
             findings.extend(looked.into_iter().filter(|finding| finding.level == Level::Bad));
             findings.push(let_in(&store).await);
+            findings.extend(silent(&store).await);
         }
         Err(error) => findings.push(Finding::bad("machines", error.to_string(), texts().no_machines_do)),
     }
@@ -369,6 +373,17 @@ async fn writable(store: &Store, path: Option<&Path>, sql: &'static str) -> Find
         return Finding::ok("database", texts().writable);
     }
     Finding::warn("database", texts().other_owner, texts().other_owner_do)
+}
+
+/// The topics that do not get through at the broker, as `serve` and the machines found.
+async fn silent(store: &Store) -> Option<Finding> {
+    let mut noted: Vec<_> = store.read(reported::noted).await.ok()?.into_iter().collect();
+    noted.sort_by(|(one, _), (other, _)| one.cmp(other));
+    let topics = |noted: &Noted| noted.facts.iter().flat_map(|facts| facts.silent.iter().map(|topic| topic.tail())).collect::<Vec<_>>();
+    let all: Vec<_> = noted.iter().map(|(device, noted)| (device, topics(noted))).filter(|(_, topics)| !topics.is_empty()).collect();
+    let first = all.iter().take(MACHINES_TOLD).map(|(device, topics)| format!("{device}: {}", topics.join(", ")));
+    let named = first.collect::<Vec<_>>().join("; ");
+    (!all.is_empty()).then(|| Finding::bad("broker", fill(texts().silent, &[&all.len(), &named]), texts().silent_do))
 }
 
 async fn let_in(store: &Store) -> Finding {

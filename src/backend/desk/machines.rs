@@ -100,6 +100,8 @@ impl FleetSnapshot {
     pub fn line(&self, device: &DeviceId, sold: &HashMap<Box<str>, Sum>, zone: Zone) -> MachineLine {
         let noted = self.noted.get(device.as_str());
         let faults: Vec<_> = noted.iter().filter_map(|noted| noted.facts.as_ref()).flat_map(|facts| facts.faults.iter().copied()).collect();
+        let topics = noted.iter().filter_map(|noted| noted.facts.as_ref()).flat_map(|facts| facts.silent.iter());
+        let topics = topics.map(|topic| topic.tail().into()).collect();
         let Wanting { low, sold_out, suspect, blocked, out_of } = self.wanting.get(device.as_str()).cloned().unwrap_or_default();
         let stands = match noted.map(|noted| noted.is) {
             Some(Is::There(since)) => Some((true, since)),
@@ -128,6 +130,7 @@ impl FleetSnapshot {
             faults,
             blocked: noted.and_then(|noted| noted.facts.as_ref()?.blocked.clone()),
             sold_out: out_of.map(|goods| (goods, sold_out.saturating_sub(1))),
+            topics,
             sold: sold.get(device.as_str()).copied().unwrap_or_default(),
             to_fill: low + sold_out,
         }
@@ -261,6 +264,7 @@ mod tests {
             faults,
             blocked: None,
             sold_out: None,
+            topics: Vec::new(),
             sold: Sum::default(),
             to_fill: 0,
         }

@@ -30,8 +30,9 @@ use qris_core::order::tries::TryNumber;
 use qris_core::text::{self, steers};
 use qris_core::wire::orders::{
     AT_BROKER, Amounts, MACHINE_NAME_MAX, NewOrder, OpenOrders, OrderResource, OutcomeReport, PASSED_LATE, RECEIPT_KEYS, RELAY_KEY, Status,
-    TAKEN_OVER, WAIT_MAX_S,
+    TAKEN_OVER, TOPICS, WAIT_MAX_S,
 };
+use qris_core::wire::topics::TopicsTold;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -216,7 +217,7 @@ pub async fn open(
     Shared(machines): Shared<Arc<Machines>>,
     Shared(place): Shared<Arc<view::Shop>>,
     Shared(gateway): Shared<Arc<WatchedGateway>>,
-    Machine { device, token_hash, .. }: Machine,
+    Machine { device, sight, token_hash, .. }: Machine,
     headers: HeaderMap,
     wanted: Result<Query<OrderQuery>, QueryRejection>,
 ) -> Result<([(&'static str, String); 1], Json<OpenOrders>), Refusal> {
@@ -225,6 +226,9 @@ pub async fn open(
         return Err(Refusal::field(Reason::Malformed, "state", "must be open"));
     }
     machines.at_broker(&device, headers.get(AT_BROKER).is_some_and(|value| value == TAKEN_OVER)).await;
+    let topics = headers.get(TOPICS).and_then(|topics| topics.to_str().ok()).map(TopicsTold::read).unwrap_or_default();
+    machines.topics_told(&device, &topics, sight.boot.as_deref());
+    let at_broker = machines.is_hearing();
     // A key of another form is of a later release.
     let shown = headers.get(RELAY_KEY).and_then(|key| key.to_str().ok()?.parse().ok());
     machines.relay_key_shown(&device, token_hash, shown).await;
@@ -238,7 +242,7 @@ pub async fn open(
     let now = work.books().now();
     let orders = orders.iter().map(|stored| view::resource(&stored.order, stored.rev, now, &place)).collect();
     let kids: Vec<_> = work.books().policy().rules.keys.iter().map(|key| key.kid().to_string()).collect();
-    Ok(([(RECEIPT_KEYS, kids.join(", "))], Json(OpenOrders { orders, taken_out, amounts: amounts(gateway.ask()) })))
+    Ok(([(RECEIPT_KEYS, kids.join(", "))], Json(OpenOrders { orders, taken_out, amounts: amounts(gateway.ask()), at_broker })))
 }
 
 fn amounts(gateway: &dyn Gateway) -> BTreeMap<Box<str>, Amounts> {

@@ -5,6 +5,7 @@ use crate::machines::devices::{self, Shown};
 use crate::machines::presence::{News, Presence};
 use crate::machines::reported::{self, Unreadable};
 use crate::machines::stock::{self, Heard};
+use crate::machines::topics::Number;
 use crate::machines::twins::{self, Sight};
 use crate::sale::books::{self, BooksError, StockAlert};
 use crate::sale::handle::{Bell, Books};
@@ -13,7 +14,7 @@ use qris_core::order::ids::DeviceId;
 use qris_core::order::proof::RelayKey;
 use qris_core::order::time::{Now, Span, Wall, Zone};
 use qris_core::text;
-use qris_core::wire::topics::Topic;
+use qris_core::wire::topics::{PROBE, Topic, TopicsTold};
 use qris_host::clock;
 use qris_host::events::{Event as Journal, Text};
 use qris_host::mqtt::Inbound;
@@ -134,13 +135,29 @@ impl Machines {
 
     /// A message came from the broker, under a machine's account there.
     pub fn reported(&self, Inbound { topic, payload, retain: is_stored, expiry_s, .. }: &Inbound) -> Result<(), Unreadable> {
-        if let Some((device, Topic::Stock)) = Topic::parse(topic) {
-            return if self.stock.take(device, stock::read(payload, *is_stored, self.now())?) { Ok(()) } else { Err(Unreadable) };
+        if payload == PROBE {
+            return Ok(());
         }
-        if let Some((device, report)) = reported::read(topic, payload, *is_stored, *expiry_s)? {
+        let (device, of) = Topic::parse(topic).ok_or(Unreadable)?;
+        if of == Topic::Stock {
+            if !self.stock.take(device.clone(), stock::read(payload, *is_stored, self.now())?) {
+                return Err(Unreadable);
+            }
+        } else if let Some((device, report)) = reported::read(topic, payload, *is_stored, *expiry_s)? {
             self.presence.reported(device, report, self.moment());
         }
+        self.presence.came(&device, of, Number::of(payload));
         Ok(())
+    }
+
+    /// A machine says over HTTP which of its messages the broker took. `boot`: its present one.
+    pub fn topics_told(&self, device: &DeviceId, told: &TopicsTold, boot: Option<&str>) {
+        self.presence.topics_told(device, told, boot, self.moment());
+    }
+
+    /// The broker takes our news on this topic, or refuses it. `true`: it refuses it, and that is news.
+    pub fn written(&self, topic: &str, is_taken: bool) -> bool {
+        Topic::parse(topic).is_some_and(|(device, _)| self.presence.written(&device, is_taken))
     }
 
     /// The name that a machine gave itself last, if it told one. It is for people, and may be missing when the database is.
@@ -221,7 +238,12 @@ impl Machines {
     }
 
     async fn check(&self, tells: bool) {
-        let News { missing, to_note } = self.presence.check(self.moment());
+        let News { missing, to_note, silent } = self.presence.check(self.moment());
+        for (device, topics) in silent {
+            let machine = self.named(&device).await;
+            let topics = topics.iter().map(|topic| topic.tail()).collect::<Vec<_>>().join(", ").into();
+            self.around.emit(&Journal::TopicsSilent { device, machine, topics });
+        }
         if tells && !missing.is_empty() {
             let wanted = missing.clone();
             let write = self.books.write(move |tx, _, now| wanted.iter().try_for_each(|device| books::machine_offline(tx, device, now)));

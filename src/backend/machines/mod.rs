@@ -10,4 +10,5 @@ pub mod reported;
 pub mod revoked;
 pub mod stock;
 pub mod token;
+pub mod topics;
 pub mod twins;

@@ -10,10 +10,12 @@
 //! once. Each start of this program hears the broker's `offline` again, with its age: so the merchant's time does not begin anew.
 
 use super::reported::{AtBroker, Facts, Is, Noted, Report};
+use super::topics::{Number, Topics};
 use qris_core::order::ids::DeviceId;
 use qris_core::order::time::{Boot, Now, Span, Wall};
 use qris_core::wire::status::FaultCode;
 use qris_core::wire::telemetry::EVERY_S;
+use qris_core::wire::topics::{Topic, TopicsTold};
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -61,6 +63,7 @@ struct MachinePresence {
     is_placed: bool,
     /// Another computer takes its place at the broker, as it says over HTTP. Its status hardly gets through.
     taken_over: bool,
+    topics: Topics,
     is: Is,
     /// It may be written down again from then on, if there is something new.
     note_from: Boot,
@@ -80,6 +83,8 @@ pub struct News {
     /// The machines that are missing from now on.
     pub missing: Vec<DeviceId>,
     pub to_note: Vec<(DeviceId, Noted)>,
+    /// The machines some of whose topics do not get through any more, with these.
+    pub silent: Vec<(DeviceId, Vec<Topic>)>,
 }
 
 impl Presence {
@@ -123,6 +128,25 @@ impl Presence {
             // It does not wait for its turn: somebody who was told looks now.
             (known.taken_over, known.is_noted, known.note_from) = (is_so, false, Boot(0));
         }
+    }
+
+    /// It says over HTTP which of its messages the broker took. `boot`: its present one.
+    pub fn topics_told(&self, device: &DeviceId, told: &TopicsTold, boot: Option<&str>, now: Now) {
+        if let Some(known) = self.lock().machines.get_mut(device) {
+            known.topics.told(told, boot, now.boot);
+        }
+    }
+
+    /// A message of this topic came from the broker.
+    pub fn came(&self, device: &DeviceId, topic: Topic, number: Option<Number>) {
+        if let Some(known) = self.lock().machines.get_mut(device) {
+            known.topics.came(topic, number);
+        }
+    }
+
+    /// Whether the broker takes what we write to it. `true`: it did not, and that is news.
+    pub fn written(&self, device: &DeviceId, is_taken: bool) -> bool {
+        self.lock().machines.get_mut(device).is_some_and(|known| known.topics.written(is_taken))
     }
 
     /// A message came from its account at the broker.
@@ -172,6 +196,11 @@ impl Presence {
                 (known.is, known.is_noted) = (Is::Missing(now.wall - (now.boot - from)), false);
                 news.missing.push(device.clone());
             }
+            if let Some(new) = known.topics.look(hears_from, now.boot) {
+                // It does not wait for its turn: somebody who was told looks now.
+                (known.is_noted, known.note_from) = (false, Boot(0));
+                news.silent.extend((!new.is_empty()).then(|| (device.clone(), new)));
+            }
             if news.to_note.len() < AT_ONCE
                 && now.boot >= known.note_from
                 && !known.is_noted
@@ -202,7 +231,7 @@ impl Presence {
 }
 
 impl MachinePresence {
-    const fn new(now: Now) -> Self {
+    fn new(now: Now) -> Self {
         Self {
             facts: None,
             every: Every::Unknown,
@@ -212,6 +241,7 @@ impl MachinePresence {
             offline_from: None,
             is_placed: false,
             taken_over: false,
+            topics: Topics::default(),
             is: Is::Unknown,
             note_from: Boot(0),
             is_noted: true,
@@ -290,6 +320,12 @@ impl MachinePresence {
             let others = facts.faults.iter().copied().filter(|fault| *fault != FaultCode::TakenOver);
             facts.faults = [FaultCode::TakenOver].into_iter().chain(others).collect();
         }
+        let silent: Box<[Topic]> = self.topics.silent().collect();
+        if !silent.is_empty() {
+            let facts = facts.get_or_insert_with(Facts::default);
+            let others = facts.faults.iter().copied().filter(|fault| *fault != FaultCode::Config);
+            (facts.faults, facts.silent) = ([FaultCode::Config].into_iter().chain(others).collect(), silent);
+        }
         Some(Noted { is: self.is, at_broker, facts })
     }
 }
@@ -317,7 +353,7 @@ mod tests {
     }
 
     fn facts(version: &str) -> Facts {
-        Facts { name: None, version: version.into(), faults: [FaultCode::Relay].into(), blocked: None }
+        Facts { name: None, version: version.into(), faults: [FaultCode::Relay].into(), blocked: None, silent: [].into() }
     }
 
     /// It reports every 100 s.

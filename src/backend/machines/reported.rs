@@ -28,6 +28,8 @@ pub struct Facts {
     pub faults: Box<[FaultCode]>,
     /// The goods that it does not sell because their lines are blocked, as it names them.
     pub blocked: Option<Box<str>>,
+    /// Its topics that do not get through at the broker.
+    pub silent: Box<[Topic]>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,7 +72,8 @@ pub fn read(topic: &str, payload: &[u8], is_stored: bool, expiry_s: Option<u32>)
         | Topic::PaymentUpdate
         | Topic::ConfigDesired
         | Topic::ConfigReported
-        | Topic::Stock => return Err(Unreadable),
+        | Topic::Stock
+        | Topic::CommandResponse => return Err(Unreadable),
     };
     Ok(Some((device, report)))
 }
@@ -92,6 +95,7 @@ fn read_status(payload: &[u8], expiry_s: Option<u32>) -> Result<Report, Unreadab
                     .flatten()
                     .find(|fault| fault.code == FaultCode::LineBlocked)
                     .and_then(|fault| short(&fault.detail, BLOCKED_MAX)),
+                silent: Box::default(),
             };
             Ok(Report::Online { every: (every > 0).then(|| Span::secs(every.into())), facts })
         }
@@ -159,14 +163,15 @@ impl Noted {
 
 /// Writes this down. What it does not tell stays: after a start of the program much is not known yet.
 pub fn note(tx: &mut dyn Tx, device: &DeviceId, Noted { is, at_broker, facts }: &Noted) -> Result<(), StoreError> {
-    let sql =
-        "INSERT INTO presence (device, is_there, since_ms, off_ms, name, version, faults, blocked) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+    let sql = "INSERT INTO presence (device, is_there, since_ms, off_ms, name, version, faults, blocked, silent)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
         ON CONFLICT (device) DO UPDATE SET
         since_ms = CASE WHEN excluded.is_there IS NULL OR presence.is_there = excluded.is_there THEN presence.since_ms
             ELSE excluded.since_ms END,
         is_there = coalesce(excluded.is_there, presence.is_there), off_ms = coalesce(excluded.off_ms, presence.off_ms),
         name = coalesce(excluded.name, presence.name), version = coalesce(excluded.version, presence.version),
-        faults = coalesce(excluded.faults, presence.faults), blocked = coalesce(excluded.blocked, presence.blocked)";
+        faults = coalesce(excluded.faults, presence.faults), blocked = coalesce(excluded.blocked, presence.blocked),
+        silent = coalesce(excluded.silent, presence.silent)";
     let (is_there, since) = match is {
         Is::Unknown => (None, None),
         Is::There(since) => (Some(1_i64), Some(since.0)),
@@ -183,8 +188,9 @@ pub fn note(tx: &mut dyn Tx, device: &DeviceId, Noted { is, at_broker, facts }: 
     // That nothing is blocked any more is told, too.
     let blocked = facts.as_ref().map(|facts| facts.blocked.as_deref().unwrap_or_default());
     let seen = [device.as_str().into(), is_there.into(), since.into(), off.into()];
-    let told = [name.into(), version.into(), faults.into(), blocked.into()];
-    tx.rows(sql, &[seen, told].concat())?;
+    let silent = facts.as_ref().map(|facts| facts.silent.iter().map(|topic| topic.tail()).collect::<Vec<_>>().join(" "));
+    let told = [name.into(), version.into(), faults.into(), blocked.into(), silent.into()];
+    tx.rows(sql, &[&seen[..], &told].concat())?;
     Ok(())
 }
 
@@ -222,7 +228,7 @@ pub fn faults(tx: &mut dyn Tx) -> Result<BTreeMap<FaultCode, u64>, BooksError> {
 
 /// What is written down of all machines. A row that cannot be read is left out: it is only news.
 pub fn noted(tx: &mut dyn Tx) -> Result<HashMap<Box<str>, Noted>, BooksError> {
-    let rows = tx.rows("SELECT device, is_there, since_ms, off_ms, name, version, faults, blocked FROM presence", &[])?;
+    let rows = tx.rows("SELECT device, is_there, since_ms, off_ms, name, version, faults, blocked, silent FROM presence", &[])?;
     let read = |row: &Row| {
         let is = match (row.maybe_int("is_there").ok()?, row.maybe_int("since_ms").ok()?) {
             (Some(0), Some(since)) => Is::Missing(Wall(since)),
@@ -239,7 +245,9 @@ pub fn noted(tx: &mut dyn Tx) -> Result<HashMap<Box<str>, Noted>, BooksError> {
                 let codes = faults.split_ascii_whitespace().filter_map(|word| FaultCode::from_word(word).ok());
                 let name = row.maybe_text("name").ok()?.and_then(|name| short(name, MACHINE_NAME_MAX));
                 let blocked = row.maybe_text("blocked").ok()?.and_then(|goods| short(goods, BLOCKED_MAX));
-                Some(Facts { name, version: plain(version), faults: codes.collect(), blocked })
+                let silent = row.maybe_text("silent").ok()?.unwrap_or_default();
+                let silent = silent.split_ascii_whitespace().filter_map(Topic::of_tail).collect();
+                Some(Facts { name, version: plain(version), faults: codes.collect(), blocked, silent })
             }
             (_, _) => None,
         };
@@ -277,7 +285,13 @@ mod tests {
             let every = (every_s > 0).then(|| Span::secs(every_s.into()));
             Ok(Some(Report::Online {
                 every,
-                facts: Facts { name: name.map(Into::into), version: version.into(), faults: faults.into(), blocked: None },
+                facts: Facts {
+                    name: name.map(Into::into),
+                    version: version.into(),
+                    faults: faults.into(),
+                    blocked: None,
+                    silent: [].into(),
+                },
             }))
         };
         let is = |every_s: u32, version: &str, faults: &[FaultCode]| named(None, every_s, version, faults);
@@ -375,8 +389,9 @@ mod tests {
             Some(Facts {
                 name: Some("Lobi".into()),
                 version: version.into(),
-                faults: [FaultCode::Relay, FaultCode::Screen].into(),
+                faults: [FaultCode::Relay, FaultCode::Config].into(),
                 blocked: Some("Teh (A1)".into()),
+                silent: [Topic::Status, Topic::PaymentUpdate].into(),
             })
         };
         let (there, missing, off) = (|at| Is::There(Wall(at)), |at| Is::Missing(Wall(at)), |at| AtBroker::Off(Wall(at)));

@@ -33,9 +33,9 @@ const LOOK: Duration = Duration::from_secs(5);
 /// backend does not throw the first one out.
 pub fn settings(wanted: &MqttSettings) -> Result<LinkSettings, TlsError> {
     let mut settings = LinkSettings::new(wanted.clone(), format!("qris-backend-{}", random::name()), &LastTrusted::default())?;
-    // A status or a stock that the broker has kept tells much, an old report nothing. Without retain-as-published a message is marked as retained if
+    // A status or a stock that the broker has kept tells much. An old report tells only that reports are heard. Without retain-as-published a message is marked as retained if
     // the broker had kept it, and only then.
-    let heard = [(Topic::Status, Retained::Always), (Topic::Telemetry, Retained::Never), (Topic::Stock, Retained::Always)];
+    let heard = [(Topic::Status, Retained::Always), (Topic::Telemetry, Retained::Always), (Topic::Stock, Retained::Always)];
     let hear =
         |(topic, retained): (Topic, _)| Subscription { filter: topic.of_all(), retained, retain_as_published: false, at_most_once: true };
     settings.subscriptions = heard.map(hear).into();
@@ -130,7 +130,7 @@ impl Publisher {
                 }
                 for message in some {
                     after = message.seq;
-                    if link.is_done(events, id(message)).await {
+                    if link.is_done(events, id(message), &message.topic).await {
                         self.counters.published.inc();
                         done.push(message.seq);
                     }
@@ -164,9 +164,8 @@ impl Link {
                 self.told_down = false;
                 self.machines.hears(refused.is_empty());
                 self.around.emit(&Journal::BrokerConnected { broker: self.broker.clone().into() });
-                if let Some((filter, reason)) = refused.first() {
-                    let why = format!("it does not let us hear {filter}: {reason}").into();
-                    self.around.emit(&Journal::BrokerLost { broker: self.broker.clone().into(), why });
+                for (filter, why) in refused {
+                    self.refused(filter, why);
                 }
             }
             MqttEvent::Down { reason, .. } => {
@@ -187,18 +186,28 @@ impl Link {
         }
     }
 
+    fn refused(&self, topic: &str, why: &str) {
+        self.around.emit(&Journal::TopicRefused {
+            broker: self.broker.clone().into(),
+            topic: topic.to_owned().into(),
+            why: why.to_owned().into(),
+        });
+    }
+
     /// Waits for the fate of one message. False: it must be sent again.
-    async fn is_done(&mut self, events: &mut mpsc::Receiver<MqttEvent>, id: PublishId) -> bool {
+    async fn is_done(&mut self, events: &mut mpsc::Receiver<MqttEvent>, id: PublishId, topic: &str) -> bool {
         while let Some(event) = self.next(events).await {
             self.take(&event);
             match event {
-                MqttEvent::Delivered { id: of, .. } if of == id => return true,
+                MqttEvent::Delivered { id: of, .. } if of == id => {
+                    self.machines.written(topic, true);
+                    return true;
+                }
                 // It would be refused again. The machine learns the news by asking.
                 MqttEvent::Rejected { id: of, reason } if of == id => {
-                    self.around.emit(&Journal::BrokerLost {
-                        broker: self.broker.clone().into(),
-                        why: format!("it refuses news: {reason}").into(),
-                    });
+                    if self.machines.written(topic, false) {
+                        self.refused(topic, reason);
+                    }
                     return true;
                 }
                 MqttEvent::Undelivered(of) if of == id => return false,

@@ -8,6 +8,7 @@ pub use answer::{ANSWER_MAX, ANSWER_PIECE, Code, Joined, Problem, Response, Stag
 pub use commands::{Action, Command, LINES_MAX, LogUnit, Logs, NEWEST_MAX, Query, SCREENSHOT};
 pub use signed::{RefusedCommand, SignedCommand, VALID_MAX_S};
 
+use super::topics::Topic;
 use crate::order::ids::DeviceId;
 use serde::{Deserialize, Serialize};
 
@@ -30,7 +31,7 @@ pub const RESPONSES: &str = "qrisd/v1/+/cmd/response";
 /// and leaves no more there than one message.
 #[must_use]
 pub fn response_topic(device: &DeviceId) -> String {
-    format!("qrisd/v1/{device}/cmd/response")
+    Topic::CommandResponse.of(device)
 }
 
 /// The command of a topic, if it is one to this machine.

@@ -32,6 +32,8 @@ pub const TAKEN_OVER: &str = "taken-over";
 /// A header of the question for open orders: `ORDER_ID TRY`. The relay's sensor saw something after the end of this try was signed: the goods,
 /// or a hand in the chute. It is a line in the order's history, and decides nothing.
 pub const PASSED_LATE: &str = "machine-passed-late";
+/// A header of the question for open orders: [`TopicsTold`](super::topics::TopicsTold).
+pub const TOPICS: &str = "machine-topics";
 /// The longest name of a machine for customers, in characters.
 pub const MACHINE_NAME_MAX: usize = 64;
 /// The largest answer of the backend that a machine reads, in bytes: 100 open orders of 2.5 KB.
@@ -171,6 +173,9 @@ pub struct OpenOrders {
     /// nobody knows.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub amounts: BTreeMap<Box<str>, Amounts>,
+    /// Whether the backend is at the broker, so that it sends `payment/update`. A backend may leave it out.
+    #[serde(default)]
+    pub at_broker: bool,
 }
 
 /// The sums that a way to pay takes, in whole rupiah. Both are taken, too.

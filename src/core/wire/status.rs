@@ -100,6 +100,9 @@ pub struct Status {
     /// What people call the machine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<Box<str>>,
+    /// Counts up within a boot: the milliseconds of it when this was published.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub number: Option<u64>,
     /// The program's release.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<Box<str>>,
@@ -159,6 +162,7 @@ impl Status {
         Self {
             state: Presence::Offline,
             name: None,
+            number: None,
             version: Some(version.into()),
             relay: None,
             boot_id: None,

@@ -463,7 +463,8 @@ async fn follow(broker: &mut Broker, mut open: BTreeMap<DeviceId, Sent>, kid: &K
         done.silent.push((device.clone(), *version));
         print::remark(&format!(
             "{machine} said nothing in {} s. The settings stay at the broker, and it judges them when it is back: see `qrisctl fleet config \
-             get --device {device}`",
+             get --device {device}`. If it is online, see in the broker's access list whether it may read config/desired and write \
+             config/reported",
             ANSWER_WAIT.as_secs()
         ));
     }

@@ -9,7 +9,7 @@ use qris_core::wire::settings::Reported;
 use qris_core::wire::status::{Presence, Status, offline_for};
 use qris_core::wire::stock::{STOCK_MAX, Stock};
 use qris_core::wire::telemetry::Telemetry;
-use qris_core::wire::topics::Topic;
+use qris_core::wire::topics::{PROBE, Topic};
 use qris_host::Failure;
 use qris_host::clock;
 use qris_host::mqtt::{Inbound, Retained};
@@ -46,7 +46,7 @@ impl LastWords {
 
     /// Takes a message. Answers with its machine, if it is of these topics and can be read.
     pub(super) fn take(&mut self, message: &Inbound) -> Option<DeviceId> {
-        let (device, topic) = Topic::parse(&message.topic)?;
+        let (device, topic) = Topic::parse(&message.topic).filter(|_| message.payload != PROBE)?;
         let words = self.0.entry(device.clone()).or_default();
         let payload = &message.payload;
         match topic {
@@ -70,7 +70,8 @@ impl LastWords {
             | Topic::VendCollect
             | Topic::VendEvent
             | Topic::PaymentUpdate
-            | Topic::ConfigDesired => return None,
+            | Topic::ConfigDesired
+            | Topic::CommandResponse => return None,
         }
         Some(device)
     }

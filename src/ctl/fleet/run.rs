@@ -357,9 +357,13 @@ impl Round {
             self.fail(
                 device,
                 match self.shows {
-                    Shows::Nothing => "it gave no answer in time",
+                    Shows::Nothing => {
+                        "it gave no answer in time. If it is online, see in the broker's access list whether it may read cmd/+/request and \
+                         write cmd/response"
+                    }
                     Shows::Ends | Shows::News { .. } | Shows::Pictures(_) => {
-                        "no answer in time: nobody knows whether it does it; its journal says so"
+                        "no answer in time: nobody knows whether it does it; its journal says so. If it is online, see in the broker's \
+                         access list whether it may read cmd/+/request and write cmd/response"
                     }
                 },
             )

@@ -74,7 +74,7 @@ impl Settling<'_> {
             }
             findings.extend(contact(&checked.device));
             if looks {
-                findings.extend(connectivity::outside(&checked.device, &connectivity::stored(self.site, &checked.device)).await.0);
+                findings.extend(connectivity::outside(&checked.device, None, &connectivity::stored(self.site, &checked.device)).await.0);
             }
             for finding in &mut findings {
                 finding.said = composed.qrisd.as_written(&finding.said);

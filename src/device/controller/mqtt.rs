@@ -67,6 +67,7 @@ pub fn read(topic: Topic, payload: &[u8], retained: bool) -> Option<Request> {
         | Topic::ConfigDesired
         | Topic::ConfigReported
         | Topic::Telemetry
-        | Topic::Stock => None,
+        | Topic::Stock
+        | Topic::CommandResponse => None,
     }
 }

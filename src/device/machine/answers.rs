@@ -94,7 +94,12 @@ impl Machine {
         let events = match answer {
             BackendAnswer::Order(resource) => {
                 told = matches!(end.call, HttpCall::Tell(..)).then(|| resource.clone());
+                let was_unpaid = self.orders.get(request).is_some_and(|live| live.stored.order.receipt().is_none());
+                let (order, settled_ago) = (resource.order_id.clone(), resource.settled_ago_s);
                 let mut events = self.seen(request, *resource);
+                if was_unpaid && events.iter().any(|event| matches!(event, Event::Settled(_))) {
+                    self.rights.paid(order, settled_ago, now.boot);
+                }
                 if matches!(end.call, HttpCall::Tell(..)) {
                     events.insert(0, Event::Reported);
                 }
@@ -253,6 +258,7 @@ impl Machine {
             let least = if let BackendAnswer::Later(_, after) = answer { after } else { Span::ZERO };
             return self.reconciliation.unanswered(least, !self.orders.is_held(), now.boot);
         };
+        self.rights.backend_sends(open.at_broker, &self.settings.broker_name(), &mut self.outbox, now.boot);
         // A list that fills its limit does not say what is missing.
         let whole = open.orders.len() < OPEN_MAX;
         let looks = self.lookers(now);

@@ -54,6 +54,7 @@ mod parts;
 mod place;
 mod proving;
 mod reconcile;
+mod rights;
 mod second_tries;
 mod shelves;
 mod show;
@@ -90,6 +91,7 @@ use qris_core::wire::relay::RelayFacts;
 use qris_core::wire::status::{FaultCode, Status};
 use qris_host::events::Event as Journal;
 use reconcile::Reconciliation;
+use rights::Rights;
 use second_tries::SecondTries;
 use stock::Stock;
 use storage::Storage;
@@ -121,6 +123,7 @@ impl Machine {
             second_tries: SecondTries::default(),
             trust: Trust::default(),
             place: BrokerPlace::default(),
+            rights: Rights::default(),
             own: settings.clone(),
             settings,
         };
@@ -132,7 +135,10 @@ impl Machine {
         let (faults, out) = (&mut self.faults, &mut self.outbox);
         match input {
             Input::Requested(request, asker) => self.requested(request, asker, now),
-            Input::PaymentUpdate { payload, ack } => self.payment(&payload, ack, now),
+            Input::PaymentUpdate { payload, ack } => {
+                self.rights.update_came();
+                self.payment(&payload, ack, now);
+            }
             Input::Desired { payload, ack } => {
                 let (afar, with) = self.afar();
                 afar.desired(&payload, ack, with, now);
@@ -167,25 +173,27 @@ impl Machine {
                 } else if !out.is_connected() {
                     self.place.nobody_there();
                 }
+                self.rights.disconnected();
                 if out.disconnected() {
                     out.journal(Journal::BrokerLost { broker: self.settings.broker_name(), why: text(&reason) });
                 }
                 self.links.broker(date_refusal, Some(&reason), faults, out, now);
             }
             Input::Delivered(id) => {
-                if let Some(number) = report_of(id) {
-                    self.reports.delivered(number);
-                } else if out.delivered(id, now.boot) {
-                    faults.set(FaultCode::Config, None, now);
+                if !self.rights.written(id, out, now.boot) {
+                    match report_of(id) {
+                        Some(number) => self.reports.delivered(number),
+                        None => out.delivered(id, now.boot),
+                    }
                 }
             }
-            // It is published again when the next one is due.
-            Input::Undelivered(id, _) if report_of(id).is_some() => {}
             Input::Undelivered(id, refused) => {
-                if out.undelivered(id, refused.is_some(), now.boot)
-                    && let Some(why) = refused
-                {
-                    faults.set(FaultCode::Config, Some(&format!("the broker refuses vend/event: {why}")), now);
+                if let Some(why) = &refused {
+                    self.rights.refused(id, why, &self.settings.broker_name(), out, now.boot);
+                }
+                // A report is published again when the next one is due.
+                if report_of(id).is_none() {
+                    out.undelivered(id, refused.is_some(), now.boot);
                 }
             }
             Input::Time(time) => self.time_received(time, now),
@@ -224,6 +232,7 @@ impl Machine {
             self.hold.deadline(),
             self.door.deadline(now),
             self.second_tries.deadline(self.outbox.is_connected()),
+            self.rights.deadline(),
         ];
         [stored, self.trust.deadline(), self.place.deadline()].into_iter().chain(others).flatten().min()
     }
@@ -262,12 +271,15 @@ impl Machine {
             self.orders.begin_calls(now.boot, with, &mut self.outbox);
         }
         self.watch_place(now);
+        if self.rights.watch(&mut self.faults, &mut self.outbox, now) {
+            self.reconciliation.ask_open();
+        }
         self.look_for_wishes(now);
         if !self.storage.is_failing() {
             let lookers = self.lookers(now);
             let newest_event = || self.storage.store().map(|store| store.newest_event());
-            let taken_over = self.place.is_taken();
-            self.reconciliation.ask(lookers, self.links.proof_key(), newest_event, taken_over, &mut self.outbox, now.boot);
+            let at_broker = (self.place.is_taken(), &self.rights);
+            self.reconciliation.ask(lookers, self.links.proof_key(), newest_event, at_broker, &mut self.outbox, now.boot);
         }
         self.trust.ask(self.links.dates_are_refused(), &self.storage, &self.own, &mut self.outbox, now);
         self.catch_up_with_relay(now);
@@ -337,7 +349,7 @@ impl Machine {
             try_offer: self.second_tries.told().cloned(),
         };
         self.front.stage.show(scene, view, self.storage.store_mut(), &mut self.outbox);
-        self.outbox.tell_status(self.status(sold_out), self.settings.time_of_day(now.wall));
+        self.outbox.tell_status(self.status(sold_out), self.settings.time_of_day(now.wall), now.boot);
         if let Some(reported) = self.afar.report(&self.settings) {
             self.outbox.tell_settings(reported);
         }
@@ -412,14 +424,13 @@ impl Machine {
         }
     }
 
-    fn broker_up(&mut self, refused: &[String], now: Now) {
+    fn broker_up(&mut self, refused: &[(String, &'static str)], now: Now) {
         self.outbox.connected();
         self.reports.connected();
         self.wake_backend(now.boot);
         self.reconciliation.ask_open();
         self.outbox.journal(Journal::BrokerConnected { broker: self.settings.broker_name() });
-        let detail = (!refused.is_empty()).then(|| format!("the broker refuses {}", refused.join(", ")));
-        self.faults.set(FaultCode::Config, detail.as_deref(), now);
+        self.rights.connected(refused, &self.settings.broker_name(), &mut self.outbox, now.boot);
         self.links.broker(false, None, &mut self.faults, &mut self.outbox, now);
     }
 }

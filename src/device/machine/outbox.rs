@@ -2,7 +2,7 @@
 //! a time, in order, until the broker has them.
 
 use crate::store::Stored;
-use crate::words::{Asker, CallId, Effect, NEWS, Notice, Reply, Settings, text};
+use crate::words::{Asker, CallId, Effect, NEWS, Notice, Reply, Settings, id_of, text};
 use qris_core::order::ids::{ItemId, PaymentCode, RequestId};
 use qris_core::order::machine::Order;
 use qris_core::order::reason::Reason;
@@ -65,8 +65,6 @@ struct Queue {
     retry_at: Option<Boot>,
     /// The status was lost on its way. It is not published again before this time.
     status_at: Option<Boot>,
-    /// The broker refused the last event, and a fault tells that.
-    refused: bool,
 }
 
 #[derive(Debug, Default)]
@@ -125,7 +123,7 @@ impl Outbox {
     /// There is a new connection. Nobody knows what became of a message in flight.
     pub(super) fn connected(&mut self) {
         self.broker = Broker::Connected;
-        (self.status, self.reported, self.stock) = (None, None, None);
+        self.repeat_all();
         self.queue = Queue { in_flight: None, retry_at: None, status_at: None, ..std::mem::take(&mut self.queue) };
     }
 
@@ -141,9 +139,14 @@ impl Outbox {
 
     /// Publishes a message that is not in the queue, if somebody is there to hear it.
     fn publish(&mut self, notice: Notice, payload: impl FnOnce() -> Vec<u8>) {
+        let number = self.next_call().0;
+        self.publish_as(notice, number, payload);
+    }
+
+    /// The same with the number that the message has itself.
+    fn publish_as(&mut self, notice: Notice, number: u64, payload: impl FnOnce() -> Vec<u8>) {
         if self.is_connected() {
-            let id = PublishId(self.next_call().0 | NEWS);
-            self.push(Effect::Publish { id, notice, payload: payload() });
+            self.push(Effect::Publish { id: id_of(notice, number), notice, payload: payload() });
         }
     }
 
@@ -154,12 +157,14 @@ impl Outbox {
         }
     }
 
-    pub(super) fn tell_status(&mut self, status: Status, at: Option<Box<str>>) {
+    pub(super) fn tell_status(&mut self, status: Status, at: Option<Box<str>>, now: Boot) {
         if !self.is_connected() || self.queue.status_at.is_some() || self.status.as_ref() == Some(&status) {
             return;
         }
         self.status = Some(status.clone());
-        self.publish(Notice::Status, || serde_json::to_vec(&Status { at, ..status }).expect("a status is plain data"));
+        let number = u64::try_from(now.0).unwrap_or(0);
+        let told = Status { at, number: Some(number), ..status };
+        self.publish_as(Notice::Status, number, || serde_json::to_vec(&told).expect("a status is plain data"));
     }
 
     pub(super) fn tell_settings(&mut self, reported: Reported) {
@@ -174,8 +179,13 @@ impl Outbox {
         if !self.is_connected() || self.queue.status_at.is_some() || self.stock == Some(number) {
             return;
         }
-        self.publish(Notice::Stock, payload);
+        self.publish_as(Notice::Stock, number, payload);
         self.stock = Some(number);
+    }
+
+    /// From now on the broker has no last word of anything.
+    pub(super) fn repeat_all(&mut self) {
+        (self.status, self.reported, self.stock) = (None, None, None);
     }
 
     /// From now on the broker does not have the last word about settings.
@@ -249,11 +259,11 @@ impl Outbox {
         }
     }
 
-    /// The broker has taken a message. `true`: it takes events again.
-    pub(super) fn delivered(&mut self, id: PublishId, now: Boot) -> bool {
+    /// The broker has taken a message.
+    pub(super) fn delivered(&mut self, id: PublishId, now: Boot) {
         let queue = &mut self.queue;
         if queue.in_flight.take_if(|seq| *seq == id.0).is_none() {
-            return false;
+            return;
         }
         queue.delivered = id.0;
         queue.sent.push(id.0);
@@ -262,11 +272,10 @@ impl Outbox {
         } else {
             queue.forget_at.get_or_insert(now + FORGET_AFTER);
         }
-        std::mem::take(&mut queue.refused)
     }
 
-    /// The broker has not taken a message. `true`: it refuses an event.
-    pub(super) fn undelivered(&mut self, id: PublishId, refused: bool, now: Boot) -> bool {
+    /// The broker has not taken a message. `refused`: it would not take it again.
+    pub(super) fn undelivered(&mut self, id: PublishId, refused: bool, now: Boot) {
         let queue = &mut self.queue;
         if id.0 & NEWS != 0 {
             // A message that is not in the queue is told again by the next status, or not at all.
@@ -274,16 +283,14 @@ impl Outbox {
                 (self.status, self.reported, self.stock) = (None, None, None);
                 queue.status_at.get_or_insert(now + LOST_RETRY);
             }
-            return false;
+            return;
         }
         queue.in_flight.take_if(|seq| *seq == id.0);
         if refused {
             queue.retry_at = Some(now + REFUSED_RETRY);
-            queue.refused = true;
         } else {
             queue.retry_at.get_or_insert(now + LOST_RETRY);
         }
-        refused
     }
 
     /// The events that the broker has, for the next write.

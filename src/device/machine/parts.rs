@@ -12,6 +12,7 @@ use super::orders::Orders;
 use super::outbox::Outbox;
 use super::place::BrokerPlace;
 use super::reconcile::Reconciliation;
+use super::rights::Rights;
 use super::second_tries::SecondTries;
 use super::stock::Stock;
 use super::storage::Storage;
@@ -41,6 +42,7 @@ pub struct Machine {
     pub(super) hold: Hold,
     pub(super) door: Door,
     pub(super) place: BrokerPlace,
+    pub(super) rights: Rights,
     pub(super) storage: Storage,
     pub(super) orders: Orders,
     pub(super) front: Front,
@@ -80,6 +82,7 @@ impl Machine {
             boot_id: Some(self.settings.boot_id.0.clone()),
             stream: self.storage.store().map(|store| store.stream().into()),
             at: None,
+            number: None,
             busy: Some(self.is_busy()),
             sold_out: Some(sold_out),
             try_offer: self.second_tries.told().map(|(offer, _)| offer.clone()),

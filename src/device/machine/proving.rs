@@ -164,6 +164,7 @@ impl Machine {
     fn stands(&self) -> Option<BTreeSet<Box<str>>> {
         let mut all = self.links.relay_stands(&self.settings)?;
         all.extend(self.afar.has_lost().then(|| FaultCode::Settings.as_str().into()));
+        all.extend(self.faults.has(FaultCode::Config).then(|| FaultCode::Config.as_str().into()));
         let others = self.faults.all().filter(|fault| matches!(fault.code, FaultCode::Other(_)));
         all.extend(others.map(|fault| fault.code.to_string()));
         Some(all.into_iter().map(|name| name.chars().take(NAME_MAX).collect::<String>().into()).take(STOOD_MAX).collect())
@@ -174,12 +175,12 @@ impl Machine {
     fn lacks(&mut self) -> Option<String> {
         let screen_required = self.settings.screen_required;
         let is_well = |code: FaultCode| match code {
-            FaultCode::Store | FaultCode::NewerDatabase | FaultCode::Backend | FaultCode::Clock | FaultCode::Config => false,
+            FaultCode::Store | FaultCode::NewerDatabase | FaultCode::Backend | FaultCode::Clock => false,
             FaultCode::Screen => !screen_required,
             // What was known of a good system was lost with the database.
             FaultCode::StoreReset => true,
             // These are compared with those of before, below.
-            FaultCode::Relay | FaultCode::LineBlocked | FaultCode::Settings | FaultCode::Other(_) => true,
+            FaultCode::Relay | FaultCode::LineBlocked | FaultCode::Settings | FaultCode::Config | FaultCode::Other(_) => true,
             // Neither the merchant's gateway nor another computer is a part of the machine, nor what lies in it, nor a price.
             FaultCode::Charges | FaultCode::Unconfirmed | FaultCode::TakenOver | FaultCode::Stock | FaultCode::Prices => true,
         };

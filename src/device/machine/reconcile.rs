@@ -2,6 +2,7 @@
 //! whenever somebody says that there is more.
 
 use super::outbox::Outbox;
+use super::rights::Rights;
 use super::slot::Slot;
 use crate::words::{CallId, Effect, Identity};
 use qris_core::order::ids::{OrderId, RequestId, Ticket};
@@ -134,13 +135,13 @@ impl Reconciliation {
     }
 
     /// Asks for all open orders, when it is time. `lookers`: the requests that wait for that. `key`: the relay's. `taken_over`: another
-    /// computer takes the machine's place at the broker.
+    /// computer takes the machine's place at the broker. `topics`: which of its topics get through there.
     pub(super) fn ask(
         &mut self,
         lookers: Vec<RequestId>,
         key: Option<&RelayKey>,
         newest_event: impl FnOnce() -> Option<Box<str>>,
-        taken_over: bool,
+        (taken_over, topics): (bool, &Rights),
         out: &mut Outbox,
         now: Boot,
     ) {
@@ -162,8 +163,11 @@ impl Reconciliation {
             self.requested = lookers;
             self.shown_key = key.cloned();
             self.asked_late = self.passed_late.front().cloned();
-            let passed_late = self.asked_late.clone();
-            out.push(Effect::AskOpen(call, Identity { relay_key: key.cloned(), newest_event: newest_event(), taken_over, passed_late }));
+            let (passed_late, topics) = (self.asked_late.clone(), topics.told());
+            out.push(Effect::AskOpen(
+                call,
+                Identity { relay_key: key.cloned(), newest_event: newest_event(), taken_over, passed_late, topics },
+            ));
         }
     }
 

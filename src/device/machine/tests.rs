@@ -18,6 +18,7 @@ mod not_sold;
 mod place;
 mod refusals;
 mod rig;
+mod rights;
 mod sales;
 mod same_goods;
 mod second_tries;

@@ -8,6 +8,7 @@ use qris_core::order::request::{Payment, Refusal};
 use qris_core::order::time::Span;
 use qris_core::order::tries::TryNumber;
 use qris_core::wire::orders::{Amounts, NewOrder, OpenOrders, OrderResource, OutcomeReport};
+use qris_core::wire::topics::TopicsTold;
 use std::collections::BTreeMap;
 
 /// What a machine shows of itself when it asks for its open orders.
@@ -21,6 +22,8 @@ pub struct Identity {
     pub taken_over: bool,
     /// Its relay's sensor saw something after the end of this try was signed.
     pub passed_late: Option<(OrderId, TryNumber)>,
+    /// Its topics there.
+    pub topics: TopicsTold,
 }
 
 /// The sums that can be charged, by the backend's last word; empty: it has said none, and nobody knows.

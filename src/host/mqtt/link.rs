@@ -31,14 +31,14 @@ const REQUESTS_MAX: usize = RECEIVE_MAX as usize + PUBLISHES_AT_ONCE + 3;
 pub(super) async fn run(settings: LinkSettings, commands: mpsc::UnboundedReceiver<LinkCommand>, events: mpsc::Sender<MqttEvent>) {
     let mut backoff = Backoff::new(&settings.client_id);
     let mut caller = Caller { commands, events, waiting: VecDeque::new() };
-    let mut subscribed = false;
+    let (mut subscribed, mut speaks_5) = (false, false);
     for number in 1.. {
         let (client, mut event_loop) = AsyncClient::new(packets::options(&settings), REQUESTS_MAX);
-        let mut connection = Connection::new(number, client, &settings, subscribed);
+        let mut connection = Connection::new(number, client, &settings, (subscribed, speaks_5));
         let end = connection.drive(&mut event_loop, &mut caller).await;
         drop(event_loop);
         connection.abandon(&mut caller);
-        subscribed = connection.subscribed;
+        (subscribed, speaks_5) = (connection.subscribed, connection.speaks_5);
         let down = match end {
             End::Lost { reason, refused, certificate, thrown_out } if !connection.is_stopping() => {
                 MqttEvent::Down { reason, refused, certificate, thrown_out }
@@ -143,6 +143,8 @@ struct Connection<'a> {
     /// This process has subscribed in the session that the broker may have kept, and no filter was refused.
     subscribed: bool,
     session_present: bool,
+    /// The broker has let this process in with MQTT 5, now or before.
+    speaks_5: bool,
     /// The time of CONNACK.
     let_in_at: Option<Instant>,
     /// The time at which [`MqttEvent::Up`] was told.
@@ -203,12 +205,13 @@ enum Stopping {
 }
 
 impl<'a> Connection<'a> {
-    fn new(number: u64, client: AsyncClient, settings: &'a LinkSettings, subscribed: bool) -> Self {
+    fn new(number: u64, client: AsyncClient, settings: &'a LinkSettings, (subscribed, speaks_5): (bool, bool)) -> Self {
         Self {
             client,
             settings,
             subscribed,
             session_present: false,
+            speaks_5,
             let_in_at: None,
             up_since: None,
             early: Vec::new(),
@@ -329,6 +332,7 @@ impl<'a> Connection<'a> {
     fn connected(&mut self, connack: &ConnAck, caller: &mut Caller) -> Result<(), End> {
         self.session_present = connack.session_present;
         self.let_in_at = Some(Instant::now());
+        self.speaks_5 = true;
         let are_kept = !self.settings.subscriptions.iter().any(|subscription| subscription.at_most_once);
         if self.settings.subscriptions.is_empty() || (connack.session_present && self.subscribed && are_kept) {
             self.go_up(Vec::new(), caller);
@@ -483,7 +487,7 @@ impl<'a> Connection<'a> {
             None => false,
         };
         End::Lost {
-            reason: tls::refused_dates(error).unwrap_or_else(|| packets::reason(error, self.let_in_at.is_some())),
+            reason: tls::refused_dates(error).unwrap_or_else(|| packets::reason(error, self.speaks_5)),
             refused: packets::is_refusal(error),
             certificate: tls::certificate_refusal(error),
             thrown_out,

@@ -113,20 +113,30 @@ const WORDS_MAX: usize = 200;
 /// Said when nothing that was heard is of MQTT 5.
 const IS_IT_5: &str = "does this broker speak MQTT 5?";
 
-/// What happened, for people. `let_in`: the broker had let us in.
-pub(super) fn reason(error: &ConnectionError, let_in: bool) -> String {
-    use ConnectReturnCode::{RefusedProtocolVersion, UnsupportedProtocolVersion};
+/// Said when a broker sends us to another one. CONNACK and DISCONNECT may name it (Server Reference), and a CONNACK may say why (Reason
+/// String). rumqttc 0.25 hands out neither of a CONNACK, and of a DISCONNECT the Reason String alone.
+const ELSEWHERE: &str = "it wants us at another server, whose name our MQTT client does not tell: ask whoever runs this one";
+
+/// What happened, for people. `speaks_5`: the broker has spoken MQTT 5 with us.
+pub(super) fn reason(error: &ConnectionError, speaks_5: bool) -> String {
+    use ConnectReturnCode::{RefusedProtocolVersion, ServerMoved, UnsupportedProtocolVersion, UseAnotherServer};
     match error {
         ConnectionError::MqttState(StateError::ServerDisconnect { reason_code, reason_string }) => {
             let words: String = reason_string.iter().flat_map(|words| words.chars()).filter(|c| !steers(*c)).take(WORDS_MAX).collect();
-            format!("the broker ended the connection: {reason_code:?}{}{words}", if words.is_empty() { "" } else { ": " })
+            let words = if words.is_empty() { words } else { format!(": {words}") };
+            let elsewhere = matches!(reason_code, DisconnectReasonCode::ServerMoved | DisconnectReasonCode::UseAnotherServer);
+            let elsewhere = if elsewhere { format!("; {ELSEWHERE}") } else { String::new() };
+            format!("the broker ended the connection: {reason_code:?}{words}{elsewhere}")
         }
+        ConnectionError::ConnectionRefused(ServerMoved | UseAnotherServer) => format!("{error}; {ELSEWHERE}"),
+        ConnectionError::Timeout(_) if speaks_5 => format!("no answer in {CONNECT_TIMEOUT_S} s"),
+        _ if speaks_5 => error.to_string(),
         // A broker of another version closes the connection, answers in its own way, says so, or says nothing.
         ConnectionError::ConnectionRefused(RefusedProtocolVersion | UnsupportedProtocolVersion)
         | ConnectionError::NotConnAck(_)
         | ConnectionError::MqttState(StateError::Deserialization(_)) => format!("{error}; {IS_IT_5}"),
         ConnectionError::Timeout(_) => format!("no answer in {CONNECT_TIMEOUT_S} s; if somebody is there, {IS_IT_5}"),
-        _ if !let_in && ended_by(error) == Some(EndedBy::Silence) => format!("{error}; {IS_IT_5}"),
+        _ if ended_by(error) == Some(EndedBy::Silence) => format!("{error}; {IS_IT_5}"),
         _ => error.to_string(),
     }
 }
@@ -214,12 +224,17 @@ mod tests {
 
     #[test]
     fn a_broker_without_mqtt_5_is_called_so_and_its_own_words_are_told() {
-        let asks = |error: &ConnectionError, let_in| reason(error, let_in).contains(IS_IT_5);
+        let asks = |error: &ConnectionError, speaks_5| reason(error, speaks_5).contains(IS_IT_5);
         let closed = ConnectionError::MqttState(StateError::ConnectionAborted);
         assert!(asks(&closed, false) && !asks(&closed, true));
         assert!(asks(&ConnectionError::ConnectionRefused(ConnectReturnCode::UnsupportedProtocolVersion), false));
         assert!(asks(&ConnectionError::MqttState(StateError::Deserialization(PacketError::InsufficientBytes(2))), false));
         assert!(!asks(&ConnectionError::ConnectionRefused(ConnectReturnCode::NotAuthorized), false));
+        let large = || PacketError::OutgoingPacketTooLarge { pkt_size: 30_559, max: 2_500 };
+        assert!(!asks(&ConnectionError::MqttState(StateError::Deserialization(large())), true), "it told its limit");
+        for moved in [ConnectReturnCode::ServerMoved, ConnectReturnCode::UseAnotherServer] {
+            assert!(reason(&ConnectionError::ConnectionRefused(moved), false).ends_with(ELSEWHERE), "{moved:?}");
+        }
         let says = |reason_string: Option<&str>| {
             let reason_code = DisconnectReasonCode::AdministrativeAction;
             let error = StateError::ServerDisconnect { reason_code, reason_string: reason_string.map(str::to_owned) };

@@ -105,10 +105,8 @@ impl World {
             return;
         }
         self.count(Kind::Thief, "a thief shows a relay's key of his own");
-        let (ask, from) = (
-            Ask::Open(Identity { relay_key: Some(RelayKey::of(&own_key())), newest_event: None, taken_over: false, passed_late: None }),
-            self.caller(m),
-        );
+        let (ask, from) =
+            (Ask::Open(Identity { relay_key: Some(RelayKey::of(&own_key())), newest_event: None, ..Identity::default() }), self.caller(m));
         self.merchant_hears(ask, from, 1);
     }
 

@@ -6,6 +6,7 @@ use super::audit::{Records, Sale};
 use qris_core::order::ids::DeviceId;
 use qris_core::order::keys::KeySet;
 use qris_core::wire::payment::PaymentUpdate;
+use qris_core::wire::topics::TopicsTold;
 use qris_demo::shop::random_name;
 use qris_device::backend::Backend;
 use qris_device::words::{BackendAnswer, HttpCall, Identity, Notice};
@@ -14,13 +15,20 @@ use qris_host::mqtt::{LinkSettings, Mqtt, MqttEvent, PublishId};
 use qris_sim::midtrans::Via;
 use qris_sim::midtrans_http::SimulatorHandle;
 use serde_json::json;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// A customer without a QR leaves after this time. `qrisd` gives up after 15 s; here, one computer plays all of them and may be slow.
 const LEAVES_AFTER: Duration = Duration::from_secs(60);
 /// How a machine shows itself when it asks for its open orders. It has no relay that could sign.
-const NOBODY: Identity = Identity { relay_key: None, newest_event: None, taken_over: false, passed_late: None };
+static NOBODY: Identity = Identity {
+    relay_key: None,
+    newest_event: None,
+    taken_over: false,
+    passed_late: None,
+    topics: TopicsTold { last: BTreeMap::new(), refused: BTreeSet::new() },
+};
 
 /// What the machines share.
 pub struct Town {

@@ -106,6 +106,24 @@ impl Mosquitto {
         start
     }
 
+    /// Starts it again with an access list that lacks this line of the shipped one, until [`Mosquitto::whole`].
+    pub fn without(&mut self, line: &str) {
+        let list = self.passwords().with_file_name("broker-access");
+        let whole = std::fs::read_to_string(&list).expect("there");
+        let lacks: String = whole.lines().filter(|other| *other != line).map(|other| format!("{other}\n")).collect();
+        assert_ne!(lacks, whole, "no such line: {line}");
+        std::fs::rename(&list, list.with_extension("whole")).expect("kept");
+        write(&list, &lacks).expect("written");
+        self.restart();
+    }
+
+    /// Starts it again with the whole list.
+    pub fn whole(&mut self) {
+        let list = self.passwords().with_file_name("broker-access");
+        std::fs::rename(list.with_extension("whole"), &list).expect("put back");
+        self.restart();
+    }
+
     pub fn restart(&mut self) {
         self.stop();
         self.resume();

@@ -4,6 +4,7 @@ use super::PATIENCE;
 use super::mosquitto::{Mosquitto, password};
 use super::received::Received;
 use qris::order::reason::Reason;
+use qris::wire::topics::PROBE;
 use qris::wire::vend::{EventState, VendEvent};
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::{Filter, Packet, PubAckReason, PublishProperties};
@@ -208,7 +209,7 @@ impl Tap {
 
 /// The event that a message is.
 pub fn event(message: &Message) -> Option<VendEvent> {
-    let is_event = message.topic.ends_with("/vend/event");
+    let is_event = message.topic.ends_with("/vend/event") && message.payload != PROBE;
     is_event.then(|| serde_json::from_slice(&message.payload).unwrap_or_else(|why| panic!("{}: {why}", message.json())))
 }
 

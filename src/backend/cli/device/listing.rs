@@ -64,7 +64,7 @@ impl Listing {
     }
 }
 
-const FIELDS: [Field<Listing>; 18] = [
+const FIELDS: [Field<Listing>; 19] = [
     Field(None, Some(left("MACHINE", 40)), |it| Text(Some(named(it.name(), it.id.as_str())))),
     Field(Some("device"), None, |it| Text(Some(it.id.to_string()))),
     Field(Some("machine"), None, |it| Text(it.name().map(str::to_owned))),
@@ -77,6 +77,7 @@ const FIELDS: [Field<Listing>; 18] = [
     Field(Some("faults"), Some(left("FAULTS", 24)), |it| {
         Words(it.facts().map(|facts| facts.faults.iter().map(ToString::to_string).collect()))
     }),
+    Field(Some("topics"), None, |it| Words(it.facts().map(|facts| facts.silent.iter().map(|topic| topic.tail().into()).collect()))),
     Field(Some("added"), Some(left("ADDED ({0})", 19)), |it| Time(it.of(|device| Some(device.added)))),
     Field(Some("revoked"), Some(left("REVOKED ({0})", 19)), |it| Time(it.of(|device| device.revoked))),
     Field(Some("relay_key"), Some(left("KEY OF ITS RELAY", 24)), |it| Text(it.of(|device| Some(device.relay_key.as_ref()?.fingerprint())))),

@@ -39,7 +39,8 @@ CREATE TABLE presence (
     name TEXT,                                -- what people call it
     version TEXT,                             -- the release of its program
     faults TEXT,                              -- the codes, with blanks between them
-    blocked TEXT                              -- the goods whose lines are blocked; empty: none
+    blocked TEXT,                             -- the goods whose lines are blocked; empty: none
+    silent TEXT                               -- its topics that do not get through at the broker, with blanks between them
 ) STRICT;
 
 -- What is known of each machine's computer, to see when two computers are one machine.

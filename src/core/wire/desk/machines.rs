@@ -42,6 +42,8 @@ pub struct MachineLine {
     pub blocked: Option<Box<str>>,
     /// The goods of the first slot that is sold out, and how many more slots are.
     pub sold_out: Option<(Box<str>, u64)>,
+    /// Its topics that do not get through at the broker.
+    pub topics: Vec<Box<str>>,
     /// What it sold since midnight.
     pub sold: Sum,
     /// So many of its slots want to be filled.

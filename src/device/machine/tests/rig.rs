@@ -19,7 +19,7 @@ pub(super) use qris_core::wire::dbus::RelayError;
 use qris_core::wire::orders::{OpenOrders, OrderResource, Status, TakenOut};
 pub(super) use qris_core::wire::relay::RelayFacts;
 pub(super) use qris_core::wire::status::FaultCode;
-pub(super) use qris_core::wire::topics::Topic;
+pub(super) use qris_core::wire::topics::{PROBE, Topic, TopicsTold};
 pub(super) use qris_core::wire::vend::VendEvent;
 use qris_core::wire::vend::read_sale;
 pub(super) use qris_host::events::Event as Journal;
@@ -45,6 +45,10 @@ pub(super) struct Rig {
     pub(super) sandbox: bool,
     /// Whether the broker acknowledges the messages.
     pub(super) broker_takes: bool,
+    /// Whether the machine asks for the reason alone that it tells the backend of its topics. Most tests do not look at that.
+    pub(super) tells_topics: bool,
+    /// Whether the backend says that it is at the broker.
+    pub(super) at_broker: bool,
     /// The relay's answer to `Prove`, at once; `None`: no answer.
     pub(super) proof: Option<RelayAnswer>,
     messages: u64,
@@ -209,6 +213,8 @@ impl Rig {
             scene: String::new(),
             sandbox: false,
             broker_takes: true,
+            tells_topics: false,
+            at_broker: false,
             proof: Some(RelayAnswer::Proof(Some("the relay's word".into()))),
             messages: 0,
         };
@@ -260,13 +266,16 @@ impl Rig {
         let mut inputs = std::collections::VecDeque::from([input]);
         while let Some(input) = inputs.pop_front() {
             let effects = self.machine.handle(input, self.now);
+            if !self.tells_topics {
+                self.machine.rights.untold();
+            }
             self.note(&effects);
             for effect in &effects {
                 if let (Effect::Relay(id, request, RelayCall::Prove(_)), Some(answer)) = (effect, &self.proof) {
                     inputs.push_back(Input::Relay(*id, request.clone(), answer.clone()));
                 }
                 if let Effect::Publish { id, notice, payload } = effect {
-                    if *notice == Notice::Event {
+                    if *notice == Notice::Event && payload != PROBE {
                         let event: VendEvent = serde_json::from_slice(payload).expect("an event");
                         let why = event.reason.map(|why| format!("({why})")).unwrap_or_default();
                         // An event that the broker has may be published again after a restart, with the same name.
@@ -346,8 +355,8 @@ impl Rig {
     }
 
     pub(super) fn answer_taken_out(&mut self, orders: Vec<OrderResource>, taken_out: Vec<TakenOut>) -> Vec<Effect> {
-        let call = self.open().expect("the open orders are asked for");
-        self.on(Input::Open(call, BackendAnswer::Open(OpenOrders { orders, taken_out, amounts: BTreeMap::new() })))
+        let (call, at_broker) = (self.open().expect("the open orders are asked for"), self.at_broker);
+        self.on(Input::Open(call, BackendAnswer::Open(OpenOrders { orders, taken_out, amounts: BTreeMap::new(), at_broker })))
     }
 
     /// The call to the backend that runs for a request.
