@@ -3,6 +3,7 @@
 mod another_gateway;
 mod answers;
 mod bells;
+mod read_only;
 mod relay_keys;
 
 use crate::gateway::Gateway;

@@ -78,8 +78,9 @@ impl Machines {
         job: impl FnOnce(&mut dyn Tx) -> Result<T, BooksError> + Send + 'static,
     ) -> Result<T, BooksError> {
         let result = self.database.read(job).await;
-        if result.is_ok() {
-            self.database.is_back();
+        // What can be read need not be writable.
+        if result.is_ok() && self.database.is_failing() {
+            self.database.look_for_writes().await;
         }
         result
     }
