@@ -78,14 +78,38 @@ pub fn heading_of<T>(fields: &[Field<T>], zone: Zone) -> String {
 
 #[must_use]
 pub fn row_of<T>(fields: &[Field<T>], it: &T, zone: Zone) -> String {
+    row(&columns(fields), &cells_of(fields, it, zone))
+}
+
+/// A list that is known as a whole, with its heading: without the columns in which nothing stands, and each no wider than what does.
+#[must_use]
+pub fn table_of<T>(fields: &[Field<T>], all: &[T], zone: Zone) -> Vec<String> {
+    let rows: Vec<_> = all.iter().map(|it| cells_of(fields, it, zone)).collect();
+    let is_used = |at: &usize| rows.is_empty() || rows.iter().any(|row| row[*at] != NOTHING);
+    let columns = columns(fields);
+    let used: Vec<usize> = (0..columns.len()).filter(is_used).collect();
+    let narrow = |at: &usize| {
+        let column = columns[*at];
+        let name = fill(column.name, &[&zone.as_str()]);
+        let longest = rows.iter().map(|row| row[*at].chars().count()).chain([name.chars().count()]).max().unwrap_or(0);
+        Column { width: column.width.min(longest), ..column }
+    };
+    let narrow: Vec<_> = used.iter().map(narrow).collect();
+    let shown = |cells: &Vec<String>| row(&narrow, &used.iter().map(|at| cells[*at].clone()).collect::<Vec<_>>());
+    [heading_in(&narrow, zone)].into_iter().chain(rows.iter().map(shown)).collect()
+}
+
+/// A value that is missing.
+const NOTHING: &str = "-";
+
+fn cells_of<T>(fields: &[Field<T>], it: &T, zone: Zone) -> Vec<String> {
     let cell = |Field(_, _, of): &Field<T>| match of(it) {
         Shown::Text(text) => text,
         Shown::Words(words) => words.map(|words| words.join(" ")).filter(|words| !words.is_empty()),
         Shown::Time(at) => at.map(|at| at.to_local(zone)),
         Shown::Is(is, [yes, no]) => is.map(|is| if is { yes } else { no }.into()),
     };
-    let cells = fields.iter().filter(|field| field.1.is_some()).map(|field| cell(field).unwrap_or_else(|| "-".into()));
-    row(&columns(fields), &cells.collect::<Vec<_>>())
+    fields.iter().filter(|field| field.1.is_some()).map(|field| cell(field).unwrap_or_else(|| NOTHING.into())).collect()
 }
 
 #[must_use]
@@ -157,6 +181,18 @@ impl Out {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_column_without_a_value_goes_and_the_others_are_as_wide_as_what_stands_in_them() {
+        const FIELDS: [Field<(&str, Option<bool>)>; 3] = [
+            Field(None, Some(left("MACHINE", 40)), |it| Shown::Text(Some(it.0.into()))),
+            Field(None, Some(left("SINCE ({0})", 19)), |_| Shown::Time(None)),
+            Field(None, Some(left("IS", 7)), |it| Shown::Is(it.1, ["there", "missing"])),
+        ];
+        let table = |rows: &[_]| table_of(&FIELDS, rows, Zone::Wib);
+        assert_eq!(table(&[("vm-001", None), ("Lobi barat", Some(true))]), ["MACHINE     IS", "vm-001      -", "Lobi barat  there"]);
+        assert_eq!(table(&[]), ["MACHINE  SINCE (WIB)  IS"]);
+    }
 
     #[test]
     fn tables_are_aligned_and_cut() {
