@@ -34,6 +34,10 @@ INDONESIAN = {
         "Basis data punya server utama lain: data dari saat-saat terakhir mungkin hilang.",
         "Jika tidak ada standby sinkron: `restore` tanpa berkas, lalu `reconcile` untuk hari itu.",
     ),
+    "restored": (
+        "Salinan pembukuan dipasang. Setiap pesanan yang belum selesai di dalamnya harus diputuskan oleh orang.",
+        "`reconcile` untuk setiap hari sejak salinan itu dibuat. Lalu periksa masing-masing: `orders --attention`.",
+    ),
     "taken_over": (
         "Komputer lain memakai nama mesin ini di broker, dan terus memutusnya.",
         "Cari komputer itu, dan matikan. Jika mungkin di tangan orang lain: `device revoke`, lalu kode baru.",

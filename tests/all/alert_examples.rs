@@ -300,6 +300,7 @@ fn every_kind_of_alert_without_an_order_has_its_words_in_indonesian() {
         "merchant",
         "older_books",
         "another_primary",
+        "restored",
         "twice",
         "taken_over",
         "stock_low",
