@@ -38,7 +38,10 @@ async fn a_read_that_works_does_not_say_that_it_can_be_written_again() {
     let device = DeviceId::new("vm-001").expect("an id");
     let shown = async || machines.relay_key_shown(&device, token::hash("vm-001"), Some(RelayKey::of(&relay()))).await;
     let told = || journal.0.lock().expect("nothing panics with it").iter().map(|event| event.kind().name).collect::<Vec<_>>();
-    let read = async || machines.read(|tx| Ok::<_, BooksError>(devices::let_in(tx)?.len())).await.expect("read");
+    let read = async || {
+        machines.know().await;
+        machines.read(|tx| Ok::<_, BooksError>(devices::let_in(tx)?.len())).await.expect("read")
+    };
     shown().await;
     assert_eq!((told(), read().await, told()), (vec!["StoreFailing"], 0, vec!["StoreFailing"]));
     is_read_only.store(false, Ordering::Relaxed);
