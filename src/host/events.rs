@@ -98,7 +98,7 @@ events! {
 
     /// The machine has a fault.
     /// The line says which, and the details. status, the merchant's page and qrisctl doctor show it as long as it lasts.
-    /// Run qrisctl doctor as root: it says what to do. So does the table of faults in docs/using/faults.md.
+    /// Run qrisctl doctor as root: it says what to do. So does /usr/share/doc/qrisd/using/faults.md.
     FaultBegan { fault: Text, why: Text } = "c19d7e40b3a84f7f9a52d06b8e3f41aa", Warning, Own, "the machine has the fault {fault}: {why}";
 
     /// The clock is wrong, so TLS refuses the dates of a certificate.
