@@ -38,6 +38,10 @@ INDONESIAN = {
         "Waktu di server penjual tidak bisa dipercaya: penjualan jalan terus, tetapi tidak ada batas waktu yang berakhir.",
         "Atur jam server (`timedatectl`), dan pastikan gateway bisa dihubungi: `doctor`.",
     ),
+    "restored": (
+        "Salinan pembukuan dipasang. Setiap pesanan yang belum selesai di dalamnya harus diputuskan oleh orang.",
+        "`reconcile` untuk setiap hari sejak salinan itu dibuat. Lalu periksa masing-masing: `orders --attention`.",
+    ),
     "taken_over": (
         "Komputer lain memakai nama mesin ini di broker, dan terus memutusnya.",
         "Cari komputer itu, dan matikan. Jika mungkin di tangan orang lain: `device revoke`, lalu kode baru.",

@@ -134,7 +134,7 @@ pub const SETTINGS: &[Setting] = &[
         0,
         "\
         the most that Midtrans may ask above the price, in the charge or only with the payment. For more, the charge is cancelled \
-        (`gross_amount`), or the payment is a `mismatch`",
+        (`gross_amount`), or the payment is a `mismatch`. Leave it at 0: sellers may not put a fee on top of a QRIS payment",
     ),
     whole(
         "midtrans.refund_days.on_us",

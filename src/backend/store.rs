@@ -113,6 +113,11 @@ impl Store {
         Self(runner)
     }
 
+    #[cfg(test)]
+    pub(crate) fn runner(&self) -> &dyn Runner {
+        &*self.0
+    }
+
     /// The time of day by the clock of the database, which all processes share. `own` is that of this computer.
     #[must_use]
     pub fn now(&self, own: Wall) -> Wall {
@@ -143,6 +148,12 @@ impl Store {
         E: From<StoreError> + Send + 'static,
     {
         self.hand(job, true).await
+    }
+
+    /// The file of the database, if it is in one.
+    #[must_use]
+    pub fn file(&self) -> Option<&Path> {
+        self.0.file()
     }
 
     /// Looks whether the disk has room for a sale.

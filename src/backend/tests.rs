@@ -5,6 +5,7 @@ mod answers;
 mod bells;
 mod clock_told;
 mod late_sign;
+mod read_only;
 mod relay_keys;
 
 use crate::gateway::Gateway;

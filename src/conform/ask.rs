@@ -9,6 +9,7 @@ use reqwest::{Client, Method};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -44,6 +45,7 @@ pub struct Ask {
     schema: Schema,
     /// For each call and status.
     shapes: Mutex<BTreeMap<(String, u16), Shape>>,
+    away: AtomicUsize,
 }
 
 /// The answers of one kind.
@@ -92,7 +94,7 @@ impl Ask {
         };
         let limits = Limits { total: TOTAL, read: TOTAL, idle_connections: 8 };
         let client = client(tls.as_deref(), limits).map_err(|error| error.to_string())?;
-        Ok(Self { client, url: url.into(), schema, shapes: Mutex::default() })
+        Ok(Self { client, url: url.into(), schema, shapes: Mutex::default(), away: AtomicUsize::new(0) })
     }
 
     /// Begins a call; `id` goes into its path.
@@ -135,10 +137,20 @@ impl Ask {
         shapes.iter().map(told).collect()
     }
 
+    /// How many calls found nobody there.
+    pub fn away(&self) -> usize {
+        self.away.load(Ordering::Relaxed)
+    }
+
     async fn read(&self, request: reqwest::RequestBuilder, what: String) -> Result<CallAnswer, Stop> {
         let start = Instant::now();
         let no_answer = |why: String| different(format_args!("an answer to {what}"), why);
-        let response = request.send().await.map_err(|error| no_answer(causes::in_one_line(&error)))?;
+        let response = request.send().await.map_err(|error| {
+            if error.is_connect() {
+                self.away.fetch_add(1, Ordering::Relaxed);
+            }
+            no_answer(causes::in_one_line(&error))
+        })?;
         let status = response.status().as_u16();
         let text = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let content_type = text("content-type").unwrap_or_default();

@@ -41,6 +41,9 @@ const PERSON: Duration = Duration::from_secs(900);
 const AGAIN: Duration = Duration::from_secs(100);
 /// Paid money is reported within this time: it covers the first quick questions of a backend, and one of its polls.
 const NEWS: Duration = Duration::from_secs(45);
+/// The beginning of its requests' ids, and the text of its orders.
+const REQUESTS: &str = "conform-";
+const TEXT: &str = "qris-demo conform";
 /// Two changes that should wake a long poll wake it within this time.
 const SOON: Duration = Duration::from_secs(5);
 
@@ -125,6 +128,9 @@ fn run(mut arguments: Arguments) -> Result<(), Failure> {
     let tester = Tester::new(arguments)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().map_err(Failure::failed)?;
     let good = runtime.block_on(async {
+        if only.is_none() {
+            println!("this takes minutes: some seven at a backend that takes ten orders a minute, and less at one that takes more");
+        }
         let mut report = Conformance::of(only);
         outside::strangers(&tester, &mut report).await;
         create::all(&tester, &mut report).await;
@@ -139,7 +145,9 @@ fn run(mut arguments: Arguments) -> Result<(), Failure> {
         for (name, checked) in tester.ask.shapes() {
             report.tell(&name, checked);
         }
-        report.end()
+        let good = report.end();
+        tester.last_words();
+        good
     });
     if good { Ok(()) } else { Err(Failure::failed("the backend differs from the contract")) }
 }
@@ -242,7 +250,7 @@ impl Tester {
     }
 
     fn new_request_id(&self) -> String {
-        format!("conform-{}", qris_core::hex(&self.bits()[..8]))
+        format!("{REQUESTS}{}", qris_core::hex(&self.bits()[..8]))
     }
 
     /// The body of a new sale.
@@ -252,7 +260,7 @@ impl Tester {
         }
         let mut sale = json!({
             "request_id": self.new_request_id(), "ticket": Ticket::from_random(self.bits()), "kids": self.kids, "item": self.item,
-            "description": "qris-demo conform", "amount": self.amount, "payment": "gopay", "timeout_s": 300
+            "description": TEXT, "amount": self.amount, "payment": "gopay", "timeout_s": 300
         });
         if let Some(relay) = &self.relay {
             sale["relay_key"] = json!(RelayKey::of(relay));
@@ -336,6 +344,18 @@ impl Tester {
             order = answer.json()?;
         }
         Ok(order)
+    }
+
+    /// What a person must know at the end beside the count.
+    fn last_words(&self) {
+        let away = self.ask.away();
+        if away > 0 {
+            println!("the backend was away: {away} calls found nobody there, and what differs may come of that. Run it once more");
+        }
+        println!(
+            "its orders stay in the books, with their refunds due: their requests begin with {REQUESTS}, and their text is \"{TEXT}\". Settle them \
+             as others, or let it run on books that are thrown away"
+        );
     }
 
     /// Leaves nothing that can be paid.

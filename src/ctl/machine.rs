@@ -38,6 +38,9 @@ pub(super) enum ServiceError {
         /// For people.
         detail: String,
     },
+    /// The service does not do it, and says why.
+    #[error("{0}")]
+    Said(String),
     #[error("{service} does not run: start it with `sudo systemctl start {service}`")]
     NotRunning { service: &'static str },
     /// The policy of the bus.
@@ -172,6 +175,10 @@ impl Service {
             }
             zbus::Error::MethodError(name, detail, _) => {
                 ServiceError::Refused { name: name.to_string(), detail: detail.unwrap_or_else(|| "no detail".into()) }
+            }
+            // The sentence is the service's own. The name of the error says no more.
+            zbus::Error::FDO(fault) if matches!(*fault, zbus::fdo::Error::Failed(_) | zbus::fdo::Error::InvalidArgs(_)) => {
+                ServiceError::Said(zbus::DBusError::description(&*fault).unwrap_or_default().into())
             }
             why => ServiceError::Unreachable { service: self.name, why },
         }

@@ -91,6 +91,9 @@ pub(super) struct Setup {
     /// What it sells: ID:PRICE[:NAME], or ID:MIN-MAX[:NAME] if the controller reckons the price; once for each item
     #[arg(long, value_name = "ITEM", value_parser = specs::item)]
     item: Vec<specs::Item>,
+    /// What it sells, with capacity and all else: the [[item]] tables of this file. It may be the qrisd.toml of another machine
+    #[arg(long, value_name = "FILE", conflicts_with = "item")]
+    items: Option<PathBuf>,
     /// Which line hands it out: ITEM[,ITEM]=CHIP:OFFSET[:low][:500ms], or ITEM=sim:/path; once for each line. With
     /// :button=OFFSET a button to ground, at another pin of that chip, asks for the item
     #[arg(long, value_name = "LINE", value_parser = specs::line)]
@@ -258,13 +261,20 @@ impl Setup {
         for item in &self.item {
             add_item(&mut answers.items, item.clone()).map_err(|why| Failure::usage(format!("--item {item}: {why}")))?;
         }
+        answers.listed = of_flag("--items", self.items.as_deref().map(answers::items).transpose())?;
         let sold = answers.sold(present);
         for line in &self.line {
             add_line(&sold, &mut answers.lines, line.clone()).map_err(|why| Failure::usage(format!("--line {line}: {why}")))?;
         }
         let served = answers.served(present);
         if let (unserved @ [_, ..], false) = (&*unserved(&sold, &served), served.is_empty()) {
-            let flag = if self.item.is_empty() { "--line" } else { "--item" };
+            let flag = if !self.item.is_empty() {
+                "--item"
+            } else if self.items.is_some() {
+                "--items"
+            } else {
+                "--line"
+            };
             return Err(Failure::usage(fill(texts().unserved_by_flags, &[&flag, &unserved.join(", "), &unserved.join(",")])));
         }
         answers.screen = self.screen.clone();
@@ -289,7 +299,7 @@ impl Setup {
             Part::Backend => self.backend.is_some() || self.token_file.is_some() || self.backend_ca_file.is_some() || self.is_enrolled(),
             Part::Appearance => self.name.is_some() || self.language.is_some() || self.contact.is_some(),
             Part::Panel => self.screen.is_some() || self.rotate.is_some(),
-            Part::Items => !self.item.is_empty(),
+            Part::Items => !self.item.is_empty() || self.items.is_some(),
             Part::Lines => !self.line.is_empty(),
         }
     }

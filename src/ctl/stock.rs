@@ -1,6 +1,6 @@
 //! `stock`: what lies in the slots of this machine, and what a person has done to it.
 
-use super::machine::{Bus, Service};
+use super::machine::{Bus, Service, ServiceError};
 use super::print;
 use clap::Subcommand;
 use qris_core::order::ids::ItemId;
@@ -93,8 +93,17 @@ impl Stock {
             Some(item) => vec![item],
             None => slots().await?.into_iter().map(|slot| slot.item).collect(),
         };
+        let (are_many, mut not_done) = (items.len() > 1, Vec::new());
         for item in items {
-            let (before, after) = service.change_stock(change.as_str(), item.as_str(), n).await.map_err(Failure::failed)?;
+            let (before, after) = match service.change_stock(change.as_str(), item.as_str(), n).await {
+                Ok(done) => done,
+                // The others are full all the same.
+                Err(why @ ServiceError::Said(_)) if are_many => {
+                    not_done.push(format!("{item}: {why}"));
+                    continue;
+                }
+                Err(why) => return Err(Failure::failed(why)),
+            };
             if json {
                 print::line(&json!({ "item": item, "before": before, "after": after }).to_string())?;
                 continue;
@@ -102,7 +111,7 @@ impl Stock {
             let before = before.map_or_else(|| "nobody had counted".into(), |before| format!("before: {before}"));
             print::line(&format!("{item}: {after} ({before})"))?;
         }
-        Ok(())
+        if not_done.is_empty() { Ok(()) } else { Err(Failure::failed(not_done.join("; "))) }
     }
 }
 

@@ -102,6 +102,40 @@ sentences! {
     refund_due(): "refund due", "harus dikembalikan";
     refunded(): "refunded", "sudah dikembalikan";
     uncertain(): "uncertain", "belum pasti";
+    undelivered(): "undelivered", "tidak diserahkan";
+    // Why.
+    by_the_customer(): "customer", "pelanggan";
+    timeout(): "timeout", "waktu habis";
+    late(): "late", "terlambat";
+    busy(): "busy", "sedang melayani";
+    sold_out(): "sold out", "habis";
+}
+
+/// A reason that a visitor can bring about. The others are for who mends a machine, and stay the codes that they are.
+#[must_use]
+pub fn why(reason: Reason) -> Bilingual {
+    match reason {
+        Reason::Customer => by_the_customer(),
+        Reason::Timeout => timeout(),
+        Reason::Late => late(),
+        Reason::Busy => busy(),
+        Reason::SoldOut => sold_out(),
+        Reason::Failed => failed(),
+        Reason::Uncertain => uncertain(),
+        other => other.into(),
+    }
+}
+
+/// An outcome, as the machine reports it.
+#[must_use]
+pub fn reported(word: &str) -> Bilingual {
+    match word {
+        "dispensed" => dispensed(),
+        "failed" => failed(),
+        "uncertain" => uncertain(),
+        "undelivered" => undelivered(),
+        other => other.into(),
+    }
 }
 
 /// The name of an order's state, and the code of its reason.
@@ -110,7 +144,7 @@ pub fn state_and_reason(is: EventState, reason: Option<Reason>) -> Bilingual {
     match (is, reason) {
         // The books have a word of their own for it.
         (EventState::RefundDue, Some(Reason::Uncertain)) => uncertain(),
-        (is, Some(reason)) => state(is).and(" ", format_args!("({reason})")),
+        (is, Some(reason)) => state(is).and(" (", why(reason)).and(")", ""),
         (is, None) => state(is),
     }
 }

@@ -45,9 +45,9 @@ impl Door {
         format!("http://{}", self.addresses[0])
     }
 
-    /// What a visitor must know: the addresses, and for a phone the first as a QR code.
+    /// What a visitor must know: the addresses, and for a phone the first as a QR code. `owner`: the port of the owner's pages.
     #[must_use]
-    pub fn words(&self) -> String {
+    pub fn words(&self, owner: Option<u16>) -> String {
         let mut words = format!("open {}/ in a browser; Ctrl-C ends it all\n", self.url());
         for address in &self.addresses[1..] {
             words += &format!("or http://{address}/\n");
@@ -56,6 +56,12 @@ impl Door {
             words += "this computer has no address that a phone could reach\n";
         } else if self.is_open {
             words += &qr::draw(&format!("{}/", self.url())).unwrap_or_default();
+        }
+        if let Some(owner) = owner.filter(|_| self.is_open) {
+            words += &format!(
+                "a firewall must let ports {} and {owner} through: the second one has the owner's phone\n",
+                self.addresses[0].port()
+            );
         }
         words
     }
@@ -85,6 +91,15 @@ fn own_addresses(table: &str) -> impl Iterator<Item = IpAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn an_open_door_says_both_ports() {
+        let open = Door::open(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0))).await.expect("a port");
+        let port = open.addresses[0].port();
+        assert!(open.words(Some(4321)).contains(&format!("ports {port} and 4321")), "{}", open.words(Some(4321)));
+        let closed = Door::open(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await.expect("a port");
+        assert!(!open.words(None).contains("firewall") && !closed.words(Some(4321)).contains("4321"));
+    }
 
     #[test]
     fn the_kernel_tells_which_addresses_are_ours() {

@@ -153,7 +153,7 @@ fn asked_words(request: &TappedRequest) -> Option<Bilingual> {
         Call::Look { waits: true } => captions::when_paid(),
         Call::Look { waits: false } => captions::how_does_it_stand(),
         Call::CancelOrder => captions::cancel_order(),
-        Call::Outcome => captions::outcome(text(body, "outcome")),
+        Call::Outcome => captions::outcome(captions::reported(text(body, "outcome"))),
         Call::Charge => captions::charge(rupiah(body.pointer("/transaction_details/gross_amount"))),
         Call::Status => "get-status".into(),
         Call::CancelCharge => captions::cancel_charge(),

@@ -1,6 +1,7 @@
 //! The owner's phone. The demo lets an owner in at the desk, as `qris-backend desk add` and the link do, and lends the session to whoever
 //! looks at the page.
 
+use super::language::Language;
 use super::layout::Files;
 use super::process::{self, ProcessError};
 use qris_core::wire::desk::{FROM, Join, Login, Opened};
@@ -20,6 +21,8 @@ const BROWSER: &str = "qris-demo";
 const SERVE: &str = "http://serve/v1";
 /// The cookie in which `qris-desk --plain-http` finds a session.
 const COOKIE: &str = "desk";
+/// … and the language that was chosen.
+const LANGUAGE: &str = "desk-language";
 /// `serve` answers within this time.
 const WAIT: Duration = Duration::from_secs(20);
 /// The longest answer, in bytes.
@@ -83,6 +86,18 @@ impl Owner {
             *phone = Phone::let_in(&self.client, "login", &login).await?;
         }
         Ok(format!("{COOKIE}={}; Path=/; HttpOnly; SameSite=Lax", phone.session.expose()))
+    }
+}
+
+impl Owner {
+    /// What a browser needs to read her pages in this language.
+    #[must_use]
+    pub fn language(language: Language) -> String {
+        let word = match language {
+            Language::En => "en",
+            Language::Id => "id",
+        };
+        format!("{LANGUAGE}={word}; Path=/; HttpOnly; SameSite=Lax")
     }
 }
 

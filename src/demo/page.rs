@@ -8,15 +8,16 @@ use super::door::Door;
 use super::language::Language;
 use super::layout::{PRODUCTS, Product};
 use super::midtrans::{MidtransError, Via};
+use super::owner::Owner;
 use super::phone::Bill;
 use super::site::{CustomersRequest, Server, Site, SiteError};
 use super::watch::View;
 use axum::Router;
 use axum::body::{Body, to_bytes};
-use axum::extract::{Json, Path, Request, State};
+use axum::extract::{Json, Path, Query, Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::sse::{Event, KeepAlive, Sse};
-use axum::response::{IntoResponse, Response};
+use axum::response::{AppendHeaders, IntoResponse, Response};
 use axum::routing::{get, post};
 use futures_util::stream::{Stream, unfold};
 use qris_core::order::ids::{OrderId, RequestId};
@@ -32,7 +33,7 @@ use tokio::sync::watch;
 /// Serves the page for ever. First it prints its address on standard output.
 pub async fn serve(site: Arc<Site>, door: Door) -> io::Result<()> {
     // Nobody needs to read it: a closed standard output ends nothing.
-    let _ = write!(io::stdout(), "{}", door.words());
+    let _ = write!(io::stdout(), "{}", door.words(site.owner.as_ref().map(|owner| owner.port)));
     axum::serve(door.listener, router(site)).await
 }
 
@@ -147,11 +148,19 @@ async fn sandbox(State(site): State<Arc<Site>>) -> Json<bool> {
     Json(site.sandbox.is_some())
 }
 
-/// The port of the owner's pages, at this address, and what makes this browser her phone. `null`: there are none.
-async fn owner(State(site): State<Arc<Site>>) -> Response {
+#[derive(Deserialize)]
+struct OwnerQuery {
+    language: Option<Language>,
+}
+
+/// The port of the owner's pages, at this address, and what makes this browser her phone, in this page's language. `null`: there are none.
+async fn owner(State(site): State<Arc<Site>>, Query(wanted): Query<OwnerQuery>) -> Response {
     let Some(owner) = &site.owner else { return Json(None::<u16>).into_response() };
     match owner.cookie().await {
-        Ok(cookie) => ([(header::SET_COOKIE, cookie)], Json(Some(owner.port))).into_response(),
+        Ok(cookie) => {
+            let cookies = [Some(cookie), wanted.language.map(Owner::language)].into_iter().flatten();
+            (AppendHeaders(cookies.map(|cookie| (header::SET_COOKIE, cookie))), Json(Some(owner.port))).into_response()
+        }
         // The page is of use without her, and asks again when it turns to her.
         Err(error) => {
             site.watched.chronicle.note(Who::Demo, format!("the owner's phone: {}", in_one_line(&error)), EntryKind::Log);

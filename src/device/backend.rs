@@ -23,8 +23,10 @@ use std::time::Duration;
 /// A call without `wait` is answered within this time: the backend itself gives up on the gateway after 10 s.
 const ANSWER_WAIT: Duration = Duration::from_secs(12);
 /// How long the backend holds a long poll, in seconds.
-const POLL_S: u64 = 25;
-const POLL_SLACK: Duration = Duration::from_secs(10);
+const POLL_S: u64 = 5;
+/// A long poll is answered within this time. It begins two seconds after the QR (`POLL_AFTER`), or a second after the last one: so a
+/// backend that is away, or cannot write, is known within ten seconds.
+const POLL_WAIT: Duration = Duration::from_secs(8);
 /// The most characters that are kept of a problem's texts: they go into an event.
 const DETAIL_CHARS_MAX: usize = 200;
 const FIELD_CHARS_MAX: usize = 64;
@@ -66,8 +68,7 @@ impl Backend {
     pub fn new(settings: &Settings, boot_id: &BootId, trusted: &LastTrusted) -> Result<Self, BackendError> {
         let is_secure = settings.url.starts_with("https://");
         let tls = if is_secure { Some(client_configs(settings.ca_file.as_deref(), trusted)?) } else { None };
-        let limits =
-            Limits { total: Duration::from_secs(POLL_S) + POLL_SLACK, read: Duration::from_secs(POLL_S) + POLL_SLACK, idle_connections: 2 };
+        let limits = Limits { total: ANSWER_WAIT, read: ANSWER_WAIT, idle_connections: 2 };
         let (client, time) = match tls {
             None => (client(None, limits)?, None),
             Some([tls, by_clock]) => {
@@ -126,23 +127,23 @@ impl Backend {
             HttpCall::Create(order) => {
                 let request =
                     self.client.post(format!("{}/v1/orders", self.url)).header("Idempotency-Key", order.purchase.request_id.as_str());
-                request.json(&**order).timeout(ANSWER_WAIT)
+                request.json(&**order)
             }
-            HttpCall::Watch(id, since) => self.client.get(format!("{}?wait={POLL_S}&since={since}", self.order_url(id))),
-            HttpCall::Get(id) => self.client.get(format!("{}?ask=true", self.order_url(id))).timeout(ANSWER_WAIT),
-            HttpCall::Cancel(id) => self.client.post(format!("{}/cancel", self.order_url(id))).timeout(ANSWER_WAIT),
+            HttpCall::Watch(id, since) => self.client.get(format!("{}?wait={POLL_S}&since={since}", self.order_url(id))).timeout(POLL_WAIT),
+            HttpCall::Get(id) => self.client.get(format!("{}?ask=true", self.order_url(id))),
+            HttpCall::Cancel(id) => self.client.post(format!("{}/cancel", self.order_url(id))),
             HttpCall::TryAgain(id, promise) => {
                 let body = serde_json::json!({ "promise": promise });
-                self.client.post(format!("{}/again", self.order_url(id))).json(&body).timeout(ANSWER_WAIT)
+                self.client.post(format!("{}/again", self.order_url(id))).json(&body)
             }
-            HttpCall::Tell(id, report) => self.client.post(format!("{}/outcome", self.order_url(id))).json(report).timeout(ANSWER_WAIT),
+            HttpCall::Tell(id, report) => self.client.post(format!("{}/outcome", self.order_url(id))).json(report),
         };
         self.authorized(request)
     }
 
     pub fn request_for_open(&self, identity: &Identity) -> RequestBuilder {
         let Identity { relay_key, newest_event, taken_over, passed_late, topics } = identity;
-        let request = self.client.get(format!("{}/v1/orders?state=open", self.url)).timeout(ANSWER_WAIT);
+        let request = self.client.get(format!("{}/v1/orders?state=open", self.url));
         let request = newest_event.iter().fold(request, |request, event| request.header(NEWEST_EVENT, &**event));
         let request =
             passed_late.iter().fold(request, |request, (order, number)| request.header(PASSED_LATE, format!("{order} {}", number.get())));
@@ -342,6 +343,21 @@ mod tests {
             problem["order_id"] = json!(id);
         }
         problem
+    }
+
+    /// A customer has a QR, and nobody would hear of his payment: the machine knows that within ten seconds.
+    #[test]
+    fn a_long_poll_ends_within_ten_seconds_of_the_qr() {
+        use qris_core::order::machine::POLL_AFTER;
+        let settings = Settings { url: "http://127.0.0.1:1".into(), token: qris_host::secret::Secret::new("t"), ca_file: None };
+        let backend = Backend::new(&settings, &BootId("b".into()), &LastTrusted::default()).expect("a client");
+        for call in calls() {
+            let is_watch = matches!(call, HttpCall::Watch(..));
+            let request = backend.request(&call).build().expect("a request");
+            assert_eq!(request.timeout().copied(), is_watch.then_some(POLL_WAIT), "{call:?}");
+        }
+        assert!(POLL_AFTER.to_duration() + POLL_WAIT <= Duration::from_secs(10));
+        assert!(Duration::from_secs(POLL_S) < POLL_WAIT);
     }
 
     #[test]

@@ -12,6 +12,8 @@ use zbus::{Connection, Message, OwnedVariant, Variant};
 const NAME: &str = "de.pengutronix.rauc";
 const PATH: &str = "/";
 const INTERFACE: &str = "de.pengutronix.rauc.Installer";
+/// On a computer without RAUC.
+const NONE_HERE: &str = "there is none here. A system without RAUC is updated by its packages (apt)";
 /// The progress of an installation is asked for this often.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
@@ -111,14 +113,22 @@ impl Rauc {
     }
 
     async fn call<B: serde::Serialize + zbus::zvariant::DynamicType>(&self, method: &str, body: &B) -> Result<Message, String> {
-        self.connection.call_method(Some(NAME), PATH, Some(INTERFACE), method, body).await.map_err(|why| why.to_string())
+        self.connection.call_method(Some(NAME), PATH, Some(INTERFACE), method, body).await.map_err(said)
     }
 
     async fn property<T: TryFrom<OwnedVariant>>(&self, name: &str) -> Result<T, String> {
         let get = Some("org.freedesktop.DBus.Properties");
-        let reply = self.connection.call_method(Some(NAME), PATH, get, "Get", &(INTERFACE, name)).await.map_err(|why| why.to_string())?;
+        let reply = self.connection.call_method(Some(NAME), PATH, get, "Get", &(INTERFACE, name)).await.map_err(said)?;
         let value: OwnedVariant = reply.body().deserialize().map_err(|why| why.to_string())?;
         T::try_from(value).map_err(|_| format!("RAUC's property {name} has another type"))
+    }
+}
+
+/// Why RAUC could not be asked. Where nobody has its name, and nobody can be started for it, the bus has no words for people.
+fn said(why: zbus::Error) -> String {
+    match &why {
+        zbus::Error::FDO(fault) if matches!(**fault, zbus::fdo::Error::ServiceUnknown(_)) => NONE_HERE.into(),
+        _ => why.to_string(),
     }
 }
 

@@ -1,4 +1,4 @@
-//! The room on a disk, and what was set aside.
+//! The room on a disk, what was set aside, and a log that grows.
 
 use std::io;
 use std::path::Path;
@@ -18,9 +18,33 @@ pub fn set_aside(database: &Path) -> Option<(usize, String)> {
     Some((aside.len(), aside.into_iter().max()?))
 }
 
+/// From so many MiB on the log of a database is long. Its owner keeps it below half of this, unless somebody reads.
+const LONG_LOG_MIB: u64 = 64;
+
+/// The length of a database's log in MiB, if it is so long that a reader must have kept it for a long time.
+#[must_use]
+pub fn long_log(database: &Path) -> Option<i64> {
+    let mut log = database.as_os_str().to_owned();
+    log.push("-wal");
+    let mib = std::fs::metadata(log).ok()?.len() >> 20;
+    i64::try_from(mib).ok().filter(|_| mib >= LONG_LOG_MIB)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_log_is_long_from_sixty_four_mebibytes_on() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let database = directory.path().join("a.db");
+        assert_eq!(long_log(&database), None);
+        let log = std::fs::File::create(directory.path().join("a.db-wal")).expect("a file");
+        for (bytes, long) in [((64 << 20) - 1, None), (64 << 20, Some(64)), (200 << 20, Some(200))] {
+            log.set_len(bytes).expect("a file with a hole");
+            assert_eq!(long_log(&database), long, "{bytes}");
+        }
+    }
 
     #[test]
     fn what_was_set_aside_is_counted_without_the_files_beside_it() {

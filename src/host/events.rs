@@ -86,10 +86,20 @@ events! {
     /// Stop that server. Run qris-backend reconcile --order ORDER for each order: it takes up what Midtrans knows. Tell once more what only you know: refunds by hand, goods that were handed over, machines. Then make the server a standby (pg_rewind, or a new copy).
     PrimaryOvertaken { server: Text, what: Text } = "caef5d9b70ae4a8ab710a41c731ec629", Err, Own, "the database server {server} is the primary of before a fail-over: {what}";
 
+    /// The log of a database is long, and does not become shorter.
+    /// Another program has read the database for a long time, and keeps the log as it was when it began. Each sale makes the log longer, until the disk is full.
+    /// Find that program, and end it: fuser -v PATH names it. Mostly it is a forgotten sqlite3, or a copy that hangs.
+    StoreLogLong { path: Text, mib: i64 } = "5b0f6a1e8c324d0fb6c9e2d4a7715c38", Warning, Own, "the log of the database {path} has {mib} MiB: another program has read the database for a long time";
+
     /// The database was written by a newer release, and this one cannot go on with it.
     /// The database is not changed, and nothing is sold.
     /// Install the newer release again.
     StoreNewer { path: Text, found: i64, known: i64 } = "3c0eb0b688a14c87ae23a8e0a154c6e7", Err, Own, "the database {path} has version {found}, but this program knows only {known}: nothing is sold";
+
+    /// The machine has a fault.
+    /// The line says which, and the details. status, the merchant's page and qrisctl doctor show it as long as it lasts.
+    /// Run qrisctl doctor as root: it says what to do. So does /usr/share/doc/qrisd/using/faults.md.
+    FaultBegan { fault: Text, why: Text } = "c19d7e40b3a84f7f9a52d06b8e3f41aa", Warning, Own, "the machine has the fault {fault}: {why}";
 
     /// TLS refuses the dates of a certificate, and the clock may be wrong.
     /// Payments do not depend on the clock, but connections do.

@@ -301,6 +301,7 @@ fn every_kind_of_alert_without_an_order_has_its_words_in_indonesian() {
         "older_books",
         "another_primary",
         "clock",
+        "restored",
         "twice",
         "taken_over",
         "stock_low",

@@ -473,7 +473,10 @@ fn an_image_is_installed_by_rauc_and_started_when_nobody_is_there() {
     let logind = Logind::start(&desk.shop.bus.address);
     logind.wait_lock(1, true);
     // On a system without RAUC apt does it.
-    desk.does_not(&["update", "/image.raucb"], "failed (refused): RAUC: ");
+    desk.does_not(
+        &["update", "/image.raucb"],
+        "failed (refused): RAUC: there is none here. A system without RAUC is updated by its packages (apt)",
+    );
     let rauc = Rauc::start(&desk.shop.bus.address);
     let bundles = || rauc.facts.lock().expect("no panic").bundles.clone();
     let stranger = Caller::connect(&desk.shop.bus.address);

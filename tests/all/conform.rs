@@ -4,7 +4,7 @@ use crate::rig::postgres::Postgres;
 use crate::rig::process::Process;
 use crate::rig::proxy::{Proxy, Reply};
 use crate::rig::shop::{Options, Program, Shop};
-use crate::rig::{PATIENCE, command, output, succeed};
+use crate::rig::{PATIENCE, command, free_port, output, succeed};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use qris::order::keys::SigningKey;
@@ -92,9 +92,24 @@ fn keeps_the_contract((shop, other): &(Shop, String)) {
     let expected =
         ["more orders than orders_per_minute", "a payment over the counter", "--refunds is missing", "--second-tries is missing"];
     assert!(skipped.iter().all(|line| expected.iter().any(|known| line.contains(known))), "{skipped:#?}");
+    for words in ["this takes minutes", "its orders stay in the books"] {
+        assert_eq!(text.matches(words).count(), 1, "{text}");
+    }
+    assert!(!text.contains("the backend was away"), "{text}");
     // It leaves nothing behind that can be paid.
     shop.wait_nothing_payable();
     assert!(!text.contains(&shop.token) && !text.contains(other), "a token stands in what it told");
+}
+
+/// What differs then is not the backend's doing, and a person looks for it in vain.
+#[test]
+fn a_backend_that_is_away_is_called_so() {
+    let (shop, _) = open(0);
+    let nobody = format!("http://127.0.0.1:{}", free_port());
+    let ended = run(conform(&shop, &nobody, &["--only", "an order that nobody made does not exist"]));
+    let text = String::from_utf8_lossy(&ended.stdout);
+    assert_eq!(ended.status.code(), Some(1), "{text}");
+    assert!(text.contains("the backend was away: 1 calls found nobody there"), "{text}");
 }
 
 /// The second run shows the same key as the first, and proofs with higher numbers.

@@ -55,7 +55,13 @@ fn a_visitor_buys_a_drink_and_cuts_the_power() {
     browser.wait("a dark screen", &format!("return !(() => {{ {LIT} }})()"));
     assert_eq!(browser.count("#keys button:enabled"), 0);
     page.says("The machine lost its power while Budi had the QR.");
-    browser.click("[data-act=pay_qris]");
+    // Twice: the second payment is refused, and the page goes on saying what is so.
+    browser.run("const pay = document.querySelector('[data-act=pay_qris]'); pay.click(); pay.click();");
+    page.says("Budi paid, but the machine has no power");
+    browser.wait(
+        "the refusal on the timeline",
+        "return [...document.querySelectorAll('#list li.payment .text')].some(text => text.textContent.startsWith('the payment was refused'))",
+    );
     page.says("Budi paid, but the machine has no power");
     browser.wait(
         "open books",
@@ -441,12 +447,12 @@ fn the_story_of_a_network_that_is_cut_presses_the_buttons() {
     page.browser.click("#keys [data-item=A2]");
     page.browser.wait(
         "the refusal",
-        "return [...document.querySelectorAll('#list .text')].some(text => text.textContent.startsWith('ditolak (busy)'))",
+        "return [...document.querySelectorAll('#list .text')].some(text => text.textContent.startsWith('ditolak (sedang melayani)'))",
     );
     let english = "return [...document.querySelectorAll('#list li:not(.log) .text')].some(text => text.textContent.includes('is busy'))";
     assert_eq!(page.browser.run(english), false);
     page.browser.click("#cancel");
-    page.speaks("dibatalkan (customer)");
+    page.speaks("dibatalkan (pelanggan)");
     page.browser.run("document.querySelector('#language').click()");
     page.browser.wait(
         "the same timeline in English",

@@ -247,6 +247,7 @@ fn the_dbus_interfaces_are_those_of_the_contract() {
             "method Stock(s change, s item, i n) → (i before, i after)",
             "method Vend(s request_id, s item, a{sv} options) → (s state, s reason)",
             "property Amount x read",
+            "property FaultDetails as read",
             "property Faults as read",
             "property GrossAmount x read",
             "property Holder s read",

@@ -75,6 +75,7 @@ fn without_relay_or_with_a_blocked_line_nobody_is_asked_to_pay() {
     let refused = shop.vend("A1");
     shop.tap.wait_refused(&refused, Reason::LineBlocked);
     shop.wait_fault("line_blocked", true);
+    shop.qrisd.as_ref().expect("it runs").wait_line("the machine has the fault line_blocked: ");
     let lines = stdout(&ctl(&["relay", "lines"]));
     assert!(lines.contains("line \"tray 1\": blocked (items *; it takes at least Rp") && lines.contains("open tickets: 0\n"), "{lines}");
     let clear = ctl(&["relay", "clear", "A1", "--json"]);

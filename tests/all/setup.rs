@@ -189,6 +189,30 @@ fn the_text_may_come_by_any_way_and_flags_go_before_it() {
     assert!(stderr(&nobody).contains("is not at this broker"), "{}", stderr(&nobody));
 }
 
+/// The thirtieth machine has what the first one has, with what `--item` cannot say.
+#[test]
+fn the_items_of_one_machine_are_those_of_the_next() {
+    let (first, next) = (Site::new(), Site::new());
+    succeeded(first.setup().args(["--from", &first.enrolment()]).args(first.goods()));
+    let path = first.file("etc/qrisd/qrisd.toml");
+    let text = std::fs::read_to_string(&path).expect("written");
+    let counted =
+        text.replace("price = 5000\n", "price = 5000\ncapacity = 8\nlow = 2\n\n[item.name]\nid = \"Teh botol\"\nen = \"Bottled tea\"\n");
+    std::fs::write(&path, counted.replace("name = \"Teh botol\"\n", "")).expect("written");
+    let goods: Vec<_> = next.goods().into_iter().skip(2).collect();
+    let items = path.display().to_string();
+    succeeded(next.setup().args(["--from", &next.enrolment(), "--items", &items]).args(&goods));
+    let taken: toml::Table = std::fs::read_to_string(next.file("etc/qrisd/qrisd.toml")).expect("written").parse().expect("TOML");
+    let wanted: toml::Table = std::fs::read_to_string(&path).expect("there").parse().expect("TOML");
+    assert_eq!(taken["item"], wanted["item"]);
+    assert_eq!(taken["item"][0]["capacity"].as_integer(), Some(8));
+    let nothing = next.shop.path().join("nothing.toml");
+    std::fs::write(&nothing, "[device]\nid = \"x\"\n").expect("written");
+    let refused = output(next.setup().args(["--no-start", "--items"]).arg(&nothing));
+    assert_eq!(refused.status.code(), Some(2), "{}", output_text(&refused));
+    assert!(stderr(&refused).contains("has no [[item]]"), "{}", stderr(&refused));
+}
+
 #[test]
 fn each_ill_is_found_by_connecting_and_nothing_is_changed() {
     let site = Site::new();

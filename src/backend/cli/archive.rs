@@ -2,9 +2,11 @@
 
 use super::opening::{apart, books};
 use super::print::{Out, counted};
+use super::progress::growing;
 use super::time::{Day, day};
 use crate::config::Config;
 use crate::keeping::archive::{self, KEPT};
+use crate::keeping::copies;
 use crate::keeping::databases::StoreLocation;
 use crate::sale::books::stored_time;
 use crate::store::BOOKS;
@@ -42,7 +44,8 @@ pub async fn run(config: &Config, wanted: Archive) -> Result<(), Failure> {
             "--before must be at least a week ago: {why}. The last time that `serve` has trusted is {last}"
         )));
     }
-    let archived = apart(|| archive::archive(&config.store, before, &file, now)).map_err(Failure::failed)?;
+    let archived = growing(&copies::part_of(&file), None, || apart(|| archive::archive(&config.store, before, &file, now)));
+    let archived = archived.map_err(Failure::failed)?;
     let archive::Archive { orders, stayed, damaged } = archived;
     let room = if orders > 0 { room(&config.store)? } else { None };
     let mut out = Out::default();

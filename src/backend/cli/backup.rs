@@ -1,6 +1,7 @@
 //! `qris-backend backup`: a copy of the books and of the machines, while `serve` runs.
 
 use super::print::{Out, counted};
+use super::progress::{growing, size};
 use crate::config::Config;
 use crate::keeping::copies;
 use crate::keeping::databases::StoreLocation;
@@ -28,7 +29,8 @@ pub fn run(config: &Config, wanted: Backup) -> Result<(), Failure> {
             return Err(Failure::failed(format!("the books are in PostgreSQL ({}): copy them with pg_dump", server.name())));
         }
     };
-    let copies::Backup { orders, machines, damaged } = copies::back_up(books, &file).map_err(Failure::failed)?;
+    let copies::Backup { orders, machines, damaged } =
+        growing(&copies::part_of(&file), size(books), || copies::back_up(books, &file)).map_err(Failure::failed)?;
     let beside = copies::machines_of(&file);
     let mut out = Out::default();
     if json {

@@ -117,7 +117,7 @@ fn secret(check: &'static str, path: &Path) -> Finding {
 /// The books: whole, writable, with room. `tries`: a charge is tried, too.
 async fn books(config: &Config, tries: bool) -> Vec<Finding> {
     let file = file_of(config);
-    let mut findings: Vec<_> = file.map(room).into_iter().chain(file.and_then(set_aside)).collect();
+    let mut findings: Vec<_> = file.map(room).into_iter().chain(file.and_then(set_aside)).chain(file.and_then(long_log)).collect();
     if let StoreLocation::Server(server) = &config.store {
         findings.push(sessions(server).await);
         findings.extend(stuck(server).await);
@@ -228,6 +228,8 @@ async fn older(store: &Store, config: &Config) -> Option<Finding> {
     let (said, to_do) = match how {
         Older::Copy => (texts().older_books, texts().older_books_do),
         Older::AnotherPrimary => (texts().another_primary, texts().another_primary_do),
+        // Whoever has put the copy there knows it.
+        Older::Restored => return None,
     };
     Some(Finding::warn("database", fill(said, &[&since.to_local_named(config.zone)]), to_do))
 }
@@ -262,7 +264,7 @@ async fn places(store: &Store) -> Option<Finding> {
 /// The machines: the same checks, and which machines are let in.
 async fn machines(config: &Config) -> Vec<Finding> {
     let path = file_of(config).map(store::machines_beside);
-    let mut findings: Vec<_> = path.as_deref().and_then(set_aside).into_iter().collect();
+    let mut findings: Vec<_> = path.as_deref().and_then(set_aside).into_iter().chain(path.as_deref().and_then(long_log)).collect();
     match config.store.machines(false) {
         Ok(store) => {
             let tried = "INSERT INTO devices (id, token_hash, added_ms, sum) VALUES ('doctor', 'doctor', 0, '')";
@@ -296,6 +298,12 @@ fn set_aside(path: &Path) -> Option<Finding> {
     let (count, newest) = disk::set_aside(path)?;
     let said = fill(texts().set_aside, &[&count, &newest]);
     Some(Finding::warn("database", said, texts().set_aside_do))
+}
+
+/// Somebody has read it for a long time.
+fn long_log(path: &Path) -> Option<Finding> {
+    let mib = disk::long_log(path)?;
+    Some(Finding::warn("database", fill(texts().long_log, &[&path.display(), &mib]), fill(texts().long_log_do, &[&path.display()])))
 }
 
 async fn whole(store: &Store) -> Finding {

@@ -14,6 +14,7 @@ mod named;
 mod opening;
 mod orders;
 mod print;
+mod progress;
 mod reconcile;
 mod refund;
 mod report;

@@ -67,13 +67,6 @@ pub enum Shown {
     Is(Option<bool>, [&'static str; 2]),
 }
 
-/// The fields without those that are empty in every row, if there are rows.
-#[must_use]
-pub fn with_something<T>(fields: &[Field<T>], all: &[T]) -> Vec<Field<T>> {
-    let is_something = |Field(_, _, of): &Field<T>| all.is_empty() || all.iter().any(|it| cell(of(it), Zone::Wib).is_some());
-    fields.iter().filter(|field| is_something(field)).map(|Field(key, column, of)| Field(*key, *column, *of)).collect()
-}
-
 /// A value in a table, if there is one.
 fn cell(value: Shown, zone: Zone) -> Option<String> {
     match value {
@@ -95,9 +88,32 @@ pub fn heading_of<T>(fields: &[Field<T>], zone: Zone) -> String {
 
 #[must_use]
 pub fn row_of<T>(fields: &[Field<T>], it: &T, zone: Zone) -> String {
-    let shown = fields.iter().filter(|field| field.1.is_some());
-    let cells = shown.map(|Field(_, _, of)| cell(of(it), zone).unwrap_or_else(|| "-".into()));
-    row(&columns(fields), &cells.collect::<Vec<_>>())
+    row(&columns(fields), &cells_of(fields, it, zone))
+}
+
+/// A list that is known as a whole, with its heading: without the columns in which nothing stands, and each no wider than what does.
+#[must_use]
+pub fn table_of<T>(fields: &[Field<T>], all: &[T], zone: Zone) -> Vec<String> {
+    let rows: Vec<_> = all.iter().map(|it| cells_of(fields, it, zone)).collect();
+    let is_used = |at: &usize| rows.is_empty() || rows.iter().any(|row| row[*at] != NOTHING);
+    let columns = columns(fields);
+    let used: Vec<usize> = (0..columns.len()).filter(is_used).collect();
+    let narrow = |at: &usize| {
+        let column = columns[*at];
+        let name = fill(column.name, &[&zone.as_str()]);
+        let longest = rows.iter().map(|row| row[*at].chars().count()).chain([name.chars().count()]).max().unwrap_or(0);
+        Column { width: column.width.min(longest), ..column }
+    };
+    let narrow: Vec<_> = used.iter().map(narrow).collect();
+    let shown = |cells: &Vec<String>| row(&narrow, &used.iter().map(|at| cells[*at].clone()).collect::<Vec<_>>());
+    [heading_in(&narrow, zone)].into_iter().chain(rows.iter().map(shown)).collect()
+}
+
+/// A value that is missing.
+const NOTHING: &str = "-";
+
+fn cells_of<T>(fields: &[Field<T>], it: &T, zone: Zone) -> Vec<String> {
+    fields.iter().filter(|field| field.1.is_some()).map(|Field(_, _, of)| cell(of(it), zone).unwrap_or_else(|| NOTHING.into())).collect()
 }
 
 #[must_use]
@@ -169,6 +185,18 @@ impl Out {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_column_without_a_value_goes_and_the_others_are_as_wide_as_what_stands_in_them() {
+        const FIELDS: [Field<(&str, Option<bool>)>; 3] = [
+            Field(None, Some(left("MACHINE", 40)), |it| Shown::Text(Some(it.0.into()))),
+            Field(None, Some(left("SINCE ({0})", 19)), |_| Shown::Time(None)),
+            Field(None, Some(left("IS", 7)), |it| Shown::Is(it.1, ["there", "missing"])),
+        ];
+        let table = |rows: &[_]| table_of(&FIELDS, rows, Zone::Wib);
+        assert_eq!(table(&[("vm-001", None), ("Lobi barat", Some(true))]), ["MACHINE     IS", "vm-001      -", "Lobi barat  there"]);
+        assert_eq!(table(&[]), ["MACHINE  SINCE (WIB)  IS"]);
+    }
 
     #[test]
     fn tables_are_aligned_and_cut() {

@@ -2,7 +2,9 @@
 
 use super::opening::apart;
 use super::print::{Out, counted};
+use super::progress::{growing, size};
 use crate::config::Config;
+use crate::keeping::copies;
 use crate::keeping::databases::StoreLocation;
 use crate::keeping::restoring::{self, Restored};
 use crate::sale::books::of_a_copy;
@@ -61,7 +63,7 @@ pub fn run(config: &Config, wanted: Restore) -> Result<(), Failure> {
         return Err(Failure::usage(format!("{}: name the copy that takes its place: restore FILE", books.display())));
     };
     let Restored { orders, until, aside, missing, changed, has_machines } =
-        restoring::restore(books, &file, clock::now().wall).map_err(Failure::failed)?;
+        growing(&copies::part_of(books), size(&file), || restoring::restore(books, &file, clock::now().wall)).map_err(Failure::failed)?;
     let mut out = Out::default();
     if json {
         let lost = |order: &restoring::Changed| json!({ "order_id": order.order_id, "device": order.device, "state": order.state, "amount": order.amount });

@@ -113,11 +113,17 @@ pub(super) fn begin(to: &Path) -> Result<PathBuf, CopyError> {
 
 /// The same for a copy whose name is still taken.
 pub(super) fn begin_over(to: &Path) -> Result<PathBuf, CopyError> {
-    let part = with_suffix(to, ".part");
+    let part = part_of(to);
     // A command that was cut off left this. It is not a copy of anything.
     abandon(&part);
     owner::create(&part, 0o600, to).map_err(io_error(&part))?;
     Ok(part)
+}
+
+/// The name under which a copy is made.
+#[must_use]
+pub fn part_of(to: &Path) -> PathBuf {
+    with_suffix(to, ".part")
 }
 
 /// Deletes a failed copy, and the files of SQLite beside it.

@@ -86,11 +86,7 @@ impl Machines {
         &self,
         job: impl FnOnce(&mut dyn Tx) -> Result<T, BooksError> + Send + 'static,
     ) -> Result<T, BooksError> {
-        let result = self.database.read(job).await;
-        if result.is_ok() {
-            self.database.is_back();
-        }
-        result
+        self.database.read(job).await
     }
 
     /// Writes in the database of the machines. The journal hears of no error.
@@ -221,8 +217,11 @@ impl Machines {
         self.books.ring(Bell::Alerts);
     }
 
-    /// Reads which machines are let in.
+    /// Reads which machines are let in. What can be read need not be writable: after a failure it is tried here, where nobody waits.
     pub async fn know(&self) {
+        if self.database.is_failing() {
+            self.database.look_for_writes().await;
+        }
         if let Ok(let_in) = self.read(devices::let_in).await {
             self.presence.know(&let_in, self.moment());
         }

@@ -2,6 +2,7 @@
 
 use super::{Store, StoreError, Tx};
 use qris_core::order::time::{Now, Span, Told, Wall};
+use qris_host::disk;
 use qris_host::events::Event as Journal;
 use qris_host::surroundings::Surroundings;
 use std::sync::Arc;
@@ -29,13 +30,26 @@ pub struct WatchedStore {
     damage_told: AtomicI64,
     /// The last time that room for a sale was looked for, in milliseconds since 1970.
     room_looked: AtomicI64,
+    /// The last time that the length of the log was looked at, in milliseconds since 1970.
+    log_looked: AtomicI64,
+    /// Its log is long, and the journal has heard that.
+    log_told: AtomicBool,
 }
 
 impl WatchedStore {
     /// Watches this database. The journal calls it `name`.
     #[must_use]
     pub fn new(store: Store, around: Arc<dyn Surroundings>, name: &'static str) -> Self {
-        Self { store, around, name, failing: AtomicBool::new(false), damage_told: AtomicI64::new(0), room_looked: AtomicI64::new(0) }
+        Self {
+            store,
+            around,
+            name,
+            failing: AtomicBool::new(false),
+            damage_told: AtomicI64::new(0),
+            room_looked: AtomicI64::new(0),
+            log_looked: AtomicI64::new(0),
+            log_told: AtomicBool::new(false),
+        }
     }
 
     /// The time of day, by the clock of the database.
@@ -72,6 +86,7 @@ impl WatchedStore {
     ) -> Result<T, E> {
         let result = self.store.run(job).await;
         self.note(&result);
+        self.look_at_log();
         result
     }
 
@@ -84,8 +99,9 @@ impl WatchedStore {
         let result = self.store.run_at(move |ahead| told(&*around, ahead), job).await;
         self.note(&result);
         if result.is_ok() && self.is_failing() {
-            self.look_for_room().await;
+            self.look_for_writes().await;
         }
+        self.look_at_log();
         result
     }
 
@@ -103,22 +119,31 @@ impl WatchedStore {
         self.failing.load(Ordering::Relaxed)
     }
 
-    /// All is well with it.
-    pub fn is_back(&self) {
-        if self.failing.swap(false, Ordering::Relaxed) {
-            self.around.emit(&Journal::StoreBack { path: self.name.into() });
-        }
-    }
-
-    /// Looks at most once a second: each look writes as much as a sale does.
-    async fn look_for_room(&self) {
+    /// After a failure: looks whether it can be written, and whether there is room for a sale. Only that ends the failure. It looks at
+    /// most once a second: each look writes as much as a sale does.
+    pub async fn look_for_writes(&self) {
         let (now, last) = (self.now().wall.0, self.room_looked.load(Ordering::Relaxed));
         let is_soon = (0..1000).contains(&(now - last));
         if is_soon || self.room_looked.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_err() {
             return;
         }
-        if self.store.find_room().await.is_ok() {
-            self.is_back();
+        let writes = self.store.run(|_| Ok::<(), StoreError>(())).await.is_ok();
+        if writes && self.store.find_room().await.is_ok() && self.failing.swap(false, Ordering::Relaxed) {
+            self.around.emit(&Journal::StoreBack { path: self.name.into() });
+        }
+    }
+
+    /// A reader keeps the log from becoming shorter, and nobody would hear of it before the disk is full. It looks at most once in ten
+    /// seconds.
+    fn look_at_log(&self) {
+        let now = self.around.now().0;
+        let Some(path) = self.store.file().filter(|_| !(0..10_000).contains(&(now - self.log_looked.load(Ordering::Relaxed)))) else {
+            return;
+        };
+        self.log_looked.store(now, Ordering::Relaxed);
+        let long = disk::long_log(path);
+        if let (Some(mib), false) = (long, self.log_told.swap(long.is_some(), Ordering::Relaxed)) {
+            self.around.emit(&Journal::StoreLogLong { path: self.name.into(), mib });
         }
     }
 

@@ -296,6 +296,12 @@ fn trouble(alert: &Alert, machine: &str, day: Option<&DayTold>, in_it: &InIt, zo
                     .into();
             (told, "set the clock (`timedatectl`), and see that the gateway can be reached: `doctor`", Value::Null)
         }
+        Subject::Older(Older::Restored) => {
+            let told = "a copy of the books was put in their place. Each order that had no end in it is a person's: nobody knows what \
+                        became of it since"
+                .into();
+            (told, "`reconcile` for each day since the copy was made; then look at each: orders --attention", Value::Null)
+        }
         Subject::Merchant(merchant) => {
             let told = format!("a QR on the machine {machine} pays another merchant than earlier QRs did: {merchant}");
             let to_do = "compare it with the number (NMID) of your QRIS; if it is not yours, switch the machines off, and ask the gateway";

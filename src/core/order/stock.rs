@@ -155,6 +155,9 @@ pub enum NotChanged {
     /// It holds less.
     #[error("there would be {0} in it, and it holds {1}")]
     TooMany(u32, u32),
+    /// More is counted than it holds: who fills it has not said how many there are.
+    #[error("{0} are counted in it, and it holds {1}: say with `count` how many are in it")]
+    TooFull(u32, u32),
     /// It has less.
     #[error("there are only {0} in it")]
     TooFew(u32),
@@ -292,8 +295,8 @@ impl Shelf {
             }
             (Change::Fill, None) => {
                 let mut next = slot.cloned().unwrap_or_default();
-                // More than it holds is no reason to say that some are missing.
-                next.filled += u64::from(capacity.saturating_sub(next.count()));
+                let missing = capacity.checked_sub(next.count()).ok_or(NotChanged::TooFull(next.count(), capacity))?;
+                next.filled += u64::from(missing);
                 next.looks += 1;
                 next
             }

@@ -212,6 +212,10 @@ fn database(site: &Site, path: &Path, user: &str) -> Vec<Finding> {
         let said = fill(texts().set_aside, &[&count, &path.display(), &newest]);
         Finding::warn(CHECK, said, texts().set_aside_do)
     }));
+    findings.extend(disk::long_log(&site.at(path)).map(|mib| {
+        let said = fill(texts().long_log, &[&path.display(), &mib]);
+        Finding::warn(CHECK, said, fill(texts().long_log_do, &[&path.display()]))
+    }));
     findings.push(room(site, directory));
     findings
 }

@@ -7,6 +7,7 @@ use crate::machine::{Properties, Service, ServiceError};
 use crate::relay::facts;
 use crate::site::{SERVICES, Site, is_root};
 use qris_core::order::ids::{DeviceId, KeyId};
+use qris_core::text;
 use qris_core::wire::dbus::{DEVICE_NAME, DEVICE_PATH, RELAY_NAME, RELAY_PATH};
 use qris_core::wire::relay::{LineCondition, RelayFacts, RelayFault};
 use qris_device::config::Config as DeviceConfig;
@@ -184,7 +185,10 @@ fn judge(relay: &RelayFacts, device: &DeviceId, keys: &[KeyId]) -> Vec<Finding> 
 
 pub(super) async fn device(device: &DeviceConfig) -> Vec<Finding> {
     let Some(bus) = &device.controller else { return Vec::new() };
-    let read = |mut told: Properties| Ok((told.take("State")?, told.take("OrderId")?, told.take("Faults")?));
+    let read = |mut told: Properties| {
+        let faults = told.take::<Vec<String>>("Faults")?.into_iter().zip(told.take::<Vec<String>>("FaultDetails")?);
+        Ok((told.take("State")?, told.take("OrderId")?, faults.collect()))
+    };
     match properties(bus, DEVICE_NAME, DEVICE_PATH).await.and_then(read) {
         Ok((state, order, faults)) => machine(state, order, faults, device.machine.screen_required),
         Err(why) => vec![silent("machine", &*why, "systemctl status qrisd; journalctl -x -u qrisd")],
@@ -199,13 +203,14 @@ fn silent(check: &'static str, why: &(dyn Error + 'static), to_do: &str) -> Find
     }
 }
 
-fn machine(state: String, order: String, faults: Vec<String>, needs_screen: bool) -> Vec<Finding> {
+/// `faults`: each with what `qrisd` says of it.
+fn machine(state: String, order: String, faults: Vec<(String, String)>, needs_screen: bool) -> Vec<Finding> {
     const CHECK: &str = "machine";
     let doing = if state.is_empty() { texts().idle.to_owned() } else { fill(texts().doing, &[&state, &order]) };
     let mut findings: Vec<_> = faults
         .iter()
-        .map(|fault| {
-            let said = fill(texts().qrisd_fault, &[fault]);
+        .map(|(fault, detail)| {
+            let said = fill(texts().qrisd_fault, &[fault, &text::plain(detail, ' ')]);
             let (level, to_do) = match fault.as_str() {
                 "store" => (Level::Bad, texts().store_do),
                 "store_reset" => (Level::Warn, texts().store_reset_do),
@@ -219,6 +224,10 @@ fn machine(state: String, order: String, faults: Vec<String>, needs_screen: bool
                 "config" => (Level::Bad, texts().config_do),
                 "prices" => (Level::Bad, texts().prices_do),
                 "stock" => (Level::Warn, texts().stock_do),
+                "taken_over" => (Level::Bad, texts().taken_over_do),
+                "charges" => (Level::Bad, texts().charges_do),
+                "unconfirmed" => (Level::Warn, texts().unconfirmed_do),
+                "settings" => (Level::Bad, texts().settings_do),
                 _ => (Level::Bad, "journalctl -x -u qrisd"),
             };
             Finding { check: CHECK, level, said, to_do: Some(to_do.into()) }
@@ -320,11 +329,17 @@ mod tests {
     fn what_the_machine_says_comes_with_what_to_do() {
         let found = machine(String::new(), String::new(), Vec::new(), true);
         assert_eq!((found[0].level, found[0].said.as_str()), (Level::Ok, "idle; no fault"));
-        let found = machine("paid".into(), "o-1".into(), vec!["store_reset".into(), "backend".into(), "news".into()], true);
+        let of = |fault: &str| (fault.into(), format!("about {fault}"));
+        let found = machine("paid".into(), "o-1".into(), ["store_reset", "backend", "news"].map(of).into(), true);
         assert_eq!(found.iter().map(|finding| finding.level).collect::<Vec<_>>(), [Level::Warn, Level::Bad, Level::Bad]);
         assert!(found.iter().all(|finding| finding.to_do.is_some()));
+        assert_eq!(found[1].said, "qrisd tells the fault backend: about backend");
+        let said = "nobody confirms whether order o-1 is paid";
+        let found = machine(String::new(), String::new(), vec![("unconfirmed".into(), said.into())], true);
+        assert_eq!(found[0].said, format!("qrisd tells the fault unconfirmed: {said}"));
+        assert!(found[0].to_do.as_ref().is_some_and(|to_do| to_do.contains("orders --attention=unconfirmed")), "{found:?}");
         for (needs_screen, level) in [(true, Level::Bad), (false, Level::Warn)] {
-            assert_eq!(machine(String::new(), String::new(), vec!["screen".into()], needs_screen)[0].level, level);
+            assert_eq!(machine(String::new(), String::new(), [of("screen")].into(), needs_screen)[0].level, level);
         }
     }
 }

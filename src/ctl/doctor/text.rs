@@ -42,6 +42,8 @@ texts! {
     not_theirs: "{0} milik {1}: {2} tidak bisa menulis di sana", "{0} belongs to {1}: {2} cannot write there";
     as_another: "{0} milik {1}: apakah programnya dijalankan sebagai pengguna lain?", "{0} belongs to {1}: was the program started as another user?";
     as_another_do: "hentikan layanannya; `chown -R {0}:{0} {1}`; jalankan lagi", "stop the services; `chown -R {0}:{0} {1}`; start them";
+    long_log: "log dari {0} sudah {1} MiB: ada program lain yang membacanya sejak lama", "the log of {0} has {1} MiB: another program has read it for a long time";
+    long_log_do: "cari program itu dan akhiri: `fuser -v {0}` menyebutnya; jika tidak, disk menjadi penuh", "find that program, and end it: `fuser -v {0}` names it; else the disk becomes full";
     set_aside: "{0} yang rusak dari {1} disisihkan, yang terakhir sebagai {2}", "{0} damaged of {1} set aside, the last as {2}";
     set_aside_do: "simpan sampai kerusakannya dipahami, periksa kartunya, lalu pindahkan", "keep it until the damage is understood, look at the card, then move it away";
     disk_do: "periksa disk", "look at the disk";
@@ -105,7 +107,11 @@ texts! {
     of_itself: "yang dinyatakannya tentang dirinya", "what it tells of itself";
     idle: "diam", "idle";
     doing: "{0}, pesanan {1}", "{0}, order {1}";
-    qrisd_fault: "qrisd menyatakan gangguan {0}", "qrisd tells the fault {0}";
+    qrisd_fault: "qrisd menyatakan gangguan {0}: {1}", "qrisd tells the fault {0}: {1}";
+    taken_over_do: "cari komputer lain yang memakai token mesin ini, dan hentikan; lalu beri mesin ini kode baru", "find the other computer that has this machine's token, and stop it; then give this machine a new code";
+    charges_do: "di server: `qris-backend doctor`, dan baris `ChargesFailing` di jurnalnya", "at the server: `qris-backend doctor`, and the line `ChargesFailing` of its journal";
+    unconfirmed_do: "orang di pihak penjual menyelesaikannya: `qris-backend orders --attention=unconfirmed`", "a person at the merchant ends it: `qris-backend orders --attention=unconfirmed`";
+    settings_do: "`qrisctl fleet config get --device ID` menyebut apa yang salah: kirim yang lain", "`qrisctl fleet config get --device ID` says what is wrong: send others";
     store_do: "kosongkan tempat, periksa apakah disk menjadi read-only, atau akhiri qrisd yang kedua", "make room, check whether the disk became read-only, or end the second qrisd";
     store_reset_do: "basis datanya rusak, dan yang baru dimulai: simpan berkas lamanya, periksa kartunya", "its database was damaged, and a new one was begun: keep the old file, look at the card";
     newer_do: "pasang lagi rilis yang lebih baru", "install the newer release again";

@@ -50,7 +50,7 @@ pub(crate) struct Sending {
     /// A machine that hears of it only after so many days does not take it any more
     #[arg(long, value_name = "DAYS", default_value_t = 90, value_parser = clap::value_parser!(u16).range(1..=3650))]
     expires_in: u16,
-    /// Do not ask: items may go, and machines that could not be compared get the text, too
+    /// Do not ask: items may go. Machines that could not be compared get the text of `config set`, too; `price` leaves them out
     #[arg(long)]
     yes: bool,
     /// Your key; the default is ~/.config/qrisctl/operator.jwk

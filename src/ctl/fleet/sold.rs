@@ -39,6 +39,9 @@ pub(super) fn check(text: &str, skip_unknown: bool) -> Result<Vec<WrongValue>, V
     afar::read(text, skip_unknown, &nobody, (&[], &Charges::default())).map(|good| good.left_out)
 }
 
+/// The longest own file of a machine that is read, in bytes: a thousand items with all that they can have are shorter.
+const OWN_MAX: usize = 8 * SETTINGS_MAX;
+
 impl Sold {
     /// Reads the result of `config-get`.
     pub(super) fn read(device: &DeviceId, result: &Value) -> Result<Self, String> {
@@ -46,6 +49,9 @@ impl Sold {
         let mut told: ConfigGetResult = serde_json::from_value(result.clone()).map_err(|why| unread(&why))?;
         if told.settings.as_ref().is_some_and(|text| text.len() > SETTINGS_MAX) {
             return Err(unread(&format_args!("its settings have more than {SETTINGS_MAX} bytes")));
+        }
+        if told.own.len() > OWN_MAX {
+            return Err(unread(&format_args!("its own file has more than {OWN_MAX} bytes")));
         }
         let reported = told.reported.take().ok_or("its database is not open: nobody knows what is in force")?;
         let read = |text: &str, own: &Settings| {
@@ -248,6 +254,8 @@ mod tests {
         assert!(told(json!({})).contains("cannot be read here"));
         let long = json!({ "reported": { "version": 1 }, "settings": " ".repeat(SETTINGS_MAX + 1), "own": own(), "lines": [] });
         assert!(told(long).contains("more than 262144 bytes"));
+        let long = json!({ "reported": { "version": 1 }, "settings": null, "own": "x".repeat(OWN_MAX + 1), "lines": [] });
+        assert!(told(long).contains("more than 2097152 bytes"));
         assert!(told(json!({ "reported": null, "settings": null, "own": own(), "lines": [] })).contains("its database is not open"));
         let later = json!({ "reported": { "version": 1 }, "settings": "[orders]\ntimeout_s = 1\n", "own": own(), "lines": [] });
         assert!(told(later).contains("orders.timeout_s"));

@@ -12,7 +12,7 @@ use qris_core::wire::enrolment::{BEGINS, Enrolment, EnrolmentError, TEXT_MAX};
 use qris_host::Failure;
 use qris_host::interrupt::Input;
 use qris_host::secret::Secret;
-use qris_host::setup::ask;
+use qris_host::setup::{ask, edit};
 use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::path::Path;
@@ -43,12 +43,21 @@ pub(super) struct Answers {
     /// Operators' keys that came with the merchant's, and that root has not decided on.
     pub(super) offered: Vec<OfferedKey>,
     pub(super) items: Vec<Item>,
+    /// All items, where a file says them. Items that were said one by one win.
+    pub(super) listed: Option<ListedItems>,
     pub(super) lines: Vec<LineSpec>,
     pub(super) screen: Option<Screen>,
     pub(super) rotate: Option<u32>,
     /// Lines on the disk, by name, that a person saw driven by the other level. The value tells whether the low level drives
     /// it.
     pub(super) turned: BTreeMap<String, bool>,
+}
+
+/// The `[[item]]` tables of a file.
+#[derive(Debug)]
+pub(super) struct ListedItems {
+    pub(super) ids: Vec<String>,
+    pub(super) text: String,
 }
 
 impl Answers {
@@ -136,7 +145,11 @@ impl Answers {
     }
 
     pub(super) fn sold(&self, present: &Present) -> Vec<String> {
-        if self.items.is_empty() { present.items() } else { self.items.iter().map(|item| item.id.to_string()).collect() }
+        match &self.listed {
+            _ if !self.items.is_empty() => self.items.iter().map(|item| item.id.to_string()).collect(),
+            Some(listed) => listed.ids.clone(),
+            None => present.items(),
+        }
     }
 
     /// The items that lines hand out: from the answers, or from the disk.
@@ -175,6 +188,15 @@ pub(super) fn no_enrolment(why: &EnrolmentError) -> String {
         EnrolmentError::Form(why) => fill(texts().enrolment_form, &[why]),
         EnrolmentError::Keys(why) => fill(texts().enrolment_keys, &[why]),
     }
+}
+
+/// The items of a file in the form of `qrisd.toml`. What else is in it belongs to another machine.
+pub(super) fn items(path: &Path) -> Result<ListedItems, Failure> {
+    let file = file(path)?;
+    let text = edit::text_of_tables(&file, "item").map_err(|why| Failure::usage(format!("{}: {why}", path.display())))?;
+    let id = |item: toml::Table| item.get("id").and_then(toml::Value::as_str).unwrap_or_default().to_owned();
+    let ids: Vec<_> = edit::tables_of(&text, "item").into_iter().map(id).collect();
+    if ids.is_empty() { Err(Failure::usage(fill(texts().no_items, &[&path.display()]))) } else { Ok(ListedItems { ids, text }) }
 }
 
 /// A small text file that is not empty.

@@ -195,6 +195,8 @@ impl<'a> Draft<'a> {
         if !answers.items.is_empty() {
             let blocks: Vec<_> = answers.items.iter().map(super::specs::Item::block).collect();
             text.change(|text| replace_tables(text, "item", &blocks))?;
+        } else if let Some(listed) = &answers.listed {
+            text.change(|text| replace_tables(text, "item", std::slice::from_ref(&listed.text)))?;
         }
         Ok(text)
     }
@@ -235,7 +237,7 @@ impl<'a> Draft<'a> {
             if !buttons.is_empty() {
                 text.change(|text| replace_tables(text, "button", &buttons))?;
             }
-        } else if !answers.items.is_empty() {
+        } else if !answers.items.is_empty() || answers.listed.is_some() {
             reprice(&mut text, &present.item_tables(), &items)?;
         }
         for (at, line) in text.tables("line").iter().enumerate() {

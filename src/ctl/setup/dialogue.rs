@@ -97,7 +97,7 @@ impl<'a> Dialogue<'a> {
         if answers.screen.is_none() {
             self.panel(answers)?;
         }
-        if answers.items.is_empty() && self.present.items().is_empty() {
+        if answers.sold(self.present).is_empty() {
             self.items(answers)?;
         }
         if answers.lines.is_empty() && self.present.lines().is_empty() {

@@ -98,6 +98,7 @@ texts! {
     item_form: "harus berbentuk ID:HARGA[:NAMA], misalnya \u{22}A1:5000:Teh botol\u{22}, atau ID:MIN-MAKS[:NAMA]", "must be ID:PRICE[:NAME], such as \u{22}A1:5000:Teh botol\u{22}, or ID:MIN-MAX[:NAME]";
     item_plain: "{0} harus rupiah bulat dengan angka saja: tulis {1}", "{0} must be whole rupiah in plain digits: write {1}";
     item_least: "harga terendah, {0}, lebih besar daripada yang tertinggi, {1}", "the least price, {0}, is more than the largest, {1}";
+    no_items: "{0} tidak punya [[item]]", "{0} has no [[item]]";
     item_there: "{0} sudah ada: {1}", "{0} is there already: {1}";
     line_form: "harus berbentuk BARANG=CHIP:OFFSET[:low][:500ms][:button=OFFSET], misalnya \u{22}A1,A2=/dev/gpiochip0:17\u{22}, tombol di :button=26, atau BARANG=sim:/path", "must be ITEMS=CHIP:OFFSET[:low][:500ms][:button=OFFSET], such as \u{22}A1,A2=/dev/gpiochip0:17\u{22}, or ITEMS=sim:/path";
     line_star: "\u{22}*\u{22} harus sendirian: artinya semua barang yang tidak punya jalur lain", "\u{22}*\u{22} must stand alone: it means every item that no other line has";

@@ -15,6 +15,8 @@ export function setUp() {
     const items = Array.from({ length: product.capacity ?? ROW }, () => drawing(product.id, "item"));
     const shelf = make("div", { className: "shelf" }, make("div", { className: "row" }, ...items), make("div", { className: "coil" }), make("div", { className: "tag" }, make("b", { textContent: product.id }), rupiah(product.rupiah)));
     shelf.dataset.item = product.id;
+    // What one points at first. Its key is for everybody, and says when it cannot be pressed.
+    shelf.onclick = () => document.querySelector(`#keys [data-item="${product.id}"]`).click();
     $("shelves").append(shelf);
 
     const key = make("button", { type: "button" }, drawing(product.id, "icon"), make("span", {}, make("b"), make("small", { textContent: rupiah(product.rupiah) })));
@@ -32,6 +34,8 @@ export function setUp() {
     $("keys").append(fill);
   }
   $("power").onclick = () => switchPower();
+  // The screen takes no touch, as most machines' do not: the keys are shown.
+  $("screen").onclick = () => $("keys").animate({ outline: ["4px solid #ff9d00", "4px solid #ff9d0000"], outlineOffset: ["3px", "3px"] }, 1200);
   $("fallen").onclick = () => $("fallen").replaceChildren();
   onLanguage(() => {
     for (const product of state.products) document.querySelector(`#keys [data-item="${product.id}"] b`).textContent = called(product);

@@ -68,7 +68,10 @@ const rank = order => ((order.try ?? 1) - 1) * (COURSE.length + 1) + (ended(orde
 
 /** The books are asked so long after something happened, in milliseconds. */
 const BOOKS_MS = 250;
+/** A side may hear of an order's end after the others. What is wrong for so many milliseconds is said. */
+const WRONG_MS = 2000;
 let books = null;
+let wrong_since = null;
 let asking = false;
 let stale = false;
 async function askBooks() {
@@ -81,8 +84,8 @@ async function askBooks() {
     await new Promise(done => setTimeout(done, wait));
     try {
       books = await (await fetch("/books")).json();
+      wrong_since = books.wrong.length ? (wrong_since ?? performance.now()) : null;
       showBooks();
-      // A side may hear of an order's end after all that happened here.
       stale ||= books.wrong.length > 0;
       wait = BOOKS_MS * (books.wrong.length ? 4 : 1);
     } catch { /* asked again with the next event */ }
@@ -106,6 +109,7 @@ function showBooks() {
     cell.parentElement.hidden = cell.parentElement.previousElementSibling.hidden = count === 0;
   }
   const [kind, text] = totals.under_way ? ["wait", t("under_way", totals.under_way, rupiah(totals.rupiah))]
+    : wrong.length && performance.now() - wrong_since < WRONG_MS ? ["wait", t("compared")]
     : wrong.length ? ["bad", wrong.length > 1 ? `${wrong[0]} (+${wrong.length - 1})` : wrong[0]]
     : totals.orders ? ["good", t("balanced", rupiah(totals.rupiah), totals.pulses)] : ["", t("empty")];
   $("verdict").textContent = text;

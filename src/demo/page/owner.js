@@ -1,7 +1,7 @@
 // The owner's phone: her own pages (qris-desk), in a frame. The machine's customer and she have one place on this page, in turns.
 
 import { $ } from "./common.js";
-import { t, onLanguage } from "./words.js";
+import { t, spoken, onLanguage } from "./words.js";
 
 /** Where her pages are; null: there are none here. */
 let root = null;
@@ -15,7 +15,10 @@ export async function setUp() {
   if (port !== null) root = `http://${location.hostname}:${port}/`;
   $("turn").hidden = root === null;
   $("turn").onclick = () => turn(!isHers());
-  onLanguage(name);
+  onLanguage(() => {
+    if (isHers()) draw();
+    name();
+  });
 }
 
 const isHers = () => !$("hers").hidden;
@@ -32,8 +35,8 @@ export function turn(toHers) {
 
 async function draw() {
   drawn = wanting;
-  // Somebody may have logged out there, and nobody has her password: with this answer she is in again.
-  await fetch("/owner").catch(() => {});
+  // Somebody may have logged out there, and nobody has her password: with this answer she is in again, and reads this page's language.
+  await fetch(`/owner?language=${spoken()}`).catch(() => {});
   $("owner").src = root;
 }
 

@@ -50,7 +50,10 @@ function sentenceOf(entry) {
   switch (entry.kind) {
     case "vend": return entry.replayed ? null : ofOrder(entry.event);
     case "order": return ofOrder(entry);
-    case "payment": return entry.paid ? ofPayment() : ended(state.order) ? () => t("s_void") : () => t("s_wrong_pin");
+    case "payment":
+      if (entry.paid) return ofPayment();
+      // A second payment of what is paid is refused, and changes nothing.
+      return during.paid ? null : ended(state.order) ? () => t("s_void") : () => t("s_wrong_pin");
     case "filled": return () => t("s_filled", called(product(entry.item)));
     case "leave": return ofLeaving();
     case "power":

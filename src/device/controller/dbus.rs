@@ -242,7 +242,13 @@ impl Device1 {
 
     #[zbus(property(emits_changed_signal = "false"))]
     async fn faults(&self) -> Vec<String> {
-        lock(&self.view).faults.iter().map(|code| code.as_str().into()).collect()
+        lock(&self.view).faults.iter().map(|fault| fault.code.as_str().into()).collect()
+    }
+
+    /// What people read of each, in the same order.
+    #[zbus(property(emits_changed_signal = "false"))]
+    async fn fault_details(&self) -> Vec<String> {
+        lock(&self.view).faults.iter().map(|fault| fault.detail.clone().into()).collect()
     }
 
     /// It is declared for introspection. [`changed`] sends it to every connection.

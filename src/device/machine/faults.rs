@@ -12,6 +12,8 @@ use std::collections::BTreeMap;
 #[derive(Debug)]
 pub(super) struct Faults {
     present: BTreeMap<FaultCode, Fault>,
+    /// Those that came, and that the journal has not heard of.
+    begun: Vec<(FaultCode, Box<str>)>,
     /// A wall clock before this time is wrong.
     released: Wall,
     /// How many requests failed one after the other because of their charge.
@@ -25,7 +27,7 @@ const CHARGES_FAIL: u32 = 3;
 
 impl Faults {
     pub(super) fn new(released: Wall) -> Self {
-        Self { present: BTreeMap::new(), released, failed: 0 }
+        Self { present: BTreeMap::new(), begun: Vec::new(), released, failed: 0 }
     }
 
     /// Notes or lifts a fault. `true`: that is news.
@@ -35,6 +37,7 @@ impl Faults {
         match (detail, self.present.get_mut(&code)) {
             (Some(detail), None) => {
                 let since = (now.wall >= self.released).then(|| now.wall.to_rfc3339().into());
+                self.begun.extend((!has_own_line(code)).then(|| (code, detail.clone())));
                 self.present.insert(code, Fault { code, detail, since });
                 true
             }
@@ -44,6 +47,11 @@ impl Faults {
             }
             (None, _) => self.present.remove(&code).is_some(),
         }
+    }
+
+    /// The faults that came since the last call, for the journal.
+    pub(super) fn take_begun(&mut self) -> Vec<(FaultCode, Box<str>)> {
+        std::mem::take(&mut self.begun)
     }
 
     /// Notes whether a charge could be shown, as an event tells it.
@@ -90,5 +98,15 @@ const fn is_of_the_charge(reason: Reason) -> bool {
         Reason::Retained | Reason::Busy | Reason::SoldOut | Reason::Updating | Reason::Timeout | Reason::Customer => false,
         Reason::Late | Reason::NotCollected | Reason::RelayRefused | Reason::Failed | Reason::Uncertain => false,
         Reason::Mismatch | Reason::WrongCode | Reason::UnknownRequest => false,
+    }
+}
+
+/// Whether an event of its own tells the journal of it: of this program, or of the relay service.
+const fn has_own_line(code: FaultCode) -> bool {
+    match code {
+        FaultCode::Store | FaultCode::StoreReset | FaultCode::NewerDatabase | FaultCode::Relay | FaultCode::Screen => true,
+        FaultCode::Backend | FaultCode::Clock | FaultCode::TakenOver | FaultCode::Settings => true,
+        FaultCode::LineBlocked | FaultCode::Config | FaultCode::Charges | FaultCode::Unconfirmed => false,
+        FaultCode::Stock | FaultCode::Prices | FaultCode::Other(_) => false,
     }
 }

@@ -293,6 +293,9 @@ impl Machine {
         self.check_system(now);
         let unconfirmed = self.orders.unconfirmed().map(|order| format!("nobody confirms whether order {order} is paid"));
         self.faults.set(FaultCode::Unconfirmed, unconfirmed.as_deref(), now);
+        for (fault, why) in self.faults.take_begun() {
+            self.outbox.journal(Journal::FaultBegan { fault: text(fault.as_str()), why: text(&why) });
+        }
         self.watch_door(now);
         self.front.clear(now.boot);
         self.watch_offers(now);
@@ -342,7 +345,7 @@ impl Machine {
         let view = View {
             order: self.orders.holder().map(show::shown),
             customer: self.customer().cloned(),
-            faults: self.faults.all().map(|fault| fault.code).collect(),
+            faults: self.faults.all().cloned().collect(),
             holder: self.hold.holder().map(Into::into),
             sold_out: sold_out.clone(),
             stock: slots,

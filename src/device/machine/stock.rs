@@ -12,6 +12,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Reports are apart by this, unless a slot has become empty, or another thing than its count begins or ceases to bar it.
 const LEAST: Span = Span::secs(60);
+/// Then by this: slots that become empty together are one report.
+const LEAST_WHEN_EMPTY: Span = Span::secs(1);
 /// The number of the last report, and the requests that were refused until then.
 const REPORTED: Fact<(u64, BTreeMap<ItemId, u32>)> = Fact::new("stock_report");
 
@@ -23,8 +25,8 @@ pub(super) struct Stock {
     number: u64,
     /// Requests that were refused, by the slots that were empty.
     pub(super) refused: BTreeMap<ItemId, u32>,
-    /// There is more to tell, and it is not time yet.
-    is_waiting: bool,
+    /// There is more to tell, so long after the last report.
+    waits: Option<Span>,
     /// The relay's word could not be stored yet.
     pub(super) is_behind: bool,
 }
@@ -37,7 +39,7 @@ impl Stock {
     }
 
     pub(super) fn deadline(&self) -> Option<Boot> {
-        self.last_at.filter(|_| self.is_waiting).map(|last| last + LEAST)
+        self.waits.and_then(|least| Some(self.last_at? + least))
     }
 
     /// The report to tell next: the last one, or a new one whose number is stored first.
@@ -49,15 +51,17 @@ impl Stock {
         now: Now,
     ) -> Result<Option<&Report>, StoreError> {
         let before = self.last.as_ref().map_or(&[][..], |last| &last.slots);
-        self.is_waiting = before != slots;
-        if !self.is_waiting {
+        if before == slots {
+            self.waits = None;
             return Ok(self.last.as_ref());
         }
         let were_empty: BTreeSet<_> = before.iter().filter(|slot| slot.is_empty()).map(|slot| &slot.item).collect();
         let were_barred: BTreeMap<_, _> = before.iter().map(|slot| (&slot.item, slot.barred())).collect();
         let is_news = |slot: &Slot| were_barred.get(&slot.item).is_some_and(|barred| *barred != slot.barred());
         let is_urgent = slots.iter().any(|slot| slot.is_empty() && !were_empty.contains(&slot.item) || is_news(slot));
-        let is_time = is_urgent || self.last_at.is_none_or(|last| now.boot >= last + LEAST);
+        let least = if is_urgent { LEAST_WHEN_EMPTY } else { LEAST };
+        self.waits = Some(least);
+        let is_time = self.last_at.is_none_or(|last| now.boot >= last + least);
         if !is_time || storage.is_failing() {
             return Ok(self.last.as_ref());
         }
@@ -65,7 +69,7 @@ impl Stock {
         store.keep(&REPORTED, &(self.number + 1, self.refused.clone()))?;
         self.number += 1;
         let (stream, at) = (store.stream().into(), settings.time_of_day(now.wall));
-        (self.last_at, self.is_waiting) = (Some(now.boot), false);
+        (self.last_at, self.waits) = (Some(now.boot), None);
         Ok(Some(self.last.insert(Report { v: VERSION, number: self.number, stream, at, slots })))
     }
 }

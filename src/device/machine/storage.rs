@@ -6,6 +6,7 @@ use crate::store::StoreError;
 use crate::store::database::{Behind, Database};
 use qris_core::order::time::{Boot, BootId, Now, Span};
 use qris_core::wire::status::FaultCode;
+use qris_host::disk;
 use qris_host::events::{Event as Journal, Text};
 use qris_host::sqlite::{self, OpenError};
 use std::path::PathBuf;
@@ -27,6 +28,8 @@ pub(super) struct Storage {
     damaged: bool,
     /// Another program wrote to it. Memory is behind it, and it must be opened anew.
     behind: bool,
+    /// Its log is long, and the journal has heard that.
+    log_told: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -41,7 +44,16 @@ enum Health {
 impl Storage {
     /// It is opened at the first [`Storage::retry`].
     pub(super) fn new(path: PathBuf, has_broker: bool, now: Boot) -> Self {
-        Self { path, has_broker, store: None, health: Health::Fails(now), check_at: now + CHECK, damaged: false, behind: false }
+        Self {
+            path,
+            has_broker,
+            store: None,
+            health: Health::Fails(now),
+            check_at: now + CHECK,
+            damaged: false,
+            behind: false,
+            log_told: false,
+        }
     }
 
     pub(super) fn store(&self) -> Option<&Database> {
@@ -95,10 +107,20 @@ impl Storage {
                 if let Some(Err(error)) = self.store.as_mut().map(Database::check) {
                     self.failed(&error, faults, out, now);
                 }
+                self.look_at_log(out);
             }
             Health::Works | Health::Short(_) | Health::Fails(_) => {}
         }
         false
+    }
+
+    /// A reader keeps the log from becoming shorter, and nobody would hear of it before the disk is full.
+    fn look_at_log(&mut self, out: &mut Outbox) {
+        let long = disk::long_log(&self.path);
+        if let Some(mib) = long.filter(|_| !self.log_told) {
+            out.journal(Journal::StoreLogLong { path: self.name(), mib });
+        }
+        self.log_told = long.is_some();
     }
 
     pub(super) fn open(&mut self, boot_id: &BootId, faults: &mut Faults, out: &mut Outbox, now: Now) -> Result<(), StoreError> {

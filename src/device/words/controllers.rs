@@ -7,7 +7,7 @@ use qris_core::order::reason::Reason;
 use qris_core::order::request::{Refusal, VendRequest, Way};
 use qris_core::order::stock::{Change, NotChanged};
 use qris_core::order::time::{Boot, Span};
-use qris_core::wire::status::{FaultCode, TryOffer};
+use qris_core::wire::status::{Fault, TryOffer};
 use qris_core::wire::stock::Slot;
 use qris_core::wire::vend::{EventState, TryRequest};
 use serde::Serialize;
@@ -96,7 +96,7 @@ pub struct View {
     pub order: Option<Shown>,
     /// The request of the customer who is there, also before it is an order.
     pub customer: Option<RequestId>,
-    pub faults: Vec<FaultCode>,
+    pub faults: Vec<Fault>,
     /// Who looks after the machine. Nothing is sold meanwhile.
     pub holder: Option<Box<str>>,
     /// The items of which nothing is offered.
@@ -117,7 +117,7 @@ impl std::fmt::Display for View {
             write!(f, "; held by {holder}")?;
         }
         for (i, fault) in self.faults.iter().enumerate() {
-            write!(f, "{}{}", if i == 0 { "; faults: " } else { ", " }, fault.as_str())?;
+            write!(f, "{}{}", if i == 0 { "; faults: " } else { ", " }, fault.code.as_str())?;
         }
         Ok(())
     }

@@ -153,6 +153,16 @@ pub fn replace_tables(text: &str, name: &str, blocks: &[String]) -> Result<Strin
     if parse(&edited).is_ok() { Ok(edited) } else { Err(EditError::Place { key: format!("[[{name}]]"), value: new }) }
 }
 
+/// The text of all tables of the array `name`, with the tables in them and their remarks; empty if there is none.
+pub fn text_of_tables(text: &str, name: &str) -> Result<String, EditError> {
+    let mut headers = Vec::new();
+    parse(text)?.iter().for_each(|(key, item)| headers_of(text, item, key.get_ref() == name, &mut headers));
+    headers.sort_unstable();
+    let end = |at: usize| headers.get(at + 1).map_or(text.len(), |next: &(usize, bool)| next.0);
+    let ours = headers.iter().enumerate().filter(|(_, (_, is_ours))| *is_ours);
+    Ok(ours.map(|(at, &(start, _))| &text[start..end(at)]).collect())
+}
+
 /// The tables of an array; none if it is missing.
 pub fn tables_of(text: &str, name: &str) -> Vec<toml::Table> {
     let table: Option<toml::Table> = toml::from_str(text).ok();
@@ -276,6 +286,17 @@ mod tests {
         assert_eq!(set(odd, "a", "b", "3").expect("set"), odd.replacen("\"\"\"\n# c = 1\n\"\"\"", "3", 1));
         assert_eq!(set("mqtt.url = \"a\"\n", "mqtt", "url", "\"b\"").expect("set"), "mqtt.url = \"b\"\n");
         assert_eq!(set("mqtt = { url = \"a\" }\n", "mqtt", "url", "\"b\"").expect("set"), "mqtt = { url = \"b\" }\n");
+    }
+
+    #[test]
+    fn the_tables_of_an_array_come_as_they_are_written() {
+        let items = "[[item]]\nid = \"A1\" # cold\n[item.name]\nen = \"Tea\"\n\n[[item]]\nid = \"A2\"\n";
+        assert_eq!(text_of_tables(&format!("{TEXT}\n{items}"), "item").expect("read"), items);
+        let apart = items.replace("\n[[item]]", "\n[orders]\ntimeout_s = 60\n[[item]]");
+        assert_eq!(text_of_tables(&apart, "item").expect("read"), items);
+        assert_eq!(text_of_tables(TEXT, "item").expect("read"), "");
+        assert!(text_of_tables("[[item]", "item").is_err());
+        assert_eq!(replace_tables("[[item]]\nid = \"B\"\n", "item", &[items.into()]).expect("replaced"), items);
     }
 
     #[test]

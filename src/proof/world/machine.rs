@@ -34,7 +34,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(super) const QUICK: i64 = 2_000;
 const SLOW: i64 = 25_000;
 const HTTP: i64 = 12_000;
-const POLL: i64 = 35_000;
+const POLL: i64 = 8_000;
 /// How long a QR is shown.
 pub(super) const TIMEOUT: Span = Span::secs(120);
 
@@ -479,10 +479,10 @@ impl World {
 
     fn viewed(&mut self, m: usize, view: &View) {
         let machine = &mut self.machines[m];
-        machine.fails = view.faults.iter().any(|fault| matches!(fault, FaultCode::Store | FaultCode::NewerDatabase));
+        machine.fails = view.faults.iter().any(|fault| matches!(fault.code, FaultCode::Store | FaultCode::NewerDatabase));
         machine.failed |= machine.fails && !self.storm;
         machine.is_held_by_order = view.order.is_some() || view.customer.is_some();
-        self.slots_told(m, &view.stock, view.faults.contains(&FaultCode::Stock));
+        self.slots_told(m, &view.stock, view.faults.iter().any(|fault| fault.code == FaultCode::Stock));
     }
 
     /// Is the relay being asked whether it can deliver this?

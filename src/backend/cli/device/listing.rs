@@ -2,7 +2,7 @@
 
 use super::{machines, readable};
 use crate::cli::print::Shown::{Is, Text, Time, Words};
-use crate::cli::print::{Field, Out, heading_of, left, object_of, row_of, with_something};
+use crate::cli::print::{Field, Out, left, object_of, table_of};
 use crate::config::Config;
 use crate::machines::devices::{self, Device, Listed};
 use crate::machines::invitations;
@@ -102,13 +102,12 @@ pub async fn list(config: &Config, as_json: bool, now: Wall) -> Result<(), Failu
     }
     all.extend(codes.into_iter().map(|(id, until)| Listing { id, device: None, noted: None, code_until: Some(until) }));
     let mut out = Out::default();
-    let shown = with_something(&FIELDS, &all);
     if !as_json {
-        out.line(&heading_of(&shown, config.zone))?;
+        table_of(&FIELDS, &all, config.zone).iter().try_for_each(|line| out.line(line))?;
+        return readable(&damaged);
     }
     for it in &all {
         out.line(&match &it.device {
-            _ if !as_json => row_of(&shown, it, config.zone),
             Some(_) => object_of(&FIELDS, it).to_string(),
             None => json!({ "device": it.id, "code_until": it.code_until.map(Wall::to_rfc3339_wib) }).to_string(),
         })?;

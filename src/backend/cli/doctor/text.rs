@@ -44,6 +44,8 @@ texts! {
     room: "{0} MB kosong untuk {1}", "{0} MB free for {1}";
     room_do: "kosongkan tempat: tidak ada yang dijual jika pembukuan tidak bisa ditulis", "make room: nothing is sold when the books cannot be written";
     directory_do: "buat direktorinya, milik pengguna layanannya", "make the directory, owned by the service's user";
+    long_log: "log dari {0} sudah {1} MiB: ada program lain yang membacanya sejak lama", "the log of {0} has {1} MiB: another program has read it for a long time";
+    long_log_do: "cari program itu dan akhiri: `fuser -v {0}` menyebutnya; jika tidak, disk menjadi penuh", "find that program, and end it: `fuser -v {0}` names it; else the disk becomes full";
     set_aside: "{0} basis data rusak disisihkan, yang terakhir sebagai {1}", "{0} damaged databases were set aside, the last as {1}";
     set_aside_do: "simpan sampai kerusakannya dipahami, periksa disk, lalu pindahkan", "keep it until the damage is understood, look at the disk, then move it away";
     whole: "setiap halaman utuh", "every page is whole";

@@ -6,6 +6,7 @@ use super::service::machines;
 use super::text::{fill, texts};
 use crate::config;
 use crate::machines::accounts::is_anothers;
+use qris_core::contact::telephone;
 use qris_core::order::ids::DeviceId;
 use qris_host::Failure;
 use qris_host::interrupt::Input;
@@ -83,6 +84,20 @@ impl<'a> Dialogue<'a> {
         Ok(())
     }
 
+    /// A contact without a number is mostly a slip, and gives customers nobody to call.
+    fn contact(&mut self) -> Result<Said<String>, Failure> {
+        loop {
+            let said = self.asker.line(texts().contact, Some(NONE), contact)?;
+            let is_meant = match said.value().filter(|said| telephone(said).is_none()) {
+                None => true,
+                Some(text) => self.asker.yes(&fill(texts().numberless, &[text]), false)?,
+            };
+            if is_meant {
+                return Ok(said);
+            }
+        }
+    }
+
     /// Asks for everything else that is neither said nor there.
     pub(super) fn gather(&mut self, answers: &mut Answers) -> Result<(), Failure> {
         let Present { has_public_url, has_contact, has_desk, has_broker, .. } = *self.present;
@@ -91,7 +106,7 @@ impl<'a> Dialogue<'a> {
             answers.public_url = Some(self.asker.line(texts().public_url, Some(NONE), public_url)?);
         }
         if !has_contact && answers.contact.is_none() {
-            answers.contact = Some(self.asker.line(texts().contact, Some(NONE), contact)?);
+            answers.contact = Some(self.contact()?);
         }
         // It stands behind the same web server.
         let is_public = has_public_url || answers.public_url.as_ref().is_some_and(|said| said.value().is_some());

@@ -48,6 +48,7 @@ texts! {
     root_away: "--root: {0}: {1}; sebutkan direktori yang ada", "--root: {0}: {1}; name a directory that is there";
     no_config_flag: "init menulis {0} (di dalam --root): --config untuk perintah lain", "init writes {0} (below --root): --config is for other commands";
     as_root: "perintah ini menulis /etc/qris-backend dan memulai layanan: jalankan sebagai root (sudo qris-backend init), atau tambahkan --dry-run", "this writes /etc/qris-backend and starts services: run it as root (sudo qris-backend init), or add --dry-run";
+    numberless: "Tidak ada nomor telepon di {0}. Pakai juga?", "There is no telephone number in {0}. Take it all the same?";
     no_number: "di kontak {0} tidak ada nomor telepon: pelanggan tidak mendapat tombol telepon dan WhatsApp", "the contact {0} has no telephone number in it: customers get no button to call, and none for WhatsApp";
     no_user: "di sistem itu tidak ada pengguna {0}: pasang paketnya dulu, atau jalankan systemd-sysusers", "there is no user {0} on that system: install the package first, or run systemd-sysusers";
     file_new: "baru", "new";

@@ -2,6 +2,7 @@
 
 use super::super::opening::books;
 use super::super::print::Out;
+use super::super::progress::Progress;
 use crate::config::Config;
 use crate::csv::{Separator, csv_record, csv_text};
 use crate::money::takings::{self, Taking};
@@ -54,6 +55,7 @@ pub async fn write(
         eprintln!("{archived} orders of these days are archived, and not in this list");
     }
     let (mut out, mut behind, mut damaged) = (Out::default(), Cursor::at(from), Vec::new());
+    let (mut progress, mut written) = (Progress::begin(), 0);
     out.text(&csv_record(&FIELDS.map(String::from), separator))?;
     while !out.is_closed() {
         let (device, after) = (device.clone(), behind.clone());
@@ -61,6 +63,8 @@ pub async fn write(
         let Some(last) = page.behind else { break };
         behind = last;
         damaged.extend(page.damaged);
+        written += page.orders.len();
+        progress.says(|| format!("{written} orders are written"));
         let own = store.now(clock::now().wall);
         let now = store.read(move |tx| ledger::told_beside(tx, own)).await.map_err(Failure::failed)?;
         let record = |(stored, at): (Stored, Wall)| {

@@ -63,15 +63,18 @@ pub enum Older {
     Copy,
     /// The database has another primary than before, or went back to a point in time.
     AnotherPrimary,
+    /// Somebody has put a copy in their place.
+    Restored,
 }
 
 impl Older {
-    const ALL: [Self; 2] = [Self::Copy, Self::AnotherPrimary];
+    const ALL: [Self; 3] = [Self::Copy, Self::AnotherPrimary, Self::Restored];
 
     const fn as_str(self) -> &'static str {
         match self {
             Self::Copy => "older_books",
             Self::AnotherPrimary => "another_primary",
+            Self::Restored => "restored",
         }
     }
 
@@ -397,13 +400,23 @@ pub fn day_is_over(tx: &mut dyn Tx, day: &str, at: Wall) -> Result<(), BooksErro
 
 /// Begins and ends alerts as an order changes. True: a person must be told.
 pub(super) fn keep(tx: &mut dyn Tx, before: &Order, after: &Order, now: Told) -> Result<bool, BooksError> {
+    keep_due(tx, before, after, now, Some(now))
+}
+
+/// The same of one of many orders that change at once. One message tells of all of them.
+pub(super) fn keep_among_many(tx: &mut dyn Tx, before: &Order, after: &Order, now: Told) -> Result<(), BooksError> {
+    keep_due(tx, before, after, now, None).map(drop)
+}
+
+/// `due`: when people are told of what begins; `None`: never.
+fn keep_due(tx: &mut dyn Tx, before: &Order, after: &Order, now: Told, due: Option<Told>) -> Result<bool, BooksError> {
     let (had, has) = (before.attention(), after.attention());
     for kind in had.iter().filter(|kind| !has.contains(kind)) {
         end(tx, after.id.as_str(), kind.as_str(), now)?;
     }
     let mut news = false;
     for kind in has.iter().filter(|kind| !had.contains(kind)) {
-        begin(tx, after.id.as_str(), kind.as_str(), Some(&after.sale.device), now)?;
+        begin_due(tx, after.id.as_str(), kind.as_str(), Some(&after.sale.device), now, due)?;
         news = true;
     }
     Ok(news)
@@ -418,10 +431,22 @@ pub(super) fn tell_again(tx: &mut dyn Tx, order: &Order, kind: Attention, now: T
 }
 
 fn begin(tx: &mut dyn Tx, subject: &str, kind: &str, device: Option<&DeviceId>, now: Told) -> Result<(), BooksError> {
-    let sql = "INSERT INTO alerts (subject, kind, device, since_ms, tries, next_ms) VALUES ($1, $2, $3, $4, 0, $4)
+    begin_due(tx, subject, kind, device, now, Some(now))
+}
+
+fn begin_due(
+    tx: &mut dyn Tx,
+    subject: &str,
+    kind: &str,
+    device: Option<&DeviceId>,
+    now: Told,
+    due: Option<Told>,
+) -> Result<(), BooksError> {
+    let sql = "INSERT INTO alerts (subject, kind, device, since_ms, tries, next_ms) VALUES ($1, $2, $3, $4, 0, CAST($5 AS BIGINT))
         ON CONFLICT (subject, kind) DO UPDATE SET since_ms = excluded.since_ms, ended_ms = NULL, tries = 0,
             next_ms = excluded.next_ms, told_ms = NULL, taken = 0 WHERE alerts.ended_ms IS NOT NULL";
-    tx.rows(sql, &[subject.into(), kind.into(), device.map(DeviceId::as_str).into(), now.into()])?;
+    let due = due.map(|due| due.wall.0);
+    tx.rows(sql, &[subject.into(), kind.into(), device.map(DeviceId::as_str).into(), now.into(), due.into()])?;
     Ok(())
 }
 

@@ -12,8 +12,17 @@ const PAGE: i64 = 500;
 /// So long a person is reminded that the books are older, or may be.
 const REMINDED: Span = Span::secs(7 * 24 * 3600);
 
-/// These books are a copy. Each order that had no end in it is a person's from now on. Answers how many these are.
+/// A person says that these books are a copy. Each order that had no end in it is a person's from now on. One message tells of all of
+/// them. Answers how many these are.
 pub fn of_a_copy(tx: &mut dyn Tx, now: Told) -> Result<u64, BooksError> {
+    let count = mark_all(tx, now)?;
+    if count > 0 {
+        alerts::older_books(tx, Older::Restored, now)?;
+    }
+    Ok(count)
+}
+
+fn mark_all(tx: &mut dyn Tx, now: Told) -> Result<u64, BooksError> {
     let sql = format!(
         "SELECT {} FROM orders WHERE order_id > $1 AND ended NOT IN ('delivered', 'given', 'refunded', 'refunded_by_hand')
         ORDER BY order_id LIMIT $2",
@@ -42,7 +51,7 @@ fn mark(tx: &mut dyn Tx, stored: &Stored, now: Told) -> Result<bool, BooksError>
     if order == stored.order {
         return Ok(false);
     }
-    alerts::keep(tx, &stored.order, &order, now)?;
+    alerts::keep_among_many(tx, &stored.order, &order, now)?;
     ledger::note(tx, &order.id, "the books are a copy of before: nobody knows what became of it since", now.wall)?;
     ledger::save(tx, stored, order, stored.claimed_until)?;
     Ok(true)
@@ -50,7 +59,7 @@ fn mark(tx: &mut dyn Tx, stored: &Stored, now: Told) -> Result<bool, BooksError>
 
 /// The mark of these books says that they are a copy. A person is told.
 pub fn taken_up(tx: &mut dyn Tx, now: Told) -> Result<(), BooksError> {
-    of_a_copy(tx, now)?;
+    mark_all(tx, now)?;
     alerts::older_books(tx, Older::Copy, now)
 }
 

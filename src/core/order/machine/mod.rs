@@ -43,8 +43,9 @@ use serde::{Deserialize, Serialize};
 pub const REQUEST_WAIT: Span = Span::secs(15);
 /// How long relay or screen may be gone while a QR is shown.
 pub const GONE_WAIT: Span = Span::secs(5);
-/// With news by MQTT, the machine asks the backend by HTTP only from this long after the QR.
-pub const POLL_AFTER: Span = Span::secs(10);
+/// With news by MQTT, the machine asks the backend by HTTP only from this long after the QR. With the time that such a question may
+/// take, it is known after ten seconds that the backend is away.
+pub const POLL_AFTER: Span = Span::secs(2);
 /// The backend is asked once more after the grace of an order: up to ten seconds later, since it asks the gateway no more often, and the
 /// answer takes up to twelve. The order is kept until that answer is there, and so much longer at most.
 pub const LAST_ANSWER: Span = Span::secs(25);

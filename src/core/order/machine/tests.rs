@@ -275,10 +275,10 @@ fn nothing_but_a_receipt_pays() {
 }
 
 #[test]
-fn long_polling_begins_ten_seconds_after_the_qr_or_at_once_without_a_broker() {
+fn long_polling_begins_two_seconds_after_the_qr_or_at_once_without_a_broker() {
     let walk = Walk::offered();
-    assert_eq!(walk.with(next_deadline), Some(Boot(10_000)));
-    walk.after(10, "| watch o-1");
+    assert_eq!(walk.with(next_deadline), Some(Boot(2_000)));
+    walk.after(2, "| watch o-1");
     assert_eq!(Walk { push: false, ..Walk::offered() }.calls(), "watch o-1");
 }
 

@@ -103,9 +103,10 @@ fn what_was_sold_is_counted_from_the_last_fill() {
     assert_eq!((slot.sold(), slot.count()), (3, 7));
     let slot = Shelf::changed(Some(&slot), Change::Fill, Some(1), 10, Some("2026-12-01T06:00:00Z".into())).expect("filled");
     assert_eq!((slot.sold(), slot.count(), slot.filled_at.as_deref()), (0, 8, Some("2026-12-01T06:00:00Z")));
-    // A capacity that is below the count takes nothing away.
-    let slot = Shelf::changed(Some(&slot), Change::Fill, None, 5, None).expect("filled");
-    assert_eq!(slot.count(), 8);
+    // A capacity that is below the count takes nothing away, and "full" says nothing of how many there are.
+    assert_eq!(Shelf::changed(Some(&slot), Change::Fill, None, 5, None), Err(NotChanged::TooFull(8, 5)));
+    assert_eq!(Shelf::changed(Some(&slot), Change::Fill, None, 8, None).expect("filled").count(), 8);
+    assert_eq!(Shelf::changed(Some(&slot), Change::Count, Some(5), 5, None).expect("counted").count(), 5);
 }
 
 #[test]

@@ -43,7 +43,13 @@ fn a_payment_that_nobody_confirms_is_a_fault_while_the_backend_says_so() {
     rig.offered(1);
     asks_by_itself(&mut rig);
     assert!(!rig.machine.faults.has(FaultCode::Unconfirmed));
-    rig.answer(1, order(OrderResource { rev: 2, unconfirmed: true, ..resource(1, Status::Pending) }));
+    let effects = rig.answer(1, order(OrderResource { rev: 2, unconfirmed: true, ..resource(1, Status::Pending) }));
+    let in_journal = |effect: &Effect| match effect {
+        Effect::Journal(Journal::FaultBegan { fault, why }) => Some(format!("{fault}: {why}")),
+        _ => None,
+    };
+    assert_eq!(effects.iter().filter_map(in_journal).collect::<Vec<_>>(), ["unconfirmed: nobody confirms whether order o-1 is paid"]);
+    assert!(!rig.on(Input::Woken).iter().any(|effect| in_journal(effect).is_some()), "it is told once");
     let told = rig.machine.faults.all().find(|fault| fault.code == FaultCode::Unconfirmed).expect("a fault");
     assert_eq!(&*told.detail, "nobody confirms whether order o-1 is paid");
     rig.answer(1, order(OrderResource { rev: 3, ..resource(1, Status::Failure) }));

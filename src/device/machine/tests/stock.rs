@@ -365,6 +365,25 @@ fn what_lies_in_the_slots_is_told_once_a_minute_and_at_once_when_one_is_empty() 
     assert!(again.number > empty.number);
 }
 
+/// A thousand slots that somebody empties one by one are not a thousand messages with a thousand slots each.
+#[test]
+fn slots_that_become_empty_together_are_one_report_a_second() {
+    let mut rig = Rig::with_slot();
+    rig.change(Change::Count, Some(1)).expect("counted");
+    assert!(report(&rig.after(60_000)).is_some());
+    let counts = |rig: &mut Rig, n| {
+        let asker = Asker { question: 80_000 + rig.now.boot.0.unsigned_abs(), kind: crate::controller::dbus::KIND };
+        report(&rig.on(Input::Requested(Request::Stock(Box::new((Change::Count, item("A1"), Some(n)))), asker)))
+    };
+    rig.after(1_000);
+    assert_eq!(counts(&mut rig, 0).expect("at once").slots[0].count, Some(0));
+    assert!(counts(&mut rig, 1).is_none(), "it is filled, which waits");
+    assert!(report(&rig.after(60_000)).is_some());
+    assert!(counts(&mut rig, 0).is_none(), "a second is not over");
+    assert!(report(&rig.after(999)).is_none());
+    assert_eq!(report(&rig.after(1)).expect("a second is over").slots[0].count, Some(0));
+}
+
 /// What the fault says of the slots.
 fn fault(rig: &Rig) -> Option<String> {
     let fault = rig.machine.faults.all().find(|fault| fault.code == FaultCode::Stock)?;

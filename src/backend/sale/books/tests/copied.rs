@@ -2,7 +2,7 @@
 //! it, and its goods. Now it tells the old word of the first try once more: the relay's genuine one, that nothing came.
 
 use super::*;
-use crate::sale::books::of_a_copy;
+use crate::sale::books::{of_a_copy, taken_up};
 use qris_core::order::merchant::{Attention, Held, RefundWish, Repayment};
 
 /// When the copy takes the place of the books.
@@ -199,4 +199,21 @@ async fn an_order_of_after_the_copy_is_like_any_other() {
     rig.run(|tx, _| of_a_copy(tx, Told::trusted(BACK))).await.expect("nothing");
     rig.in_copy(Copied::Settled).await;
     assert!(rig.load("o-r1").await.order.is_proven());
+}
+
+/// Thirty orders of a copy are thirty entries of a list, and one message.
+#[tokio::test]
+async fn whoever_restores_a_copy_is_told_once() {
+    let rig = rig();
+    rig.in_copy(Copied::Settled).await;
+    let told = async || {
+        let due = rig.run(|tx, _| due_alerts(tx, Told::trusted(BACK + Span::secs(60)))).await.expect("read");
+        due.iter().map(Alert::kind).collect::<Vec<_>>()
+    };
+    assert_eq!(rig.run(|tx, _| of_a_copy(tx, Told::trusted(BACK))).await.expect("written"), 1);
+    assert!(rig.load("o-r1").await.order.attention().contains(&Attention::NoProof), "the list has it");
+    assert_eq!(told().await, ["restored"]);
+    // A copy of which nobody has said that it is one.
+    rig.run(|tx, _| taken_up(tx, Told::trusted(BACK))).await.expect("written");
+    assert_eq!(told().await, ["older_books"]);
 }
