@@ -99,7 +99,9 @@ fn what_the_broker_says_of_a_machine_is_told_at_once_and_after_a_restart_too() {
         let off = |machine: &Value| Wall::from_rfc3339(machine["off_since"].as_str()?).ok();
         let since = wait_for("the broker's word in the list", || off(&listed(&desk.shop).pop()?));
         // Of its own sense the backend says nothing new before its time.
-        assert_eq!(listed(&desk.shop)[0]["there"], json!(true));
+        let machine = &listed(&desk.shop)[0];
+        let there_since = Wall::from_rfc3339(machine["since"].as_str().expect("a time")).expect("a time");
+        assert!(machine["there"] == json!(true) && since.0 < there_since.0, "it is off since before this test began: {machine}");
         since
     };
     let before = is_off(&desk);

@@ -166,8 +166,8 @@ mod tests {
         let price = |id, rupiah| What::Price { item: item(id), price: Rupiah::new(rupiah).expect("an amount"), at: None };
         let words = |version| Words { settings: Some(Reported { version, ..Reported::default() }), ..Words::default() };
         let directory = tempfile::tempdir().expect("a directory");
-        let path = Some(directory.path().join("new").join(FILE));
-        let mut lacking = Lacking { broker: "b:1".into(), path: path.clone(), ..Lacking::default() };
+        let path = directory.path().join("new").join(FILE);
+        let mut lacking = Lacking { broker: "b:1".into(), path: Some(path.clone()), ..Lacking::default() };
         for what in [price("A1", 5_000), price("A1", 6_000), price("A2", 7_000), What::Version(3), What::Version(4)] {
             lacking.lacks(&one, what);
         }
@@ -178,7 +178,7 @@ mod tests {
         assert_eq!(lacking.of(&one, &words(4)), ["A2 at Rp7.000"]);
         assert_eq!(lacking.of(&two, &words(4)), ["A1 at Rp6.000"], "that was another machine");
         lacking.write().expect("written");
-        let kept: Vec<Lack> = serde_json::from_slice(&fs::read(path.expect("a path")).expect("there")).expect("JSON");
+        let kept: Vec<Lack> = serde_json::from_slice(&fs::read(path).expect("there")).expect("JSON");
         assert_eq!(kept, lacking.all);
         lacking.has_text(&one);
         assert_eq!((lacking.of(&one, &words(0)).len(), lacking.prices().len()), (0, 1));
