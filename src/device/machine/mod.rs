@@ -293,13 +293,13 @@ impl Machine {
         self.check_system(now);
         let unconfirmed = self.orders.unconfirmed().map(|order| format!("nobody confirms whether order {order} is paid"));
         self.faults.set(FaultCode::Unconfirmed, unconfirmed.as_deref(), now);
-        for (fault, why) in self.faults.take_begun() {
-            self.outbox.journal(Journal::FaultBegan { fault: text(fault.as_str()), why: text(&why) });
-        }
         self.watch_door(now);
         self.front.clear(now.boot);
         self.watch_offers(now);
         self.tell(now);
+        for (fault, why) in self.faults.take_begun() {
+            self.outbox.journal(Journal::FaultBegan { fault: text(fault.as_str()), why: text(&why) });
+        }
         self.outbox.take()
     }
 

@@ -499,7 +499,7 @@ fn a_qr_is_up_only_while_relay_and_screen_are_there() {
     assert_eq!((restarted().calls(), restarted().owned_by(1).calls()), (String::new(), "check".into()));
     restarted().owned_by(1).then(Event::CheckPassed(1), "|");
     restarted().owned_by(1).then(Event::CheckFailed(Reason::LineBlocked), "cancelling(line_blocked) | cancel o-1");
-    restarted().after(4, "|").after(1, "cancelling(relay) | cancel o-1");
+    restarted().after(1, "|").after(3, "| watch o-1").after(1, "cancelling(relay) | cancel o-1");
     // So must a new owner. A relay or a screen that is gone for five seconds ends it.
     assert_eq!(Walk::offered().owned_by(2).calls(), "check");
     let gone = |relay: bool| Walk {

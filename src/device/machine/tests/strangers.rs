@@ -45,11 +45,11 @@ fn receipts_that_are_not_for_this_order_change_nothing() {
 fn hints_are_followed_once_in_five_seconds_and_never_spin() {
     let update = r#"{"order_id":"o-1","rev":2,"status":"settlement","receipt":null}"#;
     let mut rig = Rig::new();
-    rig.offered(1);
+    rig.dispensing(1);
     rig.after(5000);
     rig.message(Topic::PaymentUpdate, update);
     assert_eq!(rig.backend(1), Some(HttpCall::Get(order_id("o-1"))));
-    rig.answer(1, order(resource(1, Status::Pending)));
+    rig.answer(1, order(settled(1, 2)));
     rig.message(Topic::PaymentUpdate, update);
     assert_eq!(rig.backend(1), None);
     rig.after(4999);
@@ -57,6 +57,10 @@ fn hints_are_followed_once_in_five_seconds_and_never_spin() {
     rig.after(1);
     assert!(rig.backend(1).is_some());
     // This comes while another call waits for its next try.
+    let mut rig = Rig::new();
+    rig.offered(1);
+    rig.message(Topic::PaymentUpdate, update);
+    assert_eq!(rig.backend(1), Some(HttpCall::Get(order_id("o-1"))));
     rig.message(Topic::VendCancel, r#"{"request_id":"r-1"}"#);
     rig.answer(1, gone());
     rig.message(Topic::PaymentUpdate, update);

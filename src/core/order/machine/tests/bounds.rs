@@ -175,17 +175,17 @@ fn what_ended_unpaid_is_kept_in_mind_until_its_charge_and_its_ticket_are_gone() 
 
 #[test]
 fn what_time_alone_changes_of_an_order_on_the_screen() {
-    let (poll, until) = (10_000, 120_000);
+    let (poll, until) = (2_000, 120_000);
     // Now; with a broker; the time since which its relay is gone; the same of its screen; the deadline.
     type Row = (i64, bool, Option<i64>, Option<i64>, i64);
     let table: [Row; 8] = [
         (0, true, None, None, poll),
-        (9_999, true, None, None, poll),
-        (10_000, true, None, None, until),
+        (1_999, true, None, None, poll),
+        (2_000, true, None, None, until),
         (0, false, None, None, until),
-        (0, true, Some(1000), None, 6000),
+        (3_000, true, Some(1000), None, 6000),
         (20_000, true, Some(20_000), None, 25_000),
-        (0, true, None, Some(2000), 7000),
+        (3_000, true, None, Some(2000), 7000),
         (20_000, true, Some(20_000), Some(21_000), 25_000),
     ];
     for (now, push, relay_gone, screen_gone, wanted) in table {
