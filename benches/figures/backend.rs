@@ -137,7 +137,7 @@ impl Shared {
             ("GET", "") => {
                 let open = |order: &&OrderResource| order.outcome.is_none() && order.status != Status::Cancel;
                 let orders = self.lock().values().filter(open).cloned().collect();
-                let open = OpenOrders { orders, taken_out: Vec::new() };
+                let open = OpenOrders { amounts: Default::default(), orders, taken_out: Vec::new() };
                 return ("200 OK", serde_json::to_vec(&open).expect("plain data"));
             }
             (_, rest) => {
