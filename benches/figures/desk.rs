@@ -155,8 +155,8 @@ fn news(machines: usize) -> String {
         let some = if wants { 3 } else { 0 };
         let _ = writeln!(
             sql,
-            "INSERT INTO presence VALUES ('vm-{number:03}', 1, {now}, 'Lobi, lantai {number}', '0.1.0', '');
-            INSERT INTO stock VALUES ('vm-{number:03}', 's', 1, {now}, {some}, {some}, 0, '[{}]');",
+            "INSERT INTO presence (device, is_there, since_ms, name, version, faults) VALUES ('vm-{number:03}', 1, {now}, 'Lobi, lantai {number}', '0.1.0', '');
+            INSERT INTO stock (device, stream, number, at_ms, low, sold_out, suspect, blocked, slots) VALUES ('vm-{number:03}', 's', 1, {now}, {some}, {some}, 0, 0, '[{}]');",
             slots.join(",")
         );
     }

@@ -47,7 +47,8 @@ fn machines(shop: &Shop) {
         let device = format!("vm-{number:03}");
         let insert = "INSERT OR IGNORE INTO devices (id, token_hash, added_ms, sum) VALUES (?1, ?1, 0, '')";
         database.execute(insert, params![device]).expect("let in");
-        let insert = "INSERT OR REPLACE INTO presence VALUES (?1, 0, 1, ?2, '0.1.0', ?3)";
+        let insert =
+            "INSERT OR REPLACE INTO presence (device, is_there, since_ms, name, version, faults) VALUES (?1, 0, 1, ?2, '0.1.0', ?3)";
         database.execute(insert, params![device, long("Lobi", number, 64), faults]).expect("noted");
         let slots: Vec<_> = match number {
             1 => (1..=MANY).map(slot).collect(),
@@ -55,7 +56,7 @@ fn machines(shop: &Shop) {
             2..=WANTING => (1..=SLOTS).map(|slot_of| slot(number * SLOTS + slot_of)).collect(),
             _ => continue,
         };
-        let insert = "INSERT OR REPLACE INTO stock VALUES (?1, 's', 1, 1, 0, ?2, 0, ?3)";
+        let insert = "INSERT OR REPLACE INTO stock (device, stream, number, at_ms, low, sold_out, suspect, blocked, slots) VALUES (?1, 's', 1, 1, 0, ?2, 0, 0, ?3)";
         database.execute(insert, params![device, slots.len() as i64, json!(slots).to_string()]).expect("told");
     }
     database.execute_batch("COMMIT").expect("committed");
