@@ -33,8 +33,8 @@ const LOOK: Duration = Duration::from_secs(5);
 /// backend does not throw the first one out.
 pub fn settings(wanted: &MqttSettings) -> Result<LinkSettings, TlsError> {
     let mut settings = LinkSettings::new(wanted.clone(), format!("qris-backend-{}", random::name()), &LastTrusted::default())?;
-    // A status or a stock that the broker has kept tells much. An old report tells only that reports are heard. Without retain-as-published a message is marked as retained if
-    // the broker had kept it, and only then.
+    // A status or a stock that the broker has kept tells much. An old report tells only that reports are heard. Without
+    // retain-as-published a message is marked as retained if the broker had kept it, and only then.
     let heard = [(Topic::Status, Retained::Always), (Topic::Telemetry, Retained::Always), (Topic::Stock, Retained::Always)];
     let hear =
         |(topic, retained): (Topic, _)| Subscription { filter: topic.of_all(), retained, retain_as_published: false, at_most_once: true };
