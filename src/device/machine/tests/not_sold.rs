@@ -23,7 +23,10 @@ impl Rig {
         self.on(Input::Woken);
         let call = self.open().expect("it asks");
         let amounts = [("gopay".into(), Amounts { min: least, max: most })].into();
-        self.on(Input::Open(call, BackendAnswer::Open(OpenOrders { orders: Vec::new(), taken_out: Vec::new(), amounts })));
+        self.on(Input::Open(
+            call,
+            BackendAnswer::Open(OpenOrders { orders: Vec::new(), taken_out: Vec::new(), amounts, at_broker: false }),
+        ));
     }
 
     fn fault(&self, code: FaultCode) -> Option<String> {
