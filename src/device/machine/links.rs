@@ -89,7 +89,8 @@ impl Links {
             held,
             // The words of another machine's relay about our orders mean nothing.
             relay_owner: self.relay_owner().filter(|_| self.relay_foreign(settings).is_none()),
-            relay_changed_at: if self.owner == 0 { self.relay_changed_at + START_WAIT } else { self.relay_changed_at },
+            relay_changed_at: self.relay_changed_at,
+            relay_doubted_from: if self.owner == 0 { self.relay_changed_at + START_WAIT } else { self.relay_changed_at },
             relay_kids: &self.relay.keys,
             screen_gone_since: self.screen_gone_since.filter(|_| settings.screen_required),
             push,

@@ -129,6 +129,8 @@ pub struct Context<'a> {
     pub relay_owner: Option<u64>,
     /// The time when the relay went, or got this owner.
     pub relay_changed_at: Boot,
+    /// The same for an order with a QR. A program that has just started gives its relay service more time.
+    pub relay_doubted_from: Boot,
     /// The receipt keys that the relay lists.
     pub relay_kids: &'a [KeyId],
     /// The time since which a required screen is gone.

@@ -167,6 +167,7 @@ impl Walk {
             held: self.held,
             relay_owner: self.owner,
             relay_changed_at: Boot(self.changed),
+            relay_doubted_from: Boot(self.changed),
             relay_kids: &kids,
             screen_gone_since: self.screen_gone.map(Boot),
             push: self.push,

@@ -4,6 +4,7 @@ use super::rig::*;
 use qris_core::order::keys::{Level, SigningKey};
 use qris_core::order::ledger::Limits;
 use qris_core::order::receipt::testing::{key, operator};
+use qris_core::order::stock::Change;
 use qris_core::order::stock::Drives;
 use qris_core::order::time::Wall;
 use qris_core::wire::relay::Driven;
@@ -695,8 +696,11 @@ fn a_text_changes_a_slot_once_it_is_known_what_is_in_it() {
     rig.on(Input::RelayUp(rig.facts.clone()));
     rig.after(1_000);
     assert_eq!((rig.count(), rig.price(), rig.reported().version), (Some(3), 6000, 1));
-    // It fits, so nobody need count. What does not is a fault, and sells on.
+    // It fits. But the image may have forgotten what people took out. Somebody must count.
+    assert!(rig.machine.faults.all().any(|fault| fault.code == FaultCode::Stock));
+    rig.change(Change::Count, Some(3)).expect("counted");
     assert!(!rig.machine.faults.all().any(|fault| fault.code == FaultCode::Stock));
+    // What does not fit is a fault, and sells on.
     rig.wants(&desired(2, 1, &slot.replace("capacity = 4", "capacity = 2")));
     assert_eq!((rig.count(), rig.machine.faults.all().any(|fault| fault.code == FaultCode::Stock)), (Some(3), true));
     rig.requested(1);

@@ -239,7 +239,7 @@ fn whoever_waits_for_an_order_hears_of_the_change_when_it_comes() {
     let mut town = Town::new();
     let order = town.order(Way::Open);
     town.ask(Ask::Order(HttpCall::Watch(order.order_id.clone(), order.rev)));
-    assert!(matches!(town.listen(5_000, Way::Open), Heard::Nothing), "nothing has changed");
+    assert!(matches!(town.listen(1_000, Way::Open), Heard::Nothing), "nothing has changed");
     let notification = town.pays(&order);
     let began = town.program.age();
     town.program.notify(1, notification);
@@ -248,7 +248,7 @@ fn whoever_waits_for_an_order_hears_of_the_change_when_it_comes() {
     let [Heard::Answer(BackendAnswer::Order(now))] = &all[..] else { panic!("{all:?}") };
     assert_eq!(now.status, Status::Settlement);
     assert!(now.receipt.is_some());
-    assert!(town.program.age() - began < 5_000, "not only once the time is over");
+    assert!(town.program.age() - began < 2_000, "not only once the time is over");
 }
 
 #[test]

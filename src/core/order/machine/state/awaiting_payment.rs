@@ -22,7 +22,7 @@ pub struct AwaitingPayment {
 impl AwaitingPayment {
     /// The time since which nobody vouches that this machine can deliver the order. `None`: its relay vouches for it.
     fn relay_doubtful(&self, with: &Context) -> Option<Boot> {
-        (with.relay_owner != Some(self.checked)).then(|| with.relay_changed_at.max(self.shown_at))
+        (with.relay_owner != Some(self.checked)).then(|| with.relay_doubted_from.max(self.shown_at))
     }
 
     fn late_until(&self, at: &At) -> Option<Boot> {
