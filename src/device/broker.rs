@@ -4,6 +4,7 @@ use super::controller::mqtt::Reader;
 use super::inbox::Inbox;
 use super::words::{ANSWER, Input, Notice};
 use qris_core::order::ids::DeviceId;
+use qris_core::wire::command::{self, SCREENSHOT};
 use qris_core::wire::settings::SETTINGS_MAX;
 use qris_core::wire::status::{OFFLINE_KEPT_S, Status};
 use qris_core::wire::topics::{self, PROBE, Topic};
@@ -44,6 +45,7 @@ pub async fn listen(
     inbox: Inbox,
     gone: oneshot::Sender<()>,
 ) {
+    let picture = command::request_topic(&device, SCREENSHOT);
     while let Some(event) = events.recv().await {
         match event {
             MqttEvent::Up { refused, .. } => inbox.send(Input::BrokerUp { refused }),
@@ -52,7 +54,8 @@ pub async fn listen(
                 inbox.send(Input::BrokerDown { reason: reason.into(), date_refusal, thrown_out });
             }
             MqttEvent::Message(message) => {
-                if message.payload == PROBE {
+                // A question for a picture has nothing in it, either.
+                if message.payload == PROBE && message.topic != picture {
                     mqtt.ack(message.ack);
                     continue;
                 }

@@ -27,7 +27,7 @@ fn serve_from(shop: &mut Shop, url: &str) {
 }
 
 /// What the machine says of itself at the broker. The backend hears it at its own time, also while two lists are compared.
-const SAID_BY_ITSELF: [&str; 4] = ["there", "since", "version", "faults"];
+const SAID_BY_ITSELF: [&str; 6] = ["there", "since", "off_since", "version", "faults", "topics"];
 
 /// The orders and the machines, as the merchant sees them when the machine has told its outcomes.
 fn seen(shop: &Shop) -> [Vec<Value>; 3] {
@@ -39,6 +39,10 @@ fn seen(shop: &Shop) -> [Vec<Value>; 3] {
         let mut rows: Vec<Value> = told.lines().map(|row| serde_json::from_str(row).expect("JSON")).collect();
         for row in rows.iter_mut().filter_map(Value::as_object_mut) {
             row.retain(|field, _| !SAID_BY_ITSELF.contains(&field.as_str()));
+            // A machine's row has the name that it said. That of an order stays.
+            if row.contains_key("code_until") {
+                row.remove("machine");
+            }
         }
         rows
     })

@@ -21,7 +21,7 @@ fn a_blocked_slot_is_seen_by_all_until_its_line_is_cleared() {
     desk.shop.edit(Program::Qrisd, count_a1);
     desk.shop.start_qrisd();
     desk.shop.wait_online();
-    let (owner, shop) = (desk.person("Sari", "owner"), &desk.shop);
+    let shop = &desk.shop;
     assert!(stock(shop, &["count", "A1", "2"]).status.success());
     let request = shop.offer("A1");
     shop.pay(Via::Gopay);
@@ -36,6 +36,7 @@ fn a_blocked_slot_is_seen_by_all_until_its_line_is_cleared() {
     let pressed = shop.vend("A1");
     shop.tap.wait_refused(&pressed, Reason::LineBlocked);
     watched::until(&shop.screen.path, "the screen to answer the press", || (panel() != before).then_some(()));
+    let owner = desk.person("Sari", "owner");
     // The owner's phone, in the list of slots and in the fault.
     let at = format!("/machines/{DEVICE}");
     wait_for("the desk to mark the slot", || owner.get(&at).has("not sold: its line is blocked").then_some(()));

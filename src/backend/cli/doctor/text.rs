@@ -103,7 +103,7 @@ texts! {
     wrong_port_do: "pakai port 443", "use port 443";
     no_broker: "tidak diatur: mesin bertanya lewat HTTP", "none is configured: a machine asks over HTTP";
     silent: "{0} mesin punya topik yang tidak sampai di broker: {1}", "{0} machines have topics that do not get through at the broker: {1}";
-    silent_do: "izinkan topik itu di daftar akses broker: mesin menulis topiknya sendiri, backend membaca status, telemetry dan stock dan menulis payment/update; lihat config/mosquitto.acl", "allow these topics in the broker's access list: a machine writes its own, the backend reads status, telemetry and stock and writes payment/update; see config/mosquitto.acl";
+    silent_do: "izinkan topik itu di daftar akses broker: mesin menulis topiknya sendiri, backend membaca `status`, `telemetry` dan `stock`, dan menulis `payment/update`; lihat config/mosquitto.acl", "allow these topics in the broker's access list: a machine writes its own, the backend reads `status`, `telemetry` and `stock`, and writes `payment/update`; see config/mosquitto.acl";
     broker_good: "{0} menerima kami", "{0} lets us in";
     certificates_do: "perbaiki sertifikat di `[mqtt]`", "correct the certificates in `[mqtt]`";
     refused_do: "cocokkan `mqtt.username` dan `mqtt.password_file` dengan daftar pengguna broker", "compare `mqtt.username` and `mqtt.password_file` with the broker's list of users";
