@@ -31,8 +31,7 @@ pub fn auto_refund_starts(tx: &mut dyn Tx, policy: &Policy, now: Told) -> Result
     for row in tx.rows(undecided, &[])? {
         let Some(stored) = ledger::load_good(tx, &row)? else { continue };
         if stored.order.may_refund_on_a_wish(now) && is_older(&stored.order, since) {
-            // Nobody thinks that it goes back by itself: it was told while `auto_refund` was off. The journal counts these now.
-            decide(tx, &stored.order, OLDER, now)?;
+            leave(tx, &stored.order, OLDER, now)?;
         }
     }
     let left = "SELECT count(*) AS orders, CAST(coalesce(sum(paid - coalesce(returned, 0)), 0) AS BIGINT) AS rupiah
@@ -102,14 +101,10 @@ fn is_older(order: &Order, since: Wall) -> bool {
     order.came_to_nothing_at().is_none_or(|at| at < since)
 }
 
-fn decide(tx: &mut dyn Tx, order: &Order, why: &str, now: Told) -> Result<(), BooksError> {
+fn leave(tx: &mut dyn Tx, order: &Order, why: &str, now: Told) -> Result<(), BooksError> {
     let sql = "INSERT INTO automatic_refunds (order_id, device, asked_ms) VALUES ($1, $2, $3)";
     tx.rows(sql, &[order.id.as_str().into(), order.sale.device.as_str().into(), Value::Null])?;
-    ledger::note(tx, &order.id, &format!("not refunded by itself: {why}"), now.wall)
-}
-
-fn leave(tx: &mut dyn Tx, order: &Order, why: &str, now: Told) -> Result<(), BooksError> {
-    decide(tx, order, why, now)?;
+    ledger::note(tx, &order.id, &format!("not refunded by itself: {why}"), now.wall)?;
     // A person was told when nothing came, and may have thought that it goes back by itself.
     alerts::tell_again(tx, order, Attention::RefundDue, now)
 }
