@@ -327,6 +327,8 @@ impl World {
         let held = self.slots.of(m, item);
         let lowered = i64::from(n) < held.there;
         held.there = i64::from(n);
+        // The machine's screen shows what it took before whoever filled has told us.
+        held.is_forgotten = false;
         if lowered {
             (held.lowered_at, held.is_known, held.is_image_good) = (now, false, false);
         }
