@@ -368,7 +368,7 @@ fn an_owner_s_day_as_the_documents_tell_it() {
     wait_for("the machine's news", || {
         open("/");
         let text = browser.text("main");
-        (text.contains("habis") && text.contains("jalur") && text.contains("tidak ada kabar")).then_some(())
+        (text.contains("habis") && text.contains("alurnya") && text.contains("tidak ada kabar")).then_some(())
     });
     assert!(browser.text("main").contains("2 pesanan perlu Anda"), "{}", browser.text("main"));
     // The worst stands first: which machine is silent, and since when.
