@@ -86,7 +86,6 @@ fn each_topic_that_the_backend_may_not_read_is_told_after_the_first_message_that
     }
 }
 
-/// That the machine may not read them is known twenty seconds after a payment that came over HTTP: `machine::tests::rights`.
 #[test]
 fn news_of_payments_that_may_not_be_written_are_told_after_the_first() {
     let mut shop = Shop::open(Options::default());
@@ -101,4 +100,23 @@ fn news_of_payments_that_may_not_be_written_are_told_after_the_first() {
         shop.sell("A1", Via::Gopay);
         (machine(&shop)["topics"] == serde_json::json!([])).then_some(())
     });
+}
+
+/// It is the first one that counts, however many come after it.
+#[test]
+fn news_of_payments_that_may_not_be_read_are_told_while_the_machine_sells() {
+    let mut shop = Shop::open(Options::default());
+    shop.wait_idle();
+    shop.broker.without("pattern read qrisd/v1/%u/payment/update");
+    wait_for("payment/update to be told", || {
+        shop.wait_idle();
+        shop.sell("A1", Via::Gopay);
+        (machine(&shop)["topics"] == serde_json::json!(["payment/update"])).then_some(())
+    });
+    shop.wait_status_of_machine("the fault with the topic's name", |status| {
+        let faults = status["faults"].as_array()?;
+        let config = faults.iter().find(|fault| fault["code"] == "config")?;
+        config["detail"].as_str()?.contains("payment/update").then_some(())
+    });
+    shop.broker.whole();
 }

@@ -12,12 +12,6 @@ use super::topics::Topic;
 use crate::order::ids::DeviceId;
 use serde::{Deserialize, Serialize};
 
-/// The filter for all commands to a machine.
-#[must_use]
-pub fn requests_to(device: &DeviceId) -> String {
-    format!("qrisd/v1/{device}/cmd/+/request")
-}
-
 /// The topic of one command.
 #[must_use]
 pub fn request_topic(device: &DeviceId, name: &str) -> String {

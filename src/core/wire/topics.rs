@@ -1,6 +1,5 @@
 //! MQTT topics: `qrisd/v1/{device}/…`, both ways.
 
-use super::command;
 use crate::order::ids::DeviceId;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -136,7 +135,8 @@ impl TopicsTold {
 pub fn subscriptions(device: &DeviceId) -> Vec<String> {
     let topics = [Topic::VendRequest, Topic::VendCancel, Topic::VendCollect, Topic::PaymentUpdate, Topic::ConfigDesired];
     let topics = topics.map(|topic| topic.of(device));
-    topics.into_iter().chain([command::requests_to(device)]).collect()
+    // All commands.
+    topics.into_iter().chain([format!("qrisd/v1/{device}/cmd/+/request")]).collect()
 }
 
 #[cfg(test)]

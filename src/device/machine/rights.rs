@@ -90,7 +90,8 @@ impl Rights {
         // Of a payment before this connection the message may have gone to nobody.
         let (Some(connected_at), Some(ago)) = (self.connected_at, ago) else { return };
         if now > connected_at + ago + CLOCKS_APART {
-            self.awaited = Some((order, now));
+            // The first one: on a busy machine the next payment comes before its time is over.
+            self.awaited.get_or_insert((order, now));
             self.tell_at.get_or_insert(now + TELL_WITHIN);
         }
     }

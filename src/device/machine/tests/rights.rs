@@ -135,3 +135,22 @@ fn a_payment_that_no_message_told_is_a_fault_if_the_backend_sends_them() {
         assert_eq!(rig.config(), None, "one came");
     }
 }
+
+#[test]
+fn a_payment_that_no_message_told_is_found_on_a_busy_machine() {
+    let mut rig = Rig::unlimited();
+    (rig.at_broker, rig.tells_topics) = (true, true);
+    rig.after(60_000);
+    rig.settle_open();
+    for n in 1..=5 {
+        rig.requested(n);
+        rig.after(8_000);
+        rig.answer(n, order(settled(n, 2)));
+        rig.delivered(n);
+        rig.answer(n, order(settled(n, 3)));
+        if rig.open().is_some() {
+            rig.answer_open(vec![]);
+        }
+    }
+    assert_eq!(rig.config().as_deref(), Some("the broker refuses payment/update (order o-1 was paid, and no message told it)"));
+}
