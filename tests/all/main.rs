@@ -57,6 +57,7 @@ mod midtrans_table;
 mod moving;
 mod mqtt_link;
 mod no_broker;
+mod not_sold;
 mod notifications;
 mod official_clients;
 mod one_language;

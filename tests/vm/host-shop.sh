@@ -171,9 +171,9 @@ requests_of() {
   grep -F "/vend/event " "$work/shop/events.log" | grep -F "\"item\":\"$1\"" | json request_id | sort -u | wc -l
 }
 
-# The last thing that the machine said of itself.
+# The last thing that the machine said of itself. What is {} is a probe.
 last_status() {
-  grep -F "/status " "$work/shop/events.log" | tail -n 1 | cut -d' ' -f2-
+  grep -F "/status {\"" "$work/shop/events.log" | tail -n 1 | cut -d' ' -f2-
 }
 
 pay() {

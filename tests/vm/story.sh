@@ -581,7 +581,7 @@ field() {
 
 # How often the machine has said how it is.
 statuses() {
-  grep -cF "/status " "$work/shop/events.log" || true
+  grep -cF "/status {\"" "$work/shop/events.log" || true
 }
 
 # Whether it has the relay service's version: before that, it refuses who asks.

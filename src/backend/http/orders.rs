@@ -60,10 +60,10 @@ pub async fn create(
     Shared(pace): Shared<Arc<Pace>>,
     Shared(gateway): Shared<Arc<WatchedGateway>>,
     Machine { device, token_hash, relay_key, .. }: Machine,
-    headers: HeaderMap,
     request: Request,
 ) -> Result<Response, Refusal> {
     let _place = waiting(work.waiters(), &device)?;
+    let headers = request.headers().clone();
     let new = read_new_order(Fields::read(request).await?, &headers, gateway.ask())?;
     let kid = work
         .books()

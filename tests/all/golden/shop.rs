@@ -49,7 +49,7 @@ const TOLD: [(&str, &str, Option<&str>, bool); 17] = [
     ("code-not-collected", "undelivered", Some("not_collected"), true),
 ];
 
-/// A zone of the merchant in which no day ends while this runs, and none began in the last half hour.
+/// A zone of the merchant in which no day ends while this runs, nor before its codes do. None began in the last half hour.
 fn zone() -> Zone {
     let now = &clock::now().wall.to_wib()[11..16];
     if ("00:30".."22:30").contains(&now) { Zone::Wib } else { Zone::Wit }
@@ -58,7 +58,7 @@ fn zone() -> Zone {
 impl Shop {
     pub fn open() -> Self {
         let more = format!(
-            "charge_as = \"gopay\"\n[fees]\nqris = {{ basis_points = 70 }}\n[reports]\nzone = \"{}\"\n\
+            "charge_as = \"gopay\"\ncounter_expiry_min = 60\n[fees]\nqris = {{ basis_points = 70 }}\n[reports]\nzone = \"{}\"\n\
              [orders]\nreversal_window_s = 3600\nsecond_tries = 0\n",
             zone().as_str()
         );

@@ -35,7 +35,7 @@ impl HttpAnswer {
 
 impl Http {
     pub fn new() -> Self {
-        let limits = qris::host::http::Limits { total: WAIT, read: WAIT, idle_connections: 1 };
+        let limits = qris::host::http::Limits { total: WAIT, read: WAIT, idle_connections: 0 };
         Self {
             runtime: tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime"),
             client: qris::host::http::client(None, limits).expect("a client"),

@@ -142,7 +142,7 @@ fn a_payment_that_no_message_told_is_found_on_a_busy_machine() {
     (rig.at_broker, rig.tells_topics) = (true, true);
     rig.after(60_000);
     rig.settle_open();
-    for n in 1..=5 {
+    for n in 1..=6 {
         rig.requested(n);
         rig.after(8_000);
         rig.answer(n, order(settled(n, 2)));
