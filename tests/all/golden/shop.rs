@@ -58,7 +58,7 @@ fn zone() -> Zone {
 impl Shop {
     pub fn open() -> Self {
         let more = format!(
-            "charge_as = \"gopay\"\ncounter_expiry_min = 60\n[fees]\nqris = {{ basis_points = 70 }}\n[reports]\nzone = \"{}\"\n\
+            "charge_as = \"gopay\"\ncounter_expiry_min = 59\n[fees]\nqris = {{ basis_points = 70 }}\n[reports]\nzone = \"{}\"\n\
              [orders]\nreversal_window_s = 3600\nsecond_tries = 0\n",
             zone().as_str()
         );
