@@ -1,4 +1,4 @@
-//! Sales beside a journal that hangs. What they take, and whether each line is there afterwards or is counted as missing. Needs root.
+//! Sales beside a journal that hangs: what they take. Each line is there afterwards, or is counted as missing. Needs root.
 
 use crate::figures::FiguresText;
 use crate::program::Places;
