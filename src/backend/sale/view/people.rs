@@ -178,7 +178,7 @@ mod tests {
         let held = settled(&code, 6);
         assert_eq!(stands(&held), Stands::Before(NoEnd::Held));
         assert!(!stands(&held).is_unpaid());
-        assert_eq!(stands(&settled(&held, 306)), Stands::At(End::Awaited), "the store has not taken it back");
+        assert_eq!(stands(&settled(&held, 400)), Stands::At(End::Awaited), "the store has not taken it back");
         let back = after(held.clone(), Event::Status(report(&held, Said::Cancelled)), T0 + Span::secs(60));
         assert_ne!(stands(&back), Stands::Before(NoEnd::Held), "the store has taken it back");
     }
