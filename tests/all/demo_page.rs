@@ -445,7 +445,8 @@ fn the_story_of_a_network_that_is_cut_presses_the_buttons() {
     page.speaks("barang keluar: A3, Rp9.500");
     // A reason stays a code, and what is said in English only is left out.
     page.asks("A1");
-    page.browser.click("#keys [data-item=A2]");
+    // Whoever points at the shelf has pressed its key.
+    page.browser.click(".shelf[data-item=A2]");
     page.browser.wait(
         "the refusal",
         "return [...document.querySelectorAll('#list .text')].some(text => text.textContent.startsWith('ditolak (sedang melayani)'))",

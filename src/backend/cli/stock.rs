@@ -4,6 +4,7 @@ use super::opening::machines;
 use super::orders::device_id;
 use super::print::Shown::Text;
 use super::print::{Field, Out, heading, heading_of, left, right, row, row_of};
+use super::progress::Progress;
 use super::text::{fill, texts};
 use crate::config::Config;
 use crate::csv::Separator;
@@ -48,11 +49,15 @@ pub async fn run(config: &Config, asked: StockArguments) -> Result<(), Failure> 
     let mut all = Vec::new();
     let mut behind = Some(Box::from(""));
     let which = if asked.to_fill { Which::Wanting } else { Which::All };
+    let (mut progress, mut read) = (Progress::begin(), 0);
     while let Some(after) = behind {
         let page = store.read(move |tx| stock::page(tx, which, &after)).await.map_err(Failure::failed)?;
+        read += page.machines.len();
         all.extend(page.machines.into_iter().filter(|machine| asked.device.as_ref().is_none_or(|device| *device == machine.device)));
         behind = page.behind;
+        progress.says(|| fill(texts().progress_of_machines, &[&read]));
     }
+    drop(progress);
     if asked.to_fill {
         let loads: Vec<_> = all.into_iter().filter_map(Load::of).collect();
         loads.iter().for_each(|load| packing.add(load));

@@ -156,6 +156,7 @@ texts! {
     by_name: "yang disebut", "by name";
     row_damaged: "{0}: barisnya di basis data rusak: cari di dashboard gateway", "{0}: its row in the database is damaged: look for it in the gateway's dashboard";
     progress: "{0} dari {1} pesanan", "{0} of {1} orders";
+    progress_of_machines: "{0} mesin dibaca", "{0} machines are read";
     asked_about: "{0}: {1} ditanyakan, {2}", "{0}: asked about {1}, {2}";
     one_difference: "1 perbedaan", "1 difference";
     many_differences: "{0} perbedaan", "{0} differences";
