@@ -64,6 +64,7 @@ qris_core::texts! {
     slot_low: "hampir habis", "low";
     slot_today: "habis hari ini", "empty today";
     slot_soon: "habis kira-kira {0} hari lagi", "empty in about {0} days";
+    slot_unknown: "hitunglah isinya", "count what is in it";
 }
 
 pub fn trouble(words: &'static Words, machine: &MachineLine, trouble: Trouble) -> String {
@@ -130,6 +131,8 @@ pub fn slot(words: &'static Words, line: &SlotLine) -> String {
     });
     let level = if slot.suspect {
         words.slot_suspect.into()
+    } else if slot.count.is_none() {
+        words.slot_unknown.into()
     } else if slot.is_empty() {
         words.slot_sold_out.into()
     } else {
@@ -161,6 +164,7 @@ mod tests {
         assert_eq!(line(serde_json::json!({ "count": 0, "not_sold": "blocked" })), "not sold: its line is blocked; sold out");
         assert_eq!(line(serde_json::json!({ "not_sold": "price" })), "not sold: nothing takes its price");
         assert_eq!(line(serde_json::json!({ "count": 0, "not_sold": "sold_out" })), "sold out");
+        assert_eq!(line(serde_json::json!({ "count": null })), "count what is in it");
         let (what, _) = fault(Words::of(Language::En), Some("Keripik singkong (A3)"), &FaultCode::LineBlocked);
         assert_eq!(what, "Not sold: Keripik singkong (A3). Its line is blocked.");
     }
