@@ -154,6 +154,7 @@ fn as_json(machine: &Machine, zone: Zone) -> Value {
         let mut object = kept.object();
         object["bring"] = kept.slot.room().into();
         object["sold"] = kept.slot.sold.into();
+        object["unseen"] = kept.slot.unseen.into();
         object["refused"] = kept.slot.refused.into();
         object["filled_at"] = kept.filled_at().map(|at| at.to_rfc3339_in(zone)).into();
         object

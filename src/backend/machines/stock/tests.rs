@@ -16,6 +16,7 @@ fn slot(item: &str, name: &str, count: Option<u32>) -> Slot {
         not_sold: None,
         filled_at: Some("2026-11-20T06:00:00Z".into()),
         sold: 0,
+        unseen: 0,
         refused: 0,
     }
 }
