@@ -145,7 +145,7 @@ texts! {
     slot_low: "hampir habis", "low";
     slot_today: "habis hari ini", "empty within a day";
     slot_soon: "habis kira-kira {0} hari lagi", "empty in about {0} d";
-    slot_unknown: "belum dihitung", "not counted";
+    slot_unknown: "belum dihitung: hitunglah", "not counted: count it";
     no_stock: "belum ada mesin yang memberi kabar tentang isinya", "no machine has told what is in it";
     nothing_to_fill: "tidak ada mesin yang perlu diisi", "no machine wants to be filled";
     bring_in_all: "untuk {0} mesin", "for {0} machines";

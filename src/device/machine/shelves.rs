@@ -11,7 +11,7 @@ use qris_core::order::ids::{CommandId, ItemId};
 use qris_core::order::machine::State;
 use qris_core::order::reason::Reason;
 use qris_core::order::request::{Payment, Price, Refusal};
-use qris_core::order::stock::{Change, NotChanged, NotSold, Shelf};
+use qris_core::order::stock::{Change, NotChanged, NotSold, Older, Shelf};
 use qris_core::order::time::Now;
 use qris_core::wire::orders::TakenOut;
 use qris_core::wire::relay::LineCondition;
@@ -21,6 +21,17 @@ use qris_host::events::Event as Journal;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub(super) const BESIDE: &str = "somebody at the machine";
+
+/// When the relay said how often it has driven.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Said {
+    /// Some time ago.
+    Before,
+    /// Just now.
+    Now,
+    /// Just now, and before it was asked for anything else.
+    AtItsStart,
+}
 
 impl Machine {
     /// The slot of an item, if it is counted and somebody has counted.
@@ -154,6 +165,7 @@ impl Machine {
                 not_sold: self.not_sold(item, &lines),
                 filled_at: shelf.and_then(|shelf| shelf.filled_at.clone()),
                 sold: shelf.map_or(0, Shelf::sold),
+                unseen: shelf.map_or(0, |shelf| shelf.unseen().saturating_sub(self.orders.out(item))),
                 refused: self.stock.refused.get(item).copied().unwrap_or(0),
             })
         };
@@ -211,19 +223,22 @@ impl Machine {
     /// The relay's word could not be stored when it came.
     pub(super) fn catch_up_with_relay(&mut self, now: Now) {
         if self.stock.is_behind && !self.storage.is_failing() {
-            self.compare_stock(false, now);
+            self.compare_stock(Said::Before, now);
         }
     }
 
-    /// Compares the slots with the relay's word about what it drove. `is_new`: it has said so just now.
-    pub(super) fn compare_stock(&mut self, is_new: bool, now: Now) {
+    /// Compares the slots with the relay's word about what it drove.
+    pub(super) fn compare_stock(&mut self, said: Said, now: Now) {
         self.stock.is_behind = !self.settings.slots.is_empty();
         let Some(store) = self.storage.store_mut().filter(|_| self.stock.is_behind) else { return };
         let (mut changed, mut is_image) = (BTreeMap::new(), false);
         for item in self.settings.slots.keys() {
             let Some((shelf, (ledger, drives))) = store.shelf(item).zip(self.links.drives(item, &self.settings)) else { continue };
-            let next = shelf.compared(ledger, drives, is_new && !self.orders.is_out(item));
-            is_image |= next.is_older && !shelf.is_older;
+            // A later word may have been read before the end of an order that has come since.
+            let is_ledger_older = said == Said::AtItsStart && shelf.is_ahead_of(ledger, drives);
+            let begun = is_ledger_older.then(|| shelf.with_older_ledger());
+            let next = begun.as_ref().unwrap_or(shelf).compared(ledger, drives, said != Said::Before && !self.orders.is_out(item));
+            is_image |= next.older == Some(Older::Database) && shelf.older != Some(Older::Database);
             if next != *shelf {
                 changed.insert(item.clone(), next);
             }
@@ -231,7 +246,7 @@ impl Machine {
         if is_image {
             // The whole database is an older image, with every slot in it.
             let all = store.shelves().iter().map(|(item, shelf)| (item.clone(), changed.remove(item).unwrap_or_else(|| shelf.clone())));
-            changed = all.map(|(item, shelf)| (item, Shelf { is_older: true, ..shelf })).collect();
+            changed = all.map(|(item, shelf)| (item, Shelf { older: Some(Older::Database), ..shelf })).collect();
         }
         if !changed.is_empty()
             && let Err(error) = store.keep_shelves(changed)
@@ -285,8 +300,8 @@ impl Machine {
     }
 
     pub(super) fn tell_stock(&mut self, slots: Vec<Slot>, now: Now) {
-        let is_older = |slot: &Slot| self.shelf(&slot.item).is_some_and(|shelf| shelf.is_older);
-        let fault = fault(&slots, &is_older).filter(|_| self.storage.store().is_some());
+        let older = |slot: &Slot| self.shelf(&slot.item)?.older;
+        let fault = fault(&slots, &older).filter(|_| self.storage.store().is_some());
         self.faults.set(FaultCode::Stock, fault.as_deref(), now);
         let Self { stock, settings, storage, outbox, .. } = self;
         match stock.report(slots, settings, storage, now) {
