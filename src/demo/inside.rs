@@ -1,5 +1,5 @@
-//! The broker inside the demo, as a process of its own: a visitor needs no Mosquitto. It says and refuses what Mosquitto with the shipped
-//! files would, but for one thing: it judges what somebody asks to hear, and no message after that.
+//! The broker inside the demo, as a process of its own: a visitor needs no Mosquitto. Its rights are those that shops get. It judges what
+//! somebody asks to hear. It does not judge each message after that, as Mosquitto does.
 
 use super::broker::{Accounts, Broker, BrokerError};
 use super::captions;

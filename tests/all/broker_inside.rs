@@ -147,7 +147,7 @@ async fn a_session_waits_for_its_client() {
     }
 }
 
-/// Of two times the shorter one counts: that of the will's delay, and that of the session.
+/// A will has a delay, and its session has a length. The shorter of the two counts.
 #[tokio::test]
 async fn a_will_comes_after_its_delay_or_with_the_end_of_the_session() {
     let both = Both::start();
@@ -184,7 +184,7 @@ fn a_message_that_is_kept_goes_when_its_time_is_over() {
     for (broker, port) in both.each() {
         let shop = Tap::connect_at(port, TAP, &password(TAP), &[]);
         let until = |seconds| PublishProperties { message_expiry_interval: Some(seconds), ..PublishProperties::default() };
-        // What one hears who comes now.
+        // The first message that a new client hears.
         let kept = || {
             let hears = Tap::connect_at(port, TAP, &password(TAP), &[STATUS]);
             shop.publish_bytes(STATUS, b"the end", false);
