@@ -1,5 +1,5 @@
-//! The shipped access list lets everybody say and hear their own only, and so does that of the broker inside the demo. `install_guide` sells with the rest of the shipped
-//! configuration.
+//! The shipped access list lets everybody say and hear their own only, and so does that of the broker inside the demo.
+//! `install_guide` sells with the rest of the shipped configuration.
 
 use crate::rig::inside::Inside;
 use crate::rig::mosquitto::{Mosquitto, TAP, password};
