@@ -11,6 +11,7 @@ mod backend_limits;
 mod backend_refuses;
 mod before_the_facts;
 mod broker_acl;
+mod broker_inside;
 mod bus_link;
 mod bus_policy;
 mod by_root;
