@@ -38,7 +38,7 @@ fn said(key: &str) -> Vec<String> {
     texts.flat_map(|text| text.lines().filter_map(value).collect::<Vec<_>>()).collect()
 }
 
-/// What is done there can be done here, and is: each step is a script of ours that `tests/run` calls, or that one of its scripts calls.
+/// What is done there can be done here. Each step is a script of ours, and `tests/run` calls it, or one of its scripts does.
 #[test]
 fn a_workflow_only_calls_what_the_tests_call_and_needs_no_secret() {
     let callers = ["tests/run", "tests/ready.sh", "packaging/deb"].map(source_text).concat();
@@ -95,7 +95,7 @@ fn the_workflows_have_every_part_of_the_tests() {
     assert!(whole.contains(" computed") && ["proofs", "judged"].iter().all(|part| computed.lines().any(|line| line.trim() == *part)));
 }
 
-/// Who reports is asked for what is asked back otherwise.
+/// Otherwise we must ask, and the reporter must answer.
 #[test]
 fn the_forms_ask_for_what_we_would_ask_back() {
     let fault = source_text(".github/ISSUE_TEMPLATE/fault.yml");
