@@ -39,6 +39,7 @@ mod fuzz;
 mod gateway_answers;
 mod golden;
 mod hardware;
+mod hosting;
 mod indonesian;
 mod install_guide;
 mod interfaces;
