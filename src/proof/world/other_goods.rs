@@ -2,7 +2,7 @@
 //! are counted somebody takes out what is in a slot, and puts others in. The settings say so a little later: by the machine's own file at its
 //! next start, or by the next text from afar. Sometimes an item is taken out of the settings, and brought back.
 //!
-//! A count belongs to goods. Of others a machine says none before somebody has counted, and refuses nobody for the former ones.
+//! A count belongs to goods. A machine says no count of others before somebody has counted. It refuses nobody for the former ones.
 
 use super::counts::Kind;
 use super::stock::CAPACITY;

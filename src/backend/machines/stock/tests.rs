@@ -165,7 +165,7 @@ fn a_packing_list_fills_the_machines_that_want_it() {
         Machine { device, name: None, at: None, slots: after(&[], slots.into(), &HashMap::new()) }
     };
     assert_eq!(Load::of(machine(&[slot("A1", "Teh", Some(3)), slot("A2", "Kopi", Some(20))])), None);
-    // Nobody knows what to bring for goods that nobody has counted. Somebody goes there all the same.
+    // Nobody has counted it, so nobody knows what to bring. Somebody goes there all the same.
     let uncounted = Load::of(machine(&[slot("A1", "Teh", Some(20)), slot("A2", "Roti", None)])).expect("somebody must count");
     assert_eq!(uncounted.machine.slots.iter().map(|kept| (kept.goods(), bring(kept))).collect::<Vec<_>>(), [("Roti", 0)]);
     let load =

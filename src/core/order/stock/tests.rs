@@ -235,8 +235,7 @@ fn who_puts_some_in_has_not_found_out_what_an_older_image_forgot() {
     }
 }
 
-/// What the relay drove of a slot, what its sensor saw of that, and what left the count are three sums. Here is each way in which two of them
-/// can differ, and what says so.
+/// The ledger, the sensor and the count have a sum each. Here is each way in which two of them can differ, and what says so.
 #[test]
 fn ledger_sensor_and_count_say_when_they_differ() {
     // Two were sold and seen, and one was tested. The relay said 12 and 4, and nobody has looked since.
@@ -278,7 +277,7 @@ fn ledger_sensor_and_count_say_when_they_differ() {
         let filled = Shelf::changed(Some(&slot), Change::Fill, Some(1), 10, None).expect("filled");
         assert_eq!((filled.unseen(), filled.older), (unseen, older), "{case}: who puts one in has not looked");
     }
-    // What is driven with an older ledger is compared with that one, so nothing is missed later.
+    // From then on that ledger is compared. So nothing is missed later.
     let older = begins(&agreed(), 11, 3);
     assert_eq!((older.compared(&key(1), drives(11, 4), true).count(), older.compared(&key(1), drives(12, 3), true).count()), (6, 6));
     // Another ledger began anew.
