@@ -8,7 +8,7 @@ use crate::config::afar::LineOf;
 use crate::store::{StoreError, Stored};
 use crate::words::{Counted, Effect, SlotSettings, text};
 use qris_core::order::ids::{CommandId, ItemId};
-use qris_core::order::machine::State;
+use qris_core::order::machine::{Order, State};
 use qris_core::order::reason::Reason;
 use qris_core::order::request::{Payment, Price, Refusal};
 use qris_core::order::stock::{Change, NotChanged, NotSold, Older, Shelf};
@@ -282,14 +282,16 @@ impl Machine {
 
     /// The backend says that a person took the goods of this order out of their slot. Each is taken from the count once: the order keeps that.
     pub(super) fn taken_out(&mut self, told: &TakenOut) -> Result<(), StoreError> {
-        // One that is not over yet comes with the next list.
-        let (Some(stored), true) = (self.find(&told.request_id)?, self.orders.get(&told.request_id).is_none()) else { return Ok(()) };
-        let is_over = matches!(stored.order.state, State::RefundDue(_) | State::Refunded(_));
+        let Some(stored) = self.find(&told.request_id)? else { return Ok(()) };
+        if self.orders.get(&told.request_id).is_some() {
+            self.stock.told_early.insert(told.request_id.clone());
+            return Ok(());
+        }
         let is_its = stored.order.order_id() == Some(&told.order_id);
-        let (true, Some(store)) = (is_over && is_its, self.storage.store_mut()) else { return Ok(()) };
-        let item = stored.order.item().clone();
+        let Some(item) = handed_out_by(&stored.order).filter(|_| is_its).cloned() else { return Ok(()) };
+        let Some(store) = self.storage.store_mut() else { return Ok(()) };
         let before = store.shelf(&item).map(|shelf| i64::from(shelf.count()));
-        if !store.hand_out(&stored)? {
+        if !store.hand_out(&stored, &item)? {
             return Ok(());
         }
         if let Some(after) = store.shelf(&item).map(|shelf| i64::from(shelf.count())) {
@@ -310,6 +312,17 @@ impl Machine {
             Ok(None) => {}
             Err(error) => self.store_failed(&error, now),
         }
+    }
+}
+
+/// What a person takes out for the customer of this order, if it is over. A try may have given goods to somebody else: then it is what was
+/// bought.
+fn handed_out_by(order: &Order) -> Option<&ItemId> {
+    match &order.state {
+        State::RefundDue(_) | State::Refunded(_) => Some(order.item()),
+        State::Dispensed(_) => Some(&order.offer.item),
+        State::Requested(_) | State::AwaitingPayment(_) | State::AtCounter(_) | State::Cancelling(_) | State::Ended(_) => None,
+        State::AwaitingCollection(_) | State::TakenBack(_) | State::Paid(_) | State::Dispensing(_) | State::TryingAgain(_) => None,
     }
 }
 

@@ -5,7 +5,7 @@ use crate::store::StoreError;
 use crate::store::database::Database;
 use crate::store::fact::Fact;
 use crate::words::Settings;
-use qris_core::order::ids::ItemId;
+use qris_core::order::ids::{ItemId, RequestId};
 use qris_core::order::stock::Older;
 use qris_core::order::time::{Boot, Now, Span};
 use qris_core::wire::stock::{STOCK_MAX, Slot, Stock as Report, VERSION};
@@ -30,6 +30,8 @@ pub(super) struct Stock {
     waits: Option<Span>,
     /// The relay's word could not be stored yet.
     pub(super) is_behind: bool,
+    /// Orders that are not over yet, and whose goods a person took out. The backend tells that again when they are.
+    pub(super) told_early: BTreeSet<RequestId>,
 }
 
 impl Stock {

@@ -1,6 +1,6 @@
 //! The contents of the slots. They are counted before anything is driven, and nothing is sold that is not there.
 
-use super::counter::paid_at_store;
+use super::counter::{at_store, paid_at_store};
 use super::rig::*;
 use crate::words::{Asker, Counted, SlotSettings};
 use qris_core::order::ids::ItemId;
@@ -11,7 +11,7 @@ use qris_core::order::proof::RelayKey;
 use qris_core::order::receipt::testing::key;
 use qris_core::order::request::{Price, PriceList};
 use qris_core::order::stock::{Change, Drives, NotChanged};
-use qris_core::wire::orders::{OrderResource, Status, TakenOut};
+use qris_core::wire::orders::{OrderResource, Refund, Status, TakenOut};
 use qris_core::wire::relay::{Driven, LineCondition, RelayLine};
 use qris_core::wire::status::FaultCode;
 use qris_core::wire::stock::{Slot, Stock};
@@ -474,6 +474,66 @@ fn what_a_person_took_out_of_the_slot_is_taken_from_the_count_once() {
     assert_eq!(rig.count(), Some(4));
     rig.sells_one(2);
     assert_eq!(rig.count(), Some(3));
+}
+
+/// Its customer came while the machine was away for days, and a person took the goods out of the slot.
+#[test]
+fn what_was_taken_out_for_a_code_is_taken_from_the_count_once_the_machine_has_ended_the_order() {
+    let told = || vec![TakenOut { order_id: order_id("o-1"), request_id: request_id("r-1") }];
+    let mut rig = Rig::holding(2);
+    rig.collectable(1);
+    rig.on(Input::BrokerUp { refused: vec![] });
+    rig.answer_taken_out(vec![], told());
+    assert_eq!(rig.count(), Some(2), "its ticket is open");
+    rig.answer(1, order(OrderResource { refund: Some(Refund::Given), ..paid_at_store(1) }));
+    rig.closed(1);
+    assert_eq!(rig.open(), None);
+    rig.answer(1, order(OrderResource { refund: Some(Refund::Given), ..paid_at_store(1) }));
+    rig.answer_taken_out(vec![], told());
+    assert_eq!(rig.count(), Some(1));
+    rig.after(6_000);
+    rig.on(Input::BrokerUp { refused: vec![] });
+    rig.answer_taken_out(vec![], told());
+    assert_eq!(rig.count(), Some(1), "once");
+}
+
+#[test]
+fn codes_of_the_former_goods_keep_their_pieces_of_the_new_ones() {
+    let mut rig = Rig::holding(4);
+    rig.collectable(1);
+    rig.taken_along(2);
+    rig.settings.slots.get_mut(&item("A1")).expect("a slot").name = "Roti".into();
+    rig.cut_and_up(true);
+    rig.answer_open(vec![paid_at_store(1), at_store(2, Status::Pending)]);
+    assert_eq!(rig.count(), None, "nobody has counted them");
+    rig.change(Change::Count, Some(3)).expect("counted");
+    rig.sells_one(3);
+    rig.vend(4);
+    assert_eq!((rig.announced(), rig.count()), (vec!["refused(sold_out)".into()], Some(2)), "both are kept");
+    rig.collected(1);
+    assert_eq!(rig.count(), Some(1));
+    rig.delivered(1);
+    rig.after(11_000);
+    rig.pay(&receipt_of(2));
+    rig.announced();
+    rig.collected(2);
+    assert_eq!(rig.count(), Some(0));
+}
+
+/// The relay tells of a test after the slot has got other goods. The new count was made later, and knows it.
+#[test]
+fn a_test_of_the_former_goods_is_not_taken_from_the_new_count() {
+    let mut rig = Rig::with_slot();
+    rig.driven(3, 1);
+    rig.change(Change::Count, Some(10)).expect("counted");
+    rig.facts.driven = vec![Driven { item: item("A1"), drives: Drives { orders: 3, tests: 2 } }];
+    rig.with_settings(|settings| settings.slots.get_mut(&item("A1")).expect("a slot").name = "Roti".into());
+    assert_eq!(rig.count(), None);
+    rig.change(Change::Count, Some(6)).expect("counted");
+    rig.driven(3, 2);
+    assert_eq!(rig.count(), Some(6));
+    rig.driven(3, 3);
+    assert_eq!(rig.count(), Some(5), "and one of these is");
 }
 
 #[test]
