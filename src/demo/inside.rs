@@ -1,6 +1,5 @@
 //! The broker inside the demo, as a process of its own: a visitor needs no Mosquitto. Its rights are those that shops get. It judges what
-//! somebody asks to hear. It does not judge each message after that, as Mosquitto does. Whose place another client takes is mostly not told
-//! why its connection ends: `mqtt5` 0.49 races with itself there. No program of the demo asks for that reason.
+//! somebody asks to hear. It does not judge each message after that, as Mosquitto does.
 
 use super::broker::{Accounts, Broker, BrokerError};
 use super::captions;
