@@ -106,37 +106,38 @@ impl Machine {
 
     /// The slot for a request. A request for which there is none is counted.
     pub(super) fn choose_slot(&mut self, asked: &ItemId, payment: Payment) -> Result<ItemId, Refusal> {
-        let fullest = self.fullest_slot(asked, &self.lines());
+        let has_room = |item: &ItemId| !payment.is_over_the_counter() || self.code_refusal(item).is_none();
+        let fullest = self.fullest_slot(asked, &self.lines(), has_room).or_else(|_| self.fullest_slot(asked, &self.lines(), |_| true));
         if fullest.as_ref().is_err_and(|refusal| refusal.reason == Reason::SoldOut) {
             let refused = self.stock.refused.entry(asked.clone()).or_default();
             *refused = refused.saturating_add(1);
         }
         let fullest = fullest?;
-        // The fullest slot is the last one that would have no room for a code.
+        // Then no slot has room for a code.
         match self.code_refusal(&fullest).filter(|_| payment.is_over_the_counter()) {
             Some(refusal) => Err(refusal),
             None => Ok(fullest),
         }
     }
 
-    /// The fullest of the slots with the goods of this one, of those whose lines are free. Among equal ones it is the one that was asked for.
-    /// A slot that nobody has counted comes last. What its line does not take, or cannot do, the relay says itself: it judges each request, and
+    /// The fullest of the slots with the goods of this one that `fits` takes, of those whose lines are free. Among equal ones it is the one that
+    /// was asked for. A slot that nobody has counted comes last. What its line does not take, or cannot do, the relay says itself: it judges each request, and
     /// a line may have been cleared just now.
-    pub(super) fn fullest_slot(&self, asked: &ItemId, lines: &LineOf<'_>) -> Result<ItemId, Refusal> {
+    pub(super) fn fullest_slot(&self, asked: &ItemId, lines: &LineOf<'_>, fits: impl Fn(&ItemId) -> bool) -> Result<ItemId, Refusal> {
         let refused = |why: NotSold| Err(Refusal::field(why.reason(), "item", in_words(asked, why)));
         let own = self.not_sold(asked, lines);
         let Some(goods) = self.settings.slots.get(asked).map(|slot| &slot.goods) else {
             return own.filter(|why| *why == NotSold::Price).map_or_else(|| Ok(asked.clone()), refused);
         };
         let rank = |(item, slot): (&ItemId, &SlotSettings)| {
-            let left = (slot.goods == *goods).then(|| self.offered(item).ok()).flatten()?;
+            let left = (slot.goods == *goods && fits(item)).then(|| self.offered(item).ok()).flatten()?;
             let why = self.not_sold(item, lines);
             (why != Some(NotSold::Price)).then(|| ((why != Some(NotSold::Blocked), left, item == asked), item.clone()))
         };
         match (self.settings.slots.iter().filter_map(rank).max(), own) {
             (Some((_, fullest)), _) => Ok(fullest),
             (None, Some(why)) => refused(why),
-            // It sells, so it is one of those above.
+            // It sells, so it is one of those above, or does not fit.
             (None, None) => Ok(asked.clone()),
         }
     }

@@ -43,7 +43,7 @@ fn checked(deliverable: bool, reason: &str) -> RelayAnswer {
 }
 
 impl Rig {
-    fn vend_at_store(&mut self, n: u8) -> Vec<Effect> {
+    pub(super) fn vend_at_store(&mut self, n: u8) -> Vec<Effect> {
         self.message(Topic::VendRequest, &format!(r#"{{"request_id":"r-{n}","item":"A1","payment":"alfamart"}}"#)).1
     }
 
