@@ -146,7 +146,6 @@ pub struct Shelf {
     /// The number delivered when somebody filled or counted last.
     pub delivered_then: u64,
     /// `uncertain` and `failed` together when somebody looked last.
-    #[serde(default)]
     pub unseen_then: u64,
     /// When somebody filled or counted last, RFC 3339; `None`: the clock was not trusted.
     pub filled_at: Option<Box<str>>,

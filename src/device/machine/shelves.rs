@@ -121,8 +121,8 @@ impl Machine {
     }
 
     /// The fullest of the slots with the goods of this one that `fits` takes, of those whose lines are free. Among equal ones it is the one that
-    /// was asked for. A slot that nobody has counted comes last. What its line does not take, or cannot do, the relay says itself: it judges each request, and
-    /// a line may have been cleared just now.
+    /// was asked for. A slot that nobody has counted comes last. What its line does not take, or cannot do, the relay says itself: it judges
+    /// each request, and a line may have been cleared just now.
     pub(super) fn fullest_slot(&self, asked: &ItemId, lines: &LineOf<'_>, fits: impl Fn(&ItemId) -> bool) -> Result<ItemId, Refusal> {
         let refused = |why: NotSold| Err(Refusal::field(why.reason(), "item", in_words(asked, why)));
         let own = self.not_sold(asked, lines);

@@ -124,11 +124,11 @@ impl World {
         let (names, is_out) = (self.other.numbers.clone(), self.other.is_out);
         self.note(|| format!("other goods: {names:?}{}", if is_out { ", and the last item is not sold" } else { "" }));
         if by_file || !self.network.has_broker {
-            (0..2)
-                .filter(|m| self.alive[*m] && self.machine_runs(*m))
-                .collect::<Vec<_>>()
-                .into_iter()
-                .for_each(|m| self.start_machine(m, true));
+            for m in 0..2 {
+                if self.alive[m] && self.machine_runs(m) {
+                    self.start_machine(m, true);
+                }
+            }
         } else {
             self.wants_another_price();
         }
