@@ -92,9 +92,7 @@ async fn what_came_to_nothing_before_it_was_on_is_older() {
     before.paid("r2", 2, T0).await;
     // Its offer ends long after that, and the second machine tells later.
     let on = T0 + HOUR;
-    for alert in rig.due(T0).await {
-        rig.run(move |tx, _| alert_tried(tx, &alert, Ways::COMMAND, false, Told::trusted(T0))).await.expect("told");
-    }
+    rig.tells_all(T0).await;
     let left = rig.starts(on).await.expect("it is on");
     assert_eq!(left, LeftToAPerson { orders: 1, rupiah: 5000, since: on });
     assert_eq!(rig.due(on).await, [], "it was told when nothing came");
@@ -125,9 +123,7 @@ async fn what_only_a_hand_can_give_back_is_not_told_again_when_it_is_turned_on()
     let over = T0 + OFFER + HOUR;
     before.sweep(over).await;
     assert_eq!(before.listed(Attention::OnlyByHand).await, ["o-r1"]);
-    for alert in rig.due(over).await {
-        rig.run(move |tx, _| alert_tried(tx, &alert, Ways::COMMAND, false, Told::trusted(over))).await.expect("told");
-    }
+    rig.tells_all(over).await;
     rig.starts(over + HOUR).await;
     rig.sweep(over + HOUR).await;
     assert_eq!(rig.count("SELECT count(*) FROM automatic_refunds").await, 1, "it was looked at");
@@ -152,9 +148,7 @@ async fn what_is_left_to_a_person_is_told_once_more() {
     for (request, ticket) in [("r1", 1), ("r2", 2)] {
         rig.fails(request, ticket, T0).await;
     }
-    for alert in rig.due(T0).await {
-        rig.run(move |tx, _| alert_tried(tx, &alert, Ways::COMMAND, false, Told::trusted(T0))).await.expect("told");
-    }
+    rig.tells_all(T0).await;
     assert_eq!(rig.due(T0 + HOUR).await, []);
     rig.sweep(T0 + OFFER).await;
     let told: Vec<_> =
