@@ -285,6 +285,7 @@ fn the_fleets_list_has_a_machine_with_a_thousand_slots_and_names_one_that_says_m
         assert_eq!(line["stock"]["slots"].as_array().map(Vec::len), count, "{length}");
         let remark = String::from_utf8_lossy(&told.stderr);
         assert_eq!(remark.contains("vm-001: its stock cannot be read: "), count.is_none(), "{remark}");
+        assert!(!remark.contains("no stock came"), "it came: {remark}");
     }
 }
 
