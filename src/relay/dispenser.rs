@@ -452,7 +452,8 @@ impl Dispenser {
         let blocks = match ending.outcome {
             Outcome::Dispensed => false,
             Outcome::Failed => self.misses_left(index) <= 1,
-            Outcome::NotDriven => true,
+            // Something in the beam goes by itself, or stays a fault.
+            Outcome::NotDriven => !self.lines[index].is_sensor_active(),
             Outcome::Uncertain => self.lines[index].settings.block_on_uncertain,
         };
         blocks.then(|| format!("{}: {}", ending.outcome, ending.detail))

@@ -99,11 +99,12 @@ fn run(
                     Ok(outlet) => deliver_caught(outlet.as_mut(), &job, commands, &unseen),
                     Err(error) => (Ending::not_driven(&error), None),
                 };
-                tell(ThreadReport::Ended(index, ending));
+                // First why: a beam that was broken before the drive does not block the line.
                 if let Some(error) = error {
                     outlet = Err(error);
                     tell(ThreadReport::Hardware(index, told(&outlet)));
                 }
+                tell(ThreadReport::Ended(index, ending));
             }
             Ok(OutletCommand::Stop) => {}
             Err(RecvTimeoutError::Timeout) => match outlet.as_mut().map(|outlet| outlet.look()) {

@@ -346,6 +346,23 @@ mod tests {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpListener;
 
+    #[test]
+    fn only_a_way_on_which_nobody_can_make_an_answer_tells_the_time() {
+        for (address, tells) in [
+            ("https://api.midtrans.com", true),
+            ("https://pay.example", true),
+            ("http://localhost:9000", true),
+            ("http://127.0.0.1:9000", true),
+            ("http://[::1]:9000/", true),
+            ("http://pay.example", false),
+            ("http://192.168.1.7:9000", false),
+            ("http://localhost.example", false),
+            ("localhost:9000", false),
+        ] {
+            assert_eq!(is_verified(address), tells, "{address}");
+        }
+    }
+
     /// A client of a server that sends this answer once, and the head of the client's request.
     async fn against(sent: &'static [u8]) -> (Midtrans, tokio::task::JoinHandle<String>) {
         let _ = rustls::crypto::ring::default_provider().install_default();

@@ -74,6 +74,7 @@ pub fn resource(order: &Order, rev: u64, now: Told, place: &Shop) -> orders::Ord
     };
     let seconds = |milliseconds: i64| u64::try_from(milliseconds.div_euclid(1000)).unwrap_or(0);
     let left = |at: Wall| now.until(at).map(|left| seconds(left.0));
+    let try_wanted_s = order.try_wanted_until(now).and_then(left);
     orders::OrderResource {
         order_id: order.id.clone(),
         rev,
@@ -96,8 +97,9 @@ pub fn resource(order: &Order, rev: u64, now: Told, place: &Shop) -> orders::Ord
         expires_in_s: order.ends_at().and_then(left),
         settled_ago_s: settled_at.and_then(|at| now.until(at)).map(|until| seconds(-until.0)),
         try_again_s: order.try_again_until(now).and_then(left),
-        try_wanted_s: order.try_wanted_until(now).and_then(left),
-        try_number: order.number_shown(now),
+        try_wanted_s,
+        // A number without its time would be shown by no machine, and asked for by the page.
+        try_number: try_wanted_s.and(order.number_shown(now)),
         try_confirmed_s: order.number_told_until(now).and_then(left),
         kid: Some(sale.kid.clone()),
         receipt: receipt(order).map(|receipt| receipt.jws().into()),
@@ -118,9 +120,10 @@ pub fn resource(order: &Order, rev: u64, now: Told, place: &Shop) -> orders::Ord
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::samples::{T0, after, pending, report};
-    use qris_core::order::merchant::{Event, Said};
+    use crate::samples::{T0, after, paid, pending, report, rules};
+    use qris_core::order::merchant::{self, Context, DeliveryReport, Event, Rules, Said};
     use qris_core::order::request::Payment;
+    use qris_core::order::tries::TwoDigits;
 
     #[test]
     fn what_is_being_ended_is_not_offered_and_what_is_paid_all_the_same_is() {
@@ -144,6 +147,37 @@ mod tests {
         assert_ne!(visible(&payable), visible(&ending), "`rev` counts it");
         assert_eq!(seen(&ending), (Status::Pending, false, false));
         assert_eq!(seen(&after(ending, Event::Status(settled), T0)), (Status::Settlement, true, true));
+    }
+
+    #[test]
+    fn without_a_time_nothing_is_told_that_counts_by_it() {
+        let place = Shop {
+            public_url: None,
+            sandbox: true,
+            merchant: None,
+            contact: None,
+            collect_within: Span::ZERO,
+            zone: Zone::Wib,
+            desk_url: None,
+        };
+        let seen = |order: &Order, now: Told| {
+            let orders::OrderResource { expires_in_s, settled_ago_s, try_again_s, try_wanted_s, try_number, .. } =
+                resource(order, 1, now, &place);
+            [expires_in_s.is_some(), settled_ago_s.is_some(), try_again_s.is_some(), try_wanted_s.is_some(), try_number.is_some()]
+        };
+        let (now, with) = (T0 + Span::secs(60), Context { rules: &Rules { second_tries: 1, ..rules() }, paid_already: false });
+        let undelivered = Event::Delivered(DeliveryReport::proven(Delivery::Undelivered));
+        let wanted = [undelivered, Event::TryWanted { by: None, drawn: TwoDigits::of(7) }]
+            .into_iter()
+            .fold(paid("o-1", "vm-001", 5_000, 5_000), |order, event| {
+                merchant::apply(order, event, Told::trusted(now), &with).expect("taken")
+            });
+        assert_eq!(seen(&wanted, Told::counted(now)), [false, true, true, true, true]);
+        let payable = pending("o-2", "vm-001", 5_000, 5_000);
+        assert_eq!(seen(&payable, Told::counted(now)), [true, false, false, false, false]);
+        for order in [&wanted, &payable] {
+            assert_eq!(seen(order, Told::unknown(now)), [false; 5]);
+        }
     }
 
     #[test]

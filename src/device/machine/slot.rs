@@ -7,12 +7,12 @@ use qris_core::order::time::{Boot, Span};
 /// The first wait before a call is repeated; it doubles up to [`RETRY_MAX`].
 const RETRY_FIRST: Span = Span::millis(250);
 pub(super) const RETRY_MAX: Span = Span::secs(30);
-/// The longest wait while somebody may have paid: the goods wait for that call.
+/// The longest wait while somebody may have paid: the goods, or another try at them, wait for that call.
 const RETRY_MAX_IF_PAID: Span = Span::secs(10);
 /// After this many failures the wait is the longest.
 const DOUBLINGS: u32 = 7;
 /// After this many failures, about ten minutes, a call for an order that nobody waits for is repeated rarely.
-const PATIENT_AFTER: u32 = 26;
+const PATIENT_AFTER: u32 = 64;
 const RETRY_RARELY: Span = Span::secs(900);
 
 /// `W` is what a call keeps of its beginning.
@@ -120,10 +120,14 @@ impl<C, W> Slot<C, W> {
         self.turn = Turn::FreeAt(now + Span(doubled.min(most.0).max(least.0)));
     }
 
-    /// The same for a call that nobody waits for. After many failures it is rare.
+    /// The same for a call for an order that has ended. Its customer may stand there for a while, and wait for another try. After many
+    /// failures it is rare.
     pub(super) fn again_in_background(&mut self, least: Span, now: Boot) {
-        let least = if self.failures >= PATIENT_AFTER { least.max(RETRY_RARELY) } else { least };
-        self.again(least, now);
+        if self.failures >= PATIENT_AFTER {
+            self.again(least.max(RETRY_RARELY), now);
+        } else {
+            self.again_if_paid(least, now);
+        }
     }
 
     /// The other side is back: the call waits no longer.
@@ -168,6 +172,12 @@ mod tests {
         let now = Boot(0);
         assert_eq!(waits(|slot| slot.again(Span::ZERO, now)), [250, 500, 1000, 2000, 4000, 8000, 16_000, 30_000, 30_000, 30_000]);
         assert_eq!(waits(|slot| slot.again_if_paid(Span::ZERO, now)), [250, 500, 1000, 2000, 4000, 8000, 10_000, 10_000, 10_000, 10_000]);
+        let ended = |failures, least| {
+            let mut slot = Slot::<()> { failures, ..Slot::default() };
+            slot.again_in_background(least, now);
+            slot.free_at().map(|at| (at - now).0)
+        };
+        assert_eq!([30, 63, 64].map(|failures| ended(failures, Span::ZERO)), [10_000, 10_000, 900_000].map(Some));
         // The other side is there, and has asked for that.
         assert_eq!(waits(|slot| slot.again_if_paid(Span::secs(20), now)), [20_000; 10]);
     }

@@ -97,7 +97,7 @@ impl Dispenser {
 }
 
 impl Line {
-    fn is_sensor_active(&self) -> bool {
+    pub(super) fn is_sensor_active(&self) -> bool {
         matches!(self.broken, Some(Trouble::SensorActive(_)))
     }
 }

@@ -77,9 +77,9 @@ fn deliver(commands: &Sender<OutletCommand>) {
 #[test]
 fn a_thread_tells_that_its_line_refuses() {
     let (commands, mut reports) = begin(Does::Refuse);
+    assert_eq!(reports.blocking_recv(), Some(ThreadReport::Hardware(0, Err(Trouble::Hardware("x: broken".into())))));
     let Some(ThreadReport::Ended(0, ending)) = reports.blocking_recv() else { panic!("no end") };
     assert_eq!(ending.outcome, Outcome::Uncertain);
-    assert_eq!(reports.blocking_recv(), Some(ThreadReport::Hardware(0, Err(Trouble::Hardware("x: broken".into())))));
     // Nothing is driven until it can be taken anew.
     deliver(&commands);
     let nothing = Ending::not_driven("x: broken");

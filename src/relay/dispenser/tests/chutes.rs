@@ -176,6 +176,18 @@ fn a_broken_beam_gives_no_ticket_and_is_told_once_for_its_chute() {
 }
 
 #[test]
+fn a_beam_that_is_broken_between_ticket_and_drive_does_not_block_the_line() {
+    let mut rig = chute("");
+    let ticket = rig.prepare("A1", 5000);
+    assert!(rig.dispense(&receipt(1, &ticket)).is_ok());
+    rig.dispenser.hardware(0, Err(Trouble::SensorActive("the sensor is active".into())));
+    rig.end(0, Outcome::NotDriven);
+    assert_eq!((rig.query(1), rig.state(0).as_str()), (DispenseAnswer::Ended(Outcome::NotDriven), "hardware_error"));
+    rig.dispenser.hardware(0, Ok(()));
+    assert_eq!(rig.state(0), "ready", "nobody has to look");
+}
+
+#[test]
 fn a_late_sign_after_the_signed_end_is_news_and_no_second_outcome() {
     let mut rig = chute("misses = 2\n");
     let ticket = rig.prepare("A1", 5000);
