@@ -504,6 +504,24 @@ fn another_try(server: Option<&Postgres>) {
     assert_eq!((&steps[3]["outcome"], &steps[4]["by"], &steps[6]["outcome"]), (&json!("undelivered"), &json!("Sari"), &json!("dispensed")));
     assert_eq!(steps[5], json!({"is": "tried_again", "number": 2, "goods": "Bottled tea"}));
 
+    // It began without the number of its showing. So money besides is possible, by a tick of its own, within the day's sum.
+    for (is_sure, denied) in [(Value::Null, "goods_and_money"), (json!("goods_and_money"), "limit")] {
+        let (_, answer) = phone.settle_as_seen(order, "refund", |_| is_sure.clone());
+        assert_eq!((&answer.json()["denied"], machine.refunds(order)), (&json!(denied), 0), "{}", answer.text());
+    }
+
+    // A customer reads the number out to Sari.
+    let read_out = machine.buys_nothing().order_id;
+    assert_eq!(phone.settle(&read_out, "again").status, 200);
+    let at_machine = || machine.shop.order_at_backend(&read_out);
+    let shown = at_machine()["try_number"].as_str().expect("two digits").to_owned();
+    for (number, is_right) in [(if shown == "07" { "08" } else { "07" }, false), (&*shown, true)] {
+        let answer = phone.tell_number(&read_out, number);
+        assert_eq!((answer.status, at_machine()["try_confirmed_s"].is_null()), (200, !is_right), "{}", answer.text());
+        let log = phone.told("log");
+        assert_eq!((&log[0]["what"], &log[0]["detail"]), (&json!("number"), &json!(if is_right { "right" } else { "wrong" })), "{log}");
+    }
+
     // What was settled is not offered, and whoever only sees offers nothing.
     let settled = machine.buys_nothing().order_id;
     assert!(machine.shop.merchant(&["given", &settled, "--by", "Budi", "--from", "elsewhere"]).status.success());

@@ -115,6 +115,15 @@ impl Phone {
         tries.find(|(_, answer)| answer.json()["code"] != "changed").expect("it does not change for ever")
     }
 
+    /// Types the number that a customer reads out.
+    pub fn tell_number(&self, order: &str, number: &str) -> HttpAnswer {
+        let mut tries = (0..20).map(|_| {
+            let version = self.told(&format!("orders/{order}"))["version"].clone();
+            self.post(&format!("orders/{order}/number"), &json!({"note": "", "number": number, "version": version}))
+        });
+        tries.find(|answer| answer.json()["code"] != "changed").expect("it does not change for ever")
+    }
+
     pub fn settle_as(&self, order: &str, deed: &str, is_sure: &Value, version: u64) -> HttpAnswer {
         let note = if deed == "by_hand" { "cash" } else { "" };
         let from_slot = (deed == "given").then_some(false);
