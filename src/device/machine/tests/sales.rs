@@ -391,7 +391,7 @@ fn a_backend_that_is_gone_for_long_is_asked_rarely_and_at_once_when_it_is_back()
         }
         rig.after(1000);
     }
-    assert!((26..60).contains(&asked), "{asked} calls in three hours");
+    assert!((64..90).contains(&asked), "{asked} calls in three hours");
     rig.on(Input::BrokerUp { refused: vec![] });
     assert_eq!(told(rig.backend(1)), Some(Delivery::Dispensed));
 }
