@@ -62,6 +62,10 @@ INDONESIAN = {
         "Sebuah jalur diblokir, dan barangnya tidak dijual.",
         "Periksa apakah ada yang macet dan apakah sensornya bersih, lalu tekan tombol di balik pintu.",
     ),
+    "stock_price": (
+        "Tidak ada jalur atau pembayaran yang menerima sebuah harga, dan barangnya tidak dijual.",
+        "Ubah harganya, atau jalurnya.",
+    ),
     "twice": (
         "Dua komputer memakai nama mesin yang sama: kartunya disalin.",
         "Cari yang kedua, dan matikan. Jika mungkin di tangan orang lain: `device revoke`, lalu kode baru.",
@@ -125,8 +129,9 @@ def words(alert, language):
         what, to_do = INDONESIAN.get(kind) or (said["message"], sentence(said["to_do"]))
         if alert.get("over"):
             what, to_do = f"SELESAI, tidak perlu dilihat lagi. Tadinya: {what}", "Tidak perlu melakukan apa-apa."
-    if language == "id" and alert.get("blocked"):
-        what = f"Tidak dijual, karena jalurnya diblokir: {alert['blocked']}."
+    if language == "id" and alert.get("not_sold"):
+        why = {"stock_blocked": "jalurnya diblokir"}.get(kind, "tidak ada yang menerima harganya")
+        what = f"Tidak dijual, karena {why}: {alert['not_sold']}."
     elif language == "id" and alert.get("slots"):
         what = slots(alert["slots"])
     day = alert.get("day")

@@ -8,8 +8,11 @@ use qris_core::order::time::Wall;
 use qris_core::wire::command;
 use qris_core::wire::orders::{ANSWER_MAX, OpenOrders, RECEIPT_KEYS};
 use qris_core::wire::topics::{PROBE, Topic, subscriptions};
+use qris_device::config::afar::not_taken;
 use qris_device::config::{Backend, Config};
+use qris_device::screen::Item;
 use qris_device::store::database::last_trusted_beside;
+use qris_device::words::Charges;
 use qris_host::Failure;
 use qris_host::causes;
 use qris_host::clock::{self, RELEASED};
@@ -27,6 +30,8 @@ use std::time::Duration;
 
 /// The time for one question to the backend.
 const WAIT: Duration = Duration::from_secs(12);
+/// So many wrong prices are named.
+const PRICES_TOLD: usize = 5;
 const LIMITS: Limits = Limits { total: WAIT, read: WAIT, idle_connections: 0 };
 
 /// The time that `qrisd` has stored as trusted, by which it judges the dates of certificates. A machine that was just made has none.
@@ -47,7 +52,18 @@ pub(super) async fn outside(device: &Config, fleet: Option<&Fleet>, trusted: &La
     let (broker, asked) = tokio::join!(broker, backend(&device.backend, trusted));
     let Asked { findings, open, kids } = asked;
     let keys = open.as_ref().map(|_| keys(&device.machine.keys.receipt_kids(), kids.as_deref()));
-    ([broker].into_iter().chain(findings).chain(keys).collect(), open)
+    let prices = open.as_ref().and_then(|open| prices(&device.machine.appearance.items, open));
+    ([broker].into_iter().chain(findings).chain(keys).chain(prices).collect(), open)
+}
+
+/// The prices that no payment takes, by the backend's word.
+fn prices(items: &[Item], open: &OpenOrders) -> Option<Finding> {
+    let charges = Charges(open.amounts.clone());
+    let mut refused = not_taken(items, &[], &charges).map(|(at, _, why)| format!("{}: {why}", items[at].id));
+    let told: Vec<_> = refused.by_ref().take(PRICES_TOLD).collect();
+    let more = refused.count();
+    let told = told.join("; ") + &if more > 0 { format!(" +{more}") } else { String::new() };
+    (!told.is_empty()).then(|| Finding::bad("prices", told, texts().prices_do))
 }
 
 /// The account of a fleet: its name at the broker, and its password.
@@ -284,6 +300,8 @@ fn own_clock(ours: Wall) -> Finding {
 mod tests {
     use super::*;
     use qris_core::order::time::Span;
+    use qris_core::wire::orders::Amounts;
+    use std::collections::BTreeMap;
     use qris_host::finding::Level;
 
     #[test]
@@ -291,6 +309,27 @@ mod tests {
         assert_eq!(clock_finding(Some(RELEASED), RELEASED, RELEASED).level, Level::Ok);
         assert_eq!(clock_finding(None, RELEASED, RELEASED).level, Level::Warn);
         assert_eq!(own_clock(Wall(0)).level, Level::Bad);
+    }
+
+    /// One that charges by QRIS takes ten million at most.
+    #[test]
+    fn a_price_that_the_backend_cannot_charge_is_named_with_its_bound() {
+        let item = |id: &str, price: u64| Item {
+            id: qris_core::order::ids::ItemId::new(id).expect("an item"),
+            id_name: id.into(),
+            en_name: id.into(),
+            price: qris_core::order::money::Rupiah::new(price).ok(),
+        };
+        let told = |amounts| OpenOrders { orders: Vec::new(), taken_out: Vec::new(), amounts, at_broker: true };
+        let open = |max| told([("gopay".into(), Amounts { min: 1, max })].into());
+        let items = [item("A1", 5_000), item("A2", 15_000_000)];
+        assert_eq!(prices(&items, &open(20_000_000)), None);
+        let found = prices(&items, &open(10_000_000)).expect("one is too high");
+        assert_eq!((found.level, found.said.as_str()), (Level::Bad, "A2: Rp15.000.000: payments take Rp1 to Rp10.000.000"));
+        let many: Vec<_> = (1..=7).map(|n| item(&format!("B{n}"), 15_000_000)).collect();
+        let found = prices(&many, &open(10_000_000)).expect("all are");
+        assert!(found.said.contains("B5: ") && found.said.ends_with(" +2"), "{}", found.said);
+        assert_eq!(prices(&many, &told(BTreeMap::new())), None, "nobody knows");
     }
 
     #[test]

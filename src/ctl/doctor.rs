@@ -68,7 +68,7 @@ impl Doctor {
         findings.extend(device.as_ref().and_then(|device| files::policy(&site, &device.relay)));
         findings.extend(files::state(&site, device.as_ref(), relay.as_ref()));
         if site.runs() {
-            findings.extend(here::services(&site));
+            findings.extend(here::services(&site, [&qrisd_toml.with_file_name("relay.toml"), &qrisd_toml]));
             findings.push(here::versions());
             findings.extend(hangs::watchdog(&site));
         }

@@ -25,6 +25,7 @@ pub(super) const EXAMPLES: ExamplesOf = &[
         "cancel",
         &[
             ("Cancel a request, and wait until it is cancelled", "qrisctl cancel --device vm-001 r-1001 --wait"),
+            ("Cancel what a machine is serving", "qrisctl cancel --device vm-001"),
             ("On the machine: cancel what it is serving", "qrisctl cancel"),
         ],
     ),
@@ -99,7 +100,13 @@ pub(super) const EXAMPLES: ExamplesOf = &[
     ("fleet run reboot", &[("One machine", "qrisctl fleet run reboot --device vm-001")]),
     ("fleet run update", &[("One machine", "qrisctl fleet run update https://pay.example/qrisd.raucb --device vm-001")]),
     ("fleet run stock", &[("The slot of A1 is full now", "qrisctl fleet run stock fill A1 --device vm-001")]),
-    ("fleet run stock fill", &[("It is full now", "qrisctl fleet run stock fill A1 --device vm-001")]),
+    (
+        "fleet run stock fill",
+        &[
+            ("It is full now", "qrisctl fleet run stock fill A1 --device vm-001"),
+            ("It is full in all machines", "qrisctl fleet run stock fill A1 --all"),
+        ],
+    ),
     ("fleet run stock count", &[("Four are in it", "qrisctl fleet run stock count A1 4 --device vm-001")]),
     ("fleet run stock give", &[("A customer got one by hand", "qrisctl fleet run stock give A1 --device vm-001")]),
     ("fleet run stock set", &[("Six of another drink are in it", "qrisctl fleet run stock set A1 6 --device vm-001")]),

@@ -47,6 +47,7 @@ texts! {
     backend_busy_do: "lihat lagi satu menit lagi", "look again in a minute";
     backend_answers: "jawaban {0} adalah {1}", "{0} answers {1}";
     backend_answers_do: "periksa server web di depan backend, dan jurnalnya", "look at the web server in front of the backend, and at its journal";
+    prices_do: "ubah harganya: backend tidak bisa menagihnya, jadi mesin tidak menjual barang itu", "change the price: the backend cannot charge it, so the machine does not sell these goods";
     keys_unread: "backend tidak bisa ditanya tentang kuncinya", "the backend could not be asked for its keys";
     keys_unread_do: "selesaikan dulu masalah dengan backend", "solve the problem of the backend first";
     keys_unnamed: "di sini ada {0}; backend tidak menyebut kunci yang dipakainya", "{0} here; the backend does not tell which key it signs with";

@@ -2,6 +2,7 @@
 
 use super::machine::{Bus, Properties, Service, ServiceError};
 use super::print;
+use qris_core::order::money::total;
 use qris_core::wire::dbus::{DEVICE_NAME, DEVICE_PATH};
 use qris_host::Failure;
 use serde_json::{Value, json};
@@ -50,11 +51,10 @@ fn words(order: &Value) -> String {
             words.push(format!("{label} {}", text(name)));
         }
     }
-    for (label, name, unit) in [("amount Rp", "amount", ""), ("pays Rp", "gross_amount", ""), ("", "remaining_s", " s left")] {
-        if order[name].as_u64().is_some_and(|number| number > 0) {
-            words.push(format!("{label}{}{unit}", order[name]));
-        }
-    }
+    let number = |name: &str| order[name].as_u64().filter(|number| *number > 0);
+    words.extend(number("amount").map(|amount| format!("amount {}", total(amount))));
+    words.extend(number("gross_amount").map(|amount| format!("pays {}", total(amount))));
+    words.extend(number("remaining_s").map(|seconds| format!("{seconds} s left")));
     let list = |name: &str| order[name].as_array().into_iter().flatten().filter_map(Value::as_str);
     let sold_out: Vec<_> = list("sold_out").collect();
     if !sold_out.is_empty() {
@@ -81,8 +81,9 @@ mod tests {
         order["state"] = "awaiting_payment".into();
         order["request_id"] = "r-1".into();
         order["amount"] = 5000.into();
+        order["gross_amount"] = 5036.into();
         order["remaining_s"] = 61.into();
         (order["faults"], order["fault_details"], order["sold_out"]) = (json!([]), json!([]), json!([]));
-        assert_eq!(words(&order), "awaiting_payment request r-1 amount Rp5000 61 s left");
+        assert_eq!(words(&order), "awaiting_payment request r-1 amount Rp5.000 pays Rp5.036 61 s left");
     }
 }

@@ -17,12 +17,12 @@ pub(super) struct Stock {
     #[command(flatten)]
     bus: Bus,
     #[command(subcommand)]
-    done: Option<Done>,
+    done: Option<Here>,
 }
 
-/// What a person has done to a slot.
+/// What a person has done to the slots of this machine.
 #[derive(Subcommand, Debug)]
-pub(crate) enum Done {
+enum Here {
     /// It is full now; with a number, so many more are in it
     Fill {
         /// Its item
@@ -34,6 +34,28 @@ pub(crate) enum Done {
         #[arg(long, conflicts_with = "item")]
         all: bool,
     },
+    #[command(flatten)]
+    Other(Other),
+}
+
+/// What a person has done to a slot of machines from afar. There --all means all machines.
+#[derive(Subcommand, Debug)]
+pub(crate) enum Done {
+    /// It is full now; with a number, so many more are in it
+    Fill {
+        /// Its item
+        #[arg(value_parser = ItemId::new)]
+        item: ItemId,
+        /// How many were put in
+        n: Option<u32>,
+    },
+    #[command(flatten)]
+    Other(Other),
+}
+
+/// What is the same here and from afar.
+#[derive(Subcommand, Debug)]
+pub(crate) enum Other {
     /// So many are in it: you have looked
     Count {
         /// Its item
@@ -63,13 +85,20 @@ pub(crate) enum Done {
 
 impl Done {
     /// The same on a wire.
-    /// Without an item: all slots.
-    pub(crate) fn parts(self) -> (Change, Option<ItemId>, Option<u32>) {
+    pub(crate) fn parts(self) -> (Change, ItemId, Option<u32>) {
         match self {
-            Self::Fill { item, n, all: _ } => (Change::Fill, item, n),
-            Self::Count { item, n } => (Change::Count, Some(item), Some(n)),
-            Self::Give { item, n } => (Change::Give, Some(item), Some(n)),
-            Self::Set { item, n } => (Change::Set, Some(item), Some(n)),
+            Self::Fill { item, n } => (Change::Fill, item, n),
+            Self::Other(other) => other.parts(),
+        }
+    }
+}
+
+impl Other {
+    fn parts(self) -> (Change, ItemId, Option<u32>) {
+        match self {
+            Self::Count { item, n } => (Change::Count, item, Some(n)),
+            Self::Give { item, n } => (Change::Give, item, Some(n)),
+            Self::Set { item, n } => (Change::Set, item, Some(n)),
         }
     }
 }
@@ -88,10 +117,13 @@ impl Stock {
             }
             return slots.iter().try_for_each(|slot| print::line(&if json { json!(slot).to_string() } else { print::plain(&words(slot)) }));
         };
-        let (change, item, n) = done.parts();
-        let items = match item {
-            Some(item) => vec![item],
-            None => slots().await?.into_iter().map(|slot| slot.item).collect(),
+        let (change, items, n) = match done {
+            Here::Fill { item: Some(item), n, all: _ } => (Change::Fill, vec![item], n),
+            Here::Fill { item: None, n, all: _ } => (Change::Fill, slots().await?.into_iter().map(|slot| slot.item).collect(), n),
+            Here::Other(other) => {
+                let (change, item, n) = other.parts();
+                (change, vec![item], n)
+            }
         };
         let (are_many, mut not_done) = (items.len() > 1, Vec::new());
         for item in items {
@@ -134,7 +166,11 @@ pub(crate) fn words(slot: &Slot) -> String {
     let filled = slot.filled_at.as_deref().map_or_else(String::new, |at| format!(", filled {}", print::time(at)));
     let sold = if slot.count.is_some() { format!(", {} sold since", slot.sold) } else { String::new() };
     let unseen = if slot.unseen > 0 { format!(", {} not seen to come out", slot.unseen) } else { String::new() };
-    let refused = if slot.refused > 0 { format!(", {} requests refused", slot.refused) } else { String::new() };
+    let refused = match slot.refused {
+        0 => String::new(),
+        1 => ", 1 request refused".into(),
+        many => format!(", {many} requests refused"),
+    };
     format!("{name}: {count}{barred}{state}{filled}{sold}{unseen}{refused}")
 }
 
@@ -153,6 +189,7 @@ mod tests {
         assert_eq!(slot(json!({ "name": "Teh botol", "count": 7, "sold": 3 })), "A1 Teh botol: 7 of 10, 3 sold since");
         assert_eq!(slot(json!({ "count": 2 })), "A1: 2 of 10, low, 0 sold since");
         assert_eq!(slot(json!({ "count": 5, "sold": 3, "unseen": 2 })), "A1: 5 of 10, 3 sold since, 2 not seen to come out");
+        assert_eq!(slot(json!({ "count": 0, "refused": 1 })), "A1: 0 of 10, sold out, 0 sold since, 1 request refused");
         assert_eq!(slot(json!({ "count": 0, "refused": 4 })), "A1: 0 of 10, sold out, 0 sold since, 4 requests refused");
         let blocked = "A1: 10 of 10, blocked: press the button inside, or `qrisctl relay clear`, 0 sold since";
         assert_eq!(slot(json!({ "count": 10, "not_sold": "blocked" })), blocked);

@@ -8,6 +8,7 @@ use super::print;
 use crate::complete;
 use qris_core::order::ids::{DeviceId, RequestId};
 use qris_core::order::request::TIMEOUT_S;
+use qris_core::wire::status::{Presence, Status};
 use qris_core::wire::topics::Topic;
 use qris_core::wire::vend::{EventState, VendEvent, read_sale};
 use qris_host::Failure;
@@ -66,7 +67,7 @@ pub(super) struct Cancel {
     /// The machine, over MQTT; the default is this machine, over D-Bus
     #[arg(long, value_name = "ID", value_parser = DeviceId::new, add = complete::machines())]
     device: Option<DeviceId>,
-    /// The request; without --device the default is the one that holds this machine
+    /// The request; the default is the one that holds the machine
     #[arg(value_name = "REQUEST_ID", value_parser = RequestId::new, conflicts_with = "named")]
     request_id: Option<RequestId>,
     /// The same, as `vend` takes it
@@ -161,10 +162,31 @@ impl Cancel {
         let Self { device, request_id, named, following, bus } = self;
         let request = request_id.or(named);
         let Some(device) = device else { return here::cancel(&bus, request, following.wait.then_some(END_WAIT), json).await };
-        let request_id = request.ok_or_else(|| Failure::usage("--device needs the request: `qrisctl watch` shows its id"))?;
+        let request_id = match request {
+            Some(request) => request,
+            None => holding(connection.clone(), &device).await?,
+        };
         let payload = serde_json::json!({ "request_id": request_id }).to_string().into_bytes();
         let to = Addressed { device, topic: Topic::VendCancel, request_id, end_wait: END_WAIT, json, qr: false };
         following.publish(connection, to, payload, EventState::Cancelled).await
+    }
+}
+
+/// The request that holds a machine, by its status. That names one order: another one that comes meanwhile is not cancelled.
+async fn holding(connection: Connection, device: &DeviceId) -> Result<RequestId, Failure> {
+    let mut broker = Broker::connect(connection, vec![Topic::Status.of(device)], Retained::Always).await?;
+    let told = broker.drain().await.map_err(Failure::failed)?;
+    broker.leave().await;
+    let Some(status) = told.iter().rev().find_map(|message| serde_json::from_slice::<Status>(&message.payload).ok()) else {
+        return Err(Failure::failed(format!("{device} never told its status to this broker, or we may not read it: name the request")));
+    };
+    match (status.state, status.busy, status.request_id) {
+        (Presence::Online, _, Some(request)) => Ok(request),
+        (Presence::Online, Some(true), None) => {
+            Err(Failure::failed(format!("{device} does not tell which order holds it: name the request; `qrisctl watch` shows its id")))
+        }
+        (Presence::Online, _, None) => Err(Failure::failed(format!("no order holds {device}: there is nothing to cancel"))),
+        (Presence::Offline, ..) => Err(Failure::failed(format!("{device} is offline: nobody knows which order holds it"))),
     }
 }
 

@@ -434,7 +434,7 @@ impl Frame {
     }
 
     fn fault<'a>(&self, machine: &MachineLine, fault: &'a FaultCode) -> (Cow<'a, str>, Option<&'static str>) {
-        machine_words::fault(self.m(), machine.blocked.as_deref(), fault)
+        machine_words::fault(self.m(), machine, fault)
     }
 
     fn slot(&self, line: &SlotLine) -> String {

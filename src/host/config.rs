@@ -44,7 +44,8 @@ texts! {
     too_large: "lebih besar dari 1 MiB: sebutkan berkas konfigurasinya", "is larger than 1 MiB: name the configuration";
     no_text: "bukan teks: harus UTF-8, seperti yang ditulis editor mana pun", "is no text: it must be UTF-8, as any editor writes it";
     not_there: "tidak bisa dibaca: {0}; {1}, atau sebutkan berkas lain", "cannot be read: {0}; {1}, or name another file";
-    unread: "tidak bisa dibaca: {0}; perbaiki itu, atau sebutkan berkas lain", "cannot be read: {0}; mend that, or name another file";
+    denied: "tidak bisa dibaca: {0}; jalankan sebagai root, atau izinkan pengguna ini membacanya, atau sebutkan berkas lain", "cannot be read: {0}; run this as root, or let this user read it, or name another file";
+    unread: "tidak bisa dibaca: {0}; sebutkan berkas lain", "cannot be read: {0}; name another file";
 }
 
 /// A configuration file in memory.
@@ -77,6 +78,7 @@ impl Source {
             let why = match error.kind() {
                 io::ErrorKind::InvalidData => texts().no_text.into(),
                 io::ErrorKind::NotFound => fill(texts().not_there, &[&error, &made_by(path)]),
+                io::ErrorKind::PermissionDenied => fill(texts().denied, &[&error]),
                 _ => fill(texts().unread, &[&error]),
             };
             whole(why, About::of(&error))

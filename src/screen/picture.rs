@@ -218,6 +218,8 @@ pub enum Level {
     Counting(u32),
     /// Its line waits for a person, who may have filled it already.
     Blocked(Option<u32>),
+    /// Nothing takes its price. Nobody mends that at the open door.
+    NotSold(Option<u32>),
     /// So many, but one did not come out, and nobody has looked since.
     Suspect(u32),
     Empty,

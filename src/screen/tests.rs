@@ -98,7 +98,7 @@ fn filling(pressed: Option<&str>, is_refused: bool) -> Scene {
         Level::Counting(1_000),
         Level::Suspect(1_000),
         Level::Filling(1_000),
-        Level::Low(1_000),
+        Level::NotSold(Some(1_000)),
         Level::Good(7),
     ];
     let item = |id: &str| ItemId::new(id).expect("an item id");

@@ -308,6 +308,7 @@ fn every_kind_of_alert_without_an_order_has_its_words_in_indonesian() {
         "stock_out",
         "stock_suspect",
         "stock_blocked",
+        "stock_price",
         "damaged",
     ] {
         assert!(words.contains(&format!("\n    \"{kind}\": (\n")), "{kind}");

@@ -1,7 +1,8 @@
 //! Cancelling, and money that comes after it.
 
 use crate::rig::midtrans::Via;
-use crate::rig::shop::{Options, Shop};
+use crate::rig::shop::{DEVICE, Options, Shop};
+use crate::rig::{stderr, wait_for};
 use qris::order::reason::Reason;
 use qris::wire::vend::EventState;
 use serde_json::json;
@@ -27,6 +28,23 @@ fn a_cancelled_order_is_cancelled_at_midtrans_before_it_says_so() {
     shop.sell("A2", Via::Gopay);
     assert_eq!(shop.pulses(), 1);
     shop.check_books();
+}
+
+/// Whoever ended `vend` by Ctrl-C has no id, and the machine is elsewhere.
+#[test]
+fn what_holds_a_machine_is_cancelled_from_afar_without_its_id() {
+    let shop = Shop::open(Options::default());
+    let cancel = || shop.qrisctl(&["cancel", "--device", DEVICE, "--wait"]);
+    let nothing = cancel();
+    assert_eq!(nothing.status.code(), Some(1));
+    assert!(stderr(&nothing).contains("no order holds vm-001: there is nothing to cancel"), "{}", stderr(&nothing));
+    let request = shop.offer("A1");
+    wait_for("the status to name the order", || (shop.last_status()?["request_id"] == request.as_str()).then_some(()));
+    let done = cancel();
+    assert!(done.status.success(), "{}", stderr(&done));
+    shop.wait_state(&request, EventState::Cancelled);
+    shop.wait_idle();
+    assert!(shop.last_status().is_some_and(|status| status["request_id"].is_null()));
 }
 
 #[test]

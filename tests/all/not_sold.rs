@@ -11,6 +11,42 @@ use qris::order::reason::Reason;
 use qris::wire::vend::EventState;
 use serde_json::{Value, json};
 
+/// The backend says later that it can charge less: it charges by QRIS now.
+#[test]
+fn a_price_that_no_charge_takes_any_more_is_seen_by_all() {
+    let told = tempfile::tempdir().expect("a directory");
+    let midtrans = Options::default().midtrans + &section(told.path(), TELL, "");
+    let items = "[[item]]\nid = \"gold\"\nname = \"Emas\"\nprice = 15000000\ncapacity = 2\nlow = 1\n".into();
+    let mut desk = Desk::open_with(Options { items, midtrans, ..Options::default() });
+    assert!(stock(&desk.shop, &["fill", "gold"]).status.success());
+    let slot = |desk: &Desk| serde_json::from_str::<Value>(stdout(&stock(&desk.shop, &[])).trim()).expect("JSON");
+    assert!(slot(&desk)["not_sold"].is_null());
+    let charges = |desk: &mut Desk, before: &str, after: &str| {
+        desk.shop.kill_backend();
+        desk.shop.edit(Program::Backend, |text| text.replace(&format!("charge_as = \"{before}\""), &format!("charge_as = \"{after}\"")));
+        desk.shop.start_backend();
+    };
+    charges(&mut desk, "gopay", "qris");
+    wait_for("the slot to say it", || (slot(&desk)["not_sold"] == "price").then_some(()));
+    let shop = &desk.shop;
+    shop.wait_fault("prices", true);
+    let pressed = shop.vend("gold");
+    shop.tap.wait_refused(&pressed, Reason::WrongAmount);
+    let owner = desk.person("Sari", "owner");
+    let at = format!("/machines/{DEVICE}");
+    wait_for("the desk to mark the slot", || owner.get(&at).has("not sold: nothing takes its price").then_some(()));
+    wait_for("the desk to name the goods", || owner.get(&at).has("Not sold: Emas. No line or no payment takes the price.").then_some(()));
+    let begun = wait_for("an alert", || sent(told.path()).into_iter().find(|alert| alert["kind"] == "stock_price"));
+    assert!(begun["message"].as_str().is_some_and(|message| message.contains("does not sell Emas (gold)")), "{begun}");
+    assert_eq!((&begun["not_sold"], &begun["slots"][0]["not_sold"]), (&json!("Emas (gold)"), &json!("price")));
+    let counts = |line: &str| shop.http.get(&format!("{}/metrics", shop.backend_url), None).text().lines().any(|known| known == line);
+    assert!(counts("qris_backend_slots{state=\"price\"} 1") && counts("qris_backend_slots{state=\"blocked\"} 0"));
+
+    charges(&mut desk, "qris", "gopay");
+    wait_for("the end of the alert", || sent(told.path()).iter().any(|alert| alert["over"] == "stock_price").then_some(()));
+    assert!(slot(&desk)["not_sold"].is_null());
+}
+
 /// The sensor sees nothing come. Somebody fills the slot, and only then clears its line.
 #[test]
 fn a_blocked_slot_is_seen_by_all_until_its_line_is_cleared() {
@@ -48,6 +84,7 @@ fn a_blocked_slot_is_seen_by_all_until_its_line_is_cleared() {
     let begun = wait_for("an alert", || alert("kind"));
     assert!(begun["message"].as_str().is_some_and(|message| message.contains("does not sell") && message.contains("(A1)")), "{begun}");
     assert_eq!((&begun["slots"][0]["item"], &begun["slots"][0]["not_sold"]), (&json!("A1"), &json!("blocked")));
+    assert!(begun["not_sold"].as_str().is_some_and(|goods| goods.contains("(A1)")), "{begun}");
     let counts = |line: &str| shop.http.get(&format!("{}/metrics", shop.backend_url), None).text().lines().any(|known| known == line);
     assert!(counts("qris_backend_slots{state=\"blocked\"} 1"));
     assert!(counts("qris_backend_machine_faults{fault=\"line_blocked\"} 1"));

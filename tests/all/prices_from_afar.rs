@@ -234,7 +234,7 @@ fn a_price_that_passed_over_a_machine_is_kept_and_sent_when_it_is_back() {
     fleet.sends_nothing("fleet price --due", 1, &["(vm-002) is still off: it lacks A1 at Rp6.500", "1 of 1 prices were not taken"]);
     fleet.resume(2);
     let list = fleet.list();
-    assert!(list.contains("(vm-002) is back without A1 at Rp6.500"), "{list}");
+    assert!(list.contains("(vm-002) is there without A1 at Rp6.500"), "{list}");
     assert!(fleet.text(2).contains("price = 5000"), "nobody has sent it yet");
     fleet.sends("fleet price --due", &["(vm-002): item[A1].price: 5000 -> 6500", "(vm-002): version 1 is in force"]);
     assert!(fleet.text(2).contains("price = 6500"));

@@ -213,6 +213,23 @@ fn the_items_of_one_machine_are_those_of_the_next() {
     assert!(stderr(&refused).contains("has no [[item]]"), "{}", stderr(&refused));
 }
 
+/// By QRIS ten million rupiah can be charged at the most. Only the backend knows how it charges.
+#[test]
+fn a_price_that_the_backend_cannot_charge_is_refused_with_its_bound() {
+    let mut site = Site::new();
+    let text = site.enrolment();
+    site.shop.kill_backend();
+    site.shop.edit(Program::Backend, |text| text.replace("charge_as = \"gopay\"", "charge_as = \"qris\""));
+    site.shop.start_backend();
+    let before = site.tree();
+    let goods: Vec<_> = site.goods().into_iter().map(|word| word.replace("A1:5000:", "A1:15000000:")).collect();
+    let refused = output(site.setup().args(["--from", &text]).args(&goods));
+    assert_eq!(refused.status.code(), Some(1), "{}", output_text(&refused));
+    assert!(stdout(&refused).contains("A1: Rp15.000.000: payments take Rp1 to Rp10.000.000"), "{}", stdout(&refused));
+    assert_eq!(site.tree(), before, "nothing was written");
+    succeeded(site.setup().args(["--from", &text]).args(site.goods()));
+}
+
 #[test]
 fn each_ill_is_found_by_connecting_and_nothing_is_changed() {
     let site = Site::new();

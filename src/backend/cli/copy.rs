@@ -2,7 +2,8 @@
 
 use super::opening::apart;
 use super::print::{Out, counted};
-use crate::keeping::moving;
+use super::progress::Progress;
+use crate::keeping::moving::{self, Step};
 use crate::store::MACHINES_FILE;
 use crate::store::postgres::Server;
 use clap::Args;
@@ -35,7 +36,9 @@ pub fn run(wanted: &Copy) -> Result<(), Failure> {
     tls::install_provider();
     let from = file(&wanted.from).map_err(|why| Failure::usage(format!("--from: {why}")))?;
     let to = server(wanted).map_err(|why| Failure::usage(format!("--to: {why}")))?;
-    let copied = apart(|| moving::copy(from, &to, |table| eprintln!("{table} …")));
+    let mut progress = Progress::begin();
+    let copied = apart(|| moving::copy(from, &to, |step| progress.says(|| words(step))));
+    drop(progress);
     let counts = copied.map_err(Failure::failed)?;
     let mut out = Out::default();
     if wanted.json {
@@ -48,6 +51,10 @@ pub fn run(wanted: &Copy) -> Result<(), Failure> {
     out.line("every row was read again, and is the same: name the new place in store.url, and start `serve`")
 }
 
+fn words(Step { table, rows, of, compares }: Step) -> String {
+    format!("{table}: {rows} of {} are {}", counted(of, "row"), if compares { "compared" } else { "written" })
+}
+
 fn file(url: &str) -> Result<&Path, String> {
     let path = url.strip_prefix("sqlite://").filter(|path| path.starts_with('/') && path.len() > 1);
     let books = path.filter(|path| !path.ends_with(&format!("/{MACHINES_FILE}")));
@@ -57,4 +64,16 @@ fn file(url: &str) -> Result<&Path, String> {
 fn server(wanted: &Copy) -> Result<Server, String> {
     let password = wanted.password_file.as_deref().map(Secret::read).transpose().map_err(|why| why.to_string())?;
     Server::new(&wanted.to, password.as_ref().map(Secret::expose), wanted.ca_file.as_deref()).map_err(|why| why.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_says_how_far_it_is_in_rows() {
+        let step = Step { table: "history", rows: 1500, of: 2400, compares: false };
+        assert_eq!(words(step), "history: 1500 of 2400 rows are written");
+        assert_eq!(words(Step { compares: true, ..step }), "history: 1500 of 2400 rows are compared");
+    }
 }

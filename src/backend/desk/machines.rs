@@ -102,7 +102,7 @@ impl FleetSnapshot {
         let faults: Vec<_> = noted.iter().filter_map(|noted| noted.facts.as_ref()).flat_map(|facts| facts.faults.iter().copied()).collect();
         let topics = noted.iter().filter_map(|noted| noted.facts.as_ref()).flat_map(|facts| facts.silent.iter());
         let topics = topics.map(|topic| topic.tail().into()).collect();
-        let Wanting { low, sold_out, suspect, blocked, out_of } = self.wanting.get(device.as_str()).cloned().unwrap_or_default();
+        let Wanting { low, sold_out, suspect, blocked, price, out_of, price_of } = self.wanting.get(device.as_str()).cloned().unwrap_or_default();
         let stands = match noted.map(|noted| noted.is) {
             Some(Is::There(since)) => Some((true, since)),
             Some(Is::Missing(since)) => Some((false, since)),
@@ -115,7 +115,7 @@ impl FleetSnapshot {
         let trouble = [
             (Trouble::Silent, is_silent),
             // Its slots are told sooner than its faults.
-            (Trouble::Faulty, !faults.is_empty() || blocked > 0),
+            (Trouble::Faulty, !faults.is_empty() || blocked + price > 0),
             (Trouble::Suspect, suspect > 0),
             (Trouble::SoldOut, sold_out > 0),
             (Trouble::Low, low > 0),
@@ -129,6 +129,7 @@ impl FleetSnapshot {
             trouble: trouble.into_iter().filter_map(|(trouble, is_so)| is_so.then_some(trouble)).collect(),
             faults,
             blocked: noted.and_then(|noted| noted.facts.as_ref()?.blocked.clone()),
+            price_of: price_of.map(|goods| (goods, price.saturating_sub(1))),
             sold_out: out_of.map(|goods| (goods, sold_out.saturating_sub(1))),
             topics,
             sold: sold.get(device.as_str()).copied().unwrap_or_default(),
@@ -263,6 +264,7 @@ mod tests {
             trouble,
             faults,
             blocked: None,
+            price_of: None,
             sold_out: None,
             topics: Vec::new(),
             sold: Sum::default(),

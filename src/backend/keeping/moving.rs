@@ -97,9 +97,20 @@ impl<'a> Source<'a> {
     }
 }
 
-/// Copies all rows of the books in this file, and of the machines beside it. `begins` is told each table that begins. Not for the
+/// How far the copy of a table is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Step {
+    pub table: &'static str,
+    /// The rows that are read again and compared already, or else written.
+    pub rows: u64,
+    /// All rows of it.
+    pub of: u64,
+    pub compares: bool,
+}
+
+/// Copies all rows of the books in this file, and of the machines beside it. `says` is told after each page how far it is. Not for the
 /// thread of a runtime.
-pub fn copy(from: &Path, to: &Server, mut begins: impl FnMut(&'static str)) -> Result<Counts, MoveError> {
+pub fn copy(from: &Path, to: &Server, mut says: impl FnMut(Step)) -> Result<Counts, MoveError> {
     let beside = machines_beside(from);
     let _alone = [claim(from)?, claim(&beside)?];
     let open = |path, schema| {
@@ -116,7 +127,7 @@ pub fn copy(from: &Path, to: &Server, mut begins: impl FnMut(&'static str)) -> R
                 return Err(MoveError::NotEmpty(to.name(), table.name));
             }
         }
-        let counts = fill(&mut source, tx, &mut begins)?;
+        let counts = fill(&mut source, tx, &mut says)?;
         // What is numbered goes on behind the last number.
         let numbered = "SELECT CAST(table_name AS TEXT), CAST(column_name AS TEXT) FROM information_schema.columns
             WHERE is_identity = 'YES' AND table_schema = current_schema()";
@@ -156,12 +167,14 @@ fn refuse_if_busy(tx: &mut dyn Tx, server: &Server) -> Result<(), MoveError> {
 }
 
 /// Writes every row of the source, and reads it again.
-fn fill(source: &mut Source<'_>, target: &mut dyn Tx, begins: &mut dyn FnMut(&'static str)) -> Result<Counts, MoveError> {
+fn fill(source: &mut Source<'_>, target: &mut dyn Tx, says: &mut dyn FnMut(Step)) -> Result<Counts, MoveError> {
     let mut counts = Counts::new();
     for table in &TABLES {
-        begins(table.name);
+        let all = Row::number(&source.of(table).rows(&format!("SELECT count(*) FROM {}", table.name), &[])?)?;
+        let of = u64::try_from(all).unwrap_or(0);
         let (mut behind, mut count) = (None, 0);
         loop {
+            says(Step { table: table.name, rows: count, of, compares: false });
             let rows = table.page(source.of(table), behind.as_ref())?;
             for row in &rows {
                 store::insert(target, table.name, row.columns())?;
@@ -172,21 +185,23 @@ fn fill(source: &mut Source<'_>, target: &mut dyn Tx, begins: &mut dyn FnMut(&'s
                 break;
             }
         }
-        compare(table, source.of(table), target)?;
+        compare(table, source.of(table), target, &mut |rows| says(Step { table: table.name, rows, of, compares: true }))?;
         counts.push((table.name, count));
     }
     Ok(counts)
 }
 
 /// Both have the same rows, each with the same values.
-fn compare(table: &Table, source: &mut dyn Tx, target: &mut dyn Tx) -> Result<(), MoveError> {
-    let mut behind = None;
+fn compare(table: &Table, source: &mut dyn Tx, target: &mut dyn Tx, says: &mut dyn FnMut(u64)) -> Result<(), MoveError> {
+    let (mut behind, mut compared) = (None, 0);
     loop {
+        says(compared);
         let (had, has) = (table.page(source, behind.as_ref())?, table.page(target, behind.as_ref())?);
         if had != has {
             let other = had.iter().zip(&has).find(|(had, has)| had != has).map(|(had, _)| format!("{:?}", table.key_of(had)));
             return Err(MoveError::Differs(table.name, other.unwrap_or_else(|| format!("{} rows became {}", had.len(), has.len()))));
         }
+        compared += had.len() as u64;
         behind = had.into_iter().next_back();
         if behind.is_none() {
             return Ok(());
@@ -234,5 +249,25 @@ mod tests {
             let copied = TABLES.iter().filter(|table| table.of == of).map(|table| (table.name.to_owned(), table.key.join(" ")));
             assert_eq!(there, copied.collect());
         }
+    }
+
+    #[test]
+    fn it_says_after_each_page_how_many_rows_are_compared() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let open = |name: &str| {
+            let machines = open_both(&directory.path().join(name), true, true).expect("opens").machines;
+            for at in 0..=PAGE {
+                let device = qris_core::order::ids::DeviceId::new(&format!("vm-{at}")).expect("an id");
+                let now = qris_core::order::time::Wall(5);
+                store::read_on(&machines, |tx| crate::machines::devices::add(tx, &device, &format!("hash {at}"), false, now)).expect("let in");
+            }
+            machines
+        };
+        let (from, to) = (open("from/orders.db"), open("to/orders.db"));
+        let table = TABLES.iter().find(|table| table.name == "devices").expect("a table");
+        let mut said = Vec::new();
+        let (mut source, mut target) = (SqliteTx { connection: &from }, SqliteTx { connection: &to });
+        compare(table, &mut source, &mut target, &mut |rows| said.push(rows)).expect("they are the same");
+        assert_eq!(said, [0, 500, 501]);
     }
 }

@@ -319,19 +319,24 @@ impl Machines {
 
     /// Begins and ends alerts, as the slots of the machines are, whichever process wrote that.
     async fn tell_of_stock(&self) {
-        // A machine that counts nothing tells a blocked line as a fault alone.
-        let told = self.read(|tx| Ok((stock::wanting(tx)?, reported::all_blocked(tx)?))).await;
-        let (Ok((wanting, blocked)), Ok(open)) = (told, self.books.read(books::open_stock_alerts).await) else { return };
+        // A machine that counts nothing tells a blocked line and a wrong price as faults alone.
+        let told = self.read(|tx| Ok((stock::wanting(tx)?, reported::all_blocked(tx)?, reported::all_with_wrong_prices(tx)?))).await;
+        let (Ok((wanting, blocked, wrong)), Ok(open)) = (told, self.books.read(books::open_stock_alerts).await) else { return };
         let is_open = |device: &str, alert| open.contains(&(device.into(), alert));
         let is_so = |device: &str, alert| {
-            wanting.get(device).is_some_and(|wanting| wanting.is(alert)) || alert == StockAlert::Blocked && blocked.contains(device)
+            let is_fault = match alert {
+                StockAlert::Blocked => blocked.contains(device),
+                StockAlert::Price => wrong.contains(device),
+                StockAlert::Low | StockAlert::SoldOut | StockAlert::Suspect => false,
+            };
+            is_fault || wanting.get(device).is_some_and(|wanting| wanting.is(alert))
         };
         let is_new = |device: &str, alert| match alert {
             // An alert of sold-out goods tells what is low, too.
             StockAlert::Low => is_so(device, alert) && !is_so(device, StockAlert::SoldOut),
-            StockAlert::SoldOut | StockAlert::Suspect | StockAlert::Blocked => is_so(device, alert),
+            StockAlert::SoldOut | StockAlert::Suspect | StockAlert::Blocked | StockAlert::Price => is_so(device, alert),
         };
-        let devices = wanting.keys().chain(&blocked).cloned().collect::<BTreeSet<_>>().into_iter();
+        let devices = wanting.keys().chain(&blocked).chain(&wrong).cloned().collect::<BTreeSet<_>>().into_iter();
         let all = |device: Box<str>| StockAlert::ALL.map(|alert| (device.clone(), alert));
         let begun = devices.flat_map(all).filter(|(device, alert)| is_new(device, *alert) && !is_open(device, *alert));
         let over = open.iter().filter(|(device, alert)| !is_so(device, *alert)).cloned();

@@ -211,6 +211,13 @@ pub fn all_blocked(tx: &mut dyn Tx) -> Result<BTreeSet<Box<str>>, BooksError> {
     tx.rows(sql, &[])?.iter().map(|row| Ok(row.text("device")?.into())).collect()
 }
 
+/// The machines that say that nothing takes a price of theirs, and are let in.
+pub fn all_with_wrong_prices(tx: &mut dyn Tx) -> Result<BTreeSet<Box<str>>, BooksError> {
+    let rows = tx.rows("SELECT device, faults FROM presence JOIN devices ON id = device WHERE revoked_ms IS NULL AND faults <> ''", &[])?;
+    let says = |row: &&Row| row.text("faults").is_ok_and(|faults| faults.split(' ').any(|word| word == FaultCode::Prices.as_str()));
+    rows.iter().filter(says).map(|row| Ok(row.text("device")?.into())).collect()
+}
+
 /// How many of the machines that are let in say each fault. None is counted for one that is not there: nobody knows.
 pub fn faults(tx: &mut dyn Tx) -> Result<BTreeMap<FaultCode, u64>, BooksError> {
     let sql = "SELECT faults FROM presence JOIN devices ON id = device WHERE revoked_ms IS NULL AND is_there = 1 AND faults <> ''";
@@ -341,6 +348,11 @@ mod tests {
             (goods.as_deref().map(str::to_owned), read_on(&machines, all_blocked).expect("read").len(), count(FaultCode::LineBlocked))
         };
         assert_eq!(say(json!([fault])), (Some("Teh (A1)?[2J".into()), 1, 1));
+        let wrong = || read_on(&machines, all_with_wrong_prices).expect("read").len();
+        assert_eq!(wrong(), 0);
+        let price = json!({ "code": "prices", "detail": "A2: too much", "since": null });
+        assert_eq!((say(json!([fault, price])).2, wrong()), (1, 1));
+        assert_eq!((say(json!([fault])).2, wrong()), (1, 0));
         assert_eq!(say(json!([])), (None, 0, 0));
     }
 

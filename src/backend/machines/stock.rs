@@ -123,10 +123,14 @@ impl Kept {
         }
     }
 
-    /// Its line waits for a person.
+    /// What people are told of it besides. Filling does not end that.
     #[must_use]
-    pub fn is_blocked(&self) -> bool {
-        self.slot.not_sold == Some(NotSold::Blocked)
+    pub fn barred(&self) -> Option<StockAlert> {
+        self.slot.barred().and_then(|why| match why {
+            NotSold::Blocked => Some(StockAlert::Blocked),
+            NotSold::Line | NotSold::Price => Some(StockAlert::Price),
+            NotSold::Suspect | NotSold::SoldOut | NotSold::Other(_) => None,
+        })
     }
 
     /// Its goods: their name, or else the item.
@@ -278,6 +282,7 @@ pub fn note(
         tx.rows("DELETE FROM refused WHERE day < $1", &[first.into()])?;
     }
     let of = |alert| slots.iter().filter(|kept| kept.state().wants() == Some(alert)).count() as i64;
+    let barred = |alert| slots.iter().filter(|kept| kept.barred() == Some(alert)).count() as i64;
     let row = vec![
         ("device", device.as_str().into()),
         ("stream", (*told.stream).into()),
@@ -286,9 +291,11 @@ pub fn note(
         ("low", of(StockAlert::Low).into()),
         ("sold_out", of(StockAlert::SoldOut).into()),
         ("suspect", of(StockAlert::Suspect).into()),
-        ("blocked", (slots.iter().filter(|kept| kept.is_blocked()).count() as i64).into()),
+        ("blocked", barred(StockAlert::Blocked).into()),
+        ("price", barred(StockAlert::Price).into()),
         ("uncounted", (slots.iter().filter(|kept| kept.state() == State::Unknown).count() as i64).into()),
         ("out_of", slots.iter().find(|kept| kept.state() == State::SoldOut).map(Kept::goods).into()),
+        ("price_of", slots.iter().find(|kept| kept.barred() == Some(StockAlert::Price)).map(Kept::goods).into()),
         ("slots", serde_json::to_string(&slots).expect("plain data").into()),
     ];
     Ok(store::put(tx, "stock", "device", row)?)
@@ -368,8 +375,12 @@ pub struct Wanting {
     pub suspect: u64,
     /// Their lines wait for a person.
     pub blocked: u64,
+    /// No line or no payment takes their prices.
+    pub price: u64,
     /// The goods of the first slot that is sold out.
     pub out_of: Option<Box<str>>,
+    /// The goods of the first slot whose price nothing takes.
+    pub price_of: Option<Box<str>>,
 }
 
 impl Wanting {
@@ -382,14 +393,15 @@ impl Wanting {
             StockAlert::SoldOut => self.sold_out > 0,
             StockAlert::Suspect => self.suspect > 0,
             StockAlert::Blocked => self.blocked > 0,
+            StockAlert::Price => self.price > 0,
         }
     }
 }
 
 /// The machines in which something wants a person.
 pub fn wanting(tx: &mut dyn Tx) -> Result<BTreeMap<Box<str>, Wanting>, BooksError> {
-    let sql = "SELECT device, low, sold_out, suspect, blocked, out_of FROM stock JOIN devices ON id = device
-        WHERE revoked_ms IS NULL AND low + sold_out + suspect + blocked > 0";
+    let sql = "SELECT device, low, sold_out, suspect, blocked, price, out_of, price_of FROM stock JOIN devices ON id = device
+        WHERE revoked_ms IS NULL AND low + sold_out + suspect + blocked + price > 0";
     let count = |row: &Row, column| Ok::<_, BooksError>(u64::try_from(row.int(column)?).unwrap_or(0));
     let read = |row: &Row| {
         let wanting = Wanting {
@@ -397,7 +409,9 @@ pub fn wanting(tx: &mut dyn Tx) -> Result<BTreeMap<Box<str>, Wanting>, BooksErro
             sold_out: count(row, "sold_out")?,
             suspect: count(row, "suspect")?,
             blocked: count(row, "blocked")?,
+            price: count(row, "price")?,
             out_of: row.maybe_text("out_of")?.map(Into::into),
+            price_of: row.maybe_text("price_of")?.map(Into::into),
         };
         Ok((row.text("device")?.into(), wanting))
     };

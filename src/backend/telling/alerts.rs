@@ -241,8 +241,8 @@ fn object(alert: &Alert, name: Option<&str>, day: Option<&DayTold>, in_it: &InIt
             (Subject::Stock(why), None) => Some(wanting(&in_it.slots, *why).map(Kept::object).collect::<Vec<_>>()),
             (_, _) => None,
         },
-        "blocked": match (&alert.about, alert.until) {
-            (Subject::Stock(StockAlert::Blocked), None) => in_it.not_sold(),
+        "not_sold": match (&alert.about, alert.until) {
+            (Subject::Stock(why @ (StockAlert::Blocked | StockAlert::Price)), None) => in_it.not_sold(*why),
             (_, _) => None,
         },
         "desk_url": place.desk_url.as_deref().map(|url| at_desk(alert, url)),
@@ -312,12 +312,12 @@ fn trouble(alert: &Alert, machine: &str, day: Option<&DayTold>, in_it: &InIt, zo
             let to_do = "find the second one, and switch it off; if it may be in foreign hands: device revoke, then a new code";
             (told, to_do, Value::Null)
         }
-        Subject::Stock(StockAlert::Blocked) => {
-            let goods = in_it.not_sold().unwrap_or_else(|| "some of its goods".into());
-            let told = format!("the machine {machine} does not sell {goods}, because a line is blocked");
-            (told, stock_to_do(StockAlert::Blocked), Value::Null)
+        Subject::Stock(why @ (StockAlert::Blocked | StockAlert::Price)) => {
+            let goods = in_it.not_sold(*why).unwrap_or_else(|| "some of its goods".into());
+            let because = if *why == StockAlert::Blocked { "a line is blocked" } else { "no line or no payment takes the price" };
+            (format!("the machine {machine} does not sell {goods}, because {because}"), stock_to_do(*why), Value::Null)
         }
-        Subject::Stock(why) => (format!("the machine {machine} {}", wants(&in_it.slots)), stock_to_do(*why), Value::Null),
+        Subject::Stock(why @ (StockAlert::Low | StockAlert::SoldOut | StockAlert::Suspect)) => (format!("the machine {machine} {}", wants(&in_it.slots)), stock_to_do(*why), Value::Null),
         Subject::Daily(_) => (
             day.map(|(words, _)| words.clone()).unwrap_or_default(),
             "what is owed: orders --refund-due; each machine: report",
@@ -362,15 +362,19 @@ struct InIt {
 }
 
 impl InIt {
-    /// The goods whose lines are blocked: the slots are told sooner than the fault.
-    fn not_sold(&self) -> Option<String> {
-        let slots: Vec<_> = wanting(&self.slots, StockAlert::Blocked).map(goods).collect();
-        if slots.is_empty() { self.blocked.as_deref().map(Into::into) } else { Some(first_of(&slots)) }
+    /// The goods that are barred so: the slots are told sooner than the fault. The fault of a price does not name its goods.
+    fn not_sold(&self, why: StockAlert) -> Option<String> {
+        let slots: Vec<_> = wanting(&self.slots, why).map(goods).collect();
+        let by_fault = || self.blocked.as_deref().filter(|_| why == StockAlert::Blocked).map(Into::into);
+        if slots.is_empty() { by_fault() } else { Some(first_of(&slots)) }
     }
 }
 
 fn wanting(slots: &[Kept], why: StockAlert) -> impl Iterator<Item = &Kept> {
-    slots.iter().filter(move |kept| if why == StockAlert::Blocked { kept.is_blocked() } else { kept.state().wants().is_some() })
+    slots.iter().filter(move |kept| match why {
+        StockAlert::Blocked | StockAlert::Price => kept.barred() == Some(why),
+        StockAlert::Low | StockAlert::SoldOut | StockAlert::Suspect => kept.state().wants().is_some(),
+    })
 }
 
 fn goods(kept: &Kept) -> String {
@@ -413,6 +417,7 @@ const fn stock_to_do(why: StockAlert) -> &'static str {
     match why {
         StockAlert::Low | StockAlert::SoldOut => "fill it; what to bring: stock --to-fill",
         StockAlert::Blocked => "see what is jammed, and whether the sensor is clean; then press the button inside the door",
+        StockAlert::Price => "change the price, or the line; what takes which price: `qrisctl relay lines`, and the machine's fault `prices`",
         StockAlert::Suspect => "look for what is jammed in the slot, and count what is in it, at the machine",
     }
 }
@@ -423,6 +428,7 @@ const fn is_over(why: StockAlert) -> &'static str {
         StockAlert::SoldOut => "has some of everything",
         StockAlert::Suspect => "was looked at",
         StockAlert::Blocked => "has no blocked line any more",
+        StockAlert::Price => "has no price any more that nothing takes",
     }
 }
 

@@ -54,15 +54,24 @@ fn in_slots(all: impl Iterator<Item = Wanting>) -> Registry {
         sold_out: sum.sold_out + of.sold_out,
         suspect: sum.suspect + of.suspect,
         blocked: sum.blocked + of.blocked,
+        price: sum.price + of.price,
         out_of: None,
+        price_of: None,
     });
     let (mut registry, slots) = (Registry::with_prefix(PREFIX), Counts::default());
-    for (state, count) in [("low", sum.low), ("sold_out", sum.sold_out), ("suspect", sum.suspect), ("blocked", sum.blocked)] {
+    let states = [
+        ("low", sum.low),
+        ("sold_out", sum.sold_out),
+        ("suspect", sum.suspect),
+        ("blocked", sum.blocked),
+        ("price", sum.price),
+    ];
+    for (state, count) in states {
         slots.get_or_create(&[("state", state)]).set(count);
     }
     registry.register(
         "slots",
-        "Slots of machines that want a person: low or soon empty, sold out, suspect, blocked. One slot can be two of these",
+        "Slots of machines that want a person: low or soon empty, sold out, suspect, blocked, or with a price that nothing takes. One slot can be two of these",
         slots,
     );
     registry

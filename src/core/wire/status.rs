@@ -121,6 +121,9 @@ pub struct Status {
     /// Whether an order holds the machine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub busy: Option<bool>,
+    /// The request that holds it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<RequestId>,
     /// The items of which nothing is offered; at most 1,000.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sold_out: Option<Vec<ItemId>>,
@@ -169,6 +172,7 @@ impl Status {
             stream: None,
             at: None,
             busy: None,
+            request_id: None,
             sold_out: None,
             try_offer: None,
             faults: None,

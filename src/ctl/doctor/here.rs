@@ -16,6 +16,7 @@ use qris_host::finding::{Finding, Level};
 use qris_host::setup::services::{self, Unit};
 use qris_relay::config::Config as RelayConfig;
 use qris_relay::pin::{CONSUMER, Chip};
+use rustix::time::{ClockId, clock_gettime};
 use std::error::Error;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -28,23 +29,34 @@ const TICKETS_WARN: usize = 900;
 /// A service that hangs does not answer by then.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
-/// Does systemd run the services now, and will it at the next boot?
-pub(super) fn services(site: &Site) -> Vec<Finding> {
+/// Does systemd run the services now, and will it at the next boot? `files`: what each of them reads at its start.
+pub(super) fn services(site: &Site, files: [&Path; 2]) -> Vec<Finding> {
     if !services::are_there(site) {
         return vec![Finding::warn("services", texts().no_systemd, texts().no_systemd_do)];
     }
     SERVICES
         .iter()
-        .map(|name| match services::unit(name) {
+        .zip(files)
+        .map(|(name, file)| match services::unit(name) {
             Err(why) => Finding::bad("services", why, texts().is_whole),
-            Ok(unit) => judged(name, &unit, replaced(unit.pid)),
+            Ok(unit) => judged(name, &unit, replaced(unit.pid), Some(file).filter(|file| is_newer(&site.at(file), unit.changed_us))),
         })
         .collect()
 }
 
-fn judged(name: &str, unit: &Unit, replaced: bool) -> Finding {
+/// Was the file written after the service was started or reloaded? The age of both is compared: a clock that was set meanwhile says nothing
+/// of the boot.
+fn is_newer(file: &Path, changed_us: u64) -> bool {
+    let now = clock_gettime(ClockId::Monotonic);
+    let now_us = u64::try_from(now.tv_sec).unwrap_or(0) * 1_000_000 + u64::try_from(now.tv_nsec).unwrap_or(0) / 1000;
+    let age = std::fs::metadata(file).and_then(|file| file.modified()).ok().and_then(|at| at.elapsed().ok());
+    let runs = Duration::from_micros(now_us.saturating_sub(changed_us));
+    changed_us > 0 && age.is_some_and(|age| age < runs)
+}
+
+fn judged(name: &str, unit: &Unit, replaced: bool, newer: Option<&Path>) -> Finding {
     const CHECK: &str = "services";
-    let Unit { active, enabled, loaded, restarts, result, .. } = unit;
+    let Unit { active, enabled, loaded, restarts, result, pid: _, changed_us: _ } = unit;
     if loaded != "loaded" {
         return Finding::bad(CHECK, fill(texts().unit, &[&name, loaded]), texts().unit_do);
     }
@@ -62,6 +74,9 @@ fn judged(name: &str, unit: &Unit, replaced: bool) -> Finding {
     }
     if replaced {
         return Finding::warn(CHECK, fill(texts().older, &[&name]), format!("systemctl restart {name}"));
+    }
+    if let Some(file) = newer {
+        return Finding::warn(CHECK, fill(texts().older_file, &[&name, &file.display()]), format!("systemctl reload {name}"));
     }
     if *restarts > 0 {
         let said = fill(texts().restarted, &[&name, restarts]);
@@ -262,7 +277,7 @@ mod tests {
     use qris_core::wire::relay::RelayLine;
 
     fn unit(active: &str, enabled: &str, restarts: u32, result: &str) -> Unit {
-        Unit { active: active.into(), enabled: enabled.into(), loaded: "loaded".into(), pid: 0, restarts, result: result.into() }
+        Unit { active: active.into(), enabled: enabled.into(), loaded: "loaded".into(), pid: 0, restarts, result: result.into(), changed_us: 0 }
     }
 
     #[test]
@@ -276,9 +291,22 @@ mod tests {
             (unit("failed", "enabled", 0, "exit-code"), false, Level::Bad, "failed (exit-code)"),
             (Unit { loaded: "not-found".into(), ..unit("inactive", "", 0, "success") }, false, Level::Bad, "not-found"),
         ] {
-            let found = judged("qrisd.service", &unit, replaced);
+            let found = judged("qrisd.service", &unit, replaced, None);
             assert_eq!((found.level, found.said.contains(told)), (level, true), "{found:?}");
         }
+    }
+
+    #[test]
+    fn a_service_that_was_started_before_its_file_was_written_is_named() {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        let now = clock_gettime(ClockId::Monotonic).tv_sec.unsigned_abs() * 1_000_000;
+        assert!(is_newer(file.path(), 1), "it runs since the boot");
+        assert!(!is_newer(file.path(), now + 60_000_000), "it was reloaded after that");
+        assert!(!is_newer(file.path(), 0) && !is_newer(Path::new("/nowhere"), 1), "nobody knows");
+        let path = Path::new("/etc/qrisd/qrisd.toml");
+        let found = judged("qrisd.service", &unit("active", "enabled", 0, "success"), false, Some(path));
+        assert_eq!((found.level, found.to_do.as_deref()), (Level::Warn, Some("systemctl reload qrisd.service")));
+        assert!(found.said.contains("/etc/qrisd/qrisd.toml"), "{found:?}");
     }
 
     #[test]

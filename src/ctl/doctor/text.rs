@@ -69,6 +69,7 @@ texts! {
     unit_failed_do: "`journalctl -x -n 30 -u {0}`; lalu `systemctl start {0}`", "`journalctl -x -n 30 -u {0}`; then `systemctl start {0}`";
     not_enabled: "{0} berjalan, tetapi tidak akan berjalan setelah komputer dinyalakan lagi ({1})", "{0} runs, but will not start at the next boot ({1})";
     older: "{0} menjalankan program yang lebih lama daripada yang terpasang", "{0} runs an older program than the installed one";
+    older_file: "{0} berjalan dengan {1} yang lama: berkas itu ditulis setelahnya", "{0} runs with an older {1}: the file was written since then";
     restarted: "{0} berjalan, tetapi sudah {1} kali dijalankan ulang oleh systemd", "{0} runs, but systemd restarted it {1} times";
     restarted_do: "`journalctl -x -p warning -u {0}` menyebut sebabnya", "`journalctl -x -p warning -u {0}` says why";
     runs: "{0} berjalan, dan akan berjalan lagi setelah komputer dinyalakan", "{0} runs, and will start at the next boot";

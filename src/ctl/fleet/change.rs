@@ -4,7 +4,7 @@ use super::diff::Differences;
 use super::lacking::{Lacking, What};
 use super::reported::{placed, print_report, read};
 use super::retained::LastWords;
-use super::run;
+use super::run::{self, NOT_CONNECTED};
 use super::sold::{ChangePlan, Sold};
 use super::which::Which;
 use crate::broker::{Broker, Connection, News};
@@ -326,10 +326,10 @@ impl Plan {
             SettingsChange::Price(item, price) => {
                 let sent = done.taken.iter().chain(done.silent.iter().map(|(device, _)| device));
                 sent.chain(&self.needless).for_each(|device| lacking.has_price(device, item));
-                for (device, (reported, _)) in all.iter().filter(|(_, (_, sold))| sold.is_err()) {
+                for (device, (reported, sold)) in all {
+                    let Err(why) = sold else { continue };
                     lacking.lacks(device, What::Price { item: item.clone(), price: *price, at: sending.at.clone() });
-                    let machine = called(device, reported);
-                    print::remark(&format!("{machine} lacks this price. When it is back: qrisctl fleet price --due"));
+                    print::remark(&print::plain(&lacks_price(&called(device, reported), why)));
                 }
             }
         }
@@ -466,6 +466,14 @@ async fn follow(broker: &mut Broker, mut open: BTreeMap<DeviceId, Sent>, kid: &K
     Ok(done)
 }
 
+/// A machine that is there and does not believe the key is not off.
+fn lacks_price(machine: &str, why: &str) -> String {
+    if why == NOT_CONNECTED {
+        return format!("{machine} lacks this price. When it is back: qrisctl fleet price --due");
+    }
+    format!("{machine} lacks this price: {why}. Once that is mended: qrisctl fleet price --due")
+}
+
 fn said_nothing(machine: &str, device: &DeviceId) -> String {
     format!(
         "{machine} said nothing in {} s. The settings stay at the broker, and it judges them when it is back: see `qrisctl fleet config get \
@@ -486,6 +494,14 @@ mod tests {
         for right in ["it may read config/desired", "write config/reported", "this user may read config/reported"] {
             assert!(told.contains(right), "{told}");
         }
+    }
+
+    #[test]
+    fn a_machine_that_does_not_believe_the_key_is_not_told_as_off() {
+        assert_eq!(lacks_price("vm-001", NOT_CONNECTED), "vm-001 lacks this price. When it is back: qrisctl fleet price --due");
+        let why = "rejected (unknown_key): no operator's key here has the name desk";
+        let told = lacks_price("vm-001", why);
+        assert_eq!(told, format!("vm-001 lacks this price: {why}. Once that is mended: qrisctl fleet price --due"));
     }
 
     #[test]

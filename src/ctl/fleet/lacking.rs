@@ -1,4 +1,4 @@
-//! The prices and texts that a machine does not have, because it was off. The operator's own computer keeps it until they have it. A price is sent in a text that is made of
+//! The prices and texts that passed over a machine: it was off, or did not answer. The operator's own computer keeps it until they have it. A price is sent in a text that is made of
 //! what the machine has. While the machine is off, nobody knows that. So the wish is kept, and signed when the machine is back.
 
 use super::retained::Words;
@@ -69,7 +69,7 @@ impl Lacking {
         let broker = connection.address()?;
         let Some(path) = site::of_user().map(|directory| directory.join(FILE)) else { return Ok(Self { broker, ..Self::default() }) };
         let wrong = |why: &dyn fmt::Display| {
-            Failure::failed(format!("{}: {why}: it says what machines lack that were off. Mend it or remove it", path.display()))
+            Failure::failed(format!("{}: {why}: it says what passed over machines. Mend it or remove it", path.display()))
         };
         let all: Vec<Lack> = match fs::metadata(&path) {
             Err(why) if why.kind() == io::ErrorKind::NotFound => Vec::new(),

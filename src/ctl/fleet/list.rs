@@ -22,7 +22,7 @@ const CLEAR: &str = "\u{1b}[H\u{1b}[J";
 /// The least width of each column but the last.
 const WIDTHS: [usize; 4] = [20, 8, 8, 12];
 
-/// Shows the machines in a table, with what passed over those that were off. With --json: device, status, offline_since, settings, lacks,
+/// Shows the machines in a table, with what passed over them. With --json: device, status, offline_since, settings, lacks,
 /// one object a line.
 #[derive(clap::Args, Debug)]
 pub(crate) struct List {
@@ -49,7 +49,7 @@ impl List {
             if !lacks.is_empty() {
                 let machine = print::machine(words.name(), device);
                 print::remark(&format!(
-                    "{machine} is back without {}: `qrisctl fleet price --due` sends prices, `fleet config set` a text",
+                    "{machine} is there without {}: `qrisctl fleet price --due` sends prices, `fleet config set` a text",
                     lacks.join(", ")
                 ));
             }

@@ -38,7 +38,7 @@ const VALID_AT_RELAY: Duration = Duration::from_secs(20 * 60);
 const SILENT: Duration = Duration::from_secs(4);
 /// One that has it under way is asked again after this time: its end may have been lost with a connection.
 const UNDER_WAY: Duration = Duration::from_secs(10);
-const NOT_CONNECTED: &str = "it is not connected to the broker";
+pub(super) const NOT_CONNECTED: &str = "it is not connected to the broker";
 /// A name that was mistyped, or a machine that was never here.
 const NEVER_HEARD: &str =
     "this broker never heard of it: `qrisctl fleet list` has the names, and the broker's access list whom you may see";

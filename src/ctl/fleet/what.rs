@@ -114,12 +114,7 @@ impl What {
             Self::Update { bundle } => Action::Update { bundle: bundle.into() }.into(),
             Self::Stock { done } => {
                 let (change, item, n) = done.parts();
-                Action::Stock {
-                    change,
-                    item: item.ok_or_else(|| Failure::usage("from afar a slot is filled by its item: --all is for the machine itself"))?,
-                    n,
-                }
-                .into()
+                Action::Stock { change, item, n }.into()
             }
             Self::Clear { item } => Action::Clear { item }.into(),
             Self::TestPulse { item } => Action::TestPulse { item }.into(),

@@ -61,7 +61,11 @@ impl Which {
             told.retain(|_, reported| reported.labels.iter().any(|known| **known == **label));
             if told.is_empty() {
                 let known: Vec<_> = known.into_iter().collect();
-                return Err(Failure::failed(format!("no machine has the label {label}; there are: {}", known.join(", "))));
+                let there = match &*known {
+                    [] => "no machine has any: they stand in its settings, as `[device] labels`".into(),
+                    known => format!("there are: {}", known.join(", ")),
+                };
+                return Err(Failure::failed(format!("no machine has the label {label}; {there}")));
             }
         }
         Ok(told)
@@ -96,5 +100,8 @@ mod tests {
         }
         let why = pick("jakart").expect_err("nobody has it").reason();
         assert_eq!(why, "no machine has the label jakart; there are: drinks, jakarta");
+        let bare = BTreeMap::from([(device("vm-001"), Reported::default())]);
+        let why = Which { device: Vec::new(), label: Some("jakarta".into()), all: false }.pick(bare).expect_err("none has one").reason();
+        assert_eq!(why, "no machine has the label jakarta; no machine has any: they stand in its settings, as `[device] labels`");
     }
 }

@@ -27,6 +27,7 @@ impl Part {
             "keys" => Some(Self::Keys),
             "gpio" => Some(Self::Lines),
             "screen" => Some(Self::Panel),
+            "prices" => Some(Self::Items),
             _ => None,
         }
     }
@@ -56,7 +57,7 @@ impl Part {
             Self::Keys => (texts().part_keys, "--keys"),
             Self::Appearance => (texts().part_appearance, "--name, --language, --contact"),
             Self::Panel => (texts().part_panel, "--screen, --rotate"),
-            Self::Items => (texts().part_items, "--item"),
+            Self::Items => (texts().part_items, "--item, --items"),
             Self::Lines => (texts().part_lines, "--line"),
         }
     }
@@ -93,6 +94,7 @@ mod tests {
             assert_eq!(Part::of_fault(&fault), part, "{key:?}");
         }
         assert_eq!(Part::of_finding(&Finding::bad("broker", "gone", "look")), Some(Part::Broker));
+        assert_eq!(Part::of_finding(&Finding::bad("prices", "A1: too much", "change it")), Some(Part::Items));
         assert_eq!(Part::of_finding(&Finding::ok("broker", "there")), None);
         assert_eq!(Part::of_finding(&Finding::bad("clock", "wrong", "set it")), None);
     }

@@ -43,6 +43,7 @@ qris_core::texts! {
     stock: "Isi sebuah tempat belum dihitung, atau lebih banyak daripada muatannya.", "What lies in a slot was not counted, or is more than it holds.";
     do_stock: "Hitung isinya di mesin.", "Count it at the machine.";
     prices: "Harga sebuah barang tidak diterima oleh jalur atau pembayaran, jadi barang itu tidak dijual.", "No line or no payment takes the price of an item, so it is not sold.";
+    goods_price: "Tidak dijual: {0}. Tidak ada jalur atau pembayaran yang menerima harganya.", "Not sold: {0}. No line or no payment takes the price.";
     do_prices: "Hubungi orang yang mengurus server Anda.", "Ask whoever runs your server.";
 
     screen_unknown: "Tidak diketahui: tidak ada kabar dari mesin.", "Not known: nothing is heard of the machine.";
@@ -73,22 +74,28 @@ pub fn trouble(words: &'static Words, machine: &MachineLine, trouble: Trouble) -
         (Trouble::Silent, _) => words.silent.into(),
         (Trouble::Faulty, _) => words.faulty.into(),
         (Trouble::Suspect, _) => words.suspect.into(),
-        (Trouble::SoldOut, Some((goods, 0))) => format!("{}: {goods}", words.slot_sold_out),
-        (Trouble::SoldOut, Some((goods, more))) => format!("{}: {goods} +{more}", words.slot_sold_out),
+        (Trouble::SoldOut, Some(goods)) => format!("{}: {}", words.slot_sold_out, and_more(goods)),
         (Trouble::SoldOut, None) => words.sold_out.into(),
         (Trouble::Low, _) => words.low.into(),
     }
 }
 
-/// The meaning of a fault, and what to do. `blocked`: the goods that are not sold because of it. A word of a later release is shown as it came.
-pub fn fault<'a>(words: &'static Words, blocked: Option<&str>, fault: &'a FaultCode) -> (Cow<'a, str>, Option<&'static str>) {
+/// The first of some goods, and the number of the others.
+fn and_more((goods, more): &(Box<str>, u64)) -> String {
+    if *more == 0 { goods.to_string() } else { format!("{goods} +{more}") }
+}
+
+/// The meaning of a fault of this machine, with the goods that are not sold because of it, and what to do. A word of a later release is shown
+/// as it came.
+pub fn fault<'a>(words: &'static Words, machine: &MachineLine, fault: &'a FaultCode) -> (Cow<'a, str>, Option<&'static str>) {
     let (what, to_do) = match fault {
         FaultCode::Store => (words.store, words.do_store),
         FaultCode::StoreReset => (words.store_reset, words.do_store_reset),
         FaultCode::NewerDatabase => (words.newer_database, words.do_newer_database),
         FaultCode::Relay => (words.relay, words.do_relay),
         FaultCode::LineBlocked => {
-            let what = blocked.map_or_else(|| words.line_blocked.into(), |goods| fill(words.goods_blocked, &[&goods]).into());
+            let goods = machine.blocked.as_ref();
+            let what = goods.map_or_else(|| words.line_blocked.into(), |goods| fill(words.goods_blocked, &[&goods]).into());
             return (what, Some(words.do_line_blocked));
         }
         FaultCode::Screen => (words.screen, words.do_screen),
@@ -100,7 +107,11 @@ pub fn fault<'a>(words: &'static Words, blocked: Option<&str>, fault: &'a FaultC
         FaultCode::Unconfirmed => (words.unconfirmed, words.do_unconfirmed),
         FaultCode::Settings => (words.settings, words.do_settings),
         FaultCode::Stock => (words.stock, words.do_stock),
-        FaultCode::Prices => (words.prices, words.do_prices),
+        FaultCode::Prices => {
+            let goods = machine.price_of.as_ref().map(and_more);
+            let what = goods.map_or_else(|| words.prices.into(), |goods| fill(words.goods_price, &[&goods]).into());
+            return (what, Some(words.do_prices));
+        }
         FaultCode::Other(_) => return (fault.as_str().into(), None),
     };
     (what.into(), Some(to_do))
@@ -168,19 +179,43 @@ mod tests {
         assert_eq!(line(serde_json::json!({ "count": 0, "not_sold": "sold_out" })), "sold out");
         assert_eq!(line(serde_json::json!({ "count": null })), "count what is in it");
         assert_eq!(line(serde_json::json!({ "count": 1, "unseen": 2 })), "low; not seen to come out: 2");
-        let (what, _) = fault(Words::of(Language::En), Some("Keripik singkong (A3)"), &FaultCode::LineBlocked);
-        assert_eq!(what, "Not sold: Keripik singkong (A3). Its line is blocked.");
+        let mut machine = machine();
+        machine.blocked = Some("Keripik singkong (A3)".into());
+        machine.price_of = Some(("Emas".into(), 2));
+        let said = |code| fault(Words::of(Language::En), &machine, &code).0.into_owned();
+        assert_eq!(said(FaultCode::LineBlocked), "Not sold: Keripik singkong (A3). Its line is blocked.");
+        assert_eq!(said(FaultCode::Prices), "Not sold: Emas +2. No line or no payment takes the price.");
+    }
+
+    fn machine() -> MachineLine {
+        let device = qris_core::order::ids::DeviceId::new("vm-001").expect("an id");
+        MachineLine {
+            device,
+            name: None,
+            is_there: None,
+            since: None,
+            off_since: None,
+            trouble: Vec::new(),
+            faults: Vec::new(),
+            blocked: None,
+            price_of: None,
+            sold_out: None,
+            topics: Vec::new(),
+            sold: qris_core::wire::desk::Sum::default(),
+            to_fill: 0,
+        }
     }
 
     #[test]
     fn every_fault_has_its_words_and_one_of_a_later_release_is_shown_as_it_came() {
         for language in [Language::Id, Language::En] {
             for known in FaultCode::ALL {
-                let (what, to_do) = fault(Words::of(language), None, known);
+                let machine = machine();
+                let (what, to_do) = fault(Words::of(language), &machine, known);
                 assert!(what.ends_with('.') && to_do.is_some_and(|to_do| to_do.ends_with('.')), "{known:?}");
             }
             let later = FaultCode::from_word("haunted").expect("a word");
-            assert_eq!(fault(Words::of(language), None, &later), ("haunted".into(), None));
+            assert_eq!(fault(Words::of(language), &machine(), &later), ("haunted".into(), None));
         }
     }
 }

@@ -215,7 +215,11 @@ pub fn not_taken<'a>(
     let by_line = move |at: usize, item: &Item| {
         let Some(line) = line_of.of(&item.id) else { return Some((at, "id", fill(texts().no_line_here, &[&item.id]))) };
         let price = item.price.filter(|price| line.limits.judge(*price).is_err())?;
-        Some((at, "price", fill(texts().line_refuses, &[&format_args!("{:?}", line.name), &price, &line.limits])))
+        let name = format!("{:?}", line.name);
+        if price < line.limits.min {
+            return Some((at, "price", fill(texts().line_least, &[&name, &price, &line.limits.min])));
+        }
+        Some((at, "price", fill(texts().line_refuses, &[&name, &price, &line.limits])))
     };
     let by_charge = |at: usize, item: &Item| {
         let price = item.price.filter(|price| !charges.takes(*price))?;

@@ -101,8 +101,9 @@ impl Machine {
             // Until it counts, its slot is full when it is let go. Whoever has put in another number sees that.
             (Some(None), Some(count)) => Level::Filling(slot.capacity.saturating_sub(count)),
             (Some(None), None) => Level::Counting(slot.capacity),
-            // Filling does not clear its line.
+            // Filling does not clear its line, nor does it change a price.
             (None, count) if slot.not_sold == Some(NotSold::Blocked) => Level::Blocked(count),
+            (None, count) if slot.barred().is_some() => Level::NotSold(count),
             (None, None) => Level::Unknown,
             (None, Some(count)) if slot.suspect => Level::Suspect(count),
             (None, Some(0)) => Level::Empty,

@@ -85,6 +85,7 @@ impl Machine {
             at: None,
             number: None,
             busy: Some(self.is_busy()),
+            request_id: self.customer().cloned(),
             sold_out: Some(sold_out),
             try_offer: self.second_tries.told().map(|(offer, _)| offer.clone()),
             faults: Some(self.faults.all().cloned().collect()),

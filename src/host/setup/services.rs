@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 /// systemd runs if this directory is there (sd_booted(3)).
 const BOOTED: &str = "/run/systemd/system";
 const PROPERTIES: &str =
-    "--property=ActiveState,UnitFileState,LoadState,MainPID,NRestarts,Result,ConditionResult,ConditionTimestampMonotonic";
+    "--property=ActiveState,UnitFileState,LoadState,MainPID,NRestarts,Result,ConditionResult,ConditionTimestampMonotonic,StateChangeTimestampMonotonic";
 
 /// The state of a unit, in systemd's words.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +23,8 @@ pub struct Unit {
     pub restarts: u32,
     /// Why it is not active: `condition`, `exit-code`.
     pub result: String,
+    /// When it was started or reloaded last, in microseconds since the boot (`CLOCK_MONOTONIC`); 0: not known.
+    pub changed_us: u64,
 }
 
 /// Does systemd run this system?
@@ -60,6 +62,7 @@ fn read(told: &str) -> Unit {
         pid: value("MainPID").parse().unwrap_or(0),
         restarts: value("NRestarts").parse().unwrap_or(0),
         result,
+        changed_us: value("StateChangeTimestampMonotonic").parse().unwrap_or(0),
     }
 }
 
@@ -70,11 +73,11 @@ mod tests {
     #[test]
     fn systemds_words_are_read() {
         let told =
-            "Result=success\nNRestarts=2\nMainPID=71\nLoadState=loaded\nActiveState=active\nUnitFileState=enabled\nConditionResult=yes\n";
+            "Result=success\nNRestarts=2\nMainPID=71\nLoadState=loaded\nActiveState=active\nUnitFileState=enabled\nConditionResult=yes\nStateChangeTimestampMonotonic=5\n";
         let unit = read(told);
         assert_eq!(
-            (unit.active.as_str(), unit.enabled.as_str(), unit.pid, unit.restarts, unit.result.as_str()),
-            ("active", "enabled", 71, 2, "success")
+            (unit.active.as_str(), unit.enabled.as_str(), unit.pid, unit.restarts, unit.result.as_str(), unit.changed_us),
+            ("active", "enabled", 71, 2, "success", 5)
         );
         let waiting = "ActiveState=inactive\nResult=success\nConditionResult=no\nConditionTimestampMonotonic=";
         assert_eq!(read(&format!("{waiting}77\n")).result, "condition");

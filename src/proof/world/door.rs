@@ -35,7 +35,8 @@ impl World {
         slots.iter().find(|slot| slot.item == *item).and_then(|slot| match slot.level {
             Level::Counting(count) => Some(count),
             Level::Filling(_) => Some(slot.capacity),
-            Level::Unknown | Level::Blocked(_) | Level::Suspect(_) | Level::Empty | Level::Low(_) | Level::Good(_) => None,
+            Level::Unknown | Level::Blocked(_) | Level::NotSold(_) | Level::Suspect(_) => None,
+            Level::Empty | Level::Low(_) | Level::Good(_) => None,
         })
     }
 

@@ -54,7 +54,7 @@ impl ScreenPage<'_> {
             let (text, colour) = match slot.level {
                 Level::Good(_) => (theme.text, theme.text),
                 Level::Unknown | Level::Low(_) => (theme.text, theme.warn()),
-                Level::Empty | Level::Suspect(_) | Level::Blocked(_) => (theme.text, theme.stop()),
+                Level::Empty | Level::Suspect(_) | Level::Blocked(_) | Level::NotSold(_) => (theme.text, theme.stop()),
                 Level::Filling(_) | Level::Counting(_) => (theme.accent, theme.accent),
             };
             let name = item.map_or(slot.item.as_str(), |item| item.name(self.language));

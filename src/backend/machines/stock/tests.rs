@@ -146,11 +146,27 @@ fn what_is_written_is_news_and_refusals_are_counted_once() {
     assert_eq!(read_on(&machines, wanting).expect("read").get("vm-001"), Some(&wanted));
     // One is full and blocked, another one is sold out and blocked: each counts for all that it is.
     let blocked = |item, name, count| Slot { not_sold: Some(NotSold::Blocked), ..slot(item, name, Some(count)) };
-    let all = told("new", 3, &[blocked("A1", "Teh", 20), blocked("A2", "Kopi", 0), slot("A3", "Air", Some(0))]);
+    let dear = |item, name, why| Slot { not_sold: Some(why), ..slot(item, name, Some(20)) };
+    let slots = [
+        blocked("A1", "Teh", 20),
+        blocked("A2", "Kopi", 0),
+        slot("A3", "Air", Some(0)),
+        dear("A4", "Jam", NotSold::Line),
+        dear("A5", "Emas", NotSold::Price),
+    ];
+    let all = told("new", 3, &slots);
     read_on(&machines, |tx| note(tx, &device, all, &HashMap::new(), Zone::Wib, NOW)).expect("written");
-    let wanted = Wanting { sold_out: 2, blocked: 2, out_of: Some("Kopi".into()), ..Wanting::default() };
+    let wanted = Wanting {
+        sold_out: 2,
+        blocked: 2,
+        price: 2,
+        out_of: Some("Kopi".into()),
+        price_of: Some("Jam".into()),
+        ..Wanting::default()
+    };
     assert_eq!(read_on(&machines, wanting).expect("read").get("vm-001"), Some(&wanted));
     assert!(wanted.is(StockAlert::Blocked) && wanted.is(StockAlert::SoldOut) && !wanted.is(StockAlert::Suspect));
+    assert!(wanted.is(StockAlert::Price) && !Wanting { price: 0, ..wanted }.is(StockAlert::Price));
     // Whoever is not let in takes no room.
     let stranger = DeviceId::new("vm-009").expect("an id");
     assert!(read_on(&machines, |tx| news(tx, vec![(stranger, told("s", 1, &[]))])).expect("read").is_empty());

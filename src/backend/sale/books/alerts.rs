@@ -37,10 +37,12 @@ pub enum StockAlert {
     Suspect,
     /// A line waits for a person. Filling does not end this.
     Blocked,
+    /// No line or no payment takes a price. Filling does not end this.
+    Price,
 }
 
 impl StockAlert {
-    pub const ALL: [Self; 4] = [Self::Low, Self::SoldOut, Self::Suspect, Self::Blocked];
+    pub const ALL: [Self; 5] = [Self::Low, Self::SoldOut, Self::Suspect, Self::Blocked, Self::Price];
 
     const fn as_str(self) -> &'static str {
         match self {
@@ -48,6 +50,7 @@ impl StockAlert {
             Self::SoldOut => "stock_out",
             Self::Suspect => "stock_suspect",
             Self::Blocked => "stock_blocked",
+            Self::Price => "stock_price",
         }
     }
 

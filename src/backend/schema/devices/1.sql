@@ -60,11 +60,13 @@ CREATE TABLE stock (
     sold_out INTEGER NOT NULL,
     suspect INTEGER NOT NULL,
     blocked INTEGER NOT NULL,                 -- so many are not sold until a person looks at their line
+    price INTEGER NOT NULL,                   -- so many are not sold because nothing takes their prices
     uncounted INTEGER NOT NULL,               -- nobody knows what is in so many
     out_of TEXT,                              -- the goods of the first slot that is sold out
+    price_of TEXT,                            -- the goods of the first slot whose price nothing takes
     slots TEXT NOT NULL                       -- all of them, as JSON
 ) STRICT;
-CREATE INDEX stock_wanting ON stock (device) WHERE low + sold_out + suspect + blocked > 0;
+CREATE INDEX stock_wanting ON stock (device) WHERE low + sold_out + suspect + blocked + price > 0;
 -- Requests that machines refused because nothing was left.
 CREATE TABLE refused (
     day TEXT NOT NULL,                        -- 2026-11-20, in the merchant's zone

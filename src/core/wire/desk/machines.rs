@@ -40,6 +40,8 @@ pub struct MachineLine {
     pub faults: Vec<FaultCode>,
     /// The goods that it does not sell because their lines are blocked, as it names them.
     pub blocked: Option<Box<str>>,
+    /// The goods of the first slot whose price nothing takes, and how many more slots have such a price.
+    pub price_of: Option<(Box<str>, u64)>,
     /// The goods of the first slot that is sold out, and how many more slots are.
     pub sold_out: Option<(Box<str>, u64)>,
     /// Its topics that do not get through at the broker.

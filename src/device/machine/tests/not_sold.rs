@@ -113,6 +113,12 @@ fn a_price_that_no_charge_takes_is_refused_and_told() {
     rig.charges(5_001, 10_000_000);
     assert_eq!(rig.slot().not_sold, Some(NotSold::Price));
     assert!(rig.fault(FaultCode::Prices).is_some_and(|detail| detail.contains("Rp5.001 to Rp10.000.000")), "{:?}", rig.machine.faults);
+    // At the open door nobody can mend it, and filling does not.
+    rig.facts.service_switch = Some(true);
+    rig.on(Input::RelayReported(rig.facts.clone()));
+    assert!(rig.scene.contains("level: NotSold(Some(3))"), "{}", rig.scene);
+    rig.facts.service_switch = Some(false);
+    rig.on(Input::RelayReported(rig.facts.clone()));
     let (_, effects) = rig.vend(1);
     assert!(!effects.iter().any(|effect| matches!(effect, Effect::Prepare(..))));
     assert_eq!(rig.announced(), ["refused(wrong_amount)"]);
