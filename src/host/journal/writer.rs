@@ -134,13 +134,9 @@ impl Writer {
                         write(Line::missing(missing));
                     }
                     let is_told = self.left_out().is_empty();
-                    if is_told {
-                        lines.recv().ok()
-                    } else {
-                        match lines.recv_timeout(again) {
-                            Err(RecvTimeoutError::Timeout) => continue,
-                            said => said.ok(),
-                        }
+                    match if is_told { lines.recv().map_err(Into::into) } else { lines.recv_timeout(again) } {
+                        Err(RecvTimeoutError::Timeout) => continue,
+                        said => said.ok(),
                     }
                 }
                 said => said.ok(),
