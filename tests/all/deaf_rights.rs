@@ -8,7 +8,7 @@ use crate::rig::shop::{DEVICE, Options, Program, Shop};
 use crate::rig::{output, output_text, source_text, stdout, wait_for};
 use serde_json::Value;
 
-/// Who tells that a line is missing.
+/// What tells people that a line is missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Told {
     /// The machine, which hears that it may not write: its journal and fault, then the desk and the merchant's doctor.
@@ -164,7 +164,7 @@ fn news_of_payments_that_may_not_be_written_are_told_after_the_first() {
     });
 }
 
-/// Who gives a command hears it at once where the broker refuses it, and else when no answer came. Nobody misses the marker.
+/// A command says at once that the broker refuses a message. Where no answer comes, it says so later. Nobody misses the marker.
 #[test]
 fn a_command_says_what_its_user_may_not() {
     let mut shop = Shop::open(Options::default());

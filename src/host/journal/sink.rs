@@ -1,4 +1,4 @@
-//! Where a line goes: to journald with its fields, or to standard error for people. Whoever writes one hears whether it is there.
+//! Where a line goes: to journald with its fields, or to standard error for people. The writer hears of a line that is not there.
 
 use super::DEVICE;
 use crate::clock;
