@@ -71,7 +71,7 @@ pub(super) type Fleet = (String, Secret);
 
 /// Connects to the broker as the machine does, with its name and password. The client id is another one, so a machine
 /// that runs keeps its connection. Subscribes to all topics that the machine must hear, and publishes a probe, which readers pass over, on
-/// each that it writes. A broker may refuse a subscription in silence: only with the fleet's account it is tried what is heard.
+/// each that it writes. A broker may refuse a subscription in silence: only with the fleet's account it is tried what either hears.
 async fn broker(wanted: Option<&MqttSettings>, device: &DeviceId, fleet: Option<&Fleet>, trusted: &LastTrusted) -> Finding {
     const CHECK: &str = "broker";
     let Some(wanted) = wanted else {
@@ -84,17 +84,12 @@ async fn broker(wanted: Option<&MqttSettings>, device: &DeviceId, fleet: Option<
         Ok(broker) => broker,
         Err(failure) => return no_broker(&place, name, &failure),
     };
-    let said = probe_all(&mut broker, &WRITTEN.map(|topic| topic.of(device))).await;
-    let found = match (said, fleet) {
-        (Err(error), _) => Err(probe_failed(error, &place, name, device)),
-        (Ok(()), None) => Ok(Finding::ok(CHECK, fill(texts().broker_good, &[&place, &whom(name), device]))),
-        (Ok(()), Some(fleet)) => match heard(&mut broker, wanted, device, fleet, trusted).await {
-            Ok(None) => Ok(Finding::ok(CHECK, fill(texts().broker_good_both, &[&place, &whom(name), device]))),
-            Ok(Some(topics)) => {
-                let said = fill(texts().broker_unheard, &[&place, &whom(name), device, &fleet.0, &topics]);
-                Err(Finding::bad(CHECK, said, texts().broker_unheard_do))
-            }
-            Err(finding) => Err(finding),
+    let written = WRITTEN.map(|topic| topic.of(device));
+    let found = match fleet {
+        Some(fleet) => with_fleet(&mut broker, wanted, &place, device, fleet, trusted).await,
+        None => match probe_all(&mut broker, &written).await {
+            Ok(()) => Ok(Finding::ok(CHECK, fill(texts().broker_good, &[&place, &whom(name), device]))),
+            Err(error) => Err(probe_failed(error, &place, name, device)),
         },
     };
     broker.leave().await;
@@ -104,6 +99,8 @@ async fn broker(wanted: Option<&MqttSettings>, device: &DeviceId, fleet: Option<
 /// What a machine writes.
 const WRITTEN: [Topic; 6] =
     [Topic::VendEvent, Topic::Status, Topic::Telemetry, Topic::Stock, Topic::ConfigReported, Topic::CommandResponse];
+/// What a fleet writes, beside commands.
+const TOLD: [Topic; 4] = [Topic::VendRequest, Topic::VendCancel, Topic::VendCollect, Topic::ConfigDesired];
 
 async fn probe_all(broker: &mut Broker, topics: &[String]) -> Result<(), BrokerError> {
     for topic in topics {
@@ -122,30 +119,48 @@ fn probe_failed(error: BrokerError, place: &str, name: Option<&str>, device: &De
     }
 }
 
-/// The topics of the fleet that do not come to the machine; `None`: all do.
-async fn heard(
+/// Machine and fleet publish on all their topics, and each must hear the other.
+async fn with_fleet(
     machine: &mut Broker,
     wanted: &MqttSettings,
+    place: &str,
     device: &DeviceId,
-    (name, password): &Fleet,
+    (account, password): &Fleet,
     trusted: &LastTrusted,
-) -> Result<Option<String>, Finding> {
-    let settings = MqttSettings { username: Some(name.clone()), password: Some(password.clone()), ..wanted.clone() };
-    let place = format!("{}:{}", wanted.host, wanted.port);
-    let connected = Broker::connect_to(settings, Vec::new(), Retained::Never, 0, trusted).await;
-    let mut fleet = connected.map_err(|failure| no_broker(&place, Some(name), &failure))?;
-    let vends = [Topic::VendRequest, Topic::VendCancel, Topic::VendCollect, Topic::ConfigDesired].map(|topic| topic.of(device));
-    let topics: Vec<_> = vends.into_iter().chain([command::request_topic(device, "probe")]).collect();
-    let said = probe_all(&mut fleet, &topics).await;
+) -> Result<Finding, Finding> {
+    const CHECK: &str = "broker";
+    let own = wanted.username.as_deref();
+    let settings = MqttSettings { username: Some(account.clone()), password: Some(password.clone()), ..wanted.clone() };
+    let written = WRITTEN.map(|topic| topic.of(device));
+    let told: Vec<_> = TOLD.iter().map(|topic| topic.of(device)).chain([command::request_topic(device, "probe")]).collect();
+    let connected = Broker::connect_to(settings, written.to_vec(), Retained::Never, 0, trusted).await;
+    let mut fleet = connected.map_err(|failure| no_broker(place, Some(account), &failure))?;
+    probe_all(machine, &written).await.map_err(|error| probe_failed(error, place, own, device))?;
+    let unheard_by_fleet = unheard(&mut fleet, &written).await.map_err(|error| probe_failed(error, place, Some(account), device))?;
+    let said = probe_all(&mut fleet, &told).await;
     fleet.leave().await;
+    if let Some(unheard) = unheard_by_fleet {
+        return Err(Finding::bad(CHECK, fill(texts().fleet_deaf, &[account, device, &unheard]), texts().fleet_deaf_do));
+    }
     said.map_err(|error| match error {
         BrokerError::Dumb { topic, reason } => {
-            Finding::bad("broker", fill(texts().fleet_dumb, &[name, &topic, &reason]), texts().fleet_dumb_do)
+            Finding::bad(CHECK, fill(texts().fleet_dumb, &[account, &topic, &reason]), texts().fleet_dumb_do)
         }
-        error => probe_failed(error, &place, Some(name), device),
+        error => probe_failed(error, place, Some(account), device),
     })?;
-    let came = machine.drain().await.map_err(|error| probe_failed(error, &place, Some(name), device))?;
-    let missing: Vec<_> = topics.into_iter().filter(|topic| !came.iter().any(|message| message.topic == *topic)).collect();
+    match unheard(machine, &told).await.map_err(|error| probe_failed(error, place, own, device))? {
+        Some(unheard) => {
+            let said = fill(texts().broker_unheard, &[&place, &whom(own), device, account, &unheard]);
+            Err(Finding::bad(CHECK, said, texts().broker_unheard_do))
+        }
+        None => Ok(Finding::ok(CHECK, fill(texts().broker_good_both, &[&place, &whom(own), device]))),
+    }
+}
+
+/// Those of these topics on which nothing came; `None`: something came on all.
+async fn unheard(who: &mut Broker, topics: &[String]) -> Result<Option<String>, BrokerError> {
+    let came = who.drain().await?;
+    let missing: Vec<_> = topics.iter().filter(|topic| !came.iter().any(|message| message.topic == **topic)).map(String::as_str).collect();
     Ok((!missing.is_empty()).then(|| missing.join(", ")))
 }
 

@@ -19,6 +19,8 @@ texts! {
     broker_unheard_do: "izinkan mesin membaca topik ini di daftar akses broker: lihat config/mosquitto.acl", "let the machine read this topic in the broker's access list: see config/mosquitto.acl";
     fleet_dumb: "akun {0} tidak boleh mengirim di {1} ({2})", "the account {0} may not publish on {1} ({2})";
     fleet_dumb_do: "izinkan akun armada menulis topik ini di daftar akses broker: lihat config/mosquitto.acl", "let the fleet's account write this topic in the broker's access list: see config/mosquitto.acl";
+    fleet_deaf: "akun {0} tidak menerima apa yang dikirim {1} di {2}", "the account {0} does not get what {1} publishes on {2}";
+    fleet_deaf_do: "izinkan akun armada membaca topik ini di daftar akses broker: lihat config/mosquitto.acl", "let the fleet's account read this topic in the broker's access list: see config/mosquitto.acl";
     broker_dumb_do: "nama penggunanya harus sama dengan id mesin, atau daftar akses broker harus mengizinkan topik ini: lihat config/mosquitto.acl", "the user name must be the device id, or the broker's access list must allow this topic: see config/mosquitto.acl";
     broker_again: "coba lagi; periksa log broker", "try again; look at the broker's log";
     everybody: "siapa saja", "everybody";

@@ -587,7 +587,7 @@ events! {
     MachineBack { device: DeviceId, machine: Text } = "16cb5f2c48e9493ea328066fcb841383", Notice, Own, "the machine {machine} is there again";
 
     /// Lines were left out of the journal.
-    /// Events came too fast, or nobody read them for a while: journald hung, or a pipe was full. No sale waited for that.
+    /// Events came too fast, or nobody read them for a while: journald hung, or a pipe or a disk was full. No sale waited for that.
     /// Strangers can cause some kinds, such as refused requests. At most 60 lines a minute are written of these, all together.
     /// Of every other kind, at most 50 at once and 10 a second are written. This line says how many were not written.
     /// Are there many lines of these kinds before this one? Then somebody floods this program.

@@ -1,72 +1,56 @@
 //! The two ways to write the journal: to journald where standard error is its stream, and as readable lines on standard
 //! error elsewhere.
 //!
-//! Events go through `tracing`. Libraries put their own records there too. Those are dropped unless `QRIS_LOG=debug`;
-//! then they have priority 7, whatever priority their authors gave them. Those of libraries wait for their reader; ours never do
-//! ([`writer`]).
+//! Libraries have records of their own, for `tracing`. Those are dropped unless `QRIS_LOG=debug`; then they have priority 7, whatever
+//! priority their authors gave them. They wait for their reader; our events never do ([`writer`]).
 
+mod sink;
 mod writer;
 
 use super::clock;
-use super::events::{Cause, Event, EventKind, Fields, Priority, TABLE};
+use super::events::{Cause, Event, EventKind, Fields, TABLE};
 use qris_core::order::ids::DeviceId;
-use qris_core::order::time::{Boot, Span, Wall};
-use qris_core::text;
+use qris_core::order::time::{Boot, Span};
+use sink::{Parts, SOCKET, Sink};
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
-use std::io::{IsTerminal as _, Write as _};
+use std::io;
 use std::os::fd::AsRawFd as _;
-use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::net::UnixDatagram;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 use std::time::Duration;
 use tracing::field::{Field, Visit};
 use tracing::{Level, Subscriber};
-use tracing_journald::{Priority as Mapped, PriorityMappings};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use writer::Line;
-
-/// The target of our own records.
-const TARGET: &str = "qris";
 
 /// Begins to write the journal of `program` (its SYSLOG_IDENTIFIER). To be called once, before everything else. A
 /// second call changes nothing. Events before it are lost.
 ///
 /// With `QRIS_LOG=debug` in the environment the libraries' own records are written too; with `QRIS_LOG=trace` all of them.
 pub fn start(program: &'static str) {
-    let libraries = match std::env::var_os("QRIS_LOG").as_deref().and_then(std::ffi::OsStr::to_str) {
-        Some("debug") => Some(Level::DEBUG),
-        Some("trace") => Some(Level::TRACE),
-        Some(_) | None => None,
-    };
-    let ours = tracing_subscriber::filter::filter_fn(|metadata| metadata.target() == TARGET);
-    let theirs = tracing_subscriber::filter::filter_fn(move |metadata| {
-        libraries.is_some_and(|most| *metadata.level() <= most) && metadata.target() != TARGET
-    });
-    let registry = tracing_subscriber::registry();
-    // The journal's socket may be missing although its stream is there, as in a container. Then the stream gets lines.
-    let journals = if is_journal_stream() {
-        journald(program, our_priorities()).and_then(|ours| Ok((ours, journald(program, their_priorities())?))).ok()
-    } else {
-        None
-    };
-    let is_journald = journals.is_some();
-    let result = match journals {
-        Some((events, records)) => registry.with(events.with_filter(ours)).with(records.with_filter(theirs)).try_init(),
-        None => {
-            let lines = || Lines { colours: std::io::stderr().is_terminal() };
-            registry.with(lines().with_filter(ours)).with(lines().with_filter(theirs)).try_init()
-        }
-    };
-    // Only a second call fails. Then the first one stays in force.
-    if result.is_ok() && JOURNALD.set(is_journald).is_ok() {
-        writer::start();
-        if is_journald {
-            tell_panics(program);
-        }
+    // Only a second call finds one there. Then the first one stays in force.
+    if SINK.set(Sink::find(program)).is_err() {
+        return;
     }
+    tell_libraries_records();
+    writer::start();
+    if is_journald() {
+        tell_panics(program);
+    }
+}
+
+fn tell_libraries_records() {
+    let most = match std::env::var_os("QRIS_LOG").as_deref().and_then(std::ffi::OsStr::to_str) {
+        Some("debug") => Level::DEBUG,
+        Some("trace") => Level::TRACE,
+        Some(_) | None => return,
+    };
+    let told = tracing_subscriber::filter::filter_fn(move |metadata| *metadata.level() <= most);
+    // Nobody else is there to be told of them.
+    let _ = tracing_subscriber::registry().with(Records.with_filter(told)).try_init();
 }
 
 /// From now on a panic is an event instead of bare lines. It mostly ends the program, and this event tells people why.
@@ -84,15 +68,13 @@ fn tell_panics(program: &'static str) {
     }));
 }
 
-static JOURNALD: OnceLock<bool> = OnceLock::new();
+static SINK: OnceLock<Sink> = OnceLock::new();
 
 /// Whether events become entries of journald, and not lines on standard error.
 pub(super) fn is_journald() -> bool {
-    JOURNALD.get().copied().unwrap_or(false)
+    matches!(SINK.get(), Some(Sink::Journald { .. }))
 }
 
-/// journald's socket, with the same path as in `tracing-journald`.
-const SOCKET: &str = "/run/systemd/journal/socket";
 /// How often we look at most whether journald has read everything, and how long each look takes.
 const LOOKS: u32 = 200;
 const LOOK_EVERY: Duration = Duration::from_millis(5);
@@ -171,64 +153,21 @@ fn emit_own(kind: &EventKind, event: &Event, now: Boot) {
     }
 }
 
-/// Gives a line to who writes it, and waits for its reader.
-fn record(Line { kind, fields, text, .. }: &Line) {
+/// Writes a line, and waits for its reader. After an error it is not there.
+fn record(Line { kind, fields, text, .. }: &Line) -> io::Result<()> {
+    let Some(sink) = SINK.get() else { return Ok(()) };
     let Fields { request_id, order_id, device_id, state, item, amount } = fields;
-    let device_id = device_id.as_ref().or_else(|| DEVICE.get());
-    macro_rules! record {
-        ($level:ident) => {
-            tracing::event!(
-                target: "qris",
-                Level::$level,
-                MESSAGE_ID = kind.message_id,
-                REQUEST_ID = request_id.as_deref(),
-                ORDER_ID = order_id.as_deref(),
-                DEVICE_ID = device_id.map(String::as_str),
-                STATE = state.as_deref(),
-                ITEM = item.as_deref(),
-                AMOUNT = amount.as_deref(),
-                "{text}"
-            )
-        };
-    }
-    match kind.priority {
-        Priority::Err => record!(ERROR),
-        Priority::Warning => record!(WARN),
-        Priority::Notice => record!(INFO),
-        Priority::Info => record!(DEBUG),
-    }
-}
-
-/// `tracing` has no level between INFO and WARN, but journald has one. Ours are shifted by one, so that all four fit.
-fn our_priorities() -> PriorityMappings {
-    PriorityMappings {
-        error: Mapped::Error,
-        warn: Mapped::Warning,
-        info: Mapped::Notice,
-        debug: Mapped::Informational,
-        trace: Mapped::Debug,
-    }
-}
-
-fn their_priorities() -> PriorityMappings {
-    PriorityMappings { error: Mapped::Debug, warn: Mapped::Debug, info: Mapped::Debug, debug: Mapped::Debug, trace: Mapped::Debug }
-}
-
-fn journald(program: &str, priorities: PriorityMappings) -> std::io::Result<tracing_journald::Layer> {
-    let layer = tracing_journald::layer()?;
-    Ok(layer.with_field_prefix(None).with_syslog_identifier(program.into()).with_priority_mappings(priorities))
-}
-
-/// Is standard error the stream that the service manager made for the journal? `JOURNAL_STREAM` alone does not
-/// say it: children inherit it, and their standard error may be another file. Hence the comparison.
-fn is_journal_stream() -> bool {
-    let Some(stream) = std::env::var("JOURNAL_STREAM").ok() else { return false };
-    std::fs::metadata("/proc/self/fd/2").is_ok_and(|stderr| is_stream(&stream, stderr.dev(), stderr.ino()))
-}
-
-fn is_stream(journal_stream: &str, device: u64, inode: u64) -> bool {
-    let parts = journal_stream.split_once(':').map(|(device, inode)| (device.parse(), inode.parse()));
-    parts == Some((Ok(device), Ok(inode)))
+    let pairs = [
+        ("MESSAGE_ID", Some(kind.message_id)),
+        ("REQUEST_ID", request_id.as_deref()),
+        ("ORDER_ID", order_id.as_deref()),
+        ("DEVICE_ID", device_id.as_ref().or_else(|| DEVICE.get()).map(String::as_str)),
+        ("STATE", state.as_deref()),
+        ("ITEM", item.as_deref()),
+        ("AMOUNT", amount.as_deref()),
+    ];
+    let pairs = pairs.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned()))).collect();
+    sink.write(Some(kind.priority), &Parts { message: text.clone(), pairs })
 }
 
 /// The most lines in any minute that strangers cause, all kinds together. Add the lines of the orders that one machine can be
@@ -331,72 +270,28 @@ impl Bucket {
     }
 }
 
-/// Readable lines on standard error: `HH:MM:SS level message  key=value…`, in UTC.
-struct Lines {
-    colours: bool,
-}
+/// The records of libraries.
+struct Records;
 
-impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Lines {
+impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Records {
     fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
         let mut parts = Parts::default();
         event.record(&mut parts);
-        let line = parts.line(clock::now().wall, word(event.metadata()), self.colours);
-        // If nobody reads standard error, the program goes on.
-        let _ = std::io::stderr().lock().write_all(line.as_bytes());
+        // Nobody counts them.
+        let _ = SINK.get().map(|sink| sink.write(None, &parts));
     }
-}
-
-/// The word for a priority, and its colour on a terminal.
-fn word(metadata: &tracing::Metadata<'_>) -> (&'static str, &'static str) {
-    if metadata.target() != TARGET {
-        return ("debug", "2");
-    }
-    match *metadata.level() {
-        Level::ERROR => ("error", "31"),
-        Level::WARN => ("warning", "33"),
-        Level::INFO => ("notice", "1"),
-        Level::DEBUG | Level::TRACE => ("info", "0"),
-    }
-}
-
-#[derive(Default)]
-struct Parts {
-    message: String,
-    pairs: Vec<(String, String)>,
 }
 
 impl Visit for Parts {
     fn record_str(&mut self, field: &Field, value: &str) {
         match field.name() {
             "message" => self.message.push_str(value),
-            "MESSAGE_ID" => {}
-            "DEVICE_ID" if DEVICE.get().is_some_and(|device| device == value) => {}
-            name => self.pairs.push((name.to_ascii_lowercase(), value.to_owned())),
+            name => self.pairs.push((name.to_ascii_uppercase().replace('.', "_"), value.to_owned())),
         }
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         self.record_str(field, &format!("{value:?}"));
-    }
-}
-
-impl Parts {
-    fn line(&self, at: Wall, (word, colour): (&str, &str), colours: bool) -> String {
-        let time = at.to_rfc3339();
-        let time = &time[11..19];
-        // One event is one line. No text from outside may steer a terminal.
-        let clean = |text: &str| text::plain(text, ' ');
-        let message = clean(&self.message);
-        // A program that reads the lines finds each field. A person has read most of them.
-        let is_said = |value: &str| colours && self.message.contains(value);
-        let pairs = self.pairs.iter().filter(|(_, value)| !is_said(value)).map(|(name, value)| format!(" {name}={value}"));
-        let pairs = clean(&pairs.collect::<String>());
-        let gap = if pairs.is_empty() { "" } else { " " };
-        if colours {
-            format!("\x1b[2m{time}\x1b[0m \x1b[{colour}m{word:7}\x1b[0m {message}\x1b[2m{gap}{pairs}\x1b[0m\n")
-        } else {
-            format!("{time} {word:7} {message}{gap}{pairs}\n")
-        }
     }
 }
 
@@ -439,23 +334,5 @@ mod tests {
         assert_eq!(strangers.take("OrderRefused", Boot(60_499)), Taken::FirstLeftOut);
         assert!((0..60).all(|_| strangers.take("OrderRefused", Boot(200_000)) == Taken::Written), "after a rest");
         assert_eq!(strangers.take("OrderRefused", Boot(200_000)), Taken::LeftOut, "and no more than that");
-    }
-
-    #[test]
-    fn the_journals_stream_is_known_by_device_and_inode() {
-        assert!(is_stream("8:1234", 8, 1234));
-        for other in ["8:1235", "9:1234", "8", "", "8:", "a:b"] {
-            assert!(!is_stream(other, 8, 1234), "{other}");
-        }
-    }
-
-    #[test]
-    fn a_line_is_one_line() {
-        let parts = Parts { message: "order o-1:\nrefund \x1b[31m".into(), pairs: vec![("order_id".into(), "o-1".into())] };
-        let at = Wall::from_rfc3339("2026-11-20T08:30:05Z").expect("a time");
-        assert_eq!(parts.line(at, ("error", "31"), false), "08:30:05 error   order o-1: refund  [31m  order_id=o-1\n");
-        // On a terminal nothing stands twice.
-        let line = parts.line(at, ("error", "31"), true);
-        assert!(line.starts_with("\x1b[2m08:30:05\x1b[0m \x1b[31merror") && !line.contains("order_id"), "{line}");
     }
 }

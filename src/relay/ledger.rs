@@ -11,6 +11,7 @@ use qris_core::order::outcome::Outcome;
 use qris_core::order::receipt::Receipt;
 use qris_core::wire::dbus::RelayError;
 use qris_core::wire::relay::Driven;
+use qris_host::disk;
 use qris_host::events::{Event, Text};
 use qris_host::sqlite;
 use std::collections::BTreeSet;
@@ -37,6 +38,8 @@ pub struct Ledger {
     state: State,
     /// A ledger was set aside since the start.
     was_reset: bool,
+    /// It was told that its log is long.
+    log_told: bool,
     events: Vec<Event>,
 }
 
@@ -58,7 +61,7 @@ pub struct Opened {
 
 impl Ledger {
     pub const fn new(path: PathBuf, draw: Draw) -> Self {
-        Self { path, draw, state: State::Shut { why: None }, was_reset: false, events: Vec::new() }
+        Self { path, draw, state: State::Shut { why: None }, was_reset: false, log_told: false, events: Vec::new() }
     }
 
     /// Opens it; see [`Database::open`]. `None` when it cannot be opened, which is noted.
@@ -112,6 +115,7 @@ impl Ledger {
     /// Looks whether it is still the ledger at its name. If it could not be written, finds out whether it can be written again, with all
     /// that a sale writes. Nothing else ends the fault.
     pub fn probe(&mut self) {
+        self.look_at_log();
         if let State::Open { failing: None, .. } = &self.state {
             // A fault is noted; nothing else is to be done.
             drop(self.write(|_| Ok(())));
@@ -123,6 +127,15 @@ impl Ledger {
             *failing = None;
             self.events.push(Event::StoreBack { path: self.name() });
         }
+    }
+
+    /// A reader keeps the log from becoming shorter, and nobody would hear of it before the disk is full.
+    fn look_at_log(&mut self) {
+        let long = disk::long_log(&self.path);
+        if let Some(mib) = long.filter(|_| !self.log_told) {
+            self.events.push(Event::StoreLogLong { path: self.name(), mib });
+        }
+        self.log_told = long.is_some();
     }
 
     /// Can it be read, and, as far as is known, be written?

@@ -5,6 +5,7 @@ use crate::rig::midtrans::Via;
 use crate::rig::process::Process;
 use crate::rig::shop::{Program, Shop};
 use crate::rig::{PATIENCE, command, tool};
+use crate::watchdog::{WATCHDOG, fed};
 use qris::wire::vend::EventState;
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -61,17 +62,22 @@ fn a_sale_can_be_followed_by_its_fields() {
     assert_eq!((entry["PRIORITY"].as_str(), entry["STATE"].as_str()), ("5", "refused"), "{entry:#?}");
 }
 
-/// A journald that hangs has room for ten lines here. A sale has more.
+/// A journald that hangs had no room for a single line when the programs started.
 #[test]
 fn a_journal_that_does_not_read_stops_no_sale_and_has_every_line_later() {
     let mut shop = Shop::merchants_side();
     shop.kill_backend();
     let journald = Journald::deaf();
+    journald.fill();
     for program in Program::ALL {
-        shop.start_as(program, &mut journald.command(&shop.service(program)));
+        shop.start_as(program, journald.command(&shop.service(program)).env("WATCHDOG_USEC", WATCHDOG.as_micros().to_string()));
     }
     shop.wait_online();
     let sold: Vec<_> = (0..3).map(|_| shop.sell("A1", Via::Gopay).order_id.expect("its order").to_string()).collect();
+    for program in Program::ALL {
+        let process = shop.process(program).as_ref().expect("it runs");
+        assert!((0..3).all(|_| fed(process)), "{} is not fed for any more", program.name());
+    }
     journald.read();
     for (order, state) in sold.iter().flat_map(|order| ["awaiting_payment", "paid", "dispensing", "dispensed"].map(|state| (order, state)))
     {

@@ -11,10 +11,10 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::time::{Duration, Instant};
 
 /// The service manager wants to be fed within this.
-const WATCHDOG: Duration = Duration::from_millis(400);
+pub const WATCHDOG: Duration = Duration::from_millis(400);
 
 /// Waits to be fed once more.
-fn fed(process: &Process) -> bool {
+pub fn fed(process: &Process) -> bool {
     process.notices.find_from(process.notices.count(), PATIENCE, |notice| (notice == "WATCHDOG=1").then_some(())).is_some()
 }
 

@@ -1,10 +1,11 @@
 //! The thread that writes the lines. A journal that hangs, or a pipe that nobody empties, stops this thread and nothing else. A line that finds
-//! no room to wait is left out and counted. The count is told when somebody reads again.
+//! no room to wait, or cannot be written, is left out and counted. The count is told when lines can be written again.
 
 use super::record;
 use crate::events::{Event, EventKind, Fields};
 use std::collections::BTreeMap;
-use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
+use std::io;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -14,6 +15,8 @@ const WAITING_MAX: usize = 256;
 const STACK: usize = 128 * 1024;
 /// How often somebody who waits for the last line looks for room.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
+/// How long the count waits for its next try where no line comes meanwhile.
+const AGAIN: Duration = Duration::from_secs(5);
 
 static WRITER: OnceLock<Arc<Writer>> = OnceLock::new();
 
@@ -46,7 +49,7 @@ pub(super) fn start() {
     let (writer, lines) = Writer::new(WAITING_MAX);
     let thread = thread::Builder::new().name("journal".into()).stack_size(STACK);
     let its = Arc::clone(&writer);
-    if thread.spawn(move || its.write(&lines, record)).is_ok() {
+    if thread.spawn(move || its.write(&lines, AGAIN, record)).is_ok() {
         let _ = WRITER.set(writer);
     }
 }
@@ -65,7 +68,8 @@ pub(super) fn say_missing(missing: LeftOut) {
 fn give(line: Line) {
     match WRITER.get() {
         Some(writer) => writer.take(line),
-        None => record(&line),
+        // Nobody is there who would count it.
+        None => drop(record(&line)),
     }
 }
 
@@ -90,11 +94,17 @@ impl Writer {
     }
 
     fn take(&self, line: Line) {
-        let missing = if line.missing.is_empty() { [(line.kind.name.into(), 1)].into() } else { line.missing.clone() };
-        if self.waiting.try_send(Said::Line(line)).is_err() {
-            let mut left_out = self.left_out();
-            missing.into_iter().for_each(|(kind, count)| *left_out.entry(kind).or_default() += count);
+        if let Err(TrySendError::Full(Said::Line(line)) | TrySendError::Disconnected(Said::Line(line))) =
+            self.waiting.try_send(Said::Line(line))
+        {
+            self.leave_out(line);
         }
+    }
+
+    fn leave_out(&self, line: Line) {
+        let missing = if line.missing.is_empty() { [(line.kind.name.into(), 1)].into() } else { line.missing };
+        let mut left_out = self.left_out();
+        missing.into_iter().for_each(|(kind, count)| *left_out.entry(kind).or_default() += count);
     }
 
     fn is_done_within(&self, most: Duration) -> bool {
@@ -109,21 +119,30 @@ impl Writer {
         passed.recv_timeout(until.saturating_duration_since(Instant::now())).is_ok()
     }
 
-    fn write(&self, lines: &Receiver<Said>, record: impl Fn(&Line)) {
+    fn write(&self, lines: &Receiver<Said>, again: Duration, record: impl Fn(&Line) -> io::Result<()>) {
+        let write = |line: Line| {
+            if record(&line).is_err() {
+                self.leave_out(line);
+            }
+        };
         loop {
             let said = match lines.try_recv() {
                 Err(TryRecvError::Empty) => {
                     // These came after all that waited.
                     let missing = std::mem::take(&mut *self.left_out());
                     if !missing.is_empty() {
-                        record(&Line::missing(missing));
+                        write(Line::missing(missing));
                     }
-                    lines.recv().ok()
+                    let is_told = self.left_out().is_empty();
+                    match if is_told { lines.recv().map_err(Into::into) } else { lines.recv_timeout(again) } {
+                        Err(RecvTimeoutError::Timeout) => continue,
+                        said => said.ok(),
+                    }
                 }
                 said => said.ok(),
             };
             match said {
-                Some(Said::Line(line)) => record(&line),
+                Some(Said::Line(line)) => write(line),
                 Some(Said::Mark(mark)) => drop(mark.try_send(())),
                 None => return,
             }
@@ -138,6 +157,8 @@ impl Writer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::ErrorKind;
+    use std::sync::atomic::{AtomicBool, Ordering};
     use std::sync::mpsc::channel;
 
     fn line(why: &str) -> Line {
@@ -152,9 +173,10 @@ mod tests {
         let (reads, next) = channel();
         let its = Arc::clone(&writer);
         thread::spawn(move || {
-            its.write(&lines, |line| {
+            its.write(&lines, AGAIN, |line| {
                 wrote.send(line.text.clone()).expect("the test is there");
                 next.recv().expect("the test is there");
+                Ok(())
             });
         });
         let told = || written.recv_timeout(Duration::from_secs(20)).expect("a line");
@@ -173,6 +195,33 @@ mod tests {
         assert_eq!(told(), "9 more events were not written: OrderRefused 4, RelayGone 5");
         reads.send(()).expect("it reads");
         assert!(writer.is_done_within(Duration::from_secs(20)));
+        writer.take(line("last"));
+        assert!(told().contains("last"), "and no count is told twice");
+    }
+    #[test]
+    fn what_could_not_be_written_is_counted_and_told_as_soon_as_it_can_be() {
+        let (writer, lines) = Writer::new(8);
+        let (wrote, written) = channel();
+        let is_full = Arc::new(AtomicBool::new(true));
+        let (its, disk) = (Arc::clone(&writer), Arc::clone(&is_full));
+        thread::spawn(move || {
+            its.write(&lines, Duration::from_millis(1), |line| {
+                if disk.load(Ordering::Relaxed) {
+                    return Err(ErrorKind::StorageFull.into());
+                }
+                wrote.send(line.text.clone()).expect("the test is there");
+                Ok(())
+            });
+        });
+        for n in 0..3 {
+            writer.take(line(&format!("number {n}")));
+        }
+        writer.take(Line::missing([("OrderRefused".into(), 4)].into()));
+        assert!(writer.is_done_within(Duration::from_secs(20)), "nobody hangs");
+        // No line comes any more. The count is tried again and again, and is not counted itself.
+        is_full.store(false, Ordering::Relaxed);
+        let told = || written.recv_timeout(Duration::from_secs(20)).expect("a line");
+        assert_eq!(told(), "7 more events were not written: OrderRefused 4, RelayGone 3");
         writer.take(line("last"));
         assert!(told().contains("last"), "and no count is told twice");
     }

@@ -765,6 +765,24 @@ fn trouble_is_told_when_it_changes() {
 }
 
 #[test]
+fn a_log_that_a_reader_keeps_is_told_each_time_that_it_becomes_long() {
+    let mut rig = Rig::new();
+    let log = std::fs::OpenOptions::new().write(true).open(format!("{}-wal", rig.path().display())).expect("its log");
+    let own = log.metadata().expect("it is there").len();
+    for _ in 0..2 {
+        log.set_len(64 << 20).expect("a file with a hole");
+        for told in [&["StoreLogLong"][..], &[]] {
+            rig.dispenser.tick();
+            assert_eq!(rig.journal(), told);
+        }
+        log.set_len(own).expect("as it was");
+        rig.dispenser.tick();
+        assert_eq!(rig.journal(), [""; 0]);
+    }
+    rig.begin(1);
+}
+
+#[test]
 fn what_no_line_drives_is_not_being_driven_whatever_the_ledger_says() {
     let mut rig = Rig::new();
     let ticket = rig.prepare("A1", 5000);

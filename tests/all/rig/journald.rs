@@ -39,6 +39,13 @@ impl Journald {
         Self { entries: Received::default(), socket, namespace: Namespace::new(&script), directory }
     }
 
+    /// Its queue has no room any more. What is in it, it discards.
+    pub fn fill(&self) {
+        let sender = UnixDatagram::unbound().expect("a socket");
+        sender.set_nonblocking(true).expect("set");
+        while sender.send_to(&[], self.directory.path().join("socket")).is_ok() {}
+    }
+
     /// It reads from now on.
     pub fn read(&self) {
         let socket = self.socket.try_clone().expect("the same socket");

@@ -11,6 +11,8 @@ use std::process::Command;
 
 /// The users of the shop's broker. `tap` may do everything: it stands for somebody who took the broker over.
 pub const USERS: [&str; 7] = ["vm-001", "vm-002", "vm-003", "vm-001-controller", "backend", "fleet", TAP];
+/// The part of the access list that is for every machine stands before the parts of users.
+pub const MACHINES: &str = "%u";
 /// The user that may read and write everything.
 pub const TAP: &str = "tap";
 
@@ -106,12 +108,18 @@ impl Mosquitto {
         start
     }
 
-    /// Starts it again with an access list that lacks this line of the shipped one, until [`Mosquitto::whole`].
-    pub fn without(&mut self, line: &str) {
+    /// Starts it again with an access list that lacks this line of the shipped one, until [`Mosquitto::whole`]. `user`: the one in whose
+    /// part it stands, or [`MACHINES`].
+    pub fn without(&mut self, user: &str, line: &str) {
         let list = self.passwords().with_file_name("broker-access");
         let whole = std::fs::read_to_string(&list).expect("there");
-        let lacks: String = whole.lines().filter(|other| *other != line).map(|other| format!("{other}\n")).collect();
-        assert_ne!(lacks, whole, "no such line: {line}");
+        let mut of = MACHINES;
+        let is_kept = |other: &&str| {
+            of = other.strip_prefix("user ").unwrap_or(of);
+            (of, *other) != (user, line)
+        };
+        let lacks: String = whole.lines().filter(is_kept).map(|other| format!("{other}\n")).collect();
+        assert_ne!(lacks, whole, "{user} has no such line: {line}");
         std::fs::rename(&list, list.with_extension("whole")).expect("kept");
         write(&list, &lacks).expect("written");
         self.restart();
