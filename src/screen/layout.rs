@@ -151,6 +151,8 @@ enum Words {
     Sum,
     /// The same, where the code leads to a page that tells the fee.
     Least,
+    /// The same, without the words on an order whose second try waits.
+    Bare,
 }
 
 struct ScreenPage<'a> {

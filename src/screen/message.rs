@@ -10,6 +10,8 @@ use qris_core::order::reason::Reason;
 
 pub(super) struct Message {
     pub(super) sign: Sign,
+    /// In the place of the sign, larger than every other text.
+    pub(super) number: Option<String>,
     pub(super) ground: Colour,
     pub(super) ink: Colour,
     pub(super) muted: Colour,
@@ -30,6 +32,7 @@ impl Message {
     pub(super) fn new(theme: &Theme, sign: Sign, disc: Colour, headline: &str) -> Self {
         Self {
             sign,
+            number: None,
             ground: theme.ground,
             ink: theme.text,
             muted: theme.muted,
@@ -162,8 +165,9 @@ impl Message {
                 let message = plain(Sign::Exclamation, theme.accent, t.try_yours).line(&t.try_of(item, paid_at.as_deref()));
                 return Self { order: Some(vec![tail(order)]), ..message.line(t.try_free) };
             }
+            // How dear another one may be is told when the number has been told: until then the digits need the room.
             TryStep::Number(digits) => {
-                Self { amount: Some(digits.to_string()), ..wait(t.try_tell) }.line(&first(t.try_tell_more)).more(up_to)
+                Self { number: Some(digits.to_string()), ..wait(t.try_tell) }.line(&t.try_tell_more(same.then_some(item)))
             }
             TryStep::Told => plain(Sign::Check, theme.good(), t.try_told).line(&first(t.try_told_more)).more(up_to),
         };

@@ -94,13 +94,13 @@ qris_core::texts! {
     try_get: "Yang keluar:", "You get:";
     try_free: "Tanpa bayar. Bukan punya Anda? Tunggu 10 detik untuk membeli.", "At no cost. Not yours? Wait 10 s to buy it.";
     try_tell: "Ketik angka ini di halaman pesanan Anda", "Tell this number on your order's page";
-    try_tell_more: "percobaan kedua. Atau sebutkan kepada petugas. Lalu tekan tombolnya di sini.", "a second try. Or tell it to who helps you. Then press its button here.";
+    try_tell_more: "Atau sebutkan kepada petugas. Lalu tekan", "Or tell it to who helps you. Then press";
+    try_tell_other: "yang lain", "another one";
     try_told: "Tekan sekarang", "Press now";
-    try_told_more: "percobaan kedua. Tekan dalam 20 detik, tanpa bayar.", "a second try. Press within 20 s, at no cost.";
+    try_told_more: "tanpa bayar, dalam 20 detik.", "at no cost, within 20 s.";
     anew: "Pembelian baru. Pesanan Anda", "A new purchase. Your order";
-    anew_safe: "tetap mendapat barang atau uangnya.", "still gets its goods or its money.";
-    anew_short: "Beli baru;", "New;";
-    anew_safe_short: "tetap aman", "is still safe";
+    anew_short: "Beli baru. Pesanan Anda", "New purchase. Your order";
+    anew_safe: "tetap dapat barang atau uangnya.", "still gets its goods or its money.";
     uncertain: "Belum pasti", "Uncertain";
     uncertain_more: "Sudah dibayar, barang belum tentu keluar. Foto layar ini.", "Paid, and nobody knows whether it came. Photograph this.";
     refunded: "Dana Anda sudah dikembalikan", "Refunded";
@@ -203,16 +203,21 @@ impl Words {
         text
     }
 
+    /// `Or tell it to who helps you. Then press Chilli crisps.` `None`: no longer these goods.
+    pub(super) fn try_tell_more(&self, item: Option<&str>) -> String {
+        format!("{} {}.", self.try_tell_more, item.unwrap_or(self.try_tell_other))
+    }
+
     /// `Second try for Chilli crisps, paid 15:02 WIB.`
     pub(super) fn try_of(&self, item: &str, paid_at: Option<&str>) -> String {
         let paid = paid_at.map_or_else(String::new, |time| format!(", {} {time}", self.try_paid));
         format!("{} {item}{paid}.", self.try_of)
     }
 
-    /// `A new purchase. Your order … 4ts65 still gets its goods or its money.`
+    /// `A new purchase. Your order …4ts65 still gets its goods or its money.`
     pub(super) fn anew(&self, order: &OrderId, is_short: bool) -> String {
-        let [new, safe] = if is_short { [self.anew_short, self.anew_safe_short] } else { [self.anew, self.anew_safe] };
-        format!("{new} {} {safe}", tail(order))
+        let new = if is_short { self.anew_short } else { self.anew };
+        format!("{new} {} {}", tail(order), self.anew_safe)
     }
 
     /// A text that ends with the way to collect, and with the time for it if that is known.
@@ -243,10 +248,10 @@ impl Words {
     }
 }
 
-/// The last characters of an order's number.
+/// The last characters of an order's number. No line ends between them and the dots.
 pub(super) fn tail(order: &OrderId) -> String {
     let whole = order.as_str();
-    format!("… {}", whole.get(whole.len().saturating_sub(5)..).unwrap_or(whole))
+    format!("…{}", whole.get(whole.len().saturating_sub(5)..).unwrap_or(whole))
 }
 
 /// A countdown as `m:ss`, zero when it is over.

@@ -12,14 +12,16 @@ const RENEW: &str = "if it should look like that now: run docs/using/screens/mak
 /// Every picture and the arguments that make it, as in `docs/using/screens/make`.
 fn pictures() -> Vec<(String, Vec<String>)> {
     let text = |text: &str| text.to_owned();
-    let states = samples::states().flat_map(|state| {
-        ["id", "en"]
-            .map(|lang| (format!("{state}.{lang}.png"), vec![text(state), text("--size"), text("480x800"), text("--lang"), text(lang)]))
-    });
+    let of = |state: &str, size: &str, lang: &str| [state, "--size", size, "--lang", lang].map(text).to_vec();
+    let states = samples::states().flat_map(|state| ["id", "en"].map(|lang| (format!("{state}.{lang}.png"), of(state, "480x800", lang))));
     let sizes = ["240x240", "320x240", "480x320", "800x480", "1024x600"];
-    let sizes = sizes.map(|size| (format!("pay.{size}.png"), vec![text("pay"), text("--size"), text(size), text("--lang"), text("id")]));
+    let sizes = sizes.map(|size| (format!("pay.{size}.png"), of("pay", size, "id")));
+    let tries = ["try-confirm", "pay-anew", "second-try"].into_iter().flat_map(|state| {
+        [("240x240", "id"), ("240x240", "en"), ("800x480", "id"), ("800x480", "en")]
+            .map(|(size, lang)| (format!("{state}.{size}.{lang}.png"), of(state, size, lang)))
+    });
     let sandbox = ["pay", "--sandbox", "--lang", "en"].map(text);
-    states.chain(sizes).chain([(text("pay.sandbox.png"), sandbox.into())]).collect()
+    states.chain(sizes).chain(tries).chain([(text("pay.sandbox.png"), sandbox.into())]).collect()
 }
 
 fn render(arguments: &[String], out: &Path) {

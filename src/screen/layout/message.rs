@@ -15,6 +15,8 @@ const MARGIN: i32 = 28;
 const EDGE: i32 = 8;
 /// The room of the code of the customer's page, on a page of 480×800.
 const CODE: i32 = 200;
+/// The side of a sign, and the size of the number in its place, on a page of 480×800.
+const SIGN: i32 = 128;
 /// A message that does not fit is made smaller by this factor, `SCALE_STEPS` times at most.
 const SCALE_STEP: f32 = 0.92;
 const SCALE_STEPS: i32 = 16;
@@ -131,11 +133,7 @@ impl ScreenPage<'_> {
     }
 
     fn message_blocks(&self, message: &Message, room: i32, code: Option<&Arc<Code>>, sparing: Sparing) -> Vec<Block> {
-        let mut blocks = Vec::new();
-        if sparing < Sparing::Sign {
-            let size = self.px(if message.loud { 180 } else { 128 });
-            blocks.extend([Block::Sign(message.sign, message.disc, size), Block::Gap(self.px(24))]);
-        }
+        let mut blocks = self.sign_or_number(message, room, sparing);
         if sparing < Sparing::Headline || message.loud {
             blocks.extend(self.whole(&message.headline, self.style(Weight::Bold, 40), message.ink, room));
         }
@@ -186,6 +184,20 @@ impl ScreenPage<'_> {
             }
         }
         blocks
+    }
+
+    /// A number that somebody types in stands there on every page.
+    fn sign_or_number(&self, message: &Message, room: i32, sparing: Sparing) -> Vec<Block> {
+        if let Some(number) = &message.number {
+            let usual = self.style(Weight::Bold, SIGN);
+            let style = self.fitted(Style { px: usual.px.max(2 * self.letter_px_min), ..usual }, number, room);
+            return vec![Block::Line { text: number.clone(), style, colour: message.ink }];
+        }
+        if sparing >= Sparing::Sign {
+            return Vec::new();
+        }
+        let size = self.px(if message.loud { 180 } else { SIGN });
+        vec![Block::Sign(message.sign, message.disc, size), Block::Gap(self.px(24))]
     }
 
     /// The code of the order's page, with its use below it. Where all of the page is needed, it stands beside it.

@@ -13,6 +13,8 @@ use std::sync::Arc;
 
 /// On a wide page, words have at least this many hundredths of its width.
 const COLUMN_PERCENT: i32 = 30;
+/// A phone can read modules of so many pixels from a small page.
+const MODULE_PX_READABLE: u32 = 2;
 
 struct Plan {
     qr: Rect,
@@ -28,12 +30,11 @@ impl Layout {
         let address = address.as_deref();
         let shown = address.filter(|_| small).unwrap_or(payload);
         page.by_page = small && address.is_some();
-        // A phone can read two pixels a module from a small page.
         let beside = self.beside(address.filter(|_| page.settings.page_beside && !small), page);
         let beside_it = if page.is_wide() { self.wide(page, shown, scene, left, beside.clone()) } else { None };
         let found = beside_it.or_else(|| self.tall(page, shown, scene, left, beside));
         match found {
-            Some((plan, code)) if !small || code.module_px() > 1 => page.put_pay(plan, code),
+            Some((plan, code)) if !small || code.module_px() >= MODULE_PX_READABLE => page.put_pay(plan, code),
             _ => {
                 let message = Message::too_small(page.theme, page.texts, &page.name(scene.goods()));
                 self.message(page, &message);
@@ -42,7 +43,8 @@ impl Layout {
     }
 
     /// Words above and below the code. It gives up the header and the steps, then all but one line above and below, and whom the
-    /// customer pays last, until the code is large enough.
+    /// customer pays last, until the code is large enough. The words on an order whose second try waits go only where the
+    /// code could not be read otherwise.
     fn tall(
         &mut self,
         page: &ScreenPage<'_>,
@@ -51,10 +53,10 @@ impl Layout {
         left: Span,
         beside: Option<Arc<Code>>,
     ) -> Option<(Plan, Arc<Code>)> {
-        let mut found = None;
-        let [page_too, all, few, one, sum, least] = [Words::Page, Words::All, Words::Few, Words::One, Words::Sum, Words::Least];
-        let with_payee = [page_too, all, few, one, sum].map(|words| (words, true));
-        let without = [page_too, all, few, one, sum, least].map(|words| (words, false));
+        let (mut found, small) = (None, page.is_small());
+        let usual = [Words::Page, Words::All, Words::Few, Words::One, Words::Sum];
+        let with_payee = usual.map(|words| (words, true));
+        let without = usual.into_iter().chain([Words::Least, Words::Bare]).map(|words| (words, false));
         for (words, payee) in with_payee.into_iter().chain(without) {
             let payee = page.payee(scene).filter(|_| payee);
             let second = beside.clone().filter(|_| words == Words::Page);
@@ -63,6 +65,7 @@ impl Layout {
                 // The few words name the apps that the steps are for.
                 Words::Few => !page.by_page,
                 Words::Least => page.by_page,
+                Words::Bare => small && px_of(found.as_ref()) < MODULE_PX_READABLE,
                 Words::All | Words::One | Words::Sum => true,
             };
             if !told {
@@ -84,7 +87,7 @@ impl Layout {
             let least = if words == Words::Page { MODULE_PX_BESIDE } else { MODULE_PX_WANTED };
             let px = code.as_ref().map_or(0, |code| code.module_px());
             // No words are given up if the code does not grow by that.
-            if px > found.as_ref().map_or(0, |(_, code): &(Plan, Arc<Code>)| code.module_px()) {
+            if px > px_of(found.as_ref()) {
                 found = code.map(|code| (plan, code));
             }
             if px >= least {
@@ -112,11 +115,18 @@ impl Layout {
         let qr = Rect::new(inset, body.y, side, body.h);
         let column = Rect { x: side + 2 * inset, w: page.w - side - 2 * inset, ..body };
         // The code of the customer's page is worth more than the steps, which most people know.
-        let tried =
-            [(Words::Page, true), (Words::Page, false), (Words::All, true), (Words::Few, true), (Words::One, false), (Words::Sum, false)];
+        let tried = [
+            (Words::Page, true),
+            (Words::Page, false),
+            (Words::All, true),
+            (Words::Few, true),
+            (Words::Few, false),
+            (Words::One, false),
+            (Words::Sum, false),
+        ];
         let payee = page.payee(scene);
         let with_or_without = [payee.as_deref(), None].into_iter().flat_map(|payee| tried.map(|(words, steps)| (words, steps, payee)));
-        for (words, steps, payee) in with_or_without {
+        for (words, steps, payee) in with_or_without.chain([(Words::Bare, false, None)]) {
             let second = beside.clone().filter(|_| words == Words::Page);
             if words == Words::Page && second.is_none() {
                 continue;
@@ -128,7 +138,7 @@ impl Layout {
             let mut blocks = page.column_blocks(scene, left, (words, steps), second, room.w - 2 * margin)?;
             blocks.extend(payee.into_iter().flat_map(|payee| page.payee_lines(payee, room.w - 2 * margin)));
             let height = page.height(&blocks);
-            if height <= room.h || words == Words::Sum && payee.is_none() {
+            if height <= room.h || words == Words::Bare {
                 let y = room.y + ((room.h - height) / 2).max(0);
                 let stack = Rect::new(room.x + margin, y, room.w - 2 * margin, height.min(room.h));
                 return Some((Plan { qr, header, stacks: vec![(stack, blocks)] }, code));
@@ -136,6 +146,11 @@ impl Layout {
         }
         None
     }
+}
+
+/// The pixels of a module, 0 if there is no code yet.
+fn px_of(found: Option<&(Plan, Arc<Code>)>) -> u32 {
+    found.map_or(0, |(_, code)| code.module_px())
 }
 
 impl ScreenPage<'_> {
@@ -163,7 +178,7 @@ impl ScreenPage<'_> {
         let small = self.style(Weight::Bold, 20);
         let (mut head, mut foot) = (Vec::new(), Vec::new());
         foot.extend(payee.into_iter().flat_map(|payee| self.payee_lines(payee, column)));
-        let anew = self.anew(scene, !all, column);
+        let anew = self.anew(scene, words, column);
         match words {
             Words::Page | Words::All => {
                 head.extend(self.lines(&item, self.style(Weight::Regular, 26), self.theme.muted, column, 1));
@@ -198,10 +213,10 @@ impl ScreenPage<'_> {
                     foot.extend(self.last_line(item, fee, (style, pay_with), column));
                 }
             }
-            Words::Sum | Words::Least => {
+            Words::Sum | Words::Least | Words::Bare => {
                 head.push(self.amount_and_time(amount, left, column));
                 foot.extend(anew);
-                if let Some(fee) = fee.filter(|_| words == Words::Sum) {
+                if let Some(fee) = fee.filter(|_| words == Words::Sum || words == Words::Bare && !self.by_page) {
                     let style = self.fitted(self.style(Weight::Regular, 22), &fee, column);
                     foot.extend(self.lines(&fee, style, self.theme.muted, column, 2));
                 }
@@ -232,12 +247,17 @@ impl ScreenPage<'_> {
         }
     }
 
-    /// The words that this is a purchase, where another order's second try waits for its end.
-    fn anew(&self, scene: &Scene, is_short: bool, room: i32) -> Vec<Block> {
+    /// The words that this is a purchase, where another order's second try waits for its end. They are never cut: half of them
+    /// would say that its money is gone.
+    fn anew(&self, scene: &Scene, words: Words, room: i32) -> Vec<Block> {
         let Scene::Pay { before: Some(order), .. } = scene else { return Vec::new() };
-        let text = self.texts.anew(order, is_short);
-        let style = self.style(Weight::Bold, 20);
-        self.lines(&text, if is_short { self.fitted(style, &text, room) } else { style }, self.theme.accent, room, 4).collect()
+        let (is_short, weight) = match words {
+            Words::Page | Words::All => (false, Weight::Bold),
+            // Regular letters are narrower.
+            Words::Few | Words::One | Words::Sum | Words::Least => (true, Weight::Regular),
+            Words::Bare => return Vec::new(),
+        };
+        self.whole(&self.texts.anew(order, is_short), self.style(weight, 20), self.theme.accent, room)
     }
 
     /// The item's name, shortened to the room that the fee leaves in the line. The fee stays whole: half a sum is another sum.
@@ -269,7 +289,8 @@ impl ScreenPage<'_> {
         let (item, amount) = (self.name(scene.goods()), amount.to_string());
         let all = matches!(words, Words::Page | Words::All);
         let mut blocks = Vec::new();
-        if words != Words::Sum {
+        let is_sum = matches!(words, Words::Sum | Words::Least | Words::Bare);
+        if !is_sum {
             let pay_with = self.fitted(self.style(Weight::Bold, 28), self.texts.pay_with, room);
             blocks.extend(self.lines(self.texts.pay_with, pay_with, self.theme.accent, room, 2));
             blocks.push(Block::Gap(self.px(if all { 12 } else { 4 })));
@@ -277,7 +298,7 @@ impl ScreenPage<'_> {
         let named = match words {
             Words::Page | Words::All => true,
             Words::Few => !self.by_page,
-            Words::One | Words::Sum | Words::Least => false,
+            Words::One | Words::Sum | Words::Least | Words::Bare => false,
         };
         if named {
             blocks.extend(self.lines(&item, self.style(Weight::Regular, 26), self.theme.muted, room, if all { 3 } else { 2 }));
@@ -295,8 +316,8 @@ impl ScreenPage<'_> {
             let cut = lines.iter().any(|line| matches!(line, Block::Line { text, .. } if text.ends_with('…')));
             if cut { Vec::new() } else { lines }
         };
-        blocks.extend(self.anew(scene, !all, room));
-        if words == Words::Sum {
+        blocks.extend(self.anew(scene, words, room));
+        if is_sum {
             blocks.extend([Block::Gap(self.px(6)), self.countdown(left)]);
             // This comes only if there is room left for it.
             blocks.extend(if self.by_page { small_page() } else { Vec::new() });
