@@ -106,6 +106,8 @@ fn what_the_broker_says_of_a_machine_is_told_at_once_and_after_a_restart_too() {
     };
     let before = is_off(&desk);
     assert!(!page("off, says the broker").has("The goods and their prices."), "nobody knows what is on its screen");
+    let today = sari.get("/");
+    assert!(today.has("off, says the broker") && !today.has("All is well"), "Today says so, too");
     desk.shop.kill_backend();
     assert_eq!(is_off(&desk), before, "it is stored");
     desk.shop.start_backend();

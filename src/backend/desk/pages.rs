@@ -71,8 +71,8 @@ pub async fn today(State(desk): Of, headers: HeaderMap) -> Result<Json<Envelope<
     let machines = FleetSnapshot::read(&desk.machines).await?;
     today.all_machines = machines.number();
     today.machines = machines.lines(&known::by_machine(&sold), desk.usual.zone);
-    today.machines.retain(|machine| !machine.trouble.is_empty());
-    // The worst first.
+    today.machines.retain(|machine| !machine.trouble.is_empty() || machine.off_since.is_some());
+    // The worst first. One of which the broker has just said that it is off has no trouble of ours yet.
     today.machines.sort_by_key(|machine| machine.trouble.first().map(|trouble| *trouble as u8));
     Ok(Json(Envelope { me, told: today }))
 }

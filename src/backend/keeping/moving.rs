@@ -259,7 +259,8 @@ mod tests {
             for at in 0..=PAGE {
                 let device = qris_core::order::ids::DeviceId::new(&format!("vm-{at}")).expect("an id");
                 let now = qris_core::order::time::Wall(5);
-                store::read_on(&machines, |tx| crate::machines::devices::add(tx, &device, &format!("hash {at}"), false, now)).expect("let in");
+                store::read_on(&machines, |tx| crate::machines::devices::add(tx, &device, &format!("hash {at}"), false, now))
+                    .expect("let in");
             }
             machines
         };

@@ -114,12 +114,12 @@ impl Kept {
         }
     }
 
-    /// Whether somebody must go there to fill it, to count it, or to look at it.
+    /// Whether somebody must go there to fill it, to count it, or to look at it or its line.
     #[must_use]
     pub fn wants_a_visit(&self) -> bool {
         match self.state() {
             State::Suspect | State::SoldOut | State::Low | State::Soon(_) | State::Unknown => true,
-            State::Good => false,
+            State::Good => self.barred() == Some(StockAlert::Blocked),
         }
     }
 
@@ -334,7 +334,7 @@ pub fn page(tx: &mut dyn Tx, which: Which, behind: &str) -> Result<StockPage, Bo
     };
     let sql = match which {
         Which::All => select(""),
-        Which::Wanting => select(" AND low + sold_out + suspect + uncounted > 0"),
+        Which::Wanting => select(" AND low + sold_out + suspect + uncounted + blocked > 0"),
     };
     let rows = tx.rows(&sql, &[behind.into(), PAGE.into()])?;
     let behind = rows.last().map(|row| row.text("device").map(Box::from)).transpose()?;

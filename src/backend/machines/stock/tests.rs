@@ -156,16 +156,18 @@ fn what_is_written_is_news_and_refusals_are_counted_once() {
     ];
     let all = told("new", 3, &slots);
     read_on(&machines, |tx| note(tx, &device, all, &HashMap::new(), Zone::Wib, NOW)).expect("written");
-    let wanted = Wanting {
-        sold_out: 2,
-        blocked: 2,
-        price: 2,
-        out_of: Some("Kopi".into()),
-        price_of: Some("Jam".into()),
-        ..Wanting::default()
-    };
+    let wanted =
+        Wanting { sold_out: 2, blocked: 2, price: 2, out_of: Some("Kopi".into()), price_of: Some("Jam".into()), ..Wanting::default() };
     assert_eq!(read_on(&machines, wanting).expect("read").get("vm-001"), Some(&wanted));
     assert!(wanted.is(StockAlert::Blocked) && wanted.is(StockAlert::SoldOut) && !wanted.is(StockAlert::Suspect));
+    let listed = |which| read_on(&machines, |tx| page(tx, which, "")).expect("read").machines.len();
+    let only = |slots: &[Slot], number| {
+        let all = told("new", number, slots);
+        read_on(&machines, |tx| note(tx, &device, all, &HashMap::new(), Zone::Wib, NOW)).expect("written");
+        (listed(Which::All), listed(Which::Wanting))
+    };
+    assert_eq!(only(&[blocked("A1", "Teh", 20)], 4), (1, 1), "somebody must go there");
+    assert_eq!(only(&[dear("A1", "Teh", NotSold::Price)], 5), (1, 0));
     assert!(wanted.is(StockAlert::Price) && !Wanting { price: 0, ..wanted }.is(StockAlert::Price));
     // Whoever is not let in takes no room.
     let stranger = DeviceId::new("vm-009").expect("an id");
@@ -181,6 +183,11 @@ fn a_packing_list_fills_the_machines_that_want_it() {
         Machine { device, name: None, at: None, slots: after(&[], slots.into(), &HashMap::new()) }
     };
     assert_eq!(Load::of(machine(&[slot("A1", "Teh", Some(3)), slot("A2", "Kopi", Some(20))])), None);
+    // Only a line is blocked. Whoever goes there presses the button inside.
+    let blocked = Slot { not_sold: Some(NotSold::Blocked), ..slot("A1", "Teh", Some(20)) };
+    let look = Load::of(machine(&[blocked.clone(), slot("A2", "Kopi", Some(20))])).expect("somebody must look");
+    assert_eq!(look.machine.slots.iter().map(|kept| (kept.goods(), bring(kept))).collect::<Vec<_>>(), [("Teh", 0)]);
+    assert_eq!(Load::of(machine(&[Slot { not_sold: Some(NotSold::Price), ..blocked }])), None, "a price is changed from afar");
     // Nobody has counted it, so nobody knows what to bring. Somebody goes there all the same.
     let uncounted = Load::of(machine(&[slot("A1", "Teh", Some(20)), slot("A2", "Roti", None)])).expect("somebody must count");
     assert_eq!(uncounted.machine.slots.iter().map(|kept| (kept.goods(), bring(kept))).collect::<Vec<_>>(), [("Roti", 0)]);
