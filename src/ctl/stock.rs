@@ -126,7 +126,7 @@ impl Stock {
             }
         };
         let (are_many, mut not_done) = (items.len() > 1, Vec::new());
-        for item in items {
+        for item in &items {
             let (before, after) = match service.change_stock(change.as_str(), item.as_str(), n).await {
                 Ok(done) => done,
                 // The others are full all the same.
@@ -143,6 +143,9 @@ impl Stock {
             let before = before.map_or_else(|| "nobody had counted".into(), |before| format!("before: {before}"));
             print::line(&format!("{item}: {after} ({before})"))?;
         }
+        // What was filled may be barred for another reason.
+        let is_barred = |slot: &&Slot| slot.barred().is_some() && items.contains(&slot.item);
+        slots().await?.iter().filter(is_barred).for_each(|slot| print::remark(&words(slot)));
         if not_done.is_empty() { Ok(()) } else { Err(Failure::failed(not_done.join("; "))) }
     }
 }

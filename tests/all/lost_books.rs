@@ -162,6 +162,19 @@ fn a_backup_that_was_made_beside_serve_sells_on() {
     assert_eq!(shop.order_at_backend(&after)["status"], "settlement");
 }
 
+/// The books count on from where the copy was made. Then a long poll begins before its payment, and must not end with what it saw first.
+#[test]
+fn a_machine_that_knows_more_than_books_that_were_put_back_hears_what_changes() {
+    let shop = Shop::merchants_side();
+    let order = shop.charge();
+    let (id, newer) = (order["order_id"].as_str().expect("an id"), order["rev"].as_u64().expect("a rev") + 7);
+    std::thread::scope(|scope| {
+        let heard = scope.spawn(|| shop.backend_get(&format!("/v1/orders/{id}?wait=10&since={newer}")).json());
+        shop.midtrans.pay(id, Via::Gopay);
+        assert_eq!(heard.join().expect("an answer")["status"], "settlement");
+    });
+}
+
 #[test]
 fn what_serve_would_write_into_a_file_without_a_name_is_refused_and_told() {
     let mut shop = Shop::merchants_side();

@@ -77,6 +77,7 @@ fn a_blocked_slot_is_seen_by_all_until_its_line_is_cleared() {
     let at = format!("/machines/{DEVICE}");
     wait_for("the desk to mark the slot", || owner.get(&at).has("not sold: its line is blocked").then_some(()));
     // The line is that of all items.
+    assert!(stdout(&shop.merchant(&["stock", "--to-fill"])).contains("A1"), "somebody must go there");
     let page = wait_for("the desk to name the goods", || Some(owner.get(&at)).filter(|page| page.has("Its line is blocked.")));
     assert!(page.has("Not sold: ") && page.has("(A1), "), "{}", page.html);
     // An alert, and the metrics.
@@ -90,7 +91,9 @@ fn a_blocked_slot_is_seen_by_all_until_its_line_is_cleared() {
     assert!(counts("qris_backend_machine_faults{fault=\"line_blocked\"} 1"));
 
     // It is filled, and blocked all the same.
-    assert!(stock(shop, &["fill", "A1"]).status.success());
+    let filled = stock(shop, &["fill", "A1"]);
+    let said = String::from_utf8_lossy(&filled.stderr);
+    assert!(filled.status.success() && said.contains("2 of 2, blocked: press the button inside"), "{said}");
     assert_eq!((&slot()["count"], &slot()["not_sold"]), (&json!(2), &json!("blocked")));
     let is_over = |kind: &str| sent(told.path()).iter().any(|alert| alert["over"] == kind);
     wait_for("the end of what filling ends", || is_over("stock_suspect").then_some(()));

@@ -279,6 +279,8 @@ pub async fn show(
     if stored.rev > since {
         return Ok(resource(&stored, work.books(), &place));
     }
+    // The machine may know more than books that were put back. Whatever changes here is news all the same.
+    let since = since.min(stored.rev);
     if wait == 0 {
         return unchanged(&stored, work.books(), &place);
     }

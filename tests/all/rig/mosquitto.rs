@@ -114,11 +114,11 @@ impl Mosquitto {
         let list = self.passwords().with_file_name("broker-access");
         let whole = std::fs::read_to_string(&list).expect("there");
         let mut of = MACHINES;
-        let is_kept = |other: &&str| {
+        let kept = whole.lines().filter(|other| {
             of = other.strip_prefix("user ").unwrap_or(of);
             (of, *other) != (user, line)
-        };
-        let lacks: String = whole.lines().filter(is_kept).map(|other| format!("{other}\n")).collect();
+        });
+        let lacks: String = kept.map(|other| format!("{other}\n")).collect();
         assert_ne!(lacks, whole, "{user} has no such line: {line}");
         std::fs::rename(&list, list.with_extension("whole")).expect("kept");
         write(&list, &lacks).expect("written");
