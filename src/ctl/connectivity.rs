@@ -301,8 +301,8 @@ mod tests {
     use super::*;
     use qris_core::order::time::Span;
     use qris_core::wire::orders::Amounts;
-    use std::collections::BTreeMap;
     use qris_host::finding::Level;
+    use std::collections::BTreeMap;
 
     #[test]
     fn a_clock_is_judged_by_the_backend() {

@@ -304,14 +304,18 @@ mod tests {
     #[test]
     fn what_is_in_a_slot_is_told_with_a_word_if_it_wants_something() {
         use Level::{Blocked, Counting, Empty, Filling, Good, Low, NotSold, Suspect, Unknown};
-        let levels = [Unknown, Filling(5), Counting(0), Blocked(Some(8)), Blocked(None), NotSold(Some(8)), Suspect(3), Empty, Low(2), Good(8)];
+        let levels =
+            [Unknown, Filling(5), Counting(0), Blocked(Some(8)), Blocked(None), NotSold(Some(8)), Suspect(3), Empty, Low(2), Good(8)];
         let told = |has_room| {
             levels.map(|level| {
                 let item = qris_core::order::ids::ItemId::new("A1").expect("an item");
                 Words::of(Language::Id).content(&Content { item, capacity: 8, level }, has_room)
             })
         };
-        assert_eq!(told(true), ["?/8", "+5 = 8/8", "0/8", "Diblokir 8/8", "Diblokir ?/8", "Tidak dijual 8/8", "Cek! 3/8", "Habis 0/8", "Sedikit 2/8", "8/8"]);
+        assert_eq!(
+            told(true),
+            ["?/8", "+5 = 8/8", "0/8", "Diblokir 8/8", "Diblokir ?/8", "Tidak dijual 8/8", "Cek! 3/8", "Habis 0/8", "Sedikit 2/8", "8/8"]
+        );
         assert_eq!(told(false), ["?/8", "8/8", "0/8", "! 8/8", "! ?/8", "! 8/8", "Cek! 3/8", "0/8", "2/8", "8/8"]);
     }
 

@@ -102,7 +102,8 @@ impl FleetSnapshot {
         let faults: Vec<_> = noted.iter().filter_map(|noted| noted.facts.as_ref()).flat_map(|facts| facts.faults.iter().copied()).collect();
         let topics = noted.iter().filter_map(|noted| noted.facts.as_ref()).flat_map(|facts| facts.silent.iter());
         let topics = topics.map(|topic| topic.tail().into()).collect();
-        let Wanting { low, sold_out, suspect, blocked, price, out_of, price_of } = self.wanting.get(device.as_str()).cloned().unwrap_or_default();
+        let Wanting { low, sold_out, suspect, blocked, price, out_of, price_of } =
+            self.wanting.get(device.as_str()).cloned().unwrap_or_default();
         let stands = match noted.map(|noted| noted.is) {
             Some(Is::There(since)) => Some((true, since)),
             Some(Is::Missing(since)) => Some((false, since)),

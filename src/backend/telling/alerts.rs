@@ -317,7 +317,9 @@ fn trouble(alert: &Alert, machine: &str, day: Option<&DayTold>, in_it: &InIt, zo
             let because = if *why == StockAlert::Blocked { "a line is blocked" } else { "no line or no payment takes the price" };
             (format!("the machine {machine} does not sell {goods}, because {because}"), stock_to_do(*why), Value::Null)
         }
-        Subject::Stock(why @ (StockAlert::Low | StockAlert::SoldOut | StockAlert::Suspect)) => (format!("the machine {machine} {}", wants(&in_it.slots)), stock_to_do(*why), Value::Null),
+        Subject::Stock(why @ (StockAlert::Low | StockAlert::SoldOut | StockAlert::Suspect)) => {
+            (format!("the machine {machine} {}", wants(&in_it.slots)), stock_to_do(*why), Value::Null)
+        }
         Subject::Daily(_) => (
             day.map(|(words, _)| words.clone()).unwrap_or_default(),
             "what is owed: orders --refund-due; each machine: report",
@@ -417,7 +419,9 @@ const fn stock_to_do(why: StockAlert) -> &'static str {
     match why {
         StockAlert::Low | StockAlert::SoldOut => "fill it; what to bring: stock --to-fill",
         StockAlert::Blocked => "see what is jammed, and whether the sensor is clean; then press the button inside the door",
-        StockAlert::Price => "change the price, or the line; what takes which price: `qrisctl relay lines`, and the machine's fault `prices`",
+        StockAlert::Price => {
+            "change the price, or the line; what takes which price: `qrisctl relay lines`, and the machine's fault `prices`"
+        }
         StockAlert::Suspect => "look for what is jammed in the slot, and count what is in it, at the machine",
     }
 }

@@ -59,13 +59,7 @@ fn in_slots(all: impl Iterator<Item = Wanting>) -> Registry {
         price_of: None,
     });
     let (mut registry, slots) = (Registry::with_prefix(PREFIX), Counts::default());
-    let states = [
-        ("low", sum.low),
-        ("sold_out", sum.sold_out),
-        ("suspect", sum.suspect),
-        ("blocked", sum.blocked),
-        ("price", sum.price),
-    ];
+    let states = [("low", sum.low), ("sold_out", sum.sold_out), ("suspect", sum.suspect), ("blocked", sum.blocked), ("price", sum.price)];
     for (state, count) in states {
         slots.get_or_create(&[("state", state)]).set(count);
     }

@@ -277,7 +277,15 @@ mod tests {
     use qris_core::wire::relay::RelayLine;
 
     fn unit(active: &str, enabled: &str, restarts: u32, result: &str) -> Unit {
-        Unit { active: active.into(), enabled: enabled.into(), loaded: "loaded".into(), pid: 0, restarts, result: result.into(), changed_us: 0 }
+        Unit {
+            active: active.into(),
+            enabled: enabled.into(),
+            loaded: "loaded".into(),
+            pid: 0,
+            restarts,
+            result: result.into(),
+            changed_us: 0,
+        }
     }
 
     #[test]

@@ -5,8 +5,7 @@ use std::process::{Command, Stdio};
 
 /// systemd runs if this directory is there (sd_booted(3)).
 const BOOTED: &str = "/run/systemd/system";
-const PROPERTIES: &str =
-    "--property=ActiveState,UnitFileState,LoadState,MainPID,NRestarts,Result,ConditionResult,ConditionTimestampMonotonic,StateChangeTimestampMonotonic";
+const PROPERTIES: &str = "--property=ActiveState,UnitFileState,LoadState,MainPID,NRestarts,Result,ConditionResult,ConditionTimestampMonotonic,StateChangeTimestampMonotonic";
 
 /// The state of a unit, in systemd's words.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,8 +71,7 @@ mod tests {
 
     #[test]
     fn systemds_words_are_read() {
-        let told =
-            "Result=success\nNRestarts=2\nMainPID=71\nLoadState=loaded\nActiveState=active\nUnitFileState=enabled\nConditionResult=yes\nStateChangeTimestampMonotonic=5\n";
+        let told = "Result=success\nNRestarts=2\nMainPID=71\nLoadState=loaded\nActiveState=active\nUnitFileState=enabled\nConditionResult=yes\nStateChangeTimestampMonotonic=5\n";
         let unit = read(told);
         assert_eq!(
             (unit.active.as_str(), unit.enabled.as_str(), unit.pid, unit.restarts, unit.result.as_str(), unit.changed_us),

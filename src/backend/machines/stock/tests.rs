@@ -156,14 +156,8 @@ fn what_is_written_is_news_and_refusals_are_counted_once() {
     ];
     let all = told("new", 3, &slots);
     read_on(&machines, |tx| note(tx, &device, all, &HashMap::new(), Zone::Wib, NOW)).expect("written");
-    let wanted = Wanting {
-        sold_out: 2,
-        blocked: 2,
-        price: 2,
-        out_of: Some("Kopi".into()),
-        price_of: Some("Jam".into()),
-        ..Wanting::default()
-    };
+    let wanted =
+        Wanting { sold_out: 2, blocked: 2, price: 2, out_of: Some("Kopi".into()), price_of: Some("Jam".into()), ..Wanting::default() };
     assert_eq!(read_on(&machines, wanting).expect("read").get("vm-001"), Some(&wanted));
     assert!(wanted.is(StockAlert::Blocked) && wanted.is(StockAlert::SoldOut) && !wanted.is(StockAlert::Suspect));
     assert!(wanted.is(StockAlert::Price) && !Wanting { price: 0, ..wanted }.is(StockAlert::Price));
