@@ -255,7 +255,9 @@ mod tests {
     fn it_says_after_each_page_how_many_rows_are_compared() {
         let directory = tempfile::tempdir().expect("a directory");
         let open = |name: &str| {
-            let machines = open_both(&directory.path().join(name), true, true).expect("opens").machines;
+            let path = directory.path().join(name);
+            std::fs::create_dir(&path).expect("made");
+            let machines = open_both(&path.join("orders.db"), true, true).expect("opens").machines;
             for at in 0..=PAGE {
                 let device = qris_core::order::ids::DeviceId::new(&format!("vm-{at}")).expect("an id");
                 let now = qris_core::order::time::Wall(5);
@@ -264,7 +266,7 @@ mod tests {
             }
             machines
         };
-        let (from, to) = (open("from/orders.db"), open("to/orders.db"));
+        let (from, to) = (open("from"), open("to"));
         let table = TABLES.iter().find(|table| table.name == "devices").expect("a table");
         let mut said = Vec::new();
         let (mut source, mut target) = (SqliteTx { connection: &from }, SqliteTx { connection: &to });
