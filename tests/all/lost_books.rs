@@ -1,5 +1,6 @@
 //! The books are lost, and customers pay all the same. Machines are not locked out, and no money is forgotten.
 
+use crate::rig::http::Http;
 use crate::rig::midtrans::{Via, notification};
 use crate::rig::shop::{DEVICE, Options, Program, Shop, new_request_id};
 use crate::rig::{command, output, output_text, wait_for};
@@ -168,8 +169,9 @@ fn a_machine_that_knows_more_than_books_that_were_put_back_hears_what_changes() 
     let shop = Shop::merchants_side();
     let order = shop.charge();
     let (id, newer) = (order["order_id"].as_str().expect("an id"), order["rev"].as_u64().expect("a rev") + 7);
+    let (url, token) = (format!("{}/v1/orders/{id}?wait=10&since={newer}", shop.backend_url), &shop.token);
     std::thread::scope(|scope| {
-        let heard = scope.spawn(|| shop.backend_get(&format!("/v1/orders/{id}?wait=10&since={newer}")).json());
+        let heard = scope.spawn(|| Http::new().get(&url, Some(token)).json());
         shop.midtrans.pay(id, Via::Gopay);
         assert_eq!(heard.join().expect("an answer")["status"], "settlement");
     });
