@@ -75,7 +75,10 @@ fn status_in(device: &DeviceId, status: &Status, colours: bool) -> String {
         .to_owned(),
     );
     words.extend(busy.map(|busy| if busy { "busy" } else { "idle" }.to_owned()));
-    words.extend(try_offer.as_ref().map(|offer| format!("offers try {} of {}", offer.number, offer.request_id)));
+    words.extend(try_offer.as_ref().map(|offer| {
+        let once = if offer.awaits_number { " once its number is told" } else { "" };
+        format!("offers try {} of {}{once}", offer.number, offer.request_id)
+    }));
     words.extend(version.as_ref().map(|version| format!("version {version}")));
     words.extend(at.as_ref().map(|at| format!("since {}", time(at))));
     let sold_out: Vec<_> = sold_out.iter().flatten().map(ToString::to_string).collect();
@@ -117,9 +120,13 @@ mod tests {
         assert_eq!(status_in(&device, &read, false), "vm-001 online sold out: A1, A3 faults: relay (gone)");
         let read: Status = serde_json::from_str(r#"{"state":"online","sold_out":[]}"#).expect("a status");
         assert_eq!(status_in(&device, &read, false), "vm-001 online");
-        let offers = r#"{"state":"online","busy":false,"try_offer":{"request_id":"r-1","try":2,"up_to":5000,"remaining_s":60}}"#;
-        let read: Status = serde_json::from_str(offers).expect("a status");
-        assert_eq!(status_in(&device, &read, true), "vm-001 online idle offers try 2 of r-1");
+        for (awaits_number, told) in [(false, "offers try 2 of r-1"), (true, "offers try 2 of r-1 once its number is told")] {
+            let offer = serde_json::json!({
+                "request_id": "r-1", "try": 2, "up_to": 5000, "remaining_s": 60, "awaits_number": awaits_number
+            });
+            let read: Status = serde_json::from_value(serde_json::json!({"state": "online", "try_offer": offer})).expect("a status");
+            assert_eq!(status_in(&device, &read, true), format!("vm-001 online {told}"));
+        }
     }
 
     #[test]

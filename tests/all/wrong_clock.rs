@@ -64,6 +64,50 @@ fn a_clock_that_was_ahead_once_stops_nothing_for_good() {
     shop.check_books();
 }
 
+/// Its QR is up. By that clock its sale and the backend's certificate were over long ago, before the power goes and after it is back.
+#[test]
+fn a_machine_that_reboots_with_a_clock_that_is_ahead_goes_on_with_its_sale() {
+    let (mut shop, _front) = shortly_certified();
+    let clock = shop.path().join("clock");
+    let set = |to: &str| std::fs::write(&clock, to).expect("written");
+    let start = |shop: &mut Shop, boot: Option<&Namespace>| {
+        for program in [Program::Relayd, Program::Qrisd] {
+            let service = shop.service(program);
+            let service = boot.map_or_else(|| shop.service(program), |boot| boot.command(&service));
+            shop.start_as(program, &mut by_the_clock_in(service, &clock));
+        }
+        shop.wait_online();
+        shop.qrisd.as_ref().expect("just started").wait_line("the relay service answers");
+    };
+    set("+0d");
+    start(&mut shop, None);
+    let request_id = shop.offer("A1");
+    let payload = shop.screen.wait_payload();
+    // The machine has looked at its clock when it answers.
+    let goes_on = |shop: &Shop| {
+        let other = shop.vend("A2");
+        shop.tap.wait_refused(&other, Reason::Busy);
+        assert_eq!(shop.screen.wait_payload(), payload);
+    };
+    set("+730d");
+    goes_on(&shop);
+    shop.kill_machine();
+    let (boot, _) = Namespace::boot(shop.path());
+    start(&mut shop, Some(&boot));
+    shop.wait_fault("clock", true);
+    goes_on(&shop);
+    set("+0d");
+    shop.wait_fault("clock", false);
+    goes_on(&shop);
+    shop.pay(Via::Gopay);
+    shop.wait_state(&request_id, EventState::Dispensed);
+    let events = shop.tap.events().into_iter().filter(|event| event.request_id.as_ref().is_some_and(|id| id.as_str() == request_id));
+    let states: Vec<_> = events.map(|event| event.state).collect();
+    assert_eq!(states, [EventState::AwaitingPayment, EventState::Paid, EventState::Dispensing, EventState::Dispensed]);
+    assert_eq!(shop.pulses(), 1);
+    shop.check_books();
+}
+
 /// A machine without a broker, in a network of its own. The backend is at [`AT`].
 struct Far {
     shop: Shop,

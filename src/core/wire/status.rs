@@ -153,6 +153,8 @@ pub struct TryOffer {
     pub up_to: Rupiah,
     /// How long it was still offered when it began or changed, in seconds. `status` does not count them down.
     pub remaining_s: u64,
+    /// The screen shows a number, and nobody has told it yet: a press does nothing, and a controller leaves its keys dark.
+    pub awaits_number: bool,
 }
 
 /// The largest payload, in bytes: 1,000 sold-out items fit.

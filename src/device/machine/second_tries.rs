@@ -95,7 +95,7 @@ pub(super) struct TryOffer {
     pub(super) paid_at: Option<Box<str>>,
     /// The order's page asks for these. Until it was told them, no press counts.
     pub(super) digits: Option<TwoDigits>,
-    /// It was told them: one press counts until then.
+    /// It was told them: one press counts until then. Nothing comes of the offer after that.
     pub(super) confirmed_until: Option<Boot>,
 }
 
@@ -151,10 +151,15 @@ impl TryOffer {
         order.came_to_nothing().then_some(offer)
     }
 
-    /// It comes to the screen, for its time.
+    /// It comes to the screen, for its time. Once the wish is over the backend takes no number, but two presses all the same.
     pub(super) fn shown(self, now: Boot) -> Self {
         let for_now = now + OFFERED_FOR;
-        Self { until: if self.is_later { for_now } else { self.over.min(for_now) }, ..self }
+        Self { until: if self.is_later && self.digits.is_none() { for_now } else { self.over.min(for_now) }, ..self }
+    }
+
+    /// When it is over.
+    pub(super) fn ends_at(&self) -> Boot {
+        self.confirmed_until.unwrap_or(self.until)
     }
 
     /// What the backend says of its number.
@@ -163,7 +168,6 @@ impl TryOffer {
         self.is_later |= self.digits.is_some();
         let left = resource.try_confirmed_s.filter(|left| *left > 0 && self.digits.is_some());
         self.confirmed_until = left.map(|left| now + seconds(left).min(CONFIRMED_FOR));
-        self.until = self.until.max(self.confirmed_until.unwrap_or(self.until));
     }
 
     /// Its number stands on the screen, and its page was not told it yet.
@@ -251,11 +255,13 @@ impl SecondTries {
     pub(super) fn tell(&mut self, is_shown: bool, now: Now) {
         let told = self.told.take();
         self.told = self.on_screen().filter(|_| is_shown).map(|offer| {
-            let remaining_s = |boot: Boot| (offer.until - boot).as_secs_up().unsigned_abs();
-            let of =
-                |remaining_s| status::TryOffer { request_id: offer.request.clone(), number: offer.number, up_to: offer.up_to, remaining_s };
-            let is_same = |(old, until): &(status::TryOffer, Boot)| *until == offer.until && *old == of(old.remaining_s);
-            told.filter(is_same).unwrap_or_else(|| (of(remaining_s(now.boot)), offer.until))
+            let until = offer.ends_at();
+            let of = |remaining_s| {
+                let (request_id, number, up_to) = (offer.request.clone(), offer.number, offer.up_to);
+                status::TryOffer { request_id, number, up_to, remaining_s, awaits_number: offer.awaits_number() }
+            };
+            let is_same = |(old, told): &(status::TryOffer, Boot)| *told == until && *old == of(old.remaining_s);
+            told.filter(is_same).unwrap_or_else(|| (of((until - now.boot).as_secs_up().unsigned_abs()), until))
         });
     }
 
@@ -266,10 +272,9 @@ impl SecondTries {
 
     pub(super) fn deadline(&self, is_connected: bool) -> Option<Boot> {
         let looks = !is_connected && (self.look_at < self.offered_until || self.awaits_number());
-        let shown = self.on_screen().map(|offer| offer.until);
-        let confirmed = self.on_screen().and_then(|offer| offer.confirmed_until);
+        let shown = self.on_screen().map(TryOffer::ends_at);
         let pressed = self.pressed.as_ref().map(|pressed| pressed.since + PURCHASE_AFTER);
-        let waiting = self.waiting.iter().map(|offer| offer.until);
-        [shown, confirmed, pressed, looks.then_some(self.look_at)].into_iter().flatten().chain(waiting).min()
+        let waiting = self.waiting.iter().map(TryOffer::ends_at);
+        [shown, pressed, looks.then_some(self.look_at)].into_iter().flatten().chain(waiting).min()
     }
 }

@@ -18,7 +18,7 @@ use qris_core::order::reason::Reason;
 use qris_core::order::request::{Price, Refusal, VendRequest};
 use qris_core::order::stock::NotSold;
 use qris_core::order::time::{Now, Span, Wall};
-use qris_core::order::tries::{OFFERED_FOR, TryNumber};
+use qris_core::order::tries::TryNumber;
 use qris_core::wire::dbus::RelayError;
 use qris_core::wire::orders::OrderResource;
 use qris_core::wire::vend::TryRequest;
@@ -79,15 +79,17 @@ impl Machine {
         let SecondTries { offer, waiting, heard, .. } = &mut self.second_tries;
         let known = offer.iter_mut().chain(waiting.iter_mut()).find(|known| known.request == wished.request);
         if heard.get(&wished.request).is_some_and(|over| until <= *over + SAME_WISH) {
-            if let Some(known) = known {
-                known.hears(resource, now.boot);
+            match known {
+                Some(known) => known.hears(resource, now.boot),
+                // Its number was told when it was off the screen already: the next press counts all the same.
+                None if wished.confirmed_until.is_some() => waiting.push_back(wished),
+                None => {}
             }
             return;
         }
         heard.insert(wished.request.clone(), until);
         if let Some(shown) = offer.as_mut().filter(|shown| shown.request == wished.request) {
-            shown.until = now.boot + OFFERED_FOR;
-            shown.hears(resource, now.boot);
+            *shown = wished.shown(now.boot);
         } else if let Some(waits) = waiting.iter_mut().find(|waits| waits.request == wished.request) {
             *waits = wished;
         } else {
@@ -112,11 +114,8 @@ impl Machine {
     pub(super) fn watch_offers(&mut self, now: Now) {
         self.look_at_purchase(now);
         let SecondTries { offer, behind, waiting, heard, .. } = &mut self.second_tries;
-        offer.take_if(|offer| behind.is_none() && now.boot >= offer.until);
-        if let Some(offer) = offer {
-            offer.confirmed_until.take_if(|until| now.boot >= *until);
-        }
-        waiting.retain(|offer| now.boot < offer.until);
+        offer.take_if(|offer| behind.is_none() && now.boot >= offer.ends_at());
+        waiting.retain(|offer| now.boot < offer.ends_at());
         heard.retain(|_, over| now.boot <= *over + SAME_WISH);
         let is_free = !self.is_busy() && !self.hold.is_held();
         // The end of another order stays on the screen for its customer. One that nobody would see waits.
@@ -312,7 +311,7 @@ impl Machine {
         if let Some(trouble) = self.trouble() {
             return Err(trouble);
         }
-        let is_it = |offer: &&TryOffer| offer.request == *request && offer.number == number && now.boot < offer.until;
+        let is_it = |offer: &&TryOffer| offer.request == *request && offer.number == number && now.boot < offer.ends_at();
         let Some(offer) = self.second_tries.on_screen().filter(is_it) else {
             return Err(Refusal::field(Reason::Late, "try", "this try is not offered now"));
         };

@@ -371,8 +371,9 @@ fn where_a_number_is_asked_for_a_press_is_nothing_until_it_was_told() {
                 left -= 6_000;
             }
             rig.after(left);
-            assert_eq!(rig.step() == "Told", taken, "{said} s, after {after} ms");
-            assert_eq!(prepared(&rig.press("A2")).is_some(), taken, "{said} s, after {after} ms");
+            assert_eq!(rig.is_offered() && rig.step() == "Told", taken, "{said} s, after {after} ms");
+            let effects = rig.press("A2");
+            assert_eq!((prepared(&effects).is_some(), sells_anew(&effects)), (taken, !taken), "{said} s, after {after} ms");
         }
     }
     // Told in the last second of the offer, it lasts until then. Dear goods are a purchase as ever.
@@ -383,6 +384,46 @@ fn where_a_number_is_asked_for_a_press_is_nothing_until_it_was_told() {
     rig.hears_wish(numbered(541, Some(20)));
     rig.after(19_000);
     assert!(prepared(&rig.press("A2")).is_some());
+    // It was read out by telephone, and told when it was off the screen: the next press counts all the same.
+    let mut rig = Rig::shows_number();
+    rig.after(60_000);
+    assert!(!rig.is_offered(), "{}", rig.scene);
+    rig.hears_wish(numbered(530, Some(20)));
+    assert_eq!(rig.step(), "Told");
+    assert!(prepared(&rig.press("A2")).is_some());
+}
+
+/// A number of which nothing can come is not shown: who reads it would tell it in vain, and presses would do nothing.
+#[test]
+fn a_number_is_off_the_screen_when_nothing_can_come_of_it() {
+    // It was told, and nobody pressed in time. Who asks again gets another one.
+    let mut rig = Rig::shows_number();
+    rig.hears_wish(numbered(594, Some(20)));
+    rig.after(19_999);
+    assert_eq!(rig.step(), "Told");
+    rig.after(1);
+    assert!(rig.scene.starts_with("Idle"), "{}", rig.scene);
+    rig.hears_wish(numbered(600, None));
+    assert_eq!(rig.step(), "Number(**)");
+    // A purchase stands before it meanwhile, and its time goes on all the same.
+    for (after, is_there) in [(3_999, true), (4_000, false)] {
+        let mut rig = Rig::shows_number();
+        rig.hears_wish(numbered(594, Some(4)));
+        let effects = rig.press("B1");
+        rig.after(after);
+        rig.prepare(&effects, Err(PrepareError::NoAnswer("nobody".into())));
+        assert_eq!(rig.is_offered(), is_there, "after {after} ms: {}", rig.scene);
+    }
+    // Once the wish is over, the backend takes it no more.
+    for was_offered in [false, true] {
+        let mut rig = Rig::offers_again_uncounted(1);
+        rig.after(if was_offered { 10_000 } else { 121_000 });
+        rig.hears_wish(numbered(30, None));
+        rig.after(29_999);
+        assert_eq!(rig.step(), "Number(**)");
+        rig.after(1);
+        assert!(!rig.is_offered(), "{}", rig.scene);
+    }
 }
 
 #[test]
@@ -436,7 +477,9 @@ fn controllers_are_told_of_the_offer_when_it_begins_changes_and_ends() {
         });
         told.map(|status: Value| status["try_offer"].clone()).collect()
     };
-    let offered = |remaining_s: u64| vec![json!({ "request_id": "r-1", "try": 2, "up_to": 5000, "remaining_s": remaining_s })];
+    let offered = |remaining_s: u64| {
+        vec![json!({ "request_id": "r-1", "try": 2, "up_to": 5000, "remaining_s": remaining_s, "awaits_number": false })]
+    };
     let mut rig = Rig::with_prices();
     rig.fails(1);
     let call = rig.machine.orders.get(&request_id("r-1")).and_then(|live| live.backend.running().cloned()).expect("told");
@@ -455,4 +498,10 @@ fn controllers_are_told_of_the_offer_when_it_begins_changes_and_ends() {
     assert!(!effects.iter().any(|effect| matches!(effect, Effect::View(_))), "no view each second, either");
     let known: Option<&(status::TryOffer, Boot)> = rig.machine.second_tries.told();
     assert_eq!(known.map(|(_, until)| *until), Some(rig.now.boot + Span::secs(8)));
+    // Where a number is asked for, and once it was told.
+    let told = |rig: &Rig| rig.machine.second_tries.told().map(|(offer, _)| (offer.awaits_number, offer.remaining_s));
+    let mut rig = Rig::shows_number();
+    assert_eq!(told(&rig), Some((true, 60)));
+    rig.hears_wish(numbered(580, Some(20)));
+    assert_eq!(told(&rig), Some((false, 20)));
 }
