@@ -113,12 +113,14 @@ impl Mosquitto {
     pub fn without(&mut self, user: &str, line: &str) {
         let list = self.passwords().with_file_name("broker-access");
         let whole = std::fs::read_to_string(&list).expect("there");
-        let mut of = MACHINES;
-        let kept = whole.lines().filter(|other| {
+        let (mut of, mut lacks) = (MACHINES, String::new());
+        for other in whole.lines() {
             of = other.strip_prefix("user ").unwrap_or(of);
-            (of, *other) != (user, line)
-        });
-        let lacks: String = kept.map(|other| format!("{other}\n")).collect();
+            if (of, other) != (user, line) {
+                lacks.push_str(other);
+                lacks.push('\n');
+            }
+        }
         assert_ne!(lacks, whole, "{user} has no such line: {line}");
         std::fs::rename(&list, list.with_extension("whole")).expect("kept");
         write(&list, &lacks).expect("written");
