@@ -334,7 +334,7 @@ pub fn page(tx: &mut dyn Tx, which: Which, behind: &str) -> Result<StockPage, Bo
     };
     let sql = match which {
         Which::All => select(""),
-        Which::Wanting => select(" AND low + sold_out + suspect + uncounted + blocked > 0"),
+        Which::Wanting => select(" AND low + sold_out + suspect + uncounted + stock.blocked > 0"),
     };
     let rows = tx.rows(&sql, &[behind.into(), PAGE.into()])?;
     let behind = rows.last().map(|row| row.text("device").map(Box::from)).transpose()?;
