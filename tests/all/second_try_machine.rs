@@ -266,10 +266,15 @@ fn at_one_button_a_stranger_takes_nothing_from_who_paid() {
     Caller::connect(&shop.bus.address).relay::<_, ()>("Clear", &("A1",)).expect("somebody has looked");
     let offer = machine.wait_offer();
     assert_eq!((&offer["request_id"], &offer["try"], &offer["up_to"]), (&json!(paid.as_str()), &json!(2), &json!(5000)));
+    let over_bus = || Caller::connect(&shop.bus.address).device_property::<String>("TryOffer");
+    let told: Value = serde_json::from_str(&over_bus()).expect("JSON");
+    let left = told["remaining_s"].as_u64().expect("seconds");
+    assert!(told["request_id"] == offer["request_id"] && (1..=60).contains(&left), "{told}");
     // A stranger presses once, waits, and gets a QR: that is another purchase.
     let stranger = machine.presses(EventState::AwaitingPayment).request_id.expect("made by the machine");
     assert_ne!(stranger, paid);
     shop.wait_status_of_machine("no offer meanwhile", |status| status["try_offer"].is_null().then_some(()));
+    assert_eq!(over_bus(), "");
     shop.screen.wait_payload();
     shop.cancel(stranger.as_str());
     shop.wait_state(stranger.as_str(), EventState::Cancelled);

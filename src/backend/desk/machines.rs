@@ -102,7 +102,7 @@ impl FleetSnapshot {
         let faults: Vec<_> = noted.iter().filter_map(|noted| noted.facts.as_ref()).flat_map(|facts| facts.faults.iter().copied()).collect();
         let topics = noted.iter().filter_map(|noted| noted.facts.as_ref()).flat_map(|facts| facts.silent.iter());
         let topics = topics.map(|topic| topic.tail().into()).collect();
-        let Wanting { low, sold_out, suspect, blocked, price, out_of, price_of } =
+        let Wanting { low, sold_out, suspect, blocked, price, out_of, price_of, suspect_of } =
             self.wanting.get(device.as_str()).cloned().unwrap_or_default();
         let stands = match noted.map(|noted| noted.is) {
             Some(Is::There(since)) => Some((true, since)),
@@ -131,6 +131,7 @@ impl FleetSnapshot {
             faults,
             blocked: noted.and_then(|noted| noted.facts.as_ref()?.blocked.clone()),
             price_of: price_of.map(|goods| (goods, price.saturating_sub(1))),
+            suspect: suspect_of.map(|goods| (goods, suspect.saturating_sub(1))),
             sold_out: out_of.map(|goods| (goods, sold_out.saturating_sub(1))),
             topics,
             sold: sold.get(device.as_str()).copied().unwrap_or_default(),
@@ -266,6 +267,7 @@ mod tests {
             faults,
             blocked: None,
             price_of: None,
+            suspect: None,
             sold_out: None,
             topics: Vec::new(),
             sold: Sum::default(),

@@ -296,6 +296,7 @@ pub fn note(
         ("uncounted", (slots.iter().filter(|kept| kept.state() == State::Unknown).count() as i64).into()),
         ("out_of", slots.iter().find(|kept| kept.state() == State::SoldOut).map(Kept::goods).into()),
         ("price_of", slots.iter().find(|kept| kept.barred() == Some(StockAlert::Price)).map(Kept::goods).into()),
+        ("suspect_of", slots.iter().find(|kept| kept.state() == State::Suspect).map(Kept::goods).into()),
         ("slots", serde_json::to_string(&slots).expect("plain data").into()),
     ];
     Ok(store::put(tx, "stock", "device", row)?)
@@ -381,6 +382,8 @@ pub struct Wanting {
     pub out_of: Option<Box<str>>,
     /// The goods of the first slot whose price nothing takes.
     pub price_of: Option<Box<str>>,
+    /// The goods of the first slot of which nothing came out.
+    pub suspect_of: Option<Box<str>>,
 }
 
 impl Wanting {
@@ -400,7 +403,7 @@ impl Wanting {
 
 /// The machines in which something wants a person.
 pub fn wanting(tx: &mut dyn Tx) -> Result<BTreeMap<Box<str>, Wanting>, BooksError> {
-    let sql = "SELECT device, low, sold_out, suspect, blocked, price, out_of, price_of FROM stock JOIN devices ON id = device
+    let sql = "SELECT device, low, sold_out, suspect, blocked, price, out_of, price_of, suspect_of FROM stock JOIN devices ON id = device
         WHERE revoked_ms IS NULL AND low + sold_out + suspect + blocked + price > 0";
     let count = |row: &Row, column| Ok::<_, BooksError>(u64::try_from(row.int(column)?).unwrap_or(0));
     let read = |row: &Row| {
@@ -412,6 +415,7 @@ pub fn wanting(tx: &mut dyn Tx) -> Result<BTreeMap<Box<str>, Wanting>, BooksErro
             price: count(row, "price")?,
             out_of: row.maybe_text("out_of")?.map(Into::into),
             price_of: row.maybe_text("price_of")?.map(Into::into),
+            suspect_of: row.maybe_text("suspect_of")?.map(Into::into),
         };
         Ok((row.text("device")?.into(), wanting))
     };

@@ -57,6 +57,7 @@ fn in_slots(all: impl Iterator<Item = Wanting>) -> Registry {
         price: sum.price + of.price,
         out_of: None,
         price_of: None,
+        suspect_of: None,
     });
     let (mut registry, slots) = (Registry::with_prefix(PREFIX), Counts::default());
     let states = [("low", sum.low), ("sold_out", sum.sold_out), ("suspect", sum.suspect), ("blocked", sum.blocked), ("price", sum.price)];

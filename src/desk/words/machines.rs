@@ -70,13 +70,14 @@ qris_core::texts! {
 }
 
 pub fn trouble(words: &'static Words, machine: &MachineLine, trouble: Trouble) -> String {
-    match (trouble, &machine.sold_out) {
-        (Trouble::Silent, _) => words.silent.into(),
-        (Trouble::Faulty, _) => words.faulty.into(),
-        (Trouble::Suspect, _) => words.suspect.into(),
-        (Trouble::SoldOut, Some(goods)) => format!("{}: {}", words.slot_sold_out, and_more(goods)),
-        (Trouble::SoldOut, None) => words.sold_out.into(),
-        (Trouble::Low, _) => words.low.into(),
+    let of = |what: &str, goods: &Option<_>| goods.as_ref().map_or_else(|| what.to_owned(), |goods| format!("{what}: {}", and_more(goods)));
+    match trouble {
+        Trouble::Silent => words.silent.into(),
+        Trouble::Faulty => words.faulty.into(),
+        Trouble::Suspect => of(words.suspect, &machine.suspect),
+        Trouble::SoldOut if machine.sold_out.is_some() => of(words.slot_sold_out, &machine.sold_out),
+        Trouble::SoldOut => words.sold_out.into(),
+        Trouble::Low => words.low.into(),
     }
 }
 
@@ -185,6 +186,9 @@ mod tests {
         let said = |code| fault(Words::of(Language::En), &machine, &code).0.into_owned();
         assert_eq!(said(FaultCode::LineBlocked), "Not sold: Keripik singkong (A3). Its line is blocked.");
         assert_eq!(said(FaultCode::Prices), "Not sold: Emas +2. No line or no payment takes the price.");
+        (machine.suspect, machine.sold_out) = (Some(("Kopi".into(), 0)), Some(("Teh".into(), 2)));
+        let said = [Trouble::Suspect, Trouble::SoldOut].map(|of| trouble(Words::of(Language::En), &machine, of));
+        assert_eq!(said, ["look: nothing came out: Kopi", "sold out: Teh +2"]);
     }
 
     fn machine() -> MachineLine {
@@ -199,6 +203,7 @@ mod tests {
             faults: Vec::new(),
             blocked: None,
             price_of: None,
+            suspect: None,
             sold_out: None,
             topics: Vec::new(),
             sold: qris_core::wire::desk::Sum::default(),

@@ -168,6 +168,9 @@ fn what_is_written_is_news_and_refusals_are_counted_once() {
     };
     assert_eq!(only(&[blocked("A1", "Teh", 20)], 4), (1, 1), "somebody must go there");
     assert_eq!(only(&[dear("A1", "Teh", NotSold::Price)], 5), (1, 0));
+    only(&[slot("A1", "Air", Some(9)), Slot { suspect: true, ..slot("A2", "Teh", Some(9)) }], 6);
+    let suspect = Wanting { suspect: 1, suspect_of: Some("Teh".into()), ..Wanting::default() };
+    assert_eq!(read_on(&machines, wanting).expect("read").get("vm-001"), Some(&suspect), "its goods are named");
     assert!(wanted.is(StockAlert::Price) && !Wanting { price: 0, ..wanted }.is(StockAlert::Price));
     // Whoever is not let in takes no room.
     let stranger = DeviceId::new("vm-009").expect("an id");

@@ -64,6 +64,7 @@ CREATE TABLE stock (
     uncounted INTEGER NOT NULL,               -- nobody knows what is in so many
     out_of TEXT,                              -- the goods of the first slot that is sold out
     price_of TEXT,                            -- the goods of the first slot whose price nothing takes
+    suspect_of TEXT,                          -- the goods of the first slot of which nothing came out
     slots TEXT NOT NULL                       -- all of them, as JSON
 ) STRICT;
 CREATE INDEX stock_wanting ON stock (device) WHERE low + sold_out + suspect + blocked + price > 0;

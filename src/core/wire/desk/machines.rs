@@ -42,6 +42,8 @@ pub struct MachineLine {
     pub blocked: Option<Box<str>>,
     /// The goods of the first slot whose price nothing takes, and how many more slots have such a price.
     pub price_of: Option<(Box<str>, u64)>,
+    /// The goods of the first slot of which nothing came out, and of how many more nothing did.
+    pub suspect: Option<(Box<str>, u64)>,
     /// The goods of the first slot that is sold out, and how many more slots are.
     pub sold_out: Option<(Box<str>, u64)>,
     /// Its topics that do not get through at the broker.

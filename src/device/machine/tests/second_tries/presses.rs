@@ -360,6 +360,8 @@ fn where_a_number_is_asked_for_a_press_is_nothing_until_it_was_told() {
     assert_eq!(rig.step(), "Told");
     let effects = rig.press("A2");
     assert!(prepared(&effects).is_some(), "one press is enough");
+    // A request with `try` is the confirmed press: who sends it has asked its customer.
+    assert!(prepared(&Rig::shows_number().asks_again(1, "A2")).is_some());
     // It counts for 20 s at most, from when the machine hears it; what it hears meanwhile adds nothing.
     for (said, again, within) in [(20, None, 20_000), (60, None, 20_000), (7, None, 7_000), (20, Some(14), 20_000)] {
         for (after, taken) in [(within - 1, true), (within, false)] {
