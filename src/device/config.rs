@@ -67,7 +67,7 @@ texts! {
     deliver: "harus paling banyak {0} detik bersama orders.late_settlement_grace_s: pesanan yang belum dilaporkan satu jam setelah pembayarannya boleh dikembalikan dananya", "must be at most {0} s together with orders.late_settlement_grace_s: an order that is not reported an hour after its payment may be refunded";
     no_line_here: "tidak ada jalur di mesin ini yang mengeluarkan {0}", "no line of this machine hands out {0}";
     charge_refuses: "{0}: pembayaran menerima {1} sampai {2}", "{0}: payments take {1} to {2}";
-    line_least: "jalur {0} tidak menerima {1}: yang diterima paling sedikit {2}, menurut min_amount jalur itu di relay.toml mesin", "the line {0} does not take {1}: it takes at least {2}, by min_amount of that line in the machine's relay.toml";
+    line_least: "jalur {0} tidak menerima {1}: yang diterima paling sedikit {2}, menurut min_amount jalur itu", "the line {0} does not take {1}: it takes at least {2}, by its min_amount";
     line_refuses: "jalur {0} tidak menerima {1}: yang diterima {2}", "the line {0} does not take {1}: it takes {2}";
     many_labels: "berisi lebih dari {0} label", "has more than {0} labels";
     capacity: "harus 1 sampai {0}, bukan {1}", "must be 1 to {0}, not {1}";

@@ -18,7 +18,7 @@ use std::collections::BTreeSet;
 
 /// Of `vend/event`; `at` besides, while the clock is trusted, and in one state the customer's page.
 const EVENT: &str = "amount detail event_id field gross_amount item order_id payment_code reason request_id seq state store stream";
-/// Of `status` while the machine is connected; `at` besides, while the clock is trusted.
+/// Of `status` while the machine is connected; `at` besides, while the clock is trusted, and `request_id` while one holds it.
 const STATUS: &str = "boot_id busy commands faults name number report_every_s sold_out state stream version";
 const FAULT: &str = "code detail since";
 const UPDATE: &str = "order_id receipt rev status";
@@ -76,7 +76,7 @@ fn messages_and_orders_have_the_fields_of_the_contract() {
             }
             "status" => {
                 statuses += 1;
-                assert_keys("status", &payload, STATUS, &["at", "relay"]);
+                assert_keys("status", &payload, STATUS, &["at", "relay", "request_id"]);
                 releases += usize::from(payload["relay"]["version"] == payload["version"]);
                 for fault in payload["faults"].as_array().expect("a list") {
                     faults += 1;

@@ -65,7 +65,7 @@ fn without_relay_or_with_a_blocked_line_nobody_is_asked_to_pay() {
     let ctl = |arguments: &[&str]| output(command(env!("CARGO_BIN_EXE_qrisctl")).args(arguments).args(["--bus", &bus]));
     let request_id = shop.offer("A1");
     let (order, order_id) = (stdout(&ctl(&["order"])), shop.order_id(&request_id));
-    let wanted = format!("awaiting_payment request {request_id} order {order_id} item A1 amount Rp5000 pays Rp5000 ");
+    let wanted = format!("awaiting_payment request {request_id} order {order_id} item A1 amount Rp5.000 pays Rp5.000 ");
     assert!(order.starts_with(&wanted) && order.ends_with(" s left\n"), "{order}");
     let order: Value = serde_json::from_slice(&ctl(&["order", "--json"]).stdout).expect("JSON");
     assert!(order["remaining_s"].as_u64() > Some(0), "{order}");

@@ -1,13 +1,14 @@
 //! A real Mosquitto with the shipped access list.
 
 use super::certificates::Certificates;
-use super::process::Process;
-use super::{command, free_port, succeed, tool};
+use super::process::{Process, ends_within};
+use super::{command, free_port, succeed, tool, wait_for};
 use qris::demo::broker::{Accounts, configuration, tls_listener};
 use qris::demo::shop::{password_file, write};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 /// The users of the shop's broker. `tap` may do everything: it stands for somebody who took the broker over.
 pub const USERS: [&str; 7] = ["vm-001", "vm-002", "vm-003", "vm-001-controller", "backend", "fleet", TAP];
@@ -75,9 +76,12 @@ impl Mosquitto {
 
     /// Stops the broker: its clients lose their connections.
     pub fn stop(&mut self) {
-        if let Some(process) = self.process.take() {
-            process.terminate();
-        }
+        let Some(process) = self.process.take() else { return };
+        // Mosquitto forgets a signal that comes after its ports are open and before its loop has begun.
+        wait_for("the broker's end", || {
+            process.signal("TERM");
+            ends_within(process.id(), Duration::from_secs(2)).then_some(())
+        });
     }
 
     /// The power cut.

@@ -336,12 +336,7 @@ fn a_price_that_no_line_takes_any_more_is_a_fault_until_one_does() {
     let facts = rig.facts.clone();
     let with = |line: RelayLine| RelayFacts { lines: [line].into(), ..facts.clone() };
     rig.on(Input::RelayUp(with(line(&["*"], 7000))));
-    assert_eq!(
-        told(&rig).as_deref(),
-        Some(
-            "A1: the line \"tray 1\" does not take Rp6.000: it takes at least Rp7.000, by min_amount of that line in the machine's relay.toml"
-        )
-    );
+    assert_eq!(told(&rig).as_deref(), Some("A1: the line \"tray 1\" does not take Rp6.000: it takes at least Rp7.000, by its min_amount"));
     // Another price.
     rig.wants(&priced(2, 1, 8000));
     assert_eq!(told(&rig), None);
