@@ -7,13 +7,14 @@ use super::invited::no_invitation;
 use super::specs::{self, Item, LineSpec, parse_degrees, parse_letters};
 use super::text::{fill, texts};
 use crate::print;
-use crate::site::Site;
+use qris_core::hex;
+use qris_core::text::steers;
 use qris_core::wire::enrolment::{BEGINS, Enrolment};
 use qris_core::wire::invitation::Invitation;
 use qris_host::{Failure, speech};
 use std::collections::BTreeMap;
 use std::fmt;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
@@ -50,8 +51,7 @@ impl ReadCard {
         if bytes.len() as u64 > FILE_MAX {
             return Err(Failure::usage(fill(texts().file_large, &[&self.file.display()])));
         }
-        let site = Site::below(Path::new("/")).map_err(Failure::failed)?;
-        let has_zone = |zone: &str| site.at(Path::new("/usr/share/zoneinfo").join(zone)).is_file();
+        let has_zone = |zone: &str| Path::new("/usr/share/zoneinfo").join(zone).is_file();
         let flavour = if self.one_pi { Flavour::OnePi } else { Flavour::Machine };
         let card = match Card::read(&bytes, flavour, has_zone) {
             Ok(card) => card,
@@ -97,7 +97,7 @@ enum Key {
     Rotate,
 }
 
-const KEYS: [(&str, Key); 15] = [
+const KEYS: &[(&str, Key)] = &[
     ("code", Key::Code),
     ("enrolment", Key::Enrolment),
     ("server_key", Key::ServerKey),
@@ -350,7 +350,7 @@ impl Card {
 
 /// For wpa_supplicant. The name is written as numbers: it may have any letters.
 fn wifi(name: &str, password: &str, country: &str) -> String {
-    let hex: String = name.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let hex = hex(name.as_bytes());
     let psk = if password.len() == 64 { password.to_owned() } else { format!("\"{password}\"") };
     format!("country={country}\nnetwork={{\n\tssid={hex}\n\tpsk={psk}\n\tscan_ssid=1\n}}\n")
 }
@@ -366,7 +366,7 @@ fn judged(key: Key, value: &str, flavour: Flavour, has_zone: &impl Fn(&str) -> b
         }
         (Key::Code, Flavour::Machine) => value.parse::<Invitation>().map(drop).map_err(|why| no_invitation(&why)),
         (Key::Enrolment, Flavour::Machine) => Enrolment::from_text(value).map(drop).map_err(|why| no_enrolment(&why)),
-        (Key::Wifi, _) => says(value.len() <= 32 && !value.contains(char::is_control), texts().card_wifi),
+        (Key::Wifi, _) => says(value.len() <= 32 && !value.contains(steers), texts().card_wifi),
         (Key::WifiPassword, _) => {
             let is_phrase = (8..=63).contains(&value.len()) && value.bytes().all(|byte| (b' '..=b'~').contains(&byte));
             let is_raw = value.len() == 64 && value.bytes().all(|byte| byte.is_ascii_hexdigit());
@@ -379,7 +379,7 @@ fn judged(key: Key, value: &str, flavour: Flavour, has_zone: &impl Fn(&str) -> b
         }
         (Key::SshKey, _) => {
             let is_key = ["ssh-ed25519 ", "ssh-rsa ", "ecdsa-sha2-", "sk-"].iter().any(|begin| value.starts_with(begin));
-            says(is_key && !value.contains(char::is_control), texts().card_ssh)
+            says(is_key && !value.contains(steers), texts().card_ssh)
         }
         (Key::Name | Key::Contact, _) => parse_letters(value).map(drop),
         (Key::Language, _) => says(["id", "en", "both"].contains(&value), texts().language_known),

@@ -184,12 +184,12 @@ texts! {
     not_started: "{0}; pesannya: journalctl -x -n 20 -u {1}", "{0}; its messages: journalctl -x -n 20 -u {1}";
     not_root: "bukan root: pemilik berkas dibiarkan; rahasia sebaiknya milik root dan grup {0}", "not root: owners were left as they are; secrets should belong to root and the group {0}";
     card_line: "baris {0}: {1}", "line {0}: {1}";
-    card_form: "harus berbentuk KUNCI = NILAI, misalnya name = Lobi", "must be KEY = VALUE, such as name = Lobby";
+    card_form: "harus berbentuk SETELAN = NILAI, misalnya name = Lobi", "must be KEY = VALUE, such as name = Lobby";
     card_unknown: "tidak ada {0}: yang ada {1}", "there is no {0}: known are {1}";
     card_twice: "{0} juga ada di baris {1}, dengan nilai lain: hapus salah satunya", "{0} stands in line {1}, too, with another value: take one away";
     card_missing: "berkas ini perlu satu baris: {0} = …", "the file needs a line: {0} = …";
     card_alone: "{0} perlu {1} juga", "{0} needs {1}, too";
-    card_unserved: "tidak ada line yang mengeluarkan {0}: tambahkan line = {0}=CHIP:OFFSET", "no line hands out {0}: add line = {0}=CHIP:OFFSET";
+    card_unserved: "belum ada jalur yang mengeluarkan {0}: tambahkan line = {0}=CHIP:OFFSET", "no line hands out {0}: add line = {0}=CHIP:OFFSET";
     card_code_and_text: "code sudah ada: hapus salah satunya", "there is a code already: take one of them away";
     card_of_one_pi: "kartu ini untuk mesin saja: Server Key ada di server penjual. Hapus baris ini, dan anggap kunci itu sudah terbaca", "this card is for a machine alone: the Server Key belongs to the merchant's server. Take the line away, and see the key as read by others";
     card_of_machine: "di kartu ini penjual ada di Pi yang sama, dan membuatnya sendiri: hapus baris ini", "on this card the merchant is on the same Pi and makes it by itself: take the line away";
