@@ -18,6 +18,7 @@ mod figures;
 mod fleet;
 mod floor;
 mod growth;
+mod journal;
 mod load;
 mod mqtt;
 mod program;
@@ -76,7 +77,7 @@ fn main() {
 }
 
 /// The groups of figures, by the word that asks for one of them alone.
-const GROUPS: [&str; 10] = ["sales", "starts", "whole", "memory", "writes", "backend", "sizes", "fleet", "growth", "desk"];
+const GROUPS: [&str; 11] = ["sales", "journal", "starts", "whole", "memory", "writes", "backend", "sizes", "fleet", "growth", "desk"];
 
 impl Counts {
     fn whole() -> Self {
@@ -119,6 +120,7 @@ fn measure(places: &Places, counts: &Counts, only: Option<&str>) -> FiguresText 
                 sales(&mut report, places, new(&ram).path(), "database in RAM", counts.sales);
                 sales(&mut report, places, new(&disk).path(), "database on disk", counts.sales);
             }
+            "journal" => journal::measure(&mut report, places, [new(&ram).path(), new(&ram).path()], counts.sales),
             "starts" => starts(&mut report, places, new(&ram).path(), counts.starts),
             "whole" => {
                 report.times("the whole path: real backend, simulated Midtrans, MQTT over TLS");

@@ -8,6 +8,7 @@ use crate::rig;
 use crate::rig::bare_broker::BareBroker;
 use crate::rig::bus::{DbusDaemon, Names};
 use crate::rig::certificates::Certificates;
+use crate::rig::journald::Journald;
 use crate::rig::mosquitto::accounts;
 pub use crate::rig::mosquitto::password;
 use crate::trace::Traced;
@@ -40,12 +41,14 @@ pub struct Options<'a> {
     pub traced: bool,
     /// Items, each with a line of its own. The item that is sold comes last in both configurations.
     pub lines: usize,
+    /// The journal of the machine's programs; otherwise they write lines into a file.
+    pub journal: Option<Arc<Journald>>,
 }
 
 impl<'a> Options<'a> {
     /// Our own machine, without TLS.
     pub fn ours(places: &'a Places, databases: &'a Path) -> Self {
-        Self { places, databases, tls: false, traced: false, lines: 1 }
+        Self { places, databases, tls: false, traced: false, lines: 1, journal: None }
     }
 }
 
@@ -64,6 +67,7 @@ pub struct Shop {
     places: Places,
     traced: bool,
     lines: usize,
+    journal: Option<Arc<Journald>>,
     databases: PathBuf,
     number: u32,
     /// The broker's port for TLS, what a client needs there, and the files.
@@ -106,6 +110,7 @@ impl Shop {
             places: options.places.clone(),
             traced: options.traced,
             lines: options.lines,
+            journal: options.journal.clone(),
             databases: options.databases.into(),
             number: 0,
             tls,
@@ -149,6 +154,9 @@ impl Shop {
         let (program, config) = if name == NAMES[0] { ("qrisd", "qrisd.toml") } else { ("qris-relayd", "relay.toml") };
         let mut command = rig::command(self.places.ours(program));
         command.arg("--config").arg(self.path().join(config));
+        if let Some(journal) = &self.journal {
+            command = journal.command(&command);
+        }
         if self.traced { Program::start_traced(name, &command, self.path()) } else { Program::start(name, &mut command, self.path()) }
     }
 

@@ -54,7 +54,8 @@ async fn number(t: &Tester) -> Checked {
     let (number, told) = (&order["try_number"], &order["try_confirmed_s"]);
     let is_good = number.is_null() || number.as_str().is_some_and(|text| text.parse::<TwoDigits>().is_ok());
     holds(is_good, "two digits or null in try_number", number)?;
-    holds(!order["try_wanted_s"].is_null() || number.is_null() && told.is_null(), "no number without try_wanted_s", number)?;
+    holds(!order["try_wanted_s"].is_null() || number.is_null(), "no number without try_wanted_s", number)?;
+    holds(told.is_null() || !number.is_null(), "no try_confirmed_s without try_number", told)?;
     holds(told.as_u64().unwrap_or(0) <= 20, "20 seconds at most in try_confirmed_s", told)
 }
 

@@ -37,6 +37,8 @@ fn read(properties: &mut Properties) -> Result<Value, ServiceError> {
         "gross_amount": properties.take::<i64>("GrossAmount")?,
         "remaining_s": properties.take::<u32>("RemainingS")?,
         "faults": properties.take::<Vec<String>>("Faults")?,
+        "fault_details": properties.take::<Vec<String>>("FaultDetails")?,
+        "sold_out": properties.take::<Vec<String>>("SoldOut")?,
     }))
 }
 
@@ -53,7 +55,12 @@ fn words(order: &Value) -> String {
             words.push(format!("{label}{}{unit}", order[name]));
         }
     }
-    let faults: Vec<_> = order["faults"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let list = |name: &str| order[name].as_array().into_iter().flatten().filter_map(Value::as_str);
+    let sold_out: Vec<_> = list("sold_out").collect();
+    if !sold_out.is_empty() {
+        words.push(format!("sold out: {}", sold_out.join(", ")));
+    }
+    let faults: Vec<_> = list("faults").zip(list("fault_details")).map(|(code, detail)| format!("{code} ({detail})")).collect();
     if !faults.is_empty() {
         words.push(format!("faults: {}", faults.join(", ")));
     }
@@ -68,14 +75,14 @@ mod tests {
     fn an_order_is_told_in_words() {
         let mut order = json!({
             "state": "", "request_id": "", "order_id": "", "item": "", "amount": 0, "gross_amount": 0, "remaining_s": 0,
-            "faults": ["screen"]
+            "faults": ["screen", "relay"], "fault_details": ["no panel", "gone"], "sold_out": ["A1", "A3"]
         });
-        assert_eq!(words(&order), "idle faults: screen");
+        assert_eq!(words(&order), "idle sold out: A1, A3 faults: screen (no panel), relay (gone)");
         order["state"] = "awaiting_payment".into();
         order["request_id"] = "r-1".into();
         order["amount"] = 5000.into();
         order["remaining_s"] = 61.into();
-        order["faults"] = json!([]);
+        (order["faults"], order["fault_details"], order["sold_out"]) = (json!([]), json!([]), json!([]));
         assert_eq!(words(&order), "awaiting_payment request r-1 amount Rp5000 61 s left");
     }
 }

@@ -65,7 +65,7 @@ pub(super) fn status(device: &DeviceId, status: &Status) -> String {
 }
 
 fn status_in(device: &DeviceId, status: &Status, colours: bool) -> String {
-    let Status { state, name, version, busy, faults, at, try_offer, .. } = status;
+    let Status { state, name, version, busy, sold_out, faults, at, try_offer, .. } = status;
     let mut words = vec![machine(name.as_deref(), device)];
     words.push(
         match state {
@@ -78,6 +78,8 @@ fn status_in(device: &DeviceId, status: &Status, colours: bool) -> String {
     words.extend(try_offer.as_ref().map(|offer| format!("offers try {} of {}", offer.number, offer.request_id)));
     words.extend(version.as_ref().map(|version| format!("version {version}")));
     words.extend(at.as_ref().map(|at| format!("since {}", time(at))));
+    let sold_out: Vec<_> = sold_out.iter().flatten().map(ToString::to_string).collect();
+    words.extend((!sold_out.is_empty()).then(|| format!("sold out: {}", sold_out.join(", "))));
     let faults: Vec<_> = faults.iter().flatten().map(|fault| format!("{} ({})", fault.code.as_str(), fault.detail)).collect();
     let told = plain(&words.join(" "));
     match plain(&faults.join(", ")) {
@@ -110,6 +112,11 @@ mod tests {
         assert_eq!(status_in(&device, &read, false), format!("{told} faults: relay (gone)"));
         assert_eq!(status_in(&device, &read, true), format!("{told} \u{1b}[31mfaults: relay (gone)\u{1b}[0m"));
         assert_eq!(status_in(&device, &Status::offline("0.1.0"), true), "vm-001 offline version 0.1.0");
+        let out = r#"{"state":"online","sold_out":["A1","A3"],"faults":[{"code":"relay","detail":"gone","since":null}]}"#;
+        let read: Status = serde_json::from_str(out).expect("a status");
+        assert_eq!(status_in(&device, &read, false), "vm-001 online sold out: A1, A3 faults: relay (gone)");
+        let read: Status = serde_json::from_str(r#"{"state":"online","sold_out":[]}"#).expect("a status");
+        assert_eq!(status_in(&device, &read, false), "vm-001 online");
         let offers = r#"{"state":"online","busy":false,"try_offer":{"request_id":"r-1","try":2,"up_to":5000,"remaining_s":60}}"#;
         let read: Status = serde_json::from_str(offers).expect("a status");
         assert_eq!(status_in(&device, &read, true), "vm-001 online idle offers try 2 of r-1");

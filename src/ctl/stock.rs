@@ -11,7 +11,7 @@ use qris_host::Failure;
 use serde_json::json;
 
 /// Shows what lies in the slots of this machine, or tells it what you have put in. With --json: item, count, capacity, low, suspect, not_sold,
-/// filled_at, sold, refused of each slot, one object a line; of a change: item, before, after
+/// filled_at, sold, unseen, refused of each slot, one object a line; of a change: item, before, after
 #[derive(clap::Args, Debug)]
 pub(super) struct Stock {
     #[command(flatten)]
@@ -133,8 +133,9 @@ pub(crate) fn words(slot: &Slot) -> String {
     };
     let filled = slot.filled_at.as_deref().map_or_else(String::new, |at| format!(", filled {}", print::time(at)));
     let sold = if slot.count.is_some() { format!(", {} sold since", slot.sold) } else { String::new() };
+    let unseen = if slot.unseen > 0 { format!(", {} not seen to come out", slot.unseen) } else { String::new() };
     let refused = if slot.refused > 0 { format!(", {} requests refused", slot.refused) } else { String::new() };
-    format!("{name}: {count}{barred}{state}{filled}{sold}{refused}")
+    format!("{name}: {count}{barred}{state}{filled}{sold}{unseen}{refused}")
 }
 
 #[cfg(test)]
@@ -151,6 +152,7 @@ mod tests {
         assert_eq!(slot(json!({})), "A1: not counted");
         assert_eq!(slot(json!({ "name": "Teh botol", "count": 7, "sold": 3 })), "A1 Teh botol: 7 of 10, 3 sold since");
         assert_eq!(slot(json!({ "count": 2 })), "A1: 2 of 10, low, 0 sold since");
+        assert_eq!(slot(json!({ "count": 5, "sold": 3, "unseen": 2 })), "A1: 5 of 10, 3 sold since, 2 not seen to come out");
         assert_eq!(slot(json!({ "count": 0, "refused": 4 })), "A1: 0 of 10, sold out, 0 sold since, 4 requests refused");
         let blocked = "A1: 10 of 10, blocked: press the button inside, or `qrisctl relay clear`, 0 sold since";
         assert_eq!(slot(json!({ "count": 10, "not_sold": "blocked" })), blocked);

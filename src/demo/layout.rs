@@ -55,6 +55,8 @@ pub const PRODUCTS: [Product; 4] = [
 pub struct Options {
     /// The temporary directory stays at the end.
     pub keep: bool,
+    /// The broker is the Mosquitto that is installed, and not the one inside.
+    pub mosquitto: bool,
     /// `late_settlement_grace_s` of the machine.
     pub grace_s: u32,
     /// `cancel_wait_s` of the machine.
@@ -181,7 +183,7 @@ mod tests {
     /// By the programs' own readers: a key that all need, and no shop has, is missed here.
     #[test]
     fn the_programs_take_what_is_written() {
-        let simulated = Options { keep: false, grace_s: 5, cancel_wait_s: 3, sandbox: None, desk: None, page: None };
+        let simulated = Options { keep: false, mosquitto: false, grace_s: 5, cancel_wait_s: 3, sandbox: None, desk: None, page: None };
         let open = Options { page: Some("http://192.0.2.2:81".into()), desk: Some([0, 0, 0, 0].into()), ..simulated.clone() };
         let sandbox = Sandbox { url: sandbox::URL.parse().expect("an address"), key: Secret::new("SB-Mid-server-x") };
         let cases = [

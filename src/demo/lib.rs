@@ -13,6 +13,7 @@ pub mod directory;
 mod door;
 mod examples;
 pub mod foreign;
+pub mod inside;
 mod language;
 mod layout;
 mod midtrans;
@@ -69,6 +70,9 @@ struct Arguments {
     /// What plays the sandbox in tests.
     #[arg(long, value_name = "URL", hide = true, requires = "sandbox", default_value = sandbox::URL)]
     sandbox_url: Url,
+    /// Take the Mosquitto that is installed here, with the access list that shops get, and not the broker inside the demo.
+    #[arg(long)]
+    mosquitto: bool,
     /// Keep the temporary directory when all has ended.
     #[arg(long)]
     keep: bool,
@@ -76,7 +80,7 @@ struct Arguments {
 
 /// How long the page's machine waits for a late settlement and for a cancel. A real customer gets two minutes (the
 /// default), but a visitor would not wait so long to see a refund come due: after a cancel the machine only asks once more.
-const PAGE: Options = Options { keep: false, grace_s: 0, cancel_wait_s: 5, sandbox: None, desk: None, page: None };
+const PAGE: Options = Options { keep: false, mosquitto: false, grace_s: 0, cancel_wait_s: 5, sandbox: None, desk: None, page: None };
 
 /// When the script fails, this many of the last entries are told.
 const TOLD_AFTER_FAILURE: usize = 60;
@@ -120,6 +124,7 @@ pub fn program(name: &str) -> Option<fn(Vec<OsString>) -> ExitCode> {
         "qris-relayd" => Some(|arguments| qris_relay::main(arguments.into_iter())),
         "qris-backend" => Some(|arguments| qris_backend::main(arguments.into_iter())),
         "qris-desk" => Some(|arguments| qris_desk::main(arguments.into_iter())),
+        inside::NAME => Some(|arguments| inside::main(arguments.into_iter())),
         #[cfg(feature = "conform")]
         "conform" => Some(|arguments| qris_conform::main(definition_of("conform"), arguments.into_iter())),
         "midtrans" => Some(|arguments| qris_sim::midtrans_http::command::main(definition_of("midtrans"), arguments.into_iter())),
@@ -144,9 +149,10 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
         // The page's address stands in the files of the shop: customers' pages are passed on there.
         let door = if arguments.script { None } else { Some(Door::open(arguments.listen).await.map_err(Failure::failed)?) };
         let options = match &door {
-            None => script::options(arguments.keep),
-            Some(door) => Options { keep: arguments.keep, sandbox, desk: Some(arguments.listen.ip()), page: Some(door.url()), ..PAGE },
+            None => script::OPTIONS,
+            Some(door) => Options { sandbox, desk: Some(arguments.listen.ip()), page: Some(door.url()), ..PAGE },
         };
+        let options = Options { keep: arguments.keep, mosquitto: arguments.mosquitto, ..options };
         let site = tokio::select! {
             site = Site::start(options) => site.map_err(Failure::failed)?,
             _ = &mut terminated => return Ok(()),

@@ -32,10 +32,8 @@ const CANCEL_WAIT_S: u32 = 2;
 /// How long after the answer to the machine's last question the fifth customer's payment comes.
 const LATER: Duration = Duration::from_secs(1);
 
-#[must_use]
-pub const fn options(keep: bool) -> Options {
-    Options { keep, grace_s: GRACE_S, cancel_wait_s: CANCEL_WAIT_S, sandbox: None, desk: None, page: None }
-}
+pub const OPTIONS: Options =
+    Options { keep: false, mosquitto: false, grace_s: GRACE_S, cancel_wait_s: CANCEL_WAIT_S, sandbox: None, desk: None, page: None };
 
 #[derive(Debug, thiserror::Error)]
 pub enum ScriptError {

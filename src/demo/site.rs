@@ -1,11 +1,11 @@
 //! The whole installation in a temporary directory: a machine, a merchant's backend, a broker and a Midtrans. The
 //! configuration files and commands are those of a real one.
 
-use super::broker::{Accounts, Broker, BrokerError};
 use super::captions;
 use super::chronicle::{EntryKind, InVain, Network, Who};
 use super::controller::{self, Controller, ControllerError};
 use super::directory::Directory;
+use super::inside::{BrokerRunError, OURSELVES, RunningBroker};
 use super::language::{self, Desk, Language};
 use super::layout::{Files, Options, PRODUCTS, Product, SERVER_KEY};
 use super::midtrans::{Midtrans, MidtransError};
@@ -15,7 +15,7 @@ use super::panel::Panel;
 use super::ports::{Lot, Ports};
 use super::process::{self, Process, ProcessError, Program};
 use super::sandbox::{self, SandboxError};
-use super::shop::{self, BACKEND, DEVICE, SetUpError, random_name};
+use super::shop::{self, DEVICE, SetUpError, random_name};
 use super::watch::{self, Watched};
 use axum::body::Bytes;
 use axum::http::uri::PathAndQuery;
@@ -45,8 +45,6 @@ use tokio::task::JoinHandle;
 
 /// The first connection to the broker.
 const BROKER_WAIT: Duration = Duration::from_secs(10);
-/// Our own user at the broker.
-const OURSELVES: &str = "qris-demo";
 /// The machine's own controller finds its socket within this time.
 const CONTROLLER_WAIT: Duration = Duration::from_secs(10);
 /// The machine must hear of a press within this time, in seconds. After that the press is forgotten.
@@ -65,7 +63,7 @@ pub enum SiteError {
     #[error(transparent)]
     Midtrans(#[from] MidtransError),
     #[error(transparent)]
-    Broker(#[from] BrokerError),
+    Broker(#[from] BrokerRunError),
     #[error("no connection to the broker within {} s", BROKER_WAIT.as_secs())]
     NoBroker,
     #[error(transparent)]
@@ -132,7 +130,7 @@ pub struct Site {
     ports: Ports,
     machine: Mutex<Option<Machine>>,
     servers: Mutex<Vec<Process>>,
-    broker: Mutex<Broker>,
+    broker: Mutex<Option<RunningBroker>>,
     directory: Directory,
     _lot: Lot<4>,
 }
@@ -205,10 +203,7 @@ impl Site {
         let password = random_name();
         files.write(ports, sockets.ports(), &options, &password)?;
         let networks = Networks::lay(sockets, ports, &watched);
-        let users = [DEVICE, controller::USER, BACKEND, OURSELVES].map(|user| (user, &*password));
-        let accounts = Accounts::write(&files.broker(), users, OURSELVES)?;
-        let broker = Broker::start(&files.broker(), ports.broker, &accounts, "").await?;
-        watched.chronicle.note(Who::Broker, captions::ready("mosquitto"), EntryKind::Program { name: "broker", up: true });
+        let broker = RunningBroker::start(files, ports.broker, &password, options.mosquitto, &watched.chronicle).await?;
         let Merchant { servers, midtrans, owner, token, desk } = Merchant::start(files, ports, &options, &watched).await?;
         let sandbox = options.sandbox.map(|sandbox| sandbox.url);
         if sandbox.is_some() {
@@ -248,7 +243,7 @@ impl Site {
             ports,
             machine: Mutex::new(None),
             servers: Mutex::new(servers),
-            broker: Mutex::new(broker),
+            broker: Mutex::new(Some(broker)),
             directory,
             _lot: lot,
         };
@@ -482,8 +477,9 @@ impl Site {
         for server in self.servers.lock().await.drain(..) {
             server.stop().await;
         }
-        // If it does not end by itself, it is killed with this value.
-        let _ = self.broker.lock().await.stop().await;
+        if let Some(broker) = self.broker.lock().await.take() {
+            broker.stop().await;
+        }
     }
 }
 

@@ -23,7 +23,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use qris_core::order::ids::OrderId;
 use qris_core::order::merchant::{Attention, End, NoTry, Refused};
-use qris_core::order::money::total;
+use qris_core::order::money::{signed_total, total};
 use qris_core::order::request::Payment;
 use qris_core::order::scheme::Scheme;
 use qris_core::order::time::Wall;
@@ -227,8 +227,7 @@ impl Frame {
     }
 
     fn signed(&self, rupiah: &i64) -> String {
-        let sign = if *rupiah < 0 { "−" } else { "" };
-        format!("{sign}{}", total(rupiah.unsigned_abs()))
+        signed_total(*rupiah)
     }
 
     fn at(&self, time: &str) -> String {
@@ -262,7 +261,9 @@ impl Frame {
             Stands::At(End::RefundDue) => "bad",
             Stands::At(End::Uncertain | End::Unreported | End::TakenBack) | Stands::Before(NoEnd::Unconfirmed | NoEnd::Refunding) => "warn",
             Stands::At(End::Awaited)
-            | Stands::Before(NoEnd::Open | NoEnd::Ending | NoEnd::Cancelled | NoEnd::Expired | NoEnd::Denied | NoEnd::Unpaid) => "plain",
+            | Stands::Before(
+                NoEnd::Open | NoEnd::Held | NoEnd::Ending | NoEnd::Cancelled | NoEnd::Expired | NoEnd::Denied | NoEnd::Unpaid,
+            ) => "plain",
         }
     }
 

@@ -586,10 +586,12 @@ events! {
     /// Nothing is to be done.
     MachineBack { device: DeviceId, machine: Text } = "16cb5f2c48e9493ea328066fcb841383", Notice, Own, "the machine {machine} is there again";
 
-    /// Events came too fast to be written.
+    /// Lines were left out of the journal.
+    /// Events came too fast, or nobody read them for a while: journald hung, or a pipe was full. No sale waited for that.
     /// Strangers can cause some kinds, such as refused requests. At most 60 lines a minute are written of these, all together.
     /// Of every other kind, at most 50 at once and 10 a second are written. This line says how many were not written.
-    /// Look at the lines of these kinds before this one: somebody floods this program.
+    /// Are there many lines of these kinds before this one? Then somebody floods this program.
+    /// If not, see whether journald hung: journalctl -u systemd-journald, and the room on the disk.
     LinesSuppressed { count: i64, kind: Text } = "a62d93805b6f483d826da6e0dfe00d9e", Warning, Own, "{count} more events were not written: {kind}";
 }
 

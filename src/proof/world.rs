@@ -29,6 +29,7 @@ mod losses;
 mod machine;
 mod merchant;
 mod mischief;
+mod other_goods;
 mod owed;
 mod people;
 mod play;
@@ -229,6 +230,7 @@ struct World {
     doors: door::Doors,
     second_tries: second_tries::SecondTries,
     same: same_goods::SameGoods,
+    other: other_goods::OtherGoods,
     chutes: chutes::Chutes,
     /// This goes last: those that hold files in it are gone before.
     disks: [Disk; 3],
@@ -320,6 +322,7 @@ impl World {
         let second_tries = second_tries::SecondTries::new(seed, fate.play(), copies.are_made());
         let by_itself = second_tries.refunds_by_itself.unwrap_or(by_itself);
         let same = same_goods::SameGoods::new(seed, matches!(fate, Fate::Chance) && slots.are_counted());
+        let other = other_goods::OtherGoods::new(seed, matches!(fate, Fate::Chance) && slots.are_counted());
         let chutes = chutes::Chutes::new(seed, matches!(fate, Fate::Chance), slots.are_counted());
         let mut world = Self {
             directory: directory.into(),
@@ -357,6 +360,7 @@ impl World {
             doors: door::Doors::new(seed),
             second_tries,
             same,
+            other,
             chutes,
             disks,
         };
@@ -390,6 +394,9 @@ impl World {
         if self.slots.are_counted() {
             (1_000..late + 3_600_000).step_by(130_000).for_each(|at| self.at(at, Event::Fills));
             (61_000..late + 3_600_000).step_by(390_000).for_each(|at| self.at(at, Event::Door(0, events::door::DoorAction::Opens)));
+        }
+        if self.other.are_brought() {
+            (25_000..STORM - 200_000).step_by(110_000).for_each(|at| self.at(at, Event::OtherGoods));
         }
         self.at(STORM, Event::Heals);
     }
@@ -458,6 +465,7 @@ impl World {
                 self.fills(m);
                 self.fills_second(m);
             }),
+            Event::OtherGoods => self.brings_other_goods(),
             Event::AtSlot(what) => self.acts_at_slot(what),
             Event::Door(m, step) => self.at_the_door(m, step),
             Event::Tries(m, request) => self.tries_again(m, request),

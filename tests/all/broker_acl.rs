@@ -1,7 +1,8 @@
-//! The shipped access list lets everybody say and hear their own only. `install_guide` sells with the rest of the shipped
-//! configuration.
+//! The shipped access list lets everybody say and hear their own only, and so does that of the broker inside the demo.
+//! `install_guide` sells with the rest of the shipped configuration.
 
-use crate::rig::mosquitto::{Mosquitto, TAP};
+use crate::rig::inside::Inside;
+use crate::rig::mosquitto::{Mosquitto, TAP, password};
 use crate::rig::source_text;
 use crate::rig::tap::Tap;
 use rumqttc::v5::mqttbytes::v5::PubAckReason;
@@ -22,6 +23,18 @@ fn what_a_machine_may_write_is_named_topic_by_topic() {
 fn everybody_says_and_hears_their_own_only() {
     let directory = tempfile::tempdir().expect("a directory");
     let broker = Mosquitto::start(directory.path(), None, false);
+    own_only(broker.port);
+}
+
+#[test]
+fn inside_the_demo_everybody_says_and_hears_their_own_only() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let broker = Inside::start(directory.path());
+    own_only(broker.port);
+}
+
+/// The table of who may say and hear what, held against the broker at this port.
+fn own_only(port: u16) {
     // User, then what of vm-001, of vm-002 and of the machine that would be named like the user: heard, and said.
     let machine_hears = ["vend/request", "vend/cancel", "vend/collect", "payment/update", "cmd/reboot/request", "config/desired"];
     let machine_says = ["vend/event", "status", "telemetry", "stock", "config/reported", "cmd/response"];
@@ -51,9 +64,16 @@ fn everybody_says_and_hears_their_own_only() {
         row("fleet", "vm-002", &machine_says, &fleet_says),
         row("fleet", "fleet", &[], &[]),
     ];
-    let all = Tap::connect(&broker, TAP, &[]);
+    let connect = |user: &str, filters: &[&str]| Tap::connect_at(port, user, &password(user), filters);
+    let all = connect(TAP, &[]);
     for Row { user, machine, hears, says } in table {
-        let client = Tap::connect(&broker, user, &["#", "$SYS/#"]);
+        let marker = ["vm-001", "vm-002"].contains(&user).then(|| format!("qrisd/v1/{user}/vend/request"));
+        let marker = marker.unwrap_or_else(|| "qrisd/v1/vm-001/status".into());
+        // One broker judges each message, the other one each filter: so all is asked for by its name, too.
+        let named: Vec<_> = tails.iter().map(|tail| format!("qrisd/v1/{machine}/{tail}")).chain([marker.clone()]).collect();
+        let wide = format!("qrisd/v1/{machine}/#");
+        let filters: Vec<_> = ["#", "$SYS/#", "qrisd/v1/#", &wide].into_iter().chain(named.iter().map(String::as_str)).collect();
+        let client = connect(user, &filters);
         for tail in &tails {
             let topic = format!("qrisd/v1/{machine}/{tail}");
             let answer = client.publish_bytes(&topic, b"{}", false);
@@ -66,8 +86,6 @@ fn everybody_says_and_hears_their_own_only() {
         for tail in &tails {
             all.publish_bytes(&format!("qrisd/v1/{machine}/{tail}"), b"{}", false);
         }
-        let marker = ["vm-001", "vm-002"].contains(&user).then(|| format!("qrisd/v1/{user}/vend/request"));
-        let marker = marker.unwrap_or_else(|| "qrisd/v1/vm-001/status".into());
         all.publish_bytes(&marker, b"\"end\"", false);
         client.wait_from(from, "the end", |message| (message.payload == b"\"end\"").then_some(()));
         let messages = client.messages();

@@ -7,9 +7,9 @@ use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
 
 /// Starts the demo's page with a temporary directory of its own and waits until it is there.
-fn start(temporary: &Path) -> Running {
+fn start(temporary: &Path, arguments: &[&str]) -> Running {
     let mut command = Command::new(env!("CARGO_BIN_EXE_qris-demo"));
-    let mut demo = Running(command.env("TMPDIR", temporary).stdout(Stdio::piped()).spawn().expect("the demo starts"));
+    let mut demo = Running(command.args(arguments).env("TMPDIR", temporary).stdout(Stdio::piped()).spawn().expect("the demo starts"));
     let stdout = demo.0.stdout.take().expect("it is a pipe");
     let line = BufReader::new(stdout).lines().next().and_then(Result::ok).unwrap_or_default();
     assert!(line.starts_with("open http://127.0.0.1:"), "{line:?}");
@@ -37,9 +37,11 @@ fn lives(id: u32) -> bool {
 
 #[test]
 fn a_demo_that_is_ended_leaves_nothing_behind() {
-    for (word, tidy) in [("-TERM", true), ("-INT", true), ("-KILL", false)] {
+    let (inside, mosquitto): (&[&str], &[&str]) = (&[], &["--mosquitto"]);
+    for (word, tidy, broker) in [("-TERM", true, mosquitto), ("-INT", true, inside), ("-KILL", false, mosquitto), ("-KILL", false, inside)]
+    {
         let temporary = tempfile::tempdir().expect("a directory");
-        let mut demo = start(temporary.path());
+        let mut demo = start(temporary.path(), broker);
         let programs = children(demo.0.id());
         assert_eq!(programs.len(), 6, "broker, Midtrans, backend, desk, relay, device");
         let status = signal(&mut demo, word);
@@ -49,7 +51,7 @@ fn a_demo_that_is_ended_leaves_nothing_behind() {
         // What a killed one must leave, the next one removes.
         assert_eq!(left, usize::from(!tidy), "{word}");
         if !tidy {
-            let mut next = start(temporary.path());
+            let mut next = start(temporary.path(), broker);
             assert_eq!(std::fs::read_dir(temporary.path()).expect("it is there").count(), 1);
             signal(&mut next, "-TERM");
             assert_eq!(std::fs::read_dir(temporary.path()).expect("it is there").count(), 0);
@@ -72,4 +74,15 @@ fn a_script_that_cannot_sell_fails_and_says_why() {
         assert!(!said.contains("the books balance"), "{said}");
     }
     assert_eq!(std::fs::read_dir(&long).expect("it is there").count(), 0, "nothing is left behind");
+}
+
+/// No Mosquitto and no bus can be found.
+#[test]
+fn the_script_sells_with_nothing_but_itself() {
+    let temporary = tempfile::tempdir().expect("a directory");
+    let mut script = command(env!("CARGO_BIN_EXE_qris-demo"));
+    let script = output(script.arg("--script").env("TMPDIR", temporary.path()).env("PATH", temporary.path()));
+    let (told, said) = (String::from_utf8_lossy(&script.stderr), String::from_utf8_lossy(&script.stdout));
+    assert!(script.status.success(), "{said}{told}");
+    assert!(said.contains("the books balance"), "{said}");
 }

@@ -136,7 +136,7 @@ fn books_that_balance_late_are_asked_again() {
 #[test]
 fn a_phone_in_the_room_opens_the_page_and_the_customers_page() {
     let temporary = tempfile::tempdir().expect("a directory");
-    let (demo, lines, address) = start_demo(temporary.path(), &["--listen", "0.0.0.0:0"]);
+    let (demo, lines, address) = start_demo(temporary.path(), &["--mosquitto", "--listen", "0.0.0.0:0"]);
     assert!(!address.contains("//0.0.0.0:"), "{address}");
     if !address.contains("//127.") {
         let mut rows = Vec::new();
@@ -183,14 +183,14 @@ fn a_visitor_with_a_server_key_sells_with_the_sandbox() {
     let key = |name: &str| keys.join(name).display().to_string();
     let wrong = Command::new(env!("CARGO_BIN_EXE_qris-demo"))
         .env("TMPDIR", temporary.path())
-        .args(["--sandbox", &key("wrong"), "--sandbox-url", &midtrans.url])
+        .args(["--mosquitto", "--sandbox", &key("wrong"), "--sandbox-url", &midtrans.url])
         .output()
         .expect("the demo runs");
     let told = String::from_utf8_lossy(&wrong.stderr);
     assert_eq!(wrong.status.code(), Some(1), "{told}");
     assert!(told.contains("the sandbox: the key is not valid at ") && !told.contains("SB-Mid-server-wrong"), "{told}");
 
-    let page = Page::open_with(temporary, &["--sandbox", &key("good"), "--sandbox-url", &midtrans.url]);
+    let page = Page::open_with(temporary, &["--mosquitto", "--sandbox", &key("good"), "--sandbox-url", &midtrans.url]);
     let browser = &page.browser;
     browser.be_window(1280, 800);
     browser.wait("the machine's screen", LIT);
@@ -445,7 +445,8 @@ fn the_story_of_a_network_that_is_cut_presses_the_buttons() {
     page.speaks("barang keluar: A3, Rp9.500");
     // A reason stays a code, and what is said in English only is left out.
     page.asks("A1");
-    page.browser.click("#keys [data-item=A2]");
+    // Whoever points at the shelf has pressed its key.
+    page.browser.click(".shelf[data-item=A2]");
     page.browser.wait(
         "the refusal",
         "return [...document.querySelectorAll('#list .text')].some(text => text.textContent.startsWith('ditolak (sedang melayani)'))",
@@ -519,9 +520,9 @@ fn the_story_of_a_second_try_presses_the_buttons() {
     assert_eq!(browser.text("#turn"), "The owner’s phone");
 }
 
-/// A page on which this story was told, of so many steps, and what the books say then.
+/// A page on which this story was told, of so many steps, and what the books say then. The broker is the one inside.
 fn a_story(story: &str, steps: u32, books: (u64, u64, u64, u64), language: &Language) -> Page {
-    let page = Page::open();
+    let page = Page::open_with(tempfile::tempdir().expect("a directory"), &[]);
     let browser = &page.browser;
     browser.be_window(1280, 800);
     browser.wait("the machine's screen", LIT);
@@ -795,7 +796,7 @@ struct Page {
 
 impl Page {
     fn open() -> Self {
-        Self::open_with(tempfile::tempdir().expect("a directory"), &[])
+        Self::open_with(tempfile::tempdir().expect("a directory"), &["--mosquitto"])
     }
 
     fn open_with(temporary: tempfile::TempDir, arguments: &[&str]) -> Self {

@@ -56,7 +56,7 @@ fn machines(shop: &Shop) {
             2..=WANTING => (1..=SLOTS).map(|slot_of| slot(number * SLOTS + slot_of)).collect(),
             _ => continue,
         };
-        let insert = "INSERT OR REPLACE INTO stock (device, stream, number, at_ms, low, sold_out, suspect, blocked, slots) VALUES (?1, 's', 1, 1, 0, ?2, 0, 0, ?3)";
+        let insert = "INSERT OR REPLACE INTO stock (device, stream, number, at_ms, low, sold_out, suspect, blocked, uncounted, slots) VALUES (?1, 's', 1, 1, 0, ?2, 0, 0, 0, ?3)";
         database.execute(insert, params![device, slots.len() as i64, json!(slots).to_string()]).expect("told");
     }
     database.execute_batch("COMMIT").expect("committed");

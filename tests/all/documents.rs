@@ -79,11 +79,12 @@ fn every_reason_and_fault_of_the_relay_service_is_in_the_protocol() {
 }
 
 /// What has pages and what names them.
-const PLACES: [&str; 12] = [
+const PLACES: [&str; 13] = [
     "README.md",
     "CONTRIBUTING.md",
     "CHANGELOG.md",
     "SECURITY.md",
+    "ROADMAP.md",
     "docs",
     "config",
     "systemd",

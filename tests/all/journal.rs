@@ -1,17 +1,13 @@
 //! What the programs write: fields for journald where the service manager started them, lines on a terminal.
 
+use crate::rig::journald::{Entry, Journald, entry};
 use crate::rig::midtrans::Via;
-use crate::rig::namespace::Namespace;
 use crate::rig::process::Process;
-use crate::rig::received::Received;
 use crate::rig::shop::{Program, Shop};
 use crate::rig::{PATIENCE, command, tool};
 use qris::wire::vend::EventState;
-use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::os::unix::net::UnixDatagram;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// A service ended because something failed while it ran.
@@ -20,97 +16,6 @@ const ENDED_BY_FAILURE: &str = "50f2f402ed034de09598afb47986983f";
 const PROGRAM_FAULT: &str = "b978f2233a714260b8215c4740606897";
 /// A service cannot start.
 const CANNOT_START: &str = "b6a8a68f41434b5bb0cf65f475a680c9";
-
-type Entry = BTreeMap<String, String>;
-
-/// A stand-in for journald: its socket, and what came. Seen where it should be in a namespace.
-struct Journald {
-    entries: Received<Entry>,
-    namespace: Namespace,
-    _directory: tempfile::TempDir,
-}
-
-impl Journald {
-    fn start() -> Self {
-        Self::reading(Self::place())
-    }
-
-    /// It reads from now on.
-    fn reading((socket, namespace, directory): (UnixDatagram, Namespace, tempfile::TempDir)) -> Self {
-        socket.set_read_timeout(Some(Duration::from_millis(100))).expect("set");
-        let entries = Received::default();
-        let sink = entries.clone();
-        let place = directory.path().to_path_buf();
-        std::thread::spawn(move || {
-            let mut buffer = vec![0; 256 * 1024];
-            // Ends with the test, whose directory is then gone.
-            while place.exists() {
-                // What is empty journald discards.
-                if let Ok(length @ 1..) = socket.recv(&mut buffer) {
-                    sink.push(entry(&buffer[..length]));
-                }
-            }
-        });
-        Self { entries, namespace, _directory: directory }
-    }
-
-    /// A socket where programs in the namespace look for journald's.
-    fn place() -> (UnixDatagram, Namespace, tempfile::TempDir) {
-        let directory = tempfile::tempdir().expect("a directory");
-        let socket = UnixDatagram::bind(directory.path().join("socket")).expect("a socket");
-        let path = directory.path().display();
-        let script = format!("mount -t tmpfs tmpfs /run\nmkdir -p /run/systemd/journal\nmount --bind {path} /run/systemd/journal");
-        (socket, Namespace::new(&script), directory)
-    }
-
-    fn command(&self, program: &Command) -> Command {
-        Self::command_in(&self.namespace, program)
-    }
-
-    /// A program as the service manager starts it: its standard error is the journal's stream.
-    fn command_in(namespace: &Namespace, program: &Command) -> Command {
-        let mut start = command("/bin/sh");
-        start.args(["-c", "JOURNAL_STREAM=$(stat -L -c %d:%i /proc/self/fd/2) && export JOURNAL_STREAM && exec \"$0\" \"$@\""]);
-        start.arg(program.get_program()).args(program.get_args());
-        namespace.command(&start)
-    }
-
-    /// The events of a kind at and behind a place.
-    fn of_kind(&self, from: usize, message_id: &str) -> Vec<Entry> {
-        let entries = self.entries.since(from);
-        entries.into_iter().filter(|entry| entry.get("MESSAGE_ID").is_some_and(|found| found == message_id)).collect()
-    }
-
-    /// The same, once there is one: a program may have ended before all that it wrote is read here.
-    fn wait_kind(&self, from: usize, message_id: &str) -> Vec<Entry> {
-        self.entries.find_from(from, PATIENCE, |entry| (entry.get("MESSAGE_ID")? == message_id).then_some(()));
-        self.of_kind(from, message_id)
-    }
-
-    fn wait(&self, what: &str, look: impl Fn(&Entry) -> bool) -> Entry {
-        let found = self.entries.find_from(0, PATIENCE, |entry| look(entry).then(|| entry.clone()));
-        found.unwrap_or_else(|| panic!("journald did not get {what}: {:#?}", self.entries.all()))
-    }
-}
-
-/// journald's native protocol: `NAME=value`, or the name, eight bytes of length, and the value.
-fn entry(mut bytes: &[u8]) -> Entry {
-    let mut entry = Entry::new();
-    while let Some(end) = bytes.iter().position(|byte| *byte == b'\n') {
-        let line = String::from_utf8_lossy(&bytes[..end]).into_owned();
-        bytes = &bytes[end + 1..];
-        match line.split_once('=') {
-            Some((name, value)) => entry.insert(name.into(), value.into()),
-            None => {
-                let length = u64::from_le_bytes(bytes[..8].try_into().expect("eight bytes"));
-                let (value, rest) = bytes[8..].split_at(usize::try_from(length).expect("short"));
-                bytes = &rest[1..];
-                entry.insert(line, String::from_utf8_lossy(value).into_owned())
-            }
-        };
-    }
-    entry
-}
 
 #[test]
 fn a_sale_can_be_followed_by_its_fields() {
@@ -161,18 +66,20 @@ fn a_sale_can_be_followed_by_its_fields() {
 fn a_journal_that_does_not_read_stops_no_sale_and_has_every_line_later() {
     let mut shop = Shop::merchants_side();
     shop.kill_backend();
-    let place = Journald::place();
+    let journald = Journald::deaf();
     for program in Program::ALL {
-        shop.start_as(program, &mut Journald::command_in(&place.1, &shop.service(program)));
+        shop.start_as(program, &mut journald.command(&shop.service(program)));
     }
     shop.wait_online();
     let sold: Vec<_> = (0..3).map(|_| shop.sell("A1", Via::Gopay).order_id.expect("its order").to_string()).collect();
-    let journald = Journald::reading(place);
+    journald.read();
     for (order, state) in sold.iter().flat_map(|order| ["awaiting_payment", "paid", "dispensing", "dispensed"].map(|state| (order, state)))
     {
         let is = |entry: &Entry, name: &str, value: &str| entry.get(name).is_some_and(|found| found == value);
         journald.wait(state, |entry| is(entry, "SYSLOG_IDENTIFIER", "qrisd") && is(entry, "ORDER_ID", order) && is(entry, "STATE", state));
     }
+    let (written, missing) = journald.moves();
+    assert!(written >= 4 * sold.len() && missing == 0, "{written} lines, {missing} missing: all had room to wait");
 }
 
 #[test]
@@ -260,15 +167,15 @@ const LAST_WORDS_WITHIN: Duration = Duration::from_secs(1);
 #[test]
 fn a_service_that_cannot_start_is_there_until_its_last_words_are_read() {
     let shop = Shop::merchants_side();
-    let (socket, namespace, _directory) = Journald::place();
+    let journald = Journald::deaf();
     shop.edit(Program::Qrisd, |text| format!("colour = 1\n{text}"));
     let began = Instant::now();
-    let qrisd = Process::start("qrisd", &mut Journald::command_in(&namespace, &shop.program_command(Program::Qrisd)));
+    let qrisd = Process::start("qrisd", &mut journald.command(&shop.program_command(Program::Qrisd)));
     let (ended, _) = qrisd.finish();
     assert!(ended.code() == Some(2) && began.elapsed() >= LAST_WORDS_WITHIN, "{ended} after {:?}", began.elapsed());
-    socket.set_nonblocking(true).expect("set");
+    journald.socket.set_nonblocking(true).expect("set");
     let mut buffer = vec![0; 64 * 1024];
-    let came: Vec<_> = std::iter::from_fn(|| socket.recv(&mut buffer).ok().map(|length| entry(&buffer[..length]))).collect();
+    let came: Vec<_> = std::iter::from_fn(|| journald.socket.recv(&mut buffer).ok().map(|length| entry(&buffer[..length]))).collect();
     let at = came.iter().position(|entry| entry.get("MESSAGE_ID").is_some_and(|id| id == CANNOT_START)).expect("told");
     assert_eq!(came[at + 1..], [Entry::new()], "behind it nothing but what journald discards");
 }

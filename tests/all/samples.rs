@@ -42,7 +42,7 @@ impl Demo {
     fn start() -> Self {
         let directory = tempfile::Builder::new().prefix("qris").tempdir().expect("a temporary directory");
         let mut demo = command(env!("CARGO_BIN_EXE_qris-demo"));
-        let process = Process::start("qris-demo", demo.arg("--controller").env("TMPDIR", directory.path()));
+        let process = Process::start("qris-demo", demo.args(["--mosquitto", "--controller"]).env("TMPDIR", directory.path()));
         let open = process.wait_line("open http://");
         let page = open.split(' ').nth(1).expect("an address").trim_end_matches('/').to_owned();
         let lines = process.lines.all();

@@ -95,6 +95,27 @@ fn what_is_in_a_machine_is_listed_for_people_and_programs() {
 }
 
 #[test]
+fn a_slot_whose_goods_nobody_has_counted_is_on_the_packing_list() {
+    let (shop, machine) = hearing();
+    let fill = || stdout(&shop.merchant(&["stock", "--to-fill"]));
+    let says_of = |number: u64, name: &str, count: Option<u32>| {
+        let mut other = slot("A2", name, 8);
+        other["count"] = json!(count);
+        says(&machine, DEVICE, stock(number, &[slot("A1", "Teh", 8), other]).to_string().as_bytes());
+    };
+    says_of(1, "Kopi", Some(8));
+    wait_count(&shop, DEVICE, "A2", 8);
+    assert!(!fill().contains("A2"), "all is full");
+    // It has other goods from now on, and all else is full.
+    says_of(2, "Roti", None);
+    let list = wait_for("the slot that somebody must count", || Some(fill()).filter(|list| list.contains("A2")));
+    let line = list.lines().find(|line| line.starts_with("A2")).expect("the slot");
+    assert_eq!(line.split_whitespace().collect::<Vec<_>>(), ["A2", "Roti", "?/8", "?", "not", "counted:", "count", "it"], "{list}");
+    says_of(3, "Roti", Some(8));
+    wait_for("the end of that", || (!fill().contains("A2")).then_some(()));
+}
+
+#[test]
 fn people_hear_once_of_all_slots_of_a_machine_and_again_when_it_is_filled() {
     let alerted = Alerted::open(TELL, "");
     let shop = &alerted.shop;
@@ -264,6 +285,7 @@ fn the_fleets_list_has_a_machine_with_a_thousand_slots_and_names_one_that_says_m
         assert_eq!(line["stock"]["slots"].as_array().map(Vec::len), count, "{length}");
         let remark = String::from_utf8_lossy(&told.stderr);
         assert_eq!(remark.contains("vm-001: its stock cannot be read: "), count.is_none(), "{remark}");
+        assert!(!remark.contains("no stock came"), "it came: {remark}");
     }
 }
 

@@ -11,8 +11,10 @@
 
 # What the machine says by itself goes into this file. A script may name another one.
 console=$work/console.log
-# A machine that is emulated on a busy computer is slow.
-patience=${VM_PATIENCE:-120}
+# A machine that is emulated on a busy computer is slow: a boot that went on to its end took two minutes.
+patience=${VM_PATIENCE:-300}
+# A kernel that stands still is tried again sooner.
+kernel_patience=120
 
 boot() {
   started plug_in "$@"
@@ -39,7 +41,7 @@ started() {
     fi
     status=0
     kill -0 "$machine" 2>/dev/null || wait "$machine" || status=$?
-    echo "tests/vm: the kernel began no program within $patience s, or QEMU ended (status $status), at try $tries of 3; its console:" >&2
+    echo "tests/vm: the kernel began no program within $kernel_patience s, or QEMU ended (status $status), at try $tries of 3; its console:" >&2
     tail -n 5 "$console" "$work/qemu.log" >&2 || true
     off
   done
@@ -57,7 +59,7 @@ power_on() {
 
 # Whether the kernel comes to its first program.
 first_program() {
-  local end=$((SECONDS + patience))
+  local end=$((SECONDS + kernel_patience))
   until grep -qs "Run /.* as init process" "$console"; do
     kill -0 "$machine" 2>/dev/null && [ $SECONDS -lt $end ] || return 1
     sleep 0.1

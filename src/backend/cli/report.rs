@@ -3,6 +3,7 @@
 use super::opening::books;
 use super::orders::device_id;
 use super::print::{Column, Out, heading, left, right, row};
+use super::progress::Progress;
 use super::text::{self, fill, texts};
 use super::time::{Days, date_of, days_text};
 use crate::config::Config;
@@ -14,7 +15,7 @@ use crate::store::Tx;
 use clap::Args;
 use qris_core::order::ids::DeviceId;
 use qris_core::order::merchant::{Attention, End};
-use qris_core::order::money::total;
+use qris_core::order::money::{signed_total, total};
 use qris_core::order::time::{Span, Wall};
 use qris_core::text::named;
 use qris_host::{Failure, speech};
@@ -96,7 +97,11 @@ pub async fn run(config: &Config, asked: ReportArguments, now: Wall) -> Result<(
     let wanted =
         report::ReportQuery { device: asked.device, span, by: asked.by, zone: config.zone, fees: config.fees, now: store.now(now) };
     let to_make = wanted.clone();
-    let made = move |tx: &mut dyn Tx| Ok::<_, BooksError>((report::make(tx, &to_make)?, archived_between(tx, span)?));
+    let made = move |tx: &mut dyn Tx| {
+        let mut progress = Progress::begin();
+        let told = |read: u64, all: u64| progress.says(|| fill(texts().progress, &[&read, &all]));
+        Ok::<_, BooksError>((report::make(tx, &to_make, told)?, archived_between(tx, span)?))
+    };
     let (report, archived) = store.read(made).await.map_err(Failure::failed)?;
     if archived > 0 {
         eprintln!("{}", fill(texts().report_archived, &[&archived]));
@@ -163,7 +168,7 @@ fn as_table(report: &report::SalesReport, wanted: &report::ReportQuery) -> Strin
     if report.only_by_hand.orders > 0 {
         text += &format!("{:<44} {}", texts.only_by_hand, total_of(report.only_by_hand));
     }
-    text += &format!("{:<44} {:>26}\n", texts.above_prices, rupiah(all.above_prices()));
+    text += &format!("{:<44} {:>26}\n", texts.above_prices, signed_total(all.above_prices()));
     text += &match report.difference() {
         None => fill(texts.balanced, &[&total(all.paid.amount)]),
         Some(difference) => fill(texts.not_balanced, &[&difference]),
@@ -197,7 +202,7 @@ fn cells(name: &str, sums: &Sums) -> [String; 9] {
         name.into(),
         sums.paid.orders.to_string(),
         total(sums.paid.amount),
-        rupiah(sums.above_prices()),
+        signed_total(sums.above_prices()),
         amount(&[End::Delivered]),
         amount(&[End::Given]),
         amount(&[End::RefundDue]),
@@ -207,12 +212,8 @@ fn cells(name: &str, sums: &Sums) -> [String; 9] {
 }
 
 fn cells_of_payout(name: &str, sums: &Sums) -> [String; 5] {
-    let known = |amount: Option<i64>| amount.map_or("-".into(), rupiah);
+    let known = |amount: Option<i64>| amount.map_or("-".into(), signed_total);
     [name.into(), total(sums.paid.amount), known(sums.returned()), known(sums.fee()), known(sums.payout())]
-}
-
-fn rupiah(amount: i64) -> String {
-    format!("{}{}", if amount < 0 { "-" } else { "" }, total(amount.unsigned_abs()))
 }
 
 fn as_json(report: &report::SalesReport, refused: &BTreeMap<Box<str>, u64>, wanted: &report::ReportQuery) -> Value {

@@ -4,10 +4,11 @@ use super::opening::machines;
 use super::orders::device_id;
 use super::print::Shown::Text;
 use super::print::{Field, Out, heading, heading_of, left, right, row, row_of};
+use super::progress::Progress;
 use super::text::{fill, texts};
 use crate::config::Config;
 use crate::csv::Separator;
-use crate::machines::stock::{self, Kept, Load, Machine, Packing, State, Which, bring};
+use crate::machines::stock::{self, Kept, Load, Machine, Packing, State, Which};
 use clap::Args;
 use qris_core::order::ids::DeviceId;
 use qris_core::order::stock::NotSold;
@@ -22,7 +23,7 @@ pub struct StockArguments {
     /// Only of this machine
     #[arg(long, value_name = "ID", value_parser = device_id)]
     device: Option<DeviceId>,
-    /// What to bring: the machines that want to be filled with all slots in which something fits, and the sum by goods
+    /// What to bring: the machines that want to be filled or counted, with all slots in which something fits, and the sum by goods
     #[arg(long)]
     to_fill: bool,
     /// Print CSV (RFC 4180): one record for each slot; with --to-fill the sums by goods come last
@@ -48,11 +49,15 @@ pub async fn run(config: &Config, asked: StockArguments) -> Result<(), Failure> 
     let mut all = Vec::new();
     let mut behind = Some(Box::from(""));
     let which = if asked.to_fill { Which::Wanting } else { Which::All };
+    let (mut progress, mut read) = (Progress::begin(), 0);
     while let Some(after) = behind {
         let page = store.read(move |tx| stock::page(tx, which, &after)).await.map_err(Failure::failed)?;
+        read += page.machines.len();
         all.extend(page.machines.into_iter().filter(|machine| asked.device.as_ref().is_none_or(|device| *device == machine.device)));
         behind = page.behind;
+        progress.says(|| fill(texts().progress_of_machines, &[&read]));
     }
+    drop(progress);
     if asked.to_fill {
         let loads: Vec<_> = all.into_iter().filter_map(Load::of).collect();
         loads.iter().for_each(|load| packing.add(load));
@@ -134,7 +139,8 @@ fn as_packing_list(all: &[Machine], packing: &Packing, zone: Zone) -> String {
         let at = machine.at.map_or_else(|| "-".into(), |at| at.to_local_named(zone));
         text += &format!("{}\n{}\n", fill(texts.told_at, &[&place(machine), &at]), heading(&columns));
         for kept in &machine.slots {
-            let cells = [kept.slot.item.to_string(), kept.goods().into(), in_it(kept), bring(kept).to_string(), state(kept)];
+            let fits = kept.slot.room().map_or_else(|| "?".into(), |room| room.to_string());
+            let cells = [kept.slot.item.to_string(), kept.goods().into(), in_it(kept), fits, state(kept)];
             text += &format!("{}\n", row(&columns, &cells));
         }
         text.push('\n');
@@ -153,6 +159,7 @@ fn as_json(machine: &Machine, zone: Zone) -> Value {
         let mut object = kept.object();
         object["bring"] = kept.slot.room().into();
         object["sold"] = kept.slot.sold.into();
+        object["unseen"] = kept.slot.unseen.into();
         object["refused"] = kept.slot.refused.into();
         object["filled_at"] = kept.filled_at().map(|at| at.to_rfc3339_in(zone)).into();
         object

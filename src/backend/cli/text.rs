@@ -145,7 +145,7 @@ texts! {
     slot_low: "hampir habis", "low";
     slot_today: "habis hari ini", "empty within a day";
     slot_soon: "habis kira-kira {0} hari lagi", "empty in about {0} d";
-    slot_unknown: "belum dihitung", "not counted";
+    slot_unknown: "belum dihitung: hitunglah", "not counted: count it";
     no_stock: "belum ada mesin yang memberi kabar tentang isinya", "no machine has told what is in it";
     nothing_to_fill: "tidak ada mesin yang perlu diisi", "no machine wants to be filled";
     bring_in_all: "untuk {0} mesin", "for {0} machines";
@@ -156,6 +156,7 @@ texts! {
     by_name: "yang disebut", "by name";
     row_damaged: "{0}: barisnya di basis data rusak: cari di dashboard gateway", "{0}: its row in the database is damaged: look for it in the gateway's dashboard";
     progress: "{0} dari {1} pesanan", "{0} of {1} orders";
+    progress_of_machines: "{0} mesin dibaca", "{0} machines are read";
     asked_about: "{0}: {1} ditanyakan, {2}", "{0}: asked about {1}, {2}";
     one_difference: "1 perbedaan", "1 difference";
     many_differences: "{0} perbedaan", "{0} differences";

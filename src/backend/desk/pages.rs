@@ -213,7 +213,7 @@ pub async fn report_csv(State(desk): Of, headers: HeaderMap, query: Asked<sums::
     let _alone = desk.reading.lock().await;
     let place = desk.place_of_books.clone();
     let store = tokio::task::spawn_blocking(move || place.books()).await.map_err(|_| Problem::Away)?.map_err(|_| Problem::Away)?;
-    let report = store.read(move |tx| whole::make(tx, &to_make)).await?;
+    let report = store.read(move |tx| whole::make(tx, &to_make, |_, _| {})).await?;
     Ok(csv(report.csv(&wanted, Separator::Comma)))
 }
 

@@ -114,6 +114,15 @@ impl Kept {
         }
     }
 
+    /// Whether somebody must go there to fill it, to count it, or to look at it.
+    #[must_use]
+    pub fn wants_a_visit(&self) -> bool {
+        match self.state() {
+            State::Suspect | State::SoldOut | State::Low | State::Soon(_) | State::Unknown => true,
+            State::Good => false,
+        }
+    }
+
     /// Its line waits for a person.
     #[must_use]
     pub fn is_blocked(&self) -> bool {
@@ -278,6 +287,7 @@ pub fn note(
         ("sold_out", of(StockAlert::SoldOut).into()),
         ("suspect", of(StockAlert::Suspect).into()),
         ("blocked", (slots.iter().filter(|kept| kept.is_blocked()).count() as i64).into()),
+        ("uncounted", (slots.iter().filter(|kept| kept.state() == State::Unknown).count() as i64).into()),
         ("out_of", slots.iter().find(|kept| kept.state() == State::SoldOut).map(Kept::goods).into()),
         ("slots", serde_json::to_string(&slots).expect("plain data").into()),
     ];
@@ -302,7 +312,7 @@ pub struct Machine {
 pub enum Which {
     /// All that count.
     All,
-    /// Those in which something wants a person.
+    /// Those in which something wants a person who fills or counts it.
     Wanting,
 }
 
@@ -317,7 +327,7 @@ pub fn page(tx: &mut dyn Tx, which: Which, behind: &str) -> Result<StockPage, Bo
     };
     let sql = match which {
         Which::All => select(""),
-        Which::Wanting => select(" AND low + sold_out + suspect > 0"),
+        Which::Wanting => select(" AND low + sold_out + suspect + uncounted > 0"),
     };
     let rows = tx.rows(&sql, &[behind.into(), PAGE.into()])?;
     let behind = rows.last().map(|row| row.text("device").map(Box::from)).transpose()?;

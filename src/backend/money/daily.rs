@@ -51,7 +51,9 @@ impl Day {
         let (zone, now) = (place.zone, books.now().wall);
         let wanted = report::ReportQuery { device: None, span: (until - DAY, until), by: By::Machine, zone, fees: Fees::default(), now };
         let (report, owed, attention, silent) = books
-            .read(move |tx| Ok((report::make(tx, &wanted)?, books::owed(tx)?, books::to_look_at(tx)?, books::machines_offline(tx)?)))
+            .read(move |tx| {
+                Ok((report::make(tx, &wanted, |_, _| {})?, books::owed(tx)?, books::to_look_at(tx)?, books::machines_offline(tx)?))
+            })
             .await?;
         let mut out_of_order: BTreeMap<String, Vec<String>> =
             silent.into_iter().map(|(device, _)| (device.to_string(), vec!["offline".into()])).collect();

@@ -258,8 +258,8 @@ impl SalesReport {
 }
 
 /// Makes the report of one machine or all, in one reading of the books.
-/// Damaged rows are left out, and are a difference.
-pub fn make(tx: &mut dyn Tx, wanted: &ReportQuery) -> Result<SalesReport, BooksError> {
+/// Damaged rows are left out, and are a difference. `told`: how many orders are read so far, and how many there are.
+pub fn make(tx: &mut dyn Tx, wanted: &ReportQuery, mut told: impl FnMut(u64, u64)) -> Result<SalesReport, BooksError> {
     let (device, (from, until)) = (wanted.device.as_ref(), wanted.span);
     let counted = books::settled_totals(tx, device, (from, until))?;
     let ends = books::sums(tx, device, (from, until), Grouped::All)?;
@@ -273,6 +273,7 @@ pub fn make(tx: &mut dyn Tx, wanted: &ReportQuery) -> Result<SalesReport, BooksE
         for (stored, settled_at) in page.orders.into_iter().zip(page.times) {
             report.add(&stored.order.as_of(Told::trusted(wanted.now)), settled_at, wanted);
         }
+        told(report.total.paid.orders, report.counted.0);
     }
 }
 

@@ -87,6 +87,13 @@ pub fn total(rupiah: u64) -> String {
     text
 }
 
+/// A sum that may be below zero, with a minus sign (U+2212) before it then.
+#[must_use]
+pub fn signed_total(rupiah: i64) -> String {
+    let sign = if rupiah < 0 { "−" } else { "" };
+    format!("{sign}{}", total(rupiah.unsigned_abs()))
+}
+
 impl TryFrom<u64> for Rupiah {
     type Error = AmountError;
     fn try_from(rupiah: u64) -> Result<Self, AmountError> {
@@ -138,6 +145,7 @@ mod tests {
         assert_eq!(text(5_000), "Rp5.000");
         assert_eq!(text(1_234_567), "Rp1.234.567");
         assert_eq!([total(0), total(12_345_678_901)], ["Rp0", "Rp12.345.678.901"]);
+        assert_eq!([-4999, 0, 4999].map(signed_total), ["−Rp4.999", "Rp0", "Rp4.999"]);
         assert_eq!(Rupiah::new(5_000).expect("in range").to_gross_amount(), "5000.00");
     }
 }

@@ -110,6 +110,16 @@ pub struct Drives {
     pub tests: u64,
 }
 
+/// Which of the two that count is an older image now.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Older {
+    /// The machine's database. It forgot what people took out since.
+    Database,
+    /// The relay's ledger. It forgot what it drove since.
+    Ledger,
+}
+
 /// The sums of a slot since its goods were set.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Shelf {
@@ -135,7 +145,9 @@ pub struct Shelf {
     pub began: u32,
     /// The number delivered when somebody filled or counted last.
     pub delivered_then: u64,
-    /// When that was, RFC 3339; `None`: the clock was not trusted.
+    /// `uncertain` and `failed` together when somebody looked last.
+    pub unseen_then: u64,
+    /// When somebody filled or counted last, RFC 3339; `None`: the clock was not trusted.
     pub filled_at: Option<Box<str>>,
     /// What is compared with the relay's ledger; `None`: not yet.
     pub base: Option<Base>,
@@ -144,9 +156,9 @@ pub struct Shelf {
     /// Other goods are in it now, and nobody has counted those. No sum means anything then.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_unknown: bool,
-    /// These sums are those of an older image of the database. It forgot what people took out since, and nobody has looked yet.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub is_older: bool,
+    /// An older image was found out, and nobody has looked since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub older: Option<Older>,
 }
 
 /// Why a slot stays as it is.
@@ -197,6 +209,12 @@ impl Shelf {
     #[must_use]
     pub fn sold(&self) -> u32 {
         u32::try_from(self.delivered.saturating_sub(self.delivered_then)).unwrap_or(u32::MAX)
+    }
+
+    /// So many left it since somebody looked, and no word says that they came out: the sensor saw nothing, or nobody knows.
+    #[must_use]
+    pub fn unseen(&self) -> u32 {
+        u32::try_from((self.uncertain + self.failed).saturating_sub(self.unseen_then)).unwrap_or(u32::MAX)
     }
 
     /// Its slot has other goods. What was taken out before does not come back into the sums of those.
@@ -265,7 +283,9 @@ impl Shelf {
                 if let Some(orders) = base.orders {
                     let unseen = more(drives.orders, orders, ours);
                     next.take_unseen(|shelf| &mut shelf.uncertain, unseen);
-                    next.is_older |= unseen > 0;
+                    if unseen > 0 {
+                        next.older = Some(Older::Database);
+                    }
                 }
                 base.orders
             }
@@ -278,6 +298,23 @@ impl Shelf {
             base.orders = Some(whole(drives.orders) - whole(ours));
         }
         next
+    }
+
+    /// Whether the ledger of a relay that has just begun lacks drives of which these sums have the end. An older image of it was put in: the
+    /// relay writes an end before it says one.
+    #[must_use]
+    pub fn is_ahead_of(&self, ledger: &RelayKey, drives: Drives) -> bool {
+        let lacks = |told: u64, base: i64, ours: u64| i128::from(told) < i128::from(base) + i128::from(ours);
+        self.base.as_ref().filter(|base| base.ledger == *ledger).is_some_and(|base| {
+            let lacks_orders = base.orders.is_some_and(|orders| lacks(drives.orders, orders, self.delivered + self.failed));
+            lacks_orders || lacks(drives.tests, base.tests, self.tested)
+        })
+    }
+
+    /// The ledger is an older image. It is compared from now on with what it says now.
+    #[must_use]
+    pub fn with_older_ledger(&self) -> Self {
+        Self { base: None, older: self.older.or(Some(Older::Ledger)), ..self.clone() }
     }
 
     /// A person has done this to a slot that holds `capacity`. `slot`: `None` while nobody has counted. `at`: the time of day, if known.
@@ -327,7 +364,9 @@ impl Shelf {
         next.suspect = false;
         next.is_unknown = false;
         // Who puts some in has not looked at how many were there.
-        next.is_older &= change == Change::Fill && n.is_some();
+        if change != Change::Fill || n.is_none() {
+            (next.older, next.unseen_then) = (None, next.uncertain + next.failed);
+        }
         next.delivered_then = next.delivered;
         next.filled_at = at;
         Ok(next)

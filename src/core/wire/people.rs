@@ -101,7 +101,7 @@ impl Stands {
     pub const fn is_unpaid(self) -> bool {
         match self {
             Self::Before(NoEnd::Cancelled | NoEnd::Expired | NoEnd::Denied | NoEnd::Unpaid) => true,
-            Self::Before(NoEnd::Open | NoEnd::Ending | NoEnd::Unconfirmed | NoEnd::Refunding) | Self::At(_) => false,
+            Self::Before(NoEnd::Open | NoEnd::Held | NoEnd::Ending | NoEnd::Unconfirmed | NoEnd::Refunding) | Self::At(_) => false,
         }
     }
 }
@@ -111,6 +111,8 @@ closed! {
     pub enum NoEnd {
         /// Its QR or code can be paid.
         Open = "open",
+        /// It is paid at a store's counter, which may take that back for some minutes.
+        Held = "held",
         /// It is being cancelled, and may be paid until the gateway says so.
         Ending = "ending",
         /// It was cancelled, and nobody paid.

@@ -51,6 +51,9 @@ pub struct Slot {
     pub filled_at: Option<Box<str>>,
     /// So many were sold since then.
     pub sold: u32,
+    /// So many left it since somebody looked, and no word says that they came out. Those of orders that are not over are left out.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unseen: u32,
     /// Requests that were refused because it was empty, since the beginning of the stream.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub refused: u32,
@@ -106,6 +109,7 @@ mod tests {
             not_sold: Some(NotSold::SoldOut),
             filled_at: Some("2026-12-01T06:00:00Z".into()),
             sold: 1_000_000,
+            unseen: 1_000_000,
             refused: 1_000_000,
         };
         let stock = Stock {

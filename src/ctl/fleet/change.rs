@@ -461,20 +461,32 @@ async fn follow(broker: &mut Broker, mut open: BTreeMap<DeviceId, Sent>, kid: &K
     }
     for (device, Sent { machine, version, .. }) in &open {
         done.silent.push((device.clone(), *version));
-        print::remark(&format!(
-            "{machine} said nothing in {} s. The settings stay at the broker, and it judges them when it is back: see `qrisctl fleet config \
-             get --device {device}`. If it is online, see in the broker's access list whether it may read config/desired and write \
-             config/reported",
-            ANSWER_WAIT.as_secs()
-        ));
+        print::remark(&said_nothing(machine, device));
     }
     Ok(done)
+}
+
+fn said_nothing(machine: &str, device: &DeviceId) -> String {
+    format!(
+        "{machine} said nothing in {} s. The settings stay at the broker, and it judges them when it is back: see `qrisctl fleet config get \
+         --device {device}`. If it is online, see in the broker's access list whether it may read config/desired and write config/reported, \
+         and whether this user may read config/reported",
+        ANSWER_WAIT.as_secs()
+    )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use qris_core::wire::settings::{Objection, RefusedSettings, Waiting};
+
+    #[test]
+    fn of_a_machine_that_said_nothing_the_rights_of_both_are_named() {
+        let told = said_nothing("Lobi (vm-001)", &DeviceId::new("vm-001").expect("an id"));
+        for right in ["it may read config/desired", "write config/reported", "this user may read config/reported"] {
+            assert!(told.contains(right), "{told}");
+        }
+    }
 
     #[test]
     fn a_report_says_what_became_of_settings_and_whose_they_are() {

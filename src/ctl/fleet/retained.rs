@@ -15,6 +15,8 @@ use qris_host::clock;
 use qris_host::mqtt::{Inbound, Retained};
 use std::collections::BTreeMap;
 
+/// So many machines are named of which nothing came.
+const NAMED_MAX: usize = 5;
 const TOPICS: [Topic; 3] = [Topic::Status, Topic::ConfigReported, Topic::Telemetry];
 
 /// The last words of a machine, as far as it told any.
@@ -27,6 +29,8 @@ pub(super) struct Words {
     pub(super) telemetry: Option<Telemetry>,
     /// Heard only by who asks for it.
     pub(super) stock: Option<Stock>,
+    /// Something came there, also if it cannot be read.
+    pub(super) has_told_stock: bool,
 }
 
 #[derive(Default)]
@@ -58,6 +62,7 @@ impl LastWords {
             Topic::ConfigReported => words.settings = Some(serde_json::from_slice(payload).ok()?),
             Topic::Telemetry => words.telemetry = Some(serde_json::from_slice(payload).ok()?),
             Topic::Stock => {
+                words.has_told_stock = true;
                 words.stock = Some(payload).filter(|payload| payload.len() <= STOCK_MAX).and_then(|all| serde_json::from_slice(all).ok());
                 if words.stock.is_none() {
                     let machine = print::machine(words.name(), &device);
@@ -107,6 +112,20 @@ impl LastWords {
     }
 }
 
+/// Says of which machines nothing came on a topic, and what `else_` may be the cause. A broker may refuse a subscription in silence. Then
+/// nothing comes, as if there were nothing.
+pub(super) fn nothing_of(silent: &[(&DeviceId, &Words)], topic: Topic, what: &str, else_: &str) -> Option<String> {
+    let asked = match silent {
+        [] => return None,
+        [(device, _)] => topic.of(device),
+        _ => topic.of_all(),
+    };
+    let mut names: Vec<_> = silent.iter().take(NAMED_MAX).map(|(device, words)| print::machine(words.name(), device)).collect();
+    names.extend(silent.len().checked_sub(NAMED_MAX).filter(|more| *more > 0).map(|more| format!("{more} more")));
+    let names = names.join(", ");
+    Some(format!("no {what} came of {names}: {else_}, or the broker's access list does not let this user read {asked}"))
+}
+
 /// When the broker got an `offline` of which it still keeps this.
 fn kept_since(left_s: u32) -> Option<Wall> {
     offline_for(left_s).map(|kept| clock::now().wall - kept)
@@ -134,5 +153,27 @@ impl Words {
 
     pub(super) fn release(&self) -> &str {
         self.status.as_ref().and_then(|status| status.version.as_deref()).unwrap_or("?")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn machines_of_which_nothing_came_are_named_with_the_topic_that_may_be_refused() {
+        let devices: Vec<_> = (1..=7).map(|n| DeviceId::new(&format!("vm-00{n}")).expect("an id")).collect();
+        let named = Words { settings: serde_json::from_str(r#"{"version":1,"name":"Lobi"}"#).expect("settings"), ..Words::default() };
+        let nothing = Words::default();
+        let said = |count: usize| {
+            let silent: Vec<_> = devices.iter().zip([&named].into_iter().chain([&nothing; 6])).take(count).collect();
+            nothing_of(&silent, Topic::Stock, "stock", "no slot is counted").unwrap_or_default()
+        };
+        let cause = "no slot is counted, or the broker's access list does not let this user read qrisd/v1/";
+        assert_eq!(said(0), "");
+        assert_eq!(said(1), format!("no stock came of Lobi (vm-001): {cause}vm-001/stock"));
+        assert_eq!(said(2), format!("no stock came of Lobi (vm-001), vm-002: {cause}+/stock"));
+        assert_eq!(said(5), format!("no stock came of Lobi (vm-001), vm-002, vm-003, vm-004, vm-005: {cause}+/stock"));
+        assert_eq!(said(7), format!("no stock came of Lobi (vm-001), vm-002, vm-003, vm-004, vm-005, 2 more: {cause}+/stock"));
     }
 }

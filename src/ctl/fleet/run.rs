@@ -354,19 +354,8 @@ impl Round {
         silent.iter().try_for_each(|device| {
             self.open.remove(device);
             self.ends.no_answer += 1;
-            self.fail(
-                device,
-                match self.shows {
-                    Shows::Nothing => {
-                        "it gave no answer in time. If it is online, see in the broker's access list whether it may read cmd/+/request and \
-                         write cmd/response"
-                    }
-                    Shows::Ends | Shows::News { .. } | Shows::Pictures(_) => {
-                        "no answer in time: nobody knows whether it does it; its journal says so. If it is online, see in the broker's \
-                         access list whether it may read cmd/+/request and write cmd/response"
-                    }
-                },
-            )
+            let why = no_answer(&self.shows);
+            self.fail(device, &why)
         })
     }
 
@@ -418,6 +407,17 @@ impl Round {
         self.ends.count(end, is_good);
         self.progress.past(&lines)
     }
+}
+
+fn no_answer(shows: &Shows) -> String {
+    let what = match shows {
+        Shows::Nothing => "it gave no answer in time",
+        Shows::Ends | Shows::News { .. } | Shows::Pictures(_) => "no answer in time: nobody knows whether it does it; its journal says so",
+    };
+    format!(
+        "{what}. If it is online, see in the broker's access list whether it may read cmd/+/request and write cmd/response, and whether this \
+         user may read cmd/response"
+    )
 }
 
 fn called<'a>(called: &'a BTreeMap<DeviceId, String>, device: &'a DeviceId) -> &'a str {
@@ -518,6 +518,16 @@ mod tests {
         let faults = json!([{ "code": "relay", "since": print::time(since) }]);
         let told = format!("Lobi (vm-001): done; at {}; faults {faults}; version 0.1.0", print::time(at));
         assert_eq!(in_words("Lobi (vm-001)", &Response::done(None, status)), [told]);
+    }
+
+    #[test]
+    fn who_gets_no_answer_is_told_whose_rights_may_be_missing() {
+        for shows in [Shows::Nothing, Shows::Ends] {
+            let told = no_answer(&shows);
+            for right in ["it may read cmd/+/request", "write cmd/response", "this user may read cmd/response"] {
+                assert!(told.contains(right), "{told}");
+            }
+        }
     }
 
     #[test]

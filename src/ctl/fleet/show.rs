@@ -1,5 +1,5 @@
 use super::reported;
-use super::retained::{LastWords, Words};
+use super::retained::{LastWords, Words, nothing_of};
 use super::which::Which;
 use crate::broker::Connection;
 use crate::print;
@@ -7,6 +7,7 @@ use qris_core::order::ids::DeviceId;
 use qris_core::order::money::total;
 use qris_core::order::time::Wall;
 use qris_core::wire::telemetry::{Booted, Telemetry};
+use qris_core::wire::topics::Topic;
 use qris_host::Failure;
 use serde_json::{Value, json};
 
@@ -22,9 +23,11 @@ impl Show {
     pub(super) async fn run(self, connection: Connection, json: bool) -> Result<(), Failure> {
         let (broker, told) = LastWords::hear(connection, &self.who, Vec::new()).await?;
         broker.leave().await;
-        for (device, words) in told.meant(&self.who)? {
+        let meant = told.meant(&self.who)?;
+        let silent: Vec<_> = meant.iter().copied().filter(|(_, words)| lacks_report(words)).collect();
+        for (device, words) in meant {
             if json {
-                let Words { status, offline_since, settings, telemetry, stock: _ } = words;
+                let Words { status, offline_since, settings, telemetry, stock: _, has_told_stock: _ } = words;
                 let offline_since = offline_since.map(Wall::to_rfc3339);
                 let told = json!({
                     "device": device, "status": status, "offline_since": offline_since, "settings": settings, "telemetry": telemetry
@@ -36,8 +39,14 @@ impl Show {
                 print::line(&print::plain(&line))?;
             }
         }
+        nothing_of(&silent, Topic::Telemetry, "report", "none was sent yet").iter().for_each(|said| print::remark(said));
         Ok(())
     }
+}
+
+/// One whose settings want no reports (0) lacks none.
+fn lacks_report(words: &Words) -> bool {
+    words.telemetry.is_none() && words.status.as_ref().is_none_or(|status| status.report_every_s != Some(0))
 }
 
 fn lines(device: &DeviceId, words: &Words) -> Vec<String> {
@@ -144,6 +153,28 @@ mod tests {
         let restart = "  the relay service is of another release: restart it";
         assert_eq!(shown(json!({ "version": "0.0.9" })), [first, "  relay service: release 0.0.9", restart]);
         assert_eq!(shown(Value::Null), [first]);
+    }
+
+    #[test]
+    fn a_machine_that_is_to_send_no_reports_lacks_none() {
+        let lacks = |status: Value, telemetry: Value| {
+            let (status, telemetry) = (serde_json::from_value(status), serde_json::from_value(telemetry));
+            lacks_report(&Words { status: status.expect("a status"), telemetry: telemetry.expect("a report"), ..Words::default() })
+        };
+        let sums = json!({
+            "dispensed": 0, "dispensed_amount": 0, "refund_due": 0, "refund_due_amount": 0, "refunded": 0, "refunded_amount": 0, "unpaid": 0
+        });
+        let none = json!([0, 0, 0, 0, 0, 0, 0, 0]);
+        let came = json!({
+            "v": 1, "number": 1, "stream": "s", "ended": [], "sums": sums, "waiting": 0, "running_s": 9, "connections": 1, "qr_ms": none,
+            "delivery_ms": none
+        });
+        for (every, telemetry, wanted) in
+            [(json!(900), Value::Null, true), (Value::Null, Value::Null, true), (json!(0), Value::Null, false), (json!(900), came, false)]
+        {
+            assert_eq!(lacks(json!({ "state": "online", "report_every_s": every }), telemetry), wanted, "{every}");
+        }
+        assert!(lacks(Value::Null, Value::Null), "its status did not come, too");
     }
 
     #[test]

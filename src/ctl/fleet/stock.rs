@@ -1,4 +1,4 @@
-use super::retained::LastWords;
+use super::retained::{LastWords, nothing_of};
 use super::which::Which;
 use crate::broker::Connection;
 use crate::print;
@@ -22,7 +22,9 @@ impl Stock {
     pub(super) async fn run(self, connection: Connection, json: bool) -> Result<(), Failure> {
         let (broker, told) = LastWords::hear(connection, &self.who, self.who.filters(Topic::Stock)).await?;
         broker.leave().await;
-        for (device, words_of) in told.meant(&self.who)? {
+        let meant = told.meant(&self.who)?;
+        let silent: Vec<_> = meant.iter().copied().filter(|(_, words)| !words.has_told_stock).collect();
+        for (device, words_of) in meant {
             if json {
                 print::line(&json!({ "device": device, "stock": words_of.stock }).to_string())?;
                 continue;
@@ -35,6 +37,7 @@ impl Stock {
             };
             slots.iter().filter(needed).try_for_each(|slot| print::line(&print::plain(&format!("  {}", words(slot)))))?;
         }
+        nothing_of(&silent, Topic::Stock, "stock", "no slot is counted").iter().for_each(|said| print::remark(said));
         Ok(())
     }
 }

@@ -64,6 +64,8 @@ qris_core::texts! {
     slot_low: "hampir habis", "low";
     slot_today: "habis hari ini", "empty today";
     slot_soon: "habis kira-kira {0} hari lagi", "empty in about {0} days";
+    slot_unseen: "tidak terlihat keluar: {0}", "not seen to come out: {0}";
+    slot_unknown: "hitunglah isinya", "count what is in it";
 }
 
 pub fn trouble(words: &'static Words, machine: &MachineLine, trouble: Trouble) -> String {
@@ -130,6 +132,8 @@ pub fn slot(words: &'static Words, line: &SlotLine) -> String {
     });
     let level = if slot.suspect {
         words.slot_suspect.into()
+    } else if slot.count.is_none() {
+        words.slot_unknown.into()
     } else if slot.is_empty() {
         words.slot_sold_out.into()
     } else {
@@ -140,7 +144,8 @@ pub fn slot(words: &'static Words, line: &SlotLine) -> String {
             None => String::new(),
         }
     };
-    [barred.unwrap_or_default(), &level].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("; ")
+    let unseen = if slot.unseen > 0 { fill(words.slot_unseen, &[&slot.unseen]) } else { String::new() };
+    [barred.unwrap_or_default(), &level, &unseen].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("; ")
 }
 
 #[cfg(test)]
@@ -161,6 +166,8 @@ mod tests {
         assert_eq!(line(serde_json::json!({ "count": 0, "not_sold": "blocked" })), "not sold: its line is blocked; sold out");
         assert_eq!(line(serde_json::json!({ "not_sold": "price" })), "not sold: nothing takes its price");
         assert_eq!(line(serde_json::json!({ "count": 0, "not_sold": "sold_out" })), "sold out");
+        assert_eq!(line(serde_json::json!({ "count": null })), "count what is in it");
+        assert_eq!(line(serde_json::json!({ "count": 1, "unseen": 2 })), "low; not seen to come out: 2");
         let (what, _) = fault(Words::of(Language::En), Some("Keripik singkong (A3)"), &FaultCode::LineBlocked);
         assert_eq!(what, "Not sold: Keripik singkong (A3). Its line is blocked.");
     }

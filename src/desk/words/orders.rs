@@ -10,6 +10,7 @@ use qris_host::speech::{Language, fill};
 
 qris_core::texts! {
     open: "menunggu pembayaran", "waiting for the payment";
+    held: "dibayar di kasir toko, yang masih bisa membatalkannya", "paid at a store, which may still take it back";
     ending: "sedang dibatalkan", "being cancelled";
     cancelled: "dibatalkan; tidak ada yang dibayar", "cancelled; nothing was paid";
     expired: "kedaluwarsa; tidak ada yang dibayar", "expired; nothing was paid";
@@ -87,6 +88,7 @@ qris_core::texts! {
 pub const fn stands(words: &'static Words, language: Language, stands: Stands) -> &'static str {
     match stands {
         Stands::Before(NoEnd::Open) => words.open,
+        Stands::Before(NoEnd::Held) => words.held,
         Stands::Before(NoEnd::Ending) => words.ending,
         Stands::Before(NoEnd::Cancelled) => words.cancelled,
         Stands::Before(NoEnd::Expired) => words.expired,

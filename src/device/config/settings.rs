@@ -149,7 +149,7 @@ pub const SETTINGS: &[Setting] = &[
         "–",
         "\
         fixed, or reckoned by the controller between `min` and `max`. With `mqtt = true` (default false) anybody who may publish \
-        `vend/request` sets it",
+        `vend/request` sets it. No payment takes a price above the gateway's limit: Rp20,000,000 as GoPay, Rp10,000,000 as QRIS",
     )
     .afar(),
     said(

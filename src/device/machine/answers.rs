@@ -191,7 +191,7 @@ impl Machine {
                     None => match self.storage.store().map(|store| store.by_order(&order_id)) {
                         // Its customer may want another try. The list of open orders has the order then.
                         // Or a person took its goods out of the machine: the list tells that, too.
-                        Some(Ok(Some(stored))) if matches!(stored.order.state, State::RefundDue(_)) => {
+                        Some(Ok(Some(stored))) if matches!(stored.order.state, State::RefundDue(_) | State::Dispensed(_)) => {
                             self.reconciliation.hint_ours(now.boot);
                         }
                         Some(Ok(Some(_))) => {}

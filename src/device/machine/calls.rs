@@ -402,7 +402,7 @@ impl Live {
 
     /// Whether its customer may have paid, and can still be there.
     fn may_be_paid(&self, now: Boot) -> bool {
-        self.stored.order.holds_machine() || self.stored.order.grace_ends_at().is_some_and(|end| now < end)
+        self.stored.order.holds_machine() || self.stored.order.late_until().is_some_and(|end| now < end)
     }
 
     /// Paces the next call after the end of this one. `known`: the answer told something. `stored`: that is stored.

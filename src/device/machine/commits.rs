@@ -86,6 +86,9 @@ impl Machine {
         self.outbox.announce(&order, events);
         if !core::unfinished(&order) {
             self.orders.remove(id, &mut self.outbox);
+            if self.stock.told_early.remove(id) {
+                self.reconciliation.ask_open();
+            }
         }
         Ok(())
     }

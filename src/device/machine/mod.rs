@@ -93,6 +93,7 @@ use qris_host::events::Event as Journal;
 use reconcile::Reconciliation;
 use rights::Rights;
 use second_tries::SecondTries;
+use shelves::Said;
 use stock::Stock;
 use storage::Storage;
 use system::Systems;
@@ -413,7 +414,7 @@ impl Machine {
         if let Some(store) = self.storage.store_mut() {
             store.tolerate(self.links.take_more_misses(&self.settings));
         }
-        self.compare_stock(true, now);
+        self.compare_stock(if is_new { Said::AtItsStart } else { Said::Now }, now);
     }
 
     /// When another computer begins or ceases to take the machine's place at the broker, the backend hears it with the next question.

@@ -73,9 +73,15 @@ impl Orders {
 
     /// Whether an order of this item is on its way to the relay or back.
     pub(super) fn is_out(&self, item: &ItemId) -> bool {
+        self.out(item) > 0
+    }
+
+    /// How many orders of this item are.
+    pub(super) fn out(&self, item: &ItemId) -> u32 {
         let is_back = |fate| matches!(fate, Some(Fate::InPlace | Fate::Delivered | Fate::Failed));
         let is_out = |order: &Order| order.item() == item && unfinished(order) && !is_back(order.fate());
-        self.stored().any(|stored| stored.taken.is_some() && is_out(&stored.order))
+        let out = self.stored().filter(|stored| stored.taken.is_some() && is_out(&stored.order));
+        u32::try_from(out.count()).unwrap_or(u32::MAX)
     }
 
     pub(super) fn ids(&self) -> Vec<RequestId> {

@@ -62,7 +62,8 @@ impl Machine {
     }
 
     pub(super) fn afar(&mut self) -> (&mut Afar, afar::Around<'_>) {
-        let is_busy = self.is_busy();
+        // Somebody reads what the next press takes. It stays that.
+        let is_busy = self.is_busy() || self.second_tries.pressed.is_some();
         let Self { afar, own, settings, links, storage, faults, outbox, .. } = self;
         let (lines, charges) = (links.known_lines(own), &links.charges);
         (afar, afar::Around { lines, charges, own, in_force: settings, is_busy, storage, faults, out: outbox })

@@ -8,10 +8,10 @@ use crate::config::afar::LineOf;
 use crate::store::{StoreError, Stored};
 use crate::words::{Counted, Effect, SlotSettings, text};
 use qris_core::order::ids::{CommandId, ItemId};
-use qris_core::order::machine::State;
+use qris_core::order::machine::{Order, State};
 use qris_core::order::reason::Reason;
 use qris_core::order::request::{Payment, Price, Refusal};
-use qris_core::order::stock::{Change, NotChanged, NotSold, Shelf};
+use qris_core::order::stock::{Change, NotChanged, NotSold, Older, Shelf};
 use qris_core::order::time::Now;
 use qris_core::wire::orders::TakenOut;
 use qris_core::wire::relay::LineCondition;
@@ -21,6 +21,17 @@ use qris_host::events::Event as Journal;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub(super) const BESIDE: &str = "somebody at the machine";
+
+/// When the relay said how often it has driven.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Said {
+    /// Some time ago.
+    Before,
+    /// Just now.
+    Now,
+    /// Just now, and before it was asked for anything else.
+    AtItsStart,
+}
 
 impl Machine {
     /// The slot of an item, if it is counted and somebody has counted.
@@ -95,37 +106,38 @@ impl Machine {
 
     /// The slot for a request. A request for which there is none is counted.
     pub(super) fn choose_slot(&mut self, asked: &ItemId, payment: Payment) -> Result<ItemId, Refusal> {
-        let fullest = self.fullest_slot(asked, &self.lines());
+        let has_room = |item: &ItemId| !payment.is_over_the_counter() || self.code_refusal(item).is_none();
+        let fullest = self.fullest_slot(asked, &self.lines(), has_room).or_else(|_| self.fullest_slot(asked, &self.lines(), |_| true));
         if fullest.as_ref().is_err_and(|refusal| refusal.reason == Reason::SoldOut) {
             let refused = self.stock.refused.entry(asked.clone()).or_default();
             *refused = refused.saturating_add(1);
         }
         let fullest = fullest?;
-        // The fullest slot is the last one that would have no room for a code.
+        // Then no slot has room for a code.
         match self.code_refusal(&fullest).filter(|_| payment.is_over_the_counter()) {
             Some(refusal) => Err(refusal),
             None => Ok(fullest),
         }
     }
 
-    /// The fullest of the slots with the goods of this one, of those whose lines are free. Among equal ones it is the one that was asked for.
-    /// A slot that nobody has counted comes last. What its line does not take, or cannot do, the relay says itself: it judges each request, and
-    /// a line may have been cleared just now.
-    pub(super) fn fullest_slot(&self, asked: &ItemId, lines: &LineOf<'_>) -> Result<ItemId, Refusal> {
+    /// The fullest of the slots with the goods of this one that `fits` takes, of those whose lines are free. Among equal ones it is the one that
+    /// was asked for. A slot that nobody has counted comes last. What its line does not take, or cannot do, the relay says itself: it judges
+    /// each request, and a line may have been cleared just now.
+    pub(super) fn fullest_slot(&self, asked: &ItemId, lines: &LineOf<'_>, fits: impl Fn(&ItemId) -> bool) -> Result<ItemId, Refusal> {
         let refused = |why: NotSold| Err(Refusal::field(why.reason(), "item", in_words(asked, why)));
         let own = self.not_sold(asked, lines);
         let Some(goods) = self.settings.slots.get(asked).map(|slot| &slot.goods) else {
             return own.filter(|why| *why == NotSold::Price).map_or_else(|| Ok(asked.clone()), refused);
         };
         let rank = |(item, slot): (&ItemId, &SlotSettings)| {
-            let left = (slot.goods == *goods).then(|| self.offered(item).ok()).flatten()?;
+            let left = (slot.goods == *goods && fits(item)).then(|| self.offered(item).ok()).flatten()?;
             let why = self.not_sold(item, lines);
             (why != Some(NotSold::Price)).then(|| ((why != Some(NotSold::Blocked), left, item == asked), item.clone()))
         };
         match (self.settings.slots.iter().filter_map(rank).max(), own) {
             (Some((_, fullest)), _) => Ok(fullest),
             (None, Some(why)) => refused(why),
-            // It sells, so it is one of those above.
+            // It sells, so it is one of those above, or does not fit.
             (None, None) => Ok(asked.clone()),
         }
     }
@@ -154,6 +166,7 @@ impl Machine {
                 not_sold: self.not_sold(item, &lines),
                 filled_at: shelf.and_then(|shelf| shelf.filled_at.clone()),
                 sold: shelf.map_or(0, Shelf::sold),
+                unseen: shelf.map_or(0, |shelf| shelf.unseen().saturating_sub(self.orders.out(item))),
                 refused: self.stock.refused.get(item).copied().unwrap_or(0),
             })
         };
@@ -211,19 +224,22 @@ impl Machine {
     /// The relay's word could not be stored when it came.
     pub(super) fn catch_up_with_relay(&mut self, now: Now) {
         if self.stock.is_behind && !self.storage.is_failing() {
-            self.compare_stock(false, now);
+            self.compare_stock(Said::Before, now);
         }
     }
 
-    /// Compares the slots with the relay's word about what it drove. `is_new`: it has said so just now.
-    pub(super) fn compare_stock(&mut self, is_new: bool, now: Now) {
+    /// Compares the slots with the relay's word about what it drove.
+    pub(super) fn compare_stock(&mut self, said: Said, now: Now) {
         self.stock.is_behind = !self.settings.slots.is_empty();
         let Some(store) = self.storage.store_mut().filter(|_| self.stock.is_behind) else { return };
         let (mut changed, mut is_image) = (BTreeMap::new(), false);
         for item in self.settings.slots.keys() {
             let Some((shelf, (ledger, drives))) = store.shelf(item).zip(self.links.drives(item, &self.settings)) else { continue };
-            let next = shelf.compared(ledger, drives, is_new && !self.orders.is_out(item));
-            is_image |= next.is_older && !shelf.is_older;
+            // A later word may have been read before the end of an order that has come since.
+            let is_ledger_older = said == Said::AtItsStart && shelf.is_ahead_of(ledger, drives);
+            let begun = is_ledger_older.then(|| shelf.with_older_ledger());
+            let next = begun.as_ref().unwrap_or(shelf).compared(ledger, drives, said != Said::Before && !self.orders.is_out(item));
+            is_image |= next.older == Some(Older::Database) && shelf.older != Some(Older::Database);
             if next != *shelf {
                 changed.insert(item.clone(), next);
             }
@@ -231,7 +247,7 @@ impl Machine {
         if is_image {
             // The whole database is an older image, with every slot in it.
             let all = store.shelves().iter().map(|(item, shelf)| (item.clone(), changed.remove(item).unwrap_or_else(|| shelf.clone())));
-            changed = all.map(|(item, shelf)| (item, Shelf { is_older: true, ..shelf })).collect();
+            changed = all.map(|(item, shelf)| (item, Shelf { older: Some(Older::Database), ..shelf })).collect();
         }
         if !changed.is_empty()
             && let Err(error) = store.keep_shelves(changed)
@@ -267,14 +283,16 @@ impl Machine {
 
     /// The backend says that a person took the goods of this order out of their slot. Each is taken from the count once: the order keeps that.
     pub(super) fn taken_out(&mut self, told: &TakenOut) -> Result<(), StoreError> {
-        // One that is not over yet comes with the next list.
-        let (Some(stored), true) = (self.find(&told.request_id)?, self.orders.get(&told.request_id).is_none()) else { return Ok(()) };
-        let is_over = matches!(stored.order.state, State::RefundDue(_) | State::Refunded(_));
+        let Some(stored) = self.find(&told.request_id)? else { return Ok(()) };
+        if self.orders.get(&told.request_id).is_some() {
+            self.stock.told_early.insert(told.request_id.clone());
+            return Ok(());
+        }
         let is_its = stored.order.order_id() == Some(&told.order_id);
-        let (true, Some(store)) = (is_over && is_its, self.storage.store_mut()) else { return Ok(()) };
-        let item = stored.order.item().clone();
+        let Some(item) = handed_out_by(&stored.order).filter(|_| is_its).cloned() else { return Ok(()) };
+        let Some(store) = self.storage.store_mut() else { return Ok(()) };
         let before = store.shelf(&item).map(|shelf| i64::from(shelf.count()));
-        if !store.hand_out(&stored)? {
+        if !store.hand_out(&stored, &item)? {
             return Ok(());
         }
         if let Some(after) = store.shelf(&item).map(|shelf| i64::from(shelf.count())) {
@@ -285,8 +303,8 @@ impl Machine {
     }
 
     pub(super) fn tell_stock(&mut self, slots: Vec<Slot>, now: Now) {
-        let is_older = |slot: &Slot| self.shelf(&slot.item).is_some_and(|shelf| shelf.is_older);
-        let fault = fault(&slots, &is_older).filter(|_| self.storage.store().is_some());
+        let older = |slot: &Slot| self.shelf(&slot.item)?.older;
+        let fault = fault(&slots, &older).filter(|_| self.storage.store().is_some());
         self.faults.set(FaultCode::Stock, fault.as_deref(), now);
         let Self { stock, settings, storage, outbox, .. } = self;
         match stock.report(slots, settings, storage, now) {
@@ -295,6 +313,17 @@ impl Machine {
             Ok(None) => {}
             Err(error) => self.store_failed(&error, now),
         }
+    }
+}
+
+/// What a person takes out for the customer of this order, if it is over. A try may have given goods to somebody else: then it is what was
+/// bought.
+fn handed_out_by(order: &Order) -> Option<&ItemId> {
+    match &order.state {
+        State::RefundDue(_) | State::Refunded(_) => Some(order.item()),
+        State::Dispensed(_) => Some(&order.offer.item),
+        State::Requested(_) | State::AwaitingPayment(_) | State::AtCounter(_) | State::Cancelling(_) | State::Ended(_) => None,
+        State::AwaitingCollection(_) | State::TakenBack(_) | State::Paid(_) | State::Dispensing(_) | State::TryingAgain(_) => None,
     }
 }
 

@@ -5,7 +5,8 @@ use crate::store::StoreError;
 use crate::store::database::Database;
 use crate::store::fact::Fact;
 use crate::words::Settings;
-use qris_core::order::ids::ItemId;
+use qris_core::order::ids::{ItemId, RequestId};
+use qris_core::order::stock::Older;
 use qris_core::order::time::{Boot, Now, Span};
 use qris_core::wire::stock::{STOCK_MAX, Slot, Stock as Report, VERSION};
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,6 +30,8 @@ pub(super) struct Stock {
     waits: Option<Span>,
     /// The relay's word could not be stored yet.
     pub(super) is_behind: bool,
+    /// Orders that are not over yet, and whose goods a person took out. The backend tells that again when they are.
+    pub(super) told_early: BTreeSet<RequestId>,
 }
 
 impl Stock {
@@ -85,17 +88,18 @@ pub(super) fn payload(report: &Report) -> Vec<u8> {
     serde_json::to_vec(&short).expect("a report is plain data")
 }
 
-/// Why somebody must count. `is_older`: its sums are those of an older image of the database.
-pub(super) fn fault(slots: &[Slot], is_older: &dyn Fn(&Slot) -> bool) -> Option<String> {
+/// Why somebody must count. `older`: which older image its sums are those of, or are compared with.
+pub(super) fn fault(slots: &[Slot], older: &dyn Fn(&Slot) -> Option<Older>) -> Option<String> {
     let listed =
         |is: &dyn Fn(&Slot) -> bool| slots.iter().filter(|slot| is(slot)).map(|slot| slot.item.as_str()).collect::<Vec<_>>().join(", ");
     let unknown = listed(&|slot| slot.count.is_none());
     let over = listed(&|slot| slot.count.is_some_and(|count| count > slot.capacity));
-    let older = listed(is_older);
+    let [database, ledger] = [Older::Database, Older::Ledger].map(|image| listed(&|slot| older(slot) == Some(image)));
     let parts = [
         (unknown, "nobody has counted"),
         (over, "more than its capacity is counted in"),
-        (older, "the database is older than it was, and may have forgotten what was taken out of"),
+        (database, "the database is older than it was, and may have forgotten what was taken out of"),
+        (ledger, "the relay's ledger is older than it was, and has forgotten what it drove of"),
     ];
     let all: Vec<_> = parts.iter().filter(|(items, _)| !items.is_empty()).map(|(items, why)| format!("{why} {items}")).collect();
     (!all.is_empty()).then(|| all.join("; "))
@@ -119,6 +123,7 @@ mod tests {
                 not_sold: None,
                 filled_at: None,
                 sold: 1_000_000,
+                unseen: 0,
                 refused: 0,
             };
             let report = Report { v: VERSION, number: 1, stream: "s".into(), at: None, slots: (0..1_000).map(slot).collect() };

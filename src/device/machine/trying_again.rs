@@ -198,7 +198,7 @@ impl Machine {
         if price > offer.up_to {
             return refused(Reason::WrongAmount, format!("{item} costs {price}, and {} was paid", offer.up_to));
         }
-        let slot = self.fullest_slot(item, lines)?;
+        let slot = self.fullest_slot(item, lines, |_| true)?;
         if self.second_tries.misses >= MISSES_MAX {
             return refused(Reason::LineBlocked, format!("{MISSES_MAX} in a row did not come, and nobody has looked since"));
         }

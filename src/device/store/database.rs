@@ -6,7 +6,7 @@ use super::fact::{Fact, Known};
 use super::outbox::Outbox;
 use super::stock;
 use qris_core::order::ids::ItemId;
-use qris_core::order::stock::Shelf;
+use qris_core::order::stock::{Older, Shelf};
 use qris_core::order::time::{BootId, Wall};
 use qris_core::wire::telemetry::{Measured, Tally};
 use qris_host::mark::Mark;
@@ -257,7 +257,7 @@ impl Database {
                     outbox.go_on_after(&transaction, had)?;
                     // What people took out since then is forgotten, and no relay's ledger has it.
                     for (item, shelf) in &mut shelves {
-                        shelf.is_older = true;
+                        shelf.older = Some(Older::Database);
                         stock::write(&transaction, item, shelf)?;
                     }
                 }

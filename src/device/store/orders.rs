@@ -2,7 +2,7 @@
 
 use super::database::{Database, TALLY};
 use super::{Draft, KNOWN_REQUESTS, StoreError, Stored, stock};
-use qris_core::order::ids::{OrderId, PaymentCode, RequestId, Ticket};
+use qris_core::order::ids::{ItemId, OrderId, PaymentCode, RequestId, Ticket};
 use qris_core::order::machine::{Order, unfinished};
 use qris_core::order::stock::{Fate, Shelf, Taken};
 use qris_core::order::time::BootId;
@@ -99,14 +99,13 @@ impl Database {
         Ok((events, stored))
     }
 
-    /// A person took the goods of an order that is over out of its slot. That is written with the slot, in one commit, and once: the order keeps
-    /// it. `false`: it was known.
-    pub fn hand_out(&mut self, stored: &Stored) -> Result<bool, StoreError> {
+    /// A person took this item out of its slot for the customer of an order that is over. That is written with the slot, in one commit, and
+    /// once: the order keeps it. `false`: it was known.
+    pub fn hand_out(&mut self, stored: &Stored, item: &ItemId) -> Result<bool, StoreError> {
         if stored.taken.is_some_and(|taken| taken.fate == Fate::Given) {
             return Ok(false);
         }
         self.files.are_in_place()?;
-        let item = stored.order.item();
         let transaction = self.connection.transaction()?;
         let known = Before::read(&transaction, &stored.order.offer.request.request_id)?;
         let mut shelf = self.shelves.get(item).filter(|shelf| !shelf.is_unknown).cloned();

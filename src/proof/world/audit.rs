@@ -126,6 +126,9 @@ impl World {
         {
             return Some(format!("{id}: {why}; at Midtrans {}, at the backend {:?}", book.status, stored.order.state));
         }
+        if let Some(why) = stored.as_ref().and_then(|stored| self.judge_name(&stored.order, book)) {
+            return Some(why);
+        }
         if self.gateway.never_confirmed.contains(&id) && book.settled_at_ms.is_some() {
             return None;
         }

@@ -26,6 +26,8 @@ kinds! {
     Fills = "slots filled or counted",
     Doors = "doors opened",
     OtherSlot = "sales from another slot than the one that was asked for",
+    OtherGoods = "slots whose count was forgotten for other goods",
+    OtherGoodsInASale = "slots that got other goods while a customer had a QR, a code or another try",
     SoldOut = "requests for what was sold out",
     PaidForNothing = "payments that found nothing",
     Held = "upgrades while nobody was there",

@@ -1,7 +1,7 @@
 //! A desk far away: an operator changes a price while machines sell, and the broker keeps the last change for them.
 
 use super::counts::Kind;
-use super::{Event, World, device, price, small};
+use super::{Event, World, device, large, price, small};
 use qris_core::order::keys::{Level, SigningKey};
 use qris_core::order::money::Rupiah;
 use qris_core::order::time::Wall;
@@ -38,7 +38,9 @@ impl World {
         let later = self.one_in(4).then(|| Wall(self.wall().0 + self.below(600_000)).to_rfc3339().into());
         let slot = self.slots.written();
         let same = self.same.written(&slot);
-        let settings = format!("[[item]]\nid = \"A1\"\nprice = {}\n{slot}{same}[[item]]\nid = \"B1\"\nprice = 15000\n{slot}", amount.get());
+        let [first, last] = [small(), large()].map(|item| self.other.written(&item));
+        let last = if self.other.sells(&large()) { format!("[[item]]\nid = \"B1\"\nprice = 15000\n{last}{slot}") } else { String::new() };
+        let settings = format!("[[item]]\nid = \"A1\"\nprice = {}\n{first}{slot}{same}{last}", amount.get());
         // Some come too late for a machine that is away.
         let exp = self.wall().0 / 1000 + if self.one_in(8) { 600 } else { 90 * 86_400 };
         let desired = Desired {

@@ -85,8 +85,11 @@ impl World {
     fn lets_go(&mut self, m: usize, item: ItemId, number: u32) {
         let before = self.slots.counted(m, &item);
         self.lies_there(m, &item, number);
+        self.other.counts(m, &item, self.machine_runs(m));
         self.input(m, Input::Released(item.clone()));
         let after = self.slots.counted(m, &item);
+        // Who was killed may have counted.
+        self.other.counts(m, &item, after.is_some() || !self.machine_runs(m));
         if after == Some(number) && self.is_filled(m) {
             self.looked(m, &item, before);
         } else if after != before && after.is_some_and(|after| after > number) {

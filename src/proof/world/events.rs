@@ -57,6 +57,8 @@ pub enum Event {
     Holds,
     /// Somebody does something to the slots of the machines.
     Fills,
+    /// A slot gets other goods.
+    OtherGoods,
     /// Somebody does this to the first slot of the machine of a play.
     AtSlot(AtSlot),
     /// Somebody fills a machine by its buttons.

@@ -5,14 +5,13 @@ use super::counts::Kind;
 use super::events::machine::{Arrival, Call, Caller, ServiceAnswer};
 use super::strike::Who;
 use super::time::{RELEASED, Server, Trust};
-use super::{Event, IN_VAIN, Outage, Play, STORE, World, device, large, small, stock};
+use super::{Event, IN_VAIN, Outage, Play, STORE, World, device, stock};
 use crate::backend::Ask;
 use crate::middlebox::Foreign;
 use qris_core::order::ids::{CommandId, ItemId, RequestId, Ticket};
 use qris_core::order::machine::RelayCall;
 use qris_core::order::money::Rupiah;
 use qris_core::order::reason::Reason;
-use qris_core::order::request::{Price, PriceList};
 use qris_core::order::time::{Boot, BootId, Now, Span, Wall};
 use qris_core::wire::relay::{RelayFacts, RelayFault};
 use qris_core::wire::status::FaultCode;
@@ -125,8 +124,8 @@ impl World {
         Settings {
             device: device(),
             broker: self.network.has_broker.then(|| "the broker".into()),
-            prices: PriceList::new(self.items.iter().map(|(item, price)| (item.clone(), Price::Fixed(*price)))),
-            names: BTreeMap::from([(small(), "Tea".into()), (large(), "Cake".into())]),
+            prices: self.prices(),
+            names: self.names(),
             slots: self.all_slots(),
             orders: OrderSettings { timeout: TIMEOUT, per_minute: 0, ..OrderSettings::default() },
             keys: self.keys.clone(),

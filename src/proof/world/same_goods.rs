@@ -57,6 +57,10 @@ impl World {
         let mut slots = self.slots.settings();
         let same = slots.get(&small()).filter(|_| self.same.rng.is_some()).cloned();
         slots.extend(same.map(|slot| (second(), SlotSettings { name: second().as_str().into(), ..slot })));
+        slots.retain(|item, _| self.other.sells(item));
+        for (item, slot) in &mut slots {
+            slot.name = self.other.name(item).unwrap_or_else(|| std::mem::take(&mut slot.name));
+        }
         slots
     }
 

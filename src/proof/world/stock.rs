@@ -114,6 +114,11 @@ impl Slots {
         self.held.get(&(m, item.clone())).filter(|held| !held.is_suspect).and_then(|held| held.count)
     }
 
+    /// Nobody has paid it yet, and it keeps a piece of this slot.
+    pub(super) fn is_held_for_a_code(&self, m: usize, item: &ItemId) -> bool {
+        self.unpaid.values().any(|(of, kept)| *of == m && kept == item)
+    }
+
     fn of(&mut self, m: usize, item: &ItemId) -> &mut Held {
         self.held.entry((m, item.clone())).or_default()
     }
@@ -295,10 +300,20 @@ impl World {
         let was_forgotten = held.is_forgotten;
         held.is_forgotten &= matches!((change, n), (Change::Fill, Some(_)) | (Change::Give, _));
         self.slots.done = None;
+        let (were_counted, has_looked) =
+            (self.other.are_counted(m, &item), !matches!((change, n), (Change::Fill, Some(_)) | (Change::Give, _)));
+        self.other.counts(m, &item, were_counted || has_looked && self.machine_runs(m));
         self.input(m, Input::Requested(Request::Stock(Box::new((change, item.clone(), n))), FILLER));
-        let Some(Ok(counted)) = self.slots.done.take() else {
-            self.slots.of(m, &item).is_forgotten = was_forgotten;
-            return;
+        let counted = match self.slots.done.take() {
+            Some(Ok(counted)) => counted,
+            told => {
+                self.slots.of(m, &item).is_forgotten = was_forgotten;
+                // Who was killed may have counted.
+                if told.is_some() {
+                    self.other.counts(m, &item, were_counted);
+                }
+                return;
+            }
         };
         self.note(|| format!("somebody at {m}: {change} of {item} {n:?}, {counted:?}"));
         self.counts.note(Kind::Fills);
@@ -332,6 +347,13 @@ impl World {
         if lowered {
             (held.lowered_at, held.is_known, held.is_image_good) = (now, false, false);
         }
+    }
+
+    /// Somebody takes out what is in a slot, and puts so many of other goods in. Its machine does not know yet.
+    pub(super) fn exchanges(&mut self, m: usize, item: &ItemId, n: u32) {
+        let now = self.now;
+        let held = self.slots.of(m, item);
+        (held.there, held.lowered_at, held.is_known, held.is_image_good) = (n.into(), now, false, false);
     }
 
     /// Somebody has looked at what is there, and the machine has stored it. `before`: what it said until then.
@@ -375,6 +397,7 @@ impl World {
         if self.slots.held.iter().any(|((of, _), held)| *of == m && is_silent(held)) {
             self.fail("an older image forgot what somebody did to a slot, and nobody is told to count".into());
         }
+        self.judge_goods(m, slots);
         self.judge_slots(m);
     }
 
@@ -412,9 +435,11 @@ impl World {
             (EventState::Refused, Some(Reason::SoldOut)) => {
                 self.counts.note(Kind::SoldOut);
                 self.slots.refused.insert(request.clone());
+                self.judge_sold_out(m, item, false);
             }
             (EventState::RefundDue, Some(Reason::SoldOut)) => {
                 self.counts.note(Kind::PaidForNothing);
+                self.judge_sold_out(m, item, true);
                 let held = self.slots.of(m, item);
                 // Of two machines with one card the other one may have promised it.
                 if of == m && held.is_known && held.handed_out == 0 && held.lowered_at < at {

@@ -5,9 +5,9 @@ use super::channel::{Acquirer, Channel, Store};
 use super::charge::Charge;
 use super::options::{Options, Spelling};
 use qris_core::order::time::Wall;
-use ring::digest::{Context, SHA512};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha512};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -370,7 +370,5 @@ const fn channel_message(code: u16) -> &'static str {
 /// Lower-case hex of SHA-512 over the three values and the key. It is computed here once more, so that the backend's
 /// code is not checked by itself.
 pub(super) fn signature(order_id: &str, code: &str, gross_amount: &str, server_key: &str) -> String {
-    let mut digest = Context::new(&SHA512);
-    digest.update(format!("{order_id}{code}{gross_amount}{server_key}").as_bytes());
-    qris_core::hex(digest.finish().as_ref())
+    qris_core::hex(&Sha512::digest(format!("{order_id}{code}{gross_amount}{server_key}")))
 }

@@ -16,6 +16,8 @@ pub mod fleet;
 pub mod fuzz;
 pub mod http;
 pub mod inputs;
+pub mod inside;
+pub mod journald;
 pub mod link;
 pub mod logind;
 pub mod midtrans;

@@ -1,6 +1,6 @@
 //! What to bring: by machine, and the sum by goods.
 
-use super::{Kept, Machine, State};
+use super::{Kept, Machine};
 use std::collections::BTreeMap;
 
 /// The most kinds of goods that are told apart: a machine may invent names.
@@ -18,13 +18,10 @@ impl Load {
     /// The load of a machine; `None`: nothing in it wants a person.
     #[must_use]
     pub fn of(mut machine: Machine) -> Option<Self> {
-        if !machine.slots.iter().any(|kept| kept.state().wants().is_some()) {
+        if !machine.slots.iter().any(Kept::wants_a_visit) {
             return None;
         }
-        machine.slots.retain(|kept| match kept.state() {
-            State::Suspect | State::SoldOut | State::Low | State::Soon(_) | State::Unknown => true,
-            State::Good => kept.slot.room() != Some(0),
-        });
+        machine.slots.retain(|kept| kept.wants_a_visit() || kept.slot.room() != Some(0));
         Some(Self { machine })
     }
 }

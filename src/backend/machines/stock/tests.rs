@@ -16,6 +16,7 @@ fn slot(item: &str, name: &str, count: Option<u32>) -> Slot {
         not_sold: None,
         filled_at: Some("2026-11-20T06:00:00Z".into()),
         sold: 0,
+        unseen: 0,
         refused: 0,
     }
 }
@@ -163,8 +164,10 @@ fn a_packing_list_fills_the_machines_that_want_it() {
         let device = DeviceId::new("vm-001").expect("an id");
         Machine { device, name: None, at: None, slots: after(&[], slots.into(), &HashMap::new()) }
     };
-    let nothing = machine(&[slot("A1", "Teh", Some(3)), slot("A2", "Kopi", None)]);
-    assert_eq!(Load::of(nothing), None);
+    assert_eq!(Load::of(machine(&[slot("A1", "Teh", Some(3)), slot("A2", "Kopi", Some(20))])), None);
+    // Nobody has counted it, so nobody knows what to bring. Somebody goes there all the same.
+    let uncounted = Load::of(machine(&[slot("A1", "Teh", Some(20)), slot("A2", "Roti", None)])).expect("somebody must count");
+    assert_eq!(uncounted.machine.slots.iter().map(|kept| (kept.goods(), bring(kept))).collect::<Vec<_>>(), [("Roti", 0)]);
     let load =
         Load::of(machine(&[slot("A1", "Teh", Some(20)), slot("A2", "Teh", Some(2)), slot("A3", "Kopi", Some(7)), slot("A4", "Air", None)]));
     let load = load.expect("it wants something");

@@ -125,7 +125,7 @@ fn the_database_adds_up_what_the_orders_say() {
     read_on(&books, put).expect("written");
     for (by, grouped) in [(By::Machine, Grouped::Machine), (By::Item, Grouped::Goods), (By::Scheme, Grouped::Scheme)] {
         let wanted = wanted(by, "");
-        let report = read_on(&books, |tx| make(tx, &wanted)).expect("read");
+        let report = read_on(&books, |tx| make(tx, &wanted, |_, _| {})).expect("read");
         assert_eq!((report.difference(), report.total.paid), (None, sum(9, 53_100)), "{by:?}");
         let sums = read_on(&books, |tx| books::sums(tx, None, wanted.span, grouped)).expect("read");
         let counted = |name: &str, end: End| {
@@ -159,7 +159,7 @@ fn the_sums_of_days_are_those_of_the_orders_with_their_payout() {
     for fees in ["", gopay, &more, &format!("{more}kept_on_refund = false\n"), &format!("{more}kept_on_refund = true\n")] {
         for (by, of_days) in [(By::Machine, days::By::Machine), (By::Item, days::By::Goods), (By::Scheme, days::By::Scheme)] {
             let wanted = ReportQuery { span: (T0 - Span::secs(86_400), T0 + Span::secs(86_400)), ..wanted(by, fees) };
-            let report = read_on(&books, |tx| make(tx, &wanted)).expect("read");
+            let report = read_on(&books, |tx| make(tx, &wanted, |_, _| {})).expect("read");
             let days = Days { span: wanted.span, by: of_days, fees: wanted.fees };
             let parts: Vec<_> = read_on(&books, |tx| days.read(tx)).expect("read").into_iter().flat_map(|(_, parts)| parts).collect();
             for (name, group) in report.groups.iter().map(|(name, group)| (Some(&**name), group)).chain([(None, &report.total)]) {

@@ -31,7 +31,7 @@ pub fn auto_refund_starts(tx: &mut dyn Tx, policy: &Policy, now: Told) -> Result
     for row in tx.rows(undecided, &[])? {
         let Some(stored) = ledger::load_good(tx, &row)? else { continue };
         if stored.order.may_refund_on_a_wish(now) && is_older(&stored.order, since) {
-            leave(tx, &stored.order, OLDER, now)?;
+            decide(tx, &stored.order, OLDER, now)?;
         }
     }
     let left = "SELECT count(*) AS orders, CAST(coalesce(sum(paid - coalesce(returned, 0)), 0) AS BIGINT) AS rupiah
@@ -50,7 +50,8 @@ pub(super) fn due(tx: &mut dyn Tx, policy: &Policy, order: &Order, now: Told) ->
     }
     let since = since(tx, now)?;
     if is_older(order, since) {
-        leave(tx, order, OLDER, now)?;
+        // A person was told when nothing came. Nothing went back by itself then, and nobody thinks so.
+        decide(tx, order, OLDER, now)?;
     } else if !order.may_refund_by_itself(now) {
         leave(tx, order, "the gateway's time for it is over", now)?;
     } else if !limits::has_refunds_left(tx, policy, &order.sale.device, now)? {
@@ -101,10 +102,14 @@ fn is_older(order: &Order, since: Wall) -> bool {
     order.came_to_nothing_at().is_none_or(|at| at < since)
 }
 
-fn leave(tx: &mut dyn Tx, order: &Order, why: &str, now: Told) -> Result<(), BooksError> {
+fn decide(tx: &mut dyn Tx, order: &Order, why: &str, now: Told) -> Result<(), BooksError> {
     let sql = "INSERT INTO automatic_refunds (order_id, device, asked_ms) VALUES ($1, $2, $3)";
     tx.rows(sql, &[order.id.as_str().into(), order.sale.device.as_str().into(), Value::Null])?;
-    ledger::note(tx, &order.id, &format!("not refunded by itself: {why}"), now.wall)?;
+    ledger::note(tx, &order.id, &format!("not refunded by itself: {why}"), now.wall)
+}
+
+fn leave(tx: &mut dyn Tx, order: &Order, why: &str, now: Told) -> Result<(), BooksError> {
+    decide(tx, order, why, now)?;
     // A person was told when nothing came, and may have thought that it goes back by itself.
     alerts::tell_again(tx, order, Attention::RefundDue, now)
 }

@@ -109,6 +109,7 @@ pub fn stands(order: &Order) -> Stands {
     }
     match (counted::end(order), order.repayment()) {
         (End::RefundDue, Some(Repayment::Requested { .. })) => Stands::Before(NoEnd::Refunding),
+        (End::Awaited, _) if order.money() == Money::AtCounter => Stands::Before(NoEnd::Held),
         (end, _) => Stands::At(end),
     }
 }
@@ -135,6 +136,7 @@ mod tests {
     use super::*;
     use crate::samples::{T0, after, paid, pending, report};
     use qris_core::order::merchant::{Event, Said};
+    use qris_core::order::request::Payment;
     use qris_core::order::time::Span;
     use serde_json::{Value, json};
 
@@ -166,6 +168,19 @@ mod tests {
             assert!(matches!(stands(&late), Stands::At(_)), "{said:?}: it was paid all the same: {:?}", stands(&late));
         }
         assert!(!stands(&paid("o-1", "vm-001", 5_000, 5_000)).is_unpaid());
+    }
+
+    #[test]
+    fn what_a_store_may_still_take_back_is_told_as_that_and_not_as_paid_just_now() {
+        let mut code = pending("o-1", "vm-001", 15_000, 15_000);
+        code.sale.purchase.payment = Payment::Indomaret;
+        let settled = |order: &Order, s| after(order.clone(), Event::Status(report(order, Said::Settled)), T0 + Span::secs(s));
+        let held = settled(&code, 6);
+        assert_eq!(stands(&held), Stands::Before(NoEnd::Held));
+        assert!(!stands(&held).is_unpaid());
+        assert_eq!(stands(&settled(&held, 400)), Stands::At(End::Awaited), "the store has not taken it back");
+        let back = after(held.clone(), Event::Status(report(&held, Said::Cancelled)), T0 + Span::secs(60));
+        assert_ne!(stands(&back), Stands::Before(NoEnd::Held), "the store has taken it back");
     }
 
     /// Something new in an order is not told until somebody says so here.

@@ -60,6 +60,7 @@ CREATE TABLE stock (
     sold_out INTEGER NOT NULL,
     suspect INTEGER NOT NULL,
     blocked INTEGER NOT NULL,                 -- so many are not sold until a person looks at their line
+    uncounted INTEGER NOT NULL,               -- nobody knows what is in so many
     out_of TEXT,                              -- the goods of the first slot that is sold out
     slots TEXT NOT NULL                       -- all of them, as JSON
 ) STRICT;

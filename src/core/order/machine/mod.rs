@@ -247,6 +247,12 @@ impl Order {
         }
     }
 
+    /// Until when a payment still delivers although its QR is gone; `None`: no such time.
+    #[must_use]
+    pub fn late_until(&self) -> Option<Boot> {
+        if let State::Cancelling(cancelling) = &self.state { cancelling.late_until } else { self.grace_ends_at() }
+    }
+
     /// Whether it keeps a piece of this item for a payment code that nobody has paid yet.
     #[must_use]
     pub fn holds_unpaid(&self, item: &ItemId) -> bool {

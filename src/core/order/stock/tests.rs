@@ -122,8 +122,8 @@ fn the_relay_tells_tests_and_what_an_older_image_lacks() {
     assert_eq!((sold.count(), sold.uncertain), (7, 0));
     // The same word to an image from before the sale, and three more.
     let older = tested.compared(&key(1), drives(104, 9), true);
-    assert_eq!((older.count(), older.uncertain, older.is_older), (4, 4, true));
-    assert!(!tested.is_older && !sold.is_older, "tests and sales of which it knows say nothing of an image");
+    assert_eq!((older.count(), older.uncertain, older.older), (4, 4, Some(Older::Database)));
+    assert!(tested.older.is_none() && sold.older.is_none(), "tests and sales of which it knows say nothing of an image");
     // An older word, or one of another ledger, gives nothing back.
     assert_eq!(sold.compared(&key(1), drives(0, 0), true), sold);
     let other = sold.compared(&key(2), drives(1, 0), true);
@@ -222,7 +222,7 @@ fn a_piece_that_a_person_handed_out_leaves_its_slot_once() {
 
 #[test]
 fn who_puts_some_in_has_not_found_out_what_an_older_image_forgot() {
-    let older = Shelf { is_older: true, ..shelf(5) };
+    let older = Shelf { older: Some(Older::Database), ..shelf(5) };
     for (change, n, is_older) in [
         (Change::Give, Some(1), true),
         (Change::Fill, Some(1), true),
@@ -231,6 +231,55 @@ fn who_puts_some_in_has_not_found_out_what_an_older_image_forgot() {
         (Change::Set, Some(2), false),
     ] {
         let changed = Shelf::changed(Some(&older), change, n, 10, None).expect("changed");
-        assert_eq!(changed.is_older, is_older, "{change} {n:?}");
+        assert_eq!(changed.older.is_some(), is_older, "{change} {n:?}");
     }
+}
+
+/// The ledger, the sensor and the count have a sum each. Here is each way in which two of them can differ, and what says so.
+#[test]
+fn ledger_sensor_and_count_say_when_they_differ() {
+    // Two were sold and seen, and one was tested. The relay said 12 and 4, and nobody has looked since.
+    let agreed = || {
+        let mut slot = shelf(10).compared(&key(1), drives(10, 3), true);
+        for _ in 0..2 {
+            slot.moved(None, Fate::Delivered);
+        }
+        slot.compared(&key(1), drives(12, 4), true)
+    };
+    let begins = |slot: &Shelf, orders, tests| {
+        let is_older = slot.is_ahead_of(&key(1), drives(orders, tests));
+        let slot = if is_older { slot.with_older_ledger() } else { slot.clone() };
+        slot.compared(&key(1), drives(orders, tests), true)
+    };
+    let after = |fate| {
+        let mut slot = agreed();
+        slot.moved(None, fate);
+        slot
+    };
+    // The case, the slot in it, its count, how many nobody saw come, whether the sensor is doubted, and which image is older.
+    let table = [
+        ("they agree", begins(&agreed(), 12, 4), 7, 0, false, None),
+        ("one more was driven and seen", begins(&after(Fate::Delivered), 13, 4), 6, 0, false, None),
+        ("one more was tested", begins(&agreed(), 12, 5), 6, 0, false, None),
+        ("one was driven, and the sensor saw nothing", begins(&after(Fate::Failed), 13, 4), 6, 1, true, None),
+        ("one was driven, and nobody knows", begins(&after(Fate::Out), 13, 4), 6, 1, false, None),
+        ("one left the count, and the ledger did not drive it", begins(&after(Fate::Out), 12, 4), 6, 1, false, None),
+        ("the ledger drove one more than the count has", begins(&agreed(), 13, 4), 6, 1, false, Some(Older::Database)),
+        ("the ledger drove less than was seen to come", begins(&agreed(), 11, 4), 7, 0, false, Some(Older::Ledger)),
+        ("the ledger drove less than the sensor missed", begins(&after(Fate::Failed), 12, 4), 6, 1, true, Some(Older::Ledger)),
+        ("the ledger has fewer tests", begins(&agreed(), 12, 3), 7, 0, false, Some(Older::Ledger)),
+    ];
+    for (case, slot, count, unseen, suspect, older) in table {
+        assert_eq!((slot.count(), slot.unseen(), slot.suspect, slot.older), (count, unseen, suspect, older), "{case}");
+        assert!(is_whole(&slot), "{case}");
+        let looked = Shelf::changed(Some(&slot), Change::Count, Some(5), 10, None).expect("a count");
+        assert_eq!((looked.unseen(), looked.suspect, looked.older), (0, false, None), "{case}: somebody has looked");
+        let filled = Shelf::changed(Some(&slot), Change::Fill, Some(1), 10, None).expect("filled");
+        assert_eq!((filled.unseen(), filled.older), (unseen, older), "{case}: who puts one in has not looked");
+    }
+    // From then on that ledger is compared. So nothing is missed later.
+    let older = begins(&agreed(), 11, 3);
+    assert_eq!((older.compared(&key(1), drives(11, 4), true).count(), older.compared(&key(1), drives(12, 3), true).count()), (6, 6));
+    // Another ledger began anew.
+    assert!(!agreed().is_ahead_of(&key(2), drives(0, 0)));
 }

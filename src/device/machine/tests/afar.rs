@@ -18,7 +18,7 @@ use std::sync::Arc;
 /// A PNG of one pixel.
 const LOGO: &str = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg==";
 
-fn desired(version: u64, from: u64, settings: &str) -> Desired {
+pub(super) fn desired(version: u64, from: u64, settings: &str) -> Desired {
     let aud = qris_core::order::ids::DeviceId::new("vm-001").expect("an id");
     Desired { aud, version, from, exp: i64::MAX, effective_at: None, skip_unknown: false, made_of: None, settings: settings.into() }
 }
@@ -40,7 +40,7 @@ impl Rig {
         self.after(1000);
     }
 
-    fn wants(&mut self, desired: &Desired) -> Reported {
+    pub(super) fn wants(&mut self, desired: &Desired) -> Reported {
         self.brings(&desired.signed(&desk()));
         self.reported()
     }

@@ -1,17 +1,20 @@
 //! Orders that are paid at a store: many at once wait in the background, and customers collect them with their codes.
 
 use super::rig::*;
+use super::second_tries::line;
 use crate::machine::calls::{CHECK_EVERY, LASTING_FIRST};
 use crate::machine::orders::WAITING_MAX;
 use qris_core::order::machine::RelayCall;
-use qris_core::order::outcome::CloseAnswer;
+use qris_core::order::outcome::{CloseAnswer, Outcome};
 use qris_core::order::proof::RelayKey;
 use qris_core::order::reason::Reason;
 use qris_core::order::receipt::testing::key;
 use qris_core::order::request::{Payment, Refusal};
-use qris_core::order::stock::Change;
+use qris_core::order::stock::{Change, NotSold};
 use qris_core::order::tries::TryNumber;
-use qris_core::wire::orders::{OrderResource, Status};
+use qris_core::wire::orders::{OrderResource, Refund, Status};
+use qris_core::wire::relay::LineCondition;
+use qris_core::wire::stock::Slot;
 use qris_core::wire::vend::EventState;
 
 pub(super) fn code(n: u8) -> String {
@@ -40,7 +43,7 @@ fn checked(deliverable: bool, reason: &str) -> RelayAnswer {
 }
 
 impl Rig {
-    fn vend_at_store(&mut self, n: u8) -> Vec<Effect> {
+    pub(super) fn vend_at_store(&mut self, n: u8) -> Vec<Effect> {
         self.message(Topic::VendRequest, &format!(r#"{{"request_id":"r-{n}","item":"A1","payment":"alfamart"}}"#)).1
     }
 
@@ -84,7 +87,7 @@ impl Rig {
     }
 
     /// Types in a code with which backend and relay agree.
-    fn collected(&mut self, n: u8) {
+    pub(super) fn collected(&mut self, n: u8) {
         let effects = self.collect(&code(n));
         let effects = self.confirm(&effects, n, order(paid_at_store(n)));
         self.check(&effects, n, checked(true, ""));
@@ -671,4 +674,91 @@ fn a_code_that_was_paid_in_its_last_second_finds_its_piece() {
     }
     rig.pay(&receipt_of(1));
     assert_eq!((rig.announced(), rig.count()), (vec!["awaiting_collection".into()], Some(1)));
+}
+
+/// A person settles it at the merchant's, or the store takes the payment back. The piece is kept until the machine hears that, and is then free.
+#[test]
+fn what_ends_a_paid_code_elsewhere_frees_its_piece_and_drives_nothing() {
+    type End = (fn(&mut OrderResource), &'static str);
+    let ends: [End; 4] = [
+        (|order| order.refund = Some(Refund::ByHand), "refund_due(not_collected)"),
+        (|order| order.refund = Some(Refund::Given), "refund_due(not_collected)"),
+        (|order| (order.status, order.refund) = (Status::Refund, Some(Refund::Done)), "refund_due(not_collected)"),
+        (|order| (order.status, order.receipt) = (Status::Deny, None), "denied(gateway)"),
+    ];
+    for (n, (change, told)) in ends.into_iter().enumerate() {
+        let mut rig = Rig::holding(2);
+        rig.collectable(1);
+        rig.sells_one(2);
+        rig.vend(3);
+        assert_eq!(rig.announced(), ["refused(sold_out)"], "{n}: it is the code's");
+        let mut ended = paid_at_store(1);
+        change(&mut ended);
+        rig.after(CHECK_EVERY.0);
+        rig.answer(1, order(ended.clone()));
+        assert_eq!((rig.announced(), rig.relay(1)), (vec![told.to_owned()], Some(RelayCall::Close(ticket(1)))), "{n}");
+        rig.closed(1);
+        let effects = rig.collect(&code(1));
+        rig.confirm(&effects, 1, order(ended));
+        let told = rig.announced().concat();
+        assert!(["refused(unknown_request)", "refunded"].contains(&&*told), "{n}: {told}");
+        assert_eq!(rig.count(), Some(1), "{n}: it lies there");
+        rig.sells_one(4);
+        assert_eq!(rig.count(), Some(0), "{n}: it is there for somebody else");
+    }
+}
+
+/// A chute is closed by its sensor. That ends no code, makes no slot suspect, and is not over because somebody fills.
+#[test]
+fn a_code_is_good_while_its_chute_is_closed_and_a_fill_does_not_open_it() {
+    let chute = |rig: &mut Rig, state: LineCondition| {
+        rig.facts.lines = vec![line("A1", state)];
+        rig.on(Input::RelayReported(rig.facts.clone()));
+    };
+    let mut rig = Rig::holding(3);
+    rig.collectable(1);
+    chute(&mut rig, LineCondition::Blocked);
+    for is_filled in [false, true] {
+        if is_filled {
+            rig.change(Change::Fill, None).expect("filled");
+        }
+        let Slot { not_sold, suspect, .. } = rig.slot();
+        assert_eq!((not_sold, suspect), (Some(NotSold::Blocked), false), "{is_filled}");
+        let before = rig.count();
+        let effects = rig.collect(&code(1));
+        let effects = rig.confirm(&effects, 1, order(paid_at_store(1)));
+        rig.check(&effects, 1, checked(false, "line_blocked"));
+        assert_eq!((rig.announced(), rig.count()), (vec!["refused(line_blocked)".to_owned()], before), "{is_filled}");
+        rig.after(CHECK_EVERY.0);
+        rig.answer(1, order(paid_at_store(1)));
+        assert!(rig.announced().is_empty(), "{is_filled}: nothing has ended");
+    }
+    chute(&mut rig, LineCondition::Ready);
+    assert_eq!(rig.slot().not_sold, None);
+    rig.collected(1);
+    rig.delivered(1);
+    rig.after(11_000);
+    rig.sells_one(2);
+    assert_eq!(rig.count(), Some(8));
+}
+
+#[test]
+fn goods_of_a_code_that_fall_late_are_one_piece_and_the_next_code_keeps_its_own() {
+    let mut rig = Rig::holding(4);
+    rig.collectable(1);
+    rig.collectable(2);
+    rig.change(Change::Count, Some(2)).expect("counted");
+    rig.collected(1);
+    rig.on(Input::Unseen(order_id("o-1"), TryNumber::FIRST));
+    assert!(rig.scene.starts_with("NotSeen"), "{}", rig.scene);
+    rig.collect(&code(2));
+    assert_eq!((rig.announced(), rig.count()), (vec!["refused(busy)".to_owned()], Some(1)), "it may still fall");
+    rig.on(Input::Finished(order_id("o-1"), TryNumber::FIRST, DispenseAnswer::Ended(Outcome::Dispensed)));
+    rig.delivered(1);
+    rig.after(11_000);
+    rig.announced();
+    rig.vend(3);
+    assert_eq!((rig.announced(), rig.count()), (vec!["refused(sold_out)".to_owned()], Some(1)));
+    rig.collected(2);
+    assert_eq!(rig.count(), Some(0));
 }

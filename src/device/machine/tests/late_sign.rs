@@ -1,6 +1,8 @@
 //! The relay's sensor saw something after the end of a try was signed.
 
 use super::rig::*;
+use qris_core::order::outcome::Outcome;
+use qris_core::order::stock::Change;
 use qris_core::order::tries::TryNumber;
 
 /// What each question to the backend says of it.
@@ -26,4 +28,19 @@ fn the_backend_hears_of_a_late_sign_until_it_has_answered_and_then_no_more() {
     let mut rest = rig.answer_open(vec![]);
     rest.extend((0..30).flat_map(|_| rig.after(1_000)));
     assert!(asked(&rest).is_empty());
+}
+
+/// Goods that hung fall when somebody opens the door. They left the count when they were driven, and their order has its end.
+#[test]
+fn what_falls_while_somebody_fills_the_slot_moves_no_count_and_no_order() {
+    let mut rig = Rig::holding(5);
+    rig.dispensing(1);
+    rig.answer_relay(1, RelayAnswer::Dispense(DispenseAnswer::Ended(Outcome::Failed)));
+    rig.after(130_000);
+    assert_eq!((rig.announced().pop().as_deref(), rig.count()), (Some("refund_due(failed)"), Some(4)));
+    rig.on(Input::PassedLate(order_id("o-1"), TryNumber::FIRST));
+    assert_eq!(rig.count(), Some(4));
+    rig.change(Change::Fill, Some(2)).expect("filled");
+    rig.on(Input::PassedLate(order_id("o-1"), TryNumber::FIRST));
+    assert_eq!((rig.announced(), rig.count()), (vec![], Some(6)));
 }

@@ -252,6 +252,24 @@ fn an_answer_that_fails_in_the_grace_is_asked_for_again_soon() {
 }
 
 #[test]
+fn a_backend_that_is_away_is_asked_every_ten_seconds_while_somebody_may_have_paid() {
+    let mut rig = Rig::without_a_broker();
+    rig.offered_on_board(1);
+    let mut silent = 0;
+    // Two minutes of its QR, and nearly two of the grace.
+    for second in 0..230 {
+        rig.after(1000);
+        silent += 1;
+        while rig.backend(1).is_some() {
+            rig.answer(1, gone());
+            silent = 0;
+        }
+        assert!(silent <= 10, "at {second} s nobody has asked for {silent} s");
+    }
+    assert!(rig.machine.orders.get(&request_id("r-1")).is_some(), "it may still be paid");
+}
+
+#[test]
 fn what_ended_unpaid_is_asked_about_less_and_less_until_the_gateway_has_ended_it() {
     let mut rig = Rig::without_a_broker();
     rig.ended_unpaid();

@@ -13,10 +13,13 @@ use qris_core::order::outcome::{CloseAnswer, Outcome};
 use qris_core::order::receipt::testing::{claims, key, keys};
 use qris_core::order::receipt::{Claims, Receipt};
 use qris_core::order::request::{Payment, Price, PriceList, VendRequest, Way};
-pub(super) use qris_core::order::time::{Boot, BootId, Now, Span, Wall};
 
+use qris_core::order::stock::Drives;
+pub(super) use qris_core::order::time::{Boot, BootId, Now, Span, Wall};
+use qris_core::order::tries::TryNumber;
 pub(super) use qris_core::wire::dbus::RelayError;
 use qris_core::wire::orders::{OpenOrders, OrderResource, Status, TakenOut};
+use qris_core::wire::relay::Driven;
 pub(super) use qris_core::wire::relay::RelayFacts;
 pub(super) use qris_core::wire::status::FaultCode;
 pub(super) use qris_core::wire::topics::{PROBE, Topic, TopicsTold};
@@ -24,7 +27,7 @@ pub(super) use qris_core::wire::vend::VendEvent;
 use qris_core::wire::vend::read_sale;
 pub(super) use qris_host::events::Event as Journal;
 pub(super) use qris_host::mqtt::{Ack, PublishId};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 const PAYLOAD_5000: &str = "00020101021226620014COM.GO-JEK.WWW011993600914337918182570210G3791818250303UKE51440014ID.CO.QRIS.WWW0215AID7720513752290303UKE5204359353033605802ID5910PAPI LIVE26005KUKAR61057555354075000.0062475036b1855b6c-70ab-4449-9778-61b8ffe43fd20703A016304";
 
@@ -51,6 +54,8 @@ pub(super) struct Rig {
     pub(super) at_broker: bool,
     /// The relay's answer to `Prove`, at once; `None`: no answer.
     pub(super) proof: Option<RelayAnswer>,
+    /// The tries that the ledger has counted.
+    drove: BTreeSet<(OrderId, TryNumber)>,
     messages: u64,
 }
 
@@ -216,6 +221,7 @@ impl Rig {
             tells_topics: false,
             at_broker: false,
             proof: Some(RelayAnswer::Proof(Some("the relay's word".into()))),
+            drove: BTreeSet::new(),
             messages: 0,
         };
         rig.note(&effects);
@@ -382,8 +388,24 @@ impl Rig {
     }
 
     pub(super) fn answer_relay(&mut self, n: u8, answer: RelayAnswer) -> Vec<Effect> {
-        let (call, _) = self.running_relay(n).expect("the relay is asked");
+        let (call, asked) = self.running_relay(n).expect("the relay is asked");
+        if let (RelayCall::Dispense(receipt), RelayAnswer::Dispense(DispenseAnswer::Ended(outcome))) = (&asked, &answer) {
+            self.counts_drive(receipt, *outcome);
+        }
         self.on(Input::Relay(call, request_id(&format!("r-{n}")), answer))
+    }
+
+    /// The ledger counts each try once, however often its end is told.
+    fn counts_drive(&mut self, receipt: &Receipt, outcome: Outcome) {
+        let Claims { sub, nth, item, .. } = receipt.claims();
+        if !outcome.driven() || !self.drove.insert((sub.clone(), nth.number())) {
+            return;
+        }
+        let all = &mut self.facts.driven;
+        if !all.iter().any(|driven| driven.item == *item) {
+            all.push(Driven { item: item.clone(), drives: Drives { orders: 0, tests: 0 } });
+        }
+        all.iter_mut().filter(|driven| driven.item == *item).for_each(|driven| driven.drives.orders += 1);
     }
 
     /// Answers the `Prepare` among the effects.

@@ -209,3 +209,14 @@ fn the_status_says_what_is_sold_out_and_one_sale_makes_no_storm_of_it() {
     // The last one is promised as soon as there is an order.
     assert_eq!(all, [(true, 0), (true, 2), (false, 2), (false, 0)]);
 }
+
+#[test]
+fn a_code_is_given_for_the_slot_in_which_it_has_room() {
+    let mut rig = Rig::with_two([Some(3), Some(2)]);
+    rig.taken_along(1);
+    let asks = |rig: &mut Rig, n: u8| {
+        let effects = rig.vend_at_store(n);
+        effects.iter().find_map(|effect| if let Effect::Prepare(_, item, _) = effect { Some(item.to_string()) } else { None })
+    };
+    assert_eq!(asks(&mut rig, 2).as_deref(), Some("A2"), "two are left in each, and A1 keeps one for a code already");
+}

@@ -2,6 +2,7 @@
 
 mod presses;
 
+use super::counter::{at_store, code, paid_at_store};
 use super::rig::*;
 use super::stock::{item, slot_of};
 use qris_core::order::ledger::Limits;
@@ -12,7 +13,7 @@ use qris_core::order::receipt::{Claims, Receipt};
 use qris_core::order::request::{Price, PriceList, Refusal};
 use qris_core::order::stock::Change;
 use qris_core::order::tries::{Try, TryNumber};
-use qris_core::wire::orders::{OrderResource, OutcomeReport, Refund, Status};
+use qris_core::wire::orders::{OrderResource, OutcomeReport, Refund, Status, TakenOut};
 use qris_core::wire::relay::{LineCondition, RelayLine};
 use std::collections::BTreeMap;
 
@@ -42,7 +43,7 @@ fn at_second(n: u8, of: &str, price: u64) -> OrderResource {
     OrderResource { rev: 4, ticket: ticket(n + 100), nth_try: second(), receipt: Some(receipt.jws().into()), ..settled(n, 12) }
 }
 
-fn line(id: &str, state: LineCondition) -> RelayLine {
+pub(super) fn line(id: &str, state: LineCondition) -> RelayLine {
     let limits = Limits { min: rp(1), step: None, max: None };
     RelayLine { name: format!("tray {id}").into(), items: vec![id.into()], state, limits, misses_left: 1 }
 }
@@ -601,4 +602,95 @@ fn a_wish_is_on_the_screen_once() {
     // At its end the backend still says one second.
     rig.after(582_000);
     assert!(!hears(&mut rig, 3));
+}
+
+/// What was paid at a store did not come. Another try takes a piece that is free, and none that another code keeps.
+#[test]
+fn another_try_at_a_collected_code_takes_no_piece_of_another_code() {
+    for (there, is_free) in [(3, true), (2, false)] {
+        let mut rig = Rig::with_prices();
+        rig.facts.lines.iter_mut().for_each(|line| line.misses_left = 2);
+        rig.on(Input::RelayReported(rig.facts.clone()));
+        rig.announced();
+        rig.collectable(1);
+        rig.collectable(2);
+        rig.change_of("A1", Change::Count, Some(there)).expect("counted");
+        rig.collected(1);
+        rig.answer_relay(1, RelayAnswer::Dispense(DispenseAnswer::Ended(Outcome::Failed)));
+        let again = OrderResource { settled_ago_s: Some(4000), ..nothing_came(1, 86_000) };
+        rig.answer(1, order(OrderResource { payment: at_store(1, Status::Settlement).payment, ..again }));
+        assert!(rig.scene.starts_with("TryAgain") && rig.scene.contains(&format!("same: {is_free}")), "{there}: {}", rig.scene);
+        rig.announced();
+        let effects = rig.press_twice("A1");
+        assert_eq!(prepared(&effects).is_some(), is_free, "{there}");
+        if is_free {
+            rig.promise(1, &effects);
+            rig.answer(1, order(at_second(1, "A1", 5000)));
+            rig.delivered(1);
+            rig.after(11_000);
+        }
+        assert_eq!(rig.left()[0], Some(1), "{there}");
+        rig.announced();
+        rig.collected(2);
+        assert_eq!(rig.left()[0], Some(0), "{there}");
+    }
+}
+
+/// Its slot has other goods since it did not come. The screen has their name, and the new count has one less.
+#[test]
+fn another_try_in_a_slot_with_other_goods_takes_one_of_them() {
+    let mut rig = Rig::offers_again(1);
+    rig.settings.slots.get_mut(&item("A1")).expect("a slot").name = "Roti".into();
+    rig.cut_and_up(true);
+    rig.settle_open();
+    assert_eq!(rig.left()[0], None, "nobody has counted them");
+    rig.change_of("A1", Change::Count, Some(3)).expect("counted");
+    rig.message(Topic::PaymentUpdate, r#"{"order_id":"o-1","rev":7,"status":"settlement"}"#);
+    rig.answer_open(vec![OrderResource { try_wanted_s: Some(300), ..nothing_came(1, 86_000) }]);
+    let effects = rig.press_twice("A1");
+    rig.promise(1, &effects);
+    rig.answer(1, order(at_second(1, "A1", 5000)));
+    assert_eq!((rig.relay(1), rig.left()[0]), (Some(RelayCall::Dispense(receipt_2(1, "A1", 5000))), Some(2)));
+    // It was not driven: one of these comes back, and not the one that was lost before.
+    rig.answer_relay(1, RelayAnswer::Dispense(DispenseAnswer::Ended(Outcome::NotDriven)));
+    assert_eq!(rig.left()[0], Some(3));
+}
+
+/// The try gave other goods, and a person hands over what was bought, out of the slot: the piece that a code keeps.
+#[test]
+fn goods_that_are_given_besides_leave_the_slot_of_what_was_bought() {
+    for has_other_goods in [false, true] {
+        let mut rig = Rig::with_prices();
+        rig.taken_along(2);
+        let mut rig = rig.offering_again(1);
+        let effects = rig.press_twice("A2");
+        rig.promise(1, &effects);
+        rig.answer(1, order(at_second(1, "A2", 3000)));
+        rig.delivered(1);
+        rig.answer(1, order(OrderResource { outcome: Some(reported(Delivery::Dispensed)), ..at_second(1, "A2", 3000) }));
+        rig.after(11_000);
+        if has_other_goods {
+            rig.settings.slots.get_mut(&item("A1")).expect("a slot").name = "Roti".into();
+            rig.cut_and_up(true);
+            while rig.open().is_some() {
+                rig.answer_open(vec![at_store(2, Status::Pending)]);
+                rig.after(1000);
+            }
+        }
+        rig.change_of("A1", Change::Count, Some(1)).expect("counted");
+        rig.pay(&receipt_of(2));
+        rig.announced();
+        for round in 0..2 {
+            rig.after(6_000);
+            rig.message(Topic::PaymentUpdate, r#"{"order_id":"o-1","rev":9,"status":"settlement"}"#);
+            let told = TakenOut { order_id: order_id("o-1"), request_id: request_id("r-1") };
+            rig.answer_taken_out(vec![OrderResource { rev: 2, ..paid_at_store(2) }], vec![told]);
+            assert_eq!(rig.left(), [Some(0), Some(4)], "{has_other_goods} {round}");
+        }
+        rig.collect(&code(2));
+        assert_eq!(rig.announced(), ["refused(sold_out)"], "{has_other_goods}: come back");
+        rig.change_of("A1", Change::Fill, None).expect("filled");
+        rig.collected(2);
+        assert_eq!(rig.left()[0], Some(9), "{has_other_goods}");
+    }
 }

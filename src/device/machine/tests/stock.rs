@@ -1,6 +1,6 @@
 //! The contents of the slots. They are counted before anything is driven, and nothing is sold that is not there.
 
-use super::counter::paid_at_store;
+use super::counter::{at_store, paid_at_store};
 use super::rig::*;
 use crate::words::{Asker, Counted, SlotSettings};
 use qris_core::order::ids::ItemId;
@@ -11,7 +11,7 @@ use qris_core::order::proof::RelayKey;
 use qris_core::order::receipt::testing::key;
 use qris_core::order::request::{Price, PriceList};
 use qris_core::order::stock::{Change, Drives, NotChanged};
-use qris_core::wire::orders::{OrderResource, Status, TakenOut};
+use qris_core::wire::orders::{OrderResource, Refund, Status, TakenOut};
 use qris_core::wire::relay::{Driven, LineCondition, RelayLine};
 use qris_core::wire::status::FaultCode;
 use qris_core::wire::stock::{Slot, Stock};
@@ -93,9 +93,15 @@ impl Rig {
 
 #[test]
 fn one_is_taken_before_the_relay_is_asked_and_comes_back_only_if_it_was_not_driven() {
-    let table =
-        [(Outcome::Dispensed, 4, false), (Outcome::Failed, 4, true), (Outcome::Uncertain, 4, false), (Outcome::NotDriven, 5, false)];
-    for (outcome, count, suspect) in table {
+    // The outcome, the count, whether somebody must look, and how many nobody saw come out. What is uncertain is not over before the backend
+    // has heard it.
+    let table = [
+        (Outcome::Dispensed, 4, false, 0),
+        (Outcome::Failed, 4, true, 1),
+        (Outcome::Uncertain, 4, false, 0),
+        (Outcome::NotDriven, 5, false, 0),
+    ];
+    for (outcome, count, suspect, unseen) in table {
         let mut rig = Rig::holding(5);
         rig.offered(1);
         assert_eq!(rig.count(), Some(5), "a QR takes nothing");
@@ -103,10 +109,10 @@ fn one_is_taken_before_the_relay_is_asked_and_comes_back_only_if_it_was_not_driv
         assert_eq!((rig.count(), rig.relay(1)), (Some(4), Some(RelayCall::Dispense(receipt_of(1)))));
         // The power goes before the relay has answered.
         rig.cut_and_up(true);
-        assert_eq!(rig.count(), Some(4));
+        assert_eq!((rig.count(), rig.slot().unseen), (Some(4), 0), "it is on its way");
         rig.answer_relay(1, RelayAnswer::Dispense(DispenseAnswer::Ended(outcome)));
         let slot = rig.slot();
-        assert_eq!((slot.count, slot.suspect), (Some(count), suspect), "{outcome:?}");
+        assert_eq!((slot.count, slot.suspect, slot.unseen), (Some(count), suspect, unseen), "{outcome:?}");
     }
 }
 
@@ -470,6 +476,66 @@ fn what_a_person_took_out_of_the_slot_is_taken_from_the_count_once() {
     assert_eq!(rig.count(), Some(3));
 }
 
+/// Its customer came while the machine was away for days, and a person took the goods out of the slot.
+#[test]
+fn what_was_taken_out_for_a_code_is_taken_from_the_count_once_the_machine_has_ended_the_order() {
+    let told = || vec![TakenOut { order_id: order_id("o-1"), request_id: request_id("r-1") }];
+    let mut rig = Rig::holding(2);
+    rig.collectable(1);
+    rig.on(Input::BrokerUp { refused: vec![] });
+    rig.answer_taken_out(vec![], told());
+    assert_eq!(rig.count(), Some(2), "its ticket is open");
+    rig.answer(1, order(OrderResource { refund: Some(Refund::Given), ..paid_at_store(1) }));
+    rig.closed(1);
+    assert_eq!(rig.open(), None);
+    rig.answer(1, order(OrderResource { refund: Some(Refund::Given), ..paid_at_store(1) }));
+    rig.answer_taken_out(vec![], told());
+    assert_eq!(rig.count(), Some(1));
+    rig.after(6_000);
+    rig.on(Input::BrokerUp { refused: vec![] });
+    rig.answer_taken_out(vec![], told());
+    assert_eq!(rig.count(), Some(1), "once");
+}
+
+#[test]
+fn codes_of_the_former_goods_keep_their_pieces_of_the_new_ones() {
+    let mut rig = Rig::holding(4);
+    rig.collectable(1);
+    rig.taken_along(2);
+    rig.settings.slots.get_mut(&item("A1")).expect("a slot").name = "Roti".into();
+    rig.cut_and_up(true);
+    rig.answer_open(vec![paid_at_store(1), at_store(2, Status::Pending)]);
+    assert_eq!(rig.count(), None, "nobody has counted them");
+    rig.change(Change::Count, Some(3)).expect("counted");
+    rig.sells_one(3);
+    rig.vend(4);
+    assert_eq!((rig.announced(), rig.count()), (vec!["refused(sold_out)".into()], Some(2)), "both are kept");
+    rig.collected(1);
+    assert_eq!(rig.count(), Some(1));
+    rig.delivered(1);
+    rig.after(11_000);
+    rig.pay(&receipt_of(2));
+    rig.announced();
+    rig.collected(2);
+    assert_eq!(rig.count(), Some(0));
+}
+
+/// The relay tells of a test after the slot has got other goods. The new count was made later, and knows it.
+#[test]
+fn a_test_of_the_former_goods_is_not_taken_from_the_new_count() {
+    let mut rig = Rig::with_slot();
+    rig.driven(3, 1);
+    rig.change(Change::Count, Some(10)).expect("counted");
+    rig.facts.driven = vec![Driven { item: item("A1"), drives: Drives { orders: 3, tests: 2 } }];
+    rig.with_settings(|settings| settings.slots.get_mut(&item("A1")).expect("a slot").name = "Roti".into());
+    assert_eq!(rig.count(), None);
+    rig.change(Change::Count, Some(6)).expect("counted");
+    rig.driven(3, 2);
+    assert_eq!(rig.count(), Some(6));
+    rig.driven(3, 3);
+    assert_eq!(rig.count(), Some(5), "and one of these is");
+}
+
 #[test]
 fn an_older_image_that_forgot_what_was_taken_out_is_a_fault_until_somebody_looks() {
     for (change, n) in [(Change::Count, 1), (Change::Give, 2)] {
@@ -494,4 +560,28 @@ fn an_older_image_that_forgot_what_was_taken_out_is_a_fault_until_somebody_looks
         rig.change(Change::Count, Some(3)).expect("counted");
         assert_eq!((fault(&rig), rig.count()), (None, Some(3)), "{change}");
     }
+}
+
+#[test]
+fn a_ledger_that_is_an_older_image_is_a_fault_until_somebody_looks() {
+    let mut rig = Rig::holding(5);
+    rig.sells_one(1);
+    rig.cut_and_up(true);
+    rig.settle_open();
+    assert_eq!((rig.count(), fault(&rig)), (Some(4), None), "it has what it drove");
+    // A word that was read before the end of an order says nothing of the ledger. The first one of a relay does.
+    rig.driven(0, 0);
+    assert_eq!(fault(&rig), None);
+    rig.cut_and_up(true);
+    rig.settle_open();
+    let said = fault(&rig).unwrap_or_default();
+    assert!(said.contains("the relay's ledger is older than it was") && said.ends_with("A1"), "{said}");
+    assert_eq!(rig.count(), Some(4), "the sums know better");
+    // It counts on from there.
+    rig.sells_one(2);
+    rig.cut_and_up(true);
+    rig.settle_open();
+    assert_eq!((rig.count(), fault(&rig)), (Some(3), Some(said)));
+    rig.change(Change::Count, Some(3)).expect("counted");
+    assert_eq!(fault(&rig), None, "somebody has looked");
 }

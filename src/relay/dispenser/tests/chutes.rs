@@ -90,6 +90,46 @@ fn two_lines_that_miss_close_their_chute_until_somebody_looks() {
     assert_eq!(rig.dispenser.faults(), [], "the look is remembered");
 }
 
+/// A customer presses once more, and another one is back with a code.
+#[test]
+fn a_closed_chute_promises_no_try_and_collects_no_code_and_both_are_good_afterwards() {
+    let mut rig = chute("misses = 3\n");
+    let code = rig.prepare("A1", 5000);
+    let first = rig.prepare("A1", 5000);
+    assert!(rig.dispense(&receipt(1, &first)).is_ok());
+    rig.end(0, Outcome::Failed);
+    sell(&mut rig, 2, "B1", 1, Outcome::Failed);
+    drop(rig.drives());
+    for round in 0..2 {
+        assert_eq!(rig.prepare_again(1, 2, &first), Err(RelayError::Blocked), "round {round}");
+        let checked = rig.dispenser.check(code.as_str()).map_err(|refusal| refusal.error);
+        assert_eq!(checked, Err(RelayError::Blocked), "round {round}");
+        assert_eq!((rig.dispense(&receipt(3, &code)), rig.drives()), (Err(RelayError::Blocked), vec![]), "round {round}");
+        rig.restart();
+    }
+    rig.dispenser.clear("B1").expect("cleared");
+    assert!(rig.dispenser.check(code.as_str()).is_ok() && rig.prepare_again(1, 2, &first).is_ok());
+    assert!(rig.dispense(&receipt(3, &code)).is_ok());
+    assert_eq!(rig.drives(), [0]);
+}
+
+/// A new ledger knows of no miss, so the sensor is believed once more: as often as at first.
+#[test]
+fn a_ledger_that_was_lost_believes_the_sensor_for_two_misses_more() {
+    let mut rig = chute("misses = 3\n");
+    for round in 0..2 {
+        for (n, item, line) in [(1, "A1", 0), (2, "B1", 1)] {
+            assert_eq!(states(&rig), ["ready", "ready", "ready"], "round {round}");
+            sell(&mut rig, 10 * round + n, item, line, Outcome::Failed);
+        }
+        assert_eq!(states(&rig), ["blocked", "blocked", "ready"], "round {round}");
+        let path = rig.path();
+        rig.dispenser.ledger = Ledger::new(path.clone(), Box::new(random::fill));
+        ["", "-wal", "-shm"].iter().for_each(|suffix| drop(std::fs::remove_file(format!("{}{suffix}", path.display()))));
+        rig.restart();
+    }
+}
+
 #[test]
 fn who_looks_at_the_sensor_leaves_the_blocks_of_its_lines() {
     let mut rig = chute("");

@@ -15,7 +15,7 @@ fn signed(order: u8, n: u32, after: &Ticket, ticket: &Ticket) -> String {
 }
 
 impl Rig {
-    fn prepare_again(&mut self, order: u8, n: u32, after: &Ticket) -> Result<(Ticket, String), RelayError> {
+    pub(super) fn prepare_again(&mut self, order: u8, n: u32, after: &Ticket) -> Result<(Ticket, String), RelayError> {
         self.drawn += 1;
         let again = Again { order: super::order(order), number: number(n), after: after.clone() };
         self.dispenser.prepare_again("vm-001", "A1", 5000, again, [self.drawn; 16]).map_err(|refusal| refusal.error)

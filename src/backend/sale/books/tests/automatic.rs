@@ -92,8 +92,10 @@ async fn what_came_to_nothing_before_it_was_on_is_older() {
     before.paid("r2", 2, T0).await;
     // Its offer ends long after that, and the second machine tells later.
     let on = T0 + HOUR;
+    rig.tells_all(T0).await;
     let left = rig.starts(on).await.expect("it is on");
     assert_eq!(left, LeftToAPerson { orders: 1, rupiah: 5000, since: on });
+    assert_eq!(rig.due(on).await, [], "it was told when nothing came");
     rig.comes_to_nothing("o-r2", 2, on + HOUR).await;
     for at in [on + OFFER, on + OFFER + OFFER] {
         rig.sweep(at).await;
@@ -107,6 +109,25 @@ async fn what_came_to_nothing_before_it_was_on_is_older() {
     // A person may have paid it in cash. So its customer has no button for it either.
     let wanted = rig.run(move |tx, policy| want_money(tx, policy, &id("o-r1"), Told::trusted(on + OFFER + OFFER))).await;
     assert!(matches!(wanted, Err(BooksError::NoTry(NoTry::NotOffered))), "{wanted:?}");
+}
+
+/// Its time at the gateway was over before `auto_refund` was on. Of that people were told, too.
+#[tokio::test]
+async fn what_only_a_hand_can_give_back_is_not_told_again_when_it_is_turned_on() {
+    let rig = Rig::refunding(10);
+    let before = patient(&rig);
+    before.pending("r1", 1).await;
+    let report = settled(&before.load("o-r1").await.order, "t-r1");
+    before.answered("o-r1", Event::Status(StatusReport { refund_within: Some(OFFER), ..report }), T0).await;
+    before.comes_to_nothing("o-r1", 1, T0).await;
+    let over = T0 + OFFER + HOUR;
+    before.sweep(over).await;
+    assert_eq!(before.listed(Attention::OnlyByHand).await, ["o-r1"]);
+    rig.tells_all(over).await;
+    rig.starts(over + HOUR).await;
+    rig.sweep(over + HOUR).await;
+    assert_eq!(rig.count("SELECT count(*) FROM automatic_refunds").await, 1, "it was looked at");
+    assert_eq!(rig.due(over + HOUR).await, []);
 }
 
 /// A clock that was ahead at the start says that it is on since a time that is still to come.
@@ -127,9 +148,7 @@ async fn what_is_left_to_a_person_is_told_once_more() {
     for (request, ticket) in [("r1", 1), ("r2", 2)] {
         rig.fails(request, ticket, T0).await;
     }
-    for alert in rig.due(T0).await {
-        rig.run(move |tx, _| alert_tried(tx, &alert, Ways::COMMAND, false, Told::trusted(T0))).await.expect("told");
-    }
+    rig.tells_all(T0).await;
     assert_eq!(rig.due(T0 + HOUR).await, []);
     rig.sweep(T0 + OFFER).await;
     let told: Vec<_> =

@@ -3,6 +3,7 @@
 use super::*;
 use crate::keeping::archive;
 use crate::keeping::databases::StoreLocation;
+use crate::sale::books::{of_a_copy, passed_late};
 use qris_core::order::ledger::Again;
 use qris_core::order::merchant::{Asker, Attention, NO_REPORT_AFTER, NoProof, Proof, REPORT_WITHIN, RefundAnswer, RefundWish, Repayment};
 use qris_core::order::promise::Promise;
@@ -422,6 +423,56 @@ async fn goods_and_money_are_decided_once_by_name_and_stay_delivered() {
     }
 }
 
+/// Two people decide in one instant, each at another backend.
+#[tokio::test]
+async fn two_programs_decide_once_about_goods_and_money() {
+    let rig = Rig::came_to_somebody().await;
+    let beside = rig.beside();
+    let tasks: Vec<_> = BESIDES
+        .into_iter()
+        .cycle()
+        .take(12)
+        .enumerate()
+        .map(|(n, (_, settles))| {
+            let (store, policy) = (if n % 2 == 0 { rig.store.clone() } else { beside.clone() }, Arc::clone(&rig.policy));
+            tokio::spawn(async move { store.run(move |tx| settles(tx, &policy, &id("o-r1"), T0)).await.is_ok() })
+        })
+        .collect();
+    let mut granted = 0;
+    for task in tasks {
+        granted += u32::from(task.await.expect("ran"));
+    }
+    assert_eq!(granted, 1);
+    let is_refund = matches!(rig.repayment("o-r1").await, Some(Repayment::Requested { .. }));
+    let said = if is_refund { Said::Refunded } else { Said::Settled };
+    let calls = rig.refund_calls("o-r1", T0, approves, said).await;
+    assert_eq!((calls, rig.attention("o-r1").await), (usize::from(is_refund), vec![Attention::GoodsAndMoney]));
+    assert!(rig.is_delivered_besides().await);
+}
+
+/// What passes the sensor of the first try after its signed end may be its goods, or a hand: a line in the history, and no right to anything.
+#[tokio::test]
+async fn what_passes_late_beside_goods_and_money_decides_nothing() {
+    for (way, settles) in BESIDES {
+        let rig = Rig::came_to_somebody().await;
+        let passes = async || {
+            let device = DeviceId::new("vm-001").expect("an id");
+            rig.run(move |tx, _| passed_late(tx, &device, &id("o-r1"), TryNumber::FIRST, Told::trusted(T0))).await.expect("written");
+            let history = rig.run(|tx, _| history(tx, &id("o-r1"))).await.expect("read");
+            history.iter().filter(|line| line.event.contains("passed the sensor after the end of try 1")).count()
+        };
+        let before = rig.load("o-r1").await.order;
+        assert_eq!((passes().await, rig.load("o-r1").await.order == before), (1, true), "{way}");
+        for (_, plain) in WAYS {
+            assert!(matches!(rig.settles("o-r1", plain, T0).await, Err(BooksError::Refused(Refused::GoodsAndMoney))), "{way}");
+        }
+        rig.settles("o-r1", settles, T0).await.expect("by name");
+        let decided = rig.repayment("o-r1").await;
+        assert_eq!((passes().await, rig.repayment("o-r1").await), (1, decided), "{way}: it is told once");
+        assert!(rig.settles("o-r1", settles, T0).await.is_err(), "{way}");
+    }
+}
+
 /// Whatever others do with the money then is written, and a person hears of it.
 #[tokio::test]
 async fn what_others_give_back_beside_goods_and_money_is_told() {
@@ -512,6 +563,33 @@ async fn what_is_settled_is_archived_and_what_waits_stays() {
     let report = StatusReport { said: Said::Refunded, ..report };
     let heard = rig.run(move |tx, policy| rebuild(tx, policy, &id(&handed_over), &report, None, Told::trusted(T0))).await.expect("read");
     assert_eq!((heard, rig.count("SELECT count(*) FROM orders").await), (Forgotten::NotOurs, 3));
+}
+
+/// The books as they went on, and the copy that was made before a person settled it. What was archived since is in the copy, without its end.
+#[tokio::test]
+async fn a_copy_gives_nothing_back_of_what_was_settled_and_archived_since() {
+    for (way, settles) in WAYS {
+        let (went_on, copy) = (Rig::refunding(0), Rig::refunding(0));
+        for rig in [&went_on, &copy] {
+            let order = rig.sold(1).await;
+            rig.tell(&order, Delivery::Undelivered, T0).await;
+        }
+        went_on.settles("o-r1", settles, T0).await.expect("granted");
+        let said = if way == "refund" { Said::Refunded } else { Said::Settled };
+        for after in [0, 8 * 86_400] {
+            went_on.refund_calls("o-r1", T0 + Span::secs(after), approves, said).await;
+        }
+        assert_eq!(went_on.archives(T0 + Span::secs(1)).await, 1, "{way}");
+        let back = T0 + Span::secs(9 * 86_400);
+        assert_eq!(copy.run(move |tx, _| of_a_copy(tx, Told::trusted(back))).await.expect("written"), 1, "{way}");
+        copy.run(move |tx, policy| restarted(tx, policy, Told::trusted(back))).await.expect("starts");
+        assert_eq!(copy.refund_calls("o-r1", back, approves, said).await, 0, "{way}");
+        let again = copy.settles("o-r1", WAYS[0].1, back + NO_REPORT_AFTER).await;
+        assert!(matches!(again, Err(BooksError::Refused(_))), "{way}: {again:?}");
+        if said == Said::Settled {
+            assert!(copy.attention("o-r1").await.contains(&Attention::NoProof), "{way}: a person looks, and has the file");
+        }
+    }
 }
 
 /// The merchant's clock is two hours ahead for a while, and a try is open. Nothing goes back by itself. Only a person can be wrong by it, who answers

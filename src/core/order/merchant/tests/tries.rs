@@ -565,6 +565,49 @@ fn goods_and_money_are_a_persons_by_name_where_the_try_was_not_surely_its_custom
     }
 }
 
+/// It was paid after its QR was gone, and nobody was there any more. The rule is that of any try.
+#[test]
+fn goods_and_money_of_what_was_paid_too_late_are_a_persons_by_name_too() {
+    let order = Order { sale: Sale { relay_key: Some(relay()), ..order().sale }, ..order() };
+    let late = vec![
+        (0, Event::Charged(charge(5000))),
+        (500, Event::CancelRequested),
+        (600, Event::CancelDone(report(Said::Cancelled))),
+        (600_000, status(Said::Settled)),
+        (601_000, Event::Delivered(DeliveryReport::proven(Delivery::Undelivered))),
+    ];
+    let late = then(order, late).expect("facts");
+    let asked = asks(promise(&late));
+    let came = then(late, vec![(602_000, asked), (603_000, Event::Delivered(of_second(Delivery::Dispensed)))]).expect("granted");
+    assert_eq!(then(came.clone(), vec![(604_000, refund())]), Err(No::Refused(Refused::GoodsAndMoney)));
+    assert!(!came.may_refund_by_itself(Told::trusted(T0 + Span::millis(604_000))));
+    let given = || Event::Given { by: "Ani".into(), goods_and_money: true, from_slot: false };
+    let besides = then(came, vec![(604_000, given())]).expect("by name");
+    assert_eq!((besides.attention(), besides.is_refund_due()), (vec![Attention::GoodsAndMoney], false));
+    assert!(then(besides, vec![(605_000, given())]).is_err(), "once");
+}
+
+/// The clock of the merchant's computer is wrong. The number counts by the boot clock, and not at all where nobody knows the time.
+#[test]
+fn a_number_that_was_told_counts_by_the_boot_clock_while_no_time_is_trusted() {
+    let told = vec![(5000, wants(None, 7)), (9000, tells(None, 7)), (10_000, status(Said::Settled))];
+    let order = then(nothing_came(), told).expect("told");
+    let at = |ms| T0 + Span::millis(ms);
+    for (now, is_told) in [
+        (Told::counted(at(11_000)), true),
+        (Told::counted(at(38_999)), true),
+        (Told::counted(at(39_000)), false),
+        (Told::unknown(at(11_000)), false),
+    ] {
+        let happens = |order, event| with(|with| apply(order, event, now, with));
+        let begun = happens(order.clone(), asks(promise(&order))).expect("a fact");
+        let came = happens(begun, Event::Delivered(of_second(Delivery::Dispensed))).expect("a fact");
+        assert_eq!((came.outcome(), came.tries.with_number), (Some(Delivery::Dispensed), is_told), "{now:?}");
+        let besides = happens(came, Event::Given { by: "Ani".into(), goods_and_money: true, from_slot: false });
+        assert_eq!(besides.err(), is_told.then_some(Refused::Delivered), "{now:?}");
+    }
+}
+
 #[test]
 fn a_refund_besides_the_goods_ends_as_any_other() {
     let item = nothing_came().goods().item.to_string();

@@ -1,5 +1,6 @@
 //! Whose press begins the try: two presses, or one after the number was told. All else is a purchase, and takes nothing from who paid.
 
+use super::super::afar::desired;
 use super::super::counter::{at_store, code};
 use super::*;
 use qris_core::wire::status;
@@ -232,14 +233,118 @@ fn a_code_that_is_typed_in_stands_before_the_offer() {
     assert_eq!(rig.step(), "Offered");
 }
 
+/// Other goods in A2, at a price that its customer did not pay.
+const OTHER_GOODS: &str = r#"
+[[item]]
+id = "A1"
+name = "A1"
+price = 5000
+capacity = 10
+low = 2
+[[item]]
+id = "A2"
+name = "Roti"
+price = 6000
+capacity = 10
+low = 2
+[[item]]
+id = "B1"
+name = "B1"
+price = 9000
+"#;
+
+/// Their names and their prices wait until the words of the first press are over. Then they are the ones that count.
 #[test]
-fn a_price_from_afar_between_the_presses_is_the_one_that_counts() {
+fn goods_and_prices_from_afar_wait_for_the_words_of_the_first_press() {
+    let goods = |rig: &Rig| rig.machine.settings.slots.get(&item("A2")).expect("a slot").name.to_string();
+    let changed = |rig: &mut Rig| rig.wants(&desired(1, 0, OTHER_GOODS)).waiting.is_none();
     let mut rig = Rig::offers_again(1);
     rig.press("A2");
-    rig.after(2_000);
-    rig.machine.settings.prices = PriceList::new([(item("A2"), Price::Fixed(rp(6_000)))]);
+    assert!(!changed(&mut rig), "somebody reads what the next press takes");
+    rig.after(500);
     let effects = rig.press("A2");
-    assert!(prepared(&effects).is_none() && sells_anew(&effects), "it costs more than was paid");
+    assert_eq!(prepared(&effects).map(|(_, of, price, ..)| (of, price)), Some(("A2".into(), 3000)));
+    rig.promise(1, &effects);
+    rig.answer(1, order(at_second(1, "A2", 3000)));
+    assert_eq!((goods(&rig), rig.left()[1]), ("A2".into(), Some(4)), "it is driven for the former goods");
+    rig.delivered(1);
+    rig.answer(1, order(OrderResource { outcome: Some(reported(Delivery::Dispensed)), ..at_second(1, "A2", 3000) }));
+    rig.after(11_000);
+    assert_eq!((goods(&rig), rig.left()[1]), ("Roti".into(), None));
+    // Nobody has pressed yet: they are in force at once, and cost more than was paid.
+    let mut rig = Rig::offers_again(1);
+    assert!(changed(&mut rig) && goods(&rig) == "Roti");
+    let effects = rig.press("A2");
+    assert!(prepared(&effects).is_none() && sells_anew(&effects));
+}
+
+/// Two trays have missed, one after the other, while the words of the first press stand there.
+#[test]
+fn a_chute_that_closes_between_the_presses_takes_the_words_down_until_somebody_has_looked() {
+    let chute = |rig: &mut Rig, state: LineCondition| {
+        rig.facts.lines = vec![line("A1", state), line("A2", state), line("B1", LineCondition::Ready)];
+        rig.on(Input::RelayReported(rig.facts.clone()));
+    };
+    let mut rig = Rig::offers_again_uncounted(1);
+    rig.press("A2");
+    rig.after(2_000);
+    chute(&mut rig, LineCondition::Blocked);
+    assert!(!rig.is_offered(), "{}", rig.scene);
+    let effects = rig.press("A2");
+    assert!(prepared(&effects).is_none());
+    rig.prepare(&effects, Err(PrepareError::Refused(RelayError::Blocked, "closed".into())));
+    assert_eq!(rig.announced(), ["refused(line_blocked)"]);
+    assert!(rig.scene.starts_with("Refused") && rig.scene.contains("LineBlocked"), "{}", rig.scene);
+    assert!(!sells_anew(&rig.after(10_000)), "nor is the first press a purchase");
+    // The offer has the rest of its time, and asks anew.
+    chute(&mut rig, LineCondition::Ready);
+    rig.on(Input::Cleared);
+    assert_eq!(rig.step(), "Offered");
+    assert!(prepared(&rig.press("A2")).is_none());
+    rig.after(1_500);
+    assert!(prepared(&rig.press("A2")).is_some());
+}
+
+/// The last piece that is free goes to the try. The other one is that of a code, which is paid in that second.
+#[test]
+fn the_last_free_piece_goes_to_the_try_and_the_other_one_to_the_code() {
+    // A miss does not make A1 suspect.
+    let offering = || {
+        let mut rig = Rig::with_prices();
+        rig.facts.lines.iter_mut().for_each(|line| line.misses_left = 2);
+        rig.on(Input::RelayReported(rig.facts.clone()));
+        rig.change_of("A1", Change::Count, Some(3)).expect("counted");
+        rig.taken_along(2);
+        let mut rig = rig.offering_again(1);
+        assert_eq!(rig.left()[0], Some(2));
+        rig.press("A1");
+        rig.after(1_500);
+        rig
+    };
+    let mut rig = offering();
+    rig.pay(&receipt_of(2));
+    assert_eq!(rig.announced(), ["awaiting_collection"]);
+    let effects = rig.press("A1");
+    rig.promise(1, &effects);
+    rig.collect(&code(2));
+    assert_eq!(rig.announced(), ["trying_again", "refused(busy)"]);
+    rig.answer(1, order(at_second(1, "A1", 5000)));
+    rig.delivered(1);
+    rig.after(11_000);
+    rig.announced();
+    rig.vend(9);
+    assert_eq!((rig.announced(), rig.left()[0]), (vec!["refused(sold_out)".into()], Some(1)), "the code keeps it");
+    rig.collected(2);
+    assert_eq!(rig.left()[0], Some(0));
+    // Somebody takes the free one out, and counts.
+    let mut rig = offering();
+    rig.change_of("A1", Change::Count, Some(1)).expect("counted");
+    assert!(prepared(&rig.press("A1")).is_none());
+    assert_eq!(rig.announced(), ["refused(sold_out)"]);
+    rig.pay(&receipt_of(2));
+    rig.announced();
+    rig.collected(2);
+    assert_eq!(rig.left()[0], Some(0));
 }
 
 #[test]
