@@ -187,7 +187,7 @@ texts! {
     card_form: "harus berbentuk SETELAN = NILAI, misalnya name = Lobi", "must be KEY = VALUE, such as name = Lobby";
     card_unknown: "tidak ada {0}: yang ada {1}", "there is no {0}: known are {1}";
     card_twice: "{0} juga ada di baris {1}, dengan nilai lain: hapus salah satunya", "{0} stands in line {1}, too, with another value: take one away";
-    card_missing: "berkas ini perlu satu baris: {0} = …", "the file needs a line: {0} = …";
+    card_missing: "berkas ini perlu satu baris: {0} =", "the file needs a line: {0} =";
     card_alone: "{0} perlu {1} juga", "{0} needs {1}, too";
     card_unserved: "belum ada jalur yang mengeluarkan {0}: tambahkan line = {0}=CHIP:OFFSET", "no line hands out {0}: add line = {0}=CHIP:OFFSET";
     card_code_and_text: "code sudah ada: hapus salah satunya", "there is a code already: take one of them away";
@@ -198,7 +198,7 @@ texts! {
     card_wifi_password: "harus 8 sampai 63 huruf, angka dan tanda ASCII, atau 64 digit heksadesimal", "must be 8 to 63 letters, digits and signs of ASCII, or 64 hexadecimal digits";
     card_country: "harus dua huruf besar, misalnya ID", "must be two capital letters, such as ID";
     card_zone: "tidak ada zona waktu itu: tulis misalnya Asia/Jakarta", "there is no such time zone: write one such as Asia/Jakarta";
-    card_ssh: "harus kunci publik SSH, satu baris dari berkas .pub, misalnya ssh-ed25519 AAAA…", "must be a public SSH key, the line of a .pub file, such as ssh-ed25519 AAAA…";
+    card_ssh: "harus kunci publik SSH, satu baris dari berkas .pub, misalnya ssh-ed25519 AAAA...", "must be a public SSH key, the line of a .pub file, such as ssh-ed25519 AAAA...";
     card_not_utf8: "bukan teks UTF-8: simpan lagi sebagai UTF-8", "it is no UTF-8 text: save it as UTF-8";
     card_not_there: "{0} tidak ada di kartu ({1})", "{0} is not on the card ({1})";
     card_faults: "{0} hal perlu diperbaiki di berkas itu", "{0} things must be mended in the file";
