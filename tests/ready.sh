@@ -113,7 +113,7 @@ tools() {
 scripts() {
   case "$tier" in near | sales) return ;; esac
   printf '%s --need\n' tests/clients/install tests/yocto tests/crates "packaging/deb --quick amd64" tests/packages tests/repository tests/vm/screen "tests/vm/run --short"
-  [ "$tier" != long ] || printf '%s --need\n' "packaging/deb amd64 arm64 armhf" tests/vm/run tests/architectures tests/container tests/reproducible
+  [ "$tier" != long ] || printf '%s --need\n' "packaging/deb amd64 arm64 armhf" tests/vm/run tests/card tests/architectures tests/container tests/reproducible
 }
 
 have() {

@@ -79,6 +79,7 @@ const USELESS: &[(&str, &[&str])] = &[
     ("screen states", OF_BROKER),
     ("screen test", OF_BROKER),
     (chips::LABEL_COMMAND, OF_BROKER),
+    (setup::card::COMMAND, OF_BROKER),
     ("setup", &["config", "context"]),
     ("doctor", &["context", "broker", "ca_file", "cert_file", "key_file"]),
 ];
@@ -106,6 +107,7 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
             Command::Screen(screen) => screen.run(connection, json).await,
             Command::Setup(setup) => interrupt::run(NAME, setup.run(connection, json)).await,
             Command::ChipLabel { device } => print::line(&hardware::chip(&device).map_err(Failure::failed)?.label),
+            Command::ReadCard(read) => read.run(),
             Command::Doctor(doctor) => interrupt::run(NAME, doctor.run(connection, json)).await,
         }
     })
@@ -162,4 +164,7 @@ enum Command {
     /// For our rule of udev: the label of a GPIO chip
     #[command(name = chips::LABEL_COMMAND, hide = true)]
     ChipLabel { device: std::path::PathBuf },
+    /// For the first boot of an SD card: what its qrisd-setup.txt says
+    #[command(name = setup::card::COMMAND, hide = true)]
+    ReadCard(setup::card::ReadCard),
 }

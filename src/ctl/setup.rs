@@ -3,6 +3,7 @@
 //! that it is told.
 
 mod answers;
+pub(super) mod card;
 mod compose;
 mod dialogue;
 mod goods;

@@ -16,7 +16,7 @@ use door::{Connection, Door};
 use qris_core::order::time::{Span, Wall};
 use qris_host::clock;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
@@ -53,7 +53,7 @@ pub struct Simulator;
 impl Simulator {
     /// Serves on a listener that is bound already. If `options.public_url` is empty, it becomes the listener's address.
     pub fn start(listener: TcpListener, mut options: Options) -> io::Result<SimulatorHandle> {
-        let addr = listener.local_addr()?;
+        let addr = reached(listener.local_addr()?);
         if options.public_url.is_empty() {
             options.public_url = format!("http://{addr}");
         }
@@ -78,6 +78,15 @@ impl Simulator {
         ];
         Ok(SimulatorHandle { addr, shared, tasks, stop })
     }
+}
+
+/// Where this computer reaches who listens at `addr`. A backend refuses pictures at other places than its `base_url`, and 0.0.0.0 is
+/// no place.
+const fn reached(mut addr: SocketAddr) -> SocketAddr {
+    if addr.ip().is_unspecified() {
+        addr.set_ip(if addr.is_ipv4() { IpAddr::V4(Ipv4Addr::LOCALHOST) } else { IpAddr::V6(Ipv6Addr::LOCALHOST) });
+    }
+    addr
 }
 
 impl SimulatorHandle {

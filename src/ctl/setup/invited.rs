@@ -49,7 +49,7 @@ pub(super) fn read(from: &str, device: Option<&DeviceId>, backend: Option<&str>)
     }
 }
 
-fn no_invitation(why: &InvitationError) -> String {
+pub(super) fn no_invitation(why: &InvitationError) -> String {
     match why {
         InvitationError::Code(_) => texts().code_form.into(),
         InvitationError::Other => texts().no_invitation.into(),

@@ -183,5 +183,24 @@ texts! {
     enable_there: "selesai disiapkan; aktifkan sendiri {0} di sistem itu ({1})", "set up; enable {0} in that system yourself ({1})";
     not_started: "{0}; pesannya: journalctl -x -n 20 -u {1}", "{0}; its messages: journalctl -x -n 20 -u {1}";
     not_root: "bukan root: pemilik berkas dibiarkan; rahasia sebaiknya milik root dan grup {0}", "not root: owners were left as they are; secrets should belong to root and the group {0}";
+    card_line: "baris {0}: {1}", "line {0}: {1}";
+    card_form: "harus berbentuk SETELAN = NILAI, misalnya name = Lobi", "must be KEY = VALUE, such as name = Lobby";
+    card_unknown: "tidak ada {0}: yang ada {1}", "there is no {0}: known are {1}";
+    card_twice: "{0} juga ada di baris {1}, dengan nilai lain: hapus salah satunya", "{0} stands in line {1}, too, with another value: take one away";
+    card_missing: "berkas ini perlu satu baris: {0} =", "the file needs a line: {0} =";
+    card_alone: "{0} perlu {1} juga", "{0} needs {1}, too";
+    card_unserved: "belum ada jalur yang mengeluarkan {0}: tambahkan line = {0}=CHIP:OFFSET", "no line hands out {0}: add line = {0}=CHIP:OFFSET";
+    card_code_and_text: "code sudah ada: hapus salah satunya", "there is a code already: take one of them away";
+    card_of_one_pi: "kartu ini untuk mesin saja: Server Key ada di server penjual. Hapus baris ini, dan anggap kunci itu sudah terbaca", "this card is for a machine alone: the Server Key belongs to the merchant's server. Take the line away, and see the key as read by others";
+    card_of_machine: "di kartu ini penjual ada di Pi yang sama, dan membuatnya sendiri: hapus baris ini", "on this card the merchant is on the same Pi and makes it by itself: take the line away";
+    card_server_key: "harus diawali SB-Mid-server- (sandbox). Kunci production diketik di papan ketik atau lewat kabel jaringan", "must begin with SB-Mid-server- (the sandbox). A key of production is typed at the keyboard or over the network cable";
+    card_wifi: "nama Wi-Fi paling banyak 32 byte", "the name of a Wi-Fi has 32 bytes at most";
+    card_wifi_password: "harus 8 sampai 63 huruf, angka dan tanda ASCII, atau 64 digit heksadesimal", "must be 8 to 63 letters, digits and signs of ASCII, or 64 hexadecimal digits";
+    card_country: "harus dua huruf besar, misalnya ID", "must be two capital letters, such as ID";
+    card_zone: "tidak ada zona waktu itu: tulis misalnya Asia/Jakarta", "there is no such time zone: write one such as Asia/Jakarta";
+    card_ssh: "harus kunci publik SSH, satu baris dari berkas .pub, misalnya ssh-ed25519 AAAA...", "must be a public SSH key, the line of a .pub file, such as ssh-ed25519 AAAA...";
+    card_not_utf8: "bukan teks UTF-8: simpan lagi sebagai UTF-8", "it is no UTF-8 text: save it as UTF-8";
+    card_not_there: "{0} tidak ada di kartu ({1})", "{0} is not on the card ({1})";
+    card_faults: "{0} hal perlu diperbaiki di berkas itu", "{0} things must be mended in the file";
     done: "selesai disiapkan, dan layanannya berjalan. Semua baik? qrisctl doctor", "set up, and the services run. Is all well? qrisctl doctor";
 }

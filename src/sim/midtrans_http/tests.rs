@@ -18,6 +18,15 @@ use tokio::sync::mpsc;
 
 const KEY: &str = "SB-Mid-server-test";
 
+#[test]
+fn who_listens_everywhere_is_reached_by_loopback() {
+    let addresses = [("0.0.0.0:9000", "127.0.0.1:9000"), ("[::]:9000", "[::1]:9000"), ("192.0.2.7:9000", "192.0.2.7:9000")];
+    for (listens, reaches) in addresses {
+        let at = |text: &str| text.parse::<SocketAddr>().expect("an address");
+        assert_eq!(reached(at(listens)), at(reaches));
+    }
+}
+
 async fn simulator(options: Options) -> SimulatorHandle {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     Simulator::start(listener, options).expect("a simulator")
