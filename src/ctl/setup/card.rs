@@ -79,7 +79,7 @@ pub(super) enum Flavour {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Key {
+enum Entry {
     Code,
     Enrolment,
     ServerKey,
@@ -97,25 +97,25 @@ enum Key {
     Rotate,
 }
 
-const KEYS: &[(&str, Key)] = &[
-    ("code", Key::Code),
-    ("enrolment", Key::Enrolment),
-    ("server_key", Key::ServerKey),
-    ("wifi", Key::Wifi),
-    ("wifi_password", Key::WifiPassword),
-    ("wifi_country", Key::WifiCountry),
-    ("timezone", Key::TimeZone),
-    ("ssh_key", Key::SshKey),
-    ("name", Key::Name),
-    ("contact", Key::Contact),
-    ("language", Key::Language),
-    ("item", Key::Item),
-    ("line", Key::Line),
-    ("screen", Key::Screen),
-    ("rotate", Key::Rotate),
+const KEYS: &[(&str, Entry)] = &[
+    ("code", Entry::Code),
+    ("enrolment", Entry::Enrolment),
+    ("server_key", Entry::ServerKey),
+    ("wifi", Entry::Wifi),
+    ("wifi_password", Entry::WifiPassword),
+    ("wifi_country", Entry::WifiCountry),
+    ("timezone", Entry::TimeZone),
+    ("ssh_key", Entry::SshKey),
+    ("name", Entry::Name),
+    ("contact", Entry::Contact),
+    ("language", Entry::Language),
+    ("item", Entry::Item),
+    ("line", Entry::Line),
+    ("screen", Entry::Screen),
+    ("rotate", Entry::Rotate),
 ];
 
-impl Key {
+impl Entry {
     fn word(self) -> &'static str {
         KEYS.iter().find(|(_, key)| *key == self).map_or("", |(word, _)| word)
     }
@@ -167,7 +167,7 @@ impl fmt::Display for Fault {
 #[derive(Debug, Default)]
 pub(super) struct Card {
     /// Lines and values of each key, in their order.
-    said: BTreeMap<Key, Vec<(usize, String)>>,
+    said: BTreeMap<Entry, Vec<(usize, String)>>,
     /// The numbers of the lines that leave the card.
     leaving: Vec<usize>,
 }
@@ -183,7 +183,7 @@ impl Card {
         let mut card = Self::default();
         let mut faults = card.lines(text);
         for (key, values) in &card.said {
-            let once = !matches!(key, Key::Item | Key::Line);
+            let once = !matches!(key, Entry::Item | Entry::Line);
             if let [(first, _), (again, _), ..] = &**values
                 && once
             {
@@ -213,7 +213,7 @@ impl Card {
             let (at, line) = (at + 1, line.trim());
             let is_part = !line.is_empty() && line.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
             if goes_on && is_part && !line.starts_with(BEGINS) {
-                if let Some((_, text)) = self.said.get_mut(&Key::Enrolment).and_then(|values| values.last_mut()) {
+                if let Some((_, text)) = self.said.get_mut(&Entry::Enrolment).and_then(|values| values.last_mut()) {
                     text.push_str(line);
                 }
                 self.leaving.push(at);
@@ -224,7 +224,7 @@ impl Card {
                 continue;
             }
             let (word, value) = match line.split_once('=') {
-                _ if line.starts_with(BEGINS) => (Key::Enrolment.word().to_owned(), line),
+                _ if line.starts_with(BEGINS) => (Entry::Enrolment.word().to_owned(), line),
                 Some((word, value)) => (word.trim().to_lowercase(), value.trim()),
                 None => {
                     faults.push(Fault { line: Some(at), why: texts().card_form.into() });
@@ -236,7 +236,7 @@ impl Card {
                 faults.push(Fault { line: Some(at), why: fill(texts().card_unknown, &[&format!("{word:?}"), &known.join(", ")]) });
                 continue;
             };
-            goes_on = *key == Key::Enrolment;
+            goes_on = *key == Entry::Enrolment;
             // Nothing was filled in.
             if value.is_empty() {
                 continue;
@@ -258,20 +258,24 @@ impl Card {
         let mut faults = Vec::new();
         let at = |line: Option<usize>, why: String| Fault { line, why };
         let missing = |what: &str| at(None, fill(texts().card_missing, &[&what]));
-        let first = |key: Key| self.said.get(&key).and_then(|values| values.first()).map(|(line, _)| *line);
-        match (flavour, first(Key::Code), first(Key::Enrolment)) {
+        let first = |key: Entry| self.said.get(&key).and_then(|values| values.first()).map(|(line, _)| *line);
+        match (flavour, first(Entry::Code), first(Entry::Enrolment)) {
             (Flavour::Machine, None, None) => faults.push(missing("code")),
             (Flavour::Machine, Some(_), Some(line)) => faults.push(at(Some(line), texts().card_code_and_text.into())),
             (Flavour::Machine, _, _) | (Flavour::OnePi, _, _) => {}
         }
-        for key in [Key::Item, Key::Line] {
+        for key in [Entry::Item, Entry::Line] {
             if first(key).is_none() {
                 faults.push(missing(key.word()));
             }
         }
-        match (first(Key::Wifi), first(Key::WifiPassword)) {
-            (None, Some(line)) => faults.push(at(Some(line), fill(texts().card_alone, &[&Key::WifiPassword.word(), &Key::Wifi.word()]))),
-            (Some(line), None) => faults.push(at(Some(line), fill(texts().card_alone, &[&Key::Wifi.word(), &Key::WifiPassword.word()]))),
+        match (first(Entry::Wifi), first(Entry::WifiPassword)) {
+            (None, Some(line)) => {
+                faults.push(at(Some(line), fill(texts().card_alone, &[&Entry::WifiPassword.word(), &Entry::Wifi.word()])))
+            }
+            (Some(line), None) => {
+                faults.push(at(Some(line), fill(texts().card_alone, &[&Entry::Wifi.word(), &Entry::WifiPassword.word()])))
+            }
             (Some(_), Some(_)) | (None, None) => {}
         }
         faults.extend(self.goods());
@@ -282,8 +286,8 @@ impl Card {
     fn goods(&self) -> Vec<Fault> {
         let mut faults = Vec::new();
         let (mut items, mut lines): (Vec<Item>, Vec<LineSpec>) = (Vec::new(), Vec::new());
-        let of = |key: Key| self.said.get(&key).into_iter().flatten();
-        for (line, value) in of(Key::Item) {
+        let of = |key: Entry| self.said.get(&key).into_iter().flatten();
+        for (line, value) in of(Entry::Item) {
             if let Ok(item) = specs::item(value)
                 && let Err(why) = add_item(&mut items, item)
             {
@@ -291,7 +295,7 @@ impl Card {
             }
         }
         let sold: Vec<_> = items.iter().map(|item| item.id.to_string()).collect();
-        for (line, value) in of(Key::Line) {
+        for (line, value) in of(Entry::Line) {
             if let Ok(spec) = specs::line(value)
                 && let Err(why) = add_line(&sold, &mut lines, spec)
             {
@@ -300,7 +304,7 @@ impl Card {
         }
         let served: Vec<_> = lines.iter().flat_map(|line| line.items.clone()).collect();
         // One that cannot be read may serve it.
-        if faults.is_empty() && of(Key::Line).count() == lines.len() && !lines.is_empty() {
+        if faults.is_empty() && of(Entry::Line).count() == lines.len() && !lines.is_empty() {
             let alone = unserved(&sold, &served);
             faults.extend(alone.into_iter().map(|id| Fault { line: None, why: fill(texts().card_unserved, &[&id]) }));
         }
@@ -309,7 +313,7 @@ impl Card {
 
     /// What the first boot needs: names of files, and what is in them. `text` is the file that was read.
     pub(super) fn files(&self, text: &str) -> Vec<(&'static str, String)> {
-        let value = |key: Key| self.said.get(&key).and_then(|values| values.first()).map(|(_, value)| value.as_str());
+        let value = |key: Entry| self.said.get(&key).and_then(|values| values.first()).map(|(_, value)| value.as_str());
         let mut arguments = String::new();
         for (key, values) in &self.said {
             for (_, value) in values {
@@ -320,16 +324,16 @@ impl Card {
         }
         let mut files = vec![("arguments", arguments), ("kept", self.kept(text))];
         let alone = [
-            ("code", Key::Code),
-            ("enrolment", Key::Enrolment),
-            ("server-key", Key::ServerKey),
-            ("contact", Key::Contact),
-            ("timezone", Key::TimeZone),
-            ("authorized_keys", Key::SshKey),
+            ("code", Entry::Code),
+            ("enrolment", Entry::Enrolment),
+            ("server-key", Entry::ServerKey),
+            ("contact", Entry::Contact),
+            ("timezone", Entry::TimeZone),
+            ("authorized_keys", Entry::SshKey),
         ];
         files.extend(alone.into_iter().filter_map(|(name, key)| Some((name, format!("{}\n", value(key)?)))));
-        if let (Some(name), Some(password)) = (value(Key::Wifi), value(Key::WifiPassword)) {
-            files.push(("wpa_supplicant.conf", wifi(name, password, value(Key::WifiCountry).unwrap_or(COUNTRY))));
+        if let (Some(name), Some(password)) = (value(Entry::Wifi), value(Entry::WifiPassword)) {
+            files.push(("wpa_supplicant.conf", wifi(name, password, value(Entry::WifiCountry).unwrap_or(COUNTRY))));
         }
         files
     }
@@ -355,38 +359,38 @@ fn wifi(name: &str, password: &str, country: &str) -> String {
     format!("country={country}\nnetwork={{\n\tssid={hex}\n\tpsk={psk}\n\tscan_ssid=1\n}}\n")
 }
 
-fn judged(key: Key, value: &str, flavour: Flavour, has_zone: &impl Fn(&str) -> bool) -> Result<(), String> {
+fn judged(key: Entry, value: &str, flavour: Flavour, has_zone: &impl Fn(&str) -> bool) -> Result<(), String> {
     let says = |good: bool, why: &str| if good { Ok(()) } else { Err(why.to_owned()) };
     match (key, flavour) {
-        (Key::ServerKey, Flavour::Machine) => Err(texts().card_of_one_pi.into()),
-        (Key::Code | Key::Enrolment, Flavour::OnePi) => Err(texts().card_of_machine.into()),
-        (Key::ServerKey, Flavour::OnePi) => {
+        (Entry::ServerKey, Flavour::Machine) => Err(texts().card_of_one_pi.into()),
+        (Entry::Code | Entry::Enrolment, Flavour::OnePi) => Err(texts().card_of_machine.into()),
+        (Entry::ServerKey, Flavour::OnePi) => {
             let is_key = value.starts_with("SB-Mid-server-") && value.bytes().all(|byte| byte.is_ascii_graphic());
             says(is_key, texts().card_server_key)
         }
-        (Key::Code, Flavour::Machine) => value.parse::<Invitation>().map(drop).map_err(|why| no_invitation(&why)),
-        (Key::Enrolment, Flavour::Machine) => Enrolment::from_text(value).map(drop).map_err(|why| no_enrolment(&why)),
-        (Key::Wifi, _) => says(value.len() <= 32 && !value.contains(steers), texts().card_wifi),
-        (Key::WifiPassword, _) => {
+        (Entry::Code, Flavour::Machine) => value.parse::<Invitation>().map(drop).map_err(|why| no_invitation(&why)),
+        (Entry::Enrolment, Flavour::Machine) => Enrolment::from_text(value).map(drop).map_err(|why| no_enrolment(&why)),
+        (Entry::Wifi, _) => says(value.len() <= 32 && !value.contains(steers), texts().card_wifi),
+        (Entry::WifiPassword, _) => {
             let is_phrase = (8..=63).contains(&value.len()) && value.bytes().all(|byte| (b' '..=b'~').contains(&byte));
             let is_raw = value.len() == 64 && value.bytes().all(|byte| byte.is_ascii_hexdigit());
             says(is_phrase || is_raw, texts().card_wifi_password)
         }
-        (Key::WifiCountry, _) => says(value.len() == 2 && value.bytes().all(|byte| byte.is_ascii_uppercase()), texts().card_country),
-        (Key::TimeZone, _) => {
+        (Entry::WifiCountry, _) => says(value.len() == 2 && value.bytes().all(|byte| byte.is_ascii_uppercase()), texts().card_country),
+        (Entry::TimeZone, _) => {
             let is_name = value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/_+-".contains(&byte));
             says(is_name && !value.starts_with('/') && has_zone(value), texts().card_zone)
         }
-        (Key::SshKey, _) => {
+        (Entry::SshKey, _) => {
             let is_key = ["ssh-ed25519 ", "ssh-rsa ", "ecdsa-sha2-", "sk-"].iter().any(|begin| value.starts_with(begin));
             says(is_key && !value.contains(steers), texts().card_ssh)
         }
-        (Key::Name | Key::Contact, _) => parse_letters(value).map(drop),
-        (Key::Language, _) => says(["id", "en", "both"].contains(&value), texts().language_known),
-        (Key::Item, _) => specs::item(value).map(drop),
-        (Key::Line, _) => specs::line(value).map(drop),
-        (Key::Screen, _) => specs::screen(value).map(drop),
-        (Key::Rotate, _) => parse_degrees(value).map(drop).map_err(Into::into),
+        (Entry::Name | Entry::Contact, _) => parse_letters(value).map(drop),
+        (Entry::Language, _) => says(["id", "en", "both"].contains(&value), texts().language_known),
+        (Entry::Item, _) => specs::item(value).map(drop),
+        (Entry::Line, _) => specs::line(value).map(drop),
+        (Entry::Screen, _) => specs::screen(value).map(drop),
+        (Entry::Rotate, _) => parse_degrees(value).map(drop).map_err(Into::into),
     }
 }
 
