@@ -93,8 +93,9 @@ impl World {
         if self.machines[m].deliverable.get(&ticket) != Some(&true) && !self.asks_once_more(m) {
             self.fail("a QR is drawn, and the relay did not say that it can deliver".into());
         }
-        // In the storm the relay may have gone since it was asked, and a relay that came back is asked just now.
-        if !self.storm && !self.is_being_checked(m, &ticket) {
+        // In the storm the relay may have gone since it was asked, and a relay that came back is asked just now. What is in the beam may have
+        // come since then, and mostly goes again.
+        if !self.storm && !self.is_being_checked(m, &ticket) && !self.is_beam_broken(m) {
             self.counts.note(Kind::QrsAgainstRelay);
             if !self.relays[m].could_deliver(&ticket) {
                 self.fail("a QR is drawn for what cannot be delivered".into());
