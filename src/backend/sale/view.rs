@@ -125,9 +125,8 @@ mod tests {
     use qris_core::order::request::Payment;
     use qris_core::order::tries::TwoDigits;
 
-    #[test]
-    fn what_is_being_ended_is_not_offered_and_what_is_paid_all_the_same_is() {
-        let place = Shop {
+    fn place() -> Shop {
+        Shop {
             public_url: Some("https://pay.example".into()),
             sandbox: true,
             merchant: None,
@@ -135,9 +134,13 @@ mod tests {
             collect_within: Span::ZERO,
             zone: Zone::Wib,
             desk_url: None,
-        };
+        }
+    }
+
+    #[test]
+    fn what_is_being_ended_is_not_offered_and_what_is_paid_all_the_same_is() {
         let seen = |order: &Order| {
-            let resource = resource(order, 1, Told::trusted(T0), &place);
+            let resource = resource(order, 1, Told::trusted(T0), &place());
             (resource.status, resource.qr_payload.is_some(), resource.gross_amount.is_some())
         };
         let payable = pending("o-1", "vm-001", 5_000, 5_000);
@@ -151,18 +154,9 @@ mod tests {
 
     #[test]
     fn without_a_time_nothing_is_told_that_counts_by_it() {
-        let place = Shop {
-            public_url: None,
-            sandbox: true,
-            merchant: None,
-            contact: None,
-            collect_within: Span::ZERO,
-            zone: Zone::Wib,
-            desk_url: None,
-        };
         let seen = |order: &Order, now: Told| {
             let orders::OrderResource { expires_in_s, settled_ago_s, try_again_s, try_wanted_s, try_number, .. } =
-                resource(order, 1, now, &place);
+                resource(order, 1, now, &place());
             [expires_in_s.is_some(), settled_ago_s.is_some(), try_again_s.is_some(), try_wanted_s.is_some(), try_number.is_some()]
         };
         let (now, with) = (T0 + Span::secs(60), Context { rules: &Rules { second_tries: 1, ..rules() }, paid_already: false });

@@ -124,9 +124,15 @@ impl World {
         }
     }
 
-    /// The other tray of this chute missed just now. What hid its goods from the sensor may be there still.
-    pub(super) fn hides_more(&self, m: usize, line: usize) -> bool {
-        self.chutes.two_trays && self.chutes.of[m].unseen.iter().any(|missed| *missed != line)
+    /// How seldom a tray misses. What hid the goods of the other tray of its chute from the sensor a moment ago may be there still.
+    pub(super) fn misses_one_in(&self, m: usize, line: usize) -> u64 {
+        let is_hidden = self.chutes.of[m].unseen.iter().any(|missed| *missed != line);
+        match (self.chutes.two_trays, is_hidden) {
+            (true, true) => 1,
+            // Two in a row are seldom, and each run must have some.
+            (true, false) => 4,
+            (false, _) => 12,
+        }
     }
 
     /// How long at most until somebody comes to a line that missed, in milliseconds. Where another tray has the same sensor, this one may miss

@@ -331,7 +331,7 @@ impl World {
     fn line_ends(&mut self, m: usize, line: usize) {
         let is_order = matches!(self.relays[m].begun, Some(Begun::Order { .. }));
         let is_played = self.is_twist(Play::Refund) || self.is_twist(Play::SecondTry) || is_order && self.jams_before_a_second_try();
-        let often = if self.hides_more(m, line) { 1 } else { 12 };
+        let often = self.misses_one_in(m, line);
         let jammed = is_played || self.goes_wrong(often, Kind::Jams);
         let Some(after) = self.waits_for_late_goods(jammed) else { return self.told_end(m, line, jammed) };
         if let Some(dispenser) = &mut self.relays[m].dispenser {
