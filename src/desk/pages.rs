@@ -1,6 +1,7 @@
 //! The pages, a file each, with its template beside it in `templates/`. [`Frame`] is what they share.
 
 pub mod account;
+mod bars;
 mod bring;
 mod log;
 mod login;
@@ -81,6 +82,14 @@ pub fn router(desk: Arc<Desk>) -> Router {
 async fn style() -> Response {
     ([(header::CONTENT_TYPE, "text/css; charset=utf-8"), (header::CACHE_CONTROL, "public, max-age=31536000, immutable")], STYLE)
         .into_response()
+}
+
+/// A page that is only looked at comes anew by itself, also while it lies on the counter.
+fn renewed(mut response: Response) -> Response {
+    if response.status().is_success() {
+        response.headers_mut().insert(HeaderName::from_static("refresh"), HeaderValue::from_static("60"));
+    }
+    response
 }
 
 /// What every answer says about itself.
@@ -232,6 +241,11 @@ impl Frame {
 
     fn at(&self, time: &str) -> String {
         self.clock.map_or_else(|| time.to_owned(), |clock| clock.at(time))
+    }
+
+    /// Of when everything on the page is.
+    fn as_of(&self) -> Option<String> {
+        self.clock.map(|clock| fill(self.w.as_of, &[&clock.of_now()]))
     }
 
     fn day(&self, time: &str) -> String {

@@ -81,6 +81,11 @@ impl Clock {
         }
     }
 
+    /// The time of day now, as `at` says it.
+    pub fn of_now(&self) -> String {
+        self.clock(&self.now.to_local(self.zone)[11..16])
+    }
+
     /// `27 Nov`; `None`: it is no time.
     pub fn day(&self, rfc3339: &str) -> Option<String> {
         Wall::from_rfc3339(rfc3339).ok().map(|wall| self.short(Day::of(wall, self.zone)))

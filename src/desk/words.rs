@@ -24,6 +24,7 @@ qris_core::texts! {
     back: "Kembali", "Back";
     to_today: "Ke halaman hari ini", "To today's page";
 
+    as_of: "per {0}", "as of {0}";
     today_at: "hari ini {0}", "today {0}";
     yesterday_at: "kemarin {0}", "yesterday {0}";
     months: "Jan Feb Mar Apr Mei Jun Jul Agu Sep Okt Nov Des", "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec";
@@ -74,13 +75,16 @@ qris_core::texts! {
     as_much: "sama", "the same";
     by_hour: "Per jam", "By hour";
     by_hour_alt: "Penjualan per jam hari ini: {0}", "Today's sales by hour: {0}";
+    per_day: "Per hari", "By day";
+    paid_by_hour_alt: "Pembayaran per jam: {0}", "Payments by hour: {0}";
+    paid_by_day_alt: "Pembayaran per hari: {0}", "Payments by day: {0}";
     hour: "Jam", "Hour";
     sold: "Terjual", "Sold";
     sum: "Jumlah", "Sum";
 
     search: "Cari", "Search";
-    search_label: "Nomor, jumlah, jam, atau mesin", "Number, sum, time or machine";
-    search_hint: "Contoh: 4TS65, 5.000 15.00, kemarin jam 3, 27-11", "For example: 4TS65, 5.000 15:00, yesterday about 3, 27-11";
+    search_label: "Nomor, jumlah, jam, mesin, atau barang", "Number, sum, time, machine or goods";
+    search_hint: "Contoh: 4TS65, 5.000 15.00, kemarin jam 3, keripik 27-11", "For example: 4TS65, 5.000 15:00, yesterday about 3, chips 27-11";
     search_unclear: "Tidak ada yang cocok dengan yang Anda ketik. Inilah pesanan terbaru.", "Nothing fits what you typed. Here are the newest orders.";
     search_by: "Dicari:", "Searched by:";
     search_number: "nomor diawali {0}", "number begins with {0}";

@@ -662,6 +662,10 @@ fn pages(server: Option<&Postgres>) {
         ("q=vm-001%205.000", all),
         ("q=today%20vm-001", all),
         ("q=vm-001%205001", 0),
+        ("q=TEA", all),
+        ("q=tea%20bottled%205.000", all),
+        ("q=vm-001%20tea", all),
+        ("q=tea%205001", 0),
     ] {
         assert_eq!(found(query).0.len(), orders, "{query}");
     }
@@ -671,6 +675,7 @@ fn pages(server: Option<&Postgres>) {
     let groups = format!("q={}%20{}", &open[..4].to_uppercase(), &open[4..8]);
     assert_eq!(found(&groups).0, std::slice::from_ref(&open), "{groups}");
     assert_eq!(found(&format!("q=%23{}", &sold[..6])).0, std::slice::from_ref(&sold), "with a # before it");
+    assert_eq!(found("q=tea").1["goods"], json!(["Bottled tea"]));
     assert_eq!(found("q=nothing%20of%20the%20kind").1["is_unclear"], true);
     for nowhere in ["orders/zzzzz", "orders/zz", "orders/%00", "machines/vm-999", "nothing"] {
         let answer = phone.get(nowhere);
@@ -686,6 +691,14 @@ fn pages(server: Option<&Postgres>) {
         let report = phone.told(&format!("report?by={by}"));
         assert_eq!((&report["total"]["paid"], &report["total"]["sold"], &report["total"]["owed"]), (&sum(2), &sum(1), &sum(1)), "{report}");
         assert_eq!(report["groups"].as_array().map(Vec::len), Some(1), "{report}");
+        let in_hours = |report: &Value| {
+            let bars = report["bars"].as_array().expect("hours");
+            (bars.len(), bars.iter().map(|bar| bar["amount"].as_u64().expect("rupiah")).sum::<u64>())
+        };
+        assert_eq!(in_hours(&report), (24, PRICE * 2), "{report}");
+        let days = phone.told(&format!("report?by={by}&month={}", &today[..7]));
+        let (number, paid) = in_hours(&days);
+        assert!((28..=31).contains(&number) && paid == PRICE * 2, "{days}");
         let csv = phone.get(&format!("report.csv?by={by}"));
         let command = stdout(&shop.merchant(&["report", "--csv", "--by", by]));
         assert_eq!((csv.status, csv.text()), (200, command));

@@ -104,7 +104,11 @@ pub async fn orders(State(desk): Of, headers: HeaderMap, query: Asked<Looked>) -
         if let Some((_, rest)) = &named {
             wanted = Search::read(rest, desk.usual.zone, desk.books.now().wall);
         }
-        named.map(|(device, _)| device).or_else(|| known.meant(wanted.words.as_deref()?))
+        named.map(|(device, _)| device).or_else(|| {
+            let meant = known.meant(wanted.words.as_deref()?)?;
+            wanted.words = None;
+            Some(meant)
+        })
     } else {
         device
     };
@@ -175,7 +179,7 @@ pub async fn machine(
     let device = named.ok().and_then(|Path(named)| DeviceId::new(&named).ok()).ok_or(Problem::Unknown)?;
     let (of, span) = (device.clone(), desk.today());
     let told = desk.tell_of(&headers, move |tx, teller| {
-        let sought = Sought { device: Some(of.clone()), amount: None };
+        let sought = Sought { device: Some(of.clone()), ..Sought::default() };
         let newest = books::sought(tx, &sought, (Wall(i64::MIN), &Cursor::at(Wall(i64::MAX))), OF_MACHINE)?;
         let lines = newest.orders.iter().map(|stored| teller.line(tx, &stored.order)).collect::<Result<Vec<_>, _>>()?;
         Ok((lines, newest, books::sums(tx, Some(&of), span, Grouped::Machine)?))

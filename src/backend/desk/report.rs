@@ -1,12 +1,13 @@
 //! The payments of a day or of a month, what became of them, and what the gateway should pay out.
 
 use super::answer::No;
-use super::{Desk, judge};
+use super::{Desk, judge, today};
 use crate::machines::handle::Machines;
 use crate::machines::stock;
 use crate::money::days::{self, Days, Part};
 use crate::money::report::{self as whole, KnownSum};
 use crate::sale::books::{self, BooksError};
+use crate::store::Tx;
 use axum::http::HeaderMap;
 use qris_core::order::merchant::End;
 use qris_core::order::time::{Span, Wall, Zone};
@@ -17,6 +18,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 use tokio::time::sleep;
 
+const DAY: Span = Span::secs(24 * 3600);
 /// So many days before today are added up before anybody looks: this month, and the one that is over.
 const DAYS_AHEAD: i64 = 62;
 /// How often. An order of an earlier day that changes makes the database forget that day.
@@ -120,8 +122,26 @@ impl Desk {
         let Envelope { told: to_keep, .. } = self.tell(headers, move |tx, _, now| days.to_keep(tx, now.wall)).await?;
         // What is not kept is added up below. The journal has the database's reason.
         let _ = self.keep(days, to_keep).await;
-        self.tell(headers, move |tx, _, _| Ok(sums(days.read(tx)?, by, zone, books::archived_between(tx, span)?.unsigned_abs()))).await
+        let read = move |tx: &mut dyn Tx| {
+            let told = days.read(tx)?;
+            let bars = if span.1 - span.0 <= DAY { today::hours(tx, span, 24, zone, |_| true)? } else { each_day(&told, span) };
+            Ok(Report { bars, ..sums(told, by, zone, books::archived_between(tx, span)?.unsigned_abs()) })
+        };
+        self.tell(headers, move |tx, _, _| read(tx)).await
     }
+}
+
+/// What was settled on each day of a month.
+fn each_day(days: &[(Wall, Vec<Part>)], (from, until): (Wall, Wall)) -> Vec<Sum> {
+    let mut bars = vec![Sum::default(); usize::try_from((until - from).0 / DAY.0).unwrap_or(0)];
+    for (day, parts) in days {
+        let bar = usize::try_from((*day - from).0 / DAY.0).ok().and_then(|number| bars.get_mut(number));
+        if let Some(bar) = bar {
+            bar.orders += parts.iter().map(|part| part.sum.orders).sum::<u64>();
+            bar.amount += parts.iter().map(|part| part.sum.amount).sum::<u64>();
+        }
+    }
+    bars
 }
 
 fn sums(days: Vec<(Wall, Vec<Part>)>, by: By, zone: Zone, archived: u64) -> Report {
@@ -141,7 +161,7 @@ fn sums(days: Vec<(Wall, Vec<Part>)>, by: By, zone: Zone, archived: u64) -> Repo
         // They are in their order.
         By::Day => {}
     }
-    Report { total: line("".into(), total), groups, refused: Vec::new(), archived }
+    Report { total: line("".into(), total), groups, bars: Vec::new(), refused: Vec::new(), archived }
 }
 
 /// Gives machines the names that people know, and adds what was refused. That is news of the machines beside the money, so a report does

@@ -8,6 +8,22 @@ use qris_core::order::ids::DeviceId;
 use qris_core::order::time::Wall;
 use qris_core::wire::desk::{Found, ROWS, SearchedBy};
 
+/// The most names of goods that are looked through, and the most that one search may mean: a shop has fewer.
+const NAMES_MAX: usize = 2_000;
+const MEANT_MAX: usize = 20;
+
+/// The goods that are meant: those of this name, or else those in whose names the words stand, in whatever order.
+fn goods_meant(tx: &mut dyn Tx, words: &str) -> Result<Vec<Box<str>>, BooksError> {
+    let words = words.to_lowercase();
+    let lower: Vec<_> = books::goods(tx, NAMES_MAX)?.into_iter().map(|name| (name.to_lowercase(), name)).collect();
+    if let Some((_, name)) = lower.iter().find(|(lower, _)| *lower == words) {
+        return Ok(vec![name.clone()]);
+    }
+    let is_meant = |lower: &str| words.split_whitespace().all(|word| lower.contains(word));
+    let meant: Vec<_> = lower.into_iter().filter(|(lower, _)| is_meant(lower)).map(|(_, name)| name).collect();
+    Ok(if meant.len() > MEANT_MAX { Vec::new() } else { meant })
+}
+
 pub fn found(
     tx: &mut dyn Tx,
     teller: &Teller<'_>,
@@ -37,8 +53,9 @@ pub fn found(
     {
         return Ok(found);
     }
-    let is_unclear = search.words.is_some() && device.is_none();
-    let sought = Sought { device: device.clone(), amount: search.amount.filter(|_| !is_unclear) };
+    let goods = search.words.as_deref().map_or(Ok(Vec::new()), |words| goods_meant(tx, words))?;
+    let is_unclear = search.words.is_some() && device.is_none() && goods.is_empty();
+    let sought = Sought { device: device.clone(), amount: search.amount.filter(|_| !is_unclear), goods: goods.clone() };
     let understood = SearchedBy {
         number: None,
         is_archived: false,
@@ -46,6 +63,7 @@ pub fn found(
         near: search.near.filter(|_| !is_unclear).map(|at| teller.time(at)),
         day: search.day.filter(|_| !is_unclear && search.near.is_none()).map(|(day, _)| teller.time(day)),
         device,
+        goods,
         is_unclear,
         is_wanting: false,
     };

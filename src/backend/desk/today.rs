@@ -5,7 +5,7 @@ use super::orders::Teller;
 use crate::sale::books::{self, BooksError, Grouped, ListingPage};
 use crate::store::{Row, Tx};
 use qris_core::order::merchant::End;
-use qris_core::order::time::{Span, Wall};
+use qris_core::order::time::{Span, Wall, Zone};
 use qris_core::wire::desk::{Sum, Today};
 
 /// Of the orders that want a person, so many are told: they fill a phone.
@@ -30,21 +30,33 @@ pub fn sold(tx: &mut dyn Tx, span: (Wall, Wall)) -> Result<Sum, BooksError> {
     Ok(all.iter().filter(|sum| is_sold(sum.end)).fold(Sum::default(), and))
 }
 
+/// What was settled in each of so many hours from midnight on, and counts. What is later belongs to the last.
+pub fn hours(
+    tx: &mut dyn Tx,
+    (midnight, until): (Wall, Wall),
+    number: usize,
+    zone: Zone,
+    counts: fn(End) -> bool,
+) -> Result<Vec<Sum>, BooksError> {
+    let first = (midnight + zone.ahead()).0 / HOUR.0;
+    let mut hours = vec![Sum::default(); number];
+    for sum in books::sums(tx, None, (midnight, until), Grouped::Hour(zone))?.iter().filter(|sum| counts(sum.end)) {
+        let hour = sum.group.parse::<i64>().ok().and_then(|hour| usize::try_from(hour - first).ok());
+        let last = hours.len().saturating_sub(1);
+        if let Some(hour) = hours.get_mut(hour.unwrap_or(0).min(last)) {
+            *hour = and(*hour, sum);
+        }
+    }
+    Ok(hours)
+}
+
 /// The part of the page that is in the books.
 pub fn read(tx: &mut dyn Tx, teller: &Teller<'_>) -> Result<Today, BooksError> {
     let (now, zone) = (teller.now.wall, teller.usual.zone);
     let midnight = judge::midnight(now, zone);
     // What is settled now by the gateway's clock may be ahead of ours.
-    let end = now + HOUR;
-    let first = (midnight + zone.ahead()).0 / HOUR.0;
-    let number = |at: Wall| usize::try_from((at - midnight).0 / HOUR.0).unwrap_or(0);
-    let mut hours = vec![Sum::default(); number(now) + 1];
-    for sum in books::sums(tx, None, (midnight, end), Grouped::Hour(zone))?.iter().filter(|sum| is_sold(sum.end)) {
-        let hour = sum.group.parse::<i64>().ok().and_then(|hour| usize::try_from(hour - first).ok());
-        let last = hours.len() - 1;
-        let hour = &mut hours[hour.unwrap_or(0).min(last)];
-        *hour = and(*hour, sum);
-    }
+    let until_now_too = usize::try_from((now - midnight).0 / HOUR.0).unwrap_or(0) + 1;
+    let hours = hours(tx, (midnight, now + HOUR), until_now_too, zone, is_sold)?;
     let until_now = |days: i64| {
         let began = judge::days_before(midnight, days);
         (began, began + (now - midnight))

@@ -47,8 +47,8 @@ pub use copied::{of_a_copy, older_since, on_another_primary, taken_up};
 pub use entry::{BooksError, Done, Policy, Stored};
 pub use ledger::{HistoryLine, Message, has_orders, history, latest, load, open_orders, prune_outbox, published, take_outbox, taken_out};
 pub use listing::{
-    Cursor, ListingPage, OrderFilter, PAGE, Sought, attempts, changed_since, count, damaged, newest_key, newest_line, newest_of, owed,
-    page, settled, settled_totals, sold_since, sought, sought_from, to_look_at, wanting,
+    Cursor, ListingPage, OrderFilter, PAGE, Sought, attempts, changed_since, count, damaged, goods, newest_key, newest_line, newest_of,
+    owed, page, settled, settled_totals, sold_since, sought, sought_from, to_look_at, wanting,
 };
 pub use passed_late::passed_late;
 pub use publishing::{PUBLISHING, may_publish, publishing_ends};

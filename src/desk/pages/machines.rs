@@ -1,6 +1,6 @@
 //! The machines, and one of them.
 
-use super::{Frame, Query, Tab, address, named, note, rows};
+use super::{Frame, Query, Tab, address, named, note, renewed, rows};
 use crate::Desk;
 use crate::visitor::{Halt, Visitor};
 use crate::words::{self, machines as machine_words};
@@ -27,7 +27,7 @@ pub async fn list(State(desk): State<Arc<Desk>>, visitor: Visitor, RawQuery(quer
     all.sort_by_key(|machine| machine.trouble.first().map_or(u8::MAX, |trouble| *trouble as u8));
     let (machines, behind) = rows(all, Query::read(query.as_deref()).place("from"));
     let next = behind.map(|behind| format!("/machines?from={behind}"));
-    Ok(visitor.show(StatusCode::OK, &List { f, machines, next }))
+    Ok(renewed(visitor.show(StatusCode::OK, &List { f, machines, next })))
 }
 
 #[derive(Template)]
@@ -61,5 +61,5 @@ pub async fn show(
     let (slots, behind) = rows(std::mem::take(&mut page.slots), from);
     page.slots = slots;
     let next = behind.map(|behind| format!("/machines/{device}?slot={behind}"));
-    Ok(visitor.show(StatusCode::OK, &One { f, page, screen, orders, next }))
+    Ok(renewed(visitor.show(StatusCode::OK, &One { f, page, screen, orders, next })))
 }

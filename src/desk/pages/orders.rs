@@ -52,6 +52,7 @@ pub async fn list(State(desk): State<Arc<Desk>>, visitor: Visitor, RawQuery(quer
         found.by.near.as_ref().map(|near| fill(words.search_near, &[&f.at(near)])),
         found.by.day.as_ref().map(|day| f.day(day)),
         found.by.device.as_ref().map(|device| fill(words.search_machine, &[&name.as_deref().unwrap_or(device.as_str())])),
+        (!found.by.goods.is_empty()).then(|| found.by.goods.join(", ")),
     ];
     let behind = found.behind.as_deref();
     let next = behind.map(|behind| address("/orders", &[("q", &q), ("device", &device), ("wanting", wanting), ("behind", behind)]));

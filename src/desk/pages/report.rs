@@ -1,5 +1,6 @@
 //! The payments of a day or of a month, and what became of them.
 
+use super::bars::Picture;
 use super::{Frame, Query, Tab, address, note, rows};
 use crate::Desk;
 use crate::say::Day;
@@ -68,6 +69,7 @@ struct Page {
     month: String,
     csv: String,
     report: Report,
+    picture: Picture,
     next: Option<String>,
 }
 
@@ -122,7 +124,12 @@ pub async fn show(State(desk): State<Arc<Desk>>, visitor: Visitor, RawQuery(quer
     report.refused.truncate(if from == 0 { REFUSED_MAX } else { 0 });
     let next = behind.map(|behind| address("/report", &[(name, &value), ("by", by_word), ("from", &behind.to_string())]));
     let f = Frame { title, ..f };
-    let page = Page { f, times: times.into(), groups: groups.into(), by, by_word, day, month, csv, report, next };
+    let paid = f.money(&report.total.paid.amount);
+    let picture = match &time {
+        Time::Day(_) => Picture::of_hours(&f, &report.bars, fill(words.paid_by_hour_alt, &[&paid]), words.paid),
+        Time::Month(_) => Picture::of_days(&f, &report.bars, fill(words.paid_by_day_alt, &[&paid]), words.paid),
+    };
+    let page = Page { f, times: times.into(), groups: groups.into(), by, by_word, day, month, csv, report, picture, next };
     Ok(visitor.show(StatusCode::OK, &page))
 }
 

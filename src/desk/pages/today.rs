@@ -1,6 +1,7 @@
 //! The first page: what needs a person, the money first; then what was sold.
 
-use super::{Frame, Tab};
+use super::bars::Picture;
+use super::{Frame, Tab, renewed};
 use crate::Desk;
 use crate::visitor::{Halt, Visitor};
 use crate::words;
@@ -8,7 +9,8 @@ use askama::Template;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use qris_core::wire::desk::{Sum, Today};
+use qris_core::wire::desk::Today;
+use qris_host::speech::fill;
 use std::sync::Arc;
 
 #[derive(Template)]
@@ -17,34 +19,13 @@ struct Page {
     f: Frame,
     day: String,
     today: Today,
-    bars: Vec<Bar>,
+    picture: Picture,
     /// The machines that want a person.
     all_ill: usize,
 }
 
-struct Bar {
-    hour: usize,
-    x: usize,
-    y: u64,
-    height: u64,
-    sum: Sum,
-}
-
 /// The most machines on this page. The others are on theirs.
 const MACHINES_MAX: usize = 10;
-/// The height of the highest bar, and the distance from one to the next.
-const HIGH: u64 = 60;
-const STEP: usize = 13;
-
-fn bars(hours: &[Sum]) -> Vec<Bar> {
-    let most = hours.iter().map(|sum| sum.amount).max().unwrap_or(0).max(1);
-    let bar = |(hour, sum): (usize, &Sum)| {
-        // An hour with a sale is seen, however small it is.
-        let height = if sum.amount == 0 { 0 } else { (u128::from(sum.amount) * u128::from(HIGH) / u128::from(most)).max(2) as u64 };
-        Bar { hour, x: hour * STEP, y: HIGH - height, height, sum: *sum }
-    };
-    hours.iter().take(24).enumerate().map(bar).collect()
-}
 
 /// `GET /`
 pub async fn show(State(desk): State<Arc<Desk>>, visitor: Visitor) -> Result<Response, Halt> {
@@ -54,19 +35,7 @@ pub async fn show(State(desk): State<Arc<Desk>>, visitor: Visitor) -> Result<Res
     let mut today = told.told;
     let all_ill = today.machines.len();
     today.machines.truncate(MACHINES_MAX);
-    Ok(visitor.show(StatusCode::OK, &Page { day, bars: bars(&today.hours), all_ill, today, f }))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn bars_fit_and_a_small_sale_is_seen() {
-        let sum = |amount| Sum { orders: 1, amount };
-        let drawn: Vec<_> = bars(&[sum(0), sum(1), sum(1_000_000)]).iter().map(|bar| (bar.x, bar.y, bar.height)).collect();
-        assert_eq!(drawn, [(0, 60, 0), (13, 58, 2), (26, 0, 60)]);
-        assert!(bars(&[]).is_empty() && bars(&[Sum::default(); 30]).len() == 24);
-        assert_eq!(bars(&[sum(u64::MAX)])[0].height, HIGH);
-    }
+    let alt = fill(f.w.by_hour_alt, &[&f.money(&today.sold.amount)]);
+    let picture = Picture::of_hours(&f, &today.hours, alt, f.w.sold);
+    Ok(renewed(visitor.show(StatusCode::OK, &Page { day, picture, all_ill, today, f })))
 }

@@ -30,6 +30,11 @@ impl World {
         self.machine_runs(m) && matches!(self.machines[m].scene, Some(Scene::Filling { .. }))
     }
 
+    /// Whether the panel does not say that it could not be counted.
+    fn was_taken(&self, m: usize) -> bool {
+        self.machine_runs(m) && matches!(self.machines[m].scene, Some(Scene::Filling { is_refused: false, .. }))
+    }
+
     fn counted_on_the_panel(&self, m: usize, item: &ItemId) -> Option<u32> {
         let Some(Scene::Filling { slots, .. }) = &self.machines[m].scene else { return None };
         slots.iter().find(|slot| slot.item == *item).and_then(|slot| match slot.level {
@@ -91,7 +96,7 @@ impl World {
         let after = self.slots.counted(m, &item);
         // Who was killed may have counted.
         self.other.counts(m, &item, after.is_some() || !self.machine_runs(m));
-        if after == Some(number) && self.is_filled(m) {
+        if after == Some(number) && self.was_taken(m) {
             self.looked(m, &item, before);
         } else if after != before && after.is_some_and(|after| after > number) {
             self.fail(format!("{number} of {item} were counted at the door, and the machine says {after:?}"));

@@ -300,6 +300,7 @@ impl World {
         let was_forgotten = held.is_forgotten;
         held.is_forgotten &= matches!((change, n), (Change::Fill, Some(_)) | (Change::Give, _));
         self.slots.done = None;
+        let did_run = self.machine_runs(m);
         let (were_counted, has_looked) =
             (self.other.are_counted(m, &item), !matches!((change, n), (Change::Fill, Some(_)) | (Change::Give, _)));
         self.other.counts(m, &item, were_counted || has_looked && self.machine_runs(m));
@@ -307,8 +308,8 @@ impl World {
         let counted = match self.slots.done.take() {
             Some(Ok(counted)) => counted,
             told => {
-                self.slots.of(m, &item).is_forgotten = was_forgotten;
                 // Who was killed may have counted.
+                self.slots.of(m, &item).is_forgotten = was_forgotten && (told.is_some() || !did_run);
                 if told.is_some() {
                     self.other.counts(m, &item, were_counted);
                 }

@@ -75,10 +75,13 @@ impl FromStr for Cursor {
 pub struct Sought {
     pub device: Option<DeviceId>,
     pub amount: Option<u64>,
+    /// One of these; empty: any.
+    pub goods: Vec<Box<str>>,
 }
 
 impl Sought {
-    /// What follows the condition of a time, with its values. Of one machine there are few orders, so that is looked for first (`+`).
+    /// What follows the condition of a time, with its values. Of one machine there are few orders, so that is looked for first (`+`), and of
+    /// one sum fewer than of goods.
     fn condition(&self, mut values: Vec<Value>) -> (String, Vec<Value>) {
         let mut condition = String::new();
         if let Some(device) = &self.device {
@@ -89,6 +92,13 @@ impl Sought {
             values.push(i64::try_from(amount).unwrap_or(i64::MAX).into());
             let plus = if self.device.is_some() { "+" } else { "" };
             condition += &format!(" AND {plus}amount = ${}", values.len());
+        }
+        if !self.goods.is_empty() {
+            let first = values.len() + 1;
+            values.extend(self.goods.iter().map(|goods| Value::from(&**goods)));
+            let plus = if self.device.is_some() || self.amount.is_some() { "+" } else { "" };
+            let places: Vec<_> = (first..=values.len()).map(|place| format!("${place}")).collect();
+            condition += &format!(" AND {plus}goods IN ({})", places.join(", "));
         }
         (condition, values)
     }
@@ -162,6 +172,17 @@ pub fn sought(tx: &mut dyn Tx, sought: &Sought, (from, behind): (Wall, &Cursor),
         values.len()
     );
     ListingPage::of(&tx.rows(&sql, &values)?)
+}
+
+/// The names of all goods that were ever asked for, in their order; at most so many. It goes from one name to the next in the index, however
+/// many orders each has.
+pub fn goods(tx: &mut dyn Tx, most: usize) -> Result<Vec<Box<str>>, BooksError> {
+    let sql = "WITH RECURSIVE named (goods) AS (
+            SELECT min(goods) FROM orders
+            UNION ALL SELECT (SELECT min(o.goods) FROM orders AS o WHERE o.goods > named.goods) FROM named WHERE named.goods IS NOT NULL)
+        SELECT goods FROM named WHERE goods IS NOT NULL LIMIT $1";
+    let rows = tx.rows(sql, &[i64::try_from(most).unwrap_or(0).into()])?;
+    Ok(rows.iter().map(|row| Ok(row.text("goods")?.into())).collect::<Result<_, StoreError>>()?)
 }
 
 /// Those that began at that time or later, the oldest first.

@@ -61,6 +61,8 @@ CREATE INDEX orders_settled ON orders (settled_ms, order_id) WHERE settled_ms IS
 CREATE INDEX orders_sums ON orders (settled_ms, ended, goods_and_money, paid, device, goods, scheme, returned) WHERE settled_ms IS NOT NULL;
 -- What a customer says: so much, at about that time.
 CREATE INDEX orders_amount ON orders (amount, created_ms, order_id);
+-- What a customer says: these goods.
+CREATE INDEX orders_goods ON orders (goods, created_ms, order_id);
 CREATE INDEX orders_proof ON orders (proof) WHERE proof IS NOT NULL;
 
 -- What the orders of a day that is over add up to, as it was read last. The rules below forget it when one of them changes.

@@ -31,8 +31,8 @@ pub struct Do {
     pub version: u64,
 }
 
-/// `GET /v1/orders?q=…&device=…&behind=…`: orders by the first letters of their number, by sum and time, by machine. `q` is what a
-/// person types: `4TS65`, `5000`, `Rp5.000`, `5.000 15:00`, `15:00`, `yesterday about three`, `27-11`; nothing: the newest.
+/// `GET /v1/orders?q=…&device=…&behind=…`: orders by the first letters of their number, by sum and time, by machine, by goods. `q` is
+/// what a person types: `4TS65`, `keripik`, `5000`, `Rp5.000`, `5.000 15:00`, `15:00`, `yesterday about three`, `27-11`; nothing: the newest.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Found {
     /// The newest first; with a time, the nearest first.
@@ -60,6 +60,8 @@ pub struct SearchedBy {
     pub day: Option<Box<str>>,
     /// This machine.
     pub device: Option<DeviceId>,
+    /// One of these goods.
+    pub goods: Vec<Box<str>>,
     /// What was typed was not understood. The newest orders are shown.
     pub is_unclear: bool,
     /// All that want a person.

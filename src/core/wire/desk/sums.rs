@@ -60,6 +60,8 @@ pub struct Report {
     pub total: ReportLine,
     /// By the wanted groups, the most money first; days in their order.
     pub groups: Vec<ReportLine>,
+    /// What was settled in each hour of the day, or on each day of the month.
+    pub bars: Vec<Sum>,
     /// Requests that machines refused because nothing was left, by goods.
     pub refused: Vec<(Box<str>, u64)>,
     /// Orders of this time that are archived, and not in these sums.

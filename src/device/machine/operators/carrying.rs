@@ -4,12 +4,13 @@ use crate::machine::commands::{CommandStage, Hand, Kept, Try, Turn};
 use crate::machine::links::Facts;
 use crate::machine::parts::Machine;
 use crate::machine::system::{INSTALLED_WITHIN, PROVEN_WITHIN, STARTS_MAX, Trying};
+use crate::store::database::Database;
 use crate::store::sealed;
 use crate::words::{Counted, Effect, OPERATOR, Operated, Operation};
 use qris_core::order::ids::{CommandId, ItemId, RequestId};
 use qris_core::order::stock::{Change, NotChanged};
 use qris_core::order::time::{Now, Span};
-use qris_core::wire::command::{Action, Code, Command, Problem, Response, Stage};
+use qris_core::wire::command::{Action, Code, Command, Problem, Response, SignedCommand, Stage};
 use serde_json::json;
 
 /// The longest time that one waits for a customer to go.
@@ -52,6 +53,12 @@ impl Machine {
                 self.nothing_happened(id, step, tried, now);
             }
             return;
+        }
+        if matches!(step, CommandStage::Accepted | CommandStage::Begun(_)) && self.is_of_another_life(&signed) {
+            let why =
+                "it is for another stream: the machine's database was an older one since, and nobody knows whether it was carried out";
+            let problem = Problem::new(Code::WrongStream, why);
+            return self.end_command(id, Response::ended(Some(id.clone()), Stage::Failed, problem), now);
         }
         let here = self.settings.boot_id.clone();
         // What only reads is never stored.
@@ -97,6 +104,12 @@ impl Machine {
             // An update alone has these steps.
             (_, CommandStage::Installing { .. } | CommandStage::Installed { .. }) => {}
         }
+    }
+
+    /// An older image of the database has commands in it that may be over since. Who named a stream does not want them again.
+    fn is_of_another_life(&self, signed: &SignedCommand) -> bool {
+        let stream = self.storage.store().map(Database::stream);
+        signed.stream.as_deref().zip(stream).is_some_and(|(wanted, stream)| wanted != stream)
     }
 
     fn begin_accepted(&mut self, id: &CommandId, action: Action, tried: Try, now: Now) {

@@ -50,7 +50,7 @@ fn listed(tx: &mut dyn Tx, wanted: &OrderFilter) -> Result<usize, BooksError> {
 
 /// The number of orders that a person finds.
 fn sought_by(tx: &mut dyn Tx, device: Option<DeviceId>, amount: Option<u64>) -> Result<usize, BooksError> {
-    Ok(sought(tx, &Sought { device, amount }, (ALL.0, &Cursor::at(ALL.1)), 9)?.orders.len())
+    Ok(sought(tx, &Sought { device, amount, goods: Vec::new() }, (ALL.0, &Cursor::at(ALL.1)), 9)?.orders.len())
 }
 
 /// Which indices it takes. A step that reads all orders would be `SCAN orders` without a word of an index of few, or `SEARCH` by
@@ -58,7 +58,7 @@ fn sought_by(tx: &mut dyn Tx, device: Option<DeviceId>, amount: Option<u64>) -> 
 #[tokio::test]
 async fn no_statement_of_a_command_reads_all_orders() {
     type Job = fn(&mut dyn Tx) -> Result<usize, BooksError>;
-    let table: [(&str, Job, usize, &[&str]); 19] = [
+    let table: [(&str, Job, usize, &[&str]); 20] = [
         ("orders", |tx| listed(tx, &of(ALL, None, false, false)), 4, &[BY_TIME, COUNTED_BY_TIME]),
         ("orders --date", |tx| listed(tx, &of(SECOND_MINUTE, None, false, false)), 1, &[BY_TIME, COUNTED_BY_TIME]),
         (
@@ -145,9 +145,18 @@ async fn no_statement_of_a_command_reads_all_orders() {
         ),
         (
             "so much from then on",
-            |tx| sought_from(tx, &Sought { device: None, amount: Some(5000) }, T0, 9).map(|page| page.orders.len()),
+            |tx| sought_from(tx, &Sought { amount: Some(5000), ..Sought::default() }, T0, 9).map(|page| page.orders.len()),
             4,
             &["SEARCH orders USING INDEX orders_amount (amount=? AND created_ms>?)"],
+        ),
+        (
+            "these goods",
+            |tx| {
+                let goods = goods(tx, 9)?;
+                Ok(sought(tx, &Sought { goods, ..Sought::default() }, (ALL.0, &Cursor::at(ALL.1)), 9)?.orders.len())
+            },
+            4,
+            &["SCAN orders USING COVERING INDEX orders_goods"],
         ),
         ("what wants a person", |tx| wanting(tx, 9).map(|page| page.orders.len()), 3, &[URGENT]),
         (
