@@ -48,7 +48,6 @@ pub fn pending(id: &str, device: &str, price: u64, gross: u64) -> Order {
     after(order(id, device, price), Event::Charged(charge), T0)
 }
 
-/// A get-status of it.
 pub fn report(order: &Order, said: Said) -> StatusReport {
     StatusReport { settled_at: Some(T0 + Span::secs(5)), ..StatusReport::of(order, said) }
 }
@@ -65,7 +64,6 @@ pub fn reported_order(id: &str, device: &str, price: u64, gross: u64, outcome: D
     after(paid(id, device, price, gross), Event::Delivered(DeliveryReport::proven(outcome)), T0 + Span::secs(8))
 }
 
-/// The order after an event.
 pub fn after(order: Order, event: Event, now: Wall) -> Order {
     let mut order =
         merchant::apply(order, event, Told::trusted(now), &Context { rules: &rules(), paid_already: false }).expect("not refused");

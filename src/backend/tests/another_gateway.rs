@@ -15,7 +15,6 @@ use std::sync::{Mutex, MutexGuard};
 /// Its header of notifications.
 const TOKEN: &str = "callback-token";
 
-/// One bill.
 #[derive(Debug)]
 struct Bill {
     total: Rupiah,

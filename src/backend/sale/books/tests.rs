@@ -275,7 +275,6 @@ async fn of_too_many_open_orders_a_machine_hears_of_the_newest() {
     assert_eq!(requests, (1..=100).map(|n| format!("r{n}")).collect::<Vec<_>>());
 }
 
-/// The filter of `orders`.
 fn wanted(refund_due: bool, attention: bool) -> OrderFilter {
     OrderFilter { device: None, from: Wall(i64::MIN), until: Wall(i64::MAX), refund_due, attention }
 }

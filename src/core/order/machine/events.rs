@@ -13,7 +13,6 @@ use crate::order::time::{Boot, Span};
 pub struct Seen {
     /// Its name.
     pub order_id: OrderId,
-    /// Its status.
     pub status: Status,
     /// Nobody can pay it any more: it is paid, or the gateway has ended it for good.
     pub over: bool,

@@ -67,7 +67,6 @@ pub struct Order {
     /// The order was stored in an earlier boot. Nobody knows how long the power was off, so only the backend can
     /// say that it may still be delivered.
     pub earlier_boot: bool,
-    /// Where it is.
     pub state: State,
 }
 

@@ -27,7 +27,6 @@ pub struct LaterTry {
 /// A later try that the relay has promised.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct PromisedTry {
-    /// Its ticket.
     pub ticket: Ticket,
     /// What it hands out.
     pub goods: LaterTry,

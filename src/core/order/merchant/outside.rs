@@ -41,7 +41,6 @@ impl Dice {
     }
 }
 
-/// The key of the relay.
 #[must_use]
 pub fn relay() -> RelayKey {
     RelayKey::of(&SigningKey::from_seed([3; 32]))
