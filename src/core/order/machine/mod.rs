@@ -21,12 +21,11 @@ mod tries;
 pub use apply::{apply, passed};
 pub use calls::{BackendCall, Duty, RelayCall};
 pub use duty::{duty, next_deadline, unfinished};
-pub use events::{Context, Event, RelayRefusal, Rules, Seen};
+pub use events::{Context, Event, LaterTry, PromisedTry, RelayRefusal, Rules, Seen};
 pub use state::{
     Ask, AtCounter, AwaitingCollection, AwaitingPayment, Cancelling, Dispensed, Dispensing, End, Ended, Ending, LeftCharge, Paid,
     RefundDue, Refunded, ReportStep, Requested, State, TakenBack, TryingAgain, Undelivered,
 };
-pub use tries::{LaterTry, PromisedTry};
 
 use super::ids::{ItemId, KeyId, OrderId, PaymentCode, Ticket};
 use super::money::Rupiah;
