@@ -17,7 +17,7 @@ use qris::order::ids::{DeviceId, ItemId, OrderId, RequestId, Ticket, Transaction
 use qris::order::keys::SigningKey;
 use qris::order::ledger::Cause;
 use qris::order::machine::{Dispensed, State};
-use qris::order::merchant::{Charge, Event, QR_EXPIRY, Rules, Said, Sale, StatusReport as Status};
+use qris::order::merchant::{Charge, Event, Rules, Said, Sale, StatusReport as Status, outside};
 use qris::order::money::Rupiah;
 use qris::order::outcome::{Delivery, Outcome};
 use qris::order::proof::{Last, RelayKey, Statement, sign};
@@ -374,15 +374,8 @@ impl Past {
         let after = |seconds| now + Span::secs(seconds);
         books::create(tx, policy, sale, &format!("{:064x}", scattered(number)), &id, Told::trusted(now))?;
         let charge = Charge {
-            transaction_id: name(TransactionId::new, "t", number),
-            gross_amount: amount,
             qr_payload: Some(qris::sim::qris::Merchant::default().payload(amount.get(), &format!("{number:032x}")).into()),
-            qr_url: None,
-            deeplink_url: None,
-            payment_code: None,
-            store: None,
-            charged_at: now,
-            expires_at: now + QR_EXPIRY,
+            ..outside::charge(name(TransactionId::new, "t", number), amount, now)
         };
         books::answered(tx, policy, &id, Event::Charged(charge), Told::trusted(after(1)))?;
         let Noted::News(noted) = books::notified(tx, policy, &id, Said::Settled, Told::trusted(after(20)))? else {

@@ -1,8 +1,7 @@
 //! Orders for unit tests. The core makes them from events.
 
 use qris_core::order::ids::{DeviceId, ItemId, OrderId, RequestId, Ticket, TransactionId};
-use qris_core::order::keys::SigningKey;
-use qris_core::order::merchant::{self, Charge, Context, DeliveryReport, Event, Order, QR_EXPIRY, Rules, Said, Sale, StatusReport};
+use qris_core::order::merchant::{self, Context, DeliveryReport, Event, Order, Rules, Said, Sale, StatusReport, outside};
 use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::Delivery;
 use qris_core::order::request::{Payment, Purchase};
@@ -34,21 +33,11 @@ pub fn order(id: &str, device: &str, price: u64) -> Order {
 
 /// The same when it can be paid.
 pub fn pending(id: &str, device: &str, price: u64, gross: u64) -> Order {
-    let charge = Charge {
-        transaction_id: TransactionId::new(&format!("t-{id}")).expect("an id"),
-        gross_amount: Rupiah::new(gross).expect("an amount"),
-        qr_payload: Some("qr".into()),
-        qr_url: None,
-        deeplink_url: None,
-        payment_code: None,
-        store: None,
-        charged_at: T0,
-        expires_at: T0 + QR_EXPIRY,
-    };
+    let transaction = TransactionId::new(&format!("t-{id}")).expect("an id");
+    let charge = outside::charge(transaction, Rupiah::new(gross).expect("an amount"), T0);
     after(order(id, device, price), Event::Charged(charge), T0)
 }
 
-/// A get-status of it.
 pub fn report(order: &Order, said: Said) -> StatusReport {
     StatusReport { settled_at: Some(T0 + Span::secs(5)), ..StatusReport::of(order, said) }
 }
@@ -65,7 +54,6 @@ pub fn reported_order(id: &str, device: &str, price: u64, gross: u64, outcome: D
     after(paid(id, device, price, gross), Event::Delivered(DeliveryReport::proven(outcome)), T0 + Span::secs(8))
 }
 
-/// The order after an event.
 pub fn after(order: Order, event: Event, now: Wall) -> Order {
     let mut order =
         merchant::apply(order, event, Told::trusted(now), &Context { rules: &rules(), paid_already: false }).expect("not refused");
@@ -77,13 +65,5 @@ pub fn after(order: Order, event: Event, now: Wall) -> Order {
 
 /// What these orders were made by.
 pub fn rules() -> Rules {
-    Rules {
-        issuer: "pay.example".into(),
-        keys: vec![SigningKey::from_seed([1; 32])],
-        max_imposed_fee: 1000,
-        reversal_window: Span::secs(300),
-        collect_within: Span::secs(72 * 3600),
-        second_tries: 0,
-        try_again_within: Span::secs(24 * 3600),
-    }
+    Rules { max_imposed_fee: 1000, ..outside::rules() }
 }

@@ -21,7 +21,7 @@ use crate::sale::work;
 use crate::store::{BOOKS, MACHINES, testing};
 use qris_core::order::ids::{DeviceId, KeyId, Ticket};
 use qris_core::order::keys::{KeySet, SigningKey, jwk_set};
-use qris_core::order::merchant::{Rules, Said};
+use qris_core::order::merchant::{Rules, Said, outside};
 use qris_core::order::money::Rupiah;
 use qris_core::order::proof::{self, Last, RelayKey, Statement};
 use qris_core::order::reason::Reason;
@@ -137,15 +137,7 @@ impl<G> Rig<G> {
         let key = SigningKey::from_seed([5; 32]);
         let keys = KeySet::from_jwks(&jwk_set(&[key.to_public_jwk("pay.example")])).expect("a set");
         let kid = key.kid().clone();
-        let rules = Rules {
-            issuer: "pay.example".into(),
-            keys: vec![key],
-            max_imposed_fee: 0,
-            reversal_window: Span::secs(300),
-            collect_within: Span::secs(72 * 3600),
-            second_tries: 0,
-            try_again_within: Span::secs(24 * 3600),
-        };
+        let rules = Rules { keys: vec![key], ..outside::rules() };
         let mut policy = Policy { rules, push: true, orders_per_minute: 0, auto_refund_per_day: 0, tries_per_day: 10 };
         tune(&mut policy);
         let place = view::Shop {

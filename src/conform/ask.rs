@@ -51,7 +51,6 @@ pub struct Ask {
 /// The answers of one kind.
 #[derive(Debug, Default)]
 struct Shape {
-    /// How many there were.
     count: usize,
     /// The first answer that was different.
     stop: Option<Stop>,
@@ -69,7 +68,6 @@ pub struct Call<'a> {
     body: Option<Vec<u8>>,
 }
 
-/// An answer that came.
 #[derive(Debug, Clone)]
 pub struct CallAnswer {
     /// The call, in words.
@@ -191,7 +189,6 @@ impl<'a> Call<'a> {
         Self { key: Some(key), ..self }
     }
 
-    /// With JSON.
     pub fn json(self, body: &Value) -> Self {
         self.bytes(body.to_string().into_bytes())
     }

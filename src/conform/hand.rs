@@ -13,7 +13,6 @@ const ANSWER_WAIT: Duration = Duration::from_secs(15);
 /// This much of its answer is read: its books, and all calls that it has had.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
 
-/// The hand that pays.
 #[derive(Debug)]
 pub enum Hand {
     /// The controls of a simulated Midtrans.

@@ -268,7 +268,6 @@ impl Tester {
         Ok(sale)
     }
 
-    /// Posts a body once.
     async fn post(&self, body: &Value) -> Result<CallAnswer, Stop> {
         let key = body["request_id"].as_str().unwrap_or_default();
         let answer = self.ask.call(CREATE, "").token(&self.token).key(key).json(body).send().await?;

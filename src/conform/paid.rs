@@ -35,7 +35,6 @@ pub async fn all(t: &Tester, report: &mut Conformance) {
     report.check("a wrong outcome is refused by name", within, wrong(t)).await;
 }
 
-/// Tells an outcome.
 pub async fn tell(t: &Tester, id: &str, outcome: &str) -> Result<CallAnswer, Stop> {
     let body = json!({"outcome": outcome, "reason": null, "detail": "told by qris-demo conform"});
     t.ask.call(OUTCOME, id).token(&t.token).json(&body).send().await

@@ -14,7 +14,6 @@ pub enum Stop {
     NotRun(String),
 }
 
-/// The result of a check.
 pub type Checked = Result<(), Stop>;
 
 /// A difference, in words.
@@ -56,7 +55,6 @@ impl Conformance {
         self.tell(name, checked.unwrap_or_else(|_| Err(different(format_args!("an end within {} s", within.as_secs()), "none"))));
     }
 
-    /// Tells the result of a check.
     pub fn tell(&mut self, name: &str, checked: Checked) {
         match checked {
             Ok(()) => {

@@ -26,7 +26,6 @@ pub struct Seen<'a> {
     pub content_type: &'a str,
     /// Header names in lower case.
     pub headers: &'a [&'a str],
-    /// The body.
     pub body: &'a [u8],
 }
 
@@ -39,7 +38,6 @@ impl Schema {
         serde_json::from_str(text).map(Self)
     }
 
-    /// The document itself.
     #[must_use]
     pub fn document(&self) -> &Value {
         &self.0

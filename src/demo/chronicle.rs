@@ -87,7 +87,6 @@ pub enum EntryKind {
     Update {
         update: Box<PaymentUpdate>,
     },
-    /// `status`.
     Status,
     /// The relay line changed.
     Edge {

@@ -37,7 +37,6 @@ const SESSION_MAX: Duration = Duration::from_secs(3600);
 #[derive(clap::Parser, Debug)]
 #[command(name = "broker", bin_name = "qris-demo broker")]
 struct Arguments {
-    /// Where it listens.
     #[arg(long, value_name = "ADDRESS:PORT")]
     listen: SocketAddr,
     /// The directory with its users and its access list.

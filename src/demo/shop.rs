@@ -151,7 +151,6 @@ pub struct MerchantFiles<'a> {
     pub public: bool,
     /// Other keys of `[http]`.
     pub http: &'a str,
-    /// The address of Midtrans.
     pub midtrans: &'a str,
     pub server_key: &'a str,
     /// Other keys of `[midtrans]`, and other sections.

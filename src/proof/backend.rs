@@ -64,7 +64,6 @@ pub(super) const TOKEN: &str = "vm-001";
 const MIDTRANS_TIMEOUT: Duration = Duration::from_secs(10);
 const ANSWER_BYTES_MAX: usize = 1 << 20;
 
-/// The key that signs receipts.
 pub(super) fn key() -> SigningKey {
     SigningKey::from_seed([11; 32])
 }

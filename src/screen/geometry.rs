@@ -14,11 +14,8 @@ pub enum Rotation {
     /// As the panel's rows run.
     #[default]
     None,
-    /// 90°.
     Quarter,
-    /// 180°.
     Half,
-    /// 270°.
     ThreeQuarters,
 }
 

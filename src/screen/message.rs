@@ -1,10 +1,10 @@
 //! The pages that say one thing: the words, sign and colours of each scene.
 
 use super::paint::{Colour, Sign};
-use super::picture::{Scene, TryStep};
+use super::picture::{Content, Scene, TryStep};
 use super::text::{Words, tail};
 use super::theme::{Signal, Theme, WHITE};
-use qris_core::order::ids::OrderId;
+use qris_core::order::ids::{ItemId, OrderId};
 use qris_core::order::money::Rupiah;
 use qris_core::order::reason::Reason;
 
@@ -94,12 +94,9 @@ impl Message {
                 let message = plain(Sign::Exclamation, theme.warn(), t.out_of_order).line(t.why(*reason)).line(t.out_of_order_more);
                 Self { contact: true, ..message.code(reason.as_str()) }
             }
-            // There is no room for a list.
             Scene::Filling { slots, pressed, is_refused, .. } => {
-                let last = slots.iter().find(|slot| Some(&slot.item) == pressed.as_ref());
-                let words = last.map_or_else(|| t.filling_how.into(), |slot| format!("{}: {}", slot.item, t.content(slot, false)));
                 let (disc, headline) = if *is_refused { (theme.stop(), t.not_changed) } else { (theme.accent, t.filling) };
-                plain(Sign::Clock, disc, headline).line(&words)
+                plain(Sign::Clock, disc, headline).line(&pressed_of(slots, pressed.as_ref(), t))
             }
             Scene::Refused { reason: Reason::SoldOut, .. } => wait(t.sold_out).line(item).line(t.choose_other),
             Scene::Refused { reason: Reason::LineBlocked | Reason::WrongAmount, .. } => {
@@ -178,4 +175,10 @@ impl Message {
 /// An order's number in pieces, as people read it out.
 fn groups(order: &OrderId) -> Vec<String> {
     order.groups().into_iter().map(Into::into).collect()
+}
+
+/// The slot whose button was pressed last, or what to do first: there is no room for a list.
+fn pressed_of(slots: &[Content], pressed: Option<&ItemId>, t: &Words) -> String {
+    let last = slots.iter().find(|slot| Some(&slot.item) == pressed);
+    last.map_or_else(|| t.filling_how.into(), |slot| format!("{}: {}", slot.item, t.content(slot, false)))
 }

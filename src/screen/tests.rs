@@ -236,7 +236,6 @@ impl Rig {
         Self { _directory: Some(directory), ..rig }
     }
 
-    /// The usual one.
     fn usual(first: Picture) -> Self {
         Self::working((480, 800), PixelFormat::Rgb565, Rotation::None, first)
     }

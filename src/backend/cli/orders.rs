@@ -11,7 +11,7 @@ use super::time::{Day, When, day_or_month, when};
 use crate::config::Config;
 use crate::csv::Separator;
 use crate::keeping::archive;
-use crate::sale::books::{self, Archived, Beginning, BooksError, Cursor, HistoryLine, OrderFilter};
+use crate::sale::books::{self, Archived, Beginning, BooksError, Cursor, OrderFilter};
 use crate::sale::view::people;
 use crate::sale::view::whole::{self, Charged, Paid, Try, Whole};
 use crate::store::Tx;
@@ -24,7 +24,7 @@ use qris_core::order::time::{Wall, Zone};
 use qris_core::wire::orders::{Refund, Status};
 use qris_core::wire::people::OrderLine;
 use qris_host::{Failure, clock, speech};
-use serde_json::{Value, json};
+use serde_json::json;
 use std::path::PathBuf;
 
 /// Which orders.
@@ -288,7 +288,7 @@ async fn show(config: &Config, wanted: &[Beginning], file: Option<PathBuf>, as_j
     // Midtrans' simulator asks for it.
     let picture = whole.picture.as_deref().filter(|_| config.gateway.is_sandbox());
     if as_json {
-        let mut object = object(&whole, &attempts, &history, offered_until, zone);
+        let mut object = whole.object(&attempts, &history, offered_until, zone);
         object["rev"] = stored.rev.into();
         object["picture"] = picture.into();
         return out.line(&object.to_string());
@@ -398,42 +398,4 @@ fn tries(whole: &Whole) -> Vec<(&'static str, String)> {
         (texts.one_try, fill(texts.try_told, &[&number, &goods.item, &goods.amount, &goods.ticket, &end]))
     };
     if whole.tries.len() < 2 { Vec::new() } else { (1..).zip(&whole.tries).map(line).collect() }
-}
-
-fn object(whole: &Whole, attempts: &[OrderId], history: &[HistoryLine], offered_until: Option<Wall>, zone: Zone) -> Value {
-    let mut object = json!(whole.line.order);
-    let (charged, paid) = (whole.charged.as_ref(), whole.paid.as_ref());
-    let time = |at: Wall| at.to_rfc3339_in(zone);
-    let one_try = |(number, Try { goods, outcome, proof }): (u8, &Try)| {
-        json!({
-            "try": number,
-            "ticket": goods.ticket,
-            "item": goods.item,
-            "amount": goods.amount,
-            "outcome": outcome,
-            "proof": proof.as_ref().map(people::proof),
-        })
-    };
-    let more = json!({
-        "state": whole.state,
-        "ticket": whole.ticket,
-        "try_offered_until": offered_until.map(time),
-        "tries": (1..).zip(&whole.tries).map(one_try).collect::<Vec<_>>(),
-        "attempts": attempts,
-        "charged_at": charged.map(|charged| time(charged.at)),
-        "expires_at": charged.map(|charged| time(charged.expires_at)),
-        "payment_type": paid.map(|paid| &paid.payment_type),
-        "paid": paid.and_then(|paid| paid.amount),
-        "acquirer": paid.and_then(|paid| paid.acquirer.as_ref()),
-        "issuer": paid.and_then(|paid| paid.issuer.as_ref()),
-        "outcome_at": whole.outcome_at.map(time),
-        "kid": whole.kid,
-        "relay_key": whole.relay_key,
-        "has_receipt": whole.has_receipt,
-        "history": history.iter().map(|line| json!({ "at": time(line.at), "event": line.event })).collect::<Vec<_>>(),
-    });
-    if let (Value::Object(object), Value::Object(more)) = (&mut object, more) {
-        object.extend(more);
-    }
-    object
 }

@@ -91,6 +91,13 @@ pub fn row_of<T>(fields: &[Field<T>], it: &T, zone: Zone) -> String {
     row(&columns(fields), &cells_of(fields, it, zone))
 }
 
+/// All lines of a table, with its heading.
+#[must_use]
+pub fn lines_of<T>(fields: &[Field<T>], all: &[T], zone: Zone) -> String {
+    let rows = all.iter().map(|it| row_of(fields, it, zone));
+    [heading_of(fields, zone)].into_iter().chain(rows).map(|line| line + "\n").collect()
+}
+
 /// A list that is known as a whole, with its heading: without the columns in which nothing stands, and each no wider than what does.
 #[must_use]
 pub fn table_of<T>(fields: &[Field<T>], all: &[T], zone: Zone) -> Vec<String> {

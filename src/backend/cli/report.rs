@@ -2,7 +2,8 @@
 
 use super::opening::books;
 use super::orders::device_id;
-use super::print::{Column, Out, heading, left, right, row};
+use super::print::Shown::{self, Text};
+use super::print::{Field, Out, left, lines_of, right, row};
 use super::progress::Progress;
 use super::text::{self, fill, texts};
 use super::time::{Days, date_of, days_text};
@@ -50,33 +51,42 @@ impl ReportArguments {
     }
 }
 
+/// A line: its name, and its sums.
+type Line<'a> = (String, &'a Sums);
+
+fn amount<'a>(name: &'static str, width: usize, of: fn(&Line<'a>) -> Shown) -> Field<Line<'a>> {
+    Field(None, Some(right(name, width.max(name.chars().count()))), of)
+}
+
+fn sum(line: &Line<'_>, ends: &[End]) -> Shown {
+    Text(Some(total(ends.iter().map(|end| line.1.of(*end).amount).sum())))
+}
+
 /// They are 120 wide in English, with amounts of up to Rp999.999.999.
-fn columns(by: By) -> [Column; 9] {
+fn fields<'a>(by: By) -> [Field<Line<'a>>; 9] {
     let texts = texts();
-    let amount = |name: &'static str, width: usize| right(name, width.max(name.chars().count()));
     [
-        left(title(by), 18),
-        right(texts.paid_column, 6),
-        amount(texts.amount_column, 14),
-        amount(texts.above_column, 9),
-        amount(texts.delivered_column, 14),
-        amount(texts.given_column, 10),
-        amount(texts.refund_due_column, 11),
-        amount(texts.refunded_column, 11),
-        amount(texts.open_column, 11),
+        Field(None, Some(left(title(by), 18)), |line| Text(Some(line.0.clone()))),
+        Field(None, Some(right(texts.paid_column, 6)), |line| Text(Some(line.1.paid.orders.to_string()))),
+        amount(texts.amount_column, 14, |line| Text(Some(total(line.1.paid.amount)))),
+        amount(texts.above_column, 9, |line| Text(Some(signed_total(line.1.above_prices())))),
+        amount(texts.delivered_column, 14, |line| sum(line, &[End::Delivered])),
+        amount(texts.given_column, 10, |line| sum(line, &[End::Given])),
+        amount(texts.refund_due_column, 11, |line| sum(line, &[End::RefundDue])),
+        amount(texts.refunded_column, 11, |line| sum(line, &[End::Refunded, End::RefundedByHand])),
+        amount(texts.open_column, 11, |line| sum(line, &[End::Uncertain, End::Unreported, End::Awaited, End::TakenBack])),
     ]
 }
 
 /// What is left, if a fee is known.
-fn columns_of_payout(by: By) -> [Column; 5] {
+fn fields_of_payout<'a>(by: By) -> [Field<Line<'a>>; 5] {
     let texts = texts();
-    let amount = |name: &'static str, width: usize| right(name, width.max(name.chars().count()));
     [
-        left(title(by), 40),
-        amount(texts.amount_column, 14),
-        amount(texts.went_back_column, 14),
-        amount(texts.fee_column, 12),
-        amount(texts.payout_column, 14),
+        Field(None, Some(left(title(by), 40)), |line| Text(Some(line.0.clone()))),
+        amount(texts.amount_column, 14, |line| Text(Some(total(line.1.paid.amount)))),
+        amount(texts.went_back_column, 14, |line| Text(line.1.returned().map(signed_total))),
+        amount(texts.fee_column, 12, |line| Text(line.1.fee().map(signed_total))),
+        amount(texts.payout_column, 14, |line| Text(line.1.payout().map(signed_total))),
     ]
 }
 
@@ -178,42 +188,17 @@ fn as_table(report: &report::SalesReport, wanted: &report::ReportQuery) -> Strin
         return text;
     }
     let shown = |name: &String| named(report.names.get(name).map(|of| &**of), name);
-    let lines = || report.groups.iter().map(|(name, sums)| (shown(name), sums)).chain([(texts.total.into(), all)]);
-    let columns = columns(wanted.by);
-    text += &format!("\n{}\n", heading(&columns));
-    lines().for_each(|(name, sums)| text += &format!("{}\n", row(&columns, &cells(&name, sums))));
-    text += &format!("{}\n", texts.legend);
+    let lines: Vec<_> = report.groups.iter().map(|(name, sums)| (shown(name), sums)).chain([(texts.total.into(), all)]).collect();
+    text += &format!("\n{}{}\n", lines_of(&fields(wanted.by), &lines, wanted.zone), texts.legend);
     if !wanted.fees.are_known() {
         return text;
     }
-    let columns = columns_of_payout(wanted.by);
-    text += &format!("\n{}\n", heading(&columns));
-    lines().for_each(|(name, sums)| text += &format!("{}\n", row(&columns, &cells_of_payout(&name, sums))));
+    text += &format!("\n{}", lines_of(&fields_of_payout(wanted.by), &lines, wanted.zone));
     if all.unknown.orders > 0 {
         let Sum { orders, amount } = all.unknown;
         text += &format!("{}\n", fill(texts.unknown_fees, &[&text::orders(orders), &total(amount)]));
     }
     text
-}
-
-fn cells(name: &str, sums: &Sums) -> [String; 9] {
-    let amount = |ends: &[End]| total(ends.iter().map(|end| sums.of(*end).amount).sum());
-    [
-        name.into(),
-        sums.paid.orders.to_string(),
-        total(sums.paid.amount),
-        signed_total(sums.above_prices()),
-        amount(&[End::Delivered]),
-        amount(&[End::Given]),
-        amount(&[End::RefundDue]),
-        amount(&[End::Refunded, End::RefundedByHand]),
-        amount(&[End::Uncertain, End::Unreported, End::Awaited, End::TakenBack]),
-    ]
-}
-
-fn cells_of_payout(name: &str, sums: &Sums) -> [String; 5] {
-    let known = |amount: Option<i64>| amount.map_or("-".into(), signed_total);
-    [name.into(), total(sums.paid.amount), known(sums.returned()), known(sums.fee()), known(sums.payout())]
 }
 
 fn as_json(report: &report::SalesReport, refused: &BTreeMap<Box<str>, u64>, wanted: &report::ReportQuery) -> Value {

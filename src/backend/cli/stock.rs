@@ -3,7 +3,7 @@
 use super::opening::machines;
 use super::orders::device_id;
 use super::print::Shown::Text;
-use super::print::{Field, Out, heading, heading_of, left, right, row, row_of};
+use super::print::{Field, Out, left, lines_of, right};
 use super::progress::Progress;
 use super::text::{fill, texts};
 use crate::config::Config;
@@ -120,38 +120,34 @@ fn as_table(all: &[Machine], zone: Zone) -> String {
         Field(None, Some(left(texts.told_column, 16)), |(machine, _, zone)| Text(Some(minute(machine.at, *zone)))),
         Field(None, Some(left(texts.state_column, 0)), |(_, kept, _)| Text(Some(state(kept)))),
     ];
-    let slots = all.iter().flat_map(|machine| machine.slots.iter().map(move |kept| row_of(fields, &(machine, kept, zone), zone)));
-    [heading_of(fields, zone)].into_iter().chain(slots).map(|line| line + "\n").collect()
+    let slots: Vec<_> = all.iter().flat_map(|machine| machine.slots.iter().map(move |kept| (machine, kept, zone))).collect();
+    lines_of(fields, &slots, zone)
 }
 
 /// By machine, and then the sum by goods.
 fn as_packing_list(all: &[Machine], packing: &Packing, zone: Zone) -> String {
     let texts = texts();
-    let columns = [
-        left(texts.slot_column, 8),
-        left(texts.goods_column, 40),
-        right(texts.left_column, 9),
-        right(texts.bring_column, 6),
-        left(texts.state_column, 0),
+    let fields: &[Field<&Kept>] = &[
+        Field(None, Some(left(texts.slot_column, 8)), |kept| Text(Some(kept.slot.item.to_string()))),
+        Field(None, Some(left(texts.goods_column, 40)), |kept| Text(Some(kept.goods().into()))),
+        Field(None, Some(right(texts.left_column, 9)), |kept| Text(Some(in_it(kept)))),
+        Field(None, Some(right(texts.bring_column, 6)), |kept| {
+            Text(Some(kept.slot.room().map_or_else(|| "?".into(), |room| room.to_string())))
+        }),
+        Field(None, Some(left(texts.state_column, 0)), |kept| Text(Some(state(kept)))),
     ];
     let mut text = String::new();
     for machine in all {
         let at = machine.at.map_or_else(|| "-".into(), |at| at.to_local_named(zone));
-        text += &format!("{}\n{}\n", fill(texts.told_at, &[&place(machine), &at]), heading(&columns));
-        for kept in &machine.slots {
-            let fits = kept.slot.room().map_or_else(|| "?".into(), |room| room.to_string());
-            let cells = [kept.slot.item.to_string(), kept.goods().into(), in_it(kept), fits, state(kept)];
-            text += &format!("{}\n", row(&columns, &cells));
-        }
-        text.push('\n');
+        let slots: Vec<_> = machine.slots.iter().collect();
+        text += &format!("{}\n{}\n", fill(texts.told_at, &[&place(machine), &at]), lines_of(fields, &slots, zone));
     }
-    let columns = [right(texts.bring_column, 6), left(texts.goods_column, 0)];
+    let fields: &[Field<(&str, u64)>] = &[
+        Field(None, Some(right(texts.bring_column, 6)), |(_, count)| Text(Some(count.to_string()))),
+        Field(None, Some(left(texts.goods_column, 0)), |(goods, _)| Text(Some((*goods).into()))),
+    ];
     text += &if packing.machines == 1 { texts.bring_for_one.to_owned() } else { fill(texts.bring_in_all, &[&packing.machines]) };
-    text += &format!("\n{}\n", heading(&columns));
-    for (goods, count) in packing.most_first() {
-        text += &format!("{}\n", row(&columns, &[count.to_string(), goods.into()]));
-    }
-    text
+    text + "\n" + &lines_of(fields, &packing.most_first(), zone)
 }
 
 fn as_json(machine: &Machine, zone: Zone) -> Value {

@@ -4,9 +4,9 @@ use super::answer::No;
 use super::{Desk, judge, today};
 use crate::machines::handle::Machines;
 use crate::machines::stock;
-use crate::money::days::{self, Days, Part};
+use crate::money::days::{Days, Part};
 use crate::money::report::{self as whole, KnownSum};
-use crate::sale::books::{self, BooksError};
+use crate::sale::books::{self, BooksError, Grouped};
 use crate::store::Tx;
 use axum::http::HeaderMap;
 use qris_core::order::merchant::End;
@@ -83,10 +83,10 @@ fn add((line, payout): &mut (ReportLine, KnownSum), part: &Part) {
 impl Desk {
     fn days(&self, span: (Wall, Wall), by: By) -> Days {
         let grouped = match by {
-            By::Machine => days::By::Machine,
-            By::Item => days::By::Goods,
-            By::Scheme => days::By::Scheme,
-            By::Day => days::By::All,
+            By::Machine => Grouped::Machine,
+            By::Item => Grouped::Goods,
+            By::Scheme => Grouped::Scheme,
+            By::Day => Grouped::All,
         };
         Days { span, by: grouped, fees: self.fees }
     }

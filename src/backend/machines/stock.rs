@@ -42,7 +42,6 @@ const PAGE: i64 = 100;
 pub struct StockReport {
     /// The life of its database.
     stream: Box<str>,
-    /// The number in it.
     number: u64,
     /// When, as far as that is known.
     at: Option<Wall>,
@@ -144,7 +143,6 @@ impl Kept {
         self.slot.filled_at.as_deref().and_then(|text| Wall::from_rfc3339(text).ok())
     }
 
-    /// For programs.
     #[must_use]
     pub fn object(&self) -> Value {
         json!({

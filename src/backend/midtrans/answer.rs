@@ -279,7 +279,7 @@ fn as_text(value: &Value) -> Option<String> {
     }
 }
 
-macro_rules! words {
+macro_rules! spelled {
     ($(#[$doc:meta])* $name:ident { $($(#[$word_doc:meta])* $variant:ident = $word:literal $(| $spelling:literal)*,)+ }) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq)]
@@ -311,7 +311,7 @@ macro_rules! words {
     };
 }
 
-words!(
+spelled!(
     TransactionStatus {
         /// It can be paid.
         Pending = "pending",
@@ -335,7 +335,7 @@ words!(
         Authorize = "authorize",
     }
 );
-words!(
+spelled!(
     FraudStatus {
         Accept = "accept",
         Deny = "deny",

@@ -13,41 +13,12 @@ use std::collections::BTreeMap;
 
 const DAY: Span = Span::secs(24 * 3600);
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum By {
-    All,
-    Machine,
-    Goods,
-    /// Each way on which a payment came.
-    Scheme,
-}
-
-impl By {
-    const fn word(self) -> &'static str {
-        match self {
-            Self::All => "all",
-            Self::Machine => "machine",
-            Self::Goods => "goods",
-            Self::Scheme => "scheme",
-        }
-    }
-
-    const fn grouped(self) -> Grouped {
-        match self {
-            Self::All => Grouped::All,
-            Self::Machine => Grouped::Machine,
-            Self::Goods => Grouped::Goods,
-            Self::Scheme => Grouped::Scheme,
-        }
-    }
-}
-
 /// Whole days, from midnight to midnight, and how they are told.
 #[derive(Debug, Clone, Copy)]
 pub struct Days {
     /// From the first moment to the end.
     pub span: (Wall, Wall),
-    pub by: By,
+    pub by: Grouped,
     pub fees: Fees,
 }
 
@@ -122,7 +93,7 @@ impl Days {
 
     fn add_up(&self, tx: &mut dyn Tx, day: (Wall, Wall)) -> Result<Vec<Part>, BooksError> {
         let mut parts = BTreeMap::<(Box<str>, End), (Sum, Sum, KnownSum)>::new();
-        for Alike { group, end, scheme, paid, returned, besides: is_both, orders } in books::alike(tx, day, self.by.grouped())? {
+        for Alike { group, end, scheme, paid, returned, besides: is_both, orders } in books::alike(tx, day, self.by)? {
             let (sum, besides, payout) = parts.entry((group, end)).or_default();
             let these = Sum { orders, amount: paid * orders };
             *sum = sum.and(these);

@@ -64,7 +64,6 @@ impl By {
         }
     }
 
-    /// The group of an order.
     fn of(self, order: &Order, settled_at: Wall, zone: Zone) -> String {
         match self {
             Self::Machine => order.sale.device.to_string(),

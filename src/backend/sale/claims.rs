@@ -19,7 +19,6 @@ pub struct Claimed<'a> {
 }
 
 impl Claims {
-    /// A question begins.
     #[must_use]
     pub fn begin(&self, order: &OrderId) -> Claimed<'_> {
         self.orders().insert(order.clone());

@@ -139,15 +139,7 @@ async fn tell_all(around: &dyn Surroundings, books: &Books, machines: &Machines,
                 Ok(day) => Some(day),
                 Err(_) => return,
             },
-            Subject::Order(..)
-            | Subject::Damaged(..)
-            | Subject::Offline
-            | Subject::Merchant(_)
-            | Subject::Twice(_)
-            | Subject::TakenOver
-            | Subject::Older(_)
-            | Subject::Clock
-            | Subject::Stock(_) => None,
+            _ => None,
         };
         let in_it = match (&alert.about, &alert.device) {
             (Subject::Stock(_), Some(device)) => {
@@ -253,79 +245,70 @@ fn object(alert: &Alert, name: Option<&str>, day: Option<&DayTold>, in_it: &InIt
 
 /// What is wrong, what to do, and the order that it is about.
 fn trouble(alert: &Alert, machine: &str, day: Option<&DayTold>, in_it: &InIt, zone: Zone) -> (String, &'static str, Value) {
-    match &alert.about {
+    let (told, to_do) = match &alert.about {
         Subject::Order(stored, kind) => {
             let line = people::line(&stored.order, zone);
-            (in_words(*kind, &line), speech::orders::attention(*kind).to_do.spoken(), json!(line.order))
+            return (in_words(*kind, &line), speech::orders::attention(*kind).to_do.spoken(), json!(line.order));
         }
         Subject::Damaged(id, _) => {
-            let told = "an order that a person must look at cannot be read: its row in the database is damaged".into();
+            let told = "an order that a person must look at cannot be read: its row in the database is damaged";
             let to_do = "look for it in the gateway's dashboard by its order_id; look at the disk, and restore a backup";
-            (told, to_do, json!({ "order_id": id }))
+            return (told.into(), to_do, json!({ "order_id": id }));
         }
-        Subject::Offline => {
-            let told = format!("the machine {machine} is not there: it sends no reports, and it asks for nothing");
-            (told, "look at its power and its network", Value::Null)
-        }
-        Subject::TakenOver => {
-            let told = format!(
+        Subject::Offline => (
+            format!("the machine {machine} is not there: it sends no reports, and it asks for nothing"),
+            "look at its power and its network",
+        ),
+        Subject::TakenOver => (
+            format!(
                 "the machine {machine} is thrown out of the broker again and again: another computer has its client id, and so its token"
-            );
-            let to_do = "find the other computer, and switch it off; if it may be in foreign hands: device revoke, then a new code";
-            (told, to_do, Value::Null)
-        }
-        Subject::Older(Older::Copy) => {
-            let told = "the books are older than they were: a copy was put in their place, or their disk has lost something. Each order \
-                        that had no end in them is a person's"
-                .into();
-            let to_do = "if there is a newer copy: `restore` it. Then `reconcile` for each day since it was made";
-            (told, to_do, Value::Null)
-        }
-        Subject::Older(Older::AnotherPrimary) => {
-            let told =
-                "the database has another primary than before, or went back to a point in time: what it had answered last may be missing"
-                    .into();
-            let to_do =
-                "if no standby was synchronous: `restore` without a file, then `reconcile` for this day. Else nothing is to be done";
-            (told, to_do, Value::Null)
-        }
-        Subject::Clock => {
-            let told =
-                "the time on the merchant's server cannot be trusted: its clock and the gateway's differ by more than a minute, or the \
-                        gateway tells no time. Sales go on, but nothing ends by time"
-                    .into();
-            (told, "set the clock (`timedatectl`), and see that the gateway can be reached: `doctor`", Value::Null)
-        }
-        Subject::Older(Older::Restored) => {
-            let told = "a copy of the books was put in their place. Each order that had no end in it is a person's: nobody knows what \
-                        became of it since"
-                .into();
-            (told, "`reconcile` for each day since the copy was made; then look at each: orders --attention", Value::Null)
-        }
-        Subject::Merchant(merchant) => {
-            let told = format!("a QR on the machine {machine} pays another merchant than earlier QRs did: {merchant}");
-            let to_do = "compare it with the number (NMID) of your QRIS; if it is not yours, switch the machines off, and ask the gateway";
-            (told, to_do, Value::Null)
-        }
-        Subject::Twice(both) => {
-            let told = format!("two computers are the machine {machine}: {both}. Its card was copied, or set back to an older image");
-            let to_do = "find the second one, and switch it off; if it may be in foreign hands: device revoke, then a new code";
-            (told, to_do, Value::Null)
-        }
+            ),
+            "find the other computer, and switch it off; if it may be in foreign hands: device revoke, then a new code",
+        ),
+        Subject::Older(Older::Copy) => (
+            "the books are older than they were: a copy was put in their place, or their disk has lost something. Each order that had no \
+             end in them is a person's"
+                .into(),
+            "if there is a newer copy: `restore` it. Then `reconcile` for each day since it was made",
+        ),
+        Subject::Older(Older::AnotherPrimary) => (
+            "the database has another primary than before, or went back to a point in time: what it had answered last may be missing"
+                .into(),
+            "if no standby was synchronous: `restore` without a file, then `reconcile` for this day. Else nothing is to be done",
+        ),
+        Subject::Clock => (
+            "the time on the merchant's server cannot be trusted: its clock and the gateway's differ by more than a minute, or the \
+             gateway tells no time. Sales go on, but nothing ends by time"
+                .into(),
+            "set the clock (`timedatectl`), and see that the gateway can be reached: `doctor`",
+        ),
+        Subject::Older(Older::Restored) => (
+            "a copy of the books was put in their place. Each order that had no end in it is a person's: nobody knows what became of it \
+             since"
+                .into(),
+            "`reconcile` for each day since the copy was made; then look at each: orders --attention",
+        ),
+        Subject::Merchant(merchant) => (
+            format!("a QR on the machine {machine} pays another merchant than earlier QRs did: {merchant}"),
+            "compare it with the number (NMID) of your QRIS; if it is not yours, switch the machines off, and ask the gateway",
+        ),
+        Subject::Twice(both) => (
+            format!("two computers are the machine {machine}: {both}. Its card was copied, or set back to an older image"),
+            "find the second one, and switch it off; if it may be in foreign hands: device revoke, then a new code",
+        ),
         Subject::Stock(why @ (StockAlert::Blocked | StockAlert::Price)) => {
             let goods = in_it.not_sold(*why).unwrap_or_else(|| "some of its goods".into());
             let because = if *why == StockAlert::Blocked { "a line is blocked" } else { "no line or no payment takes the price" };
-            (format!("the machine {machine} does not sell {goods}, because {because}"), stock_to_do(*why), Value::Null)
+            (format!("the machine {machine} does not sell {goods}, because {because}"), stock_to_do(*why))
         }
         Subject::Stock(why @ (StockAlert::Low | StockAlert::SoldOut | StockAlert::Suspect)) => {
-            (format!("the machine {machine} {}", wants(&in_it.slots)), stock_to_do(*why), Value::Null)
+            (format!("the machine {machine} {}", wants(&in_it.slots)), stock_to_do(*why))
         }
-        Subject::Daily(_) => (
-            day.map(|(words, _)| words.clone()).unwrap_or_default(),
-            "what is owed: orders --refund-due; each machine: report",
-            Value::Null,
-        ),
-    }
+        Subject::Daily(_) => {
+            (day.map(|(words, _)| words.clone()).unwrap_or_default(), "what is owed: orders --refund-due; each machine: report")
+        }
+    };
+    (told, to_do, Value::Null)
 }
 
 /// The same of an order for people who read no English: for a program that tells them. Of what has no order it has words of its own.
@@ -339,18 +322,7 @@ fn in_indonesian(alert: &Alert) -> Option<Value> {
 fn at_desk(alert: &Alert, url: &str) -> String {
     match (&alert.about, &alert.device) {
         (Subject::Order(stored, _), _) => format!("{url}/orders/{}", stored.order.id),
-        (
-            Subject::Damaged(..)
-            | Subject::Offline
-            | Subject::Merchant(_)
-            | Subject::Twice(_)
-            | Subject::TakenOver
-            | Subject::Older(_)
-            | Subject::Clock
-            | Subject::Stock(_)
-            | Subject::Daily(_),
-            Some(device),
-        ) => format!("{url}/machines/{device}"),
+        (_, Some(device)) => format!("{url}/machines/{device}"),
         (_, None) => url.into(),
     }
 }

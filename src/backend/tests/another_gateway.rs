@@ -15,7 +15,6 @@ use std::sync::{Mutex, MutexGuard};
 /// Its header of notifications.
 const TOKEN: &str = "callback-token";
 
-/// One bill.
 #[derive(Debug)]
 struct Bill {
     total: Rupiah,
@@ -98,15 +97,8 @@ impl Gateway for PaperGateway {
             let (total, memo) = (order.sale.purchase.amount, order.sale.metadata().to_texts());
             bills.entry(order.id.clone()).or_insert(Bill { total, memo, word: "ACTIVE" });
             Charged::Made(Charge {
-                transaction_id: name_of(&order.id),
-                gross_amount: total,
                 qr_payload: Some(qris_sim::qris::Merchant::default().payload(total.get(), "REF1").into()),
-                qr_url: None,
-                deeplink_url: None,
-                payment_code: None,
-                store: None,
-                charged_at: now,
-                expires_at: now + Span::secs(900),
+                ..outside::charge(name_of(&order.id), total, now)
             })
         });
         Box::pin(async { answer })

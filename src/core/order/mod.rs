@@ -7,7 +7,9 @@ pub mod ids;
 pub mod jws;
 pub mod keys;
 pub mod ledger;
+#[allow(missing_docs, reason = "a comment stands where a name does not say it")]
 pub mod machine;
+#[allow(missing_docs, reason = "a comment stands where a name does not say it")]
 pub mod merchant;
 pub mod money;
 pub mod operator;

@@ -71,7 +71,6 @@ closed! {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Denied {
-    /// The order refuses it.
     Order(Refused),
     /// It refuses another try.
     Try(NoTry),

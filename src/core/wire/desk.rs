@@ -130,7 +130,6 @@ pub struct Me {
 pub struct Session {
     /// Its number, which is no secret.
     pub number: u64,
-    /// When it began.
     pub began_at: Box<str>,
     /// When it was used last.
     pub used_at: Box<str>,

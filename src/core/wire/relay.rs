@@ -42,7 +42,6 @@ words! {
 pub struct RelayFacts {
     /// The machine that it belongs to; null: it was not asked yet.
     pub device: Option<DeviceId>,
-    /// Its lines.
     pub lines: Vec<RelayLine>,
     /// The receipt keys that it believes.
     pub keys: Vec<KeyId>,
@@ -52,7 +51,6 @@ pub struct RelayFacts {
     pub tickets: Vec<Ticket>,
     /// How often it has driven the line of an item.
     pub driven: Vec<Driven>,
-    /// Its faults.
     pub faults: Vec<RelayFault>,
     /// Whether the service switch inside the door is on; null: there is none, or it was not looked at yet.
     pub service_switch: Option<bool>,
@@ -71,11 +69,9 @@ pub struct RelayStatus {
 /// A line of the relay service.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct RelayLine {
-    /// Its name.
     pub name: Box<str>,
     /// The items that it hands out; `*`: all that no other line has.
     pub items: Vec<Box<str>>,
-    /// Its condition.
     pub state: LineCondition,
     /// The prices that it takes.
     pub limits: Limits,
@@ -87,7 +83,6 @@ pub struct RelayLine {
 /// How often the relay has driven the line of an item, since its ledger began. A pulse of which nobody knows whether it came is one.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Driven {
-    /// The item.
     pub item: ItemId,
     /// How often, and for what.
     #[serde(flatten)]
@@ -97,9 +92,7 @@ pub struct Driven {
 /// The public key of the relay's proofs, and what people compare of it.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct ProofKey {
-    /// The key.
     pub x: RelayKey,
-    /// Its fingerprint.
     pub fingerprint: Box<str>,
 }
 

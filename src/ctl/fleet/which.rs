@@ -20,7 +20,6 @@ pub(crate) struct Which {
 }
 
 impl Which {
-    /// One machine.
     pub(super) fn one(device: DeviceId) -> Self {
         Self { device: vec![device], label: None, all: false }
     }

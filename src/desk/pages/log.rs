@@ -50,7 +50,7 @@ impl Frame {
         let said = match line.what {
             Noted::Denied(_) => Denied::from_word(detail).map(|denied| self.denied(&denied).to_owned()),
             Noted::Done(Deed::Number) => Some(if detail == "right" { self.w.number_right } else { self.w.number_not_right }.to_owned()),
-            Noted::Done(Deed::Refund | Deed::ByHand | Deed::Given | Deed::Again | Deed::Seen) => {
+            Noted::Done(_) => {
                 let (first, note) = detail.split_once(": ").map_or((detail, None), |(first, note)| (first, Some(note)));
                 let sure = Sure::from_word(first).map(|sure| self.sure(&sure));
                 sure.map(|sure| note.map_or_else(|| sure.to_owned(), |note| format!("{sure} {note}")))

@@ -177,8 +177,8 @@ pub async fn act(State(desk): State<Arc<Desk>>, Path((order, deed)): Path<(Strin
     let from_slot = match (deed, posted.field("from")) {
         (Deed::Given, "machine") => Some(true),
         (Deed::Given, "elsewhere") => Some(false),
-        (Deed::Refund | Deed::ByHand | Deed::Again | Deed::Number | Deed::Seen, "") => None,
-        (Deed::Refund | Deed::ByHand | Deed::Given | Deed::Again | Deed::Number | Deed::Seen, _) => return Err(note::malformed(visitor)),
+        (other, "") if other != Deed::Given => None,
+        (_, _) => return Err(note::malformed(visitor)),
     };
     // A note is one line in the books.
     let how = plain(posted.field("note"), ' ');

@@ -168,18 +168,7 @@ impl Machine {
             Input::Backend(id, request, answer) => self.backend_answered(id, &request, answer, now),
             Input::Open(id, answer) => self.open_answered(id, answer, now),
             Input::BrokerUp { refused } => self.broker_up(&refused, now),
-            Input::BrokerDown { reason, date_refusal, thrown_out } => {
-                if thrown_out {
-                    self.place.lost(now.boot);
-                } else if !out.is_connected() {
-                    self.place.nobody_there();
-                }
-                self.rights.disconnected();
-                if out.disconnected() {
-                    out.journal(Journal::BrokerLost { broker: self.settings.broker_name(), why: text(&reason) });
-                }
-                self.links.broker(date_refusal, Some(&reason), faults, out, now);
-            }
+            Input::BrokerDown { reason, date_refusal, thrown_out } => self.broker_down(&reason, date_refusal, thrown_out, now),
             Input::Delivered(id) => {
                 if !self.rights.written(id, out, now.boot) {
                     match report_of(id) {
@@ -426,6 +415,20 @@ impl Machine {
                 self.outbox.journal(Journal::PlaceTaken { broker: self.settings.broker_name() });
             }
         }
+    }
+
+    fn broker_down(&mut self, reason: &str, date_refusal: bool, thrown_out: bool, now: Now) {
+        let out = &mut self.outbox;
+        if thrown_out {
+            self.place.lost(now.boot);
+        } else if !out.is_connected() {
+            self.place.nobody_there();
+        }
+        self.rights.disconnected();
+        if out.disconnected() {
+            out.journal(Journal::BrokerLost { broker: self.settings.broker_name(), why: text(reason) });
+        }
+        self.links.broker(date_refusal, Some(reason), &mut self.faults, out, now);
     }
 
     fn broker_up(&mut self, refused: &[(String, &'static str)], now: Now) {

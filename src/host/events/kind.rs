@@ -203,7 +203,6 @@ macro_rules! events {
                 self.kind().priority
             }
 
-            /// Its journal fields.
             #[must_use]
             pub fn fields(&self) -> Fields {
                 #[allow(unused_mut, reason = "some kinds have no fields")]
@@ -212,7 +211,6 @@ macro_rules! events {
                 fields
             }
 
-            /// The line for people.
             fn line(&self) -> String {
                 match self { $(Self::$name { $($field),* } => {
                     $(let $field = $field.told();)*

@@ -179,7 +179,6 @@ enum Sent {
     Publish(PublishId),
     /// The last message of a stop.
     Last,
-    /// It has its answer.
     Answered,
 }
 

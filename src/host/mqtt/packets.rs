@@ -88,7 +88,6 @@ pub(super) const fn is_refusal(error: &ConnectionError) -> bool {
 /// How a broker ends the connection of a client whose place another one takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum EndedBy {
-    /// It says so.
     TakeOver,
     /// It only closes the connection. That may mean anything.
     Silence,

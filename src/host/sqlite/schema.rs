@@ -24,7 +24,6 @@ pub struct Schema {
 const OLDEST: &str = "oldest_version";
 
 impl Schema {
-    /// The version of this release.
     #[must_use]
     pub fn version(&self) -> i32 {
         i32::try_from(self.steps.len()).expect("not that many steps")

@@ -2,7 +2,7 @@
 
 use super::row::{id, same, sum};
 use super::{Block, StoreError};
-use rusqlite::Connection;
+use rusqlite::{Connection, Row};
 
 pub(super) fn block(connection: &Connection, line: &str, why: &str, item: &str) -> Result<(), StoreError> {
     connection.prepare_cached("INSERT OR REPLACE INTO blocked (line, why, item, sum) VALUES (?1, ?2, ?3, ?4)")?.execute([
@@ -16,13 +16,11 @@ pub(super) fn block(connection: &Connection, line: &str, why: &str, item: &str) 
 
 pub(super) fn all(connection: &Connection) -> Result<Vec<Block>, StoreError> {
     let mut statement = connection.prepare("SELECT * FROM blocked")?;
-    let mut rows = statement.query([])?;
-    let mut all = Vec::new();
-    while let Some(row) = rows.next()? {
+    let read = |row: &Row<'_>| {
         let (line, why, item, sum): (String, String, String, String) =
             (row.get("line")?, row.get("why")?, row.get("item")?, row.get("sum")?);
         same(&sum, &["blocked", &line, &why, &item], "blocked", &line)?;
-        all.push(Block { line, why, item: id(&item)? });
-    }
-    Ok(all)
+        Ok(Block { line, why, item: id(&item)? })
+    };
+    statement.query_and_then([], read)?.collect()
 }

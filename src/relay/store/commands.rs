@@ -42,15 +42,11 @@ pub(super) fn keep_over(connection: &Connection, over: i64) -> Result<(), StoreE
 
 pub(super) fn find(connection: &Connection, jti: &CommandId) -> Result<Option<String>, StoreError> {
     let mut statement = connection.prepare_cached("SELECT * FROM commands WHERE jti = ?1")?;
-    let mut rows = statement.query([jti.as_str()])?;
-    rows.next()?.map(what).transpose()
+    statement.query_and_then([jti.as_str()], what)?.next().transpose()
 }
 
 pub(super) fn check(connection: &Connection) -> Result<(), StoreError> {
     let mut statement = connection.prepare("SELECT * FROM commands")?;
-    let mut rows = statement.query([])?;
-    while let Some(row) = rows.next()? {
-        what(row)?;
-    }
+    statement.query_and_then([], what)?.try_for_each(|row| row.map(drop))?;
     over(connection).map(drop)
 }

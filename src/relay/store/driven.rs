@@ -5,7 +5,7 @@ use super::pulses::PulseRow;
 use super::row::{id, same, sum};
 use qris_core::order::ids::ItemId;
 use qris_core::order::stock::Drives;
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, Row, params};
 use std::collections::BTreeMap;
 
 /// Counts a pulse that has driven its line, beside what is known. Answers with its item's count.
@@ -25,14 +25,12 @@ pub(super) fn count(connection: &Connection, known: &BTreeMap<ItemId, Drives>, p
 
 pub(super) fn all(connection: &Connection) -> Result<BTreeMap<ItemId, Drives>, StoreError> {
     let mut statement = connection.prepare("SELECT * FROM driven")?;
-    let mut rows = statement.query([])?;
-    let mut all = BTreeMap::new();
-    while let Some(row) = rows.next()? {
+    let read = |row: &Row<'_>| {
         let (item, orders, tests, sum): (String, i64, i64, String) =
             (row.get("item")?, row.get("orders")?, row.get("tests")?, row.get("sum")?);
         same(&sum, &["driven", &item, &orders.to_string(), &tests.to_string()], "driven", &item)?;
         let whole = |n: i64| u64::try_from(n).unwrap_or(0);
-        all.insert(id(&item)?, Drives { orders: whole(orders), tests: whole(tests) });
-    }
-    Ok(all)
+        Ok((id(&item)?, Drives { orders: whole(orders), tests: whole(tests) }))
+    };
+    statement.query_and_then([], read)?.collect()
 }

@@ -2,7 +2,7 @@
 
 use super::StoreError;
 use super::row::{same, sum};
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, Row, params};
 use std::collections::BTreeMap;
 
 pub(super) fn looked(connection: &Connection, line: &str, pulse: i64) -> Result<(), StoreError> {
@@ -14,12 +14,10 @@ pub(super) fn looked(connection: &Connection, line: &str, pulse: i64) -> Result<
 
 pub(super) fn all(connection: &Connection) -> Result<BTreeMap<String, i64>, StoreError> {
     let mut statement = connection.prepare("SELECT * FROM looked")?;
-    let mut rows = statement.query([])?;
-    let mut all = BTreeMap::new();
-    while let Some(row) = rows.next()? {
+    let read = |row: &Row<'_>| {
         let (line, pulse, sum): (String, i64, String) = (row.get("line")?, row.get("pulse")?, row.get("sum")?);
         same(&sum, &["looked", &line, &pulse.to_string()], "looked", &line)?;
-        all.insert(line, pulse);
-    }
-    Ok(all)
+        Ok((line, pulse))
+    };
+    statement.query_and_then([], read)?.collect()
 }

@@ -67,8 +67,7 @@ impl PulseRow {
         match cause {
             Cause::Order { order, number, .. } => {
                 let mut statement = connection.prepare_cached("SELECT * FROM pulses WHERE order_id = ?1 AND try = ?2")?;
-                let mut rows = statement.query(params![order.as_str(), number.get()])?;
-                rows.next()?.map(Self::read).transpose()
+                statement.query_and_then(params![order.as_str(), number.get()], Self::read)?.next().transpose()
             }
             Cause::Test(jti) => Self::of_test(connection, jti),
         }
@@ -76,27 +75,17 @@ impl PulseRow {
 
     pub(super) fn of_order(connection: &Connection, order: &OrderId) -> Result<Vec<Self>, StoreError> {
         let mut statement = connection.prepare_cached("SELECT * FROM pulses WHERE order_id = ?1 ORDER BY try")?;
-        let mut rows = statement.query([order.as_str()])?;
-        let mut all = Vec::new();
-        while let Some(row) = rows.next()? {
-            all.push(Self::read(row)?);
-        }
-        Ok(all)
+        statement.query_and_then([order.as_str()], Self::read)?.collect()
     }
 
     pub(super) fn of_test(connection: &Connection, jti: &CommandId) -> Result<Option<Self>, StoreError> {
         let mut statement = connection.prepare_cached("SELECT * FROM pulses WHERE jti = ?1")?;
-        let mut rows = statement.query([jti.as_str()])?;
-        rows.next()?.map(Self::read).transpose()
+        statement.query_and_then([jti.as_str()], Self::read)?.next().transpose()
     }
 
     pub(super) fn all(connection: &Connection, each: &mut dyn FnMut(Self) -> Result<(), StoreError>) -> Result<(), StoreError> {
         let mut statement = connection.prepare("SELECT * FROM pulses ORDER BY seq")?;
-        let mut rows = statement.query([])?;
-        while let Some(row) = rows.next()? {
-            each(Self::read(row)?)?;
-        }
-        Ok(())
+        statement.query_and_then([], Self::read)?.try_for_each(|row| each(row?))
     }
 
     pub(super) fn insert(&self, connection: &Connection) -> Result<(), StoreError> {

@@ -30,17 +30,12 @@ impl TicketRow {
 
     pub(super) fn find(connection: &Connection, ticket: &Ticket) -> Result<Option<Self>, StoreError> {
         let mut statement = connection.prepare_cached("SELECT * FROM tickets WHERE ticket = ?1")?;
-        let mut rows = statement.query([ticket.as_str()])?;
-        rows.next()?.map(Self::read).transpose()
+        statement.query_and_then([ticket.as_str()], Self::read)?.next().transpose()
     }
 
     pub(super) fn all(connection: &Connection, each: &mut dyn FnMut(Self) -> Result<(), StoreError>) -> Result<(), StoreError> {
         let mut statement = connection.prepare("SELECT * FROM tickets ORDER BY seq")?;
-        let mut rows = statement.query([])?;
-        while let Some(row) = rows.next()? {
-            each(Self::read(row)?)?;
-        }
-        Ok(())
+        statement.query_and_then([], Self::read)?.try_for_each(|row| each(row?))
     }
 
     pub(super) fn insert(&self, connection: &Connection) -> Result<(), StoreError> {

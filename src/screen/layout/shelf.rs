@@ -214,7 +214,6 @@ const SLOT_MAX: usize = 4;
 struct Plan {
     columns: i32,
     rows: i32,
-    /// The height of a row.
     row: i32,
     width: i32,
     /// The width of the slots' names, with the room after them; 0: they are not shown.

@@ -87,7 +87,6 @@ pub enum BrokenImage {
     Html,
     /// Half of the file.
     Cut,
-    /// White.
     Blank,
     /// Two megabytes.
     TooLarge,

@@ -40,7 +40,6 @@ impl Listing {
         }
     }
 
-    /// Since when.
     fn since(&self) -> Option<Wall> {
         match self.noted.as_ref()?.is {
             reported::Is::There(since) | reported::Is::Missing(since) => Some(since),

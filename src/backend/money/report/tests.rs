@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::keeping::databases::open_both;
-use crate::money::days::{self, Days};
+use crate::money::days::Days;
 use crate::sale::books::testing;
 use crate::samples::{T0, after, paid, pending, report as said, reported_order};
 use crate::store::read_on;
@@ -157,7 +157,7 @@ fn the_sums_of_days_are_those_of_the_orders_with_their_payout() {
     let gopay = "gopay = { basis_points = 70 }\n";
     let more = format!("{gopay}qris = {{ basis_points = 70, rupiah = 3 }}\nindomaret = {{ rupiah = 5000 }}\n");
     for fees in ["", gopay, &more, &format!("{more}kept_on_refund = false\n"), &format!("{more}kept_on_refund = true\n")] {
-        for (by, of_days) in [(By::Machine, days::By::Machine), (By::Item, days::By::Goods), (By::Scheme, days::By::Scheme)] {
+        for (by, of_days) in [(By::Machine, Grouped::Machine), (By::Item, Grouped::Goods), (By::Scheme, Grouped::Scheme)] {
             let wanted = ReportQuery { span: (T0 - Span::secs(86_400), T0 + Span::secs(86_400)), ..wanted(by, fees) };
             let report = read_on(&books, |tx| make(tx, &wanted, |_, _| {})).expect("read");
             let days = Days { span: wanted.span, by: of_days, fees: wanted.fees };
@@ -186,7 +186,7 @@ fn a_day_is_added_up_once_and_again_when_its_orders_change() {
         testing::sell(tx, T0);
         Ok::<_, BooksError>(())
     };
-    let days = |fees: &str| Days { span: (T0 - DAY, T0 + DAY + DAY), by: days::By::Goods, fees: wanted(By::Item, fees).fees };
+    let days = |fees: &str| Days { span: (T0 - DAY, T0 + DAY + DAY), by: Grouped::Goods, fees: wanted(By::Item, fees).fees };
     let (plain, other) = (days(""), days("gopay = { basis_points = 70 }"));
     let to_keep = |days: &Days, now: Wall| read_on(&books, |tx| days.to_keep(tx, now)).expect("read");
     let sums = |days: &Days| -> Vec<(End, u64)> {

@@ -19,6 +19,18 @@ pub enum Grouped {
 }
 
 impl Grouped {
+    /// In the books, beside sums that are kept.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::Machine => "machine",
+            Self::Goods => "goods",
+            Self::Scheme => "scheme",
+            Self::Hour(_) => "hour",
+        }
+    }
+
     /// The group of an order, in SQL. A zone is a setting, so there are few such statements.
     fn column(self) -> String {
         match self {

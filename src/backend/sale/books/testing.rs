@@ -2,8 +2,7 @@
 
 use super::*;
 use qris_core::order::ids::{ItemId, Ticket, TransactionId};
-use qris_core::order::keys::SigningKey;
-use qris_core::order::merchant::{Charge, QR_EXPIRY, Rules, Said, StatusReport};
+use qris_core::order::merchant::{Rules, Said, StatusReport, outside};
 use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::Delivery;
 use qris_core::order::request::{Payment, Purchase};
@@ -21,17 +20,8 @@ pub fn put(tx: &mut dyn Tx, order: Order, now: Wall) {
 /// # Panics
 /// If the books do not take them.
 pub fn sell(tx: &mut dyn Tx, now: Wall) {
-    let key = SigningKey::from_seed([1; 32]);
-    let kid = key.kid().clone();
-    let rules = Rules {
-        issuer: "pay.example".into(),
-        keys: vec![key],
-        max_imposed_fee: 0,
-        reversal_window: Span::secs(0),
-        collect_within: Span::secs(72 * 3600),
-        second_tries: 0,
-        try_again_within: Span::secs(24 * 3600),
-    };
+    let rules = Rules { reversal_window: Span::secs(0), ..outside::rules() };
+    let kid = rules.keys[0].kid().clone();
     let policy = Policy { rules, push: false, orders_per_minute: 0, auto_refund_per_day: 0, tries_per_day: 10 };
     let device = DeviceId::new("vm-001").expect("an id");
     let outcomes = [Some(Delivery::Dispensed), None, Some(Delivery::Dispensed), Some(Delivery::Failed), Some(Delivery::Dispensed)];
@@ -54,17 +44,7 @@ pub fn sell(tx: &mut dyn Tx, now: Wall) {
         };
         let (id, transaction) = (OrderId::new(&format!("o{n}")).expect("an id"), TransactionId::new(&format!("t{n}")).expect("an id"));
         create(tx, &policy, sale, "digest", &id, Told::trusted(now)).expect("created");
-        let charge = Charge {
-            transaction_id: transaction.clone(),
-            gross_amount: Rupiah::new(5000).expect("an amount"),
-            qr_payload: Some("qr".into()),
-            qr_url: None,
-            deeplink_url: None,
-            payment_code: None,
-            store: None,
-            charged_at: now,
-            expires_at: now + QR_EXPIRY,
-        };
+        let charge = outside::charge(transaction.clone(), Rupiah::new(5000).expect("an amount"), now);
         let order = answered(tx, &policy, &id, Event::Charged(charge), Told::trusted(now)).expect("written").now.order;
         let paid = StatusReport {
             transaction_id: transaction,

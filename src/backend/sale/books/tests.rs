@@ -2,7 +2,7 @@ use super::*;
 use crate::store::{BOOKS, Row, Store, StoreError, testing};
 use qris_core::order::ids::{ItemId, Ticket, TransactionId};
 use qris_core::order::keys::SigningKey;
-use qris_core::order::merchant::{Call, Cancelling, Charge, EndedTry, NoCharge, QR_EXPIRY, Rules, State, StatusReport, Withheld};
+use qris_core::order::merchant::{Call, Cancelling, Charge, EndedTry, NoCharge, Rules, State, StatusReport, Withheld, outside};
 use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::Delivery;
 use qris_core::order::request::{Payment, Purchase};
@@ -40,16 +40,7 @@ fn given(tx: &mut dyn Tx, policy: &Policy, id: &OrderId, by: &str, from_slot: bo
 const T0: Wall = Wall(1_795_132_800_000);
 
 fn policy() -> Arc<Policy> {
-    let rules = Rules {
-        issuer: "pay.example".into(),
-        keys: vec![SigningKey::from_seed([1; 32])],
-        max_imposed_fee: 0,
-        reversal_window: Span::secs(300),
-        collect_within: Span::secs(72 * 3600),
-        second_tries: 0,
-        try_again_within: Span::secs(24 * 3600),
-    };
-    Arc::new(Policy { rules, push: true, orders_per_minute: 3, auto_refund_per_day: 0, tries_per_day: 10 })
+    Arc::new(Policy { rules: outside::rules(), push: true, orders_per_minute: 3, auto_refund_per_day: 0, tries_per_day: 10 })
 }
 
 struct Rig {
@@ -132,17 +123,7 @@ fn sale(device: &str, request: &str, ticket: u8) -> Sale {
 }
 
 fn charge(name: &str) -> Charge {
-    Charge {
-        transaction_id: TransactionId::new(&format!("t-{name}")).expect("an id"),
-        gross_amount: Rupiah::new(5000).expect("an amount"),
-        qr_payload: Some("qr".into()),
-        qr_url: None,
-        deeplink_url: None,
-        payment_code: None,
-        store: None,
-        charged_at: T0,
-        expires_at: T0 + QR_EXPIRY,
-    }
+    outside::charge(TransactionId::new(&format!("t-{name}")).expect("an id"), Rupiah::new(5000).expect("an amount"), T0)
 }
 
 fn settled(order: &Order, transaction: &str) -> StatusReport {
@@ -275,7 +256,6 @@ async fn of_too_many_open_orders_a_machine_hears_of_the_newest() {
     assert_eq!(requests, (1..=100).map(|n| format!("r{n}")).collect::<Vec<_>>());
 }
 
-/// The filter of `orders`.
 fn wanted(refund_due: bool, attention: bool) -> OrderFilter {
     OrderFilter { device: None, from: Wall(i64::MIN), until: Wall(i64::MAX), refund_due, attention }
 }

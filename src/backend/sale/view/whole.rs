@@ -1,8 +1,9 @@
 //! One order with all that the people at the backend's own terminal may know of it: what `orders ORDER` and the tables for accounts draw.
 
 use super::people::{self, RefundUntil};
+use crate::sale::books::HistoryLine;
 use crate::sale::counted;
-use qris_core::order::ids::{KeyId, Ticket};
+use qris_core::order::ids::{KeyId, OrderId, Ticket};
 use qris_core::order::merchant::{DeliveryReport, Goods, Order, Proof, Repayment, Standing};
 use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::Delivery;
@@ -10,6 +11,7 @@ use qris_core::order::proof::RelayKey;
 use qris_core::order::scheme::Scheme;
 use qris_core::order::time::{Wall, Zone};
 use qris_core::wire::people::OrderLine;
+use serde_json::{Value, json};
 
 #[derive(Debug)]
 pub struct Whole {
@@ -94,6 +96,48 @@ pub fn order(order: &Order, zone: Zone) -> Whole {
         repayment: order.repayment().cloned(),
         refunded_at: refunded_at(order),
         refund_until: people::refund_until(order),
+    }
+}
+
+impl Whole {
+    /// All of it for programs. `history`: the oldest line first. `offered_until`: another try is offered until then.
+    #[must_use]
+    pub fn object(&self, attempts: &[OrderId], history: &[HistoryLine], offered_until: Option<Wall>, zone: Zone) -> Value {
+        let mut object = json!(self.line.order);
+        let (charged, paid) = (self.charged.as_ref(), self.paid.as_ref());
+        let time = |at: Wall| at.to_rfc3339_in(zone);
+        let one_try = |(number, Try { goods, outcome, proof }): (u8, &Try)| {
+            json!({
+                "try": number,
+                "ticket": goods.ticket,
+                "item": goods.item,
+                "amount": goods.amount,
+                "outcome": outcome,
+                "proof": proof.as_ref().map(people::proof),
+            })
+        };
+        let more = json!({
+            "state": self.state,
+            "ticket": self.ticket,
+            "try_offered_until": offered_until.map(time),
+            "tries": (1..).zip(&self.tries).map(one_try).collect::<Vec<_>>(),
+            "attempts": attempts,
+            "charged_at": charged.map(|charged| time(charged.at)),
+            "expires_at": charged.map(|charged| time(charged.expires_at)),
+            "payment_type": paid.map(|paid| &paid.payment_type),
+            "paid": paid.and_then(|paid| paid.amount),
+            "acquirer": paid.and_then(|paid| paid.acquirer.as_ref()),
+            "issuer": paid.and_then(|paid| paid.issuer.as_ref()),
+            "outcome_at": self.outcome_at.map(time),
+            "kid": self.kid,
+            "relay_key": self.relay_key,
+            "has_receipt": self.has_receipt,
+            "history": history.iter().map(|line| json!({ "at": time(line.at), "event": line.event })).collect::<Vec<_>>(),
+        });
+        if let (Value::Object(object), Value::Object(more)) = (&mut object, more) {
+            object.extend(more);
+        }
+        object
     }
 }
 

@@ -7,9 +7,7 @@ use crate::order::tries::TryNumber;
 /// The calls that are wanted now. A call that runs already is not begun again. A call that is no longer wanted is stopped.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Duty {
-    /// The call to the relay.
     pub relay: Option<RelayCall>,
-    /// The call to the backend.
     pub backend: Option<BackendCall>,
 }
 

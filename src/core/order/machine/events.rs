@@ -1,5 +1,4 @@
-use super::PromisedTry;
-use crate::order::ids::{KeyId, OrderId, PaymentCode};
+use crate::order::ids::{ItemId, KeyId, OrderId, PaymentCode, Ticket};
 use crate::order::money::Rupiah;
 use crate::order::outcome::{CloseAnswer, DispenseAnswer};
 use crate::order::reason::Reason;
@@ -7,13 +6,14 @@ use crate::order::receipt::Receipt;
 use crate::order::request::Refusal;
 use crate::order::state::Status;
 use crate::order::time::{Boot, Span};
+use crate::order::tries::TryNumber;
+use serde::{Deserialize, Serialize};
 
 /// What the backend says about an order, in an answer to any call.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Seen {
     /// Its name.
     pub order_id: OrderId,
-    /// Its status.
     pub status: Status,
     /// Nobody can pay it any more: it is paid, or the gateway has ended it for good.
     pub over: bool,
@@ -41,6 +41,30 @@ pub struct Seen {
     pub sandbox: bool,
     /// Over the counter: how long it can be collected once it is paid.
     pub collect_within: Option<Span>,
+}
+
+/// A try after the first one.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct LaterTry {
+    /// 2 and more.
+    #[serde(rename = "try")]
+    pub number: TryNumber,
+    /// The ticket of the try before.
+    pub after: Ticket,
+    /// What is driven for it.
+    pub item: ItemId,
+    /// The price of that.
+    pub amount: Rupiah,
+}
+
+/// A later try that the relay has promised.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct PromisedTry {
+    pub ticket: Ticket,
+    /// What it hands out.
+    pub goods: LaterTry,
+    /// The relay's signed word for the backend.
+    pub promise: Box<str>,
 }
 
 /// What can happen to an order.

@@ -21,12 +21,11 @@ mod tries;
 pub use apply::{apply, passed};
 pub use calls::{BackendCall, Duty, RelayCall};
 pub use duty::{duty, next_deadline, unfinished};
-pub use events::{Context, Event, RelayRefusal, Rules, Seen};
+pub use events::{Context, Event, LaterTry, PromisedTry, RelayRefusal, Rules, Seen};
 pub use state::{
     Ask, AtCounter, AwaitingCollection, AwaitingPayment, Cancelling, Dispensed, Dispensing, End, Ended, Ending, LeftCharge, Paid,
     RefundDue, Refunded, ReportStep, Requested, State, TakenBack, TryingAgain, Undelivered,
 };
-pub use tries::{LaterTry, PromisedTry};
 
 use super::ids::{ItemId, KeyId, OrderId, PaymentCode, Ticket};
 use super::money::Rupiah;
@@ -67,7 +66,6 @@ pub struct Order {
     /// The order was stored in an earlier boot. Nobody knows how long the power was off, so only the backend can
     /// say that it may still be delivered.
     pub earlier_boot: bool,
-    /// Where it is.
     pub state: State,
 }
 

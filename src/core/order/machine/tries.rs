@@ -1,39 +1,12 @@
 //! The tries at handing out an order. The first one is for what the request asked for. A later one begins with a press of the customer,
 //! on the relay's promise, and may be for another item that costs no more.
 
-use super::{Context, Order, REQUEST_WAIT, RefundDue, ReportStep, State, TryingAgain, Undelivered};
+use super::{Context, LaterTry, Order, PromisedTry, REQUEST_WAIT, RefundDue, ReportStep, State, TryingAgain, Undelivered};
 use crate::order::ids::{ItemId, Ticket};
-use crate::order::money::Rupiah;
 use crate::order::outcome::Delivery;
 use crate::order::receipt::{Claims, Receipt};
 use crate::order::time::Boot;
 use crate::order::tries::{Try, TryNumber};
-use serde::{Deserialize, Serialize};
-
-/// A try after the first one.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct LaterTry {
-    /// 2 and more.
-    #[serde(rename = "try")]
-    pub number: TryNumber,
-    /// The ticket of the try before.
-    pub after: Ticket,
-    /// What is driven for it.
-    pub item: ItemId,
-    /// The price of that.
-    pub amount: Rupiah,
-}
-
-/// A later try that the relay has promised.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct PromisedTry {
-    /// Its ticket.
-    pub ticket: Ticket,
-    /// What it hands out.
-    pub goods: LaterTry,
-    /// The relay's signed word for the backend.
-    pub promise: Box<str>,
-}
 
 impl LaterTry {
     /// That of a receipt; `None`: it is for the first one.

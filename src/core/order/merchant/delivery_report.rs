@@ -14,7 +14,6 @@ pub struct DeliveryReport {
     /// The try that it tells of.
     #[serde(rename = "try")]
     pub nth_try: TryNumber,
-    /// The outcome.
     pub outcome: Delivery,
     /// The machine's reason.
     pub reason: Option<Reason>,

@@ -27,9 +27,7 @@ pub struct Doubt {
 /// The end that a person made of an order.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct PersonsEnd {
-    /// Who.
     pub by: Box<str>,
-    /// When.
     pub at: Wall,
 }
 

@@ -78,7 +78,6 @@ pub enum Event {
     },
     /// Somebody tells the number that the machine shows: its customer on the page, or a person by this name.
     NumberTold {
-        /// The number.
         number: TwoDigits,
         /// `None`: the customer.
         by: Option<Box<str>>,
@@ -97,9 +96,7 @@ pub enum Event {
     RefundAnswered(RefundAnswer),
     /// A person gave the money back in another way.
     SettledByHand {
-        /// How.
         note: Box<str>,
-        /// Who.
         by: Option<Box<str>>,
         /// Although the machine told no outcome.
         no_report: bool,
@@ -108,7 +105,6 @@ pub enum Event {
     },
     /// An attendant handed the goods over.
     Given {
-        /// Who.
         by: Box<str>,
         /// Although [the goods of another try came](super::Order::may_have_been_anothers).
         goods_and_money: bool,

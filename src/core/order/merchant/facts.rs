@@ -138,7 +138,6 @@ impl Order {
         self.facts().standing
     }
 
-    /// Where its money is.
     #[must_use]
     pub fn money(&self) -> Money {
         self.facts().money

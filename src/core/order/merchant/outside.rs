@@ -2,7 +2,8 @@
 //! dashboard, and whoever has the machine tells old words. What the relay and the gateway did is counted here.
 
 use super::{
-    Asker, Call, Charge, DeliveryReport, Event, NoCharge, NoProof, Order, Proof, QR_EXPIRY, RefundAnswer, RefundWish, Said, StatusReport,
+    Asker, Call, Charge, DeliveryReport, Event, NoCharge, NoProof, Order, Proof, QR_EXPIRY, RefundAnswer, RefundWish, Rules, Said,
+    StatusReport,
 };
 use crate::order::ids::{Ticket, TransactionId};
 use crate::order::keys::SigningKey;
@@ -11,7 +12,7 @@ use crate::order::money::Rupiah;
 use crate::order::outcome::Delivery;
 use crate::order::promise::Promise;
 use crate::order::proof::RelayKey;
-use crate::order::time::{Span, Told};
+use crate::order::time::{Span, Told, Wall};
 use crate::order::tries::TryNumber;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -41,10 +42,39 @@ impl Dice {
     }
 }
 
-/// The key of the relay.
 #[must_use]
 pub fn relay() -> RelayKey {
     RelayKey::of(&SigningKey::from_seed([3; 32]))
+}
+
+/// A QR that can be paid from now on.
+#[must_use]
+pub fn charge(transaction_id: TransactionId, gross_amount: Rupiah, now: Wall) -> Charge {
+    Charge {
+        transaction_id,
+        gross_amount,
+        qr_payload: Some("qr".into()),
+        qr_url: None,
+        deeplink_url: None,
+        payment_code: None,
+        store: None,
+        charged_at: now,
+        expires_at: now + QR_EXPIRY,
+    }
+}
+
+/// One key, no imposed fee, and no other try.
+#[must_use]
+pub fn rules() -> Rules {
+    Rules {
+        issuer: "pay.example".into(),
+        keys: vec![SigningKey::from_seed([1; 32])],
+        max_imposed_fee: 0,
+        reversal_window: Span::secs(300),
+        collect_within: Span::secs(72 * 3600),
+        second_tries: 0,
+        try_again_within: Span::secs(24 * 3600),
+    }
 }
 
 /// What happens next.
@@ -205,7 +235,7 @@ impl Outside {
     pub fn answers(&mut self, call: Call, order: &Order, now: Told, dice: &mut Dice) -> Event {
         match call {
             Call::Charge if dice.draw(4) == 0 => Event::NotCharged(NoCharge::Unsure("cut".into())),
-            Call::Charge => Event::Charged(charge(order, now)),
+            Call::Charge => Event::Charged(charge(transaction(order), order.sale.purchase.amount, now.wall)),
             Call::Cancel if self.is_paid => Event::CancelRefused,
             Call::Cancel if dice.draw(2) == 0 => Event::CancelUnanswered,
             Call::Cancel => Event::CancelDone(report(order, Said::Cancelled)),
@@ -321,20 +351,6 @@ fn rupiah(sum: u64) -> Option<Rupiah> {
 
 fn transaction(order: &Order) -> TransactionId {
     TransactionId::new(&format!("t-{}", order.id)).unwrap_or_else(|error| panic!("{error}"))
-}
-
-fn charge(order: &Order, now: Told) -> Charge {
-    Charge {
-        transaction_id: transaction(order),
-        gross_amount: order.sale.purchase.amount,
-        qr_payload: Some("qr".into()),
-        qr_url: None,
-        deeplink_url: None,
-        payment_code: None,
-        store: None,
-        charged_at: now.wall,
-        expires_at: now + QR_EXPIRY,
-    }
 }
 
 fn report(order: &Order, said: Said) -> StatusReport {

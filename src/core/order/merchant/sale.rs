@@ -25,9 +25,7 @@ pub struct Sale {
 pub struct Metadata {
     /// The machine.
     pub device: DeviceId,
-    /// Its request.
     pub request_id: RequestId,
-    /// The item.
     pub item: ItemId,
     /// The price.
     pub amount: Rupiah,

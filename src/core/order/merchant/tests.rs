@@ -27,15 +27,8 @@ fn rp(n: u64) -> Rupiah {
 }
 
 fn rules() -> Rules {
-    Rules {
-        issuer: "pay.example".into(),
-        keys: vec![SigningKey::from_seed([1; 32]), SigningKey::from_seed([2; 32])],
-        max_imposed_fee: 100,
-        reversal_window: Span::secs(300),
-        collect_within: Span::secs(72 * 3600),
-        second_tries: 0,
-        try_again_within: Span::secs(24 * 3600),
-    }
+    let keys = vec![SigningKey::from_seed([1; 32]), SigningKey::from_seed([2; 32])];
+    Rules { keys, max_imposed_fee: 100, ..outside::rules() }
 }
 
 fn order() -> Order {
@@ -59,17 +52,7 @@ fn order() -> Order {
 }
 
 fn charge(gross_amount: u64) -> Charge {
-    Charge {
-        transaction_id: TransactionId::new("t1").expect("an id"),
-        gross_amount: rp(gross_amount),
-        qr_payload: Some("qr".into()),
-        qr_url: None,
-        deeplink_url: None,
-        payment_code: None,
-        store: None,
-        charged_at: T0,
-        expires_at: T0 + QR_EXPIRY,
-    }
+    outside::charge(TransactionId::new("t1").expect("an id"), rp(gross_amount), T0)
 }
 
 fn report(said: Said) -> StatusReport {

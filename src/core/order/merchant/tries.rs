@@ -44,7 +44,6 @@ pub struct Tries {
 pub struct Goods {
     /// The relay's promise.
     pub ticket: Ticket,
-    /// The item.
     pub item: ItemId,
     /// Its price. That of another item may be less than what was paid.
     pub amount: Rupiah,
@@ -111,7 +110,6 @@ impl Tries {
 }
 
 impl Order {
-    /// Which try it is at.
     #[must_use]
     pub fn number_of_try(&self) -> TryNumber {
         self.tries.ended.iter().fold(TryNumber::FIRST, |number, _| number.next().unwrap_or(number))

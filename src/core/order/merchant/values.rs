@@ -22,7 +22,6 @@ pub struct Order {
     pub id: OrderId,
     /// 1, 2, …
     pub attempt: u32,
-    /// The sale.
     pub sale: Sale,
     /// When this attempt began.
     pub created_at: Wall,
@@ -95,7 +94,6 @@ pub struct Settlement {
     pub currency: Option<Box<str>>,
     /// As the gateway reported it.
     pub payment_type: Box<str>,
-    /// When.
     pub settled_at: Wall,
     /// Who moved the money.
     #[serde(default, skip_serializing_if = "Parties::is_unknown")]

@@ -18,7 +18,6 @@ words! {
         Accepted = "accepted",
         /// It is under way.
         Running = "running",
-        /// It is done.
         Done = "done",
         /// It was tried, and did not work.
         Failed = "failed",
@@ -110,7 +109,6 @@ pub struct Response {
     /// A part of the result's JSON.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub piece: Option<Box<str>>,
-    /// The result.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result: Option<Value>,
     /// The result came before, in so many pieces.
@@ -142,7 +140,6 @@ impl Response {
         Self { number: Some(number), message: Some(message.into()), ..Self::new(Some(id), Stage::Running) }
     }
 
-    /// It is done.
     #[must_use]
     pub fn done(id: Option<CommandId>, result: Value) -> Self {
         Self { ok: Some(true), result: Some(result), ..Self::new(id, Stage::Done) }

@@ -60,10 +60,7 @@ pub enum Query {
 #[serde(tag = "cmd", rename_all = "kebab-case")]
 pub enum Action {
     /// Cancel a request, as `vend/cancel` does.
-    Cancel {
-        /// The request.
-        request_id: RequestId,
-    },
+    Cancel { request_id: RequestId },
     /// Begin anew with the configuration as it is, as after `systemctl reload`.
     Restart {},
     /// Restart the computer.
@@ -75,24 +72,16 @@ pub enum Action {
     },
     /// Say what lies in a slot, or what was done to it.
     Stock {
-        /// What.
         change: Change,
-        /// The item.
         item: ItemId,
         /// How many. `fill` without a number: it is full.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         n: Option<u32>,
     },
     /// Take the block from the line of an item.
-    Clear {
-        /// The item.
-        item: ItemId,
-    },
+    Clear { item: ItemId },
     /// Drive the line of an item once, for a test.
-    TestPulse {
-        /// The item.
-        item: ItemId,
-    },
+    TestPulse { item: ItemId },
 }
 
 /// The facts of an action, whatever its arguments are.

@@ -34,7 +34,6 @@ pub struct RefusedCommand {
     pub id: Option<CommandId>,
     /// The key that has signed it, if that could be checked.
     pub kid: Option<KeyId>,
-    /// Why.
     pub why: Problem,
 }
 

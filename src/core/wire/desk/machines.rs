@@ -24,19 +24,16 @@ pub enum Trouble {
 /// A machine in a list.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct MachineLine {
-    /// Its id.
     pub device: DeviceId,
     /// What people call it.
     pub name: Option<Box<str>>,
     /// Whether it is there; `None`: nobody knows.
     pub is_there: Option<bool>,
-    /// Since when.
     pub since: Option<Box<str>>,
     /// The broker says that it is off, since then, and it has not called since. Until it is not there, this is the broker's word alone.
     pub off_since: Option<Box<str>>,
     /// Why it wants a person, the worst first.
     pub trouble: Vec<Trouble>,
-    /// Its faults.
     pub faults: Vec<FaultCode>,
     /// The goods that it does not sell because their lines are blocked, as it names them.
     pub blocked: Option<Box<str>>,
@@ -139,6 +136,5 @@ pub struct Load {
     pub name: Option<Box<str>>,
     /// When it told its slots.
     pub at: Option<Box<str>>,
-    /// Its slots.
     pub slots: Vec<SlotLine>,
 }

@@ -114,7 +114,6 @@ pub enum What {
         /// Until then.
         until: Box<str>,
     },
-    /// It was paid.
     Paid {
         /// In rupiah.
         amount: u64,

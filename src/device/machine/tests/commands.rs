@@ -142,8 +142,9 @@ fn a_command_in_an_older_image_is_not_carried_out_in_the_new_life() {
         files(&live.with_extension("image"), &live);
         rig.settings.store = live;
         rig.power_cut(true);
-        let mut came = Came::of(rig.on(Input::BrokerUp { refused: vec![] }));
-        came.operations.extend(Came::of(rig.after(1_000)).operations);
+        let mut effects = rig.on(Input::BrokerUp { refused: vec![] });
+        effects.extend(rig.after(1_000));
+        let came = Came::of(effects);
         assert_eq!(came.operations, [], "nothing of it is done");
         let end = came.answers.last().expect("an end");
         assert_eq!((end.state, end.error.as_ref().map(|why| why.code)), (Stage::Failed, Some(Code::WrongStream)));

@@ -390,7 +390,6 @@ fn slots_that_become_empty_together_are_one_report_a_second() {
     assert_eq!(report(&rig.after(1)).expect("a second is over").slots[0].count, Some(0));
 }
 
-/// What the fault says of the slots.
 fn fault(rig: &Rig) -> Option<String> {
     let fault = rig.machine.faults.all().find(|fault| fault.code == FaultCode::Stock)?;
     Some(fault.detail.to_string())

@@ -5,9 +5,7 @@ use crate::order::state::Status;
 /// It ended and nothing was paid, as far as is known.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Ended {
-    /// How it ended.
     pub how: End,
-    /// Why.
     pub why: Option<Reason>,
     /// Until then a payment still delivers; `None`: the grace is over, or nobody saw a QR.
     pub late_until: Option<Boot>,
@@ -38,7 +36,6 @@ pub enum End {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LeftCharge {
-    /// Nothing.
     Nothing,
     /// The request was never answered: look for its charge by its request_id.
     Unknown,

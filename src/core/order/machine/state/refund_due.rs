@@ -8,7 +8,6 @@ use crate::order::word::Word;
 pub struct RefundDue {
     /// The proof; a mismatch has no proof.
     pub receipt: Option<Receipt>,
-    /// Why.
     pub why: Undelivered,
     /// The report to the backend, and whether the backend has it.
     pub report: ReportStep,

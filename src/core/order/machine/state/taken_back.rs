@@ -6,7 +6,6 @@ use crate::order::state::Status;
 pub struct TakenBack {
     /// The receipt, which proves nothing any more.
     pub receipt: Receipt,
-    /// How it ended.
     pub how: End,
     /// Whether the relay's ticket is void.
     pub ticket_closed: bool,

@@ -63,7 +63,6 @@ pub enum Repayment {
     Refused {
         /// Why, for people.
         why: Box<str>,
-        /// When.
         at: Wall,
         /// A call may have made the refund all the same. Nothing else is done before the gateway could be asked.
         unsure: bool,
@@ -79,20 +78,15 @@ pub enum Repayment {
     },
     /// A person gave it back in another way.
     ByHand {
-        /// How.
         note: Box<str>,
-        /// Who.
         by: Option<Box<str>>,
-        /// When.
         at: Wall,
         /// The gateway may have made a refund all the same.
         unsure: bool,
     },
     /// An attendant handed the goods over: no refund.
     Given {
-        /// Who.
         by: Box<str>,
-        /// When.
         at: Wall,
         /// The gateway may have made a refund all the same.
         unsure: bool,

@@ -6,7 +6,6 @@ use super::*;
 pub struct Cancelling {
     /// The gateway's answer, if there was one.
     pub charge: Option<Charge>,
-    /// Why.
     pub why: Ending,
     /// The next question is get-status (the cancel was refused), and not the cancel.
     pub get_status: bool,

@@ -5,7 +5,6 @@ use super::*;
 /// question.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Held {
-    /// The charge.
     pub charge: Option<Charge>,
     /// The payment.
     pub by: Settlement,

@@ -4,7 +4,6 @@ use super::*;
 /// The money went back.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Refunded {
-    /// The charge.
     pub charge: Option<Charge>,
     /// The receipt, if there was one.
     pub receipt: Option<Receipt>,

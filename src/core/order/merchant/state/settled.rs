@@ -5,7 +5,6 @@ use crate::order::outcome::Delivery;
 /// Paid; there is a receipt.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Settled {
-    /// The charge.
     pub charge: Option<Charge>,
     /// The payment.
     pub by: Settlement,

@@ -4,7 +4,6 @@ use super::*;
 /// more.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Void {
-    /// The charge.
     pub charge: Option<Charge>,
     /// The payment that there was.
     pub by: Settlement,

@@ -3,11 +3,9 @@ use super::*;
 /// It is paid, and has no receipt: a refund is due.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Withheld {
-    /// The charge.
     pub charge: Option<Charge>,
     /// The payment.
     pub by: Settlement,
-    /// Why there is no receipt.
     pub why: NoReceipt,
 }
 
