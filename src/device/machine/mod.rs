@@ -428,7 +428,7 @@ impl Machine {
         }
     }
 
-    fn broker_up(&mut self, refused: &[(String, &'static str)], now: Now) {
+    fn broker_up(&mut self, refused: &[(String, Box<str>)], now: Now) {
         self.outbox.connected();
         self.reports.connected();
         self.wake_backend(now.boot);
