@@ -299,12 +299,7 @@ mod tests {
             let every = (every_s > 0).then(|| Span::secs(every_s.into()));
             Ok(Some(Report::Online {
                 every,
-                facts: Facts {
-                    name: name.map(Into::into),
-                    version: version.into(),
-                    faults: faults.into(),
-                    blocked: None,
-                },
+                facts: Facts { name: name.map(Into::into), version: version.into(), faults: faults.into(), blocked: None },
             }))
         };
         let is = |every_s: u32, version: &str, faults: &[FaultCode]| named(None, every_s, version, faults);
