@@ -2,8 +2,7 @@
 
 use super::*;
 use crate::sale::books::BooksError;
-use crate::store::watched::WatchedStore;
-use crate::store::{Job, Runner, Store, StoreError};
+use crate::store::{Job, Runner, Store, StoreError, WatchedStore};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
