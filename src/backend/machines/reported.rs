@@ -224,7 +224,7 @@ pub fn faults(tx: &mut dyn Tx) -> Result<BTreeMap<FaultCode, u64>, BooksError> {
     let mut all: BTreeMap<FaultCode, u64> = FaultCode::ALL.iter().map(|code| (*code, 0)).collect();
     for row in tx.rows(sql, &[])? {
         // A word of a later release is a stranger's, too: no series for each.
-        for code in codes(row)?.unwrap_or_default() {
+        for code in codes(&row)?.unwrap_or_default() {
             all.entry(code).and_modify(|number| *number += 1);
         }
     }
@@ -342,7 +342,7 @@ mod tests {
         };
         read_on(&machines, |tx| crate::machines::devices::add(tx, &device, "hash", false, Wall(5))).expect("let in");
         let say = |faults| {
-            let what = Noted { is: Is::There(Wall(5)), at_broker: AtBroker::On, facts: Some(facts(faults)) };
+            let what = Noted { is: Is::There(Wall(5)), at_broker: AtBroker::On, facts: Some(facts(faults)), silent: None };
             read_on(&machines, |tx| note(tx, &device, &what)).expect("written");
             let count = |code| read_on(&machines, super::faults).expect("read")[&code];
             let goods = read_on(&machines, |tx| blocked(tx, &device)).expect("read");
