@@ -87,10 +87,10 @@ pub(super) enum BrokerError {
     Silent,
     /// A subscription was refused.
     #[error("{}", fill(texts().broker_deaf, &[filter, reason]))]
-    Deaf { filter: String, reason: &'static str },
+    Deaf { filter: String, reason: Box<str> },
     /// A publish was refused.
     #[error("{}", fill(texts().broker_refuses_topic, &[topic, reason]))]
-    Dumb { topic: String, reason: &'static str },
+    Dumb { topic: String, reason: Box<str> },
     /// The connection was lost while a publish was on its way.
     #[error("{}", fill(texts().broker_lost, &[.0]))]
     Unknown(String),

@@ -388,7 +388,7 @@ mod tests {
     fn why_there_is_no_broker_says_what_to_do() {
         for (why, to_do) in [
             (BrokerError::Refused("refused: NotAuthorized".into()), "mosquitto_passwd"),
-            (BrokerError::Deaf { filter: "qrisd/v1/vm-001/vend/request".into(), reason: "x" }, "access list"),
+            (BrokerError::Deaf { filter: "qrisd/v1/vm-001/vend/request".into(), reason: "x".into() }, "access list"),
             (BrokerError::Certificate("invalid peer certificate: UnknownIssuer".into()), "mqtt.ca_file"),
             (BrokerError::Down("Connection refused".into()), "whether the broker runs"),
         ] {

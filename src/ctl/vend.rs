@@ -110,7 +110,10 @@ fn timeout() -> clap::builder::RangedI64ValueParser<u16> {
 
 #[derive(Debug, thiserror::Error)]
 enum EndError {
-    #[error("{request_id} ended {}{}", .state.as_str(), .reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default())]
+    #[error(
+        "{request_id} ended {}{}: {}", .state.as_str(), .reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default(),
+        after(.state)
+    )]
     Otherwise { request_id: RequestId, state: EventState, reason: Option<String> },
     /// Nobody subscribes to the topic for requests of this machine.
     #[error("no machine took it: {0} is not at this broker")]
@@ -122,8 +125,31 @@ enum EndError {
         tail = .1.tail()
     )]
     NoAnswer(DeviceId, Topic),
-    #[error("{0} did not end in {s} s", s = .1.as_secs())]
+    #[error("{0} did not end in {s} s, and may go on. `qrisctl watch` shows it, and `qrisctl cancel {0}` ends what is not paid", s = .1.as_secs())]
     NoEnd(RequestId, Duration),
+}
+
+/// The order ended in another way than was wanted: whether money went, and what to do.
+const fn after(state: &EventState) -> &'static str {
+    match state {
+        EventState::Refused => "nothing was begun. `qrisctl status` shows the faults of the machine, and what is sold out",
+        EventState::Cancelled | EventState::Expired | EventState::Denied | EventState::Failed => {
+            "nothing was paid. Whoever still wants it asks again, with a new request"
+        }
+        EventState::RefundDue => {
+            "it was paid, and the goods did not come, or nobody knows. The merchant gives the money back: `qris-backend orders` names it"
+        }
+        EventState::Refunded => "the money went back",
+        EventState::Dispensed => "the goods came, so there is nothing to cancel",
+        EventState::Requested
+        | EventState::AwaitingPayment
+        | EventState::AwaitingCollection
+        | EventState::Cancelling
+        | EventState::Paid
+        | EventState::Dispensing
+        | EventState::TryingAgain
+        | EventState::Other(_) => "it goes on",
+    }
 }
 
 impl Vend {
@@ -266,4 +292,23 @@ fn show(event: &VendEvent) -> Result<(), Failure> {
 
 fn json_line(event: &VendEvent) -> Result<String, Failure> {
     serde_json::to_string(event).map_err(Failure::failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_end_says_whether_money_went_and_what_to_do() {
+        let said = |word: &str, reason: Option<&str>| {
+            let (request_id, state) = (RequestId::new("r-1").expect("an id"), EventState::from_word(word).expect("a state"));
+            EndError::Otherwise { request_id, state, reason: reason.map(Into::into) }.to_string()
+        };
+        assert!(said("refused", Some("busy")).starts_with("r-1 ended refused (busy): nothing was begun. "));
+        for unpaid in ["cancelled", "expired", "denied", "failed"] {
+            assert!(said(unpaid, None).starts_with(&format!("r-1 ended {unpaid}: nothing was paid. ")), "{unpaid}");
+        }
+        assert!(said("refund_due", Some("late")).contains("it was paid, ") && said("refunded", None).ends_with("the money went back"));
+        assert!(said("dispensed", None).ends_with("the goods came, so there is nothing to cancel"));
+    }
 }

@@ -70,7 +70,7 @@ pub async fn listen(
             }
             MqttEvent::Undelivered(ANSWER) => {}
             MqttEvent::Delivered { id, .. } => inbox.send(Input::Delivered(id)),
-            MqttEvent::Rejected { id, reason } => inbox.send(Input::Undelivered(id, Some(reason.into()))),
+            MqttEvent::Rejected { id, reason } => inbox.send(Input::Undelivered(id, Some(reason))),
             MqttEvent::Undelivered(id) => inbox.send(Input::Undelivered(id, None)),
         }
     }

@@ -90,7 +90,7 @@ pub enum Input {
     Open(CallId, BackendAnswer),
     BrokerUp {
         /// The filters that it refused, and why.
-        refused: Vec<(String, &'static str)>,
+        refused: Vec<(String, Box<str>)>,
     },
     BrokerDown {
         reason: Box<str>,

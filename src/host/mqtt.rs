@@ -199,7 +199,7 @@ pub enum MqttEvent {
         session_present: bool,
         /// Filters that the broker refused, with its reason: the link is faulty. The next connection asks for them
         /// again.
-        refused: Vec<(String, &'static str)>,
+        refused: Vec<(String, Box<str>)>,
     },
     /// A connection was lost or an attempt failed. The next attempt follows by itself.
     Down {
@@ -222,8 +222,8 @@ pub enum MqttEvent {
     /// The broker, or the protocol, refuses the message. It would refuse the same message again.
     Rejected {
         id: PublishId,
-        /// The reason code's name.
-        reason: &'static str,
+        /// The reason code's name, and the broker's own words (Reason String) if it gave some: at most 200 characters of them.
+        reason: Box<str>,
     },
     /// Nobody knows whether the broker has it. Publish it again after the next [`MqttEvent::Up`]. If more than
     /// [`PUBLISHES_WAITING_MAX`] were waiting, publish it again when another was answered.

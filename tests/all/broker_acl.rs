@@ -57,7 +57,7 @@ fn own_only(port: u16) {
         row("backend", "vm-001", &["status", "telemetry", "stock"], &["payment/update"]),
         row("backend", "vm-002", &["status", "telemetry", "stock"], &["payment/update"]),
         row("backend", "backend", &[], &[]),
-        row("vm-001-controller", "vm-001", &["vend/event", "status"], &vends),
+        row("vm-001-controller", "vm-001", &["vend/event", "status", "stock"], &vends),
         row("vm-001-controller", "vm-002", &[], &[]),
         row("vm-001-controller", "vm-001-controller", &[], &[]),
         row("fleet", "vm-001", &machine_says, &fleet_says),

@@ -143,6 +143,8 @@ fn a_controller_gets_an_account_that_asks_its_own_machine_only() {
     }
     let heard = controller.wait_from(from, "an event", |message| message.topic.ends_with("/vend/event").then(|| message.topic.clone()));
     assert_eq!(heard, "qrisd/v1/vm-003/vend/event");
+    shop.tap.publish("qrisd/v1/vm-003/stock", &json!({ "of": "vm-003" }));
+    controller.wait_from(from, "its stock", |message| message.topic.ends_with("/stock").then_some(()));
 
     let revoked = shop.merchant(&["device", "revoke", "vm-003"]);
     assert!(revoked.status.success(), "{}", output_text(&revoked));

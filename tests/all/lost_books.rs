@@ -3,7 +3,8 @@
 use crate::rig::http::Http;
 use crate::rig::midtrans::{Via, notification};
 use crate::rig::shop::{DEVICE, Options, Program, Shop, new_request_id};
-use crate::rig::{command, output, output_text, wait_for};
+use crate::rig::{command, output, output_text, tool, wait_for};
+use crate::setup_asks::Terminal;
 use qris::wire::vend::EventState;
 use serde_json::json;
 use std::process::Stdio;
@@ -261,4 +262,23 @@ fn a_damaged_database_of_the_machines_is_set_aside_and_the_orders_stay() {
     backend.wait_line("devices.db was damaged: it was set aside as");
     backend.wait_line("devices.db was lost");
     assert!(output_text(&shop.merchant(&["orders"])).contains(&paid));
+}
+
+/// The disk is slow: it takes three seconds to write a file down.
+#[test]
+fn a_backup_that_takes_long_says_at_a_terminal_how_far_it_is() {
+    let shop = Shop::merchants_side();
+    let file = shop.path().join("slow.db");
+    let backup = shop.program_command(Program::Backend);
+    let mut slow = command(tool("strace"));
+    slow.args(["-qqf", "-o", "/dev/null", "-e", "trace=fsync", "-e", "inject=fsync:delay_enter=3000000:when=1"]);
+    slow.arg(backup.get_program()).args(backup.get_args()).arg("backup").arg(&file);
+    let mut terminal = Terminal::start(&slow);
+    assert!(terminal.end().success(), "{}", terminal.shown());
+    let shown = terminal.shown();
+    assert!(shown.contains(" MB are written") && file.exists(), "{shown}");
+    assert!(
+        shown.rsplit_once("\u{1b}[K").is_some_and(|(_, last)| last.contains("slow.db: 0 orders")),
+        "its line is gone at the end: {shown}"
+    );
 }

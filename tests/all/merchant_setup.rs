@@ -253,6 +253,8 @@ fn a_person_is_asked_for_what_only_a_person_knows() {
     terminal.answer("Server Key (is not shown): ", &format!("{SERVER_KEY}\n"));
     terminal.answer("there is none yet) [none]: ", "pay.example\n");
     terminal.answer("not \"pay.example\"", "\n");
+    terminal.answer("about their money (or none) [none]: ", "Pak Budi\n");
+    terminal.answer("There is no telephone number in Pak Budi. Take it all the same? [no]: ", "\n");
     terminal.answer("about their money (or none) [none]: ", "0812-1\n");
     terminal.answer("with TLS)? [yes]: ", "no\n");
     let empty = server.tree();

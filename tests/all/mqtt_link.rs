@@ -211,7 +211,7 @@ async fn what_the_broker_does_not_allow_is_rejected_by_name() {
     let mut machine = Link::up(broker.port, "machine", &[]).await;
     machine.mqtt.publish(PublishId(1), outbound("forbidden/topic", "x"));
     match machine.next().await {
-        MqttEvent::Rejected { id: PublishId(1), reason } => assert_eq!(reason, "not authorized"),
+        MqttEvent::Rejected { id: PublishId(1), reason } => assert_eq!(&*reason, "not authorized"),
         other => panic!("{other:?}"),
     }
     machine.mqtt.publish(PublishId(2), outbound("wild/#", "x"));
@@ -224,7 +224,7 @@ async fn a_packet_the_broker_does_not_take_is_rejected_and_the_rest_goes_on() {
     let broker = BareBroker::start("max_packet_size 2000");
     let mut machine = Link::up(broker.port, "machine", &[]).await;
     machine.mqtt.publish(PublishId(1), outbound("topic", &"x".repeat(3_000)));
-    assert!(matches!(machine.next().await, MqttEvent::Rejected { id: PublishId(1), reason: "packet too large" }));
+    assert!(matches!(machine.next().await, MqttEvent::Rejected { id: PublishId(1), reason } if &*reason == "packet too large"));
     machine.wait_down().await;
     machine.wait_up().await;
     machine.deliver(2, "topic", "small").await;

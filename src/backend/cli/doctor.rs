@@ -387,7 +387,7 @@ async fn writable(store: &Store, path: Option<&Path>, sql: &'static str) -> Find
 async fn silent(store: &Store) -> Option<Finding> {
     let mut noted: Vec<_> = store.read(reported::noted).await.ok()?.into_iter().collect();
     noted.sort_by(|(one, _), (other, _)| one.cmp(other));
-    let topics = |noted: &Noted| noted.facts.iter().flat_map(|facts| facts.silent.iter().map(|topic| topic.tail())).collect::<Vec<_>>();
+    let topics = |noted: &Noted| noted.silent.iter().flatten().map(|topic| topic.tail()).collect::<Vec<_>>();
     let all: Vec<_> = noted.iter().map(|(device, noted)| (device, topics(noted))).filter(|(_, topics)| !topics.is_empty()).collect();
     let first = all.iter().take(MACHINES_TOLD).map(|(device, topics)| format!("{device}: {}", topics.join(", ")));
     let named = first.collect::<Vec<_>>().join("; ");

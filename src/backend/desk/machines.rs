@@ -100,7 +100,7 @@ impl FleetSnapshot {
     pub fn line(&self, device: &DeviceId, sold: &HashMap<Box<str>, Sum>, zone: Zone) -> MachineLine {
         let noted = self.noted.get(device.as_str());
         let faults: Vec<_> = noted.iter().filter_map(|noted| noted.facts.as_ref()).flat_map(|facts| facts.faults.iter().copied()).collect();
-        let topics = noted.iter().filter_map(|noted| noted.facts.as_ref()).flat_map(|facts| facts.silent.iter());
+        let topics = noted.iter().filter_map(|noted| noted.silent.as_ref()).flatten();
         let topics = topics.map(|topic| topic.tail().into()).collect();
         let Wanting { low, sold_out, suspect, blocked, price, out_of, price_of, suspect_of } =
             self.wanting.get(device.as_str()).cloned().unwrap_or_default();
@@ -291,7 +291,7 @@ mod tests {
         {
             known.let_in.push(DeviceId::new(device).expect("an id"));
             let facts = Some(Facts { name: Some(name.into()), ..Facts::default() });
-            known.noted.insert(device.into(), Noted { is: Is::There(T0), at_broker: AtBroker::On, facts });
+            known.noted.insert(device.into(), Noted { is: Is::There(T0), at_broker: AtBroker::On, facts, silent: None });
         }
         for (typed, wanted) in [
             ("Lobi lantai 2 5.000", Some(("vm-001", "5.000"))),
@@ -323,7 +323,7 @@ mod tests {
             (missing, off, false, (Some(false), false, false)),
         ] {
             let mut known = FleetSnapshot { hears, let_in: vec![device.clone()], ..FleetSnapshot::default() };
-            known.noted.insert("vm-001".into(), Noted { is, at_broker, facts: None });
+            known.noted.insert("vm-001".into(), Noted { is, at_broker, facts: None, silent: None });
             let line = known.line(&device, &HashMap::new(), Zone::Wib);
             let is_shown = screen(&line, None, Told::trusted(T0), Zone::Wib) != Screen::Unknown;
             assert_eq!((line.is_there, line.off_since.is_some(), is_shown), wanted, "{is:?} {at_broker:?} {hears}");

@@ -320,13 +320,7 @@ impl MachinePresence {
             let others = facts.faults.iter().copied().filter(|fault| *fault != FaultCode::TakenOver);
             facts.faults = [FaultCode::TakenOver].into_iter().chain(others).collect();
         }
-        let silent: Box<[Topic]> = self.topics.silent().collect();
-        if !silent.is_empty() {
-            let facts = facts.get_or_insert_with(Facts::default);
-            let others = facts.faults.iter().copied().filter(|fault| *fault != FaultCode::Config);
-            (facts.faults, facts.silent) = ([FaultCode::Config].into_iter().chain(others).collect(), silent);
-        }
-        Some(Noted { is: self.is, at_broker, facts })
+        Some(Noted { is: self.is, at_broker, facts, silent: self.topics.silent(now.boot) })
     }
 }
 
@@ -353,7 +347,7 @@ mod tests {
     }
 
     fn facts(version: &str) -> Facts {
-        Facts { name: None, version: version.into(), faults: [FaultCode::Relay].into(), blocked: None, silent: [].into() }
+        Facts { name: None, version: version.into(), faults: [FaultCode::Relay].into(), blocked: None }
     }
 
     /// It reports every 100 s.
@@ -498,7 +492,7 @@ mod tests {
     fn what_is_known_is_written_down_when_it_is_new_and_not_too_often() {
         let rig = Rig::new();
         let noted = |s| rig.0.check(at(s)).to_note.into_iter().map(|(_, noted)| noted).collect::<Vec<_>>();
-        let on = |is, version| Noted { is, at_broker: AtBroker::On, facts: Some(facts(version)) };
+        let on = |is, version| Noted { is, at_broker: AtBroker::On, facts: Some(facts(version)), silent: None };
         let there = |version, since: i64| on(Is::There(at(since).wall), version);
         rig.reported(online(), 0);
         assert_eq!(noted(1), [on(Is::Unknown, "1.0")], "the broker's word, and nobody knows yet whether it is there");
@@ -516,7 +510,7 @@ mod tests {
         assert_eq!(noted(502 + 240), [there("1.0", 2)], "it could not be written");
         rig.reported(telemetry(), 799);
         rig.reported(OFF, 800);
-        let off = |is| Noted { is, at_broker: AtBroker::Off(at(800).wall), facts: Some(facts("1.0")) };
+        let off = |is| Noted { is, at_broker: AtBroker::Off(at(800).wall), facts: Some(facts("1.0")), silent: None };
         assert_eq!(noted(801), [off(Is::There(at(2).wall))], "the broker's word does not wait");
         assert_eq!((noted(802), noted(1399)), (vec![], vec![]));
         assert_eq!(noted(1400), [off(Is::Missing(at(800).wall))]);
@@ -541,6 +535,22 @@ mod tests {
         assert_eq!(faults(302), [Some(vec![FaultCode::TakenOver, FaultCode::Relay])]);
         rig.0.taken_over(&device("a"), false);
         assert_eq!(faults(303), [Some(vec![FaultCode::Relay])]);
+    }
+
+    /// Its list of topics is another process's, which the machine asks.
+    #[test]
+    fn a_process_that_was_told_nothing_over_http_writes_no_list_of_topics() {
+        let rig = Rig::new();
+        let silent = |s| {
+            let noted = rig.0.check(at(s)).to_note.into_iter().map(|(_, noted)| noted.silent.map(|topics| topics.to_vec()));
+            noted.collect::<Vec<_>>()
+        };
+        rig.reported(online(), 0);
+        assert_eq!(silent(1), [None]);
+        rig.0.topics_told(&device("a"), &TopicsTold::default(), None, at(2));
+        assert_eq!(silent(3), [Some(vec![])], "at once: the list may be of an earlier start");
+        rig.reported(Report::Online { every: None, facts: facts("2.0") }, 4);
+        assert_eq!(silent(200), [Some(vec![])]);
     }
 
     #[test]

@@ -28,8 +28,6 @@ pub struct Facts {
     pub faults: Box<[FaultCode]>,
     /// The goods that it does not sell because their lines are blocked, as it names them.
     pub blocked: Option<Box<str>>,
-    /// Its topics that do not get through at the broker.
-    pub silent: Box<[Topic]>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,7 +93,6 @@ fn read_status(payload: &[u8], expiry_s: Option<u32>) -> Result<Report, Unreadab
                     .flatten()
                     .find(|fault| fault.code == FaultCode::LineBlocked)
                     .and_then(|fault| short(&fault.detail, BLOCKED_MAX)),
-                silent: Box::default(),
             };
             Ok(Report::Online { every: (every > 0).then(|| Span::secs(every.into())), facts })
         }
@@ -148,6 +145,8 @@ pub struct Noted {
     pub at_broker: AtBroker,
     /// What it said last; `None`: nothing yet.
     pub facts: Option<Facts>,
+    /// Its topics that do not get through at the broker; `None`: nobody has told this process.
+    pub silent: Option<Box<[Topic]>>,
 }
 
 impl Noted {
@@ -162,7 +161,7 @@ impl Noted {
 }
 
 /// Writes this down. What it does not tell stays: after a start of the program much is not known yet.
-pub fn note(tx: &mut dyn Tx, device: &DeviceId, Noted { is, at_broker, facts }: &Noted) -> Result<(), StoreError> {
+pub fn note(tx: &mut dyn Tx, device: &DeviceId, Noted { is, at_broker, facts, silent }: &Noted) -> Result<(), StoreError> {
     let sql = "INSERT INTO presence (device, is_there, since_ms, off_ms, name, version, faults, blocked, silent)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
         ON CONFLICT (device) DO UPDATE SET
@@ -188,7 +187,7 @@ pub fn note(tx: &mut dyn Tx, device: &DeviceId, Noted { is, at_broker, facts }: 
     // That nothing is blocked any more is told, too.
     let blocked = facts.as_ref().map(|facts| facts.blocked.as_deref().unwrap_or_default());
     let seen = [device.as_str().into(), is_there.into(), since.into(), off.into()];
-    let silent = facts.as_ref().map(|facts| facts.silent.iter().map(|topic| topic.tail()).collect::<Vec<_>>().join(" "));
+    let silent = silent.as_ref().map(|silent| silent.iter().map(|topic| topic.tail()).collect::<Vec<_>>().join(" "));
     let told = [name.into(), version.into(), faults.into(), blocked.into(), silent.into()];
     tx.rows(sql, &[&seen[..], &told].concat())?;
     Ok(())
@@ -220,17 +219,25 @@ pub fn all_with_wrong_prices(tx: &mut dyn Tx) -> Result<BTreeSet<Box<str>>, Book
 
 /// How many of the machines that are let in say each fault. None is counted for one that is not there: nobody knows.
 pub fn faults(tx: &mut dyn Tx) -> Result<BTreeMap<FaultCode, u64>, BooksError> {
-    let sql = "SELECT faults FROM presence JOIN devices ON id = device WHERE revoked_ms IS NULL AND is_there = 1 AND faults <> ''";
+    let sql = "SELECT faults, silent FROM presence JOIN devices ON id = device
+        WHERE revoked_ms IS NULL AND is_there = 1 AND (faults <> '' OR silent <> '')";
     let mut all: BTreeMap<FaultCode, u64> = FaultCode::ALL.iter().map(|code| (*code, 0)).collect();
     for row in tx.rows(sql, &[])? {
-        for word in row.text("faults")?.split_ascii_whitespace() {
-            // A word of a later release is a stranger's, too: no series for each.
-            if let Some(number) = FaultCode::from_word(word).ok().and_then(|code| all.get_mut(&code)) {
-                *number += 1;
-            }
+        // A word of a later release is a stranger's, too: no series for each.
+        for code in codes(&row)?.unwrap_or_default() {
+            all.entry(code).and_modify(|number| *number += 1);
         }
     }
     Ok(all)
+}
+
+/// The faults of a row. A topic that does not get through is one, whoever was told of it; `None`: nothing was told.
+fn codes(row: &Row) -> Result<Option<Box<[FaultCode]>>, StoreError> {
+    let (faults, is_silent) = (row.maybe_text("faults")?, row.maybe_text("silent")?.is_some_and(|topics| !topics.is_empty()));
+    let words = faults.unwrap_or_default().split_ascii_whitespace().filter_map(|word| FaultCode::from_word(word).ok());
+    let others = words.filter(|code| !is_silent || *code != FaultCode::Config);
+    let all = is_silent.then_some(FaultCode::Config).into_iter().chain(others).collect();
+    Ok((faults.is_some() || is_silent).then_some(all))
 }
 
 /// What is written down of all machines. A row that cannot be read is left out: it is only news.
@@ -247,18 +254,18 @@ pub fn noted(tx: &mut dyn Tx) -> Result<HashMap<Box<str>, Noted>, BooksError> {
             Some(0) => AtBroker::On,
             Some(since) => AtBroker::Off(Wall(since)),
         };
-        let facts = match (row.maybe_text("version").ok()?, row.maybe_text("faults").ok()?) {
-            (Some(version), Some(faults)) => {
-                let codes = faults.split_ascii_whitespace().filter_map(|word| FaultCode::from_word(word).ok());
+        let version = row.maybe_text("version").ok()?.unwrap_or_default();
+        let facts = match codes(row).ok()? {
+            Some(faults) => {
                 let name = row.maybe_text("name").ok()?.and_then(|name| short(name, MACHINE_NAME_MAX));
                 let blocked = row.maybe_text("blocked").ok()?.and_then(|goods| short(goods, BLOCKED_MAX));
-                let silent = row.maybe_text("silent").ok()?.unwrap_or_default();
-                let silent = silent.split_ascii_whitespace().filter_map(Topic::of_tail).collect();
-                Some(Facts { name, version: plain(version), faults: codes.collect(), blocked, silent })
+                Some(Facts { name, version: plain(version), faults, blocked })
             }
-            (_, _) => None,
+            None => None,
         };
-        Some((row.text("device").ok()?.into(), Noted { is, at_broker, facts }))
+        let silent = row.maybe_text("silent").ok()?;
+        let silent = silent.map(|silent| silent.split_ascii_whitespace().filter_map(Topic::of_tail).collect());
+        Some((row.text("device").ok()?.into(), Noted { is, at_broker, facts, silent }))
     };
     Ok(rows.iter().filter_map(read).collect())
 }
@@ -292,13 +299,7 @@ mod tests {
             let every = (every_s > 0).then(|| Span::secs(every_s.into()));
             Ok(Some(Report::Online {
                 every,
-                facts: Facts {
-                    name: name.map(Into::into),
-                    version: version.into(),
-                    faults: faults.into(),
-                    blocked: None,
-                    silent: [].into(),
-                },
+                facts: Facts { name: name.map(Into::into), version: version.into(), faults: faults.into(), blocked: None },
             }))
         };
         let is = |every_s: u32, version: &str, faults: &[FaultCode]| named(None, every_s, version, faults);
@@ -341,7 +342,7 @@ mod tests {
         };
         read_on(&machines, |tx| crate::machines::devices::add(tx, &device, "hash", false, Wall(5))).expect("let in");
         let say = |faults| {
-            let what = Noted { is: Is::There(Wall(5)), at_broker: AtBroker::On, facts: Some(facts(faults)) };
+            let what = Noted { is: Is::There(Wall(5)), at_broker: AtBroker::On, facts: Some(facts(faults)), silent: None };
             read_on(&machines, |tx| note(tx, &device, &what)).expect("written");
             let count = |code| read_on(&machines, super::faults).expect("read")[&code];
             let goods = read_on(&machines, |tx| blocked(tx, &device)).expect("read");
@@ -401,18 +402,17 @@ mod tests {
             Some(Facts {
                 name: Some("Lobi".into()),
                 version: version.into(),
-                faults: [FaultCode::Relay, FaultCode::Config].into(),
+                faults: [FaultCode::Relay].into(),
                 blocked: Some("Teh (A1)".into()),
-                silent: [Topic::Status, Topic::PaymentUpdate].into(),
             })
         };
         let (there, missing, off) = (|at| Is::There(Wall(at)), |at| Is::Missing(Wall(at)), |at| AtBroker::Off(Wall(at)));
         let put = |is, at_broker, facts| {
-            let what = Noted { is, at_broker, facts };
+            let what = Noted { is, at_broker, facts, silent: None };
             read_on(&machines, |tx| note(tx, &device, &what)).expect("written");
             read_on(&machines, noted).expect("read").remove("vm-001").expect("there")
         };
-        let is = |is, at_broker, facts| Noted { is, at_broker, facts };
+        let is = |is, at_broker, facts| Noted { is, at_broker, facts, silent: None };
         assert_eq!(put(Is::Unknown, off(3), None), is(Is::Unknown, off(3), None), "only the broker has said something");
         assert_eq!(put(there(5), AtBroker::On, None), is(there(5), AtBroker::On, None));
         assert_eq!(put(there(9), AtBroker::Unknown, facts("1")), is(there(5), AtBroker::On, facts("1")), "it was there before");
@@ -420,5 +420,24 @@ mod tests {
         assert_eq!(put(missing(20), AtBroker::Unknown, None), is(missing(20), off(15), facts("1")));
         assert_eq!(read_on(&machines, |tx| name(tx, &device)).expect("read").as_deref(), Some("Lobi"));
         assert_eq!(put(there(30), AtBroker::On, facts("2")), is(there(30), AtBroker::On, facts("2")));
+    }
+
+    #[test]
+    fn the_topics_that_one_process_was_told_of_outlive_what_another_one_writes() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let machines = open_both(&directory.path().join("orders.db"), true, true).expect("opens").machines;
+        let device = DeviceId::new("vm-001").expect("an id");
+        let put = |facts, silent: Option<&[Topic]>| {
+            let what = Noted { is: Is::There(Wall(5)), at_broker: AtBroker::On, facts, silent: silent.map(Into::into) };
+            read_on(&machines, |tx| note(tx, &device, &what)).expect("written");
+            let read = read_on(&machines, noted).expect("read").remove("vm-001").expect("there");
+            (read.facts.map(|facts| facts.faults.to_vec()), read.silent.map(|topics| topics.to_vec()))
+        };
+        let said = |faults: &[FaultCode]| Some(Facts { faults: faults.into(), ..Facts::default() });
+        let silent = Some(vec![Topic::Status]);
+        assert_eq!(put(None, Some(&[Topic::Status])), (Some(vec![FaultCode::Config]), silent.clone()), "it has heard nothing else");
+        assert_eq!(put(said(&[FaultCode::Relay]), None), (Some(vec![FaultCode::Config, FaultCode::Relay]), silent.clone()));
+        assert_eq!(put(said(&[FaultCode::Config]), None), (Some(vec![FaultCode::Config]), silent), "its machine says it, too");
+        assert_eq!(put(said(&[FaultCode::Relay]), Some(&[])), (Some(vec![FaultCode::Relay]), Some(vec![])));
     }
 }

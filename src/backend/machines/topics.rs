@@ -9,6 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// What the broker took comes here within this time.
 const LATE: Span = Span::secs(15);
+/// What was told counts so long. Another process on the same books may be told since then: a machine tells with each of its reports.
+const COUNTS: Span = Span::secs(3_600);
 /// The longest name of a boot, in bytes.
 const BOOT_MAX: usize = 64;
 
@@ -38,6 +40,10 @@ pub struct Topics {
     refused: BTreeSet<Topic>,
     /// The broker refuses our messages to it.
     is_deaf: bool,
+    /// The machine has said something since the last look.
+    is_told: bool,
+    /// What was found counts until then; `None`: nobody has told this process anything.
+    counts_until: Option<Boot>,
     /// What was found at the last look.
     silent: BTreeSet<Topic>,
 }
@@ -51,6 +57,7 @@ impl Topics {
 
     /// The machine says over HTTP what the broker took. `boot`: its present one.
     pub fn told(&mut self, told: &TopicsTold, boot: Option<&str>, now: Boot) {
+        self.is_told = true;
         self.refused.clone_from(&told.refused);
         for (topic, last) in &told.last {
             let is_of_boot = |heard: &&Number| *topic != Topic::Status || boot.is_none() || heard.boot_id.as_deref() == boot;
@@ -68,13 +75,17 @@ impl Topics {
     }
 
     /// Looks which topics do not get through now. `from`: since when the broker brings what machines say; `None`: it does not, so nothing is
-    /// known. `Some`: it is another answer than at the last look, and these are new.
+    /// known. `Some`: it is another answer than at the last look, or the first one that counts; and these are new.
     pub fn look(&mut self, from: Option<Boot>, now: Boot) -> Option<Vec<Topic>> {
         let is_late = |since: Boot| from.is_some_and(|from| now >= since.max(from) + LATE);
         let missing = self.missing.iter().filter(|(_, since)| is_late(**since)).map(|(topic, _)| *topic);
         let ours = self.is_deaf.then_some(Topic::PaymentUpdate);
         let silent: BTreeSet<_> = self.refused.iter().copied().chain(missing).chain(ours).collect();
-        if silent == self.silent {
+        let (is_told, counted) = (std::mem::take(&mut self.is_told), self.is_known(now));
+        if is_told || silent != self.silent {
+            self.counts_until = Some(now + COUNTS);
+        }
+        if silent == self.silent && (counted || !is_told) {
             return None;
         }
         let new = silent.difference(&self.silent).copied().collect();
@@ -82,8 +93,13 @@ impl Topics {
         Some(new)
     }
 
-    pub fn silent(&self) -> impl Iterator<Item = Topic> {
-        self.silent.iter().copied()
+    /// What was found at the last look; `None`: this process was told nothing that counts, so what others have written stays.
+    pub fn silent(&self, now: Boot) -> Option<Box<[Topic]>> {
+        self.is_known(now).then(|| self.silent.iter().copied().collect())
+    }
+
+    fn is_known(&self, now: Boot) -> bool {
+        self.counts_until.is_some_and(|until| now < until)
     }
 }
 
@@ -109,6 +125,8 @@ mod tests {
             let mut topics = Topics::default();
             topics.came(topic, number(5, "a"));
             topics.told(&told(topic, 5), Some("a"), at(10));
+            assert_eq!(topics.look(Some(at(0)), at(99)), Some(vec![]), "the first word");
+            topics.told(&told(topic, 5), Some("a"), at(99));
             assert_eq!(topics.look(Some(at(0)), at(100)), None, "it came");
             topics.told(&told(topic, 6), Some("a"), at(100));
             topics.told(&told(topic, 7), Some("a"), at(110));
@@ -117,7 +135,7 @@ mod tests {
             assert_eq!(topics.look(Some(at(200)), at(214)), None, "the broker has just come");
             assert_eq!(topics.look(Some(at(0)), at(115)), Some(vec![topic]));
             assert_eq!(topics.look(Some(at(0)), at(116)), None, "it is no news");
-            assert_eq!(topics.silent().collect::<Vec<_>>(), [topic]);
+            assert_eq!(topics.silent(at(116)).as_deref(), Some(&[topic][..]));
             topics.came(topic, None);
             assert_eq!(topics.look(Some(at(0)), at(117)), Some(vec![]));
         }
@@ -142,5 +160,21 @@ mod tests {
         assert_eq!(topics.look(None, at(0)), Some(vec![Topic::PaymentUpdate]));
         topics.told(&TopicsTold::default(), None, at(0));
         assert_eq!(topics.look(None, at(0)), Some(vec![]));
+    }
+
+    /// Two processes on the same books: the machine asks one of them, and later the other one.
+    #[test]
+    fn who_was_told_nothing_or_long_ago_says_nothing_and_the_first_word_counts() {
+        let mut topics = Topics::default();
+        topics.came(Topic::Status, number(5, "a"));
+        assert_eq!((topics.look(Some(at(0)), at(100)), topics.silent(at(100))), (None, None), "it was told nothing");
+        let refused = TopicsTold { refused: [Topic::VendEvent].into(), ..TopicsTold::default() };
+        topics.told(&refused, None, at(100));
+        assert_eq!(topics.look(None, at(100)), Some(vec![Topic::VendEvent]));
+        assert_eq!(topics.silent(at(3_699)).as_deref(), Some(&[Topic::VendEvent][..]));
+        assert_eq!((topics.look(None, at(3_700)), topics.silent(at(3_700))), (None, None), "another one may be told since");
+        topics.told(&refused, None, at(3_701));
+        assert_eq!(topics.look(None, at(3_701)), Some(vec![]), "what it says counts again");
+        assert_eq!(topics.silent(at(3_701)).as_deref(), Some(&[Topic::VendEvent][..]));
     }
 }

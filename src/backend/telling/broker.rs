@@ -206,7 +206,7 @@ impl Link {
                 // It would be refused again. The machine learns the news by asking.
                 MqttEvent::Rejected { id: of, reason } if of == id => {
                     if self.machines.written(topic, false) {
-                        self.refused(topic, reason);
+                        self.refused(topic, &reason);
                     }
                     return true;
                 }

@@ -1,8 +1,8 @@
-//! A database of machines that can be read and not written: only a write says that it is well again.
+//! A database of machines that can be read and not written: only a write says that it is well again. And one whose log only grows.
 
 use super::*;
 use crate::sale::books::BooksError;
-use crate::store::{Job, Runner, Store, StoreError};
+use crate::store::{Job, Runner, Store, StoreError, WatchedStore};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -51,4 +51,16 @@ async fn a_read_that_works_does_not_say_that_it_can_be_written_again() {
         tokio::task::yield_now().await;
     }
     assert_eq!(told(), ["StoreFailing", "StoreBack"]);
+}
+
+#[tokio::test]
+async fn a_log_that_a_reader_keeps_is_told() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let store = Store::open_beside(&directory.path().join("devices.db"), &MACHINES, true).expect("opens");
+    let journal = Arc::new(Recorded::default());
+    let database = WatchedStore::new(store, Arc::clone(&journal) as _, "devices.db");
+    let log = std::fs::OpenOptions::new().write(true).open(directory.path().join("devices.db-wal")).expect("its log");
+    log.set_len(64 << 20).expect("a file with a hole");
+    database.write(|_| Ok::<(), BooksError>(())).await.expect("written");
+    assert!(matches!(&journal.0.lock().expect("nothing panics with it")[..], [Journal::StoreLogLong { mib: 64, .. }]));
 }

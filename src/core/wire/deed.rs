@@ -105,3 +105,27 @@ impl Denied {
         order.or_else(|| NoTry::from_word(word).map(Self::Try)).or_else(|| Barred::from_word(word).map(Self::Person))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The log has the short word, and the desk says its sentence.
+    #[test]
+    fn why_a_deed_was_denied_is_read_as_it_was_noted() {
+        let all = Refused::ALL.into_iter().map(Denied::Order);
+        let all = all.chain(NoTry::ALL.map(Denied::Try)).chain(Barred::ALL.map(Denied::Person));
+        let others: Vec<_> = all.filter(|denied| Denied::from_word(denied.as_str()) != Some(*denied)).collect();
+        assert_eq!(others, [Denied::Try(NoTry::NotPaid)], "it stands in two lists, and means the same");
+        for (word, denied) in [
+            ("not_paid", Some(Denied::Order(Refused::NotPaid))),
+            ("not_reported", Some(Denied::Order(Refused::NotReported))),
+            ("wrong_number", Some(Denied::Try(NoTry::WrongNumber))),
+            ("role", Some(Denied::Person(Barred::Role))),
+            ("limit", Some(Denied::Person(Barred::Limit))),
+            ("teleport", None),
+        ] {
+            assert_eq!(Denied::from_word(word), denied, "{word}");
+        }
+    }
+}

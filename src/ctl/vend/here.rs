@@ -85,7 +85,7 @@ async fn follow(mut said: Said, mut changes: MessageStream, wanted: EventState, 
         }
         let late = || Failure::failed(EndError::NoEnd(said.request_id.clone(), wait));
         let signal = timeout_at(until, changes.next()).await.map_err(|_| late())?;
-        let signal = signal.ok_or_else(|| Failure::failed("qrisd is gone"))?.map_err(Failure::failed)?;
+        let signal = signal.ok_or_else(|| Failure::failed(gone(&said.request_id)))?.map_err(Failure::failed)?;
         let Ok((request, _order, state, reason)) = signal.body().deserialize::<(String, String, String, String)>() else { continue };
         // The answer to the call is the first event, too.
         if request == said.request_id.as_str() && state != said.state.as_str() {
@@ -93,4 +93,8 @@ async fn follow(mut said: Said, mut changes: MessageStream, wanted: EventState, 
             said.print(json)?;
         }
     }
+}
+
+fn gone(request_id: &RequestId) -> String {
+    format!("the bus is gone. Ask for the same once more, with --request-id {request_id}: it is sold once, and you hear what became of it")
 }

@@ -431,7 +431,7 @@ impl Machine {
         self.links.broker(date_refusal, Some(reason), &mut self.faults, out, now);
     }
 
-    fn broker_up(&mut self, refused: &[(String, &'static str)], now: Now) {
+    fn broker_up(&mut self, refused: &[(String, Box<str>)], now: Now) {
         self.outbox.connected();
         self.reports.connected();
         self.wake_backend(now.boot);

@@ -26,7 +26,7 @@ const CLOCKS_APART: Span = Span::secs(5);
 pub(super) struct Rights {
     connected_at: Option<Boot>,
     /// The subscriptions that the broker refused at the last connect, and why.
-    reads: Vec<(String, &'static str)>,
+    reads: Vec<(String, Box<str>)>,
     /// The topics on which it took nothing when that was tried last, and why.
     writes: BTreeMap<Notice, Box<str>>,
     try_at: Option<Boot>,
@@ -41,7 +41,7 @@ pub(super) struct Rights {
 
 impl Rights {
     /// There is a new connection, on which these subscriptions are refused.
-    pub(super) fn connected(&mut self, refused: &[(String, &'static str)], broker: &str, out: &mut Outbox, now: Boot) {
+    pub(super) fn connected(&mut self, refused: &[(String, Box<str>)], broker: &str, out: &mut Outbox, now: Boot) {
         self.disconnected();
         self.connected_at = Some(now);
         for (filter, why) in refused.iter().filter(|refused| !self.reads.contains(refused)) {

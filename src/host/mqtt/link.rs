@@ -346,6 +346,7 @@ impl<'a> Connection<'a> {
     fn subscription_answered(&mut self, suback: &SubAck, caller: &mut Caller) {
         self.answer_due = None;
         let mut codes = suback.return_codes.iter();
+        let words = suback.properties.as_ref().and_then(|properties| properties.reason_string.as_deref());
         let refused: Vec<_> = self
             .settings
             .subscriptions
@@ -355,14 +356,14 @@ impl<'a> Connection<'a> {
                     Some(code) => packets::subscription_refusal(code)?,
                     None => "not answered",
                 };
-                Some((subscription.filter.clone(), reason))
+                Some((subscription.filter.clone(), packets::with_words(reason, words).into()))
             })
             .collect();
         self.subscribed = refused.is_empty();
         self.go_up(refused, caller);
     }
 
-    fn go_up(&mut self, refused: Vec<(String, &'static str)>, caller: &mut Caller) {
+    fn go_up(&mut self, refused: Vec<(String, Box<str>)>, caller: &mut Caller) {
         self.up_since = Some(Instant::now());
         caller.tell(MqttEvent::Up { session_present: self.session_present, refused });
         std::mem::take(&mut self.early).into_iter().for_each(|message| caller.tell(MqttEvent::Message(message)));
@@ -411,7 +412,7 @@ impl<'a> Connection<'a> {
             && let Some((id, message)) = self.publishes.pop_front()
         {
             if !rumqttc::v5::mqttbytes::valid_topic(&message.topic) || message.topic.is_empty() {
-                caller.tell(MqttEvent::Rejected { id, reason: "topic name invalid" });
+                caller.tell(MqttEvent::Rejected { id, reason: "topic name invalid".into() });
                 continue;
             }
             self.in_flight.push_back(InFlight { what: Sent::Publish(id), packet_id: None });
@@ -430,7 +431,10 @@ impl<'a> Connection<'a> {
             (Sent::Publish(id), None) => {
                 caller.tell(MqttEvent::Delivered { id, heard: puback.reason != PubAckReason::NoMatchingSubscribers });
             }
-            (Sent::Publish(id), Some(reason)) => caller.tell(MqttEvent::Rejected { id, reason }),
+            (Sent::Publish(id), Some(reason)) => {
+                let words = puback.properties.as_ref().and_then(|properties| properties.reason_string.as_deref());
+                caller.tell(MqttEvent::Rejected { id, reason: packets::with_words(reason, words).into() });
+            }
             (Sent::Last, _) => self.say_goodbye(),
             (Sent::Answered, _) => {}
         }
@@ -478,7 +482,7 @@ impl<'a> Connection<'a> {
             && let Some(sent) = self.unwritten()
             && let Sent::Publish(id) = std::mem::replace(&mut sent.what, Sent::Answered)
         {
-            caller.tell(MqttEvent::Rejected { id, reason: "packet too large" });
+            caller.tell(MqttEvent::Rejected { id, reason: "packet too large".into() });
         }
         let thrown_out = match packets::ended_by(error) {
             Some(EndedBy::TakeOver) => true,

@@ -109,6 +109,12 @@ pub(super) fn ended_by(error: &ConnectionError) -> Option<EndedBy> {
 
 /// So much of the broker's own words is told, in characters.
 const WORDS_MAX: usize = 200;
+/// A reason code's name, and what the broker says itself of it (Reason String).
+pub(super) fn with_words(code: &str, words: Option<&str>) -> String {
+    let words: String = words.unwrap_or_default().chars().filter(|c| !steers(*c)).take(WORDS_MAX).collect();
+    if words.is_empty() { code.to_owned() } else { format!("{code}: {words}") }
+}
+
 /// Said when nothing that was heard is of MQTT 5.
 const IS_IT_5: &str = "does this broker speak MQTT 5?";
 
@@ -121,11 +127,10 @@ pub(super) fn reason(error: &ConnectionError, speaks_5: bool) -> String {
     use ConnectReturnCode::{RefusedProtocolVersion, ServerMoved, UnsupportedProtocolVersion, UseAnotherServer};
     match error {
         ConnectionError::MqttState(StateError::ServerDisconnect { reason_code, reason_string }) => {
-            let words: String = reason_string.iter().flat_map(|words| words.chars()).filter(|c| !steers(*c)).take(WORDS_MAX).collect();
-            let words = if words.is_empty() { words } else { format!(": {words}") };
             let elsewhere = matches!(reason_code, DisconnectReasonCode::ServerMoved | DisconnectReasonCode::UseAnotherServer);
             let elsewhere = if elsewhere { format!("; {ELSEWHERE}") } else { String::new() };
-            format!("the broker ended the connection: {reason_code:?}{words}{elsewhere}")
+            let why = with_words(&format!("{reason_code:?}"), reason_string.as_deref());
+            format!("the broker ended the connection: {why}{elsewhere}")
         }
         ConnectionError::ConnectionRefused(ServerMoved | UseAnotherServer) => format!("{error}; {ELSEWHERE}"),
         ConnectionError::Timeout(_) if speaks_5 => format!("no answer in {CONNECT_TIMEOUT_S} s"),
@@ -242,6 +247,8 @@ mod tests {
         assert_eq!(says(None), "the broker ended the connection: AdministrativeAction");
         assert_eq!(says(Some("moved\u{1b}[2J")), "the broker ended the connection: AdministrativeAction: moved[2J");
         assert!(says(Some(&"x".repeat(60_000))).len() < 300);
+        assert_eq!(with_words("not authorized", None), "not authorized");
+        assert_eq!(with_words("quota exceeded", Some("ask\u{1b} the office")), "quota exceeded: ask the office");
     }
 
     #[test]

@@ -27,6 +27,11 @@ impl Listing {
         self.noted.as_ref()?.facts.as_ref()
     }
 
+    fn topics(&self) -> Option<Vec<String>> {
+        let noted = self.noted.as_ref().filter(|noted| noted.facts.is_some())?;
+        Some(noted.silent.iter().flatten().map(|topic| topic.tail().into()).collect())
+    }
+
     fn name(&self) -> Option<&str> {
         self.facts()?.name.as_deref()
     }
@@ -76,7 +81,7 @@ const FIELDS: [Field<Listing>; 19] = [
     Field(Some("faults"), Some(left("FAULTS", 24)), |it| {
         Words(it.facts().map(|facts| facts.faults.iter().map(ToString::to_string).collect()))
     }),
-    Field(Some("topics"), None, |it| Words(it.facts().map(|facts| facts.silent.iter().map(|topic| topic.tail().into()).collect()))),
+    Field(Some("topics"), None, |it| Words(it.topics())),
     Field(Some("added"), Some(left("ADDED ({0})", 19)), |it| Time(it.of(|device| Some(device.added)))),
     Field(Some("revoked"), Some(left("REVOKED ({0})", 19)), |it| Time(it.of(|device| device.revoked))),
     Field(Some("relay_key"), Some(left("KEY OF ITS RELAY", 24)), |it| Text(it.of(|device| Some(device.relay_key.as_ref()?.fingerprint())))),

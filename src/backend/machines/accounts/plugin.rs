@@ -41,7 +41,7 @@ pub enum AccountError {
     #[error("the broker's dynamic security plugin did not answer in {} s", .0.as_secs())]
     Silent(Duration),
     #[error("the broker does not let us talk to its dynamic security plugin ({0}): is it loaded, and are we its administrator?")]
-    Closed(&'static str),
+    Closed(Box<str>),
     #[error("{0} is the name of another user of the broker: give the machine another name")]
     Anothers(DeviceId),
     #[error("the broker's dynamic security plugin: {0}")]
@@ -88,7 +88,7 @@ pub(super) fn opening_controller(device: &DeviceId, user: &str, password: &str) 
     let may = |kind, topics: &[&str]| topics.iter().map(|tail| right(kind, &of(tail), true)).collect::<Vec<_>>();
     let mut rights = may("publishClientSend", &["vend/request", "vend/cancel", "vend/collect"]);
     rights.push(right("publishClientSend", "qrisctl/marker", true));
-    rights.extend(may("publishClientReceive", &["vend/event", "status"]));
+    rights.extend(may("publishClientReceive", &["vend/event", "status", "stock"]));
     // It is no machine itself, and the list lets every user be the machine of its name.
     let own = format!("qrisd/v1/{user}/#");
     rights.extend(["publishClientSend", "publishClientReceive"].map(|kind| right(kind, &own, false)));
@@ -207,7 +207,7 @@ async fn exchange(
         match events.recv().await {
             Some(MqttEvent::Up { refused, .. }) => {
                 if let Some((_, reason)) = refused.first() {
-                    return Err(AccountError::Closed(reason));
+                    return Err(AccountError::Closed(reason.clone()));
                 }
                 mqtt.publish(PublishId(1), Outbound { topic: TOPIC.into(), payload: payload.clone(), ..Outbound::default() });
             }

@@ -76,7 +76,7 @@ fn what_was_refused_is_told_when_the_broker_takes_it() {
 #[test]
 fn a_subscription_that_is_refused_is_a_fault_until_the_next_connect() {
     let mut rig = Rig::new();
-    let refused = || vec![("qrisd/v1/vm-001/vend/request".to_owned(), WHY)];
+    let refused = || vec![("qrisd/v1/vm-001/vend/request".to_owned(), WHY.into())];
     assert_eq!(journaled(&rig.on(Input::BrokerUp { refused: refused() })), 1);
     assert_eq!(rig.config().as_deref(), Some("the broker refuses qrisd/v1/vm-001/vend/request (not authorized)"));
     assert_eq!(journaled(&rig.on(Input::BrokerUp { refused: refused() })), 0);

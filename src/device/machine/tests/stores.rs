@@ -416,3 +416,15 @@ fn with_a_full_outbox_nothing_new_is_sold() {
     let refused = effects.iter().any(|effect| matches!(effect, Effect::Reply(_, Reply { reason: Some(Reason::Store), .. })));
     assert!(refused, "{effects:?}");
 }
+
+#[test]
+fn a_log_that_a_reader_keeps_is_told_once() {
+    let mut rig = Rig::new();
+    let log = std::fs::OpenOptions::new().write(true).open(format!("{}-wal", rig.settings.store.display())).expect("its log");
+    log.set_len(64 << 20).expect("a file with a hole");
+    let mut told = || {
+        let effects = rig.after(30_000);
+        effects.iter().filter(|effect| matches!(effect, Effect::Journal(Journal::StoreLogLong { mib: 64, .. }))).count()
+    };
+    assert_eq!([told(), told()], [1, 0]);
+}
