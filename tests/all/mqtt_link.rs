@@ -486,7 +486,7 @@ async fn a_refused_subscription_is_told_and_asked_for_again() {
     let mut machine = Link::start(settings(port, "machine", &["t"]));
     let broker = Script::accept(&listener, 0x87).await;
     match machine.next().await {
-        MqttEvent::Up { refused, .. } => assert_eq!(refused, [("t".to_owned(), "not authorized")]),
+        MqttEvent::Up { refused, .. } => assert_eq!(refused, [("t".to_owned(), "not authorized".into())]),
         other => panic!("{other:?}"),
     }
     drop(broker);
