@@ -11,10 +11,14 @@ use crate::two_backends::{second_command, second_started_by};
 use qris::host::speech::orders;
 use qris::order::merchant::{NoTry, Refused};
 use qris::order::time::{Span, Wall};
+use qris::wire::desk::FROM;
 use rusqlite::Connection;
 use serde_json::{Value, json};
+use std::io::Write as _;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::Barrier;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// The merchant's side with the desk's door, with its books in a file or in this database.
 fn shop(server: Option<&Postgres>, more: &str) -> (Shop, PathBuf) {
@@ -727,6 +731,61 @@ fn pages(server: Option<&Postgres>) {
         );
         (kept.expect("read") == 4).then_some(())
     });
+}
+
+#[test]
+fn tables_that_nobody_waits_for_keep_no_sale_waiting() {
+    tables_keep_no_sale_waiting(None);
+}
+
+#[test]
+fn tables_that_nobody_waits_for_keep_no_sale_waiting_on_postgresql() {
+    tables_keep_no_sale_waiting(Some(&Postgres::start(&[])));
+}
+
+/// Somebody asks for tables and hangs up, again and again, while machines sell. `serve` opens its books no second time for it.
+fn tables_keep_no_sale_waiting(server: Option<&Postgres>) {
+    const SALES: usize = 10;
+    let (shop, socket) = shop(server, "");
+    let phone = Phone::of(&shop, &socket, "Budi", "viewer");
+    let session = phone.session.clone().expect("a session");
+    let process = shop.backend.as_ref().expect("it runs").id();
+    // Each open database has its threads; each connection to a server, too.
+    let open = || {
+        let tasks = std::fs::read_dir(format!("/proc/{process}/task")).expect("it runs");
+        let names = tasks.filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("comm")).ok());
+        names.filter(|name| name.starts_with("store-")).count()
+    };
+    let before = open();
+    assert!(before > 0, "no thread of a database has its name");
+    let (is_over, most) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let asked = std::thread::scope(|scope| {
+        let asking = scope.spawn(|| {
+            let mut asked = 0;
+            while !is_over.load(Ordering::Relaxed) {
+                let mut wire = UnixStream::connect(&socket).expect("it listens");
+                let by = ["item", "machine", "scheme", "day"][asked % 4];
+                let head = format!("authorization: Bearer {session}\r\n{FROM}: 192.0.2.7\r\nhost: serve\r\n");
+                write!(wire, "GET /v1/report.csv?by={by} HTTP/1.1\r\n{head}\r\n").expect("asked");
+                drop(wire);
+                most.fetch_max(open(), Ordering::Relaxed);
+                asked += 1;
+            }
+            asked
+        });
+        // A sale that is refused ends the test.
+        for _ in 0..SALES {
+            shop.reported("dispensed");
+        }
+        is_over.store(true, Ordering::Relaxed);
+        asking.join().expect("no panic")
+    });
+    assert!(asked >= SALES, "only {asked} tables were asked for");
+    assert_eq!(most.load(Ordering::Relaxed), before, "the books were opened for a table");
+    let text = shop.backend.as_ref().expect("it runs").text();
+    assert!(!text.contains("cannot be written"), "{text}");
+    // It is the last one's turn once the others have ended.
+    wait_for("a table", || (phone.get("report.csv?by=item").status == 200).then_some(()));
 }
 
 #[test]
