@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use std::io::Write as _;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -690,9 +691,14 @@ fn pages(server: Option<&Postgres>) {
         let report = phone.told(&format!("report?by={by}"));
         assert_eq!((&report["total"]["paid"], &report["total"]["sold"], &report["total"]["owed"]), (&sum(2), &sum(1), &sum(1)), "{report}");
         assert_eq!(report["groups"].as_array().map(Vec::len), Some(1), "{report}");
-        let csv = phone.get(&format!("report.csv?by={by}"));
+        let csv = phone.get(&format!("report.csv?by={by}&language=en"));
+        assert_eq!(csv.status, 200);
+        let numbers = |table: &str| -> Vec<Vec<String>> {
+            table.lines().skip(1).map(|line| line.split(',').skip(3).map(str::to_owned).collect()).collect()
+        };
         let command = stdout(&shop.merchant(&["report", "--csv", "--by", by]));
-        assert_eq!((csv.status, csv.text()), (200, command));
+        assert!(csv.text().starts_with("\u{feff}from,to,"), "{}", csv.text());
+        assert_eq!(numbers(&csv.text()), numbers(&command));
         let command: Value = serde_json::from_str(&stdout(&shop.merchant(&["report", "--json", "--by", by]))).expect("JSON");
         let payout = &report["total"]["payout"];
         assert_eq!((payout, &report["groups"][0]["payout"]), (&command["total"]["payout"], payout), "{report} {command}");
@@ -717,7 +723,8 @@ fn pages(server: Option<&Postgres>) {
     is(&phone.get("report?by=nothing"), 422, "malformed");
     is(&phone.get("report?by=day&month=2026-13"), 422, "malformed");
     assert_eq!(phone.told("to-bring"), json!({"machines": [], "goods": [], "behind": null}));
-    assert_eq!(phone.get("to-bring.csv").text(), stdout(&shop.merchant(&["stock", "--to-fill", "--csv"])));
+    let bring = phone.get("to-bring.csv?language=id").text();
+    assert!(bring.starts_with("\u{feff}nomor mesin;mesin;slot;barang;") && bring.lines().count() == 1, "{bring}");
     // Before anybody looks, a day is added up for each way to tell it.
     write(&shop, server, "DELETE FROM day_sums").expect("written");
     shop.kill_backend();
@@ -786,6 +793,43 @@ fn tables_keep_no_sale_waiting(server: Option<&Postgres>) {
     assert!(!text.contains("cannot be written"), "{text}");
     // It is the last one's turn once the others have ended.
     wait_for("a table", || (phone.get("report.csv?by=item").status == 200).then_some(()));
+}
+
+/// LibreOffice with Indonesian settings opens the table as an Indonesian page gives it.
+#[test]
+fn a_spreadsheet_reads_codes_as_texts_and_sums_as_numbers() {
+    const CODES: [&str; 4] = ["01", "1-2", "2E3", "5 Mei"];
+    let (shop, socket) = shop(None, "");
+    let phone = Phone::of(&shop, &socket, "Sari", "owner");
+    for code in CODES {
+        shop.reported_of(("Lobi", code, PRICE), "dispensed");
+    }
+    let place = tempfile::tempdir().expect("a directory");
+    std::fs::write(place.path().join("table.csv"), phone.get("report.csv?by=item&language=id").text()).expect("written");
+    let mut office = Command::new("soffice");
+    office.arg(format!("-env:UserInstallation=file://{}/user", place.path().display())).args(["--headless", "--convert-to", "fods"]);
+    // The fields of a filter: the separator is 59 (;), the quote 34, the text UTF-8 (76), and the language 1057, Indonesian.
+    let opened =
+        office.args(["--infilter=CSV:59,34,76,1,,1057", "table.csv"]).current_dir(place.path()).output().expect("libreoffice-calc");
+    assert!(opened.status.success(), "{opened:?}");
+    let sheet = std::fs::read_to_string(place.path().join("table.fods")).expect("a sheet");
+    assert!(!sheet.contains("table:formula"), "a cell is a formula");
+    let cells: Vec<_> = sheet
+        .split("<table:table-cell")
+        .filter_map(|cell| Some((cell, cell.split_once("<text:p>")?.1.split_once("</text:p>")?.0)))
+        .collect();
+    let kind = |said: &str| {
+        cells
+            .iter()
+            .filter(|(_, text)| text.trim_start_matches('\'').replace("&apos;", "") == said)
+            .map(|(cell, _)| cell.contains("office:value-type=\"string\""))
+            .collect::<Vec<_>>()
+    };
+    for text in CODES.into_iter().chain(["barang", "semua"]) {
+        assert_eq!(kind(text), [true], "{text}");
+    }
+    let sums = cells.iter().filter(|(cell, _)| cell.contains(&format!("office:value-type=\"float\" office:value=\"{PRICE}\""))).count();
+    assert!(sums >= CODES.len(), "{sums} sums are numbers");
 }
 
 #[test]

@@ -18,6 +18,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use qris_core::order::ids::{DeviceId, OrderId};
 use qris_core::order::time::{Told, Wall};
+use qris_core::text::Language;
 use qris_core::wire::desk::{Deed, Envelope, Found, LogLine, MachineLine, MachinePage, OrderPage, Problem, ROWS, Report, ToBring, Today};
 use serde::Deserialize;
 use std::sync::Arc;
@@ -223,9 +224,15 @@ pub async fn to_bring(State(desk): Of, headers: HeaderMap, query: Asked<BehindMa
     Ok(Json(Envelope { me, told: known::to_bring(&all, &packing, is_more, desk.usual.zone) }))
 }
 
+#[derive(Deserialize)]
+pub struct InLanguage {
+    #[serde(default)]
+    language: Language,
+}
+
 /// `GET /v1/to-bring.csv`
-pub async fn to_bring_csv(State(desk): Of, headers: HeaderMap) -> Result<Response, No> {
-    Ok(csv(desk.table_to_bring(&headers).await?))
+pub async fn to_bring_csv(State(desk): Of, headers: HeaderMap, query: Asked<InLanguage>) -> Result<Response, No> {
+    Ok(csv(desk.table_to_bring(&headers, asked(query)?.language).await?))
 }
 
 #[derive(Deserialize)]

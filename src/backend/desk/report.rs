@@ -6,13 +6,13 @@ use super::{Desk, judge};
 use crate::machines::handle::Machines;
 use crate::machines::stock;
 use crate::money::days::{self, Days, Part};
-use crate::money::report::{self as whole, KnownSum};
+use crate::money::report::KnownSum;
 use crate::sale::books::{self, BooksError};
 use crate::store::Tx;
 use axum::http::HeaderMap;
 use qris_core::order::merchant::End;
 use qris_core::order::time::{Span, Wall, Zone};
-use qris_core::text::named;
+use qris_core::text::{Language, named};
 use qris_core::wire::desk::{By, Envelope, Report, ReportLine, Sum};
 use serde::Deserialize;
 use std::collections::{BTreeMap, HashMap};
@@ -30,6 +30,9 @@ pub struct Asked {
     day: Option<Box<str>>,
     month: Option<Box<str>>,
     by: By,
+    /// Of a table.
+    #[serde(default)]
+    language: Language,
 }
 
 impl Asked {
@@ -51,18 +54,13 @@ impl Asked {
     }
 
     #[must_use]
-    pub const fn by(&self) -> By {
-        self.by
+    pub const fn language(&self) -> Language {
+        self.language
     }
 
     #[must_use]
-    pub const fn whole(&self) -> whole::By {
-        match self.by {
-            By::Machine => whole::By::Machine,
-            By::Item => whole::By::Item,
-            By::Scheme => whole::By::Scheme,
-            By::Day => whole::By::Day,
-        }
+    pub const fn by(&self) -> By {
+        self.by
     }
 }
 
@@ -203,7 +201,7 @@ mod tests {
         let zone = Zone::Wib;
         let at = |text: &str| Wall::from_local(&format!("{text} 00:00:00"), zone).expect("a time");
         let span = |day: Option<&str>, month: Option<&str>| {
-            let asked = Asked { day: day.map(Into::into), month: month.map(Into::into), by: By::Item };
+            let asked = Asked { day: day.map(Into::into), month: month.map(Into::into), by: By::Item, language: Language::En };
             asked.span(zone, at("2026-11-27") + Span::secs(3600))
         };
         for (day, month, wanted) in [
