@@ -30,6 +30,11 @@ pub fn csv_code(text: &str) -> String {
 
 /// Whether a spreadsheet with Indonesian or English settings may read it as a value. LibreOffice was asked.
 fn is_value(text: &str) -> bool {
+    // `E5` is none, and neither is the slot `A1`.
+    let mut start = text.trim_start().chars();
+    if start.next().is_some_and(char::is_alphabetic) && !start.next().is_some_and(char::is_alphabetic) {
+        return false;
+    }
     let mut words = text.split(|c: char| !c.is_alphabetic()).filter(|word| !word.is_empty());
     let is_of_values = |word: &str| OF_VALUES.contains(&&*word.to_lowercase());
     if text.chars().any(char::is_numeric) {
@@ -111,7 +116,7 @@ mod tests {
         {
             assert_eq!(csv_code(code), format!("'{code}"));
         }
-        for text in ["", "A1", "E5x", "3 Roda", "100 Plus", "7-Up", "Teh botol 350 ml", "Marlboro 20", "Senin", "Mei"] {
+        for text in ["", "A1", "E5", "E5x", "3 Roda", "100 Plus", "7-Up", "Teh botol 350 ml", "Marlboro 20", "Senin", "Mei"] {
             assert_eq!(csv_code(text), text);
         }
         assert_eq!(csv_code("-5"), "'-5");
