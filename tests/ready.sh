@@ -73,7 +73,7 @@ tools() {
   local -A package=(
     [cc]=build-essential [mosquitto]=mosquitto [mosquitto_passwd]=mosquitto [mosquitto_pub]=mosquitto-clients
     [dbus-daemon]=dbus [dbus-monitor]=dbus-bin [busctl]=systemd [systemd-analyze]=systemd [openssl]=openssl [socat]=socat [strace]=strace [setpriv]=util-linux
-    [chromium]=chromium [chromedriver]=chromium-driver [unshare]=util-linux [nsenter]=util-linux [script]=bsdutils
+    [soffice]=libreoffice-calc [chromium]=chromium [chromedriver]=chromium-driver [unshare]=util-linux [nsenter]=util-linux [script]=bsdutils
     [faketime]=faketime [patch]=patch [ip]=iproute2 [pg_ctlcluster]=postgresql [pgbouncer]=pgbouncer
     [man]=man-db [zbarimg]=zbar-tools
     [prometheus]=prometheus [promtool]=prometheus [nginx]=nginx-light

@@ -113,7 +113,7 @@ fn look_at_all(report: &mut FiguresText, places: &Places, (name, store): (&str, 
         report.time(&format!("a month before the last by {name}: the first look, which adds up its days"), &first, "");
     }
     let table = format!("/report.csv?{}", month("item").split_once('?').expect("a month").1);
-    report.time("a month as a table (CSV), which reads each of its orders", &Times::of(3, || look(&mut wire, &table)), "");
+    report.time("a month as a table (CSV)", &Times::of(counts.looks, || look(&mut wire, &table)), "");
     report.numbers(&format!("processor time of a page, serve + qris-desk: {large}"), "ms");
     spent.iter().for_each(|(name, ms)| report.number(name, &format!("{ms:.2}"), ""));
     let looked = AtomicUsize::new(0);

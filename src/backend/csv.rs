@@ -20,6 +20,39 @@ pub fn csv_text(text: &str) -> String {
     safe
 }
 
+/// The same for a person's spreadsheet, which would make a number, a day or a time of a code: `01`, `1-2`, `2E3`, `5 Mei`. Such a text gets
+/// the apostrophe, too. Excel and LibreOffice keep it as text then.
+#[must_use]
+pub fn csv_code(text: &str) -> String {
+    let safe = csv_text(text);
+    if is_value(text) && !safe.starts_with('\'') { format!("'{safe}") } else { safe }
+}
+
+/// Whether a spreadsheet with Indonesian or English settings may read it as a value. LibreOffice was asked.
+fn is_value(text: &str) -> bool {
+    // `E5` is none, and neither is the slot `A1`.
+    let mut start = text.trim_start().chars();
+    if start.next().is_some_and(char::is_alphabetic) && !start.next().is_some_and(char::is_alphabetic) {
+        return false;
+    }
+    let mut words = text.split(|c: char| !c.is_alphabetic()).filter(|word| !word.is_empty());
+    let is_of_values = |word: &str| OF_VALUES.contains(&&*word.to_lowercase());
+    if text.chars().any(char::is_numeric) {
+        words.all(is_of_values)
+    } else {
+        ["true", "false", "benar", "salah"].contains(&&*text.trim().to_lowercase())
+    }
+}
+
+/// Words that stand in numbers, sums of money, times and days.
+#[rustfmt::skip]
+const OF_VALUES: [&str; 48] = [
+    "e", "d", "rp", "idr", "usd", "am", "pm", "a", "p", "t", "z",
+    "jan", "januari", "january", "feb", "februari", "february", "mar", "maret", "march", "apr", "april", "mei", "may", "jun", "juni", "june",
+    "jul", "juli", "july", "agu", "agt", "agustus", "aug", "august", "sep", "sept", "september", "okt", "oktober", "oct", "october", "nov",
+    "november", "des", "desember", "dec", "december",
+];
+
 /// A field of CSV (RFC 4180).
 #[must_use]
 pub fn csv_field(text: &str) -> String {
@@ -74,6 +107,19 @@ mod tests {
             assert_eq!(csv_text(text), safe, "{text:?}");
         }
         assert_eq!(csv_field("a;b"), "\"a;b\"");
+    }
+
+    #[test]
+    fn a_spreadsheet_takes_a_code_for_a_text() {
+        for code in
+            ["01", "1-2", "2E3", "1/2", "10:30", "5 Mei", "Mar 1", "Desember 2026", "Rp5.000", "5%", "1,5", "5 pm", "(5)", "BENAR", "true"]
+        {
+            assert_eq!(csv_code(code), format!("'{code}"));
+        }
+        for text in ["", "A1", "E5", "E5x", "3 Roda", "100 Plus", "7-Up", "Teh botol 350 ml", "Marlboro 20", "Senin", "Mei"] {
+            assert_eq!(csv_code(text), text);
+        }
+        assert_eq!(csv_code("-5"), "'-5");
     }
 
     #[test]

@@ -212,7 +212,7 @@ async fn open_desk(config: &Config, handles: &Handles) -> Result<Option<(desk::D
     let Some(settings) = &config.desk else { return Ok(None) };
     let failed = |error| Failure::failed(format!("cannot listen at {} (desk.socket): {error}", settings.socket.display()));
     let listener = desk::listen(&settings.socket).await.map_err(failed)?;
-    Ok(Some((desk::Desk::new(handles, settings, config.store.clone(), config.fees), listener)))
+    Ok(Some((desk::Desk::new(handles, settings, config.fees), listener)))
 }
 
 /// What is done before anybody is served.

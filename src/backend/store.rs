@@ -178,7 +178,7 @@ impl Store {
         E: From<StoreError> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
-        self.0.take(Box::new(Work { job: Some(job), result: None, reply }), writes)?;
+        self.0.take(Box::new(Work { job: Some(job), result: None, reply, writes }), writes)?;
         answer.await.unwrap_or_else(|_| Err(StoreError::Gone.into()))
     }
 }
@@ -194,6 +194,7 @@ struct Work<T, E, F> {
     job: Option<F>,
     result: Option<Result<T, E>>,
     reply: oneshot::Sender<Result<T, E>>,
+    writes: bool,
 }
 
 impl<T, E, F> Job for Work<T, E, F>
@@ -204,6 +205,10 @@ where
 {
     fn run(&mut self, tx: &mut dyn Tx) -> bool {
         let job = self.job.take().expect("a job is run once");
+        // Nobody waits for what it would read. Readings of people who go away would pile up before those of machines.
+        if !self.writes && self.reply.is_closed() {
+            return false;
+        }
         // A job that panics has changed nothing: its savepoint is rolled back.
         let result = catch_unwind(AssertUnwindSafe(|| job(tx))).unwrap_or_else(|_| Err(StoreError::Gone.into()));
         let good = result.is_ok();
@@ -264,5 +269,38 @@ impl Queue {
             TrySendError::Full(_) => StoreError::Overloaded,
             TrySendError::Disconnected(_) => StoreError::Gone,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::ready;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::mpsc::channel;
+
+    /// A person looks, and goes away before it is their turn.
+    #[tokio::test]
+    async fn what_nobody_waits_for_is_not_read_but_is_written() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let store = Store::open_beside(&directory.path().join("orders.db"), &BOOKS, true).expect("opens");
+        let ran = Arc::new(AtomicUsize::new(0));
+        for writes in [false, true] {
+            let (go, gate) = channel::<()>();
+            let other = store.clone();
+            let held = tokio::spawn(async move { other.hand(move |_| Ok::<_, StoreError>(gate.recv().expect("it opens")), writes).await });
+            tokio::task::yield_now().await;
+            let counted = Arc::clone(&ran);
+            let left = store.hand(move |_| Ok::<_, StoreError>(counted.fetch_add(1, Ordering::Relaxed)), writes);
+            tokio::select! {
+                biased;
+                done = left => panic!("it did not wait for its turn: {done:?}"),
+                () = ready(()) => {}
+            }
+            go.send(()).expect("it waits");
+            held.await.expect("no panic").expect("done");
+            store.hand(|_| Ok::<_, StoreError>(()), writes).await.expect("done");
+            assert_eq!(ran.load(Ordering::Relaxed), usize::from(writes), "writes: {writes}");
+        }
     }
 }

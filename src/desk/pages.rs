@@ -17,9 +17,9 @@ use crate::visitor::Visitor;
 use crate::words::{self, Words, machines as machine_words, orders as order_words};
 use crate::{Desk, form};
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue, header};
-use axum::middleware::map_response_with_state;
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use qris_core::order::ids::OrderId;
@@ -75,7 +75,7 @@ pub fn router(desk: Arc<Desk>) -> Router {
         .route(&STYLE_AT, get(style))
         .fallback(note::nowhere)
         .method_not_allowed_fallback(note::nowhere)
-        .layer(map_response_with_state(if desk.framed { POLICY_FRAMED } else { POLICY }, guarded))
+        .layer(from_fn_with_state(if desk.framed { POLICY_FRAMED } else { POLICY }, guarded))
         .with_state(desk)
 }
 
@@ -93,14 +93,17 @@ fn renewed(mut response: Response) -> Response {
 }
 
 /// What every answer says about itself.
-async fn guarded(State(policy): State<&'static str>, mut response: Response) -> Response {
+async fn guarded(State(policy): State<&'static str>, request: Request, next: Next) -> Response {
+    // The address of such a page is a secret. A browser would tell it to the log of the web server when it fetches the style.
+    let referrer = if request.uri().path().starts_with("/join/") { "strict-origin" } else { "same-origin" };
+    let mut response = next.run(request).await;
     let headers = response.headers_mut();
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     for (name, value) in [
         (header::CONTENT_SECURITY_POLICY, policy),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         // With `no-referrer` a browser would not say of our own forms where they come from.
-        (header::REFERRER_POLICY, "same-origin"),
+        (header::REFERRER_POLICY, referrer),
         (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
         (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
         (HeaderName::from_static("permissions-policy"), "camera=(), geolocation=(), microphone=(), payment=()"),

@@ -92,6 +92,14 @@ impl Visitor {
         }
     }
 
+    /// For `serve`, which writes tables in the language of the page.
+    pub const fn language_code(&self) -> &'static str {
+        match self.language {
+            Language::Id => "id",
+            Language::En => "en",
+        }
+    }
+
     /// The secret from which the tokens of this visitor's forms are made.
     pub fn key(&self) -> &str {
         self.session.as_deref().unwrap_or(&self.visit)

@@ -190,6 +190,8 @@ qris_core::texts! {
     refused_title: "Ditolak karena habis", "Refused as sold out";
     refused_times: "{0} kali", "{0} times";
     report_archived: "Pesanan yang sudah diarsipkan tidak termasuk di sini: {0}.", "Orders that are archived are not in here: {0}.";
+    busy: "Sebuah tabel sedang dibuat", "A table is being made";
+    busy_hint: "Setiap orang bisa mengunduh satu tabel pada satu waktu. Tunggu sebentar, lalu coba lagi.", "Each person can download one table at a time. Wait a moment, then try again.";
     csv: "Unduh CSV", "Download CSV";
     print_hint: "Untuk mencetak atau menyimpan PDF: menu browser, lalu Cetak.", "To print or save a PDF: the browser's menu, then Print.";
     nothing_paid: "Tidak ada yang dibayar.", "Nothing was paid.";

@@ -110,12 +110,26 @@ pub fn open_beside(path: &Path, schema: &Schema, make: bool) -> Result<Opened, O
     Ok(Opened { connection, created, set_aside: None })
 }
 
+/// Opens the database at `path` beside a connection that is there already, only to read. It takes no lock of a writer and copies
+/// nothing out of the log: whoever sells goes on meanwhile. The errors are those of [`open_beside`] without `make`.
+pub fn open_to_read(path: &Path, schema: &Schema) -> Result<Connection, OpenError> {
+    there(path)?;
+    if !path.exists() {
+        return Err(OpenError::Missing { path: path.into() });
+    }
+    let (connection, _) = attempt(path, schema, Owner::Reader)?;
+    connection.pragma_update(None, "query_only", true).map_err(|error| explain(path, error))?;
+    Ok(connection)
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Owner {
     /// The service that it belongs to. Only the service brings it up to date.
     Yes,
     /// Another process. The service may run at the same time and be of an earlier release.
     Beside,
+    /// A process that has the database open, and reads it on one more connection.
+    Reader,
 }
 
 /// Claims the database at `path` for this process until the answer is dropped, with a lock on `NAME.lock` beside it.
@@ -342,7 +356,7 @@ fn prepare(connection: &mut Connection, path: &Path, schema: &Schema, owner: Own
     if !created && found > known && !schema.goes_on_with(connection)? {
         return Ok(Err(OpenError::Newer { path: path.into(), found, known }));
     }
-    if !created && found < known && owner == Owner::Beside {
+    if found < known && (owner == Owner::Reader || !created && owner == Owner::Beside) {
         return Ok(Err(OpenError::Older { path: path.into(), found, known }));
     }
     if created {
@@ -358,7 +372,10 @@ fn prepare(connection: &mut Connection, path: &Path, schema: &Schema, owner: Own
     }
     connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
     connection.pragma_update(None, "synchronous", "FULL")?;
-    log::empty(connection)?;
+    // Whoever was here first did this. It would keep sales out while it waits for those who read.
+    if owner != Owner::Reader {
+        log::empty(connection)?;
+    }
     connection.pragma_update(None, "foreign_keys", false)?;
     for from in found..known {
         match step(connection, schema, from)? {

@@ -11,10 +11,15 @@ use crate::two_backends::{second_command, second_started_by};
 use qris::host::speech::orders;
 use qris::order::merchant::{NoTry, Refused};
 use qris::order::time::{Span, Wall};
+use qris::wire::desk::FROM;
 use rusqlite::Connection;
 use serde_json::{Value, json};
+use std::io::Write as _;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Barrier;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// The merchant's side with the desk's door, with its books in a file or in this database.
 fn shop(server: Option<&Postgres>, more: &str) -> (Shop, PathBuf) {
@@ -699,9 +704,14 @@ fn pages(server: Option<&Postgres>) {
         let days = phone.told(&format!("report?by={by}&month={}", &today[..7]));
         let (number, paid) = in_hours(&days);
         assert!((28..=31).contains(&number) && paid == PRICE * 2, "{days}");
-        let csv = phone.get(&format!("report.csv?by={by}"));
+        let csv = phone.get(&format!("report.csv?by={by}&language=en"));
+        assert_eq!(csv.status, 200);
+        let numbers = |table: &str| -> Vec<Vec<String>> {
+            table.lines().skip(1).map(|line| line.split(',').skip(3).map(str::to_owned).collect()).collect()
+        };
         let command = stdout(&shop.merchant(&["report", "--csv", "--by", by]));
-        assert_eq!((csv.status, csv.text()), (200, command));
+        assert!(csv.text().starts_with("\u{feff}from,to,"), "{}", csv.text());
+        assert_eq!(numbers(&csv.text()), numbers(&command));
         let command: Value = serde_json::from_str(&stdout(&shop.merchant(&["report", "--json", "--by", by]))).expect("JSON");
         let payout = &report["total"]["payout"];
         assert_eq!((payout, &report["groups"][0]["payout"]), (&command["total"]["payout"], payout), "{report} {command}");
@@ -726,7 +736,8 @@ fn pages(server: Option<&Postgres>) {
     is(&phone.get("report?by=nothing"), 422, "malformed");
     is(&phone.get("report?by=day&month=2026-13"), 422, "malformed");
     assert_eq!(phone.told("to-bring"), json!({"machines": [], "goods": [], "behind": null}));
-    assert_eq!(phone.get("to-bring.csv").text(), stdout(&shop.merchant(&["stock", "--to-fill", "--csv"])));
+    let bring = phone.get("to-bring.csv?language=id").text();
+    assert!(bring.starts_with("\u{feff}nomor mesin;mesin;slot;barang;") && bring.lines().count() == 1, "{bring}");
     // Before anybody looks, a day is added up for each way to tell it.
     write(&shop, server, "DELETE FROM day_sums").expect("written");
     shop.kill_backend();
@@ -740,6 +751,98 @@ fn pages(server: Option<&Postgres>) {
         );
         (kept.expect("read") == 4).then_some(())
     });
+}
+
+#[test]
+fn tables_that_nobody_waits_for_keep_no_sale_waiting() {
+    tables_keep_no_sale_waiting(None);
+}
+
+#[test]
+fn tables_that_nobody_waits_for_keep_no_sale_waiting_on_postgresql() {
+    tables_keep_no_sale_waiting(Some(&Postgres::start(&[])));
+}
+
+/// Somebody asks for tables and hangs up, again and again, while machines sell. `serve` opens its books no second time for it.
+fn tables_keep_no_sale_waiting(server: Option<&Postgres>) {
+    const SALES: usize = 10;
+    let (shop, socket) = shop(server, "");
+    let phone = Phone::of(&shop, &socket, "Budi", "viewer");
+    let session = phone.session.clone().expect("a session");
+    let process = shop.backend.as_ref().expect("it runs").id();
+    // Each open database has its threads; each connection to a server, too.
+    let open = || {
+        let tasks = std::fs::read_dir(format!("/proc/{process}/task")).expect("it runs");
+        let names = tasks.filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("comm")).ok());
+        names.filter(|name| name.starts_with("store-")).count()
+    };
+    let before = open();
+    assert!(before > 0, "no thread of a database has its name");
+    let (is_over, most) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let asked = std::thread::scope(|scope| {
+        let asking = scope.spawn(|| {
+            let mut asked = 0;
+            while !is_over.load(Ordering::Relaxed) {
+                let mut wire = UnixStream::connect(&socket).expect("it listens");
+                let by = ["item", "machine", "scheme", "day"][asked % 4];
+                let head = format!("authorization: Bearer {session}\r\n{FROM}: 192.0.2.7\r\nhost: serve\r\n");
+                write!(wire, "GET /v1/report.csv?by={by} HTTP/1.1\r\n{head}\r\n").expect("asked");
+                drop(wire);
+                most.fetch_max(open(), Ordering::Relaxed);
+                asked += 1;
+            }
+            asked
+        });
+        // A sale that is refused ends the test.
+        for _ in 0..SALES {
+            shop.reported("dispensed");
+        }
+        is_over.store(true, Ordering::Relaxed);
+        asking.join().expect("no panic")
+    });
+    assert!(asked >= SALES, "only {asked} tables were asked for");
+    assert_eq!(most.load(Ordering::Relaxed), before, "the books were opened for a table");
+    let text = shop.backend.as_ref().expect("it runs").text();
+    assert!(!text.contains("cannot be written"), "{text}");
+    // It is the last one's turn once the others have ended.
+    wait_for("a table", || (phone.get("report.csv?by=item").status == 200).then_some(()));
+}
+
+/// LibreOffice with Indonesian settings opens the table as an Indonesian page gives it.
+#[test]
+fn a_spreadsheet_reads_codes_as_texts_and_sums_as_numbers() {
+    const CODES: [&str; 4] = ["01", "1-2", "2E3", "5 Mei"];
+    let (shop, socket) = shop(None, "");
+    let phone = Phone::of(&shop, &socket, "Sari", "owner");
+    for code in CODES {
+        shop.reported_of(("Lobi", code, PRICE), "dispensed");
+    }
+    let place = tempfile::tempdir().expect("a directory");
+    std::fs::write(place.path().join("table.csv"), phone.get("report.csv?by=item&language=id").text()).expect("written");
+    let mut office = Command::new("soffice");
+    office.arg(format!("-env:UserInstallation=file://{}/user", place.path().display())).args(["--headless", "--convert-to", "fods"]);
+    // The fields of a filter: the separator is 59 (;), the quote 34, the text UTF-8 (76), and the language 1057, Indonesian.
+    let opened =
+        office.args(["--infilter=CSV:59,34,76,1,,1057", "table.csv"]).current_dir(place.path()).output().expect("libreoffice-calc");
+    assert!(opened.status.success(), "{opened:?}");
+    let sheet = std::fs::read_to_string(place.path().join("table.fods")).expect("a sheet");
+    assert!(!sheet.contains("table:formula"), "a cell is a formula");
+    let cells: Vec<_> = sheet
+        .split("<table:table-cell")
+        .filter_map(|cell| Some((cell, cell.split_once("<text:p>")?.1.split_once("</text:p>")?.0)))
+        .collect();
+    let kind = |said: &str| {
+        cells
+            .iter()
+            .filter(|(_, text)| text.trim_start_matches('\'').replace("&apos;", "") == said)
+            .map(|(cell, _)| cell.contains("office:value-type=\"string\""))
+            .collect::<Vec<_>>()
+    };
+    for text in CODES.into_iter().chain(["barang", "semua"]) {
+        assert_eq!(kind(text), [true], "{text}");
+    }
+    let sums = cells.iter().filter(|(cell, _)| cell.contains(&format!("office:value-type=\"float\" office:value=\"{PRICE}\""))).count();
+    assert!(sums >= CODES.len(), "{sums} sums are numbers");
 }
 
 #[test]

@@ -235,7 +235,18 @@ fn the_owner_s_pages_by_init_and_nginx() {
     let add = blocks(GUIDE).into_iter().find(|block| block.text.contains("desk add")).expect("how a person is let in").text;
     let told = computer.run(&add);
     let link = told.lines().find_map(|line| line.strip_prefix("https://desk.pay.example")).unwrap_or_else(|| panic!("no link in {told}"));
+    let led = plain(link);
+    assert!(led.contains(&format!("Location: https://desk.pay.example{link}\r\n")), "{led}");
     let page = ask("GET", link, "", "");
+    // A browser fetches the style, and says on which page, as far as the page lets it.
+    let style = page.split("href=\"").find(|rest| rest.starts_with("/desk.")).and_then(|rest| rest.split('"').next()).expect("a style");
+    let site = "https://desk.pay.example";
+    let referer = if page.contains("referrer-policy: strict-origin\r\n") { format!("{site}/") } else { format!("{site}{link}") };
+    let styled = ask("GET", style, &format!("Referer: {referer}\\r\\n"), "");
+    assert!(styled.starts_with("HTTP/1.1 200 "), "{styled}");
+    // What the web server refuses by itself it writes into its other log.
+    let refused = ask("POST", link, "Content-Length: 20000\\r\\n", "");
+    assert!(refused.starts_with("HTTP/1.1 413 "), "{refused}");
     assert!(page.contains("Welcome, Sari") && page.contains("Strict-Transport-Security: max-age=31536000"), "{page}");
     let visit = page.split("set-cookie: ").nth(1).and_then(|rest| rest.split(';').next()).unwrap_or_else(|| panic!("no cookie in {page}"));
     let token = page.split(&format!("action=\"{link}\"")).nth(1).and_then(|form| form.split("name=\"token\" value=\"").nth(1));
@@ -250,8 +261,8 @@ fn the_owner_s_pages_by_init_and_nginx() {
     let session = session.split(';').next().expect("a pair");
     let devices = ask("GET", "/sessions", &format!("Cookie: {session}\\r\\n"), "");
     assert!(devices.contains("You are logged in as Sari (owner).") && devices.contains("from 127.0.0.5"), "{devices}");
-    let log = computer.run("cat /var/log/nginx/access.log");
-    assert!(log.contains("/sessions") && !log.contains("/join/"), "a link is in the log of the web server: {log}");
+    let log = computer.run("cat /var/log/nginx/access.log /var/log/nginx/error.log");
+    assert!(log.contains("/sessions") && log.contains(style) && !log.contains("/join/"), "a link is in the log of the web server: {log}");
 }
 
 /// A block of a document that a reader runs.

@@ -70,7 +70,7 @@ pub async fn run(config: &Config, asked: StockArguments) -> Result<(), Failure> 
         return all.iter().try_for_each(|machine| out.line(&as_json(machine, zone).to_string()));
     }
     if asked.csv {
-        return out.text(&stock::csv(&all, &packing, zone, asked.separator));
+        return out.text(&stock::csv(&all, &packing, zone, &stock::Form::of_words(asked.separator)));
     }
     if all.is_empty() {
         return out.line(if asked.to_fill { texts().nothing_to_fill } else { texts().no_stock });

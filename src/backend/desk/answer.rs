@@ -63,7 +63,7 @@ impl IntoResponse for No {
             Problem::NotIn => StatusCode::UNAUTHORIZED,
             Problem::WrongPassword | Problem::Denied { why: Denied::Person(_) } => StatusCode::FORBIDDEN,
             Problem::LinkOver | Problem::Archived => StatusCode::GONE,
-            Problem::Wait { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Problem::Wait { .. } | Problem::Busy => StatusCode::TOO_MANY_REQUESTS,
             Problem::Password | Problem::Malformed { .. } => StatusCode::UNPROCESSABLE_ENTITY,
             Problem::Denied { why: Denied::Order(_) | Denied::Try(_) } | Problem::Changed => StatusCode::CONFLICT,
             Problem::Unknown | Problem::Several => StatusCode::NOT_FOUND,

@@ -2,6 +2,7 @@
 
 use super::Desk;
 use super::answer::No;
+use super::tables::Place;
 use super::today::{and, is_sold};
 use crate::machines::reported::{self, Is, Noted};
 use crate::machines::stock::{self, Kept, Load as Loaded, Machine, Packing, Wanting, Which};
@@ -14,6 +15,7 @@ use qris_core::order::time::{Told, Wall, Zone};
 use qris_core::wire::desk::{Load, MachineLine, Screen, SlotLine, Sum, ToBring, Trouble};
 use qris_core::wire::status::FaultCode;
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 /// The machines as they were noted last, whichever process heard them.
 #[derive(Debug, Default)]
@@ -210,10 +212,21 @@ pub async fn slots(desk: &Desk, device: &DeviceId) -> Result<(Vec<SlotLine>, Opt
 }
 
 /// The packing list, and the machines to go to: those behind this one, until there are so many slots. Whether there are more machines.
-pub async fn packing(machines: &Machines, behind: Box<str>, slots_max: usize) -> Result<(Vec<Machine>, Packing, bool), No> {
+/// Each reading for a table holds its place.
+pub async fn packing(
+    machines: &Machines,
+    behind: Box<str>,
+    slots_max: usize,
+    place: Option<Arc<Place>>,
+) -> Result<(Vec<Machine>, Packing, bool), No> {
     let (mut all, mut packing, mut slots, mut is_more, mut behind) = (Vec::new(), Packing::default(), 0, false, Some(behind));
     while let Some(after) = behind {
-        let page = machines.read(move |tx| stock::page(tx, Which::Wanting, &after)).await?;
+        let of_reading = place.clone();
+        let read = machines.read(move |tx| {
+            let _place = of_reading;
+            stock::page(tx, Which::Wanting, &after)
+        });
+        let page = read.await?;
         for load in page.machines.into_iter().filter_map(Loaded::of) {
             packing.add(&load);
             if slots < slots_max {

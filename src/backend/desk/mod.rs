@@ -21,6 +21,7 @@ mod report;
 mod search;
 mod section;
 mod sessions;
+mod tables;
 #[cfg(test)]
 mod tests;
 mod today;
@@ -30,7 +31,6 @@ pub use door::{listen, serve};
 pub use section::{SOCKET, Section, Settings};
 
 use crate::http::Handles;
-use crate::keeping::databases;
 use crate::machines::handle::Machines;
 use crate::money::takings::Fees;
 use crate::sale::handle::Books;
@@ -41,7 +41,7 @@ use judge::Usual;
 use passwords::Passwords;
 use qris_host::surroundings::Surroundings;
 use std::sync::Arc;
-use tokio::sync::Mutex;
+use tables::Tables;
 
 #[derive(Debug)]
 pub struct Desk {
@@ -53,19 +53,17 @@ pub struct Desk {
     usual: Usual,
     guesses: Guesses,
     passwords: Passwords,
-    place_of_books: databases::StoreLocation,
     fees: Fees,
-    /// Its holder alone reads every order of a span.
-    reading: Mutex<()>,
+    tables: Tables,
 }
 
 impl Desk {
     #[must_use]
-    pub fn new(handles: &Handles, settings: &Settings, place_of_books: databases::StoreLocation, fees: Fees) -> Self {
+    pub fn new(handles: &Handles, settings: &Settings, fees: Fees) -> Self {
         let Handles { around, books, machines, work, place, .. } = handles.clone();
         let usual = Usual { limit_per_day: settings.limit_per_day, zone: place.zone };
-        let (guesses, passwords, reading) = (Guesses::default(), Passwords::default(), Mutex::default());
-        Self { around, books, machines, work, place, usual, guesses, passwords, place_of_books, fees, reading }
+        let (guesses, passwords, tables) = (Guesses::default(), Passwords::default(), Tables::default());
+        Self { around, books, machines, work, place, usual, guesses, passwords, fees, tables }
     }
 
     /// The name of this computer's boot. Sessions outlive it by a trusted time only.

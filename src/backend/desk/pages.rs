@@ -6,9 +6,7 @@ use super::orders::{self, Teller};
 use super::sessions::Asker;
 use super::typed::Search;
 use super::{Desk, deeds, judge, report as sums, search, today as day};
-use crate::csv::Separator;
-use crate::machines::stock::{self, Packing};
-use crate::money::report as whole;
+use crate::machines::stock::Packing;
 use crate::sale::books::{self, Beginning, BooksError, Cursor, Grouped, Sought};
 use crate::store::Tx;
 use axum::Json;
@@ -20,6 +18,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use qris_core::order::ids::{DeviceId, OrderId};
 use qris_core::order::time::{Told, Wall};
+use qris_core::text::Language;
 use qris_core::wire::desk::{Deed, Envelope, Found, LogLine, MachineLine, MachinePage, OrderPage, Problem, ROWS, Report, ToBring, Today};
 use serde::Deserialize;
 use std::sync::Arc;
@@ -207,18 +206,7 @@ pub async fn report(State(desk): Of, headers: HeaderMap, query: Asked<sums::Aske
 
 /// `GET /v1/report.csv`
 pub async fn report_csv(State(desk): Of, headers: HeaderMap, query: Asked<sums::Asked>) -> Result<Response, No> {
-    let (asked, zone) = (asked(query)?, desk.usual.zone);
-    let now = desk.books.now();
-    let span = asked.span(zone, now.wall).ok_or(Problem::malformed("there is no such day or month"))?;
-    desk.tell(&headers, |_, _, _| Ok(())).await?;
-    let wanted = whole::ReportQuery { device: None, span, by: asked.whole(), zone, fees: desk.fees, now: now.wall };
-    let to_make = wanted.clone();
-    // It reads every order of the span. Nobody else waits for that: it has a connection of its own, and there is one at a time.
-    let _alone = desk.reading.lock().await;
-    let place = desk.place_of_books.clone();
-    let store = tokio::task::spawn_blocking(move || place.books()).await.map_err(|_| Problem::Away)?.map_err(|_| Problem::Away)?;
-    let report = store.read(move |tx| whole::make(tx, &to_make, |_, _| {})).await?;
-    Ok(csv(report.csv(&wanted, Separator::Comma)))
+    Ok(csv(desk.table_of_payments(&headers, &asked(query)?).await?))
 }
 
 fn csv(text: String) -> Response {
@@ -235,16 +223,20 @@ pub async fn to_bring(State(desk): Of, headers: HeaderMap, query: Asked<BehindMa
     let behind = asked(query)?.behind.unwrap_or_default();
     let is_first = behind.is_empty();
     let Envelope { me, .. } = desk.tell(&headers, |_, _, _| Ok(())).await?;
-    let (all, packing, is_more) = known::packing(&desk.machines, behind, ROWS).await?;
+    let (all, packing, is_more) = known::packing(&desk.machines, behind, ROWS, None).await?;
     let packing = if is_first { packing } else { Packing::default() };
     Ok(Json(Envelope { me, told: known::to_bring(&all, &packing, is_more, desk.usual.zone) }))
 }
 
+#[derive(Deserialize)]
+pub struct InLanguage {
+    #[serde(default)]
+    language: Language,
+}
+
 /// `GET /v1/to-bring.csv`
-pub async fn to_bring_csv(State(desk): Of, headers: HeaderMap) -> Result<Response, No> {
-    desk.tell(&headers, |_, _, _| Ok(())).await?;
-    let (all, packing, _) = known::packing(&desk.machines, "".into(), usize::MAX).await?;
-    Ok(csv(stock::csv(&all, &packing, desk.usual.zone, Separator::Comma)))
+pub async fn to_bring_csv(State(desk): Of, headers: HeaderMap, query: Asked<InLanguage>) -> Result<Response, No> {
+    Ok(csv(desk.table_to_bring(&headers, asked(query)?.language).await?))
 }
 
 #[derive(Deserialize)]

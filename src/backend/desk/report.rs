@@ -1,20 +1,22 @@
 //! The payments of a day or of a month, what became of them, and what the gateway should pay out.
 
 use super::answer::No;
+use super::tables::Place;
 use super::{Desk, judge, today};
 use crate::machines::handle::Machines;
 use crate::machines::stock;
 use crate::money::days::{Days, Part};
-use crate::money::report::{self as whole, KnownSum};
+use crate::money::report::KnownSum;
 use crate::sale::books::{self, BooksError, Grouped};
 use crate::store::Tx;
 use axum::http::HeaderMap;
 use qris_core::order::merchant::End;
 use qris_core::order::time::{Span, Wall, Zone};
-use qris_core::text::named;
+use qris_core::text::{Language, named};
 use qris_core::wire::desk::{By, Envelope, Report, ReportLine, Sum};
 use serde::Deserialize;
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::sleep;
 
@@ -29,6 +31,9 @@ pub struct Asked {
     day: Option<Box<str>>,
     month: Option<Box<str>>,
     by: By,
+    /// Of a table.
+    #[serde(default)]
+    language: Language,
 }
 
 impl Asked {
@@ -50,18 +55,13 @@ impl Asked {
     }
 
     #[must_use]
-    pub const fn by(&self) -> By {
-        self.by
+    pub const fn language(&self) -> Language {
+        self.language
     }
 
     #[must_use]
-    pub const fn whole(&self) -> whole::By {
-        match self.by {
-            By::Machine => whole::By::Machine,
-            By::Item => whole::By::Item,
-            By::Scheme => whole::By::Scheme,
-            By::Day => whole::By::Day,
-        }
+    pub const fn by(&self) -> By {
+        self.by
     }
 }
 
@@ -77,7 +77,7 @@ fn add((line, payout): &mut (ReportLine, KnownSum), part: &Part) {
     *of = both(*of);
     line.goods_and_money =
         Sum { orders: line.goods_and_money.orders + part.besides.orders, amount: line.goods_and_money.amount + part.besides.amount };
-    payout.add(part.payout);
+    payout.add(part.gateway.payout);
 }
 
 impl Desk {
@@ -92,9 +92,14 @@ impl Desk {
     }
 
     /// Adds up days that are over, each in a writing of its own: a sale waits for one day at most.
-    async fn keep(&self, days: Days, to_keep: Vec<(Wall, Wall)>) -> Result<(), BooksError> {
+    async fn keep(&self, days: Days, to_keep: Vec<(Wall, Wall)>, place: Option<&Arc<Place>>) -> Result<(), BooksError> {
         for day in to_keep {
-            self.books.write(move |tx, _, _| days.keep(tx, day)).await?;
+            let of_day = place.cloned();
+            let keep = move |tx: &mut dyn Tx| {
+                let _place = of_day;
+                days.keep(tx, day)
+            };
+            self.books.write(move |tx, _, _| keep(tx)).await?;
         }
         Ok(())
     }
@@ -112,22 +117,51 @@ impl Desk {
         for by in [By::Machine, By::Item, By::Scheme, By::Day] {
             let days = self.days((judge::days_before(today, DAYS_AHEAD), today), by);
             let to_keep = self.books.read(move |tx| days.to_keep(tx, today)).await?;
-            self.keep(days, to_keep).await?;
+            self.keep(days, to_keep, None).await?;
         }
         Ok(())
     }
 
     pub(super) async fn report(&self, headers: &HeaderMap, span: (Wall, Wall), by: By) -> Result<Envelope<Report>, No> {
-        let (days, zone) = (self.days(span, by), self.usual.zone);
-        let Envelope { told: to_keep, .. } = self.tell(headers, move |tx, _, now| days.to_keep(tx, now.wall)).await?;
-        // What is not kept is added up below. The journal has the database's reason.
-        let _ = self.keep(days, to_keep).await;
-        let read = move |tx: &mut dyn Tx| {
-            let told = days.read(tx)?;
-            let bars = if span.1 - span.0 <= DAY { today::hours(tx, span, 24, zone, |_| true)? } else { each_day(&told, span) };
-            Ok(Report { bars, ..sums(told, by, zone, books::archived_between(tx, span)?.unsigned_abs()) })
+        let zone = self.usual.zone;
+        let Envelope { me, told: (days, archived) } = self.parts(headers, span, by, None).await?;
+        let bars = if span.1 - span.0 <= DAY {
+            self.tell(headers, move |tx, _, _| today::hours(tx, span, 24, zone, |_| true)).await?.told
+        } else {
+            each_day(&days, span)
         };
-        self.tell(headers, move |tx, _, _| read(tx)).await
+        Ok(Envelope { me, told: Report { bars, ..sums(days, by, zone, archived) } })
+    }
+
+    /// The parts of each day of a span, and the number of its orders that are archived. Each reading for a table holds its place.
+    pub(super) async fn parts(
+        &self,
+        headers: &HeaderMap,
+        span: (Wall, Wall),
+        by: By,
+        place: Option<Arc<Place>>,
+    ) -> Result<Envelope<(Vec<(Wall, Vec<Part>)>, u64)>, No> {
+        let (days, of_look) = (self.days(span, by), place.clone());
+        let look = self.tell(headers, move |tx, _, now| {
+            let _place = of_look;
+            days.to_keep(tx, now.wall)
+        });
+        let to_keep = look.await?.told;
+        // What is not kept is added up below. The journal has the database's reason.
+        let _ = self.keep(days, to_keep, place.as_ref()).await;
+        let read = self.tell(headers, move |tx, _, _| {
+            let _place = place;
+            Ok((days.read(tx)?, books::archived_between(tx, span)?.unsigned_abs()))
+        });
+        read.await
+    }
+}
+
+/// The group of a part of this day.
+pub fn group(part: &Part, by: By, day: Wall, zone: Zone) -> Box<str> {
+    match by {
+        By::Machine | By::Item | By::Scheme => part.group.clone(),
+        By::Day => day.to_local(zone)[..10].into(),
     }
 }
 
@@ -148,11 +182,7 @@ fn sums(days: Vec<(Wall, Vec<Part>)>, by: By, zone: Zone, archived: u64) -> Repo
     let (mut total, mut groups) = (<(ReportLine, KnownSum)>::default(), BTreeMap::<Box<str>, (ReportLine, KnownSum)>::new());
     for (day, part) in days.iter().flat_map(|(day, parts)| parts.iter().map(move |part| (day, part))) {
         add(&mut total, part);
-        let name: Box<str> = match by {
-            By::Machine | By::Item | By::Scheme => part.group.clone(),
-            By::Day => day.to_local(zone)[..10].into(),
-        };
-        add(groups.entry(name).or_default(), part);
+        add(groups.entry(group(part, by, *day, zone)).or_default(), part);
     }
     let line = |name, (line, payout): (ReportLine, KnownSum)| ReportLine { name, payout: payout.get(), ..line };
     let mut groups: Vec<_> = groups.into_iter().map(|(name, group)| line(name, group)).collect();
@@ -191,7 +221,7 @@ mod tests {
         let zone = Zone::Wib;
         let at = |text: &str| Wall::from_local(&format!("{text} 00:00:00"), zone).expect("a time");
         let span = |day: Option<&str>, month: Option<&str>| {
-            let asked = Asked { day: day.map(Into::into), month: month.map(Into::into), by: By::Item };
+            let asked = Asked { day: day.map(Into::into), month: month.map(Into::into), by: By::Item, language: Language::En };
             asked.span(zone, at("2026-11-27") + Span::secs(3600))
         };
         for (day, month, wanted) in [

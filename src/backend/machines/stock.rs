@@ -6,7 +6,7 @@ mod csv;
 mod heard;
 mod packing;
 
-pub use csv::csv;
+pub use csv::{Form, csv};
 pub use heard::Heard;
 pub use packing::{Load, Packing, bring};
 

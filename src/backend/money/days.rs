@@ -2,8 +2,8 @@
 //! and no order is read. A month of a large shop has hundreds of thousands of orders, so the sums of a day that is over are kept. The
 //! database forgets them when an order of that day changes (`schema/books/1.sql`), so what is kept is what the orders say.
 
-use crate::money::report::{KnownSum, Sum};
-use crate::money::takings::{Fees, left};
+use crate::money::report::{Sum, Sums};
+use crate::money::takings::{Fees, left, signed};
 use crate::sale::books::{self, Alike, BooksError, Grouped};
 use crate::store::Tx;
 use qris_core::order::merchant::End;
@@ -31,25 +31,38 @@ pub struct Part {
     pub sum: Sum,
     /// Those of them that are goods and money.
     pub besides: Sum,
-    /// What the gateway should pay out; `None`: not known of all.
+    /// The sum of their prices.
+    pub prices: u64,
+    pub gateway: Gateway,
+}
+
+/// The gateway's part in a sum, in rupiah; `None`: not known of all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Gateway {
+    /// What it gave or took back.
+    pub returned: Option<i64>,
+    /// What it keeps.
+    pub fee: Option<i64>,
+    /// What it should pay out.
     pub payout: Option<i64>,
 }
 
-/// The same as it is kept: the group, the word for the end, how many, their sum, the same of goods and money, the payout.
+/// The same as it is kept: the group, the word for the end, how many, their sum, the same of goods and money, the prices, the gateway.
 #[derive(Serialize, Deserialize)]
-struct KeptPart(Box<str>, Box<str>, u64, u64, (u64, u64), Option<i64>);
+struct KeptPart(Box<str>, Box<str>, u64, u64, (u64, u64), u64, Gateway);
 
 impl From<&Part> for KeptPart {
-    fn from(Part { group, end, sum, besides, payout }: &Part) -> Self {
-        Self(group.clone(), end.as_str().into(), sum.orders, sum.amount, (besides.orders, besides.amount), *payout)
+    fn from(Part { group, end, sum, besides, prices, gateway }: &Part) -> Self {
+        let besides = (besides.orders, besides.amount);
+        Self(group.clone(), end.as_str().into(), sum.orders, sum.amount, besides, *prices, *gateway)
     }
 }
 
 impl KeptPart {
     fn read(self) -> Option<Part> {
-        let Self(group, end, orders, amount, (both, of_both), payout) = self;
+        let Self(group, end, orders, amount, (both, of_both), prices, gateway) = self;
         let besides = Sum { orders: both, amount: of_both };
-        Some(Part { group, end: End::from_word(&end)?, sum: Sum { orders, amount }, besides, payout })
+        Some(Part { group, end: End::from_word(&end)?, sum: Sum { orders, amount }, besides, prices, gateway })
     }
 }
 
@@ -92,24 +105,21 @@ impl Days {
     }
 
     fn add_up(&self, tx: &mut dyn Tx, day: (Wall, Wall)) -> Result<Vec<Part>, BooksError> {
-        let mut parts = BTreeMap::<(Box<str>, End), (Sum, Sum, KnownSum)>::new();
-        for Alike { group, end, scheme, paid, returned, besides: is_both, orders } in books::alike(tx, day, self.by)? {
-            let (sum, besides, payout) = parts.entry((group, end)).or_default();
-            let these = Sum { orders, amount: paid * orders };
-            *sum = sum.and(these);
-            if is_both {
-                *besides = besides.and(these);
-            }
-            let of_one = returned.and_then(|returned| Some(left(paid, returned, self.fees.of(&scheme, paid, returned)?)));
-            payout.add(of_one.map(|payout| payout * i64::try_from(orders).unwrap_or(i64::MAX)));
+        let mut parts = BTreeMap::<(Box<str>, End), Sums>::new();
+        for alike in books::alike(tx, day, self.by)? {
+            let part = self.part(alike);
+            parts.entry((part.group.clone(), part.end)).or_default().add_part(&part);
         }
-        let part = |((group, end), (sum, besides, payout)): ((Box<str>, End), (Sum, Sum, KnownSum))| Part {
-            group,
-            end,
-            sum,
-            besides,
-            payout: payout.get(),
-        };
-        Ok(parts.into_iter().map(part).collect())
+        Ok(parts.into_iter().map(|((group, end), sums)| sums.part(group, end)).collect())
+    }
+
+    fn part(&self, alike: Alike) -> Part {
+        let Alike { group, end, scheme, paid, returned, besides, orders, prices } = alike;
+        let sum = Sum { orders, amount: paid * orders };
+        let fee = returned.and_then(|returned| self.fees.of(&scheme, paid, returned));
+        let payout = returned.zip(fee).map(|(returned, fee)| left(paid, returned, fee));
+        let all = |amount: Option<i64>| amount.map(|amount| amount * signed(orders));
+        let gateway = Gateway { returned: all(returned.map(signed)), fee: all(fee.map(signed)), payout: all(payout) };
+        Part { group, end, sum, besides: if besides { sum } else { Sum::default() }, prices, gateway }
     }
 }

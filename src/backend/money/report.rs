@@ -2,6 +2,7 @@
 //! item, scheme, day or month.
 
 use crate::csv::{Separator, csv_record, csv_text};
+use crate::money::days::{Gateway, Part};
 use crate::money::takings::{Fees, Taking, signed};
 use crate::sale::books::{self, BooksError, Cursor, Grouped};
 use crate::sale::counted::{self, scheme_in_full};
@@ -205,6 +206,40 @@ impl Sums {
         }
     }
 
+    /// Adds what was added up of a day.
+    pub fn add_part(&mut self, part: &Part) {
+        self.paid = self.paid.and(part.sum);
+        let end = self.ends.entry(part.end).or_default();
+        *end = end.and(part.sum);
+        self.goods_and_money = self.goods_and_money.and(part.besides);
+        self.prices += part.prices;
+        self.returned.add(part.gateway.returned);
+        self.fee.add(part.gateway.fee);
+        self.payout.add(part.gateway.payout);
+        if part.gateway.payout.is_none() {
+            self.unknown = self.unknown.and(part.sum);
+        }
+    }
+
+    /// These sums as a part, if all of them have this one end.
+    #[must_use]
+    pub fn part(&self, group: Box<str>, end: End) -> Part {
+        let gateway = Gateway { returned: self.returned(), fee: self.fee(), payout: self.payout() };
+        Part { group, end, sum: self.paid, besides: self.goods_and_money, prices: self.prices, gateway }
+    }
+
+    /// The numbers of a record of CSV: the payments, what is above the prices, each end, goods and money, the gateway's part. What is
+    /// not known is empty.
+    #[must_use]
+    pub fn fields(&self) -> Vec<String> {
+        let known = |amount: Option<i64>| amount.map(|amount| amount.to_string()).unwrap_or_default();
+        let sums = [self.paid].into_iter().chain(End::ALL.map(|end| self.of(end))).chain([self.goods_and_money]);
+        let mut fields: Vec<_> = sums.flat_map(|sum| [sum.orders.to_string(), sum.amount.to_string()]).collect();
+        fields.insert(2, self.above_prices().to_string());
+        fields.extend([self.returned(), self.fee(), self.payout()].map(known));
+        fields
+    }
+
     /// The part of the payments above the prices (`gross_amount` − `amount`). It is below zero if a mismatch was paid
     /// too little.
     #[must_use]
@@ -287,15 +322,8 @@ impl SalesReport {
         head.extend(["returned", "gateway_fee", "payout"].map(String::from));
         let day = |at: Wall| at.to_local(wanted.zone)[..10].to_owned();
         let (from, to) = (day(wanted.span.0), day(wanted.span.1 - Span::secs(1)));
-        let known = |amount: Option<i64>| amount.map(|amount| amount.to_string()).unwrap_or_default();
-        let record = |name: &str, sums: &Sums| {
-            let mut fields = vec![from.clone(), to.clone(), csv_text(name), sums.paid.orders.to_string(), sums.paid.amount.to_string()];
-            fields.push(sums.above_prices().to_string());
-            fields.extend(End::ALL.iter().flat_map(|end| [sums.of(*end).orders.to_string(), sums.of(*end).amount.to_string()]));
-            fields.extend([sums.goods_and_money.orders, sums.goods_and_money.amount].map(|number| number.to_string()));
-            fields.extend([sums.returned(), sums.fee(), sums.payout()].map(known));
-            csv_record(&fields, separator)
-        };
+        let record =
+            |name: &str, sums: &Sums| csv_record(&[vec![from.clone(), to.clone(), csv_text(name)], sums.fields()].concat(), separator);
         let groups: String = self.groups.iter().map(|(name, sums)| record(name, sums)).collect();
         // It is the last record. No machine has this name: theirs have no blank.
         csv_record(&head, separator) + &groups + &record(&format!("all {}", wanted.by.plural()), &self.total)

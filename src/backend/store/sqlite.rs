@@ -57,8 +57,7 @@ impl Store {
         for (name, value) in WRITER {
             writing.pragma_update_and_check(None, name, value, |_| Ok(()))?;
         }
-        let reading = sqlite::open_beside(path, schema, false)?;
-        let (mut writing, mut reading) = (writing, reading.connection);
+        let (mut writing, mut reading) = (writing, sqlite::open_to_read(path, schema)?);
         let files = OpenFiles::of(path);
         let (of_reader, mut checked, mut marked) = (files.clone(), Instant::now(), None::<Instant>);
         let writer = Queue::start("store-writer", GROUP_MAX, move |batch| {

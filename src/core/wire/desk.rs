@@ -169,6 +169,9 @@ pub enum Problem {
         /// So many seconds.
         wait_s: u64,
     },
+    /// 429. A person has one table at a time, and few have one at once.
+    #[error("a table is being made already")]
+    Busy,
     /// 422.
     #[error("the password is too short or too long")]
     Password,

@@ -44,6 +44,7 @@ pub async fn show(State(desk): State<Arc<Desk>>, visitor: Visitor, RawQuery(quer
 
 /// `GET /bring.csv`
 pub async fn table(State(desk): State<Arc<Desk>>, visitor: Visitor) -> Result<Response, Halt> {
-    let table = desk.serve.table(&visitor, "to-bring.csv", &[]).await.map_err(|why| why.halt(&visitor))?;
+    let table =
+        desk.serve.table(&visitor, "to-bring.csv", &[("language", visitor.language_code())]).await.map_err(|why| why.halt(&visitor))?;
     Ok(csv("bring", table))
 }

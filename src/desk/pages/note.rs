@@ -113,6 +113,7 @@ impl Unanswered {
             Problem::Wait { wait_s } => {
                 note(visitor, StatusCode::TOO_MANY_REQUESTS, words.not_possible, &wait(words, *wait_s), home(words))
             }
+            Problem::Busy => note(visitor, StatusCode::TOO_MANY_REQUESTS, words.busy, words.busy_hint, (&visitor.here, words.try_again)),
             Problem::Denied { why } => {
                 let said = order_words::denied(order_words::Words::of(visitor.language), visitor.language, *why);
                 note(visitor, status_of(*why), words.not_possible, said, home(words))

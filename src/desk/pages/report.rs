@@ -139,7 +139,11 @@ pub async fn table(State(desk): State<Arc<Desk>>, visitor: Visitor, RawQuery(que
     let by = by_of(query.get("by"));
     let (Some((_, by)), Ok(Some(time))) = (by, Time::read(&query)) else { return Err(note::malformed(&visitor)) };
     let (name, value) = time.pair();
-    let table = desk.serve.table(&visitor, "report.csv", &[(name, &value), ("by", by)]).await.map_err(|why| why.halt(&visitor))?;
+    let table = desk
+        .serve
+        .table(&visitor, "report.csv", &[(name, &value), ("by", by), ("language", visitor.language_code())])
+        .await
+        .map_err(|why| why.halt(&visitor))?;
     Ok(csv(&format!("report-{value}-{by}"), table))
 }
 

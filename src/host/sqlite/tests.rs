@@ -362,6 +362,26 @@ fn who_opens_beside_the_owner_sets_nothing_aside() {
 }
 
 #[test]
+fn who_only_reads_copies_nothing_out_of_the_log_and_writes_nothing() {
+    let rig = Rig::new();
+    assert!(matches!(open_to_read(&rig.path(), &SCHEMA), Err(OpenError::Missing { .. })));
+    let opened = open(&rig.path(), &SCHEMA).expect("new");
+    opened.connection.execute_batch("INSERT INTO t VALUES (1)").expect("written");
+    let log = || std::fs::metadata(with_suffix(&rig.path(), "-wal")).expect("a log").len();
+    let before = log();
+    assert!(before > 0);
+    // A sale is on its way meanwhile.
+    opened.connection.execute_batch("BEGIN IMMEDIATE; INSERT INTO t VALUES (2)").expect("begun");
+    let reader = open_to_read(&rig.path(), &SCHEMA).expect("opens");
+    opened.connection.execute_batch("COMMIT").expect("written");
+    drop(open_to_read(&rig.path(), &SCHEMA).expect("opens"));
+    assert!(log() >= before, "the log was copied and cut");
+    let count: i64 = reader.query_row("SELECT count(*) FROM t", [], |row| row.get(0)).expect("read");
+    assert_eq!(count, 2);
+    assert!(reader.execute("INSERT INTO t VALUES (3)", []).is_err());
+}
+
+#[test]
 fn a_log_is_set_aside_with_its_database_and_nothing_is_overwritten() {
     let rig = Rig::new();
     let asides = [1, 2, 3].map(|n| {

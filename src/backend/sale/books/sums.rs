@@ -88,13 +88,16 @@ pub struct Alike {
     /// Each is goods and money.
     pub besides: bool,
     pub orders: u64,
+    /// The sum of their prices, in rupiah.
+    pub prices: u64,
 }
 
 /// What was settled in a span.
 pub fn alike(tx: &mut dyn Tx, (from, until): (Wall, Wall), by: Grouped) -> Result<Vec<Alike>, BooksError> {
     let group = by.column();
     let sql = format!(
-        "SELECT {group} AS grouped, ended, paid, scheme, returned, goods_and_money, count(*) AS orders FROM orders
+        "SELECT {group} AS grouped, ended, paid, scheme, returned, goods_and_money, count(*) AS orders,
+        CAST(sum(amount) AS BIGINT) AS prices FROM orders
         WHERE settled_ms IS NOT NULL AND settled_ms >= $1 AND settled_ms < $2 GROUP BY 1, 2, 3, 4, 5, 6"
     );
     let read = |row: &Row| {
@@ -106,6 +109,7 @@ pub fn alike(tx: &mut dyn Tx, (from, until): (Wall, Wall), by: Grouped) -> Resul
             returned: row.maybe_int("returned")?.and_then(|returned| u64::try_from(returned).ok()),
             besides: row.int("goods_and_money")? == 1,
             orders: whole(row, "orders")?,
+            prices: whole(row, "prices")?,
         })
     };
     Ok(tx.rows(&sql, &[from.into(), until.into()])?.iter().map(read).collect::<Result<_, _>>()?)

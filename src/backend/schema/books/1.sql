@@ -58,7 +58,7 @@ CREATE INDEX orders_urgent ON orders (look_by_ms, created_ms) WHERE look_by_ms I
 CREATE INDEX orders_created ON orders (created_ms, order_id);
 CREATE INDEX orders_settled ON orders (settled_ms, order_id) WHERE settled_ms IS NOT NULL;
 -- Sums are added up without a look at the orders: a month of them is a page for a phone.
-CREATE INDEX orders_sums ON orders (settled_ms, ended, goods_and_money, paid, device, goods, scheme, returned) WHERE settled_ms IS NOT NULL;
+CREATE INDEX orders_sums ON orders (settled_ms, ended, goods_and_money, paid, device, goods, scheme, returned, amount) WHERE settled_ms IS NOT NULL;
 -- What a customer says: so much, at about that time.
 CREATE INDEX orders_amount ON orders (amount, created_ms, order_id);
 -- What a customer says: these goods.

@@ -117,7 +117,7 @@ pub struct SlotLine {
 }
 
 /// `GET /v1/to-bring?behind=vm-007`: what to bring to the machines, those behind this one; without it those from the first one on. Some hundred
-/// slots are told at a time, more than a page has. `GET /v1/to-bring.csv` has what `qris-backend stock --to-fill --csv` prints.
+/// slots are told at a time, more than a page has. `GET /v1/to-bring.csv?language=id` has all of them for a spreadsheet.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct ToBring {
     /// The machines to go to, with the slots in which something fits.

@@ -52,8 +52,8 @@ pub enum By {
     Day,
 }
 
-/// `GET /v1/report?day=2026-11-27&by=item`, or `month=2026-11`. `GET /v1/report.csv` with the same has what `qris-backend report --csv`
-/// prints.
+/// `GET /v1/report?day=2026-11-27&by=item`, or `month=2026-11`. `GET /v1/report.csv` with the same and `language=id`
+/// has the same for a spreadsheet, in the words and with the separator of that language.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Report {
     /// Everything.

@@ -102,7 +102,7 @@ async fn no_statement_of_a_command_reads_all_orders() {
             "the sums of a report",
             |tx| settled_totals(tx, None, ALL).map(|(orders, _)| orders as usize),
             3,
-            &["SEARCH orders USING INDEX orders_settled (settled_ms>? AND settled_ms<?)"],
+            &["SEARCH orders USING COVERING INDEX orders_sums (settled_ms>? AND settled_ms<?)"],
         ),
         (
             "the sums of a day by goods",
