@@ -267,6 +267,15 @@ pub const SETTINGS: &[Setting] = &[
         "\
         so much money a person may send back or write off in a day at the desk, if `desk add` does not say another sum",
     ),
+    whole(
+        "desk.log_days",
+        30..=3_650,
+        "days",
+        730,
+        "\
+        so long the log of the desk keeps who did what, and from which address. Then its lines are deleted, and the names of people who were \
+        removed so long ago",
+    ),
     said(
         "fees.gopay, fees.qris, fees.alfamart, fees.indomaret",
         "table",

@@ -195,6 +195,11 @@ impl Frame {
         self.me.as_ref().is_some_and(|me| !me.trusts_clock)
     }
 
+    /// The password was typed too long ago for a deed.
+    fn asks_password(&self) -> bool {
+        self.me.as_ref().is_some_and(|me| !me.proven)
+    }
+
     fn is_owner(&self) -> bool {
         self.me.as_ref().is_some_and(|me| me.role == Role::Owner)
     }

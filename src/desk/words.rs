@@ -51,6 +51,11 @@ qris_core::texts! {
     join_rule: "Minimal {0} karakter. Kalimat pendek mudah diingat.", "At least {0} characters. A short sentence is easy to keep in mind.";
     join_differ: "Kedua kata sandi tidak sama.", "The two passwords differ.";
     join_bad: "Kata sandi ini terlalu pendek atau terlalu panjang.", "This password is too short or too long.";
+    join_common: "Kata sandi ini dipakai banyak orang, atau hanya nama Anda dengan angka. Pilih kalimat pendek.", "Many people use this password, or it is only your name with digits. Choose a short sentence.";
+    prove_label: "Kata sandi Anda sekali lagi", "Your password once more";
+    prove_hint: "Kata sandi terakhir diketik di sini lebih dari 12 jam yang lalu.", "It is more than 12 hours since it was typed here.";
+    prove_first: "Ketik kata sandi Anda dulu. Belum ada yang dilakukan.", "First type your password. Nothing was done.";
+    prove_wrong: "Kata sandi ini salah. Tidak ada yang dilakukan.", "This password is wrong. Nothing was done.";
     join_do: "Simpan dan masuk", "Save and log in";
     join_over: "Tautan ini sudah dipakai, atau waktunya sudah lewat", "This link was used, or its time is over";
     join_over_hint: "Jika Anda sudah memilih kata sandi, silakan masuk. Jika belum, minta tautan baru kepada orang yang mengurus server Anda.", "If you have chosen a password, log in. If not, ask whoever runs your server for a new link.";
@@ -230,6 +235,12 @@ qris_core::texts! {
     not_understood_hint: "Buka halamannya sekali lagi, dan coba lagi. Tidak ada yang dilakukan.", "Open the page once more, and try again. Nothing was done.";
     old_form: "Formulir ini sudah lama", "This form is too old";
     old_form_hint: "Demi keamanan, tidak ada yang dilakukan. Buka halamannya sekali lagi, dan coba lagi.", "To be safe, nothing was done. Open the page once more, and try again.";
+    no_cookie: "Browser Anda tidak mengirim cookie", "Your browser sent no cookie";
+    no_cookie_hint: "Tidak ada yang dilakukan. Buka {0}, dan coba lagi. Jika alamat itu sudah Anda pakai, izinkan cookie untuk alamat itu, atau hubungi orang yang mengurus server Anda.", "Nothing was done. Open {0}, and try again. If that is the address that you use, allow its cookies, or tell whoever runs your server.";
+    foreign_form: "Formulir ini dikirim dari situs lain", "Another site sent this form";
+    other_name: "Alamat ini bukan alamat toko Anda", "This is not the address of your shop";
+    other_name_hint: "Tidak ada yang dilakukan. Alamat toko Anda {0}: buka alamat itu, dan coba lagi.", "Nothing was done. The address of your shop is {0}: open that, and try again.";
+    to_desk: "Ke alamat toko", "To the shop's address";
     too_large: "Isian ini terlalu panjang", "This is too long";
     away: "Toko sedang tidak bisa dihubungi", "The shop cannot be reached now";
     away_hint: "Tidak ada yang hilang, dan mesin tetap berjualan jika bisa. Coba lagi sebentar lagi.", "Nothing is lost, and machines sell if they can. Try again in a moment.";

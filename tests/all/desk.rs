@@ -42,6 +42,8 @@ fn a_link_is_good_once_and_a_password_from_then_on() {
         ("short", "short", "too short"),
         (&"x".repeat(257), &"x".repeat(257), "too long"),
         ("", "", "too short"),
+        ("Password2026", "Password2026", "Many people use"),
+        ("sari1234567", "sari1234567", "Many people use"),
     ] {
         let refused = visitor.submit(&at, &at, &[("password", password), ("again", again)]);
         assert!(refused.status == 422 && refused.has(why), "{password}: {} {}", refused.status, refused.html);
@@ -124,8 +126,8 @@ fn a_form_of_another_place_is_not_believed() {
         (&token, (&[("Sec-Fetch-Site", "cross-site")], 403)),
         (&token, (&[("Sec-Fetch-Site", "same-site")], 403)),
         (&token, (&[("Origin", "https://evil.example")], 403)),
-        (&token, (&[("Origin", "null")], 403)),
-        (&token, (&[("Origin", &origin), ("Host", "evil.example")], 403)),
+        (&token, (&[("Origin", "null"), ("Sec-Fetch-Site", "cross-site")], 403)),
+        (&token, (&[("Origin", "http://evil.example"), ("Host", "evil.example")], 403)),
         (&token, (&[("Origin", &origin), ("Sec-Fetch-Site", "none")], 403)),
         (&token, (&[("Origin", &origin), ("Sec-Fetch-Site", "same-origin")], 422)),
     ];
@@ -196,6 +198,28 @@ fn whoever_has_lost_a_phone_ends_its_session() {
     assert_eq!((out.status, out.leads_to()), (303, "/login"));
     *again.cookies.borrow_mut() = kept;
     assert_eq!(again.get("/").status, 303);
+}
+
+/// Whoever finds a phone that is logged in sees, and settles nothing.
+#[test]
+fn a_deed_asks_for_the_password_once_it_was_typed_long_ago() {
+    let desk = Desk::open();
+    let [order, other] = ["failed"; 2].map(|outcome| desk.shop.reported(outcome));
+    let sari = desk.person("Sari", "owner");
+    let form = format!("/orders/{order}/given");
+    assert!(!sari.get(&form).has("name=\"password\""), "she has just typed it");
+    let books = rusqlite::Connection::open(desk.shop.path().join("orders.db")).expect("the books");
+    books.execute("UPDATE sessions SET proven_ms = proven_ms - 43200000", []).expect("written");
+    assert_eq!(sari.get("/").status, 200);
+    assert!(sari.get(&form).has("name=\"password\""));
+    for (typed, words) in [(None, "First type your password."), (Some("another sentence"), "This password is wrong.")] {
+        let fields: Vec<_> = [("from", "elsewhere")].into_iter().chain(typed.map(|typed| ("password", typed))).collect();
+        let refused = sari.submit(&form, &form, &fields);
+        assert!(refused.status == 403 && refused.has(words), "{} {}", refused.status, refused.html);
+    }
+    assert_eq!(sari.submit(&form, &form, &[("from", "elsewhere"), ("password", PASSWORD)]).status, 303);
+    let form = format!("/orders/{other}/given");
+    assert_eq!(sari.submit(&form, &form, &[("from", "elsewhere")]).status, 303, "from then on it is not asked for");
 }
 
 #[test]

@@ -48,6 +48,11 @@ fn furnished(language: &str) -> Furnished {
     let temporary = tempfile::tempdir().expect("a directory");
     let front = Nginx::before(desk.port, desk.shop.path());
     let mut desk = desk;
+    // A browser has the pages under this address, and no other one.
+    let (own, public) = (desk.url.clone(), front.url.clone());
+    desk.shop.kill_backend();
+    desk.shop.edit(Program::Backend, |text| text.replace(&own, &public));
+    desk.shop.start_backend();
     desk.start(&[]);
     let code = desk.add("Sari", "owner");
     let browser = Browser::start_believing(temporary.path());

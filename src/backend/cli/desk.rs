@@ -6,6 +6,7 @@ use super::text::{fill, texts};
 use crate::config::Config;
 use crate::desk::log::{self, By, What};
 use crate::desk::people::{self, LIMIT_MAX, LINK_LASTS, Name, NotAdded, PEOPLE_MAX, Person};
+use crate::desk::restored::Links;
 use crate::sale::books::{BooksError, latest_beside};
 use crate::store::{Store, Tx};
 use base64::Engine as _;
@@ -131,6 +132,11 @@ pub async fn run(config: &Config, wanted: Desk) -> Result<(), Failure> {
     }
 }
 
+/// With these `restore` invites the owners anew.
+pub(super) fn links(by: &str) -> Links<'_> {
+    Links { draw: &draw, by }
+}
+
 async fn write<T: Send + 'static>(
     store: &Store,
     job: impl FnOnce(&mut dyn Tx, Wall) -> Result<T, BooksError> + Send + 'static,
@@ -167,7 +173,7 @@ fn draw() -> String {
 }
 
 /// Who works at this terminal, for the log. Root may say anything.
-fn user() -> String {
+pub(super) fn user() -> String {
     let named = ["SUDO_USER", "USER"].into_iter().find_map(|name| env::var(name).ok());
     let named = named.unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()));
     plain(&named.chars().take(NAME_MAX).collect::<String>(), '?')

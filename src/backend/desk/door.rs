@@ -30,6 +30,10 @@ pub async fn serve(desk: Desk, listener: UnixListener, stop: watch::Receiver<boo
         let desk = Arc::clone(&desk);
         async move { desk.keep_ahead().await }
     });
+    let forgets = tokio::spawn({
+        let desk = Arc::clone(&desk);
+        async move { desk.forget().await }
+    });
     let minute = Duration::from_secs(60);
     let limits = Limits {
         // The desk is one program, and each of its connections waits for one answer.
@@ -46,6 +50,7 @@ pub async fn serve(desk: Desk, listener: UnixListener, stop: watch::Receiver<boo
     };
     connections::serve(listener, TowerToHyperService::new(router(desk)), limits, || {}, stop).await;
     ahead.abort();
+    forgets.abort();
 }
 
 fn router(desk: Arc<Desk>) -> Router {

@@ -18,6 +18,7 @@ mod pages;
 mod passwords;
 pub mod people;
 mod report;
+pub mod restored;
 mod search;
 mod section;
 mod sessions;
@@ -39,6 +40,7 @@ use crate::sale::work::Work;
 use guesses::Guesses;
 use judge::Usual;
 use passwords::Passwords;
+use qris_core::order::time::Span;
 use qris_host::surroundings::Surroundings;
 use std::sync::Arc;
 use tokio::sync::Mutex;
@@ -51,6 +53,7 @@ pub struct Desk {
     work: Arc<Work>,
     place: Arc<Shop>,
     usual: Usual,
+    log_lasts: Span,
     guesses: Guesses,
     passwords: Passwords,
     place_of_books: databases::StoreLocation,
@@ -65,7 +68,8 @@ impl Desk {
         let Handles { around, books, machines, work, place, .. } = handles.clone();
         let usual = Usual { limit_per_day: settings.limit_per_day, zone: place.zone };
         let (guesses, passwords, reading) = (Guesses::default(), Passwords::default(), Mutex::default());
-        Self { around, books, machines, work, place, usual, guesses, passwords, place_of_books, fees, reading }
+        let log_lasts = settings.log_lasts;
+        Self { around, books, machines, work, place, usual, log_lasts, guesses, passwords, place_of_books, fees, reading }
     }
 
     /// The name of this computer's boot. Sessions outlive it by a trusted time only.
