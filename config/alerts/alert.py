@@ -66,6 +66,10 @@ INDONESIAN = {
         "Tidak ada jalur atau pembayaran yang menerima sebuah harga, dan barangnya tidak dijual.",
         "Ubah harganya, atau jalurnya.",
     ),
+    "people": (
+        "Orang di meja diubah oleh seorang pemilik.",
+        "Jika tidak ada pemilik yang menginginkannya: `desk link` untuk pemilik itu, dan `desk list`. Catatan di meja menulis dari mana.",
+    ),
     "twice": (
         "Dua komputer memakai nama mesin yang sama: kartunya disalin.",
         "Cari yang kedua, dan matikan. Jika mungkin di tangan orang lain: `device revoke`, lalu kode baru.",

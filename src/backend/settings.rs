@@ -250,8 +250,8 @@ pub const SETTINGS: &[Setting] = &[
         "URL",
         "no section: no desk",
         "\
-        the address at which people reach [the desk](merchant.md#the-desk) on their phones; `http://` on loopback only. Links and alerts \
-        name it",
+        the address at which people reach [the desk](merchant.md#the-desk) on their phones; `http://` on loopback only, and \
+        without a path. Links and alerts name it, and forms must come from there",
     ),
     said(
         "desk.socket",

@@ -6,7 +6,7 @@ use crate::rig::wait_for;
 use serde_json::json;
 
 /// Every page that wants a session.
-const PAGES: [&str; 12] = [
+const PAGES: [&str; 14] = [
     "/",
     "/orders",
     "/orders?q=5.000",
@@ -19,6 +19,8 @@ const PAGES: [&str; 12] = [
     "/report",
     "/sessions",
     "/log",
+    "/people",
+    "/password",
 ];
 
 /// How many sessions a person has.
@@ -220,6 +222,50 @@ fn a_deed_asks_for_the_password_once_it_was_typed_long_ago() {
     assert_eq!(sari.submit(&form, &form, &[("from", "elsewhere"), ("password", PASSWORD)]).status, 303);
     let form = format!("/orders/{other}/given");
     assert_eq!(sari.submit(&form, &form, &[("from", "elsewhere")]).status, 303, "from then on it is not asked for");
+}
+
+#[test]
+fn an_owner_invites_changes_and_removes_on_her_phone() {
+    let desk = Desk::open();
+    let sari = desk.person("Sari", "owner");
+    let invite = [("name", "Budi"), ("role", "settler"), ("limit", "100.000")];
+    let refused = sari.submit("/people", "/people", &[&invite[..], &[("password", "another sentence")]].concat());
+    assert!(refused.status == 403 && refused.has("This password is wrong.") && refused.has("value=\"Budi\""), "{}", refused.html);
+    let shown = sari.submit("/people", "/people", &[&invite[..], &[("password", PASSWORD)]].concat());
+    assert!(shown.status == 200 && shown.has("The link for Budi"), "{}", shown.html);
+    let at = shown.html.split(&format!("{}/join/", desk.url)).nth(1).and_then(|rest| rest.split('<').next()).expect("a link").to_owned();
+    assert!(!sari.get("/people").has(&at), "it is shown once");
+    let (budi, at) = (desk.visitor(), format!("/join/{at}"));
+    assert!(budi.get(&at).has("settle orders"));
+    assert_eq!(budi.submit(&at, &at, &[("password", PASSWORD), ("again", PASSWORD)]).status, 303);
+    assert_eq!((budi.get("/people").status, budi.get("/log").status), (403, 403));
+    let list = sari.get("/people");
+    assert!(list.has("settles orders, at most Rp100.000 a day"), "{}", list.html);
+    let person = list.html.split("href=\"/people/").nth(1).and_then(|rest| rest.split('"').next()).expect("a person");
+    let person = format!("/people/{person}");
+    let more = [("role", "viewer"), ("limit", "0"), ("password", PASSWORD)];
+    let changed = sari.submit(&person, &person, &[&more[..], &[("wish", "role")]].concat());
+    assert_eq!((changed.status, changed.leads_to()), (303, "/people"), "{}", changed.html);
+    assert!(sari.get("/people").has("only sees"));
+    assert_eq!(sari.submit(&person, &person, &[&more[..], &[("wish", "steal")]].concat()).status, 422);
+    assert!(sari.submit(&person, &person, &[&more[..], &[("wish", "link")]].concat()).has("/join/"));
+    assert_eq!(sari.submit(&person, &person, &[&more[..], &[("wish", "remove")]].concat()).status, 303);
+    assert_eq!((budi.get("/").status, sari.get(&person).status), (303, 404));
+
+    let new =
+        |old: &str, new: &str, again: &str| sari.submit("/password", "/password", &[("password", old), ("new", new), ("again", again)]);
+    for (old, one, again, words) in [
+        (PASSWORD, "a better sentence", "a better sentense", "differ"),
+        (PASSWORD, "short", "short", "too short"),
+        (PASSWORD, "password2026", "password2026", "Many people"),
+        ("another sentence", "a better sentence", "a better sentence", "This password is wrong."),
+    ] {
+        let page = new(old, one, again);
+        assert!((page.status == 422 || page.status == 403) && page.has(words), "{} {}", page.status, page.html);
+    }
+    assert_eq!(new(PASSWORD, "a better sentence", "a better sentence").status, 303);
+    assert_eq!(sari.get("/").status, 200);
+    assert_eq!(login(&desk.visitor(), "Sari", "a better sentence").status, 303);
 }
 
 #[test]

@@ -315,10 +315,10 @@ fn a_role_alone_leaves_the_sum_of_a_day() {
     code(&shop, &["desk", "add", "Budi", "--role", "owner", "--limit-per-day", "100000"]);
     for (who, role, limit, told) in [
         ("Budi", "viewer", None, "Budi, from now on: sees; limit a day as an owner: Rp100.000\n"),
-        ("Budi", "owner", None, "Budi, from now on: sees and settles; limit a day: Rp100.000\n"),
-        ("Budi", "owner", Some("0"), "Budi, from now on: sees and settles; limit a day: Rp0\n"),
-        ("Budi", "owner", Some("1000000000"), "Budi, from now on: sees and settles; limit a day: Rp1.000.000.000\n"),
-        ("Sari", "owner", None, "Sari, from now on: sees and settles; limit a day: Rp500.000\n"),
+        ("Budi", "owner", None, "Budi, from now on: settles, keeps the people; limit a day: Rp100.000\n"),
+        ("Budi", "owner", Some("0"), "Budi, from now on: settles, keeps the people; limit a day: Rp0\n"),
+        ("Budi", "owner", Some("1000000000"), "Budi, from now on: settles, keeps the people; limit a day: Rp1.000.000.000\n"),
+        ("Sari", "owner", None, "Sari, from now on: settles, keeps the people; limit a day: Rp500.000\n"),
     ] {
         let mut words = vec!["desk", "role", who, "--role", role];
         words.extend(limit.iter().flat_map(|limit| ["--limit-per-day", *limit]));
@@ -345,6 +345,80 @@ fn a_role_alone_leaves_the_sum_of_a_day() {
         "Sari: owner, Rp500.000",
     ];
     assert_eq!(details, wanted, "{log}");
+}
+
+/// An owner keeps her people, by her password each time. All owners are told.
+#[test]
+fn an_owner_keeps_her_people_and_nobody_else_does() {
+    people(None);
+}
+
+#[test]
+fn an_owner_on_postgresql_keeps_her_people_and_nobody_else_does() {
+    people(Some(&Postgres::start(&[])));
+}
+
+fn people(server: Option<&Postgres>) {
+    let told = tempfile::tempdir().expect("a directory");
+    let store = server.map(|server| format!("url = \"{}\"", server.url()));
+    let mut shop = Shop::open(Options { machine: false, store, ..Options::default() });
+    let alerts = crate::alerts::section(told.path(), "cat >> told; echo >> told", "");
+    let socket = open_desk(&mut shop, &format!("limit_per_day = 50000\n{alerts}"));
+    let mut sari = Phone::of(&shop, &socket, "Sari", "owner");
+    let wish = |phone: &Phone, password: &str, wish: Value| phone.post("people", &json!({"password": password, "wish": wish}));
+    let add = |name: &str, role: &str, sum: u64| json!({"add": {"name": name, "may": {"role": role, "limit_per_day": sum}}});
+    is(&wish(&sari, "a wrong password", add("Budi", "settler", 10_000)), 403, "wrong_password");
+    // Nobody gives more than the own sum, nor a name twice.
+    for (refused, why) in [(add("Budi", "settler", 50_001), "sum"), (add(" ", "viewer", 0), "no_name"), (add("sari", "viewer", 0), "taken")]
+    {
+        let answer = wish(&sari, PASSWORD, refused);
+        is(&answer, 422, "not_changed");
+        assert_eq!(answer.json()["why"], why);
+    }
+    let made = wish(&sari, PASSWORD, add("Budi", "settler", 10_000));
+    assert_eq!(made.status, 200, "{}", made.text());
+    let link = made.json()["told"]["link"].as_str().expect("a link").to_owned();
+    let mut budi = Phone::new(&socket, "192.0.2.8");
+    assert_eq!(budi.join(link.strip_prefix("http://127.0.0.1:9/join/").expect("the desk's address"), PASSWORD).status, 200);
+    // He settles within his sum, and keeps nobody.
+    let order = shop.reported("failed");
+    assert_eq!(budi.settle(&order, "given").status, 200);
+    is(&budi.get("people"), 403, "denied");
+    is(&budi.get("log"), 403, "denied");
+    is(&wish(&budi, PASSWORD, add("Joko", "viewer", 0)), 403, "denied");
+    let list = sari.told("people");
+    let of = |name: &str| list.as_array().expect("people").iter().find(|one| one["name"] == name).expect("in the list").clone();
+    assert_eq!(
+        (&of("Sari")["is_me"], &of("Budi")["role"], &of("Budi")["limit_per_day"]),
+        (&json!(true), &json!("settler"), &json!(10_000))
+    );
+    // Nobody changes the own role.
+    let [own, other] = ["Sari", "Budi"].map(|name| of(name)["number"].clone());
+    for refused in [json!({"role": {"person": own, "may": {"role": "owner", "limit_per_day": 1}}}), json!({"remove": {"person": own}})] {
+        is(&wish(&sari, PASSWORD, refused), 422, "not_changed");
+    }
+    let viewer = json!({"role": {"person": other, "may": {"role": "viewer", "limit_per_day": 0}}});
+    assert_eq!(wish(&sari, PASSWORD, viewer).status, 200);
+    assert_eq!(budi.get("sessions").json()["me"]["role"], "viewer");
+    assert_eq!(wish(&sari, PASSWORD, json!({"remove": {"person": other}})).status, 200);
+    is(&budi.get("today"), 401, "not_in");
+    is(&wish(&sari, PASSWORD, json!({"link": {"person": other}})), 404, "unknown");
+    // Her own password. Other devices are out, and this one stays.
+    let mut tablet = Phone::new(&socket, "192.0.2.10");
+    assert_eq!(tablet.login("Sari", PASSWORD).status, 200);
+    let new = |old: &str, new: &str| sari.post("password", &json!({"password": old, "new": new, "device": sari.device}));
+    is(&new("a wrong password", "a better sentence"), 403, "wrong_password");
+    is(&new(PASSWORD, "password2026"), 422, "common_password");
+    assert_eq!(new(PASSWORD, "a better sentence").status, 200);
+    is(&tablet.get("today"), 401, "not_in");
+    assert_eq!(sari.get("today").status, 200);
+    assert_eq!(sari.login("Sari", "a better sentence").status, 200);
+    let words = ["invited Budi: settler, Rp10.000", "changed what may be done by Budi: viewer", "removed Budi", "changed the own password"];
+    let heard = wait_for("the owners to be told", || {
+        let told = std::fs::read_to_string(told.path().join("told")).unwrap_or_default();
+        words.iter().all(|word| told.contains(&format!("Sari {word}"))).then_some(told)
+    });
+    assert!(heard.contains("\"kind\":\"people\"") && !heard.contains("/join/"), "{heard}");
 }
 
 #[test]

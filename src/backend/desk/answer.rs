@@ -64,7 +64,9 @@ impl IntoResponse for No {
             Problem::WrongPassword | Problem::Unproven | Problem::Denied { why: Denied::Person(_) } => StatusCode::FORBIDDEN,
             Problem::LinkOver | Problem::Archived => StatusCode::GONE,
             Problem::Wait { .. } => StatusCode::TOO_MANY_REQUESTS,
-            Problem::Password | Problem::CommonPassword | Problem::Malformed { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+            Problem::Password | Problem::CommonPassword | Problem::NotChanged { .. } | Problem::Malformed { .. } => {
+                StatusCode::UNPROCESSABLE_ENTITY
+            }
             Problem::Denied { why: Denied::Order(_) | Denied::Try(_) } | Problem::Changed => StatusCode::CONFLICT,
             Problem::Unknown | Problem::Several => StatusCode::NOT_FOUND,
             Problem::Damaged => StatusCode::INTERNAL_SERVER_ERROR,

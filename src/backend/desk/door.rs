@@ -1,7 +1,7 @@
 //! The socket at which the desk asks: its addresses, and who is let in.
 
 use super::answer::No;
-use super::{Desk, entering, pages};
+use super::{Desk, entering, pages, staff};
 use axum::Router;
 use axum::extract::Request;
 use axum::middleware::{Next, from_fn};
@@ -56,6 +56,7 @@ pub async fn serve(desk: Desk, listener: UnixListener, stop: watch::Receiver<boo
 fn router(desk: Arc<Desk>) -> Router {
     entering::addresses()
         .merge(pages::addresses())
+        .merge(staff::addresses())
         .fallback(|| async { No::from(Problem::Unknown) })
         .with_state(desk)
         .layer(from_fn(in_time))

@@ -211,7 +211,7 @@ pub async fn end(State(desk): Of, headers: HeaderMap, request: Request) -> Resul
 }
 
 impl Desk {
-    fn place(&self, asks: Asks) -> Result<passwords::Place, Problem> {
+    pub(super) fn place(&self, asks: Asks) -> Result<passwords::Place, Problem> {
         self.passwords.place(asks).map_err(|_| wait(BUSY))
     }
 
@@ -247,7 +247,7 @@ impl Desk {
     }
 
     /// 256 random bits.
-    fn draw(&self) -> Box<str> {
+    pub(super) fn draw(&self) -> Box<str> {
         let mut bits = [0; 32];
         self.around.random(&mut bits);
         BASE64URL.encode(bits).into()

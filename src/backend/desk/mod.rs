@@ -22,6 +22,7 @@ pub mod restored;
 mod search;
 mod section;
 mod sessions;
+mod staff;
 #[cfg(test)]
 mod tests;
 mod today;

@@ -108,6 +108,7 @@ mod tests {
         let place = |name: &str| directory.path().join(name);
         let before = books(&place("before.db"));
         let [sari, budi, joko] = [("Sari", Role::Owner), ("Budi", Role::Owner), ("Joko", Role::Viewer)].map(|(n, r)| add(&before, n, r));
+        before.execute("UPDATE people SET password = 'hash'", []).expect("written");
         before.execute("VACUUM INTO ?1", [place("copy.db").to_str()]).expect("copied");
         run(&before, |tx| people::change(tx, budi.number, Role::Viewer, None));
         run(&before, |tx| people::remove(tx, joko.number, T0));

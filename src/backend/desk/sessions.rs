@@ -140,6 +140,14 @@ pub fn end(tx: &mut dyn Tx, person: i64, session: Option<i64>) -> Result<bool, B
     Ok(!tx.rows(sql, &[person.into(), session.into()])?.is_empty())
 }
 
+/// Ends all sessions of a person but this one, and forgets all devices but this one.
+pub fn end_others(tx: &mut dyn Tx, person: i64, session: i64, device: Option<&str>) -> Result<(), BooksError> {
+    tx.rows("DELETE FROM sessions WHERE person = $1 AND session <> $2", &[person.into(), session.into()])?;
+    let kept = device.map(token::hash).unwrap_or_default();
+    tx.rows("DELETE FROM desk_devices WHERE person = $1 AND device_hash <> $2", &[person.into(), kept.into()])?;
+    Ok(())
+}
+
 /// Whether this person was let in on this device before.
 pub fn is_known(tx: &mut dyn Tx, person: i64, device: &str) -> Result<bool, BooksError> {
     let sql = "SELECT 1 FROM desk_devices WHERE device_hash = $1 AND person = $2";

@@ -7,12 +7,14 @@
 mod log;
 mod machines;
 mod orders;
+mod people;
 mod sums;
 
 pub use crate::wire::deed::*;
 pub use log::*;
 pub use machines::*;
 pub use orders::*;
+pub use people::*;
 pub use sums::*;
 
 use crate::order::time::Zone;
@@ -40,6 +42,8 @@ pub enum Role {
     /// Sees.
     Viewer,
     /// Sees, and settles orders.
+    Settler,
+    /// Does that, and says who the people are.
     Owner,
 }
 
@@ -212,6 +216,9 @@ pub enum Problem {
     /// 422.
     #[error("the password is one that many people use")]
     CommonPassword,
+    /// 422.
+    #[error("the people of the desk stay as they are: {}", why.as_str())]
+    NotChanged { why: NotChanged },
     /// 409, or 403 where it is about the person.
     #[error("it is not possible: {}", why.as_str())]
     Denied {
@@ -269,4 +276,4 @@ macro_rules! hidden {
     };
 }
 
-hidden!(Knock, Join, Login, Prove, Opened);
+hidden!(Knock, Join, Login, Prove, Opened, ChangePeople, Made, NewPassword);

@@ -143,7 +143,11 @@ impl Unanswered {
             }
             Problem::Changed => note(visitor, StatusCode::CONFLICT, words.changed, words.changed_hint, home(words)),
             Problem::Unproven => note(visitor, StatusCode::FORBIDDEN, words.not_possible, words.prove_first, home(words)),
-            Problem::Malformed { .. } | Problem::Password | Problem::CommonPassword | Problem::WrongPassword => {
+            Problem::Malformed { .. }
+            | Problem::Password
+            | Problem::CommonPassword
+            | Problem::NotChanged { .. }
+            | Problem::WrongPassword => {
                 note(visitor, StatusCode::UNPROCESSABLE_ENTITY, words.not_understood, words.not_understood_hint, home(words))
             }
         }
