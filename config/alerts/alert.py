@@ -67,8 +67,8 @@ INDONESIAN = {
         "Ubah harganya, atau jalurnya.",
     ),
     "people": (
-        "Orang di meja diubah oleh seorang pemilik.",
-        "Jika tidak ada pemilik yang menginginkannya: `desk link` untuk pemilik itu, dan `desk list`. Catatan di meja menulis dari mana.",
+        "Seorang pemilik mengubah orang di desk, atau kata sandinya. Catatan di desk menulis siapa, apa, dan dari mana.",
+        "Jika tidak ada pemilik yang menginginkannya: `desk link` untuk pemilik itu, dan periksa `desk list`.",
     ),
     "twice": (
         "Dua komputer memakai nama mesin yang sama: kartunya disalin.",
