@@ -397,6 +397,9 @@ fn people(server: Option<&Postgres>) {
     for refused in [json!({"role": {"person": own, "may": {"role": "owner", "limit_per_day": 1}}}), json!({"remove": {"person": own}})] {
         is(&wish(&sari, PASSWORD, refused), 422, "not_changed");
     }
+    // A link for somebody with a larger sum would give that.
+    assert!(shop.merchant(&["desk", "role", "Budi", "--role", "settler", "--limit-per-day", "50001"]).status.success());
+    is(&wish(&sari, PASSWORD, json!({"link": {"person": other}})), 422, "not_changed");
     let viewer = json!({"role": {"person": other, "may": {"role": "viewer", "limit_per_day": 0}}});
     assert_eq!(wish(&sari, PASSWORD, viewer).status, 200);
     assert_eq!(budi.get("sessions").json()["me"]["role"], "viewer");

@@ -55,6 +55,11 @@ pub const fn role(person: &Person) -> Result<(), Denied> {
     }
 }
 
+#[must_use]
+pub fn may_settle(person: &Person) -> bool {
+    role(person).is_ok()
+}
+
 /// Whether the role says who the people are, and reads what they did.
 pub const fn owner(person: &Person) -> Result<(), Denied> {
     match person.role {

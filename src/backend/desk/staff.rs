@@ -68,59 +68,63 @@ struct Asked {
 /// Does it, if the session, the role and the wish allow it. The name of the person, and the secret of a link.
 fn carry_out(tx: &mut dyn Tx, asked: &Asked, wish: &Wish, now: Told) -> Result<Result<(Box<str>, Option<Box<str>>), Problem>, BooksError> {
     let Some(asker) = store::asker(tx, &asked.secret, asked.boot.as_deref(), now)? else { return Ok(Err(Problem::NotIn)) };
-    if let Err(why) = judge::owner(&asker.person) {
-        return Ok(Err(why.into()));
-    }
-    let own = asker.person.limit_per_day.unwrap_or(asked.usual.limit_per_day);
-    let no = |why: NotChanged| Ok(Err(Problem::NotChanged { why }));
-    let may = |may: &May| if may.limit_per_day > own { Err(NotChanged::Sum) } else { Ok(()) };
-    let (person, entry, detail, link) = match wish {
-        Wish::Add { name, may: allowed } => {
-            let Ok(name) = name.parse::<Name>() else { return no(NotChanged::NoName) };
-            if let Err(why) = may(allowed) {
-                return no(why);
-            }
-            match people::add(tx, &name, allowed.role, Some(allowed.limit_per_day), now.wall)? {
-                Err(NotAdded::Taken) => return no(NotChanged::Taken),
-                Err(NotAdded::Full) => return no(NotChanged::Full),
-                Ok(person) => {
-                    let detail = allowed_words(&person.name, allowed);
-                    (person, Entry::Add, detail, true)
-                }
-            }
-        }
-        Wish::Role { person, .. } | Wish::Link { person } | Wish::Remove { person } => {
-            let found = people::list(tx)?.into_iter().find(|known| known.number.unsigned_abs() == *person);
-            let Some(found) = found else { return Ok(Err(Problem::Unknown)) };
-            if found.number == asker.person.number {
-                return no(NotChanged::Own);
-            }
-            match wish {
-                Wish::Role { may: allowed, .. } => {
-                    if let Err(why) = may(allowed) {
-                        return no(why);
-                    }
-                    people::change(tx, found.number, allowed.role, Some(allowed.limit_per_day))?;
-                    let detail = allowed_words(&found.name, allowed);
-                    (found, Entry::Role, detail, false)
-                }
-                Wish::Remove { .. } => {
-                    people::remove(tx, found.number, now.wall)?;
-                    let detail = found.name.to_string();
-                    (found, Entry::Remove, detail, false)
-                }
-                Wish::Link { .. } | Wish::Add { .. } => {
-                    let detail = found.name.to_string();
-                    (found, Entry::Link, detail, true)
-                }
-            }
-        }
+    let judged = judge::owner(&asker.person).map_err(Problem::from);
+    let done = match judged {
+        Ok(()) => done(tx, &asker.person, asked.usual, wish, now)?,
+        Err(why) => Err(why),
     };
-    if link {
+    let (person, entry, detail) = match done {
+        Ok(done) => done,
+        Err(why) => return Ok(Err(why)),
+    };
+    let has_link = matches!(entry, Entry::Add | Entry::Link);
+    if has_link {
         people::invite(tx, person.number, &asked.code, asked.latest)?;
     }
     note(tx, &asker.person, &asked.from, (entry, Some(&detail)), now)?;
-    Ok(Ok((person.name, link.then(|| asked.code.clone()))))
+    Ok(Ok((person.name, has_link.then(|| asked.code.clone()))))
+}
+
+type Done = Result<(Person, Entry, String), Problem>;
+
+/// Nobody gives away more than the own sum. So nobody comes by a larger one by a link for somebody else either.
+fn done(tx: &mut dyn Tx, owner: &Person, usual: judge::Usual, wish: &Wish, now: Told) -> Result<Done, BooksError> {
+    let no = |why: NotChanged| Ok(Err(Problem::NotChanged { why }));
+    let sum = |person: &Person| person.limit_per_day.unwrap_or(usual.limit_per_day);
+    let (person, may) = match wish {
+        Wish::Add { may, .. } | Wish::Role { may, .. } if may.limit_per_day > sum(owner) => return no(NotChanged::Sum),
+        Wish::Add { name, may } => {
+            let Ok(name) = name.parse::<Name>() else { return no(NotChanged::NoName) };
+            return match people::add(tx, &name, may.role, Some(may.limit_per_day), now.wall)? {
+                Err(NotAdded::Taken) => no(NotChanged::Taken),
+                Err(NotAdded::Full) => no(NotChanged::Full),
+                Ok(person) => {
+                    let detail = allowed(&person.name, may);
+                    Ok(Ok((person, Entry::Add, detail)))
+                }
+            };
+        }
+        Wish::Role { person, may } => (person, Some(may)),
+        Wish::Link { person } | Wish::Remove { person } => (person, None),
+    };
+    let found = people::list(tx)?.into_iter().find(|known| known.number.unsigned_abs() == *person);
+    let Some(found) = found else { return Ok(Err(Problem::Unknown)) };
+    if found.number == owner.number {
+        return no(NotChanged::Own);
+    }
+    let name = found.name.to_string();
+    Ok(Ok(match (wish, may) {
+        (Wish::Remove { .. }, _) => {
+            people::remove(tx, found.number, now.wall)?;
+            (found, Entry::Remove, name)
+        }
+        (_, Some(may)) => {
+            people::change(tx, found.number, may.role, Some(may.limit_per_day))?;
+            (found, Entry::Role, allowed(&name, may))
+        }
+        (_, None) if judge::may_settle(&found) && sum(&found) > sum(owner) => return no(NotChanged::Sum),
+        (_, None) => (found, Entry::Link, name),
+    }))
 }
 
 /// A line of the log, and the alert of it for all owners.
@@ -138,7 +142,7 @@ fn note(tx: &mut dyn Tx, by: &Person, from: &str, (entry, detail): (Entry, Optio
     books::people_changed(tx, &said, now)
 }
 
-fn allowed_words(name: &str, may: &May) -> String {
+fn allowed(name: &str, may: &May) -> String {
     format!("{name}: {}, {}", people::word(may.role), total(may.limit_per_day))
 }
 

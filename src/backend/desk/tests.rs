@@ -222,7 +222,7 @@ fn the_log_forgets_who_did_what_long_ago() {
     for (now, kept, names) in [(days(39), 3, 2), (days(40), 2, 1), (days(100), 2, 1)] {
         rig.run(|tx| log::forget_before(tx, T0 + now, days(40)));
         let lines = rig.run(|tx| log::page(tx, None, Zone::Wib)).len();
-        let people: usize = rig.books.query_row("SELECT count(*) FROM people", [], |row| row.get(0)).expect("counted");
+        let people: i64 = rig.books.query_row("SELECT count(*) FROM people", [], |row| row.get(0)).expect("counted");
         assert_eq!((lines, people), (kept, names), "{now:?}");
     }
     let sessions: i64 = rig.books.query_row("SELECT count(*) FROM sessions", [], |row| row.get(0)).expect("counted");
