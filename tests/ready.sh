@@ -76,7 +76,7 @@ tools() {
     [soffice]=libreoffice-calc [chromium]=chromium [chromedriver]=chromium-driver [unshare]=util-linux [nsenter]=util-linux [script]=bsdutils
     [faketime]=faketime [patch]=patch [ip]=iproute2 [pg_ctlcluster]=postgresql [pgbouncer]=pgbouncer
     [man]=man-db [zbarimg]=zbar-tools
-    [prometheus]=prometheus [promtool]=prometheus [nginx]=nginx-light
+    [prometheus]=prometheus [promtool]=prometheus [nginx]=nginx-light [caddy]=caddy [apache2]=apache2-bin
   )
   local tool script service missing=() packages=()
   for tool in "${!package[@]}"; do
@@ -93,7 +93,7 @@ tools() {
     echo "-- missing: ${packages[*]}"
     packaging/apt "${packages[@]}" || exit 1
     # These packages start what the tests start for themselves.
-    for service in mosquitto nginx; do
+    for service in mosquitto nginx caddy; do
       case " ${packages[*]} " in
         *" $service"*) { systemctl disable --now "$service" || service "$service" stop; } >/dev/null 2>&1 || true ;;
       esac

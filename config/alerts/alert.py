@@ -66,6 +66,10 @@ INDONESIAN = {
         "Tidak ada jalur atau pembayaran yang menerima sebuah harga, dan barangnya tidak dijual.",
         "Ubah harganya, atau jalurnya.",
     ),
+    "people": (
+        "Seorang pemilik mengubah orang di desk, atau kata sandinya. Catatan di desk menulis siapa, apa, dan dari mana.",
+        "Jika tidak ada pemilik yang menginginkannya: `desk link` untuk pemilik itu, dan periksa `desk list`.",
+    ),
     "twice": (
         "Dua komputer memakai nama mesin yang sama: kartunya disalin.",
         "Cari yang kedua, dan matikan. Jika mungkin di tangan orang lain: `device revoke`, lalu kode baru.",

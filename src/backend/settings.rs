@@ -250,8 +250,8 @@ pub const SETTINGS: &[Setting] = &[
         "URL",
         "no section: no desk",
         "\
-        the address at which people reach [the desk](merchant.md#the-desk) on their phones; `http://` on loopback only. Links and alerts \
-        name it",
+        the address at which people reach [the desk](merchant.md#the-desk) on their phones; `http://` on loopback only, and \
+        without a path. Links and alerts name it, and forms must come from there",
     ),
     said(
         "desk.socket",
@@ -266,6 +266,15 @@ pub const SETTINGS: &[Setting] = &[
         500_000,
         "\
         so much money a person may send back or write off in a day at the desk, if `desk add` does not say another sum",
+    ),
+    whole(
+        "desk.log_days",
+        30..=3_650,
+        "days",
+        730,
+        "\
+        so long the log of the desk keeps who did what, and from which address. Then its lines are deleted, and the names of people who were \
+        removed so long ago",
     ),
     said(
         "fees.gopay, fees.qris, fees.alfamart, fees.indomaret",

@@ -1,7 +1,7 @@
 //! What is asked of `qris-backend serve`, and its answers. Each question carries the session of the person who looks.
 
 use crate::visitor::Visitor;
-use qris_core::wire::desk::{Envelope, FROM, Problem};
+use qris_core::wire::desk::{Envelope, FROM, Problem, Whereabouts};
 use qris_host::events::Event;
 use qris_host::http::{self, HttpError, Limits};
 use qris_host::journal::emit;
@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use std::fmt::Display;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// A page is to be there soon, or to say that it cannot.
@@ -37,12 +38,14 @@ pub struct Serve {
     client: Client,
     /// The last question got no answer. The journal tells it once.
     is_away: AtomicBool,
+    /// `desk.url`, as `serve` has told it last.
+    url: Mutex<Option<Box<str>>>,
 }
 
 impl Serve {
     pub fn new(socket: &Path) -> Result<Self, HttpError> {
         let limits = Limits { total: DEED_TIMEOUT, read: DEED_TIMEOUT, idle_connections: IDLE_CONNECTIONS };
-        Ok(Self { client: http::local_client(socket, limits)?, is_away: AtomicBool::new(false) })
+        Ok(Self { client: http::local_client(socket, limits)?, is_away: AtomicBool::new(false), url: Mutex::default() })
     }
 
     pub async fn read<T: DeserializeOwned>(
@@ -53,6 +56,20 @@ impl Serve {
     ) -> Result<Envelope<T>, Unanswered> {
         let response = self.send(visitor, self.asked(visitor, Method::GET, &address(path, query)).timeout(READ_TIMEOUT)).await?;
         self.object(response).await
+    }
+
+    /// The address at which people find the desk; `None`: `serve` has never told it.
+    pub async fn url(&self, visitor: &Visitor) -> Option<Box<str>> {
+        let asked = self.send(visitor, self.asked(visitor, Method::GET, "desk").timeout(READ_TIMEOUT)).await;
+        let told = match asked {
+            Ok(response) => self.object::<Whereabouts>(response).await.ok().and_then(|told| told.url),
+            Err(_) => None,
+        };
+        let mut known = self.url.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.is_some() {
+            known.clone_from(&told);
+        }
+        known.clone()
     }
 
     /// Does a person's deed. Its answer says nothing that matters.

@@ -5,12 +5,16 @@
 //! for no other form.
 
 use crate::Desk;
-use crate::visitor::Visitor;
+use crate::visitor::{Visitor, local};
 use axum::extract::{FromRequest, Request};
 use axum::http::HeaderMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
+use qris_core::wire::desk as wire;
+use qris_host::events::Event;
+use qris_host::journal::emit;
 use ring::hmac;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 use subtle::ConstantTimeEq as _;
@@ -24,6 +28,7 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(15);
 /// The token's own use of a session's secret.
 const LABEL: &str = "qris-desk form ";
 const TOKEN: &str = "token";
+const LOGIN: &str = "/login";
 
 pub fn token(secret: &str, address: &str) -> String {
     let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
@@ -50,8 +55,9 @@ pub struct NotTaken {
 }
 
 pub enum Why {
-    /// It does not come from one of our pages, or from one of another session.
-    Old,
+    Refused(wire::NotTaken, Option<Box<str>>),
+    /// It is a login of somebody who came in meanwhile, in another tab: it goes on there.
+    InAlready(String),
     TooLarge,
     Malformed,
 }
@@ -63,19 +69,55 @@ impl FromRequest<Arc<Desk>> for Posted {
         let (parts, body) = request.into_parts();
         let visitor = Visitor::read(&parts, desk);
         let address = parts.uri.path().to_owned();
-        if !is_own(&parts.headers) {
-            return Err(NotTaken { visitor, why: Why::Old });
-        }
+        let url = desk.serve.url(&visitor).await;
+        let sender = sender(&parts.headers, url.as_deref(), desk.plain_http);
+        let refused = |visitor: Visitor, why| {
+            emit(&Event::DeskFormRefused { from: visitor.from.to_string().into(), why: said(why, url.as_deref()).into() });
+            NotTaken { visitor, why: Why::Refused(why, url.clone()) }
+        };
+        let is_own = match sender {
+            Sender::Own => true,
+            Sender::Unsaid => false,
+            Sender::Foreign => return Err(refused(visitor, wire::NotTaken::Foreign)),
+            Sender::OtherName => return Err(refused(visitor, wire::NotTaken::OtherName)),
+        };
         let read = tokio::time::timeout(BODY_TIMEOUT, axum::body::to_bytes(body, BODY_BYTES_MAX)).await;
         let Ok(Ok(body)) = read else { return Err(NotTaken { visitor, why: Why::TooLarge }) };
         let Some(fields) = fields(&body) else { return Err(NotTaken { visitor, why: Why::Malformed }) };
         let posted = Self { visitor, fields };
         let wanted = token(posted.visitor.key(), &address);
-        if !bool::from(wanted.as_bytes().ct_eq(posted.field(TOKEN).as_bytes())) {
-            return Err(NotTaken { visitor: posted.visitor, why: Why::Old });
+        if bool::from(wanted.as_bytes().ct_eq(posted.field(TOKEN).as_bytes())) {
+            return Ok(posted);
         }
-        Ok(posted)
+        match (&posted.visitor.session, posted.visitor.is_new()) {
+            (Some(_), _) if address == LOGIN => {
+                let to = local(posted.field("to")).to_owned();
+                Err(NotTaken { visitor: posted.visitor, why: Why::InAlready(to) })
+            }
+            (None, true) => Err(refused(posted.visitor, wire::NotTaken::NoCookie)),
+            // Of two first visits at once the later one's cookie stays. Nobody is logged in, and the browser says that the page was ours.
+            (None, false) if is_own => Ok(posted),
+            (Some(_) | None, _) => Err(refused(posted.visitor, wire::NotTaken::Old)),
+        }
     }
+}
+
+/// For the journal. No text of a stranger is in it.
+fn said(why: wire::NotTaken, url: Option<&str>) -> String {
+    match why {
+        wire::NotTaken::Old => "its page was made for another session".into(),
+        wire::NotTaken::NoCookie => "no cookie came back with it: over http:// a browser keeps none of ours".into(),
+        wire::NotTaken::Foreign => "another site sent it".into(),
+        wire::NotTaken::OtherName => {
+            format!("the browser has the desk under another address than desk.url, which is {}", url.unwrap_or("not known"))
+        }
+    }
+}
+
+/// Whether an origin is `localhost`, or an address without a name.
+fn is_by_number(origin: &str) -> bool {
+    let named = origin.split_once("://").map_or("", |(_, named)| named);
+    named.parse::<SocketAddr>().is_ok() || named.parse::<IpAddr>().is_ok() || named.split(':').next() == Some("localhost")
 }
 
 /// The fields of a form; `None`: it is none of ours. A field that stands twice could be read in two ways.
@@ -85,21 +127,34 @@ fn fields(body: &[u8]) -> Option<Vec<(String, String)>> {
     (fields.len() <= FIELDS_MAX && fields.iter().all(|(name, _)| is_single(name))).then_some(fields)
 }
 
-/// Whether the browser says that one of our own pages sent it, as far as it says anything.
-fn is_own(headers: &HeaderMap) -> bool {
-    let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or_default());
-    let is_same_site = text("sec-fetch-site").is_none_or(|site| site == "same-origin");
-    let host = text("host").unwrap_or_default();
-    let is_same_origin = text("origin").is_none_or(|origin| {
-        let named = origin.split_once("://").map_or("", |(_, named)| named);
-        !host.is_empty() && (named == host || without_port(named) == host)
-    });
-    is_same_site && is_same_origin
+/// Which page sent a form, by the browser's word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sender {
+    Own,
+    /// It says nothing: `null` is what browsers say where a web server adds `Referrer-Policy: no-referrer`.
+    Unsaid,
+    Foreign,
+    /// A page of this desk, but the browser has it under another address.
+    OtherName,
 }
 
-/// Some web servers tell the host without its port.
-fn without_port(named: &str) -> &str {
-    named.rsplit_once(':').filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit())).map_or(named, |(host, _)| host)
+/// `url`: that of `desk.url`, which is what a browser calls the origin of our pages. The `Host` that a web server passes on may be its own.
+fn sender(headers: &HeaderMap, url: Option<&str>, is_trial: bool) -> Sender {
+    let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or_default());
+    let site = text("sec-fetch-site");
+    if site.is_some_and(|site| site != "same-origin") {
+        return Sender::Foreign;
+    }
+    let is_here = |origin: &str| origin.split_once("://").is_some_and(|(_, named)| Some(named) == text("host"));
+    match (text("origin"), url) {
+        (Some(origin), Some(url)) if origin == url => Sender::Own,
+        (None | Some("null"), _) | (Some(_), None) if site.is_some() => Sender::Own,
+        (None | Some("null"), _) | (Some(_), None) => Sender::Unsaid,
+        // A trial has several addresses. A name that somebody else could lead here is none of them.
+        (Some(origin), Some(_)) if is_trial && is_here(origin) && is_by_number(origin) => Sender::Own,
+        (Some(origin), Some(_)) if site.is_some() || is_here(origin) => Sender::OtherName,
+        (Some(_), Some(_)) => Sender::Foreign,
+    }
 }
 
 #[cfg(test)]
@@ -119,29 +174,41 @@ mod tests {
 
     #[test]
     fn a_form_of_another_place_is_told_by_the_browser() {
-        for (host, site, origin, own) in [
-            ("desk.example", None, None, true),
-            ("desk.example", Some("same-origin"), Some("https://desk.example"), true),
-            ("desk.example:8443", None, Some("https://desk.example:8443"), true),
-            ("desk.example", None, Some("https://desk.example:8443"), true),
-            ("desk.example", Some("same-site"), None, false),
-            ("desk.example", Some("cross-site"), None, false),
-            ("desk.example", Some("none"), None, false),
-            ("desk.example", Some("same-origin"), Some("https://evil.example"), false),
-            ("desk.example", None, Some("null"), false),
-            ("desk.example", None, Some(""), false),
-            ("desk.example", None, Some("https://desk.example.evil.example"), false),
-            ("desk.example:8443", None, Some("https://desk.example:1"), false),
-            ("", None, Some("https://"), false),
+        let (own, url) = (Some("https://desk.example"), Some("https://desk.example"));
+        for (host, site, origin, url, wanted) in [
+            ("desk.example", None, None, url, Sender::Unsaid),
+            ("desk.example", Some("same-origin"), own, url, Sender::Own),
+            // The web server passes its own name on, or none.
+            ("127.0.0.1:8090", None, own, url, Sender::Own),
+            ("", Some("same-origin"), own, url, Sender::Own),
+            ("desk.example", None, Some("https://desk.example:8443"), Some("https://desk.example:8443"), Sender::Own),
+            ("desk.example", Some("same-origin"), Some("null"), url, Sender::Own),
+            ("desk.example", None, Some("null"), url, Sender::Unsaid),
+            ("desk.example", Some("cross-site"), Some("null"), url, Sender::Foreign),
+            ("desk.example", Some("same-site"), None, url, Sender::Foreign),
+            ("desk.example", Some("none"), own, url, Sender::Foreign),
+            ("desk.example", Some(""), own, url, Sender::Foreign),
+            ("desk.example", Some("same-origin"), Some("https://other.example"), url, Sender::OtherName),
+            ("192.0.2.7:8443", None, Some("https://192.0.2.7:8443"), url, Sender::OtherName),
+            ("desk.example", None, Some("http://desk.example"), url, Sender::OtherName),
+            ("desk.example", None, Some("https://evil.example"), url, Sender::Foreign),
+            ("desk.example", None, Some(""), url, Sender::Foreign),
+            ("desk.example", None, Some("https://desk.example.evil.example"), url, Sender::Foreign),
+            ("", None, Some("https://"), url, Sender::Foreign),
+            ("desk.example", None, Some("https://evil.example"), None, Sender::Unsaid),
         ] {
             let mut headers = HeaderMap::new();
             for (name, value) in [("host", Some(host)), ("sec-fetch-site", site), ("origin", origin)] {
-                if let Some(value) = value {
+                if let Some(value) = value.filter(|value| name != "host" || !value.is_empty()) {
                     headers.insert(name, HeaderValue::from_str(value).expect("a value"));
                 }
             }
-            assert_eq!(is_own(&headers), own, "{host} {site:?} {origin:?}");
+            assert_eq!(sender(&headers, url, false), wanted, "{host} {site:?} {origin:?}");
         }
+        let mut headers = HeaderMap::new();
+        headers.insert("host", HeaderValue::from_static("localhost:8090"));
+        headers.insert("origin", HeaderValue::from_static("http://localhost:8090"));
+        assert_eq!(sender(&headers, Some("http://127.0.0.1:8090"), true), Sender::Own, "a trial");
     }
 
     #[test]

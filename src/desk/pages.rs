@@ -8,6 +8,7 @@ mod login;
 mod machines;
 pub mod note;
 mod orders;
+mod people;
 mod report;
 mod today;
 
@@ -68,6 +69,9 @@ pub fn router(desk: Arc<Desk>) -> Router {
         .route("/report", get(report::show))
         .route("/report.csv", get(report::table))
         .route("/log", get(log::show))
+        .route("/people", get(people::list).post(people::add))
+        .route("/people/{number}", get(people::show).post(people::act))
+        .route("/password", get(people::password).post(people::change_password))
         .route("/sessions", get(account::show))
         .route("/sessions/end", post(account::end))
         .route("/logout", post(account::logout))
@@ -207,13 +211,36 @@ impl Frame {
         self.me.as_ref().is_some_and(|me| !me.trusts_clock)
     }
 
+    /// The password was typed too long ago for a deed.
+    fn asks_password(&self) -> bool {
+        self.me.as_ref().is_some_and(|me| !me.proven)
+    }
+
     fn is_owner(&self) -> bool {
         self.me.as_ref().is_some_and(|me| me.role == Role::Owner)
+    }
+
+    /// Whether the role has a sum a day.
+    fn settles(&self, role: &Role) -> bool {
+        match role {
+            Role::Owner | Role::Settler => true,
+            Role::Viewer => false,
+        }
+    }
+
+    /// Whether the role is that of this word in a form.
+    fn is_role(&self, role: &Role, word: &str) -> bool {
+        serde_json::to_value(role).is_ok_and(|role| role == word)
+    }
+
+    fn person_token(&self, number: &u64) -> String {
+        self.token(&format!("/people/{number}"))
     }
 
     fn role(&self, role: &Role) -> &'static str {
         match role {
             Role::Owner => self.w.owner,
+            Role::Settler => self.w.settler,
             Role::Viewer => self.w.viewer,
         }
     }

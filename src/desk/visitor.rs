@@ -105,6 +105,11 @@ impl Visitor {
         self.session.as_deref().unwrap_or(&self.visit)
     }
 
+    /// This browser has brought no cookie of an earlier page.
+    pub const fn is_new(&self) -> bool {
+        self.is_new
+    }
+
     pub fn show(&self, status: StatusCode, page: &impl Template) -> Response {
         let html = match page.render() {
             Ok(html) => html,
@@ -168,12 +173,16 @@ fn drawn() -> Box<str> {
     hex(&bits).into()
 }
 
-/// The value of a cookie that can be one of ours. It becomes a part of a header.
+/// The value of a cookie that can be one of ours. It becomes a part of a header. Other programs under this name set cookies of any bytes: these
+/// keep nobody out.
 fn cookie(headers: &HeaderMap, name: &str) -> Option<Box<str>> {
-    let pairs = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(';'));
-    let value = pairs.filter_map(|pair| pair.trim().split_once('=')).find(|(known, _)| *known == name)?.1;
-    let is_ours = |byte: u8| byte.is_ascii_alphanumeric() || b"._~-".contains(&byte);
-    ((1..=LENGTH_MAX).contains(&value.len()) && value.bytes().all(is_ours)).then(|| value.into())
+    let is_ours = |byte: &u8| byte.is_ascii_alphanumeric() || b"._~-".contains(byte);
+    let value_of = |pair: &[u8]| {
+        let value = pair.trim_ascii().strip_prefix(name.as_bytes())?.strip_prefix(b"=")?.to_vec();
+        ((1..=LENGTH_MAX).contains(&value.len()) && value.iter().all(is_ours)).then(|| String::from_utf8(value).ok())?
+    };
+    let all = headers.get_all(header::COOKIE);
+    all.iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b';')).find_map(value_of).map(Into::into)
 }
 
 /// An address of this desk; anything else is its first page.
@@ -228,6 +237,9 @@ mod tests {
             assert_eq!(read(wrong), None, "{wrong}");
         }
         assert_eq!(cookie(&headers("cookie", &["a=b", "desk=abc"]), "desk").as_deref(), Some("abc"));
+        let mut foreign = HeaderMap::new();
+        foreign.insert("cookie", HeaderValue::from_bytes(b"x=\xff\xe9; desk=\xff; desk=abc").expect("a header may have it"));
+        assert_eq!(cookie(&foreign, "desk").as_deref(), Some("abc"));
     }
 
     #[test]

@@ -7,6 +7,8 @@
 //! No library does this. hyper's time for a head runs while a connection is idle, too. The kernel's `TCP_USER_TIMEOUT` does not see a reader
 //! who takes a drop at a time. No layer of tower makes room by age.
 
+use crate::events::Event;
+use crate::journal::emit;
 use hyper::body::{Body, Incoming};
 use hyper::header::HeaderMap;
 use hyper::server::conn::http1;
@@ -21,6 +23,7 @@ use std::future::{pending, poll_fn};
 use std::io::{self, IoSlice};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -114,7 +117,7 @@ pub async fn serve<S, B>(
 {
     let room = Arc::new(Semaphore::new(limits.connections));
     let (all, closed) = (limits.connections as u32, Arc::new(closed));
-    let keeper = Arc::new(Keeper { room: Arc::clone(&room), limits, list: Mutex::default() });
+    let keeper = Arc::new(Keeper { room: Arc::clone(&room), limits, list: Mutex::default(), is_unread: AtomicBool::new(false) });
     loop {
         let entered = async {
             let (stream, from) = door.next().await.ok()?;
@@ -175,6 +178,8 @@ struct Keeper {
     room: Arc<Semaphore>,
     limits: Limits,
     list: Mutex<List>,
+    /// A web server in front has told an address that cannot be read.
+    is_unread: AtomicBool,
 }
 
 impl Keeper {
@@ -229,7 +234,12 @@ impl Caller {
     /// The address from which a request came. A web server in front tells it, as the last one in `X-Forwarded-For`.
     #[must_use]
     pub fn address(&self, headers: &HeaderMap) -> IpAddr {
-        spoken_for(self.from, &self.keeper.limits.proxies, headers)
+        spoken_for(self.from, &self.keeper.limits.proxies, headers).unwrap_or_else(|()| {
+            if !self.keeper.is_unread.swap(true, Ordering::Relaxed) {
+                emit(&Event::ForwardedUnread { proxy: self.from.to_string().into() });
+            }
+            self.from
+        })
     }
 
     /// A machine has shown its token.
@@ -244,12 +254,18 @@ impl Drop for Caller {
     }
 }
 
-/// Whom a web server speaks for; anybody else speaks for himself, whatever he says.
-fn spoken_for(from: IpAddr, proxies: &[IpAddr], headers: &HeaderMap) -> IpAddr {
+/// Whom a web server speaks for; anybody else speaks for himself, whatever he says. The error: it cannot be read.
+fn spoken_for(from: IpAddr, proxies: &[IpAddr], headers: &HeaderMap) -> Result<IpAddr, ()> {
     let mut lists = headers.get_all(FORWARDED).iter();
-    let told =
-        lists.next_back().filter(|_| proxies.contains(&from)).and_then(|list| list.to_str().ok()?.rsplit(',').next()?.trim().parse().ok());
-    told.unwrap_or(from)
+    let Some(list) = lists.next_back().filter(|_| proxies.contains(&from)) else { return Ok(from) };
+    let last = list.to_str().ok().and_then(|list| list.rsplit(',').next());
+    last.and_then(|text| address(text.trim())).ok_or(())
+}
+
+/// An address, as web servers write it: some put the port behind it.
+fn address(text: &str) -> Option<IpAddr> {
+    let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+    bare.parse().ok().or_else(|| text.parse::<SocketAddr>().ok().map(|address| address.ip()))
 }
 
 /// All connections except those that are being closed, by their number: the oldest first. There are some thousands at most, so those

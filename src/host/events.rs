@@ -291,6 +291,16 @@ events! {
     /// Look whether qris-backend runs, and whether its database answers.
     DeskUnanswered { why: Text } = "7191071b4c17ee41777c44c2be286695", Warning, Own, "qris-backend does not answer the desk: {why}";
 
+    /// The desk did not take a form.
+    /// It may come from another site, from another address than desk.url, or without a cookie. Nothing was done.
+    /// If a person cannot get in: this line says why, and qris-backend doctor tries a form.
+    DeskFormRefused { from: Text, why: Text } = "4f0cb7d2a91e4c6f8d35b0e7a6612c9d", Warning, Strangers, "a form from {from} was not taken: {why}";
+
+    /// A web server in front tells an address that cannot be read.
+    /// Everybody who comes through it counts as one, so the limits of an address hold for all of them together. This is told once.
+    /// See that the web server sets X-Forwarded-For to the address of whoever asks.
+    ForwardedUnread { proxy: Text } = "b6a2d0f5e3c74879912c5d8fe04a7b31", Warning, Own, "the web server at {proxy} tells no address in X-Forwarded-For that can be read";
+
     /// `qris-backend serve` answers the desk again.
     /// The people's pages are there again.
     /// Nothing is to be done.

@@ -304,6 +304,7 @@ fn every_kind_of_alert_without_an_order_has_its_words_in_indonesian() {
         "restored",
         "twice",
         "taken_over",
+        "people",
         "stock_low",
         "stock_out",
         "stock_suspect",

@@ -6,7 +6,7 @@ use crate::rig::wait_for;
 use serde_json::json;
 
 /// Every page that wants a session.
-const PAGES: [&str; 12] = [
+const PAGES: [&str; 14] = [
     "/",
     "/orders",
     "/orders?q=5.000",
@@ -19,6 +19,8 @@ const PAGES: [&str; 12] = [
     "/report",
     "/sessions",
     "/log",
+    "/people",
+    "/password",
 ];
 
 /// How many sessions a person has.
@@ -42,6 +44,8 @@ fn a_link_is_good_once_and_a_password_from_then_on() {
         ("short", "short", "too short"),
         (&"x".repeat(257), &"x".repeat(257), "too long"),
         ("", "", "too short"),
+        ("Password2026", "Password2026", "Many people use"),
+        ("sari1234567", "sari1234567", "Many people use"),
     ] {
         let refused = visitor.submit(&at, &at, &[("password", password), ("again", again)]);
         assert!(refused.status == 422 && refused.has(why), "{password}: {} {}", refused.status, refused.html);
@@ -124,8 +128,8 @@ fn a_form_of_another_place_is_not_believed() {
         (&token, (&[("Sec-Fetch-Site", "cross-site")], 403)),
         (&token, (&[("Sec-Fetch-Site", "same-site")], 403)),
         (&token, (&[("Origin", "https://evil.example")], 403)),
-        (&token, (&[("Origin", "null")], 403)),
-        (&token, (&[("Origin", &origin), ("Host", "evil.example")], 403)),
+        (&token, (&[("Origin", "null"), ("Sec-Fetch-Site", "cross-site")], 403)),
+        (&token, (&[("Origin", "http://evil.example"), ("Host", "evil.example")], 403)),
         (&token, (&[("Origin", &origin), ("Sec-Fetch-Site", "none")], 403)),
         (&token, (&[("Origin", &origin), ("Sec-Fetch-Site", "same-origin")], 422)),
     ];
@@ -196,6 +200,72 @@ fn whoever_has_lost_a_phone_ends_its_session() {
     assert_eq!((out.status, out.leads_to()), (303, "/login"));
     *again.cookies.borrow_mut() = kept;
     assert_eq!(again.get("/").status, 303);
+}
+
+/// Whoever finds a phone that is logged in sees, and settles nothing.
+#[test]
+fn a_deed_asks_for_the_password_once_it_was_typed_long_ago() {
+    let desk = Desk::open();
+    let [order, other] = ["failed"; 2].map(|outcome| desk.shop.reported(outcome));
+    let sari = desk.person("Sari", "owner");
+    let form = format!("/orders/{order}/given");
+    assert!(!sari.get(&form).has("name=\"password\""), "she has just typed it");
+    let books = rusqlite::Connection::open(desk.shop.path().join("orders.db")).expect("the books");
+    books.execute("UPDATE sessions SET proven_ms = proven_ms - 43200000", []).expect("written");
+    assert_eq!(sari.get("/").status, 200);
+    assert!(sari.get(&form).has("name=\"password\""));
+    for (typed, words) in [(None, "First type your password."), (Some("another sentence"), "This password is wrong.")] {
+        let fields: Vec<_> = [("from", "elsewhere")].into_iter().chain(typed.map(|typed| ("password", typed))).collect();
+        let refused = sari.submit(&form, &form, &fields);
+        assert!(refused.status == 403 && refused.has(words), "{} {}", refused.status, refused.html);
+    }
+    assert_eq!(sari.submit(&form, &form, &[("from", "elsewhere"), ("password", PASSWORD)]).status, 303);
+    let form = format!("/orders/{other}/given");
+    assert_eq!(sari.submit(&form, &form, &[("from", "elsewhere")]).status, 303, "from then on it is not asked for");
+}
+
+#[test]
+fn an_owner_invites_changes_and_removes_on_her_phone() {
+    let desk = Desk::open();
+    let sari = desk.person("Sari", "owner");
+    let invite = [("name", "Budi"), ("role", "settler"), ("limit", "100.000")];
+    let refused = sari.submit("/people", "/people", &[&invite[..], &[("password", "another sentence")]].concat());
+    assert!(refused.status == 403 && refused.has("This password is wrong.") && refused.has("value=\"Budi\""), "{}", refused.html);
+    let shown = sari.submit("/people", "/people", &[&invite[..], &[("password", PASSWORD)]].concat());
+    assert!(shown.status == 200 && shown.has("The link for Budi"), "{}", shown.html);
+    let at = shown.html.split(&format!("{}/join/", desk.url)).nth(1).and_then(|rest| rest.split('<').next()).expect("a link").to_owned();
+    assert!(!sari.get("/people").has(&at), "it is shown once");
+    let (budi, at) = (desk.visitor(), format!("/join/{at}"));
+    assert!(budi.get(&at).has("settle orders"));
+    assert_eq!(budi.submit(&at, &at, &[("password", PASSWORD), ("again", PASSWORD)]).status, 303);
+    assert_eq!((budi.get("/people").status, budi.get("/log").status), (403, 403));
+    let list = sari.get("/people");
+    assert!(list.has("settles orders, at most Rp100.000 a day"), "{}", list.html);
+    let person = list.html.split("href=\"/people/").nth(1).and_then(|rest| rest.split('"').next()).expect("a person");
+    let person = format!("/people/{person}");
+    let more = [("role", "viewer"), ("limit", "0"), ("password", PASSWORD)];
+    let changed = sari.submit(&person, &person, &[&more[..], &[("wish", "role")]].concat());
+    assert_eq!((changed.status, changed.leads_to()), (303, "/people"), "{}", changed.html);
+    assert!(sari.get("/people").has("only sees"));
+    assert_eq!(sari.submit(&person, &person, &[&more[..], &[("wish", "steal")]].concat()).status, 422);
+    assert!(sari.submit(&person, &person, &[&more[..], &[("wish", "link")]].concat()).has("/join/"));
+    assert_eq!(sari.submit(&person, &person, &[&more[..], &[("wish", "remove")]].concat()).status, 303);
+    assert_eq!((budi.get("/").status, sari.get(&person).status), (303, 404));
+
+    let new =
+        |old: &str, new: &str, again: &str| sari.submit("/password", "/password", &[("password", old), ("new", new), ("again", again)]);
+    for (old, one, again, words) in [
+        (PASSWORD, "a better sentence", "a better sentense", "differ"),
+        (PASSWORD, "short", "short", "too short"),
+        (PASSWORD, "password2026", "password2026", "Many people"),
+        ("another sentence", "a better sentence", "a better sentence", "This password is wrong."),
+    ] {
+        let page = new(old, one, again);
+        assert!((page.status == 422 || page.status == 403) && page.has(words), "{} {}", page.status, page.html);
+    }
+    assert_eq!(new(PASSWORD, "a better sentence", "a better sentence").status, 303);
+    assert_eq!(sari.get("/").status, 200);
+    assert_eq!(login(&desk.visitor(), "Sari", "a better sentence").status, 303);
 }
 
 #[test]

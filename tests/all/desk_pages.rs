@@ -48,6 +48,11 @@ fn furnished(language: &str) -> Furnished {
     let temporary = tempfile::tempdir().expect("a directory");
     let front = Nginx::before(desk.port, desk.shop.path());
     let mut desk = desk;
+    // A browser has the pages under this address, and no other one.
+    let (own, public) = (desk.url.clone(), front.url.clone());
+    desk.shop.kill_backend();
+    desk.shop.edit(Program::Backend, |text| text.replace(&own, &public));
+    desk.shop.start_backend();
     desk.start(&[]);
     let code = desk.add("Sari", "owner");
     let browser = Browser::start_believing(temporary.path());
@@ -95,6 +100,7 @@ impl Furnished {
         let mut pages = opened(&orders);
         pages.extend(opened(&["/orders?q=5.000+15%3A00", "/orders?q=%3Cb%3E", "/orders?wanting=true", "/bring", "/log", "/login", &join]));
         pages.extend(opened(&["/report?by=item", "/report?by=machine", "/report?by=scheme", "/report?by=day", "/report?month=2026-11"]));
+        pages.extend(opened(&["/people", "/people/1", "/people/2", "/password"]));
         pages.extend([failed, uncertain, delivered, &offered, &large].map(|order| Seen::opened(format!("/orders/{order}"), 200)));
         pages.extend(["refund", "by_hand", "given", "again", "seen"].map(|word| Seen::opened(deed(failed, word), 200)));
         // It wants a tick; it is more than she may send back in a day.
@@ -105,6 +111,9 @@ impl Furnished {
             Seen::sent(&join, json!({ "password": "short", "again": "short" }), 422),
             Seen::sent(&join, json!({ "password": PASSWORD, "again": "another sentence" }), 422),
             Seen::sent(deed(failed, "by_hand"), json!({ "note": " " }), 422),
+            Seen::sent("/people", json!({ "name": "Rina", "password": "another sentence" }), 403),
+            Seen::sent("/people", json!({ "name": "Rina", "password": PASSWORD }), 200),
+            Seen::sent("/password", json!({ "password": PASSWORD, "new": "short", "again": "short" }), 422),
             // Without the tick; of a page from before something was written to the order; of another session.
             Seen::sent(deed(uncertain, "refund"), json!({}), 409),
             Seen::sent(deed(failed, "refund"), json!({ "version": "0" }), 409),

@@ -30,6 +30,7 @@ mod desk;
 mod desk_door;
 mod desk_large;
 mod desk_pages;
+mod desk_proxies;
 mod disk;
 mod doctor;
 mod documents;

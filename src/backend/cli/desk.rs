@@ -6,6 +6,7 @@ use super::text::{fill, texts};
 use crate::config::Config;
 use crate::desk::log::{self, By, What};
 use crate::desk::people::{self, LIMIT_MAX, LINK_LASTS, Name, NotAdded, PEOPLE_MAX, Person};
+use crate::desk::restored::Links;
 use crate::sale::books::{BooksError, latest_beside};
 use crate::store::{Store, Tx};
 use base64::Engine as _;
@@ -36,7 +37,7 @@ pub enum Desk {
 /// What a person may do.
 #[derive(Debug, Args)]
 pub struct May {
-    /// What they may do: owner (sees, and settles orders) or viewer (sees)
+    /// What they may do: owner (sees, settles orders, and keeps the people), settler (sees, and settles orders) or viewer (sees)
     #[arg(long, value_parser = people::role)]
     role: Role,
     /// How much money they may send back or write off in a day, in rupiah; else as before, and for a new person what [desk] says
@@ -105,7 +106,7 @@ pub async fn run(config: &Config, wanted: Desk) -> Result<(), Failure> {
             };
             let person = of(&store, &name, change).await?;
             let told = match role {
-                Role::Owner => texts().desk_limit,
+                Role::Owner | Role::Settler => texts().desk_limit,
                 Role::Viewer => texts().desk_limit_as_owner,
             };
             out.line(&fill(texts().desk_changed, &[&person.name, &sees(role), &fill(told, &[&total(limit(&person))])]))
@@ -129,6 +130,11 @@ pub async fn run(config: &Config, wanted: Desk) -> Result<(), Failure> {
             out.line(&fill(texts().desk_removed, &[&person.name]))
         }
     }
+}
+
+/// With these `restore` invites the owners anew.
+pub(super) fn links(by: &str) -> Links<'_> {
+    Links { draw: &draw, by }
 }
 
 async fn write<T: Send + 'static>(
@@ -167,7 +173,7 @@ fn draw() -> String {
 }
 
 /// Who works at this terminal, for the log. Root may say anything.
-fn user() -> String {
+pub(super) fn user() -> String {
     let named = ["SUDO_USER", "USER"].into_iter().find_map(|name| env::var(name).ok());
     let named = named.unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()));
     plain(&named.chars().take(NAME_MAX).collect::<String>(), '?')
@@ -185,6 +191,7 @@ fn detail(name: &str, role: Role, limit: u64) -> String {
 fn sees(role: Role) -> &'static str {
     match role {
         Role::Owner => texts().desk_owner,
+        Role::Settler => texts().desk_settler,
         Role::Viewer => texts().desk_viewer,
     }
 }
@@ -192,11 +199,11 @@ fn sees(role: Role) -> &'static str {
 fn table(all: &[Person], config: &Config, usual: u64) -> String {
     let texts = texts();
     let columns: [Column; 4] =
-        [left(texts.name_column, 24), left(texts.may_column, 28), right(texts.limit_column, 16), left(texts.since_column, 0)];
+        [left(texts.name_column, 24), left(texts.may_column, 32), right(texts.limit_column, 16), left(texts.since_column, 0)];
     let mut text = format!("{}\n", heading(&columns));
     for person in all {
         let limit = match person.role {
-            Role::Owner => total(person.limit_per_day.unwrap_or(usual)),
+            Role::Owner | Role::Settler => total(person.limit_per_day.unwrap_or(usual)),
             Role::Viewer => "-".into(),
         };
         let since = if person.has_joined { person.since.to_local(config.zone)[..10].to_owned() } else { texts.desk_not_joined.into() };

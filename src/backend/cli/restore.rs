@@ -1,18 +1,21 @@
 //! `qris-backend restore`: puts a copy of the books in their place, and says what it cannot know.
 
+use super::desk::{links, user};
 use super::opening::apart;
 use super::print::{Out, counted};
 use super::progress::{growing, size};
 use crate::config::Config;
+use crate::desk::people::{Person, word};
+use crate::desk::restored::{self, begin_anew};
 use crate::keeping::copies;
 use crate::keeping::databases::StoreLocation;
 use crate::keeping::restoring::{self, Restored};
-use crate::sale::books::of_a_copy;
+use crate::sale::books::{BooksError, of_a_copy};
 use crate::store::postgres::{self, Server};
 use clap::Args;
 use qris_core::order::time::Told;
 use qris_host::{Failure, clock};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
 /// From where.
@@ -28,7 +31,7 @@ pub struct Restore {
 }
 
 /// PostgreSQL's own tools have put these books back.
-fn taken_up(server: &Server, file: Option<&Path>, json: bool) -> Result<(), Failure> {
+fn taken_up(config: &Config, server: &Server, file: Option<&Path>, json: bool) -> Result<(), Failure> {
     let name = server.name();
     if file.is_some() {
         let how = "put them back with pg_restore, or to a point in time; then run `restore` without a file";
@@ -38,14 +41,17 @@ fn taken_up(server: &Server, file: Option<&Path>, json: bool) -> Result<(), Fail
         postgres::alone(server, true, |tx| {
             // However the books came here, a person says what they are: nobody need be told of it.
             postgres::are_here(tx)?;
-            of_a_copy(tx, Told::unknown(clock::now().wall))
+            let orders = of_a_copy(tx, Told::unknown(clock::now().wall))?;
+            // No tool of PostgreSQL leaves the books of before.
+            Ok::<_, BooksError>((orders, begin_anew(tx, &links(&user()))?))
         })
     });
-    let orders = taken.map_err(Failure::failed)?;
+    let (orders, desk) = taken.map_err(Failure::failed)?;
     let mut out = Out::default();
     if json {
-        return out.line(&json!({ "books": name, "orders": orders }).to_string());
+        return out.line(&json!({ "books": name, "orders": orders, "people": people(config, &desk) }).to_string());
     }
+    tell_people(&mut out, config, &desk)?;
     out.line(&format!(
         "{name}: {} for a person, since nobody knows what became of them after the copy was made",
         counted(orders, "order")
@@ -53,24 +59,55 @@ fn taken_up(server: &Server, file: Option<&Path>, json: bool) -> Result<(), Fail
     out.line("run `reconcile` for each day since then: it takes up what the gateway knows")
 }
 
+/// The people of the desk as an object, with the links of its owners.
+fn people(config: &Config, desk: &restored::Restored) -> Value {
+    let one = |person: &Person| json!({ "name": person.name, "role": word(person.role), "link": link(config, desk, person) });
+    json!({ "of_before": desk.is_of_before, "all": desk.people.iter().map(one).collect::<Vec<_>>() })
+}
+
+/// The address by which an owner comes in again.
+fn link(config: &Config, desk: &restored::Restored, person: &Person) -> Option<String> {
+    let (_, code) = desk.links.iter().find(|(name, _)| *name == person.name)?;
+    Some(format!("{}/join/{code}", config.desk.as_ref()?.url))
+}
+
+fn tell_people(out: &mut Out, config: &Config, desk: &restored::Restored) -> Result<(), Failure> {
+    if desk.people.is_empty() {
+        return Ok(());
+    }
+    out.line(if desk.is_of_before {
+        "the people of the desk are those of the books of before; all must log in again:"
+    } else {
+        "nobody knows which people of the desk were changed after the copy was made, so all passwords are over. Remove whoever has left, and \
+         send everybody a new link: desk list, desk remove NAME, desk link NAME"
+    })?;
+    for person in &desk.people {
+        let link = link(config, desk, person).map_or_else(String::new, |link| format!("  {link}"));
+        out.line(&format!("  {}  {}{link}", person.name, word(person.role)))?;
+    }
+    Ok(())
+}
+
 pub fn run(config: &Config, wanted: Restore) -> Result<(), Failure> {
     let Restore { file, json } = wanted;
     let books = match &config.store {
         StoreLocation::File(path) => path,
-        StoreLocation::Server(server) => return taken_up(server, file.as_deref(), json),
+        StoreLocation::Server(server) => return taken_up(config, server, file.as_deref(), json),
     };
     let Some(file) = file else {
         return Err(Failure::usage(format!("{}: name the copy that takes its place: restore FILE", books.display())));
     };
-    let Restored { orders, until, aside, missing, changed, has_machines } =
-        growing(&copies::part_of(books), size(&file), || restoring::restore(books, &file, clock::now().wall)).map_err(Failure::failed)?;
+    let (by, now) = (user(), clock::now().wall);
+    let of_desk = restoring::People { of_before: &restored::of_before, anew: &|tx| begin_anew(tx, &links(&by)) };
+    let restored = growing(&copies::part_of(books), size(&file), || restoring::restore(books, &file, now, &of_desk));
+    let Restored { orders, until, aside, missing, changed, has_machines, desk } = restored.map_err(Failure::failed)?;
     let mut out = Out::default();
     if json {
         let lost = |order: &restoring::Changed| json!({ "order_id": order.order_id, "device": order.device, "state": order.state, "amount": order.amount });
         let changed = changed.as_ref().map(|changed| changed.iter().map(lost).collect::<Vec<_>>());
         let object = json!({
             "file": file, "orders": orders, "until": until.map(|at| at.to_rfc3339_wib()), "aside": aside, "missing": missing,
-            "changed": changed, "machines": has_machines,
+            "changed": changed, "machines": has_machines, "people": people(config, &desk),
         });
         return out.line(&object.to_string());
     }
@@ -79,6 +116,7 @@ pub fn run(config: &Config, wanted: Restore) -> Result<(), Failure> {
     if has_machines {
         out.line("the machines were gone or damaged, and are from the copy, too: revoke once more whoever was revoked since")?;
     }
+    tell_people(&mut out, config, &desk)?;
     if let Some(aside) = aside {
         out.line(&format!("the books of before are {}", aside.display()))?;
     }

@@ -181,7 +181,8 @@ texts! {
     desk_limit_as_owner: "batas sehari sebagai pemilik: {0}", "limit a day as an owner: {0}";
     desk_removed: "{0} tidak bisa masuk lagi, dan semua sesinya berakhir", "{0} is not let in any more, and all their sessions are over";
     desk_link: "tautan untuk {0}, berlaku satu kali, selama {1} menit:", "the link for {0}, good once, for {1} minutes:";
-    desk_owner: "melihat dan menyelesaikan", "sees and settles";
+    desk_owner: "menyelesaikan, mengurus orang", "settles, keeps the people";
+    desk_settler: "melihat dan menyelesaikan", "sees and settles";
     desk_viewer: "melihat", "sees";
     desk_not_joined: "belum memakai tautannya", "has not used the link";
     name_column: "NAMA", "NAME";

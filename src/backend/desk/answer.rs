@@ -61,10 +61,12 @@ impl IntoResponse for No {
     fn into_response(self) -> Response {
         let status = match &self.0 {
             Problem::NotIn => StatusCode::UNAUTHORIZED,
-            Problem::WrongPassword | Problem::Denied { why: Denied::Person(_) } => StatusCode::FORBIDDEN,
+            Problem::WrongPassword | Problem::Unproven | Problem::Denied { why: Denied::Person(_) } => StatusCode::FORBIDDEN,
             Problem::LinkOver | Problem::Archived => StatusCode::GONE,
             Problem::Wait { .. } | Problem::Busy => StatusCode::TOO_MANY_REQUESTS,
-            Problem::Password | Problem::Malformed { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+            Problem::Password | Problem::CommonPassword | Problem::NotChanged { .. } | Problem::Malformed { .. } => {
+                StatusCode::UNPROCESSABLE_ENTITY
+            }
             Problem::Denied { why: Denied::Order(_) | Denied::Try(_) } | Problem::Changed => StatusCode::CONFLICT,
             Problem::Unknown | Problem::Several => StatusCode::NOT_FOUND,
             Problem::Damaged => StatusCode::INTERNAL_SERVER_ERROR,
@@ -146,6 +148,7 @@ impl Head {
             sandbox: self.sandbox,
             hears: self.hears,
             trusts_clock: self.trusts_clock,
+            proven: asker.is_proven(now),
             wanting: books::count(tx, &OrderFilter::ATTENTION, WANTING_MAX)?,
         })
     }

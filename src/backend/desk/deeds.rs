@@ -163,6 +163,7 @@ pub fn carry_out(tx: &mut dyn Tx, policy: &Policy, asked: &Asked, usual: Usual, 
     let name = in_history(person);
     let judged = match judge::role(person) {
         Err(why) => Err(why),
+        Ok(()) if !asker.is_proven(now.wall) => return Ok(Err(Problem::Unproven)),
         Ok(()) if stored.seen_as() != with.version => return Ok(Err(Problem::Changed)),
         Ok(()) => match needs(tx, policy, &stored.order, deed, &name, now)? {
             Err(why) => Err(why),

@@ -1,7 +1,7 @@
 //! The socket at which the desk asks: its addresses, and who is let in.
 
 use super::answer::No;
-use super::{Desk, entering, pages};
+use super::{Desk, entering, pages, staff};
 use axum::Router;
 use axum::extract::Request;
 use axum::middleware::{Next, from_fn};
@@ -30,6 +30,10 @@ pub async fn serve(desk: Desk, listener: UnixListener, stop: watch::Receiver<boo
         let desk = Arc::clone(&desk);
         async move { desk.keep_ahead().await }
     });
+    let forgets = tokio::spawn({
+        let desk = Arc::clone(&desk);
+        async move { desk.forget().await }
+    });
     let minute = Duration::from_secs(60);
     let limits = Limits {
         // The desk is one program, and each of its connections waits for one answer.
@@ -46,11 +50,13 @@ pub async fn serve(desk: Desk, listener: UnixListener, stop: watch::Receiver<boo
     };
     connections::serve(listener, TowerToHyperService::new(router(desk)), limits, || {}, stop).await;
     ahead.abort();
+    forgets.abort();
 }
 
 fn router(desk: Arc<Desk>) -> Router {
     entering::addresses()
         .merge(pages::addresses())
+        .merge(staff::addresses())
         .fallback(|| async { No::from(Problem::Unknown) })
         .with_state(desk)
         .layer(from_fn(in_time))

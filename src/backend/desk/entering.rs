@@ -3,6 +3,7 @@
 use super::answer::{No, Of, body, from, secret};
 use super::guesses::For;
 use super::log::{self, By, What};
+use super::passwords::Asks;
 use super::people::{self, Name, Person};
 use super::sessions as store;
 use super::{Desk, passwords};
@@ -16,7 +17,7 @@ use axum::routing::{get, post};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use qris_core::order::time::{Span, Told};
-use qris_core::wire::desk::{EndSession, Entry, Envelope, Invited, Join, Knock, Login, Opened, Problem, Session};
+use qris_core::wire::desk::{EndSession, Entry, Envelope, Invited, Join, Knock, Login, Opened, Problem, Prove, Session, Whereabouts};
 use qris_host::clock;
 use qris_host::connections::network;
 use qris_host::events::Event as Journal;
@@ -32,12 +33,19 @@ fn wait(time: Span) -> Problem {
 
 pub fn addresses() -> Router<Arc<Desk>> {
     Router::new()
+        .route("/v1/desk", get(whereabouts))
         .route("/v1/invitation", post(knock))
         .route("/v1/join", post(join))
         .route("/v1/login", post(login))
+        .route("/v1/prove", post(prove))
         .route("/v1/logout", post(logout))
         .route("/v1/sessions", get(sessions))
         .route("/v1/sessions/end", post(end))
+}
+
+/// `GET /v1/desk`
+pub async fn whereabouts(State(desk): Of) -> Json<Whereabouts> {
+    Json(Whereabouts { url: desk.place.desk_url.as_deref().map(Into::into) })
 }
 
 /// `POST /v1/invitation`
@@ -54,11 +62,9 @@ pub async fn join(State(desk): Of, headers: HeaderMap, request: Request) -> Resu
     let Join { code, password, browser } = body(request).await?;
     let (wanted, now) = (code.clone(), desk.books.latest());
     // Without a good link nothing is computed.
-    desk.books.read(move |tx| people::invited(tx, &wanted, now)).await?.ok_or(Problem::LinkOver)?;
-    if !passwords::fits(&password) {
-        return Err(No::from(Problem::Password));
-    }
-    let hash = desk.passwords.hash(&password).await.map_err(|_| wait(BUSY))?;
+    let invited = desk.books.read(move |tx| people::invited(tx, &wanted, now)).await?.ok_or(Problem::LinkOver)?;
+    passwords::fits(&password, &invited.name)?;
+    let hash = desk.place(Asks::Known)?.hash(&password).await.map_err(|_| wait(BUSY))?;
     let [session, device] = [desk.draw(), desk.draw()];
     let opened = opened(&session, &device);
     let (boot, latest) = (desk.boot(), desk.books.latest());
@@ -99,12 +105,15 @@ pub async fn login(State(desk): Of, headers: HeaderMap, request: Request) -> Res
     let refused = |why: &str| {
         desk.around.emit(&Journal::DeskRefused { person: who().into(), from: from.to_string().into(), why: String::from(why).into() });
     };
+    let asks = if known_device.is_some() { Asks::Known } else { Asks::Stranger };
+    // Whoever finds no place has not guessed.
+    let place = desk.place(asks)?;
     desk.guesses.begin(whom, network, now).map_err(|wait| {
         refused("too many guesses");
         self::wait(wait)
     })?;
     let hash = found.as_ref().map(|(_, hash, _)| &**hash);
-    if !desk.passwords.is_right(&password, hash).await.map_err(|_| wait(BUSY))? {
+    if !place.is_right(&password, hash).await.map_err(|_| wait(BUSY))? {
         refused("wrong");
         return Err(No::from(Problem::WrongPassword));
     }
@@ -126,6 +135,12 @@ pub async fn login(State(desk): Of, headers: HeaderMap, request: Request) -> Res
     let person = desk.books.write(move |tx, _, now| write(tx, now)).await?.ok_or(Problem::WrongPassword)?;
     desk.around.emit(&Journal::DeskEntered { person: String::from(person.name).into(), from: from.to_string().into() });
     Ok(Json(opened))
+}
+
+/// `POST /v1/prove`
+pub async fn prove(State(desk): Of, headers: HeaderMap, request: Request) -> Result<Json<()>, No> {
+    let Prove { password } = body(request).await?;
+    Ok(Json(desk.prove(&headers, &password).await?))
 }
 
 fn opened(session: &str, device: &str) -> Opened {
@@ -196,8 +211,43 @@ pub async fn end(State(desk): Of, headers: HeaderMap, request: Request) -> Resul
 }
 
 impl Desk {
+    pub(super) fn place(&self, asks: Asks) -> Result<passwords::Place, Problem> {
+        self.passwords.place(asks).map_err(|_| wait(BUSY))
+    }
+
+    /// The person of this session types the password once more. A session has a count of its own for that: whoever has stolen it guesses no
+    /// faster than a stranger.
+    pub(super) async fn prove(&self, headers: &HeaderMap, password: &str) -> Result<(), No> {
+        let (secret, from) = (secret(headers)?, from(headers)?);
+        let (boot, now, session) = (self.boot(), self.books.now(), secret.clone());
+        let find = move |tx: &mut dyn Tx| {
+            let Some(asker) = store::asker(tx, &session, boot.as_deref(), now)? else { return Ok(None) };
+            let hash = people::password(tx, asker.person.number)?;
+            Ok(hash.map(|hash| (asker, hash)))
+        };
+        let (asker, hash) = self.books.read(find).await?.ok_or(Problem::NotIn)?;
+        let of_session = format!("session {}", asker.session);
+        let (whom, now) = (For::Known(asker.person.number, &of_session), clock::now().boot);
+        let refused = |why: &str| {
+            let person = String::from(&*asker.person.name).into();
+            self.around.emit(&Journal::DeskRefused { person, from: from.to_string().into(), why: String::from(why).into() });
+        };
+        let place = self.place(Asks::Known)?;
+        self.guesses.begin(whom, network(from), now).map_err(|wait| {
+            refused("too many guesses");
+            self::wait(wait)
+        })?;
+        if !place.is_right(password, Some(&hash)).await.map_err(|_| wait(BUSY))? {
+            refused("wrong");
+            return Err(Problem::WrongPassword.into());
+        }
+        self.guesses.right(whom, network(from), now);
+        let session = asker.session;
+        Ok(self.books.write(move |tx, _, now| store::proven(tx, session, now)).await?)
+    }
+
     /// 256 random bits.
-    fn draw(&self) -> Box<str> {
+    pub(super) fn draw(&self) -> Box<str> {
         let mut bits = [0; 32];
         self.around.random(&mut bits);
         BASE64URL.encode(bits).into()

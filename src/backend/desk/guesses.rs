@@ -1,5 +1,5 @@
-//! Guesses of passwords. Who guesses wrong waits longer and longer: for a person, and at an address. Each process counts for itself, in
-//! memory that does not grow.
+//! Guesses of passwords. Who guesses wrong waits longer and longer: for a person, and at an address. A name bears fewer than 50 guesses a
+//! day. Each process counts for itself, in memory that does not grow.
 //!
 //! The guesses of others must not keep a person out. So a device on which a person was let in before has a count of its own, and no
 //! address counts for it: many people of one network come from one address.
@@ -10,15 +10,12 @@ use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// So many wrong guesses for one person cost no time: people mistype.
-const FREE: u32 = 5;
-/// … and so many at one address.
-const FREE_AT_ADDRESS: u32 = 20;
 /// The first wait. Later ones double.
 const FIRST_WAIT: Span = Span::secs(2);
-const LONGEST_WAIT: Span = Span::secs(15 * 60);
-/// Without a guess for so long, the earlier ones are forgotten.
-const FORGOTTEN: Span = Span::secs(3600);
+/// For one person: people mistype. 16 guesses take an hour and more, and then there is one an hour: 39 in a day.
+const OF_A_NAME: Pace = Pace { free: 5, longest: Span::secs(3600), forgotten: Span::secs(24 * 3600) };
+/// At an address, which is many people's.
+const AT_AN_ADDRESS: Pace = Pace { free: 20, longest: Span::secs(15 * 60), forgotten: Span::secs(3600) };
 /// The number of counters that addresses share, and names of nobody. A secret hash chooses them.
 const COUNTERS: usize = 4096;
 /// So many counts of people's devices are kept. They are at most 20 a person, but those of removed people stay.
@@ -27,7 +24,7 @@ const DEVICES_MAX: usize = 4096;
 /// For whom a password is guessed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum For<'a> {
-    /// For a person, on a device on which this person was let in before.
+    /// For a person, on a device on which this person was let in before, or in a session.
     Known(i64, &'a str),
     /// For a person, on another device.
     Person(i64),
@@ -56,22 +53,37 @@ struct Count {
     until: Boot,
 }
 
+/// How fast somebody may guess.
+#[derive(Debug, Clone, Copy)]
+struct Pace {
+    /// So many wrong guesses cost no time.
+    free: u32,
+    longest: Span,
+    /// Without a guess for so long, the earlier ones are forgotten.
+    forgotten: Span,
+}
+
 impl Count {
     fn wait(&self, now: Boot) -> Option<Span> {
         (self.until > now).then(|| self.until - now)
     }
 
     /// One more is wrong, as long as nobody says otherwise.
-    fn add(&mut self, free: u32, now: Boot) {
-        if now >= self.last + FORGOTTEN {
+    fn add(&mut self, pace: Pace, now: Boot) {
+        if now >= self.last + pace.forgotten {
             self.wrong = 0;
         }
         self.wrong = self.wrong.saturating_add(1);
         self.last = now;
-        if let Some(doubled) = self.wrong.checked_sub(free) {
+        if let Some(doubled) = self.wrong.checked_sub(pace.free) {
             let wait = FIRST_WAIT.0.saturating_mul(1_i64.checked_shl(doubled.min(40)).unwrap_or(i64::MAX));
-            self.until = now + Span(wait.min(LONGEST_WAIT.0));
+            self.until = now + Span(wait.min(pace.longest.0));
         }
+    }
+
+    /// The last one was right. Those before it stay: somebody else may have guessed them.
+    fn take_back(&mut self, now: Boot) {
+        (self.wrong, self.until) = (self.wrong.saturating_sub(1), now);
     }
 }
 
@@ -99,7 +111,7 @@ impl Guesses {
             if let Some(wait) = count.wait(now) {
                 return Err(wait);
             }
-            count.add(FREE, now);
+            count.add(OF_A_NAME, now);
             return Ok(());
         }
         let at_address = &mut addresses[self.place(address)];
@@ -111,12 +123,13 @@ impl Guesses {
         if let Some(wait) = count.wait(now).max(at_address.wait(now)) {
             return Err(wait);
         }
-        count.add(FREE, now);
-        at_address.add(FREE_AT_ADDRESS, now);
+        count.add(OF_A_NAME, now);
+        at_address.add(AT_AN_ADDRESS, now);
         Ok(())
     }
 
-    /// The password of this person was right. The wrong guesses at the address stay: somebody may guess for others, and be a person.
+    /// The password of this person was right. On a device of this person all is forgiven. Elsewhere the wrong guesses stay, for the name and at
+    /// the address: a stranger must not begin anew because she came in.
     pub fn right(&self, whom: For<'_>, address: IpAddr, now: Boot) {
         let All { devices, people, addresses, .. } = &mut *self.all();
         match whom {
@@ -124,9 +137,8 @@ impl Guesses {
                 devices.remove(&(person, device.into()));
             }
             For::Person(person) => {
-                people.remove(&person);
-                let at_address = &mut addresses[self.place(address)];
-                (at_address.wrong, at_address.until) = (at_address.wrong.saturating_sub(1), now);
+                people.entry(person).or_default().take_back(now);
+                addresses[self.place(address)].take_back(now);
             }
             For::Nobody(_) => {}
         }
@@ -144,6 +156,7 @@ impl Guesses {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::Ipv4Addr;
 
     fn address(n: u8) -> IpAddr {
         [192, 0, 2, n].into()
@@ -161,14 +174,35 @@ mod tests {
         let guesses = Guesses::default();
         assert_eq!(pass(&guesses, For::Person(1), 1, NOW), 5);
         let (mut now, mut waits) = (NOW, Vec::new());
-        for _ in 0..11 {
+        for _ in 0..13 {
             let wait = guesses.begin(For::Person(1), address(1), now).expect_err("it waits");
             waits.push(wait.0 / 1000);
             now = now + wait;
             assert_eq!(pass(&guesses, For::Person(1), 1, now), 1, "after its time one more passes");
         }
-        assert_eq!(waits, [2, 4, 8, 16, 32, 64, 128, 256, 512, 900, 900]);
-        assert_eq!(pass(&guesses, For::Person(1), 1, now + Span::secs(3600)), 5, "an hour later it begins anew");
+        assert_eq!(waits, [2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 3600, 3600]);
+        assert_eq!(pass(&guesses, For::Person(1), 1, now + Span::secs(24 * 3600)), 5, "a day later it begins anew");
+    }
+
+    #[test]
+    fn a_name_bears_fewer_than_50_guesses_a_day() {
+        let guesses = Guesses::default();
+        // Whoever guesses has any number of addresses. After the first day she comes in herself, on a new phone.
+        let (mut now, mut passed) = (NOW, [0; 3]);
+        for (day, passed) in (1..).zip(&mut passed) {
+            let end = NOW + Span::secs(24 * 3600 * day);
+            while now < end {
+                let from = Ipv4Addr::from_bits(u32::try_from(now.0 / 1000).expect("small"));
+                match guesses.begin(For::Person(1), from.into(), now) {
+                    Ok(()) => *passed += 1,
+                    Err(wait) => now = now + wait,
+                }
+            }
+            if day == 1 {
+                guesses.right(For::Person(1), address(1), now);
+            }
+        }
+        assert!(passed.iter().all(|passed| *passed < 50), "{passed:?}");
     }
 
     #[test]

@@ -35,7 +35,7 @@ pub fn days_before(midnight: Wall, days: i64) -> Wall {
 pub fn left(tx: &mut dyn Tx, person: &Person, but: Option<&OrderId>, usual: Usual, now: Wall) -> Result<u64, BooksError> {
     match person.role {
         Role::Viewer => Ok(0),
-        Role::Owner => {
+        Role::Owner | Role::Settler => {
             let sql = "SELECT CAST(coalesce(sum(amount), 0) AS BIGINT) FROM (
                 SELECT max(amount) AS amount FROM desk_log
                 WHERE person = $1 AND at_ms >= $2 AND amount IS NOT NULL AND order_id <> $3 GROUP BY order_id) AS orders";
@@ -50,8 +50,21 @@ pub fn left(tx: &mut dyn Tx, person: &Person, but: Option<&OrderId>, usual: Usua
 /// Whether the role allows deeds.
 pub const fn role(person: &Person) -> Result<(), Denied> {
     match person.role {
-        Role::Owner => Ok(()),
+        Role::Owner | Role::Settler => Ok(()),
         Role::Viewer => Err(Denied::Person(Barred::Role)),
+    }
+}
+
+#[must_use]
+pub fn may_settle(person: &Person) -> bool {
+    role(person).is_ok()
+}
+
+/// Whether the role says who the people are, and reads what they did.
+pub const fn owner(person: &Person) -> Result<(), Denied> {
+    match person.role {
+        Role::Owner => Ok(()),
+        Role::Settler | Role::Viewer => Err(Denied::Person(Barred::Role)),
     }
 }
 

@@ -1,16 +1,21 @@
-//! The log of the desk: who did what, when, from where. The database lets nobody change or delete a line. A line is written in the
+//! The log of the desk: who did what, when, from where. The database lets nobody change a line, nor delete one before its time. A line is written in the
 //! transaction of what it tells.
 
 use super::people::Person;
+use super::{Desk, sessions};
 use crate::sale::books::BooksError;
 use crate::store::{self, Row, StoreError, Tx};
 use qris_core::order::ids::OrderId;
 use qris_core::order::time::{Span, Wall, Zone};
 use qris_core::wire::desk::{Deed, Entry, LogLine, NotNoted, Noted, ROWS};
+use std::time::Duration;
+use tokio::time::sleep;
 
 const OF_ORDER_MAX: i64 = 100;
 /// Of what is denied, so many lines of a person are kept a minute.
 const DENIED_MAX: i64 = 10;
+/// So often it is looked for lines that are too old.
+const FORGETS_EVERY: Duration = Duration::from_secs(3600);
 
 #[derive(Debug, Clone, Copy)]
 pub enum By<'a> {
@@ -70,6 +75,29 @@ pub fn page(tx: &mut dyn Tx, behind: Option<i64>, zone: Zone) -> Result<Vec<LogL
     let sql = "SELECT seq, at_ms, who, address, what, order_id, detail FROM desk_log WHERE seq < $1 ORDER BY seq DESC LIMIT $2";
     let lines = lines(&tx.rows(sql, &[behind.unwrap_or(i64::MAX).into(), (ROWS as i64).into()])?, zone)?;
     Ok(lines.into_iter().map(|(_, line)| line).collect())
+}
+
+impl Desk {
+    /// Forgets names and addresses of people when their time is over, now and each hour.
+    pub(super) async fn forget(&self) {
+        let lasts = self.log_lasts;
+        loop {
+            // What the database refuses is in the journal, and tried again in an hour.
+            let _ = self.books.write(move |tx, _, now| if now.is_trusted() { forget_before(tx, now.wall, lasts) } else { Ok(()) }).await;
+            sleep(FORGETS_EVERY).await;
+        }
+    }
+}
+
+/// Deletes what is older than the log lasts: its lines, who was removed then, and sessions that are over, with their addresses.
+pub(super) fn forget_before(tx: &mut dyn Tx, now: Wall, lasts: Span) -> Result<(), BooksError> {
+    sessions::forget_over(tx, now)?;
+    // The database keeps the 30 days before the newest line.
+    let old = "DELETE FROM desk_log
+        WHERE at_ms <= $1 AND at_ms <= (SELECT at_ms FROM desk_log ORDER BY seq DESC LIMIT 1) - 2592000000";
+    tx.rows(old, &[(now - lasts).into()])?;
+    tx.rows("DELETE FROM people WHERE removed_ms <= $1", &[(now - lasts).into()])?;
+    Ok(())
 }
 
 fn lines(rows: &[Row], zone: Zone) -> Result<Vec<(Wall, LogLine)>, BooksError> {

@@ -18,9 +18,11 @@ mod pages;
 mod passwords;
 pub mod people;
 mod report;
+pub mod restored;
 mod search;
 mod section;
 mod sessions;
+mod staff;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -39,6 +41,7 @@ use crate::sale::work::Work;
 use guesses::Guesses;
 use judge::Usual;
 use passwords::Passwords;
+use qris_core::order::time::Span;
 use qris_host::surroundings::Surroundings;
 use std::sync::Arc;
 use tables::Tables;
@@ -51,6 +54,7 @@ pub struct Desk {
     work: Arc<Work>,
     place: Arc<Shop>,
     usual: Usual,
+    log_lasts: Span,
     guesses: Guesses,
     passwords: Passwords,
     fees: Fees,
@@ -63,7 +67,8 @@ impl Desk {
         let Handles { around, books, machines, work, place, .. } = handles.clone();
         let usual = Usual { limit_per_day: settings.limit_per_day, zone: place.zone };
         let (guesses, passwords, tables) = (Guesses::default(), Passwords::default(), Tables::default());
-        Self { around, books, machines, work, place, usual, guesses, passwords, fees, tables }
+        let log_lasts = settings.log_lasts;
+        Self { around, books, machines, work, place, usual, log_lasts, guesses, passwords, fees, tables }
     }
 
     /// The name of this computer's boot. Sessions outlive it by a trusted time only.

@@ -247,7 +247,7 @@ pub struct Behind {
 /// `GET /v1/log`
 pub async fn log(State(desk): Of, headers: HeaderMap, query: Asked<Behind>) -> Result<Json<Envelope<Vec<LogLine>>>, No> {
     let (Behind { behind }, zone) = (asked(query)?, desk.usual.zone);
-    let told = desk.tell(&headers, move |tx, asker, _| match judge::role(&asker.person) {
+    let told = desk.tell(&headers, move |tx, asker, _| match judge::owner(&asker.person) {
         Ok(()) => Ok(Ok(super::log::page(tx, behind, zone)?)),
         Err(why) => Ok(Err(why)),
     });

@@ -54,6 +54,7 @@ impl Name {
 pub const fn word(role: Role) -> &'static str {
     match role {
         Role::Viewer => "viewer",
+        Role::Settler => "settler",
         Role::Owner => "owner",
     }
 }
@@ -61,8 +62,9 @@ pub const fn word(role: Role) -> &'static str {
 pub fn role(word: &str) -> Result<Role, &'static str> {
     match word {
         "viewer" => Ok(Role::Viewer),
+        "settler" => Ok(Role::Settler),
         "owner" => Ok(Role::Owner),
-        _ => Err("owner (sees, and settles orders) or viewer (sees)"),
+        _ => Err("owner (sees, settles orders, and keeps the people), settler (sees, and settles orders) or viewer (sees)"),
     }
 }
 
@@ -154,6 +156,12 @@ pub fn change(tx: &mut dyn Tx, person: i64, role: Role, limit: Option<u64>) -> R
     Ok(())
 }
 
+/// A person has another password from now on.
+pub fn choose(tx: &mut dyn Tx, person: i64, password: &str) -> Result<(), BooksError> {
+    store::update(tx, "people", vec![("password", password.into())], vec![("person", person.into())])?;
+    Ok(())
+}
+
 /// Removes a person: nobody asks by that name any more.
 pub fn remove(tx: &mut dyn Tx, person: i64, now: Wall) -> Result<(), BooksError> {
     forget(tx, person)?;
@@ -195,7 +203,7 @@ pub fn join(tx: &mut dyn Tx, code: &str, password: &str, now: Wall) -> Result<Op
     let Some(person) = invited(tx, code, now)? else { return Ok(None) };
     let number = || vec![("person", person.number.into())];
     store::update(tx, "people_invited", vec![("used_ms", now.into())], number())?;
-    store::update(tx, "people", vec![("password", password.into())], number())?;
+    choose(tx, person.number, password)?;
     forget(tx, person.number)?;
     Ok(Some(person))
 }

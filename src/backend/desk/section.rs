@@ -1,6 +1,7 @@
 //! `[desk]`, as it is written, and as it is used.
 
 use crate::settings::SETTINGS;
+use qris_core::order::time::Span;
 use qris_host::config::settings::number;
 use qris_host::config::{Checker, http_url};
 use qris_host::speech::fill;
@@ -9,6 +10,7 @@ use serde::Deserialize;
 use std::path::PathBuf;
 
 texts! {
+    path: "tidak boleh punya path: halaman desk ada di awal sebuah alamat, misalnya https://desk.pay.example, bukan {0}", "must have no path: the pages of the desk are at the beginning of an address, such as https://desk.pay.example, and not {0}";
     socket: "harus path absolut, paling panjang {0} byte, bukan {1}", "must be an absolute path of at most {0} bytes, not {1}";
 }
 
@@ -23,6 +25,7 @@ pub struct Section {
     url: Option<String>,
     socket: Option<PathBuf>,
     limit_per_day: Option<i64>,
+    log_days: Option<i64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,18 +35,25 @@ pub struct Settings {
     pub socket: PathBuf,
     /// How much money a person may move in a day, in rupiah, if nothing else was said of them.
     pub limit_per_day: u64,
+    /// So long the log keeps who did what, and from where.
+    pub log_lasts: Span,
 }
 
 impl Section {
     pub fn check(self, checker: &mut Checker<'_>) -> Option<Settings> {
-        let Self { url, socket, limit_per_day } = self;
+        let Self { url, socket, limit_per_day, log_days } = self;
         let url = checker.required(url, "desk.url").and_then(|url| checker.take(http_url(&url), "desk.url"));
+        let has_path = url.as_ref().is_some_and(|url| url.split_once("://").is_some_and(|(_, rest)| rest.contains(['/', '?', '#'])));
+        if let Some(url) = url.as_ref().filter(|_| has_path) {
+            checker.fault("desk.url", fill(texts().path, &[url]));
+        }
         let socket = socket.unwrap_or_else(|| SOCKET.into());
         let fits = socket.is_absolute() && socket.as_os_str().len() <= PATH_MAX;
         if !fits {
             checker.fault("desk.socket", fill(texts().socket, &[&PATH_MAX, &socket.display()]));
         }
         let limit_per_day = checker.whole(limit_per_day, number(SETTINGS, "desk.limit_per_day")).unsigned_abs();
-        Some(Settings { url: url?, socket: fits.then_some(socket)?, limit_per_day })
+        let log_lasts = Span::secs(checker.whole(log_days, number(SETTINGS, "desk.log_days")) * 24 * 3600);
+        Some(Settings { url: url?, socket: fits.then_some(socket)?, limit_per_day, log_lasts })
     }
 }

@@ -9,8 +9,8 @@ use qris_core::order::time::{Span, Told, Wall};
 
 /// A session lasts so long at most.
 pub const LASTS: Span = Span::secs(30 * 24 * 3600);
-/// … and so long without use.
-pub const IDLE: Span = Span::secs(12 * 3600);
+/// Who has typed the password settles orders for so long. After that it is asked for once more.
+pub const PROVEN: Span = Span::secs(12 * 3600);
 /// Its use is written down no more often than this.
 const NOTED_EVERY: Span = Span::secs(60);
 /// The most sessions of a person. One more ends the oldest.
@@ -26,6 +26,8 @@ pub struct Asker {
     pub person: Person,
     pub session: i64,
     used_at: Wall,
+    /// When this person typed the password here last.
+    proven_at: Wall,
 }
 
 impl Asker {
@@ -34,17 +36,24 @@ impl Asker {
     pub fn is_to_note(&self, now: Wall) -> bool {
         now >= self.used_at + NOTED_EVERY
     }
+
+    /// Whether the password was typed lately. Whoever finds a phone sees, and settles nothing.
+    #[must_use]
+    pub fn is_proven(&self, now: Wall) -> bool {
+        now < self.proven_at + PROVEN
+    }
 }
 
 /// The person and the session of this secret; `None`: it is over, or never was.
 /// By a time that is not trusted, one of an earlier boot of this computer is none.
 pub fn asker(tx: &mut dyn Tx, secret: &str, boot: Option<&str>, now: Told) -> Result<Option<Asker>, BooksError> {
-    let sql = "SELECT session, used_ms, people.person AS person, name, role, limit_per_day, since_ms, 1 AS has_joined, boot
+    let sql = "SELECT session, used_ms, proven_ms, people.person AS person, name, role, limit_per_day, since_ms, 1 AS has_joined, boot
         FROM sessions JOIN people ON people.person = sessions.person
-        WHERE secret_hash = $1 AND removed_ms IS NULL AND began_ms > $2 AND used_ms > $3";
-    let values = [token::hash(secret).into(), (now - LASTS).into(), (now - IDLE).into()];
+        WHERE secret_hash = $1 AND removed_ms IS NULL AND began_ms > $2";
+    let values = [token::hash(secret).into(), (now - LASTS).into()];
     let read = |row: &Row| {
-        Ok::<_, StoreError>(Asker { person: Person::read(row)?, session: row.int("session")?, used_at: Wall(row.int("used_ms")?) })
+        let [used_at, proven_at] = [Wall(row.int("used_ms")?), Wall(row.int("proven_ms")?)];
+        Ok::<_, StoreError>(Asker { person: Person::read(row)?, session: row.int("session")?, used_at, proven_at })
     };
     let rows = tx.rows(sql, &values)?;
     let Some(row) = rows.first() else { return Ok(None) };
@@ -54,6 +63,17 @@ pub fn asker(tx: &mut dyn Tx, secret: &str, boot: Option<&str>, now: Told) -> Re
 
 pub fn used(tx: &mut dyn Tx, session: i64, boot: Option<&str>, now: Told) -> Result<(), BooksError> {
     store::update(tx, "sessions", vec![("used_ms", now.into()), ("boot", boot.into())], vec![("session", session.into())])?;
+    Ok(())
+}
+
+/// The password was typed once more in this session.
+pub fn proven(tx: &mut dyn Tx, session: i64, now: Told) -> Result<(), BooksError> {
+    store::update(tx, "sessions", vec![("proven_ms", now.into())], vec![("session", session.into())])?;
+    Ok(())
+}
+
+pub fn forget_over(tx: &mut dyn Tx, now: Wall) -> Result<(), BooksError> {
+    tx.rows("DELETE FROM sessions WHERE began_ms <= $1", &[(now - LASTS).into()])?;
     Ok(())
 }
 
@@ -68,13 +88,14 @@ pub fn begin(
     now: Told,
 ) -> Result<(), BooksError> {
     if now.is_trusted() {
-        tx.rows("DELETE FROM sessions WHERE began_ms <= $1 OR used_ms <= $2", &[(now - LASTS).into(), (now - IDLE).into()])?;
+        forget_over(tx, now.wall)?;
     }
     let row = vec![
         ("person", person.into()),
         ("secret_hash", token::hash(secret).into()),
         ("began_ms", now.into()),
         ("used_ms", now.into()),
+        ("proven_ms", now.into()),
         ("boot", boot.into()),
         ("address", from.into()),
         ("browser", qris_core::text::plain(&browser.chars().take(BROWSER_MAX).collect::<String>(), ' ').into()),
@@ -99,7 +120,7 @@ pub struct Session {
 /// The sessions of a person, the newest first.
 pub fn list(tx: &mut dyn Tx, person: i64, now: Wall) -> Result<Vec<Session>, BooksError> {
     let sql = "SELECT session, began_ms, used_ms, address, browser FROM sessions
-        WHERE person = $1 AND began_ms > $2 AND used_ms > $3 ORDER BY session DESC";
+        WHERE person = $1 AND began_ms > $2 ORDER BY session DESC";
     let read = |row: &Row| {
         Ok::<_, StoreError>(Session {
             number: row.int("session")?,
@@ -109,7 +130,7 @@ pub fn list(tx: &mut dyn Tx, person: i64, now: Wall) -> Result<Vec<Session>, Boo
             browser: row.text("browser")?.into(),
         })
     };
-    let rows = tx.rows(sql, &[person.into(), (now - LASTS).into(), (now - IDLE).into()])?;
+    let rows = tx.rows(sql, &[person.into(), (now - LASTS).into()])?;
     Ok(rows.iter().map(read).collect::<Result<_, _>>()?)
 }
 
@@ -117,6 +138,14 @@ pub fn list(tx: &mut dyn Tx, person: i64, now: Wall) -> Result<Vec<Session>, Boo
 pub fn end(tx: &mut dyn Tx, person: i64, session: Option<i64>) -> Result<bool, BooksError> {
     let sql = "DELETE FROM sessions WHERE person = $1 AND (CAST($2 AS BIGINT) IS NULL OR session = $2) RETURNING session";
     Ok(!tx.rows(sql, &[person.into(), session.into()])?.is_empty())
+}
+
+/// Ends all sessions of a person but this one, and forgets all devices but this one.
+pub fn end_others(tx: &mut dyn Tx, person: i64, session: i64, device: Option<&str>) -> Result<(), BooksError> {
+    tx.rows("DELETE FROM sessions WHERE person = $1 AND session <> $2", &[person.into(), session.into()])?;
+    let kept = device.map(token::hash).unwrap_or_default();
+    tx.rows("DELETE FROM desk_devices WHERE person = $1 AND device_hash <> $2", &[person.into(), kept.into()])?;
+    Ok(())
 }
 
 /// Whether this person was let in on this device before.

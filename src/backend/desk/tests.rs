@@ -5,7 +5,7 @@ use super::judge::{self, Usual};
 use super::log::{self, By, What};
 use super::orders::{self, Teller};
 use super::people::{self, LINK_LASTS, Name, NotAdded, PEOPLE_MAX, Person};
-use super::sessions::{self, IDLE, LASTS};
+use super::sessions::{self, LASTS, PROVEN};
 use crate::keeping::databases::open_both;
 use crate::sale::books::{self, BooksError, Done, Policy, testing};
 use crate::samples::{T0, after, pending, report, reported_order, rules};
@@ -102,11 +102,11 @@ fn a_link_is_good_once_for_an_hour_and_ends_what_was_before() {
     rig.run(|tx| sessions::begin(tx, sari.number, "booted", "192.0.2.7", "a browser", Some("this"), Told::trusted(T0)));
     for (what, boot, now, is_in) in [
         ("this boot", Some("this"), Told::counted(T0), true),
-        ("this boot, too late", Some("this"), Told::counted(T0 + sessions::IDLE), false),
+        ("this boot, too late", Some("this"), Told::counted(T0 + sessions::LASTS), false),
         ("another boot", Some("other"), Told::unknown(T0), false),
         ("nobody knows the boot", None, Told::unknown(T0), false),
         ("another boot, a trusted time", Some("other"), Told::trusted(T0), true),
-        ("another boot, too late", Some("other"), Told::trusted(T0 + sessions::IDLE), false),
+        ("another boot, too late", Some("other"), Told::trusted(T0 + sessions::LASTS), false),
     ] {
         assert_eq!(rig.run(|tx| sessions::asker(tx, "booted", boot, now)).is_some(), is_in, "{what}");
     }
@@ -124,22 +124,17 @@ fn a_session_lasts_as_long_as_it_may() {
     let sari = rig.add("Sari", Role::Owner, None);
     rig.run(|tx| sessions::begin(tx, sari.number, "secret", "192.0.2.7", &"x".repeat(500), None, Told::trusted(T0)));
     let is_good = |secret: &str, at: Wall| rig.run(|tx| sessions::asker(tx, secret, None, Told::trusted(at))).is_some();
-    let half = Span(IDLE.0 / 2);
-    for (secret, at, wanted) in
-        [("secret", T0, true), ("secret", T0 + IDLE - SECOND, true), ("secret", T0 + IDLE, false), ("secre", T0, false)]
-    {
+    for (secret, at, wanted) in [("secret", T0, true), ("secret", T0 + PROVEN, true), ("secre", T0, false)] {
         assert_eq!(is_good(secret, at), wanted, "{secret} {at:?}");
     }
-    // However often it is used, it ends after its time.
-    let mut now = T0;
-    while now + half < T0 + LASTS {
-        now = now + half;
-        let asker = rig.run(|tx| sessions::asker(tx, "secret", None, Told::trusted(now))).expect("it is used");
-        assert!(asker.is_to_note(now));
-        rig.run(|tx| sessions::used(tx, asker.session, None, Told::trusted(now)));
-        assert!(!rig.run(|tx| sessions::asker(tx, "secret", None, Told::trusted(now))).expect("it is used").is_to_note(now + SECOND));
-    }
-    assert!(is_good("secret", T0 + LASTS - SECOND) && !is_good("secret", T0 + LASTS));
+    // However often it is used, it ends after its time. Nobody need use it meanwhile.
+    let now = T0 + LASTS - SECOND;
+    let asker = rig.run(|tx| sessions::asker(tx, "secret", None, Told::trusted(now))).expect("it is used");
+    assert!(asker.is_to_note(now) && !asker.is_proven(now));
+    rig.run(|tx| sessions::used(tx, asker.session, None, Told::trusted(now)));
+    let asker = rig.run(|tx| sessions::asker(tx, "secret", None, Told::trusted(now))).expect("it is used");
+    assert!(!asker.is_to_note(now + Span(1)) && !asker.is_proven(now), "to look is not to type the password");
+    assert!(is_good("secret", now) && !is_good("secret", T0 + LASTS));
     // Each person has so many, and ends no other's.
     let budi = rig.add("Budi", Role::Viewer, None);
     for number in 0..30 {
@@ -211,6 +206,45 @@ fn the_log_only_grows_and_is_not_filled_by_what_is_denied() {
         assert!(rig.books.execute(sql, []).is_err(), "{sql}");
     }
     assert_eq!(rig.run(|tx| log::page(tx, None, Zone::Wib)).len(), 11);
+}
+
+/// Names and addresses have an age, and what is younger stays, whoever asks.
+#[test]
+fn the_log_forgets_who_did_what_long_ago() {
+    let rig = Rig::new();
+    let (sari, joko) = (rig.add("Sari", Role::Owner, None), rig.add("Joko", Role::Viewer, None));
+    let days = |number: i64| Span::secs(number * 24 * 3600);
+    for day in [0, 40, 60] {
+        rig.run(|tx| log::write(tx, By::Person(&sari, "192.0.2.7"), What::Entry(Entry::Login), None, T0 + days(day)));
+    }
+    rig.run(|tx| sessions::begin(tx, sari.number, "secret", "192.0.2.7", "b", None, Told::trusted(T0 + days(20))));
+    rig.run(|tx| people::remove(tx, joko.number, T0));
+    for (now, kept, names) in [(days(39), 3, 2), (days(40), 2, 1), (days(100), 2, 1)] {
+        rig.run(|tx| log::forget_before(tx, T0 + now, days(40)));
+        let lines = rig.run(|tx| log::page(tx, None, Zone::Wib)).len();
+        let people: i64 = rig.books.query_row("SELECT count(*) FROM people", [], |row| row.get(0)).expect("counted");
+        assert_eq!((lines, people), (kept, names), "{now:?}");
+    }
+    let sessions: i64 = rig.books.query_row("SELECT count(*) FROM sessions", [], |row| row.get(0)).expect("counted");
+    assert_eq!(sessions, 0);
+    rig.run(|tx| log::write(tx, By::Person(&sari, "192.0.2.7"), What::Entry(Entry::Login), None, T0 + days(90)));
+    assert!(rig.books.execute("DELETE FROM desk_log WHERE seq = 3", []).is_ok(), "it is 30 days older than the newest");
+    assert!(rig.books.execute("DELETE FROM desk_log", []).is_err());
+}
+
+/// Whoever finds a phone sees, and settles nothing.
+#[test]
+fn a_deed_wants_a_password_of_the_last_hours() {
+    let failed = reported_order("order1", "vm-001", 5_000, 5_000, Delivery::Failed);
+    let rig = Rig::with(failed);
+    let seen_as = rig.seen_as(T0 + Span::secs(9));
+    for deed in [Deed::Refund, Deed::ByHand, Deed::Given, Deed::Again, Deed::Seen] {
+        assert!(matches!(rig.press(deed, seen_as, T0 + PROVEN), Err(Problem::Unproven)), "{deed}");
+    }
+    let now = T0 + PROVEN;
+    let asker = rig.run(|tx| sessions::asker(tx, "secret", None, Told::trusted(now))).expect("a session");
+    rig.run(|tx| sessions::proven(tx, asker.session, Told::trusted(now)));
+    assert!(rig.press(Deed::ByHand, rig.seen_as(now), now).is_ok());
 }
 
 /// A viewer cannot push what others did out of an order's story.

@@ -2,8 +2,8 @@
 //! stand beside the new ones.
 
 use super::copies::{self, CopyError};
-use crate::sale::books::of_a_copy;
-use crate::store::{BOOKS, MACHINES, Row, entries, machines_beside, read_on};
+use crate::sale::books::{BooksError, of_a_copy};
+use crate::store::{BOOKS, MACHINES, Row, Tx, alone_on, entries, machines_beside, read_on};
 use qris_core::order::time::{Told, Wall};
 use qris_host::mark::Mark;
 use qris_host::sqlite::{self, OpenError, Schema};
@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 /// The result, and what the copy cannot know.
 #[derive(Debug)]
-pub struct Restored {
+pub struct Restored<T> {
     /// Orders in the copy.
     pub orders: i64,
     /// The time of the last entry in the copy.
@@ -25,6 +25,16 @@ pub struct Restored {
     pub changed: Option<Vec<Changed>>,
     /// The machines were gone or damaged, so the copy of them was restored, too.
     pub has_machines: bool,
+    /// What was done about the people of the desk.
+    pub desk: T,
+}
+
+/// What is done about the people of the desk, in a transaction of the copy.
+pub struct People<'a, T> {
+    /// The books of before are attached as `before`. `None`: they do not know these people.
+    pub of_before: &'a dyn Fn(&mut dyn Tx) -> Result<Option<T>, BooksError>,
+    /// There are none, or they cannot be read.
+    pub anew: &'a dyn Fn(&mut dyn Tx) -> Result<T, BooksError>,
 }
 
 /// An order of the books of before.
@@ -43,7 +53,7 @@ pub struct Changed {
 ///
 /// # Errors
 /// [`CopyError`]: a `serve` has the books, or the copy is not good. Then nothing was changed.
-pub fn restore(books: &Path, from: &Path, now: Wall) -> Result<Restored, CopyError> {
+pub fn restore<T>(books: &Path, from: &Path, now: Wall, of_desk: &People<'_, T>) -> Result<Restored<T>, CopyError> {
     let _alone = sqlite::claim(books)?;
     drop(copies::check(from)?);
     let copy = copies::open(from, &BOOKS)?;
@@ -64,13 +74,13 @@ pub fn restore(books: &Path, from: &Path, now: Wall) -> Result<Restored, CopyErr
     if has_machines {
         put(&copies::machines_of(from), &machines, &MACHINES, |_| Ok(()))?;
     }
-    let aside = put(from, books, &BOOKS, |copy| {
-        copy.execute_batch(ENDED).map_err(of_copy)?;
-        Ok(read_on(copy, |tx| of_a_copy(tx, Told::unknown(now)).map(drop))?)
+    let (aside, desk) = put(from, books, &BOOKS, |copy| {
+        read_on(copy, |tx| of_a_copy(tx, Told::unknown(now)).map(drop))?;
+        people(copy, books, of_desk)
     })?;
     let of_mark = |source| CopyError::Io { path: books.into(), source };
     Mark::open(books).and_then(|mut mark| mark.begin_at(has)).map_err(of_mark)?;
-    Ok(Restored { orders, until: until.map(Wall), aside, missing: (had - has).max(0), changed, has_machines })
+    Ok(Restored { orders, until: until.map(Wall), aside, missing: (had - has).max(0), changed, has_machines, desk })
 }
 
 /// The orders that the books of before have, and the copy has not, or as they were earlier.
@@ -93,26 +103,39 @@ fn changed(copy: &Connection, books: &Path) -> Result<Vec<Changed>, CopyError> {
     rows.iter().map(changed).collect()
 }
 
-/// Sessions, devices and links of a copy are not good any more: people may have ended the sessions since, and links may have been used.
-const ENDED: &str = "DELETE FROM sessions; DELETE FROM desk_devices; DELETE FROM people_invited";
+fn people<T>(copy: &Connection, books: &Path, of_desk: &People<'_, T>) -> Result<T, CopyError> {
+    match of_before(copy, books, of_desk) {
+        Ok(Some(done)) => Ok(done),
+        Ok(None) | Err(_) => Ok(alone_on(copy, |tx| (of_desk.anew)(tx))?),
+    }
+}
+
+fn of_before<T>(copy: &Connection, books: &Path, of_desk: &People<'_, T>) -> Result<Option<T>, CopyError> {
+    drop(sqlite::open_beside(books, &BOOKS, false)?);
+    let of_books = |source| CopyError::Sqlite { path: books.into(), source };
+    copy.execute("ATTACH ?1 AS before", [copies::name(books)?]).map_err(of_books)?;
+    let done = alone_on(copy, |tx| (of_desk.of_before)(tx));
+    copy.execute_batch("DETACH before").map_err(of_books)?;
+    Ok(done?)
+}
 
 /// Puts a copy in the place of a database, which is set aside, after a `mend`. Answers where that stands now.
-fn put(
+fn put<T>(
     from: &Path,
     to: &Path,
     schema: &Schema,
-    mend: impl FnOnce(&Connection) -> Result<(), CopyError>,
-) -> Result<Option<PathBuf>, CopyError> {
+    mend: impl FnOnce(&Connection) -> Result<T, CopyError>,
+) -> Result<(Option<PathBuf>, T), CopyError> {
     drop(copies::check(from)?);
     let copy = copies::open(from, schema)?;
     let part = copies::begin_over(to)?;
     copy.execute("VACUUM INTO ?1", [copies::name(&part)?]).map_err(|source| CopyError::Sqlite { path: part.clone(), source })?;
-    mend(&Connection::open(&part).map_err(|source| CopyError::Sqlite { path: part.clone(), source })?)?;
+    let mended = mend(&Connection::open(&part).map_err(|source| CopyError::Sqlite { path: part.clone(), source })?)?;
     let io = |source| CopyError::Io { path: to.into(), source };
     let is_there = ["", "-wal", "-shm"].iter().any(|suffix| copies::with_suffix(to, suffix).exists());
     let aside = if is_there { Some(sqlite::move_aside(to, "before").map_err(io)?) } else { None };
     copies::publish(&part, to)?;
-    Ok(aside)
+    Ok((aside, mended))
 }
 
 fn number(connection: &Connection, sql: &str) -> rusqlite::Result<i64> {

@@ -38,7 +38,8 @@ mod write;
 
 pub use alerts::{
     ALERT_TRIES, Alert, Older, StockAlert, Subject, Ways, alert_tried, clock_wants, day_is_over, due_alerts, is_place_news, machine_back,
-    machine_offline, machine_twice, machines_offline, merchant_paid, open_stock_alerts, stock_wants, take_turn, taken_over, turn_ends,
+    machine_offline, machine_twice, machines_offline, merchant_paid, open_stock_alerts, people_changed, stock_wants, take_turn, taken_over,
+    turn_ends,
 };
 pub use archived::{Archived, archived, archived_between};
 pub use automatic::{LeftToAPerson, auto_refund_starts};

@@ -177,6 +177,7 @@ fn note(around: &dyn Surroundings, alert: &Alert, failed: &[String]) {
         Subject::Offline
         | Subject::Merchant(_)
         | Subject::Twice(_)
+        | Subject::People(_)
         | Subject::TakenOver
         | Subject::Older(_)
         | Subject::Clock
@@ -212,7 +213,13 @@ fn object(alert: &Alert, name: Option<&str>, day: Option<&DayTold>, in_it: &InIt
         (Some(_), Subject::Stock(why)) => (OVER, format!("over: the machine {machine} {}", is_over(*why)), NOTHING_TO_DO),
         (
             Some(_),
-            Subject::Order(..) | Subject::Damaged(..) | Subject::Merchant(_) | Subject::Twice(_) | Subject::Older(_) | Subject::Daily(_),
+            Subject::Order(..)
+            | Subject::Damaged(..)
+            | Subject::Merchant(_)
+            | Subject::Twice(_)
+            | Subject::People(_)
+            | Subject::Older(_)
+            | Subject::Daily(_),
         ) => (OVER, format!("over: nobody must look at this any more ({told})"), NOTHING_TO_DO),
     };
     json!({
@@ -296,6 +303,10 @@ fn trouble(alert: &Alert, machine: &str, day: Option<&DayTold>, in_it: &InIt, zo
             format!("two computers are the machine {machine}: {both}. Its card was copied, or set back to an older image"),
             "find the second one, and switch it off; if it may be in foreign hands: device revoke, then a new code",
         ),
+        Subject::People(done) => (
+            format!("the people of the desk were changed: {done}"),
+            "if no owner wanted that: `desk link` for the owner, and `desk list`; the log of the desk says from where it came",
+        ),
         Subject::Stock(why @ (StockAlert::Blocked | StockAlert::Price)) => {
             let goods = in_it.not_sold(*why).unwrap_or_else(|| "some of its goods".into());
             let because = if *why == StockAlert::Blocked { "a line is blocked" } else { "no line or no payment takes the price" };
@@ -322,6 +333,7 @@ fn in_indonesian(alert: &Alert) -> Option<Value> {
 fn at_desk(alert: &Alert, url: &str) -> String {
     match (&alert.about, &alert.device) {
         (Subject::Order(stored, _), _) => format!("{url}/orders/{}", stored.order.id),
+        (Subject::People(_), _) => format!("{url}/log"),
         (_, Some(device)) => format!("{url}/machines/{device}"),
         (_, None) => url.into(),
     }

@@ -7,12 +7,14 @@
 mod log;
 mod machines;
 mod orders;
+mod people;
 mod sums;
 
 pub use crate::wire::deed::*;
 pub use log::*;
 pub use machines::*;
 pub use orders::*;
+pub use people::*;
 pub use sums::*;
 
 use crate::order::time::Zone;
@@ -40,7 +42,33 @@ pub enum Role {
     /// Sees.
     Viewer,
     /// Sees, and settles orders.
+    Settler,
+    /// Does that, and says who the people are.
     Owner,
+}
+
+/// `GET /v1/desk`: where people find the desk. Nobody need have a session.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Whereabouts {
+    /// `desk.url`, without a slash at its end: what browsers call the origin of its pages.
+    pub url: Option<Box<str>>,
+}
+
+/// Behind such a header the desk says why it did not take a form, for `doctor`: a word of [`NotTaken`].
+pub const REFUSED: &str = "x-desk-refused";
+
+crate::order::word::closed! {
+    /// Why the desk does not take a form.
+    pub enum NotTaken {
+        /// Its page was made for another session, or is too old.
+        Old = "old",
+        /// No cookie came back with it.
+        NoCookie = "no_cookie",
+        /// Another site sent it.
+        Foreign = "foreign",
+        /// It was sent from a page of the desk that the browser has under another address than `desk.url`.
+        OtherName = "other_name",
+    }
 }
 
 /// `POST /v1/invitation`: whom does this link invite? It stays good.
@@ -83,6 +111,13 @@ pub struct Login {
     pub browser: Box<str>,
 }
 
+/// `POST /v1/prove`: the person of this session types the password once more.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Prove {
+    pub password: Box<str>,
+}
+
 /// A session has begun.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Opened {
@@ -123,6 +158,8 @@ pub struct Me {
     pub hears: bool,
     /// The backend trusts the time of day. If not, nothing ends by time.
     pub trusts_clock: bool,
+    /// The password was typed lately in this session. If not, it is asked for before a deed: `POST /v1/prove`.
+    pub proven: bool,
 }
 
 /// `GET /v1/sessions`: the sessions of this person.
@@ -160,6 +197,9 @@ pub enum Problem {
     /// 403. Which of the two nobody is told.
     #[error("the name or the password is wrong")]
     WrongPassword,
+    /// 403. The password was typed too long ago: first `POST /v1/prove`.
+    #[error("the password must be typed once more")]
+    Unproven,
     /// 410.
     #[error("the link was used, or its time is over")]
     LinkOver,
@@ -175,6 +215,12 @@ pub enum Problem {
     /// 422.
     #[error("the password is too short or too long")]
     Password,
+    /// 422.
+    #[error("the password is one that many people use")]
+    CommonPassword,
+    /// 422.
+    #[error("the people of the desk stay as they are: {}", why.as_str())]
+    NotChanged { why: NotChanged },
     /// 409, or 403 where it is about the person.
     #[error("it is not possible: {}", why.as_str())]
     Denied {
@@ -232,4 +278,4 @@ macro_rules! hidden {
     };
 }
 
-hidden!(Knock, Join, Login, Opened);
+hidden!(Knock, Join, Login, Prove, Opened, ChangePeople, Made, NewPassword);

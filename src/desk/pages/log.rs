@@ -41,6 +41,7 @@ impl Frame {
             Entry::Link => self.w.log_link,
             Entry::Role => self.w.log_role,
             Entry::Remove => self.w.log_remove,
+            Entry::Password => self.w.log_password,
         }
     }
 
@@ -57,7 +58,14 @@ impl Frame {
             }
             Noted::Entry(Entry::Add | Entry::Role) => self.allowed(detail),
             Noted::Entry(
-                Entry::Login | Entry::Join | Entry::Logout | Entry::EndSession | Entry::EndSessions | Entry::Link | Entry::Remove,
+                Entry::Login
+                | Entry::Join
+                | Entry::Logout
+                | Entry::EndSession
+                | Entry::EndSessions
+                | Entry::Link
+                | Entry::Remove
+                | Entry::Password,
             ) => None,
         };
         Some(said.unwrap_or_else(|| detail.to_owned()))

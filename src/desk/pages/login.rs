@@ -71,10 +71,11 @@ struct Welcome {
     password_min: usize,
 }
 
-/// The secret of a link; anything else was never one.
+/// The secret of a link; anything else was never one. A messenger may have taken the dot behind it for a part of it.
 fn code(text: &str) -> Option<Box<str>> {
     const LENGTH_MAX: usize = 128;
     let is_code = |byte: u8| byte.is_ascii_alphanumeric() || b"_-".contains(&byte);
+    let text = text.trim_end_matches(|c: char| !c.is_ascii_alphanumeric() && !"_-".contains(c));
     ((1..=LENGTH_MAX).contains(&text.len()) && text.bytes().all(is_code)).then(|| text.into())
 }
 
@@ -105,6 +106,9 @@ pub async fn join(State(desk): State<Arc<Desk>>, Path(link): Path<String>, poste
         Ok(opened) => Ok(begin(visitor, &opened, "/")),
         Err(Unanswered::Told(Problem::Password)) => {
             welcome(&desk, visitor, &link, StatusCode::UNPROCESSABLE_ENTITY, Some(words.join_bad)).await
+        }
+        Err(Unanswered::Told(Problem::CommonPassword)) => {
+            welcome(&desk, visitor, &link, StatusCode::UNPROCESSABLE_ENTITY, Some(words.join_common)).await
         }
         Err(why) => Err(why.halt(visitor)),
     }

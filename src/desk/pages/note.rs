@@ -9,7 +9,7 @@ use crate::words::{self, Words, orders as order_words};
 use askama::Template;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use qris_core::wire::desk::{Denied, Problem};
+use qris_core::wire::desk::{self as wire, Denied, Problem};
 use qris_host::speech::fill;
 
 /// A page that says something once more may be asked for again.
@@ -45,11 +45,26 @@ impl IntoResponse for NotTaken {
     fn into_response(self) -> Response {
         let (visitor, words) = (&self.visitor, words::Words::of(self.visitor.language));
         match self.why {
-            Why::Old => note(visitor, StatusCode::FORBIDDEN, words.old_form, words.old_form_hint, home(words)),
+            Why::Refused(why, url) => refused(visitor, words, why, url.as_deref()),
+            Why::InAlready(to) => visitor.lead_to(&to),
             Why::TooLarge => note(visitor, StatusCode::PAYLOAD_TOO_LARGE, words.too_large, words.not_understood_hint, home(words)),
             Why::Malformed => malformed(visitor).into_response(),
         }
     }
+}
+
+/// A form that was refused. The header says why to `doctor`.
+fn refused(visitor: &Visitor, words: &'static Words, why: wire::NotTaken, url: Option<&str>) -> Response {
+    let there = url.unwrap_or("/");
+    let (title, hint, link) = match why {
+        wire::NotTaken::Old => (words.old_form, words.old_form_hint.into(), home(words)),
+        wire::NotTaken::NoCookie => (words.no_cookie, fill(words.no_cookie_hint, &[&there]), (there, words.to_desk)),
+        wire::NotTaken::Foreign => (words.foreign_form, words.old_form_hint.into(), home(words)),
+        wire::NotTaken::OtherName => (words.other_name, fill(words.other_name_hint, &[&there]), (there, words.to_desk)),
+    };
+    let mut response = note(visitor, StatusCode::FORBIDDEN, title, &hint, link);
+    response.headers_mut().insert(wire::REFUSED, HeaderValue::from_static(why.as_str()));
+    response
 }
 
 pub fn malformed(visitor: &Visitor) -> Halt {
@@ -87,6 +102,15 @@ pub fn wait(words: &'static Words, wait_s: u64) -> String {
     fill(words.login_wait, &[&Clock::wait(words, wait_s)])
 }
 
+/// What is said of a password that does not count; `None`: it is about something else.
+pub fn of_password(words: &'static Words, why: &Unanswered) -> Option<(StatusCode, String)> {
+    match why {
+        Unanswered::Told(Problem::WrongPassword) => Some((StatusCode::FORBIDDEN, words.prove_wrong.into())),
+        Unanswered::Told(Problem::Wait { wait_s }) => Some((StatusCode::TOO_MANY_REQUESTS, wait(words, *wait_s))),
+        Unanswered::Told(_) | Unanswered::Away => None,
+    }
+}
+
 /// Whether it is this person who may not, or nobody can.
 pub const fn status_of(denied: Denied) -> StatusCode {
     match denied {
@@ -119,7 +143,12 @@ impl Unanswered {
                 note(visitor, status_of(*why), words.not_possible, said, home(words))
             }
             Problem::Changed => note(visitor, StatusCode::CONFLICT, words.changed, words.changed_hint, home(words)),
-            Problem::Malformed { .. } | Problem::Password | Problem::WrongPassword => {
+            Problem::Unproven => note(visitor, StatusCode::FORBIDDEN, words.not_possible, words.prove_first, home(words)),
+            Problem::Malformed { .. }
+            | Problem::Password
+            | Problem::CommonPassword
+            | Problem::NotChanged { .. }
+            | Problem::WrongPassword => {
                 note(visitor, StatusCode::UNPROCESSABLE_ENTITY, words.not_understood, words.not_understood_hint, home(words))
             }
         }

@@ -13,7 +13,7 @@ use axum::response::Response;
 use qris_core::order::merchant::{NumberStands, Refused};
 use qris_core::order::tries::TwoDigits;
 use qris_core::text::plain;
-use qris_core::wire::desk::{Barred, Deed, Denied, Do, Found, NOTE_MAX, OrderPage, Problem, ROWS, Sure};
+use qris_core::wire::desk::{Barred, Deed, Denied, Do, Found, NOTE_MAX, OrderPage, Problem, Prove, ROWS, Sure};
 use qris_host::speech::fill;
 use std::sync::Arc;
 
@@ -195,10 +195,23 @@ pub async fn act(State(desk): State<Arc<Desk>>, Path((order, deed)): Path<(Strin
     if deed == Deed::Number && number.is_none() {
         return again(StatusCode::UNPROCESSABLE_ENTITY, Some(words.number_first.into())).await;
     }
+    let password = posted.field("password");
+    if !password.is_empty() {
+        match desk.serve.tell(visitor, "prove", &Prove { password: password.into() }).await {
+            Ok(()) => {}
+            Err(why) => {
+                return match note::of_password(words, &why) {
+                    Some((status, wrong)) => again(status, Some(wrong)).await,
+                    None => Err(why.halt(visitor)),
+                };
+            }
+        }
+    }
     let wanted = Do { number, note: if needs_note { how.into() } else { "".into() }, is_sure, from_slot, version };
     match desk.serve.tell(visitor, &format!("orders/{order}/{}", deed.as_str()), &wanted).await {
         Ok(()) => Ok(visitor.lead_to(&format!("/orders/{order}"))),
         Err(Unanswered::Told(Problem::Changed)) => Ok(changed(visitor, order)),
+        Err(Unanswered::Told(Problem::Unproven)) => again(StatusCode::FORBIDDEN, Some(words.prove_first.into())).await,
         Err(Unanswered::Told(Problem::Denied { why })) => {
             // The tick is what is missing, if that would make it possible.
             let may_be_sure =

@@ -34,11 +34,21 @@ fn a_web_server_in_front_says_whom_it_speaks_for_and_nobody_else_does() {
         for list in lists {
             headers.append(FORWARDED, hyper::header::HeaderValue::from_static(list));
         }
-        spoken_for(address(from), &proxies, &headers).to_string()
+        spoken_for(address(from), &proxies, &headers).map_or_else(|()| "?".into(), |address| address.to_string())
     };
     assert_eq!(told("127.0.0.1", &["10.9.9.9, 192.0.2.7"]), "192.0.2.7", "what it was told itself stands before it");
     assert_eq!(told("172.30.84.2", &["10.9.9.9", "2001:db8::1"]), "2001:db8::1");
-    assert_eq!((told("127.0.0.1", &[]), told("127.0.0.1", &["10.9.9.9, unknown"])), ("127.0.0.1".into(), "127.0.0.1".into()));
+    assert_eq!((told("127.0.0.1", &[]), told("127.0.0.1", &["10.9.9.9, unknown"])), ("127.0.0.1".into(), "?".into()));
+    for (list, wanted) in [
+        ("192.0.2.7:51000", "192.0.2.7"),
+        ("10.9.9.9:1, 192.0.2.7:2", "192.0.2.7"),
+        ("[2001:db8::1]:443", "2001:db8::1"),
+        ("[2001:db8::1]", "2001:db8::1"),
+        ("192.0.2.7:", "?"),
+        ("", "?"),
+    ] {
+        assert_eq!(told("127.0.0.1", &[list]), wanted, "{list}");
+    }
     assert_eq!(told("192.0.2.7", &["10.9.9.9"]), "192.0.2.7");
 }
 

@@ -13,6 +13,7 @@ pub mod desk;
 pub mod ends;
 pub mod files;
 pub mod fleet;
+pub mod front;
 pub mod fuzz;
 pub mod http;
 pub mod inputs;

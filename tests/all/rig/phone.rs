@@ -22,7 +22,7 @@ pub struct Phone {
 /// Opens the desk's door of a shop that runs; its socket.
 pub fn open_desk(shop: &mut Shop, more: &str) -> PathBuf {
     let socket = shop.path().join("serve.sock");
-    let section = format!("\n[desk]\nurl = \"http://127.0.0.1:9/desk\"\nsocket = \"{}\"\n{more}", socket.display());
+    let section = format!("\n[desk]\nurl = \"http://127.0.0.1:9\"\nsocket = \"{}\"\n{more}", socket.display());
     shop.edit(Program::Backend, |text| text + &section);
     shop.kill_backend();
     shop.start_backend();
@@ -35,7 +35,7 @@ pub fn code(shop: &Shop, arguments: &[&str]) -> String {
     assert!(output.status.success(), "{output:?}");
     let told = stdout(&output);
     let link = told.lines().find(|line| line.starts_with("http")).unwrap_or_else(|| panic!("no link: {told}"));
-    link.strip_prefix("http://127.0.0.1:9/desk/join/").expect("the desk's address").to_owned()
+    link.strip_prefix("http://127.0.0.1:9/join/").expect("the desk's address").to_owned()
 }
 
 impl Phone {

@@ -7,6 +7,7 @@ use crate::machines::accounts::{self, BrokerAccounts};
 use crate::telling::broker;
 use qris_core::order::ids::DeviceId;
 use qris_core::order::request::Payment;
+use qris_core::wire::desk::{NotTaken, REFUSED};
 use qris_core::wire::orders::Problem;
 use qris_host::causes;
 use qris_host::config::{MqttSettings, Source};
@@ -17,7 +18,7 @@ use qris_host::random;
 use qris_host::secret::Secret;
 use qris_host::tls::{self, LastTrusted, TlsError};
 use reqwest::Url;
-use reqwest::header::{CONTENT_TYPE, LOCATION};
+use reqwest::header::{CONTENT_TYPE, COOKIE, LOCATION, ORIGIN, SET_COOKIE};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
@@ -30,14 +31,21 @@ const ANSWER_BYTES_MAX: usize = 64 << 10;
 
 /// Looks at all of them at once.
 pub async fn check(config: &Config, source: &Source, charge: Option<Payment>) -> Vec<Finding> {
-    let (mut findings, notifications, broker, accounts, webhook, serve) =
-        tokio::join!(gateway(config, source), notifications(config), broker(config), accounts(config), webhook(config), serve(config));
+    let (mut findings, notifications, broker, accounts, webhook, desk, serve) = tokio::join!(
+        gateway(config, source),
+        notifications(config),
+        broker(config),
+        accounts(config),
+        webhook(config),
+        desk(config),
+        serve(config)
+    );
     let (Ok(notifications) | Err(notifications)) = notifications;
     if let (Some(payment), Ok(gateway)) = (charge, config.gateway.open(source)) {
         findings.push(gateway.try_charge(payment, config.gateway.max_imposed_fee()).await);
     }
     findings.extend(config.public_url.is_none().then(|| config.gateway.without_a_page()).flatten());
-    findings.extend([notifications, broker].into_iter().chain(accounts).chain(webhook).chain([serve]));
+    findings.extend([notifications, broker].into_iter().chain(accounts).chain(webhook).chain(desk).chain([serve]));
     findings
 }
 
@@ -212,6 +220,47 @@ async fn webhook(config: &Config) -> Option<Finding> {
         Ok(()) => Finding::ok(CHECK, fill(texts().webhook_good, &[&webhook.host()])),
         Err(error) => Finding::bad(CHECK, error.to_string(), texts().webhook_do),
     })
+}
+
+/// Whether people get in at the desk by its public address: a page comes, a cookie comes with it, and a form is taken. The form changes nothing.
+async fn desk(config: &Config) -> Option<Finding> {
+    let url = &config.desk.as_ref()?.url;
+    let (Ok(finding) | Err(finding)) = knock_at_desk(url).await;
+    Some(finding)
+}
+
+async fn knock_at_desk(url: &str) -> Result<Finding, Finding> {
+    let bad = |said: String, to_do: &str| Finding::bad("desk", said, to_do);
+    let tls = tls::client_config(None, None, &LastTrusted::default()).map_err(|error| bad(error.to_string(), texts().ca_do))?;
+    let client = client(Some(tls.as_ref()), LIMITS).map_err(|error| bad(error.to_string(), texts().no_http))?;
+    let unreached = |error: reqwest::Error| bad(fill(texts().unreached, &[&url, &causes::last(&error)]), texts().desk_unreached_do);
+    let page = client.get(format!("{url}/login")).send().await.map_err(unreached)?;
+    let status = page.status().as_u16();
+    let cookies = page.headers().get_all(SET_COOKIE).iter().filter_map(|value| value.to_str().ok()?.split(';').next());
+    let cookies = cookies.collect::<Vec<_>>().join("; ");
+    let html = String::from_utf8(read_limited(page, ANSWER_BYTES_MAX).await.unwrap_or_default()).unwrap_or_default();
+    let form = html.split("action=\"/language\"").nth(1).and_then(|form| form.split("name=\"token\" value=\"").nth(1));
+    let Some(token) = form.and_then(|form| form.split('"').next()).filter(|_| status == 200) else {
+        let to_do = if (502..=504).contains(&status) { texts().desk_behind } else { texts().desk_other_do };
+        return Err(bad(fill(texts().desk_other, &[&url, &status]), to_do));
+    };
+    if cookies.is_empty() {
+        return Err(bad(fill(texts().desk_no_cookie, &[&url]), texts().desk_no_cookie_do));
+    }
+    let body = format!("token={token}&language=id&back=%2F");
+    let sent = client.post(format!("{url}/language")).header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+    let answer = sent.header(COOKIE, cookies).header(ORIGIN, url).body(body).send().await.map_err(unreached)?;
+    if answer.status() == 303 {
+        return Ok(Finding::ok("desk", fill(texts().desk_good, &[&url])));
+    }
+    let why = answer.headers().get(REFUSED).and_then(|why| NotTaken::from_word(why.to_str().ok()?));
+    let to_do = match why {
+        Some(NotTaken::Old | NotTaken::NoCookie) => texts().desk_no_cookie_do,
+        Some(NotTaken::OtherName | NotTaken::Foreign) => texts().desk_origin_do,
+        None => texts().desk_other_do,
+    };
+    let why = why.map_or_else(|| answer.status().as_u16().to_string(), |why| why.as_str().into());
+    Err(bad(fill(texts().desk_refused, &[&url, &why]), to_do))
 }
 
 /// Whether `serve` answers at its address.

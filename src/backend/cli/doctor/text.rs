@@ -85,6 +85,15 @@ texts! {
     unreached: "{0} tidak bisa dihubungi dari sini: {1}", "{0} cannot be reached from here: {1}";
     unreached_do: "periksa DNS, firewall, web server dan sertifikat; apakah `serve` berjalan?", "look at DNS, firewall, web server and certificate; is `serve` running?";
     elsewhere: "tempat lain", "elsewhere";
+    desk_good: "{0} menampilkan halaman masuk, dan menerima formulir", "{0} shows its login, and takes a form";
+    desk_unreached_do: "periksa DNS, firewall, web server dan sertifikat dari `desk.url`", "look at DNS, firewall, web server and certificate of `desk.url`";
+    desk_other: "{0} menjawab {1}, dan itu bukan halaman masuk dari desk", "{0} answers {1}, which is not the login of the desk";
+    desk_other_do: "buat web server meneruskan alamat ini, tanpa mengubahnya, ke `qris-desk`", "let the web server pass this address on to `qris-desk`, and change nothing of it";
+    desk_behind: "web server menjawab, tetapi `qris-desk` di belakangnya tidak: jalankan", "the web server answers, but `qris-desk` behind it does not: start it";
+    desk_no_cookie: "{0} tidak memberikan cookie, jadi tidak ada yang bisa masuk", "{0} gives no cookie, so nobody can log in";
+    desk_no_cookie_do: "buat web server meneruskan `Cookie` dan `Set-Cookie` tanpa mengubahnya, dan tidak menyimpan halaman", "let the web server pass `Cookie` and `Set-Cookie` on as they are, and cache no page";
+    desk_refused: "{0} tidak menerima formulir: {1}", "{0} does not take a form: {1}";
+    desk_origin_do: "buat web server meneruskan `Origin` tanpa mengubahnya; `desk.url` harus alamat yang dibuka orang", "let the web server pass `Origin` on as it is; `desk.url` must be the address that people open";
     redirects: "{0} mengalihkan ({1}) ke {2}: gateway tidak mengikutinya, dan notifikasinya hilang", "{0} redirects ({1}) to {2}: the gateway does not follow, the notification is lost";
     redirects_do: "buat web server menjawab tanpa mengalihkan, atau tulis alamat akhirnya sebagai `notification_url`", "make the web server answer without a redirect, or configure the final address as `notification_url`";
     do_password: "server di depan `serve` meminta kata sandi: notifikasi tidak membawanya; loloskan notifikasinya", "a server in front of `serve` asks for a password: notifications carry none; let them pass";

@@ -23,6 +23,8 @@ const MERCHANT: &str = "merchant";
 const TWICE: &str = "twice";
 /// The kind for a machine whose place at the broker another computer takes.
 const TAKEN_OVER: &str = "taken_over";
+/// The kind for people of the desk whom an owner has changed, by what was done and when.
+const PEOPLE: &str = "people";
 /// Such an alert lasts so long at the least.
 const TAKEN_OVER_LASTS: Span = Span::secs(3600);
 /// The kind for a clock that cannot be trusted, by this word.
@@ -108,6 +110,8 @@ pub enum Subject {
     Merchant(Box<str>),
     /// Two computers that are one machine, with their addresses.
     Twice(Box<str>),
+    /// What an owner has done about the people of the desk, and when.
+    People(Box<str>),
     /// A machine whose place at the broker another computer takes.
     TakenOver,
     Older(Older),
@@ -175,6 +179,7 @@ impl Alert {
             Subject::Offline => OFFLINE,
             Subject::Merchant(_) => MERCHANT,
             Subject::Twice(_) => TWICE,
+            Subject::People(_) => PEOPLE,
             Subject::TakenOver => TAKEN_OVER,
             Subject::Older(how) => how.as_str(),
             Subject::Clock => CLOCK,
@@ -195,6 +200,7 @@ impl Alert {
             Subject::Clock => CLOCK,
             Subject::Daily(day) => day,
             Subject::Twice(both) => both,
+            Subject::People(done) => done,
         }
     }
 }
@@ -232,6 +238,7 @@ fn read(tx: &mut dyn Tx, row: &Row) -> Result<Option<Alert>, BooksError> {
         None if kind == OFFLINE => Subject::Offline,
         None if kind == MERCHANT => Subject::Merchant(subject.into()),
         None if kind == TWICE => Subject::Twice(subject.into()),
+        None if kind == PEOPLE => Subject::People(subject.into()),
         None if kind == TAKEN_OVER => Subject::TakenOver,
         None if let Some(how) = Older::from_word(kind) => Subject::Older(how),
         None if kind == CLOCK => Subject::Clock,
@@ -345,6 +352,12 @@ pub fn machine_twice(tx: &mut dyn Tx, device: &DeviceId, addresses: &str, now: T
     let subject = format!("{device} at {addresses}");
     end(tx, &subject, TWICE, now)?;
     begin(tx, &subject, TWICE, Some(device), now)
+}
+
+/// An owner has changed the people of the desk. All owners hear it, once. It is news that nobody ends; what is old is forgotten.
+pub fn people_changed(tx: &mut dyn Tx, done: &str, now: Told) -> Result<(), BooksError> {
+    tx.rows("DELETE FROM alerts WHERE kind = $1 AND since_ms < $2", &[PEOPLE.into(), (now - DAILY_KEPT).into()])?;
+    begin(tx, &format!("{done} ({})", now.wall.to_rfc3339_wib()), PEOPLE, None, now)
 }
 
 /// A QR pays this merchant. The first merchant is remembered. Of each other one a person is told, once. `Some`: this is such a

@@ -237,6 +237,7 @@ CREATE TABLE sessions (
     secret_hash TEXT NOT NULL UNIQUE,
     began_ms INTEGER NOT NULL,
     used_ms INTEGER NOT NULL,
+    proven_ms INTEGER NOT NULL,               -- the password was typed then
     boot TEXT,                                -- the boot of the computer in which it was used last; NULL: not known
     address TEXT NOT NULL,
     browser TEXT NOT NULL
@@ -320,7 +321,10 @@ CREATE TRIGGER receipts_are_not_changed BEFORE UPDATE ON receipts BEGIN SELECT R
 CREATE TRIGGER tries_are_not_changed BEFORE UPDATE ON tries BEGIN SELECT RAISE(ABORT, 'what was tried was tried'); END;
 CREATE TRIGGER history_is_not_changed BEFORE UPDATE ON history BEGIN SELECT RAISE(ABORT, 'history only grows'); END;
 CREATE TRIGGER desk_log_is_not_changed BEFORE UPDATE ON desk_log BEGIN SELECT RAISE(ABORT, 'the log of the desk only grows'); END;
-CREATE TRIGGER desk_log_stays BEFORE DELETE ON desk_log BEGIN SELECT RAISE(ABORT, 'the log of the desk only grows'); END;
+-- Names and addresses of people have an age. What is less than 30 days older than the newest line stays, whoever asks.
+CREATE TRIGGER desk_log_stays BEFORE DELETE ON desk_log
+WHEN OLD.at_ms > (SELECT at_ms FROM desk_log ORDER BY seq DESC LIMIT 1) - 2592000000
+BEGIN SELECT RAISE(ABORT, 'the log of the desk only grows'); END;
 CREATE TRIGGER archived_stay BEFORE DELETE ON archived BEGIN SELECT RAISE(ABORT, 'what is archived stays so'); END;
 CREATE TRIGGER archived_are_not_changed BEFORE UPDATE ON archived BEGIN SELECT RAISE(ABORT, 'what is archived stays so'); END;
 CREATE TRIGGER archived_do_not_come_back BEFORE INSERT ON orders

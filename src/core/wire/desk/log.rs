@@ -54,6 +54,8 @@ closed! {
         Role = "role",
         /// A person was let out.
         Remove = "remove",
+        /// A person has changed the own password.
+        Password = "password",
     }
 }
 
