@@ -145,7 +145,7 @@ impl Service {
     }
 
     /// Asks the hardware of an item's line whether it can be driven now.
-    pub async fn ready(&self, item: &str) -> Result<(), Refusal> {
+    pub async fn ready(&self, item: &str, amount: i64) -> Result<(), Refusal> {
         let Some(line) = self.with(|dispenser| dispenser.to_ask(item)) else { return Ok(()) };
         let asked = async {
             loop {
@@ -156,7 +156,7 @@ impl Service {
             }
         };
         let answer = timeout(READY_WITHIN, asked).await.unwrap_or_else(|_| Err("its board does not say whether it can be driven".into()));
-        answer.map_err(|why| Refusal::new(RelayError::Hardware, why))
+        answer.map_err(|why| self.with(|dispenser| dispenser.not_ready(item, amount, why)))
     }
 
     /// Waits until something was done: a line was driven, or the journal heard of something.
@@ -263,7 +263,7 @@ impl Relay1 {
     #[zbus(out_args("ticket"))]
     async fn prepare(&self, device: &str, item: &str, amount: i64) -> Result<String, Fault> {
         let bits = self.bits()?;
-        self.0.ready(item).await?;
+        self.0.ready(item, amount).await?;
         Ok(self.0.with(|dispenser| dispenser.prepare(device, item, amount, bits))?.to_string())
     }
 
@@ -283,7 +283,7 @@ impl Relay1 {
             _ => return Err(Fault::NoTry(LedgerRefusal::NoTry.to_string())),
         };
         let bits = self.bits()?;
-        self.0.ready(item).await?;
+        self.0.ready(item, amount).await?;
         let (ticket, promise) = self.0.with(|dispenser| dispenser.prepare_again(device, item, amount, again, bits))?;
         Ok((ticket.to_string(), promise))
     }

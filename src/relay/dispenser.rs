@@ -165,13 +165,20 @@ impl Dispenser {
     fn promise(&mut self, device: &str, item: &str, amount: i64, bits: [u8; 16], again: Option<&Again>) -> Result<Promised, Refusal> {
         let result = self.try_prepare(device, item, amount, bits, again);
         if let Err(refusal) = &result {
-            self.journal(Event::TicketRefused {
-                item: ItemId::new(item).ok(),
-                amount: u64::try_from(amount).ok().and_then(|amount| Rupiah::new(amount).ok()),
-                why: refusal.detail.clone().into(),
-            });
+            self.ticket_refused(item, amount, refusal.detail.clone());
         }
         result
+    }
+
+    /// The hardware of its line says that it cannot be driven now.
+    pub fn not_ready(&mut self, item: &str, amount: i64, why: String) -> Refusal {
+        self.ticket_refused(item, amount, why.clone());
+        Refusal::new(RelayError::Hardware, why)
+    }
+
+    fn ticket_refused(&mut self, item: &str, amount: i64, why: String) {
+        let amount = u64::try_from(amount).ok().and_then(|amount| Rupiah::new(amount).ok());
+        self.journal(Event::TicketRefused { item: ItemId::new(item).ok(), amount, why: why.into() });
     }
 
     fn try_prepare(&mut self, device: &str, item: &str, amount: i64, bits: [u8; 16], again: Option<&Again>) -> Result<Promised, Refusal> {
@@ -545,7 +552,7 @@ impl Dispenser {
 }
 
 impl Refusal {
-    pub(super) const fn new(error: RelayError, detail: String) -> Self {
+    const fn new(error: RelayError, detail: String) -> Self {
         Self { error, detail }
     }
 }

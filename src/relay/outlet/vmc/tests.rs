@@ -400,7 +400,7 @@ fn it_sells_from_the_ledger_to_the_wire_and_comes_back_when_it_is_plugged_in() {
     .expect("good");
     assert_eq!(config.devices().len(), 1);
     let (service, mut reports) = service(&config);
-    crate::tests::run(async { assert!(service.ready("A1").await.is_ok()) });
+    crate::tests::run(async { assert!(service.ready("A1", 5000).await.is_ok()) });
     let (order, receipt) = begin(&service);
     assert!(service.with(|dispenser| dispenser.prepare("vm-001", "B1", 5000, [9; 16])).is_err(), "one job at a time");
     let mut hears = || loop {
@@ -428,7 +428,7 @@ fn it_sells_from_the_ledger_to_the_wire_and_comes_back_when_it_is_plugged_in() {
     while states() != ["ready", "ready"] {
         assert!(!hears(), "nothing is driven");
     }
-    crate::tests::run(async { assert!(service.ready("B1").await.is_ok()) });
+    crate::tests::run(async { assert!(service.ready("B1", 5000).await.is_ok()) });
     drop((service, at.plug));
     assert_eq!(at.board.join().expect("the board").drives, [0; 0]);
 }
