@@ -362,7 +362,7 @@ events! {
     PassedLate { item: ItemId, order: Option<OrderId>, line: Text } = "08df4c40674443509c9fadf4b27dec24", Notice, Own, "{line}: something passed its sensor after it was told that {item} did not come";
 
     /// A machine's own board says that goods came, and no job waited for them.
-    /// They may belong to the order before: of that was told that nothing came, or that nobody knows. Its end was signed, and stays. Or somebody
+    /// They may be the goods of the order before. That order failed or is uncertain, its end was signed, and it stays. Or somebody
     /// turned that motor by cash, or at the board's own menu.
     /// Look whether the last order of this line was refunded, and count the slot.
     CameLate { order: Option<OrderId>, line: Text } = "5d0f8a4be2b946a79c9b62f1c87e3d15", Notice, Own, "{line}: its board says that goods came, and no job waited for them";

@@ -263,7 +263,7 @@ impl LineSettings {
         self.outlet.limits(self.min_amount)
     }
 
-    /// What it shares with other lines, so that one of them is driven at a time.
+    /// What it may have together with other lines. One line of those is driven at a time.
     pub(crate) fn shared(&self) -> Option<Shared<'_>> {
         let device = || self.outlet.part().and(self.outlet.device()).map(Shared::Device);
         self.sensor().map(|pin| Shared::Sensor(&pin.chip)).or_else(device)

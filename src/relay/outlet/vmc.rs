@@ -136,7 +136,7 @@ impl Outlet for Vends {
         if let Err(why) = begun {
             return (Ending::not_driven(why), self.port.check().err());
         }
-        // Whatever ends this, also a panic: nobody waits for the job any more.
+        // It is given up also by a panic.
         let waits = Waits(&self.port);
         loop {
             let end = waits.0.talk().take_end(clock::now().boot);
