@@ -371,6 +371,12 @@ events! {
     /// If this comes often, set late_within_ms of the sensor higher.
     PassedLate { item: ItemId, order: Option<OrderId>, line: Text } = "08df4c40674443509c9fadf4b27dec24", Notice, Own, "{line}: something passed its sensor after it was told that {item} did not come";
 
+    /// A machine's own board says that goods came, and no job waited for them.
+    /// They may be the goods of the order before. That order failed or is uncertain, its end was signed, and it stays. Or somebody
+    /// turned that motor by cash, or at the board's own menu.
+    /// Look whether the last order of this line was refunded, and count the slot.
+    CameLate { order: Option<OrderId>, line: Text } = "5d0f8a4be2b946a79c9b62f1c87e3d15", Notice, Own, "{line}: its board says that goods came, and no job waited for them";
+
     /// The D-Bus service cannot be reached.
     /// Nobody can ask this program for anything. It tries to connect again by itself, and finishes the work that it had begun.
     /// Look at the bus (systemctl status dbus), at its policy for this program, and at the address in the configuration.

@@ -2,7 +2,7 @@
 
 use super::dispenser::{Dispensed, Dispenser, Effect, Refusal};
 use super::outlet::Ending;
-use super::outlet::OutletCommand;
+use super::outlet::{OutletCommand, STEP};
 use super::threads::{ThreadReport, Trouble};
 use qris_core::order::ids::{ItemId, OrderId, Ticket};
 use qris_core::order::ledger::{Again, Cause, LedgerRefusal};
@@ -17,10 +17,12 @@ use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc, oneshot};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 /// `Dispense` answers within 20 s; one second is left for the way.
 const ANSWER_WITHIN: Duration = Duration::from_secs(19);
+/// `Prepare` answers within 2 s.
+const READY_WITHIN: Duration = Duration::from_millis(1500);
 /// A program that stands still while it drives a line holds the line active. The service manager ends the program after
 /// this time.
 const WATCHED_WITHIN: Duration = Duration::from_secs(5);
@@ -135,10 +137,26 @@ impl Service {
                     Cause::Test(_) => Signal::Tested,
                 });
             }
+            Effect::Looked(line) => heart.dispenser.settings(line).outlet.looked(),
             Effect::Cleared => self.signal(Signal::Cleared),
             Effect::LedgerBack => self.signal(Signal::LedgerBack),
             Effect::Journal(event) => journal::emit(&event),
         }
+    }
+
+    /// Asks the hardware of an item's line whether it can be driven now.
+    pub async fn ready(&self, item: &str, amount: i64) -> Result<(), Refusal> {
+        let Some(line) = self.with(|dispenser| dispenser.to_ask(item)) else { return Ok(()) };
+        let asked = async {
+            loop {
+                match line.outlet.ready() {
+                    Some(answer) => return answer,
+                    None => sleep(STEP.to_duration()).await,
+                }
+            }
+        };
+        let answer = timeout(READY_WITHIN, asked).await.unwrap_or_else(|_| Err("its board does not say whether it can be driven".into()));
+        answer.map_err(|why| self.with(|dispenser| dispenser.not_ready(item, amount, why)))
     }
 
     /// Waits until something was done: a line was driven, or the journal heard of something.
@@ -245,6 +263,7 @@ impl Relay1 {
     #[zbus(out_args("ticket"))]
     async fn prepare(&self, device: &str, item: &str, amount: i64) -> Result<String, Fault> {
         let bits = self.bits()?;
+        self.0.ready(item, amount).await?;
         Ok(self.0.with(|dispenser| dispenser.prepare(device, item, amount, bits))?.to_string())
     }
 
@@ -264,6 +283,7 @@ impl Relay1 {
             _ => return Err(Fault::NoTry(LedgerRefusal::NoTry.to_string())),
         };
         let bits = self.bits()?;
+        self.0.ready(item, amount).await?;
         let (ticket, promise) = self.0.with(|dispenser| dispenser.prepare_again(device, item, amount, again, bits))?;
         Ok((ticket.to_string(), promise))
     }

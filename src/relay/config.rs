@@ -70,6 +70,14 @@ pub enum Items {
     These(Vec<ItemId>),
 }
 
+/// What several lines may have together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shared<'a> {
+    Sensor(&'a Chip),
+    /// A board that has the motors of them all, and one drop sensor.
+    Device(&'a Path),
+}
+
 /// A button of a machine without a controller.
 #[derive(Debug, Clone)]
 pub struct Button {
@@ -202,9 +210,9 @@ impl Config {
         (!is_known).then_some(sensor)
     }
 
-    /// The devices beside GPIO chips that lead to goods.
+    /// The devices beside GPIO chips that lead to goods, each once.
     #[must_use]
-    pub fn devices(&self) -> Vec<&Path> {
+    pub fn devices(&self) -> BTreeSet<&Path> {
         self.lines.iter().filter_map(|line| line.outlet.device()).collect()
     }
 
@@ -253,6 +261,12 @@ impl LineSettings {
     #[must_use]
     pub fn limits(&self) -> Limits {
         self.outlet.limits(self.min_amount)
+    }
+
+    /// What it may have together with other lines. One line of those is driven at a time.
+    pub(crate) fn shared(&self) -> Option<Shared<'_>> {
+        let device = || self.outlet.part().and(self.outlet.device()).map(Shared::Device);
+        self.sensor().map(|pin| Shared::Sensor(&pin.chip)).or_else(device)
     }
 
     pub(crate) fn sensor(&self) -> Option<&Pin> {

@@ -17,7 +17,9 @@ use super::threads::Trouble;
 use chutes::Chute;
 use qris_core::order::ids::{DeviceId, ItemId, OrderId, Ticket};
 use qris_core::order::keys::KeySet;
-use qris_core::order::ledger::{Admission, Again, Cause, Entry, LedgerRefusal, LineState, Misses, TicketEntry, admit, may_try, prepare};
+use qris_core::order::ledger::{
+    Admission, Again, Cause, Condition, Entry, LedgerRefusal, LineState, Misses, TicketEntry, admit, may_try, prepare,
+};
 use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::Outcome;
 use qris_core::order::promise::Promise;
@@ -61,6 +63,8 @@ pub enum Effect {
     },
     /// Tell everybody that a line is no longer blocked: somebody has looked.
     Cleared,
+    /// Tell a line that somebody has looked at it.
+    Looked(usize),
     LedgerBack,
     Journal(Event),
 }
@@ -85,7 +89,7 @@ struct Line {
     blocked: Option<Blocked>,
     broken: Option<Trouble>,
     work: Work,
-    /// The last pulse, if nothing came of it.
+    /// The last pulse, if nothing came of it, or nobody knows.
     missed: Option<Pulse>,
 }
 
@@ -161,13 +165,20 @@ impl Dispenser {
     fn promise(&mut self, device: &str, item: &str, amount: i64, bits: [u8; 16], again: Option<&Again>) -> Result<Promised, Refusal> {
         let result = self.try_prepare(device, item, amount, bits, again);
         if let Err(refusal) = &result {
-            self.journal(Event::TicketRefused {
-                item: ItemId::new(item).ok(),
-                amount: u64::try_from(amount).ok().and_then(|amount| Rupiah::new(amount).ok()),
-                why: refusal.detail.clone().into(),
-            });
+            self.ticket_refused(item, amount, refusal.detail.clone());
         }
         result
+    }
+
+    /// The hardware of its line says that it cannot be driven now.
+    pub fn not_ready(&mut self, item: &str, amount: i64, why: String) -> Refusal {
+        self.ticket_refused(item, amount, why.clone());
+        Refusal::new(RelayError::Hardware, why)
+    }
+
+    fn ticket_refused(&mut self, item: &str, amount: i64, why: String) {
+        let amount = u64::try_from(amount).ok().and_then(|amount| Rupiah::new(amount).ok());
+        self.journal(Event::TicketRefused { item: ItemId::new(item).ok(), amount, why: why.into() });
     }
 
     fn try_prepare(&mut self, device: &str, item: &str, amount: i64, bits: [u8; 16], again: Option<&Again>) -> Result<Promised, Refusal> {
@@ -337,6 +348,7 @@ impl Dispenser {
         let misses = &mut self.chutes[self.lines[index].chute].misses;
         looked.iter().for_each(|line| misses.looked(line));
         self.lines[index].blocked = None;
+        self.effects.push(Effect::Looked(index));
         if blocked.is_some() || is_suspect {
             self.effects.push(Effect::Cleared);
         }
@@ -366,7 +378,8 @@ impl Dispenser {
         match self.ledger.end(&pulse.cause, ending.outcome, &ending.detail, why_blocked.as_deref()) {
             Ok(()) => {
                 let outcome = ending.outcome;
-                self.lines[index].missed = (outcome == Outcome::Failed).then(|| pulse.clone());
+                let is_missed = matches!(outcome, Outcome::Failed | Outcome::Uncertain);
+                self.lines[index].missed = is_missed.then(|| pulse.clone());
                 self.tell_end(pulse, ending);
                 self.block(index, item, order, why_blocked);
                 self.note_misses(index, outcome);
@@ -432,6 +445,18 @@ impl Dispenser {
                 self.lines[index].work = Work::Idle;
             }
         }
+    }
+
+    /// The line that could be promised for this item, as far as is known here. Its hardware is asked before it is promised.
+    #[must_use]
+    pub fn to_ask(&self, item: &str) -> Option<Arc<LineSettings>> {
+        let index = self.line_of(&ItemId::new(item).ok()?)?;
+        (self.condition(index) == Condition::Ready).then(|| Arc::clone(&self.lines[index].settings))
+    }
+
+    #[must_use]
+    pub fn settings(&self, line: usize) -> &LineSettings {
+        &self.lines[line].settings
     }
 
     fn line_of(&self, item: &ItemId) -> Option<usize> {

@@ -6,6 +6,7 @@
 pub mod line;
 #[cfg(test)]
 mod tried;
+mod vmc;
 
 use crate::pin::HardwareError;
 use line::PulsedLine;
@@ -23,6 +24,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 /// All kinds of outlets. Where a `[[line]]` names no kind, its faults are told for the first kind.
 const KINDS: &[OutletKind] = &[
     line::KIND,
+    vmc::KIND,
     #[cfg(test)]
     tried::KIND,
 ];
@@ -83,6 +85,8 @@ pub trait Outlet: Send {
 pub enum LateSign {
     /// Something passed the sensor. It may be the goods, or a hand in the chute.
     Passed,
+    /// The device says that goods of this line came. It names the line itself, so it was no hand.
+    Came,
 }
 
 /// The settings of an outlet in `relay.toml`.
@@ -109,6 +113,18 @@ pub trait Settings: fmt::Debug + Send + Sync {
     /// Takes the hardware, and first of all brings it to rest. `name` is the name of its line.
     fn open(&self, name: &str) -> Result<Box<dyn Outlet>, HardwareError>;
 
+    /// Can it be driven now? This is asked before a ticket is promised. `None`: it asks its device, so ask again after [`STEP`]. It is quick,
+    /// since nothing else is answered meanwhile.
+    ///
+    /// # Errors
+    /// It cannot, and why.
+    fn ready(&self) -> Option<Result<(), String>> {
+        Some(Ok(()))
+    }
+
+    /// A person has looked at it, and its line is no longer blocked. It is quick.
+    fn looked(&self) {}
+
     /// Looks whether its hardware is there. Nothing is driven.
     fn check(&self) -> Result<(), HardwareError> {
         self.device().map_or(Ok(()), |path| std::fs::metadata(path).map(drop).map_err(HardwareError::io(path)))
@@ -119,6 +135,11 @@ pub trait Settings: fmt::Debug + Send + Sync {
 
     /// The device that drives it: anybody who may open this device gets the goods without a payment.
     fn device(&self) -> Option<&Path> {
+        None
+    }
+
+    /// Which part of its device drives it, where several lines share that. They have one job at a time, like the lines of one sensor.
+    fn part(&self) -> Option<u16> {
         None
     }
 

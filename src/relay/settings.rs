@@ -32,6 +32,20 @@ pub const SETTINGS: &[Setting] = &[
     ),
     whole_or("line.on_ms", 1..=DRIVE_MAX.0, "ms", (1, "– (with `rupiah_per_pulse`)"), "length of a pulse"),
     whole_or("line.off_ms", 1..=DRIVE_MAX.0, "ms", (1, "– (with `rupiah_per_pulse`)"), "the pause after each"),
+    said(
+        "line.port",
+        "path",
+        "",
+        "instead of `chip`: the serial port of a [machine's own board](hardware.md#a-serial-board), by a name that stays",
+    ),
+    whole_or("line.slot", 1..=999, "", (0, "– (with `port`)"), "the board's number of the slot"),
+    whole_or("line.within_s", 20..=120, "s", (60, "60"), "the board tells the end of a job within this time; else `uncertain`"),
+    said(
+        "line.board_stock",
+        "`\"ignore\"`, `\"count\"`",
+        "`\"ignore\"`",
+        "`\"count\"`: a slot that is empty by the board's own count gets no ticket",
+    ),
     flag("line.block_on_uncertain", false, "an `uncertain` outcome blocks the line, too"),
     whole_or(
         "line.misses",

@@ -437,7 +437,7 @@ impl World {
                     }
                 }
                 // News, which may be missed: the machine reads the relay's properties now and then.
-                Effect::Cleared | Effect::LedgerBack => {}
+                Effect::Cleared | Effect::Looked(_) | Effect::LedgerBack => {}
                 Effect::Journal(event) => self.note_journal(&format!("relay {m}"), LEDGER, &event),
             }
         }

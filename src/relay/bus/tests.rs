@@ -283,3 +283,28 @@ fn at_a_stop_what_is_driven_becomes_inactive_at_once() {
         assert_eq!(answer, ("uncertain".to_owned(), "stopped while it was driven".to_owned()));
     });
 }
+
+#[test]
+fn a_device_that_cannot_drive_now_gets_no_ticket() {
+    run(async {
+        let directory = tempfile::tempdir().expect("a directory");
+        let at = |name: &str| directory.path().join(name).display().to_string();
+        std::fs::write(at("keys.json"), jwk_set(&[key().to_public_jwk(ISSUER)])).expect("written");
+        let text = format!(
+            "device.id = \"vm-001\"\nreceipts.keys_file = \"{}\"\nledger.path = \"{}\"\n\
+             line = [{{ name = \"12\", items = [\"A1\"], port = \"{}\", slot = 12 }}]",
+            at("keys.json"),
+            at("ledger.db"),
+            at("board"),
+        );
+        let config = Config::from_source(&Source::from_text("relay.toml", text)).expect("good");
+        let (signals, _) = mpsc::channel(SIGNALS_MAX);
+        let relay = Relay1(Arc::new(Service::new(Dispenser::new(&config, Box::new(random::fill)), vec![], vec![], signals)));
+        // Its port was never opened.
+        let is_refused = |fault: Fault| matches!(fault, Fault::Hardware(why) if why == "its port is not open");
+        assert!(relay.prepare("vm-001", "A1", 5000).await.is_err_and(is_refused));
+        let (order, before) = (claims().sub, Ticket::from_random([1; 16]));
+        assert!(relay.prepare_again("vm-001", "A1", 5000, order.as_str(), 2, before.as_str()).await.is_err_and(is_refused));
+        assert_eq!(relay.0.with(|dispenser| dispenser.tickets()), []);
+    });
+}

@@ -249,9 +249,11 @@ fn check_together(
         match (line.outlet.line(), line.outlet.device()) {
             (Some(outlet), _) => pin(&outlet.pin, format!("line[{i}].offset"), checker),
             (None, Some(path)) => {
-                if let Some(other) = devices.insert(path, i) {
-                    let key = format!("line[{i}].{}", line.outlet.key());
-                    checker.fault(&key, fill(texts().device_taken, &[&path.display(), &other]));
+                let part = line.outlet.part();
+                if let Some(other) = devices.insert((path, part), i) {
+                    let key = format!("line[{i}].{}", if part.is_some() { "slot" } else { line.outlet.key() });
+                    let part = part.map(|part| format!(" {part}")).unwrap_or_default();
+                    checker.fault(&key, fill(texts().device_taken, &[&format_args!("{}{part}", path.display()), &other]));
                 }
             }
             (None, None) => {}

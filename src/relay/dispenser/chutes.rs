@@ -7,7 +7,7 @@ use qris_core::order::ledger::{Condition, Misses};
 use qris_core::order::outcome::Outcome;
 use qris_host::events::Event;
 
-/// The lines of one sensor, and what it missed. A line that shares none has a chute to itself.
+/// The lines of one sensor or board, and what it missed. A line that shares none has a chute to itself.
 #[derive(Default)]
 pub(super) struct Chute {
     lines: Vec<usize>,
@@ -19,9 +19,9 @@ impl Chute {
     pub(super) fn all(lines: &[LineSettings]) -> (Vec<Self>, Vec<usize>) {
         let mut chutes: Vec<Self> = Vec::new();
         let of_line = lines.iter().enumerate().map(|(index, line)| {
-            let sensor = line.sensor().map(|pin| &pin.chip);
-            let is_it = |chute: &Self| lines[chute.lines[0]].sensor().map(|pin| &pin.chip) == sensor;
-            let known = sensor.and_then(|_| chutes.iter().position(is_it));
+            let shared = line.shared();
+            let is_it = |chute: &Self| lines[chute.lines[0]].shared() == shared;
+            let known = shared.and_then(|_| chutes.iter().position(is_it));
             let chute = known.unwrap_or_else(|| {
                 chutes.push(Self::default());
                 chutes.len() - 1
@@ -87,11 +87,20 @@ impl Dispenser {
 
     /// There is a sign of goods of which was told that they did not come. The proof of that is signed, so it decides nothing.
     pub fn came_late(&mut self, index: usize, sign: LateSign) {
-        let Some(pulse) = self.lines[index].missed.take() else { return };
-        let order = pulse.order().cloned();
-        match sign {
-            LateSign::Passed => self.journal(Event::PassedLate { order, item: pulse.item, line: pulse.line.into() }),
+        let missed = self.lines[index].missed.take();
+        match (sign, &missed) {
+            (LateSign::Passed, None) => {}
+            (LateSign::Passed, Some(pulse)) => {
+                let (order, item, line) = (pulse.order().cloned(), pulse.item.clone(), pulse.line.clone().into());
+                self.journal(Event::PassedLate { order, item, line });
+            }
+            // After a start nobody remembers whose they are. A person hears of them all the same.
+            (LateSign::Came, _) => {
+                let line = self.lines[index].settings.name.clone().into();
+                let order = missed.as_ref().and_then(|pulse| pulse.order().cloned());
+                self.journal(Event::CameLate { order, line });
+            }
         }
-        self.effects.push(Effect::PassedLate(pulse.cause));
+        self.effects.extend(missed.map(|pulse| Effect::PassedLate(pulse.cause)));
     }
 }

@@ -204,3 +204,46 @@ fn a_late_sign_after_the_signed_end_is_news_and_no_second_outcome() {
     assert_eq!((rig.query(1), rig.dispenser.prove(ticket.as_str())), (DispenseAnswer::Ended(Outcome::Failed), proof));
     assert_eq!(rig.dispenser.lines()[0].misses_left, 1, "a hand does not say that it came");
 }
+
+/// Two slots of one board, which the tests of its outlet talk to.
+fn board() -> Rig {
+    let mut rig = Rig::new();
+    let line = |name: &str, item: &str, slot: u16| {
+        format!("[[line]]\nname = \"{name}\"\nitems = [\"{item}\"]\nport = \"/nowhere\"\nslot = {slot}\nmisses = 2\n")
+    };
+    let text = format!(
+        "device.id = \"vm-001\"\nreceipts.keys_file = \"{}\"\nledger.path = \"{}\"\n{}{}",
+        rig.directory.path().join("keys.json").display(),
+        rig.path().display(),
+        line("12", "A1", 12),
+        line("13", "B1", 13),
+    );
+    rig.config = Config::from_source(&Source::from_text("relay.toml", text)).expect("good");
+    let away = Config { ledger: "/nowhere/at/all.db".into(), ..clone(&rig.config) };
+    rig.dispenser = begin(&away);
+    rig.dispenser = begin(&rig.config);
+    rig
+}
+
+#[test]
+fn one_slot_of_a_board_is_driven_at_a_time_and_its_late_word_changes_no_outcome() {
+    for outcome in [Outcome::Failed, Outcome::Uncertain] {
+        let mut rig = board();
+        let waits = rig.prepare("B1", 5000);
+        let ticket = rig.prepare("A1", 5000);
+        assert!(rig.dispense(&receipt(1, &ticket)).is_ok());
+        assert_eq!(rig.dispense(&receipt_for(2, &waits, "B1", 5000)), Err(RelayError::Busy));
+        assert!(rig.dispenser.to_ask("B1").is_none(), "nobody asks the board while it drives");
+        rig.end(0, outcome);
+        assert!(rig.dispenser.to_ask("B1").is_some());
+        rig.journal();
+        rig.dispenser.came_late(0, LateSign::Came);
+        assert!(rig.dispenser.take_effects().contains(&Effect::PassedLate(cause(1))));
+        assert_eq!(rig.query(1), DispenseAnswer::Ended(outcome));
+        // It has no order any more. The journal has it all the same.
+        rig.dispenser.came_late(0, LateSign::Came);
+        assert_eq!(rig.journal(), ["CameLate"]);
+        assert!(rig.dispenser.clear("A1").is_ok());
+        assert!(rig.dispenser.take_effects().contains(&Effect::Looked(0)));
+    }
+}

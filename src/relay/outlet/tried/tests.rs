@@ -153,7 +153,7 @@ fn its_keys_are_its_own() {
         assert!(faults.contains(&want), "{more}: {faults}");
     }
     let config = rig.config("");
-    assert_eq!((config.devices(), config.pins().len()), (vec![rig.path.as_path()], 0));
+    assert_eq!((config.devices(), config.pins().len()), ([rig.path.as_path()].into(), 0));
     assert!(config.lines[0].outlet.check().is_ok());
 }
 
