@@ -58,7 +58,7 @@ fn locked(all: &Mutex<HashSet<i64>>) -> MutexGuard<'_, HashSet<i64>> {
 
 impl Desk {
     /// The place for a table of whoever asks.
-    async fn place(&self, headers: &HeaderMap) -> Result<Arc<Place>, No> {
+    async fn place_for_table(&self, headers: &HeaderMap) -> Result<Arc<Place>, No> {
         let person = self.tell(headers, |_, asker, _| Ok(asker.person.number)).await?.told;
         Ok(self.tables.begin(person)?)
     }
@@ -67,14 +67,14 @@ impl Desk {
     pub(super) async fn table_of_payments(&self, headers: &HeaderMap, asked: &report::Asked) -> Result<String, No> {
         let (zone, now, by) = (self.usual.zone, self.books.now().wall, asked.by());
         let span = asked.span(zone, now).ok_or(Problem::malformed("there is no such day or month"))?;
-        let place = self.place(headers).await?;
+        let place = self.place_for_table(headers).await?;
         let (days, _) = self.parts(headers, span, by, Some(place)).await?.told;
         Ok(payments(&days, by, span, zone, asked.language()))
     }
 
     /// What to bring to all machines.
     pub(super) async fn table_to_bring(&self, headers: &HeaderMap, language: Language) -> Result<String, No> {
-        let place = self.place(headers).await?;
+        let place = self.place_for_table(headers).await?;
         let (all, packing, _) = known::packing(&self.machines, "".into(), usize::MAX, Some(place)).await?;
         Ok(MARK.to_owned() + &stock::csv(&all, &packing, self.usual.zone, &to_bring(language)))
     }

@@ -3,8 +3,6 @@
 const START: [u8; 2] = [0xfa, 0xfb];
 const POLL: u8 = 0x41;
 const ACK: u8 = 0x42;
-/// The longest frame: two bytes of start, command, length, 255 bytes, XOR.
-pub const FRAME_MAX: usize = 260;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Frame {
@@ -41,7 +39,7 @@ fn xor(bytes: &[u8]) -> u8 {
     bytes.iter().fold(0, |sum, byte| sum ^ byte)
 }
 
-/// Finds frames in whatever comes. It never holds more than [`FRAME_MAX`] bytes.
+/// Finds frames in whatever comes. It never holds more than 260 bytes, the longest frame.
 #[derive(Debug, Default)]
 pub struct Decoder(Vec<u8>);
 
@@ -105,6 +103,8 @@ impl Decoder {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const FRAME_MAX: usize = 260;
     use crate::outlet::vmc::board::Random;
 
     fn bytes(hex: &str) -> Vec<u8> {
