@@ -156,7 +156,12 @@ async fn no_statement_of_a_command_reads_all_orders() {
                 Ok(sought(tx, &Sought { goods, ..Sought::default() }, (ALL.0, &Cursor::at(ALL.1)), 9)?.orders.len())
             },
             4,
-            &["SCAN orders USING COVERING INDEX orders_goods"],
+            &[
+                "SEARCH orders USING COVERING INDEX orders_goods",
+                "SCAN named",
+                "SEARCH o USING COVERING INDEX orders_goods (goods>?)",
+                "SEARCH orders USING INDEX orders_goods (goods=? AND created_ms>? AND (created_ms,order_id)<(?,?))",
+            ],
         ),
         ("what wants a person", |tx| wanting(tx, 9).map(|page| page.orders.len()), 3, &[URGENT]),
         (
