@@ -288,7 +288,17 @@ mod tests {
         for writes in [false, true] {
             let (go, gate) = channel::<()>();
             let other = store.clone();
-            let held = tokio::spawn(async move { other.hand(move |_| Ok::<_, StoreError>(gate.recv().expect("it opens")), writes).await });
+            let held = tokio::spawn(async move {
+                other
+                    .hand(
+                        move |_| {
+                            gate.recv().expect("it opens");
+                            Ok::<_, StoreError>(())
+                        },
+                        writes,
+                    )
+                    .await
+            });
             tokio::task::yield_now().await;
             let counted = Arc::clone(&ran);
             let left = store.hand(move |_| Ok::<_, StoreError>(counted.fetch_add(1, Ordering::Relaxed)), writes);

@@ -113,7 +113,7 @@ pub async fn login(State(desk): Of, headers: HeaderMap, request: Request) -> Res
         self::wait(wait)
     })?;
     let hash = found.as_ref().map(|(_, hash, _)| &**hash);
-    if !place.is_right(&password, hash).await.map_err(|_| wait(BUSY))? {
+    if !place.matches(&password, hash).await.map_err(|_| wait(BUSY))? {
         refused("wrong");
         return Err(No::from(Problem::WrongPassword));
     }
@@ -237,7 +237,7 @@ impl Desk {
             refused("too many guesses");
             self::wait(wait)
         })?;
-        if !place.is_right(password, Some(&hash)).await.map_err(|_| wait(BUSY))? {
+        if !place.matches(password, Some(&hash)).await.map_err(|_| wait(BUSY))? {
             refused("wrong");
             return Err(Problem::WrongPassword.into());
         }

@@ -114,7 +114,7 @@ impl Place {
     }
 
     /// Whether a password is that of this hash. Without a hash it is wrong, after the same time.
-    pub async fn is_right(self, password: &str, hash: Option<&str>) -> Result<bool, Busy> {
+    pub async fn matches(self, password: &str, hash: Option<&str>) -> Result<bool, Busy> {
         let known = hash.and_then(read);
         let (salt, wanted) = known.unwrap_or(([0; SALT_BYTES], [0; HASH_BYTES]));
         let got = self.compute(password, salt).await?;
@@ -166,14 +166,14 @@ mod tests {
             ("kopi pagi 7", Some("$argon2id$"), false),
             ("kopi pagi 7", Some(""), false),
         ] {
-            assert_eq!(place(&passwords).is_right(typed, known).await, Ok(right), "{typed} {known:?}");
+            assert_eq!(place(&passwords).matches(typed, known).await, Ok(right), "{typed} {known:?}");
         }
         // The salt and the hash that stand in for those of nobody let nobody in.
         let nobodys = place(&passwords).compute("kopi pagi 7", [0; SALT_BYTES]).await.expect("room");
         assert_ne!(nobodys, [0; HASH_BYTES]);
         // One letter or two: a phone and a computer write it so.
         let hash = place(&passwords).hash("caf\u{e9} di pojok").await.expect("room");
-        assert_eq!(place(&passwords).is_right("cafe\u{301} di pojok", Some(&hash)).await, Ok(true));
+        assert_eq!(place(&passwords).matches("cafe\u{301} di pojok", Some(&hash)).await, Ok(true));
     }
 
     /// The one of RFC 9106 has other costs. This is what `argon2-cffi` gives for ours, which is the reference program in C.
@@ -181,7 +181,7 @@ mod tests {
     async fn the_hash_is_that_of_others() {
         let passwords = Passwords::default();
         let known = "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$K13EBUiG7JV+9ZxztmHFTdb7J0WQsnj2V8bZaqyPptE";
-        assert_eq!(place(&passwords).is_right("password", Some(known)).await, Ok(true));
+        assert_eq!(place(&passwords).matches("password", Some(known)).await, Ok(true));
     }
 
     #[test]

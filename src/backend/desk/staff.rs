@@ -65,8 +65,11 @@ struct Asked {
     latest: Wall,
 }
 
-/// Does it, if the session, the role and the wish allow it. The name of the person, and the secret of a link.
-fn carry_out(tx: &mut dyn Tx, asked: &Asked, wish: &Wish, now: Told) -> Result<Result<(Box<str>, Option<Box<str>>), Problem>, BooksError> {
+/// The name of the person, and the secret of a link.
+type Invited = (Box<str>, Option<Box<str>>);
+
+/// Does it, if the session, the role and the wish allow it.
+fn carry_out(tx: &mut dyn Tx, asked: &Asked, wish: &Wish, now: Told) -> Result<Result<Invited, Problem>, BooksError> {
     let Some(asker) = store::asker(tx, &asked.secret, asked.boot.as_deref(), now)? else { return Ok(Err(Problem::NotIn)) };
     let judged = judge::owner(&asker.person).map_err(Problem::from);
     let done = match judged {

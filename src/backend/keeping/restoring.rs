@@ -29,12 +29,14 @@ pub struct Restored<T> {
     pub desk: T,
 }
 
+type Deed<'a, T> = &'a dyn Fn(&mut dyn Tx) -> Result<T, BooksError>;
+
 /// What is done about the people of the desk, in a transaction of the copy.
 pub struct People<'a, T> {
     /// The books of before are attached as `before`. `None`: they do not know these people.
-    pub of_before: &'a dyn Fn(&mut dyn Tx) -> Result<Option<T>, BooksError>,
+    pub of_before: Deed<'a, Option<T>>,
     /// There are none, or they cannot be read.
-    pub anew: &'a dyn Fn(&mut dyn Tx) -> Result<T, BooksError>,
+    pub anew: Deed<'a, T>,
 }
 
 /// An order of the books of before.

@@ -174,7 +174,8 @@ impl Slots {
         let is_forgotten = keeps_mark && self.held.iter().any(|((of, _), held)| *of == m && held.is_changed);
         for (_, held) in self.held.iter_mut().filter(|((of, _), _)| *of == m) {
             held.is_of_image = true;
-            held.is_forgotten |= is_forgotten;
+            // Without its mark nothing tells that it is one, and what an earlier one had told is forgotten with the rest.
+            held.is_forgotten = keeps_mark && (held.is_forgotten || is_forgotten);
             held.is_known &= held.is_image_good;
             held.lowered_at = now;
         }

@@ -36,7 +36,7 @@ impl Front {
                 let mut start = command(tool("nginx"));
                 start.arg("-e").arg("stderr").arg("-c").arg(place.join("conf"));
                 let text = format!(
-                    "daemon off;\npid {folder}/pid;\nerror_log stderr;\nevents {{ worker_connections 64; }}\nhttp {{\naccess_log off;\n\
+                    "daemon off;\nmaster_process off;\npid {folder}/pid;\nerror_log stderr;\nevents {{ worker_connections 64; }}\nhttp {{\naccess_log off;\n\
                      client_body_temp_path {folder}/body;\nproxy_temp_path {folder}/proxy;\nfastcgi_temp_path {folder}/a;\n\
                      uwsgi_temp_path {folder}/b;\nscgi_temp_path {folder}/c;\nserver {{\nlisten 127.0.0.1:{port};\n\
                      location / {{\nproxy_pass http://127.0.0.1:{behind};\n{lines}\n}}\n}}\n}}\n"

@@ -96,9 +96,9 @@ impl Sought {
         if !self.goods.is_empty() {
             let first = values.len() + 1;
             values.extend(self.goods.iter().map(|goods| Value::from(&**goods)));
-            let plus = if self.device.is_some() || self.amount.is_some() { "+" } else { "" };
+            let no_index = if self.device.is_some() || self.amount.is_some() { " || ''" } else { "" };
             let places: Vec<_> = (first..=values.len()).map(|place| format!("${place}")).collect();
-            condition += &format!(" AND {plus}goods IN ({})", places.join(", "));
+            condition += &format!(" AND goods{no_index} IN ({})", places.join(", "));
         }
         (condition, values)
     }

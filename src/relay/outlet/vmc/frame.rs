@@ -138,7 +138,7 @@ mod tests {
             ("FA FB 21 06 C3 01 00 03 0D 40 AA", data(0x21, 0xc3, &[1, 0, 3, 0x0d, 0x40])),
             ("FA FB 21 06 83 08 00 01 86 A0 8A", data(0x21, 0x83, &[8, 0, 1, 0x86, 0xa0])),
         ] {
-            assert_eq!(Decoder::default().push(&bytes(hex)), [frame.clone()], "{hex}");
+            assert_eq!(Decoder::default().push(&bytes(hex)), std::slice::from_ref(&frame), "{hex}");
             assert_eq!(frame.encode(), bytes(hex));
         }
         let machine = "FA FB 52 21 54 00 01 00 00 13 00 00 00 00 00 00 00 00 00 30 30 30 30 30 30 30 30 30 30 13 AA AA AA AA AA AA AA 8D";

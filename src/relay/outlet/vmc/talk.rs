@@ -330,9 +330,7 @@ impl Talk {
                 asked.sent += 1;
                 return Some(asked.frame.clone());
             }
-            if self.job.is_none() {
-                return None;
-            }
+            self.job.as_ref()?;
             self.asked = None;
         }
         if std::mem::take(&mut self.sync_is_due) {
