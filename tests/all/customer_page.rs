@@ -4,7 +4,7 @@ use crate::rig::browser::Browser;
 use crate::rig::http::Http;
 use crate::rig::midtrans::Via;
 use crate::rig::shop::{Program, Shop, new_request_id};
-use crate::rig::{PATIENCE, wait_for};
+use crate::rig::{PATIENCE, Sets, wait_for};
 use serde_json::{Value, json};
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -396,19 +396,10 @@ fn in_a_flood(shop: &Shop, from: impl Fn(usize) -> String + Sync, done: impl FnO
     };
     std::thread::scope(|threads| {
         (0..3).for_each(|_| drop(threads.spawn(flood)));
-        let _stops = Stops(&stop);
+        let _stops = Sets(&stop);
         wait_for("a flood that is slowed", || (slowed.load(Ordering::Relaxed) > 100).then_some(()));
         done();
     });
-}
-
-/// The flood ends, also where the test fails.
-struct Stops<'a>(&'a AtomicBool);
-
-impl Drop for Stops<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
 }
 
 #[test]

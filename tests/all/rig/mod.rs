@@ -45,6 +45,7 @@ pub mod watched;
 pub use ports::{free_listener, free_port};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// How long anything that must come is waited for. Far longer than it takes: two cores may be busy with something else.
@@ -78,6 +79,15 @@ pub async fn soon<F: Future>(what: &str, future: F) -> F::Output {
     match tokio::time::timeout(PATIENCE, future).await {
         Ok(outcome) => outcome,
         Err(_) => panic!("waited {PATIENCE:?} in vain for: {what}"),
+    }
+}
+
+/// Tells others to end when it goes, also where the test fails: a scope of threads waits for them.
+pub struct Sets<'a>(pub &'a AtomicBool);
+
+impl Drop for Sets<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 
