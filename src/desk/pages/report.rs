@@ -130,7 +130,19 @@ pub async fn show(State(desk): State<Arc<Desk>>, visitor: Visitor, RawQuery(quer
         Time::Day(_) => Picture::of_hours(&f, &report.bars, fill(words.paid_by_hour_alt, &[&paid]), words.paid),
         Time::Month(_) => Picture::of_days(&f, &report.bars, fill(words.paid_by_day_alt, &[&paid]), words.paid),
     };
-    let page = Page { f, times: times.into(), groups: groups.into(), by, by_word, day, month, csv, report, picture: (from == 0).then_some(picture), next };
+    let page = Page {
+        f,
+        times: times.into(),
+        groups: groups.into(),
+        by,
+        by_word,
+        day,
+        month,
+        csv,
+        report,
+        picture: (from == 0).then_some(picture),
+        next,
+    };
     Ok(visitor.show(StatusCode::OK, &page))
 }
 
