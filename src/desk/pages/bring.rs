@@ -32,7 +32,7 @@ pub async fn show(State(desk): State<Arc<Desk>>, visitor: Visitor, RawQuery(quer
     let is_nothing = bring.machines.is_empty() && behind.is_empty();
     let from = query.place("sums");
     if from > 0 {
-        bring.untold = Default::default();
+        bring.untold = (Vec::new(), 0);
     }
     let (goods, more) = rows(std::mem::take(&mut bring.goods), from);
     bring.goods = goods;
