@@ -84,7 +84,12 @@ async fn at(device: DeviceId, code: &PaymentCode, wait: bool, connection: Connec
     let result = match (taken, wait) {
         (false, _) => Err(Failure::failed(CollectError::NotThere(device))),
         (true, true) => follow(&mut broker, &device, code, json).await,
-        (true, false) => Ok(()),
+        (true, false) => {
+            print::remark(&format!(
+                "the code went to {device}: `qrisctl watch --device {device}` shows what becomes of it, as --wait does"
+            ));
+            Ok(())
+        }
     };
     broker.leave().await;
     result

@@ -161,7 +161,7 @@ impl Vend {
             None => random_hex()?,
         };
         let mut body = Map::new();
-        body.insert("request_id".into(), request_id.clone().into());
+        body.insert("request_id".into(), request_id.into());
         body.insert("item".into(), item.into());
         let options = [
             ("amount", amount.map(Value::from)),
@@ -175,9 +175,6 @@ impl Vend {
         let request = read_sale(&payload).map_err(|rejected| Failure::usage(rejected.refusal.detail.into_string()))?;
         let end_wait = if request.payment.is_over_the_counter() { STORE_WAIT } else { END_WAIT };
         let Some(device) = device else { return here::sell(&bus, &request, following.wait.then_some(end_wait), json).await };
-        if !following.wait {
-            print::line(&if json { serde_json::json!({ "request_id": request_id }).to_string() } else { request_id.clone() })?;
-        }
         let to = Addressed { device, topic: Topic::VendRequest, request_id: request.request_id, end_wait, json, qr };
         following.publish(connection, to, payload, EventState::Dispensed).await
     }
@@ -227,6 +224,11 @@ struct Addressed {
 
 impl Following {
     async fn publish(&self, connection: Connection, to: Addressed, payload: Vec<u8>, wanted: EventState) -> Result<(), Failure> {
+        if !self.wait {
+            // Before it is sent: whoever is interrupted then knows which request that was.
+            let id = to.request_id.as_str();
+            print::line(&if to.json { serde_json::json!({ "request_id": id }).to_string() } else { id.to_owned() })?;
+        }
         let filters = if self.wait { vec![Topic::VendEvent.of(&to.device)] } else { Vec::new() };
         let mut broker = Broker::connect(connection, filters, Retained::Never).await?;
         let message = Outbound { topic: to.topic.of(&to.device), payload, expiry_s: Some(EXPIRY_S), ..Outbound::default() };
@@ -234,10 +236,22 @@ impl Following {
         let result = match (taken, self.wait) {
             (false, _) => Err(Failure::failed(EndError::NotThere(to.device))),
             (true, true) => follow(&mut broker, &to, wanted).await,
-            (true, false) => Ok(()),
+            (true, false) => {
+                print::remark(&to.sent(&wanted));
+                Ok(())
+            }
         };
         broker.leave().await;
         result
+    }
+}
+
+impl Addressed {
+    /// It is on its way, and no more is known.
+    fn sent(&self, wanted: &EventState) -> String {
+        let Self { device, request_id, .. } = self;
+        let what = if *wanted == EventState::Cancelled { "the cancel of" } else { "the request" };
+        format!("{what} {request_id} went to {device}: `qrisctl watch --device {device}` shows what becomes of it, as --wait does")
     }
 }
 

@@ -23,14 +23,14 @@ use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
-use qris_core::order::ids::OrderId;
+use qris_core::order::ids::{DeviceId, OrderId};
 use qris_core::order::merchant::{Attention, End, NoTry, Refused};
 use qris_core::order::money::{signed_total, total};
 use qris_core::order::request::Payment;
 use qris_core::order::scheme::Scheme;
 use qris_core::order::time::Wall;
 use qris_core::wire::desk::{
-    Barred, By, Deed, Denied, Load, MachineLine, Me, OrderStep, Possible, ROWS, Role, Screen, SlotLine, Sum, Sure, Trouble,
+    Barred, By, Deed, Denied, MachineLine, Me, OrderStep, Possible, ROWS, Role, Screen, SlotLine, Sum, Sure, Trouble,
 };
 use qris_core::wire::people::{NoEnd, OrderLine, Stands};
 use qris_core::wire::status::FaultCode;
@@ -396,8 +396,8 @@ impl Frame {
         machine.name.as_deref().unwrap_or_else(|| machine.device.as_str()).to_owned()
     }
 
-    fn load_name(&self, load: &Load) -> String {
-        load.name.as_deref().unwrap_or_else(|| load.device.as_str()).to_owned()
+    fn called(&self, device: &DeviceId, name: Option<&str>) -> String {
+        name.unwrap_or_else(|| device.as_str()).to_owned()
     }
 
     /// The colour of a machine: that of the worst thing about it.

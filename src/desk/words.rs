@@ -207,6 +207,10 @@ qris_core::texts! {
     bring_sums: "Semuanya", "In all";
     bring_to: "Ke setiap mesin", "To each machine";
     bring_nothing: "Tidak ada mesin yang perlu diisi.", "No machine wants to be filled.";
+    bring_nothing_known: "Tidak ada mesin yang isinya diketahui yang perlu diisi.", "No machine whose stock is known wants to be filled.";
+    bring_untold: "Isinya tidak diketahui", "Nothing is known of";
+    bring_untold_hint: "Mesin ini tidak menghitung apa pun, atau kabarnya tidak sampai: lihat di sana.", "These machines count nothing, or their word does not come: look there.";
+    bring_untold_more: "Dan {0} lagi: CSV memuat semuanya.", "And {0} more: the CSV has all of them.";
 
     sessions: "Perangkat yang masuk", "Devices that are logged in";
     sessions_hint: "Ponsel hilang? Akhiri semuanya, lalu minta tautan baru kepada orang yang mengurus server Anda.", "Lost a phone? End all of them, then ask whoever runs your server for a new link.";

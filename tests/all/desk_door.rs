@@ -859,9 +859,14 @@ fn pages(server: Option<&Postgres>) {
     }
     is(&phone.get("report?by=nothing"), 422, "malformed");
     is(&phone.get("report?by=day&month=2026-13"), 422, "malformed");
-    assert_eq!(phone.told("to-bring"), json!({"machines": [], "goods": [], "behind": null}));
+    assert_eq!(phone.told("to-bring"), json!({"machines": [], "goods": [], "untold": [[[DEVICE, null]], 0], "behind": null}));
     let bring = phone.get("to-bring.csv?language=id").text();
-    assert!(bring.starts_with("\u{feff}nomor mesin;mesin;slot;barang;") && bring.lines().count() == 1, "{bring}");
+    assert!(
+        bring.starts_with("\u{feff}nomor mesin;mesin;slot;barang;")
+            && bring.lines().count() == 2
+            && bring.contains("isinya tidak diketahui"),
+        "{bring}"
+    );
     // Before anybody looks, a day is added up for each way to tell it.
     write(&shop, server, "DELETE FROM day_sums").expect("written");
     shop.kill_backend();

@@ -79,6 +79,7 @@ fn a_person_on_the_board_sells_and_cancels_without_a_broker() {
     let asked = here(&["vend", "--item", "A2", "--json"]);
     let said: Value = serde_json::from_str(stdout(&asked).trim()).expect("JSON");
     assert_eq!(said["state"], json!("requested"));
+    assert!(stderr(&asked).contains("`qrisctl order` shows what becomes of"), "{asked:?}");
     shop.screen.wait_payload();
     let status = stdout(&here(&["status"]));
     assert!(status.contains(said["request_id"].as_str().expect("an id")) && status.contains("awaiting_payment"), "{status}");

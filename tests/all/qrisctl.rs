@@ -123,6 +123,14 @@ fn vend_and_cancel_end_as_the_order_does() {
     assert_eq!((handed.code, handed.stdout.as_str()), (Some(0), "r-2\n"), "{}", handed.stderr);
     let handed = fleet.run(&["vend", "--device", "vm-001", "--item", "A1", "--request-id", "r-3", "--json"]);
     assert_eq!((handed.code, handed.stdout.as_str()), (Some(0), "{\"request_id\":\"r-3\"}\n"), "{}", handed.stderr);
+    // Nobody waits: each says what went to which machine, and where to see what becomes of it.
+    let watch = "went to vm-001: `qrisctl watch --device vm-001` shows what becomes of it";
+    assert!(handed.stderr.contains(&format!("the request r-3 {watch}")), "{}", handed.stderr);
+    for (json, wanted) in [(&["--json"][..], "{\"request_id\":\"r-3\"}\n"), (&[], "r-3\n")] {
+        let handed = fleet.run(&[&["cancel", "--device", "vm-001", "r-3"], json].concat());
+        assert_eq!((handed.code, handed.stdout.as_str()), (Some(0), wanted), "{}", handed.stderr);
+        assert!(handed.stderr.contains(&format!("the cancel of r-3 {watch}")), "{}", handed.stderr);
+    }
 }
 
 #[test]

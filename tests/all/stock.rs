@@ -115,6 +115,22 @@ fn a_slot_whose_goods_nobody_has_counted_is_on_the_packing_list() {
     wait_for("the end of that", || (!fill().contains("A2")).then_some(()));
 }
 
+/// Its message never came: that is not a machine in which all is full.
+#[test]
+fn a_machine_that_never_told_what_is_in_it_is_named_on_the_packing_list() {
+    let (shop, machine) = hearing();
+    let fill = |more: &[&str]| stdout(&shop.merchant(&[&["stock", "--to-fill"], more].concat()));
+    let list = fill(&[]);
+    assert!(list.contains("no machine whose stock is known") && list.contains("nothing is known of what is in vm-001: "), "{list}");
+    let list: Value = serde_json::from_str(&fill(&["--json"])).expect("JSON");
+    assert_eq!(list, json!({ "machines": [], "goods": [], "untold": [{ "device": DEVICE, "machine": null }] }));
+    assert!(fill(&["--csv"]).contains("\nvm-001,,,,,,,untold,"), "{}", fill(&["--csv"]));
+    assert!(!fill(&["--device", "vm-002"]).contains(DEVICE), "another one was asked for");
+    says(&machine, DEVICE, stock(1, &[slot("A1", "Teh", 8)]).to_string().as_bytes());
+    wait_count(&shop, DEVICE, "A1", 8);
+    assert_eq!(fill(&[]).trim(), "no machine wants to be filled");
+}
+
 #[test]
 fn people_hear_once_of_all_slots_of_a_machine_and_again_when_it_is_filled() {
     let alerted = Alerted::open(TELL, "");

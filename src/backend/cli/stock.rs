@@ -17,6 +17,9 @@ use qris_core::text::named;
 use qris_host::Failure;
 use serde_json::{Value, json};
 
+/// So many machines are named to a person of which nothing is known.
+const NAMED_MAX: usize = 20;
+
 /// What is shown, and how.
 #[derive(Debug, Args)]
 pub struct StockArguments {
@@ -58,24 +61,38 @@ pub async fn run(config: &Config, asked: StockArguments) -> Result<(), Failure> 
         progress.says(|| fill(texts().progress_of_machines, &[&read]));
     }
     drop(progress);
+    let mut untold = Vec::new();
     if asked.to_fill {
+        untold = store.read(stock::untold).await.map_err(Failure::failed)?;
+        untold.retain(|machine| asked.device.as_ref().is_none_or(|device| *device == machine.device));
         let loads: Vec<_> = all.into_iter().filter_map(Load::of).collect();
         loads.iter().for_each(|load| packing.add(load));
         all = loads.into_iter().map(|load| load.machine).collect();
     }
     if asked.json {
         if asked.to_fill {
-            return out.line(&packing_list(&all, &packing, zone).to_string());
+            return out.line(&packing_list(&all, &untold, &packing, zone).to_string());
         }
         return all.iter().try_for_each(|machine| out.line(&as_json(machine, zone).to_string()));
     }
     if asked.csv {
-        return out.text(&stock::csv(&all, &packing, zone, &stock::Form::of_words(asked.separator)));
+        return out.text(&stock::csv(&all, &untold, &packing, zone, &stock::Form::of_words(asked.separator)));
     }
-    if all.is_empty() {
-        return out.line(if asked.to_fill { texts().nothing_to_fill } else { texts().no_stock });
+    match (all.is_empty(), asked.to_fill) {
+        (false, true) => out.text(&as_packing_list(&all, &packing, zone))?,
+        (false, false) => out.text(&as_table(&all, zone))?,
+        (true, true) if untold.is_empty() => out.line(texts().nothing_to_fill)?,
+        (true, true) => out.line(texts().nothing_known_to_fill)?,
+        (true, false) => out.line(texts().no_stock)?,
     }
-    out.text(&if asked.to_fill { as_packing_list(&all, &packing, zone) } else { as_table(&all, zone) })
+    if untold.is_empty() { Ok(()) } else { out.line(&of_untold(&untold)) }
+}
+
+/// Silence is not "nothing to bring".
+fn of_untold(untold: &[Machine]) -> String {
+    let mut names: Vec<_> = untold.iter().take(NAMED_MAX).map(place).collect();
+    names.extend(untold.len().checked_sub(NAMED_MAX).filter(|more| *more > 0).map(|more| fill(texts().more_machines, &[&more])));
+    fill(texts().stock_untold, &[&names.join(", ")])
 }
 
 fn minute(at: Option<Wall>, zone: Zone) -> String {
@@ -168,10 +185,12 @@ fn as_json(machine: &Machine, zone: Zone) -> Value {
     })
 }
 
-fn packing_list(all: &[Machine], packing: &Packing, zone: Zone) -> Value {
+fn packing_list(all: &[Machine], untold: &[Machine], packing: &Packing, zone: Zone) -> Value {
+    let name = |machine: &Machine| json!({ "device": machine.device, "machine": machine.name });
     let goods = |(goods, count): (&str, u64)| json!({ "goods": goods, "bring": count });
     json!({
         "machines": all.iter().map(|machine| as_json(machine, zone)).collect::<Vec<_>>(),
         "goods": packing.most_first().into_iter().map(goods).collect::<Vec<_>>(),
+        "untold": untold.iter().map(name).collect::<Vec<_>>(),
     })
 }

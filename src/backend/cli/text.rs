@@ -148,6 +148,9 @@ texts! {
     slot_unknown: "belum dihitung: hitunglah", "not counted: count it";
     no_stock: "belum ada mesin yang memberi kabar tentang isinya", "no machine has told what is in it";
     nothing_to_fill: "tidak ada mesin yang perlu diisi", "no machine wants to be filled";
+    nothing_known_to_fill: "tidak ada mesin yang isinya diketahui yang perlu diisi", "no machine whose stock is known wants to be filled";
+    stock_untold: "isinya tidak diketahui: {0}. Mesin itu tidak menghitung apa pun, atau kabarnya tidak sampai: lihat di sana", "nothing is known of what is in {0}: it counts nothing, or its word does not come. Look there";
+    more_machines: "{0} lagi", "{0} more";
     bring_in_all: "untuk {0} mesin", "for {0} machines";
     bring_for_one: "untuk 1 mesin", "for 1 machine";
     report_refused: "ditolak karena habis, menurut mesin (permintaan)", "refused as sold out, as machines told (requests)";

@@ -12,7 +12,7 @@ use crate::sale::view::desk as view;
 use qris_core::order::ids::DeviceId;
 use qris_core::order::merchant::Order;
 use qris_core::order::time::{Told, Wall, Zone};
-use qris_core::wire::desk::{Load, MachineLine, Screen, SlotLine, Sum, ToBring, Trouble};
+use qris_core::wire::desk::{Load, MachineLine, ROWS, Screen, SlotLine, Sum, ToBring, Trouble};
 use qris_core::wire::status::FaultCode;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -243,7 +243,8 @@ pub async fn packing(
 
 /// The packing list for a phone.
 #[must_use]
-pub fn to_bring(all: &[Machine], packing: &Packing, is_more: bool, zone: Zone) -> ToBring {
+pub fn to_bring(all: &[Machine], untold: Vec<Machine>, packing: &Packing, is_more: bool, zone: Zone) -> ToBring {
+    let more = untold.len().saturating_sub(ROWS) as u64;
     let load = |machine: &Machine| Load {
         device: machine.device.clone(),
         name: machine.name.clone(),
@@ -254,6 +255,7 @@ pub fn to_bring(all: &[Machine], packing: &Packing, is_more: bool, zone: Zone) -
         behind: all.last().filter(|_| is_more).map(|machine| machine.device.clone()),
         machines: all.iter().map(load).collect(),
         goods: packing.most_first().into_iter().map(|(goods, count)| (goods.into(), count)).collect(),
+        untold: (untold.into_iter().take(ROWS).map(|machine| (machine.device, machine.name)).collect(), more),
     }
 }
 

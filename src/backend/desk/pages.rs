@@ -6,7 +6,7 @@ use super::orders::{self, Teller};
 use super::sessions::Asker;
 use super::typed::Search;
 use super::{Desk, deeds, judge, report as sums, search, today as day};
-use crate::machines::stock::Packing;
+use crate::machines::stock::{self, Packing};
 use crate::sale::books::{self, Beginning, BooksError, Cursor, Grouped, Sought};
 use crate::store::Tx;
 use axum::Json;
@@ -224,8 +224,8 @@ pub async fn to_bring(State(desk): Of, headers: HeaderMap, query: Asked<BehindMa
     let is_first = behind.is_empty();
     let Envelope { me, .. } = desk.tell(&headers, |_, _, _| Ok(())).await?;
     let (all, packing, is_more) = known::packing(&desk.machines, behind, ROWS, None).await?;
-    let packing = if is_first { packing } else { Packing::default() };
-    Ok(Json(Envelope { me, told: known::to_bring(&all, &packing, is_more, desk.usual.zone) }))
+    let (packing, untold) = if is_first { (packing, desk.machines.read(stock::untold).await?) } else { (Packing::default(), Vec::new()) };
+    Ok(Json(Envelope { me, told: known::to_bring(&all, untold, &packing, is_more, desk.usual.zone) }))
 }
 
 #[derive(Deserialize)]

@@ -76,7 +76,8 @@ impl Desk {
     pub(super) async fn table_to_bring(&self, headers: &HeaderMap, language: Language) -> Result<String, No> {
         let place = self.place_for_table(headers).await?;
         let (all, packing, _) = known::packing(&self.machines, "".into(), usize::MAX, Some(place)).await?;
-        Ok(MARK.to_owned() + &stock::csv(&all, &packing, self.usual.zone, &to_bring(language)))
+        let untold = self.machines.read(stock::untold).await?;
+        Ok(MARK.to_owned() + &stock::csv(&all, &untold, &packing, self.usual.zone, &to_bring(language)))
     }
 }
 
@@ -148,6 +149,7 @@ fn to_bring(language: Language) -> Form {
             State::Unknown => words.unknown.into(),
             State::Good => words.good.into(),
         }),
+        untold: words.stock_untold,
         not_sold: Box::new(move |why| match why {
             NotSold::Blocked => words.blocked.into(),
             NotSold::Suspect => words.suspect.into(),
@@ -184,6 +186,7 @@ qris_core::texts! {
     filled_at: "diisi pada", "filled at";
     told_at: "dilaporkan pada", "told at";
     not_sold: "tidak dijual karena", "not sold because";
+    stock_untold: "isinya tidak diketahui", "not known what is in it";
     all_machines: "semua mesin", "all machines";
     suspect: "periksa: tidak ada yang keluar", "look: nothing came out";
     sold_out: "habis", "sold out";

@@ -8,7 +8,7 @@ mod packing;
 
 pub use csv::{Form, csv};
 pub use heard::Heard;
-pub use packing::{Load, Packing, bring};
+pub use packing::{Load, Packing, bring, untold};
 
 use crate::machines::reported::{Unreadable, short};
 use crate::sale::books::{BooksError, StockAlert};

@@ -13,6 +13,7 @@ use std::fmt;
 use std::fs;
 use std::io;
 use std::path::PathBuf;
+use std::time::SystemTime;
 
 const FILE: &str = "lacking.json";
 /// The largest file that is read, in bytes: some ten thousand wishes.
@@ -87,6 +88,11 @@ impl Lacking {
             print::remark(&why.reason());
             Self::default()
         })
+    }
+
+    /// When any command of this user wrote it last; `None`: none did.
+    pub(super) fn written_at() -> Option<SystemTime> {
+        fs::metadata(site::of_user()?.join(FILE)).and_then(|file| file.modified()).ok()
     }
 
     /// Writes it anew, as a whole.

@@ -12,10 +12,12 @@ use qris_host::{Failure, service};
 use serde_json::json;
 use std::io::IsTerminal as _;
 use std::time::Duration;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, interval, sleep_until};
 
 /// A live table is drawn this often at the most.
 const DRAW_EVERY: Duration = Duration::from_millis(500);
+/// Another command on this computer may change what machines lack, and no message says so.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Puts the cursor at the top left, and clears what is below.
 const CLEAR: &str = "\u{1b}[H\u{1b}[J";
 
@@ -62,15 +64,17 @@ impl Watch {
     pub(super) async fn run(self, connection: Connection, json: bool) -> Result<(), Failure> {
         let ended = service::terminated();
         let mut ended = std::pin::pin!(ended);
-        let lacking = Lacking::read_or_say(&connection);
-        let (mut broker, mut told) = LastWords::hear(connection, &self.who, Vec::new()).await?;
+        let mut written_at = Lacking::written_at();
+        let mut lacking = Lacking::read_or_say(&connection);
+        let (mut broker, mut told) = LastWords::hear(connection.clone(), &self.who, Vec::new()).await?;
         let is_live = !json && std::io::stdout().is_terminal();
-        let draw = |told: &LastWords| -> Result<(), Failure> {
-            let lines = table(told, &self.who, &lacking, json)?;
+        let draw = |told: &LastWords, lacking: &Lacking| -> Result<(), Failure> {
+            let lines = table(told, &self.who, lacking, json)?;
             if is_live { print::line(&format!("{CLEAR}{}", lines.join("\n"))) } else { lines.iter().try_for_each(|line| print::line(line)) }
         };
-        draw(&told)?;
+        draw(&told, &lacking)?;
         let mut draw_at: Option<Instant> = None;
+        let mut look = interval(LOOK_EVERY);
         loop {
             let due = draw_at;
             let news = tokio::select! {
@@ -80,7 +84,25 @@ impl Watch {
                 }
                 () = async move { sleep_until(due.unwrap_or_else(Instant::now)).await }, if due.is_some() => {
                     draw_at = None;
-                    draw(&told)?;
+                    draw(&told, &lacking)?;
+                    continue;
+                }
+                _ = look.tick() => {
+                    let now = Lacking::written_at();
+                    if now == written_at {
+                        continue;
+                    }
+                    written_at = now;
+                    let before = std::mem::replace(&mut lacking, Lacking::read_or_say(&connection));
+                    if is_live {
+                        draw_at.get_or_insert_with(|| Instant::now() + DRAW_EVERY);
+                        continue;
+                    }
+                    let mut meant = told.meant(&self.who)?.into_iter();
+                    meant.try_for_each(|(device, words)| match lacking.of(device, words) {
+                        lacks if lacks == before.of(device, words) => Ok(()),
+                        lacks => print_change(device, words, &lacks, json),
+                    })?;
                     continue;
                 }
                 news = broker.next() => news,
@@ -91,11 +113,7 @@ impl Watch {
                     if is_live {
                         draw_at.get_or_insert_with(|| Instant::now() + DRAW_EVERY);
                     } else if let Some((device, words)) = told.meant(&self.who)?.into_iter().find(|(known, _)| **known == device) {
-                        let lacks = lacking.of(device, words);
-                        print::line(&match json {
-                            true => object(device, words, &lacks),
-                            false => line(&row(device, words, &lacks), WIDTHS, is_coloured()),
-                        })?;
+                        print_change(device, words, &lacking.of(device, words), json)?;
                     }
                 }
                 News::Lost(reason) => print::remark(&format!("connection lost: {reason}")),
@@ -103,6 +121,10 @@ impl Watch {
             }
         }
     }
+}
+
+fn print_change(device: &DeviceId, words: &Words, lacks: &[String], json: bool) -> Result<(), Failure> {
+    print::line(&if json { object(device, words, lacks) } else { line(&row(device, words, lacks), WIDTHS, is_coloured()) })
 }
 
 fn table(told: &LastWords, who: &Which, lacking: &Lacking, json: bool) -> Result<Vec<String>, Failure> {

@@ -77,7 +77,15 @@ pub(super) async fn cancel(bus: &Bus, request: Option<RequestId>, wait: Option<D
 
 /// Without `wait` only a refusal is no success.
 async fn follow(mut said: Said, mut changes: MessageStream, wanted: EventState, wait: Option<Duration>, json: bool) -> Result<(), Failure> {
-    let Some(wait) = wait else { return if said.state == EventState::Refused { said.end(wanted).unwrap_or(Ok(())) } else { Ok(()) } };
+    let Some(wait) = wait else {
+        if said.state == EventState::Refused {
+            return said.end(wanted).unwrap_or(Ok(()));
+        }
+        if !said.state.is_end() {
+            print::remark(&format!("`qrisctl order` shows what becomes of {}, as --wait does", said.request_id));
+        }
+        return Ok(());
+    };
     let until = Instant::now() + wait;
     loop {
         if let Some(end) = said.end(wanted) {

@@ -30,7 +30,11 @@ pub async fn show(State(desk): State<Arc<Desk>>, visitor: Visitor, RawQuery(quer
     let f = Frame::of(&visitor, Tab::Bring, words::Words::of(visitor.language).bring_title, told.me);
     let mut bring = told.told;
     let is_nothing = bring.machines.is_empty() && behind.is_empty();
-    let (goods, more) = rows(std::mem::take(&mut bring.goods), query.place("sums"));
+    let from = query.place("sums");
+    if from > 0 {
+        bring.untold = (Vec::new(), 0);
+    }
+    let (goods, more) = rows(std::mem::take(&mut bring.goods), from);
     bring.goods = goods;
     let next = match more {
         Some(sums) => {

@@ -17,6 +17,8 @@ pub struct Form {
     pub text: fn(&str) -> String,
     pub time: fn(Wall, Zone) -> String,
     pub state: Box<dyn Fn(State) -> String>,
+    /// Stands where the state does: the machine never told what is in it.
+    pub untold: &'static str,
     pub not_sold: Box<dyn Fn(&NotSold) -> String>,
 }
 
@@ -31,14 +33,15 @@ impl Form {
             text: csv_text,
             time: Wall::to_rfc3339_in,
             state: Box::new(|state| state.as_str().into()),
+            untold: "untold",
             not_sold: Box::new(ToString::to_string),
         }
     }
 }
 
-/// One record for each slot; the sums by goods, if there are any, come last.
+/// One record for each slot, and one for each machine of which nothing is known; the sums by goods, if there are any, come last.
 #[must_use]
-pub fn csv(all: &[Machine], packing: &Packing, zone: Zone, form: &Form) -> String {
+pub fn csv(all: &[Machine], untold: &[Machine], packing: &Packing, zone: Zone, form: &Form) -> String {
     let text_of = form.text;
     let number = |number: Option<u32>| number.map(|number| number.to_string()).unwrap_or_default();
     let at = |at: Option<Wall>| at.map(|at| (form.time)(at, zone)).unwrap_or_default();
@@ -60,6 +63,12 @@ pub fn csv(all: &[Machine], packing: &Packing, zone: Zone, form: &Form) -> Strin
             at(machine.at),
             slot.not_sold.as_ref().map(|why| (form.not_sold)(why)).unwrap_or_default(),
         ];
+        text += &csv_record(&fields, form.separator);
+    }
+    for machine in untold {
+        let mut fields = [""; FIELDS.len()].map(String::from);
+        (fields[0], fields[7]) = (text_of(machine.device.as_str()), form.untold.into());
+        fields[1] = machine.name.as_deref().map(text_of).unwrap_or_default();
         text += &csv_record(&fields, form.separator);
     }
     for (goods, count) in packing.most_first() {

@@ -1,6 +1,11 @@
 //! What to bring: by machine, and the sum by goods.
 
 use super::{Kept, Machine};
+use crate::machines::reported::short;
+use crate::sale::books::BooksError;
+use crate::store::{Row, Tx};
+use qris_core::order::ids::DeviceId;
+use qris_core::wire::orders::MACHINE_NAME_MAX;
 use std::collections::BTreeMap;
 
 /// The most kinds of goods that are told apart: a machine may invent names.
@@ -54,4 +59,15 @@ impl Packing {
             *self.goods.entry(if known { kept.goods() } else { OTHERS }.into()).or_default() += bring(kept);
         }
     }
+}
+
+/// The machines that are let in and never told what is in them. They count nothing, or their word does not come: nobody knows what to bring.
+pub fn untold(tx: &mut dyn Tx) -> Result<Vec<Machine>, BooksError> {
+    let sql = "SELECT id, name FROM devices LEFT JOIN presence ON presence.device = id
+        LEFT JOIN stock ON stock.device = id WHERE revoked_ms IS NULL AND stock.device IS NULL ORDER BY id";
+    let machine = |row: &Row| {
+        let name = row.maybe_text("name").ok()?.and_then(|name| short(name, MACHINE_NAME_MAX));
+        Some(Machine { device: DeviceId::new(row.text("id").ok()?).ok()?, name, at: None, slots: Vec::new() })
+    };
+    Ok(tx.rows(sql, &[])?.iter().filter_map(machine).collect())
 }

@@ -116,6 +116,8 @@ fn what_is_written_is_news_and_refusals_are_counted_once() {
     let machines = open_both(&directory.path().join("orders.db"), true, true).expect("opens").machines;
     let device = DeviceId::new("vm-001").expect("an id");
     read_on(&machines, |tx| crate::machines::devices::add(tx, &device, "hash", false, NOW)).expect("let in");
+    let silent = || read_on(&machines, untold).expect("read").into_iter().map(|machine| machine.device).collect::<Vec<_>>();
+    assert_eq!(silent(), [device.clone()], "nobody knows what is in it");
     let say_at = |stream: &str, number: u64, count: u32, refused: u32, at: Option<Wall>| {
         let slot = Slot { refused, ..slot("A1", "Teh", Some(count)) };
         let told = || StockReport { at, said_at: at, ..told(stream, number, std::slice::from_ref(&slot)) };
@@ -129,6 +131,7 @@ fn what_is_written_is_news_and_refusals_are_counted_once() {
     };
     let say = |stream: &str, number: u64, count: u32, refused: u32| say_at(stream, number, count, refused, Some(NOW));
     assert_eq!(say("s", 1, 5, 0), (1, Some(5), None));
+    assert!(silent().is_empty());
     assert_eq!(say("s", 3, 0, 4), (1, Some(0), Some(4)));
     assert_eq!(say("s", 3, 9, 9), (0, Some(0), Some(4)), "the same number says the same");
     assert_eq!(say("s", 2, 9, 9), (0, Some(0), Some(4)), "it came late");

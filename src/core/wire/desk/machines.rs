@@ -124,6 +124,8 @@ pub struct ToBring {
     pub machines: Vec<Load>,
     /// The sums by goods of all machines, the most first. None behind a machine.
     pub goods: Vec<(Box<str>, u64)>,
+    /// The first machines that never told what is in them, each with what people call it, and how many more there are. None behind a machine.
+    pub untold: (Vec<(DeviceId, Option<Box<str>>)>, u64),
     /// There are more machines behind this one.
     pub behind: Option<DeviceId>,
 }
