@@ -225,7 +225,7 @@ fn a_price_that_passed_over_a_machine_is_kept_and_sent_when_it_is_back() {
     fleet.sends_nothing("fleet price A1 6500 --all", 1, &["1 of 3 machines were not compared"]);
     assert!(!fleet.list().contains("lacks"), "{}", fleet.list());
     // Who watches already sees it: no message says so.
-    let watch = Process::start("qrisctl", &mut fleet.command("fleet watch"));
+    let watch = Process::start("qrisctl", &mut fleet.reading("watch"));
     watch.wait_line("(vm-002)");
     let told = words(&fleet.run("fleet price A1 6500 --all --yes"));
     watch.wait_line("lacks A1 at Rp6.500");

@@ -175,10 +175,16 @@ impl Fleet {
         command
     }
 
+    /// One of `fleet` that needs no key.
+    pub fn reading(&self, what: &str) -> Command {
+        let mut command = self.broker.qrisctl("fleet", self.path());
+        command.args(["fleet", what]).env("XDG_CONFIG_HOME", self.path());
+        command
+    }
+
     /// `fleet list`, with what it remarks.
     pub fn list(&self) -> String {
-        let mut command = self.broker.qrisctl("fleet", self.path());
-        let told = output(command.args(["fleet", "list"]).env("XDG_CONFIG_HOME", self.path()));
+        let told = output(&mut self.reading("list"));
         assert!(told.status.success(), "{}", output_text(&told));
         output_text(&told)
     }
