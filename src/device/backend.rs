@@ -9,7 +9,7 @@ use qris_core::order::request::Refusal;
 use qris_core::order::time::{BootId, Span, Wall};
 use qris_core::text;
 use qris_core::wire::orders::{
-    ANSWER_MAX, AT_BROKER, BOOT, NEWEST_EVENT, OpenOrders, OrderResource, PASSED_LATE, PROBLEM_TYPE, Problem, RELAY_KEY, TAKEN_OVER, TOPICS,
+    ANSWER_MAX, AT_BROKER, BOOT, LATE_SIGN, NEWEST_EVENT, OpenOrders, OrderResource, PROBLEM_TYPE, Problem, RELAY_KEY, TAKEN_OVER, TOPICS,
 };
 use qris_host::causes;
 use qris_host::clock::{self, RELEASED};
@@ -142,11 +142,10 @@ impl Backend {
     }
 
     pub fn request_for_open(&self, identity: &Identity) -> RequestBuilder {
-        let Identity { relay_key, newest_event, taken_over, passed_late, topics } = identity;
+        let Identity { relay_key, newest_event, taken_over, late_sign, topics } = identity;
         let request = self.client.get(format!("{}/v1/orders?state=open", self.url));
         let request = newest_event.iter().fold(request, |request, event| request.header(NEWEST_EVENT, &**event));
-        let request =
-            passed_late.iter().fold(request, |request, (order, number)| request.header(PASSED_LATE, format!("{order} {}", number.get())));
+        let request = late_sign.iter().fold(request, |request, news| request.header(LATE_SIGN, news.to_string()));
         let request = if *taken_over { request.header(AT_BROKER, TAKEN_OVER) } else { request };
         let request = topics.header().into_iter().fold(request, |request, topics| request.header(TOPICS, topics));
         self.authorized(relay_key.iter().fold(request, |request, key| request.header(RELAY_KEY, key.to_string())))

@@ -26,6 +26,7 @@ use inbox::{Inbox, Letter};
 use machine::Machine;
 use ports::{Ports, RelaySlot};
 use qris_core::order::ids::ItemId;
+use qris_core::order::late_sign::LateNews;
 use qris_core::order::time::Boot;
 use qris_core::wire::command::{Code, Problem};
 use qris_core::wire::dbus::{RELAY_NAME, RELAY_PATH};
@@ -358,10 +359,10 @@ async fn signal(message: &zbus::Message, inbox: &Inbox, buttons: &Buttons) -> Ne
                 inbox.send(Input::Unseen(order, number));
             }
         }
-        Some("PassedLate") => {
-            let told = message.body().deserialize::<(String, u32)>().ok();
-            if let Some((order, number)) = told.and_then(|(order, number)| relay::of_try(&order, number)) {
-                inbox.send(Input::PassedLate(order, number));
+        Some("LateSign") => {
+            let told = message.body().deserialize::<(String, u32, String)>().ok();
+            if let Some(news) = told.and_then(|(order, number, sign)| LateNews::new(&order, number, &sign)) {
+                inbox.send(Input::LateSign(news));
             }
         }
         Some("Pressed") => {
@@ -388,4 +389,34 @@ async fn signal(message: &zbus::Message, inbox: &Inbox, buttons: &Buttons) -> Ne
         _ => {}
     }
     News::Told
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use controller::Controllers;
+    use qris_core::order::late_sign::LateSign;
+    use zbus::zvariant::DynamicType;
+
+    /// What the machine hears of a signal of the relay.
+    async fn heard(name: &str, body: impl DynamicType + serde::Serialize) -> Option<Input> {
+        let (inbox, mut letters) = Inbox::new();
+        let message = zbus::Message::signal(RELAY_PATH, RELAY_NAME, name).build(&body).expect("a signal");
+        signal(&message, &inbox, &Buttons::start(&Controllers::new(inbox.clone()))).await;
+        letters.try_recv().ok().map(|letter| match letter {
+            Letter::Input(input, _) => *input,
+            Letter::Served | Letter::Stop => panic!("{letter:?}"),
+        })
+    }
+
+    #[tokio::test]
+    async fn the_machine_hears_what_the_relay_tells_of_goods() {
+        let unseen = heard("Unseen", ("o-1", 1_u32)).await;
+        assert!(matches!(&unseen, Some(Input::Unseen(order, number)) if order.as_str() == "o-1" && number.get() == 1), "{unseen:?}");
+        for sign in [LateSign::Passed, LateSign::Came] {
+            let late = heard("LateSign", ("o-1", 2_u32, sign.as_str())).await;
+            assert!(matches!(&late, Some(Input::LateSign(news)) if news.to_string() == format!("o-1 2 {}", sign.as_str())), "{late:?}");
+        }
+        assert!(heard("LateSign", ("o-1", 2_u32, "fell")).await.is_none());
+    }
 }

@@ -18,6 +18,7 @@ pub use settings::{OrderSettings, Settings, SlotSettings};
 pub use system::{System, SystemAnswer, SystemCall};
 
 use qris_core::order::ids::{CommandId, ItemId, OrderId, RequestId, Ticket};
+use qris_core::order::late_sign::LateNews;
 use qris_core::order::ledger::Again;
 use qris_core::order::machine::RelayCall;
 use qris_core::order::money::Rupiah;
@@ -70,8 +71,8 @@ pub enum Input {
     TicketLeft,
     /// The relay's signal: the goods of a try were not seen in their time, and may still come.
     Unseen(OrderId, TryNumber),
-    /// The relay's signal: its sensor saw something after the end of this try was signed.
-    PassedLate(OrderId, TryNumber),
+    /// The relay's signal: there is a sign of goods after the end of their try was signed.
+    LateSign(LateNews),
     /// The relay's signal.
     Finished(OrderId, TryNumber, DispenseAnswer),
     /// The button of an item was let go.

@@ -5,6 +5,7 @@ use super::outlet::Ending;
 use super::outlet::{OutletCommand, STEP};
 use super::threads::{ThreadReport, Trouble};
 use qris_core::order::ids::{ItemId, OrderId, Ticket};
+use qris_core::order::late_sign::LateNews;
 use qris_core::order::ledger::{Again, Cause, LedgerRefusal};
 use qris_core::order::outcome::Outcome;
 use qris_core::order::tries::TryNumber;
@@ -33,8 +34,8 @@ pub const SIGNALS_MAX: usize = 64;
 pub enum Signal {
     /// `Unseen(order_id, try)`
     Unseen(OrderId, TryNumber),
-    /// `PassedLate(order_id, try)`
-    PassedLate(OrderId, TryNumber),
+    /// `LateSign(order_id, try, sign)`
+    LateSign(LateNews),
     /// `Finished(order_id, try, outcome, driven, detail)`
     Finished(OrderId, TryNumber, Outcome, String),
     Pressed(ItemId),
@@ -120,9 +121,9 @@ impl Service {
                 }
             }
             Effect::Unseen(Cause::Order { order, number, .. }) => self.signal(Signal::Unseen(order, number)),
-            Effect::PassedLate(Cause::Order { order, number, .. }) => self.signal(Signal::PassedLate(order, number)),
+            Effect::LateSign(Cause::Order { order, number, .. }, sign) => self.signal(Signal::LateSign(LateNews { order, number, sign })),
             // No customer waits for a test, and no books have it.
-            Effect::Unseen(Cause::Test(_)) | Effect::PassedLate(Cause::Test(_)) => {}
+            Effect::Unseen(Cause::Test(_)) | Effect::LateSign(Cause::Test(_), _) => {}
             Effect::Finished { cause, outcome, detail } => {
                 let (done, waiting) = std::mem::take(&mut heart.waiting).into_iter().partition(|(waits, _)| *waits == cause);
                 heart.waiting = waiting;
@@ -232,7 +233,9 @@ pub fn start(address: &BusAddress, service: &Arc<Service>) -> Served {
 pub async fn emit(served: &Served, signal: Signal) {
     match signal {
         Signal::Unseen(order, number) => served.emit(RELAY_PATH, RELAY_NAME, "Unseen", &(order.as_str(), number.get())).await,
-        Signal::PassedLate(order, number) => served.emit(RELAY_PATH, RELAY_NAME, "PassedLate", &(order.as_str(), number.get())).await,
+        Signal::LateSign(LateNews { order, number, sign }) => {
+            served.emit(RELAY_PATH, RELAY_NAME, "LateSign", &(order.as_str(), number.get(), sign.as_str())).await;
+        }
         Signal::Finished(order, number, outcome, detail) => {
             let body = (order.as_str(), number.get(), outcome.as_str(), outcome.driven(), detail.as_str());
             served.emit(RELAY_PATH, RELAY_NAME, "Finished", &body).await;
@@ -357,7 +360,7 @@ impl Relay1 {
     async fn unseen(emitter: &zbus::object_server::SignalEmitter<'_>, order_id: &str, nth_try: u32) -> zbus::Result<()>;
 
     #[zbus(signal)]
-    async fn passed_late(emitter: &zbus::object_server::SignalEmitter<'_>, order_id: &str, nth_try: u32) -> zbus::Result<()>;
+    async fn late_sign(emitter: &zbus::object_server::SignalEmitter<'_>, order_id: &str, nth_try: u32, sign: &str) -> zbus::Result<()>;
 
     #[zbus(signal)]
     async fn pressed(emitter: &zbus::object_server::SignalEmitter<'_>, item: &str) -> zbus::Result<()>;

@@ -17,6 +17,7 @@ use super::threads::Trouble;
 use chutes::Chute;
 use qris_core::order::ids::{DeviceId, ItemId, OrderId, Ticket};
 use qris_core::order::keys::KeySet;
+use qris_core::order::late_sign::LateSign;
 use qris_core::order::ledger::{
     Admission, Again, Cause, Condition, Entry, LedgerRefusal, LineState, Misses, TicketEntry, admit, may_try, prepare,
 };
@@ -52,8 +53,8 @@ pub enum Effect {
     Deliver(usize, Job),
     /// Tell the customer that the goods were not seen in their time. The line's sensor looks for late ones.
     Unseen(Cause),
-    /// Tell that the line's sensor saw something after the signed end. It decides nothing.
-    PassedLate(Cause),
+    /// Tell of a sign of goods after the signed end. It changes no outcome.
+    LateSign(Cause, LateSign),
     /// Tell the caller that waits how a pulse ended, and everybody that it did.
     Finished {
         cause: Cause,

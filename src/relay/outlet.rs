@@ -11,6 +11,7 @@ mod vmc;
 use crate::pin::HardwareError;
 use line::PulsedLine;
 use qris_core::order::ids::ItemId;
+use qris_core::order::late_sign::LateSign;
 use qris_core::order::ledger::{LedgerRefusal, Limits};
 use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::Outcome;
@@ -78,15 +79,6 @@ pub trait Outlet: Send {
     fn look(&mut self) -> Result<Option<LateSign>, HardwareError> {
         Ok(None)
     }
-}
-
-/// A sign of goods that came after the end of their job was told. The proof of that end is signed, so this is news, and never a second outcome.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LateSign {
-    /// Something passed the sensor. It may be the goods, or a hand in the chute.
-    Passed,
-    /// The device says that goods of this line came. It names the line itself, so it was no hand.
-    Came,
 }
 
 /// The settings of an outlet in `relay.toml`.

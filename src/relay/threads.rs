@@ -3,8 +3,9 @@
 
 use crate::config::LineSettings;
 use crate::input::{self, Edge, Edges, Input};
-use crate::outlet::{Ending, Job, LOOK, LateSign, Outlet, OutletCommand, STEP, Stop};
+use crate::outlet::{Ending, Job, LOOK, Outlet, OutletCommand, STEP, Stop};
 use crate::pin::{HardwareError, Pin};
+use qris_core::order::late_sign::LateSign;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};

@@ -288,14 +288,22 @@ fn a_machine_that_is_not_there_is_told_of() {
 fn the_message_of_a_day_is_told_once_by_two_backends_that_are_started_again() {
     let server = Postgres::start(&[]);
     let store = Some(format!("url = \"{}\"", server.url()));
-    // The day before is over at midnight, so its message is due.
     let mut alerted = Alerted::with(TELL, "daily = \"00:00\"\n", Options { machine: false, store, ..Options::default() });
+    // The day before ended before anybody asked for its message.
+    let days = "SELECT count(*) FROM alerts WHERE kind = 'daily'";
+    wait_for("the day before", || (server.ask(days) == "1").then_some(()));
+    alerted.shop.reported("failed");
+    assert_eq!(alerted.wait_sent(1)[0]["kind"], "refund_due");
+    // A day later one is over.
+    server.ask("UPDATE alerts SET subject = '2026-11-27', since_ms = since_ms - 86400000 WHERE kind = 'daily'");
+    alerted.shop.kill_backend();
+    alerted.shop.start_backend();
     let (other, _) = second(&alerted.shop);
-    let told = &alerted.wait_sent(1)[0];
+    let told = &alerted.wait_sent(2)[1];
     assert_eq!((&told["kind"], &told["device"], &told["order"]), (&json!("daily"), &Value::Null, &Value::Null));
     assert_eq!(
         (&told["message"], &told["day"]["sold"]["orders"]),
-        (&json!("sold in 24 hours: 0 for Rp0; nothing is owed to customers"), &json!(0))
+        (&json!("sold in 24 hours: 0 for Rp0; owed to customers: 1 for Rp5.000"), &json!(0))
     );
     assert!(
         told["since"].as_str().is_some_and(|since| since.ends_with("T00:00:00+07:00")) && told["day"]["until"] == told["since"],
@@ -309,6 +317,6 @@ fn the_message_of_a_day_is_told_once_by_two_backends_that_are_started_again() {
     alerted.shop.start_backend();
     // What comes later is told, and the day is not told again before it.
     alerted.shop.reported("failed");
-    let told: Vec<_> = alerted.wait_sent(2).iter().map(|told| told["kind"].clone()).collect();
-    assert_eq!(told, [json!("daily"), json!("refund_due")]);
+    let told: Vec<_> = alerted.wait_sent(3).iter().map(|told| told["kind"].clone()).collect();
+    assert_eq!(told, ["refund_due", "daily", "refund_due"]);
 }

@@ -253,9 +253,12 @@ fn a_person_is_asked_for_what_only_a_person_knows() {
     terminal.answer("Server Key (is not shown): ", &format!("{SERVER_KEY}\n"));
     terminal.answer("there is none yet) [none]: ", "pay.example\n");
     terminal.answer("not \"pay.example\"", "\n");
+    terminal.answer("(or none: the one in the QR) [none]: ", "Kios Budi\n");
     terminal.answer("about their money (or none) [none]: ", "Pak Budi\n");
     terminal.answer("There is no telephone number in Pak Budi. Take it all the same? [no]: ", "\n");
     terminal.answer("about their money (or none) [none]: ", "0812-1\n");
+    terminal.answer("if you do not know it) [none]: ", "70\n");
+    terminal.answer("from 0 to 10 with at most two decimals", "0,7\n");
     terminal.answer("with TLS)? [yes]: ", "no\n");
     let empty = server.tree();
     assert!(!empty.keys().any(|path| path.ends_with("backend.toml")), "it wrote before the end");
@@ -272,6 +275,7 @@ fn a_person_is_asked_for_what_only_a_person_knows() {
     let config = server.as_here("etc/qris-backend/backend.toml", &[]);
     let text = std::fs::read_to_string(&config).expect("written");
     assert!(text.contains("\n# public_url") && text.contains("\n# [mqtt]") && text.contains("contact = \"0812-1\""), "{text}");
+    assert!(text.contains("merchant = \"Kios Budi\"") && text.contains("[fees]\nqris = { basis_points = 70 }"), "{text}");
     well(command(env!("CARGO_BIN_EXE_qris-backend")).arg("--config").arg(&config).arg("--check"));
     // Alone on its computer, a machine finds it there.
     let text = stdout(&well(
@@ -328,8 +332,10 @@ fn a_person_whose_locale_is_indonesian_is_asked_in_indonesian() {
         ("Alamat publik, https://… (atau none jika belum ada) [none]: ", "pay.example\n"),
         ("  harus https://HOST[:PORT][/PATH] atau http://HOST[:PORT][/PATH], bukan \"pay.example\"", "http://pay.example\n"),
         ("  http:// hanya untuk loopback: pakai https://", "https://pay.example\n"),
+        ("(atau none: nama di QR) [none]: ", "Kios Budi\n"),
         ("tentang uang mereka (atau none) [none]: ", &format!("{}\n", "1".repeat(65))),
         ("  harus teks biasa, 1 sampai 64 karakter", "0812-1\n"),
+        ("(atau none jika belum tahu) [none]: ", "0,7\n"),
         ("Alamat halaman pemilik, https://… (atau none jika tidak perlu) [none]: ", "\n"),
         ("Buat broker di komputer ini (Mosquitto, dengan TLS)? [ya]: ", "mungkin\n"),
         ("  Jawab y (ya) atau t (tidak)", "y\n"),

@@ -16,7 +16,8 @@ fn pictures() -> Vec<(String, Vec<String>)> {
     let states = samples::states().flat_map(|state| ["id", "en"].map(|lang| (format!("{state}.{lang}.png"), of(state, "480x800", lang))));
     let sizes = ["240x240", "320x240", "480x320", "800x480", "1024x600"];
     let sizes = sizes.map(|size| (format!("pay.{size}.png"), of("pay", size, "id")));
-    let tries = ["try-confirm", "pay-anew", "second-try"].into_iter().flat_map(|state| {
+    let tries = ["try-confirm", "pay-anew", "second-try", "try-again", "try-another", "second-try-press", "not-seen"];
+    let tries = tries.into_iter().flat_map(|state| {
         [("240x240", "id"), ("240x240", "en"), ("800x480", "id"), ("800x480", "en")]
             .map(|(size, lang)| (format!("{state}.{size}.{lang}.png"), of(state, size, lang)))
     });

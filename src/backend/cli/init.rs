@@ -59,9 +59,15 @@ pub struct Init {
     /// Where machines, customers and Midtrans reach this server, or `none`: then only machines on this computer do
     #[arg(long, value_name = "URL|none", value_parser = answers::public_url)]
     public_url: Option<Said<String>>,
+    /// The name of the shop for customers, or `none`: then the one in the QR
+    #[arg(long, value_name = "TEXT|none", value_parser = answers::contact)]
+    merchant: Option<Said<String>>,
     /// Whom customers call about their money, or `none`
     #[arg(long, value_name = "TEXT|none", value_parser = answers::contact)]
     contact: Option<Said<String>>,
+    /// What the gateway keeps of a QRIS payment, in percent, as 0.7, or `none` if it is not known
+    #[arg(long, value_name = "PERCENT|none", value_parser = answers::fee)]
+    qris_fee: Option<Said<u64>>,
     /// The owner's pages on a phone, at this public address, or `none`
     #[arg(long, value_name = "URL|none", value_parser = answers::public_url)]
     desk_url: Option<Said<String>>,
@@ -178,11 +184,13 @@ impl Init {
             let unknown = || Failure::usage(format!("--server-key-file: {}", texts().key_of_either));
             Ok::<_, Failure>((key, place.ok_or_else(unknown)?))
         });
-        let Self { public_url, contact, desk_url, listen, broker, device, .. } = self;
+        let Self { public_url, merchant, contact, qris_fee, desk_url, listen, broker, device, .. } = self;
         Ok(Answers {
             server_key: server_key.transpose()?,
             public_url: public_url.clone(),
+            merchant: merchant.clone(),
             contact: contact.clone(),
+            fee: qris_fee.clone(),
             desk: desk_url.clone(),
             listen: *listen,
             broker: broker.clone(),

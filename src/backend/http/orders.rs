@@ -17,9 +17,10 @@ use crate::store::{StoreError, Tx};
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, Request, State as Shared};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use qris_core::order::ids::{DeviceId, OrderId, RequestId};
+use qris_core::order::late_sign::LateNews;
 use qris_core::order::merchant::{ANSWER_WITHIN, Ending, NoTry, Refused, Sale, Standing};
 use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::Delivery;
@@ -29,7 +30,7 @@ use qris_core::order::request::{DESCRIPTION_MAX, Payment, Purchase, TIMEOUT_S};
 use qris_core::order::tries::TryNumber;
 use qris_core::text::{self, steers};
 use qris_core::wire::orders::{
-    AT_BROKER, Amounts, MACHINE_NAME_MAX, NewOrder, OpenOrders, OrderResource, OutcomeReport, PASSED_LATE, RECEIPT_KEYS, RELAY_KEY, Status,
+    AT_BROKER, Amounts, LATE_SIGN, MACHINE_NAME_MAX, NewOrder, OpenOrders, OrderResource, OutcomeReport, RECEIPT_KEYS, RELAY_KEY, Status,
     TAKEN_OVER, TOPICS, WAIT_MAX_S,
 };
 use qris_core::wire::topics::TopicsTold;
@@ -233,9 +234,9 @@ pub async fn open(
     let shown = headers.get(RELAY_KEY).and_then(|key| key.to_str().ok()?.parse().ok());
     machines.relay_key_shown(&device, token_hash, shown).await;
     can_be_written(work.books())?;
-    if let Some((order, number)) = headers.get(PASSED_LATE).and_then(passed_late) {
-        let of = device.clone();
-        work.books().write(move |tx, _, now| books::passed_late(tx, &of, &order, number, now)).await?;
+    // One of another form is of a later release.
+    if let Some(news) = headers.get(LATE_SIGN).and_then(|news| news.to_str().ok()?.parse().ok()) {
+        take_late_sign(&work, device.clone(), news).await?;
     }
     let read = move |tx: &mut dyn Tx| Ok((books::open_orders(tx, &device)?, books::taken_out(tx, &device)?));
     let (orders, taken_out) = work.books().read(read).await?;
@@ -253,10 +254,21 @@ fn amounts(gateway: &dyn Gateway) -> BTreeMap<Box<str>, Amounts> {
     [Payment::Gopay, Payment::Alfamart, Payment::Indomaret].map(of).into()
 }
 
-/// The order and the try in [`PASSED_LATE`].
-fn passed_late(value: &HeaderValue) -> Option<(OrderId, TryNumber)> {
-    let (order, number) = value.to_str().ok()?.split_once(' ')?;
-    Some((OrderId::new(order).ok()?, TryNumber::try_from(number.parse::<u32>().ok()?).ok()?))
+async fn take_late_sign(work: &Arc<Work>, device: DeviceId, news: LateNews) -> Result<(), Refusal> {
+    let task = Arc::clone(work);
+    let written = apart(async move {
+        let done = task.books().write(move |tx, policy, now| books::late_sign(tx, policy, &device, &news, now)).await?;
+        if let Some(done) = &done {
+            task.announce(done);
+        }
+        Ok(done)
+    });
+    let Some(done) = written.await? else { return Ok(()) };
+    let (order, was) = (&done.now.order, &done.was);
+    if let Some(stands) = order.delivery().filter(|_| order.has_conflict() && !was.has_conflict()) {
+        work.conflict(&order.id, &order.sale.device, Delivery::Dispensed, stands.outcome.as_str());
+    }
+    Ok(())
 }
 
 /// `GET /v1/orders/{order_id}`

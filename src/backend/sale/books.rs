@@ -18,10 +18,10 @@ mod automatic;
 mod beginning;
 mod copied;
 mod entry;
+mod late_sign;
 mod ledger;
 mod limits;
 mod listing;
-mod passed_late;
 mod publishing;
 mod rebuild;
 mod repaying;
@@ -46,12 +46,12 @@ pub use automatic::{LeftToAPerson, auto_refund_starts};
 pub use beginning::{ALIKE_MAX, BEGINNING_MIN, Beginning, beginning_with};
 pub use copied::{of_a_copy, older_since, on_another_primary, taken_up};
 pub use entry::{BooksError, Done, Policy, Stored};
+pub use late_sign::late_sign;
 pub use ledger::{HistoryLine, Message, has_orders, history, latest, load, open_orders, prune_outbox, published, take_outbox, taken_out};
 pub use listing::{
     Cursor, ListingPage, OrderFilter, PAGE, Sought, attempts, changed_since, count, damaged, goods, newest_key, newest_line, newest_of,
     owed, page, settled, settled_totals, sold_since, sought, sought_from, to_look_at, wanting,
 };
-pub use passed_late::passed_late;
 pub use publishing::{PUBLISHING, may_publish, publishing_ends};
 pub use rebuild::{Forgotten, rebuild};
 pub use repaying::{Decision, decide, may_decide, request_refund, seen};

@@ -6,6 +6,7 @@
 pub mod ids;
 pub mod jws;
 pub mod keys;
+pub mod late_sign;
 pub mod ledger;
 #[allow(missing_docs, reason = "a comment stands where a name does not say it")]
 pub mod machine;

@@ -29,9 +29,8 @@ pub const NEWEST_EVENT: &str = "machine-event";
 pub const AT_BROKER: &str = "machine-at-broker";
 /// Another computer has the machine's name at the broker, and takes its place there again and again.
 pub const TAKEN_OVER: &str = "taken-over";
-/// A header of the question for open orders: `ORDER_ID TRY`. The relay's sensor saw something after the end of this try was signed: the goods,
-/// or a hand in the chute. It is a line in the order's history, and decides nothing.
-pub const PASSED_LATE: &str = "machine-passed-late";
+/// A header of the question for open orders: [`LateNews`](crate::order::late_sign::LateNews).
+pub const LATE_SIGN: &str = "machine-late-sign";
 /// A header of the question for open orders: [`TopicsTold`](super::topics::TopicsTold).
 pub const TOPICS: &str = "machine-topics";
 /// The longest name of a machine for customers, in characters.

@@ -153,7 +153,10 @@ impl Machine {
             Input::Relay(id, request, answer) => self.relay_answered(id, &request, &answer, now),
             Input::TicketLeft => self.reconciliation.read_tickets(out),
             Input::Unseen(order, number) => self.front.stage.unseen(order, number),
-            Input::PassedLate(order, number) => self.reconciliation.passed_late(order, number),
+            Input::LateSign(news) => {
+                self.second_tries.goods_came(&news);
+                self.reconciliation.late_sign(news);
+            }
             Input::Finished(order, number, answer) => self.relay_finished(&order, number, answer, now),
             Input::Released(item) => self.released(&item, now),
             Input::Cleared => self.looked(now),

@@ -5,10 +5,10 @@ use super::outbox::Outbox;
 use super::rights::Rights;
 use super::slot::Slot;
 use crate::words::{CallId, Effect, Identity};
-use qris_core::order::ids::{OrderId, RequestId, Ticket};
+use qris_core::order::ids::{RequestId, Ticket};
+use qris_core::order::late_sign::LateNews;
 use qris_core::order::proof::RelayKey;
 use qris_core::order::time::{Boot, Span};
-use qris_core::order::tries::TryNumber;
 use std::collections::VecDeque;
 
 /// Hints of strangers lead to at most one question in this time.
@@ -22,7 +22,7 @@ const CLOSE_AGAIN: Span = Span::secs(5);
 /// Tickets are compared when this many may be open. The relay holds 1,000.
 const TICKETS_MANY: usize = 900;
 /// So many late signs wait for the backend.
-const PASSED_LATE_MAX: usize = 8;
+const LATE_SIGNS_MAX: usize = 8;
 
 /// The one question for all open orders.
 #[derive(Debug, Default)]
@@ -44,9 +44,9 @@ pub(super) struct Reconciliation {
     /// The relay's key that the last question showed. A new machine's code is used up by that.
     shown_key: Option<RelayKey>,
     /// What the relay's sensor saw after a signed end, and the backend does not know yet. It is news: a restart loses it.
-    passed_late: VecDeque<(OrderId, TryNumber)>,
+    late_signs: VecDeque<LateNews>,
     /// The one of them that the present question tells.
-    asked_late: Option<(OrderId, TryNumber)>,
+    asked_late: Option<LateNews>,
 }
 
 #[derive(Debug, Default)]
@@ -88,11 +88,11 @@ impl Reconciliation {
     }
 
     /// The backend is told with the question. Of too many the oldest is lost.
-    pub(super) fn passed_late(&mut self, order: OrderId, number: TryNumber) {
-        if self.passed_late.len() >= PASSED_LATE_MAX {
-            self.passed_late.pop_front();
+    pub(super) fn late_sign(&mut self, news: LateNews) {
+        if self.late_signs.len() >= LATE_SIGNS_MAX {
+            self.late_signs.pop_front();
         }
-        self.passed_late.push_back((order, number));
+        self.late_signs.push_back(news);
         self.wanted = true;
     }
 
@@ -162,11 +162,11 @@ impl Reconciliation {
             self.asked_about = std::mem::take(&mut self.suspects);
             self.requested = lookers;
             self.shown_key = key.cloned();
-            self.asked_late = self.passed_late.front().cloned();
-            let (passed_late, topics) = (self.asked_late.clone(), topics.told());
+            self.asked_late = self.late_signs.front().cloned();
+            let (late_sign, topics) = (self.asked_late.clone(), topics.told());
             out.push(Effect::AskOpen(
                 call,
-                Identity { relay_key: key.cloned(), newest_event: newest_event(), taken_over, passed_late, topics },
+                Identity { relay_key: key.cloned(), newest_event: newest_event(), taken_over, late_sign, topics },
             ));
         }
     }
@@ -190,10 +190,10 @@ impl Reconciliation {
     /// The list was taken in. `looks`: requests still wait for one.
     pub(super) fn answered(&mut self, looks: bool, now: Boot) {
         self.has_answered = true;
-        if self.asked_late.is_some() && self.asked_late.as_ref() == self.passed_late.front() {
-            self.passed_late.pop_front();
+        if self.asked_late.is_some() && self.asked_late.as_ref() == self.late_signs.front() {
+            self.late_signs.pop_front();
         }
-        self.wanted |= !self.passed_late.is_empty();
+        self.wanted |= !self.late_signs.is_empty();
         if self.wanted || looks {
             self.slot.again(Span::ZERO, now);
         } else {

@@ -3,6 +3,7 @@
 
 use crate::words::{Asker, CallId};
 use qris_core::order::ids::{ItemId, OrderId, RequestId, Ticket};
+use qris_core::order::late_sign::{LateNews, LateSign};
 use qris_core::order::machine::Order;
 use qris_core::order::money::Rupiah;
 use qris_core::order::request::VendRequest;
@@ -184,6 +185,15 @@ impl SecondTries {
     /// The offer is over: somebody wants something else, or this order's customer no other try.
     pub(super) fn end(&mut self, of: Option<&RequestId>) {
         if self.offer.take_if(|offer| of.is_none_or(|request| offer.request == *request)).is_some() {
+            self.behind = None;
+        }
+    }
+
+    /// The goods of the try before came after all, by a device that names its slots: its offer is over. The backend says so, too.
+    pub(super) fn goods_came(&mut self, news: &LateNews) {
+        let is_over = |offer: &TryOffer| news.sign == LateSign::Came && offer.order == news.order;
+        self.waiting.retain(|offer| !is_over(offer));
+        if self.offer.take_if(|offer| is_over(offer)).is_some() {
             self.behind = None;
         }
     }

@@ -109,9 +109,9 @@ impl<C, W> Slot<C, W> {
         self.again_within(RETRY_MAX, least, now);
     }
 
-    /// The same for a call to the backend while somebody may have paid.
+    /// The same for a call to the backend while somebody may have paid. It is not put off for longer, whatever the backend asks for.
     pub(super) fn again_if_paid(&mut self, least: Span, now: Boot) {
-        self.again_within(RETRY_MAX_IF_PAID, least, now);
+        self.again_within(RETRY_MAX_IF_PAID, least.min(RETRY_MAX_IF_PAID), now);
     }
 
     fn again_within(&mut self, most: Span, least: Span, now: Boot) {
@@ -179,6 +179,7 @@ mod tests {
         };
         assert_eq!([30, 63, 64].map(|failures| ended(failures, Span::ZERO)), [10_000, 10_000, 900_000].map(Some));
         // The other side is there, and has asked for that.
-        assert_eq!(waits(|slot| slot.again_if_paid(Span::secs(20), now)), [20_000; 10]);
+        assert_eq!(waits(|slot| slot.again(Span::secs(60), now)), [60_000; 10]);
+        assert_eq!(waits(|slot| slot.again_if_paid(Span::secs(60), now)), [10_000; 10]);
     }
 }

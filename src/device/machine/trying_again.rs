@@ -98,13 +98,18 @@ impl Machine {
     }
 
     /// All that is open at the backend. Where it waits for a number no more, that was told wrongly too often, or its customer wants the money.
+    /// Or the backend cannot trust its clock for now: then it waits for the number again later.
     pub(super) fn end_numbers(&mut self, open: &[OrderResource]) {
         let is_over = |offer: &TryOffer| {
             let is_wanted = |order: &OrderResource| order.request_id == offer.request && order.try_wanted_s.is_some_and(|left| left > 0);
             offer.digits.is_some() && !open.iter().any(is_wanted)
         };
-        self.second_tries.waiting.retain(|offer| !is_over(offer));
-        if let Some(over) = self.second_tries.offer.as_ref().filter(|offer| is_over(offer)) {
+        let SecondTries { offer, waiting, heard, .. } = &mut self.second_tries;
+        for over in waiting.iter().chain(offer.as_ref()).filter(|offer| is_over(offer)) {
+            heard.remove(&over.request);
+        }
+        waiting.retain(|offer| !is_over(offer));
+        if let Some(over) = offer.as_ref().filter(|offer| is_over(offer)) {
             let request = over.request.clone();
             self.second_tries.end(Some(&request));
         }

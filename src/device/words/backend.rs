@@ -1,12 +1,12 @@
 //! The calls to the backend, and its answers.
 
 use qris_core::order::ids::OrderId;
+use qris_core::order::late_sign::LateNews;
 use qris_core::order::money::{Rupiah, total};
 use qris_core::order::proof::RelayKey;
 use qris_core::order::reason::Reason;
 use qris_core::order::request::{Payment, Refusal};
 use qris_core::order::time::Span;
-use qris_core::order::tries::TryNumber;
 use qris_core::wire::orders::{Amounts, NewOrder, OpenOrders, OrderResource, OutcomeReport};
 use qris_core::wire::topics::TopicsTold;
 use std::collections::BTreeMap;
@@ -20,8 +20,8 @@ pub struct Identity {
     pub newest_event: Option<Box<str>>,
     /// Another computer takes its place at the broker again and again.
     pub taken_over: bool,
-    /// Its relay's sensor saw something after the end of this try was signed.
-    pub passed_late: Option<(OrderId, TryNumber)>,
+    /// What its relay says of goods after the end of their try was signed.
+    pub late_sign: Option<LateNews>,
     /// Its topics there.
     pub topics: TopicsTold,
 }

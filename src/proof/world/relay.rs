@@ -424,7 +424,7 @@ impl World {
                 }
                 Effect::Unseen(Cause::Order { order, number, .. }) => self.machine_hears(m, machine::Arrival::Unseen(order, number), 2),
                 // A hand in the chute decides nothing.
-                Effect::Unseen(Cause::Test(_)) | Effect::PassedLate(_) => {}
+                Effect::Unseen(Cause::Test(_)) | Effect::LateSign(..) => {}
                 Effect::Finished { cause, outcome, .. } => {
                     self.chute_ends(m, outcome);
                     self.note(|| format!("the relay finished: {outcome}"));

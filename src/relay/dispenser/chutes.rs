@@ -2,7 +2,7 @@
 
 use super::{Dispenser, Effect, Line, Work};
 use crate::config::LineSettings;
-use crate::outlet::LateSign;
+use qris_core::order::late_sign::LateSign;
 use qris_core::order::ledger::{Condition, Misses};
 use qris_core::order::outcome::Outcome;
 use qris_host::events::Event;
@@ -101,6 +101,6 @@ impl Dispenser {
                 self.journal(Event::CameLate { order, line });
             }
         }
-        self.effects.extend(missed.map(|pulse| Effect::PassedLate(pulse.cause)));
+        self.effects.extend(missed.map(|pulse| Effect::LateSign(pulse.cause, sign)));
     }
 }

@@ -26,7 +26,7 @@ static NOBODY: Identity = Identity {
     relay_key: None,
     newest_event: None,
     taken_over: false,
-    passed_late: None,
+    late_sign: None,
     topics: TopicsTold { last: BTreeMap::new(), refused: BTreeSet::new() },
 };
 

@@ -78,6 +78,8 @@ impl Shop {
         shop.owner = shop.desk.person("Sari", "owner");
         shop.without_other_tries();
         shop.restart("", |text| format!("{text}{alerts}daily = \"00:00\"\n"));
+        shop.is_a_day_older();
+        shop.restart("", |text| text);
         shop.has_told("daily");
         shop.settles();
         let tries = |text: &str| text.replace("second_tries = 0", "second_tries = 1\nauto_refund = true");
@@ -166,6 +168,13 @@ impl Shop {
     fn listed(&self, name: &str, why: &str) {
         let list = || self.good(&format!("orders --attention={why}")).contains(self.id(name)).then_some(());
         wait_for(&format!("{name} {why}"), list);
+    }
+
+    /// A message of a day was due before: the first one is never told.
+    fn is_a_day_older(&self) {
+        let books = Connection::open(self.desk.shop.path().join("orders.db")).expect("the books");
+        let older = "UPDATE alerts SET subject = '2026-11-01', since_ms = since_ms - 86400000 WHERE kind = 'daily'";
+        wait_for("a day", || (books.execute(older, []) == Ok(1)).then_some(()));
     }
 
     fn has_told(&self, kind: &str) {

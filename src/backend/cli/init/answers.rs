@@ -20,6 +20,8 @@ use std::path::Path;
 const NONE: &str = "none";
 /// The longest key, in bytes.
 const KEY_MAX: u64 = 1024;
+/// The largest fee, in basis points. A larger one is a slip, and a configuration takes it.
+const FEE_MAX: u64 = 1000;
 /// The longest name of a computer.
 const NAME_MAX: usize = 253;
 
@@ -53,7 +55,10 @@ impl<T> Said<T> {
 pub(super) struct Answers {
     pub(super) server_key: Option<(Secret, GatewayEnvironment)>,
     pub(super) public_url: Option<Said<String>>,
+    pub(super) merchant: Option<Said<String>>,
     pub(super) contact: Option<Said<String>>,
+    /// What the gateway keeps of a QRIS payment, in basis points.
+    pub(super) fee: Option<Said<u64>>,
     pub(super) listen: Option<SocketAddr>,
     pub(super) desk: Option<Said<String>>,
     pub(super) broker: Option<Said<String>>,
@@ -100,13 +105,19 @@ impl<'a> Dialogue<'a> {
 
     /// Asks for everything else that is neither said nor there.
     pub(super) fn gather(&mut self, answers: &mut Answers) -> Result<(), Failure> {
-        let Present { has_public_url, has_contact, has_desk, has_broker, .. } = *self.present;
+        let Present { has_public_url, has_merchant, has_contact, has_fees, has_desk, has_broker, .. } = *self.present;
         if !has_public_url && answers.public_url.is_none() {
             say(texts().public_url_use)?;
             answers.public_url = Some(self.asker.line(texts().public_url, Some(NONE), public_url)?);
         }
+        if !has_merchant && answers.merchant.is_none() {
+            answers.merchant = Some(self.asker.line(texts().merchant, Some(NONE), contact)?);
+        }
         if !has_contact && answers.contact.is_none() {
             answers.contact = Some(self.contact()?);
+        }
+        if !has_fees && answers.fee.is_none() {
+            answers.fee = Some(self.asker.line(texts().fee, Some(NONE), fee)?);
         }
         // It stands behind the same web server.
         let is_public = has_public_url || answers.public_url.as_ref().is_some_and(|said| said.value().is_some());
@@ -207,6 +218,15 @@ pub(super) fn public_url(text: &str) -> Result<Said<String>, String> {
 pub(super) fn contact(text: &str) -> Result<Said<String>, String> {
     let wrong = || fill(texts().contact_form, &[&config::CONTACT_MAX]);
     or_none(text, |text| config::contact(text).map(str::to_owned).ok_or_else(wrong))
+}
+
+/// A percentage with at most two decimals, as `0.7`, with a point or a comma. Gives basis points.
+pub(super) fn fee(text: &str) -> Result<Said<u64>, String> {
+    let (whole, part) = text.split_once(['.', ',']).unwrap_or((text, ""));
+    let digits = |digits: &str| digits.bytes().all(|digit| digit.is_ascii_digit());
+    let points = Some(format!("{whole}{part:0<2}")).filter(|_| digits(whole) && digits(part) && part.len() <= 2 && !whole.is_empty());
+    let points = points.and_then(|points| points.parse().ok()).filter(|points| *points <= FEE_MAX);
+    or_none(text, |_| points.ok_or_else(|| texts().fee_form.into()))
 }
 
 pub(super) fn device(text: &str) -> Result<Said<String>, String> {

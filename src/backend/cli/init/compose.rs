@@ -64,6 +64,7 @@ pub(super) fn compose(
     }
     for (section, key, said, is_there) in [
         ("http", "public_url", &answers.public_url, present.has_public_url),
+        ("customer", "merchant", &answers.merchant, present.has_merchant),
         ("customer", "contact", &answers.contact, present.has_contact),
         ("desk", "url", &answers.desk, present.has_desk),
     ] {
@@ -72,6 +73,11 @@ pub(super) fn compose(
             Some(value) => text.set_text(section, key, value)?,
             None => {}
         }
+    }
+    match answers.fee.as_ref().and_then(Said::value) {
+        Some(_) if present.has_fees => kept.push(fill(texts().kept_setting, &[&"fees", &BACKEND_TOML])),
+        Some(fee) => text.set("fees", "qris", &format!("{{ basis_points = {fee} }}"))?,
+        None => {}
     }
     match (answers.listen, &present.backend) {
         (Some(listen), None) => text.set_text("http", "listen", &listen.to_string())?,

@@ -16,7 +16,9 @@ pub(super) struct Present {
     pub(super) public_url: Option<String>,
     pub(super) has_server_key: bool,
     pub(super) has_public_url: bool,
+    pub(super) has_merchant: bool,
     pub(super) has_contact: bool,
+    pub(super) has_fees: bool,
     pub(super) has_desk: bool,
     pub(super) has_broker: bool,
 }
@@ -30,7 +32,7 @@ impl Present {
             Err(error) => return Err(Failure::failed(format!("{}: {error}", path.display()))),
         };
         let table = edit::parse(&text).map_err(|why| Failure::usage(format!("{BACKEND_TOML}: {why}")))?;
-        let (has_desk, has_broker) = (table.get("desk").is_some(), table.get("mqtt").is_some());
+        let [has_desk, has_broker, has_fees] = ["desk", "mqtt", "fees"].map(|section| table.get(section).is_some());
         let backend = Text { file: BACKEND_TOML, text };
         let is_there = |section, key| {
             // A plain name is a credential of systemd.
@@ -41,7 +43,9 @@ impl Present {
         Ok(Self {
             has_server_key: is_there("midtrans", "server_key_file"),
             has_public_url: public_url.is_some(),
+            has_merchant: backend.value("customer", "merchant").is_some(),
             has_contact: backend.value("customer", "contact").is_some(),
+            has_fees,
             has_desk,
             has_broker,
             public_url,

@@ -10,6 +10,9 @@ texts! {
     is_sandbox: "Apakah ini kunci sandbox, tanpa uang sungguhan?", "Is it the key of the sandbox, without real money?";
     public_url_use: "Mesin di tempat lain, ponsel pelanggan dan Midtrans menghubungi server ini lewat alamat publiknya.", "Machines elsewhere, customers' phones and Midtrans reach this server by its public address.";
     public_url: "Alamat publik, https://… (atau none jika belum ada)", "Public address, https://… (or none, if there is none yet)";
+    merchant: "Nama toko Anda, untuk pelanggan (atau none: nama di QR)", "Name of your shop, for customers (or none: the one in the QR)";
+    fee: "Biaya gateway untuk pembayaran QRIS dalam persen, misalnya 0,7 (atau none jika belum tahu)", "Fee of the gateway for a QRIS payment in percent, such as 0.7 (or none, if you do not know it)";
+    fee_form: "harus persen dari 0 sampai 10 dengan paling banyak dua desimal, misalnya 0,7", "must be a percentage from 0 to 10 with at most two decimals, such as 0.7";
     contact: "Nomor yang dihubungi pelanggan tentang uang mereka (atau none)", "Number that customers call about their money (or none)";
     desk_use: "Halaman pemilik di ponsel: penjualan hari ini, uang yang harus dikembalikan, mesin yang diam atau kosong. Halaman itu punya alamat sendiri.", "The owner's pages on a phone: what was sold today, what is owed, which machine is silent or empty. They have an address of their own.";
     desk: "Alamat halaman pemilik, https://… (atau none jika tidak perlu)", "Address of the owner's pages, https://… (or none)";

@@ -405,11 +405,11 @@ pub fn clock_wants(tx: &mut dyn Tx, is_so: bool, now: Told) -> Result<(), BooksE
     if is_so { begin(tx, CLOCK, CLOCK, None, now) } else { end(tx, CLOCK, CLOCK, now).map(drop) }
 }
 
-/// A day is over: its message is due, once, whoever else says so.
+/// A day is over: its message is due, once, whoever else says so. The first day is never told: it ended before anybody asked for a message.
 pub fn day_is_over(tx: &mut dyn Tx, day: &str, at: Wall) -> Result<(), BooksError> {
     tx.rows("DELETE FROM alerts WHERE kind = $1 AND since_ms < $2", &[DAILY.into(), (at - DAILY_KEPT).into()])?;
-    let sql =
-        "INSERT INTO alerts (subject, kind, since_ms, tries, next_ms) VALUES ($1, $2, $3, 0, $3) ON CONFLICT (subject, kind) DO NOTHING";
+    let sql = "INSERT INTO alerts (subject, kind, since_ms, tries, next_ms) VALUES ($1, $2, $3, 0, \
+        CASE WHEN EXISTS (SELECT 1 FROM alerts WHERE kind = $2) THEN CAST($3 AS BIGINT) END) ON CONFLICT (subject, kind) DO NOTHING";
     tx.rows(sql, &[day.into(), DAILY.into(), at.into()])?;
     Ok(())
 }

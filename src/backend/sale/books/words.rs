@@ -1,6 +1,8 @@
 //! The words of the history.
 
+use qris_core::order::late_sign::LateSign;
 use qris_core::order::merchant::{Asker, DeliveryReport, Event, RefundAnswer, RefundEnding, StatusReport};
+use qris_core::order::tries::TryNumber;
 use qris_host::speech::{self, Language};
 
 pub(super) fn describe(event: &Event) -> String {
@@ -31,6 +33,7 @@ pub(super) fn describe(event: &Event) -> String {
             format!("the machine told {}{reason}; proof {}", told.outcome, speech::orders::proof(&told.proof, Language::En))
         }
         Event::Contradicted { told, .. } => another_outcome(told),
+        Event::CameLate { number, .. } => late_sign(LateSign::Came, *number),
         Event::TryAgain { promise, .. } => format!("the machine tries again (try {}, {})", promise.nth.number(), promise.item),
         Event::TryWanted { by: None, .. } => "its customer wants another try at the machine".into(),
         Event::NumberTold { by: None, .. } => "a number was told on its page".into(),
@@ -68,6 +71,15 @@ pub(super) fn describe(event: &Event) -> String {
         Event::RefundEnds(RefundEnding::LastDay) => "the gateway refunds it for one day at most".into(),
         Event::RefundEnds(RefundEnding::Over) => "the gateway does not refund it any more: only by hand".into(),
         Event::SeenBy(by) => format!("{by} has seen it"),
+    }
+}
+
+/// The line that tells of goods after the end of their try was signed.
+pub(super) fn late_sign(sign: LateSign, number: TryNumber) -> String {
+    let number = number.get();
+    match sign {
+        LateSign::Passed => format!("something passed the sensor after the end of try {number} was signed: the goods, or a hand"),
+        LateSign::Came => format!("the board says that the goods of try {number} came, after their end was signed"),
     }
 }
 

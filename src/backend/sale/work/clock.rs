@@ -35,6 +35,17 @@ struct Seen {
     stored_at: Option<Boot>,
 }
 
+impl Seen {
+    /// Whether it is time to ask the gateway. The next time is later then.
+    fn is_due(&mut self, now: Boot) -> bool {
+        let is_due = self.asked_at.is_none_or(|at| now >= at + ASK_EVERY);
+        if is_due {
+            self.asked_at = Some(now);
+        }
+        is_due
+    }
+}
+
 /// So many seconds, and in which direction.
 #[must_use]
 pub const fn apart(off: Span) -> (i64, &'static str) {
@@ -141,15 +152,7 @@ impl Work {
     /// Whether the gateway is to be asked for the time now.
     pub fn is_to_ask(&self) -> bool {
         let now = self.books.clocks();
-        if self.around.reckoning().told(now).is_trusted() {
-            return false;
-        }
-        let mut seen = self.seen();
-        let is_due = seen.asked_at.is_none_or(|at| now.boot >= at + ASK_EVERY);
-        if is_due {
-            seen.asked_at = Some(now.boot);
-        }
-        is_due
+        !self.around.reckoning().told(now).is_trusted() && self.seen().is_due(now.boot)
     }
 
     async fn store_time(&self) {
@@ -188,5 +191,12 @@ mod tests {
         ] {
             assert_eq!(is_told(standing, waited), told, "{standing:?} {waited:?}");
         }
+    }
+
+    #[test]
+    fn the_gateway_is_asked_every_ten_seconds() {
+        let mut seen = Seen::default();
+        let asked: Vec<_> = (0..=300).map(|tenth| Boot(tenth * 100)).filter(|now| seen.is_due(*now)).collect();
+        assert_eq!(asked, [0, 10_000, 20_000, 30_000].map(Boot));
     }
 }

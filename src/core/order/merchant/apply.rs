@@ -41,6 +41,7 @@ pub fn apply(mut order: Order, event: Event, now: Told, with: &Context<'_>) -> R
         Event::TryWishEnds => order.tries.wanted_until = None,
         Event::TryOfferEnds => order.end_the_offer(),
         Event::Contradicted { told, refund_on_its_way } => order.contradicted(told, refund_on_its_way, now),
+        Event::CameLate { number, refund_on_its_way } => order.came_late(number, refund_on_its_way, now),
         Event::Unreported => {
             if let State::Settled(settled) = &mut order.state {
                 settled.unreported_at.get_or_insert(now.wall);

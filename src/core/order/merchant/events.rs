@@ -7,7 +7,7 @@ use crate::order::promise::Promise;
 use crate::order::proof::RelayKey;
 use crate::order::request::Payment;
 use crate::order::time::{Span, Wall};
-use crate::order::tries::TwoDigits;
+use crate::order::tries::{TryNumber, TwoDigits};
 use serde::{Deserialize, Serialize};
 
 /// What may happen to an order.
@@ -59,6 +59,12 @@ pub enum Event {
     Contradicted {
         /// The outcome.
         told: DeliveryReport,
+        /// The gateway is being asked for a refund.
+        refund_on_its_way: bool,
+    },
+    /// A device that names its slots says that the goods of this try came, after their end was signed.
+    CameLate {
+        number: TryNumber,
         /// The gateway is being asked for a refund.
         refund_on_its_way: bool,
     },
@@ -128,7 +134,7 @@ impl Event {
             Self::CancelDone(_) | Self::CancelRefused | Self::CancelUnknown | Self::CancelUnanswered => None,
             Self::Notified(_) | Self::StatusRequested | Self::PaymentReported => None,
             Self::Abandoned | Self::Restarted | Self::TimedOut | Self::GaveUp | Self::Awaited | Self::CancelRequested => None,
-            Self::Delivered(_) | Self::Contradicted { .. } | Self::Unreported | Self::Unconfirmed => None,
+            Self::Delivered(_) | Self::Contradicted { .. } | Self::CameLate { .. } | Self::Unreported | Self::Unconfirmed => None,
             Self::TryAgain { .. } | Self::TryWanted { .. } | Self::NumberTold { .. } | Self::TryWishEnds | Self::TryOfferEnds => None,
             Self::RefundRequested(_) | Self::RefundAnswered(_) | Self::RefundEnds(_) => None,
             Self::SettledByHand { .. } | Self::Given { .. } | Self::SeenBy(_) => None,

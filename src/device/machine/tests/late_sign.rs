@@ -1,21 +1,26 @@
-//! The relay's sensor saw something after the end of a try was signed.
+//! There is a sign of goods after the end of their try was signed.
 
 use super::rig::*;
+use qris_core::order::late_sign::{LateNews, LateSign};
 use qris_core::order::outcome::Outcome;
 use qris_core::order::stock::Change;
 use qris_core::order::tries::TryNumber;
 
+fn news(n: u8, sign: LateSign) -> LateNews {
+    LateNews { order: order_id(&format!("o-{n}")), number: TryNumber::FIRST, sign }
+}
+
 /// What each question to the backend says of it.
-fn asked(effects: &[Effect]) -> Vec<Option<(OrderId, TryNumber)>> {
-    let told = |effect: &Effect| if let Effect::AskOpen(_, who) = effect { Some(who.passed_late.clone()) } else { None };
+fn asked(effects: &[Effect]) -> Vec<Option<LateNews>> {
+    let told = |effect: &Effect| if let Effect::AskOpen(_, who) = effect { Some(who.late_sign.clone()) } else { None };
     effects.iter().filter_map(told).collect()
 }
 
 #[test]
 fn the_backend_hears_of_a_late_sign_until_it_has_answered_and_then_no_more() {
     let mut rig = Rig::new();
-    let of = |n: u8| Some((order_id(&format!("o-{n}")), TryNumber::FIRST));
-    let says = |rig: &mut Rig, n: u8| rig.on(Input::PassedLate(order_id(&format!("o-{n}")), TryNumber::FIRST));
+    let of = |n: u8| Some(news(n, LateSign::Passed));
+    let says = |rig: &mut Rig, n: u8| rig.on(Input::LateSign(news(n, LateSign::Passed)));
     assert_eq!(asked(&says(&mut rig, 1)), [of(1)]);
     assert!(asked(&says(&mut rig, 2)).is_empty(), "one question at a time");
     let id = rig.open().expect("a question");
@@ -38,9 +43,9 @@ fn what_falls_while_somebody_fills_the_slot_moves_no_count_and_no_order() {
     rig.answer_relay(1, RelayAnswer::Dispense(DispenseAnswer::Ended(Outcome::Failed)));
     rig.after(130_000);
     assert_eq!((rig.announced().pop().as_deref(), rig.count()), (Some("refund_due(failed)"), Some(4)));
-    rig.on(Input::PassedLate(order_id("o-1"), TryNumber::FIRST));
+    rig.on(Input::LateSign(news(1, LateSign::Passed)));
     assert_eq!(rig.count(), Some(4));
     rig.change(Change::Fill, Some(2)).expect("filled");
-    rig.on(Input::PassedLate(order_id("o-1"), TryNumber::FIRST));
+    rig.on(Input::LateSign(news(1, LateSign::Passed)));
     assert_eq!((rig.announced(), rig.count()), (vec![], Some(6)));
 }

@@ -1,7 +1,7 @@
 //! Lines that drop into one chute, and what their sensor missed.
 
 use super::*;
-use crate::outlet::LateSign;
+use qris_core::order::late_sign::LateSign;
 
 /// Two trays with one sensor, and a third one with its own. `more`: further keys of each line.
 fn chute(more: &str) -> Rig {
@@ -198,7 +198,10 @@ fn a_late_sign_after_the_signed_end_is_news_and_no_second_outcome() {
     rig.journal();
     rig.dispenser.came_late(0, LateSign::Passed);
     let effects = rig.dispenser.take_effects();
-    assert!(matches!(&effects[..], [Effect::Journal(Event::PassedLate { .. }), Effect::PassedLate(of)] if *of == cause(1)), "{effects:?}");
+    assert!(
+        matches!(&effects[..], [Effect::Journal(Event::PassedLate { .. }), Effect::LateSign(of, LateSign::Passed)] if *of == cause(1)),
+        "{effects:?}"
+    );
     rig.dispenser.came_late(0, LateSign::Passed);
     assert!(rig.journal().is_empty(), "it is told once");
     assert_eq!((rig.query(1), rig.dispenser.prove(ticket.as_str())), (DispenseAnswer::Ended(Outcome::Failed), proof));
@@ -238,7 +241,7 @@ fn one_slot_of_a_board_is_driven_at_a_time_and_its_late_word_changes_no_outcome(
         assert!(rig.dispenser.to_ask("B1").is_some());
         rig.journal();
         rig.dispenser.came_late(0, LateSign::Came);
-        assert!(rig.dispenser.take_effects().contains(&Effect::PassedLate(cause(1))));
+        assert!(rig.dispenser.take_effects().contains(&Effect::LateSign(cause(1), LateSign::Came)));
         assert_eq!(rig.query(1), DispenseAnswer::Ended(outcome));
         // It has no order any more. The journal has it all the same.
         rig.dispenser.came_late(0, LateSign::Came);

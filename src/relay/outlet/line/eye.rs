@@ -3,8 +3,8 @@
 //! The kernel gives a pin to one owner. So the lines that have one sensor hold it together, and one of them at a time looks through it.
 
 use crate::input::{self, Edge, Edges, Input};
-use crate::outlet::LateSign;
 use crate::pin::{Chip, HardwareError, Pin};
+use qris_core::order::late_sign::LateSign;
 use qris_core::order::time::{Boot, Span};
 use qris_host::clock;
 use std::collections::BTreeMap;

@@ -1,7 +1,10 @@
 //! Money that goes back by itself, whoever takes the order up next.
 
 use super::*;
+use crate::sale::books::{late_sign, try_offered_until};
+use qris_core::order::late_sign::{LateNews, LateSign};
 use qris_core::order::merchant::{Attention, Repayment};
+use qris_core::order::tries::TryNumber;
 
 const HOUR: Span = Span::secs(3600);
 const OFFER: Span = Span::secs(24 * 3600);
@@ -183,4 +186,28 @@ async fn the_customer_has_the_money_whenever_it_may_go_back() {
     rig.sweep(T0 + OFFER + HOUR).await;
     assert!(!rig.goes_back("o-r2").await, "it was over the limit: a person's");
     assert!(want("o-r2", T0 + OFFER + HOUR).await && rig.goes_back("o-r2").await);
+}
+
+/// The board of the machine says that the goods came after all, while another try is offered. A person decides.
+#[tokio::test]
+async fn the_money_of_goods_that_came_late_by_their_board_does_not_go_back_by_itself() {
+    for (sign, goes_back) in [(LateSign::Passed, true), (LateSign::Came, false)] {
+        let rig = offering(Rig::refunding(10));
+        rig.starts(T0).await;
+        rig.fails("r1", 1, T0).await;
+        let news = LateNews { order: id("o-r1"), number: TryNumber::FIRST, sign };
+        let device = rig.load("o-r1").await.order.sale.device;
+        let says = || {
+            let (news, device) = (news.clone(), device.clone());
+            rig.run(move |tx, policy| late_sign(tx, policy, &device, &news, Told::trusted(T0)))
+        };
+        assert_eq!(says().await.expect("written").is_some(), !goes_back);
+        assert_eq!(says().await.expect("written"), None, "it is told once");
+        let order = rig.load("o-r1").await.order;
+        assert_eq!((order.outcome(), order.attention().contains(&Attention::Conflict)), (Some(Delivery::Failed), !goes_back));
+        let offered = rig.run(move |tx, policy| try_offered_until(tx, policy, &order, Told::trusted(T0))).await.expect("read");
+        assert_eq!(offered.is_some(), goes_back, "the offer");
+        rig.sweep(T0 + OFFER).await;
+        assert_eq!(rig.goes_back("o-r1").await, goes_back, "{sign:?}");
+    }
 }

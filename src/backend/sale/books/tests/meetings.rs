@@ -3,7 +3,8 @@
 use super::*;
 use crate::keeping::archive;
 use crate::keeping::databases::StoreLocation;
-use crate::sale::books::{of_a_copy, passed_late};
+use crate::sale::books::{late_sign, of_a_copy};
+use qris_core::order::late_sign::{LateNews, LateSign};
 use qris_core::order::ledger::Again;
 use qris_core::order::merchant::{Asker, Attention, NO_REPORT_AFTER, NoProof, Proof, REPORT_WITHIN, RefundAnswer, RefundWish, Repayment};
 use qris_core::order::promise::Promise;
@@ -457,7 +458,8 @@ async fn what_passes_late_beside_goods_and_money_decides_nothing() {
         let rig = Rig::came_to_somebody().await;
         let passes = async || {
             let device = DeviceId::new("vm-001").expect("an id");
-            rig.run(move |tx, _| passed_late(tx, &device, &id("o-r1"), TryNumber::FIRST, Told::trusted(T0))).await.expect("written");
+            let news = LateNews { order: id("o-r1"), number: TryNumber::FIRST, sign: LateSign::Passed };
+            rig.run(move |tx, policy| late_sign(tx, policy, &device, &news, Told::trusted(T0))).await.expect("written");
             let history = rig.run(|tx, _| history(tx, &id("o-r1"))).await.expect("read");
             history.iter().filter(|line| line.event.contains("passed the sensor after the end of try 1")).count()
         };

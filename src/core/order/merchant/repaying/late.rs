@@ -1,6 +1,8 @@
 //! What comes after the matter was settled, or was about to be, and when get-status is asked for it.
 
 use super::*;
+use crate::order::tries::TryNumber;
+use std::cmp::Ordering;
 
 /// A refund that the bank has not confirmed is looked at this often …
 pub(in super::super) const BANK_CHECK: Span = Span::secs(6 * 3600);
@@ -24,8 +26,7 @@ impl Order {
     /// `on_its_way` to the gateway cannot be called back. The relay's signed word stands over a report that anybody with
     /// the token may have sent.
     pub(in super::super) fn contradicted(&mut self, told: DeliveryReport, on_its_way: bool, now: Told) {
-        let (is_decided, says) = (self.is_decided(), LateFact::of(told.outcome));
-        let number = self.number_of_try();
+        let (number, says) = (self.number_of_try(), LateFact::of(told.outcome));
         if told.nth_try < number {
             return;
         }
@@ -39,6 +40,24 @@ impl Order {
             (Proof::Missing(_), Proof::Signed { .. }) => (stands.report, stands.at) = (told, now.wall),
             (Proof::Signed { .. }, Proof::Signed { .. }) | (Proof::Missing(_), Proof::Missing(_)) => {}
         }
+        self.doubted(says, on_its_way, now);
+    }
+
+    /// A device that names its slots says that the goods of a try came, after the relay signed that they did not. That word stands, and a
+    /// person decides. What is told of an uncertain end helps that person, and is in the history alone.
+    pub(in super::super) fn came_late(&mut self, number: TryNumber, on_its_way: bool, now: Told) {
+        match number.cmp(&self.number_of_try()) {
+            // Another try has begun. Its customer may have the goods twice.
+            Ordering::Less => self.comes_late(LateFact::Goods),
+            Ordering::Equal if self.outcome() == Some(Delivery::Failed) => self.doubted(LateFact::Goods, on_its_way, now),
+            Ordering::Equal | Ordering::Greater => {}
+        }
+    }
+
+    /// Something else is told than what stands.
+    fn doubted(&mut self, says: LateFact, on_its_way: bool, now: Told) {
+        let is_decided = self.is_decided();
+        let Some(stands) = &mut self.reported else { return };
         stands.conflict |= !is_decided;
         match &self.repaying.step {
             // What came of the try is in doubt, as it was not when the person decided on goods and money.

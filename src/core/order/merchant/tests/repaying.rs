@@ -323,6 +323,27 @@ fn a_refund_that_somebody_asked_for_and_never_told_of_may_have_been_made() {
     assert_eq!(money(&then(asked, vec![contradicted(Delivery::Dispensed)], 4000).expect("a fact")), "refused", "nobody asked before");
 }
 
+/// The relay signed that nothing came, and then the board says that it came.
+#[test]
+fn goods_that_came_late_by_their_board_are_a_persons_and_change_no_outcome() {
+    let came = |number: u32, refund_on_its_way| Event::CameLate { number: number.try_into().expect("a try"), refund_on_its_way };
+    let asked = || then(paid(Some(Delivery::Failed)), vec![refund(false)], 3000).expect("granted");
+    let by_hand = || then(paid(Some(Delivery::Failed)), vec![by_hand(false)], 3000).expect("granted");
+    for (what, order, event, after, attention) in [
+        ("nothing was done", paid(Some(Delivery::Failed)), came(1, false), "none", vec![Attention::RefundDue, Attention::Conflict]),
+        ("asked for, not under way", asked(), came(1, false), "refused", vec![Attention::RefundFailed, Attention::Conflict]),
+        ("the money went back", by_hand(), came(1, false), "by_hand", vec![Attention::LateFact]),
+        ("uncertain", paid(Some(Delivery::Uncertain)), came(1, false), "none", vec![Attention::Uncertain]),
+        ("another try is not known", paid(Some(Delivery::Failed)), came(2, false), "none", vec![Attention::RefundDue]),
+    ] {
+        let outcome = order.outcome();
+        let told = then(order, vec![event], 5000).expect("a fact");
+        assert_eq!((money(&told), told.attention(), told.outcome()), (after, attention, outcome), "{what}");
+    }
+    let under_way = then(asked(), vec![came(1, true)], 5000).expect("a fact");
+    assert!(money(&under_way) == "looking" && under_way.attention().contains(&Attention::LateFact), "{under_way:?}");
+}
+
 #[test]
 fn what_was_given_back_by_hand_gets_no_receipt_when_gateway_is_sure_at_last() {
     let ended = live(&[(0, Event::Charged(charge(5000))), (500, status(Said::Suspect)), (1000, Event::CancelRequested)]);

@@ -3,6 +3,7 @@
 use super::super::afar::desired;
 use super::super::counter::{at_store, code};
 use super::*;
+use qris_core::order::late_sign::{LateNews, LateSign};
 use qris_core::wire::status;
 use serde_json::{Value, json};
 
@@ -439,6 +440,13 @@ fn a_number_that_the_backend_takes_back_is_off_the_screen() {
         rig.answer_open(open);
         assert!(!rig.is_offered(), "{what}: {}", rig.scene);
     }
+    // It was the backend's clock: the number is wanted once that is trusted again.
+    let mut rig = Rig::shows_number();
+    rig.after(6_000);
+    rig.message(Topic::PaymentUpdate, HINT);
+    rig.answer_open(vec![OrderResource { try_wanted_s: None, try_number: None, ..numbered(0, None) }]);
+    rig.hears_wish(numbered(580, None));
+    assert!(rig.is_offered(), "{}", rig.scene);
     // The next one has another number.
     let mut rig = Rig::shows_number();
     rig.hears_wish(OrderResource { try_number: None, ..numbered(590, None) });
@@ -506,4 +514,15 @@ fn controllers_are_told_of_the_offer_when_it_begins_changes_and_ends() {
     assert_eq!(told(&rig), Some((true, 60)));
     rig.hears_wish(numbered(580, Some(20)));
     assert_eq!(told(&rig), Some((false, 20)));
+}
+
+/// The board says that the goods of the try before came after all.
+#[test]
+fn goods_that_came_after_all_end_the_offer_on_the_screen() {
+    for (sign, is_offered) in [(LateSign::Passed, true), (LateSign::Came, false)] {
+        let mut rig = Rig::shows_number();
+        let order = rig.machine.second_tries.offer.as_ref().expect("an offer").order.clone();
+        rig.on(Input::LateSign(LateNews { order, number: TryNumber::FIRST, sign }));
+        assert_eq!(rig.is_offered(), is_offered, "{sign:?}");
+    }
 }
