@@ -83,8 +83,8 @@ qris_core::texts! {
     refund_due_more: "Barang tidak keluar. Foto layar ini.", "The goods did not come out. Photograph this.";
     try_same: "Tekan lagi, tanpa bayar", "Press it again, at no cost";
     try_other: "Tekan yang lain, tanpa bayar", "Press another one, at no cost";
-    try_now: "tidak keluar. Tekan dalam 60 detik. Uang Anda aman.", "it did not come. Press within 60 s. Your money is safe.";
-    try_later: "percobaan kedua. Tekan dalam 60 detik. Uang Anda aman.", "a second try. Press within 60 s. Your money is safe.";
+    try_now: "tidak keluar. Tekan dalam 60 detik. Uang aman.", "it did not come. Press within 60 s. Money is safe.";
+    try_later: "percobaan kedua. Tekan dalam 60 detik. Uang aman.", "a second try. Press within 60 s. Money is safe.";
     try_or: "Atau yang lain", "Or another one";
     try_up_to: "sampai", "up to";
     try_rest: "Selisih harga tidak kembali.", "A difference is not paid back.";

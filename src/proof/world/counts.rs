@@ -125,6 +125,7 @@ kinds! {
     Forged = "notifications forged",
     Partitions = "partitions",
     Clock = "clock at 1970, ahead or jumping",
+    MerchantClock = "clock of the merchant's computer jumping",
     Dates = "certificates refused for their dates",
     ClockBack = "trusted times set back",
     Ledgers = "relay ledgers lost",

@@ -73,7 +73,7 @@ impl World {
 
     /// Nothing ends by that clock, and all goes on.
     fn merchants_clock_jumps(&mut self) {
-        self.count(Kind::Clock, "the clock of the backend's computer jumps");
+        self.count(Kind::MerchantClock, "the clock of the backend's computer jumps");
         let far = [63_072_000_000, 86_400_000, 7_200_000, 90_000][self.below_usize(4)];
         let ahead = if self.one_in(4) { -far } else { far };
         self.merchant.clock_ahead.store(ahead, Ordering::Relaxed);
