@@ -18,6 +18,7 @@ pub(super) struct Present {
     pub(super) has_public_url: bool,
     pub(super) has_contact: bool,
     pub(super) has_desk: bool,
+    pub(super) has_home: bool,
     pub(super) has_broker: bool,
 }
 
@@ -30,7 +31,7 @@ impl Present {
             Err(error) => return Err(Failure::failed(format!("{}: {error}", path.display()))),
         };
         let table = edit::parse(&text).map_err(|why| Failure::usage(format!("{BACKEND_TOML}: {why}")))?;
-        let (has_desk, has_broker) = (table.get("desk").is_some(), table.get("mqtt").is_some());
+        let has_broker = table.get("mqtt").is_some();
         let backend = Text { file: BACKEND_TOML, text };
         let is_there = |section, key| {
             // A plain name is a credential of systemd.
@@ -42,7 +43,8 @@ impl Present {
             has_server_key: is_there("midtrans", "server_key_file"),
             has_public_url: public_url.is_some(),
             has_contact: backend.value("customer", "contact").is_some(),
-            has_desk,
+            has_desk: backend.value("desk", "url").is_some(),
+            has_home: backend.value("desk", "home").is_some(),
             has_broker,
             public_url,
             backend: Some(backend),
