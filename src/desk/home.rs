@@ -164,7 +164,8 @@ fn is_home(host: &str, listen: SocketAddr) -> bool {
         }
         None => host.find(':').map_or((host, ""), |at| host.split_at(at)),
     };
-    is_port(port, listen.port()) && (name.parse::<Ipv4Addr>().is_ok_and(|address| is_neighbour(address.into(), listen)) || is_local_name(name))
+    is_port(port, listen.port())
+        && (name.parse::<Ipv4Addr>().is_ok_and(|address| is_neighbour(address.into(), listen)) || is_local_name(name))
 }
 
 /// The port behind a host. Without one it is that of `http`, which the system may lead here.
@@ -204,14 +205,45 @@ mod tests {
 
     #[test]
     fn a_host_is_of_the_local_network_or_refused() {
-        let good = ["10.0.0.2:8480", "172.16.0.2:8480", "192.168.1.20", "169.254.7.7:8480", "[fd00::2]:8480", "[fe80::2]", "qrisd.local:8480", "QRISD-2.local"];
+        let good = [
+            "10.0.0.2:8480",
+            "172.16.0.2:8480",
+            "192.168.1.20",
+            "169.254.7.7:8480",
+            "[fd00::2]:8480",
+            "[fe80::2]",
+            "qrisd.local:8480",
+            "QRISD-2.local",
+        ];
         for host in good {
             assert_eq!(judged(host, &[], "192.168.1.7", "0.0.0.0:8480"), Ok(()), "{host}");
         }
         let bad = [
-            "", "evil.example", "evil.example:8480", "localhost:8480", "127.0.0.1:8480", "[::1]:8480", "203.0.113.5:8480", "192.168.1.20:80", "192.168.1.20:",
-            "192.168.1.20:8480:8480", "192.168.1.20.evil.example", "local", ".local", "a.b.local", "qrisd.local.", "qrisd.local.evil.example", "x@qrisd.local",
-            "192.168.1", "0xc0a80114", "[192.168.1.20]:8480", "[fd00::2", "[2001:db8::1]:8480", "[::ffff:203.0.113.5]", "100.64.0.1:8480", "qrisd_x.local",
+            "",
+            "evil.example",
+            "evil.example:8480",
+            "localhost:8480",
+            "127.0.0.1:8480",
+            "[::1]:8480",
+            "203.0.113.5:8480",
+            "192.168.1.20:80",
+            "192.168.1.20:",
+            "192.168.1.20:8480:8480",
+            "192.168.1.20.evil.example",
+            "local",
+            ".local",
+            "a.b.local",
+            "qrisd.local.",
+            "qrisd.local.evil.example",
+            "x@qrisd.local",
+            "192.168.1",
+            "0xc0a80114",
+            "[192.168.1.20]:8480",
+            "[fd00::2",
+            "[2001:db8::1]:8480",
+            "[::ffff:203.0.113.5]",
+            "100.64.0.1:8480",
+            "qrisd_x.local",
         ];
         for host in bad {
             assert_eq!(judged(host, &[], "192.168.1.7", "0.0.0.0:8480"), Err(NotAtHome::OtherHost), "{host}");

@@ -104,7 +104,9 @@ mod tests {
 
     #[test]
     fn this_computer_knows_its_own_addresses() {
-        for (address, own) in [("127.0.0.1:9", true), ("127.9.9.9:9", true), ("[::1]:9", true), ("192.0.2.1:9", false), ("[2001:db8::1]:9", false)] {
+        for (address, own) in
+            [("127.0.0.1:9", true), ("127.9.9.9:9", true), ("[::1]:9", true), ("192.0.2.1:9", false), ("[2001:db8::1]:9", false)]
+        {
             assert_eq!(is_own(address.parse().expect("an address")), own, "{address}");
         }
     }

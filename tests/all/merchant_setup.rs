@@ -256,6 +256,7 @@ fn a_person_is_asked_for_what_only_a_person_knows() {
     terminal.answer("about their money (or none) [none]: ", "Pak Budi\n");
     terminal.answer("There is no telephone number in Pak Budi. Take it all the same? [no]: ", "\n");
     terminal.answer("about their money (or none) [none]: ", "0812-1\n");
+    terminal.answer("look, by a link? [no]: ", "\n");
     terminal.answer("with TLS)? [yes]: ", "no\n");
     let empty = server.tree();
     assert!(!empty.keys().any(|path| path.ends_with("backend.toml")), "it wrote before the end");
@@ -287,6 +288,7 @@ fn a_person_is_asked_for_what_only_a_person_knows() {
     let mut terminal = Terminal::start(&server.init());
     terminal.answer("there is none yet) [none]: ", "https://pay.example\n");
     terminal.answer("owner's pages, https://… (or none) [none]: ", "https://desk.example\n");
+    terminal.answer("look, by a link? [no]: ", "y\n");
     terminal.answer("with TLS)? [no]: ", "y\n");
     crate::rig::wait_for("what is missing", || terminal.shown().contains("Mosquitto is not installed: install it").then_some(()));
     std::fs::rename(&away, &lib).expect("there");
@@ -302,7 +304,7 @@ fn a_person_is_asked_for_what_only_a_person_knows() {
     let config = server.as_here("etc/qris-backend/backend.toml", &[]);
     let text = std::fs::read_to_string(&config).expect("written");
     assert!(text.contains("broker_url = \"mqtts://192.0.2.7:8883\"") && text.contains("public_url = \"https://pay.example\""), "{text}");
-    assert!(text.contains("[desk]\nurl = \"https://desk.example\""), "{text}");
+    assert!(text.contains("[desk]\nurl = \"https://desk.example\"") && text.contains("home = \"0.0.0.0:8480\""), "{text}");
     well(command(env!("CARGO_BIN_EXE_qris-backend")).arg("--config").arg(&config).arg("--check"));
 }
 
@@ -331,6 +333,7 @@ fn a_person_whose_locale_is_indonesian_is_asked_in_indonesian() {
         ("tentang uang mereka (atau none) [none]: ", &format!("{}\n", "1".repeat(65))),
         ("  harus teks biasa, 1 sampai 64 karakter", "0812-1\n"),
         ("Alamat halaman pemilik, https://… (atau none jika tidak perlu) [none]: ", "\n"),
+        ("melihat, dengan tautan? [tidak]: ", "t\n"),
         ("Buat broker di komputer ini (Mosquitto, dengan TLS)? [ya]: ", "mungkin\n"),
         ("  Jawab y (ya) atau t (tidak)", "y\n"),
         ("menghubungi komputer ini [pay.example]: ", "mqtts://pay.example\n"),
@@ -362,7 +365,8 @@ fn a_person_whose_locale_is_indonesian_is_asked_in_indonesian() {
     assert!(server.file("etc/qris-backend/backend.toml").exists());
 
     // A flag says it, too, and a script hears English whatever the locale is.
-    let asked = well(server.init().args(["--ask", "--speak", "id", "--desk-url", "none", "--device", "none", "--dry-run"]));
+    let asked =
+        well(server.init().args(["--ask", "--speak", "id", "--desk-url", "none", "--desk-home", "none", "--device", "none", "--dry-run"]));
     for words in ["tetap     root:qris-backend 0640", "tetap     Server Key", "tetap     kunci tanda tangan", "tidak ada yang berubah"] {
         assert!(stderr(&asked).contains(words), "{words:?}: {}", stderr(&asked));
     }

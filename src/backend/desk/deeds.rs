@@ -96,14 +96,7 @@ fn moves(deed: Deed, order: &Order) -> Option<u64> {
 }
 
 /// What this person can do about an order, and why not the rest. `left`: what they may still move today.
-pub fn possible(
-    tx: &mut dyn Tx,
-    policy: &Policy,
-    order: &Order,
-    asker: &Asker,
-    left: u64,
-    now: Told,
-) -> Result<Vec<Possible>, BooksError> {
+pub fn possible(tx: &mut dyn Tx, policy: &Policy, order: &Order, asker: &Asker, left: u64, now: Told) -> Result<Vec<Possible>, BooksError> {
     let name = in_history(&asker.person);
     let mut one = |deed| {
         let judged = match judge::settles(asker) {

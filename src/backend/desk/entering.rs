@@ -17,9 +17,7 @@ use axum::routing::{get, post};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use qris_core::order::time::{Span, Told};
-use qris_core::wire::desk::{
-    Door, EndSession, Entry, Envelope, Invited, Join, Knock, Login, Opened, Problem, Prove, Session, Whereabouts,
-};
+use qris_core::wire::desk::{Door, EndSession, Entry, Envelope, Invited, Join, Knock, Login, Opened, Problem, Prove, Session, Whereabouts};
 use qris_host::clock;
 use qris_host::connections::network;
 use qris_host::events::Event as Journal;

@@ -194,12 +194,8 @@ pub fn invite_home(tx: &mut dyn Tx, person: i64, code: &str, now: Wall) -> Resul
 }
 
 fn put_link(tx: &mut dyn Tx, links: &'static str, person: i64, code: &str, until: Wall) -> Result<(), BooksError> {
-    let row = vec![
-        ("person", person.into()),
-        ("code_hash", token::hash(code).into()),
-        ("until_ms", until.into()),
-        ("used_ms", Value::Null),
-    ];
+    let row =
+        vec![("person", person.into()), ("code_hash", token::hash(code).into()), ("until_ms", until.into()), ("used_ms", Value::Null)];
     Ok(store::put(tx, links, "person", row)?)
 }
 

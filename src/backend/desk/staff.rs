@@ -140,7 +140,9 @@ fn note(tx: &mut dyn Tx, by: &Person, from: &str, (entry, detail): (Entry, Optio
         Entry::Link => "made a new link for",
         Entry::Remove => "removed",
         Entry::Password => "changed the own password",
-        Entry::Login | Entry::HomeLink | Entry::Home | Entry::Join | Entry::Logout | Entry::EndSession | Entry::EndSessions => return Ok(()),
+        Entry::Login | Entry::HomeLink | Entry::Home | Entry::Join | Entry::Logout | Entry::EndSession | Entry::EndSessions => {
+            return Ok(());
+        }
     };
     let said = format!("{} {did}{}", by.name, detail.map(|detail| format!(" {detail}")).unwrap_or_default());
     books::people_changed(tx, &said, now)
