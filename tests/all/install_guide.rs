@@ -104,8 +104,10 @@ fn one_computer_alone_sells_by_its_page() {
     let page = blocks(ALONE);
     let block = |label: &str| page.iter().find(|block| block.label == label).unwrap_or_else(|| panic!("{ALONE}: no block {label}"));
     // A person types this. Midtrans is simulated.
-    let answers = format!("--ask --speak id --midtrans http://{MIDTRANS} --server-key-file /stand-in/server-key --contact 0812-0000-0000 \
-        --desk-home 0.0.0.0:8480");
+    let answers = format!(
+        "--ask --speak id --midtrans http://{MIDTRANS} --server-key-file /stand-in/server-key --contact 0812-0000-0000 \
+        --desk-home 0.0.0.0:8480"
+    );
     computer.run(&replaced(&block("init").text, &[("--sandbox", &answers), ("qris-backend", ASKED)]));
     // It lets the machine in by another process, which speaks as it does.
     let said = computer.run("cat /root/init");

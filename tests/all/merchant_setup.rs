@@ -304,7 +304,7 @@ fn a_person_is_asked_for_what_only_a_person_knows() {
     let config = server.as_here("etc/qris-backend/backend.toml", &[]);
     let text = std::fs::read_to_string(&config).expect("written");
     assert!(text.contains("broker_url = \"mqtts://192.0.2.7:8883\"") && text.contains("public_url = \"https://pay.example\""), "{text}");
-    assert!(text.contains("[desk]\nurl = \"https://desk.example\"") && text.contains("home = \"0.0.0.0:8480\""), "{text}");
+    assert!(text.contains("[desk]\nhome = \"0.0.0.0:8480\"\nurl = \"https://desk.example\""), "{text}");
     well(command(env!("CARGO_BIN_EXE_qris-backend")).arg("--config").arg(&config).arg("--check"));
 }
 

@@ -183,7 +183,7 @@ texts! {
     desk_link: "tautan untuk {0}, berlaku satu kali, selama {1} menit:", "the link for {0}, good once, for {1} minutes:";
     desk_home_hint: "Buka di ponsel yang berada di jaringan yang sama; kedua alamat menunjuk ke komputer ini. Sesi ini hanya melihat.", "Open it on a phone in the same network; both addresses are this computer. The session only sees.";
     desk_no_url: "desk.url tidak ada di konfigurasi: `desk home NAME` membuat tautan untuk jaringan lokal", "there is no desk.url in the configuration: `desk home NAME` makes a link for the local network";
-    desk_no_home: "desk.home tidak ada di konfigurasi: itu alamat untuk jaringan lokal, misalnya home = \"0.0.0.0:8480\" di [desk]", "there is no desk.home in the configuration: that is the address for the local network, as in home = \"0.0.0.0:8480\" in [desk]";
+    desk_no_home: "desk.home tidak ada di konfigurasi: itu alamat untuk jaringan lokal, misalnya 0.0.0.0:8480", "there is no desk.home in the configuration: that is the address for the local network, as in 0.0.0.0:8480";
     desk_owner: "menyelesaikan, mengurus orang", "settles, keeps the people";
     desk_settler: "melihat dan menyelesaikan", "sees and settles";
     desk_viewer: "melihat", "sees";
