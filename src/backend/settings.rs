@@ -248,10 +248,19 @@ pub const SETTINGS: &[Setting] = &[
     said(
         "desk.url",
         "URL",
-        "no section: no desk",
+        "none: no desk, or one at `desk.home` only",
         "\
         the address at which people reach [the desk](merchant.md#the-desk) on their phones; `http://` on loopback only, and \
         without a path. Links and alerts name it, and forms must come from there",
+    ),
+    said(
+        "desk.home",
+        "`\"ADDRESS:PORT\"`",
+        "nobody there sees it",
+        "\
+        there [the desk](desk.md#at-home) listens for people in the local network, over `http://`: they see, and settle nothing. `0.0.0.0:8480` is \
+        all networks of this computer. The address is one of a local network; `100.64.0.0/10` is one only if this names such an address. With it \
+        `desk.url` may be missing",
     ),
     said(
         "desk.socket",

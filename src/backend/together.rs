@@ -25,7 +25,7 @@ pub fn handles(config: &Config, source: &Source, ring: Ring, store: Store, machi
         contact: config.contact.clone(),
         collect_within: config.collect_within,
         zone: config.zone,
-        desk_url: config.desk.as_ref().map(|desk| desk.url.as_str().into()),
+        desk_url: config.desk.as_ref().and_then(|desk| desk.url.as_deref().map(Into::into)),
     };
     let books = Arc::new(Books::new(store, policy(config, ring.into_keys()), Arc::clone(&around)));
     let (offline_after, accounts) = (config.offline_after(), config.accounts.clone());

@@ -106,7 +106,7 @@ impl Phone {
         let asked = client.post(format!("{SERVE}/{path}")).header(FROM, Ipv4Addr::LOCALHOST.to_string()).json(how);
         let answer = read_limited(asked.send().await?.error_for_status()?, ANSWER_MAX).await?;
         let Opened { session, device, .. } = serde_json::from_slice(&answer).map_err(|why| OwnerError::Answer(why.to_string()))?;
-        Ok(Self { session: Secret::new(session), device: Secret::new(device) })
+        Ok(Self { session: Secret::new(session), device: Secret::new(device.unwrap_or_default()) })
     }
 
     async fn is_in(&self, client: &Client) -> Result<bool, OwnerError> {

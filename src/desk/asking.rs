@@ -1,7 +1,7 @@
 //! What is asked of `qris-backend serve`, and its answers. Each question carries the session of the person who looks.
 
 use crate::visitor::Visitor;
-use qris_core::wire::desk::{Envelope, FROM, Problem, Whereabouts};
+use qris_core::wire::desk::{DOOR, Door, Envelope, FROM, Problem, Whereabouts};
 use qris_host::events::Event;
 use qris_host::http::{self, HttpError, Limits};
 use qris_host::journal::emit;
@@ -9,6 +9,7 @@ use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fmt::Display;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -58,6 +59,13 @@ impl Serve {
         self.object(response).await
     }
 
+    /// Where the desk listens for the local network, as `serve` is told. The outer `None`: nobody answers.
+    pub async fn home(&self) -> Option<Option<SocketAddr>> {
+        let asked = self.client.get("http://serve/v1/desk").timeout(READ_TIMEOUT).send().await.ok()?.error_for_status().ok()?;
+        let body = http::read_limited(asked, ANSWER_BYTES_MAX).await.ok()?;
+        Some(serde_json::from_slice::<Whereabouts>(&body).ok()?.home)
+    }
+
     /// The address at which people find the desk; `None`: `serve` has never told it.
     pub async fn url(&self, visitor: &Visitor) -> Option<Box<str>> {
         let asked = self.send(visitor, self.asked(visitor, Method::GET, "desk").timeout(READ_TIMEOUT)).await;
@@ -92,6 +100,10 @@ impl Serve {
     fn asked(&self, visitor: &Visitor, method: Method, path: &str) -> RequestBuilder {
         // The socket says where it goes. HTTP wants a name.
         let asked = self.client.request(method, format!("http://serve/v1/{path}")).header(FROM, visitor.from.to_string());
+        let asked = match visitor.door {
+            Door::Public => asked,
+            home @ Door::Home => asked.header(DOOR, home.as_str()),
+        };
         match visitor.session.as_deref() {
             Some(session) => asked.bearer_auth(session),
             None => asked,

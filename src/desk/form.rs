@@ -7,7 +7,7 @@
 use crate::Desk;
 use crate::visitor::{Visitor, local};
 use axum::extract::{FromRequest, Request};
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, header};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use qris_core::wire::desk as wire;
@@ -69,7 +69,11 @@ impl FromRequest<Arc<Desk>> for Posted {
         let (parts, body) = request.into_parts();
         let visitor = Visitor::read(&parts, desk);
         let address = parts.uri.path().to_owned();
-        let url = desk.serve.url(&visitor).await;
+        let url = match desk.home {
+            None => desk.serve.url(&visitor).await,
+            // A host of another place does not come so far.
+            Some(_) => parts.headers.get(header::HOST).and_then(|host| Some(format!("http://{}", host.to_str().ok()?).into())),
+        };
         let sender = sender(&parts.headers, url.as_deref(), desk.plain_http);
         let refused = |visitor: Visitor, why| {
             emit(&Event::DeskFormRefused { from: visitor.from.to_string().into(), why: said(why, url.as_deref()).into() });

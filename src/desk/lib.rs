@@ -8,6 +8,7 @@
 
 mod asking;
 mod form;
+mod home;
 mod pages;
 mod say;
 mod visitor;
@@ -16,6 +17,7 @@ mod words;
 use asking::Serve;
 use clap::{CommandFactory as _, Parser};
 use hyper_util::service::TowerToHyperService;
+use qris_core::wire::desk::Door;
 use qris_host::connections::{self, Limits};
 use qris_host::events::Event;
 use qris_host::journal::{self, emit};
@@ -53,9 +55,17 @@ pub struct DeskArguments {
 
 #[derive(Debug)]
 struct Desk {
-    serve: Serve,
+    serve: Arc<Serve>,
     plain_http: bool,
     framed: bool,
+    /// This is the desk of the local network, which listens there. Else it is the public one.
+    home: Option<SocketAddr>,
+}
+
+impl Desk {
+    const fn door(&self) -> Door {
+        if self.home.is_some() { Door::Home } else { Door::Public }
+    }
 }
 
 #[must_use]
@@ -80,13 +90,14 @@ fn run(arguments: &DeskArguments) -> Result<Leave, Failure> {
 
 async fn work(arguments: &DeskArguments) -> Result<Leave, Failure> {
     let mut signals = Signals::new();
-    let serve = Serve::new(&arguments.socket).map_err(Failure::failed)?;
+    let serve = Arc::new(Serve::new(&arguments.socket).map_err(Failure::failed)?);
     let &DeskArguments { listen, socket: _, proxy, plain_http, framed } = arguments;
-    let desk = Arc::new(Desk { serve, plain_http, framed });
+    let desk = Arc::new(Desk { serve: Arc::clone(&serve), plain_http, framed, home: None });
     let listener = connections::listen(listen).map_err(|why| Failure::failed(format!("cannot listen at {listen}: {why}")))?;
     let (stop, stopped) = tokio::sync::watch::channel(false);
     let router = TowerToHyperService::new(pages::router(desk));
-    let served = tokio::spawn(connections::serve(listener, router, limits(proxy), || {}, stopped));
+    let served = tokio::spawn(connections::serve(listener, router, limits(proxy), || {}, stopped.clone()));
+    let at_home = tokio::spawn(home::keep(serve, stopped));
     emit(&Event::Ready { program: PROGRAM.into(), version: env!("CARGO_PKG_VERSION").into() });
     service::status(&format!("serves at {listen}"));
     service::ready();
@@ -94,6 +105,7 @@ async fn work(arguments: &DeskArguments) -> Result<Leave, Failure> {
     let leave = request.announce(PROGRAM);
     stop.send_replace(true);
     let _ = served.await;
+    let _ = at_home.await;
     Ok(leave)
 }
 

@@ -1,6 +1,7 @@
 //! The pages, a file each, with its template beside it in `templates/`. [`Frame`] is what they share.
 
 pub mod account;
+mod at_home;
 mod bars;
 mod bring;
 mod log;
@@ -16,7 +17,7 @@ pub use crate::asking::address;
 use crate::say::{Clock, Day};
 use crate::visitor::Visitor;
 use crate::words::{self, Words, machines as machine_words, orders as order_words};
-use crate::{Desk, form};
+use crate::{Desk, form, home};
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue, header};
@@ -30,7 +31,7 @@ use qris_core::order::request::Payment;
 use qris_core::order::scheme::Scheme;
 use qris_core::order::time::Wall;
 use qris_core::wire::desk::{
-    Barred, By, Deed, Denied, MachineLine, Me, OrderStep, Possible, ROWS, Role, Screen, SlotLine, Sum, Sure, Trouble,
+    Barred, By, Deed, Denied, Door, MachineLine, Me, OrderStep, Possible, ROWS, Role, Screen, SlotLine, Sum, Sure, Trouble,
 };
 use qris_core::wire::people::{NoEnd, OrderLine, Stands};
 use qris_core::wire::status::FaultCode;
@@ -56,9 +57,8 @@ const POLICY_FRAMED: &str =
 
 pub fn router(desk: Arc<Desk>) -> Router {
     Router::new()
+        .merge(entering(desk.door()))
         .route("/", get(today::show))
-        .route("/login", get(login::show).post(login::act))
-        .route("/join/{code}", get(login::invited).post(login::join))
         .route("/orders", get(orders::list))
         .route("/orders/{order}", get(orders::show))
         .route("/orders/{order}/{deed}", get(orders::ask).post(orders::act))
@@ -71,7 +71,6 @@ pub fn router(desk: Arc<Desk>) -> Router {
         .route("/log", get(log::show))
         .route("/people", get(people::list).post(people::add))
         .route("/people/{number}", get(people::show).post(people::act))
-        .route("/password", get(people::password).post(people::change_password))
         .route("/sessions", get(account::show))
         .route("/sessions/end", post(account::end))
         .route("/logout", post(account::logout))
@@ -79,8 +78,24 @@ pub fn router(desk: Arc<Desk>) -> Router {
         .route(&STYLE_AT, get(style))
         .fallback(note::nowhere)
         .method_not_allowed_fallback(note::nowhere)
+        .layer(from_fn_with_state(Arc::clone(&desk), home::guard))
         .layer(from_fn_with_state(if desk.framed { POLICY_FRAMED } else { POLICY }, guarded))
         .with_state(desk)
+}
+
+/// How people come in. At home no page takes a password.
+fn entering(door: Door) -> Router<Arc<Desk>> {
+    match door {
+        Door::Public => Router::new()
+            .route("/login", get(login::show).post(login::act))
+            .route("/join/{code}", get(login::invited).post(login::join))
+            .route("/password", get(people::password).post(people::change_password)),
+        Door::Home => Router::new()
+            .route("/login", get(at_home::how))
+            .route("/enter/{code}", get(at_home::invited).post(at_home::enter))
+            .route("/join/{code}", get(at_home::not_here))
+            .route("/password", get(at_home::not_here)),
+    }
 }
 
 async fn style() -> Response {
@@ -99,7 +114,8 @@ fn renewed(mut response: Response) -> Response {
 /// What every answer says about itself.
 async fn guarded(State(policy): State<&'static str>, request: Request, next: Next) -> Response {
     // The address of such a page is a secret. A browser would tell it to the log of the web server when it fetches the style.
-    let referrer = if request.uri().path().starts_with("/join/") { "strict-origin" } else { "same-origin" };
+    let is_link = ["/join/", "/enter/"].iter().any(|start| request.uri().path().starts_with(start));
+    let referrer = if is_link { "strict-origin" } else { "same-origin" };
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
@@ -138,6 +154,7 @@ pub struct Frame {
     me: Option<Me>,
     clock: Option<Clock>,
     key: Box<str>,
+    door: Door,
 }
 
 struct Entry {
@@ -160,7 +177,7 @@ impl Frame {
     fn bare(visitor: &Visitor, tab: Tab, title: impl Into<String>) -> Self {
         let here = if visitor.is_get { visitor.here.clone() } else { "/".into() };
         let (w, language) = (words::Words::of(visitor.language), visitor.language);
-        Self { w, language, tab, title: title.into(), here, me: None, clock: None, key: visitor.key().into() }
+        Self { w, language, tab, title: title.into(), here, me: None, clock: None, key: visitor.key().into(), door: visitor.door }
     }
 
     fn menu(&self) -> Vec<Entry> {
@@ -195,6 +212,20 @@ impl Frame {
 
     fn deed_token(&self, order: &str, deed: &str) -> String {
         self.token(&format!("/orders/{order}/{deed}"))
+    }
+
+    fn enter_token(&self, code: &str) -> String {
+        self.token(&format!("/enter/{code}"))
+    }
+
+    /// A session in the local network, which only sees.
+    fn is_at_home(&self) -> bool {
+        self.door == Door::Home
+    }
+
+    /// Why such a session does nothing.
+    fn only_at_home(&self) -> &'static str {
+        self.denied(&Denied::Person(Barred::Home))
     }
 
     fn is_sandbox(&self) -> bool {
@@ -338,9 +369,13 @@ impl Frame {
         line.deeds.iter().any(|possible| possible.denied.is_none())
     }
 
-    /// Whether this person settles nothing.
-    fn only_sees(&self, line: &OrderLine) -> bool {
-        line.deeds.iter().any(|possible| possible.denied == Some(Denied::Person(Barred::Role)))
+    /// Why this person settles nothing, here or anywhere.
+    fn only_sees(&self, line: &OrderLine) -> Option<Denied> {
+        let is_of_person = |denied: &Denied| match denied {
+            Denied::Person(Barred::Role | Barred::Home) => true,
+            Denied::Person(Barred::Limit) | Denied::Order(_) | Denied::Try(_) => false,
+        };
+        line.deeds.iter().find_map(|possible| possible.denied.filter(is_of_person))
     }
 
     fn cannot(&self, line: &OrderLine) -> bool {

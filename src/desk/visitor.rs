@@ -7,6 +7,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use qris_core::hex;
+use qris_core::wire::desk::Door;
 use qris_host::connections::Caller;
 use qris_host::events::Event;
 use qris_host::journal::emit;
@@ -39,6 +40,8 @@ pub struct Visitor {
     /// The address that was asked for, with its question.
     pub here: String,
     pub is_get: bool,
+    /// By which listener it came.
+    pub door: Door,
     visit: Box<str>,
     is_new: bool,
     plain_http: bool,
@@ -70,7 +73,7 @@ impl FromRequestParts<Arc<Desk>> for Visitor {
 impl Visitor {
     pub fn read(parts: &Parts, desk: &Desk) -> Self {
         let headers = &parts.headers;
-        let cookie = |name| cookie(headers, &cookie_name(name, desk.plain_http));
+        let cookie = |name| cookie(headers, &cookie_name(name, desk.door(), desk.plain_http));
         let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let language = match cookie(LANGUAGE).as_deref() {
             Some("id") => Language::Id,
@@ -86,6 +89,7 @@ impl Visitor {
             browser: browser(text(header::USER_AGENT)),
             here: local(parts.uri.path_and_query().map_or("/", |here| here.as_str())).to_owned(),
             is_get: parts.method == Method::GET || parts.method == Method::HEAD,
+            door: desk.door(),
             is_new: visit.is_none(),
             visit: visit.unwrap_or_else(drawn),
             plain_http: desk.plain_http,
@@ -135,9 +139,11 @@ impl Visitor {
     }
 
     /// From now on this browser has a session.
-    pub fn begin(&self, response: &mut Response, session: &str, device: &str, seconds: u64) {
+    pub fn begin(&self, response: &mut Response, session: &str, device: Option<&str>, seconds: u64) {
         self.set(response, SESSION, session, Some(seconds));
-        self.set(response, DEVICE, device, Some(YEAR_S));
+        if let Some(device) = device {
+            self.set(response, DEVICE, device, Some(YEAR_S));
+        }
         self.set(response, VISIT, "", Some(0));
     }
 
@@ -151,8 +157,11 @@ impl Visitor {
     }
 
     fn set(&self, response: &mut Response, name: &str, value: &str, seconds: Option<u64>) {
-        let name = cookie_name(name, self.plain_http);
-        let secure = if self.plain_http { "" } else { "; Secure" };
+        let name = cookie_name(name, self.door, self.plain_http);
+        let secure = match self.door {
+            Door::Public if !self.plain_http => "; Secure",
+            Door::Public | Door::Home => "",
+        };
         let age = seconds.map(|seconds| format!("; Max-Age={seconds}")).unwrap_or_default();
         // Lax: the link of an alert opens the order of somebody who is logged in.
         if let Ok(cookie) = HeaderValue::from_str(&format!("{name}={value}; Path=/; HttpOnly; SameSite=Lax{secure}{age}")) {
@@ -161,9 +170,13 @@ impl Visitor {
     }
 }
 
-/// `__Host-`: no other name of the same domain, and nothing without TLS, can set it.
-fn cookie_name(name: &str, plain_http: bool) -> String {
-    if plain_http { name.to_owned() } else { format!("__Host-{name}") }
+/// `__Host-`: no other name of the same domain, and nothing without TLS, can set it. At home there is no TLS: those have names of their own.
+fn cookie_name(name: &str, door: Door, plain_http: bool) -> String {
+    match door {
+        Door::Home => format!("home-{name}"),
+        Door::Public if plain_http => name.to_owned(),
+        Door::Public => format!("__Host-{name}"),
+    }
 }
 
 /// 128 bits that nobody can guess.

@@ -45,6 +45,17 @@ qris_core::texts! {
     login_wait: "Terlalu banyak percobaan. Coba lagi {0}.", "There were too many tries. Try again {0}.";
     in_seconds: "dalam {0} detik", "in {0} seconds";
     in_minutes: "dalam {0} menit", "in {0} minutes";
+    home_title: "Masuk dengan tautan", "Come in by a link";
+    home_how: "Di jaringan lokal tidak ada yang mengetik kata sandi: orang lain bisa membacanya. Orang yang mengurus komputer ini menjalankan `qris-backend desk home NAMA`. Buka tautannya di ponsel ini: berlaku satu kali, selama sepuluh menit.", "Nobody types a password in the local network: others could read it. Whoever runs this computer types `qris-backend desk home NAME` there. Open the link on this phone: it is good once, for ten minutes.";
+    enter_hint: "Ponsel ini akan melihat toko Anda selama 30 hari, di jaringan ini saja. Uang tidak bergerak dari sini.", "This phone will see your shop for 30 days, in this network only. No money moves from here.";
+    enter_do: "Lihat toko saya", "See my shop";
+    enter_read: "Yang Anda lihat di sini bisa dibaca juga oleh orang lain di jaringan ini.", "Others in this network can read what you see here.";
+    home_refused: "Halaman ini hanya untuk jaringan lokal", "This page is for the local network only";
+    home_own: "Permintaan ini datang dari komputer itu sendiri, atau lewat tunnel di komputer itu. Buka dari ponsel di jaringan yang sama.", "This request came from that computer itself, or by a tunnel on it. Open it from a phone in the same network.";
+    home_far: "Permintaan ini datang dari luar jaringan lokal. Buka dari ponsel di jaringan yang sama.", "This request came from outside of the local network. Open it from a phone in the same network.";
+    home_passed_on: "Server web, proxy atau tunnel meneruskan permintaan ini. Buka langsung dari ponsel di jaringan yang sama.", "A web server, a proxy or a tunnel passed this request on. Open it directly, from a phone in the same network.";
+    home_host: "Alamat di browser Anda bukan alamat jaringan lokal. Pakai alamat seperti http://192.168.1.20:8480 atau http://qrisd.local:8480.", "The address in your browser is none of a local network. Use one like http://192.168.1.20:8480 or http://qrisd.local:8480.";
+    home_origin: "Halaman dari alamat lain mengirim ini. Tidak ada yang dilakukan.", "A page of another address sent this. Nothing was done.";
     join_title: "Selamat datang, {0}", "Welcome, {0}";
     join_hint: "Pilih kata sandi Anda. Tautan ini hanya berlaku sekali.", "Choose your password. This link is good once.";
     join_role_owner: "Anda boleh melihat semuanya, menyelesaikan pesanan, dan mengurus orang.", "You may see everything, settle orders, and keep the people.";
@@ -214,6 +225,7 @@ qris_core::texts! {
 
     sessions: "Perangkat yang masuk", "Devices that are logged in";
     sessions_hint: "Ponsel hilang? Akhiri semuanya, lalu minta tautan baru kepada orang yang mengurus server Anda.", "Lost a phone? End all of them, then ask whoever runs your server for a new link.";
+    session_home: "jaringan lokal", "local network";
     session_this: "perangkat ini", "this device";
     session_began: "Masuk {0}", "Logged in {0}";
     session_used: "terakhir dipakai {0}", "last used {0}";
@@ -253,6 +265,8 @@ qris_core::texts! {
     log_empty: "Belum ada catatan.", "Nothing is in the log yet.";
     log_terminal: "di server", "at the server";
     log_login: "masuk", "logged in";
+    log_home_link: "membuat tautan untuk jaringan lokal", "made a link for the local network";
+    log_home: "masuk di jaringan lokal", "came in in the local network";
     log_join: "memilih kata sandi", "chose a password";
     log_logout: "keluar", "logged out";
     log_end_session: "mengeluarkan satu perangkat", "logged one device out";

@@ -296,6 +296,21 @@ events! {
     /// If a person cannot get in: this line says why, and qris-backend doctor tries a form.
     DeskFormRefused { from: Text, why: Text } = "4f0cb7d2a91e4c6f8d35b0e7a6612c9d", Warning, Strangers, "a form from {from} was not taken: {why}";
 
+    /// The desk listens for people in the local network.
+    /// Whoever came in there by a link sees, and settles nothing.
+    /// Nothing is to be done.
+    DeskHome { listen: Text } = "9d0c3f5a7be14f7e8f25f2d8a06c41b3", Notice, Own, "the desk listens for the local network at {listen}";
+
+    /// The desk cannot listen for people in the local network.
+    /// Nobody sees the desk there. It tries again by itself.
+    /// Look which program has that address, or say another one as desk.home.
+    DeskHomeAway { listen: Text, why: Text } = "5b7e42c98d1f4a06b3c7e915f0d82a64", Warning, Own, "the desk cannot listen for the local network at {listen}: {why}";
+
+    /// The desk did not answer a request in the local network.
+    /// It came from outside of it, by a tunnel or a web server, or from a page of another site. Nothing was shown.
+    /// If a person cannot get in: this line says why.
+    DeskHomeRefused { from: Text, why: Text } = "e1a86d37c4f24b50a9d3706e58b9f21c", Warning, Strangers, "a request from {from} was not answered in the local network: {why}";
+
     /// A web server in front tells an address that cannot be read.
     /// Everybody who comes through it counts as one, so the limits of an address hold for all of them together. This is told once.
     /// See that the web server sets X-Forwarded-For to the address of whoever asks.

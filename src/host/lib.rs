@@ -27,6 +27,7 @@ pub mod hint;
 pub mod http;
 pub mod interrupt;
 pub mod journal;
+pub mod local_network;
 pub mod mark;
 pub mod memory;
 #[cfg(feature = "mqtt")]

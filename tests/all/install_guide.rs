@@ -106,7 +106,7 @@ fn one_computer_alone_sells_by_its_page() {
     // A person types this. Midtrans is simulated.
     let answers = format!(
         "--ask --speak id --midtrans http://{MIDTRANS} --server-key-file /stand-in/server-key \
-        --merchant Kios --contact 0812-0000-0000 --qris-fee 0.7"
+        --merchant Kios --contact 0812-0000-0000 --qris-fee 0.7 --desk-home 0.0.0.0:8480"
     );
     computer.run(&replaced(&block("init").text, &[("--sandbox", &answers), ("qris-backend", ASKED)]));
     // It lets the machine in by another process, which speaks as it does.

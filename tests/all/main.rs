@@ -28,6 +28,7 @@ mod demo;
 mod demo_page;
 mod desk;
 mod desk_door;
+mod desk_home;
 mod desk_large;
 mod desk_pages;
 mod desk_proxies;

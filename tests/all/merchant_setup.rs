@@ -259,6 +259,7 @@ fn a_person_is_asked_for_what_only_a_person_knows() {
     terminal.answer("about their money (or none) [none]: ", "0812-1\n");
     terminal.answer("if you do not know it) [none]: ", "70\n");
     terminal.answer("from 0 to 10 with at most two decimals", "0,7\n");
+    terminal.answer("look, by a link? [no]: ", "\n");
     terminal.answer("with TLS)? [yes]: ", "no\n");
     let empty = server.tree();
     assert!(!empty.keys().any(|path| path.ends_with("backend.toml")), "it wrote before the end");
@@ -291,6 +292,7 @@ fn a_person_is_asked_for_what_only_a_person_knows() {
     let mut terminal = Terminal::start(&server.init());
     terminal.answer("there is none yet) [none]: ", "https://pay.example\n");
     terminal.answer("owner's pages, https://… (or none) [none]: ", "https://desk.example\n");
+    terminal.answer("look, by a link? [no]: ", "y\n");
     terminal.answer("with TLS)? [no]: ", "y\n");
     crate::rig::wait_for("what is missing", || terminal.shown().contains("Mosquitto is not installed: install it").then_some(()));
     std::fs::rename(&away, &lib).expect("there");
@@ -306,7 +308,7 @@ fn a_person_is_asked_for_what_only_a_person_knows() {
     let config = server.as_here("etc/qris-backend/backend.toml", &[]);
     let text = std::fs::read_to_string(&config).expect("written");
     assert!(text.contains("broker_url = \"mqtts://192.0.2.7:8883\"") && text.contains("public_url = \"https://pay.example\""), "{text}");
-    assert!(text.contains("[desk]\nurl = \"https://desk.example\""), "{text}");
+    assert!(text.contains("[desk]\nhome = \"0.0.0.0:8480\"\nurl = \"https://desk.example\""), "{text}");
     well(command(env!("CARGO_BIN_EXE_qris-backend")).arg("--config").arg(&config).arg("--check"));
 }
 
@@ -337,6 +339,7 @@ fn a_person_whose_locale_is_indonesian_is_asked_in_indonesian() {
         ("  harus teks biasa, 1 sampai 64 karakter", "0812-1\n"),
         ("(atau none jika belum tahu) [none]: ", "0,7\n"),
         ("Alamat halaman pemilik, https://… (atau none jika tidak perlu) [none]: ", "\n"),
+        ("melihat, dengan tautan? [tidak]: ", "t\n"),
         ("Buat broker di komputer ini (Mosquitto, dengan TLS)? [ya]: ", "mungkin\n"),
         ("  Jawab y (ya) atau t (tidak)", "y\n"),
         ("menghubungi komputer ini [pay.example]: ", "mqtts://pay.example\n"),
@@ -368,7 +371,8 @@ fn a_person_whose_locale_is_indonesian_is_asked_in_indonesian() {
     assert!(server.file("etc/qris-backend/backend.toml").exists());
 
     // A flag says it, too, and a script hears English whatever the locale is.
-    let asked = well(server.init().args(["--ask", "--speak", "id", "--desk-url", "none", "--device", "none", "--dry-run"]));
+    let asked =
+        well(server.init().args(["--ask", "--speak", "id", "--desk-url", "none", "--desk-home", "none", "--device", "none", "--dry-run"]));
     for words in ["tetap     root:qris-backend 0640", "tetap     Server Key", "tetap     kunci tanda tangan", "tidak ada yang berubah"] {
         assert!(stderr(&asked).contains(words), "{words:?}: {}", stderr(&asked));
     }

@@ -648,7 +648,7 @@ one_pi() {
   install_package qris-backend.deb
   midtrans_is_there
   # What a person types: the Server Key, the number for customers, and yes. This Midtrans is simulated.
-  by_page init "s|--sandbox|--ask --midtrans $midtrans|" "printf '%s\n' $server_key 'Kios Budi' 0812-0000-0000 0.7 yes"
+  by_page init "s|--sandbox|--ask --midtrans $midtrans|" "printf '%s\n' $server_key Kios 0812-0000-0000 0.7 no yes"
   by_page setup "s|low:button=16|$chip_has|"
   is "the secret that was carried is gone" "" "$(guest "ls /run/vm-001 2>/dev/null || true")"
   awaits "qrisctl doctor finds nothing bad" guest "qrisctl doctor"

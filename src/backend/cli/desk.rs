@@ -4,8 +4,9 @@ use super::opening::books;
 use super::print::{Column, Out, heading, left, right, row};
 use super::text::{fill, texts};
 use crate::config::Config;
+use crate::desk::Settings;
 use crate::desk::log::{self, By, What};
-use crate::desk::people::{self, LIMIT_MAX, LINK_LASTS, Name, NotAdded, PEOPLE_MAX, Person};
+use crate::desk::people::{self, HOME_LINK_LASTS, LIMIT_MAX, LINK_LASTS, Name, NotAdded, PEOPLE_MAX, Person};
 use crate::desk::restored::Links;
 use crate::sale::books::{BooksError, latest_beside};
 use crate::store::{Store, Tx};
@@ -16,13 +17,14 @@ use qris_core::order::money::total;
 use qris_core::order::time::{Now, Told, Wall};
 use qris_core::text::plain;
 use qris_core::wire::desk::{Entry, NAME_MAX, Role};
-use qris_host::{Failure, clock, random};
+use qris_host::{Failure, clock, local_network, random};
 use std::env;
+use std::net::{IpAddr, SocketAddr};
 
 /// The people of the desk.
 #[derive(Debug, Subcommand)]
 pub enum Desk {
-    /// Add a person, and print a link for them: it is good once, for an hour
+    /// Add a person, and print a link for them: it is good once, for an hour. Without desk.url it is one as `home` prints
     Add(Add),
     /// List the people, and what each may do
     List,
@@ -30,6 +32,8 @@ pub enum Desk {
     Role(Allowed),
     /// Print a new link for a person who has forgotten the password. Their sessions end when it is used
     Link(Named),
+    /// Print a link that opens the desk to a person in the local network: it is good once, for ten minutes. Such a session only sees
+    Home(Named),
     /// Remove a person. Their sessions end
     Remove(Named),
 }
@@ -77,10 +81,12 @@ pub async fn run(config: &Config, wanted: Desk) -> Result<(), Failure> {
     match wanted {
         Desk::Add(Add { name, may: May { role, limit_per_day } }) => {
             let (code, told) = (draw(), name.to_string());
-            let (wanted, link) = (name, code.clone());
+            let opens = if desk.url.is_some() { Opens::Password } else { Opens::Home };
+            let invitation = invitation(desk, opens, &told, &code)?;
+            let (wanted, link) = (name, code);
             let added = write(&store, move |tx, now| match people::add(tx, &wanted, role, limit_per_day, now)? {
                 Ok(person) => {
-                    people::invite(tx, person.number, &link, now)?;
+                    opens.invite(tx, &person, &link, now)?;
                     let detail = detail(&person.name, role, limit_per_day.unwrap_or(usual));
                     log::write(tx, By::Terminal(&user()), What::Entry(Entry::Add), Some(&detail), now)?;
                     Ok(Ok(()))
@@ -88,7 +94,7 @@ pub async fn run(config: &Config, wanted: Desk) -> Result<(), Failure> {
                 Err(why) => Ok(Err(why)),
             });
             match added.await? {
-                Ok(()) => out.text(&invitation(&desk.url, &told, &code)),
+                Ok(()) => out.text(&invitation),
                 Err(NotAdded::Taken) => Err(Failure::failed(fill(texts().desk_taken, &[&told]))),
                 Err(NotAdded::Full) => Err(Failure::failed(fill(texts().desk_full, &[&PEOPLE_MAX]))),
             }
@@ -111,16 +117,8 @@ pub async fn run(config: &Config, wanted: Desk) -> Result<(), Failure> {
             };
             out.line(&fill(texts().desk_changed, &[&person.name, &sees(role), &fill(told, &[&total(limit(&person))])]))
         }
-        Desk::Link(Named { name }) => {
-            let code = draw();
-            let link = code.clone();
-            let invite = move |tx: &mut dyn Tx, person: &Person, now| {
-                people::invite(tx, person.number, &link, now)?;
-                log::write(tx, By::Terminal(&user()), What::Entry(Entry::Link), Some(&person.name), now)
-            };
-            let person = of(&store, &name, invite).await?;
-            out.text(&invitation(&desk.url, &person.name, &code))
-        }
+        Desk::Link(Named { name }) => out.text(&link(&store, desk, Opens::Password, &name).await?),
+        Desk::Home(Named { name }) => out.text(&link(&store, desk, Opens::Home, &name).await?),
         Desk::Remove(Named { name }) => {
             let remove = |tx: &mut dyn Tx, person: &Person, now| {
                 people::remove(tx, person.number, now)?;
@@ -130,6 +128,45 @@ pub async fn run(config: &Config, wanted: Desk) -> Result<(), Failure> {
             out.line(&fill(texts().desk_removed, &[&person.name]))
         }
     }
+}
+
+/// What a link opens.
+#[derive(Clone, Copy)]
+enum Opens {
+    /// The page on which a person chooses a password.
+    Password,
+    /// A session in the local network.
+    Home,
+}
+
+impl Opens {
+    fn invite(self, tx: &mut dyn Tx, person: &Person, code: &str, now: Wall) -> Result<(), BooksError> {
+        match self {
+            Self::Password => people::invite(tx, person.number, code, now),
+            Self::Home => people::invite_home(tx, person.number, code, now),
+        }
+    }
+
+    const fn entry(self) -> Entry {
+        match self {
+            Self::Password => Entry::Link,
+            Self::Home => Entry::HomeLink,
+        }
+    }
+}
+
+/// Makes a new link for a person; what is said of it.
+async fn link(store: &Store, desk: &Settings, opens: Opens, name: &Name) -> Result<String, Failure> {
+    let code = draw();
+    // Where there is no such desk nothing is written.
+    invitation(desk, opens, &name.to_string(), &code)?;
+    let secret = code.clone();
+    let invite = move |tx: &mut dyn Tx, person: &Person, now| {
+        opens.invite(tx, person, &secret, now)?;
+        log::write(tx, By::Terminal(&user()), What::Entry(opens.entry()), Some(&person.name), now)
+    };
+    let person = of(store, name, invite).await?;
+    invitation(desk, opens, &person.name, &code)
 }
 
 /// With these `restore` invites the owners anew.
@@ -179,8 +216,31 @@ pub(super) fn user() -> String {
     plain(&named.chars().take(NAME_MAX).collect::<String>(), '?')
 }
 
-fn invitation(url: &str, name: &str, code: &str) -> String {
-    format!("{}\n{url}/join/{code}\n", fill(texts().desk_link, &[&name, &(LINK_LASTS.as_secs_up() / 60)]))
+fn invitation(desk: &Settings, opens: Opens, name: &str, code: &str) -> Result<String, Failure> {
+    let (lasts, links, hint) = match (opens, &desk.url, desk.home) {
+        (Opens::Password, Some(url), _) => (LINK_LASTS, vec![format!("{url}/join/{code}")], ""),
+        (Opens::Home, _, Some(listen)) => {
+            let links = at_home(listen).iter().map(|host| format!("http://{host}:{}/enter/{code}", listen.port())).collect();
+            (HOME_LINK_LASTS, links, texts().desk_home_hint)
+        }
+        (Opens::Password, None, _) => return Err(Failure::usage(texts().desk_no_url)),
+        (Opens::Home, _, None) => return Err(Failure::usage(texts().desk_no_home)),
+    };
+    let lines = [fill(texts().desk_link, &[&name, &(lasts.as_secs_up() / 60)])].into_iter().chain(links);
+    let hint = Some(hint.to_owned()).filter(|hint| !hint.is_empty());
+    Ok(lines.chain(hint).map(|line| format!("{line}\n")).collect())
+}
+
+/// How browsers in the local network name this computer: by its address, and by the name that it tells there itself (RFC 6762).
+fn at_home(listen: SocketAddr) -> Vec<String> {
+    let own = if listen.ip().is_unspecified() { local_network::own_address() } else { Some(listen.ip()) };
+    let address = own.filter(|own| local_network::is_neighbour(*own, listen)).map(|own| match own {
+        IpAddr::V4(own) => own.to_string(),
+        IpAddr::V6(own) => format!("[{own}]"),
+    });
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let label = name.trim().split('.').next().filter(|label| !label.is_empty()).map(|label| format!("{}.local", label.to_lowercase()));
+    address.into_iter().chain(label).collect()
 }
 
 /// What the log says of a person. It has the sum also where that is the usual one: the configuration may say another one later.

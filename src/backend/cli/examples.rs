@@ -75,6 +75,7 @@ pub const EXAMPLES: ExamplesOf = &[
     ("desk list", &[("For people", "qris-backend desk list")]),
     ("desk role", &[("From now on this person only sees", "qris-backend desk role Budi --role viewer")]),
     ("desk link", &[("A password was forgotten", "qris-backend desk link Sari")]),
+    ("desk home", &[("A phone in the local network, to look only", "qris-backend desk home Sari")]),
     ("desk remove", &[("A person left, or a phone was stolen", "qris-backend desk remove Budi")]),
     (
         "orders",

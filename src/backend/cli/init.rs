@@ -71,6 +71,9 @@ pub struct Init {
     /// The owner's pages on a phone, at this public address, or `none`
     #[arg(long, value_name = "URL|none", value_parser = answers::public_url)]
     desk_url: Option<Said<String>>,
+    /// The owner's pages in the local network, only to look, at this address such as 0.0.0.0:8480, or `none`
+    #[arg(long, value_name = "ADDRESS:PORT|none", value_parser = answers::home)]
+    desk_home: Option<Said<String>>,
     /// Where it listens
     #[arg(long, value_name = "ADDRESS:PORT")]
     listen: Option<SocketAddr>,
@@ -184,7 +187,7 @@ impl Init {
             let unknown = || Failure::usage(format!("--server-key-file: {}", texts().key_of_either));
             Ok::<_, Failure>((key, place.ok_or_else(unknown)?))
         });
-        let Self { public_url, merchant, contact, qris_fee, desk_url, listen, broker, device, .. } = self;
+        let Self { public_url, merchant, contact, qris_fee, desk_url, desk_home, listen, broker, device, .. } = self;
         Ok(Answers {
             server_key: server_key.transpose()?,
             public_url: public_url.clone(),
@@ -192,6 +195,7 @@ impl Init {
             contact: contact.clone(),
             fee: qris_fee.clone(),
             desk: desk_url.clone(),
+            home: desk_home.clone(),
             listen: *listen,
             broker: broker.clone(),
             device: device.clone(),

@@ -68,7 +68,7 @@ fn people(config: &Config, desk: &restored::Restored) -> Value {
 /// The address by which an owner comes in again.
 fn link(config: &Config, desk: &restored::Restored, person: &Person) -> Option<String> {
     let (_, code) = desk.links.iter().find(|(name, _)| *name == person.name)?;
-    Some(format!("{}/join/{code}", config.desk.as_ref()?.url))
+    Some(format!("{}/join/{code}", config.desk.as_ref()?.url.as_ref()?))
 }
 
 fn tell_people(out: &mut Out, config: &Config, desk: &restored::Restored) -> Result<(), Failure> {

@@ -174,7 +174,7 @@ texts! {
     not_ours: "{0} tidak ada di pembukuan, dan bukan pesanan sebuah mesin: gateway tidak punya metadata kami untuknya", "{0} is not in the books, and is not a machine's order: the gateway has no metadata of ours for it";
     not_known: "{0} tidak ada di pembukuan, dan gateway tidak mengenalnya", "{0} is not in the books, and the gateway does not know it";
     answers_about_another: "{0}: jawaban gateway tentang pesanan lain", "{0}: the gateway answers about another order";
-    no_desk: "perlu bagian [desk] di konfigurasi: desk.url adalah alamat untuk ponsel", "needs a section [desk] in the configuration: desk.url is the address for phones";
+    no_desk: "perlu bagian [desk] di konfigurasi: desk.url adalah alamat untuk ponsel, desk.home untuk jaringan lokal", "needs a section [desk] in the configuration: desk.url is the address for phones, desk.home that for the local network";
     desk_taken: "sudah ada yang bernama {0}: `desk link` membuat tautan baru untuknya", "there is a {0} already: `desk link` makes a new link for them";
     desk_full: "sudah ada {0} orang: hapus seseorang dulu", "there are {0} people already: remove somebody first";
     desk_unknown: "tidak ada yang bernama {0}: `desk list` menampilkan semua", "there is nobody of the name {0}: `desk list` shows everybody";
@@ -184,6 +184,9 @@ texts! {
     desk_limit_as_owner: "batas sehari sebagai pemilik: {0}", "limit a day as an owner: {0}";
     desk_removed: "{0} tidak bisa masuk lagi, dan semua sesinya berakhir", "{0} is not let in any more, and all their sessions are over";
     desk_link: "tautan untuk {0}, berlaku satu kali, selama {1} menit:", "the link for {0}, good once, for {1} minutes:";
+    desk_home_hint: "Buka di ponsel yang berada di jaringan yang sama; kedua alamat menunjuk ke komputer ini. Sesi ini hanya melihat.", "Open it on a phone in the same network; both addresses are this computer. The session only sees.";
+    desk_no_url: "desk.url tidak ada di konfigurasi: `desk home NAME` membuat tautan untuk jaringan lokal", "there is no desk.url in the configuration: `desk home NAME` makes a link for the local network";
+    desk_no_home: "desk.home tidak ada di konfigurasi: itu alamat untuk jaringan lokal, misalnya 0.0.0.0:8480", "there is no desk.home in the configuration: that is the address for the local network, as in 0.0.0.0:8480";
     desk_owner: "menyelesaikan, mengurus orang", "settles, keeps the people";
     desk_settler: "melihat dan menyelesaikan", "sees and settles";
     desk_viewer: "melihat", "sees";

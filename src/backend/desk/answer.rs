@@ -1,7 +1,7 @@
 //! An answer to the desk, and why there is none.
 
 use super::Desk;
-use super::sessions::{self, Asker};
+use super::sessions::{self, Asker, Shown};
 use crate::sale::books::{self, BooksError, OrderFilter};
 use crate::store::{StoreError, Tx};
 use axum::Json;
@@ -11,7 +11,7 @@ use axum::extract::{Query, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use qris_core::order::time::{Told, Wall};
-use qris_core::wire::desk::{Denied, Envelope, FROM, Me, Problem};
+use qris_core::wire::desk::{DOOR, Denied, Door, Envelope, FROM, Me, Problem};
 use qris_host::reckoning::Standing;
 use serde::de::DeserializeOwned;
 use std::net::IpAddr;
@@ -92,10 +92,19 @@ pub fn from(headers: &HeaderMap) -> Result<IpAddr, No> {
     told.map(|address| address.to_canonical()).ok_or_else(|| Problem::malformed("x-desk-from is missing, or is no address").into())
 }
 
-/// The secret of the session that asks.
-pub fn secret(headers: &HeaderMap) -> Result<Box<str>, No> {
+/// By which door a person came.
+pub fn door(headers: &HeaderMap) -> Result<Door, No> {
+    let Some(told) = headers.get(DOOR) else { return Ok(Door::Public) };
+    let known = told.to_str().ok().and_then(Door::from_word);
+    known.ok_or_else(|| Problem::malformed("x-desk-door is no door").into())
+}
+
+/// The session that asks.
+pub fn shown(headers: &HeaderMap) -> Result<Shown, No> {
+    let door = door(headers)?;
     let bearer = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
-    bearer.filter(|secret| secret.len() <= SECRET_MAX).map(Into::into).ok_or_else(|| Problem::NotIn.into())
+    let secret = bearer.filter(|secret| secret.len() <= SECRET_MAX).map(Into::into).ok_or(Problem::NotIn)?;
+    Ok(Shown { secret, door })
 }
 
 impl Desk {
@@ -105,10 +114,10 @@ impl Desk {
         headers: &HeaderMap,
         job: impl FnOnce(&mut dyn Tx, &Asker, Told) -> Result<T, BooksError> + Send + 'static,
     ) -> Result<Envelope<T>, No> {
-        let (secret, now, head) = (secret(headers)?, self.books.now(), self.head());
+        let (shown, now, head) = (shown(headers)?, self.books.now(), self.head());
         let (boot, again) = (self.boot(), self.boot());
         let read = move |tx: &mut dyn Tx| {
-            let Some(asker) = sessions::asker(tx, &secret, boot.as_deref(), now)? else { return Ok(None) };
+            let Some(asker) = sessions::asker(tx, &shown, boot.as_deref(), now)? else { return Ok(None) };
             Ok(Some((job(tx, &asker, now)?, head.me(tx, &asker, now.wall)?, asker)))
         };
         let (told, me, asker) = self.books.read(read).await?.ok_or(Problem::NotIn)?;

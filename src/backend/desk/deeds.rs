@@ -4,7 +4,7 @@
 use super::judge::{self, Usual};
 use super::log::{self, By, What};
 use super::people::Person;
-use super::sessions;
+use super::sessions::{self, Asker, Shown};
 use crate::sale::books::{self, BooksError, Decision, Done, Policy};
 use crate::sale::counted;
 use crate::sale::view::desk::MARK;
@@ -96,17 +96,10 @@ fn moves(deed: Deed, order: &Order) -> Option<u64> {
 }
 
 /// What this person can do about an order, and why not the rest. `left`: what they may still move today.
-pub fn possible(
-    tx: &mut dyn Tx,
-    policy: &Policy,
-    order: &Order,
-    person: &Person,
-    left: u64,
-    now: Told,
-) -> Result<Vec<Possible>, BooksError> {
-    let name = in_history(person);
+pub fn possible(tx: &mut dyn Tx, policy: &Policy, order: &Order, asker: &Asker, left: u64, now: Told) -> Result<Vec<Possible>, BooksError> {
+    let name = in_history(&asker.person);
     let mut one = |deed| {
-        let judged = match judge::role(person) {
+        let judged = match judge::settles(asker) {
             Ok(()) => needs(tx, policy, order, deed, &name, now)?,
             Err(why) => Err(why),
         };
@@ -121,8 +114,8 @@ pub fn possible(
 
 #[derive(Debug)]
 pub struct Asked {
-    /// The secret of the session.
-    pub secret: Box<str>,
+    /// The session.
+    pub shown: Shown,
     /// The computer's boot.
     pub boot: Option<Box<str>>,
     pub from: String,
@@ -154,14 +147,14 @@ impl Asked {
 /// Does it, if the session, the person, the order and the day allow it.
 /// What is denied is `Ok(Err(…))`, because the log has a line of it.
 pub fn carry_out(tx: &mut dyn Tx, policy: &Policy, asked: &Asked, usual: Usual, now: Told) -> Result<Result<Done, Problem>, BooksError> {
-    let Asked { secret, from, order: id, deed, with, drawn, boot } = asked;
-    let Some(asker) = sessions::asker(tx, secret, boot.as_deref(), now)? else { return Ok(Err(Problem::NotIn)) };
+    let Asked { shown, from, order: id, deed, with, drawn, boot } = asked;
+    let Some(asker) = sessions::asker(tx, shown, boot.as_deref(), now)? else { return Ok(Err(Problem::NotIn)) };
     let (person, deed) = (&asker.person, *deed);
     let Some(stored) = books::load(tx, id)? else {
         return Ok(Err(if books::archived(tx, id)?.is_some() { Problem::Archived } else { Problem::Unknown }));
     };
     let name = in_history(person);
-    let judged = match judge::role(person) {
+    let judged = match judge::settles(&asker) {
         Err(why) => Err(why),
         Ok(()) if !asker.is_proven(now.wall) => return Ok(Err(Problem::Unproven)),
         Ok(()) if stored.seen_as() != with.version => return Ok(Err(Problem::Changed)),

@@ -1,7 +1,7 @@
 //! The socket at which the desk asks: its addresses, and who is let in.
 
 use super::answer::No;
-use super::{Desk, entering, pages, staff};
+use super::{Desk, entering, home, pages, staff};
 use axum::Router;
 use axum::extract::Request;
 use axum::middleware::{Next, from_fn};
@@ -55,6 +55,7 @@ pub async fn serve(desk: Desk, listener: UnixListener, stop: watch::Receiver<boo
 
 fn router(desk: Arc<Desk>) -> Router {
     entering::addresses()
+        .merge(home::addresses())
         .merge(pages::addresses())
         .merge(staff::addresses())
         .fallback(|| async { No::from(Problem::Unknown) })

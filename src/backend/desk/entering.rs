@@ -1,12 +1,12 @@
 //! How people come in, and go: links, passwords, sessions.
 
-use super::answer::{No, Of, body, from, secret};
+use super::answer::{No, Of, body, door, from, shown};
 use super::guesses::For;
 use super::log::{self, By, What};
 use super::passwords::Asks;
 use super::people::{self, Name, Person};
-use super::sessions as store;
-use super::{Desk, passwords};
+use super::sessions::{self as store, Shown};
+use super::{Desk, judge, passwords};
 use crate::sale::books::BooksError;
 use crate::store::Tx;
 use axum::Json;
@@ -17,7 +17,7 @@ use axum::routing::{get, post};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use qris_core::order::time::{Span, Told};
-use qris_core::wire::desk::{EndSession, Entry, Envelope, Invited, Join, Knock, Login, Opened, Problem, Prove, Session, Whereabouts};
+use qris_core::wire::desk::{Door, EndSession, Entry, Envelope, Invited, Join, Knock, Login, Opened, Problem, Prove, Session, Whereabouts};
 use qris_host::clock;
 use qris_host::connections::network;
 use qris_host::events::Event as Journal;
@@ -45,11 +45,12 @@ pub fn addresses() -> Router<Arc<Desk>> {
 
 /// `GET /v1/desk`
 pub async fn whereabouts(State(desk): Of) -> Json<Whereabouts> {
-    Json(Whereabouts { url: desk.place.desk_url.as_deref().map(Into::into) })
+    Json(Whereabouts { url: desk.place.desk_url.as_deref().map(Into::into), home: desk.home })
 }
 
 /// `POST /v1/invitation`
-pub async fn knock(State(desk): Of, request: Request) -> Result<Json<Invited>, No> {
+pub async fn knock(State(desk): Of, headers: HeaderMap, request: Request) -> Result<Json<Invited>, No> {
+    judge::door(door(&headers)?)?;
     let Knock { code } = body(request).await?;
     let now = desk.books.latest();
     let person = desk.books.read(move |tx| people::invited(tx, &code, now)).await?.ok_or(Problem::LinkOver)?;
@@ -59,6 +60,7 @@ pub async fn knock(State(desk): Of, request: Request) -> Result<Json<Invited>, N
 /// `POST /v1/join`
 pub async fn join(State(desk): Of, headers: HeaderMap, request: Request) -> Result<Json<Opened>, No> {
     let from = from(&headers)?;
+    judge::door(door(&headers)?)?;
     let Join { code, password, browser } = body(request).await?;
     let (wanted, now) = (code.clone(), desk.books.latest());
     // Without a good link nothing is computed.
@@ -82,6 +84,8 @@ pub async fn join(State(desk): Of, headers: HeaderMap, request: Request) -> Resu
 /// `POST /v1/login`
 pub async fn login(State(desk): Of, headers: HeaderMap, request: Request) -> Result<Json<Opened>, No> {
     let from = from(&headers)?;
+    // Nobody types a password where everybody can read it.
+    judge::door(door(&headers)?)?;
     let Login { name, password, device, browser } = body(request).await?;
     let name: Option<Name> = name.parse().ok();
     let (wanted, shown) = (name.clone(), device.clone());
@@ -139,12 +143,13 @@ pub async fn login(State(desk): Of, headers: HeaderMap, request: Request) -> Res
 
 /// `POST /v1/prove`
 pub async fn prove(State(desk): Of, headers: HeaderMap, request: Request) -> Result<Json<()>, No> {
+    judge::door(door(&headers)?)?;
     let Prove { password } = body(request).await?;
     Ok(Json(desk.prove(&headers, &password).await?))
 }
 
 fn opened(session: &str, device: &str) -> Opened {
-    Opened { session: session.into(), device: device.into(), seconds: store::LASTS.as_secs_up().unsigned_abs() }
+    Opened { session: session.into(), device: Some(device.into()), seconds: store::LASTS.as_secs_up().unsigned_abs() }
 }
 
 /// A session and a device of a person who was let in.
@@ -157,16 +162,17 @@ fn let_in(
     boot: Option<&str>,
     now: Told,
 ) -> Result<(), BooksError> {
-    store::begin(tx, person.number, session, &from.to_string(), browser, boot, now)?;
+    let shown = Shown { secret: session.into(), door: Door::Public };
+    store::begin(tx, person.number, &shown, (&from.to_string(), browser), boot, now)?;
     store::know(tx, person.number, device, now.wall)
 }
 
 /// `POST /v1/logout`: ends this session. Whoever has none is out already.
 pub async fn logout(State(desk): Of, headers: HeaderMap) -> Result<Json<()>, No> {
-    let (secret, from) = (secret(&headers)?, from(&headers)?);
+    let (shown, from) = (shown(&headers)?, from(&headers)?);
     let boot = desk.boot();
     let end = move |tx: &mut dyn Tx, now: Told| {
-        let Some(asker) = store::asker(tx, &secret, boot.as_deref(), now)? else { return Ok(()) };
+        let Some(asker) = store::asker(tx, &shown, boot.as_deref(), now)? else { return Ok(()) };
         store::end(tx, asker.person.number, Some(asker.session))?;
         log::write(tx, By::Person(&asker.person, &from.to_string()), What::Entry(Entry::Logout), None, now.wall)
     };
@@ -184,6 +190,7 @@ pub async fn sessions(State(desk): Of, headers: HeaderMap) -> Result<Json<Envelo
             used_at: session.used_at.to_rfc3339_in(zone).into(),
             from: session.from,
             browser: session.browser,
+            is_at_home: session.is_at_home,
             is_this: session.number == asker.session,
         };
         Ok(list.into_iter().map(line).collect())
@@ -193,14 +200,18 @@ pub async fn sessions(State(desk): Of, headers: HeaderMap) -> Result<Json<Envelo
 
 /// `POST /v1/sessions/end`
 pub async fn end(State(desk): Of, headers: HeaderMap, request: Request) -> Result<Json<()>, No> {
-    let (secret, from) = (secret(&headers)?, from(&headers)?);
+    let (shown, from) = (shown(&headers)?, from(&headers)?);
     let (number, what) = match body(request).await? {
         EndSession::Number(number) => (Some(i64::try_from(number).map_err(|_| Problem::Unknown)?), What::Entry(Entry::EndSession)),
         EndSession::All => (None, What::Entry(Entry::EndSessions)),
     };
     let boot = desk.boot();
     let end = move |tx: &mut dyn Tx, now: Told| {
-        let Some(asker) = store::asker(tx, &secret, boot.as_deref(), now)? else { return Ok(Err(Problem::NotIn)) };
+        let Some(asker) = store::asker(tx, &shown, boot.as_deref(), now)? else { return Ok(Err(Problem::NotIn)) };
+        // Whoever has read a session in the local network ends none but that one.
+        if let (Err(why), true) = (judge::door(asker.door), number != Some(asker.session)) {
+            return Ok(Err(why.into()));
+        }
         if !store::end(tx, asker.person.number, number)? {
             return Ok(Err(Problem::Unknown));
         }
@@ -218,10 +229,11 @@ impl Desk {
     /// The person of this session types the password once more. A session has a count of its own for that: whoever has stolen it guesses no
     /// faster than a stranger.
     pub(super) async fn prove(&self, headers: &HeaderMap, password: &str) -> Result<(), No> {
-        let (secret, from) = (secret(headers)?, from(headers)?);
-        let (boot, now, session) = (self.boot(), self.books.now(), secret.clone());
+        let (shown, from) = (shown(headers)?, from(headers)?);
+        judge::door(shown.door)?;
+        let (boot, now) = (self.boot(), self.books.now());
         let find = move |tx: &mut dyn Tx| {
-            let Some(asker) = store::asker(tx, &session, boot.as_deref(), now)? else { return Ok(None) };
+            let Some(asker) = store::asker(tx, &shown, boot.as_deref(), now)? else { return Ok(None) };
             let hash = people::password(tx, asker.person.number)?;
             Ok(hash.map(|hash| (asker, hash)))
         };

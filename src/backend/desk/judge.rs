@@ -2,11 +2,12 @@
 //! not pass the limit together, and whoever has the desk's program in his hands does not pass it at all.
 
 use super::people::Person;
+use super::sessions::Asker;
 use crate::sale::books::BooksError;
 use crate::store::{Row, Tx};
 use qris_core::order::ids::OrderId;
 use qris_core::order::time::{Span, Wall, Zone};
-use qris_core::wire::desk::{Barred, Denied, Role};
+use qris_core::wire::desk::{Barred, Denied, Door, Role};
 
 const DAY_MS: i64 = 24 * 3600 * 1000;
 
@@ -53,6 +54,20 @@ pub const fn role(person: &Person) -> Result<(), Denied> {
         Role::Owner | Role::Settler => Ok(()),
         Role::Viewer => Err(Denied::Person(Barred::Role)),
     }
+}
+
+/// Whether the door allows more than to see. In the local network everybody reads what passes, and may have the session, too.
+pub const fn door(door: Door) -> Result<(), Denied> {
+    match door {
+        Door::Public => Ok(()),
+        Door::Home => Err(Denied::Person(Barred::Home)),
+    }
+}
+
+/// Whether this person may settle orders in this session.
+pub fn settles(asker: &Asker) -> Result<(), Denied> {
+    role(&asker.person)?;
+    door(asker.door)
 }
 
 #[must_use]

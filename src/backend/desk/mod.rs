@@ -10,6 +10,7 @@ mod deeds;
 mod door;
 mod entering;
 mod guesses;
+mod home;
 mod judge;
 pub mod log;
 mod machines;
@@ -43,6 +44,7 @@ use judge::Usual;
 use passwords::Passwords;
 use qris_core::order::time::Span;
 use qris_host::surroundings::Surroundings;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use tables::Tables;
 
@@ -55,6 +57,8 @@ pub struct Desk {
     place: Arc<Shop>,
     usual: Usual,
     log_lasts: Span,
+    /// Where the desk listens for people in the local network.
+    home: Option<SocketAddr>,
     guesses: Guesses,
     passwords: Passwords,
     fees: Fees,
@@ -67,8 +71,8 @@ impl Desk {
         let Handles { around, books, machines, work, place, .. } = handles.clone();
         let usual = Usual { limit_per_day: settings.limit_per_day, zone: place.zone };
         let (guesses, passwords, tables) = (Guesses::default(), Passwords::default(), Tables::default());
-        let log_lasts = settings.log_lasts;
-        Self { around, books, machines, work, place, usual, log_lasts, guesses, passwords, fees, tables }
+        let Settings { log_lasts, home, .. } = *settings;
+        Self { around, books, machines, work, place, usual, log_lasts, home, guesses, passwords, fees, tables }
     }
 
     /// The name of this computer's boot. Sessions outlive it by a trusted time only.

@@ -39,7 +39,7 @@ impl Teller<'_> {
 
     fn deeds(&self, tx: &mut dyn Tx, order: &Order) -> Result<Vec<Possible>, BooksError> {
         let left = judge::left(tx, &self.asker.person, Some(&order.id), self.usual, self.now.wall)?;
-        deeds::possible(tx, self.policy, order, &self.asker.person, left, self.now)
+        deeds::possible(tx, self.policy, order, self.asker, left, self.now)
     }
 
     pub fn page(&self, tx: &mut dyn Tx, stored: &Stored) -> Result<OrderPage, BooksError> {

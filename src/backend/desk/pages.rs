@@ -1,6 +1,6 @@
 //! What a person sees, and does.
 
-use super::answer::{Asked, No, Of, asked, body, from, secret};
+use super::answer::{Asked, No, Of, asked, body, from, shown};
 use super::machines::{self as known, FleetSnapshot};
 use super::orders::{self, Teller};
 use super::sessions::Asker;
@@ -95,7 +95,7 @@ pub async fn orders(State(desk): Of, headers: HeaderMap, query: Asked<Looked>) -
     let typed = q.as_deref().unwrap_or_default().trim();
     let mut wanted = Search::read(typed, desk.usual.zone, desk.books.now().wall);
     // Somebody without a session hears nothing of machines.
-    let device = if device.is_none() && wanted.words.is_some() && secret(&headers).is_ok() {
+    let device = if device.is_none() && wanted.words.is_some() && shown(&headers).is_ok() {
         let known = FleetSnapshot::read(&desk.machines).await?;
         // A machine's name may have a number in it, which is no sum then.
         let whole = known.meant(typed).map(|device| (device, String::new()));
@@ -142,9 +142,9 @@ pub async fn deed(
     let Path((order, word)) = named.map_err(|_| Problem::Unknown)?;
     let deed = Deed::from_word(&word).ok_or(Problem::Unknown)?;
     let order = OrderId::new(&order).map_err(|_| Problem::Unknown)?;
-    let (secret, from) = (secret(&headers)?, from(&headers)?.to_string());
+    let (shown, from) = (shown(&headers)?, from(&headers)?.to_string());
     let drawn = desk.around.two_digits();
-    let asked = deeds::Asked { secret, boot: desk.boot(), from, order: order.clone(), deed, with: body(request).await?, drawn }.check()?;
+    let asked = deeds::Asked { shown, boot: desk.boot(), from, order: order.clone(), deed, with: body(request).await?, drawn }.check()?;
     // A person who goes away leaves nothing half done.
     tokio::spawn(done(Arc::clone(&desk), asked)).await.map_err(|_| Problem::Away)??;
     Ok(Json(desk.tell_of(&headers, move |tx, teller| orders::again(tx, teller, &order)).await?))

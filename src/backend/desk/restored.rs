@@ -27,7 +27,7 @@ pub struct Links<'a> {
 }
 
 /// Sessions, devices and links of a copy are not good any more: people may have ended the sessions since, and links may have been used.
-const ENDED: [&str; 3] = ["DELETE FROM sessions", "DELETE FROM desk_devices", "DELETE FROM people_invited"];
+const ENDED: [&str; 4] = ["DELETE FROM sessions", "DELETE FROM desk_devices", "DELETE FROM people_invited", "DELETE FROM people_at_home"];
 
 /// The copy's last line of the log is not in the books of before: these have another story.
 const OTHER_STORY: &str = "SELECT count(*) FROM main.desk_log AS last WHERE seq = (SELECT max(seq) FROM main.desk_log)

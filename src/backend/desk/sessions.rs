@@ -6,6 +6,8 @@ use crate::machines::token;
 use crate::sale::books::BooksError;
 use crate::store::{self, Row, StoreError, Tx};
 use qris_core::order::time::{Span, Told, Wall};
+use qris_core::wire::desk::Door;
+use std::fmt;
 
 /// A session lasts so long at most.
 pub const LASTS: Span = Span::secs(30 * 24 * 3600);
@@ -20,11 +22,26 @@ const DEVICES_MAX: i64 = 20;
 /// The longest name of a browser that is kept, in characters.
 const BROWSER_MAX: usize = 80;
 
+/// What a question shows: the secret of a session, and the door by which it came. A secret alone opens nothing.
+#[derive(Clone)]
+pub struct Shown {
+    pub secret: Box<str>,
+    pub door: Door,
+}
+
+impl fmt::Debug for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shown").field("door", &self.door).finish_non_exhaustive()
+    }
+}
+
 /// Who asks, as the books have it in the transaction of the question.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Asker {
     pub person: Person,
     pub session: i64,
+    /// Where this session began, and where it is good.
+    pub door: Door,
     used_at: Wall,
     /// When this person typed the password here last.
     proven_at: Wall,
@@ -44,16 +61,16 @@ impl Asker {
     }
 }
 
-/// The person and the session of this secret; `None`: it is over, or never was.
+/// The person and the session of this secret; `None`: it is over, or never was, or began at another door.
 /// By a time that is not trusted, one of an earlier boot of this computer is none.
-pub fn asker(tx: &mut dyn Tx, secret: &str, boot: Option<&str>, now: Told) -> Result<Option<Asker>, BooksError> {
+pub fn asker(tx: &mut dyn Tx, shown: &Shown, boot: Option<&str>, now: Told) -> Result<Option<Asker>, BooksError> {
     let sql = "SELECT session, used_ms, proven_ms, people.person AS person, name, role, limit_per_day, since_ms, 1 AS has_joined, boot
         FROM sessions JOIN people ON people.person = sessions.person
-        WHERE secret_hash = $1 AND removed_ms IS NULL AND began_ms > $2";
-    let values = [token::hash(secret).into(), (now - LASTS).into()];
+        WHERE secret_hash = $1 AND removed_ms IS NULL AND began_ms > $2 AND door = $3";
+    let values = [token::hash(&shown.secret).into(), (now - LASTS).into(), shown.door.as_str().into()];
     let read = |row: &Row| {
         let [used_at, proven_at] = [Wall(row.int("used_ms")?), Wall(row.int("proven_ms")?)];
-        Ok::<_, StoreError>(Asker { person: Person::read(row)?, session: row.int("session")?, used_at, proven_at })
+        Ok::<_, StoreError>(Asker { person: Person::read(row)?, session: row.int("session")?, door: shown.door, used_at, proven_at })
     };
     let rows = tx.rows(sql, &values)?;
     let Some(row) = rows.first() else { return Ok(None) };
@@ -81,21 +98,26 @@ pub fn forget_over(tx: &mut dyn Tx, now: Wall) -> Result<(), BooksError> {
 pub fn begin(
     tx: &mut dyn Tx,
     person: i64,
-    secret: &str,
-    from: &str,
-    browser: &str,
+    shown: &Shown,
+    (from, browser): (&str, &str),
     boot: Option<&str>,
     now: Told,
 ) -> Result<(), BooksError> {
     if now.is_trusted() {
         forget_over(tx, now.wall)?;
     }
+    let proven_at = match shown.door {
+        Door::Public => now.wall,
+        // No password is typed there.
+        Door::Home => Wall(0),
+    };
     let row = vec![
         ("person", person.into()),
-        ("secret_hash", token::hash(secret).into()),
+        ("secret_hash", token::hash(&shown.secret).into()),
         ("began_ms", now.into()),
         ("used_ms", now.into()),
-        ("proven_ms", now.into()),
+        ("proven_ms", proven_at.into()),
+        ("door", shown.door.as_str().into()),
         ("boot", boot.into()),
         ("address", from.into()),
         ("browser", qris_core::text::plain(&browser.chars().take(BROWSER_MAX).collect::<String>(), ' ').into()),
@@ -115,11 +137,12 @@ pub struct Session {
     pub used_at: Wall,
     pub from: Box<str>,
     pub browser: Box<str>,
+    pub is_at_home: bool,
 }
 
 /// The sessions of a person, the newest first.
 pub fn list(tx: &mut dyn Tx, person: i64, now: Wall) -> Result<Vec<Session>, BooksError> {
-    let sql = "SELECT session, began_ms, used_ms, address, browser FROM sessions
+    let sql = "SELECT session, began_ms, used_ms, address, browser, door FROM sessions
         WHERE person = $1 AND began_ms > $2 ORDER BY session DESC";
     let read = |row: &Row| {
         Ok::<_, StoreError>(Session {
@@ -128,6 +151,7 @@ pub fn list(tx: &mut dyn Tx, person: i64, now: Wall) -> Result<Vec<Session>, Boo
             used_at: Wall(row.int("used_ms")?),
             from: row.text("address")?.into(),
             browser: row.text("browser")?.into(),
+            is_at_home: row.text("door")? == Door::Home.as_str(),
         })
     };
     let rows = tx.rows(sql, &[person.into(), (now - LASTS).into()])?;

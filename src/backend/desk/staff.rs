@@ -1,10 +1,10 @@
 //! An owner's people: who they are, and what she changes about them. She types her password each time, and all owners are told.
 
-use super::answer::{No, Of, body, from, secret};
+use super::answer::{No, Of, body, from, shown};
 use super::log::{self, By, What};
 use super::passwords::{self, Asks};
 use super::people::{self, Name, NotAdded, Person};
-use super::sessions as store;
+use super::sessions::{self as store, Shown};
 use super::{Desk, judge};
 use crate::sale::books::{self, BooksError};
 use crate::store::Tx;
@@ -44,10 +44,11 @@ pub async fn list(State(desk): Of, headers: HeaderMap) -> Result<Json<Envelope<V
 
 /// `POST /v1/people`
 pub async fn change(State(desk): Of, headers: HeaderMap, request: Request) -> Result<Json<Envelope<Made>>, No> {
-    let (secret, from) = (secret(&headers)?, from(&headers)?.to_string());
+    let (shown, from) = (shown(&headers)?, from(&headers)?.to_string());
+    judge::door(shown.door)?;
     let ChangePeople { password, wish } = body(request).await?;
     desk.prove(&headers, &password).await?;
-    let asked = Asked { secret, boot: desk.boot(), from, code: desk.draw(), usual: desk.usual, latest: desk.books.latest() };
+    let asked = Asked { shown, boot: desk.boot(), from, code: desk.draw(), usual: desk.usual, latest: desk.books.latest() };
     let (done, link) = desk.books.write(move |tx, _, now| carry_out(tx, &asked, &wish, now)).await??;
     let url = desk.place.desk_url.as_deref().unwrap_or_default();
     let made = Made { name: done, link: link.map(|code| format!("{url}/join/{code}").into()) };
@@ -55,7 +56,7 @@ pub async fn change(State(desk): Of, headers: HeaderMap, request: Request) -> Re
 }
 
 struct Asked {
-    secret: Box<str>,
+    shown: Shown,
     boot: Option<Box<str>>,
     from: String,
     /// The secret of the link, if there is to be one.
@@ -70,8 +71,8 @@ type Invited = (Box<str>, Option<Box<str>>);
 
 /// Does it, if the session, the role and the wish allow it.
 fn carry_out(tx: &mut dyn Tx, asked: &Asked, wish: &Wish, now: Told) -> Result<Result<Invited, Problem>, BooksError> {
-    let Some(asker) = store::asker(tx, &asked.secret, asked.boot.as_deref(), now)? else { return Ok(Err(Problem::NotIn)) };
-    let judged = judge::owner(&asker.person).map_err(Problem::from);
+    let Some(asker) = store::asker(tx, &asked.shown, asked.boot.as_deref(), now)? else { return Ok(Err(Problem::NotIn)) };
+    let judged = judge::owner(&asker.person).and_then(|()| judge::door(asker.door)).map_err(Problem::from);
     let done = match judged {
         Ok(()) => done(tx, &asker.person, asked.usual, wish, now)?,
         Err(why) => Err(why),
@@ -139,7 +140,9 @@ fn note(tx: &mut dyn Tx, by: &Person, from: &str, (entry, detail): (Entry, Optio
         Entry::Link => "made a new link for",
         Entry::Remove => "removed",
         Entry::Password => "changed the own password",
-        Entry::Login | Entry::Join | Entry::Logout | Entry::EndSession | Entry::EndSessions => return Ok(()),
+        Entry::Login | Entry::HomeLink | Entry::Home | Entry::Join | Entry::Logout | Entry::EndSession | Entry::EndSessions => {
+            return Ok(());
+        }
     };
     let said = format!("{} {did}{}", by.name, detail.map(|detail| format!(" {detail}")).unwrap_or_default());
     books::people_changed(tx, &said, now)
@@ -151,7 +154,8 @@ fn allowed(name: &str, may: &May) -> String {
 
 /// `POST /v1/password`
 pub async fn password(State(desk): Of, headers: HeaderMap, request: Request) -> Result<Json<()>, No> {
-    let (secret, from) = (secret(&headers)?, from(&headers)?.to_string());
+    let (shown, from) = (shown(&headers)?, from(&headers)?.to_string());
+    judge::door(shown.door)?;
     let NewPassword { password, new, device } = body(request).await?;
     let name = desk.tell(&headers, |_, asker, _| Ok(asker.person.name.clone())).await?.told;
     passwords::fits(&new, &name)?;
@@ -159,7 +163,7 @@ pub async fn password(State(desk): Of, headers: HeaderMap, request: Request) -> 
     let hash = desk.place(Asks::Known)?.hash(&new).await.map_err(|_| Problem::Away)?;
     let boot = desk.boot();
     let write = move |tx: &mut dyn Tx, now: Told| {
-        let Some(asker) = store::asker(tx, &secret, boot.as_deref(), now)? else { return Ok(Err(Problem::NotIn)) };
+        let Some(asker) = store::asker(tx, &shown, boot.as_deref(), now)? else { return Ok(Err(Problem::NotIn)) };
         people::choose(tx, asker.person.number, &hash)?;
         store::end_others(tx, asker.person.number, asker.session, device.as_deref())?;
         note(tx, &asker.person, &from, (Entry::Password, None), now)?;

@@ -5,7 +5,7 @@ use super::judge::{self, Usual};
 use super::log::{self, By, What};
 use super::orders::{self, Teller};
 use super::people::{self, LINK_LASTS, Name, NotAdded, PEOPLE_MAX, Person};
-use super::sessions::{self, LASTS, PROVEN};
+use super::sessions::{self, LASTS, PROVEN, Shown};
 use crate::keeping::databases::open_both;
 use crate::sale::books::{self, BooksError, Done, Policy, testing};
 use crate::samples::{T0, after, pending, report, reported_order, rules};
@@ -17,7 +17,7 @@ use qris_core::order::merchant::{
 use qris_core::order::outcome::Delivery;
 use qris_core::order::time::{Span, Told, Wall, Zone};
 use qris_core::order::tries::TwoDigits;
-use qris_core::wire::desk::{Deed, Denied, Do, Entry, Noted, Problem, Role};
+use qris_core::wire::desk::{Barred, Deed, Denied, Do, Door, Entry, Noted, Problem, Role};
 use rusqlite::Connection;
 
 struct Rig {
@@ -36,6 +36,11 @@ fn order(number: u8) -> OrderId {
 }
 
 const USUAL: Usual = Usual { limit_per_day: 10_000, zone: Zone::Wib };
+
+/// A session of the public door.
+fn shown(secret: &str) -> Shown {
+    Shown { secret: secret.into(), door: Door::Public }
+}
 
 impl Rig {
     fn new() -> Self {
@@ -95,11 +100,11 @@ fn a_link_is_good_once_for_an_hour_and_ends_what_was_before() {
     ] {
         assert_eq!(is_good(code, at), wanted, "{code} {at:?}");
     }
-    rig.run(|tx| sessions::begin(tx, sari.number, "before", "192.0.2.7", "a browser", None, Told::trusted(T0)));
+    rig.run(|tx| sessions::begin(tx, sari.number, &shown("before"), ("192.0.2.7", "a browser"), None, Told::trusted(T0)));
     assert!(rig.run(|tx| people::join(tx, "link", "hash", T0 + LINK_LASTS)).is_none());
     assert_eq!(rig.run(|tx| people::join(tx, "link", "hash", T0)).map(|person| person.number), Some(sari.number));
-    assert!(rig.run(|tx| sessions::asker(tx, "before", None, Told::trusted(T0))).is_none(), "an earlier session is over");
-    rig.run(|tx| sessions::begin(tx, sari.number, "booted", "192.0.2.7", "a browser", Some("this"), Told::trusted(T0)));
+    assert!(rig.run(|tx| sessions::asker(tx, &shown("before"), None, Told::trusted(T0))).is_none(), "an earlier session is over");
+    rig.run(|tx| sessions::begin(tx, sari.number, &shown("booted"), ("192.0.2.7", "a browser"), Some("this"), Told::trusted(T0)));
     for (what, boot, now, is_in) in [
         ("this boot", Some("this"), Told::counted(T0), true),
         ("this boot, too late", Some("this"), Told::counted(T0 + sessions::LASTS), false),
@@ -108,7 +113,7 @@ fn a_link_is_good_once_for_an_hour_and_ends_what_was_before() {
         ("another boot, a trusted time", Some("other"), Told::trusted(T0), true),
         ("another boot, too late", Some("other"), Told::trusted(T0 + sessions::LASTS), false),
     ] {
-        assert_eq!(rig.run(|tx| sessions::asker(tx, "booted", boot, now)).is_some(), is_in, "{what}");
+        assert_eq!(rig.run(|tx| sessions::asker(tx, &shown("booted"), boot, now)).is_some(), is_in, "{what}");
     }
     assert_eq!(rig.run(|tx| people::password(tx, sari.number)).as_deref(), Some("hash"));
     assert!(!is_good("link", T0) && rig.run(|tx| people::join(tx, "link", "other", T0)).is_none());
@@ -122,23 +127,23 @@ fn a_link_is_good_once_for_an_hour_and_ends_what_was_before() {
 fn a_session_lasts_as_long_as_it_may() {
     let rig = Rig::new();
     let sari = rig.add("Sari", Role::Owner, None);
-    rig.run(|tx| sessions::begin(tx, sari.number, "secret", "192.0.2.7", &"x".repeat(500), None, Told::trusted(T0)));
-    let is_good = |secret: &str, at: Wall| rig.run(|tx| sessions::asker(tx, secret, None, Told::trusted(at))).is_some();
+    rig.run(|tx| sessions::begin(tx, sari.number, &shown("secret"), ("192.0.2.7", &"x".repeat(500)), None, Told::trusted(T0)));
+    let is_good = |secret: &str, at: Wall| rig.run(|tx| sessions::asker(tx, &shown(secret), None, Told::trusted(at))).is_some();
     for (secret, at, wanted) in [("secret", T0, true), ("secret", T0 + PROVEN, true), ("secre", T0, false)] {
         assert_eq!(is_good(secret, at), wanted, "{secret} {at:?}");
     }
     // However often it is used, it ends after its time. Nobody need use it meanwhile.
     let now = T0 + LASTS - SECOND;
-    let asker = rig.run(|tx| sessions::asker(tx, "secret", None, Told::trusted(now))).expect("it is used");
+    let asker = rig.run(|tx| sessions::asker(tx, &shown("secret"), None, Told::trusted(now))).expect("it is used");
     assert!(asker.is_to_note(now) && !asker.is_proven(now));
     rig.run(|tx| sessions::used(tx, asker.session, None, Told::trusted(now)));
-    let asker = rig.run(|tx| sessions::asker(tx, "secret", None, Told::trusted(now))).expect("it is used");
+    let asker = rig.run(|tx| sessions::asker(tx, &shown("secret"), None, Told::trusted(now))).expect("it is used");
     assert!(!asker.is_to_note(now + Span(1)) && !asker.is_proven(now), "to look is not to type the password");
     assert!(is_good("secret", now) && !is_good("secret", T0 + LASTS));
     // Each person has so many, and ends no other's.
     let budi = rig.add("Budi", Role::Viewer, None);
     for number in 0..30 {
-        rig.run(|tx| sessions::begin(tx, budi.number, &format!("s{number}"), "192.0.2.8", "b", None, Told::trusted(now)));
+        rig.run(|tx| sessions::begin(tx, budi.number, &shown(&format!("s{number}")), ("192.0.2.8", "b"), None, Told::trusted(now)));
         rig.run(|tx| sessions::know(tx, budi.number, &format!("d{number}"), now + Span(number)));
     }
     let list = rig.run(|tx| sessions::list(tx, budi.number, now));
@@ -217,7 +222,7 @@ fn the_log_forgets_who_did_what_long_ago() {
     for day in [0, 40, 60] {
         rig.run(|tx| log::write(tx, By::Person(&sari, "192.0.2.7"), What::Entry(Entry::Login), None, T0 + days(day)));
     }
-    rig.run(|tx| sessions::begin(tx, sari.number, "secret", "192.0.2.7", "b", None, Told::trusted(T0 + days(20))));
+    rig.run(|tx| sessions::begin(tx, sari.number, &shown("secret"), ("192.0.2.7", "b"), None, Told::trusted(T0 + days(20))));
     rig.run(|tx| people::remove(tx, joko.number, T0));
     for (now, kept, names) in [(days(39), 3, 2), (days(40), 2, 1), (days(100), 2, 1)] {
         rig.run(|tx| log::forget_before(tx, T0 + now, days(40)));
@@ -242,7 +247,7 @@ fn a_deed_wants_a_password_of_the_last_hours() {
         assert!(matches!(rig.press(deed, seen_as, T0 + PROVEN), Err(Problem::Unproven)), "{deed}");
     }
     let now = T0 + PROVEN;
-    let asker = rig.run(|tx| sessions::asker(tx, "secret", None, Told::trusted(now))).expect("a session");
+    let asker = rig.run(|tx| sessions::asker(tx, &shown("secret"), None, Told::trusted(now))).expect("a session");
     rig.run(|tx| sessions::proven(tx, asker.session, Told::trusted(now)));
     assert!(rig.press(Deed::ByHand, rig.seen_as(now), now).is_ok());
 }
@@ -282,6 +287,8 @@ fn what_stands_against_another_try_has_its_word() {
     tried_often.tries.ended = vec![ended; 8];
     let rig = Rig::new();
     let sari = rig.add("Sari", Role::Owner, None);
+    rig.run(|tx| sessions::begin(tx, sari.number, &shown("secret"), ("192.0.2.7", "b"), None, Told::trusted(T0)));
+    let sari = rig.run(|tx| sessions::asker(tx, &shown("secret"), None, Told::trusted(T0))).expect("a session");
     for (order, tries_per_day, wanted) in [
         (nothing_came(), 1, None),
         (nothing_came(), 0, Some(Denied::Try(NoTry::TooMany))),
@@ -305,7 +312,7 @@ impl Rig {
     fn with(order: Order) -> Self {
         let rig = Self::new();
         let sari = rig.add("Sari", Role::Owner, None);
-        rig.run(|tx| sessions::begin(tx, sari.number, "secret", "192.0.2.7", "a browser", None, Told::trusted(T0)));
+        rig.run(|tx| sessions::begin(tx, sari.number, &shown("secret"), ("192.0.2.7", "a browser"), None, Told::trusted(T0)));
         rig.run(|tx| {
             testing::put(tx, order, T0);
             Ok(())
@@ -316,7 +323,7 @@ impl Rig {
     /// What the order's page carries in its forms.
     fn seen_as(&self, now: Wall) -> u64 {
         self.run(|tx| {
-            let asker = sessions::asker(tx, "secret", None, Told::trusted(now))?.expect("a session");
+            let asker = sessions::asker(tx, &shown("secret"), None, Told::trusted(now))?.expect("a session");
             let policy = plain_policy();
             Ok(orders::again(tx, &Teller { policy: &policy, asker: &asker, usual: USUAL, now: Told::trusted(now) }, &order(1))?.version)
         })
@@ -327,7 +334,7 @@ impl Rig {
         let from_slot = (deed == Deed::Given).then_some(false);
         let with = Do { note: note.into(), number: None, is_sure: None, from_slot, version: seen_as };
         let asked =
-            Asked { secret: "secret".into(), from: "192.0.2.7".into(), order: order(1), deed, with, drawn: TwoDigits::of(7), boot: None };
+            Asked { shown: shown("secret"), from: "192.0.2.7".into(), order: order(1), deed, with, drawn: TwoDigits::of(7), boot: None };
         self.run(|tx| deeds::carry_out(tx, &plain_policy(), &asked, USUAL, Told::trusted(now)))
     }
 
@@ -401,4 +408,40 @@ fn what_a_person_can_see_keeps_them_from_pressing() {
         let refused = rig.press(deed, seen_as, T0 + Span::secs(11));
         assert!(matches!(refused, Err(Problem::Changed)), "{event:?}: {refused:?}");
     }
+}
+
+#[test]
+fn a_session_is_good_at_its_own_door_and_settles_nothing_at_home() {
+    let rig = Rig::with(reported_order("order1", "vm-001", 5_000, 5_000, Delivery::Undelivered));
+    let sari = rig.run(|tx| people::find(tx, &name("Sari"))).expect("she is there");
+    rig.run(|tx| people::invite_home(tx, sari.number, "link", T0));
+    let late = T0 + people::HOME_LINK_LASTS;
+    let is_good = |code: &str, at: Wall| rig.run(|tx| people::invited_home(tx, code, at)).is_some();
+    assert!(is_good("link", late - SECOND) && !is_good("link", late) && !is_good("lin", T0));
+    assert!(rig.run(|tx| people::join(tx, "link", "hash", T0)).is_none(), "it chooses no password");
+    assert!(rig.run(|tx| people::enter_home(tx, "link", T0)).is_some());
+    assert!(rig.run(|tx| people::enter_home(tx, "link", T0)).is_none(), "it is used");
+    let at_home = Shown { door: Door::Home, ..shown("home") };
+    rig.run(|tx| sessions::begin(tx, sari.number, &at_home, ("192.168.1.7", "b"), None, Told::trusted(T0)));
+    let asker = |secret: &str, door: Door| rig.run(|tx| sessions::asker(tx, &Shown { door, ..shown(secret) }, None, Told::trusted(T0)));
+    for (secret, door, is_one) in
+        [("home", Door::Home, true), ("home", Door::Public, false), ("secret", Door::Home, false), ("secret", Door::Public, true)]
+    {
+        assert_eq!(asker(secret, door).is_some(), is_one, "{secret} {door}");
+    }
+    let asked = |deed, door| {
+        let note = if deed == Deed::ByHand { "cash" } else { "" };
+        let with = Do { note: note.into(), number: None, is_sure: None, from_slot: None, version: rig.seen_as(T0) };
+        let shown = if door == Door::Home { at_home.clone() } else { shown("secret") };
+        let asked = Asked { shown, from: "192.168.1.7".into(), order: order(1), deed, with, drawn: TwoDigits::of(7), boot: None };
+        rig.run(|tx| deeds::carry_out(tx, &plain_policy(), &asked, USUAL, Told::trusted(T0 + Span::secs(10))))
+    };
+    for deed in Deed::ALL {
+        assert_eq!(asked(deed, Door::Home).err(), Some(Problem::Denied { why: Denied::Person(Barred::Home) }), "{deed}");
+    }
+    assert!(asked(Deed::Refund, Door::Public).is_ok());
+    // Whoever is removed is out there, too, with the link.
+    rig.run(|tx| people::invite_home(tx, sari.number, "link", T0));
+    rig.run(|tx| people::remove(tx, sari.number, T0));
+    assert!(asker("home", Door::Home).is_none() && !is_good("link", T0));
 }

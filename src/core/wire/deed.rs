@@ -85,6 +85,8 @@ closed! {
         Role = "role",
         /// It is more than this person may do in a day.
         Limit = "limit",
+        /// This person came by the local network, where a session only sees.
+        Home = "home",
     }
 }
 
@@ -123,6 +125,7 @@ mod tests {
             ("wrong_number", Some(Denied::Try(NoTry::WrongNumber))),
             ("role", Some(Denied::Person(Barred::Role))),
             ("limit", Some(Denied::Person(Barred::Limit))),
+            ("home", Some(Denied::Person(Barred::Home))),
             ("teleport", None),
         ] {
             assert_eq!(Denied::from_word(word), denied, "{word}");

@@ -19,9 +19,23 @@ pub use sums::*;
 
 use crate::order::time::Zone;
 use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
 
 /// The header with the address from which a person asks, as the reverse proxy has seen it.
 pub const FROM: &str = "x-desk-from";
+
+/// The header that says by which door of the desk a person came: a word of [`Door`]. Without it, the public one.
+pub const DOOR: &str = "x-desk-door";
+
+crate::order::word::closed! {
+    /// By which of its two listeners a person came to the desk. A session is good only at that where it began.
+    pub enum Door {
+        /// Behind the web server, with TLS.
+        Public = "public",
+        /// In the local network, over plain `http://`. Whoever is there can read what passes. So a session only sees.
+        Home = "home",
+    }
+}
 
 /// The longest name of a person, in characters.
 pub const NAME_MAX: usize = 40;
@@ -52,9 +66,11 @@ pub enum Role {
 pub struct Whereabouts {
     /// `desk.url`, without a slash at its end: what browsers call the origin of its pages.
     pub url: Option<Box<str>>,
+    /// `desk.home`: there the desk listens for people in the local network.
+    pub home: Option<SocketAddr>,
 }
 
-/// Behind such a header the desk says why it did not take a form, for `doctor`: a word of [`NotTaken`].
+/// Behind such a header the desk says why it did not take a form, or a request at home, for `doctor`: a word of [`NotTaken`], or of [`NotAtHome`].
 pub const REFUSED: &str = "x-desk-refused";
 
 crate::order::word::closed! {
@@ -69,6 +85,33 @@ crate::order::word::closed! {
         /// It was sent from a page of the desk that the browser has under another address than `desk.url`.
         OtherName = "other_name",
     }
+}
+
+crate::order::word::closed! {
+    /// Why the desk does not answer a request in the local network.
+    pub enum NotAtHome {
+        /// It comes from this computer itself, as all that a tunnel carries does.
+        OwnComputer = "own_computer",
+        /// It comes from outside of the local network.
+        FarAway = "far_away",
+        /// A web server or a tunnel has passed it on.
+        PassedOn = "passed_on",
+        /// The browser has the desk under a name or an address that is none of a local network.
+        OtherHost = "other_host",
+        /// A page of another address sent it.
+        OtherOrigin = "other_origin",
+    }
+}
+
+/// `POST /v1/home/enter`: a link of the local network is used, once. No password is asked for: everybody there could read it. Whom it lets in
+/// `POST /v1/home/invitation` says, as `POST /v1/invitation` does of other links.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Enter {
+    /// The secret of the link.
+    pub code: Box<str>,
+    /// The kind of browser, for the list of sessions.
+    pub browser: Box<str>,
 }
 
 /// `POST /v1/invitation`: whom does this link invite? It stays good.
@@ -123,8 +166,8 @@ pub struct Prove {
 pub struct Opened {
     /// The secret of the session. It goes into a cookie, and comes back with each question as `Authorization: Bearer`.
     pub session: Box<str>,
-    /// What this device is known by from now on.
-    pub device: Box<str>,
+    /// What this device is known by from now on. None in the local network, where somebody may have read it.
+    pub device: Option<Box<str>>,
     /// The session lasts so many seconds at most.
     pub seconds: u64,
 }
@@ -175,6 +218,8 @@ pub struct Session {
     pub browser: Box<str>,
     /// It is the one that asks.
     pub is_this: bool,
+    /// It began in the local network, and only sees.
+    pub is_at_home: bool,
 }
 
 /// `POST /v1/sessions/end`: the sessions that end. `POST /v1/logout` ends the one that asks.
@@ -278,4 +323,4 @@ macro_rules! hidden {
     };
 }
 
-hidden!(Knock, Join, Login, Prove, Opened, ChangePeople, Made, NewPassword);
+hidden!(Knock, Enter, Join, Login, Prove, Opened, ChangePeople, Made, NewPassword);

@@ -33,6 +33,8 @@ impl Frame {
     fn entered(&self, entry: Entry) -> &'static str {
         match entry {
             Entry::Login => self.w.log_login,
+            Entry::HomeLink => self.w.log_home_link,
+            Entry::Home => self.w.log_home,
             Entry::Join => self.w.log_join,
             Entry::Logout => self.w.log_logout,
             Entry::EndSession => self.w.log_end_session,
@@ -59,6 +61,8 @@ impl Frame {
             Noted::Entry(Entry::Add | Entry::Role) => self.allowed(detail),
             Noted::Entry(
                 Entry::Login
+                | Entry::HomeLink
+                | Entry::Home
                 | Entry::Join
                 | Entry::Logout
                 | Entry::EndSession

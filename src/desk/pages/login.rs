@@ -55,9 +55,9 @@ pub async fn act(State(desk): State<Arc<Desk>>, posted: Posted) -> Response {
     }
 }
 
-fn begin(visitor: &Visitor, opened: &Opened, to: &str) -> Response {
+pub fn begin(visitor: &Visitor, opened: &Opened, to: &str) -> Response {
     let mut response = visitor.lead_to(to);
-    visitor.begin(&mut response, &opened.session, &opened.device, opened.seconds);
+    visitor.begin(&mut response, &opened.session, opened.device.as_deref(), opened.seconds);
     response
 }
 
@@ -72,7 +72,7 @@ struct Welcome {
 }
 
 /// The secret of a link; anything else was never one. A messenger may have taken the dot behind it for a part of it.
-fn code(text: &str) -> Option<Box<str>> {
+pub fn code(text: &str) -> Option<Box<str>> {
     const LENGTH_MAX: usize = 128;
     let is_code = |byte: u8| byte.is_ascii_alphanumeric() || b"_-".contains(&byte);
     let text = text.trim_end_matches(|c: char| !c.is_ascii_alphanumeric() && !"_-".contains(c));

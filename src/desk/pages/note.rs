@@ -9,7 +9,7 @@ use crate::words::{self, Words, orders as order_words};
 use askama::Template;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use qris_core::wire::desk::{self as wire, Denied, Problem};
+use qris_core::wire::desk::{self as wire, Denied, Door, Problem};
 use qris_host::speech::fill;
 
 /// A page that says something once more may be asked for again.
@@ -67,6 +67,28 @@ fn refused(visitor: &Visitor, words: &'static Words, why: wire::NotTaken, url: O
     response
 }
 
+/// A request in the local network that did not come from there. Nothing of ours is kept by its browser.
+pub fn not_at_home(visitor: &Visitor, why: wire::NotAtHome) -> Response {
+    let words = words::Words::of(visitor.language);
+    let hint = match why {
+        wire::NotAtHome::OwnComputer => words.home_own,
+        wire::NotAtHome::FarAway => words.home_far,
+        wire::NotAtHome::PassedOn => words.home_passed_on,
+        wire::NotAtHome::OtherHost => words.home_host,
+        wire::NotAtHome::OtherOrigin => words.home_origin,
+    };
+    let mut response = note(visitor, StatusCode::FORBIDDEN, words.home_refused, hint, ("/", words.try_again));
+    response.headers_mut().remove(header::SET_COOKIE);
+    response.headers_mut().insert(wire::REFUSED, HeaderValue::from_static(why.as_str()));
+    response
+}
+
+/// Nobody is logged in in the local network: a link lets in.
+pub fn how_at_home(visitor: &Visitor) -> Response {
+    let words = words::Words::of(visitor.language);
+    note(visitor, StatusCode::OK, words.home_title, words.home_how, ("/", words.try_again))
+}
+
 pub fn malformed(visitor: &Visitor) -> Halt {
     let words = words::Words::of(visitor.language);
     note(visitor, StatusCode::UNPROCESSABLE_ENTITY, words.not_understood, words.not_understood_hint, home(words)).into()
@@ -74,7 +96,11 @@ pub fn malformed(visitor: &Visitor) -> Halt {
 
 pub fn link_over(visitor: &Visitor) -> Response {
     let words = words::Words::of(visitor.language);
-    note(visitor, StatusCode::GONE, words.join_over, words.join_over_hint, ("/login", words.login))
+    let (hint, link) = match visitor.door {
+        Door::Public => (words.join_over_hint, words.login),
+        Door::Home => (words.home_how, words.home_title),
+    };
+    note(visitor, StatusCode::GONE, words.join_over, hint, ("/login", link))
 }
 
 /// Nobody answers. Whether a deed was done is then not known.

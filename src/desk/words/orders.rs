@@ -57,6 +57,7 @@ qris_core::texts! {
     sure_goods_and_money: "Pelanggan tidak mendapat barang yang dibeli, walaupun mesin mengeluarkan barang pada percobaan lagi: barang dan uang. Saya yang memutuskannya.", "The customer did not get what was bought, although the machine gave goods at another try: goods and money. I decide it.";
 
     no_role: "Anda hanya boleh melihat. Untuk ini perlu seorang pemilik.", "You may only see. This needs an owner.";
+    no_home: "Di jaringan lokal ini Anda hanya melihat. Untuk ini perlu https, atau perintah di server Anda.", "In this local network you only see. This needs https, or a command at your server.";
     no_limit: "Ini lebih dari yang boleh Anda kembalikan hari ini. Coba besok, atau minta orang yang mengurus server Anda.", "This is more than you may send back today. Try tomorrow, or ask whoever runs your server.";
 
     did_refund: "meminta pengembalian dana", "asked for a refund";
@@ -163,6 +164,7 @@ pub const fn denied(words: &'static Words, language: Language, denied: Denied) -
         Denied::Try(why) => orders::no_try(why).desk.of(language),
         Denied::Person(Barred::Role) => words.no_role,
         Denied::Person(Barred::Limit) => words.no_limit,
+        Denied::Person(Barred::Home) => words.no_home,
     }
 }
 

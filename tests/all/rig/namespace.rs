@@ -3,6 +3,8 @@
 
 use super::process::Process;
 use super::{command, succeed, tool};
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -31,6 +33,19 @@ impl Namespace {
         for (network, address) in [(self, here), (other, there)] {
             network.run(&format!("ip addr add {address}/24 dev cable; ip link set cable up"));
         }
+    }
+
+    /// Does something in the network of this one, with all that it starts. A thread has a network of its own.
+    pub fn inside<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+        let network = std::fs::File::open(format!("/proc/{}/ns/net", self.holder.id())).expect("its network");
+        let done = std::thread::scope(|scope| {
+            let moved = scope.spawn(|| {
+                move_into_link_name_space(network.as_fd(), Some(LinkNameSpaceType::Network)).expect("root may");
+                work()
+            });
+            moved.join()
+        });
+        done.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     }
 
     /// A boot of the same computer after its power was gone: another boot_id, and a boot clock that began ten seconds

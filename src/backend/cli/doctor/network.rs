@@ -7,7 +7,7 @@ use crate::machines::accounts::{self, BrokerAccounts};
 use crate::telling::broker;
 use qris_core::order::ids::DeviceId;
 use qris_core::order::request::Payment;
-use qris_core::wire::desk::{NotTaken, REFUSED};
+use qris_core::wire::desk::{NotAtHome, NotTaken, REFUSED};
 use qris_core::wire::orders::Problem;
 use qris_host::causes;
 use qris_host::config::{MqttSettings, Source};
@@ -31,13 +31,14 @@ const ANSWER_BYTES_MAX: usize = 64 << 10;
 
 /// Looks at all of them at once.
 pub async fn check(config: &Config, source: &Source, charge: Option<Payment>) -> Vec<Finding> {
-    let (mut findings, notifications, broker, accounts, webhook, desk, serve) = tokio::join!(
+    let (mut findings, notifications, broker, accounts, webhook, desk, home, serve) = tokio::join!(
         gateway(config, source),
         notifications(config),
         broker(config),
         accounts(config),
         webhook(config),
         desk(config),
+        home(config),
         serve(config)
     );
     let (Ok(notifications) | Err(notifications)) = notifications;
@@ -45,7 +46,7 @@ pub async fn check(config: &Config, source: &Source, charge: Option<Payment>) ->
         findings.push(gateway.try_charge(payment, config.gateway.max_imposed_fee()).await);
     }
     findings.extend(config.public_url.is_none().then(|| config.gateway.without_a_page()).flatten());
-    findings.extend([notifications, broker].into_iter().chain(accounts).chain(webhook).chain(desk).chain([serve]));
+    findings.extend([notifications, broker].into_iter().chain(accounts).chain(webhook).chain(desk).chain(home).chain([serve]));
     findings
 }
 
@@ -224,9 +225,31 @@ async fn webhook(config: &Config) -> Option<Finding> {
 
 /// Whether people get in at the desk by its public address: a page comes, a cookie comes with it, and a form is taken. The form changes nothing.
 async fn desk(config: &Config) -> Option<Finding> {
-    let url = &config.desk.as_ref()?.url;
+    let url = config.desk.as_ref()?.url.as_ref()?;
     let (Ok(finding) | Err(finding)) = knock_at_desk(url).await;
     Some(finding)
+}
+
+/// Whether the desk listens for the local network. It refuses this computer itself, and says so.
+async fn home(config: &Config) -> Option<Finding> {
+    const CHECK: &str = "desk at home";
+    let listen = config.desk.as_ref()?.home?;
+    let here = match listen.ip() {
+        IpAddr::V4(address) if address.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(address) if address.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        address => address,
+    };
+    let asked = async {
+        let client = client(None, LIMITS).map_err(|error| error.to_string())?;
+        let answer = client.get(format!("http://{}/", SocketAddr::new(here, listen.port()))).send().await;
+        let answer = answer.map_err(|error| causes::last(&error))?;
+        let why = answer.headers().get(REFUSED).and_then(|why| NotAtHome::from_word(why.to_str().ok()?));
+        if why == Some(NotAtHome::OwnComputer) { Ok(()) } else { Err(fill(texts().home_other, &[&answer.status().as_u16()])) }
+    };
+    Some(match asked.await {
+        Ok(()) => Finding::ok(CHECK, fill(texts().home_good, &[&listen])),
+        Err(why) => Finding::bad(CHECK, fill(texts().unreached, &[&listen, &why]), texts().home_do),
+    })
 }
 
 async fn knock_at_desk(url: &str) -> Result<Finding, Finding> {

@@ -10,6 +10,7 @@ use qris_core::contact::telephone;
 use qris_core::order::ids::DeviceId;
 use qris_host::Failure;
 use qris_host::interrupt::Input;
+use qris_host::local_network::is_listener;
 use qris_host::secret::Secret;
 use qris_host::setup::ask::{Asker, http, no_input, say};
 use qris_host::setup::site::Site;
@@ -18,6 +19,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 
 const NONE: &str = "none";
+/// All networks of this computer, and a port that nothing else of ours has.
+const HOME_LISTEN: &str = "0.0.0.0:8480";
 /// The longest key, in bytes.
 const KEY_MAX: u64 = 1024;
 /// The largest fee, in basis points. A larger one is a slip, and a configuration takes it.
@@ -61,6 +64,7 @@ pub(super) struct Answers {
     pub(super) fee: Option<Said<u64>>,
     pub(super) listen: Option<SocketAddr>,
     pub(super) desk: Option<Said<String>>,
+    pub(super) home: Option<Said<String>>,
     pub(super) broker: Option<Said<String>>,
     pub(super) device: Option<Said<String>>,
     /// What a flag says of the key's place.
@@ -105,7 +109,7 @@ impl<'a> Dialogue<'a> {
 
     /// Asks for everything else that is neither said nor there.
     pub(super) fn gather(&mut self, answers: &mut Answers) -> Result<(), Failure> {
-        let Present { has_public_url, has_merchant, has_contact, has_fees, has_desk, has_broker, .. } = *self.present;
+        let Present { has_public_url, has_merchant, has_contact, has_fees, has_desk, has_home, has_broker, .. } = *self.present;
         if !has_public_url && answers.public_url.is_none() {
             say(texts().public_url_use)?;
             answers.public_url = Some(self.asker.line(texts().public_url, Some(NONE), public_url)?);
@@ -124,6 +128,11 @@ impl<'a> Dialogue<'a> {
         if is_public && !has_desk && answers.desk.is_none() {
             say(texts().desk_use)?;
             answers.desk = Some(self.asker.line(texts().desk, Some(NONE), public_url)?);
+        }
+        if !has_home && answers.home.is_none() {
+            say(texts().home_use)?;
+            let home = if self.asker.yes(texts().home, false)? { Said::Is(HOME_LISTEN.into()) } else { Said::Nothing };
+            answers.home = Some(home);
         }
         if !has_broker && answers.broker.is_none() {
             self.broker(answers)?;
@@ -213,6 +222,11 @@ fn or_none<T>(text: &str, read: impl FnOnce(&str) -> Result<T, String>) -> Resul
 
 pub(super) fn public_url(text: &str) -> Result<Said<String>, String> {
     or_none(text, http)
+}
+
+pub(super) fn home(text: &str) -> Result<Said<String>, String> {
+    let is_good = |text: &str| text.parse().is_ok_and(is_listener);
+    or_none(text, |text| if is_good(text) { Ok(text.to_owned()) } else { Err(fill(texts().home_form, &[&HOME_LISTEN])) })
 }
 
 pub(super) fn contact(text: &str) -> Result<Said<String>, String> {

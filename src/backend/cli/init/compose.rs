@@ -67,6 +67,7 @@ pub(super) fn compose(
         ("customer", "merchant", &answers.merchant, present.has_merchant),
         ("customer", "contact", &answers.contact, present.has_contact),
         ("desk", "url", &answers.desk, present.has_desk),
+        ("desk", "home", &answers.home, present.has_home),
     ] {
         match said.as_ref().and_then(Said::value) {
             Some(_) if is_there => kept.push(fill(texts().kept_setting, &[&format!("{section}.{key}"), &BACKEND_TOML])),
@@ -104,12 +105,18 @@ pub(super) fn compose(
     }
     if let (Some(url), false) = (answers.desk.as_ref().and_then(Said::value), present.has_desk) {
         remarks.push(fill(texts().desk_server, &[url, &DESK_LISTEN]));
+    }
+    let is_first = !present.has_desk && !present.has_home;
+    let [wants_desk, wants_home] = [&answers.desk, &answers.home].map(|said| said.as_ref().is_some_and(|said| said.value().is_some()));
+    if is_first && (wants_desk || wants_home) {
         remarks.push(fill(texts().desk_then, &[&format!("runuser -u {USER} -- qris-backend desk add NAME --role owner")]));
+    } else if !present.has_home && wants_home {
+        remarks.push(fill(texts().desk_then, &[&format!("runuser -u {USER} -- qris-backend desk home NAME")]));
     }
     if public_url.is_none() && !present.has_public_url {
         remarks.push(texts().no_public_url.into());
     }
-    let has_desk = text.value("desk", "url").is_some();
+    let has_desk = ["url", "home"].into_iter().any(|key| text.value("desk", key).is_some());
     // This file comes last: the service waits for it.
     draft.files.push(Planned::new(BACKEND_TOML, SECRET, text.text.as_str()).shown());
     let (places, files) = draft.into_parts();

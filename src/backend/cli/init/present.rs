@@ -20,6 +20,7 @@ pub(super) struct Present {
     pub(super) has_contact: bool,
     pub(super) has_fees: bool,
     pub(super) has_desk: bool,
+    pub(super) has_home: bool,
     pub(super) has_broker: bool,
 }
 
@@ -32,7 +33,7 @@ impl Present {
             Err(error) => return Err(Failure::failed(format!("{}: {error}", path.display()))),
         };
         let table = edit::parse(&text).map_err(|why| Failure::usage(format!("{BACKEND_TOML}: {why}")))?;
-        let [has_desk, has_broker, has_fees] = ["desk", "mqtt", "fees"].map(|section| table.get(section).is_some());
+        let [has_broker, has_fees] = ["mqtt", "fees"].map(|section| table.get(section).is_some());
         let backend = Text { file: BACKEND_TOML, text };
         let is_there = |section, key| {
             // A plain name is a credential of systemd.
@@ -46,7 +47,8 @@ impl Present {
             has_merchant: backend.value("customer", "merchant").is_some(),
             has_contact: backend.value("customer", "contact").is_some(),
             has_fees,
-            has_desk,
+            has_desk: backend.value("desk", "url").is_some(),
+            has_home: backend.value("desk", "home").is_some(),
             has_broker,
             public_url,
             backend: Some(backend),

@@ -16,6 +16,9 @@ texts! {
     contact: "Nomor yang dihubungi pelanggan tentang uang mereka (atau none)", "Number that customers call about their money (or none)";
     desk_use: "Halaman pemilik di ponsel: penjualan hari ini, uang yang harus dikembalikan, mesin yang diam atau kosong. Halaman itu punya alamat sendiri.", "The owner's pages on a phone: what was sold today, what is owed, which machine is silent or empty. They have an address of their own.";
     desk: "Alamat halaman pemilik, https://… (atau none jika tidak perlu)", "Address of the owner's pages, https://… (or none)";
+    home_use: "Halaman pemilik juga bisa dilihat di jaringan lokal (Wi-Fi toko), lewat http:// tanpa sertifikat. Yang masuk di sana hanya melihat: uang tidak bergerak. Siapa pun di jaringan itu bisa membaca apa yang lewat.", "The owner's pages can be seen in the local network (the shop's Wi-Fi), too, by http:// without a certificate. Whoever comes in there only sees: no money moves. Anybody in that network can read what passes.";
+    home: "Bolehkah orang di jaringan lokal melihat, dengan tautan?", "May people in the local network look, by a link?";
+    home_form: "harus alamat jaringan lokal dengan port, misalnya {0}", "must be an address of a local network with a port, as in {0}";
     broker_use: "Dengan broker, Anda bisa memantau dan mengatur mesin dari jauh, dan pengendali di tempat lain bisa meminta mesin menjual.", "A broker lets you watch and command machines from afar, and lets controllers elsewhere ask them to sell.";
     broker: "Buat broker di komputer ini (Mosquitto, dengan TLS)?", "Make one on this computer (Mosquitto, with TLS)?";
     broker_name: "Nama atau alamat yang dipakai mesin untuk menghubungi komputer ini", "Name or address by which machines reach this computer";

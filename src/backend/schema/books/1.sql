@@ -231,6 +231,13 @@ CREATE TABLE people_invited (
     until_ms INTEGER NOT NULL,
     used_ms INTEGER
 ) STRICT;
+-- The same for the local network, where no password is chosen.
+CREATE TABLE people_at_home (
+    person INTEGER PRIMARY KEY REFERENCES people,
+    code_hash TEXT NOT NULL UNIQUE,
+    until_ms INTEGER NOT NULL,
+    used_ms INTEGER
+) STRICT;
 CREATE TABLE sessions (
     session INTEGER PRIMARY KEY AUTOINCREMENT,
     person INTEGER NOT NULL REFERENCES people,
@@ -240,7 +247,8 @@ CREATE TABLE sessions (
     proven_ms INTEGER NOT NULL,               -- the password was typed then
     boot TEXT,                                -- the boot of the computer in which it was used last; NULL: not known
     address TEXT NOT NULL,
-    browser TEXT NOT NULL
+    browser TEXT NOT NULL,
+    door TEXT NOT NULL                        -- it is good only where it began: at the public door, or in the local network
 ) STRICT;
 CREATE INDEX sessions_person ON sessions (person);
 -- Devices on which a person was let in once. The guesses of others do not make them wait.

@@ -39,6 +39,10 @@ closed! {
     pub enum Entry {
         /// Somebody came in by name and password.
         Login = "login",
+        /// A link for the local network was made.
+        HomeLink = "home_link",
+        /// A link for the local network was used.
+        Home = "home",
         /// A link was used.
         Join = "join",
         /// The session that asked ended.

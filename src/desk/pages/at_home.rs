@@ -1,0 +1,49 @@
+//! How somebody comes in in the local network: by a link, which no page asks for.
+
+use super::{Frame, Tab, note};
+use crate::Desk;
+use crate::form::Posted;
+use crate::visitor::{Halt, Visitor};
+use crate::words;
+use askama::Template;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use qris_core::wire::desk::{Barred, Denied, Enter, Invited, Knock, Opened, Problem};
+use qris_host::speech::fill;
+use std::sync::Arc;
+
+#[derive(Template)]
+#[template(path = "enter.html")]
+struct Welcome {
+    f: Frame,
+    code: String,
+}
+
+/// `GET /login`: there is no form.
+pub async fn how(visitor: Visitor) -> Response {
+    note::how_at_home(&visitor)
+}
+
+/// What takes a password elsewhere.
+pub async fn not_here(visitor: Visitor) -> Response {
+    crate::asking::Unanswered::Told(Problem::Denied { why: Denied::Person(Barred::Home) }).page(&visitor)
+}
+
+/// `GET /enter/CODE`: a look uses nothing up.
+pub async fn invited(State(desk): State<Arc<Desk>>, visitor: Visitor, Path(link): Path<String>) -> Result<Response, Halt> {
+    let Some(code) = super::login::code(&link) else { return Err(note::link_over(&visitor).into()) };
+    let knock = Knock { code: code.clone() };
+    let invited: Invited = desk.serve.act(&visitor, "home/invitation", &knock).await.map_err(|why| why.halt(&visitor))?;
+    let f = Frame::bare(&visitor, Tab::None, fill(words::Words::of(visitor.language).join_title, &[&invited.name]));
+    Ok(visitor.show(StatusCode::OK, &Welcome { f, code: code.into() }))
+}
+
+/// `POST /enter/CODE`
+pub async fn enter(State(desk): State<Arc<Desk>>, Path(link): Path<String>, posted: Posted) -> Result<Response, Halt> {
+    let visitor = &posted.visitor;
+    let Some(code) = super::login::code(&link) else { return Err(note::link_over(visitor).into()) };
+    let enter = Enter { code, browser: visitor.browser.as_str().into() };
+    let opened: Opened = desk.serve.act(visitor, "home/enter", &enter).await.map_err(|why| why.halt(visitor))?;
+    Ok(super::login::begin(visitor, &opened, "/"))
+}
