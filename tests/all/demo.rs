@@ -1,6 +1,6 @@
 //! The demo leaves nothing behind, however it is ended.
 
-use crate::rig::process::await_end;
+use crate::rig::process::{Process, await_end};
 use crate::rig::{Running, command, output, wait_for};
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
@@ -85,4 +85,13 @@ fn the_script_sells_with_nothing_but_itself() {
     let (told, said) = (String::from_utf8_lossy(&script.stderr), String::from_utf8_lossy(&script.stdout));
     assert!(script.status.success(), "{said}{told}");
     assert!(said.contains("the books balance"), "{said}");
+}
+
+/// It notifies this computer alone, and a bare one has no authorities. The demo gives its programs no environment, so they are taken
+/// from the simulated Midtrans itself.
+#[test]
+fn the_simulated_midtrans_needs_no_authorities() {
+    let mut midtrans = command(env!("CARGO_BIN_EXE_qris-demo"));
+    midtrans.args(["midtrans", "--server-key", "SB-Mid-server-test"]).envs([("SSL_CERT_FILE", "/dev/null"), ("SSL_CERT_DIR", "/nowhere")]);
+    Process::start("midtrans", &mut midtrans).wait_line("listening on");
 }

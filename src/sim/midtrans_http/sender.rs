@@ -48,9 +48,14 @@ async fn send(client: &reqwest::Client, notice: &Notice, timeout: Duration) -> O
 pub(super) fn client() -> reqwest::Result<reqwest::Client> {
     // If another call was first, it has installed the same provider.
     let _ = rustls::crypto::ring::default_provider().install_default();
+    // A computer without authorities has nobody to trust. Then a notification to an https address fails, and others are sent.
+    builder().build().or_else(|_| builder().tls_certs_only([]).build())
+}
+
+fn builder() -> reqwest::ClientBuilder {
     let follow = reqwest::redirect::Policy::custom(|attempt| match attempt.status().as_u16() {
         307 | 308 if attempt.previous().len() <= REDIRECTS_MAX => attempt.follow(),
         _ => attempt.stop(),
     });
-    reqwest::Client::builder().user_agent("Veritrans").redirect(follow).no_proxy().build()
+    reqwest::Client::builder().user_agent("Veritrans").redirect(follow).no_proxy()
 }
