@@ -83,8 +83,8 @@ fn books(shop: &Shop, order: &str) {
         database.execute(insert, params![number as i64, long("Sari", number, 40), order, long("tunai", number, 200)]).expect("a line");
     }
     for number in 0..19 {
-        let insert = "INSERT INTO sessions (person, secret_hash, began_ms, proven_ms, used_ms, address, browser)
-            SELECT person, ?1, began_ms, proven_ms, used_ms, '2001:db8::1:2:3:4', 'Samsung Internet, Android' FROM sessions LIMIT 1";
+        let insert = "INSERT INTO sessions (person, secret_hash, began_ms, proven_ms, used_ms, address, browser, door)
+            SELECT person, ?1, began_ms, proven_ms, used_ms, '2001:db8::1:2:3:4', 'Samsung Internet, Android', door FROM sessions LIMIT 1";
         database.execute(insert, [format!("{number}")]).expect("a session");
     }
     database.execute_batch("COMMIT").expect("committed");
