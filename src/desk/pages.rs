@@ -214,20 +214,6 @@ impl Frame {
         self.token(&format!("/orders/{order}/{deed}"))
     }
 
-    fn enter_token(&self, code: &str) -> String {
-        self.token(&format!("/enter/{code}"))
-    }
-
-    /// A session in the local network, which only sees.
-    fn is_at_home(&self) -> bool {
-        self.door == Door::Home
-    }
-
-    /// Why such a session does nothing.
-    fn only_at_home(&self) -> &'static str {
-        self.denied(&Denied::Person(Barred::Home))
-    }
-
     fn is_sandbox(&self) -> bool {
         self.me.as_ref().is_some_and(|me| me.sandbox)
     }

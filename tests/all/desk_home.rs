@@ -172,6 +172,33 @@ fn a_link_opens_the_desk_at_home_once() {
     });
 }
 
+/// All that a session at home does not do. `other`: a session of the same person elsewhere.
+fn deeds_of(order: &str, version: &Value, other: &Value) -> Vec<(String, Value)> {
+    let deed = |deed: &str| {
+        let (note, number) = (if deed == "by_hand" { "cash" } else { "" }, (deed == "number").then_some("07"));
+        let from_slot = (deed == "given").then_some(false);
+        (format!("orders/{order}/{deed}"), json!({"note": note, "number": number, "from_slot": from_slot, "version": version}))
+    };
+    let deeds = ["refund", "by_hand", "given", "again", "number", "seen"].map(deed);
+    let people = [
+        json!({"add": {"name": "Joko", "may": {"role": "viewer", "limit_per_day": 0}}}),
+        json!({"link": {"person": 2}}),
+        json!({"remove": {"person": 2}}),
+    ];
+    let people = people.map(|wish| ("people".to_owned(), json!({"password": PASSWORD, "wish": wish})));
+    let rest = [
+        ("password", json!({"password": PASSWORD, "new": "another good one", "device": null})),
+        ("prove", json!({"password": PASSWORD})),
+        ("login", json!({"name": "Sari", "password": PASSWORD, "device": null, "browser": "a test"})),
+        ("invitation", json!({"code": "x"})),
+        ("join", json!({"code": "x", "password": PASSWORD, "browser": "a test"})),
+        ("sessions/end", json!({"number": other})),
+        ("sessions/end", json!("all")),
+    ];
+    let rest = rest.map(|(path, body)| (path.to_owned(), body));
+    deeds.into_iter().chain(people).chain(rest).collect()
+}
+
 #[test]
 fn a_session_at_home_only_sees_and_is_good_nowhere_else() {
     at_home(|home| {
@@ -194,18 +221,6 @@ fn a_session_at_home_only_sees_and_is_good_nowhere_else() {
         let deeds = page["line"]["deeds"].as_array().expect("deeds");
         assert!(deeds.len() == 6 && deeds.iter().all(|deed| deed["denied"] == "home"), "{deeds:?}");
         let version = &page["version"];
-        let deed = |deed: &str| {
-            let (note, number) = (if deed == "by_hand" { "cash" } else { "" }, (deed == "number").then_some("07"));
-            let from_slot = (deed == "given").then_some(false);
-            (format!("orders/{order}/{deed}"), json!({"note": note, "number": number, "from_slot": from_slot, "version": version}))
-        };
-        let deeds = ["refund", "by_hand", "given", "again", "number", "seen"].map(deed);
-        let people = [
-            json!({"add": {"name": "Joko", "may": {"role": "viewer", "limit_per_day": 0}}}),
-            json!({"link": {"person": 2}}),
-            json!({"remove": {"person": 2}}),
-        ];
-        let people = people.map(|wish| ("people".to_owned(), json!({"password": PASSWORD, "wish": wish})));
         let others = thief.get("sessions").json()["told"]
             .as_array()
             .expect("a list")
@@ -213,18 +228,8 @@ fn a_session_at_home_only_sees_and_is_good_nowhere_else() {
             .find(|session| session["is_at_home"] == false)
             .expect("hers")["number"]
             .clone();
-        let rest = [
-            ("password", json!({"password": PASSWORD, "new": "another good one", "device": null})),
-            ("prove", json!({"password": PASSWORD})),
-            ("login", json!({"name": "Sari", "password": PASSWORD, "device": null, "browser": "a test"})),
-            ("invitation", json!({"code": "x"})),
-            ("join", json!({"code": "x", "password": PASSWORD, "browser": "a test"})),
-            ("sessions/end", json!({"number": others})),
-            ("sessions/end", json!("all")),
-        ];
-        let rest = rest.map(|(path, body)| (path.to_owned(), body));
-        for (path, body) in deeds.iter().chain(&people).chain(&rest) {
-            let answer = thief.post(path, body);
+        for (path, body) in deeds_of(&order, version, &others) {
+            let answer = thief.post(&path, &body);
             let told = answer.json();
             assert_eq!((answer.status, &told["code"], &told["denied"]), (403, &json!("denied"), &json!("home")), "{path}: {told}");
         }

@@ -9,7 +9,7 @@ use askama::Template;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use qris_core::wire::desk::{Barred, Denied, Enter, Invited, Knock, Opened, Problem};
+use qris_core::wire::desk::{Barred, Denied, Door, Enter, Invited, Knock, Opened, Problem};
 use qris_host::speech::fill;
 use std::sync::Arc;
 
@@ -18,6 +18,22 @@ use std::sync::Arc;
 struct Welcome {
     f: Frame,
     code: String,
+}
+
+impl Frame {
+    pub(super) fn enter_token(&self, code: &str) -> String {
+        self.token(&format!("/enter/{code}"))
+    }
+
+    /// A session in the local network, which only sees.
+    pub(super) fn is_at_home(&self) -> bool {
+        self.door == Door::Home
+    }
+
+    /// Why such a session does nothing.
+    pub(super) fn only_at_home(&self) -> &'static str {
+        self.denied(&Denied::Person(Barred::Home))
+    }
 }
 
 /// `GET /login`: there is no form.

@@ -103,6 +103,19 @@ pub(super) fn compose(
         let listen = text.value("http", "listen").unwrap_or_default();
         remarks.push(fill(texts().web_server, &[url, &listen]));
     }
+    desk_remarks(present, answers, &mut remarks);
+    if public_url.is_none() && !present.has_public_url {
+        remarks.push(texts().no_public_url.into());
+    }
+    let has_desk = ["url", "home"].into_iter().any(|key| text.value("desk", key).is_some());
+    // This file comes last: the service waits for it.
+    draft.files.push(Planned::new(BACKEND_TOML, SECRET, text.text.as_str()).shown());
+    let (places, files) = draft.into_parts();
+    Ok(Composed { files, kept, remarks, has_desk, makes_broker, source: Source::from_text(BACKEND_TOML, text.text).with_places(places) })
+}
+
+/// What is to be done for a new desk.
+fn desk_remarks(present: &Present, answers: &Answers, remarks: &mut Vec<String>) {
     if let (Some(url), false) = (answers.desk.as_ref().and_then(Said::value), present.has_desk) {
         remarks.push(fill(texts().desk_server, &[url, &DESK_LISTEN]));
     }
@@ -113,14 +126,6 @@ pub(super) fn compose(
     } else if !present.has_home && wants_home {
         remarks.push(fill(texts().desk_then, &[&format!("runuser -u {USER} -- qris-backend desk home NAME")]));
     }
-    if public_url.is_none() && !present.has_public_url {
-        remarks.push(texts().no_public_url.into());
-    }
-    let has_desk = ["url", "home"].into_iter().any(|key| text.value("desk", key).is_some());
-    // This file comes last: the service waits for it.
-    draft.files.push(Planned::new(BACKEND_TOML, SECRET, text.text.as_str()).shown());
-    let (places, files) = draft.into_parts();
-    Ok(Composed { files, kept, remarks, has_desk, makes_broker, source: Source::from_text(BACKEND_TOML, text.text).with_places(places) })
 }
 
 fn put_server_key(draft: &mut Draft<'_>, text: &mut Text, key: &Secret, place: &GatewayEnvironment) -> Result<(), Failure> {
