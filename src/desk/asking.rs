@@ -63,7 +63,8 @@ impl Serve {
     pub async fn home(&self) -> Option<Option<SocketAddr>> {
         let asked = self.client.get("http://serve/v1/desk").timeout(READ_TIMEOUT).send().await.ok()?.error_for_status().ok()?;
         let body = http::read_limited(asked, ANSWER_BYTES_MAX).await.ok()?;
-        Some(serde_json::from_slice::<Whereabouts>(&body).ok()?.home)
+        let told = serde_json::from_slice::<Whereabouts>(&body).ok()?;
+        told.home.map(|listen| listen.parse()).transpose().ok()
     }
 
     /// The address at which people find the desk; `None`: `serve` has never told it.

@@ -45,7 +45,7 @@ pub fn addresses() -> Router<Arc<Desk>> {
 
 /// `GET /v1/desk`
 pub async fn whereabouts(State(desk): Of) -> Json<Whereabouts> {
-    Json(Whereabouts { url: desk.place.desk_url.as_deref().map(Into::into), home: desk.home })
+    Json(Whereabouts { url: desk.place.desk_url.as_deref().map(Into::into), home: desk.home.map(|listen| listen.to_string().into()) })
 }
 
 /// `POST /v1/invitation`

@@ -19,7 +19,6 @@ pub use sums::*;
 
 use crate::order::time::Zone;
 use serde::{Deserialize, Serialize};
-use std::net::SocketAddr;
 
 /// The header with the address from which a person asks, as the reverse proxy has seen it.
 pub const FROM: &str = "x-desk-from";
@@ -67,7 +66,7 @@ pub struct Whereabouts {
     /// `desk.url`, without a slash at its end: what browsers call the origin of its pages.
     pub url: Option<Box<str>>,
     /// `desk.home`: there the desk listens for people in the local network.
-    pub home: Option<SocketAddr>,
+    pub home: Option<Box<str>>,
 }
 
 /// Behind such a header the desk says why it did not take a form, or a request at home, for `doctor`: a word of [`NotTaken`], or of [`NotAtHome`].

@@ -77,10 +77,15 @@ impl Shop {
         shop.restart("", |text| text.replace("[customer]\n", "[customer]\ncontact = \"0812-3456-7890\"\n"));
         shop.owner = shop.desk.person("Sari", "owner");
         shop.without_other_tries();
-        shop.restart("", |text| format!("{text}{alerts}daily = \"00:00\"\n"));
-        shop.is_a_day_older();
-        shop.restart("", |text| text);
+        let books = shop.desk.shop.path().join("orders.db");
+        let write = |sql| Connection::open(&books).expect("the books").execute(sql, []).expect("written");
+        shop.restart("", |text| {
+            // A message of a day was due before: the first one is never told.
+            write("INSERT INTO alerts (subject, kind, since_ms, tries) SELECT '2026-11-01', 'daily', unixepoch() * 1000 - 172800000, 0");
+            format!("{text}{alerts}daily = \"00:00\"\n")
+        });
         shop.has_told("daily");
+        write("DELETE FROM alerts WHERE subject = '2026-11-01'");
         shop.settles();
         let tries = |text: &str| text.replace("second_tries = 0", "second_tries = 1\nauto_refund = true");
         shop.restart("", |text| tries(text.split_once("[alerts]").expect("a section").0));
@@ -168,13 +173,6 @@ impl Shop {
     fn listed(&self, name: &str, why: &str) {
         let list = || self.good(&format!("orders --attention={why}")).contains(self.id(name)).then_some(());
         wait_for(&format!("{name} {why}"), list);
-    }
-
-    /// A message of a day was due before: the first one is never told.
-    fn is_a_day_older(&self) {
-        let books = Connection::open(self.desk.shop.path().join("orders.db")).expect("the books");
-        let older = "UPDATE alerts SET subject = '2026-11-01', since_ms = since_ms - 86400000 WHERE kind = 'daily'";
-        wait_for("a day", || (books.execute(older, []) == Ok(1)).then_some(()));
     }
 
     fn has_told(&self, kind: &str) {

@@ -116,6 +116,9 @@ pub struct SlotLine {
     pub bring: u64,
 }
 
+/// A machine that never told what is in it, and what people call it.
+pub type Untold = (DeviceId, Option<Box<str>>);
+
 /// `GET /v1/to-bring?behind=vm-007`: what to bring to the machines, those behind this one; without it those from the first one on. Some hundred
 /// slots are told at a time, more than a page has. `GET /v1/to-bring.csv?language=id` has all of them for a spreadsheet.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -125,7 +128,7 @@ pub struct ToBring {
     /// The sums by goods of all machines, the most first. None behind a machine.
     pub goods: Vec<(Box<str>, u64)>,
     /// The first machines that never told what is in them, each with what people call it, and how many more there are. None behind a machine.
-    pub untold: (Vec<(DeviceId, Option<Box<str>>)>, u64),
+    pub untold: (Vec<Untold>, u64),
     /// There are more machines behind this one.
     pub behind: Option<DeviceId>,
 }
