@@ -117,7 +117,7 @@ fn what_is_written_is_news_and_refusals_are_counted_once() {
     let device = DeviceId::new("vm-001").expect("an id");
     read_on(&machines, |tx| crate::machines::devices::add(tx, &device, "hash", false, NOW)).expect("let in");
     let silent = || read_on(&machines, untold).expect("read").into_iter().map(|machine| machine.device).collect::<Vec<_>>();
-    assert_eq!(silent(), [device.clone()], "nobody knows what is in it");
+    assert_eq!(silent(), std::slice::from_ref(&device), "nobody knows what is in it");
     let say_at = |stream: &str, number: u64, count: u32, refused: u32, at: Option<Wall>| {
         let slot = Slot { refused, ..slot("A1", "Teh", Some(count)) };
         let told = || StockReport { at, said_at: at, ..told(stream, number, std::slice::from_ref(&slot)) };
