@@ -4,7 +4,8 @@
 use crate::machines::handle::Machines;
 use crate::machines::stock::{self, Load, Packing, Which};
 use crate::machines::{devices, reported};
-use crate::money::report::{self, By, SalesReport, Sum};
+use crate::money::report::{self, By, SalesReport};
+use crate::money::sums::{Sum, Sums};
 use crate::money::takings::Fees;
 use crate::sale::books::{self, BooksError};
 use crate::sale::handle::Books;
@@ -90,7 +91,7 @@ impl Day {
         out_of_order: BTreeMap<String, Vec<String>>,
         until: Wall,
     ) -> Self {
-        let sold = |sums: &report::Sums| sums.of(End::Delivered).and(sums.of(End::Given));
+        let sold = |sums: &Sums| sums.of(End::Delivered).and(sums.of(End::Given));
         let machines = report.groups.iter().map(|(device, sums)| (device.clone(), sold(sums)));
         let mut machines: Vec<_> = machines.filter(|(_, sold)| sold.orders > 0).collect();
         machines.sort_by_key(|(_, sold)| std::cmp::Reverse(sold.amount));

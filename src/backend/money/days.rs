@@ -2,7 +2,7 @@
 //! and no order is read. A month of a large shop has hundreds of thousands of orders, so the sums of a day that is over are kept. The
 //! database forgets them when an order of that day changes (`schema/books/1.sql`), so what is kept is what the orders say.
 
-use crate::money::report::{Sum, Sums};
+use crate::money::sums::{Gateway, Part, Sum, Sums};
 use crate::money::takings::{Fees, left, signed};
 use crate::sale::books::{self, Alike, BooksError, Grouped};
 use crate::store::Tx;
@@ -20,31 +20,6 @@ pub struct Days {
     pub span: (Wall, Wall),
     pub by: Grouped,
     pub fees: Fees,
-}
-
-/// The orders of one group and day that have this end.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Part {
-    pub group: Box<str>,
-    pub end: End,
-    /// How many, and what their customers paid.
-    pub sum: Sum,
-    /// Those of them that are goods and money.
-    pub besides: Sum,
-    /// The sum of their prices.
-    pub prices: u64,
-    pub gateway: Gateway,
-}
-
-/// The gateway's part in a sum, in rupiah; `None`: not known of all.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Gateway {
-    /// What it gave or took back.
-    pub returned: Option<i64>,
-    /// What it keeps.
-    pub fee: Option<i64>,
-    /// What it should pay out.
-    pub payout: Option<i64>,
 }
 
 /// The same as it is kept: the group, the word for the end, how many, their sum, the same of goods and money, the prices, the gateway.

@@ -4,4 +4,5 @@ pub mod daily;
 pub mod days;
 pub mod reconcile;
 pub mod report;
+pub mod sums;
 pub mod takings;

@@ -3,6 +3,7 @@
 use super::*;
 use crate::keeping::databases::open_both;
 use crate::money::days::Days;
+use crate::money::takings::signed;
 use crate::sale::books::testing;
 use crate::samples::{T0, after, paid, pending, report as said, reported_order};
 use crate::store::read_on;
