@@ -235,7 +235,7 @@ pub async fn open(
     machines.relay_key_shown(&device, token_hash, shown).await;
     can_be_written(work.books())?;
     // One of another form is of a later release.
-    if let Some(news) = headers.get(LATE_SIGN).and_then(|news| news.to_str().ok()?.parse().ok()) {
+    if let Some(news) = headers.get(LATE_SIGN).and_then(|news| LateNews::read(news.to_str().ok()?)) {
         take_late_sign(&work, device.clone(), news).await?;
     }
     let read = move |tx: &mut dyn Tx| Ok((books::open_orders(tx, &device)?, books::taken_out(tx, &device)?));
