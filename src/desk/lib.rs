@@ -9,6 +9,7 @@
 mod asking;
 mod form;
 mod home;
+mod neighbours;
 mod pages;
 mod say;
 mod visitor;

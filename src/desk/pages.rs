@@ -17,7 +17,7 @@ pub use crate::asking::address;
 use crate::say::{Clock, Day};
 use crate::visitor::Visitor;
 use crate::words::{self, Words, machines as machine_words, orders as order_words};
-use crate::{Desk, form, home};
+use crate::{Desk, form};
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue, header};
@@ -78,7 +78,7 @@ pub fn router(desk: Arc<Desk>) -> Router {
         .route(&STYLE_AT, get(style))
         .fallback(note::nowhere)
         .method_not_allowed_fallback(note::nowhere)
-        .layer(from_fn_with_state(Arc::clone(&desk), home::guard))
+        .layer(from_fn_with_state(Arc::clone(&desk), at_home::guard))
         .layer(from_fn_with_state(if desk.framed { POLICY_FRAMED } else { POLICY }, guarded))
         .with_state(desk)
 }

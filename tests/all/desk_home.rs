@@ -151,7 +151,7 @@ fn a_link_opens_the_desk_at_home_once() {
         let [older, newer] = [(); 2].map(|()| format!("/enter/{}", home.home_link("Sari")));
         assert_eq!(home.visitor(&home.at).get(&older).status, 410);
         let books = Connection::open(home.desk.shop.path().join("orders.db")).expect("the books");
-        books.execute("UPDATE people_at_home SET until_ms = until_ms - 600000", []).expect("written");
+        books.execute("UPDATE people_invited SET until_ms = until_ms - 600000 WHERE door = 'home'", []).expect("written");
         assert_eq!(home.visitor(&home.at).get(&newer).status, 410, "ten minutes later");
         // It has ended nothing of hers.
         assert!(sari.get("/sessions").has("local network"));
@@ -190,7 +190,6 @@ fn deeds_of(order: &str, version: &Value, other: &Value) -> Vec<(String, Value)>
         ("password", json!({"password": PASSWORD, "new": "another good one", "device": null})),
         ("prove", json!({"password": PASSWORD})),
         ("login", json!({"name": "Sari", "password": PASSWORD, "device": null, "browser": "a test"})),
-        ("invitation", json!({"code": "x"})),
         ("join", json!({"code": "x", "password": PASSWORD, "browser": "a test"})),
         ("sessions/end", json!({"number": other})),
         ("sessions/end", json!("all")),
