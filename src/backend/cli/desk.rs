@@ -6,7 +6,7 @@ use super::text::{fill, texts};
 use crate::config::Config;
 use crate::desk::Settings;
 use crate::desk::log::{self, By, What};
-use crate::desk::people::{self, HOME_LINK_LASTS, LIMIT_MAX, LINK_LASTS, Name, NotAdded, PEOPLE_MAX, Person};
+use crate::desk::people::{self, LIMIT_MAX, Name, NotAdded, PEOPLE_MAX, Person};
 use crate::desk::restored::Links;
 use crate::sale::books::{BooksError, latest_beside};
 use crate::store::{Store, Tx};
@@ -16,7 +16,7 @@ use clap::{Args, Subcommand};
 use qris_core::order::money::total;
 use qris_core::order::time::{Now, Told, Wall};
 use qris_core::text::plain;
-use qris_core::wire::desk::{Entry, NAME_MAX, Role};
+use qris_core::wire::desk::{Door, Entry, NAME_MAX, Role};
 use qris_host::{Failure, clock, local_network, random};
 use std::env;
 use std::net::{IpAddr, SocketAddr};
@@ -81,12 +81,12 @@ pub async fn run(config: &Config, wanted: Desk) -> Result<(), Failure> {
     match wanted {
         Desk::Add(Add { name, may: May { role, limit_per_day } }) => {
             let (code, told) = (draw(), name.to_string());
-            let opens = if desk.url.is_some() { Opens::Password } else { Opens::Home };
-            let invitation = invitation(desk, opens, &told, &code)?;
+            let door = if desk.url.is_some() { Door::Public } else { Door::Home };
+            let invitation = invitation(desk, door, &told, &code)?;
             let (wanted, link) = (name, code);
             let added = write(&store, move |tx, now| match people::add(tx, &wanted, role, limit_per_day, now)? {
                 Ok(person) => {
-                    opens.invite(tx, &person, &link, now)?;
+                    people::invite(tx, person.number, door, &link, now)?;
                     let detail = detail(&person.name, role, limit_per_day.unwrap_or(usual));
                     log::write(tx, By::Terminal(&user()), What::Entry(Entry::Add), Some(&detail), now)?;
                     Ok(Ok(()))
@@ -117,8 +117,8 @@ pub async fn run(config: &Config, wanted: Desk) -> Result<(), Failure> {
             };
             out.line(&fill(texts().desk_changed, &[&person.name, &sees(role), &fill(told, &[&total(limit(&person))])]))
         }
-        Desk::Link(Named { name }) => out.text(&link(&store, desk, Opens::Password, &name).await?),
-        Desk::Home(Named { name }) => out.text(&link(&store, desk, Opens::Home, &name).await?),
+        Desk::Link(Named { name }) => out.text(&link(&store, desk, Door::Public, &name).await?),
+        Desk::Home(Named { name }) => out.text(&link(&store, desk, Door::Home, &name).await?),
         Desk::Remove(Named { name }) => {
             let remove = |tx: &mut dyn Tx, person: &Person, now| {
                 people::remove(tx, person.number, now)?;
@@ -130,43 +130,24 @@ pub async fn run(config: &Config, wanted: Desk) -> Result<(), Failure> {
     }
 }
 
-/// What a link opens.
-#[derive(Clone, Copy)]
-enum Opens {
-    /// The page on which a person chooses a password.
-    Password,
-    /// A session in the local network.
-    Home,
-}
-
-impl Opens {
-    fn invite(self, tx: &mut dyn Tx, person: &Person, code: &str, now: Wall) -> Result<(), BooksError> {
-        match self {
-            Self::Password => people::invite(tx, person.number, code, now),
-            Self::Home => people::invite_home(tx, person.number, code, now),
-        }
-    }
-
-    const fn entry(self) -> Entry {
-        match self {
-            Self::Password => Entry::Link,
-            Self::Home => Entry::HomeLink,
-        }
-    }
-}
-
 /// Makes a new link for a person; what is said of it.
-async fn link(store: &Store, desk: &Settings, opens: Opens, name: &Name) -> Result<String, Failure> {
+async fn link(store: &Store, desk: &Settings, door: Door, name: &Name) -> Result<String, Failure> {
     let code = draw();
     // Where there is no such desk nothing is written.
-    invitation(desk, opens, &name.to_string(), &code)?;
-    let secret = code.clone();
+    invitation(desk, door, &name.to_string(), &code)?;
+    let (secret, made) = (
+        code.clone(),
+        match door {
+            Door::Public => Entry::Link,
+            Door::Home => Entry::HomeLink,
+        },
+    );
     let invite = move |tx: &mut dyn Tx, person: &Person, now| {
-        opens.invite(tx, person, &secret, now)?;
-        log::write(tx, By::Terminal(&user()), What::Entry(opens.entry()), Some(&person.name), now)
+        people::invite(tx, person.number, door, &secret, now)?;
+        log::write(tx, By::Terminal(&user()), What::Entry(made), Some(&person.name), now)
     };
     let person = of(store, name, invite).await?;
-    invitation(desk, opens, &person.name, &code)
+    invitation(desk, door, &person.name, &code)
 }
 
 /// With these `restore` invites the owners anew.
@@ -216,19 +197,18 @@ pub(super) fn user() -> String {
     plain(&named.chars().take(NAME_MAX).collect::<String>(), '?')
 }
 
-fn invitation(desk: &Settings, opens: Opens, name: &str, code: &str) -> Result<String, Failure> {
-    let (lasts, links, hint) = match (opens, &desk.url, desk.home) {
-        (Opens::Password, Some(url), _) => (LINK_LASTS, vec![format!("{url}/join/{code}")], ""),
-        (Opens::Home, _, Some(listen)) => {
+fn invitation(desk: &Settings, door: Door, name: &str, code: &str) -> Result<String, Failure> {
+    let (links, hint) = match (door, &desk.url, desk.home) {
+        (Door::Public, Some(url), _) => (vec![format!("{url}/join/{code}")], None),
+        (Door::Home, _, Some(listen)) => {
             let links = at_home(listen).iter().map(|host| format!("http://{host}:{}/enter/{code}", listen.port())).collect();
-            (HOME_LINK_LASTS, links, texts().desk_home_hint)
+            (links, Some(texts().desk_home_hint.to_owned()))
         }
-        (Opens::Password, None, _) => return Err(Failure::usage(texts().desk_no_url)),
-        (Opens::Home, _, None) => return Err(Failure::usage(texts().desk_no_home)),
+        (Door::Public, None, _) => return Err(Failure::usage(texts().desk_no_url)),
+        (Door::Home, _, None) => return Err(Failure::usage(texts().desk_no_home)),
     };
-    let lines = [fill(texts().desk_link, &[&name, &(lasts.as_secs_up() / 60)])].into_iter().chain(links);
-    let hint = Some(hint.to_owned()).filter(|hint| !hint.is_empty());
-    Ok(lines.chain(hint).map(|line| format!("{line}\n")).collect())
+    let lines = [fill(texts().desk_link, &[&name, &(people::link_lasts(door).as_secs_up() / 60)])].into_iter().chain(links).chain(hint);
+    Ok(lines.map(|line| format!("{line}\n")).collect())
 }
 
 /// How browsers in the local network name this computer: by its address, and by the name that it tells there itself (RFC 6762).

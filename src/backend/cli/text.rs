@@ -184,7 +184,7 @@ texts! {
     desk_limit_as_owner: "batas sehari sebagai pemilik: {0}", "limit a day as an owner: {0}";
     desk_removed: "{0} tidak bisa masuk lagi, dan semua sesinya berakhir", "{0} is not let in any more, and all their sessions are over";
     desk_link: "tautan untuk {0}, berlaku satu kali, selama {1} menit:", "the link for {0}, good once, for {1} minutes:";
-    desk_home_hint: "Buka di ponsel yang berada di jaringan yang sama; kedua alamat menunjuk ke komputer ini. Sesi ini hanya melihat.", "Open it on a phone in the same network; both addresses are this computer. The session only sees.";
+    desk_home_hint: "Buka di ponsel yang berada di jaringan yang sama; setiap alamat di atas adalah komputer ini. Sesi ini hanya melihat.", "Open it on a phone in the same network; each address above is this computer. The session only sees.";
     desk_no_url: "desk.url tidak ada di konfigurasi: `desk home NAME` membuat tautan untuk jaringan lokal", "there is no desk.url in the configuration: `desk home NAME` makes a link for the local network";
     desk_no_home: "desk.home tidak ada di konfigurasi: itu alamat untuk jaringan lokal, misalnya 0.0.0.0:8480", "there is no desk.home in the configuration: that is the address for the local network, as in 0.0.0.0:8480";
     desk_owner: "menyelesaikan, mengurus orang", "settles, keeps the people";

@@ -50,10 +50,10 @@ pub async fn whereabouts(State(desk): Of) -> Json<Whereabouts> {
 
 /// `POST /v1/invitation`
 pub async fn knock(State(desk): Of, headers: HeaderMap, request: Request) -> Result<Json<Invited>, No> {
-    judge::door(door(&headers)?)?;
+    let door = door(&headers)?;
     let Knock { code } = body(request).await?;
     let now = desk.books.latest();
-    let person = desk.books.read(move |tx| people::invited(tx, &code, now)).await?.ok_or(Problem::LinkOver)?;
+    let person = desk.books.read(move |tx| people::invited(tx, door, &code, now)).await?.ok_or(Problem::LinkOver)?;
     Ok(Json(Invited { name: person.name, role: person.role }))
 }
 
@@ -64,7 +64,7 @@ pub async fn join(State(desk): Of, headers: HeaderMap, request: Request) -> Resu
     let Join { code, password, browser } = body(request).await?;
     let (wanted, now) = (code.clone(), desk.books.latest());
     // Without a good link nothing is computed.
-    let invited = desk.books.read(move |tx| people::invited(tx, &wanted, now)).await?.ok_or(Problem::LinkOver)?;
+    let invited = desk.books.read(move |tx| people::invited(tx, Door::Public, &wanted, now)).await?.ok_or(Problem::LinkOver)?;
     passwords::fits(&password, &invited.name)?;
     let hash = desk.place(Asks::Known)?.hash(&password).await.map_err(|_| wait(BUSY))?;
     let [session, device] = [desk.draw(), desk.draw()];

@@ -10,41 +10,27 @@ use axum::http::HeaderMap;
 use axum::routing::post;
 use axum::{Json, Router};
 use qris_core::order::time::Told;
-use qris_core::wire::desk::{Door, Enter, Entry, Invited, Knock, Opened, Problem};
+use qris_core::wire::desk::{Door, Enter, Entry, Opened, Problem};
 use qris_host::events::Event as Journal;
 use std::sync::Arc;
 
 pub fn addresses() -> Router<Arc<Desk>> {
-    Router::new().route("/v1/home/invitation", post(knock)).route("/v1/home/enter", post(enter))
+    Router::new().route("/v1/enter", post(enter))
 }
 
-/// At the public door there is no such address.
-fn only_home(headers: &HeaderMap) -> Result<(), No> {
-    match door(headers)? {
-        Door::Home => Ok(()),
-        Door::Public => Err(Problem::Unknown.into()),
-    }
-}
-
-/// `POST /v1/home/invitation`
-async fn knock(State(desk): Of, headers: HeaderMap, request: Request) -> Result<Json<Invited>, No> {
-    only_home(&headers)?;
-    let Knock { code } = body(request).await?;
-    let now = desk.books.latest();
-    let person = desk.books.read(move |tx| people::invited_home(tx, &code, now)).await?.ok_or(Problem::LinkOver)?;
-    Ok(Json(Invited { name: person.name, role: person.role }))
-}
-
-/// `POST /v1/home/enter`
+/// `POST /v1/enter`
 async fn enter(State(desk): Of, headers: HeaderMap, request: Request) -> Result<Json<Opened>, No> {
-    only_home(&headers)?;
+    // At the public door there is no such address.
+    if door(&headers)? == Door::Public {
+        return Err(Problem::Unknown.into());
+    }
     let from = from(&headers)?.to_string();
     let Enter { code, browser } = body(request).await?;
     let (secret, boot, latest) = (desk.draw(), desk.boot(), desk.books.latest());
     let opened = Opened { session: secret.clone(), device: None, seconds: sessions::LASTS.as_secs_up().unsigned_abs() };
     let (shown, noted) = (Shown { secret, door: Door::Home }, from.clone());
     let write = move |tx: &mut dyn Tx, now: Told| {
-        let Some(person) = people::enter_home(tx, &code, latest)? else { return Ok(None) };
+        let Some(person) = people::enter(tx, Door::Home, &code, latest)? else { return Ok(None) };
         sessions::begin(tx, person.number, &shown, (&noted, &browser), boot.as_deref(), now)?;
         log::write(tx, By::Person(&person, &noted), What::Entry(Entry::Home), None, now.wall)?;
         Ok(Some(person))

@@ -2,7 +2,7 @@
 
 use super::Desk;
 use super::answer::No;
-use super::tables::Place;
+use super::places::Place;
 use super::today::{and, is_sold};
 use crate::machines::reported::{self, Is, Noted};
 use crate::machines::stock::{self, Kept, Load as Loaded, Machine, Packing, Wanting, Which};

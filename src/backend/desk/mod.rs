@@ -18,6 +18,7 @@ mod orders;
 mod pages;
 mod passwords;
 pub mod people;
+mod places;
 mod report;
 pub mod restored;
 mod search;
@@ -42,11 +43,11 @@ use crate::sale::work::Work;
 use guesses::Guesses;
 use judge::Usual;
 use passwords::Passwords;
+use places::Tables;
 use qris_core::order::time::Span;
 use qris_host::surroundings::Surroundings;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use tables::Tables;
 
 #[derive(Debug)]
 pub struct Desk {

@@ -7,16 +7,11 @@ use crate::settings::SETTINGS;
 use crate::store::{self, Row, StoreError, Tx, Value};
 use qris_core::order::time::{Span, Wall};
 use qris_core::text::steers;
-use qris_core::wire::desk::{NAME_MAX, Role};
+use qris_core::wire::desk::{Door, NAME_MAX, Role};
 use qris_host::config::settings::number;
 use std::fmt;
 use std::str::FromStr;
 
-pub const LINK_LASTS: Span = Span::secs(3600);
-/// A link for the local network is used by whoever stands beside the computer. Others there could read it.
-pub const HOME_LINK_LASTS: Span = Span::secs(600);
-const LINKS: &str = "people_invited";
-const HOME_LINKS: &str = "people_at_home";
 pub const PEOPLE_MAX: i64 = 100;
 /// The most money that a person may move in a day, in rupiah: as much as the configuration may say.
 pub const LIMIT_MAX: u64 = number(SETTINGS, "desk.limit_per_day").most.unsigned_abs();
@@ -170,7 +165,6 @@ pub fn choose(tx: &mut dyn Tx, person: i64, password: &str) -> Result<(), BooksE
 pub fn remove(tx: &mut dyn Tx, person: i64, now: Wall) -> Result<(), BooksError> {
     forget(tx, person)?;
     tx.rows("DELETE FROM people_invited WHERE person = $1", &[person.into()])?;
-    tx.rows("DELETE FROM people_at_home WHERE person = $1", &[person.into()])?;
     let gone = vec![("removed_ms", now.into()), ("password", Value::Null)];
     store::update(tx, "people", gone, vec![("person", person.into())])?;
     Ok(())
@@ -183,53 +177,49 @@ fn forget(tx: &mut dyn Tx, person: i64) -> Result<(), BooksError> {
     Ok(())
 }
 
-/// A link for a person. An earlier one is void.
-pub fn invite(tx: &mut dyn Tx, person: i64, code: &str, now: Wall) -> Result<(), BooksError> {
-    put_link(tx, LINKS, person, code, now + LINK_LASTS)
+/// So long a link is good. One for the local network is used by whoever stands beside the computer. Others there could read it.
+#[must_use]
+pub const fn link_lasts(door: Door) -> Span {
+    Span::secs(match door {
+        Door::Public => 3600,
+        Door::Home => 600,
+    })
 }
 
-/// A link for the local network. An earlier one is void.
-pub fn invite_home(tx: &mut dyn Tx, person: i64, code: &str, now: Wall) -> Result<(), BooksError> {
-    put_link(tx, HOME_LINKS, person, code, now + HOME_LINK_LASTS)
+/// A link for a person by this door. An earlier one is void.
+pub fn invite(tx: &mut dyn Tx, person: i64, door: Door, code: &str, now: Wall) -> Result<(), BooksError> {
+    let row = vec![
+        ("person", person.into()),
+        ("door", door.as_str().into()),
+        ("code_hash", token::hash(code).into()),
+        ("until_ms", (now + link_lasts(door)).into()),
+        ("used_ms", Value::Null),
+    ];
+    Ok(store::put(tx, "people_invited", "person, door", row)?)
 }
 
-fn put_link(tx: &mut dyn Tx, links: &'static str, person: i64, code: &str, until: Wall) -> Result<(), BooksError> {
-    let row =
-        vec![("person", person.into()), ("code_hash", token::hash(code).into()), ("until_ms", until.into()), ("used_ms", Value::Null)];
-    Ok(store::put(tx, links, "person", row)?)
-}
-
-/// Whom a link invites; `None`: it was used, is too old, or never was.
-pub fn invited(tx: &mut dyn Tx, code: &str, now: Wall) -> Result<Option<Person>, BooksError> {
-    linked(tx, LINKS, code, now)
-}
-
-/// Whom a link for the local network lets in; `None`: as [`invited`].
-pub fn invited_home(tx: &mut dyn Tx, code: &str, now: Wall) -> Result<Option<Person>, BooksError> {
-    linked(tx, HOME_LINKS, code, now)
-}
-
-fn linked(tx: &mut dyn Tx, links: &'static str, code: &str, now: Wall) -> Result<Option<Person>, BooksError> {
+/// Whom a link lets in by this door; `None`: it was used, is too old, is of another door, or never was.
+pub fn invited(tx: &mut dyn Tx, door: Door, code: &str, now: Wall) -> Result<Option<Person>, BooksError> {
     let sql = format!(
-        "SELECT {READ} FROM {links} JOIN people ON people.person = {links}.person
-        WHERE code_hash = $1 AND used_ms IS NULL AND until_ms > $2 AND removed_ms IS NULL"
+        "SELECT {READ} FROM people_invited JOIN people ON people.person = people_invited.person
+        WHERE code_hash = $1 AND door = $2 AND used_ms IS NULL AND until_ms > $3 AND removed_ms IS NULL"
     );
-    Ok(tx.rows(&sql, &[token::hash(code).into(), now.into()])?.first().map(Person::read).transpose()?)
+    let values = [token::hash(code).into(), door.as_str().into(), now.into()];
+    Ok(tx.rows(&sql, &values)?.first().map(Person::read).transpose()?)
 }
 
-/// Uses a link: the person has this password from now on, and every earlier session is over. `None`: as [`invited`].
-pub fn join(tx: &mut dyn Tx, code: &str, password: &str, now: Wall) -> Result<Option<Person>, BooksError> {
-    let Some(person) = invited(tx, code, now)? else { return Ok(None) };
-    let number = || vec![("person", person.number.into())];
-    store::update(tx, "people_invited", vec![("used_ms", now.into())], number())?;
-    choose(tx, person.number, password)?;
-    forget(tx, person.number)?;
+/// Uses a link. What was before goes on. `None`: as [`invited`].
+pub fn enter(tx: &mut dyn Tx, door: Door, code: &str, now: Wall) -> Result<Option<Person>, BooksError> {
+    let Some(person) = invited(tx, door, code, now)? else { return Ok(None) };
+    let of = vec![("person", person.number.into()), ("door", door.as_str().into())];
+    store::update(tx, "people_invited", vec![("used_ms", now.into())], of)?;
     Ok(Some(person))
 }
 
-/// Uses a link for the local network. What was before goes on. `None`: as [`invited`].
-pub fn enter_home(tx: &mut dyn Tx, code: &str, now: Wall) -> Result<Option<Person>, BooksError> {
-    let Some(person) = invited_home(tx, code, now)? else { return Ok(None) };
-    store::update(tx, HOME_LINKS, vec![("used_ms", now.into())], vec![("person", person.number.into())])?;
+/// Uses a link of the public door: the person has this password from now on, and every earlier session is over. `None`: as [`invited`].
+pub fn join(tx: &mut dyn Tx, code: &str, password: &str, now: Wall) -> Result<Option<Person>, BooksError> {
+    let Some(person) = enter(tx, Door::Public, code, now)? else { return Ok(None) };
+    choose(tx, person.number, password)?;
+    forget(tx, person.number)?;
     Ok(Some(person))
 }

@@ -1,12 +1,12 @@
 //! The payments of a day or of a month, what became of them, and what the gateway should pay out.
 
 use super::answer::No;
-use super::tables::Place;
+use super::places::Place;
 use super::{Desk, judge, today};
 use crate::machines::handle::Machines;
 use crate::machines::stock;
-use crate::money::days::{Days, Part};
-use crate::money::report::KnownSum;
+use crate::money::days::Days;
+use crate::money::sums::{KnownSum, Part};
 use crate::sale::books::{self, BooksError, Grouped};
 use crate::store::Tx;
 use axum::http::HeaderMap;

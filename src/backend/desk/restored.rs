@@ -5,7 +5,7 @@ use super::log::{self, By, What};
 use super::people::{self, Person};
 use crate::sale::books::{BooksError, latest_beside};
 use crate::store::{Row, Tx};
-use qris_core::wire::desk::{Entry, Role};
+use qris_core::wire::desk::{Door, Entry, Role};
 use qris_host::clock;
 
 /// Who is at the desk now.
@@ -27,7 +27,7 @@ pub struct Links<'a> {
 }
 
 /// Sessions, devices and links of a copy are not good any more: people may have ended the sessions since, and links may have been used.
-const ENDED: [&str; 4] = ["DELETE FROM sessions", "DELETE FROM desk_devices", "DELETE FROM people_invited", "DELETE FROM people_at_home"];
+const ENDED: [&str; 3] = ["DELETE FROM sessions", "DELETE FROM desk_devices", "DELETE FROM people_invited"];
 
 /// The copy's last line of the log is not in the books of before: these have another story.
 const OTHER_STORY: &str = "SELECT count(*) FROM main.desk_log AS last WHERE seq = (SELECT max(seq) FROM main.desk_log)
@@ -66,7 +66,7 @@ pub fn begin_anew(tx: &mut dyn Tx, with: &Links<'_>) -> Result<Restored, BooksEr
     let (all, mut links) = (people::list(tx)?, Vec::new());
     for person in all.iter().filter(|person| person.role == Role::Owner) {
         let code = (with.draw)();
-        people::invite(tx, person.number, &code, now)?;
+        people::invite(tx, person.number, Door::Public, &code, now)?;
         log::write(tx, By::Terminal(with.by), What::Entry(Entry::Link), Some(&person.name), now)?;
         links.push((person.name.clone(), code));
     }

@@ -49,7 +49,7 @@ impl Section {
     pub fn check(self, checker: &mut Checker<'_>) -> Option<Settings> {
         let Self { url, home, socket, limit_per_day, log_days } = self;
         let url = if home.is_some() { url } else { checker.required(url, "desk.url") };
-        let (has_url, has_home) = (url.is_some(), home.is_some());
+        let said = (url.is_some(), home.is_some());
         let url = url.and_then(|url| checker.take(http_url(&url), "desk.url"));
         let has_path = url.as_ref().is_some_and(|url| url.split_once("://").is_some_and(|(_, rest)| rest.contains(['/', '?', '#'])));
         if let Some(url) = url.as_ref().filter(|_| has_path) {
@@ -66,8 +66,7 @@ impl Section {
         }
         let limit_per_day = checker.whole(limit_per_day, number(SETTINGS, "desk.limit_per_day")).unsigned_abs();
         let log_lasts = Span::secs(checker.whole(log_days, number(SETTINGS, "desk.log_days")) * 24 * 3600);
-        let is_sound = url.is_some() == has_url && listen.is_some() == has_home && (has_url || has_home);
-        is_sound.then_some(())?;
-        Some(Settings { url, home: listen, socket: fits.then_some(socket)?, limit_per_day, log_lasts })
+        let is_good = (url.is_some(), listen.is_some()) == said && said != (false, false);
+        is_good.then_some(Settings { url, home: listen, socket: fits.then_some(socket)?, limit_per_day, log_lasts })
     }
 }

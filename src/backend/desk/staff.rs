@@ -14,7 +14,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use qris_core::order::money::total;
 use qris_core::order::time::{Told, Wall};
-use qris_core::wire::desk::{ChangePeople, Entry, Envelope, Made, May, Member, NewPassword, NotChanged, Problem, Wish};
+use qris_core::wire::desk::{ChangePeople, Door, Entry, Envelope, Made, May, Member, NewPassword, NotChanged, Problem, Wish};
 use std::sync::Arc;
 
 pub fn addresses() -> Router<Arc<Desk>> {
@@ -83,7 +83,7 @@ fn carry_out(tx: &mut dyn Tx, asked: &Asked, wish: &Wish, now: Told) -> Result<R
     };
     let has_link = matches!(entry, Entry::Add | Entry::Link);
     if has_link {
-        people::invite(tx, person.number, &asked.code, asked.latest)?;
+        people::invite(tx, person.number, Door::Public, &asked.code, asked.latest)?;
     }
     note(tx, &asker.person, &asked.from, (entry, Some(&detail)), now)?;
     Ok(Ok((person.name, has_link.then(|| asked.code.clone()))))

@@ -1,12 +1,11 @@
-//! Tables for a spreadsheet. A person who asks for them again and again, and goes away each time, must not keep sales waiting. So a person
-//! has one at a time, and few have one at once. A table of payments comes from the sums of days, as the page does.
+//! Tables for a spreadsheet. A table of payments comes from the sums of days, as the page does.
 
 use super::answer::No;
+use super::places::Place;
 use super::{Desk, machines as known, report};
 use crate::csv::{Separator, csv_code, csv_record};
 use crate::machines::stock::{self, Form, State};
-use crate::money::days::Part;
-use crate::money::report::Sums;
+use crate::money::sums::{Part, Sums};
 use axum::http::HeaderMap;
 use qris_core::order::merchant::End;
 use qris_core::order::stock::NotSold;
@@ -14,47 +13,8 @@ use qris_core::order::time::{Span, Wall, Zone};
 use qris_core::text::Language;
 use qris_core::wire::desk::{By, Problem};
 use qris_host::speech::{fill, orders};
-use std::collections::{BTreeMap, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-/// The most tables that are made at once. So they leave nearly all places at the socket to pages.
-const AT_ONCE: usize = 4;
-
-/// Whose tables are being made.
-#[derive(Debug, Default)]
-pub struct Tables(Arc<Mutex<HashSet<i64>>>);
-
-/// A person's table, until the last of its readings ends. Each reading holds it, too: a request whose person went away is gone at once, and
-/// its reading is not.
-#[derive(Debug)]
-pub struct Place {
-    all: Arc<Mutex<HashSet<i64>>>,
-    person: i64,
-}
-
-impl Tables {
-    /// Begins a table for this person.
-    ///
-    /// # Errors
-    /// [`Problem::Busy`]: this person has one already, or too many others have.
-    fn begin(&self, person: i64) -> Result<Arc<Place>, Problem> {
-        let mut all = locked(&self.0);
-        if all.len() >= AT_ONCE || !all.insert(person) {
-            return Err(Problem::Busy);
-        }
-        Ok(Arc::new(Place { all: Arc::clone(&self.0), person }))
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        locked(&self.all).remove(&self.person);
-    }
-}
-
-fn locked(all: &Mutex<HashSet<i64>>) -> MutexGuard<'_, HashSet<i64>> {
-    all.lock().unwrap_or_else(PoisonError::into_inner)
-}
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 impl Desk {
     /// The place for a table of whoever asks.
@@ -196,22 +156,4 @@ qris_core::texts! {
     good: "cukup", "enough";
     blocked: "jalurnya diblokir", "its line is blocked";
     no_price: "tidak ada yang menerima harganya", "nothing takes its price";
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_person_has_one_table_at_a_time_and_few_have_one() {
-        let tables = Tables::default();
-        let first = tables.begin(1).expect("free");
-        let reading = Arc::clone(&first);
-        drop(first);
-        assert!(matches!(tables.begin(1), Err(Problem::Busy)), "the reading goes on, although nobody waits for it");
-        let others: Vec<_> = (2..).map_while(|person| tables.begin(person).ok()).collect();
-        assert_eq!(others.len(), AT_ONCE - 1);
-        drop(reading);
-        assert!(tables.begin(1).is_ok() && tables.begin(9).is_ok(), "a place stays taken");
-    }
 }

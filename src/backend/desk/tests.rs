@@ -4,7 +4,7 @@ use super::deeds::{self, Asked};
 use super::judge::{self, Usual};
 use super::log::{self, By, What};
 use super::orders::{self, Teller};
-use super::people::{self, LINK_LASTS, Name, NotAdded, PEOPLE_MAX, Person};
+use super::people::{self, Name, NotAdded, PEOPLE_MAX, Person};
 use super::sessions::{self, LASTS, PROVEN, Shown};
 use crate::keeping::databases::open_both;
 use crate::sale::books::{self, BooksError, Done, Policy, testing};
@@ -89,19 +89,19 @@ fn a_name_is_one_persons_and_a_line_long() {
 fn a_link_is_good_once_for_an_hour_and_ends_what_was_before() {
     let rig = Rig::new();
     let sari = rig.add("Sari", Role::Owner, None);
-    rig.run(|tx| people::invite(tx, sari.number, "link", T0));
-    let is_good = |code: &str, at: Wall| rig.run(|tx| people::invited(tx, code, at)).is_some();
+    rig.run(|tx| people::invite(tx, sari.number, Door::Public, "link", T0));
+    let is_good = |code: &str, at: Wall| rig.run(|tx| people::invited(tx, Door::Public, code, at)).is_some();
     for (code, at, wanted) in [
         ("link", T0, true),
-        ("link", T0 + LINK_LASTS - SECOND, true),
-        ("link", T0 + LINK_LASTS, false),
+        ("link", T0 + people::link_lasts(Door::Public) - SECOND, true),
+        ("link", T0 + people::link_lasts(Door::Public), false),
         ("lin", T0, false),
         ("", T0, false),
     ] {
         assert_eq!(is_good(code, at), wanted, "{code} {at:?}");
     }
     rig.run(|tx| sessions::begin(tx, sari.number, &shown("before"), ("192.0.2.7", "a browser"), None, Told::trusted(T0)));
-    assert!(rig.run(|tx| people::join(tx, "link", "hash", T0 + LINK_LASTS)).is_none());
+    assert!(rig.run(|tx| people::join(tx, "link", "hash", T0 + people::link_lasts(Door::Public))).is_none());
     assert_eq!(rig.run(|tx| people::join(tx, "link", "hash", T0)).map(|person| person.number), Some(sari.number));
     assert!(rig.run(|tx| sessions::asker(tx, &shown("before"), None, Told::trusted(T0))).is_none(), "an earlier session is over");
     rig.run(|tx| sessions::begin(tx, sari.number, &shown("booted"), ("192.0.2.7", "a browser"), Some("this"), Told::trusted(T0)));
@@ -118,7 +118,7 @@ fn a_link_is_good_once_for_an_hour_and_ends_what_was_before() {
     assert_eq!(rig.run(|tx| people::password(tx, sari.number)).as_deref(), Some("hash"));
     assert!(!is_good("link", T0) && rig.run(|tx| people::join(tx, "link", "other", T0)).is_none());
     // Nobody joins who was removed meanwhile.
-    rig.run(|tx| people::invite(tx, sari.number, "newer", T0));
+    rig.run(|tx| people::invite(tx, sari.number, Door::Public, "newer", T0));
     rig.run(|tx| people::remove(tx, sari.number, T0));
     assert!(!is_good("newer", T0) && rig.run(|tx| people::password(tx, sari.number)).is_none());
 }
@@ -414,13 +414,15 @@ fn what_a_person_can_see_keeps_them_from_pressing() {
 fn a_session_is_good_at_its_own_door_and_settles_nothing_at_home() {
     let rig = Rig::with(reported_order("order1", "vm-001", 5_000, 5_000, Delivery::Undelivered));
     let sari = rig.run(|tx| people::find(tx, &name("Sari"))).expect("she is there");
-    rig.run(|tx| people::invite_home(tx, sari.number, "link", T0));
-    let late = T0 + people::HOME_LINK_LASTS;
-    let is_good = |code: &str, at: Wall| rig.run(|tx| people::invited_home(tx, code, at)).is_some();
+    rig.run(|tx| people::invite(tx, sari.number, Door::Home, "link", T0));
+    let late = T0 + people::link_lasts(Door::Home);
+    let is_good = |code: &str, at: Wall| rig.run(|tx| people::invited(tx, Door::Home, code, at)).is_some();
     assert!(is_good("link", late - SECOND) && !is_good("link", late) && !is_good("lin", T0));
     assert!(rig.run(|tx| people::join(tx, "link", "hash", T0)).is_none(), "it chooses no password");
-    assert!(rig.run(|tx| people::enter_home(tx, "link", T0)).is_some());
-    assert!(rig.run(|tx| people::enter_home(tx, "link", T0)).is_none(), "it is used");
+    rig.run(|tx| people::invite(tx, sari.number, Door::Public, "public", T0));
+    assert!(!is_good("public", T0) && is_good("link", T0), "each is good at its own door");
+    assert!(rig.run(|tx| people::enter(tx, Door::Home, "link", T0)).is_some());
+    assert!(rig.run(|tx| people::enter(tx, Door::Home, "link", T0)).is_none(), "it is used");
     let at_home = Shown { door: Door::Home, ..shown("home") };
     rig.run(|tx| sessions::begin(tx, sari.number, &at_home, ("192.168.1.7", "b"), None, Told::trusted(T0)));
     let asker = |secret: &str, door: Door| rig.run(|tx| sessions::asker(tx, &Shown { door, ..shown(secret) }, None, Told::trusted(T0)));
@@ -441,7 +443,7 @@ fn a_session_is_good_at_its_own_door_and_settles_nothing_at_home() {
     }
     assert!(asked(Deed::Refund, Door::Public).is_ok());
     // Whoever is removed is out there, too, with the link.
-    rig.run(|tx| people::invite_home(tx, sari.number, "link", T0));
+    rig.run(|tx| people::invite(tx, sari.number, Door::Home, "link", T0));
     rig.run(|tx| people::remove(tx, sari.number, T0));
     assert!(asker("home", Door::Home).is_none() && !is_good("link", T0));
 }

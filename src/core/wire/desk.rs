@@ -102,8 +102,7 @@ crate::order::word::closed! {
     }
 }
 
-/// `POST /v1/home/enter`: a link of the local network is used, once. No password is asked for: everybody there could read it. Whom it lets in
-/// `POST /v1/home/invitation` says, as `POST /v1/invitation` does of other links.
+/// `POST /v1/enter`: a link of the local network is used, once. No password is asked for: everybody there could read it.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Enter {
@@ -113,7 +112,7 @@ pub struct Enter {
     pub browser: Box<str>,
 }
 
-/// `POST /v1/invitation`: whom does this link invite? It stays good.
+/// `POST /v1/invitation`: whom does this link of this [`Door`] invite? It stays good.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Knock {

@@ -224,19 +224,14 @@ CREATE TABLE people (
     removed_ms INTEGER                        -- the row stays: the log names its person by number
 ) STRICT;
 CREATE UNIQUE INDEX people_known ON people (known_as) WHERE removed_ms IS NULL;
--- One link a person: a newer one makes an older one void.
+-- One link a person and door: a newer one makes an older one void.
 CREATE TABLE people_invited (
-    person INTEGER PRIMARY KEY REFERENCES people,
+    person INTEGER NOT NULL REFERENCES people,
+    door TEXT NOT NULL,                       -- the public one, where a password is chosen, or the local network, where none is
     code_hash TEXT NOT NULL UNIQUE,
     until_ms INTEGER NOT NULL,
-    used_ms INTEGER
-) STRICT;
--- The same for the local network, where no password is chosen.
-CREATE TABLE people_at_home (
-    person INTEGER PRIMARY KEY REFERENCES people,
-    code_hash TEXT NOT NULL UNIQUE,
-    until_ms INTEGER NOT NULL,
-    used_ms INTEGER
+    used_ms INTEGER,
+    PRIMARY KEY (person, door)
 ) STRICT;
 CREATE TABLE sessions (
     session INTEGER PRIMARY KEY AUTOINCREMENT,
