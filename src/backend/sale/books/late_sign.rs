@@ -9,8 +9,8 @@ use qris_core::order::late_sign::{LateNews, LateSign};
 use qris_core::order::merchant::Event;
 use qris_core::order::time::Told;
 
-/// It is a line in the history of the machine's own order, once a try. What passed a sensor may be the goods, or a hand in the chute, and
-/// decides nothing. What a device that names its slots says lets a person decide.
+/// It is a line in the history of the machine's own order, once a try. What passed a sensor may be the goods, or a hand in the chute: it
+/// decides nothing. A device that names its slots is sure: a person decides.
 pub fn late_sign(tx: &mut dyn Tx, policy: &Policy, device: &DeviceId, news: &LateNews, now: Told) -> Result<Option<Done>, BooksError> {
     let LateNews { order: id, number, sign } = news;
     let Some(stored) = ledger::load(tx, id)? else { return Ok(None) };
