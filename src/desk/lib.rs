@@ -25,11 +25,13 @@ use qris_host::journal::{self, emit};
 use qris_host::service::{Request, Signals};
 use qris_host::{Failure, Leave, memory, service};
 use std::ffi::OsString;
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::net::TcpListener;
 
 const PROGRAM: &str = "qris-desk";
 
@@ -37,9 +39,12 @@ const PROGRAM: &str = "qris-desk";
 #[derive(Debug, Parser)]
 #[command(name = PROGRAM, version)]
 pub struct DeskArguments {
-    /// Where a web server in front finds it. The web server does TLS
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8090")]
-    pub listen: SocketAddr,
+    /// Where a web server in front finds it. The web server does TLS. `stdin`: standard input is a listener already, as its unit has it
+    #[arg(long, value_name = "ADDRESS|stdin", default_value = "127.0.0.1:8090", value_parser = Listen::read)]
+    pub listen: Listen,
+    /// For the local network, at `desk.home` of the backend's configuration, and for nobody else
+    #[arg(long, conflicts_with_all = ["listen", "proxy"])]
+    pub home: bool,
     /// The socket at which `qris-backend serve` answers the desk
     #[arg(long, value_name = "PATH", default_value = "/run/qris-desk/serve.sock")]
     pub socket: PathBuf,
@@ -52,6 +57,28 @@ pub struct DeskArguments {
     /// For the demo: its page shows it in a frame
     #[arg(long, requires = "plain_http", hide = true)]
     pub framed: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub enum Listen {
+    At(SocketAddr),
+    /// The service manager has opened it: a program without a network of its own serves there.
+    Stdin,
+}
+
+impl Listen {
+    fn read(text: &str) -> Result<Self, std::net::AddrParseError> {
+        if text == "stdin" { Ok(Self::Stdin) } else { text.parse().map(Self::At) }
+    }
+
+    fn open(self) -> Result<TcpListener, Failure> {
+        match self {
+            Self::At(address) => connections::listen(address).map_err(|why| Failure::failed(format!("cannot listen at {address}: {why}"))),
+            Self::Stdin => {
+                connections::inherited(io::stdin()).map_err(|why| Failure::failed(format!("standard input is no listener: {why}")))
+            }
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -92,21 +119,23 @@ fn run(arguments: &DeskArguments) -> Result<Leave, Failure> {
 async fn work(arguments: &DeskArguments) -> Result<Leave, Failure> {
     let mut signals = Signals::new();
     let serve = Arc::new(Serve::new(&arguments.socket).map_err(Failure::failed)?);
-    let &DeskArguments { listen, socket: _, proxy, plain_http, framed } = arguments;
-    let desk = Arc::new(Desk { serve: Arc::clone(&serve), plain_http, framed, home: None });
-    let listener = connections::listen(listen).map_err(|why| Failure::failed(format!("cannot listen at {listen}: {why}")))?;
+    let &DeskArguments { listen, home, socket: _, proxy, plain_http, framed } = arguments;
     let (stop, stopped) = tokio::sync::watch::channel(false);
-    let router = TowerToHyperService::new(pages::router(desk));
-    let served = tokio::spawn(connections::serve(listener, router, limits(proxy), || {}, stopped.clone()));
-    let at_home = tokio::spawn(home::keep(serve, stopped));
+    let (served, at) = if home {
+        (tokio::spawn(home::keep(serve, stopped)), "the local network".to_owned())
+    } else {
+        let listener = listen.open()?;
+        let at = listener.local_addr().map_err(Failure::failed)?.to_string();
+        let router = TowerToHyperService::new(pages::router(Arc::new(Desk { serve, plain_http, framed, home: None })));
+        (tokio::spawn(connections::serve(listener, router, limits(proxy), || {}, stopped)), at)
+    };
     emit(&Event::Ready { program: PROGRAM.into(), version: env!("CARGO_PKG_VERSION").into() });
-    service::status(&format!("serves at {listen}"));
+    service::status(&format!("serves at {at}"));
     service::ready();
     let request: Request = signals.next().await;
     let leave = request.announce(PROGRAM);
     stop.send_replace(true);
     let _ = served.await;
-    let _ = at_home.await;
     Ok(leave)
 }
 

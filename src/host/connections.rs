@@ -22,6 +22,7 @@ use std::error::Error;
 use std::future::{pending, poll_fn};
 use std::io::{self, IoSlice};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::AsFd;
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -101,6 +102,14 @@ pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     socket.set_send_buffer_size(SEND_BYTES)?;
     socket.bind(address)?;
     socket.listen(WAITING_MAX)
+}
+
+/// The listener that another program has opened, and handed over at this place.
+pub fn inherited(place: impl AsFd) -> io::Result<TcpListener> {
+    let listener = std::net::TcpListener::from(place.as_fd().try_clone_to_owned()?);
+    listener.local_addr()?;
+    listener.set_nonblocking(true)?;
+    TcpListener::from_std(listener)
 }
 
 /// Serves until `stop` says so. Then the running requests have a moment to end. `closed` is called for each connection that was too slow, or

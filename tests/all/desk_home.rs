@@ -24,6 +24,7 @@ const PORT: u16 = 8480;
 
 struct Home {
     desk: Desk,
+    at_home: Process,
     pi: Namespace,
     /// The public listener, as it is behind a web server.
     public: String,
@@ -48,12 +49,16 @@ impl Home {
         desk.shop.start_backend();
         drop(desk.desk.take());
         let port = free_port();
-        let mut start = command(env!("CARGO_BIN_EXE_qris-desk"));
-        start.args(["--plain-http", "--listen", &format!("{PI}:{port}"), "--socket"]).arg(desk.shop.path().join("serve.sock"));
-        let process = Process::start_service("qris-desk", &mut pi.command(&start), desk.shop.path());
-        process.wait_line(&format!("listens for the local network at 0.0.0.0:{PORT}"));
-        desk.desk = Some(process);
-        Self { desk, pi, public: format!("http://{PI}:{port}"), at: format!("http://{PI}:{PORT}") }
+        let start = |name: &str, arguments: &[&str]| {
+            let mut start = command(env!("CARGO_BIN_EXE_qris-desk"));
+            start.args(arguments).arg("--socket").arg(desk.shop.path().join("serve.sock"));
+            Process::start_service(name, &mut pi.command(&start), desk.shop.path())
+        };
+        let public = start("qris-desk", &["--plain-http", "--listen", &format!("{PI}:{port}")]);
+        let at_home = start("qris-desk-home", &["--home"]);
+        at_home.wait_line(&format!("listens for the local network at 0.0.0.0:{PORT}"));
+        desk.desk = Some(public);
+        Self { desk, at_home, pi, public: format!("http://{PI}:{port}"), at: format!("http://{PI}:{PORT}") }
     }
 
     fn visitor(&self, url: &str) -> Visitor {
@@ -300,7 +305,7 @@ fn nobody_from_elsewhere_is_answered_at_home() {
         let asked = curl(&format!("--interface {FAR} http://{PI}:{PORT}/login"));
         assert_eq!(word(&stdout(&output(command("/bin/sh").args(["-c", &asked])))).as_deref(), Some("far_away"));
 
-        let journal = home.desk.desk.as_ref().expect("it runs").text();
+        let journal = home.at_home.text();
         assert!(journal.contains("was not answered in the local network") && !journal.contains("evil"), "{journal}");
         // On the Pi `doctor` says that it is there.
         let mut doctor = home.desk.shop.program_command(Program::Backend);

@@ -1,9 +1,10 @@
 //! The desk behind web servers, with the lines that ordinary guides have for them. Whoever is refused is told why.
 
 use crate::rig::front::{Front, Server};
+use crate::rig::http::Http;
 use crate::rig::people::{Desk, PASSWORD, Visitor};
 use crate::rig::shop::Program;
-use crate::rig::stdout;
+use crate::rig::{free_port, source_text, stdout};
 use serde_json::Value;
 
 /// A desk whose `desk.url` is that of a web server, and the port of that. It is not a trial: cookies want TLS, which the web server would have.
@@ -86,6 +87,22 @@ fn everybody_gets_in_behind_caddy() {
             "header Referrer-Policy no-referrer",
         ],
     );
+}
+
+/// The lines of Install. Caddy tells of what failed: here nobody answers behind it.
+#[test]
+fn no_link_is_in_the_log_of_caddy() {
+    let temporary = tempfile::tempdir().expect("a directory");
+    let [port, behind] = [(); 2].map(|()| free_port());
+    let guide = source_text("docs/using/install.md");
+    let desk = guide.split("```text\n").find(|part| part.starts_with("desk.pay.example {")).and_then(|part| part.split("```").next());
+    let desk = desk.expect("lines for the desk").replace("desk.pay.example", &format!("http://127.0.0.1:{port}"));
+    let text = source_text("packaging/container/Caddyfile").replacen('{', "{\nadmin off\nauto_https off\n", 1);
+    let text = text.replace("{$QRIS_NAME}", &format!("http://127.0.0.1:{}", free_port())).replace("import *.caddy", &desk);
+    let caddy = Front::caddy(port, &text.replace("127.0.0.1:8090", &format!("127.0.0.1:{behind}")), temporary.path());
+    assert_eq!(Http::new().get(&format!("{}/join/a-secret", caddy.url), None).status, 502);
+    let told = caddy.process.wait_line("/join/-");
+    assert!(told.contains("connection refused") && !caddy.process.text().contains("a-secret"), "{}", caddy.process.text());
 }
 
 #[test]

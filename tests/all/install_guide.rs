@@ -569,9 +569,14 @@ start() {
     dbus-daemon --system --nopidfile --fork
     return
   fi
+  # A listener that a unit has on its standard input is opened by its socket.
+  local before=() listen
+  listen=$(sed -n 's/^ListenStream=//p' "${unit%.service}.socket" 2> /dev/null || true)
+  [ -z "$listen" ] || before=(perl -MIO::Socket::INET -MPOSIX=dup2 -e '
+    my $at = IO::Socket::INET->new(LocalAddr => shift, Listen => 64, ReuseAddr => 1) or die; dup2(fileno($at), 0); exec @ARGV' "$listen")
   socat -u "UNIX-RECV:/run/$1.notify,mode=666" "CREATE:/run/$1.told" > /dev/null 2>&1 < /dev/null &
   until [ -S "/run/$1.notify" ]; do sleep 0.01; done
-  NOTIFY_SOCKET=/run/$1.notify setpriv --reuid "${user:-root}" --regid "${user:-root}" --init-groups \
+  NOTIFY_SOCKET=/run/$1.notify "${before[@]}" setpriv --reuid "${user:-root}" --regid "${user:-root}" --init-groups \
     $(sed -n 's/^ExecStart=//p' "$unit") > "/run/$1.log" 2>&1 < /dev/null &
   until grep -q READY=1 "/run/$1.told" 2> /dev/null; do
     kill -0 $! || { cat "/run/$1.log" >&2; exit 1; }

@@ -6,8 +6,16 @@ use crate::rig::{command, source, source_text, succeed, tool, wait_for};
 use std::path::Path;
 
 /// The units, and the exposure that `systemd-analyze security` may find: 0 is none, 10 is all.
-const SERVICES: [(&str, f64); 4] =
-    [("qrisd.service", 2.0), ("qris-relayd.service", 1.5), ("qris-backend.service", 1.5), ("qris-desk.service", 1.5)];
+const SERVICES: [(&str, f64); 5] = [
+    ("qrisd.service", 2.0),
+    ("qris-relayd.service", 1.5),
+    ("qris-backend.service", 1.5),
+    ("qris-desk.service", 1.0),
+    ("qris-desk-home.service", 1.5),
+];
+
+/// It has the listener of a service that has no network.
+const DESK_SOCKET: &str = "qris-desk.socket";
 
 /// The same of what begins them anew.
 const REST: (&str, f64) = ("qris-again@.service", 1.0);
@@ -23,7 +31,7 @@ const AGAIN: [(&str, &str); 4] = [
 /// Of two lines for one credential systemd 252 takes the last, and hands over no plain secret that it takes for encrypted.
 #[test]
 fn each_credential_is_loaded_by_one_plain_line() {
-    let with_secrets = |name: &str| !["qris-relayd.service", "qris-desk.service"].contains(&name);
+    let with_secrets = |name: &str| !["qris-relayd.service", "qris-desk.service", "qris-desk-home.service"].contains(&name);
     for (name, _) in SERVICES {
         let text = source_text(&format!("systemd/{name}"));
         let mut loaded: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("LoadCredential=")?.split(':').next()).collect();
@@ -92,6 +100,8 @@ fn at_work(directory: &Path) -> Systemd {
         let service = format!("[Service]\nExecStart=/bin/sh -c '{script}'\nRestart=always\nRestartSec=50ms\nTimeoutStopSec=1\n");
         std::fs::write(directory.join(name), format!("{}\n{service}", unit.join("\n"))).expect("written");
     }
+    let socket = source_text(&format!("systemd/{DESK_SOCKET}")).replace("=127.0.0.1:8090", &format!("={here}/desk.sock"));
+    std::fs::write(directory.join(DESK_SOCKET), socket).expect("written");
     let bus = "[Service]\nExecStart=/bin/sleep infinity\n";
     std::fs::write(directory.join("dbus.service"), bus).expect("written");
     for (from, name) in AGAIN {
@@ -110,7 +120,11 @@ fn at_work(directory: &Path) -> Systemd {
 fn rest_of(service: &str) -> String {
     format!(
         "{}@{service}.service",
-        if ["qris-backend.service", "qris-desk.service"].contains(&service) { "qris-backend-again" } else { "qris-again" }
+        if ["qris-backend.service", "qris-desk.service", "qris-desk-home.service"].contains(&service) {
+            "qris-backend-again"
+        } else {
+            "qris-again"
+        }
     )
 }
 
@@ -154,6 +168,22 @@ fn a_service_that_fails_ten_times_goes_on_after_a_pause() {
         );
         std::fs::remove_file(&go).expect("removed");
     }
+}
+
+/// Else whoever knocks would start what somebody has stopped.
+#[test]
+fn the_desks_listener_is_there_as_long_as_the_desk() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let systemd = at_work(directory.path());
+    let service = "qris-desk.service";
+    systemd.tell(&["start", service]);
+    await_starts(directory.path(), service, 1);
+    assert_eq!(systemd.property(DESK_SOCKET, "ActiveState"), "active");
+    systemd.tell(&["kill", "--kill-whom=main", "--signal=KILL", service]);
+    await_starts(directory.path(), service, 2);
+    assert_eq!(systemd.property(DESK_SOCKET, "ActiveState"), "active", "who knocks meanwhile waits");
+    systemd.tell(&["stop", service]);
+    assert_eq!(systemd.property(DESK_SOCKET, "ActiveState"), "inactive");
 }
 
 /// Nothing else begins a service again.

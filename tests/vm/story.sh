@@ -133,7 +133,7 @@ backend_serves() {
   holds "it says what to do next" grep -q "sudo qris-backend init" "$work/install.log"
   is "its files are as packed" "" "$(guest dpkg -V qris-backend)"
   is "enabled, and not started without a configuration" "enabled inactive" "$(words "$(guest "systemctl is-enabled qris-backend; systemctl is-active qris-backend")")"
-  is "units as systemd reads them" "" "$(guest systemd-analyze verify --man=no qris-backend.service qris-backend-again@qris-backend.service.{service,target})"
+  is "units as systemd reads them" "" "$(guest systemd-analyze verify --man=no qris-backend.service qris-desk{.service,.socket,-home.service} qris-backend-again@qris-backend.service.{service,target})"
   guest "cd /root/stick && install -m640 -g qris-backend backend.toml ca.pem /etc/qris-backend/ && install -m640 -g qris-backend mqtt-backend /etc/qris-backend/mqtt-password && printf %s $server_key | install -m640 -g qris-backend /dev/stdin /etc/qris-backend/midtrans-server-key"
   holds "keys" guest "runuser -u qris-backend -- qris-backend keys new"
   holds "its configuration is good" guest "runuser -u qris-backend -- qris-backend --check"
@@ -668,6 +668,7 @@ one_pi() {
   awaits "the backend asks Midtrans, and the order is dispensed" sold 1
   is "pulses for it" 1 "$(($(pulses $tray_2 0) - pulses_before))"
   awaits "the QR is gone" no_qr
+  desk_without_network
   # A boot takes long, and the power has gone often enough in the short story.
   [ "$short" = no ] || return 0
   by_page sell
@@ -680,6 +681,20 @@ one_pi() {
   pays
   awaits "dispensed" sold 2
   is "pulses for it, in both boots" 2 "$(($(pulses $tray_2 0) - pulses_before))"
+}
+
+# The owner's pages, as their service has them. Whoever takes their program over has the web server's connections, and no network.
+desk_without_network() {
+  local inside metrics="http://127.0.0.1:8080/metrics"
+  guest "printf '[desk]\nurl = \"http://127.0.0.1:8090\"\n' >>/etc/qris-backend/backend.toml && systemctl restart qris-backend && systemctl start qris-desk"
+  is "units as systemd reads them" "" "$(guest systemd-analyze verify --man=no qris-desk.service qris-desk.socket qris-desk-home.service)"
+  holds "the login is at the listener that systemd has opened" guest "busybox wget -q -O - http://127.0.0.1:8090/login | grep -F '<form'"
+  is "its network" "lo:" "$(words "$(guest "tail -n +3 /proc/$(pid_of qris-desk)/net/dev | awk '{ print \$1 }'")")"
+  inside="nsenter --target $(pid_of qris-desk) --net setpriv --reuid qris-desk --regid qris-desk --clear-groups busybox wget -q -T 5 -O -"
+  holds "this computer reads /metrics" guest "busybox wget -q -O - $metrics | grep -F qris"
+  holds "where the desk is nobody answers" guest "! $inside $metrics 2>/run/told && grep -F 'Connection refused' /run/told"
+  holds "by an address that it invents, neither" \
+    guest "! $inside --header 'X-Forwarded-For: 203.0.113.5' http://127.0.0.1:8080/pay/x 2>/run/told && grep -F 'Connection refused' /run/told"
 }
 
 # Runs a block of the page for one Pi: by_page NAME [SED-SCRIPT [WHO-ANSWERS]]. The script must change something.

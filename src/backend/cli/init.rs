@@ -35,7 +35,6 @@ use text::{fill, texts};
 
 const SERVICE: &str = "qris-backend.service";
 const BROKER_SERVICE: &str = "mosquitto.service";
-const DESK_SERVICE: &str = "qris-desk.service";
 
 /// Makes this computer a merchant's server: asks what is not known, writes /etc/qris-backend, the keys and, if wanted, a broker
 /// with TLS, starts them, and writes what the first machine must know.
@@ -309,8 +308,8 @@ fn steps(composed: &Composed, changes: bool) -> Vec<Vec<&'static str>> {
     let broker = [vec!["restart", BROKER_SERVICE], vec!["enable", BROKER_SERVICE]];
     let own = [vec!["enable", SERVICE], vec![if changes { "reload-or-restart" } else { "start" }, SERVICE]];
     // It waits for nobody: the backend answers it as soon as it can.
-    let desk = [vec!["enable", DESK_SERVICE], vec!["start", DESK_SERVICE]];
-    broker.into_iter().filter(|_| composed.makes_broker).chain(own).chain(desk.into_iter().filter(|_| composed.has_desk)).collect()
+    let desks = composed.desks.iter().flat_map(|desk| [vec!["enable", desk], vec!["start", desk]]);
+    broker.into_iter().filter(|_| composed.makes_broker).chain(own).chain(desks).collect()
 }
 
 /// Starts the broker with its new files, and looks whether it answers as it should. If it does not, every file and the broker are as

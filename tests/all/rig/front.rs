@@ -16,7 +16,7 @@ pub enum Server {
 /// One that runs; it ends with the test. It speaks plain HTTP: TLS changes no header.
 pub struct Front {
     pub url: String,
-    _process: Process,
+    pub process: Process,
 }
 
 impl Front {
@@ -31,7 +31,7 @@ impl Front {
         let place = directory.join(format!("front-{port}"));
         std::fs::create_dir_all(&place).expect("a directory");
         let folder = place.display();
-        let (text, mut start): (String, Command) = match server {
+        let (text, start): (String, Command) = match server {
             Server::Nginx => {
                 let mut start = command(tool("nginx"));
                 start.arg("-e").arg("stderr").arg("-c").arg(place.join("conf"));
@@ -44,12 +44,9 @@ impl Front {
                 (text, start)
             }
             Server::Caddy => {
-                let mut start = command(tool("caddy"));
-                start.args(["run", "--adapter", "caddyfile", "--config"]).arg(place.join("conf"));
-                start.env("XDG_DATA_HOME", &place).env("XDG_CONFIG_HOME", &place).env("HOME", &place);
                 let proxy = if lines.contains("reverse_proxy") { String::new() } else { format!("reverse_proxy 127.0.0.1:{behind}\n") };
                 let lines = lines.replace("BEHIND", &behind.to_string());
-                (format!("{{\nadmin off\n}}\nhttp://127.0.0.1:{port} {{\n{proxy}{lines}\n}}\n"), start)
+                return Self::caddy(port, &format!("{{\nadmin off\n}}\nhttp://127.0.0.1:{port} {{\n{proxy}{lines}\n}}\n"), directory);
             }
             Server::Apache => {
                 let mut start = command(tool("apache2"));
@@ -65,8 +62,22 @@ impl Front {
             }
         };
         std::fs::write(place.join("conf"), text).expect("written");
-        let process = Process::start(&format!("{server:?}"), &mut start);
+        Self::listening(port, &format!("{server:?}"), start)
+    }
+
+    /// Caddy, by a whole file of its own.
+    pub fn caddy(port: u16, text: &str, directory: &Path) -> Self {
+        let file = directory.join("Caddyfile");
+        std::fs::write(&file, text).expect("written");
+        let mut start = command(tool("caddy"));
+        start.args(["run", "--adapter", "caddyfile", "--config"]).arg(&file);
+        start.env("XDG_DATA_HOME", directory).env("XDG_CONFIG_HOME", directory).env("HOME", directory);
+        Self::listening(port, "caddy", start)
+    }
+
+    fn listening(port: u16, name: &str, mut start: Command) -> Self {
+        let process = Process::start(name, &mut start);
         wait_for("the web server to listen", || TcpStream::connect(("127.0.0.1", port)).ok());
-        Self { url: format!("http://127.0.0.1:{port}"), _process: process }
+        Self { url: format!("http://127.0.0.1:{port}"), process }
     }
 }

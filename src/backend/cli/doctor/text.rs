@@ -87,7 +87,7 @@ texts! {
     elsewhere: "tempat lain", "elsewhere";
     home_good: "desk mendengarkan di {0} untuk jaringan lokal: siapa pun yang masuk di sana hanya melihat", "the desk listens at {0} for the local network: whoever comes in there only sees";
     home_other: "program lain menjawab, dengan {0}", "another program answers, with {0}";
-    home_do: "jalankan `qris-desk`; jika sudah berjalan, alasannya ada di jurnalnya", "start `qris-desk`; if it runs, its journal says why";
+    home_do: "jalankan `qris-desk-home`; jika sudah berjalan, alasannya ada di jurnalnya", "start `qris-desk-home`; if it runs, its journal says why";
     desk_good: "{0} menampilkan halaman masuk, dan menerima formulir", "{0} shows its login, and takes a form";
     desk_unreached_do: "periksa DNS, firewall, web server dan sertifikat dari `desk.url`", "look at DNS, firewall, web server and certificate of `desk.url`";
     desk_other: "{0} menjawab {1}, dan itu bukan halaman masuk dari desk", "{0} answers {1}, which is not the login of the desk";

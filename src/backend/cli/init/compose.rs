@@ -20,6 +20,8 @@ const SERVER_KEY: &str = "/etc/qris-backend/midtrans-server-key";
 const SIGNING_KEY: &str = "/var/lib/qris-backend/signing-key.json";
 
 const DESK_LISTEN: &str = "127.0.0.1:8090";
+const DESK_SERVICE: &str = "qris-desk.service";
+const DESK_HOME_SERVICE: &str = "qris-desk-home.service";
 
 pub(super) struct Composed {
     pub(super) files: Vec<Planned>,
@@ -27,7 +29,8 @@ pub(super) struct Composed {
     pub(super) kept: Vec<String>,
     /// What a person should know when all is done.
     pub(super) remarks: Vec<String>,
-    pub(super) has_desk: bool,
+    /// The services of the desk that have something to serve.
+    pub(super) desks: Vec<&'static str>,
     pub(super) makes_broker: bool,
     /// The configuration, as the service will read it.
     pub(super) source: Source,
@@ -107,11 +110,12 @@ pub(super) fn compose(
     if public_url.is_none() && !present.has_public_url {
         remarks.push(texts().no_public_url.into());
     }
-    let has_desk = ["url", "home"].into_iter().any(|key| text.value("desk", key).is_some());
+    let desks = [("url", DESK_SERVICE), ("home", DESK_HOME_SERVICE)];
+    let desks = desks.into_iter().filter(|(key, _)| text.value("desk", key).is_some()).map(|(_, service)| service).collect();
     // This file comes last: the service waits for it.
     draft.files.push(Planned::new(BACKEND_TOML, SECRET, text.text.as_str()).shown());
     let (places, files) = draft.into_parts();
-    Ok(Composed { files, kept, remarks, has_desk, makes_broker, source: Source::from_text(BACKEND_TOML, text.text).with_places(places) })
+    Ok(Composed { files, kept, remarks, desks, makes_broker, source: Source::from_text(BACKEND_TOML, text.text).with_places(places) })
 }
 
 /// What is to be done for a new desk.
