@@ -40,7 +40,7 @@ INDONESIAN = {
     ),
     "restored": (
         "Salinan pembukuan dipasang. Setiap pesanan yang belum selesai di dalamnya harus diputuskan oleh orang.",
-        "`reconcile` untuk setiap hari sejak salinan itu dibuat. Lalu periksa masing-masing: `orders --attention`.",
+        "`reconcile` untuk setiap hari sejak salinan itu dibuat, dan `reconcile --order` untuk yang disebut hilang oleh `restore`. Lalu periksa masing-masing: `orders --attention`.",
     ),
     "taken_over": (
         "Komputer lain memakai nama mesin ini di broker, dan terus memutusnya.",

@@ -40,6 +40,7 @@ fn read(properties: &mut Properties) -> Result<Value, ServiceError> {
         "faults": properties.take::<Vec<String>>("Faults")?,
         "fault_details": properties.take::<Vec<String>>("FaultDetails")?,
         "sold_out": properties.take::<Vec<String>>("SoldOut")?,
+        "held_by": properties.take::<String>("Holder")?,
     }))
 }
 
@@ -55,6 +56,9 @@ fn words(order: &Value) -> String {
     words.extend(number("amount").map(|amount| format!("amount {}", total(amount))));
     words.extend(number("gross_amount").map(|amount| format!("pays {}", total(amount))));
     words.extend(number("remaining_s").map(|seconds| format!("{seconds} s left")));
+    if !text("held_by").is_empty() {
+        words.push(format!("held by {}: nothing is sold meanwhile", text("held_by")));
+    }
     let list = |name: &str| order[name].as_array().into_iter().flatten().filter_map(Value::as_str);
     let sold_out: Vec<_> = list("sold_out").collect();
     if !sold_out.is_empty() {
@@ -78,6 +82,9 @@ mod tests {
             "faults": ["screen", "relay"], "fault_details": ["no panel", "gone"], "sold_out": ["A1", "A3"]
         });
         assert_eq!(words(&order), "idle sold out: A1, A3 faults: screen (no panel), relay (gone)");
+        order["held_by"] = "filling".into();
+        assert!(words(&order).starts_with("idle held by filling: nothing is sold meanwhile sold out: A1"), "{}", words(&order));
+        order["held_by"] = "".into();
         order["state"] = "awaiting_payment".into();
         order["request_id"] = "r-1".into();
         order["amount"] = 5000.into();

@@ -7,6 +7,7 @@ use super::machine::Bus;
 use super::print;
 use crate::complete;
 use qris_core::order::ids::{DeviceId, RequestId};
+use qris_core::order::reason::Reason;
 use qris_core::order::request::TIMEOUT_S;
 use qris_core::wire::status::{Presence, Status};
 use qris_core::wire::topics::Topic;
@@ -108,11 +109,14 @@ fn timeout() -> clap::builder::RangedI64ValueParser<u16> {
     clap::value_parser!(u16).range(i64::from(*TIMEOUT_S.start())..=i64::from(*TIMEOUT_S.end()))
 }
 
+/// Only the merchant's side asks the gateway.
+const AT_THE_GATEWAY: &str = ". `qris-backend doctor`, at the merchant's server, says what is wrong with the gateway";
+
 #[derive(Debug, thiserror::Error)]
 enum EndError {
     #[error(
-        "{request_id} ended {}{}: {}", .state.as_str(), .reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default(),
-        after(.state)
+        "{request_id} ended {}{}: {}{}", .state.as_str(), .reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default(),
+        after(.state), if .reason.as_deref() == Some(Reason::Gateway.as_str()) { AT_THE_GATEWAY } else { "" }
     )]
     Otherwise { request_id: RequestId, state: EventState, reason: Option<String> },
     /// Nobody subscribes to the topic for requests of this machine.

@@ -312,7 +312,7 @@ impl Frame {
     }
 
     fn stands(&self, stands: &Stands) -> &'static str {
-        order_words::stands(self.o(), self.language, *stands)
+        order_words::stands(self.language, *stands)
     }
 
     /// The colour of it: good, bad, waiting or plain.

@@ -2,7 +2,7 @@
 //! error elsewhere.
 //!
 //! Libraries have records of their own, for `tracing`. Those are dropped unless `QRIS_LOG=debug`; then they have priority 7, whatever
-//! priority their authors gave them. They wait for their reader; our events never do ([`writer`]).
+//! priority their authors gave them. Of those that nobody reads few wait, and the others are lost ([`writer`]).
 
 mod sink;
 mod writer;
@@ -270,6 +270,11 @@ impl Bucket {
     }
 }
 
+/// Nobody counts what is lost of them.
+fn record_of_library(parts: &Parts) {
+    let _ = SINK.get().map(|sink| sink.write(None, parts));
+}
+
 /// The records of libraries.
 struct Records;
 
@@ -277,8 +282,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Records {
     fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
         let mut parts = Parts::default();
         event.record(&mut parts);
-        // Nobody counts them.
-        let _ = SINK.get().map(|sink| sink.write(None, &parts));
+        writer::say_of_library(parts);
     }
 }
 

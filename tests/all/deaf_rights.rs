@@ -15,6 +15,7 @@
 use crate::counted_slots::stock;
 use crate::rig::midtrans::Via;
 use crate::rig::mosquitto::MACHINES;
+use crate::rig::people::Desk;
 use crate::rig::shop::{DEVICE, Options, Program, Shop};
 use crate::rig::{output, output_text, source_text, stdout, wait_for};
 use serde_json::Value;
@@ -162,17 +163,22 @@ fn each_topic_that_the_backend_may_not_read_is_told_after_the_first_message_that
 
 #[test]
 fn news_of_payments_that_may_not_be_written_are_told_after_the_first() {
-    let mut shop = Shop::open(Options::default());
+    let mut desk = Desk::open_with(Options::default());
+    let sari = desk.person("Sari", "viewer");
+    let shop = &mut desk.shop;
     shop.wait_idle();
     shop.broker.without("backend", "topic write qrisd/v1/+/payment/update");
     shop.sell("A1", Via::Gopay);
-    wait_topics(&shop, &["payment/update"]);
+    wait_topics(shop, &["payment/update"]);
+    for page in ["/machines", "/machines/vm-001"].map(|page| sari.get(page)) {
+        assert!(page.has("Topics of the broker that do not get through: payment/update."), "{}", page.html);
+    }
     shop.broker.whole();
     // One that comes shows that all is well.
     wait_for("a sale that the broker tells", || {
         shop.wait_idle();
         shop.sell("A1", Via::Gopay);
-        (machine(&shop)["topics"] == serde_json::json!([])).then_some(())
+        (machine(shop)["topics"] == serde_json::json!([])).then_some(())
     });
 }
 

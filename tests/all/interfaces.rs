@@ -250,6 +250,7 @@ fn the_dbus_interfaces_are_those_of_the_contract() {
             "property FaultDetails as read",
             "property Faults as read",
             "property GrossAmount x read",
+            "property Detail (ss) read",
             "property Holder s read",
             "property Item s read",
             "property OrderId s read",

@@ -140,6 +140,8 @@ fn a_backup_that_was_made_beside_serve_sells_on() {
     );
 
     let after = shop.paid();
+    // Its machine has told its end, and asks no more.
+    let over = shop.reported("dispensed");
     let refused = output_text(&shop.merchant(&["restore", &name]));
     assert!(refused.contains("another process has it"), "{refused}");
     lose(&mut shop, "devices.db");
@@ -160,8 +162,13 @@ fn a_backup_that_was_made_beside_serve_sells_on() {
     assert_eq!(shop.order_at_backend(&sold)["outcome"]["outcome"], "dispensed");
     assert!(output_text(&shop.merchant(&["orders", "--refund-due"])).contains(&due));
     shop.paid();
-    // What is younger than the backup comes back when its machine asks.
+    // What is younger than the backup comes back when its machine asks, or by the line that `restore` has for it.
     assert_eq!(shop.order_at_backend(&after)["status"], "settlement");
+    assert!(!output_text(&shop.merchant(&["orders"])).contains(&over));
+    let line = text.split("`reconcile --order ").nth(1).and_then(|rest| rest.split('`').next()).expect("a line to type");
+    let taken_up = shop.merchant(&[&["reconcile", "--order"], &line.split(' ').collect::<Vec<_>>()[..]].concat());
+    assert!(taken_up.status.success() && line.contains(&over), "{line}: {taken_up:?}");
+    assert!(output_text(&shop.merchant(&["orders"])).contains(&over));
 }
 
 /// The books count on from where the copy was made. Then a long poll begins before its payment, and must not end with what it saw first.

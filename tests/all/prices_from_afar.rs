@@ -116,6 +116,8 @@ fn what_is_wrong_is_found_at_the_desk_and_reaches_no_machine() {
         &["(vm-001): orders.late_settlement_grace_s: 120 -> 600", "(vm-003): wrong: line 1, orders.deliver_within_s"],
     );
     fleet.sends_nothing("fleet price A1 1000 --device vm-001", 1, &["(vm-001): wrong: ", "at least Rp2.000"]);
+    // The backend has told what it can charge.
+    fleet.sends_nothing("fleet price A1 30000000 --device vm-001", 1, &["(vm-001): wrong: ", "Rp20.000.000"]);
     fleet.sends_nothing("fleet price A1 6.000 --all", 2, &["write 6000"]);
     fleet.sends_nothing("fleet price A11 6000 --all", 1, &["(vm-001): A11 is not sold there", "no machine sells it"]);
     fleet.no_machine_has_a_fault_of_settings(&[1, 2, 3]);
@@ -168,7 +170,16 @@ fn what_is_no_longer_sold_is_shown_and_asked_for() {
     fleet.sends(all, &["(vm-002): item[A1].price: 6000 -> 7000", "Lobby (vm-002): version 2 is in force"]);
     // An empty text puts their own files in force again.
     fleet.write("");
-    fleet.sends_nothing(all, 1, &["(vm-001): item[A2].price: nothing -> 7000", "(vm-003): no longer sold: A1 ", "On 1 of 3 machines"]);
+    fleet.sends_nothing(
+        all,
+        1,
+        &[
+            "(vm-001): item[A2].price: nothing -> 7000",
+            "(vm-003): no longer sold: A1 ",
+            "On 1 of 3 machines",
+            "go back to those of the machine's own file",
+        ],
+    );
     fleet.sends(&format!("{all} --yes"), &["Lobby (vm-001): the machine's own file is in force (version 3)"]);
     // What waits for a time is replaced only by who means it.
     fleet.write(&items(&[("A1", 6000), ("A2", 7000)]));

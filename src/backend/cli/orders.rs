@@ -22,7 +22,7 @@ use qris_core::order::merchant::{Asker, AtBank, Attention, End, Order, Repayment
 use qris_core::order::money::total;
 use qris_core::order::time::{Wall, Zone};
 use qris_core::wire::orders::{Refund, Status};
-use qris_core::wire::people::OrderLine;
+use qris_core::wire::people::{OrderLine, Stands};
 use qris_host::{Failure, clock, speech};
 use serde_json::json;
 use std::path::PathBuf;
@@ -334,7 +334,11 @@ fn facts(whole: &Whole, attempts: &[OrderId], zone: Zone) -> Vec<(&'static str, 
         facts.push((texts.expires, expires_at.to_local(zone)));
     }
     facts.extend(order.transaction_id.as_ref().map(|id| (texts.transaction, id.to_string())));
-    facts.push((texts.status, fill(texts.in_the_books, &[&order.status.as_str(), &whole.state])));
+    let status = match whole.line.stands {
+        Stands::Before(no_end) => format!("{}: {}", order.status, speech::orders::no_end(no_end).spoken()),
+        Stands::At(_) => order.status.to_string(),
+    };
+    facts.push((texts.status, fill(texts.in_the_books, &[&status, &whole.state])));
     if let Some(Paid { at, amount, payment_type, acquirer, issuer }) = &whole.paid {
         let paid = amount.map_or_else(|| texts.no_whole_rupiah.into(), |amount| amount.to_string());
         let parties = [(texts.issuer, issuer), (texts.acquirer, acquirer)];

@@ -30,6 +30,11 @@ pub struct Restore {
     json: bool,
 }
 
+const RECONCILE: &str = "run `reconcile` for each day since then: it takes up what the gateway knows of the orders of the copy";
+/// The gateway is asked about an order by its number, and has no list.
+const LOOK_FOR_MISSING: &str =
+    "compare each of these days with the gateway's dashboard, and run `reconcile --order ORDER` for each order that is missing here";
+
 /// PostgreSQL's own tools have put these books back.
 fn taken_up(config: &Config, server: &Server, file: Option<&Path>, json: bool) -> Result<(), Failure> {
     let name = server.name();
@@ -56,7 +61,8 @@ fn taken_up(config: &Config, server: &Server, file: Option<&Path>, json: bool) -
         "{name}: {} for a person, since nobody knows what became of them after the copy was made",
         counted(orders, "order")
     ))?;
-    out.line("run `reconcile` for each day since then: it takes up what the gateway knows")
+    out.line(RECONCILE)?;
+    out.line(LOOK_FOR_MISSING)
 }
 
 /// The people of the desk as an object, with the links of its owners.
@@ -103,7 +109,7 @@ pub fn run(config: &Config, wanted: Restore) -> Result<(), Failure> {
     let Restored { orders, until, aside, missing, changed, has_machines, desk } = restored.map_err(Failure::failed)?;
     let mut out = Out::default();
     if json {
-        let lost = |order: &restoring::Changed| json!({ "order_id": order.order_id, "device": order.device, "state": order.state, "amount": order.amount });
+        let lost = |order: &restoring::Changed| json!({ "order_id": order.order_id, "device": order.device, "state": order.state, "amount": order.amount, "missing": order.is_missing });
         let changed = changed.as_ref().map(|changed| changed.iter().map(lost).collect::<Vec<_>>());
         let object = json!({
             "file": file, "orders": orders, "until": until.map(|at| at.to_rfc3339_wib()), "aside": aside, "missing": missing,
@@ -129,11 +135,22 @@ pub fn run(config: &Config, wanted: Restore) -> Result<(), Failure> {
     match &changed {
         None => out.line("nobody knows of which orders: the books of before are gone or cannot be read")?,
         Some(changed) => {
-            for restoring::Changed { order_id, device, state, amount } in changed {
-                out.line(&format!("  {order_id}  {device}  Rp{amount}  {state} in the books of before"))?;
+            for restoring::Changed { order_id, device, state, amount, is_missing } in changed {
+                let missing = if *is_missing { ", and missing in the copy" } else { "" };
+                out.line(&format!("  {order_id}  {device}  Rp{amount}  {state} in the books of before{missing}"))?;
             }
         }
     }
-    out.line("start `serve`, then run `reconcile` for each day since then: it takes up what the gateway knows")?;
+    out.line("start `serve`. Then:")?;
+    out.line(RECONCILE)?;
+    let missing =
+        changed.map(|changed| changed.into_iter().filter(|order| order.is_missing).map(|order| order.order_id).collect::<Vec<_>>());
+    match missing {
+        None => out.line(LOOK_FOR_MISSING)?,
+        Some(missing) if missing.is_empty() => {}
+        Some(missing) => {
+            out.line(&format!("take up the orders that are missing in the copy: `reconcile --order {}`", missing.join(" ")))?
+        }
+    }
     out.line("tell it once more what only you know: refunds by hand, goods that were handed over, orders that were seen")
 }

@@ -48,6 +48,8 @@ pub struct Changed {
     pub state: String,
     /// Its price, in rupiah.
     pub amount: i64,
+    /// The copy does not know it at all.
+    pub is_missing: bool,
 }
 
 /// Puts the copy `from`, and that of the machines beside it if theirs are not good, in the place of these books. Machines may have
@@ -91,7 +93,7 @@ fn changed(copy: &Connection, books: &Path) -> Result<Vec<Changed>, CopyError> {
     let of_books = |source| CopyError::Sqlite { path: books.into(), source };
     copy.execute("ATTACH ?1 AS before", [copies::name(books)?]).map_err(of_books)?;
     let sql =
-        "SELECT old.order_id, old.device, old.state, old.amount FROM before.orders AS old LEFT JOIN main.orders AS new USING (order_id)
+        "SELECT old.order_id, old.device, old.state, old.amount, new.version IS NULL AS is_missing FROM before.orders AS old LEFT JOIN main.orders AS new USING (order_id)
         WHERE new.version IS NULL OR new.version < old.version ORDER BY old.created_ms, old.order_id";
     let rows = read_on(copy, |tx| tx.rows(sql, &[]))?;
     let changed = |row: &Row| {
@@ -100,6 +102,7 @@ fn changed(copy: &Connection, books: &Path) -> Result<Vec<Changed>, CopyError> {
             device: row.text("device")?.into(),
             state: row.text("state")?.into(),
             amount: row.int("amount")?,
+            is_missing: row.int("is_missing")? != 0,
         })
     };
     rows.iter().map(changed).collect()

@@ -42,9 +42,24 @@ pub struct Presence {
 struct All {
     machines: HashMap<DeviceId, MachinePresence>,
     /// Messages of machines that are not known.
-    early: Vec<(DeviceId, Report)>,
+    early: Vec<(DeviceId, Early)>,
     /// The time since which the broker brings all that machines say; `None`: it does not.
     hears_from: Option<Boot>,
+}
+
+/// What a message says of a machine.
+#[derive(Debug)]
+enum Early {
+    Report(Report),
+    Came(Topic, Option<Number>),
+}
+
+impl All {
+    fn early(&mut self, device: DeviceId, early: Early) {
+        if self.early.len() < EARLY_MAX {
+            self.early.push((device, early));
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -105,9 +120,12 @@ impl Presence {
         for device in devices {
             all.machines.entry(device.clone()).or_insert_with(|| MachinePresence::new(now));
         }
-        for (device, report) in std::mem::take(&mut all.early) {
+        for (device, early) in std::mem::take(&mut all.early) {
             if let Some(known) = all.machines.get_mut(&device) {
-                known.report(report, now);
+                match early {
+                    Early::Report(report) => known.report(report, now),
+                    Early::Came(topic, number) => known.topics.came(topic, number),
+                }
             }
         }
     }
@@ -139,8 +157,10 @@ impl Presence {
 
     /// A message of this topic came from the broker.
     pub fn came(&self, device: &DeviceId, topic: Topic, number: Option<Number>) {
-        if let Some(known) = self.lock().machines.get_mut(device) {
-            known.topics.came(topic, number);
+        let mut all = self.lock();
+        match all.machines.get_mut(device) {
+            Some(known) => known.topics.came(topic, number),
+            None => all.early(device.clone(), Early::Came(topic, number)),
         }
     }
 
@@ -152,11 +172,9 @@ impl Presence {
     /// A message came from its account at the broker.
     pub fn reported(&self, device: DeviceId, report: Report, now: Now) {
         let mut all = self.lock();
-        let All { machines, early, .. } = &mut *all;
-        match machines.get_mut(&device) {
+        match all.machines.get_mut(&device) {
             Some(known) => known.report(report, now),
-            None if early.len() < EARLY_MAX => early.push((device, report)),
-            None => {}
+            None => all.early(device, Early::Report(report)),
         }
     }
 
@@ -483,8 +501,12 @@ mod tests {
         assert_eq!(rig.room(), (0, 1));
         // One that is let in a moment after its first words.
         rig.0.reported(b.clone(), telemetry(), at(6));
+        rig.0.came(&b, Topic::Stock, Number::of(br#"{"number":1}"#));
         rig.0.know(&HashSet::from([b.clone(), c.clone()]), at(7));
         assert_eq!((rig.0.there(&b), rig.0.there(&c)), (Some(at(7).wall), None));
+        rig.0.topics_told(&b, &TopicsTold { last: [(Topic::Stock, 1)].into(), ..TopicsTold::default() }, None, at(8));
+        let new = rig.0.lock().machines.get_mut(&b).expect("known").topics.look(Some(at(0).boot), at(60).boot);
+        assert_eq!(new, Some(vec![]), "its message has come");
         assert!(!rig.0.lock().machines.contains_key(&device("a")), "it is not let in any more");
     }
 

@@ -293,7 +293,7 @@ fn trouble(alert: &Alert, machine: &str, day: Option<&DayTold>, in_it: &InIt, zo
             "a copy of the books was put in their place. Each order that had no end in it is a person's: nobody knows what became of it \
              since"
                 .into(),
-            "`reconcile` for each day since the copy was made; then look at each: orders --attention",
+            "`reconcile` for each day since the copy was made, and `reconcile --order` for what `restore` named as missing; then look at each: orders --attention",
         ),
         Subject::Merchant(merchant) => (
             format!("a QR on the machine {machine} pays another merchant than earlier QRs did: {merchant}"),

@@ -202,10 +202,14 @@ pub(super) async fn device(device: &DeviceConfig) -> Vec<Finding> {
     let Some(bus) = &device.controller else { return Vec::new() };
     let read = |mut told: Properties| {
         let faults = told.take::<Vec<String>>("Faults")?.into_iter().zip(told.take::<Vec<String>>("FaultDetails")?);
-        Ok((told.take("State")?, told.take("OrderId")?, faults.collect()))
+        Ok((told.take("State")?, told.take("OrderId")?, faults.collect(), told.take::<String>("Holder")?))
     };
     match properties(bus, DEVICE_NAME, DEVICE_PATH).await.and_then(read) {
-        Ok((state, order, faults)) => machine(state, order, faults, device.machine.screen_required),
+        Ok((state, order, faults, holder)) => {
+            let held =
+                (!holder.is_empty()).then(|| Finding::warn("machine", fill(texts().machine_held, &[&holder]), texts().machine_held_do));
+            machine(state, order, faults, device.machine.screen_required).into_iter().chain(held).collect()
+        }
         Err(why) => vec![silent("machine", &*why, "systemctl status qrisd; journalctl -x -u qrisd")],
     }
 }

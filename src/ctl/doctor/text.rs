@@ -123,7 +123,9 @@ texts! {
     clock_do: "timedatectl, baterai jam, sertifikatnya", "timedatectl, the battery of the clock, the certificate";
     config_do: "daftar akses di broker", "the access list of the broker";
     stock_do: "hitung isinya; lalu, sebagai root: `qrisctl stock count ITEM N`, atau `qrisctl stock fill ITEM` jika penuh", "count what lies in it; then, as root: `qrisctl stock count ITEM N`, or `qrisctl stock fill ITEM` if it is full";
-    prices_do: "`qrisctl relay lines` menunjukkan apa yang diterima jalurnya: ubah harganya, atau jalurnya di `relay.toml`", "`qrisctl relay lines` shows what the lines take: change the price, or the line in `relay.toml`";
+    prices_do: "ubah harganya: rinciannya menyebut apa yang diterima jalur (`qrisctl relay lines`) atau pembayaran", "change the price: the detail says what the line (`qrisctl relay lines`) or the payment takes";
+    machine_held: "dipegang oleh {0}: sementara itu tidak ada yang dijual", "held by {0}: nothing is sold meanwhile";
+    machine_held_do: "`filling` selesai dengan sakelar servis atau tombolnya; yang lain selesai sendiri, paling lambat setelah satu jam", "`filling` ends by the service switch or its button; another one ends by itself, after an hour at the latest";
     no_fault: "{0}; tidak ada gangguan", "{0}; no fault";
     nobody: "tidak ada yang memakai nama {0} di bus {1}", "nobody has the name {0} on the bus {1}";
     no_answer: "{0} tidak menjawab dalam {1} detik", "{0} gives no answer in {1} s";

@@ -18,6 +18,7 @@ use qris_core::wire::settings::{Desired, Reported, SETTINGS_MAX, WrongValue, nex
 use qris_core::wire::topics::Topic;
 use qris_host::mqtt::{Outbound, Retained};
 use qris_host::setup::ask::Asker;
+use qris_host::setup::edit::tables_of;
 use qris_host::{Failure, clock, terminal};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -123,6 +124,8 @@ struct Plan {
     different: usize,
     /// Where items are no longer sold, or a text that waits is replaced.
     takes_away: usize,
+    /// Where goods and prices that were set from afar go back to those of the machine's own file: the text names no items.
+    falls_back: usize,
     unsold: usize,
     wrong: usize,
     /// Who needs nothing: it has this price, or does not sell the item.
@@ -298,6 +301,8 @@ impl Plan {
                 self.different += usize::from(!lines.is_empty());
                 lines.extend(waiting.map(|version| format!("version {version} waits, and is replaced")));
                 self.takes_away += usize::from(!gone.is_empty() || waiting.is_some());
+                let falls_back = tables_of(&text, "item").is_empty() && values.iter().any(|value| value.starts_with("item["));
+                self.falls_back += usize::from(falls_back);
                 if lines.is_empty() {
                     lines.push("the same".into());
                 }
@@ -343,7 +348,7 @@ impl Plan {
         if yes {
             return Ok(());
         }
-        let Self { all, blind, takes_away, unchecked, .. } = self;
+        let Self { all, blind, takes_away, falls_back, unchecked, .. } = self;
         if *blind > 0 {
             let why = format!("{blind} of {all} machines were not compared: {NOTHING}. --yes goes on all the same; --device names others");
             return Err(Failure::failed(why));
@@ -351,6 +356,12 @@ impl Plan {
         let mut what = Vec::new();
         if *takes_away > 0 {
             what.push(format!("On {takes_away} of {all} machines something goes that is sold now, or that waits."));
+        }
+        if *falls_back > 0 {
+            what.push(format!(
+                "On {falls_back} of {all} machines goods and prices that were set from afar go back to those of the machine's own file: this text \
+                 names no items. `config get --text` has a text that does."
+            ));
         }
         if *unchecked > 0 {
             what.push(format!("On {unchecked} of {all} machines nobody knows whether the lines take these prices."));

@@ -19,27 +19,33 @@ struct Said {
     request_id: RequestId,
     state: EventState,
     reason: String,
+    /// For people.
+    detail: String,
 }
 
 impl Said {
-    fn new(request_id: &RequestId, state: &str, reason: String) -> Result<Self, Failure> {
+    /// `service`: it says the detail of its newest event. Another request may have come meanwhile, and then there is none.
+    async fn new(service: &Service, request_id: &RequestId, state: &str, reason: String) -> Result<Self, Failure> {
         let state = EventState::from_word(state).map_err(|why| Failure::failed(format!("qrisd says {state:?}: {why}")))?;
-        Ok(Self { request_id: request_id.clone(), state, reason })
+        let told = service.properties().await.and_then(|mut all| all.take::<(String, String)>("Detail")).ok();
+        let detail = told.filter(|(of, _)| of == request_id.as_str()).map(|(_, detail)| detail).unwrap_or_default();
+        Ok(Self { request_id: request_id.clone(), state, reason, detail })
     }
 
     fn print(&self, json: bool) -> Result<(), Failure> {
-        let Self { request_id, state, reason } = self;
+        let Self { request_id, state, reason, detail } = self;
         if json {
-            let reason = Some(reason).filter(|reason| !reason.is_empty());
-            return print::line(&json!({ "request_id": request_id, "state": state, "reason": reason }).to_string());
+            let [reason, detail] = [reason, detail].map(|text| Some(text).filter(|text| !text.is_empty()));
+            return print::line(&json!({ "request_id": request_id, "state": state, "reason": reason, "detail": detail }).to_string());
         }
         let why = if reason.is_empty() { String::new() } else { format!(" ({reason})") };
-        print::line(&print::plain(&format!("{request_id} {state}{why}")))
+        let detail = if detail.is_empty() { String::new() } else { format!(": {detail}") };
+        print::line(&print::plain(&format!("{request_id} {state}{why}{detail}")))
     }
 
     /// `Some`: it is over, as wanted or not.
     fn end(&self, wanted: EventState) -> Option<Result<(), Failure>> {
-        let Self { request_id, state, reason } = self;
+        let Self { request_id, state, reason, detail: _ } = self;
         let reason = Some(reason.clone()).filter(|reason| !reason.is_empty());
         let otherwise = EndError::Otherwise { request_id: request_id.clone(), state: *state, reason };
         state.is_end().then(|| if *state == wanted { Ok(()) } else { Err(Failure::failed(otherwise)) })
@@ -50,9 +56,9 @@ pub(super) async fn sell(bus: &Bus, request: &VendRequest, wait: Option<Duration
     let service = Service::connect(bus, DEVICE_NAME, DEVICE_PATH).await?;
     let changes = service.changes().await.map_err(Failure::failed)?;
     let (state, reason) = service.vend(request).await.map_err(Failure::failed)?;
-    let said = Said::new(&request.request_id, &state, reason)?;
+    let said = Said::new(&service, &request.request_id, &state, reason).await?;
     said.print(json)?;
-    follow(said, changes, EventState::Dispensed, wait, json).await
+    follow(&service, said, changes, EventState::Dispensed, wait, json).await
 }
 
 /// Without a request: the one that holds the machine.
@@ -70,13 +76,20 @@ pub(super) async fn cancel(bus: &Bus, request: Option<RequestId>, wait: Option<D
     if state.is_empty() {
         return Err(Failure::failed(format!("this machine knows no request {request_id}")));
     }
-    let said = Said::new(&request_id, &state, String::new())?;
+    let said = Said::new(&service, &request_id, &state, String::new()).await?;
     said.print(json)?;
-    follow(said, changes, EventState::Cancelled, wait, json).await
+    follow(&service, said, changes, EventState::Cancelled, wait, json).await
 }
 
 /// Without `wait` only a refusal is no success.
-async fn follow(mut said: Said, mut changes: MessageStream, wanted: EventState, wait: Option<Duration>, json: bool) -> Result<(), Failure> {
+async fn follow(
+    service: &Service,
+    mut said: Said,
+    mut changes: MessageStream,
+    wanted: EventState,
+    wait: Option<Duration>,
+    json: bool,
+) -> Result<(), Failure> {
     let Some(wait) = wait else {
         if said.state == EventState::Refused {
             return said.end(wanted).unwrap_or(Ok(()));
@@ -97,7 +110,7 @@ async fn follow(mut said: Said, mut changes: MessageStream, wanted: EventState, 
         let Ok((request, _order, state, reason)) = signal.body().deserialize::<(String, String, String, String)>() else { continue };
         // The answer to the call is the first event, too.
         if request == said.request_id.as_str() && state != said.state.as_str() {
-            said = Said::new(&said.request_id, &state, reason)?;
+            said = Said::new(service, &said.request_id, &state, reason).await?;
             said.print(json)?;
         }
     }

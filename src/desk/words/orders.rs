@@ -4,22 +4,11 @@ use qris_core::order::money::total;
 use qris_core::order::outcome::Delivery;
 use qris_core::order::reason::Reason;
 use qris_core::wire::desk::{Barred, Deed, Denied, Sure, What};
-use qris_core::wire::people::{NoEnd, Stands};
+use qris_core::wire::people::Stands;
 use qris_host::speech::orders::{self, Text};
 use qris_host::speech::{Language, fill};
 
 qris_core::texts! {
-    open: "menunggu pembayaran", "waiting for the payment";
-    held: "dibayar di kasir toko, yang masih bisa membatalkannya", "paid at a store, which may still take it back";
-    ending: "sedang dibatalkan", "being cancelled";
-    cancelled: "dibatalkan; tidak ada yang dibayar", "cancelled; nothing was paid";
-    expired: "kedaluwarsa; tidak ada yang dibayar", "expired; nothing was paid";
-    refused: "ditolak gateway; tidak ada yang dibayar", "denied by the gateway; nothing was paid";
-    unpaid: "tidak dibayar", "not paid";
-    unconfirmed: "belum pasti apakah dibayar", "uncertain whether it is paid";
-    refunding: "uang sedang dikembalikan", "money is on its way back";
-
-
     refund: "Kembalikan {0}", "Send {0} back";
     by_hand: "Sudah saya kembalikan sendiri", "I paid it back by hand";
     hand_over: "Barang diserahkan", "Goods handed over";
@@ -86,17 +75,9 @@ qris_core::texts! {
     step_given: "{0} menyerahkan barangnya.", "{0} handed the goods over.";
 }
 
-pub const fn stands(words: &'static Words, language: Language, stands: Stands) -> &'static str {
+pub const fn stands(language: Language, stands: Stands) -> &'static str {
     match stands {
-        Stands::Before(NoEnd::Open) => words.open,
-        Stands::Before(NoEnd::Held) => words.held,
-        Stands::Before(NoEnd::Ending) => words.ending,
-        Stands::Before(NoEnd::Cancelled) => words.cancelled,
-        Stands::Before(NoEnd::Expired) => words.expired,
-        Stands::Before(NoEnd::Denied) => words.refused,
-        Stands::Before(NoEnd::Unpaid) => words.unpaid,
-        Stands::Before(NoEnd::Unconfirmed) => words.unconfirmed,
-        Stands::Before(NoEnd::Refunding) => words.refunding,
+        Stands::Before(no_end) => orders::no_end(no_end).of(language),
         Stands::At(end) => orders::end(end).desk.of(language),
     }
 }

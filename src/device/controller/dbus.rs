@@ -40,19 +40,27 @@ const HOLDER_CHARS_MAX: usize = 64;
 /// Serves the interface as long as the machine has something to tell. `inbox` hears when the first attempt has ended.
 pub fn start(controllers: &mut Controllers, address: &BusAddress, camera: &Camera, inbox: Inbox) {
     let (news, news_rx) = mpsc::channel(NEWS_WAITING_MAX);
-    let view = Arc::default();
-    let served = publish(address, Device1 { requests: controllers.requests(KIND), view: Arc::clone(&view), camera: camera.clone() });
-    controllers.listen(Feed { view, news });
+    let (view, detail) = (Arc::default(), Arc::default());
+    let device =
+        Device1 { requests: controllers.requests(KIND), view: Arc::clone(&view), detail: Arc::clone(&detail), camera: camera.clone() };
+    let served = publish(address, device);
+    controllers.listen(Feed { view, detail, news });
     tokio::spawn(tell(served, news_rx, inbox));
 }
 
+/// A request, and what people read of its newest event.
+type Detail = (String, String);
+
 struct Feed {
     view: Arc<Mutex<View>>,
+    detail: Arc<Mutex<Detail>>,
     news: mpsc::Sender<VendEvent>,
 }
 
 impl Listener for Feed {
     fn order_changed(&mut self, event: &VendEvent) {
+        let request = event.request_id.as_ref().map_or("", RequestId::as_str);
+        *lock(&self.detail) = (request.into(), event.detail.as_deref().unwrap_or_default().into());
         // The listeners may be gone, or too slow.
         drop(self.news.try_send(event.clone()));
     }
@@ -95,6 +103,7 @@ async fn changed(served: &Served, event: &VendEvent) {
 struct Device1 {
     requests: Requests,
     view: Arc<Mutex<View>>,
+    detail: Arc<Mutex<Detail>>,
     camera: Camera,
 }
 
@@ -245,6 +254,12 @@ impl Device1 {
         lock(&self.view).faults.iter().map(|fault| fault.code.as_str().into()).collect()
     }
 
+    /// The request of the newest `OrderChanged`, and what people read of that: why it was refused, or how it ended. The detail may be empty.
+    #[zbus(property(emits_changed_signal = "false"))]
+    async fn detail(&self) -> (String, String) {
+        lock(&self.detail).clone()
+    }
+
     /// What people read of each, in the same order.
     #[zbus(property(emits_changed_signal = "false"))]
     async fn fault_details(&self) -> Vec<String> {
@@ -330,7 +345,12 @@ mod tests {
     /// A device whose questions nobody takes to a machine.
     fn device() -> Device1 {
         let (inbox, _letters) = Inbox::new();
-        Device1 { requests: Controllers::new(inbox).requests(KIND), view: Arc::default(), camera: no_screen().camera() }
+        Device1 {
+            requests: Controllers::new(inbox).requests(KIND),
+            view: Arc::default(),
+            detail: Arc::default(),
+            camera: no_screen().camera(),
+        }
     }
 
     #[tokio::test]

@@ -29,11 +29,13 @@ impl Machine {
         }
     }
 
-    /// The clear button was pressed. A short press ends what a long one has begun.
+    /// The clear button was pressed. A short press ends what a long one has begun. What the switch has opened it does not: whoever clears a
+    /// jam has a hand at the motor.
     pub(super) fn clear_pressed(&mut self, is_held: bool, now: Now) {
         self.looked(now);
         self.second_tries.end(None);
-        if is_held { self.open_door(now) } else { self.close_door("it is done") }
+        let by_switch = self.door.is_on && self.is_filled();
+        if is_held || by_switch { self.open_door(now) } else { self.close_door("it is done") }
     }
 
     /// The button of an item was pressed while the page is open. Of two at once the later one counts: so a button that sticks keeps no other

@@ -11,10 +11,11 @@ use qris_core::order::time::{Boot, Now, Span};
 use qris_core::wire::stock::{STOCK_MAX, Slot, Stock as Report, VERSION};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Reports are apart by this, unless a slot has become empty, or another thing than its count begins or ceases to bar it.
+/// Reports are apart by this, unless a slot has become empty, somebody has filled or counted it, or another thing than its count begins or ceases
+/// to bar it.
 const LEAST: Span = Span::secs(60);
 /// Then by this: slots that become empty together are one report.
-const LEAST_WHEN_EMPTY: Span = Span::secs(1);
+const LEAST_WHEN_URGENT: Span = Span::secs(1);
 /// The number of the last report, and the requests that were refused until then.
 const REPORTED: Fact<(u64, BTreeMap<ItemId, u32>)> = Fact::new("stock_report");
 
@@ -58,11 +59,18 @@ impl Stock {
             self.waits = None;
             return Ok(self.last.as_ref());
         }
-        let were_empty: BTreeSet<_> = before.iter().filter(|slot| slot.is_empty()).map(|slot| &slot.item).collect();
-        let were_barred: BTreeMap<_, _> = before.iter().map(|slot| (&slot.item, slot.barred())).collect();
-        let is_news = |slot: &Slot| were_barred.get(&slot.item).is_some_and(|barred| *barred != slot.barred());
-        let is_urgent = slots.iter().any(|slot| slot.is_empty() && !were_empty.contains(&slot.item) || is_news(slot));
-        let least = if is_urgent { LEAST_WHEN_EMPTY } else { LEAST };
+        let were: BTreeMap<_, _> = before.iter().map(|slot| (&slot.item, slot)).collect();
+        let is_urgent = slots.iter().any(|slot| match were.get(&slot.item) {
+            None => slot.is_empty(),
+            // A sale makes no count larger.
+            Some(was) => {
+                slot.is_empty() && !was.is_empty()
+                    || slot.barred() != was.barred()
+                    || slot.filled_at != was.filled_at
+                    || slot.count > was.count
+            }
+        });
+        let least = if is_urgent { LEAST_WHEN_URGENT } else { LEAST };
         self.waits = Some(least);
         let is_time = self.last_at.is_none_or(|last| now.boot >= last + least);
         if !is_time || storage.is_failing() {

@@ -1,10 +1,12 @@
 //! The thread that writes the lines. A journal that hangs, or a pipe that nobody empties, stops this thread and nothing else. A line that finds
 //! no room to wait, or cannot be written, is left out and counted. The count is told when lines can be written again.
 
-use super::record;
+use super::sink::Parts;
+use super::{record, record_of_library};
 use crate::events::{Event, EventKind, Fields};
 use std::collections::BTreeMap;
 use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
@@ -12,6 +14,8 @@ use std::time::{Duration, Instant};
 
 /// So many lines wait for their reader. A sale has about ten.
 const WAITING_MAX: usize = 256;
+/// So many of them may be libraries' own. They take no room of ours.
+const OF_LIBRARIES_MAX: usize = 128;
 const STACK: usize = 128 * 1024;
 /// How often somebody who waits for the last line looks for room.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
@@ -34,6 +38,7 @@ type LeftOut = BTreeMap<Box<str>, i64>;
 
 enum Said {
     Line(Line),
+    OfLibrary(Parts),
     /// All before it is written.
     Mark(SyncSender<()>),
 }
@@ -42,6 +47,7 @@ struct Writer {
     waiting: SyncSender<Said>,
     /// Not told yet.
     left_out: Mutex<LeftOut>,
+    of_libraries: AtomicUsize,
 }
 
 /// Begins to write. Without a thread each line is written by whoever says it.
@@ -63,6 +69,14 @@ pub(super) fn say(event: &Event) {
 /// Has it written that lines are missing.
 pub(super) fn say_missing(missing: LeftOut) {
     give(Line::missing(missing));
+}
+
+/// Has a library's record written, if there is room. It waits for nobody.
+pub(super) fn say_of_library(parts: Parts) {
+    match WRITER.get() {
+        Some(writer) => writer.take_of_library(parts),
+        None => record_of_library(&parts),
+    }
 }
 
 fn give(line: Line) {
@@ -90,7 +104,7 @@ impl Line {
 impl Writer {
     fn new(room: usize) -> (Arc<Self>, Receiver<Said>) {
         let (waiting, lines) = sync_channel(room);
-        (Arc::new(Self { waiting, left_out: Mutex::default() }), lines)
+        (Arc::new(Self { waiting, left_out: Mutex::default(), of_libraries: AtomicUsize::new(0) }), lines)
     }
 
     fn take(&self, line: Line) {
@@ -98,6 +112,12 @@ impl Writer {
             self.waiting.try_send(Said::Line(line))
         {
             self.leave_out(line);
+        }
+    }
+
+    fn take_of_library(&self, parts: Parts) {
+        if self.of_libraries.fetch_add(1, Ordering::Relaxed) >= OF_LIBRARIES_MAX || self.waiting.try_send(Said::OfLibrary(parts)).is_err() {
+            self.of_libraries.fetch_sub(1, Ordering::Relaxed);
         }
     }
 
@@ -143,6 +163,10 @@ impl Writer {
             };
             match said {
                 Some(Said::Line(line)) => write(line),
+                Some(Said::OfLibrary(parts)) => {
+                    record_of_library(&parts);
+                    self.of_libraries.fetch_sub(1, Ordering::Relaxed);
+                }
                 Some(Said::Mark(mark)) => drop(mark.try_send(())),
                 None => return,
             }
@@ -158,7 +182,7 @@ impl Writer {
 mod tests {
     use super::*;
     use std::io::ErrorKind;
-    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::atomic::AtomicBool;
     use std::sync::mpsc::channel;
 
     fn line(why: &str) -> Line {
@@ -198,6 +222,20 @@ mod tests {
         writer.take(line("last"));
         assert!(told().contains("last"), "and no count is told twice");
     }
+
+    /// With `QRIS_LOG=debug` a library may say thousands of lines.
+    #[test]
+    fn libraries_wait_for_nobody_and_take_no_room_of_ours() {
+        let (writer, lines) = Writer::new(OF_LIBRARIES_MAX + 1);
+        for _ in 0..OF_LIBRARIES_MAX + 10 {
+            writer.take_of_library(Parts::default());
+        }
+        writer.take(line("ours"));
+        assert!(writer.left_out().is_empty());
+        let said: Vec<_> = lines.try_iter().collect();
+        assert!(said.len() == OF_LIBRARIES_MAX + 1 && matches!(said.last(), Some(Said::Line(_))), "{}", said.len());
+    }
+
     #[test]
     fn what_could_not_be_written_is_counted_and_told_as_soon_as_it_can_be() {
         let (writer, lines) = Writer::new(8);

@@ -7,6 +7,7 @@ use qris_core::order::outcome::Delivery;
 use qris_core::order::reason::Reason;
 use qris_core::order::scheme::Scheme;
 use qris_core::text::is_pair;
+use qris_core::wire::people::NoEnd;
 
 /// A text in both languages. `{0}` is what [`fill`](super::fill) puts in: the order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -428,6 +429,18 @@ table! { end(End) -> Became {
     Unreported { line: "mesin tidak melapor", "unreported by the machine"; desk: "mesin tidak melapor", "the machine told nothing"; }
     Awaited { line: AWAITED; desk: AWAITED; }
     TakenBack { line: "ditarik kembali oleh kasir atau bank", "taken back by counter or bank"; desk: "uang ditarik kembali", "money was taken back"; }
+} }
+
+table! { no_end(NoEnd) {
+    Open: "menunggu pembayaran", "waiting for the payment";
+    Held: "dibayar di kasir toko, yang masih bisa membatalkannya", "paid at a store, which may still take it back";
+    Ending: "sedang dibatalkan", "being cancelled";
+    Cancelled: "dibatalkan; tidak ada yang dibayar", "cancelled; nothing was paid";
+    Expired: "kedaluwarsa; tidak ada yang dibayar", "expired; nothing was paid";
+    Denied: "ditolak gateway; tidak ada yang dibayar", "denied by the gateway; nothing was paid";
+    Unpaid: "tidak dibayar", "not paid";
+    Unconfirmed: "belum pasti apakah dibayar", "uncertain whether it is paid";
+    Refunding: "uang sedang dikembalikan", "money is on its way back";
 } }
 
 table! { no_proof(NoProof) {

@@ -206,6 +206,20 @@ fn the_clear_button_opens_it_and_closes_it() {
     assert_eq!(rig.scene, IDLE);
 }
 
+/// The page itself says that a blocked line wants that press.
+#[test]
+fn a_press_that_clears_a_line_sells_nothing_while_the_switch_is_on() {
+    let mut rig = Rig::holding(4);
+    rig.switch(true);
+    rig.after(100_000);
+    rig.on(Input::ClearPressed(false));
+    assert!(rig.scene.starts_with("Filling"), "{}", rig.scene);
+    rig.after(100_000);
+    assert!(rig.scene.starts_with("Filling"), "it is a press as others are: {}", rig.scene);
+    rig.switch(false);
+    assert_eq!(rig.scene, IDLE);
+}
+
 #[test]
 fn a_button_that_sticks_or_that_nobody_hears_any_more_changes_nothing() {
     let mut rig = Rig::filled(Some(4));
@@ -216,6 +230,7 @@ fn a_button_that_sticks_or_that_nobody_hears_any_more_changes_nothing() {
     assert_eq!(rig.scene, IDLE, "it does not keep the machine");
     assert_eq!((changes(&rig.release("A1")), rig.count()), (vec![], Some(4)));
     // It was pressed before the page was opened, or let go after it was closed.
+    rig.switch(false);
     rig.on(Input::ClearPressed(true));
     assert_eq!(changes(&rig.release("A1")), []);
     rig.press("A1");
