@@ -249,9 +249,9 @@ pub fn flaws(browser: &Browser, width: u32, language: &str) -> Vec<String> {
         expect("letters that do not follow the phone's", fixed, json!([]));
         expect("with large letters it scrolls to the side", wide, json!([]));
         browser.be_window(SIZES[0].0 / 2, SIZES[0].1 / 2);
-        browser.run("window.closed = [...document.querySelectorAll('details')].filter(more => !more.open); for (const more of closed) more.open = true");
+        browser.run("window.folded = [...document.querySelectorAll('details')].filter(more => !more.open); for (const more of folded) more.open = true");
         expect("at 200 % it scrolls to the side", browser.run(SCROLLS), json!([]));
-        browser.run("for (const more of closed) more.open = false");
+        browser.run("for (const more of folded) more.open = false");
         browser.be_window(SIZES[0].0, SIZES[0].1);
     }
     wrong
