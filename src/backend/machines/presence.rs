@@ -65,8 +65,8 @@ struct MachinePresence {
     is_placed: bool,
     /// Another computer takes its place at the broker, as it says over HTTP. Its status hardly gets through.
     taken_over: bool,
-    /// Its screen offers another try of this request now.
-    offers: Option<RequestId>,
+    /// Its screen offers another try of this request now, and whether it waits for a number.
+    offers: Option<(RequestId, bool)>,
     /// The last one, and when that began.
     offered: Option<(RequestId, Wall)>,
     topics: Topics,
@@ -278,14 +278,15 @@ impl MachinePresence {
                 self.every = every.map_or(Every::Never, Every::Span);
                 // This ends nothing that people were told: only something fresh does.
                 self.place(None);
-                if self.offers != offers {
-                    if let Some(request) = &offers {
-                        // Somebody waits for it.
+                if let Some((request, waits)) = &offers {
+                    // With a number it is the answer to somebody who asked for it, also if it was there by itself before.
+                    let is_known = self.offers.as_ref().is_some_and(|(known, waited)| known == request && (*waited || !waits));
+                    if !is_known {
                         (self.offered, self.is_noted) = (Some((request.clone(), now.wall)), false);
                         self.note_from = self.note_from.min(now.boot + OFFERS_NOTED_EVERY);
                     }
-                    self.offers = offers;
                 }
+                self.offers = offers;
                 if self.facts.as_ref() != Some(&facts) {
                     if self.facts.as_ref().is_some_and(|known| (&known.faults, &known.blocked) != (&facts.faults, &facts.blocked)) {
                         self.note_from = self.note_from.min(now.boot + FAULTS_NOTED_EVERY);
@@ -538,19 +539,26 @@ mod tests {
     fn each_offer_of_another_try_is_written_down_with_its_beginning() {
         let rig = Rig::new();
         let request = |id: &str| RequestId::new(id).expect("an id");
-        let offers = |id: Option<&str>| Report::Online { every: Some(Span::secs(100)), facts: facts("1.0"), offers: id.map(request) };
+        let offers = |id: Option<&str>, waits| {
+            let offers = id.map(|id| (request(id), waits));
+            Report::Online { every: Some(Span::secs(100)), facts: facts("1.0"), offers }
+        };
         let noted = |s| rig.0.check(at(s)).to_note.into_iter().map(|(_, noted)| noted.offered).collect::<Vec<_>>();
-        rig.reported(offers(None), 0);
+        rig.reported(offers(None, false), 0);
         assert_eq!(noted(1), [None]);
-        rig.reported(offers(Some("r-1")), 10);
-        rig.reported(offers(Some("r-1")), 11);
-        assert_eq!(noted(12), [Some((request("r-1"), at(10).wall))], "it began once");
-        rig.reported(offers(None), 70);
+        rig.reported(offers(Some("r-1"), true), 10);
+        rig.reported(offers(Some("r-1"), false), 11);
+        assert_eq!(noted(12), [Some((request("r-1"), at(10).wall))], "it began once, and its number was told");
+        rig.reported(offers(None, false), 70);
         assert_eq!(noted(200), [], "its end is no news");
-        rig.reported(offers(Some("r-1")), 210);
+        rig.reported(offers(Some("r-1"), false), 210);
         assert_eq!(noted(211), [Some((request("r-1"), at(210).wall))], "the same once more");
-        rig.reported(offers(Some("r-2")), 220);
-        assert_eq!((noted(221), noted(222)), (vec![], vec![Some((request("r-2"), at(220).wall))]), "almost at once");
+        rig.reported(offers(Some("r-1"), true), 220);
+        assert_eq!(
+            (noted(221), noted(222)),
+            (vec![], vec![Some((request("r-1"), at(220).wall))]),
+            "asked for meanwhile, and told almost at once"
+        );
     }
 
     #[test]

@@ -37,8 +37,8 @@ pub enum Report {
         /// The time between two of its reports; `None`: it never sends any.
         every: Option<Span>,
         facts: Facts,
-        /// Its screen offers another try of this request.
-        offers: Option<RequestId>,
+        /// Its screen offers another try of this request, and whether it waits for a number.
+        offers: Option<(RequestId, bool)>,
     },
     /// It said good-bye, or the broker noticed that it is gone.
     Offline {
@@ -96,7 +96,7 @@ fn read_status(payload: &[u8], expiry_s: Option<u32>) -> Result<Report, Unreadab
                     .find(|fault| fault.code == FaultCode::LineBlocked)
                     .and_then(|fault| short(&fault.detail, BLOCKED_MAX)),
             };
-            let offers = try_offer.map(|offer| offer.request_id);
+            let offers = try_offer.map(|offer| (offer.request_id, offer.awaits_number));
             Ok(Report::Online { every: (every > 0).then(|| Span::secs(every.into())), facts, offers })
         }
     }
