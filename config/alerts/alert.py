@@ -11,12 +11,15 @@ import urllib.request
 TIMEOUT_S = 20
 ANSWER_BYTES_MAX = 65536
 
-# For each kind that has no order what happened, and what to do; `damaged` is no kind: it is an order of which only the name can be read. Of
-# an order, and in English, the backend says both itself.
+# For each kind that has no order what happened, and what to do; where that has a command, what to do with a desk. `damaged` is no kind: it is
+# an order of which only the name can be read. Of an order, and in English, the backend says all of it itself.
+TELL_SERVER = "Hubungi orang yang mengurus server Anda."
+FILL = ("Isi mesinnya. Yang harus dibawa: `stock --to-fill`.", "Isi mesinnya.")
 INDONESIAN = {
     "damaged": (
         "Data sebuah pesanan rusak dan tidak dapat dibaca.",
         "Cari pesanan itu di dashboard Midtrans. Periksa disk server, dan pulihkan cadangan (`backup`).",
+        "Cari pesanan itu di dashboard Midtrans. Hubungi orang yang mengurus server Anda.",
     ),
     "offline": (
         "Mesin tidak terhubung.",
@@ -29,30 +32,35 @@ INDONESIAN = {
     "older_books": (
         "Pembukuan ini lebih lama daripada sebelumnya: sebuah salinan dipasang, atau disk-nya kehilangan sesuatu.",
         "Jika ada salinan yang lebih baru, pasang dengan `restore`. Lalu `reconcile` untuk setiap hari sejak itu.",
+        TELL_SERVER,
     ),
     "another_primary": (
         "Basis data punya server utama lain: data dari saat-saat terakhir mungkin hilang.",
         "Jika tidak ada standby sinkron: `restore` tanpa berkas, lalu `reconcile` untuk hari itu.",
+        TELL_SERVER,
     ),
     "clock": (
         "Waktu di server penjual tidak bisa dipercaya: penjualan jalan terus, tetapi tidak ada batas waktu yang berakhir.",
         "Atur jam server (`timedatectl`), dan pastikan gateway bisa dihubungi: `doctor`.",
+        TELL_SERVER,
     ),
     "restored": (
         "Salinan pembukuan dipasang. Setiap pesanan yang belum selesai di dalamnya harus diputuskan oleh orang.",
         "`reconcile` untuk setiap hari sejak salinan itu dibuat, dan `reconcile --order` untuk yang disebut hilang oleh `restore`. Lalu periksa masing-masing: `orders --attention`.",
+        f"{TELL_SERVER} Lalu periksa setiap pesanan.",
     ),
     "taken_over": (
         "Komputer lain memakai nama mesin ini di broker, dan terus memutusnya.",
         "Cari komputer itu, dan matikan. Jika mungkin di tangan orang lain: `device revoke`, lalu kode baru.",
+        f"Cari komputer itu, dan matikan. Jika mungkin di tangan orang lain: {TELL_SERVER[0].lower()}{TELL_SERVER[1:]}",
     ),
     "stock_low": (
         "Mesin ini perlu diisi.",
-        "Isi mesinnya. Yang harus dibawa: `stock --to-fill`.",
+        *FILL,
     ),
     "stock_out": (
         "Ada yang habis di mesin ini.",
-        "Isi mesinnya. Yang harus dibawa: `stock --to-fill`.",
+        *FILL,
     ),
     "stock_suspect": (
         "Sensor tidak melihat barang keluar, dan slotnya tidak dijual lagi.",
@@ -69,10 +77,12 @@ INDONESIAN = {
     "people": (
         "Seorang pemilik mengubah orang di desk, atau kata sandinya. Catatan di desk menulis siapa, apa, dan dari mana.",
         "Jika tidak ada pemilik yang menginginkannya: `desk link` untuk pemilik itu, dan periksa `desk list`.",
+        f"Jika tidak ada pemilik yang menginginkannya: {TELL_SERVER[0].lower()}{TELL_SERVER[1:]}",
     ),
     "twice": (
         "Dua komputer memakai nama mesin yang sama: kartunya disalin.",
         "Cari yang kedua, dan matikan. Jika mungkin di tangan orang lain: `device revoke`, lalu kode baru.",
+        f"Cari yang kedua, dan matikan. Jika mungkin di tangan orang lain: {TELL_SERVER[0].lower()}{TELL_SERVER[1:]}",
     ),
 }
 
@@ -130,7 +140,8 @@ def words(alert, language):
         kind = "damaged"
     said = alert.get("in_indonesian")
     if language == "id" and (kind in INDONESIAN or said):
-        what, to_do = INDONESIAN.get(kind) or (said["message"], sentence(said["to_do"]))
+        what, to_do, *at_desk = INDONESIAN.get(kind) or (said["message"], sentence(said["to_do"]))
+        to_do = at_desk[0] if at_desk and alert.get("desk_url") else to_do
         if alert.get("over"):
             what, to_do = f"SELESAI, tidak perlu dilihat lagi. Tadinya: {what}", "Tidak perlu melakukan apa-apa."
     if language == "id" and alert.get("not_sold"):
@@ -141,6 +152,8 @@ def words(alert, language):
     day = alert.get("day")
     if language == "id" and day:
         what, to_do = daily(day), "Uang yang harus dikembalikan: `orders --refund-due`. Setiap mesin: `report`."
+        if alert.get("desk_url"):
+            to_do = "Di sana ada uang yang harus dikembalikan, dan setiap mesin."
     about = [str(order.get("description") or order["item"]), rupiah(order["amount"])] if isinstance(order.get("amount"), int) else []
     if language == "id" or not about:
         what = " ".join(filter(None, [", ".join(about) + "." if about else "", str(what)]))
@@ -162,25 +175,26 @@ def words(alert, language):
     return {
         "machine": test + machine,
         "what": what,
-        "to_do": link(alert, language) + str(to_do).replace("ORDER", number or "ORDER") + customers(alert.get("customer"), language),
+        "to_do": link(alert, language) + str(to_do).replace("ORDER", number or "ORDER") + customers(alert, language),
         "details": ", ".join(details),
     }
 
 
 def sentence(text):
-    return text[:1].upper() + text[1:] + "."
+    return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
 
 
 def link(alert, language):
-    """Where it is settled on a phone: whoever has one need not type a command. Who opens it must be let in there."""
+    """Where it is settled on a phone: whoever has one need not type a command, and finds all else there. Who opens it must be let in there."""
     if not alert.get("desk_url"):
         return ""
-    return {"id": "Buka %s. ", "en": "open %s; or "}[language] % alert["desk_url"]
+    return {"id": "Buka %s. ", "en": "open %s: "}[language] % alert["desk_url"]
 
 
-def customers(customer, language):
-    """What the customer can do. In English the backend says it itself."""
-    if not customer:
+def customers(alert, language):
+    """What the customer can do. In English the backend says it itself. With a desk there is one link, and no other."""
+    customer = alert.get("customer")
+    if not customer or alert.get("desk_url"):
         return ""
     if language == "en":
         return f"; {customer.get('message')}"
@@ -200,7 +214,9 @@ def daily(day):
     if len(day["machines"]) == 1:
         machines = "semuanya di " + named(day["machines"][0]["device"], names.get(day["machines"][0]["device"]))
     out = list(day["out_of_order"].items())[:10]
-    faults = "; ".join(f"{named(device, names.get(device))}: {' '.join(faults)}" for device, faults in out)
+    barred = day.get("not_sold") or {}
+    goods_of = {device: f", tidak dijual: {goods}" for device, goods in barred.items()}
+    faults = "; ".join(f"{named(device, names.get(device))}: {' '.join(faults)}{goods_of.get(device, '')}" for device, faults in out)
     fill = day["to_fill"]
     most_first = sorted(fill["goods"].items(), key=lambda of: -of[1])
     goods = ", ".join(f"{count} {name}" for name, count in most_first[:10])

@@ -1,5 +1,6 @@
 //! What is asked of `qris-backend serve`, and its answers. Each question carries the session of the person who looks.
 
+use crate::Home;
 use crate::visitor::Visitor;
 use qris_core::wire::desk::{DOOR, Door, Envelope, FROM, Problem, Whereabouts};
 use qris_host::events::Event;
@@ -9,7 +10,6 @@ use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fmt::Display;
-use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -41,12 +41,19 @@ pub struct Serve {
     is_away: AtomicBool,
     /// `desk.url`, as `serve` has told it last.
     url: Mutex<Option<Box<str>>>,
+    /// The merchant's name, in the same way.
+    merchant: Mutex<Option<Box<str>>>,
 }
 
 impl Serve {
     pub fn new(socket: &Path) -> Result<Self, HttpError> {
         let limits = Limits { total: DEED_TIMEOUT, read: DEED_TIMEOUT, idle_connections: IDLE_CONNECTIONS };
-        Ok(Self { client: http::local_client(socket, limits)?, is_away: AtomicBool::new(false), url: Mutex::default() })
+        Ok(Self {
+            client: http::local_client(socket, limits)?,
+            is_away: AtomicBool::new(false),
+            url: Mutex::default(),
+            merchant: Mutex::default(),
+        })
     }
 
     pub async fn read<T: DeserializeOwned>(
@@ -59,12 +66,18 @@ impl Serve {
         self.object(response).await
     }
 
+    /// The merchant's name; `None`: it has none, or `serve` has not told it yet.
+    pub fn merchant(&self) -> Option<Box<str>> {
+        self.merchant.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Where the desk listens for the local network, as `serve` is told. The outer `None`: nobody answers.
-    pub async fn home(&self) -> Option<Option<SocketAddr>> {
+    pub async fn home(&self) -> Option<Option<Home>> {
         let asked = self.client.get("http://serve/v1/desk").timeout(READ_TIMEOUT).send().await.ok()?.error_for_status().ok()?;
         let body = http::read_limited(asked, ANSWER_BYTES_MAX).await.ok()?;
-        let told = serde_json::from_slice::<Whereabouts>(&body).ok()?;
-        told.home.map(|listen| listen.parse()).transpose().ok()
+        let Whereabouts { home, shop, merchant, url: _ } = serde_json::from_slice(&body).ok()?;
+        *self.merchant.lock().unwrap_or_else(PoisonError::into_inner) = merchant;
+        home.map(|listen| listen.parse().map(|listen| Home { listen, shop })).transpose().ok()
     }
 
     /// The address at which people find the desk; `None`: `serve` has never told it.

@@ -4,7 +4,7 @@
 
 use crate::asking::Serve;
 use crate::pages;
-use crate::{Desk, limits};
+use crate::{Desk, Home, limits};
 use hyper_util::service::TowerToHyperService;
 use qris_host::connections::{self, Door, Limits};
 use qris_host::events::Event;
@@ -27,12 +27,12 @@ pub async fn keep(serve: Arc<Serve>, mut stop: watch::Receiver<bool>) {
     let (mut open, mut failed): (Option<Listener>, Option<SocketAddr>) = (None, None);
     loop {
         if let Some(wanted) = serve.home().await
-            && wanted != open.as_ref().map(|open| open.listen)
+            && wanted.as_ref() != open.as_ref().map(|open| &open.home)
         {
             if let Some(open) = open.take() {
                 open.close().await;
             }
-            match wanted.map(|listen| (listen, Listener::open(listen, &serve))) {
+            match wanted.map(|home| (home.listen, Listener::open(home, &serve))) {
                 None => failed = None,
                 Some((listen, Ok(opened))) => {
                     emit(&Event::DeskHome { listen: listen.to_string().into() });
@@ -56,21 +56,21 @@ pub async fn keep(serve: Arc<Serve>, mut stop: watch::Receiver<bool>) {
 }
 
 struct Listener {
-    listen: SocketAddr,
+    home: Home,
     stop: watch::Sender<bool>,
     served: JoinHandle<()>,
 }
 
 impl Listener {
-    fn open(listen: SocketAddr, serve: &Arc<Serve>) -> io::Result<Self> {
-        let listener = connections::listen(listen)?;
-        let desk = Arc::new(Desk { serve: Arc::clone(serve), plain_http: false, framed: false, home: Some(listen) });
+    fn open(home: Home, serve: &Arc<Serve>) -> io::Result<Self> {
+        let listener = connections::listen(home.listen)?;
+        let desk = Arc::new(Desk { serve: Arc::clone(serve), plain_http: false, framed: false, home: Some(home.clone()) });
         let router = TowerToHyperService::new(pages::router(desk));
         let (stop, stopped) = watch::channel(false);
         // Each of the family has a phone with a few connections. A stranger takes no more of them.
         let limits = Limits { connections: 64, per_address: 16, proxies: Box::default(), ..limits(None) };
         let served = tokio::spawn(connections::serve(AtHome(listener), router, limits, || {}, stopped));
-        Ok(Self { listen, stop, served })
+        Ok(Self { home, stop, served })
     }
 
     async fn close(self) {

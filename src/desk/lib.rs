@@ -86,8 +86,15 @@ struct Desk {
     serve: Arc<Serve>,
     plain_http: bool,
     framed: bool,
-    /// This is the desk of the local network, which listens there. Else it is the public one.
-    home: Option<SocketAddr>,
+    /// This is the desk of the local network. Else it is the public one.
+    home: Option<Home>,
+}
+
+/// Where the desk listens in the local network, and for which shop.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Home {
+    listen: SocketAddr,
+    shop: Box<str>,
 }
 
 impl Desk {

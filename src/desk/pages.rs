@@ -31,7 +31,7 @@ use qris_core::order::request::Payment;
 use qris_core::order::scheme::Scheme;
 use qris_core::order::time::Wall;
 use qris_core::wire::desk::{
-    Barred, By, Deed, Denied, Door, MachineLine, Me, OrderStep, Possible, ROWS, Role, Screen, SlotLine, Sum, Sure, Trouble,
+    AgainShown, Barred, By, Deed, Denied, Door, MachineLine, Me, OrderStep, Possible, ROWS, Role, Screen, SlotLine, Sum, Sure, Trouble,
 };
 use qris_core::wire::people::{NoEnd, OrderLine, Stands};
 use qris_core::wire::status::FaultCode;
@@ -103,7 +103,7 @@ async fn style() -> Response {
         .into_response()
 }
 
-/// A page that is only looked at comes anew by itself, also while it lies on the counter.
+/// A page into which nothing is typed comes anew by itself, also while it lies on the counter. Each other one has a link for that.
 fn renewed(mut response: Response) -> Response {
     if response.status().is_success() {
         response.headers_mut().insert(HeaderName::from_static("refresh"), HeaderValue::from_static("60"));
@@ -151,6 +151,10 @@ pub struct Frame {
     tab: Tab,
     title: String,
     here: String,
+    /// It was only asked for, so its own link brings the same anew.
+    is_get: bool,
+    /// The merchant's name, as the desk was told it last.
+    merchant: Option<Box<str>>,
     me: Option<Me>,
     clock: Option<Clock>,
     key: Box<str>,
@@ -177,7 +181,8 @@ impl Frame {
     fn bare(visitor: &Visitor, tab: Tab, title: impl Into<String>) -> Self {
         let here = if visitor.is_get { visitor.here.clone() } else { "/".into() };
         let (w, language) = (words::Words::of(visitor.language), visitor.language);
-        Self { w, language, tab, title: title.into(), here, me: None, clock: None, key: visitor.key().into(), door: visitor.door }
+        let (is_get, merchant, key) = (visitor.is_get, visitor.merchant.clone(), visitor.key().into());
+        Self { w, language, tab, title: title.into(), here, is_get, merchant, me: None, clock: None, key, door: visitor.door }
     }
 
     fn menu(&self) -> Vec<Entry> {
@@ -263,7 +268,7 @@ impl Frame {
     }
 
     fn shop(&self) -> &str {
-        self.me.as_ref().and_then(|me| me.merchant.as_deref()).unwrap_or("QRIS")
+        self.me.as_ref().map_or(self.merchant.as_deref(), |me| me.merchant.as_deref()).unwrap_or("QRIS")
     }
 
     fn wanting(&self) -> u64 {
@@ -407,6 +412,13 @@ impl Frame {
 
     fn sure(&self, sure: &Sure) -> &'static str {
         order_words::sure(self.o(), *sure)
+    }
+
+    fn again_shown(&self, shown: &AgainShown) -> String {
+        match shown {
+            AgainShown::NotYet => self.w.offer_not_shown.into(),
+            AgainShown::From { at } => fill(self.w.offer_shown, &[&self.at(at)]),
+        }
     }
 
     fn step(&self, step: &OrderStep) -> String {

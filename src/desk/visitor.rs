@@ -44,7 +44,10 @@ pub struct Visitor {
     pub door: Door,
     visit: Box<str>,
     is_new: bool,
-    plain_http: bool,
+    /// The merchant's name, as `serve` has told it last.
+    pub merchant: Option<Box<str>>,
+    /// What the names of our cookies begin with.
+    prefix: Box<str>,
 }
 
 /// An answer that ends the work on a request early.
@@ -73,7 +76,8 @@ impl FromRequestParts<Arc<Desk>> for Visitor {
 impl Visitor {
     pub fn read(parts: &Parts, desk: &Desk) -> Self {
         let headers = &parts.headers;
-        let cookie = |name| cookie(headers, &cookie_name(name, desk.door(), desk.plain_http));
+        let prefix = prefix(desk);
+        let cookie = |name| cookie(headers, &format!("{prefix}{name}"));
         let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let language = match cookie(LANGUAGE).as_deref() {
             Some("id") => Language::Id,
@@ -92,7 +96,8 @@ impl Visitor {
             door: desk.door(),
             is_new: visit.is_none(),
             visit: visit.unwrap_or_else(drawn),
-            plain_http: desk.plain_http,
+            merchant: desk.serve.merchant(),
+            prefix,
         }
     }
 
@@ -157,25 +162,25 @@ impl Visitor {
     }
 
     fn set(&self, response: &mut Response, name: &str, value: &str, seconds: Option<u64>) {
-        let name = cookie_name(name, self.door, self.plain_http);
-        let secure = match self.door {
-            Door::Public if !self.plain_http => "; Secure",
-            Door::Public | Door::Home => "",
-        };
+        let prefix = &self.prefix;
+        let secure = if **prefix == *WITH_TLS { "; Secure" } else { "" };
         let age = seconds.map(|seconds| format!("; Max-Age={seconds}")).unwrap_or_default();
         // Lax: the link of an alert opens the order of somebody who is logged in.
-        if let Ok(cookie) = HeaderValue::from_str(&format!("{name}={value}; Path=/; HttpOnly; SameSite=Lax{secure}{age}")) {
+        if let Ok(cookie) = HeaderValue::from_str(&format!("{prefix}{name}={value}; Path=/; HttpOnly; SameSite=Lax{secure}{age}")) {
             response.headers_mut().append(header::SET_COOKIE, cookie);
         }
     }
 }
 
-/// `__Host-`: no other name of the same domain, and nothing without TLS, can set it. At home there is no TLS: those have names of their own.
-fn cookie_name(name: &str, door: Door, plain_http: bool) -> String {
-    match door {
-        Door::Home => format!("home-{name}"),
-        Door::Public if plain_http => name.to_owned(),
-        Door::Public => format!("__Host-{name}"),
+/// No other name of the same domain, and nothing without TLS, can set such a cookie.
+const WITH_TLS: &str = "__Host-";
+
+/// At home there is no TLS, and the computers of two shops may have one name or address: each shop has names of its own.
+fn prefix(desk: &Desk) -> Box<str> {
+    match &desk.home {
+        Some(home) => format!("home-{}-", home.shop).into(),
+        None if desk.plain_http => "".into(),
+        None => WITH_TLS.into(),
     }
 }
 

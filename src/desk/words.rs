@@ -26,6 +26,7 @@ qris_core::texts! {
     to_today: "Ke halaman hari ini", "To today's page";
 
     as_of: "per {0}", "as of {0}";
+    renew: "muat lagi", "load it again";
     today_at: "hari ini {0}", "today {0}";
     yesterday_at: "kemarin {0}", "yesterday {0}";
     months: "Jan Feb Mar Apr Mei Jun Jul Agu Sep Okt Nov Des", "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec";
@@ -149,6 +150,8 @@ qris_core::texts! {
     number_ended: "Tiga angka salah, jadi mesin tidak menunggu lagi. Tawarkan lagi untuk angka yang baru.", "Three numbers were wrong, so the machine does not wait any more. Offer it again for a new number.";
     goods_and_money: "Barang dan uang", "Goods and money";
     offered_until: "Sampai {0} pelanggan boleh mencoba lagi di mesin, tanpa membayar. Tombolnya ada di halaman pelanggan, yang terbuka lewat kode di layar mesin.", "Until {0} the customer may try again at the machine, and pays nothing. The button is on the customer's page, which opens by the code on the machine's screen.";
+    offer_shown: "Mesin mulai menampilkannya {0}.", "The machine began to show it {0}.";
+    offer_not_shown: "Mesin belum menampilkannya.", "The machine has not shown it yet.";
     refund_asked_again: "Gateway belum bisa dihubungi, atau belum memastikan pengembalian dananya. Gateway ditanya lagi dengan sendirinya: {0}.", "The gateway could not be reached yet, or has not confirmed the refund. It is asked again by itself: {0}.";
     damaged: "Ada yang tidak bisa dibaca, karena barisnya di basis data rusak: {0}. Hubungi orang yang mengurus server Anda: ia mencarinya di dashboard gateway.", "Some cannot be read, because their rows in the database are damaged: {0}. Ask whoever runs your server: they look for it in the gateway's dashboard.";
     changed: "Pesanan ini sudah berubah", "This order has changed";
@@ -221,6 +224,9 @@ qris_core::texts! {
     bring_nothing_known: "Tidak ada mesin yang isinya diketahui yang perlu diisi.", "No machine whose stock is known wants to be filled.";
     bring_untold: "Isinya tidak diketahui", "Nothing is known of";
     bring_untold_hint: "Mesin ini tidak menghitung apa pun, atau kabarnya tidak sampai: lihat di sana.", "These machines count nothing, or their word does not come: look there.";
+    bring_well: "Isinya cukup", "Nothing is low in";
+    bring_well_hint: "Mesin ini menghitung isinya, dan tidak ada yang hampir habis. Berapa yang masih muat ada di halaman mesinnya.", "These machines count what is in them, and nothing is low. How much fits stands on the page of each.";
+    bring_well_more: "Dan {0} lagi: halaman Mesin memuat semuanya.", "And {0} more: the page Machines has all of them.";
     bring_untold_more: "Dan {0} lagi: CSV memuat semuanya.", "And {0} more: the CSV has all of them.";
 
     sessions: "Perangkat yang masuk", "Devices that are logged in";

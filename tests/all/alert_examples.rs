@@ -11,6 +11,24 @@ use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 
+/// Those without an order that can be read. The message of a day is another one.
+const KINDS: [&str; 15] = [
+    "offline",
+    "merchant",
+    "older_books",
+    "another_primary",
+    "clock",
+    "restored",
+    "twice",
+    "taken_over",
+    "people",
+    "stock_low",
+    "stock_out",
+    "stock_suspect",
+    "stock_blocked",
+    "stock_price",
+    "damaged",
+];
 const TOKEN: &str = "123456:a-secret-of-the-test";
 
 /// A request as it came.
@@ -134,11 +152,18 @@ fn telegram_is_told_in_either_language() {
         the customer can follow the order at https://pay.example/pay/pw8q, and ask at 0812-3456-7890\n\
         order pw8q, transaction d4bc7e14, since 2026-11-20 19:37:35+07:00"
     );
-    // With a desk the link is in the message: one touch, and the order is there.
+    // With a desk its link is in the message, and no other one: one touch, and the order is there. The backend says what to do there.
     let mut at_desk = alert("refund_due");
     at_desk["desk_url"] = json!("https://desk.pay.example/orders/pw8q");
-    assert!(told("", &at_desk).contains("\nBuka https://desk.pay.example/orders/pw8q. Kembalikan uangnya (`refund pw8q`"));
-    assert!(told("language = en", &at_desk).contains("\nopen https://desk.pay.example/orders/pw8q; or give the money back (`refund pw8q`"));
+    at_desk["to_do"] = json!("Send the money back, or hand the goods over.");
+    at_desk["in_indonesian"]["to_do"] = json!("Kembalikan uangnya, atau serahkan barangnya.");
+    for (language, said) in [
+        ("", "Buka https://desk.pay.example/orders/pw8q. Kembalikan uangnya, atau serahkan barangnya."),
+        ("language = en", "open https://desk.pay.example/orders/pw8q: Send the money back, or hand the goods over."),
+    ] {
+        let text = told(language, &at_desk);
+        assert!(text.lines().any(|line| line == said) && text.matches("://").count() == 1 && !text.contains('`'), "{text}");
+    }
     // What has no words in Indonesian is told in the backend's English. Of a machine there is no order.
     let mut later = alert("of_a_later_release");
     later["in_indonesian"] = Value::Null;
@@ -149,6 +174,16 @@ fn telegram_is_told_in_either_language() {
         alert["sandbox"] = json!(false);
         alert
     };
+    // Nor has any of these a command, where there is a desk.
+    for kind in KINDS {
+        let mut at_desk = of_a_machine(kind);
+        at_desk["desk_url"] = json!("https://desk.pay.example");
+        if kind == "damaged" {
+            at_desk["order"] = json!({ "order_id": "pw8q" });
+        }
+        let text = told("", &at_desk);
+        assert!(text.contains("\nBuka https://desk.pay.example. ") && !text.contains('`') && !text.contains("was paid"), "{text}");
+    }
     let offline = of_a_machine("offline");
     assert_eq!(
         told("", &offline),
@@ -195,6 +230,14 @@ fn telegram_is_told_in_either_language() {
         Uang yang harus dikembalikan: `orders --refund-due`. Setiap mesin: `report`.\nsejak 2026-11-20 19:37:35+07:00"
     );
     assert!(told("language = en", &day).starts_with("TEST – NO REAL MONEY: The day\nsold in 24 hours: …\nlook\n"));
+    (day["desk_url"], day["day"]["not_sold"]) = (json!("https://desk.pay.example"), json!({ "vm-001": "Teh (A1)" }));
+    let text = told("", &day);
+    assert!(
+        text.contains(" Lobi (vm-001): screen, tidak dijual: Teh (A1); Parkir")
+            && text.contains("\nBuka https://desk.pay.example. Di sana "),
+        "{text}"
+    );
+    assert!(!text.contains('`'), "{text}");
     // What is over is not taken for news, and no words ask for a refund that is done.
     let mut over = alert("over");
     (over["over"], over["until"], over["message"]) = (json!("refund_due"), json!("2026-11-20T19:40:00+07:00"), json!("over: …"));
@@ -295,23 +338,7 @@ fn what_was_not_taken_is_a_failure_that_names_the_reason_and_no_secret() {
 #[test]
 fn every_kind_of_alert_without_an_order_has_its_words_in_indonesian() {
     let words = source_text("config/alerts/alert.py");
-    for kind in [
-        "offline",
-        "merchant",
-        "older_books",
-        "another_primary",
-        "clock",
-        "restored",
-        "twice",
-        "taken_over",
-        "people",
-        "stock_low",
-        "stock_out",
-        "stock_suspect",
-        "stock_blocked",
-        "stock_price",
-        "damaged",
-    ] {
+    for kind in KINDS {
         assert!(words.contains(&format!("\n    \"{kind}\": (\n")), "{kind}");
     }
 }

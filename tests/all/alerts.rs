@@ -128,6 +128,8 @@ fn an_alert_says_where_what_and_what_the_customer_can_do() {
     assert_eq!(told["customer"], json!({ "message": can, "page": page, "contact": "0812-3456-7890" }));
     assert_eq!((&told["machine"], &told["order"]["reason"]), (&json!("Lobby"), &json!("failed")));
     assert_eq!(told["desk_url"], json!(format!("https://desk.pay.example/orders/{order_id}")), "where it is settled on a phone");
+    assert_eq!(told["to_do"], json!("Send the money back, or hand the goods over."), "no command");
+    assert_eq!(told["in_indonesian"]["to_do"], json!("Kembalikan uangnya, atau serahkan barangnya."));
     shop.backend.as_ref().expect("it runs").wait_line("refund due of Rp5.000 for Bottled tea (A1) at Lobby (vm-001), failed");
     // It is settled: nobody must do anything any more.
     succeed(shop.program_command(Program::Backend).args(["given", &order_id, "--by", "Sari", "--from", "elsewhere"]));

@@ -366,11 +366,13 @@ fn while_serve_is_away_every_page_says_so() {
     for page in PAGES {
         let answer = sari.get(page);
         assert!(answer.status == 503 && answer.has("Nothing is lost"), "{page}: {} {}", answer.status, answer.html);
-        assert_eq!(answer.header("retry-after"), "10");
+        // A phone on the counter has the page again without a touch.
+        assert_eq!((answer.header("retry-after"), answer.header("refresh")), ("10", "10"));
     }
     // Whether a form was still heard nobody knows.
     let answer = sari.post("/sessions/end", &[], &[("token", &token), ("number", "all")]);
     assert!(answer.status == 503 && answer.has("It may be done, or not"), "{}", answer.html);
+    assert_eq!(answer.header("refresh"), "", "it is not sent once more");
     let answer = sari.submit("/login", "/login", &[("name", "Sari"), ("password", PASSWORD)]);
     assert_eq!(answer.status, 503);
     desk.shop.start_backend();

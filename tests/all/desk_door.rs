@@ -859,7 +859,10 @@ fn pages(server: Option<&Postgres>) {
     }
     is(&phone.get("report?by=nothing"), 422, "malformed");
     is(&phone.get("report?by=day&month=2026-13"), 422, "malformed");
-    assert_eq!(phone.told("to-bring"), json!({"machines": [], "goods": [], "untold": [[[DEVICE, null]], 0], "behind": null}));
+    assert_eq!(
+        phone.told("to-bring"),
+        json!({"machines": [], "goods": [], "untold": [[[DEVICE, null]], 0], "well_filled": [[], 0], "behind": null})
+    );
     let bring = phone.get("to-bring.csv?language=id").text();
     assert!(
         bring.starts_with("\u{feff}nomor mesin;mesin;slot;barang;")

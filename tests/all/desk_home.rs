@@ -1,6 +1,7 @@
 //! The desk in the local network: over plain `http://`, to look only, and for nobody else. A phone and a Pi have a network each, with a
 //! cable between them.
 
+use crate::desk_pages::{SIZES, flaws};
 use crate::rig::browser::Browser;
 use crate::rig::http::{Http, HttpAnswer};
 use crate::rig::namespace::Namespace;
@@ -34,11 +35,30 @@ struct Home {
 /// Does something on a phone in the network of a Pi, whose desk listens for both doors. The backend is beside the phone: the desk asks it by a
 /// socket.
 fn at_home(work: impl FnOnce(&Home) + Send) {
+    in_its_network(|pi| work(&Home::open(pi)));
+}
+
+fn in_its_network(work: impl FnOnce(Namespace) + Send) {
     let [phone, pi] = [(); 2].map(|()| Namespace::of_its_own_network("ip link set lo up"));
     phone.cable_to(&pi, PHONE, PI);
     phone.run(&format!("ip addr add {FAR}/32 dev lo"));
     pi.run(&format!("ip addr add {PI_BESIDE}/32 dev lo; ip route add {FAR} dev cable"));
-    phone.inside(|| work(&Home::open(pi)));
+    phone.inside(|| work(pi));
+}
+
+/// Starts the desk on the Pi: its public program, and the one at home.
+fn start(desk: &mut Desk, pi: &Namespace, port: u16) -> Process {
+    drop(desk.desk.take());
+    let start = |name: &str, arguments: &[&str]| {
+        let mut start = command(env!("CARGO_BIN_EXE_qris-desk"));
+        start.args(arguments).arg("--socket").arg(desk.shop.path().join("serve.sock"));
+        Process::start_service(name, &mut pi.command(&start), desk.shop.path())
+    };
+    let public = start("qris-desk", &["--plain-http", "--listen", &format!("{PI}:{port}")]);
+    let at_home = start("qris-desk-home", &["--home"]);
+    at_home.wait_line(&format!("listens for the local network at 0.0.0.0:{PORT}"));
+    desk.desk = Some(public);
+    at_home
 }
 
 impl Home {
@@ -47,17 +67,8 @@ impl Home {
         desk.shop.kill_backend();
         desk.shop.edit(Program::Backend, |text| text.replace("[desk]\n", &format!("[desk]\nhome = \"0.0.0.0:{PORT}\"\n")));
         desk.shop.start_backend();
-        drop(desk.desk.take());
         let port = free_port();
-        let start = |name: &str, arguments: &[&str]| {
-            let mut start = command(env!("CARGO_BIN_EXE_qris-desk"));
-            start.args(arguments).arg("--socket").arg(desk.shop.path().join("serve.sock"));
-            Process::start_service(name, &mut pi.command(&start), desk.shop.path())
-        };
-        let public = start("qris-desk", &["--plain-http", "--listen", &format!("{PI}:{port}")]);
-        let at_home = start("qris-desk-home", &["--home"]);
-        at_home.wait_line(&format!("listens for the local network at 0.0.0.0:{PORT}"));
-        desk.desk = Some(public);
+        let at_home = start(&mut desk, &pi, port);
         Self { desk, at_home, pi, public: format!("http://{PI}:{port}"), at: format!("http://{PI}:{PORT}") }
     }
 
@@ -118,6 +129,13 @@ impl AtSocket {
     }
 }
 
+/// The name of the cookie of a session at home: each shop has its own.
+fn at_home_name(visitor: &Visitor) -> String {
+    let cookies = visitor.cookies.borrow();
+    let ours = |(name, _): &&(String, String)| name.starts_with("home-") && name.ends_with("-desk");
+    cookies.iter().find(ours).unwrap_or_else(|| panic!("none in {cookies:?}")).0.clone()
+}
+
 fn cookie(visitor: &Visitor, name: &str) -> String {
     let cookies = visitor.cookies.borrow();
     cookies.iter().find(|(known, _)| known == name).unwrap_or_else(|| panic!("no {name} in {cookies:?}")).1.clone()
@@ -147,8 +165,9 @@ fn a_link_opens_the_desk_at_home_once() {
         let came = phone.submit(&at, &at, &[]);
         assert_eq!((came.status, came.leads_to()), (303, "/"), "{}", came.html);
         for set in came.headers.get_all("set-cookie").iter().map(|set| set.to_str().expect("a text")) {
-            let own = set.starts_with("home-desk=") || set.starts_with("home-desk-visit=;");
-            assert!(own && set.contains("; HttpOnly; SameSite=Lax") && !set.contains("Domain"), "{set}");
+            let (name, _) = set.split_once('=').expect("a pair");
+            let own = name.ends_with("-desk") || name.ends_with("-desk-visit") && set.contains("=;");
+            assert!(own && name.starts_with("home-") && set.contains("; HttpOnly; SameSite=Lax") && !set.contains("Domain"), "{set}");
         }
         assert!(phone.get("/sessions").has("You are logged in as Sari"));
         // Once, and a newer one makes an older one void.
@@ -220,7 +239,7 @@ fn a_session_at_home_only_sees_and_is_good_nowhere_else() {
         assert!(guest.get(&format!("/orders/{order}/refund")).forms().is_empty());
 
         // At the backend's socket, as a desk asks that somebody has in his hands.
-        let thief = home.phone(&cookie(&guest, "home-desk"), Door::Home);
+        let thief = home.phone(&cookie(&guest, &at_home_name(&guest)), Door::Home);
         let page = thief.get(&format!("orders/{order}")).json()["told"].clone();
         let deeds = page["line"]["deeds"].as_array().expect("deeds");
         assert!(deeds.len() == 6 && deeds.iter().all(|deed| deed["denied"] == "home"), "{deeds:?}");
@@ -254,11 +273,12 @@ fn a_session_at_home_only_sees_and_is_good_nowhere_else() {
             visitor.cookies.borrow_mut().push((name.into(), secret.into()));
             visitor.get("/").status
         };
-        for name in ["desk", "home-desk", "__Host-desk"] {
+        let name = at_home_name(&guest);
+        for name in ["desk", &name, "__Host-desk"] {
             assert_eq!(carried(&home.public, name, &thief.session), 303, "{name}");
             assert_eq!(carried(&home.at, name, &public), 303, "{name}");
         }
-        assert_eq!((carried(&home.public, "desk", &public), carried(&home.at, "home-desk", &thief.session)), (200, 200));
+        assert_eq!((carried(&home.public, "desk", &public), carried(&home.at, &name, &thief.session)), (200, 200));
         // Whoever chooses another password ends it, too.
         let changed = [("password", PASSWORD), ("new", "another good one"), ("again", "another good one")];
         assert_eq!(sari.submit("/password", "/password", &changed).leads_to(), "/sessions");
@@ -339,6 +359,65 @@ fn a_phone_comes_in_at_home_without_scripts() {
             browser.run("return getComputedStyle(document.body).fontFamily").as_str().is_some_and(|font| !font.contains("Times")),
             "its style comes"
         );
+    });
+}
+
+#[test]
+fn every_page_at_home_can_be_used_by_everybody() {
+    at_home(|home| {
+        home.person("Sari", "owner");
+        let order = home.desk.shop.reported("failed");
+        let temporary = tempfile::tempdir().expect("a directory");
+        let browser = Browser::start(temporary.path());
+        let mut wrong = Vec::new();
+        let mut look = |page: &str, language: &str| {
+            browser.be_phone(SIZES[0].0, SIZES[0].1, language);
+            browser.open(&format!("{}{page}", home.at));
+            for (width, height) in SIZES {
+                if width > 500 {
+                    browser.be_window(width, height);
+                }
+                wrong.extend(flaws(&browser, width, language).into_iter().map(|flaw| format!("{language} {width} {page}: {flaw}")));
+            }
+        };
+        for language in ["en", "id"] {
+            let link = format!("/enter/{}", home.home_link("Sari"));
+            for page in ["/login", "/join/x", "/password", "/enter/x", &link] {
+                look(page, language);
+            }
+        }
+        browser.click("main form button");
+        wait_for("her shop", || browser.run("return location.pathname === '/'").as_bool().filter(|there| *there));
+        for language in ["en", "id"] {
+            for page in ["/", "/orders", "/machines", "/machines/vm-001", "/bring", "/report", "/people", "/log", "/sessions", "/nowhere"] {
+                look(page, language);
+            }
+            for page in [format!("/orders/{order}"), format!("/orders/{order}/refund")] {
+                look(&page, language);
+            }
+        }
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    });
+}
+
+/// Each shop's computer has the same name in its own network, and a phone goes from one to the other.
+#[test]
+fn two_shops_under_one_address_keep_apart_on_one_phone() {
+    in_its_network(|pi| {
+        let one = Home::open(pi);
+        one.person("Sari", "owner");
+        let phone = one.guest("Sari");
+        let Home { desk: mut one, at_home, pi, .. } = one;
+        drop((one.desk.take(), at_home));
+        let mut two = Home::open(pi);
+        two.person("Budi", "owner");
+        assert_eq!(phone.get("/").leads_to(), "/login");
+        let at = format!("/enter/{}", two.home_link("Budi"));
+        assert_eq!(phone.submit(&at, &at, &[]).status, 303);
+        assert!(phone.get("/sessions").has("You are logged in as Budi"));
+        drop((two.desk.desk.take(), two.at_home));
+        let _at_home = start(&mut one, &two.pi, free_port());
+        assert!(phone.get("/sessions").has("You are logged in as Sari"), "the other shop has ended nothing");
     });
 }
 

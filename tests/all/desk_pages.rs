@@ -13,7 +13,7 @@ use crate::rig::{installed, wait_for};
 use serde_json::{Value, json};
 
 /// A phone in one hand, and a desk.
-const SIZES: [(u32, u32); 2] = [(360, 740), (1280, 900)];
+pub const SIZES: [(u32, u32); 2] = [(360, 740), (1280, 900)];
 /// What others say, and what has names.
 const OTHERS: [&str; 6] = ["Bottled tea", "Warung Jaya", "English", "the relay", "Chrome, Linux", "Safari"];
 /// What a thumb must hit is this high, in pixels of CSS.
@@ -26,6 +26,18 @@ const SEND: &str = "const form = document.querySelector('main form[method=post]'
     for (const [name, value] of Object.entries(typed)) form.elements[name].value = value; \
     window.isBefore = true; form.requestSubmit()";
 
+/// What reaches beyond the page's width; nothing, if it does not scroll to the side.
+const SCROLLS: &str = "const all = document.documentElement; return all.scrollWidth <= all.clientWidth ? [] : \
+    [...document.querySelectorAll('body *')].filter(thing => thing.getBoundingClientRect().right > all.clientWidth + 1).map(thing => thing.outerHTML.slice(0, 120)).slice(-4)";
+/// Letters twice as large, as somebody sets them for all pages: which texts do not follow, and what reaches beyond the width then.
+const LARGE_LETTERS: &str = "const all = document.documentElement, size = thing => parseFloat(getComputedStyle(thing).fontSize); \
+    const hasText = thing => thing.checkVisibility() && [...thing.childNodes].some(node => node.nodeType === 3 && node.data.trim()); \
+    const texts = [...document.querySelectorAll('body *')].filter(hasText).map(thing => [thing, size(thing)]); \
+    all.style.fontSize = '200%'; \
+    const fixed = texts.filter(([thing, before]) => size(thing) < before * 1.9).map(([thing]) => thing.outerHTML.slice(0, 160)); \
+    const wide = all.scrollWidth <= all.clientWidth ? [] : \
+        [...document.querySelectorAll('body *')].filter(thing => thing.getBoundingClientRect().right > all.clientWidth + 1).map(thing => thing.outerHTML.slice(0, 120)).slice(-4); \
+    all.style.fontSize = ''; return [fixed, wide]";
 const STATUS: &str = "return performance.getEntriesByType('navigation')[0].responseStatus";
 
 /// A shop with an order of each kind, and a browser in which its owner is logged in.
@@ -183,7 +195,6 @@ fn every_page(language: &str) {
 
 /// What is wrong with these pages, in both sizes, by day and by night.
 fn look(shop: &Furnished, pages: &[Seen], language: &str) -> Vec<String> {
-    let axe = std::fs::read_to_string(installed("axe/node_modules/axe-core/axe.min.js")).expect("axe-core");
     let mut wrong = Vec::new();
     let browser = &shop.browser;
     for seen in pages {
@@ -197,29 +208,51 @@ fn look(shop: &Furnished, pages: &[Seen], language: &str) -> Vec<String> {
                 browser.be_window(width, height);
             }
             let page = format!("{}{}", seen.at, seen.typed.as_ref().map_or(String::new(), |typed| format!(" {typed}")));
-            let mut expect = |what: &str, found: Value, wanted: Value| {
-                if found != wanted {
-                    wrong.push(format!("{language} {width} {page}: {what}: {found}"));
-                }
-            };
-            expect("the status", browser.run(STATUS), seen.status.into());
-            expect("the width", browser.run("return innerWidth"), width.into());
-            expect("the language", browser.run("return document.documentElement.lang"), language.into());
-            let scrolls = "const all = document.documentElement; return all.scrollWidth > all.clientWidth";
-            expect("it scrolls to the side", browser.run(scrolls), false.into());
-            expect("one heading", browser.count("h1").into(), 1.into());
-            expect("too small for a thumb", browser.run(SMALL), json!([]));
-            for scheme in ["dark", "light"] {
-                browser.prefer("prefers-color-scheme", scheme);
-                expect(scheme, browser.faint_texts(), json!([]));
+            let status = browser.run(STATUS);
+            if status != seen.status {
+                wrong.push(format!("{language} {width} {page}: the status: {status}"));
             }
-            expect("axe", browser.run(&format!("{axe}; {AXE}")), json!([]));
-            if language == "id" {
-                let text = browser.run("return document.querySelector('main').innerText");
-                let english = english_in(text.as_str().unwrap_or_default(), &OTHERS);
-                expect("English", english.into(), json!([]));
-            }
+            wrong.extend(flaws(browser, width, language).into_iter().map(|flaw| format!("{language} {width} {page}: {flaw}")));
         }
+    }
+    wrong
+}
+
+/// What is wrong with the page that a browser of this width shows, by day and by night. The page is also made twice as large, and its letters
+/// are.
+pub fn flaws(browser: &Browser, width: u32, language: &str) -> Vec<String> {
+    let axe = std::fs::read_to_string(installed("axe/node_modules/axe-core/axe.min.js")).expect("axe-core");
+    let mut wrong = Vec::new();
+    let mut expect = |what: &str, found: Value, wanted: Value| {
+        if found != wanted {
+            wrong.push(format!("{what}: {found}"));
+        }
+    };
+    expect("the width", browser.run("return innerWidth"), width.into());
+    expect("the language", browser.run("return document.documentElement.lang"), language.into());
+    expect("it scrolls to the side", browser.run(SCROLLS), json!([]));
+    expect("one heading", browser.count("h1").into(), 1.into());
+    expect("too small for a thumb", browser.run(SMALL), json!([]));
+    for scheme in ["dark", "light"] {
+        browser.prefer("prefers-color-scheme", scheme);
+        expect(scheme, browser.faint_texts(), json!([]));
+    }
+    expect("axe", browser.run(&format!("{axe}; {AXE}")), json!([]));
+    if language == "id" {
+        let text = browser.run("return document.querySelector('main').innerText");
+        let english = english_in(text.as_str().unwrap_or_default(), &OTHERS);
+        expect("English", english.into(), json!([]));
+    }
+    // A page at 200 % has half the pixels. What a wide window folds by the size of its letters a script cannot play.
+    if width == SIZES[0].0 {
+        let [fixed, wide] = [0, 1].map(|part| browser.run(LARGE_LETTERS)[part].take());
+        expect("letters that do not follow the phone's", fixed, json!([]));
+        expect("with large letters it scrolls to the side", wide, json!([]));
+        browser.be_window(SIZES[0].0 / 2, SIZES[0].1 / 2);
+        browser.run("window.folded = [...document.querySelectorAll('details')].filter(more => !more.open); for (const more of folded) more.open = true");
+        expect("at 200 % it scrolls to the side", browser.run(SCROLLS), json!([]));
+        browser.run("for (const more of folded) more.open = false");
+        browser.be_window(SIZES[0].0, SIZES[0].1);
     }
     wrong
 }

@@ -32,6 +32,7 @@ mod desk_home;
 mod desk_large;
 mod desk_pages;
 mod desk_proxies;
+mod desk_truth;
 mod disk;
 mod doctor;
 mod documents;

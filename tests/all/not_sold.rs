@@ -78,8 +78,8 @@ fn a_blocked_slot_is_seen_by_all_until_its_line_is_cleared() {
     wait_for("the desk to mark the slot", || owner.get(&at).has("not sold: its line is blocked").then_some(()));
     // The line is that of all items.
     assert!(stdout(&shop.merchant(&["stock", "--to-fill"])).contains("A1"), "somebody must go there");
-    let page = wait_for("the desk to name the goods", || Some(owner.get(&at)).filter(|page| page.has("Its line is blocked.")));
-    assert!(page.has("Not sold: ") && page.has("(A1), "), "{}", page.html);
+    // The slots name the first of them, and the fault, which comes later, all.
+    wait_for("the desk to name the goods", || Some(owner.get(&at)).filter(|page| page.has("Not sold: ") && page.has("(A1), ")));
     // An alert, and the metrics.
     let alert = |key: &str| sent(told.path()).into_iter().find(|alert| alert[key] == "stock_blocked");
     let begun = wait_for("an alert", || alert("kind"));

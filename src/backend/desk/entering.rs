@@ -45,7 +45,10 @@ pub fn addresses() -> Router<Arc<Desk>> {
 
 /// `GET /v1/desk`
 pub async fn whereabouts(State(desk): Of) -> Json<Whereabouts> {
-    Json(Whereabouts { url: desk.place.desk_url.as_deref().map(Into::into), home: desk.home.map(|listen| listen.to_string().into()) })
+    let (url, merchant) = (desk.place.desk_url.as_deref().map(Into::into), desk.place.merchant.as_deref().map(Into::into));
+    // Two shops have no key in common.
+    let shop = desk.books.policy().rules.keys.last().map(|key| key.kid().to_string().into()).unwrap_or_default();
+    Json(Whereabouts { url, home: desk.home.map(|listen| listen.to_string().into()), shop, merchant })
 }
 
 /// `POST /v1/invitation`

@@ -101,11 +101,21 @@ impl FleetSnapshot {
     #[must_use]
     pub fn line(&self, device: &DeviceId, sold: &HashMap<Box<str>, Sum>, zone: Zone) -> MachineLine {
         let noted = self.noted.get(device.as_str());
-        let faults: Vec<_> = noted.iter().filter_map(|noted| noted.facts.as_ref()).flat_map(|facts| facts.faults.iter().copied()).collect();
+        let facts = noted.and_then(|noted| noted.facts.as_ref());
+        let mut faults: Vec<_> = facts.iter().flat_map(|facts| facts.faults.iter().copied()).collect();
         let topics = noted.iter().filter_map(|noted| noted.silent.as_ref()).flatten();
         let topics = topics.map(|topic| topic.tail().into()).collect();
-        let Wanting { low, sold_out, suspect, blocked, price, out_of, price_of, suspect_of } =
+        let Wanting { low, sold_out, suspect, blocked, price, uncounted, of } =
             self.wanting.get(device.as_str()).cloned().unwrap_or_default();
+        // Its slots are told sooner than its faults.
+        for (number, fault) in [(blocked, FaultCode::LineBlocked), (price, FaultCode::Prices)] {
+            if number > 0 && !faults.contains(&fault) {
+                faults.push(fault);
+            }
+        }
+        let and_more = |goods: Option<Box<str>>, number: u64| goods.map(|goods| (goods, number.saturating_sub(1)));
+        // The fault names all of them.
+        let by_fault = facts.and_then(|facts| facts.blocked.clone()).map(|all| (all, 0));
         let stands = match noted.map(|noted| noted.is) {
             Some(Is::There(since)) => Some((true, since)),
             Some(Is::Missing(since)) => Some((false, since)),
@@ -117,8 +127,7 @@ impl FleetSnapshot {
         let off_since = noted.filter(|_| self.hears).and_then(Noted::off_since);
         let trouble = [
             (Trouble::Silent, is_silent),
-            // Its slots are told sooner than its faults.
-            (Trouble::Faulty, !faults.is_empty() || blocked + price > 0),
+            (Trouble::Faulty, !faults.is_empty()),
             (Trouble::Suspect, suspect > 0),
             (Trouble::SoldOut, sold_out > 0),
             (Trouble::Low, low > 0),
@@ -131,10 +140,12 @@ impl FleetSnapshot {
             off_since: time(off_since, zone),
             trouble: trouble.into_iter().filter_map(|(trouble, is_so)| is_so.then_some(trouble)).collect(),
             faults,
-            blocked: noted.and_then(|noted| noted.facts.as_ref()?.blocked.clone()),
-            price_of: price_of.map(|goods| (goods, price.saturating_sub(1))),
-            suspect: suspect_of.map(|goods| (goods, suspect.saturating_sub(1))),
-            sold_out: out_of.map(|goods| (goods, sold_out.saturating_sub(1))),
+            blocked: by_fault.or_else(|| and_more(of.blocked, blocked)),
+            price_of: and_more(of.price, price),
+            uncounted: and_more(of.uncounted, uncounted),
+            suspect: and_more(of.suspect, suspect),
+            sold_out: and_more(of.sold_out, sold_out),
+            low: and_more(of.low, low),
             topics,
             sold: sold.get(device.as_str()).copied().unwrap_or_default(),
             to_fill: low + sold_out,
@@ -243,8 +254,11 @@ pub async fn packing(
 
 /// The packing list for a phone.
 #[must_use]
-pub fn to_bring(all: &[Machine], untold: Vec<Machine>, packing: &Packing, is_more: bool, zone: Zone) -> ToBring {
-    let more = untold.len().saturating_sub(ROWS) as u64;
+pub fn to_bring(all: &[Machine], [untold, well_filled]: [Vec<Machine>; 2], packing: &Packing, is_more: bool, zone: Zone) -> ToBring {
+    let named = |all: Vec<Machine>| {
+        let more = all.len().saturating_sub(ROWS) as u64;
+        (all.into_iter().take(ROWS).map(|machine| (machine.device, machine.name)).collect(), more)
+    };
     let load = |machine: &Machine| Load {
         device: machine.device.clone(),
         name: machine.name.clone(),
@@ -255,7 +269,8 @@ pub fn to_bring(all: &[Machine], untold: Vec<Machine>, packing: &Packing, is_mor
         behind: all.last().filter(|_| is_more).map(|machine| machine.device.clone()),
         machines: all.iter().map(load).collect(),
         goods: packing.most_first().into_iter().map(|(goods, count)| (goods.into(), count)).collect(),
-        untold: (untold.into_iter().take(ROWS).map(|machine| (machine.device, machine.name)).collect(), more),
+        untold: named(untold),
+        well_filled: named(well_filled),
     }
 }
 
@@ -282,8 +297,10 @@ mod tests {
             faults,
             blocked: None,
             price_of: None,
+            uncounted: None,
             suspect: None,
             sold_out: None,
+            low: None,
             topics: Vec::new(),
             sold: Sum::default(),
             to_fill: 0,
@@ -306,7 +323,7 @@ mod tests {
         {
             known.let_in.push(DeviceId::new(device).expect("an id"));
             let facts = Some(Facts { name: Some(name.into()), ..Facts::default() });
-            known.noted.insert(device.into(), Noted { is: Is::There(T0), at_broker: AtBroker::On, facts, silent: None });
+            known.noted.insert(device.into(), Noted { is: Is::There(T0), at_broker: AtBroker::On, facts, silent: None, offered: None });
         }
         for (typed, wanted) in [
             ("Lobi lantai 2 5.000", Some(("vm-001", "5.000"))),
@@ -338,7 +355,7 @@ mod tests {
             (missing, off, false, (Some(false), false, false)),
         ] {
             let mut known = FleetSnapshot { hears, let_in: vec![device.clone()], ..FleetSnapshot::default() };
-            known.noted.insert("vm-001".into(), Noted { is, at_broker, facts: None, silent: None });
+            known.noted.insert("vm-001".into(), Noted { is, at_broker, facts: None, silent: None, offered: None });
             let line = known.line(&device, &HashMap::new(), Zone::Wib);
             let is_shown = screen(&line, None, Told::trusted(T0), Zone::Wib) != Screen::Unknown;
             assert_eq!((line.is_there, line.off_since.is_some(), is_shown), wanted, "{is:?} {at_broker:?} {hears}");

@@ -6,7 +6,7 @@ use super::orders::{self, Teller};
 use super::sessions::Asker;
 use super::typed::Search;
 use super::{Desk, deeds, judge, report as sums, search, today as day};
-use crate::machines::stock::{self, Packing};
+use crate::machines::{reported, stock};
 use crate::sale::books::{self, Beginning, BooksError, Cursor, Grouped, Sought};
 use crate::store::Tx;
 use axum::Json;
@@ -17,9 +17,12 @@ use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use qris_core::order::ids::{DeviceId, OrderId};
+use qris_core::order::merchant::Order;
 use qris_core::order::time::{Told, Wall};
 use qris_core::text::Language;
-use qris_core::wire::desk::{Deed, Envelope, Found, LogLine, MachineLine, MachinePage, OrderPage, Problem, ROWS, Report, ToBring, Today};
+use qris_core::wire::desk::{
+    AgainShown, Deed, Envelope, Found, LogLine, MachineLine, MachinePage, OrderPage, Problem, ROWS, Report, ToBring, Today,
+};
 use serde::Deserialize;
 use std::sync::Arc;
 use std::time::Duration;
@@ -125,11 +128,25 @@ pub async fn order(
 ) -> Result<Json<Envelope<OrderPage>>, No> {
     let beginning: Beginning = named.ok().and_then(|Path(named)| named.parse().ok()).ok_or(Problem::Unknown)?;
     let told = desk.tell_of(&headers, move |tx, teller| match orders::named(tx, &beginning)? {
-        Ok(stored) => Ok(Ok(teller.page(tx, &stored)?)),
+        Ok(stored) => Ok(Ok((teller.page(tx, &stored)?, stored.order))),
         Err(why) => Ok(Err(why)),
     });
     let Envelope { me, told } = told.await?;
-    Ok(Json(Envelope { me, told: told? }))
+    let (page, order) = told?;
+    let again_shown = if page.again_until.is_some() { again_shown(&desk, order).await? } else { None };
+    Ok(Json(Envelope { me, told: OrderPage { again_shown, ..page } }))
+}
+
+/// Whether the machine has shown the offer since somebody asked for it.
+async fn again_shown(desk: &Desk, order: Order) -> Result<Option<AgainShown>, No> {
+    let Some(asked) = order.tries.shown.as_ref().map(|shown| shown.since) else { return Ok(None) };
+    let (device, request) = (order.sale.device, order.sale.purchase.request_id);
+    let told = desk.machines.read(move |tx| reported::offered(tx, &device, &request)).await?;
+    Ok(match told {
+        Ok(Some(at)) if at >= asked => Some(AgainShown::From { at: at.to_rfc3339_in(desk.usual.zone).into() }),
+        Ok(_) if desk.machines.is_hearing() => Some(AgainShown::NotYet),
+        Ok(_) | Err(()) => None,
+    })
 }
 
 /// `POST /v1/orders/ORDER/DEED`
@@ -224,8 +241,12 @@ pub async fn to_bring(State(desk): Of, headers: HeaderMap, query: Asked<BehindMa
     let is_first = behind.is_empty();
     let Envelope { me, .. } = desk.tell(&headers, |_, _, _| Ok(())).await?;
     let (all, packing, is_more) = known::packing(&desk.machines, behind, ROWS, None).await?;
-    let (packing, untold) = if is_first { (packing, desk.machines.read(stock::untold).await?) } else { (Packing::default(), Vec::new()) };
-    Ok(Json(Envelope { me, told: known::to_bring(&all, untold, &packing, is_more, desk.usual.zone) }))
+    let (packing, others) = if is_first {
+        (packing, desk.machines.read(|tx| Ok([stock::untold(tx)?, stock::well_filled(tx)?])).await?)
+    } else {
+        Default::default()
+    };
+    Ok(Json(Envelope { me, told: known::to_bring(&all, others, &packing, is_more, desk.usual.zone) }))
 }
 
 #[derive(Deserialize)]

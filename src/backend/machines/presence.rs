@@ -11,7 +11,7 @@
 
 use super::reported::{AtBroker, Facts, Is, Noted, Report};
 use super::topics::{Number, Topics};
-use qris_core::order::ids::DeviceId;
+use qris_core::order::ids::{DeviceId, RequestId};
 use qris_core::order::time::{Boot, Now, Span, Wall};
 use qris_core::wire::status::FaultCode;
 use qris_core::wire::telemetry::EVERY_S;
@@ -27,6 +27,8 @@ const EARLY_MAX: usize = 64;
 const NOTED_EVERY: Span = Span::secs(120);
 /// … unless its faults are others: people wait for that, and who says so again and again must not wear out a disk.
 const FAULTS_NOTED_EVERY: Span = Span::secs(10);
+/// The same of what its screen offers.
+const OFFERS_NOTED_EVERY: Span = Span::secs(2);
 /// An `offline` may be older than this program. A machine that lost only the broker has so long to call, before it is missing.
 const MAY_CALL: Span = Span::secs(60);
 /// The most machines that are written down at a time: whoever writes a receipt waits for it.
@@ -78,6 +80,10 @@ struct MachinePresence {
     is_placed: bool,
     /// Another computer takes its place at the broker, as it says over HTTP. Its status hardly gets through.
     taken_over: bool,
+    /// Its screen offers another try of this request now, and whether it waits for a number.
+    offers: Option<(RequestId, bool)>,
+    /// The last one, and when that began.
+    offered: Option<(RequestId, Wall)>,
     topics: Topics,
     is: Is,
     /// It may be written down again from then on, if there is something new.
@@ -259,6 +265,8 @@ impl MachinePresence {
             offline_from: None,
             is_placed: false,
             taken_over: false,
+            offers: None,
+            offered: None,
             topics: Topics::default(),
             is: Is::Unknown,
             note_from: Boot(0),
@@ -284,10 +292,19 @@ impl MachinePresence {
 
     fn report(&mut self, report: Report, now: Now) {
         match report {
-            Report::Online { every, facts } => {
+            Report::Online { every, facts, offers } => {
                 self.every = every.map_or(Every::Never, Every::Span);
                 // This ends nothing that people were told: only something fresh does.
                 self.place(None);
+                if let Some((request, waits)) = &offers {
+                    // With a number it is the answer to somebody who asked for it, also if it was there by itself before.
+                    let is_known = self.offers.as_ref().is_some_and(|(known, waited)| known == request && (*waited || !waits));
+                    if !is_known {
+                        (self.offered, self.is_noted) = (Some((request.clone(), now.wall)), false);
+                        self.note_from = self.note_from.min(now.boot + OFFERS_NOTED_EVERY);
+                    }
+                }
+                self.offers = offers;
                 if self.facts.as_ref() != Some(&facts) {
                     if self.facts.as_ref().is_some_and(|known| (&known.faults, &known.blocked) != (&facts.faults, &facts.blocked)) {
                         self.note_from = self.note_from.min(now.boot + FAULTS_NOTED_EVERY);
@@ -338,7 +355,7 @@ impl MachinePresence {
             let others = facts.faults.iter().copied().filter(|fault| *fault != FaultCode::TakenOver);
             facts.faults = [FaultCode::TakenOver].into_iter().chain(others).collect();
         }
-        Some(Noted { is: self.is, at_broker, facts, silent: self.topics.silent(now.boot) })
+        Some(Noted { is: self.is, at_broker, facts, silent: self.topics.silent(now.boot), offered: self.offered.clone() })
     }
 }
 
@@ -370,7 +387,7 @@ mod tests {
 
     /// It reports every 100 s.
     fn online() -> Report {
-        Report::Online { every: Some(Span::secs(100)), facts: facts("1.0") }
+        Report::Online { every: Some(Span::secs(100)), facts: facts("1.0"), offers: None }
     }
 
     const fn telemetry() -> Report {
@@ -422,7 +439,7 @@ mod tests {
 
     #[test]
     fn only_something_fresh_makes_a_machine_there_and_silence_or_a_good_bye_makes_it_missing() {
-        let of = |every| Report::Online { every, facts: facts("1.0") };
+        let of = |every| Report::Online { every, facts: facts("1.0"), offers: None };
         let old = |s| Report::Telemetry { at: Some(at(s).wall) };
         // The events, whether the machine is there then, and when it is missing.
         let table: &[(&str, &[Step], bool, Option<i64>)] = &[
@@ -514,7 +531,7 @@ mod tests {
     fn what_is_known_is_written_down_when_it_is_new_and_not_too_often() {
         let rig = Rig::new();
         let noted = |s| rig.0.check(at(s)).to_note.into_iter().map(|(_, noted)| noted).collect::<Vec<_>>();
-        let on = |is, version| Noted { is, at_broker: AtBroker::On, facts: Some(facts(version)), silent: None };
+        let on = |is, version| Noted { is, at_broker: AtBroker::On, facts: Some(facts(version)), silent: None, offered: None };
         let there = |version, since: i64| on(Is::There(at(since).wall), version);
         rig.reported(online(), 0);
         assert_eq!(noted(1), [on(Is::Unknown, "1.0")], "the broker's word, and nobody knows yet whether it is there");
@@ -523,7 +540,7 @@ mod tests {
         rig.reported(online(), 5);
         rig.reported(telemetry(), 6);
         assert_eq!(noted(500), [], "nothing is new");
-        rig.reported(Report::Online { every: Some(Span::secs(100)), facts: facts("2.0") }, 501);
+        rig.reported(Report::Online { every: Some(Span::secs(100)), facts: facts("2.0"), offers: None }, 501);
         assert_eq!(noted(502), [there("2.0", 2)]);
         rig.reported(online(), 503);
         assert_eq!((noted(504), noted(502 + 119)), (vec![], vec![]), "not so soon");
@@ -532,12 +549,38 @@ mod tests {
         assert_eq!(noted(502 + 240), [there("1.0", 2)], "it could not be written");
         rig.reported(telemetry(), 799);
         rig.reported(OFF, 800);
-        let off = |is| Noted { is, at_broker: AtBroker::Off(at(800).wall), facts: Some(facts("1.0")), silent: None };
+        let off = |is| Noted { is, at_broker: AtBroker::Off(at(800).wall), facts: Some(facts("1.0")), silent: None, offered: None };
         assert_eq!(noted(801), [off(Is::There(at(2).wall))], "the broker's word does not wait");
         assert_eq!((noted(802), noted(1399)), (vec![], vec![]));
         assert_eq!(noted(1400), [off(Is::Missing(at(800).wall))]);
         rig.called(1401);
         assert_eq!(noted(1402), [there("1.0", 1401)], "it called, whatever the broker says");
+    }
+
+    #[test]
+    fn each_offer_of_another_try_is_written_down_with_its_beginning() {
+        let rig = Rig::new();
+        let request = |id: &str| RequestId::new(id).expect("an id");
+        let offers = |id: Option<&str>, waits| {
+            let offers = id.map(|id| (request(id), waits));
+            Report::Online { every: Some(Span::secs(100)), facts: facts("1.0"), offers }
+        };
+        let noted = |s| rig.0.check(at(s)).to_note.into_iter().map(|(_, noted)| noted.offered).collect::<Vec<_>>();
+        rig.reported(offers(None, false), 0);
+        assert_eq!(noted(1), [None]);
+        rig.reported(offers(Some("r-1"), true), 10);
+        rig.reported(offers(Some("r-1"), false), 11);
+        assert_eq!(noted(12), [Some((request("r-1"), at(10).wall))], "it began once, and its number was told");
+        rig.reported(offers(None, false), 70);
+        assert_eq!(noted(200), [], "its end is no news");
+        rig.reported(offers(Some("r-1"), false), 210);
+        assert_eq!(noted(211), [Some((request("r-1"), at(210).wall))], "the same once more");
+        rig.reported(offers(Some("r-1"), true), 220);
+        assert_eq!(
+            (noted(221), noted(222)),
+            (vec![], vec![Some((request("r-1"), at(220).wall))]),
+            "asked for meanwhile, and told almost at once"
+        );
     }
 
     #[test]
@@ -571,7 +614,7 @@ mod tests {
         assert_eq!(silent(1), [None]);
         rig.0.topics_told(&device("a"), &TopicsTold::default(), None, at(2));
         assert_eq!(silent(3), [Some(vec![])], "at once: the list may be of an earlier start");
-        rig.reported(Report::Online { every: None, facts: facts("2.0") }, 4);
+        rig.reported(Report::Online { every: None, facts: facts("2.0"), offers: None }, 4);
         assert_eq!(silent(200), [Some(vec![])]);
     }
 

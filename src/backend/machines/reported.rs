@@ -4,7 +4,7 @@
 
 use crate::sale::books::BooksError;
 use crate::store::{Row, StoreError, Tx};
-use qris_core::order::ids::DeviceId;
+use qris_core::order::ids::{DeviceId, RequestId};
 use qris_core::order::time::{Span, Wall};
 use qris_core::text;
 use qris_core::wire::orders::MACHINE_NAME_MAX;
@@ -37,6 +37,8 @@ pub enum Report {
         /// The time between two of its reports; `None`: it never sends any.
         every: Option<Span>,
         facts: Facts,
+        /// Its screen offers another try of this request, and whether it waits for a number.
+        offers: Option<(RequestId, bool)>,
     },
     /// It said good-bye, or the broker noticed that it is gone.
     Offline {
@@ -78,7 +80,7 @@ pub fn read(topic: &str, payload: &[u8], is_stored: bool, expiry_s: Option<u32>)
 
 fn read_status(payload: &[u8], expiry_s: Option<u32>) -> Result<Report, Unreadable> {
     let payload = Some(payload).filter(|payload| payload.len() <= STATUS_MAX).ok_or(Unreadable)?;
-    let Status { state, name, version, faults, report_every_s, .. } = serde_json::from_slice(payload).map_err(|_| Unreadable)?;
+    let Status { state, name, version, faults, report_every_s, try_offer, .. } = serde_json::from_slice(payload).map_err(|_| Unreadable)?;
     match state {
         Presence::Offline => Ok(Report::Offline { before: expiry_s.and_then(offline_for).unwrap_or(Span::ZERO) }),
         Presence::Online => {
@@ -94,7 +96,8 @@ fn read_status(payload: &[u8], expiry_s: Option<u32>) -> Result<Report, Unreadab
                     .find(|fault| fault.code == FaultCode::LineBlocked)
                     .and_then(|fault| short(&fault.detail, BLOCKED_MAX)),
             };
-            Ok(Report::Online { every: (every > 0).then(|| Span::secs(every.into())), facts })
+            let offers = try_offer.map(|offer| (offer.request_id, offer.awaits_number));
+            Ok(Report::Online { every: (every > 0).then(|| Span::secs(every.into())), facts, offers })
         }
     }
 }
@@ -147,6 +150,8 @@ pub struct Noted {
     pub facts: Option<Facts>,
     /// Its topics that do not get through at the broker; `None`: nobody has told this process.
     pub silent: Option<Box<[Topic]>>,
+    /// The request that its screen offered another try of last, and when that began; `None`: nobody has told this process.
+    pub offered: Option<(RequestId, Wall)>,
 }
 
 impl Noted {
@@ -161,16 +166,17 @@ impl Noted {
 }
 
 /// Writes this down. What it does not tell stays: after a start of the program much is not known yet.
-pub fn note(tx: &mut dyn Tx, device: &DeviceId, Noted { is, at_broker, facts, silent }: &Noted) -> Result<(), StoreError> {
-    let sql = "INSERT INTO presence (device, is_there, since_ms, off_ms, name, version, faults, blocked, silent)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+pub fn note(tx: &mut dyn Tx, device: &DeviceId, Noted { is, at_broker, facts, silent, offered }: &Noted) -> Result<(), StoreError> {
+    let sql = "INSERT INTO presence (device, is_there, since_ms, off_ms, name, version, faults, blocked, silent, offered, offered_ms)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
         ON CONFLICT (device) DO UPDATE SET
         since_ms = CASE WHEN excluded.is_there IS NULL OR presence.is_there = excluded.is_there THEN presence.since_ms
             ELSE excluded.since_ms END,
         is_there = coalesce(excluded.is_there, presence.is_there), off_ms = coalesce(excluded.off_ms, presence.off_ms),
         name = coalesce(excluded.name, presence.name), version = coalesce(excluded.version, presence.version),
         faults = coalesce(excluded.faults, presence.faults), blocked = coalesce(excluded.blocked, presence.blocked),
-        silent = coalesce(excluded.silent, presence.silent)";
+        silent = coalesce(excluded.silent, presence.silent),
+        offered = coalesce(excluded.offered, presence.offered), offered_ms = coalesce(excluded.offered_ms, presence.offered_ms)";
     let (is_there, since) = match is {
         Is::Unknown => (None, None),
         Is::There(since) => (Some(1_i64), Some(since.0)),
@@ -189,8 +195,20 @@ pub fn note(tx: &mut dyn Tx, device: &DeviceId, Noted { is, at_broker, facts, si
     let seen = [device.as_str().into(), is_there.into(), since.into(), off.into()];
     let silent = silent.as_ref().map(|silent| silent.iter().map(|topic| topic.tail()).collect::<Vec<_>>().join(" "));
     let told = [name.into(), version.into(), faults.into(), blocked.into(), silent.into()];
-    tx.rows(sql, &[&seen[..], &told].concat())?;
+    let offered = offered.as_ref().map(|(request, at)| (request.as_str(), at.0));
+    let offered = [offered.map(|(request, _)| request).into(), offered.map(|(_, at)| at).into()];
+    tx.rows(sql, &[&seen[..], &told, &offered].concat())?;
     Ok(())
+}
+
+/// When this machine began to offer another try of this request, the last time; `None`: it has not. An error: nobody knows, because the broker
+/// does not say that it is there.
+pub fn offered(tx: &mut dyn Tx, device: &DeviceId, request: &RequestId) -> Result<Result<Option<Wall>, ()>, BooksError> {
+    let rows = tx.rows("SELECT off_ms, offered, offered_ms FROM presence WHERE device = $1", &[device.as_str().into()])?;
+    let Some(row) = rows.first() else { return Ok(Err(())) };
+    let at = row.maybe_int("offered_ms")?.filter(|_| row.maybe_text("offered").is_ok_and(|offered| offered == Some(request.as_str())));
+    let is_there = row.maybe_int("off_ms")? == Some(0);
+    Ok(if at.is_some() || is_there { Ok(at.map(Wall)) } else { Err(()) })
 }
 
 pub fn name(tx: &mut dyn Tx, device: &DeviceId) -> Result<Option<Box<str>>, BooksError> {
@@ -265,7 +283,8 @@ pub fn noted(tx: &mut dyn Tx) -> Result<HashMap<Box<str>, Noted>, BooksError> {
         };
         let silent = row.maybe_text("silent").ok()?;
         let silent = silent.map(|silent| silent.split_ascii_whitespace().filter_map(Topic::of_tail).collect());
-        Some((row.text("device").ok()?.into(), Noted { is, at_broker, facts, silent }))
+        // Nobody asks all machines for their offers.
+        Some((row.text("device").ok()?.into(), Noted { is, at_broker, facts, silent, offered: None }))
     };
     Ok(rows.iter().filter_map(read).collect())
 }
@@ -300,6 +319,7 @@ mod tests {
             Ok(Some(Report::Online {
                 every,
                 facts: Facts { name: name.map(Into::into), version: version.into(), faults: faults.into(), blocked: None },
+                offers: None,
             }))
         };
         let is = |every_s: u32, version: &str, faults: &[FaultCode]| named(None, every_s, version, faults);
@@ -342,7 +362,7 @@ mod tests {
         };
         read_on(&machines, |tx| crate::machines::devices::add(tx, &device, "hash", false, Wall(5))).expect("let in");
         let say = |faults| {
-            let what = Noted { is: Is::There(Wall(5)), at_broker: AtBroker::On, facts: Some(facts(faults)), silent: None };
+            let what = Noted { is: Is::There(Wall(5)), at_broker: AtBroker::On, facts: Some(facts(faults)), silent: None, offered: None };
             read_on(&machines, |tx| note(tx, &device, &what)).expect("written");
             let count = |code| read_on(&machines, super::faults).expect("read")[&code];
             let goods = read_on(&machines, |tx| blocked(tx, &device)).expect("read");
@@ -408,11 +428,11 @@ mod tests {
         };
         let (there, missing, off) = (|at| Is::There(Wall(at)), |at| Is::Missing(Wall(at)), |at| AtBroker::Off(Wall(at)));
         let put = |is, at_broker, facts| {
-            let what = Noted { is, at_broker, facts, silent: None };
+            let what = Noted { is, at_broker, facts, silent: None, offered: None };
             read_on(&machines, |tx| note(tx, &device, &what)).expect("written");
             read_on(&machines, noted).expect("read").remove("vm-001").expect("there")
         };
-        let is = |is, at_broker, facts| Noted { is, at_broker, facts, silent: None };
+        let is = |is, at_broker, facts| Noted { is, at_broker, facts, silent: None, offered: None };
         assert_eq!(put(Is::Unknown, off(3), None), is(Is::Unknown, off(3), None), "only the broker has said something");
         assert_eq!(put(there(5), AtBroker::On, None), is(there(5), AtBroker::On, None));
         assert_eq!(put(there(9), AtBroker::Unknown, facts("1")), is(there(5), AtBroker::On, facts("1")), "it was there before");
@@ -428,7 +448,7 @@ mod tests {
         let machines = open_both(&directory.path().join("orders.db"), true, true).expect("opens").machines;
         let device = DeviceId::new("vm-001").expect("an id");
         let put = |facts, silent: Option<&[Topic]>| {
-            let what = Noted { is: Is::There(Wall(5)), at_broker: AtBroker::On, facts, silent: silent.map(Into::into) };
+            let what = Noted { is: Is::There(Wall(5)), at_broker: AtBroker::On, facts, silent: silent.map(Into::into), offered: None };
             read_on(&machines, |tx| note(tx, &device, &what)).expect("written");
             let read = read_on(&machines, noted).expect("read").remove("vm-001").expect("there");
             (read.facts.map(|facts| facts.faults.to_vec()), read.silent.map(|topics| topics.to_vec()))

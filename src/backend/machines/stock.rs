@@ -8,7 +8,7 @@ mod packing;
 
 pub use csv::{Form, csv};
 pub use heard::Heard;
-pub use packing::{Load, Packing, bring, untold};
+pub use packing::{Load, Packing, bring, untold, well_filled};
 
 use crate::machines::reported::{Unreadable, short};
 use crate::sale::books::{BooksError, StockAlert};
@@ -279,22 +279,32 @@ pub fn note(
         let first = (now - REFUSED_KEPT).to_local(zone)[..10].to_owned();
         tx.rows("DELETE FROM refused WHERE day < $1", &[first.into()])?;
     }
-    let of = |alert| slots.iter().filter(|kept| kept.state().wants() == Some(alert)).count() as i64;
-    let barred = |alert| slots.iter().filter(|kept| kept.barred() == Some(alert)).count() as i64;
+    // How many slots are so, and the goods of the first.
+    let all = |is: &dyn Fn(&Kept) -> bool| {
+        (slots.iter().filter(|kept| is(kept)).count() as i64, slots.iter().find(|kept| is(kept)).map(Kept::goods))
+    };
+    let of = |alert| all(&|kept| kept.state().wants() == Some(alert));
+    let barred = |alert| all(&|kept| kept.barred() == Some(alert));
+    let (low, sold_out, suspect) = (of(StockAlert::Low), of(StockAlert::SoldOut), of(StockAlert::Suspect));
+    let (blocked, price) = (barred(StockAlert::Blocked), barred(StockAlert::Price));
+    let uncounted = all(&|kept| kept.state() == State::Unknown);
     let row = vec![
         ("device", device.as_str().into()),
         ("stream", (*told.stream).into()),
         ("number", number.into()),
         ("at_ms", at.into()),
-        ("low", of(StockAlert::Low).into()),
-        ("sold_out", of(StockAlert::SoldOut).into()),
-        ("suspect", of(StockAlert::Suspect).into()),
-        ("blocked", barred(StockAlert::Blocked).into()),
-        ("price", barred(StockAlert::Price).into()),
-        ("uncounted", (slots.iter().filter(|kept| kept.state() == State::Unknown).count() as i64).into()),
-        ("out_of", slots.iter().find(|kept| kept.state() == State::SoldOut).map(Kept::goods).into()),
-        ("price_of", slots.iter().find(|kept| kept.barred() == Some(StockAlert::Price)).map(Kept::goods).into()),
-        ("suspect_of", slots.iter().find(|kept| kept.state() == State::Suspect).map(Kept::goods).into()),
+        ("low", low.0.into()),
+        ("sold_out", sold_out.0.into()),
+        ("suspect", suspect.0.into()),
+        ("blocked", blocked.0.into()),
+        ("price", price.0.into()),
+        ("uncounted", uncounted.0.into()),
+        ("low_of", low.1.into()),
+        ("out_of", sold_out.1.into()),
+        ("suspect_of", suspect.1.into()),
+        ("blocked_of", blocked.1.into()),
+        ("price_of", price.1.into()),
+        ("uncounted_of", uncounted.1.into()),
         ("slots", serde_json::to_string(&slots).expect("plain data").into()),
     ];
     Ok(store::put(tx, "stock", "device", row)?)
@@ -376,12 +386,21 @@ pub struct Wanting {
     pub blocked: u64,
     /// No line or no payment takes their prices.
     pub price: u64,
-    /// The goods of the first slot that is sold out.
-    pub out_of: Option<Box<str>>,
-    /// The goods of the first slot whose price nothing takes.
-    pub price_of: Option<Box<str>>,
-    /// The goods of the first slot of which nothing came out.
-    pub suspect_of: Option<Box<str>>,
+    /// Nobody has counted what is in them.
+    pub uncounted: u64,
+    /// The goods of the first of each.
+    pub of: FirstOf,
+}
+
+/// The goods of the first slot that is so.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct FirstOf {
+    pub low: Option<Box<str>>,
+    pub sold_out: Option<Box<str>>,
+    pub suspect: Option<Box<str>>,
+    pub blocked: Option<Box<str>>,
+    pub price: Option<Box<str>>,
+    pub uncounted: Option<Box<str>>,
 }
 
 impl Wanting {
@@ -401,9 +420,12 @@ impl Wanting {
 
 /// The machines in which something wants a person.
 pub fn wanting(tx: &mut dyn Tx) -> Result<BTreeMap<Box<str>, Wanting>, BooksError> {
-    let sql = "SELECT device, low, sold_out, suspect, blocked, price, out_of, price_of, suspect_of FROM stock JOIN devices ON id = device
-        WHERE revoked_ms IS NULL AND low + sold_out + suspect + blocked + price > 0";
+    let sql =
+        "SELECT device, low, sold_out, suspect, blocked, price, uncounted, low_of, out_of, suspect_of, blocked_of, price_of, uncounted_of
+        FROM stock JOIN devices ON id = device
+        WHERE revoked_ms IS NULL AND low + sold_out + suspect + blocked + price + uncounted > 0";
     let count = |row: &Row, column| Ok::<_, BooksError>(u64::try_from(row.int(column)?).unwrap_or(0));
+    let goods = |row: &Row, column| Ok::<_, BooksError>(row.maybe_text(column)?.map(Into::into));
     let read = |row: &Row| {
         let wanting = Wanting {
             low: count(row, "low")?,
@@ -411,9 +433,15 @@ pub fn wanting(tx: &mut dyn Tx) -> Result<BTreeMap<Box<str>, Wanting>, BooksErro
             suspect: count(row, "suspect")?,
             blocked: count(row, "blocked")?,
             price: count(row, "price")?,
-            out_of: row.maybe_text("out_of")?.map(Into::into),
-            price_of: row.maybe_text("price_of")?.map(Into::into),
-            suspect_of: row.maybe_text("suspect_of")?.map(Into::into),
+            uncounted: count(row, "uncounted")?,
+            of: FirstOf {
+                low: goods(row, "low_of")?,
+                sold_out: goods(row, "out_of")?,
+                suspect: goods(row, "suspect_of")?,
+                blocked: goods(row, "blocked_of")?,
+                price: goods(row, "price_of")?,
+                uncounted: goods(row, "uncounted_of")?,
+            },
         };
         Ok((row.text("device")?.into(), wanting))
     };

@@ -32,6 +32,8 @@ struct Day {
     attention: u64,
     /// Each with its faults; one that is not there has `offline`.
     out_of_order: BTreeMap<String, Vec<String>>,
+    /// The goods that some of them do not sell because their lines are blocked.
+    not_sold: BTreeMap<String, Box<str>>,
     to_fill: Packing,
 }
 
@@ -58,7 +60,7 @@ impl Day {
             .await?;
         let mut out_of_order: BTreeMap<String, Vec<String>> =
             silent.into_iter().map(|(device, _)| (device.to_string(), vec!["offline".into()])).collect();
-        let mut names = report.names.clone();
+        let (mut names, mut not_sold) = (report.names.clone(), BTreeMap::new());
         // Without them the rest of the message is good.
         if let Ok((let_in, noted)) = machines.read(|tx| Ok((devices::let_in(tx)?, reported::noted(tx)?))).await {
             for (device, noted) in noted.iter().filter(|(device, _)| let_in.iter().any(|known| known.as_str() == &***device)) {
@@ -67,12 +69,15 @@ impl Day {
                 }
                 let faults: Vec<_> =
                     noted.facts.iter().flat_map(|facts| facts.faults.iter().map(|fault| fault.as_str().to_owned())).collect();
+                if let Some(goods) = noted.facts.as_ref().and_then(|facts| facts.blocked.clone()) {
+                    not_sold.insert(device.to_string(), goods);
+                }
                 if !faults.is_empty() {
                     out_of_order.entry(device.to_string()).or_default().extend(faults);
                 }
             }
         }
-        let mut day = Self::of(&report, names, owed, attention, out_of_order, until);
+        let mut day = Self { not_sold, ..Self::of(&report, names, owed, attention, out_of_order, until) };
         let mut behind = Some(Box::from(""));
         while let Some(after) = behind {
             // Without this, too, the rest of the message is good.
@@ -96,7 +101,17 @@ impl Day {
         let mut machines: Vec<_> = machines.filter(|(_, sold)| sold.orders > 0).collect();
         machines.sort_by_key(|(_, sold)| std::cmp::Reverse(sold.amount));
         let owed = Sum { orders: owed.0, amount: owed.1 };
-        Self { until, sold: sold(&report.total), machines, names, owed, attention, out_of_order, to_fill: Packing::default() }
+        Self {
+            until,
+            sold: sold(&report.total),
+            machines,
+            names,
+            owed,
+            attention,
+            out_of_order,
+            not_sold: BTreeMap::new(),
+            to_fill: Packing::default(),
+        }
     }
 
     /// In one sentence, for a message on a phone.
@@ -118,7 +133,8 @@ impl Day {
             said += &format!("; other orders that a person must look at: {}", self.attention);
         }
         if !self.out_of_order.is_empty() {
-            let each = |(device, faults): (&String, &Vec<String>)| format!("{}: {}", self.name(device), faults.join(" "));
+            let goods = |device: &String| self.not_sold.get(device).map_or(String::new(), |goods| format!(", not sold: {goods}"));
+            let each = |(device, faults): (&String, &Vec<String>)| format!("{}: {}{}", self.name(device), faults.join(" "), goods(device));
             said += &format!("; out of order: {}", named(self.out_of_order.iter().map(each).collect()));
         }
         if self.to_fill.machines > 0 {
@@ -144,6 +160,7 @@ impl Day {
             "owed": sum(self.owed),
             "attention": self.attention,
             "out_of_order": self.out_of_order,
+            "not_sold": self.not_sold,
             "to_fill": { "machines": self.to_fill.machines, "goods": self.to_fill.goods },
             "names": self.names,
         })
@@ -184,6 +201,9 @@ mod tests {
             "sold in 24 hours: 2 for Rp17.000 (vm-002 1 for Rp12.000, Lobi (vm-001) 1 for Rp5.000); owed to customers: 1 for Rp5.000; \
              other orders that a person must look at: 1; out of order: Lobi (vm-001): screen, Parkir (vm-003): offline"
         );
+        let not_sold = BTreeMap::from([("vm-001".to_owned(), "Teh (A1)".into())]);
+        let day = Day { not_sold, ..day };
+        assert!(day.in_words().contains("Lobi (vm-001): screen, not sold: Teh (A1), Parkir"), "{}", day.in_words());
         let to_fill = Packing { machines: 2, goods: BTreeMap::from([("Kopi".into(), 3), ("Teh".into(), 12)]) };
         assert!(Day { to_fill, ..day }.in_words().ends_with("; machines to fill: 2, with 12 Teh, 3 Kopi"));
         let quiet = Day::of(&SalesReport::default(), BTreeMap::new(), (0, 0), 0, BTreeMap::new(), T0);

@@ -21,11 +21,12 @@ use crate::sale::view::{Shop, people};
 use crate::settings::SETTINGS;
 use qris_core::order::ids::OrderId;
 use qris_core::order::merchant::Attention;
-use qris_core::order::time::{Span, Wall, Zone};
+use qris_core::order::time::{Span, Wall};
 use qris_core::text::named;
 use qris_core::wire::people::OrderLine;
 use qris_host::config::settings::{Whole, number};
 use qris_host::events::Event as Journal;
+use qris_host::speech::orders::Text;
 use qris_host::speech::{self, Language};
 use qris_host::surroundings::Surroundings;
 use serde_json::{Value, json};
@@ -43,6 +44,9 @@ const LOOK: Duration = Duration::from_secs(5);
 /// The kind of what is told about the end of an alert.
 const OVER: &str = "over";
 const NOTHING_TO_DO: &str = "nothing is to be done";
+/// What to do where a command is needed, for who has a desk.
+const TELL_SERVER: &str = "tell whoever runs your server";
+const OTHER_COMPUTER: &str = "find the other computer, and switch it off; if it may be in foreign hands: tell whoever runs your server";
 /// The most machines or slots of a kind that a sentence names. The object has all.
 pub const NAMED: usize = 10;
 
@@ -202,7 +206,7 @@ fn object(alert: &Alert, name: Option<&str>, day: Option<&DayTold>, in_it: &InIt
         (Subject::Order(stored, kind), None) if counted::may_be_owed(*kind) => Some(customers(&stored.order.id, place)),
         (_, _) => None,
     };
-    let (told, to_do, order) = trouble(alert, &machine, day, in_it, zone);
+    let (told, to_do, order) = trouble(alert, &machine, day, in_it, place);
     let (kind, told, to_do) = match (&alert.until, &alert.about) {
         (None, _) => (alert.kind(), told, to_do),
         (Some(_), Subject::Offline) => (OVER, format!("over: the machine {machine} is there again"), NOTHING_TO_DO),
@@ -232,7 +236,7 @@ fn object(alert: &Alert, name: Option<&str>, day: Option<&DayTold>, in_it: &InIt
         "machine": name,
         "message": told,
         "to_do": to_do,
-        "in_indonesian": in_indonesian(alert),
+        "in_indonesian": in_indonesian(alert, place),
         "order": order,
         "customer": customer,
         "day": day.map(|(_, object)| object),
@@ -250,16 +254,21 @@ fn object(alert: &Alert, name: Option<&str>, day: Option<&DayTold>, in_it: &InIt
     })
 }
 
-/// What is wrong, what to do, and the order that it is about.
-fn trouble(alert: &Alert, machine: &str, day: Option<&DayTold>, in_it: &InIt, zone: Zone) -> (String, &'static str, Value) {
+/// What is wrong, what to do, and the order that it is about. Who has a desk settles it there: then no command is told.
+fn trouble(alert: &Alert, machine: &str, day: Option<&DayTold>, in_it: &InIt, place: &Shop) -> (String, &'static str, Value) {
+    let has_desk = place.desk_url.is_some();
+    let or_at_desk = |by_command: &'static str, at_desk: &'static str| if has_desk { at_desk } else { by_command };
     let (told, to_do) = match &alert.about {
         Subject::Order(stored, kind) => {
-            let line = people::line(&stored.order, zone);
-            return (in_words(*kind, &line), speech::orders::attention(*kind).to_do.spoken(), json!(line.order));
+            let line = people::line(&stored.order, place.zone);
+            return (in_words(*kind, &line), order_to_do(*kind, place).spoken(), json!(line.order));
         }
         Subject::Damaged(id, _) => {
             let told = "an order that a person must look at cannot be read: its row in the database is damaged";
-            let to_do = "look for it in the gateway's dashboard by its order_id; look at the disk, and restore a backup";
+            let to_do = or_at_desk(
+                "look for it in the gateway's dashboard by its order_id; look at the disk, and restore a backup",
+                "look for it in the gateway's dashboard by its order_id; tell whoever runs your server",
+            );
             return (told.into(), to_do, json!({ "order_id": id }));
         }
         Subject::Offline => (
@@ -270,30 +279,39 @@ fn trouble(alert: &Alert, machine: &str, day: Option<&DayTold>, in_it: &InIt, zo
             format!(
                 "the machine {machine} is thrown out of the broker again and again: another computer has its client id, and so its token"
             ),
-            "find the other computer, and switch it off; if it may be in foreign hands: device revoke, then a new code",
+            or_at_desk(
+                "find the other computer, and switch it off; if it may be in foreign hands: device revoke, then a new code",
+                OTHER_COMPUTER,
+            ),
         ),
         Subject::Older(Older::Copy) => (
             "the books are older than they were: a copy was put in their place, or their disk has lost something. Each order that had no \
              end in them is a person's"
                 .into(),
-            "if there is a newer copy: `restore` it. Then `reconcile` for each day since it was made",
+            or_at_desk("if there is a newer copy: `restore` it. Then `reconcile` for each day since it was made", TELL_SERVER),
         ),
         Subject::Older(Older::AnotherPrimary) => (
             "the database has another primary than before, or went back to a point in time: what it had answered last may be missing"
                 .into(),
-            "if no standby was synchronous: `restore` without a file, then `reconcile` for this day. Else nothing is to be done",
+            or_at_desk(
+                "if no standby was synchronous: `restore` without a file, then `reconcile` for this day. Else nothing is to be done",
+                TELL_SERVER,
+            ),
         ),
         Subject::Clock => (
             "the time on the merchant's server cannot be trusted: its clock and the gateway's differ by more than a minute, or the \
              gateway tells no time. Sales go on, but nothing ends by time"
                 .into(),
-            "set the clock (`timedatectl`), and see that the gateway can be reached: `doctor`",
+            or_at_desk("set the clock (`timedatectl`), and see that the gateway can be reached: `doctor`", TELL_SERVER),
         ),
         Subject::Older(Older::Restored) => (
             "a copy of the books was put in their place. Each order that had no end in it is a person's: nobody knows what became of it \
              since"
                 .into(),
-            "`reconcile` for each day since the copy was made, and `reconcile --order` for what `restore` named as missing; then look at each: orders --attention",
+            or_at_desk(
+                "`reconcile` for each day since the copy was made, and `reconcile --order` for what `restore` named as missing; then look at each: orders --attention",
+                "tell whoever runs your server; then look at each order",
+            ),
         ),
         Subject::Merchant(merchant) => (
             format!("a QR on the machine {machine} pays another merchant than earlier QRs did: {merchant}"),
@@ -301,32 +319,45 @@ fn trouble(alert: &Alert, machine: &str, day: Option<&DayTold>, in_it: &InIt, zo
         ),
         Subject::Twice(both) => (
             format!("two computers are the machine {machine}: {both}. Its card was copied, or set back to an older image"),
-            "find the second one, and switch it off; if it may be in foreign hands: device revoke, then a new code",
+            or_at_desk(
+                "find the second one, and switch it off; if it may be in foreign hands: device revoke, then a new code",
+                OTHER_COMPUTER,
+            ),
         ),
         Subject::People(done) => (
             format!("the people of the desk were changed: {done}"),
-            "if no owner wanted that: `desk link` for the owner, and `desk list`; the log of the desk says from where it came",
+            or_at_desk(
+                "if no owner wanted that: `desk link` for the owner, and `desk list`; the log of the desk says from where it came",
+                "the log says from where it came; if no owner wanted that: tell whoever runs your server",
+            ),
         ),
         Subject::Stock(why @ (StockAlert::Blocked | StockAlert::Price)) => {
             let goods = in_it.not_sold(*why).unwrap_or_else(|| "some of its goods".into());
             let because = if *why == StockAlert::Blocked { "a line is blocked" } else { "no line or no payment takes the price" };
-            (format!("the machine {machine} does not sell {goods}, because {because}"), stock_to_do(*why))
+            (format!("the machine {machine} does not sell {goods}, because {because}"), stock_to_do(*why, has_desk))
         }
         Subject::Stock(why @ (StockAlert::Low | StockAlert::SoldOut | StockAlert::Suspect)) => {
-            (format!("the machine {machine} {}", wants(&in_it.slots)), stock_to_do(*why))
+            (format!("the machine {machine} {}", wants(&in_it.slots)), stock_to_do(*why, has_desk))
         }
-        Subject::Daily(_) => {
-            (day.map(|(words, _)| words.clone()).unwrap_or_default(), "what is owed: orders --refund-due; each machine: report")
-        }
+        Subject::Daily(_) => (
+            day.map(|(words, _)| words.clone()).unwrap_or_default(),
+            or_at_desk("what is owed: orders --refund-due; each machine: report", "what is owed, and each machine, stand there"),
+        ),
     };
     (told, to_do, Value::Null)
 }
 
+/// What to do about an order: at the desk, if there is one.
+const fn order_to_do(kind: Attention, place: &Shop) -> Text {
+    let said = speech::orders::attention(kind);
+    if place.desk_url.is_some() { said.desk_to_do } else { said.to_do }
+}
+
 /// The same of an order for people who read no English: for a program that tells them. Of what has no order it has words of its own.
-fn in_indonesian(alert: &Alert) -> Option<Value> {
+fn in_indonesian(alert: &Alert, place: &Shop) -> Option<Value> {
     let Subject::Order(_, kind) = &alert.about else { return None };
     let said = speech::orders::attention(*kind);
-    Some(json!({ "message": said.desk.of(Language::Id), "to_do": said.to_do.of(Language::Id) }))
+    Some(json!({ "message": said.desk.of(Language::Id), "to_do": order_to_do(*kind, place).of(Language::Id) }))
 }
 
 /// Where a person sees it on a phone, and settles it.
@@ -399,9 +430,11 @@ pub fn first_of(all: &[String]) -> String {
     format!("{}{more}", all.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", "))
 }
 
-const fn stock_to_do(why: StockAlert) -> &'static str {
+const fn stock_to_do(why: StockAlert, has_desk: bool) -> &'static str {
     match why {
+        StockAlert::Low | StockAlert::SoldOut if has_desk => "fill it",
         StockAlert::Low | StockAlert::SoldOut => "fill it; what to bring: stock --to-fill",
+        StockAlert::Price if has_desk => "change the price, or the line",
         StockAlert::Blocked => "see what is jammed, and whether the sensor is clean; then press the button inside the door",
         StockAlert::Price => {
             "change the price, or the line; what takes which price: `qrisctl relay lines`, and the machine's fault `prices`"

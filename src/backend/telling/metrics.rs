@@ -5,7 +5,7 @@ use crate::counters::{Counters, Labels, PREFIX, seconds};
 use crate::gateway::WatchedGateway;
 use crate::machines::handle::Machines;
 use crate::machines::reported;
-use crate::machines::stock::{self, Wanting};
+use crate::machines::stock::{self, FirstOf, Wanting};
 use crate::sale::books::{self, BooksError, Waiting};
 use crate::sale::handle::Books;
 use prometheus_client::encoding::text::{encode_eof, encode_registry};
@@ -55,9 +55,8 @@ fn in_slots(all: impl Iterator<Item = Wanting>) -> Registry {
         suspect: sum.suspect + of.suspect,
         blocked: sum.blocked + of.blocked,
         price: sum.price + of.price,
-        out_of: None,
-        price_of: None,
-        suspect_of: None,
+        uncounted: sum.uncounted + of.uncounted,
+        of: FirstOf::default(),
     });
     let (mut registry, slots) = (Registry::with_prefix(PREFIX), Counts::default());
     let states = [("low", sum.low), ("sold_out", sum.sold_out), ("suspect", sum.suspect), ("blocked", sum.blocked), ("price", sum.price)];

@@ -67,6 +67,10 @@ pub struct Whereabouts {
     pub url: Option<Box<str>>,
     /// `desk.home`: there the desk listens for people in the local network.
     pub home: Option<Box<str>>,
+    /// What no other shop is called: letters and digits.
+    pub shop: Box<str>,
+    /// The merchant's name, if it has one.
+    pub merchant: Option<Box<str>>,
 }
 
 /// Behind such a header the desk says why it did not take a form, or a request at home, for `doctor`: a word of [`NotTaken`], or of [`NotAtHome`].

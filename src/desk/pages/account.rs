@@ -1,6 +1,6 @@
 //! A person's own things: the devices that are logged in, the language, the way out.
 
-use super::{Frame, Tab, note};
+use super::{Frame, Tab, note, renewed};
 use crate::Desk;
 use crate::form::Posted;
 use crate::visitor::{Halt, Visitor, local};
@@ -23,7 +23,7 @@ struct Page {
 pub async fn show(State(desk): State<Arc<Desk>>, visitor: Visitor) -> Result<Response, Halt> {
     let told = desk.serve.read::<Vec<Session>>(&visitor, "sessions", &[]).await.map_err(|why| why.halt(&visitor))?;
     let f = Frame::of(&visitor, Tab::Account, words::Words::of(visitor.language).account, told.me);
-    Ok(visitor.show(StatusCode::OK, &Page { f, sessions: told.told }))
+    Ok(renewed(visitor.show(StatusCode::OK, &Page { f, sessions: told.told })))
 }
 
 /// `POST /sessions/end`: one by its number, or all.

@@ -40,7 +40,7 @@ impl Frame {
 
 /// Lets only requests of the local network pass.
 pub async fn guard(State(desk): State<Arc<Desk>>, request: Request, next: Next) -> Response {
-    let Some(listen) = desk.home else { return next.run(request).await };
+    let Some(listen) = desk.home.as_ref().map(|home| home.listen) else { return next.run(request).await };
     let (parts, body) = request.into_parts();
     let visitor = Visitor::read(&parts, &desk);
     match neighbours::judge(&parts, visitor.from, listen) {

@@ -1,7 +1,7 @@
 //! What to bring to the machines: the packing list for the van.
 
 use super::report::csv;
-use super::{Frame, Query, Tab, address, named, rows};
+use super::{Frame, Query, Tab, address, named, renewed, rows};
 use crate::Desk;
 use crate::visitor::{Halt, Visitor};
 use crate::words;
@@ -32,7 +32,7 @@ pub async fn show(State(desk): State<Arc<Desk>>, visitor: Visitor, RawQuery(quer
     let is_nothing = bring.machines.is_empty() && behind.is_empty();
     let from = query.place("sums");
     if from > 0 {
-        bring.untold = (Vec::new(), 0);
+        (bring.untold, bring.well_filled) = Default::default();
     }
     let (goods, more) = rows(std::mem::take(&mut bring.goods), from);
     bring.goods = goods;
@@ -43,7 +43,7 @@ pub async fn show(State(desk): State<Arc<Desk>>, visitor: Visitor, RawQuery(quer
         }
         None => bring.behind.as_ref().map(|behind| address("/bring", &[("behind", behind.as_str())])),
     };
-    Ok(visitor.show(StatusCode::OK, &Page { f, bring, is_nothing, next }))
+    Ok(renewed(visitor.show(StatusCode::OK, &Page { f, bring, is_nothing, next })))
 }
 
 /// `GET /bring.csv`

@@ -1,6 +1,6 @@
 //! The log that nobody edits, for owners.
 
-use super::{Frame, Query, Tab, address};
+use super::{Frame, Query, Tab, address, renewed};
 use crate::Desk;
 use crate::visitor::{Halt, Visitor};
 use crate::words::{self, orders as order_words};
@@ -95,5 +95,5 @@ pub async fn show(State(desk): State<Arc<Desk>>, visitor: Visitor, RawQuery(quer
     let lines = told.told;
     let last = lines.last().filter(|line| lines.len() == ROWS && line.number > 1);
     let next = last.map(|line| address("/log", &[("behind", &line.number.to_string())]));
-    Ok(visitor.show(StatusCode::OK, &Page { f, lines, next }))
+    Ok(renewed(visitor.show(StatusCode::OK, &Page { f, lines, next })))
 }

@@ -110,6 +110,9 @@ fn away(visitor: &Visitor) -> Response {
     let look = if visitor.is_get { words.try_again } else { words.to_today };
     let mut response = note(visitor, StatusCode::SERVICE_UNAVAILABLE, words.away, hint, (link, look));
     response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(AGAIN_S));
+    if visitor.is_get {
+        response.headers_mut().insert(header::REFRESH, HeaderValue::from(AGAIN_S));
+    }
     response
 }
 

@@ -1,6 +1,6 @@
 //! Orders: the list with its search, one of them, and what is done about its money.
 
-use super::{Frame, Query, Tab, address, named, note, rows};
+use super::{Frame, Query, Tab, address, named, note, renewed, rows};
 use crate::Desk;
 use crate::asking::Unanswered;
 use crate::form::Posted;
@@ -98,7 +98,9 @@ pub async fn show(
     let earlier = page.log.len().saturating_sub(ROWS);
     page.log.drain(..earlier);
     let next = behind.map(|behind| format!("/orders/{}?line={behind}", page.line.order.order_id));
-    Ok(visitor.show(StatusCode::OK, &One { f, page, next, is_later: from > 0 }))
+    let shown = visitor.show(StatusCode::OK, &One { f, page, next, is_later: from > 0 });
+    // Whoever reads its history is left alone.
+    Ok(if from > 0 { shown } else { renewed(shown) })
 }
 
 #[derive(Template)]

@@ -41,6 +41,7 @@ qris_core::texts! {
     settings: "Setelan yang dikirim dari jauh tidak berlaku.", "Settings that were sent from afar are not in force.";
     do_settings: "Hubungi orang yang mengurus server Anda.", "Ask whoever runs your server.";
     stock: "Isi sebuah tempat belum dihitung, atau lebih banyak daripada muatannya.", "What lies in a slot was not counted, or is more than it holds.";
+    goods_stock: "Belum dihitung: {0}.", "Not counted: {0}.";
     do_stock: "Hitung isinya di mesin.", "Count it at the machine.";
     prices: "Harga sebuah barang tidak diterima oleh jalur atau pembayaran, jadi barang itu tidak dijual.", "No line or no payment takes the price of an item, so it is not sold.";
     goods_price: "Tidak dijual: {0}. Tidak ada jalur atau pembayaran yang menerima harganya.", "Not sold: {0}. No line or no payment takes the price.";
@@ -77,7 +78,7 @@ pub fn trouble(words: &'static Words, machine: &MachineLine, trouble: Trouble) -
         Trouble::Suspect => of(words.suspect, &machine.suspect),
         Trouble::SoldOut if machine.sold_out.is_some() => of(words.slot_sold_out, &machine.sold_out),
         Trouble::SoldOut => words.sold_out.into(),
-        Trouble::Low => words.low.into(),
+        Trouble::Low => of(words.low, &machine.low),
     }
 }
 
@@ -95,7 +96,7 @@ pub fn fault<'a>(words: &'static Words, machine: &MachineLine, fault: &'a FaultC
         FaultCode::NewerDatabase => (words.newer_database, words.do_newer_database),
         FaultCode::Relay => (words.relay, words.do_relay),
         FaultCode::LineBlocked => {
-            let goods = machine.blocked.as_ref();
+            let goods = machine.blocked.as_ref().map(and_more);
             let what = goods.map_or_else(|| words.line_blocked.into(), |goods| fill(words.goods_blocked, &[&goods]).into());
             return (what, Some(words.do_line_blocked));
         }
@@ -107,7 +108,11 @@ pub fn fault<'a>(words: &'static Words, machine: &MachineLine, fault: &'a FaultC
         FaultCode::Charges => (words.charges, words.do_charges),
         FaultCode::Unconfirmed => (words.unconfirmed, words.do_unconfirmed),
         FaultCode::Settings => (words.settings, words.do_settings),
-        FaultCode::Stock => (words.stock, words.do_stock),
+        FaultCode::Stock => {
+            let goods = machine.uncounted.as_ref().map(and_more);
+            let what = goods.map_or_else(|| words.stock.into(), |goods| fill(words.goods_stock, &[&goods]).into());
+            return (what, Some(words.do_stock));
+        }
         FaultCode::Prices => {
             let goods = machine.price_of.as_ref().map(and_more);
             let what = goods.map_or_else(|| words.prices.into(), |goods| fill(words.goods_price, &[&goods]).into());
@@ -181,14 +186,16 @@ mod tests {
         assert_eq!(line(serde_json::json!({ "count": null })), "count what is in it");
         assert_eq!(line(serde_json::json!({ "count": 1, "unseen": 2 })), "low; not seen to come out: 2");
         let mut machine = machine();
-        machine.blocked = Some("Keripik singkong (A3)".into());
+        machine.blocked = Some(("Keripik singkong (A3)".into(), 0));
+        machine.uncounted = Some(("Roti".into(), 1));
         machine.price_of = Some(("Emas".into(), 2));
         let said = |code| fault(Words::of(Language::En), &machine, &code).0.into_owned();
         assert_eq!(said(FaultCode::LineBlocked), "Not sold: Keripik singkong (A3). Its line is blocked.");
         assert_eq!(said(FaultCode::Prices), "Not sold: Emas +2. No line or no payment takes the price.");
-        (machine.suspect, machine.sold_out) = (Some(("Kopi".into(), 0)), Some(("Teh".into(), 2)));
-        let said = [Trouble::Suspect, Trouble::SoldOut].map(|of| trouble(Words::of(Language::En), &machine, of));
-        assert_eq!(said, ["look: nothing came out: Kopi", "sold out: Teh +2"]);
+        assert_eq!(said(FaultCode::Stock), "Not counted: Roti +1.");
+        (machine.suspect, machine.sold_out, machine.low) = (Some(("Kopi".into(), 0)), Some(("Teh".into(), 2)), Some(("Air".into(), 1)));
+        let said = [Trouble::Suspect, Trouble::SoldOut, Trouble::Low].map(|of| trouble(Words::of(Language::En), &machine, of));
+        assert_eq!(said, ["look: nothing came out: Kopi", "sold out: Teh +2", "low: Air +1"]);
     }
 
     fn machine() -> MachineLine {
@@ -203,8 +210,10 @@ mod tests {
             faults: Vec::new(),
             blocked: None,
             price_of: None,
+            uncounted: None,
             suspect: None,
             sold_out: None,
+            low: None,
             topics: Vec::new(),
             sold: qris_core::wire::desk::Sum::default(),
             to_fill: 0,

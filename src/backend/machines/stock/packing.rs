@@ -63,11 +63,22 @@ impl Packing {
 
 /// The machines that are let in and never told what is in them. They count nothing, or their word does not come: nobody knows what to bring.
 pub fn untold(tx: &mut dyn Tx) -> Result<Vec<Machine>, BooksError> {
-    let sql = "SELECT id, name FROM devices LEFT JOIN presence ON presence.device = id
-        LEFT JOIN stock ON stock.device = id WHERE revoked_ms IS NULL AND stock.device IS NULL ORDER BY id";
+    names(tx, "stock.device IS NULL")
+}
+
+/// The machines that have told what is in them, and want nobody: there is enough of everything.
+pub fn well_filled(tx: &mut dyn Tx) -> Result<Vec<Machine>, BooksError> {
+    names(tx, "low + sold_out + suspect + uncounted + stock.blocked = 0")
+}
+
+fn names(tx: &mut dyn Tx, which: &str) -> Result<Vec<Machine>, BooksError> {
+    let sql = format!(
+        "SELECT id, name FROM devices LEFT JOIN presence ON presence.device = id
+        LEFT JOIN stock ON stock.device = id WHERE revoked_ms IS NULL AND {which} ORDER BY id"
+    );
     let machine = |row: &Row| {
         let name = row.maybe_text("name").ok()?.and_then(|name| short(name, MACHINE_NAME_MAX));
         Some(Machine { device: DeviceId::new(row.text("id").ok()?).ok()?, name, at: None, slots: Vec::new() })
     };
-    Ok(tx.rows(sql, &[])?.iter().filter_map(machine).collect())
+    Ok(tx.rows(&sql, &[])?.iter().filter_map(machine).collect())
 }

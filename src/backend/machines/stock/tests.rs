@@ -145,7 +145,7 @@ fn what_is_written_is_news_and_refusals_are_counted_once() {
     assert_eq!(say("new", 1, 8, 1), (1, Some(8), Some(7)), "another database counts anew");
     assert_eq!(read_on(&machines, wanting).expect("read").len(), 0);
     say("new", 2, 2, 1);
-    let wanted = Wanting { low: 1, ..Wanting::default() };
+    let wanted = Wanting { low: 1, of: FirstOf { low: Some("Teh".into()), ..FirstOf::default() }, ..Wanting::default() };
     assert_eq!(read_on(&machines, wanting).expect("read").get("vm-001"), Some(&wanted));
     // One is full and blocked, another one is sold out and blocked: each counts for all that it is.
     let blocked = |item, name, count| Slot { not_sold: Some(NotSold::Blocked), ..slot(item, name, Some(count)) };
@@ -159,8 +159,8 @@ fn what_is_written_is_news_and_refusals_are_counted_once() {
     ];
     let all = told("new", 3, &slots);
     read_on(&machines, |tx| note(tx, &device, all, &HashMap::new(), Zone::Wib, NOW)).expect("written");
-    let wanted =
-        Wanting { sold_out: 2, blocked: 2, price: 2, out_of: Some("Kopi".into()), price_of: Some("Jam".into()), ..Wanting::default() };
+    let of = FirstOf { sold_out: Some("Kopi".into()), blocked: Some("Teh".into()), price: Some("Jam".into()), ..FirstOf::default() };
+    let wanted = Wanting { sold_out: 2, blocked: 2, price: 2, of, ..Wanting::default() };
     assert_eq!(read_on(&machines, wanting).expect("read").get("vm-001"), Some(&wanted));
     assert!(wanted.is(StockAlert::Blocked) && wanted.is(StockAlert::SoldOut) && !wanted.is(StockAlert::Suspect));
     let listed = |which| read_on(&machines, |tx| page(tx, which, "")).expect("read").machines.len();
@@ -172,7 +172,7 @@ fn what_is_written_is_news_and_refusals_are_counted_once() {
     assert_eq!(only(&[blocked("A1", "Teh", 20)], 4), (1, 1), "somebody must go there");
     assert_eq!(only(&[dear("A1", "Teh", NotSold::Price)], 5), (1, 0));
     only(&[slot("A1", "Air", Some(9)), Slot { suspect: true, ..slot("A2", "Teh", Some(9)) }], 6);
-    let suspect = Wanting { suspect: 1, suspect_of: Some("Teh".into()), ..Wanting::default() };
+    let suspect = Wanting { suspect: 1, of: FirstOf { suspect: Some("Teh".into()), ..FirstOf::default() }, ..Wanting::default() };
     assert_eq!(read_on(&machines, wanting).expect("read").get("vm-001"), Some(&suspect), "its goods are named");
     assert!(wanted.is(StockAlert::Price) && !Wanting { price: 0, ..wanted }.is(StockAlert::Price));
     // Whoever is not let in takes no room.

@@ -28,6 +28,7 @@ pub fn page(stored: &Stored, line: OrderLine, begun: &[Wall], history: Vec<Past>
         version: stored.seen_as(),
         steps: steps(order, begun, &log, zone),
         again_until: None,
+        again_shown: None,
         would_be_until: None,
         number: None,
         collect_until: order.ends_at().filter(|_| order.receipt().is_some()).map(time),

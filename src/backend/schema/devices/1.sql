@@ -40,6 +40,8 @@ CREATE TABLE presence (
     version TEXT,                             -- the release of its program
     faults TEXT,                              -- the codes, with blanks between them
     blocked TEXT,                             -- the goods whose lines are blocked; empty: none
+    offered TEXT,                             -- the request that its screen offered another try of last
+    offered_ms INTEGER,                       -- when that began
     silent TEXT                               -- its topics that do not get through at the broker, with blanks between them
 ) STRICT;
 
@@ -62,12 +64,15 @@ CREATE TABLE stock (
     blocked INTEGER NOT NULL,                 -- so many are not sold until a person looks at their line
     price INTEGER NOT NULL,                   -- so many are not sold because nothing takes their prices
     uncounted INTEGER NOT NULL,               -- nobody knows what is in so many
-    out_of TEXT,                              -- the goods of the first slot that is sold out
-    price_of TEXT,                            -- the goods of the first slot whose price nothing takes
-    suspect_of TEXT,                          -- the goods of the first slot of which nothing came out
+    low_of TEXT,                              -- the goods of the first slot that is low, or will be empty in some days
+    out_of TEXT,                              -- of the first that is sold out
+    suspect_of TEXT,                          -- of the first of which nothing came out
+    blocked_of TEXT,                          -- of the first whose line is blocked
+    price_of TEXT,                            -- of the first whose price nothing takes
+    uncounted_of TEXT,                        -- of the first that nobody has counted
     slots TEXT NOT NULL                       -- all of them, as JSON
 ) STRICT;
-CREATE INDEX stock_wanting ON stock (device) WHERE low + sold_out + suspect + blocked + price > 0;
+CREATE INDEX stock_wanting ON stock (device) WHERE low + sold_out + suspect + blocked + price + uncounted > 0;
 -- Requests that machines refused because nothing was left.
 CREATE TABLE refused (
     day TEXT NOT NULL,                        -- 2026-11-20, in the merchant's zone

@@ -21,6 +21,9 @@ pub enum Trouble {
     Low,
 }
 
+/// The goods of the first slot that is so, and how many more slots are.
+pub type FirstAndMore = (Box<str>, u64);
+
 /// A machine in a list.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct MachineLine {
@@ -35,14 +38,18 @@ pub struct MachineLine {
     /// Why it wants a person, the worst first.
     pub trouble: Vec<Trouble>,
     pub faults: Vec<FaultCode>,
-    /// The goods that it does not sell because their lines are blocked, as it names them.
-    pub blocked: Option<Box<str>>,
-    /// The goods of the first slot whose price nothing takes, and how many more slots have such a price.
-    pub price_of: Option<(Box<str>, u64)>,
-    /// The goods of the first slot of which nothing came out, and of how many more nothing did.
-    pub suspect: Option<(Box<str>, u64)>,
-    /// The goods of the first slot that is sold out, and how many more slots are.
-    pub sold_out: Option<(Box<str>, u64)>,
+    /// The goods that it does not sell because their lines are blocked: all, as it names them, or those of the first slot.
+    pub blocked: Option<FirstAndMore>,
+    /// Of those whose price nothing takes.
+    pub price_of: Option<FirstAndMore>,
+    /// Of those that nobody has counted.
+    pub uncounted: Option<FirstAndMore>,
+    /// Of those of which nothing came out.
+    pub suspect: Option<FirstAndMore>,
+    /// Of those that are sold out.
+    pub sold_out: Option<FirstAndMore>,
+    /// Of those that will be empty soon.
+    pub low: Option<FirstAndMore>,
     /// Its topics that do not get through at the broker.
     pub topics: Vec<Box<str>>,
     /// What it sold since midnight.
@@ -116,8 +123,8 @@ pub struct SlotLine {
     pub bring: u64,
 }
 
-/// A machine that never told what is in it, and what people call it.
-pub type Untold = (DeviceId, Option<Box<str>>);
+/// The first of some machines, each with what people call it, and how many more there are.
+pub type Named = (Vec<(DeviceId, Option<Box<str>>)>, u64);
 
 /// `GET /v1/to-bring?behind=vm-007`: what to bring to the machines, those behind this one; without it those from the first one on. Some hundred
 /// slots are told at a time, more than a page has. `GET /v1/to-bring.csv?language=id` has all of them for a spreadsheet.
@@ -127,8 +134,10 @@ pub struct ToBring {
     pub machines: Vec<Load>,
     /// The sums by goods of all machines, the most first. None behind a machine.
     pub goods: Vec<(Box<str>, u64)>,
-    /// The first machines that never told what is in them, each with what people call it, and how many more there are. None behind a machine.
-    pub untold: (Vec<Untold>, u64),
+    /// The machines that never told what is in them. None behind a machine.
+    pub untold: Named,
+    /// Those that told it, and in which nothing is low. None behind a machine.
+    pub well_filled: Named,
     /// There are more machines behind this one.
     pub behind: Option<DeviceId>,
 }

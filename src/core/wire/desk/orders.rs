@@ -87,6 +87,9 @@ pub struct OrderPage {
     pub collect_until: Option<Box<str>>,
     /// Another try is offered until then. `None`: none is.
     pub again_until: Option<Box<str>>,
+    /// Whether its machine has shown it since it was asked for, by the machine's own word at the broker. `None`: nobody has asked for it, or
+    /// knows.
+    pub again_shown: Option<AgainShown>,
     /// How the number stands that the machine shows for another try. The number itself is not told.
     pub number: Option<NumberStands>,
     /// [`Deed::Again`] of now would offer one until then. `None`: it is not possible.
@@ -94,6 +97,17 @@ pub struct OrderPage {
     /// Its refund was asked for, and the gateway has not yet told that it made it: it could not be reached, or its answer does not say. It is
     /// asked again at this time, by itself. `None`: no refund waits for that.
     pub refund_asked_again_at: Option<Box<str>>,
+}
+
+/// Whether a machine has shown an offer.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "is")]
+pub enum AgainShown {
+    NotYet,
+    /// It began then.
+    From {
+        at: Box<str>,
+    },
 }
 
 /// Something that happened to an order.
