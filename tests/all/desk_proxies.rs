@@ -72,6 +72,10 @@ fn everybody_gets_in_behind_nginx() {
             "proxy_set_header Host \"\"; proxy_http_version 1.0;",
             "proxy_set_header X-Forwarded-For \"$remote_addr:$remote_port\";",
             "add_header Referrer-Policy no-referrer always;",
+            // As `cloudflared` sends it.
+            "proxy_set_header Host $http_host; proxy_set_header CF-Connecting-IP $remote_addr; proxy_set_header X-Forwarded-For $remote_addr; proxy_set_header X-Forwarded-Proto https; proxy_set_header CF-Ray 230b030023ae2822-CGK; proxy_set_header CF-Visitor '{\"scheme\":\"https\"}'; proxy_set_header CF-IPCountry ID; proxy_set_header CDN-Loop 'cloudflare; loops=1';",
+            // As Tailscale's Funnel sends it.
+            "proxy_set_header Host $http_host; proxy_set_header X-Forwarded-Host $http_host; proxy_set_header X-Forwarded-For $remote_addr; proxy_set_header X-Forwarded-Proto https; proxy_set_header Tailscale-Headers-Info https://tailscale.com/s/serve-headers;",
             "add_header Referrer-Policy no-referrer always; add_header X-Frame-Options DENY always; add_header Content-Security-Policy \"default-src 'self'\" always; add_header Cache-Control no-store always;",
         ],
     );
