@@ -121,7 +121,7 @@ pub fn resource(order: &Order, rev: u64, now: Told, place: &Shop) -> orders::Ord
 mod tests {
     use super::*;
     use crate::samples::{T0, after, paid, pending, report, rules};
-    use qris_core::order::merchant::{self, Context, DeliveryReport, Event, Rules, Said};
+    use qris_core::order::merchant::{self, Context, DeliveryReport, Event, Rules, Said, State};
     use qris_core::order::request::Payment;
     use qris_core::order::tries::TwoDigits;
 
@@ -169,7 +169,13 @@ mod tests {
         assert_eq!(seen(&wanted, Told::counted(now)), [false, true, true, true, true]);
         let payable = pending("o-2", "vm-001", 5_000, 5_000);
         assert_eq!(seen(&payable, Told::counted(now)), [true, false, false, false, false]);
-        for order in [&wanted, &payable] {
+        // A code that was paid at a store waits for its collector, until then.
+        let mut at_store = paid("o-3", "vm-001", 10_000, 10_000);
+        at_store.sale.purchase.payment = Payment::Alfamart;
+        let State::Settled(settled) = &mut at_store.state else { panic!("it is paid") };
+        settled.collect_by = Some(now + Span::secs(3 * 86_400));
+        assert!(seen(&at_store, Told::counted(now))[0], "it is counted by the boot clock");
+        for order in [&wanted, &payable, &at_store] {
             assert_eq!(seen(order, Told::unknown(now)), [false; 5]);
         }
     }

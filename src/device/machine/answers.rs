@@ -123,7 +123,7 @@ impl Machine {
                 // This is known only in this run of the program: nothing is written, so nothing can fail.
                 drop(self.happen(request, vec![Event::CreateDelayed(refusal.reason)], now));
                 if let Some(live) = self.orders.get_mut(request) {
-                    live.backend.again(after, now.boot);
+                    live.asked_to_wait(&end.call, after, now.boot);
                 }
                 return;
             }

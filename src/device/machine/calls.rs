@@ -405,6 +405,15 @@ impl Live {
         self.stored.order.holds_machine() || self.stored.order.late_until().is_some_and(|end| now < end)
     }
 
+    /// The backend asks to be called later. Nobody has paid for what has no charge yet.
+    pub(super) fn asked_to_wait(&mut self, call: &HttpCall, after: Span, now: Boot) {
+        if self.may_be_paid(now) && !matches!(call, HttpCall::Create(_)) {
+            self.backend.again_if_paid(after, now);
+        } else {
+            self.backend.again(after, now);
+        }
+    }
+
     /// Paces the next call after the end of this one. `known`: the answer told something. `stored`: that is stored.
     pub(super) fn pace_backend(&mut self, end: &BackendEnd, known: bool, stored: bool, now: Boot) {
         let moved = end.before != (self.stored.rev, self.rev);

@@ -326,7 +326,7 @@ impl Machine {
             None if self.hold.is_held() => self.hold.refusal(),
             // The code stays good until the slot is filled.
             None if self.orders.get(request).is_some_and(|live| self.has_none_for(&live.stored)) => {
-                Some(Refusal::new(Reason::SoldOut, format!("{} is sold out", order.offer.item)))
+                Some(Refusal::new(Reason::SoldOut, format!("{} is sold out now. The code stays good: come back", order.offer.item)))
             }
             None => self.links.relay_unfit(&self.settings),
         };

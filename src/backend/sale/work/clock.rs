@@ -10,7 +10,7 @@ use qris_host::reckoning::Standing;
 use qris_host::service;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{Interval, MissedTickBehavior, interval, timeout};
 
 /// How often the clock is looked at: people hear of it within a second.
 const LOOK: Duration = Duration::from_millis(500);
@@ -46,6 +46,12 @@ impl Seen {
     }
 }
 
+fn ticks() -> Interval {
+    let mut tick = interval(LOOK);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    tick
+}
+
 /// So many seconds, and in which direction.
 #[must_use]
 pub const fn apart(off: Span) -> (i64, &'static str) {
@@ -63,19 +69,27 @@ const fn is_told(standing: Standing, waited: Span) -> Option<bool> {
 }
 
 impl Work {
-    /// Looks at the clock, for ever.
+    /// Looks at the clock, for ever. A database that hangs delays no word about it.
     pub async fn watch_clock(self: Arc<Self>) {
-        let mut tick = interval(LOOK);
-        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            tick.tick().await;
-            self.look_at_clock();
-            if self.is_to_ask() {
-                tokio::spawn(Arc::clone(&self).ask_time());
+        let looks = async {
+            let mut tick = ticks();
+            loop {
+                tick.tick().await;
+                self.look_at_clock();
+                if self.is_to_ask() {
+                    tokio::spawn(Arc::clone(&self).ask_time());
+                }
             }
-            self.alert().await;
-            self.store_time().await;
-        }
+        };
+        let writes = async {
+            let mut tick = ticks();
+            loop {
+                tick.tick().await;
+                self.alert().await;
+                self.store_time().await;
+            }
+        };
+        tokio::join!(looks, writes);
     }
 
     /// Asks for the time before anybody is served. A gateway that does not answer holds up nobody for long.

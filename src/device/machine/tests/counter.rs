@@ -645,7 +645,8 @@ fn a_paid_code_at_an_empty_slot_waits_until_it_is_filled() {
     rig.collectable(1);
     rig.change(Change::Count, Some(0)).expect("somebody took all out");
     rig.collect(&code(1));
-    assert_eq!(refusal(&rig).0, Some("sold_out"), "come back");
+    let told = rig.events.last().and_then(|event| event.detail.as_deref());
+    assert_eq!((refusal(&rig).0, told), (Some("sold_out"), Some("A1 is sold out now. The code stays good: come back")));
     rig.after(CHECK_EVERY.0);
     rig.answer(1, order(paid_at_store(1)));
     assert_eq!(rig.announced(), ["refused(sold_out)"], "nothing has ended");

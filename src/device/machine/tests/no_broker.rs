@@ -5,6 +5,8 @@ use crate::machine::calls::{AWAIT_EVERY, LASTING_FIRST};
 use qris_core::order::ids::OrderId;
 use qris_core::order::machine::{LAST_ANSWER, RelayCall};
 use qris_core::order::outcome::Outcome;
+use qris_core::order::reason::Reason;
+use qris_core::order::request::Refusal;
 use qris_core::wire::orders::{OrderResource, Status};
 use qris_core::wire::vend::EventState;
 
@@ -267,6 +269,24 @@ fn a_backend_that_is_away_is_asked_every_ten_seconds_while_somebody_may_have_pai
         assert!(silent <= 10, "at {second} s nobody has asked for {silent} s");
     }
     assert!(rig.machine.orders.get(&request_id("r-1")).is_some(), "it may still be paid");
+}
+
+/// The books are lost, or cannot be written: the backend asks for a minute.
+#[test]
+fn a_backend_that_asks_to_wait_is_asked_every_ten_seconds_while_somebody_may_have_paid() {
+    let mut rig = Rig::without_a_broker();
+    rig.offered_on_board(1);
+    let (mut silent, mut asked) = (0, 0);
+    for second in 0..230 {
+        rig.after(1000);
+        silent += 1;
+        while rig.backend(1).is_some() {
+            rig.answer(1, BackendAnswer::Later(Refusal::new(Reason::Store, "the books are lost"), Span::secs(60)));
+            (silent, asked) = (0, asked + 1);
+        }
+        assert!(silent <= 10, "at {second} s nobody has asked for {silent} s");
+    }
+    assert!(asked <= 40, "{asked}: and it is not asked at once");
 }
 
 #[test]
