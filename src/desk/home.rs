@@ -22,6 +22,14 @@ use tokio::time::sleep;
 /// So often `serve` is asked whether there is such a desk. Its configuration may be another one since.
 const ASKED_EVERY: Duration = Duration::from_secs(5);
 
+/// The public program asks, too: whoever is not let in yet reads the shop's name.
+pub async fn ask(serve: Arc<Serve>) {
+    loop {
+        serve.home().await;
+        sleep(ASKED_EVERY).await;
+    }
+}
+
 /// Keeps a listener where `serve` says, until `stop` says so.
 pub async fn keep(serve: Arc<Serve>, mut stop: watch::Receiver<bool>) {
     let (mut open, mut failed): (Option<Listener>, Option<SocketAddr>) = (None, None);

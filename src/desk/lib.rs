@@ -133,6 +133,7 @@ async fn work(arguments: &DeskArguments) -> Result<Leave, Failure> {
     } else {
         let listener = listen.open()?;
         let at = listener.local_addr().map_err(Failure::failed)?.to_string();
+        tokio::spawn(home::ask(Arc::clone(&serve)));
         let router = TowerToHyperService::new(pages::router(Arc::new(Desk { serve, plain_http, framed, home: None })));
         (tokio::spawn(connections::serve(listener, router, limits(proxy), || {}, stopped)), at)
     };

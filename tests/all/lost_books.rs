@@ -166,7 +166,8 @@ fn a_backup_that_was_made_beside_serve_sells_on() {
     assert_eq!(shop.order_at_backend(&after)["status"], "settlement");
     assert!(!output_text(&shop.merchant(&["orders"])).contains(&over));
     let line = text.split("`reconcile --order ").nth(1).and_then(|rest| rest.split('`').next()).expect("a line to type");
-    let taken_up = shop.merchant(&[&["reconcile", "--order"], &line.split(' ').collect::<Vec<_>>()[..]].concat());
+    let orders = line.split(' ').collect::<Vec<_>>();
+    let taken_up = shop.merchant(&[&["reconcile", "--per-second", "100", "--order"], &orders[..]].concat());
     assert!(taken_up.status.success() && line.contains(&over), "{line}: {taken_up:?}");
     assert!(output_text(&shop.merchant(&["orders"])).contains(&over));
 }

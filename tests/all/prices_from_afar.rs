@@ -116,8 +116,6 @@ fn what_is_wrong_is_found_at_the_desk_and_reaches_no_machine() {
         &["(vm-001): orders.late_settlement_grace_s: 120 -> 600", "(vm-003): wrong: line 1, orders.deliver_within_s"],
     );
     fleet.sends_nothing("fleet price A1 1000 --device vm-001", 1, &["(vm-001): wrong: ", "at least Rp2.000"]);
-    // The backend has told what it can charge.
-    fleet.sends_nothing("fleet price A1 30000000 --device vm-001", 1, &["(vm-001): wrong: ", "Rp20.000.000"]);
     fleet.sends_nothing("fleet price A1 6.000 --all", 2, &["write 6000"]);
     fleet.sends_nothing("fleet price A11 6000 --all", 1, &["(vm-001): A11 is not sold there", "no machine sells it"]);
     fleet.no_machine_has_a_fault_of_settings(&[1, 2, 3]);

@@ -149,7 +149,7 @@ pub fn run(config: &Config, wanted: Restore) -> Result<(), Failure> {
         None => out.line(LOOK_FOR_MISSING)?,
         Some(missing) if missing.is_empty() => {}
         Some(missing) => {
-            out.line(&format!("take up the orders that are missing in the copy: `reconcile --order {}`", missing.join(" ")))?
+            out.line(&format!("take up the orders that are missing in the copy: `reconcile --order {}`", missing.join(" --order ")))?
         }
     }
     out.line("tell it once more what only you know: refunds by hand, goods that were handed over, orders that were seen")

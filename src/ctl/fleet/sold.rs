@@ -186,6 +186,12 @@ mod tests {
         }
         let told = sold(Some(&logo)).with("", false).expect("good").values;
         assert!(told.len() == 1 && told[0].starts_with("screen.logo: \"iVBOR") && told[0].ends_with(" -> \"\""), "{told:?}");
+        let charges = json!({ "gopay": { "min": 1, "max": 20_000_000 } });
+        let told = json!({ "reported": { "version": 1 }, "own": own(), "lines": [], "amounts": charges });
+        let bound = Sold::read(&device(), &told).expect("read");
+        assert!(bound.with("[[item]]\nid = \"A1\"\nprice = 20000000\n", false).is_ok());
+        let wrong = bound.with("[[item]]\nid = \"A1\"\nprice = 20000001\n", false).expect_err("the backend cannot charge it");
+        assert!(wrong[0].why.contains("Rp20.000.000"), "{wrong:?}");
         let wrong = sold(None).with("[[item]]\nid = \"A1\"\nprice = 1999\n", false).expect_err("the line takes more");
         assert!((wrong[0].line, &*wrong[0].path) == (Some(3), "item[0].price"), "{wrong:?}");
     }
