@@ -71,8 +71,8 @@ impl Serve {
         self.merchant.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Where the desk listens for the local network, as `serve` is told. The outer `None`: nobody answers.
-    pub async fn home(&self) -> Option<Option<Home>> {
+    /// Asks for the shop's name, which is kept, and where the desk listens for the local network. The outer `None`: nobody answers.
+    pub async fn whereabouts(&self) -> Option<Option<Home>> {
         let asked = self.client.get("http://serve/v1/desk").timeout(READ_TIMEOUT).send().await.ok()?.error_for_status().ok()?;
         let body = http::read_limited(asked, ANSWER_BYTES_MAX).await.ok()?;
         let Whereabouts { home, shop, merchant, url: _ } = serde_json::from_slice(&body).ok()?;

@@ -25,7 +25,7 @@ const ASKED_EVERY: Duration = Duration::from_secs(5);
 /// The public program asks, too: whoever is not let in yet reads the shop's name.
 pub async fn ask(serve: Arc<Serve>) {
     loop {
-        serve.home().await;
+        serve.whereabouts().await;
         sleep(ASKED_EVERY).await;
     }
 }
@@ -34,7 +34,7 @@ pub async fn ask(serve: Arc<Serve>) {
 pub async fn keep(serve: Arc<Serve>, mut stop: watch::Receiver<bool>) {
     let (mut open, mut failed): (Option<Listener>, Option<SocketAddr>) = (None, None);
     loop {
-        if let Some(wanted) = serve.home().await
+        if let Some(wanted) = serve.whereabouts().await
             && wanted.as_ref() != open.as_ref().map(|open| &open.home)
         {
             if let Some(open) = open.take() {
